@@ -1,0 +1,67 @@
+package models
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// Global ids are opaque to clients: the type's name, a colon and the key in
+// base64. Products and reservations keep their own ids, which other graphs and
+// carts know already.
+
+const (
+	stockNode    = "Stock:"
+	locationNode = "Location:"
+)
+
+// ID is the global id.
+func (s *Stock) ID() string { return stockNode + encodeKey(s.ProductID) }
+
+// ID is the global id.
+func (l Location) ID() string { return locationNode + encodeKey(l.LocationID) }
+
+// ID is the shop's own product id, so that other graphs can join on it.
+func (p Product) ID() string { return p.ProductID }
+
+// IsNode marks what has a global id.
+func (s *Stock) IsNode()      {}
+func (l Location) IsNode()    {}
+func (p Product) IsNode()     {}
+func (r Reservation) IsNode() {}
+
+// NodeKind is what a global id names.
+type NodeKind int
+
+// The kinds of nodes.
+const (
+	NodeProduct NodeKind = iota
+	NodeStock
+	NodeLocation
+	NodeReservation
+)
+
+// ParseNodeID takes a global id apart. What looks like nothing else is a
+// product's own id.
+func ParseNodeID(id string) (kind NodeKind, key string) {
+	if key, ok := decodeKey(id, stockNode); ok {
+		return NodeStock, key
+	}
+	if key, ok := decodeKey(id, locationNode); ok {
+		return NodeLocation, key
+	}
+	if strings.HasPrefix(id, "res_") && len(id) == len("res_")+32 {
+		return NodeReservation, id
+	}
+	return NodeProduct, id
+}
+
+func encodeKey(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
+
+func decodeKey(id, prefix string) (string, bool) {
+	rest, ok := strings.CutPrefix(id, prefix)
+	if !ok {
+		return "", false
+	}
+	key, err := base64.RawURLEncoding.DecodeString(rest)
+	return string(key), err == nil && len(key) > 0
+}

@@ -1,0 +1,130 @@
+package models
+
+import "time"
+
+// Write is one request to change stock or a reservation. Writes travel in
+// batches: each is decided on its own, in order, inside one transaction.
+type Write interface {
+	// Key is the idempotency key; empty for writes that are naturally
+	// idempotent (extend, release, expire).
+	Key() string
+	// Kind names the write, as part of what an idempotency key is bound to.
+	Kind() string
+	// Check finds what can never be right in the input, without looking at
+	// any stock. ttlMax bounds times to live.
+	Check(ttlMax time.Duration) []UserError
+}
+
+// Line asks for a quantity of a product.
+type Line struct {
+	ProductID string
+	Quantity  int
+	// LocationID, where not empty, is the only location that may supply it.
+	LocationID string
+}
+
+// Reserve makes a new reservation.
+type Reserve struct {
+	IdempotencyKey string
+	Lines          []Line
+	TTL            time.Duration
+	Channel        string
+	AllowPartial   bool
+	OwnerRef       string
+}
+
+// UpdateReservation replaces the lines of an active reservation, atomically;
+// a TTL above zero also restarts its time to live.
+type UpdateReservation struct {
+	IdempotencyKey string
+	ID             string
+	Lines          []Line
+	TTL            time.Duration
+	AllowPartial   bool
+}
+
+// ExtendReservation restarts the time to live of an active reservation.
+type ExtendReservation struct {
+	ID  string
+	TTL time.Duration
+}
+
+// Resolve moves a reservation to another state: release, expire, commit,
+// fulfil or cancel.
+type Resolve struct {
+	IdempotencyKey string
+	ID             string
+	To             ReservationState
+	OrderRef       string // with To == ReservationCommitted
+	Actor          string
+}
+
+// Adjust changes levels by deltas.
+type Adjust struct {
+	IdempotencyKey string
+	Rows           []AdjustRow
+	Reason         Reason
+	Reference      string
+	ErrorPolicy    ErrorPolicy
+	Actor          string
+}
+
+// AdjustRow is one delta to one state of one level.
+type AdjustRow struct {
+	ProductID  string
+	LocationID string
+	State      State
+	Delta      int
+}
+
+// SetStock sets levels to counted quantities: every row or none.
+type SetStock struct {
+	IdempotencyKey string // may be empty: setting twice is setting once
+	Rows           []SetRow
+	Reason         Reason
+	Reference      string
+	Actor          string
+}
+
+// SetRow is the counted quantity of one state of one level.
+type SetRow struct {
+	ProductID  string
+	LocationID string
+	State      State
+	Quantity   int
+}
+
+// ErrorPolicy says what a failing row does to the other rows of a bulk write.
+type ErrorPolicy string
+
+// The error policies.
+const (
+	RejectEverything ErrorPolicy = "REJECT_EVERYTHING"
+	RejectFailedRows ErrorPolicy = "REJECT_FAILED_ROWS"
+)
+
+// Key implements Write.
+func (w Reserve) Key() string           { return w.IdempotencyKey }
+func (w UpdateReservation) Key() string { return w.IdempotencyKey }
+func (w ExtendReservation) Key() string { return "" }
+func (w Resolve) Key() string           { return w.IdempotencyKey }
+func (w Adjust) Key() string            { return w.IdempotencyKey }
+func (w SetStock) Key() string          { return w.IdempotencyKey }
+
+// Kind implements Write.
+func (w Reserve) Kind() string           { return "reserve" }
+func (w UpdateReservation) Kind() string { return "update" }
+func (w ExtendReservation) Kind() string { return "extend" }
+func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
+func (w Adjust) Kind() string            { return "adjust" }
+func (w SetStock) Kind() string          { return "set" }
+
+// WriteResult is the answer to one Write, after its transaction committed.
+type WriteResult struct {
+	Reservation *Reservation // for reservation writes that found or made one
+	Stocks      []*Stock     // for stock writes: every touched product, as committed
+	Replayed    bool         // the idempotency key was known: this is the first answer
+	Errors      []UserError
+	// Fault, where not nil, says that nothing is known to have happened.
+	Fault error
+}
