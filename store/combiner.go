@@ -1,0 +1,194 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// Bounds of the write path.
+const (
+	// writeFlights: transactions under way at once. More would split the
+	// batches, and the rows they share would make them wait for each other.
+	writeFlights = 1
+	// writeBatchMax and writeRowsMax bound one transaction: how many writes,
+	// and how many lines and rows they have together.
+	writeBatchMax = 512
+	writeRowsMax  = 4000
+	// writeWaitingMax bounds the line. Beyond it callers are told to come back.
+	writeWaitingMax = 8192
+	// writeWait bounds how long a caller waits, in line and in its batch: a
+	// little longer than the database takes to give up on a transaction.
+	writeWait = 6 * time.Second
+)
+
+// errFull is the answer to a write that finds the line full.
+var errFull = models.Unavailable("too many writes are waiting; try again", nil)
+
+// combiner joins writes that arrive while a transaction is running into the
+// next one. Each is still decided on its own, in the order of arrival.
+type combiner struct {
+	// run decides a batch in one transaction; an error means that nothing is
+	// known to have happened.
+	run func(ctx context.Context, writes []models.Write) (database.Outcome, error)
+	// tell is called after the commit, before the callers are answered, while
+	// the next transaction is already running.
+	tell func(ctx context.Context, out database.Outcome)
+
+	mu      sync.Mutex
+	flights int
+	waiting []*seat
+}
+
+// seat is one caller's place in the line.
+type seat struct {
+	write  models.Write
+	rows   int
+	gone   bool // the caller gave up before its batch started
+	done   chan struct{}
+	result models.WriteResult
+	err    error
+}
+
+// submit waits for the answer to one write. A caller whose context ends while
+// its write is still in line takes it out; one whose batch has started only
+// stops waiting.
+func (c *combiner) submit(ctx context.Context, write models.Write) (models.WriteResult, error) {
+	s := &seat{write: write, rows: rowsOf(write), done: make(chan struct{})}
+	c.mu.Lock()
+	if len(c.waiting) >= writeWaitingMax {
+		c.mu.Unlock()
+		return models.WriteResult{}, errFull
+	}
+	c.waiting = append(c.waiting, s)
+	c.launch()
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	defer cancel()
+	select {
+	case <-s.done:
+		return s.result, s.err
+	case <-ctx.Done():
+		c.mu.Lock()
+		s.gone = true
+		c.mu.Unlock()
+		return models.WriteResult{}, models.Unavailable("there was no answer in time; send the same key again", context.Cause(ctx))
+	}
+}
+
+// launch starts a batch if one may start. Callers hold mu.
+func (c *combiner) launch() {
+	if c.flights >= writeFlights {
+		return
+	}
+	batch := c.next()
+	if len(batch) == 0 {
+		return
+	}
+	c.flights++
+	go c.flight(batch)
+}
+
+// next takes the next batch out of the line. Callers hold mu.
+func (c *combiner) next() []*seat {
+	var batch []*seat
+	rows, taken := 0, 0
+	for _, s := range c.waiting {
+		if s.gone {
+			taken++
+			continue
+		}
+		if len(batch) == writeBatchMax || (len(batch) > 0 && rows+s.rows > writeRowsMax) {
+			break
+		}
+		batch, rows, taken = append(batch, s), rows+s.rows, taken+1
+	}
+	c.waiting = c.waiting[taken:]
+	if len(c.waiting) == 0 {
+		c.waiting = nil // let go of the array
+	}
+	return batch
+}
+
+func (c *combiner) flight(batch []*seat) {
+	ctx := context.Background() // the database bounds its own time
+	out, err := c.attempt(ctx, writesOf(batch))
+	if err != nil && len(batch) > 1 && models.CodeOf(err) == models.CodeInternal {
+		c.land()
+		c.oneByOne(ctx, batch) // whatever poisoned the batch fails alone
+		return
+	}
+	c.land()
+	c.answer(ctx, batch, out, err)
+}
+
+// land lets the next batch start.
+func (c *combiner) land() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flights--
+	c.launch()
+}
+
+// attempt runs a batch; a panic is an error of the batch, not the process's end.
+func (c *combiner) attempt(ctx context.Context, writes []models.Write) (out database.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	return c.run(ctx, writes)
+}
+
+// oneByOne answers each write of a batch on its own. Once the database does
+// not answer, the rest need not wait for it too.
+func (c *combiner) oneByOne(ctx context.Context, batch []*seat) {
+	for i, s := range batch {
+		out, err := c.attempt(ctx, []models.Write{s.write})
+		if models.CodeOf(err) == models.CodeUnavailable {
+			c.answer(ctx, batch[i:], out, err)
+			return
+		}
+		c.answer(ctx, []*seat{s}, out, err)
+	}
+}
+
+func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {
+	if err == nil {
+		c.tell(ctx, out)
+	}
+	for i, s := range batch {
+		if s.err = err; err == nil {
+			s.result, s.err = out.Results[i], out.Results[i].Fault
+		}
+		close(s.done)
+	}
+}
+
+func writesOf(batch []*seat) []models.Write {
+	writes := make([]models.Write, len(batch))
+	for i, s := range batch {
+		writes[i] = s.write
+	}
+	return writes
+}
+
+// rowsOf is how many levels a write may touch.
+func rowsOf(w models.Write) int {
+	switch w := w.(type) {
+	case models.Reserve:
+		return len(w.Lines)
+	case models.UpdateReservation:
+		return 2 * len(w.Lines)
+	case models.Adjust:
+		return len(w.Rows)
+	case models.SetStock:
+		return len(w.Rows)
+	}
+	return 1
+}

@@ -1,0 +1,104 @@
+package database_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// On backorder a product sells down to its limit and not one below.
+func TestBackorderDownToTheFloor(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 2)
+		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
+		s.fails(s.do(reserve(line("mug", 8))), short(0, "mug", 8, 7))
+		s.hold(line("mug", 4))
+		require.Equal(t, models.Quantities{Available: -2, Reserved: 4}, s.level("mug", "north"))
+		s.hold(line("mug", 3))
+		require.Equal(t, models.Quantities{Available: -5, Reserved: 7}, s.level("mug", "north"))
+		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
+		require.Equal(t, models.OutOfStock, s.read("mug").Status())
+	})
+}
+
+// The limit is for the product, not for each of its locations: what is there
+// goes first, the rest is owed by the first location.
+func TestBackorderOverSeveralLocations(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 2, "south", 3, "far", 50)
+		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
+		s.fails(s.do(reserve(line("mug", 11))), short(0, "mug", 11, 10))
+		r := s.hold(line("mug", 7))
+		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 4}, {LocationID: "south", Quantity: 3}}, allocations(t, r))
+		require.Equal(t, -2, s.level("mug", "north").Available)
+		s.fails(s.do(reserve(pinned("mug", 4, "south"))), short(0, "mug", 4, 3))
+		s.hold(pinned("mug", 3, "south"))
+		require.Equal(t, -3, s.level("mug", "south").Available)
+		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
+		web := reserve(line("mug", 1))
+		web.Channel = "web"
+		s.fails(s.do(web), short(0, "mug", 1, 0))
+		// What comes in is owed already.
+		s.ok(adjust(delta("mug", "south", models.Available, 2)))
+		s.hold(line("mug", 2))
+	})
+}
+
+// Without a limit a backorder ends only where quantities do.
+func TestBackorderWithoutLimit(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 1)
+		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = NULL")
+		r := s.hold(line("mug", models.QuantityMax))
+		require.Equal(t, models.Quantities{Available: 1 - models.QuantityMax, Reserved: models.QuantityMax}, s.level("mug", "north"))
+		s.ok(release(r.ID))
+		require.Equal(t, models.Quantities{Available: 1}, s.level("mug", "north"))
+	})
+}
+
+// A product without a level anywhere has nowhere to be owed from.
+func TestBackorderNeedsALevel(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug")
+		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
+		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
+		s.ok(adjust(delta("mug", "north", models.Incoming, 1)))
+		s.hold(line("mug", 1))
+	})
+}
+
+// When backorders are no longer allowed, what is owed stays owed and may only
+// shrink.
+func TestBackorderEnds(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 0)
+		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
+		r := s.hold(line("mug", 4))
+		s.settings("mug", "inventory_policy = 'DENY'")
+		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
+		s.ok(adjust(delta("mug", "north", models.Available, 1)))
+		require.Equal(t, -3, s.level("mug", "north").Available)
+		s.ok(resolve(r.ID, models.ReservationCommitted))
+		s.ok(resolve(r.ID, models.ReservationFulfilled))
+		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
+		s.ok(adjust(delta("mug", "north", models.Available, 4)))
+		s.hold(line("mug", 1))
+	})
+}
+
+// A merchant may book a backorder by hand, also where no level was before, and
+// is held to the same floor.
+func TestBackorderByHand(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug")
+		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
+		s.ok(adjust(delta("mug", "north", models.Available, -5)))
+		require.Equal(t, -5, s.level("mug", "north").Available)
+		s.fails(s.do(adjust(delta("mug", "north", models.Available, -1))), models.InsufficientStockError{
+			Failure: path("rows", 0, "delta"), ProductID: "mug", Requested: 1, Available: 0})
+		s.ok(models.SetStock{Rows: []models.SetRow{{ProductID: "mug", LocationID: "south", State: models.Available, Quantity: -2}}})
+		require.Equal(t, -2, s.level("mug", "south").Available)
+	})
+}

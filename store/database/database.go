@@ -1,0 +1,129 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"onhand/models"
+)
+
+// Bounds of this package.
+const (
+	connectionsMax = 16              // open connections of one process
+	connectTimeout = 2 * time.Second // one dial
+	readTimeout    = 3 * time.Second // one read, waiting for a connection included
+	writeTimeout   = 5 * time.Second // one write with all its retries
+	lockTimeout    = "3s"            // waiting for one row somebody else has locked
+	idleTxTimeout  = "10s"           // the server gives up on a transaction whose process froze
+)
+
+// Database is the truth. It is safe for concurrent use.
+type Database struct {
+	gorm   *gorm.DB
+	sql    *sql.DB
+	engine engine
+	log    *slog.Logger
+
+	// meta is what this database said of itself when it was read last.
+	meta atomic.Pointer[Meta]
+	// reads counts the SELECTs for stock, for tests and metrics.
+	reads atomic.Int64
+}
+
+// engine is what differs between Postgres and SQLite.
+type engine interface {
+	// begin starts a write transaction. It must be ended with commit (through
+	// save) or rollback.
+	begin(ctx context.Context) (transaction, error)
+	// ids is SQL for a table of one column "product_id" made from the
+	// parameter that list returns.
+	ids() string
+	list(ids []string) any
+	// now is SQL for the clock; sequence, for the largest outbox id ever given.
+	now() string
+	sequence() string
+	// skipLocked is the clause that passes over rows somebody else works on.
+	skipLocked() string
+	migrations() (dialect string, folder string)
+	// fault turns an error of the driver into a models.Fault.
+	fault(err error) error
+	listen(ctx context.Context, wake func()) error
+}
+
+// Open connects to the database a URL names: postgres://…, sqlite:PATH or
+// sqlite::memory:. It does not need the server to be up: what is asked of it
+// meanwhile answers UNAVAILABLE.
+func Open(url string, log *slog.Logger) (*Database, error) {
+	var (
+		db        *Database
+		dialector gorm.Dialector
+		err       error
+	)
+	switch {
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		db, dialector, err = openPostgres(url)
+	case strings.HasPrefix(url, "sqlite:"):
+		db, dialector, err = openSQLite(strings.TrimPrefix(url, "sqlite:"))
+	default:
+		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite:PATH or sqlite::memory:", schemeOf(url))
+	}
+	if err != nil {
+		return nil, err
+	}
+	db.log = log
+	db.gorm, err = gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		PrepareStmt:            false,
+	})
+	if err != nil {
+		_ = db.sql.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return db, nil
+}
+
+// schemeOf keeps passwords out of error messages.
+func schemeOf(url string) string {
+	scheme, _, found := strings.Cut(url, ":")
+	if !found {
+		return "…"
+	}
+	return scheme + ":…"
+}
+
+// Close ends all connections.
+func (d *Database) Close() error { return d.sql.Close() }
+
+// Ping tells whether the server answers.
+func (d *Database) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return d.fault(d.sql.PingContext(ctx))
+}
+
+// Reads is how many SELECTs for stock were sent so far.
+func (d *Database) Reads() int64 { return d.reads.Load() }
+
+// fault makes any error one that may be shown to a client.
+func (d *Database) fault(err error) error {
+	if err == nil || models.CodeOf(err) != models.CodeInternal {
+		return err
+	}
+	return d.engine.fault(err)
+}
+
+// reading prepares a read with its deadline.
+func (d *Database) reading(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	return d.gorm.WithContext(ctx), cancel
+}

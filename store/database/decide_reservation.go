@@ -1,0 +1,370 @@
+package database
+
+import (
+	"fmt"
+
+	"onhand/models"
+)
+
+// reserve decides a new hold: every line, or none.
+func (d *decider) reserve(w models.Reserve, print [16]byte) models.WriteResult {
+	if result, ok := d.unknownChannel(w.Channel); !ok {
+		return result
+	}
+	draft := d.draft()
+	lines, errs := d.allocate(draft, w.Lines, w.Channel, w.AllowPartial)
+	if lines == nil {
+		return models.WriteResult{Errors: errs}
+	}
+	key := derive(d.secret, "reservation", w.IdempotencyKey)
+	s := &storedReservation{
+		key: key, fingerprint: print[:],
+		Reservation: models.Reservation{
+			ID: reservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
+			Owner: w.OwnerRef, CreatedAt: d.now, ExpiresAt: d.now.Add(w.TTL), Version: 1,
+		},
+	}
+	draft.apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
+	d.put(s)
+	at := s.At(d.now)
+	return models.WriteResult{Reservation: &at, Errors: errs}
+}
+
+func (d *decider) unknownChannel(channel string) (models.WriteResult, bool) {
+	if channel == "" || d.channels[channel] != nil {
+		return models.WriteResult{}, true
+	}
+	return models.WriteResult{Errors: []models.UserError{
+		models.NotFound(models.InputPath("channel"), "no channel %q", channel),
+	}}, false
+}
+
+// update replaces an active hold's lines: the old ones are given back and the
+// new ones taken in one step.
+func (d *decider) update(w models.UpdateReservation) models.WriteResult {
+	s, result := d.inState(w.ID, models.ReservationActive)
+	if s == nil {
+		return result
+	}
+	draft := d.draft()
+	for _, line := range s.Lines {
+		draft.shift(line, models.Reserved, models.Available)
+	}
+	lines, errs := d.allocate(draft, w.Lines, s.Channel, w.AllowPartial)
+	if lines == nil {
+		at := s.At(d.now)
+		return models.WriteResult{Reservation: &at, Errors: errs}
+	}
+	next := *s
+	next.Lines = lines
+	if w.TTL > 0 {
+		next.ExpiresAt = d.now.Add(w.TTL)
+	}
+	draft.apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
+	d.put(&next)
+	at := next.At(d.now)
+	return models.WriteResult{Reservation: &at, Errors: errs}
+}
+
+// extend restarts an active hold's time to live.
+func (d *decider) extend(w models.ExtendReservation) models.WriteResult {
+	s, result := d.inState(w.ID, models.ReservationActive)
+	if s == nil {
+		return result
+	}
+	next := *s
+	next.ExpiresAt = d.now.Add(w.TTL)
+	d.put(&next)
+	at := next.At(d.now)
+	return models.WriteResult{Reservation: &at}
+}
+
+// step says what resolving a reservation moves, and why.
+type step struct {
+	from   models.ReservationState
+	take   models.State
+	give   models.State // empty: out of the house
+	reason models.Reason
+}
+
+var steps = map[models.ReservationState]step{
+	models.ReservationCommitted: {models.ReservationActive, models.Reserved, models.Committed, models.ReasonCommitted},
+	models.ReservationReleased:  {models.ReservationActive, models.Reserved, models.Available, models.ReasonReleased},
+	models.ReservationExpired:   {models.ReservationActive, models.Reserved, models.Available, models.ReasonExpired},
+	models.ReservationFulfilled: {models.ReservationCommitted, models.Committed, "", models.ReasonFulfilled},
+	models.ReservationCancelled: {models.ReservationCommitted, models.Committed, models.Available, models.ReasonCancelled},
+}
+
+// resolve moves a reservation to its next state. Each happens once; releasing
+// what is already given back is no error, because the caller has no key to
+// repeat it with.
+func (d *decider) resolve(w models.Resolve) models.WriteResult {
+	if w.To == models.ReservationExpired {
+		return d.expire(w)
+	}
+	step := steps[w.To]
+	s, result := d.inState(w.ID, step.from)
+	if s == nil {
+		if w.To == models.ReservationReleased && result.Reservation != nil && result.Reservation.State == models.ReservationReleased {
+			return models.WriteResult{Reservation: result.Reservation, Replayed: true}
+		}
+		return result
+	}
+	return d.take(s, w, step)
+}
+
+// expire ends a hold whose time is over, and leaves every other one alone.
+func (d *decider) expire(w models.Resolve) models.WriteResult {
+	key, _ := reservationKey(w.ID)
+	s := d.held[key]
+	if s == nil || s.State != models.ReservationActive || s.At(d.now).State != models.ReservationExpired {
+		return models.WriteResult{}
+	}
+	return d.take(s, w, steps[models.ReservationExpired])
+}
+
+func (d *decider) take(s *storedReservation, w models.Resolve, step step) models.WriteResult {
+	draft := d.draft()
+	for _, line := range s.Lines {
+		found := draft.shift(line, step.take, step.give)
+		if len(line.Allocations) > 0 && found < line.Quantity && w.To == models.ReservationCommitted {
+			at := s.At(d.now)
+			return models.WriteResult{Reservation: &at, Errors: []models.UserError{gone(line, found)}}
+		}
+	}
+	next := *s
+	next.State = w.To
+	reference := s.Order
+	if w.OrderRef != "" {
+		next.Order, reference = w.OrderRef, w.OrderRef
+	}
+	draft.apply(models.StockMovement{Reason: step.reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
+	d.put(&next)
+	at := next.At(d.now)
+	return models.WriteResult{Reservation: &at}
+}
+
+// shift moves a line's allocations from one state to another, and tells how
+// many units it found. A merchant may have counted held units away, or so many
+// in that there is no room: what is there and fits is moved, because a hold
+// must end all the same.
+func (d *draft) shift(line models.ReservationLine, from, to models.State) (found int) {
+	for _, a := range line.Allocations {
+		id := levelID{line.ProductID, a.LocationID}
+		level := d.now(id)
+		n := min(a.Quantity, *level.Of(from))
+		if n <= 0 {
+			continue
+		}
+		found += n
+		var delta models.Quantities
+		*delta.Of(from) -= n
+		if to != "" {
+			*delta.Of(to) += min(n, models.QuantityMax-*level.Of(to))
+		}
+		d.move(id, delta)
+	}
+	return found
+}
+
+// inState finds a reservation in the state a write needs; where it is not, the
+// result says why.
+func (d *decider) inState(id string, want models.ReservationState) (*storedReservation, models.WriteResult) {
+	key, _ := reservationKey(id)
+	s := d.held[key]
+	if s == nil {
+		return nil, models.WriteResult{Errors: []models.UserError{
+			models.NotFound(models.InputPath("id"), "no reservation with this id"),
+		}}
+	}
+	at := s.At(d.now)
+	if at.State == want {
+		return s, models.WriteResult{}
+	}
+	return nil, models.WriteResult{Reservation: &at, Errors: []models.UserError{models.ReservationNotActiveError{
+		Failure: models.Failure{Message: fmt.Sprintf("the reservation is %s, not %s", at.State, want), Path: models.InputPath("id")},
+		State:   at.State,
+	}}}
+}
+
+// demand is what a cart asks of one product, its lines added up.
+type demand struct {
+	product string
+	index   int // of its first line
+	total   int
+	free    int // from any location
+	pinned  []models.Allocation
+	pins    []int // the line of each pin
+}
+
+// demands adds up lines by product, in the order first asked.
+func demands(lines []models.Line) []*demand {
+	var out []*demand
+	byProduct := make(map[string]*demand, len(lines))
+	for i, line := range lines {
+		d := byProduct[line.ProductID]
+		if d == nil {
+			d = &demand{product: line.ProductID, index: i}
+			byProduct[line.ProductID] = d
+			out = append(out, d)
+		}
+		d.total += line.Quantity
+		if line.LocationID == "" {
+			d.free += line.Quantity
+			continue
+		}
+		d.pinned = append(d.pinned, models.Allocation{LocationID: line.LocationID, Quantity: line.Quantity})
+		d.pins = append(d.pins, i)
+	}
+	return out
+}
+
+// allocate takes a cart's lines from available to reserved in the draft. It
+// returns nil lines when the cart is refused, with every reason at once; with
+// allowPartial, shortages come beside the lines.
+func (d *decider) allocate(draft *draft, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
+	var (
+		lines   []models.ReservationLine
+		errs    []models.UserError
+		refused bool
+		held    int
+	)
+	for _, want := range demands(asked) {
+		line, err := d.allocateOne(draft, want, channel)
+		if err != nil {
+			errs = append(errs, err)
+			if _, short := err.(models.InsufficientStockError); short {
+				d.shortOf[want.product] = true
+				refused = refused || !allowPartial
+			} else {
+				refused = true
+			}
+		}
+		held += line.Quantity
+		lines = append(lines, line)
+	}
+	if refused || held == 0 {
+		return nil, errs
+	}
+	return lines, errs
+}
+
+func (d *decider) allocateOne(draft *draft, want *demand, channel string) (models.ReservationLine, models.UserError) {
+	line := models.ReservationLine{ProductID: want.product, Requested: want.total}
+	product := d.products[want.product]
+	if product == nil {
+		return line, models.NotFound(models.InputPath("lines", want.index, "productId"), "no product %q", want.product)
+	}
+	limit := models.QuantityMax
+	if product.MaxPerReservation != nil {
+		limit = *product.MaxPerReservation
+	}
+	if want.total > limit {
+		return line, models.QuantityLimitExceededError{
+			Failure:   models.Failure{Message: fmt.Sprintf("a reservation holds at most %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
+			ProductID: want.product, Requested: want.total, Limit: limit,
+		}
+	}
+	for i, pin := range want.pinned {
+		if _, ok := d.places[pin.LocationID]; !ok {
+			return line, models.NotFound(models.InputPath("lines", want.pins[i], "locationId"), "no location %q", pin.LocationID)
+		}
+	}
+	if !product.Tracked {
+		line.Quantity = want.total
+		return line, nil
+	}
+	for _, pin := range want.pinned {
+		d.spread(draft, &line, *product, channel, pin.LocationID, pin.Quantity)
+	}
+	d.spread(draft, &line, *product, channel, "", want.free)
+	for _, a := range line.Allocations {
+		if held := draft.now(levelID{want.product, a.LocationID}).Reserved; held > models.QuantityMax {
+			return line, models.QuantityLimitExceededError{
+				Failure:   models.Failure{Message: fmt.Sprintf("%q would hold more than %d at %q", want.product, models.QuantityMax, a.LocationID), Path: models.InputPath("lines", want.index, "quantity")},
+				ProductID: want.product, Requested: held, Limit: models.QuantityMax,
+			}
+		}
+	}
+	if line.Quantity < want.total {
+		return line, insufficient(line, want.index)
+	}
+	return line, nil
+}
+
+// spread takes up to want units for a line from one location (empty: from all
+// of the channel's) and moves them in the draft.
+func (d *decider) spread(draft *draft, line *models.ReservationLine, product models.Product, channel, location string, want int) {
+	members := d.channels[channel] // nil for no channel: all locations
+	if channel != "" && members == nil {
+		members = map[string]bool{} // a hold outlived its channel
+	}
+	if location != "" {
+		if members != nil && !members[location] {
+			return
+		}
+		members = map[string]bool{location: true}
+	}
+	// What is on backorder elsewhere uses up the product's backorder limit.
+	floor := product.Floor()
+	for _, l := range draft.levels(product.ProductID, nil) {
+		if members != nil && !members[l.LocationID] {
+			floor -= min(0, l.Available)
+		}
+	}
+	taken, got := models.Spread(draft.levels(product.ProductID, members), want, min(0, floor))
+	line.Quantity += got
+	for _, a := range taken {
+		draft.move(levelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
+		line.Allocations = mergeAllocation(line.Allocations, a)
+	}
+}
+
+func mergeAllocation(allocations []models.Allocation, a models.Allocation) []models.Allocation {
+	for i := range allocations {
+		if allocations[i].LocationID == a.LocationID {
+			allocations[i].Quantity += a.Quantity
+			return allocations
+		}
+	}
+	return append(allocations, a)
+}
+
+// gone says that somebody took away what a reservation held.
+func gone(line models.ReservationLine, found int) models.InsufficientStockError {
+	return models.InsufficientStockError{
+		Failure: models.Failure{
+			Message: fmt.Sprintf("only %d of the %d held of %q are still there", found, line.Quantity, line.ProductID),
+			Path:    models.InputPath("id"),
+		},
+		ProductID: line.ProductID, Requested: line.Quantity, Available: found,
+	}
+}
+
+func insufficient(line models.ReservationLine, index int) models.InsufficientStockError {
+	return models.InsufficientStockError{
+		Failure: models.Failure{
+			Message: fmt.Sprintf("only %d of %q can be had", line.Quantity, line.ProductID),
+			Path:    models.InputPath("lines", index, "quantity"),
+		},
+		ProductID: line.ProductID, Requested: line.Requested, Available: line.Quantity,
+	}
+}
+
+// partialShortages says again what a partial hold came without, at the lines
+// that asked for it.
+func partialShortages(asked []models.Line, lines []models.ReservationLine) []models.UserError {
+	short := map[string]models.ReservationLine{}
+	for _, line := range lines {
+		if line.Quantity < line.Requested {
+			short[line.ProductID] = line
+		}
+	}
+	var errs []models.UserError
+	for _, want := range demands(asked) {
+		if line, ok := short[want.product]; ok {
+			errs = append(errs, insufficient(line, want.index))
+		}
+	}
+	return errs
+}

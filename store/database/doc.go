@@ -1,0 +1,29 @@
+// Package database is the truth: it decides every change of stock, in one
+// transaction with the touched rows locked.
+//
+// It runs on Postgres and on SQLite. Both share everything but a thin engine
+// (postgres.go, sqlite.go) that loads what a batch of writes touches and saves
+// what was decided. The decisions themselves (decide*.go) are plain Go over
+// what was loaded: no SQL, no clock of their own, the same for both.
+//
+//	Write       batch of writes → lock and load → decide in order → save → commit
+//	ReadStocks  one SELECT for any number of products
+//	Outbox      what changed and has not reached Redis yet
+//
+// Locks are taken in one order everywhere: reservations by id, then levels by
+// product and location, then (in the triggers) products by id. An outside
+// writer takes the last two in the same order.
+//
+// Triggers, not this package, give a product its next version and put it into
+// the outbox, so it makes no difference who writes. Levels changed by others
+// also get a ledger row, with reason EXTERNAL.
+//
+// An epoch names the history that versions belong to. Versions of different
+// epochs do not compare.
+//
+// May import: models, gorm, pgx, go-sqlite3, goose. Not its neighbours.
+//
+// When its server is gone every call ends within its deadline with a
+// models.Fault of code UNAVAILABLE, and works again when the server is back.
+// A commit whose answer was lost is settled by its idempotency key.
+package database

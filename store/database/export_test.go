@@ -1,0 +1,29 @@
+package database
+
+import (
+	"database/sql"
+	"io/fs"
+)
+
+// What the tests of package database_test see beyond the public names.
+const (
+	ConnectionsMax = connectionsMax
+	ReapMax        = reapMax
+	WriteTimeout   = writeTimeout
+)
+
+// SQL is the pool; it is the only way to look into a database in memory.
+func (d *Database) SQL() *sql.DB { return d.sql }
+
+// ReservationOf is the id that the reservation of a key has or would have.
+func (d *Database) ReservationOf(key string) string {
+	k := derive(d.meta.Load().secret, "reservation", key)
+	return reservationID(k[:])
+}
+
+// Migrations are the migrations of this engine, and its goose dialect.
+func (d *Database) Migrations() (dialect string, files fs.FS, err error) {
+	dialect, folder := d.engine.migrations()
+	files, err = fs.Sub(migrations, folder)
+	return dialect, files, err
+}

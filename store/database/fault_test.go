@@ -1,0 +1,317 @@
+package database_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+	"onhand/store/storetest"
+)
+
+// quick is how soon a caller must be told that a server is not there: well
+// before any deadline, with room for a busy machine.
+const quick = 2 * time.Second
+
+// everyCall asks everything of a database that a server must answer.
+func everyCall(db *database.Database) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"write": func(ctx context.Context) error {
+			_, err := db.Write(ctx, []models.Write{reserve(line("mug", 1))})
+			return err
+		},
+		"expire": func(ctx context.Context) error { _, err := db.ExpireDue(ctx, 9); return err },
+		"read":   func(ctx context.Context) error { _, err := db.ReadStocks(ctx, []string{"mug"}); return err },
+		"meta":   func(ctx context.Context) error { _, err := db.ReadMeta(ctx); return err },
+		"products": func(ctx context.Context) error {
+			_, err := db.ReadProducts(ctx, models.Page{First: 1}, models.ProductFilter{})
+			return err
+		},
+		"reservations": func(ctx context.Context) error {
+			_, err := db.ReadReservations(ctx, []string{"res_00000000000000000000000000000000"})
+			return err
+		},
+		"directory": func(ctx context.Context) error { _, err := db.Directory(ctx); return err },
+		"empty":     func(ctx context.Context) error { _, err := db.Empty(ctx); return err },
+		"forget":    db.ForgetKeys,
+		"compact":   db.Compact,
+		"ping":      db.Ping,
+		"epoch":     func(ctx context.Context) error { return db.NewEpoch(ctx, "none") },
+		"carry": func(ctx context.Context) error {
+			_, err := db.Carry(ctx, 1, func(context.Context, []models.Change) error { return nil })
+			return err
+		},
+		"catalogue": func(ctx context.Context) error {
+			return db.AddCatalogue(ctx, database.Catalogue{Products: []models.Product{{ProductID: "mug"}}})
+		},
+	}
+}
+
+// With its server gone every call says UNAVAILABLE, soon; with its server back
+// the first call after it works, and nothing acknowledged is missing.
+func TestServerGoneAndBack(t *testing.T) {
+	t.Parallel()
+	server := storetest.PrivatePostgres(t)
+	require.NoError(t, server.CreateDatabase(t.Context(), "onhand"))
+	s := openShop(t, postgres, server.DSN("onhand"))
+	s.stock("mug", "north", 1000)
+	early := openOnly(t, s.url) // has never spoken to its server when it goes
+	fill := func() {            // as many connections as there can be
+		var group sync.WaitGroup
+		for range 4 * database.ConnectionsMax {
+			group.Go(func() {
+				_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+				assert.NoError(t, err)
+			})
+		}
+		group.Wait()
+	}
+	for name, end := range map[string]func() error{"stopped": server.Stop, "killed": server.Kill} {
+		fill()
+		held := s.level("mug", "north").Reserved
+		require.NoError(t, end())
+		for _, db := range []*database.Database{s.Database, early} {
+			for call, ask := range everyCall(db) {
+				began := time.Now()
+				err := ask(context.Background())
+				require.Equal(t, models.CodeUnavailable, models.CodeOf(err), "%s, %s: %v", name, call, err)
+				require.Less(t, time.Since(began), quick, "%s, %s", name, call)
+			}
+		}
+		require.NoError(t, server.Start())
+		for _, db := range []*database.Database{s.Database, early} {
+			for call, ask := range everyCall(db) {
+				require.NoError(t, ask(context.Background()), "%s, %s", name, call)
+			}
+		}
+		require.Equal(t, held+2, s.level("mug", "north").Reserved)
+		s.raw.SetMaxIdleConns(0) // the outsider has no such manners
+		s.audit()
+		s.raw.SetMaxIdleConns(2)
+	}
+	if testing.Short() {
+		return
+	}
+	// A server that is there and does not answer costs the deadline, and no more.
+	require.NoError(t, server.Freeze())
+	began := time.Now()
+	_, err := s.ReadStocks(t.Context(), []string{"mug"})
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+	_, err = s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+	require.Less(t, time.Since(began), database.WriteTimeout+3*time.Second+quick)
+	require.NoError(t, server.Thaw())
+	for call, ask := range everyCall(s.Database) {
+		require.NoError(t, ask(context.Background()), call)
+	}
+}
+
+// blocked is a level's row locked by somebody else until the returned function
+// is called.
+func (s *shop) blocked(t *testing.T, product string) (unlock func()) {
+	t.Helper()
+	tx, err := s.raw.BeginTx(context.Background(), nil)
+	require.NoError(t, err)
+	_, err = tx.Exec("UPDATE stock_levels SET damaged = damaged + 1 WHERE product_id = $1", product)
+	require.NoError(t, err)
+	return func() { require.NoError(t, tx.Rollback()) }
+}
+
+// A row that somebody else keeps locked costs the callers of that product
+// their deadline, and nothing is written; those of other products do not
+// notice. Once it is free, the same key works.
+func TestRowLockedElsewhere(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		if testing.Short() {
+			t.Skip("waits for a deadline")
+		}
+		s.stock("mug", "north", 5)
+		s.stock("cup", "north", 5)
+		levels := s.levels()
+		unlock := s.blocked(t, "mug")
+		w := reserve(line("cup", 1), line("mug", 1))
+		done := make(chan error, 1)
+		began := time.Now()
+		go func() {
+			_, err := s.Write(context.Background(), []models.Write{w})
+			done <- err
+		}()
+		s.waiting(t)
+		s.hold(line("cup", 1)) // it waits for the mug, and mugs come after cups: no cup is locked yet, or this would wait too
+		err := <-done
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+		require.Less(t, time.Since(began), database.WriteTimeout+quick)
+		unlock()
+		require.Equal(t, levels[place{"mug", "north"}], s.level("mug", "north"))
+		require.Equal(t, int64(1), s.number("SELECT count(*) FROM reservations"))
+		require.False(t, s.ok(w).Replayed)
+	})
+}
+
+// waiting waits until one of Onhand's connections waits for a lock, and gives
+// its process id.
+func (s *shop) waiting(t *testing.T) (pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		err := s.raw.QueryRow(`SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+			AND application_name = 'onhand' AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`).Scan(&pid)
+		return err == nil
+	}, generous, poll)
+	return pid
+}
+
+// A connection that dies in the middle of a write is replaced, and the write
+// happens once.
+func TestConnectionKilledMidWrite(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		unlock := s.blocked(t, "mug")
+		done := make(chan models.WriteResult, 1)
+		go func() {
+			out, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 2))})
+			if assert.NoError(t, err) {
+				done <- out.Results[0]
+			}
+			close(done)
+		}()
+		first := s.waiting(t)
+		s.exec("SELECT pg_terminate_backend($1::int)", first)
+		require.NotEqual(t, first, s.waitingApartFrom(t, first), "it tries again by itself")
+		unlock()
+		require.Empty(t, (<-done).Errors)
+		require.Equal(t, models.Quantities{Available: 3, Reserved: 2}, s.level("mug", "north"))
+	})
+}
+
+func (s *shop) waitingApartFrom(t *testing.T, gone int) (pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool { pid = s.waiting(t); return pid != gone }, generous, poll)
+	return pid
+}
+
+// A commit whose answer got lost has happened: the write is tried again, finds
+// its own key, and has one effect.
+func TestAnswerOfCommitLost(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10)
+		address, err := url.Parse(s.url)
+		require.NoError(t, err)
+		wire := &badLine{server: address.Host}
+		address.Host = wire.listen(t)
+		// Statements in full each time, so that the line can tell them apart.
+		address.RawQuery += "&default_query_exec_mode=cache_describe"
+		far := s.with(t)
+		far.Database = openOnly(t, address.String())
+		held := far.hold(line("mug", 1))
+		for _, w := range []models.Write{
+			reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 1)), resolve(held.ID, models.ReservationCommitted),
+		} {
+			// Each statement is described once; what is sent after that is the write alone.
+			far.mustWrite(reserve(line("mug", 1)))
+			far.mustWrite(adjust(delta("mug", "north", models.Available, 1)))
+			far.ok(resolve(far.hold(line("mug", 1)).ID, models.ReservationCommitted))
+			cuts := wire.cuts.Load()
+			wire.armed.Store(true)
+			r := far.mustWrite(w).Results[0]
+			require.Equal(t, cuts+1, wire.cuts.Load(), "the answer was lost")
+			require.True(t, r.Replayed)
+			for _, stock := range r.Stocks {
+				require.Equal(t, s.read("mug"), timeless(stock))
+			}
+		}
+		require.Equal(t, models.Quantities{Available: 10 + 1 + 3 - 1 - 2 - 3 - 3, Reserved: 2 + 3, Committed: 1 + 3}, s.level("mug", "north"))
+	})
+}
+
+// badLine passes bytes on. Armed, it waits for a COMMIT, lets the server do
+// it, and cuts the line instead of bringing the answer.
+type badLine struct {
+	server string
+	armed  atomic.Bool
+	cuts   atomic.Int64
+}
+
+func (l *badLine) listen(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { l.pass(client) })
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close() }) // the connections end with their Database
+	return listener.Addr().String()
+}
+
+func (l *badLine) pass(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", l.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var cut atomic.Bool
+	go func() {
+		defer client.Close()
+		buffer := make([]byte, 1<<16)
+		for {
+			n, err := server.Read(buffer)
+			if err != nil || cut.Load() {
+				if err == nil {
+					l.cuts.Add(1)
+				}
+				return
+			}
+			if _, err := client.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(buffer[:n], []byte("COMMIT\x00")) && l.armed.CompareAndSwap(true, false) {
+			cut.Store(true)
+		}
+		if _, err := server.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// An outside writer that keeps SQLite's one lock costs the callers their
+// deadline; reads go on, and writes do again once it lets go.
+func TestFileLockedElsewhere(t *testing.T) {
+	on(t, []string{sqlite}, func(t *testing.T, s *shop) {
+		if testing.Short() {
+			t.Skip("waits for a deadline")
+		}
+		s.stock("mug", "north", 5)
+		unlock := s.blocked(t, "mug")
+		began := time.Now()
+		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+		require.Less(t, time.Since(began), database.WriteTimeout+quick)
+		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
+		unlock()
+		s.hold(line("mug", 5))
+	})
+}

@@ -1,0 +1,224 @@
+package database_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// replayed demands the first answer again: the same but for the clock and the
+// mark, and no further effect.
+func (s *shop) replayed(w models.Write, first models.WriteResult) {
+	s.t.Helper()
+	levels, ledger := s.levels(), len(s.movements(""))
+	again := s.do(w)
+	require.True(s.t, again.Replayed)
+	require.Equal(s.t, first.Errors, again.Errors)
+	require.Equal(s.t, first.Reservation == nil, again.Reservation == nil)
+	if first.Reservation != nil {
+		require.Equal(s.t, first.Reservation.ID, again.Reservation.ID)
+	}
+	require.Len(s.t, again.Stocks, len(first.Stocks))
+	for i := range again.Stocks {
+		require.Equal(s.t, s.read(first.Stocks[i].ProductID), timeless(again.Stocks[i]), "as it is now")
+	}
+	require.Equal(s.t, levels, s.levels())
+	require.Len(s.t, s.movements(""), ledger)
+}
+
+// keyed is one write of every kind that takes a key, for a shop with 5 mugs
+// and one cup, and how its first answer looks.
+func keyed(s *shop) map[string]models.Write {
+	partial := reserve(line("cup", 1), line("mug", 1), line("cup", 2))
+	partial.AllowPartial = true
+	hold := s.hold(line("mug", 1)).ID
+	return map[string]models.Write{
+		"held":             reserve(line("mug", 1)),
+		"held in part":     partial,
+		"refused":          reserve(line("mug", 99)),
+		"not found":        reserve(line("ghost", 1)),
+		"updated":          update(s.hold(line("mug", 1)).ID, line("mug", 2)),
+		"update refused":   update(hold, line("mug", 99)),
+		"committed":        resolve(hold, models.ReservationCommitted),
+		"too early":        resolve(s.hold(line("mug", 1)).ID, models.ReservationFulfilled),
+		"adjusted":         adjust(delta("mug", "north", models.Available, 3), delta("cup", "north", models.Damaged, 1)),
+		"adjust refused":   adjust(delta("mug", "north", models.Available, -999)),
+		"adjusted in part": models.Adjust{IdempotencyKey: newKey(), ErrorPolicy: models.RejectFailedRows, Rows: []models.AdjustRow{delta("mug", "north", models.Available, 1), delta("ghost", "north", models.Available, 1)}},
+		"counted":          models.SetStock{IdempotencyKey: newKey(), Rows: []models.SetRow{{ProductID: "mug", LocationID: "north", State: models.Damaged, Quantity: 4}}},
+	}
+}
+
+// The same key with the same input gives the first answer again and nothing
+// else, whatever the answer was, also in another process and after a restart.
+func TestSameKeySameInput(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 20)
+		s.stock("cup", "north", 1)
+		first, writes := map[string]models.WriteResult{}, keyed(s)
+		for name, w := range writes {
+			first[name] = s.do(w)
+			require.False(t, first[name].Replayed, name)
+			s.replayed(w, first[name])
+		}
+		require.Empty(t, first["held"].Errors)
+		require.Len(t, first["held in part"].Errors, 1)
+		require.Len(t, first["adjusted"].Stocks, 2)
+		if s.kind == memory {
+			return
+		}
+		again := s.with(t)
+		again.Database = open(t, s.url)
+		for name, w := range writes {
+			again.replayed(w, first[name])
+		}
+	})
+}
+
+// The same key with another input, or for another kind of write, is refused
+// and does nothing, whatever the key was first used for.
+func TestSameKeyOtherInput(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 20)
+		s.stock("cup", "north", 1)
+		for name, w := range keyed(s) {
+			first := s.do(w)
+			levels := s.levels()
+			for _, other := range others(w.Key()) {
+				r := s.do(other)
+				require.Equal(t, []models.UserError{mismatch()}, plain(t, r.Errors), "%s, then %T", name, other)
+				require.Nil(t, r.Reservation)
+				require.False(t, r.Replayed)
+			}
+			require.Equal(t, levels, s.levels())
+			s.replayed(w, first)
+		}
+	})
+}
+
+func others(key string) []models.Write {
+	held, moved := reserve(line("mug", 7)), adjust(delta("mug", "north", models.Available, 7))
+	held.IdempotencyKey, moved.IdempotencyKey = key, key
+	return []models.Write{
+		held, moved,
+		models.UpdateReservation{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", Lines: held.Lines},
+		models.Resolve{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", To: models.ReservationCommitted},
+		models.SetStock{IdempotencyKey: key, Rows: []models.SetRow{{ProductID: "mug", LocationID: "north", State: models.Available, Quantity: 7}}},
+	}
+}
+
+// Every part of the input counts: where a cart sells from, how long, to whom.
+func TestEveryFieldIsPartOfTheInput(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 9)
+		w := reserve(line("mug", 1), line("mug", 1))
+		s.ok(w)
+		for _, change := range []func(w *models.Reserve){
+			func(w *models.Reserve) { w.TTL++ },
+			func(w *models.Reserve) { w.Channel = "all" },
+			func(w *models.Reserve) { w.AllowPartial = true },
+			func(w *models.Reserve) { w.OwnerRef = "somebody" },
+			func(w *models.Reserve) { w.Lines = []models.Line{line("mug", 2)} },
+			func(w *models.Reserve) { w.Lines = []models.Line{line("mug", 1), pinned("mug", 1, "north")} },
+		} {
+			other := w
+			change(&other)
+			s.fails(s.do(other), mismatch())
+		}
+	})
+}
+
+// Many callers with one key at once, in two processes: one effect, one answer.
+func TestOneKeyManyCallers(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		const callers = 32
+		s.stock("mug", "north", 100)
+		second := s.Database
+		if s.kind != memory {
+			second = open(t, s.url)
+		}
+		for _, w := range []models.Write{reserve(line("mug", 3)), adjust(delta("mug", "north", models.Available, -3)), reserve(line("mug", 1000))} {
+			results := make([]models.WriteResult, callers)
+			var group sync.WaitGroup
+			for i := range callers {
+				group.Go(func() {
+					db := s.Database
+					if i%2 == 1 {
+						db = second
+					}
+					out, err := db.Write(context.Background(), []models.Write{w})
+					if assert.NoError(t, err) {
+						results[i] = out.Results[0]
+					}
+				})
+			}
+			group.Wait()
+			first := 0
+			for _, r := range results {
+				if !r.Replayed {
+					first++
+				}
+				require.Equal(t, results[0].Errors, r.Errors)
+				if r.Reservation != nil {
+					require.Equal(t, results[0].Reservation.ID, r.Reservation.ID)
+				}
+			}
+			require.Equal(t, 1, first, "%T", w)
+		}
+		require.Equal(t, models.Quantities{Available: 94, Reserved: 3}, s.level("mug", "north"))
+	})
+}
+
+// A key that comes twice in one batch counts once.
+func TestOneKeyInOneBatch(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10)
+		held, moved, refused := reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 3)), reserve(line("mug", 99))
+		other := held
+		other.TTL++
+		r := s.batch(held, moved, refused, held, moved, refused, other)
+		for i := range 3 {
+			require.False(t, r[i].Replayed)
+			require.True(t, r[i+3].Replayed)
+			require.Equal(t, r[i].Errors, r[i+3].Errors)
+		}
+		require.Equal(t, r[0].Reservation.ID, r[3].Reservation.ID)
+		require.Equal(t, r[1].Stocks, r[4].Stocks)
+		s.fails(r[6], mismatch())
+		require.Equal(t, models.Quantities{Available: 11, Reserved: 2}, s.level("mug", "north"))
+	})
+}
+
+// A key is remembered for two days at least; after that it may be used again.
+// A hold's key is never forgotten.
+func TestKeysAreForgotten(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10)
+		held, old, young := reserve(line("mug", 1)), adjust(delta("mug", "north", models.Available, 1)), adjust(delta("mug", "north", models.Available, 1))
+		first := s.ok(held)
+		s.ok(old)
+		s.exec("UPDATE idempotency_keys SET created_at = " + s.clock(-49*3600))
+		answer := s.ok(young)
+		s.exec("UPDATE idempotency_keys SET created_at = " + s.clock(-47*3600) + " WHERE created_at > " + s.clock(-3600))
+		require.NoError(t, s.ForgetKeys(t.Context()))
+		s.replayed(young, answer)
+		s.replayed(held, first)
+		require.False(t, s.ok(old).Replayed)
+	})
+}
+
+// A reservation's id is the permission to release it, so nobody can work it
+// out from its key: each database makes another one of it.
+func TestIDsAreNotGuessable(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		other := openShop(t, s.kind, freshURL(t, s.kind))
+		w := reserve(line("mug", 1))
+		s.stock("mug", "north", 5)
+		other.stock("mug", "north", 5)
+		require.NotEqual(t, s.ok(w).Reservation.ID, other.ok(w).Reservation.ID)
+	})
+}

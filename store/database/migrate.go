@@ -1,0 +1,48 @@
+package database
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// migrateTimeout bounds all migrations together.
+const migrateTimeout = 5 * time.Minute
+
+// Migrate brings the tables up to what this version needs. Several copies may
+// call it at once: on Postgres one works and the others wait.
+func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+	defer cancel()
+	dialect, folder := d.engine.migrations()
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if dialect == "postgres" {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return 0, fmt.Errorf("migration lock: %w", err)
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	provider, err := goose.NewProvider(goose.Dialect(dialect), d.sql, files, options...)
+	if err != nil {
+		return 0, d.fault(fmt.Errorf("migrations: %w", err))
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return len(results), d.fault(fmt.Errorf("migrate: %w", err))
+	}
+	_, err = d.ReadMeta(ctx)
+	return len(results), err
+}

@@ -1,0 +1,95 @@
+package database_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// Migrating twice is migrating once, and keeps what is there.
+func TestMigrateTwice(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		epoch, stock := s.Epoch(), s.read("mug")
+		require.NotEmpty(t, epoch)
+		for _, db := range processes(t, s) {
+			applied, err := db.Migrate(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, applied)
+			require.Equal(t, epoch, db.Epoch())
+		}
+		require.Equal(t, stock, s.read("mug"))
+	})
+}
+
+// Copies that start at once migrate once: the others wait.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	url := freshURL(t, postgres)
+	applied := make([]int, 2)
+	var group sync.WaitGroup
+	for i := range applied {
+		db := openOnly(t, url)
+		group.Go(func() {
+			var err error
+			applied[i], err = db.Migrate(context.Background())
+			assert.NoError(t, err)
+			assert.NotEmpty(t, db.Epoch())
+		})
+	}
+	group.Wait()
+	require.Equal(t, 1, applied[0]+applied[1])
+}
+
+// Down leaves nothing behind, and up works again after it, as another
+// history.
+func TestMigrateDown(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{postgres, sqlite, memory} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			url := freshURL(t, kind)
+			s := openShop(t, kind, url)
+			s.stock("mug", "north", 5)
+			s.hold(line("mug", 1))
+			epoch := s.Epoch()
+			dialect, files, err := s.Migrations()
+			require.NoError(t, err)
+			provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL(), files, goose.WithDisableGlobalRegistry(true))
+			require.NoError(t, err)
+			_, err = provider.DownTo(t.Context(), 0)
+			require.NoError(t, err)
+			if kind == postgres {
+				require.Zero(t, s.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version'"))
+				require.Zero(t, s.number("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"))
+			} else {
+				require.Zero(t, s.number("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'"))
+			}
+			applied, err := s.Migrate(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, applied)
+			require.NotEqual(t, epoch, s.Epoch())
+			require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Locations: []models.Location{{LocationID: "north", Active: true}}}))
+			s.stock("mug", "north", 5)
+			s.hold(line("mug", 5))
+			s.audit()
+		})
+	}
+}
+
+// What names no database is refused, and no password is repeated.
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "mysql://onhand:secret@db/stock", "sqlite:", "postgres://onhand:secret@db:notaport/stock", "stock.db"} {
+		_, err := database.Open(url, nil)
+		require.Error(t, err, url)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}

@@ -1,0 +1,283 @@
+-- +goose Up
+
+-- The same house as in the Postgres migrations, which explain it. What differs:
+-- times are integers, microseconds since 1970 in UTC; triggers run per row.
+
+CREATE TABLE onhand_meta (
+    only_row           INTEGER PRIMARY KEY CHECK (only_row = 1),
+    epoch              TEXT NOT NULL,
+    reservation_secret TEXT NOT NULL,
+    directory_version  INTEGER NOT NULL DEFAULT 1
+);
+INSERT INTO onhand_meta (only_row, epoch, reservation_secret) VALUES (1, lower(hex(randomblob(16))), lower(hex(randomblob(32))));
+
+-- 1 inside Onhand's own write transactions and never outside: they set it
+-- back before they commit.
+CREATE TABLE onhand_writer (active INTEGER NOT NULL);
+INSERT INTO onhand_writer VALUES (0);
+
+CREATE TABLE locations (
+    location_id TEXT PRIMARY KEY NOT NULL CHECK (length(location_id) BETWEEN 1 AND 255),
+    name        TEXT NOT NULL,
+    priority    INTEGER NOT NULL DEFAULT 100,
+    active      INTEGER NOT NULL DEFAULT 1,
+    pickup      INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE channels (
+    channel_id TEXT PRIMARY KEY NOT NULL CHECK (length(channel_id) BETWEEN 1 AND 255),
+    name       TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE channel_locations (
+    channel_id  TEXT NOT NULL REFERENCES channels ON DELETE CASCADE,
+    location_id TEXT NOT NULL REFERENCES locations ON DELETE CASCADE,
+    PRIMARY KEY (channel_id, location_id)
+) WITHOUT ROWID;
+
+CREATE TABLE products (
+    product_id          TEXT PRIMARY KEY NOT NULL CHECK (length(product_id) BETWEEN 1 AND 255),
+    title               TEXT,
+    tracked             INTEGER NOT NULL DEFAULT 1,
+    inventory_policy    TEXT NOT NULL DEFAULT 'DENY' CHECK (inventory_policy IN ('DENY', 'CONTINUE')),
+    backorder_limit     INTEGER CHECK (backorder_limit BETWEEN 0 AND 1000000000),
+    low_stock_threshold INTEGER NOT NULL DEFAULT 5 CHECK (low_stock_threshold >= 0),
+    max_per_reservation INTEGER CHECK (max_per_reservation > 0),
+    next_restock_at     INTEGER,
+    version             INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
+) WITHOUT ROWID;
+
+CREATE TABLE stock_levels (
+    product_id      TEXT NOT NULL REFERENCES products,
+    location_id     TEXT NOT NULL REFERENCES locations,
+    available       INTEGER NOT NULL DEFAULT 0 CHECK (typeof(available) = 'integer'),
+    reserved        INTEGER NOT NULL DEFAULT 0 CHECK (typeof(reserved) = 'integer' AND reserved BETWEEN 0 AND 1000000000),
+    committed       INTEGER NOT NULL DEFAULT 0 CHECK (typeof(committed) = 'integer' AND committed BETWEEN 0 AND 1000000000),
+    damaged         INTEGER NOT NULL DEFAULT 0 CHECK (typeof(damaged) = 'integer' AND damaged BETWEEN 0 AND 1000000000),
+    quality_control INTEGER NOT NULL DEFAULT 0 CHECK (typeof(quality_control) = 'integer' AND quality_control BETWEEN 0 AND 1000000000),
+    safety_stock    INTEGER NOT NULL DEFAULT 0 CHECK (typeof(safety_stock) = 'integer' AND safety_stock BETWEEN 0 AND 1000000000),
+    incoming        INTEGER NOT NULL DEFAULT 0 CHECK (typeof(incoming) = 'integer' AND incoming BETWEEN 0 AND 1000000000),
+    available_floor INTEGER NOT NULL DEFAULT 0 CHECK (available_floor <= 0),
+    PRIMARY KEY (product_id, location_id),
+    CONSTRAINT never_oversold CHECK (available BETWEEN available_floor AND 1000000000)
+) WITHOUT ROWID;
+
+CREATE TABLE reservations (
+    reservation_id BLOB PRIMARY KEY NOT NULL CHECK (length(reservation_id) = 16),
+    state          TEXT NOT NULL CHECK (state IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED')),
+    lines          TEXT NOT NULL CHECK (json_valid(lines)),
+    channel        TEXT NOT NULL DEFAULT '',
+    owner_ref      TEXT NOT NULL DEFAULT '',
+    order_ref      TEXT NOT NULL DEFAULT '',
+    fingerprint    BLOB NOT NULL,
+    version        INTEGER NOT NULL DEFAULT 1,
+    created_at     INTEGER NOT NULL,
+    expires_at     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
+
+CREATE TABLE stock_movements (
+    movement_id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    product_id            TEXT NOT NULL,
+    location_id           TEXT NOT NULL,
+    available_delta       INTEGER NOT NULL,
+    reserved_delta        INTEGER NOT NULL,
+    committed_delta       INTEGER NOT NULL,
+    damaged_delta         INTEGER NOT NULL,
+    quality_control_delta INTEGER NOT NULL,
+    safety_stock_delta    INTEGER NOT NULL,
+    incoming_delta        INTEGER NOT NULL,
+    available_after       INTEGER NOT NULL,
+    reserved_after        INTEGER NOT NULL,
+    committed_after       INTEGER NOT NULL,
+    damaged_after         INTEGER NOT NULL,
+    quality_control_after INTEGER NOT NULL,
+    safety_stock_after    INTEGER NOT NULL,
+    incoming_after        INTEGER NOT NULL,
+    reason                TEXT NOT NULL,
+    reference             TEXT NOT NULL DEFAULT '',
+    actor                 TEXT NOT NULL DEFAULT '',
+    reservation_id        BLOB,
+    version               INTEGER NOT NULL,
+    created_at            INTEGER NOT NULL DEFAULT (cast(unixepoch('subsec') * 1000000 AS INTEGER))
+);
+CREATE INDEX stock_movements_product ON stock_movements (product_id, movement_id);
+
+CREATE TABLE outbox (
+    outbox_id  INTEGER PRIMARY KEY AUTOINCREMENT,
+    product_id TEXT NOT NULL,
+    version    INTEGER NOT NULL
+);
+
+CREATE TABLE idempotency_keys (
+    key_hash    BLOB PRIMARY KEY NOT NULL CHECK (length(key_hash) = 16),
+    fingerprint BLOB NOT NULL,
+    answer      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL DEFAULT (cast(unixepoch('subsec') * 1000000 AS INTEGER))
+) WITHOUT ROWID;
+
+-- +goose StatementBegin
+CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels BEGIN
+    UPDATE stock_levels SET available_floor = (
+        SELECT CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
+        FROM products WHERE product_id = NEW.product_id)
+    WHERE product_id = NEW.product_id AND location_id = NEW.location_id;
+    UPDATE products SET version = version + 1 WHERE product_id = NEW.product_id;
+    INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = NEW.product_id;
+    INSERT INTO stock_movements (product_id, location_id,
+        available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+        available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+        reason, version)
+    SELECT NEW.product_id, NEW.location_id, NEW.available - 0, NEW.reserved - 0, NEW.committed - 0, NEW.damaged - 0, NEW.quality_control - 0, NEW.safety_stock - 0, NEW.incoming - 0,
+        NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming,
+        'EXTERNAL', version FROM products
+    WHERE product_id = NEW.product_id AND (SELECT active FROM onhand_writer) = 0;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER stock_levels_updated AFTER UPDATE OF available, reserved, committed, damaged, quality_control, safety_stock, incoming ON stock_levels
+WHEN (NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming) IS NOT (OLD.available, OLD.reserved, OLD.committed, OLD.damaged, OLD.quality_control, OLD.safety_stock, OLD.incoming) BEGIN
+    UPDATE products SET version = version + 1 WHERE product_id = NEW.product_id;
+    INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = NEW.product_id;
+    INSERT INTO stock_movements (product_id, location_id,
+        available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+        available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+        reason, version)
+    SELECT NEW.product_id, NEW.location_id, NEW.available - OLD.available, NEW.reserved - OLD.reserved, NEW.committed - OLD.committed, NEW.damaged - OLD.damaged, NEW.quality_control - OLD.quality_control, NEW.safety_stock - OLD.safety_stock, NEW.incoming - OLD.incoming,
+        NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming,
+        'EXTERNAL', version FROM products
+    WHERE product_id = NEW.product_id AND (SELECT active FROM onhand_writer) = 0;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels BEGIN
+    UPDATE products SET version = version + 1 WHERE product_id = OLD.product_id;
+    INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = OLD.product_id;
+    INSERT INTO stock_movements (product_id, location_id,
+        available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+        available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+        reason, version)
+    SELECT OLD.product_id, OLD.location_id, 0 - OLD.available, 0 - OLD.reserved, 0 - OLD.committed, 0 - OLD.damaged, 0 - OLD.quality_control, 0 - OLD.safety_stock, 0 - OLD.incoming,
+        0, 0, 0, 0, 0, 0, 0,
+        'EXTERNAL', version FROM products
+    WHERE product_id = OLD.product_id AND true;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER products_inserted AFTER INSERT ON products BEGIN
+    INSERT INTO outbox (product_id, version) VALUES (NEW.product_id, NEW.version);
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER product_settings_changed AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
+    low_stock_threshold, max_per_reservation, next_restock_at ON products
+WHEN (NEW.title, NEW.tracked, NEW.inventory_policy, NEW.backorder_limit, NEW.low_stock_threshold, NEW.max_per_reservation, NEW.next_restock_at)
+    IS NOT (OLD.title, OLD.tracked, OLD.inventory_policy, OLD.backorder_limit, OLD.low_stock_threshold, OLD.max_per_reservation, OLD.next_restock_at)
+BEGIN
+    UPDATE products SET version = version + 1 WHERE product_id = NEW.product_id;
+    INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = NEW.product_id;
+    UPDATE stock_levels SET available_floor = min(0, available,
+        CASE WHEN NEW.inventory_policy = 'CONTINUE' THEN -coalesce(NEW.backorder_limit, 1000000000) ELSE 0 END)
+    WHERE product_id = NEW.product_id;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER directory_locations_insert AFTER INSERT ON locations BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_locations_update AFTER UPDATE ON locations BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_locations_delete AFTER DELETE ON locations BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_channels_insert AFTER INSERT ON channels BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_channels_update AFTER UPDATE ON channels BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_channels_delete AFTER DELETE ON channels BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_channel_locations_insert AFTER INSERT ON channel_locations BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_channel_locations_update AFTER UPDATE ON channel_locations BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER directory_channel_locations_delete AFTER DELETE ON channel_locations BEGIN
+    UPDATE onhand_meta SET directory_version = directory_version + 1;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER location_changed AFTER UPDATE OF active, priority ON locations
+WHEN (NEW.active, NEW.priority) IS NOT (OLD.active, OLD.priority) BEGIN
+    UPDATE products SET version = version + 1
+    WHERE product_id IN (SELECT product_id FROM stock_levels WHERE location_id = NEW.location_id);
+    INSERT INTO outbox (product_id, version)
+    SELECT product_id, version FROM products
+    WHERE product_id IN (SELECT product_id FROM stock_levels WHERE location_id = NEW.location_id);
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER append_only_update BEFORE UPDATE ON stock_movements BEGIN
+    SELECT raise(ABORT, 'onhand: the ledger is append-only');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER append_only_delete BEFORE DELETE ON stock_movements BEGIN
+    SELECT raise(ABORT, 'onhand: the ledger is append-only');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keep_products BEFORE DELETE ON products BEGIN
+    SELECT raise(ABORT, 'onhand: a product that is gone would restart its version; delete its stock_levels instead');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keep_product_ids BEFORE UPDATE OF product_id ON products BEGIN
+    SELECT raise(ABORT, 'onhand: ids are for ever; make a new product');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keep_level_ids BEFORE UPDATE OF product_id, location_id ON stock_levels BEGIN
+    SELECT raise(ABORT, 'onhand: delete the level and make a new one');
+END;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP TABLE onhand_meta;
+DROP TABLE onhand_writer;
+DROP TABLE channel_locations;
+DROP TABLE channels;
+DROP TABLE stock_levels;
+DROP TABLE locations;
+DROP TABLE products;
+DROP TABLE reservations;
+DROP TABLE stock_movements;
+DROP TABLE outbox;
+DROP TABLE idempotency_keys;

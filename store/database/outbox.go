@@ -1,0 +1,109 @@
+package database
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"onhand/models"
+)
+
+// carryTimeout bounds one round of carrying, Redis included.
+const carryTimeout = 10 * time.Second
+
+// Carry claims up to limit outbox rows, oldest first, passing over those
+// another copy is carrying, and deletes them when carry returns nil. When the
+// process dies in between, the rows are still there: carrying is repeated, not
+// lost.
+func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
+	defer cancel()
+	if d.engine.skipLocked() == "" {
+		return d.carryUnlocked(ctx, limit, carry)
+	}
+	var carried int
+	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		ids, changes, err := outboxRows(tx, limit, d.engine.skipLocked())
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := carry(ctx, changes); err != nil {
+			return err
+		}
+		carried = len(ids)
+		return tx.Exec("DELETE FROM outbox WHERE outbox_id IN ?", ids).Error
+	})
+	if err != nil {
+		return 0, d.fault(err)
+	}
+	return carried, nil
+}
+
+// carryUnlocked is Carry for the engine with one writer: holding its write
+// transaction while Redis is spoken to would stop every sale. Two processes
+// may carry the same row; versions make that harmless.
+func (d *Database) carryUnlocked(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+	db := d.gorm.WithContext(ctx)
+	ids, changes, err := outboxRows(db, limit, "")
+	if err != nil || len(ids) == 0 {
+		return 0, d.fault(err)
+	}
+	if err := carry(ctx, changes); err != nil {
+		return 0, err
+	}
+	return len(ids), d.fault(db.Exec("DELETE FROM outbox WHERE outbox_id IN ?", ids).Error)
+}
+
+func outboxRows(db *gorm.DB, limit int, lock string) (ids []int64, changes []models.Change, err error) {
+	var rows []struct {
+		OutboxID  int64
+		ProductID string
+		Version   int64
+	}
+	err = db.Raw("SELECT outbox_id, product_id, version FROM outbox ORDER BY outbox_id LIMIT ? "+lock, limit).Scan(&rows).Error
+	for _, r := range rows {
+		ids = append(ids, r.OutboxID)
+		changes = append(changes, models.Change{ProductID: r.ProductID, Version: r.Version})
+	}
+	return ids, changes, err
+}
+
+// Compact drops outbox rows that a later row of the same product makes
+// needless, so that the outbox stays bounded by the number of products while
+// Redis is away.
+func (d *Database) Compact(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
+	defer cancel()
+	return d.fault(d.gorm.WithContext(ctx).Exec(`DELETE FROM outbox WHERE outbox_id NOT IN (
+		SELECT max(outbox_id) FROM outbox GROUP BY product_id)`).Error)
+}
+
+// Waiting is how many outbox rows Redis has not been told of yet.
+func (d *Database) Waiting(ctx context.Context) (rows int64, err error) {
+	db, cancel := d.reading(ctx)
+	defer cancel()
+	err = db.Raw("SELECT count(*) FROM outbox").Scan(&rows).Error
+	return rows, d.fault(err)
+}
+
+// Listen calls wake once it listens and then for every change that somebody
+// else made, until the connection is lost or ctx ends. On an engine without
+// notifications it returns ErrNoListen at once.
+func (d *Database) Listen(ctx context.Context, wake func()) error {
+	return d.engine.listen(ctx, wake)
+}
+
+// keysKeptFor is how long the first answer to a key is remembered.
+const keysKeptFor = 48 * time.Hour
+
+// ForgetKeys deletes answers that nobody will ask for again.
+func (d *Database) ForgetKeys(ctx context.Context) error {
+	db, cancel := d.reading(ctx)
+	defer cancel()
+	age := "clock_timestamp() - make_interval(secs => ?)"
+	if d.engine.skipLocked() == "" {
+		age = d.engine.now() + " - ? * 1000000"
+	}
+	return d.fault(db.Exec("DELETE FROM idempotency_keys WHERE created_at < "+age, int64(keysKeptFor/time.Second)).Error)
+}

@@ -1,0 +1,133 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// carried is what one round of carrying brings.
+func carried(t *testing.T, db *database.Database, limit int) (changes []models.Change) {
+	t.Helper()
+	n, err := db.Carry(t.Context(), limit, func(_ context.Context, c []models.Change) error {
+		changes = c
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, changes, n)
+	return changes
+}
+
+// pending empties the outbox and puts one change each of n products into it.
+func (s *shop) pending(n int) (want []models.Change) {
+	s.t.Helper()
+	for i := range n {
+		s.stock(fmt.Sprintf("item %02d", i))
+	}
+	s.exec("DELETE FROM outbox")
+	for i := range n {
+		id := fmt.Sprintf("item %02d", i)
+		s.settings(id, "title = 'new'")
+		want = append(want, models.Change{ProductID: id, Version: s.read(id).Version})
+	}
+	return want
+}
+
+// What was carried is gone from the outbox; it is carried oldest first and no
+// more than asked at once.
+func TestCarry(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		want := s.pending(5)
+		require.Equal(t, want[:2], carried(t, s.Database, 2))
+		require.Equal(t, want[2:], carried(t, s.Database, 10))
+		require.Empty(t, carried(t, s.Database, 10))
+		require.Zero(t, s.number("SELECT count(*) FROM outbox"))
+	})
+}
+
+// What could not be carried stays, and is carried next time.
+func TestCarryFails(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		want := s.pending(3)
+		lost := errors.New("redis is away")
+		n, err := s.Carry(t.Context(), 10, func(context.Context, []models.Change) error { return lost })
+		require.ErrorIs(t, err, lost)
+		require.Zero(t, n)
+		require.Equal(t, want, carried(t, s.Database, 10))
+	})
+}
+
+// Changes that come while others are carried are not lost with them.
+func TestCarryLeavesWhatCameMeanwhile(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		want := s.pending(2)
+		_, err := s.Carry(t.Context(), 10, func(context.Context, []models.Change) error {
+			s.settings("item 00", "title = 'newer'")
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, []models.Change{{ProductID: "item 00", Version: want[0].Version + 1}}, carried(t, s.Database, 10))
+	})
+}
+
+// Two carriers share the work: neither waits for the other nor carries what
+// the other has in hand.
+func TestCarriersShare(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		want := s.pending(6)
+		second := open(t, s.url)
+		var theirs []models.Change
+		n, err := s.Carry(t.Context(), 4, func(_ context.Context, mine []models.Change) error {
+			require.Equal(t, want[:4], mine)
+			theirs = carried(t, second, 4)
+			require.Empty(t, carried(t, second, 4))
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		require.Equal(t, want[4:], theirs)
+		require.Zero(t, s.number("SELECT count(*) FROM outbox"))
+	})
+}
+
+// While nobody carries, the outbox keeps one row a product, the newest.
+func TestCompact(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.pending(3)
+		for i := range 4 {
+			s.settings("item 01", fmt.Sprintf("title = 'new %d'", i))
+		}
+		require.NoError(t, s.Compact(t.Context()))
+		require.Equal(t, int64(3), s.number("SELECT count(*) FROM outbox"))
+		changes := carried(t, s.Database, 10)
+		slices.SortFunc(changes, func(a, b models.Change) int { return int(a.Version - b.Version) })
+		require.Equal(t, models.Change{ProductID: "item 01", Version: s.read("item 01").Version}, changes[2])
+	})
+}
+
+// The sequence only grows, also when the outbox is emptied: that is how a
+// database that went back in time is noticed.
+func TestSequence(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		read := func() int64 {
+			meta, err := s.ReadMeta(t.Context())
+			require.NoError(t, err)
+			return meta.Sequence
+		}
+		require.Zero(t, read())
+		s.pending(3)
+		largest := s.number("SELECT max(outbox_id) FROM outbox")
+		require.Equal(t, largest, read())
+		carried(t, s.Database, 10)
+		require.Equal(t, largest, read())
+		s.settings("item 00", "title = 'newer'")
+		require.Equal(t, largest+1, read())
+	})
+}

@@ -1,0 +1,213 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+
+	"onhand/models"
+)
+
+// postgresEngine writes through pgx itself, because database/sql cannot send
+// several statements in one round trip.
+type postgresEngine struct {
+	sql    *sql.DB
+	config *pgx.ConnConfig
+}
+
+func openPostgres(url string) (*Database, gorm.Dialector, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, nil, fmt.Errorf("database url: %w", hidePassword(err))
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if _, set := config.RuntimeParams["application_name"]; !set {
+		config.RuntimeParams["application_name"] = "onhand"
+	}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(connectionsMax)
+	pool.SetMaxIdleConns(connectionsMax)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	db := &Database{sql: pool, engine: &postgresEngine{sql: pool, config: config}}
+	return db, postgres.New(postgres.Config{Conn: pool}), nil
+}
+
+// hidePassword: pgx quotes the whole URL in its parse errors.
+func hidePassword(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return errors.New("cannot be understood (want postgres://user:password@host:port/database)")
+	}
+	return err
+}
+
+func (e *postgresEngine) ids() string {
+	return `(SELECT value AS product_id FROM json_array_elements_text(?::json) AS value)`
+}
+
+func (e *postgresEngine) list(ids []string) any {
+	raw, _ := json.Marshal(ids) // strings; cannot fail
+	return string(raw)
+}
+
+func (e *postgresEngine) now() string { return "clock_timestamp()" }
+func (e *postgresEngine) sequence() string {
+	return "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)"
+}
+func (e *postgresEngine) skipLocked() string { return "FOR UPDATE SKIP LOCKED" }
+func (e *postgresEngine) migrations() (string, string) {
+	return "postgres", "migrations/postgres"
+}
+
+// fault sorts the driver's errors: what a retry may survive is UNAVAILABLE,
+// the rest is our own mistake.
+func (e *postgresEngine) fault(err error) error {
+	if transient(err) || errors.Is(err, errRetry) {
+		return models.Unavailable("the database cannot be reached; try again", err)
+	}
+	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
+}
+
+// transient tells errors of the connection, the server's state and contention
+// from errors of the statement.
+func transient(err error) bool {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return retryable(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
+			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */
+	}
+	var netErr net.Error
+	var connErr *pgconn.ConnectError
+	return errors.As(err, &connErr) || errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) ||
+		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+}
+
+// retryable are the codes that another attempt of the same transaction may
+// survive at once: serialisation failure, deadlock, lock timeout, and a unique
+// key that another copy took first.
+func retryable(code string) bool {
+	switch code {
+	case "40001", "40P01", "55P03", "23505":
+		return true
+	}
+	return false
+}
+
+// again marks an error that the next attempt may survive.
+func again(err error) error {
+	if err == nil || !transient(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errRetry, err)
+}
+
+// postgresTx is a transaction on one connection, spoken to in pipelines.
+type postgresTx struct {
+	conn  *sql.Conn
+	begun bool
+}
+
+func (e *postgresEngine) begin(ctx context.Context) (transaction, error) {
+	conn, err := e.sql.Conn(ctx)
+	if err != nil {
+		return nil, connectAgain(err)
+	}
+	return &postgresTx{conn: conn}, nil
+}
+
+// connectAgain: a refused connection is worth one more try only when the
+// server is on its way up or down; otherwise the caller should know at once.
+func connectAgain(err error) error {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && (pgErr.Code == "57P03" || pgErr.Code == "57P01") {
+		return again(err)
+	}
+	return err
+}
+
+// pipeline sends statements in one round trip and reads their answers. The
+// first one of a transaction carries its BEGIN.
+func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
+	return t.conn.Raw(func(driverConn any) error {
+		batch := &pgx.Batch{}
+		if !t.begun {
+			t.begun = true
+			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+			batch.Queue("SELECT set_config('onhand.writer', 'on', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)", lockTimeout, idleTxTimeout)
+		}
+		queue(batch)
+		return again(driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close())
+	})
+}
+
+// rollback gives the connection back, clean: one that is still inside a
+// transaction and cannot leave it is closed.
+func (t *postgresTx) rollback() {
+	_ = t.conn.Raw(func(driverConn any) error {
+		conn := driverConn.(*stdlib.Conn).Conn()
+		if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
+			_ = conn.Close(ctx)
+		}
+		return nil
+	})
+	_ = t.conn.Close()
+}
+
+func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
+	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN inventory_change"); err != nil {
+		return err
+	}
+	for {
+		wake()
+		// A silent connection is checked once in a while: it may be half open.
+		wait, cancel := context.WithTimeout(ctx, listenCheck)
+		_, err := conn.WaitForNotification(wait)
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !pgconn.Timeout(err) {
+			return err
+		}
+		if err != nil {
+			ping, cancel := context.WithTimeout(ctx, readTimeout)
+			err = conn.Ping(ping)
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// listenCheck is how long a listening connection may be silent.
+const listenCheck = 15 * time.Second

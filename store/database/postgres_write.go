@@ -1,0 +1,256 @@
+package database
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/models"
+)
+
+const (
+	postgresDue = `SELECT reservation_id FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+		ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED`
+
+	postgresDueOf = `SELECT reservation_id FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+		AND EXISTS (SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($1))
+		ORDER BY expires_at LIMIT $2`
+
+	postgresReservations = `SELECT ` + reservationColumns + ` FROM reservations
+		WHERE reservation_id = ANY ($1) ORDER BY reservation_id FOR UPDATE`
+
+	// Without reservations the planner is spared the union.
+	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id)
+		WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id FOR UPDATE OF l`
+
+	postgresHeldIDs = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
+		UNION SELECT line->>'productId' FROM reservations, jsonb_array_elements(lines) line WHERE reservation_id = ANY ($2))`
+
+	postgresHeldLevels = `SELECT ` + levelColumns + ` FROM ` + postgresHeldIDs + ` i
+		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
+		ORDER BY l.product_id, l.location_id FOR UPDATE OF l`
+
+	postgresProducts     = `SELECT ` + productColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
+	postgresHeldProducts = `SELECT ` + productColumns + ` FROM ` + postgresHeldIDs + ` i JOIN products p ON p.product_id = i.product_id`
+
+	postgresKeys      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash = ANY ($1)`
+	postgresLocations = `SELECT location_id, name, priority, active, pickup FROM locations WHERE location_id = ANY ($1)`
+	postgresChannels  = `SELECT c.channel_id, coalesce(m.location_id, '') FROM channels c LEFT JOIN channel_locations m USING (channel_id)
+		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
+
+	// Sent last, so that the clock is read with every lock in hand.
+	postgresClock = `SELECT epoch, clock_timestamp(), EXISTS (
+		SELECT 1 FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()) FROM onhand_meta`
+)
+
+func (t *postgresTx) due(ctx context.Context, limit int) ([]string, error) {
+	return t.ids(ctx, postgresDue, limit)
+}
+
+func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) ([]string, error) {
+	return t.ids(ctx, postgresDueOf, products, limit)
+}
+
+func (t *postgresTx) ids(ctx context.Context, query string, args ...any) (ids []string, err error) {
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		b.Queue(query, args...).Query(func(r pgx.Rows) error {
+			return each(r, scanKey, func(key []byte) { ids = append(ids, reservationID(key)) })
+		})
+	})
+	return ids, err
+}
+
+func scanKey(r rows) (key []byte, err error) {
+	err = r.Scan(&key)
+	return key, err
+}
+
+func (t *postgresTx) load(ctx context.Context, w wants) (*view, error) {
+	v, late := newView(), false
+	err := t.pipeline(ctx, func(b *pgx.Batch) {
+		levels, products, args := postgresLevels, postgresProducts, []any{w.products}
+		if len(w.reservations) > 0 {
+			b.Queue(postgresReservations, byteSlices(w.reservations)).Query(func(r pgx.Rows) error {
+				return each(r, scanReservation, func(s *storedReservation) { v.held[s.key] = s })
+			})
+			levels, products, args = postgresHeldLevels, postgresHeldProducts, []any{w.products, byteSlices(w.reservations)}
+		}
+		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
+		b.Queue(products, args...).Query(func(r pgx.Rows) error {
+			return each(r, scanProduct, func(p *models.Product) { v.products[p.ProductID] = p })
+		})
+		if len(w.keys) > 0 {
+			b.Queue(postgresKeys, byteSlices(w.keys)).Query(func(r pgx.Rows) error { return each(r, scanAnswer, v.addAnswer) })
+		}
+		if len(w.locations) > 0 {
+			b.Queue(postgresLocations, w.locations).Query(func(r pgx.Rows) error {
+				return each(r, scanLocation, func(l models.Location) { v.places[l.LocationID] = l })
+			})
+		}
+		if len(w.channels)+len(w.updated) > 0 {
+			b.Queue(postgresChannels, w.channels, byteSlices(w.updated)).Query(func(r pgx.Rows) error { return each(r, scanMember, v.addMember) })
+		}
+		if len(w.reservations) > 0 { // made while we waited for the levels
+			b.Queue("SELECT reservation_id FROM reservations WHERE reservation_id = ANY ($1)", byteSlices(w.reservations)).Query(func(r pgx.Rows) error {
+				return each(r, scanKey, func(key []byte) { late = late || v.held[[16]byte(key)] == nil })
+			})
+		}
+		b.Queue(postgresClock).QueryRow(func(r pgx.Row) error {
+			var now instant
+			defer func() { v.now = now.Time }()
+			return r.Scan(&v.epoch, &now, &v.anyDue)
+		})
+	})
+	if err == nil && late {
+		err = errRetry
+	}
+	return v, err
+}
+
+func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock, err error) {
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		queueLevels(b, postgresUpdateLevels, v.dirtyLevels(false))
+		queueLevels(b, postgresInsertLevels, v.dirtyLevels(true))
+		queueReservations(b, postgresInsertReservations, v.reservations(true))
+		queueReservations(b, postgresUpdateReservations, v.reservations(false))
+		queueMovements(b, v.movements)
+		queueAnswers(b, v)
+		if touched := v.touched(); len(touched) > 0 {
+			ids, _ := json.Marshal(touched) // strings; cannot fail
+			b.Queue(postgresReadBack, string(ids)).Query(func(r pgx.Rows) (err error) {
+				stocks, _, err = collectStocks(r)
+				return err
+			})
+		}
+		b.Queue("COMMIT")
+	})
+	return stocks, err
+}
+
+// postgresReadBack reads what was written with the versions the trigger gave,
+// while the rows are still locked.
+var postgresReadBack = strings.ReplaceAll(stockSelect(&postgresEngine{}), "?::json", "$1::json")
+
+const (
+	levelArrays = `unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[])
+		AS v(product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)`
+
+	postgresUpdateLevels = `UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
+		damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
+		FROM ` + levelArrays + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id`
+
+	postgresInsertLevels = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
+		SELECT * FROM ` + levelArrays
+
+	reservationArrays = `unnest($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::timestamptz[], $10::timestamptz[])
+		AS v(reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at)`
+
+	postgresInsertReservations = `INSERT INTO reservations (` + reservationColumns + `) SELECT * FROM ` + reservationArrays
+
+	postgresUpdateReservations = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
+		version = v.version, expires_at = v.expires_at FROM ` + reservationArrays + ` WHERE r.reservation_id = v.reservation_id`
+
+	movementColumns = `product_id, location_id,
+		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+		reason, reference, actor, reservation_id, created_at`
+
+	// The version is the one the trigger has just given. The ledger is in the
+	// order in which things were decided, whatever way the join goes.
+	postgresInsertMovements = `INSERT INTO stock_movements (` + movementColumns + `, version)
+		SELECT ` + movementColumns + `, version FROM unnest($1::text[], $2::text[],
+			$3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[],
+			$10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],
+			$17::text[], $18::text[], $19::text[], $20::bytea[], $21::timestamptz[])
+		WITH ORDINALITY AS v(` + movementColumns + `, position) JOIN products USING (product_id) ORDER BY position`
+
+	postgresInsertAnswers = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
+		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::jsonb[])`
+)
+
+// columns turns rows of values into one array a column.
+type columns [][]any
+
+func (c columns) add(values ...any) {
+	for i, v := range values {
+		c[i] = append(c[i], v)
+	}
+}
+
+func (c columns) args() []any {
+	args := make([]any, len(c))
+	for i := range c {
+		args[i] = c[i]
+	}
+	return args
+}
+
+func queueLevels(b *pgx.Batch, query string, levels []*models.Level) {
+	if len(levels) == 0 {
+		return
+	}
+	c := make(columns, 9)
+	for _, l := range levels {
+		c.add(l.ProductID, l.LocationID, l.Available, l.Reserved, l.Committed, l.Damaged, l.QualityControl, l.SafetyStock, l.Incoming)
+	}
+	b.Queue(query, c.args()...)
+}
+
+func queueReservations(b *pgx.Batch, query string, list []*storedReservation) {
+	if len(list) == 0 {
+		return
+	}
+	c := make(columns, 10)
+	for _, s := range list {
+		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
+		c.add(s.key[:], string(s.State), string(lines), s.Channel, s.Owner, s.Order, s.fingerprint, s.Version, s.CreatedAt, s.ExpiresAt)
+	}
+	b.Queue(query, c.args()...)
+}
+
+func queueMovements(b *pgx.Batch, movements []models.StockMovement) {
+	if len(movements) == 0 {
+		return
+	}
+	c := make(columns, 21)
+	for _, m := range movements {
+		d, a := m.Delta, m.After
+		c.add(m.ProductID, m.LocationID,
+			d.Available, d.Reserved, d.Committed, d.Damaged, d.QualityControl, d.SafetyStock, d.Incoming,
+			a.Available, a.Reserved, a.Committed, a.Damaged, a.QualityControl, a.SafetyStock, a.Incoming,
+			string(m.Reason), m.Reference, m.Actor, movementKey(m), m.CreatedAt)
+	}
+	b.Queue(postgresInsertMovements, c.args()...)
+}
+
+// movementKey is the reservation's key, null where there was none (which a nil
+// slice is not, on SQLite).
+func movementKey(m models.StockMovement) any {
+	if key, ok := reservationKey(m.ReservationID); ok {
+		return key[:]
+	}
+	return nil
+}
+
+func queueAnswers(b *pgx.Batch, v *view) {
+	if len(v.answered) == 0 {
+		return
+	}
+	c := make(columns, 3)
+	for _, key := range binaryKeys(v.answered) {
+		kept := v.answers[key]
+		raw, _ := json.Marshal(kept.answer) // plain structs; cannot fail
+		c.add(key[:], kept.fingerprint, string(raw))
+	}
+	b.Queue(postgresInsertAnswers, c.args()...)
+}
+
+func byteSlices(keys [][16]byte) [][]byte {
+	out := make([][]byte, len(keys))
+	for i := range keys {
+		out[i] = keys[i][:]
+	}
+	return out
+}

@@ -1,0 +1,383 @@
+package database_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"onhand/models"
+)
+
+// rapidChecks keeps the number of random runs small unless somebody asked for
+// more: every step of each is a transaction.
+func rapidChecks() {
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		checks := "20"
+		if testing.Short() {
+			checks = "5"
+		}
+		_ = flag.Set("rapid.checks", checks)
+	}
+	_ = flag.Set("rapid.nofailfile", "true")
+}
+
+// model is what the database should hold, kept by plain arithmetic: it knows
+// totals and states, and nothing of locks, tables or time.
+type model struct {
+	*shop
+	prefix string
+	shelf  map[place]models.Quantities
+	holds  []*held
+	past   []keptAnswer // every keyed write and its first answer
+}
+
+type held struct {
+	id      string
+	state   models.ReservationState
+	over    bool // past its time, and nobody has noticed yet
+	lines   []models.ReservationLine
+	version int64
+}
+
+type keptAnswer struct {
+	write  models.Write
+	result models.WriteResult
+}
+
+// Whatever sequence of writes comes: the database holds what the model holds,
+// answers what the model answers, and never refuses what the model would sell.
+func TestAgainstAModel(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		runs := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			runs++
+			m := newModel(s.with(rt), fmt.Sprintf("run %d ", runs))
+			rt.Repeat(map[string]func(*rapid.T){
+				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
+				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
+				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
+				"adjust": m.adjust, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
+				"": m.compare,
+			})
+		})
+	})
+}
+
+// The products: one that must not be oversold, one that may be owed.
+func (m *model) products() []string { return []string{m.prefix + "deny", m.prefix + "owed"} }
+
+const owedMax = 4
+
+func (m *model) floor(product string) int {
+	if strings.HasSuffix(product, "owed") {
+		return -owedMax
+	}
+	return 0
+}
+
+func newModel(s *shop, prefix string) *model {
+	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}}
+	for len(s.sweep(1000)) > 0 {
+	} // what an earlier run left behind
+	for i, product := range m.products() {
+		s.stock(product, "north", 4+i, "south", 3, "far", 5)
+		for location, n := range map[string]int{"north": 4 + i, "south": 3, "far": 5} {
+			m.shelf[place{product, location}] = models.Quantities{Available: n}
+		}
+	}
+	s.settings(m.products()[1], fmt.Sprintf("inventory_policy = 'CONTINUE', backorder_limit = %d", owedMax))
+	return m
+}
+
+// active are the locations that sell.
+var active = []string{"north", "south"}
+
+// free is how much of a product a hold could get.
+func (m *model) free(product string) int {
+	total := -m.floor(product)
+	for _, location := range active {
+		total += m.shelf[place{product, location}].Available
+	}
+	return total
+}
+
+func (m *model) move(lines []models.ReservationLine, from, to models.State) {
+	for _, l := range lines {
+		for _, a := range l.Allocations {
+			at := place{l.ProductID, a.LocationID}
+			q := m.shelf[at]
+			*q.Of(from) -= a.Quantity
+			if to != "" {
+				*q.Of(to) += a.Quantity
+			}
+			m.shelf[at] = q
+		}
+	}
+}
+
+func (m *model) cart(t *rapid.T) (lines []models.Line, asked map[string]int, order []string) {
+	asked = map[string]int{}
+	for range rapid.IntRange(1, 3).Draw(t, "lines") {
+		l := line(rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.IntRange(1, 5).Draw(t, "quantity"))
+		if asked[l.ProductID] == 0 {
+			order = append(order, l.ProductID)
+		}
+		asked[l.ProductID] += l.Quantity
+		lines = append(lines, l)
+	}
+	return lines, asked, order
+}
+
+// get says what of each product a cart gets, after ending what is over for
+// those it is short of. own is what the cart gives back first.
+func (m *model) get(asked, own map[string]int, order []string, partial bool) (got map[string]int, refused bool) {
+	for {
+		got, refused = map[string]int{}, false
+		short, total := map[string]bool{}, 0
+		for _, product := range order {
+			got[product] = max(0, min(asked[product], m.free(product)+own[product]))
+			total += got[product]
+			short[product] = got[product] < asked[product]
+			refused = refused || short[product] && !partial
+		}
+		refused = refused || total == 0
+		if !m.endFor(short) {
+			return got, refused
+		}
+	}
+}
+
+// endFor ends holds that are over and hold what somebody is short of.
+func (m *model) endFor(short map[string]bool) (any bool) {
+	for _, h := range m.holds {
+		if h.state == models.ReservationActive && h.over &&
+			slices.ContainsFunc(h.lines, func(l models.ReservationLine) bool { return short[l.ProductID] }) {
+			m.end(h)
+			any = true
+		}
+	}
+	return any
+}
+
+func (m *model) end(h *held) {
+	m.move(h.lines, models.Reserved, models.Available)
+	h.state = models.ReservationExpired
+	h.version++
+}
+
+// shortages are the errors that a cart is told.
+func shortages(asked, got map[string]int, order []string, lines []models.Line) (errs []models.UserError) {
+	for _, product := range order {
+		if got[product] < asked[product] {
+			first := slices.IndexFunc(lines, func(l models.Line) bool { return l.ProductID == product })
+			errs = append(errs, short(first, product, asked[product], got[product]))
+		}
+	}
+	return errs
+}
+
+// keep checks the lines of a hold against the cart and takes them over.
+func (m *model) keep(h *held, r *models.Reservation, asked, got map[string]int, order []string) {
+	require.Len(m.t, r.Lines, len(order))
+	for i, l := range r.Lines {
+		require.Equal(m.t, order[i], l.ProductID)
+		require.Equal(m.t, asked[l.ProductID], l.Requested)
+		require.Equal(m.t, got[l.ProductID], l.Quantity)
+		sum := 0
+		for _, a := range l.Allocations {
+			require.Contains(m.t, active, a.LocationID)
+			require.Positive(m.t, a.Quantity)
+			sum += a.Quantity
+		}
+		require.Equal(m.t, l.Quantity, sum)
+	}
+	h.lines = r.Lines
+	m.move(h.lines, models.Available, models.Reserved)
+}
+
+func (m *model) first(w models.Write) models.WriteResult {
+	r := m.do(w)
+	require.False(m.t, r.Replayed)
+	if w.Key() != "" {
+		m.past = append(m.past, keptAnswer{w, r})
+	}
+	return r
+}
+
+func (m *model) reserve(t *rapid.T) {
+	lines, asked, order := m.cart(t)
+	w := reserve(lines...)
+	w.AllowPartial = rapid.Bool().Draw(t, "partial")
+	got, refused := m.get(asked, nil, order, w.AllowPartial)
+	r := m.first(w)
+	m.fails(r, shortages(asked, got, order, lines)...)
+	require.Equal(t, refused, r.Reservation == nil)
+	if !refused {
+		h := &held{id: r.Reservation.ID, state: models.ReservationActive, version: 1}
+		m.keep(h, r.Reservation, asked, got, order)
+		m.holds = append(m.holds, h)
+	}
+}
+
+// pick chooses a hold; none is there at the start.
+func (m *model) pick(t *rapid.T) *held {
+	if len(m.holds) == 0 {
+		t.Skip("no hold yet")
+	}
+	return m.holds[rapid.IntRange(0, len(m.holds)-1).Draw(t, "hold")]
+}
+
+// now is the state of a hold as anybody sees it.
+func (h *held) now() models.ReservationState {
+	if h.state == models.ReservationActive && h.over {
+		return models.ReservationExpired
+	}
+	return h.state
+}
+
+func (m *model) update(t *rapid.T) {
+	h := m.pick(t)
+	lines, asked, order := m.cart(t)
+	w := update(h.id, lines...)
+	w.AllowPartial = rapid.Bool().Draw(t, "partial")
+	if h.now() != models.ReservationActive {
+		m.fails(m.first(w), notActive(h.now()))
+		return
+	}
+	own := map[string]int{}
+	for _, l := range h.lines {
+		own[l.ProductID] = l.Quantity
+	}
+	got, refused := m.get(asked, own, order, w.AllowPartial)
+	r := m.first(w)
+	m.fails(r, shortages(asked, got, order, lines)...)
+	if refused {
+		require.Equal(t, h.lines, r.Reservation.Lines)
+		return
+	}
+	m.move(h.lines, models.Reserved, models.Available)
+	m.keep(h, r.Reservation, asked, got, order)
+	h.version++
+}
+
+func (m *model) extend(t *rapid.T) {
+	h := m.pick(t)
+	r := m.first(models.ExtendReservation{ID: h.id, TTL: 2 * time.Hour})
+	if h.now() != models.ReservationActive {
+		m.fails(r, notActive(h.now()))
+		return
+	}
+	m.fails(r)
+	h.version++
+}
+
+var moves = map[models.ReservationState][2]models.State{
+	models.ReservationCommitted: {models.Reserved, models.Committed},
+	models.ReservationReleased:  {models.Reserved, models.Available},
+	models.ReservationFulfilled: {models.Committed, ""},
+	models.ReservationCancelled: {models.Committed, models.Available},
+}
+
+func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
+	return func(t *rapid.T) {
+		h := m.pick(t)
+		w := resolve(h.id, to)
+		switch {
+		case h.now().MayBecome(to):
+			m.fails(m.first(w))
+			m.move(h.lines, moves[to][0], moves[to][1])
+			h.state = to
+			h.version++
+		case to == models.ReservationReleased && h.state == to:
+			require.True(t, m.do(w).Replayed)
+		default:
+			m.fails(m.first(w), notActive(h.now()))
+		}
+	}
+}
+
+func (m *model) adjust(t *rapid.T) {
+	at := place{rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.SampledFrom([]string{"north", "south", "far"}).Draw(t, "location")}
+	state := rapid.SampledFrom([]models.State{models.Available, models.Available, models.Damaged, models.Incoming}).Draw(t, "state")
+	n := rapid.IntRange(-4, 4).Filter(func(n int) bool { return n != 0 }).Draw(t, "delta")
+	q := m.shelf[at]
+	have, floor := *q.Of(state), 0
+	if state == models.Available {
+		floor = m.floor(at.product)
+	}
+	r := m.first(adjust(delta(at.product, at.location, state, n)))
+	if n < 0 && have+n < floor {
+		m.fails(r, models.InsufficientStockError{
+			Failure: path("rows", 0, "delta"), ProductID: at.product, Requested: -n, Available: max(0, have-floor)})
+		return
+	}
+	m.fails(r)
+	*q.Of(state) += n
+	m.shelf[at] = q
+}
+
+// pass lets the time of a hold run out; nobody notices yet.
+func (m *model) pass(t *rapid.T) {
+	h := m.pick(t)
+	if h.state == models.ReservationActive {
+		m.overdue(h.id)
+		h.over = true
+	}
+}
+
+func (m *model) sweepSome(t *rapid.T) {
+	ended := map[string]bool{}
+	limit := rapid.IntRange(1, 3).Draw(t, "limit")
+	due := 0
+	for _, h := range m.holds {
+		if h.state == models.ReservationActive && h.over {
+			due++
+		}
+	}
+	for _, r := range m.sweep(limit) {
+		ended[r.ID] = true
+	}
+	require.Len(t, ended, min(limit, due))
+	for _, h := range m.holds {
+		if ended[h.id] {
+			require.True(t, h.over && h.state == models.ReservationActive)
+			m.end(h)
+		}
+	}
+}
+
+// repeat sends a write that was answered before.
+func (m *model) repeat(t *rapid.T) {
+	if len(m.past) == 0 {
+		t.Skip("nothing was written yet")
+	}
+	before := m.past[rapid.IntRange(0, len(m.past)-1).Draw(t, "write")]
+	again := m.do(before.write)
+	require.True(t, again.Replayed)
+	if _, ok := before.write.(models.Reserve); !ok || before.result.Reservation == nil {
+		require.Equal(t, before.result.Errors, again.Errors) // a hold's are those of what it holds now
+	}
+}
+
+// compare runs after every step: what the database holds is what the model
+// holds.
+func (m *model) compare(t *rapid.T) {
+	shelf := m.levels()
+	maps.DeleteFunc(shelf, func(at place, _ models.Quantities) bool { return !strings.HasPrefix(at.product, m.prefix) })
+	require.Equal(t, m.shelf, shelf)
+	for _, h := range m.holds {
+		r := m.reservation(h.id)
+		require.Equal(t, h.now(), r.State)
+		require.Equal(t, h.lines, r.Lines)
+		require.Equal(t, h.version, r.Version)
+	}
+}

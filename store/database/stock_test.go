@@ -1,0 +1,170 @@
+package database_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+func counted(rows ...models.SetRow) models.SetStock {
+	return models.SetStock{Rows: rows, Reason: models.ReasonCycleCount, Reference: "count 7", Actor: "ann"}
+}
+
+func row(product, location string, state models.State, n int) models.SetRow {
+	return models.SetRow{ProductID: product, LocationID: location, State: state, Quantity: n}
+}
+
+var states = []models.State{
+	models.Available, models.Reserved, models.Committed, models.Damaged, models.QualityControl, models.SafetyStock, models.Incoming,
+}
+
+// Deltas add up, in every state, on levels that are there and on new ones, and
+// the answer is the stock as committed.
+func TestAdjust(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.tampered = true
+		s.stock("mug", "north", 10)
+		var rows []models.AdjustRow
+		for i, state := range states {
+			rows = append(rows, delta("mug", "south", state, i+1), delta("mug", "north", state, 10*(i+1)))
+		}
+		before := s.read("mug").Version
+		r := s.ok(adjust(append(rows, delta("mug", "north", models.Available, -5))...))
+		require.Equal(t, models.Quantities{Available: 15, Reserved: 20, Committed: 30, Damaged: 40, QualityControl: 50, SafetyStock: 60, Incoming: 70}, s.level("mug", "north"))
+		require.Equal(t, models.Quantities{Available: 1, Reserved: 2, Committed: 3, Damaged: 4, QualityControl: 5, SafetyStock: 6, Incoming: 7}, s.level("mug", "south"))
+		require.Len(t, r.Stocks, 1)
+		require.Equal(t, s.read("mug"), timeless(r.Stocks[0]))
+		require.Greater(t, r.Stocks[0].Version, before)
+		require.Equal(t, "north", r.Stocks[0].Levels[0].LocationID, "in sourcing order")
+	})
+}
+
+// No state goes below zero, available not below the floor, and none beyond
+// what a level can hold.
+func TestAdjustBounds(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10)
+		levels := s.levels()
+		for _, state := range states {
+			have := 0
+			if state == models.Available {
+				have = 10
+			}
+			s.fails(s.do(adjust(delta("mug", "north", state, -11))), models.InsufficientStockError{
+				Failure: path("rows", 0, "delta"), ProductID: "mug", Requested: 11, Available: have})
+			s.fails(s.do(adjust(delta("mug", "north", state, 1), delta("mug", "north", state, models.QuantityMax-have))),
+				models.QuantityLimitExceededError{
+					Failure: path("rows", 1, "delta"), ProductID: "mug", Requested: models.QuantityMax + 1, Limit: models.QuantityMax})
+		}
+		require.Equal(t, levels, s.levels())
+		s.ok(adjust(delta("mug", "north", models.Available, models.QuantityMax-10)))
+		s.ok(adjust(delta("mug", "north", models.Available, -models.QuantityMax)))
+	})
+}
+
+// A hold that would make more reserved than a level can hold is refused alone.
+func TestReserveBeyondWhatALevelHolds(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", models.QuantityMax)
+		s.stock("cup", "north", 1)
+		s.hold(line("mug", models.QuantityMax))
+		s.ok(adjust(delta("mug", "north", models.Available, 5)))
+		r := s.batch(reserve(line("mug", 1)), reserve(line("cup", 1)))
+		s.fails(r[0], models.QuantityLimitExceededError{
+			Failure: path("lines", 0, "quantity"), ProductID: "mug", Requested: models.QuantityMax + 1, Limit: models.QuantityMax})
+		require.Empty(t, r[1].Errors)
+	})
+}
+
+// One bad row rejects all rows, or only itself, as the caller asked.
+func TestAdjustErrorPolicy(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		s.stock("cup", "north", 5)
+		rows := []models.AdjustRow{
+			delta("mug", "north", models.Available, 1),
+			delta("ghost", "north", models.Available, 1),
+			delta("mug", "moon", models.Available, 1),
+			delta("cup", "north", models.Available, -6),
+			delta("cup", "north", models.Available, -5),
+			delta("cup", "north", "LOST", 1),
+		}
+		want := []models.UserError{
+			notFound("rows", 1, "productId"), notFound("rows", 2, "locationId"),
+			models.InsufficientStockError{Failure: path("rows", 3, "delta"), ProductID: "cup", Requested: 6, Available: 5},
+			models.InvalidInputError{Failure: path("rows", 5, "state")},
+		}
+		for _, policy := range []models.ErrorPolicy{models.RejectEverything, ""} {
+			all := adjust(rows...)
+			all.ErrorPolicy = policy
+			before := s.levels()
+			r := s.do(all)
+			s.fails(r, want...)
+			require.Empty(t, r.Stocks)
+			require.Equal(t, before, s.levels())
+		}
+		some := adjust(rows...)
+		some.ErrorPolicy = models.RejectFailedRows
+		r := s.do(some)
+		s.fails(r, want...)
+		require.Len(t, r.Stocks, 2)
+		require.Equal(t, 6, s.level("mug", "north").Available)
+		require.Equal(t, 0, s.level("cup", "north").Available)
+	})
+}
+
+// A count sets the level, whatever it was; what was counted already is not
+// counted as a change.
+func TestSetStock(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		s.hold(line("mug", 2))
+		r := s.ok(counted(row("mug", "north", models.Available, 9), row("mug", "south", models.Damaged, 2)))
+		require.Equal(t, models.Quantities{Available: 9, Reserved: 2}, s.level("mug", "north"))
+		require.Equal(t, models.Quantities{Damaged: 2}, s.level("mug", "south"))
+		require.Equal(t, s.read("mug"), timeless(r.Stocks[0]))
+		ledger := s.movements("mug")
+		for _, m := range ledger[len(ledger)-2:] {
+			require.Equal(t, models.ReasonCycleCount, m.Reason)
+			require.Equal(t, []string{"count 7", "ann", ""}, []string{m.Reference, m.Actor, m.ReservationID})
+			require.Equal(t, r.Stocks[0].Version, m.Version)
+		}
+		r = s.ok(counted(row("mug", "north", models.Available, 9)))
+		require.Equal(t, s.read("mug"), timeless(r.Stocks[0]), "the answer is whole though nothing changed")
+		require.Equal(t, ledger, s.movements("mug"))
+		require.Equal(t, ledger[len(ledger)-1].Version, s.read("mug").Version)
+	})
+}
+
+// A count of nothing is a count: the product now has a level there, which a
+// backorder can be owed from, though nothing has moved.
+func TestSetStockToZero(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug")
+		r := s.ok(counted(row("mug", "south", models.Available, 0)))
+		require.Len(t, r.Stocks[0].Levels, 1)
+		require.Equal(t, s.read("mug"), timeless(r.Stocks[0]))
+		require.Empty(t, s.movements("mug"))
+		s.ok(counted(row("mug", "south", models.Available, 0)))
+	})
+}
+
+// A count is all rows or none.
+func TestSetStockRefused(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		r := s.do(counted(
+			row("mug", "north", models.Available, 7), row("mug", "north", models.Available, -1), row("ghost", "north", models.Available, 1),
+			row("mug", "moon", models.Available, 1), row("mug", "north", models.Incoming, -1), row("mug", "north", "LOST", 1),
+		))
+		s.fails(r, models.InvalidInputError{Failure: path("rows", 1, "quantity")}, notFound("rows", 2, "productId"),
+			notFound("rows", 3, "locationId"), models.InvalidInputError{Failure: path("rows", 4, "quantity")},
+			models.InvalidInputError{Failure: path("rows", 5, "state")})
+		require.Empty(t, r.Stocks)
+		require.Equal(t, 5, s.level("mug", "north").Available)
+		s.ok(counted(row("mug", "north", models.Available, 7), row("mug", "north", models.Available, 8)))
+		require.Equal(t, 8, s.level("mug", "north").Available, "the last count of a level counts")
+	})
+}

@@ -1,0 +1,206 @@
+package database
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"onhand/models"
+)
+
+// wants names what a batch of writes touches, and so what is locked and loaded.
+type wants struct {
+	reservations [][16]byte // locked
+	products     []string   // their levels are locked, and those of the reservations' lines
+	keys         [][16]byte
+	locations    []string
+	channels     []string
+	updated      [][16]byte // reservations whose channels are wanted too
+}
+
+// levelID names a level.
+type levelID struct{ product, location string }
+
+// view is what a transaction has locked and read, and what was decided on it
+// so far. Decisions see the effect of the earlier ones in the batch.
+type view struct {
+	now      time.Time
+	epoch    string
+	anyDue   bool // some active hold of any product is past its time
+	products map[string]*models.Product
+	levels   map[string][]*models.Level // by product, in sourcing order
+	held     map[[16]byte]*storedReservation
+	answers  map[[16]byte]*storedAnswer
+	places   map[string]models.Location
+	channels map[string]map[string]bool
+
+	// What was decided.
+	dirty     map[levelID]*models.Level
+	created   map[levelID]bool
+	made      map[[16]byte]bool // reservations that are new
+	changed   map[[16]byte]bool // reservations that were there
+	answered  map[[16]byte]bool // answers that are new
+	movements []models.StockMovement
+	// shortOf holds products that somebody was refused for.
+	shortOf map[string]bool
+	// named holds products that an answer names, changed or not.
+	named map[string]bool
+}
+
+// storedAnswer is the first answer to a keyed write.
+type storedAnswer struct {
+	fingerprint []byte
+	answer      answer
+}
+
+func newView() *view {
+	return &view{
+		products: map[string]*models.Product{}, levels: map[string][]*models.Level{},
+		held: map[[16]byte]*storedReservation{}, answers: map[[16]byte]*storedAnswer{},
+		places: map[string]models.Location{}, channels: map[string]map[string]bool{},
+		dirty: map[levelID]*models.Level{}, created: map[levelID]bool{},
+		made: map[[16]byte]bool{}, changed: map[[16]byte]bool{}, answered: map[[16]byte]bool{},
+		shortOf: map[string]bool{}, named: map[string]bool{},
+	}
+}
+
+// addLevel keeps a level that was loaded or newly made, in sourcing order.
+func (v *view) addLevel(l *models.Level) {
+	levels := append(v.levels[l.ProductID], l)
+	slices.SortStableFunc(levels, func(a, b *models.Level) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.LocationID, b.LocationID))
+	})
+	v.levels[l.ProductID] = levels
+}
+
+func (v *view) level(id levelID) *models.Level {
+	for _, l := range v.levels[id.product] {
+		if l.LocationID == id.location {
+			return l
+		}
+	}
+	return nil
+}
+
+// draft collects what one write wants to change, so that a write that fails
+// half-way leaves the view as it was.
+type draft struct {
+	view  *view
+	delta map[levelID]models.Quantities
+	order []levelID
+}
+
+func (v *view) draft() *draft { return &draft{view: v, delta: map[levelID]models.Quantities{}} }
+
+// move adds a delta to a level.
+func (d *draft) move(id levelID, delta models.Quantities) {
+	if _, known := d.delta[id]; !known {
+		d.order = append(d.order, id)
+	}
+	d.delta[id] = d.delta[id].Plus(delta)
+}
+
+// now is the level with this draft's changes; a zero level where there is none.
+func (d *draft) now(id levelID) models.Level {
+	l := models.Level{ProductID: id.product, LocationID: id.location}
+	if stored := d.view.level(id); stored != nil {
+		l = *stored
+	} else if place, ok := d.view.places[id.location]; ok {
+		l.Active, l.Priority = place.Active, place.Priority
+	}
+	l.Quantities = l.Plus(d.delta[id])
+	return l
+}
+
+// levels are a product's levels with this draft's changes, in sourcing order,
+// narrowed to members (nil: all).
+func (d *draft) levels(product string, members map[string]bool) []models.Level {
+	var out []models.Level
+	for _, l := range d.view.levels[product] {
+		if members == nil || members[l.LocationID] {
+			out = append(out, d.now(levelID{product, l.LocationID}))
+		}
+	}
+	return out
+}
+
+// apply writes the draft into the view, one ledger row a level that changed. A
+// level counted as zero for the first time is made, but nothing has moved.
+func (d *draft) apply(row models.StockMovement) {
+	for _, id := range d.order {
+		delta := d.delta[id]
+		l := d.view.level(id)
+		still := delta == (models.Quantities{})
+		if still && l != nil {
+			continue
+		}
+		if l == nil {
+			made := d.now(id)
+			made.Quantities = models.Quantities{}
+			l = &made
+			d.view.addLevel(l)
+			d.view.created[id] = true
+		}
+		l.Quantities = l.Plus(delta)
+		d.view.dirty[id] = l
+		if still {
+			continue
+		}
+		row.ProductID, row.LocationID, row.Delta, row.After = id.product, id.location, delta, l.Quantities
+		row.CreatedAt = d.view.now
+		d.view.movements = append(d.view.movements, row)
+	}
+}
+
+// put keeps a reservation that is new or has changed.
+func (v *view) put(s *storedReservation) {
+	if _, known := v.held[s.key]; known {
+		s.Version++
+		v.changed[s.key] = true
+	} else {
+		v.made[s.key] = true
+	}
+	v.held[s.key] = s
+}
+
+// touched lists the products whose levels changed, and those that an answer
+// names, in id order.
+func (v *view) touched() []string {
+	set := maps.Clone(v.named)
+	for id := range v.dirty {
+		set[id.product] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// dirtyLevels lists changed levels, new ones or old ones, in id order.
+func (v *view) dirtyLevels(created bool) []*models.Level {
+	var out []*models.Level
+	for id, l := range v.dirty {
+		if v.created[id] == created {
+			out = append(out, l)
+		}
+	}
+	slices.SortFunc(out, func(a, b *models.Level) int {
+		return cmp.Or(cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.LocationID, b.LocationID))
+	})
+	return out
+}
+
+// reservations lists reservations that are new or have changed, in id order.
+// One that is new and has changed since counts as new.
+func (v *view) reservations(made bool) []*storedReservation {
+	set := v.changed
+	if made {
+		set = v.made
+	}
+	var out []*storedReservation
+	for key := range set {
+		if made || !v.made[key] {
+			out = append(out, v.held[key])
+		}
+	}
+	slices.SortFunc(out, func(a, b *storedReservation) int { return slices.Compare(a.key[:], b.key[:]) })
+	return out
+}

@@ -1,0 +1,17 @@
+package store
+
+import "context"
+
+// Health is the state of what the store depends on.
+type Health struct {
+	// Database is nil when it answers.
+	Database error
+	// Redis is nil when it answers; without it the store is degraded, not down.
+	Redis error
+}
+
+// Health asks both servers now.
+func (s *Store) Health(ctx context.Context) Health {
+	_, redisErr := s.cache.Mark(ctx)
+	return Health{Database: s.database.Ping(ctx), Redis: redisErr}
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"onhand/models"
+	"onhand/store/rediscache"
+)
+
+// Bounds of the work in the background.
+const (
+	keepTimeout    = 2 * time.Second
+	forgetInterval = time.Hour
+	// sweepBatch is how many holds one transaction gives back; sweepRounds,
+	// how many transactions follow each other before the clock is looked at.
+	sweepBatch  = 500
+	sweepRounds = 200
+)
+
+// keep looks at what database and Redis say of themselves. Where either went
+// back in time (restored, replaced, failed over without its last writes), it
+// starts a new epoch, so that nothing kept from the lost history is believed.
+// It also reloads the directory when that changed.
+func (s *Store) keep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	// First the mark, then the database: a database that is read later can
+	// only have moved on, unless it went back.
+	mark, markErr := s.cache.Mark(ctx)
+	meta, err := s.database.ReadMeta(ctx)
+	if err != nil {
+		s.log.Debug("the database does not answer", "error", err)
+		return
+	}
+	if why := s.wentBack(mark, markErr, meta.Epoch, meta.Sequence); why != "" {
+		s.log.Warn("starting a new epoch: everything cached is read again", "reason", why)
+		if err := s.database.NewEpoch(ctx, meta.Epoch); err != nil {
+			s.log.Error("no new epoch", "error", err)
+			return
+		}
+		if meta, err = s.database.ReadMeta(ctx); err != nil {
+			return
+		}
+	}
+	another := s.epoch != "" && s.epoch != meta.Epoch
+	s.epoch, s.sequence = meta.Epoch, meta.Sequence
+	if markErr == nil {
+		mark = rediscache.Mark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
+		if err := s.cache.SetMark(ctx, mark); err != nil {
+			s.log.Debug("no mark", "error", err)
+		}
+	}
+	if another {
+		s.hub.Refresh() // watchers may have seen what is no longer true
+	}
+	s.keepDirectory(ctx, meta.DirectoryVersion, another)
+}
+
+// wentBack says what went back in time; empty when nothing did.
+func (s *Store) wentBack(mark rediscache.Mark, markErr error, epoch string, sequence int64) string {
+	switch {
+	case s.epoch == epoch && sequence < s.sequence:
+		return "the database is older than this process remembers"
+	case markErr != nil || mark.Epoch == "":
+		return ""
+	case mark.Epoch == epoch && sequence < mark.Sequence:
+		return "the database is older than redis remembers"
+	case mark.NotedRunIDs != mark.RunIDs:
+		return "another redis serves what the last one had saved"
+	}
+	return ""
+}
+
+func (s *Store) keepDirectory(ctx context.Context, version int64, again bool) {
+	if version == s.directoryVersion && !again {
+		return
+	}
+	directory, err := s.database.Directory(ctx)
+	if err != nil {
+		s.log.Warn("locations and channels were not read", "error", err)
+		return
+	}
+	s.directory.Store(directory)
+	s.directoryVersion = version
+}
+
+// sweep gives back holds whose time is over. Nobody waits for it: a hold past
+// its time already counts for nothing. Every copy sweeps; they pass over each
+// other's rows.
+func (s *Store) sweep(ctx context.Context) {
+	for range sweepRounds {
+		out, err := s.database.ExpireDue(ctx, sweepBatch)
+		if err != nil {
+			if models.CodeOf(err) != models.CodeUnavailable {
+				s.log.Error("holds past their time were not given back", "error", err)
+			}
+			return
+		}
+		s.tell(ctx, out)
+		if len(out.Reservations) < sweepBatch {
+			return
+		}
+	}
+}
+
+// forget drops answers to idempotency keys that nobody will repeat.
+func (s *Store) forget(ctx context.Context) {
+	if err := s.database.ForgetKeys(ctx); err != nil {
+		s.log.Debug("old idempotency keys were not dropped", "error", err)
+	}
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/storetest"
+)
+
+// Redis down at the start and later: reads and reservations go on from the
+// database, live changes of this copy too, and Redis is right again when it is
+// back.
+func TestRedisDown(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	redis.Kill()
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL()})
+	stockUp(t, s, 5, "x")
+	require.Equal(t, models.FromDatabase, read(t, s, "x").Source)
+	require.Error(t, s.Health(t.Context()).Redis)
+	require.NoError(t, s.Health(t.Context()).Database)
+	watch, err := s.WatchStock(t.Context(), []string{"x"})
+	require.NoError(t, err)
+	defer watch.Close()
+	write(t, s, hold("k", "x", 2, time.Hour))
+	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 3 })
+	require.Equal(t, 3, read(t, s, "x").Quantity(), "a writer reads its own write")
+
+	require.NoError(t, redis.Start())
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 3 })
+	redis.Kill()
+	write(t, s, receive("r", "x", 4))
+	require.Equal(t, 7, read(t, s, "x").Quantity())
+	require.NoError(t, redis.Start())
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
+}
+
+// A Redis that hangs costs little: the breaker opens within a second, and
+// reads are answered from the database.
+func TestRedisFrozen(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL()})
+	stockUp(t, s, 5, "x")
+	redis.Freeze()
+	began := time.Now()
+	eventually(t, func() bool { read(t, s, "x"); return !s.cache.Healthy() })
+	require.Less(t, time.Since(began), 2*time.Second)
+	began = time.Now()
+	require.Equal(t, 5, read(t, s, "x").Quantity())
+	require.Less(t, time.Since(began), time.Second)
+	write(t, s, receive("r", "x", 1))
+	redis.Thaw()
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 6 })
+}
+
+// The database down: UNAVAILABLE, quickly; it works again by itself.
+func TestDatabaseDown(t *testing.T) {
+	t.Parallel()
+	pg := storetest.PrivatePostgres(t)
+	require.NoError(t, pg.CreateDatabase(t.Context(), "shop"))
+	s := open(t, Config{DatabaseURL: pg.DSN("shop"), RedisURL: storetest.Redis(t).URL()})
+	stockUp(t, s, 5, "x")
+	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	require.NoError(t, pg.Stop())
+	began := time.Now()
+	_, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+	require.Less(t, time.Since(began), 3*time.Second)
+	require.Equal(t, 5, read(t, s, "x").Quantity(), "what Redis knows is still answered")
+	_, err = s.Stocks(t.Context(), []string{"not cached"})
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+	require.Error(t, s.Health(t.Context()).Database)
+	require.NoError(t, pg.Start())
+	eventually(t, func() bool {
+		result, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
+		return err == nil && result.Reservation != nil
+	})
+	require.Equal(t, 4, read(t, s, "x").Quantity())
+}
+
+// A database that went back in time (restored from a backup) is believed: what
+// Redis kept of the lost history counts for nothing.
+func TestDatabaseRestored(t *testing.T) {
+	t.Parallel()
+	pg := storetest.PrivatePostgres(t)
+	require.NoError(t, pg.CreateDatabase(t.Context(), "shop"))
+	config := Config{DatabaseURL: pg.DSN("shop"), RedisURL: storetest.Redis(t).URL(), KeepInterval: 50 * time.Millisecond}
+	s := open(t, config)
+	stockUp(t, s, 5, "x")
+	drained(t, s)
+	s.Close() // a template must not be in use
+	db := outside(t, pg.DSN("postgres"))
+	require.NoError(t, db.Exec("CREATE DATABASE backup TEMPLATE shop").Error)
+
+	s = open(t, config)
+	for i := range 10 {
+		write(t, s, receive(fmt.Sprint(i), "x", 10))
+	}
+	watch, err := s.WatchStock(t.Context(), []string{"x"})
+	require.NoError(t, err)
+	defer watch.Close()
+	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 105 })
+	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	eventually(t, func() bool { // the keeper has seen how far the feed had come
+		mark, err := s.cache.Mark(t.Context())
+		return err == nil && mark.Sequence > 10
+	})
+	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
+	require.NoError(t, db.Exec("CREATE DATABASE shop TEMPLATE backup").Error)
+	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 5 })
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 5 })
+
+	// And the same when every copy was down meanwhile: Redis remembers.
+	for i := range 10 {
+		write(t, s, receive(fmt.Sprint("again", i), "x", 10))
+	}
+	eventually(t, func() bool {
+		mark, err := s.cache.Mark(t.Context())
+		return err == nil && mark.Sequence > 10
+	})
+	s.Close()
+	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
+	require.NoError(t, db.Exec("CREATE DATABASE shop TEMPLATE backup").Error)
+	s = open(t, config)
+	eventually(t, func() bool { return read(t, s, "x").Quantity() == 5 })
+}
+
+// A Redis that comes back with what it had saved long ago is not believed.
+func TestRedisRestored(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), KeepInterval: 50 * time.Millisecond}
+	s := open(t, config)
+	stockUp(t, s, 5, "x")
+	drained(t, s)
+	eventually(t, func() bool {
+		mark, err := s.cache.Mark(t.Context())
+		return err == nil && mark.NotedRunIDs == mark.RunIDs
+	})
+	saved, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
+	require.NoError(t, err)
+	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Feed()).Result()
+	require.NoError(t, err)
+	write(t, s, receive("k", "x", 2))
+	drained(t, s)
+	keys := s.cache.Keys()
+	s.Close() // a real Redis loads its snapshot before it serves anybody
+	redis.Kill()
+	require.NoError(t, redis.Start())
+	options, err := goredis.ParseURL(redis.URL())
+	require.NoError(t, err)
+	client := goredis.NewClient(options)
+	defer client.Close()
+	require.NoError(t, client.RestoreReplace(t.Context(), keys.Feed(), 0, mark).Err())
+	require.NoError(t, client.RestoreReplace(t.Context(), keys.Stock("x"), time.Hour, saved).Err())
+	s = open(t, config)
+	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
+}

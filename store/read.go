@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"onhand/models"
+	"onhand/store/rediscache"
+)
+
+// Bounds of the read path.
+const (
+	// cacheFlights: with two, one pipeline is parsed while the other travels.
+	cacheFlights = 2
+	// databaseFlights: one, so that no product is ever read twice at once, and
+	// a burst of misses becomes few SELECTs.
+	databaseFlights = 1
+	readBatchMax    = 1000
+	readWaitingMax  = 64
+)
+
+func (s *Store) makeBatchers() {
+	s.cached = &batcher[rediscache.Entry]{fly: s.flyCache, flightsMax: cacheFlights, batchMax: readBatchMax, waitingMax: readWaitingMax}
+	s.stored = &batcher[*models.Stock]{fly: s.flyDatabase, flightsMax: databaseFlights, batchMax: readBatchMax, waitingMax: readWaitingMax}
+}
+
+// Stocks reads products, from Redis where it can and from the database where
+// it must: values in the order asked, nil for unknown products. The stocks are
+// shared; do not change them.
+//
+// Errors: UNAVAILABLE when Redis does not know and the database does not
+// answer.
+func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	entries, err := s.cached.load(ctx, ids, false)
+	if ctx.Err() != nil || errors.Is(err, errCrowded) {
+		return nil, s.gone(ctx, err)
+	}
+	stocks := make([]*models.Stock, len(ids))
+	var missing []string
+	var at []int
+	join := err == nil
+	now := time.Now()
+	for i, id := range ids {
+		distrusted := s.distrust.of(id, now)
+		join = join && !distrusted
+		if err == nil && entries[i].Known && !distrusted {
+			stocks[i] = entries[i].Stock
+			continue
+		}
+		missing, at = append(missing, ids[i]), append(at, i)
+	}
+	// A product that Redis could have told of a newer write of the same client
+	// may be read together with others; where Redis was not told, only a read
+	// that starts now is sure to see it.
+	found, err := s.stored.load(ctx, missing, join)
+	if err != nil {
+		return nil, s.gone(ctx, err)
+	}
+	for i, stock := range found {
+		stocks[at[i]] = stock
+	}
+	return stocks, nil
+}
+
+// FreshStock reads one product from the database, whatever Redis says; nil
+// when it is unknown.
+func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error) {
+	found, err := s.stored.load(ctx, []string{id}, false)
+	if err != nil {
+		return nil, s.gone(ctx, err)
+	}
+	return found[0], nil
+}
+
+// gone makes a caller's own end UNAVAILABLE rather than our fault.
+func (s *Store) gone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return models.Unavailable("the request was given up", err)
+	}
+	return err
+}
+
+// flyCache is one pipeline of HGETALLs.
+func (s *Store) flyCache(ctx context.Context, ids []string, land func([]rediscache.Entry, error)) {
+	epoch := s.database.Epoch()
+	if epoch == "" { // no history known yet: nothing in Redis can be believed
+		land(make([]rediscache.Entry, len(ids)), nil)
+		return
+	}
+	land(s.cache.Get(ctx, epoch, ids))
+}
+
+// flyDatabase is one SELECT, and after its callers have gone on, one pipeline
+// that fills Redis. Until that is done the flight is not over: who misses in
+// between joins it instead of reading again.
+func (s *Store) flyDatabase(ctx context.Context, ids []string, land func([]*models.Stock, error)) {
+	read, err := s.database.ReadStocks(ctx, ids)
+	if err != nil {
+		land(nil, err)
+		return
+	}
+	byID := make(map[string]*models.Stock, len(read.Stocks))
+	for _, stock := range read.Stocks {
+		byID[stock.ProductID] = stock
+	}
+	stocks := make([]*models.Stock, len(ids))
+	var unknown []string
+	for i, id := range ids {
+		stocks[i] = byID[id]
+		if stocks[i] == nil {
+			unknown = append(unknown, id)
+		}
+	}
+	land(stocks, nil)
+	if s.beforeFill != nil {
+		s.beforeFill(ids)
+	}
+	if err := s.cache.Fill(ctx, read.Epoch, read.Stocks, unknown); err != nil {
+		s.log.Debug("the cache was not filled", "products", len(ids), "error", err)
+	}
+}
+
+// Products reads a page of products from the database.
+func (s *Store) Products(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error) {
+	return s.database.ReadProducts(ctx, page, filter)
+}
+
+// Reservation reads one reservation as of the database's clock; nil when it is
+// unknown.
+func (s *Store) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
+	found, err := s.database.ReadReservations(ctx, []string{id})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// Directory is all locations and channels, as of about a second ago.
+func (s *Store) Directory() *models.Directory { return s.directory.Load() }

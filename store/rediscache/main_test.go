@@ -1,0 +1,195 @@
+package rediscache
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"onhand/models"
+	"onhand/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	epoch = "epoch-1"
+	// generous is for tests that ask what happens, not how soon: the machine
+	// that runs them may be busy.
+	generous = 5 * time.Second
+)
+
+// onEvery runs a test against a real Redis and against the embedded one.
+func onEvery(t *testing.T, test func(t *testing.T, c *Cache, raw *redis.Client)) {
+	t.Parallel()
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		url := storetest.Redis(t).URL()
+		test(t, newCache(t, url, Config{Timeout: generous}), rawClient(t, url))
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		url := "redis://" + miniredis.RunT(t).Addr()
+		test(t, newCache(t, url, Config{Timeout: generous}), rawClient(t, url))
+	})
+}
+
+// newCache makes a cache with the clients of production, but as patient as the
+// cache, and a prefix.
+func newCache(t *testing.T, url string, cfg Config) *Cache {
+	t.Helper()
+	options, err := parseURL(url)
+	require.NoError(t, err)
+	options.ReadTimeout, options.WriteTimeout = max(readTimeout, cfg.Timeout), max(writeTimeout, cfg.Timeout)
+	reader := newClient(options)
+	options.MaxRetries = -1
+	writer := newClient(options)
+	t.Cleanup(func() { require.NoError(t, reader.Close()); require.NoError(t, writer.Close()) })
+	cfg.Client, cfg.Writer, cfg.KeyPrefix = reader, writer, "test:"
+	return New(cfg)
+}
+
+func rawClient(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	return client
+}
+
+// stockAt is product id at a version; its quantity is the version, so that a
+// value tells which version it came from.
+func stockAt(id, epoch string, version int64) *models.Stock {
+	return &models.Stock{
+		Product: models.Product{
+			ProductID: id, Tracked: true, InventoryPolicy: models.Deny, LowStockThreshold: 3, Version: version,
+		},
+		Levels: []models.Level{{
+			ProductID: id, LocationID: "north", Active: true, Priority: 1,
+			Quantities: models.Quantities{Available: int(version), Reserved: 2},
+		}},
+		Epoch:  epoch,
+		AsOf:   time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC),
+		Source: models.FromCache,
+	}
+}
+
+// versionOf is what a reader sees: a version, 0 for a negative entry, -1 for a miss.
+func versionOf(t *testing.T, c *Cache, epoch, id string) int64 {
+	t.Helper()
+	entries, err := c.Get(t.Context(), epoch, []string{id})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	switch {
+	case entries[0].Stock != nil:
+		require.True(t, entries[0].Known)
+		require.EqualValues(t, entries[0].Stock.Version, entries[0].Stock.Quantity())
+		return entries[0].Stock.Version
+	case entries[0].Known:
+		return 0
+	}
+	return -1
+}
+
+// subscribe listens to channels, which may be patterns, and returns a function that counts the
+// messages so far: whatever was published before the call is counted.
+func subscribe(t *testing.T, raw *redis.Client, channels ...string) (published func() []string) {
+	t.Helper()
+	const fence = "test:fence"
+	sub := raw.PSubscribe(t.Context(), append(channels, fence)...)
+	t.Cleanup(func() { require.NoError(t, sub.Close()) })
+	for range len(channels) + 1 {
+		_, err := sub.Receive(t.Context())
+		require.NoError(t, err)
+	}
+	var payloads []string
+	return func() []string {
+		require.NoError(t, raw.Publish(t.Context(), fence, "").Err())
+		for {
+			message, err := sub.ReceiveMessage(t.Context())
+			require.NoError(t, err)
+			if message.Channel == fence {
+				return payloads
+			}
+			payloads = append(payloads, message.Payload)
+		}
+	}
+}
+
+// tripCounter counts what a client sends: pipelines and single commands alike.
+type tripCounter struct{ trips atomic.Int64 }
+
+func (h *tripCounter) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (h *tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { h.trips.Add(1); return next(ctx, cmd) }
+}
+
+func (h *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { h.trips.Add(1); return next(ctx, cmds) }
+}
+
+// countTrips counts the round trips of a cache from here on, connected as it
+// then is: a new connection has some of its own.
+func countTrips(t *testing.T, c *Cache) *tripCounter {
+	t.Helper()
+	require.NoError(t, c.reader.Ping(t.Context()).Err())
+	require.NoError(t, c.writer.Ping(t.Context()).Err())
+	h := &tripCounter{}
+	c.reader.AddHook(h)
+	c.writer.AddHook(h)
+	return h
+}
+
+func ids(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("p%d", i)
+	}
+	return list
+}
+
+func BenchmarkApply(b *testing.B) {
+	server, err := storetest.StartRedis()
+	require.NoError(b, err)
+	defer server.Close()
+	embedded := miniredis.RunT(b)
+	for name, url := range map[string]string{"redis": server.URL(), "embedded": "redis://" + embedded.Addr()} {
+		b.Run(name, func(b *testing.B) {
+			reader, writer, err := NewClients(url)
+			require.NoError(b, err)
+			defer reader.Close()
+			defer writer.Close()
+			c := New(Config{Client: reader, Writer: writer, Timeout: generous})
+			stocks := make([]*models.Stock, 250)
+			names := ids(len(stocks))
+			var version int64
+			b.Run("apply250", func(b *testing.B) {
+				for b.Loop() {
+					version++
+					for i, id := range names {
+						stocks[i] = stockAt(id, epoch, version)
+					}
+					require.NoError(b, c.Apply(b.Context(), stocks))
+				}
+			})
+			b.Run("get250", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					_, err := c.Get(b.Context(), epoch, names)
+					require.NoError(b, err)
+				}
+			})
+		})
+	}
+}

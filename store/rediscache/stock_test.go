@@ -1,0 +1,157 @@
+package rediscache
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+func TestGetReturnsWhatWasFilled(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
+		title, limit, most := `Mug "é"`, 40, 6
+		restock := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
+		full := stockAt("full", epoch, 7)
+		full.Title, full.BackorderLimit, full.MaxPerReservation, full.NextRestockAt = &title, &limit, &most, &restock
+		full.InventoryPolicy = models.Continue
+		full.Levels = append(full.Levels, models.Level{ProductID: "full", LocationID: "süd <1>", Priority: 2})
+		bare := stockAt("bare", epoch, 3)
+		bare.Tracked = false
+		bare.Levels = []models.Level{}
+
+		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{full, nil, bare}, []string{"unknown"}))
+		entries, err := c.Get(t.Context(), epoch, []string{"bare", "never", "full", "unknown", "full"})
+		require.NoError(t, err)
+		require.Equal(t, []Entry{
+			{Stock: bare, Known: true}, {}, {Stock: full, Known: true}, {Known: true}, {Stock: full, Known: true},
+		}, entries)
+		stats := c.Stats()
+		require.EqualValues(t, []int64{3, 1, 1}, []int64{stats.Hits, stats.NegativeHits, stats.Misses})
+
+		// Any other service may read it with a plain HGETALL.
+		hash := raw.HGetAll(t.Context(), "test:inventory:full").Val()
+		require.Equal(t, map[string]string{
+			"product_id": "full", "quantity": "7", "version": "7", "epoch": epoch, "title": title, "tracked": "1",
+			"inventory_policy": "CONTINUE", "backorder_limit": "40", "low_stock_threshold": "3",
+			"max_per_reservation": "6", "next_restock_at": "2031-02-03T04:05:06Z", "as_of": "2030-01-02T03:04:05.000006Z",
+			"levels": `[{"location_id":"north","active":true,"priority":1,"available":7,"reserved":2},` +
+				`{"location_id":"süd \u003c1\u003e","active":false,"priority":2}]`,
+		}, hash)
+	})
+}
+
+func TestTimesToLive(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
+		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("a", epoch, 1)}, []string{"b"}))
+		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("c", epoch, 1)}))
+		for id, ttl := range map[string]time.Duration{"a": ttlDefault, "b": negativeTTLDefault, "c": ttlDefault} {
+			got := raw.PTTL(t.Context(), c.keys.Stock(id)).Val()
+			require.InDelta(t, ttl.Seconds(), got.Seconds(), ttl.Seconds()*ttlJitter+1, id)
+		}
+		require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: epoch, Sequence: 1}))
+		require.EqualValues(t, -1, raw.TTL(t.Context(), c.keys.Feed()).Val())
+	})
+}
+
+func TestNewVersionRemovesFieldsItHasNot(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
+		title := "Mug"
+		titled := stockAt("p", epoch, 1)
+		titled.Title = &title
+		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{titled}, nil))
+		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
+		entries, err := c.Get(t.Context(), epoch, []string{"p"})
+		require.NoError(t, err)
+		require.Equal(t, stockAt("p", epoch, 2), entries[0].Stock)
+	})
+}
+
+func TestBrokenHashesAreMissesAndAreMended(t *testing.T) {
+	breakings := map[string]func(ctx context.Context, raw *redis.Client, key string) error{
+		"another type": func(ctx context.Context, raw *redis.Client, key string) error { return raw.Set(ctx, key, "x", 0).Err() },
+		"no levels": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HDel(ctx, key, "levels").Err()
+		},
+		"levels garbled": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "levels", "[{").Err()
+		},
+		"no version": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HDel(ctx, key, "version").Err()
+		},
+		"version garbled": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "version", "seven").Err()
+		},
+		"no epoch": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HDel(ctx, key, "epoch").Err()
+		},
+		"another product": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "product_id", "q").Err()
+		},
+		"no as_of": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HDel(ctx, key, "as_of").Err()
+		},
+		"tracked garbled": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "tracked", "yes").Err()
+		},
+		"no policy": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HDel(ctx, key, "inventory_policy").Err()
+		},
+		"restock garbled": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "next_restock_at", "soon").Err()
+		},
+		"limit garbled": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "backorder_limit", "").Err()
+		},
+		"quantity altered": func(ctx context.Context, raw *redis.Client, key string) error {
+			return raw.HSet(ctx, key, "quantity", 99).Err()
+		},
+	}
+	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
+		for name, breaking := range breakings {
+			key := c.keys.Stock(name)
+			require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt(name, epoch, 4)}, nil))
+			require.EqualValues(t, 4, versionOf(t, c, epoch, name))
+			require.NoError(t, breaking(t.Context(), raw, key))
+			require.EqualValues(t, -1, versionOf(t, c, epoch, name), name)
+			require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt(name, epoch, 4)}, nil), name)
+			require.EqualValues(t, 4, versionOf(t, c, epoch, name), name)
+		}
+		require.True(t, c.Healthy())
+	})
+}
+
+func TestReadsAreOnePipelineForAThousand(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
+		counter := countTrips(t, c)
+		for n, want := range map[int]int64{0: 0, 1: 1, 250: 1, PipelineMax: 1, PipelineMax + 1: 2} {
+			before := counter.trips.Load()
+			entries, err := c.Get(t.Context(), epoch, ids(n))
+			require.NoError(t, err)
+			require.Len(t, entries, n)
+			require.Equal(t, want, counter.trips.Load()-before, "%d ids", n)
+		}
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	s := stockAt("p", epoch, 7)
+	pairs, _ := fields(s)
+	hash := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		cmd := redis.NewStatusCmd(context.Background(), pairs[i+1])
+		hash[pairs[i].(string)] = textOf(cmd.Args()[0])
+	}
+	if _, err := parse(hash); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parse(hash); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package stockfeed
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// BenchmarkMessage is what one message costs the goroutine that reads the
+// connection, by the number of watchers of its product.
+func BenchmarkMessage(b *testing.B) {
+	for _, watchers := range []int{1, 1000, watchesMaxDefault} {
+		b.Run(fmt.Sprint(watchers), func(b *testing.B) {
+			h := NewHub(quick(newShop()))
+			defer h.Stop()
+			for range watchers {
+				w, err := h.Watch(b.Context(), []string{"a"})
+				require.NoError(b, err)
+				defer w.Close()
+			}
+			version := int64(0)
+			for b.Loop() {
+				version++
+				h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", epoch, version))))
+			}
+		})
+	}
+}

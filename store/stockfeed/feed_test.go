@@ -1,0 +1,97 @@
+package stockfeed
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/storetest"
+)
+
+// miniCache is just enough of the cache to run the whole feed over a Redis.
+type miniCache struct{ client *redis.Client }
+
+func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
+	var ids []string
+	for _, change := range changes {
+		version, err := c.client.Get(ctx, "published:"+change.ProductID).Int64()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+		if version < change.Version {
+			ids = append(ids, change.ProductID)
+		}
+	}
+	return ids, nil
+}
+
+func (c miniCache) Apply(ctx context.Context, stocks []*models.Stock) error {
+	for _, s := range stocks {
+		if err := c.client.Set(ctx, "published:"+s.ProductID, s.Version, 0).Err(); err != nil {
+			return err
+		}
+		if err := c.client.Publish(ctx, channelOf(s.ProductID), models.EncodeStock(s)).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestFeedFromEndToEnd: changes that nobody but the outbox knows of reach a
+// watcher of another process, through an outage of Redis, and strictly
+// increase.
+func TestFeedFromEndToEnd(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		o, db := &outbox{}, newShop()
+		h := startHub(t, s.Addr(), quick(db))
+		w := watch(t, h, "a")
+		r := startRelay(t, relayOf(o, miniCache{clientOf(t, s.Addr())}, db))
+		change := func(version int64) {
+			db.set("a", version)
+			o.add(models.Change{ProductID: "a", Version: version})
+		}
+		last := int64(0)
+		await := func(version int64) {
+			for last < version {
+				next := nextVersion(t, w)
+				require.Greater(t, next, last)
+				last = next
+			}
+		}
+		change(1)
+		await(1)
+		require.NoError(t, s.Kill())
+		for v := int64(2); v <= 20; v++ {
+			change(v)
+		}
+		require.Eventually(t, func() bool { return r.Stats().Failing }, soon, tick)
+		require.NotZero(t, o.left())
+		require.NoError(t, s.Start())
+		await(20)
+		require.Eventually(t, o.empty, soon, tick)
+		change(21)
+		await(21)
+	})
+}
+
+// TestRelayStopsWhileRedisIsFrozen: Stop does not wait for a server that will
+// not answer longer than its client does.
+func TestRelayStopsWhileRedisIsFrozen(t *testing.T) {
+	t.Parallel()
+	s := storetest.Redis(t)
+	o, db := &outbox{}, newShop()
+	r := startRelay(t, relayOf(o, miniCache{clientOf(t, s.Addr())}, db))
+	require.NoError(t, s.Freeze())
+	db.set("a", 1)
+	o.add(models.Change{ProductID: "a", Version: 1})
+	require.Eventually(t, func() bool { return r.Stats().Failing }, soon, tick)
+	stopping := time.Now()
+	r.Stop()
+	require.Less(t, time.Since(stopping), soon)
+	require.Equal(t, 1, o.left())
+}

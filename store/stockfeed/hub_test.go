@@ -1,0 +1,287 @@
+package stockfeed
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/storetest"
+)
+
+func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		db.set("a", 3)
+		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		w := watch(t, h, "a", "a", "new")
+		require.EqualValues(t, 3, nextVersion(t, w))
+		quiet(t, w)
+		require.EqualValues(t, 1, publish(t, raw, stockAt("a", epoch, 4)))
+		require.EqualValues(t, 4, nextVersion(t, w))
+		// A product that was unknown arrives when it is made.
+		publish(t, raw, stockAt("new", epoch, 1))
+		require.EqualValues(t, 1, nextVersion(t, w))
+		// Old, repeated and foreign news change nothing.
+		publish(t, raw, stockAt("a", epoch, 2))
+		publish(t, raw, stockAt("a", epoch, 4))
+		publish(t, raw, stockAt("b", epoch, 9))
+		h.Offer([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
+		publish(t, raw, stockAt("a", epoch, 5))
+		require.EqualValues(t, 5, nextVersion(t, w))
+		quiet(t, w)
+	})
+}
+
+func TestGarbageIsAWakeUp(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		db.set("a", 1)
+		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		w := watch(t, h, "a")
+		require.EqualValues(t, 1, nextVersion(t, w))
+		for version, payload := range map[int64]string{
+			2: "", 3: "{}", 4: string(models.EncodeStock(stockAt("another", epoch, 99))),
+		} {
+			db.set("a", version+10*h.Stats().Messages)
+			require.NoError(t, raw.Publish(t.Context(), channelOf("a"), payload).Err())
+			require.Positive(t, nextVersion(t, w))
+		}
+	})
+}
+
+func TestSlowConsumerGetsTheLatestOnly(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		w := watch(t, h, "hot", "calm")
+		const versions = 200
+		for v := int64(1); v <= versions; v++ {
+			publish(t, raw, stockAt("hot", epoch, v))
+			if v == versions/2 {
+				publish(t, raw, stockAt("calm", epoch, 1))
+			}
+		}
+		heard(t, h, versions+1)
+		require.Eventually(t, func() bool {
+			w.seat.box.mu.Lock()
+			defer w.seat.box.mu.Unlock()
+			hot := w.seat.box.pending["hot"]
+			return hot != nil && hot.Version == versions
+		}, soon, tick)
+		require.EqualValues(t, versions, nextVersion(t, w))
+		require.EqualValues(t, 1, nextVersion(t, w))
+		quiet(t, w)
+	})
+}
+
+func TestAThousandWatchersAreOneSubscription(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		db.set("a", 1)
+		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		const watchers = 1000
+		var group sync.WaitGroup
+		var wrong atomic.Int64
+		ready := make(chan struct{}, watchers)
+		for range watchers {
+			group.Go(func() {
+				w, err := h.Watch(t.Context(), []string{"a"})
+				if err != nil {
+					wrong.Add(1)
+					ready <- struct{}{}
+					return
+				}
+				defer w.Close()
+				first, err := w.Next(t.Context())
+				ready <- struct{}{}
+				second, err2 := w.Next(t.Context())
+				if err != nil || err2 != nil || first.Version != 1 || second.Version != 2 {
+					wrong.Add(1)
+				}
+			})
+		}
+		for range watchers {
+			<-ready
+		}
+		require.EqualValues(t, 1, subscriptions(t, raw, channelOf("a")))
+		require.EqualValues(t, 1, publish(t, raw, stockAt("a", epoch, 2)))
+		group.Wait()
+		require.Zero(t, wrong.Load())
+		require.Zero(t, h.Stats().Watches)
+		require.Equal(t, 1, h.Stats().Products, "it lingers")
+	})
+}
+
+func TestSubscriptionLingers(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		cfg := quick(db)
+		cfg.Linger = 400 * time.Millisecond
+		h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
+		first := watch(t, h, "a")
+		first.Close()
+		first.Close()
+		closed := time.Now()
+		require.EqualValues(t, 1, subscriptions(t, raw, channelOf("a")))
+		// Somebody comes back in time: nothing is unsubscribed, however long it takes.
+		second := watch(t, h, "a")
+		require.Eventually(t, func() bool { return time.Since(closed) > 2*cfg.Linger }, soon, tick)
+		require.EqualValues(t, 1, subscriptions(t, raw, channelOf("a")))
+		second.Close()
+		require.Eventually(t, func() bool { return subscriptions(t, raw, channelOf("a")) == 0 }, soon, tick)
+		require.Zero(t, h.Stats().Products)
+		// And again from the beginning.
+		third := watch(t, h, "a")
+		publish(t, raw, stockAt("a", epoch, 1))
+		require.EqualValues(t, 1, nextVersion(t, third))
+	})
+}
+
+// TestNothingIsLostBetweenReadAndSubscribe has writers change products all the
+// time while watchers come: whatever a watcher saw first, it sees the end.
+func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		cfg := quick(db)
+		cfg.Linger = time.Millisecond // so that each watch subscribes anew
+		h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
+		const last = 300
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for v := int64(1); v <= last; v++ {
+				stock := db.set("a", v)
+				if err := raw.Publish(t.Context(), channelOf("a"), models.EncodeStock(stock)).Err(); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		for n := 0; ; n++ {
+			w := watch(t, h, "a")
+			select {
+			case <-done:
+				for v := int64(0); v != last; v = nextVersion(t, w) {
+				}
+				require.Positive(t, n)
+				return
+			default:
+			}
+			v := int64(0)
+			for range 3 {
+				if v == last {
+					break
+				}
+				next := nextVersion(t, w)
+				require.Greater(t, next, v)
+				v = next
+			}
+			w.Close()
+		}
+	})
+}
+
+func TestReadErrorsEndTheNewWatchOnly(t *testing.T) {
+	t.Parallel()
+	s := storetest.Redis(t)
+	db := newShop()
+	db.set("a", 1)
+	h := startHub(t, s.Addr(), quick(db))
+	old := watch(t, h, "a")
+	require.EqualValues(t, 1, nextVersion(t, old))
+	db.breakDown(true)
+	_, err := h.Watch(t.Context(), []string{"a"})
+	require.ErrorIs(t, err, errShop)
+	require.Equal(t, 1, h.Stats().Watches)
+	// A re-read that fails is repeated until it succeeds.
+	asked := db.asked.Load()
+	h.Refresh()
+	require.Eventually(t, func() bool { return db.asked.Load() >= asked+2 }, soon, tick)
+	db.set("a", 2)
+	db.breakDown(false)
+	require.EqualValues(t, 2, nextVersion(t, old))
+}
+
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	s := storetest.Redis(t)
+	db := newShop()
+	cfg := quick(db)
+	cfg.WatchesMax = 2
+	h := startHub(t, s.Addr(), cfg)
+	for _, n := range []int{0, WatchIDsMax + 1} {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprint(i)
+		}
+		_, err := h.Watch(t.Context(), list)
+		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+	}
+	first := watch(t, h, "a")
+	watch(t, h, "b")
+	_, err := h.Watch(t.Context(), []string{"c"})
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+	_, err = h.WatchReservation(t.Context(), "res_1")
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+	first.Close()
+	_, err = first.Next(t.Context())
+	require.ErrorIs(t, err, ErrClosed)
+	watch(t, h, "c")
+}
+
+func TestStopEndsEverything(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		db := newShop()
+		now := time.Now()
+		db.reserve(models.Reservation{ID: "res_1", State: models.ReservationActive, Version: 1, ExpiresAt: now.Add(time.Hour)})
+		h := startHub(t, s.Addr(), quick(db))
+		w := watch(t, h, "a")
+		r, err := h.WatchReservation(t.Context(), "res_1")
+		require.NoError(t, err)
+		defer r.Close()
+		_, err = r.Next(t.Context())
+		require.NoError(t, err)
+		ended := make(chan error, 2)
+		go func() { _, err := w.Next(t.Context()); ended <- err }()
+		go func() { _, err := r.Next(t.Context()); ended <- err }()
+		var stops sync.WaitGroup
+		for range 3 {
+			stops.Go(h.Stop)
+		}
+		require.ErrorIs(t, <-ended, ErrStopped)
+		require.ErrorIs(t, <-ended, ErrStopped)
+		stops.Wait()
+		_, err = w.Next(t.Context())
+		require.ErrorIs(t, err, ErrStopped)
+		_, err = h.Watch(t.Context(), []string{"a"})
+		require.ErrorIs(t, err, ErrStopped)
+		require.ErrorIs(t, h.Start(t.Context()), ErrStopped)
+		h.OfferReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
+		require.False(t, h.Connected())
+	})
+}
+
+func TestAHubEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	cfg := quick(newShop())
+	cfg.Client = clientOf(t, storetest.Redis(t).Addr())
+	h := NewHub(cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, h.Start(ctx))
+	require.Error(t, h.Start(ctx), "twice")
+	w := watch(t, h, "a")
+	cancel()
+	_, err := w.Next(t.Context())
+	require.ErrorIs(t, err, ErrStopped)
+	h.Stop()
+
+	never := NewHub(cfg)
+	never.Stop()
+	_, err = never.Watch(t.Context(), []string{"a"})
+	require.ErrorIs(t, err, ErrStopped)
+}

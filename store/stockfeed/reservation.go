@@ -1,0 +1,139 @@
+package stockfeed
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"onhand/models"
+)
+
+// expiryMargin is how long after its expiry a reservation is read again: the
+// clocks of two machines do not tick alike. It is also the least wait between
+// two such reads.
+const expiryMargin = 20 * time.Millisecond
+
+// ErrNoReservation says that there is no such reservation to watch.
+var ErrNoReservation = errors.New("no such reservation")
+
+// final tells whether a reservation in that state changes no more.
+func final(state models.ReservationState) bool {
+	return state != models.ReservationActive && state != models.ReservationCommitted
+}
+
+// acceptReservation lets versions only grow. Expiry changes the state without
+// a version, as time passes, and never back.
+func (h *Hub) acceptReservation(t *topic[models.Reservation], r *models.Reservation) bool {
+	news := t.latest == nil || r.Version > t.latest.Version ||
+		r.Version == t.latest.Version && r.State != t.latest.State && !final(t.latest.State)
+	if t.latest == nil || r.Version >= t.latest.Version {
+		h.arm(t, r)
+	}
+	return news
+}
+
+// arm sets the topic's timer to the reservation's expiry. How far off that is,
+// the database's clock tells; how fast it comes, ours.
+func (h *Hub) arm(t *topic[models.Reservation], r *models.Reservation) {
+	t.disarm()
+	if r.State != models.ReservationActive || r.ServerTime.IsZero() {
+		return // nothing to wait for, or only the repair can tell
+	}
+	left := max(r.ExpiresAt.Sub(r.ServerTime), 0) + expiryMargin
+	id := t.id
+	t.timer = time.AfterFunc(left, func() { h.reservations.rereader.add(id) })
+}
+
+// ReservationWatch is one watcher of one reservation.
+type ReservationWatch struct {
+	hub   *Hub
+	seat  *seat[models.Reservation]
+	over  atomic.Bool
+	close sync.Once
+}
+
+// WatchReservation begins to watch a reservation. It returns once its current
+// state is read. Close the watch when done.
+//
+// Errors: ErrNoReservation, unavailable where the process has no room for more
+// watches, ErrStopped, and whatever reading the reservation answers.
+func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatch, error) {
+	if err := h.admit(); err != nil {
+		return nil, err
+	}
+	seat, err := h.reservations.join([]string{id})
+	if err != nil {
+		h.dismiss()
+		return nil, err
+	}
+	w := &ReservationWatch{hub: h, seat: seat}
+	err = h.reservations.await(ctx, seat, h.cfg.ConfirmWait)
+	if err == nil {
+		err = h.readReservations(ctx, []string{id})
+	}
+	if err == nil && !h.reservations.known(id) {
+		err = ErrNoReservation
+	}
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	h.reservations.catchUp(seat)
+	return w, nil
+}
+
+// Next waits for the next state: first the current one, then every newer one,
+// each as of its ServerTime. After a final state (anything but ACTIVE and
+// COMMITTED) it answers io.EOF. Other errors: that of ctx, ErrStopped,
+// ErrClosed.
+func (w *ReservationWatch) Next(ctx context.Context) (*models.Reservation, error) {
+	if w.over.Load() {
+		return nil, io.EOF
+	}
+	r, err := w.seat.box.take(ctx)
+	if err == nil && final(r.State) {
+		w.over.Store(true)
+	}
+	return r, err
+}
+
+// Close ends the watch; it may be called more than once.
+func (w *ReservationWatch) Close() {
+	w.close.Do(func() {
+		w.hub.reservations.leave(w.seat)
+		w.seat.box.end(ErrClosed)
+		w.hub.dismiss()
+	})
+}
+
+// OfferReservations gives this process's own committed changes to its
+// watchers, without the way through Redis. It does not block.
+func (h *Hub) OfferReservations(reservations []*models.Reservation) {
+	for _, r := range reservations {
+		if r == nil {
+			continue
+		}
+		now := r.At(r.ServerTime)
+		h.reservations.deliver(r.ID, &now)
+	}
+}
+
+func (h *Hub) readReservations(ctx context.Context, ids []string) error {
+	reservations, err := h.cfg.ReadReservations(ctx, ids)
+	if err != nil {
+		return err
+	}
+	h.OfferReservations(reservations)
+	return nil
+}
+
+// known tells whether anything is known of an id that is watched.
+func (b *board[T]) known(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.topics[b.channel(id)]
+	return t != nil && t.latest != nil
+}

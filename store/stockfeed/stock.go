@@ -1,0 +1,145 @@
+package stockfeed
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"onhand/models"
+)
+
+// epochsMax is how many former epochs a topic remembers. An epoch changes when
+// a database was replaced; messages of more than a few cannot be under way.
+const epochsMax = 4
+
+// ErrClosed is what Next answers on a watch that was closed.
+var ErrClosed = errors.New("watch is closed")
+
+// mark is the last version that was accepted of an epoch.
+type mark struct {
+	epoch   string
+	version int64
+}
+
+// acceptStock lets a topic's versions only grow, in each epoch for itself.
+// Which of two epochs is the later one cannot be told from their names: a new
+// one is believed, and so is an older one that brings a version never seen.
+func acceptStock(t *topic[models.Stock], s *models.Stock) bool {
+	if t.latest == nil {
+		return true
+	}
+	if !s.Newer(t.latest) {
+		return false
+	}
+	if s.Epoch == t.latest.Epoch {
+		return true
+	}
+	at := slices.IndexFunc(t.past, func(m mark) bool { return m.epoch == s.Epoch })
+	if at >= 0 {
+		if s.Version <= t.past[at].version {
+			return false
+		}
+		t.past = slices.Delete(t.past, at, at+1)
+	}
+	t.past = append(t.past, mark{t.latest.Epoch, t.latest.Version})
+	if len(t.past) > epochsMax {
+		t.past = slices.Delete(t.past, 0, 1)
+	}
+	return true
+}
+
+// Watch is one watcher of some products.
+type Watch struct {
+	hub   *Hub
+	seat  *seat[models.Stock]
+	close sync.Once
+}
+
+// Watch begins to watch products, 1 to WatchIDsMax of them. It returns once
+// their current stock is read. Close the watch when done.
+//
+// Errors: bad input for a wrong number of ids, unavailable where the process
+// has no room for more, ErrStopped, and whatever reading the stock answers.
+func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
+	ids = distinct(ids)
+	if len(ids) == 0 || len(ids) > WatchIDsMax {
+		return nil, models.BadInput("between 1 and %d products can be watched at once", WatchIDsMax)
+	}
+	if err := h.admit(); err != nil {
+		return nil, err
+	}
+	seat, err := h.stocks.join(ids)
+	if err != nil {
+		h.dismiss()
+		return nil, err
+	}
+	w := &Watch{hub: h, seat: seat}
+	err = h.stocks.await(ctx, seat, h.cfg.ConfirmWait)
+	if err == nil {
+		err = h.readStocks(ctx, ids)
+	}
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	h.stocks.catchUp(seat)
+	return w, nil
+}
+
+// Next waits for the next stock: first the current one of each product that is
+// known, then every newer one. A product that changed several times since is
+// given once, as it is now. Errors: that of ctx, ErrStopped, ErrClosed.
+func (w *Watch) Next(ctx context.Context) (*models.Stock, error) { return w.seat.box.take(ctx) }
+
+// Close ends the watch; it may be called more than once.
+func (w *Watch) Close() {
+	w.close.Do(func() {
+		w.hub.stocks.leave(w.seat)
+		w.seat.box.end(ErrClosed)
+		w.hub.dismiss()
+	})
+}
+
+// Offer gives this process's own committed changes to its watchers, without
+// the way through Redis. It does not block.
+func (h *Hub) Offer(stocks []*models.Stock) {
+	for _, s := range stocks {
+		if s != nil {
+			h.stocks.deliver(s.ProductID, s)
+		}
+	}
+}
+
+func (h *Hub) readStocks(ctx context.Context, ids []string) error {
+	stocks, err := h.cfg.ReadStocks(ctx, ids)
+	if err != nil {
+		return err
+	}
+	h.Offer(stocks)
+	return nil
+}
+
+// stockMessage takes in a change. A message that cannot be read still says
+// that there was a change.
+func (h *Hub) stockMessage(id, payload string) {
+	s, err := models.DecodeStock([]byte(payload))
+	if err != nil || s.ProductID != id {
+		h.stocks.rereader.add(id)
+		return
+	}
+	h.stocks.deliver(id, s)
+}
+
+// distinct drops repeated ids and keeps the order.
+func distinct(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	list := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			list = append(list, id)
+		}
+	}
+	return list
+}

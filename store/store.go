@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"onhand/models"
+	"onhand/store/database"
+	"onhand/store/rediscache"
+	"onhand/store/stockfeed"
+)
+
+// Config says what to put together; zero values mean defaults.
+type Config struct {
+	// DatabaseURL: postgres://…, sqlite:PATH or sqlite::memory:.
+	DatabaseURL string
+	// RedisURL: redis://… or rediss://…; empty for one inside this process.
+	RedisURL string
+	// TTLMax is the longest hold a reservation may ask for.
+	TTLMax time.Duration
+	// CacheTTL is how long a product stays in Redis unread and unchanged.
+	CacheTTL time.Duration
+	// SweepInterval is how often holds past their time are given back.
+	SweepInterval time.Duration
+	// KeepInterval is how often epoch, directory and mark are looked at.
+	KeepInterval time.Duration
+	// KeyPrefix sets apart the Redis keys of several shops, or of tests.
+	KeyPrefix string
+	Logger    *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	ttlMaxDefault        = 24 * time.Hour
+	cacheTTLDefault      = 10 * time.Minute
+	sweepIntervalDefault = 500 * time.Millisecond
+	keepIntervalDefault  = time.Second
+)
+
+func (c *Config) setDefaults() {
+	c.TTLMax = orDefault(c.TTLMax, ttlMaxDefault)
+	c.CacheTTL = orDefault(c.CacheTTL, cacheTTLDefault)
+	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
+	c.KeepInterval = orDefault(c.KeepInterval, keepIntervalDefault)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}
+
+// Store is the stock: one for a process. It is safe for concurrent use.
+type Store struct {
+	config   Config
+	log      *slog.Logger
+	database *database.Database
+	cache    *rediscache.Cache
+	hub      *stockfeed.Hub
+	relay    *stockfeed.Relay
+	embedded *embeddedRedis // nil with a real Redis
+	clients  []redis.UniversalClient
+
+	cached   *batcher[rediscache.Entry]
+	stored   *batcher[*models.Stock]
+	writes   *combiner
+	distrust distrust
+
+	directory        atomic.Pointer[models.Directory]
+	directoryVersion int64 // of the keeper alone
+	sequence         int64 // of the keeper alone: the largest seen in epoch
+	epoch            string
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+
+	// Tests stand between a SELECT and its fill.
+	beforeFill func(ids []string)
+}
+
+// Open makes the store. Neither database nor Redis need to be up yet; only
+// what can never work is an error.
+func Open(config Config) (*Store, error) {
+	config.setDefaults()
+	s := &Store{config: config, log: config.Logger}
+	s.directory.Store(models.NewDirectory(nil, nil))
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.makeBatchers()
+	s.writes = &combiner{run: s.database.Write, tell: s.tell}
+	return s, nil
+}
+
+func (s *Store) open() (err error) {
+	if s.database, err = database.Open(s.config.DatabaseURL, s.log); err != nil {
+		return err
+	}
+	url := s.config.RedisURL
+	if url == "" {
+		if s.embedded, err = startEmbeddedRedis(); err != nil {
+			return fmt.Errorf("embedded redis: %w", err)
+		}
+		url = s.embedded.url()
+	}
+	reader, writer, err := rediscache.NewClients(url)
+	if err != nil {
+		return err
+	}
+	s.clients = []redis.UniversalClient{reader, writer}
+	s.cache = rediscache.New(rediscache.Config{
+		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+	})
+	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
+		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
+		ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
+	})
+	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
+		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.database.Epoch, Offer: s.hub.Offer,
+		Forget: s.cache.Forget, Logger: s.log,
+	})
+	return nil
+}
+
+// Migrate brings the database's tables up to date.
+func (s *Store) Migrate(ctx context.Context) (applied int, err error) { return s.database.Migrate(ctx) }
+
+// Start begins the work in the background: hub, relay, sweeper, keeper. It
+// does not wait for the servers.
+func (s *Store) Start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	if err := s.hub.Start(ctx); err != nil {
+		return fmt.Errorf("start hub: %w", err)
+	}
+	if err := s.relay.Start(ctx); err != nil {
+		return fmt.Errorf("start relay: %w", err)
+	}
+	s.keep(ctx) // once before the first request, so that it finds a directory
+	s.loop(ctx, "keeper", s.config.KeepInterval, s.keep)
+	s.loop(ctx, "sweeper", s.config.SweepInterval, s.sweep)
+	s.loop(ctx, "forgetter", forgetInterval, s.forget)
+	return nil
+}
+
+// loop runs work every interval until ctx ends.
+func (s *Store) loop(ctx context.Context, name string, interval time.Duration, work func(context.Context)) {
+	s.stopped.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				s.log.Debug("stopped", "loop", name)
+				return
+			case <-ticker.C:
+				work(ctx)
+			}
+		}
+	})
+}
+
+// Close stops relay, loops and hub, then closes clients and database. It may
+// be called more than once.
+func (s *Store) Close() {
+	if s.relay != nil {
+		s.relay.Stop()
+	}
+	if s.stop != nil {
+		s.stop()
+	}
+	s.stopped.Wait()
+	if s.hub != nil {
+		s.hub.Stop()
+	}
+	var errs []error
+	for _, c := range s.clients {
+		errs = append(errs, c.Close())
+	}
+	s.clients = nil
+	if s.embedded != nil {
+		s.embedded.close()
+	}
+	if s.database != nil {
+		errs = append(errs, s.database.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.log.Debug("closing", "error", err)
+	}
+}
+
+// outbox is the database as the relay sees it.
+type outbox struct{ *database.Database }
+
+// Listen says "no notifications" in the relay's own words.
+func (o outbox) Listen(ctx context.Context, wake func()) error {
+	err := o.Database.Listen(ctx, wake)
+	if errors.Is(err, database.ErrNoListen) {
+		return stockfeed.ErrNoListen
+	}
+	return err
+}
+
+// readForRelay reads stocks straight from the database: the relay repairs the
+// cache, so it does not ask it.
+func (s *Store) readForRelay(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	read, err := s.database.ReadStocks(ctx, ids)
+	return read.Stocks, err
+}

@@ -1,0 +1,119 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const kindPostgres = "postgres"
+
+// initdbLimit bounds the making of an empty cluster, which takes a second on an idle machine.
+const initdbLimit = 2 * time.Minute
+
+// postgresSettings are ours; WithSetting adds to them and overrides them. fsync is not here: it is on, as it is in life.
+var postgresSettings = []setting{
+	{"listen_addresses", "127.0.0.1"},
+	{"unix_socket_directories", ""}, // a socket's path may be longer than the kernel allows
+	{"shared_buffers", "64MB"},      // many test processes run side by side
+	{"max_connections", "200"},
+	{"lc_messages", "C"},
+}
+
+// PostgresServer is a Postgres of one's own, with a superuser named postgres who needs no password. Start, Stop, Kill,
+// Freeze, Thaw and Close work as they do for every server here.
+type PostgresServer struct {
+	server
+}
+
+// StartPostgres makes an empty cluster in a temporary directory and serves it on a free port. The caller must Close it;
+// a process that dies instead takes the server with it. The error wraps ErrNotInstalled when the machine has no Postgres.
+func StartPostgres(opts ...Option) (*PostgresServer, error) {
+	programs, err := findPostgres()
+	if err != nil {
+		return nil, err
+	}
+	account, err := serverAccount()
+	if err != nil {
+		return nil, err
+	}
+	settings := append(postgresSettings[:len(postgresSettings):len(postgresSettings)], collect(opts).settings...)
+	p := &PostgresServer{server{
+		kind:         kindPostgres,
+		account:      account,
+		gentleSignal: syscall.SIGINT,  // "fast": ends the sessions, writes a checkpoint
+		deathSignal:  syscall.SIGQUIT, // "immediate": ends the sessions, gives shared memory back, and no more
+	}}
+	p.command = func() *exec.Cmd {
+		arguments := []string{"-D", p.data(), "-p", strconv.Itoa(p.port)}
+		for _, s := range settings {
+			arguments = append(arguments, "-c", s.name+"="+s.value)
+		}
+		return exec.Command(filepath.Join(programs, "postgres"), arguments...)
+	}
+	if err := p.prepare(); err != nil {
+		return nil, err
+	}
+	if err := p.initialise(filepath.Join(programs, "initdb")); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if err := p.open(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// DSN is the address of a database of this server, for pgx, gorm and psql alike.
+func (p *PostgresServer) DSN(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, database)
+}
+
+// CreateDatabase makes an empty database.
+func (p *PostgresServer) CreateDatabase(ctx context.Context, name string) error {
+	if err := p.execute(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
+// DropDatabase removes a database and cuts whoever is still connected to it.
+func (p *PostgresServer) DropDatabase(ctx context.Context, name string) error {
+	if err := p.execute(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+		return fmt.Errorf("drop database %s: %w", name, err)
+	}
+	return nil
+}
+
+func (p *PostgresServer) execute(ctx context.Context, statement string) error {
+	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	_, err = connection.Exec(ctx, statement)
+	return errors.Join(err, connection.Close(ctx))
+}
+
+func (p *PostgresServer) data() string { return filepath.Join(p.directory, "data") }
+
+// initialise makes the empty cluster. It need not be synced to disk: it is worth nothing before the server has run.
+func (p *PostgresServer) initialise(initdb string) error {
+	process, err := p.launch(exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres",
+		"--encoding=UTF8", "--locale=C", "--pgdata="+p.data()))
+	if err != nil {
+		return err
+	}
+	if err := process.wait(initdbLimit); err != nil {
+		return errors.Join(fmt.Errorf("initdb: %w", err), process.signal(syscall.SIGKILL))
+	}
+	if process.err != nil {
+		return fmt.Errorf("initdb: %w; its log ends:\n%s", process.err, tail(p.log()))
+	}
+	return p.forget()
+}

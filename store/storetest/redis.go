@@ -1,0 +1,60 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// redisSettings are ours; WithSetting adds to them and overrides them. Nothing is kept on disk, as in a cache: after
+// Stop or Kill the next Start finds it empty.
+var redisSettings = []setting{
+	{"bind", "127.0.0.1"},
+	{"daemonize", "no"},
+	{"save", ""},
+	{"appendonly", "no"},
+}
+
+// RedisServer is a Redis of one's own, without password or persistence. Start, Stop, Kill, Freeze, Thaw and Close work as
+// they do for every server here.
+type RedisServer struct {
+	server
+}
+
+// StartRedis starts an empty Redis on a free port. The caller must Close it; a process that dies instead takes the
+// server with it. The error wraps ErrNotInstalled when the machine has no Redis.
+func StartRedis(opts ...Option) (*RedisServer, error) {
+	programs, err := findRedis()
+	if err != nil {
+		return nil, err
+	}
+	settings := append(redisSettings[:len(redisSettings):len(redisSettings)], collect(opts).settings...)
+	r := &RedisServer{server{
+		kind:         "redis",
+		gentleSignal: syscall.SIGTERM,
+		deathSignal:  syscall.SIGKILL, // it holds nothing that a signal would have to give back
+	}}
+	r.command = func() *exec.Cmd {
+		arguments := []string{"--port", strconv.Itoa(r.port), "--dir", r.directory}
+		for _, s := range settings {
+			arguments = append(arguments, "--"+s.name, s.value)
+		}
+		return exec.Command(filepath.Join(programs, "redis-server"), arguments...)
+	}
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
+	if err := r.open(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// Addr is the server's host and port.
+func (r *RedisServer) Addr() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
+
+// URL is the server's address in the form REDIS_URL has.
+func (r *RedisServer) URL() string { return "redis://" + r.Addr() + "/0" }

@@ -1,0 +1,91 @@
+package storetest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// ask sends one inline command on a connection of its own and returns the first line of the answer.
+func ask(t *testing.T, server *RedisServer, command string) string {
+	t.Helper()
+	connection, err := net.Dial("tcp", server.Addr())
+	require.NoError(t, err)
+	defer connection.Close()
+	require.NoError(t, connection.SetDeadline(time.Now().Add(databaseLimit)))
+	return exchange(t, connection, command)
+}
+
+func exchange(t *testing.T, connection net.Conn, command string) string {
+	t.Helper()
+	_, err := fmt.Fprintf(connection, "%s\r\n", command)
+	require.NoError(t, err)
+	line, err := bufio.NewReader(connection).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line)
+}
+
+func TestRedisAnswers(t *testing.T) {
+	t.Parallel()
+	server, other := Redis(t), Redis(t)
+	require.NotEqual(t, server.Addr(), other.Addr())
+	require.Equal(t, "redis://"+server.Addr()+"/0", server.URL())
+	require.Equal(t, "+OK", ask(t, server, "SET stock 7"))
+	require.Equal(t, "$-1", ask(t, other, "GET stock"))
+}
+
+// Without persistence a server is empty after each start; with it, it is not. The address stays.
+func TestRedisRestarts(t *testing.T) {
+	t.Parallel()
+	forgetful := Redis(t)
+	keeping := Redis(t, WithSetting("appendonly", "yes"), WithSetting("appendfsync", "always"))
+	for _, c := range []struct {
+		server *RedisServer
+		end    func() error
+		want   string
+	}{
+		{forgetful, forgetful.Stop, ":0"}, {forgetful, forgetful.Kill, ":0"},
+		{keeping, keeping.Stop, ":1"}, {keeping, keeping.Kill, ":1"},
+	} {
+		require.Equal(t, "+OK", ask(t, c.server, "SET stock 7"))
+		require.NoError(t, c.end())
+		_, err := net.Dial("tcp", c.server.Addr())
+		require.Error(t, err)
+		require.NoError(t, c.server.Start())
+		require.Equal(t, c.want, ask(t, c.server, "EXISTS stock"))
+	}
+}
+
+func TestRedisFreeze(t *testing.T) {
+	t.Parallel()
+	server := Redis(t)
+	require.NoError(t, server.Freeze())
+	connection, err := net.Dial("tcp", server.Addr())
+	require.NoError(t, err, "the kernel accepts for a frozen server")
+	defer connection.Close()
+	answered := make(chan string, 1)
+	go func() { answered <- exchange(t, connection, "PING") }()
+	select {
+	case answer := <-answered:
+		require.Fail(t, "a frozen server answered", answer)
+	case <-time.After(100 * time.Millisecond):
+	}
+	require.NoError(t, server.Thaw())
+	require.Equal(t, "+PONG", <-answered)
+	require.NoError(t, server.Freeze()) // Close must cope
+}
+
+func BenchmarkRedisStart(b *testing.B) {
+	for b.Loop() {
+		server, err := StartRedis()
+		demand(b, err)
+		if err := server.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

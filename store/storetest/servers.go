@@ -1,0 +1,348 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// portMin and portMax bound the ports we take (portMax itself excluded). They end below 32768, where Linux begins to
+	// hand out ports for outgoing connections; a stopped server would lose such a port to any client.
+	portMin = 20000
+	portMax = 32000
+	// portAttemptsMax bounds the search for a free port; at the first taken one in two it fails once in a million.
+	portAttemptsMax = 20
+	// restartAttemptsMax and restartEvery bound the wait for our old port when a neighbour is just trying it.
+	restartAttemptsMax = 50
+	restartEvery       = 100 * time.Millisecond
+	// startLimit covers a first start on a busy two-core machine and a recovery after Kill.
+	startLimit = 60 * time.Second
+	// stopLimit covers the checkpoint Postgres writes when it stops.
+	stopLimit = 30 * time.Second
+	// logTailBytes is how much of a server's log an error carries.
+	logTailBytes = 2048
+)
+
+// readyLine is what both servers write, in one case or another, when they take connections. It is looked for in the
+// server's own log, because the port alone may be answered by somebody else.
+const readyLine = "ready to accept connections"
+
+// portTakenLine is what both servers write when somebody else has the port.
+const portTakenLine = "Address already in use"
+
+var errPortTaken = errors.New("port is taken")
+
+// Option changes how a server is started.
+type Option func(*options)
+
+type options struct {
+	settings []setting
+}
+
+type setting struct{ name, value string }
+
+// WithSetting sets one setting of the server, over our own: a line of postgresql.conf for Postgres, a line of redis.conf
+// for Redis.
+func WithSetting(name, value string) Option {
+	return func(o *options) { o.settings = append(o.settings, setting{name, value}) }
+}
+
+func collect(list []Option) options {
+	var o options
+	for _, option := range list {
+		option(&o)
+	}
+	return o
+}
+
+// server is what both kinds have in common: a directory, a port, and at most one process at a time. Its methods may be
+// called from any goroutine; they wait for one another.
+type server struct {
+	kind      string              // "postgres" or "redis"
+	directory string              // everything the server writes
+	account   *syscall.Credential // who it runs as; nil is ourselves
+	command   func() *exec.Cmd    // the server program; reads port
+	port      int
+
+	gentleSignal syscall.Signal // ends it and keeps the data
+	deathSignal  syscall.Signal // ends it at once and leaves nothing behind but files
+
+	mu      sync.Mutex
+	guard   *guard
+	process *process // nil when stopped
+	halted  []int    // the processes that are frozen
+	killed  bool     // Kill was the last thing to happen
+	closed  bool
+}
+
+// prepare makes the directory and sets the guard over it.
+func (s *server) prepare() error {
+	directory, err := makeDirectory("onhand-"+s.kind+"-", s.account)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.kind, err)
+	}
+	s.directory = directory
+	s.guard, err = startGuard(directory, s.deathSignal)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", s.kind, err), os.RemoveAll(directory))
+	}
+	return nil
+}
+
+// open finds a port and starts the server for the first time.
+func (s *server) open() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for range portAttemptsMax {
+		if s.port, err = freePort(); err != nil {
+			return fmt.Errorf("%s: %w", s.kind, err)
+		}
+		if err = s.start(); !errors.Is(err, errPortTaken) {
+			return err
+		}
+	}
+	return err
+}
+
+// Start starts the server again after Stop or Kill, on its port and with its data, and waits until it takes connections.
+// A server that runs is left alone.
+func (s *server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("%s: start: closed", s.kind)
+	}
+	if s.running() {
+		return nil
+	}
+	var err error
+	for range restartAttemptsMax {
+		if err = s.start(); !errors.Is(err, errPortTaken) {
+			return err
+		}
+		time.Sleep(restartEvery)
+	}
+	return err
+}
+
+// Stop ends the server in good order, keeping its data; open connections are cut.
+func (s *server) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end(s.gentleSignal)
+}
+
+// Kill ends the server and all its processes as a power cut would: nothing is flushed, nobody is told.
+func (s *server) Kill() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		return nil
+	}
+	pids, err := s.process.halt(s.remember)
+	if err != nil {
+		return fmt.Errorf("%s: kill: %w", s.kind, err)
+	}
+	if err := signalAll(pids, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("%s: kill: %w", s.kind, err)
+	}
+	// The children must be gone too: Postgres does not start again on data that somebody still holds.
+	if err := errors.Join(s.process.wait(stopLimit), awaitGone(pids...)); err != nil {
+		return fmt.Errorf("%s: kill: %w", s.kind, err)
+	}
+	s.killed = true
+	return s.forget()
+}
+
+// Freeze stops every process of the server where it stands: connections stay open, the kernel still accepts new ones,
+// and nothing answers. It is how a stalled machine looks from outside.
+func (s *server) Freeze() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		return fmt.Errorf("%s: freeze: not running", s.kind)
+	}
+	pids, err := s.process.halt(s.remember)
+	s.halted = pids
+	if err != nil {
+		return fmt.Errorf("%s: freeze: %w", s.kind, err)
+	}
+	return nil
+}
+
+// Thaw lets a frozen server go on as if nothing had been.
+func (s *server) Thaw() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.thaw()
+}
+
+// Close ends the server and removes its files. It may be called more than once.
+func (s *server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := s.reclaim()
+	err = errors.Join(err, s.end(s.deathSignal))
+	if removeErr := os.RemoveAll(s.directory); removeErr != nil {
+		err = errors.Join(err, fmt.Errorf("%s: %w", s.kind, removeErr))
+	}
+	return errors.Join(err, s.guard.dismiss())
+}
+
+// reclaim starts a killed Postgres once more, because it left shared memory behind that only its own next start finds.
+func (s *server) reclaim() error {
+	if s.kind != kindPostgres || !s.killed || s.running() {
+		return nil
+	}
+	if err := s.start(); err != nil && !errors.Is(err, errPortTaken) {
+		return fmt.Errorf("reclaim shared memory: %w", err)
+	}
+	return nil
+}
+
+func (s *server) running() bool { return s.process != nil && s.process.alive() }
+
+// start launches the server on s.port and waits until it is ready. The log begins anew each time.
+func (s *server) start() error {
+	process, err := s.launch(s.command())
+	if err != nil {
+		return err
+	}
+	if err := s.awaitReady(process); err != nil {
+		err = errors.Join(err, process.signal(syscall.SIGKILL), process.wait(stopLimit))
+		return fmt.Errorf("%s on port %d: %w", s.kind, s.port, err)
+	}
+	s.process, s.halted, s.killed = process, nil, false
+	return nil
+}
+
+// launch runs cmd as the server's account, in its directory, with a bare environment and its output in the log.
+func (s *server) launch(cmd *exec.Cmd) (*process, error) {
+	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.kind, err)
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = s.directory
+	// The messages we look for in the log are English only in the C locale.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.directory, "LC_ALL=C", "TZ=UTC"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account}
+	process, err := startProcess(cmd, s.deathSignal)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.kind, err)
+	}
+	if err := s.remember([]int{process.pid()}); err != nil {
+		return nil, errors.Join(err, process.signal(syscall.SIGKILL))
+	}
+	return process, nil
+}
+
+func (s *server) awaitReady(p *process) error {
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(pollEvery) {
+		ended := !p.alive()
+		log := s.log()
+		switch {
+		case ended && strings.Contains(log, portTakenLine):
+			return errPortTaken
+		case ended:
+			return fmt.Errorf("ended while starting (%v); its log ends:\n%s", p.err, tail(log))
+		case strings.Contains(strings.ToLower(log), readyLine):
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("not ready after %s; its log ends:\n%s", startLimit, tail(log))
+		}
+	}
+}
+
+// end sends s to a running server and waits; one that does not listen is killed, and that is an error.
+func (s *server) end(signal syscall.Signal) error {
+	if !s.running() {
+		return nil
+	}
+	if err := errors.Join(s.thaw(), s.process.signal(signal)); err != nil {
+		return fmt.Errorf("%s: stop: %w", s.kind, err)
+	}
+	if err := s.process.wait(stopLimit); err != nil {
+		err = errors.Join(err, s.process.signal(syscall.SIGKILL), s.process.wait(stopLimit))
+		return fmt.Errorf("%s: stop: %w; its log ends:\n%s", s.kind, err, tail(s.log()))
+	}
+	return s.forget()
+}
+
+func (s *server) thaw() error {
+	if len(s.halted) == 0 {
+		return nil
+	}
+	if err := signalAll(s.halted, syscall.SIGCONT); err != nil {
+		return fmt.Errorf("%s: thaw: %w", s.kind, err)
+	}
+	s.halted = nil
+	return s.remember([]int{s.process.pid()})
+}
+
+// remember tells the guard which processes to end should we die.
+func (s *server) remember(pids []int) error {
+	var list strings.Builder
+	for _, pid := range pids {
+		list.WriteString(strconv.Itoa(pid) + "\n")
+	}
+	if err := os.WriteFile(filepath.Join(s.directory, "pids"), []byte(list.String()), 0o600); err != nil {
+		return fmt.Errorf("%s: %w", s.kind, err)
+	}
+	return nil
+}
+
+func (s *server) forget() error {
+	s.process, s.halted = nil, nil
+	return s.remember(nil)
+}
+
+func (s *server) logPath() string { return filepath.Join(s.directory, "log") }
+
+// log is what the server has written since it was last started; the wait for its first line reads it often, and it is
+// short then.
+func (s *server) log() string {
+	content, err := os.ReadFile(s.logPath())
+	if err != nil {
+		return fmt.Sprintf("(no log: %v)", err)
+	}
+	return string(content)
+}
+
+func tail(log string) string {
+	if len(log) > logTailBytes {
+		log = "…" + log[len(log)-logTailBytes:]
+	}
+	return strings.TrimSpace(log)
+}
+
+// freePort picks a port at random, so that test processes side by side seldom try the same, and asks the kernel.
+func freePort() (int, error) {
+	var err error
+	for range portAttemptsMax {
+		port := portMin + rand.IntN(portMax-portMin)
+		var probe io.Closer
+		probe, err = net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, probe.Close()
+		}
+	}
+	return 0, fmt.Errorf("no free port between %d and %d: %w", portMin, portMax, err)
+}

@@ -1,0 +1,128 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// databaseLimit bounds the making and the dropping of a test's database, which take some 30 ms.
+const databaseLimit = 30 * time.Second
+
+// identifierBytesMax is where Postgres cuts a name off, which could make two names one.
+const identifierBytesMax = 63
+
+// shared is the one Postgres of this test process.
+var shared struct {
+	mu      sync.Mutex
+	started bool
+	server  *PostgresServer
+	err     error
+}
+
+var databaseCount atomic.Int64
+
+// Main is for TestMain: it runs the tests, stops the shared server, and exits. Without it the server ends with the
+// process all the same, a moment later.
+func Main(m *testing.M) {
+	code := m.Run()
+	if err := closeShared(); err != nil {
+		fmt.Fprintln(os.Stderr, "storetest:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// Postgres returns the DSN of a fresh empty database, dropped when the test ends. All tests of the process share one
+// server, started for the first of them; a test that stops or freezes its server must use PrivatePostgres.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server, err := sharedPostgres()
+	demand(t, err)
+	name := databaseName(t.Name())
+	ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
+	defer cancel()
+	demand(t, server.CreateDatabase(ctx, name))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
+		defer cancel()
+		if err := server.DropDatabase(ctx, name); err != nil {
+			t.Errorf("storetest: %v", err)
+		}
+	})
+	return server.DSN(name)
+}
+
+// PrivatePostgres returns a server for this test alone, closed when the test ends. It takes a second or two to start.
+func PrivatePostgres(t testing.TB, opts ...Option) *PostgresServer {
+	t.Helper()
+	server, err := StartPostgres(opts...)
+	demand(t, err)
+	closeAtEnd(t, server.Close)
+	return server
+}
+
+// Redis returns a server for this test alone, closed when the test ends. It starts in some 20 ms.
+func Redis(t testing.TB, opts ...Option) *RedisServer {
+	t.Helper()
+	server, err := StartRedis(opts...)
+	demand(t, err)
+	closeAtEnd(t, server.Close)
+	return server
+}
+
+func closeAtEnd(t testing.TB, closeServer func() error) {
+	t.Cleanup(func() {
+		if err := closeServer(); err != nil {
+			t.Errorf("storetest: %v", err)
+		}
+	})
+}
+
+// demand ends the test when there is no server for it: a machine that cannot run the tests must not look as if it had,
+// unless somebody said that it may.
+func demand(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotInstalled) && os.Getenv("ONHAND_TEST_SERVERS") == "embedded":
+		t.Skipf("skipped, for ONHAND_TEST_SERVERS=embedded: %v", err)
+	default:
+		t.Fatalf("storetest: %v", err)
+	}
+}
+
+func sharedPostgres() (*PostgresServer, error) {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if !shared.started {
+		shared.server, shared.err = StartPostgres()
+		shared.started = true
+	}
+	return shared.server, shared.err
+}
+
+func closeShared() error {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.server == nil {
+		return nil
+	}
+	return shared.server.Close()
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// databaseName makes a name of its own from the test's, so that a log line or a psql session tells whose it is.
+func databaseName(test string) string {
+	end := fmt.Sprintf("_%d", databaseCount.Add(1))
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(test), "_"), "_")
+	return name[:min(len(name), identifierBytesMax-len(end))] + end
+}

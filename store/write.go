@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// Write decides one write and answers after its commit. Failures that a person
+// can act on are in the result; the error is a fault.
+//
+// Errors: UNAVAILABLE when the database does not answer in time. The same
+// idempotency key may then be sent again: it takes effect once.
+func (s *Store) Write(ctx context.Context, write models.Write) (models.WriteResult, error) {
+	if errs := write.Check(s.config.TTLMax); len(errs) > 0 {
+		return models.WriteResult{Errors: errs}, nil
+	}
+	result, err := s.writes.submit(ctx, write)
+	if err != nil {
+		return models.WriteResult{}, err
+	}
+	err = s.fillReplayed(ctx, &result)
+	return result, err
+}
+
+// tell carries what was committed to Redis and to our own watchers. Should it
+// fail, the outbox still knows, and the relay will carry it.
+func (s *Store) tell(ctx context.Context, out database.Outcome) {
+	if err := s.cache.Apply(ctx, out.Stocks); err != nil {
+		products := make([]string, len(out.Stocks))
+		for i, stock := range out.Stocks {
+			products[i] = stock.ProductID
+		}
+		s.distrust.add(products, time.Now())
+		s.log.Debug("the cache was not told", "products", len(products), "error", err)
+	}
+	// Watchers after Redis: who reads again because of what he saw must not
+	// meet an older value there.
+	s.hub.Offer(out.Stocks)
+	s.hub.OfferReservations(out.Reservations)
+	ids := make([]string, len(out.Reservations))
+	for i, r := range out.Reservations {
+		ids[i] = r.ID
+	}
+	if err := s.cache.PublishReservation(ctx, ids); err != nil {
+		s.log.Debug("reservations were not announced", "reservations", len(ids), "error", err)
+	}
+}
+
+// fillReplayed reads the stocks that a replayed answer only names.
+func (s *Store) fillReplayed(ctx context.Context, result *models.WriteResult) error {
+	if !result.Replayed || len(result.Stocks) == 0 {
+		return nil
+	}
+	ids := make([]string, len(result.Stocks))
+	for i, stock := range result.Stocks {
+		ids[i] = stock.ProductID
+	}
+	found, err := s.stored.load(ctx, ids, false)
+	if err != nil {
+		return s.gone(ctx, err)
+	}
+	result.Stocks = result.Stocks[:0]
+	for _, stock := range found {
+		if stock != nil {
+			result.Stocks = append(result.Stocks, stock)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// A thousand units, sixty-four buyers of one to five each, until sold out:
+// exactly a thousand are sold, and whoever was told yes can have them.
+func TestNeverOversell(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 1000, "hot")
+		var sold, yes atomic.Int64
+		var wg sync.WaitGroup
+		for buyer := range 64 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					n := 1 + rand.IntN(5)
+					result, err := s.Write(t.Context(), hold(fmt.Sprintf("b%d-%d", buyer, i), "hot", n, time.Hour))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if result.Reservation == nil {
+						if short := result.Errors[0].(models.InsufficientStockError); short.Available == 0 {
+							return
+						}
+						continue // fewer left than asked for
+					}
+					yes.Add(1)
+					committed, err := s.Write(t.Context(), models.Resolve{
+						IdempotencyKey: fmt.Sprintf("c%d-%d", buyer, i), ID: result.Reservation.ID, To: models.ReservationCommitted,
+					})
+					if err != nil || len(committed.Errors) > 0 {
+						t.Errorf("told yes and then: %v %v", err, committed.Errors)
+					}
+					sold.Add(int64(n))
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1000, sold.Load())
+		stock, err := s.FreshStock(t.Context(), "hot")
+		require.NoError(t, err)
+		require.Equal(t, models.Quantities{Committed: 1000}, stock.Total())
+		require.Equal(t, stock.Version, read(t, s, "hot").Version, "redis knows")
+	})
+}
+
+// One key, many callers at once: one hold, and all get it.
+func TestOneKeyManyCallers(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 10, "x")
+		var fresh atomic.Int64
+		ids := make(chan string, 32)
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				result, err := s.Write(t.Context(), hold("same", "x", 4, time.Hour))
+				if err != nil || result.Reservation == nil {
+					t.Error(err, result.Errors)
+					return
+				}
+				if !result.Replayed {
+					fresh.Add(1)
+				}
+				ids <- result.Reservation.ID
+			})
+		}
+		wg.Wait()
+		close(ids)
+		require.EqualValues(t, 1, fresh.Load())
+		first := <-ids
+		for id := range ids {
+			require.Equal(t, first, id)
+		}
+		require.Equal(t, 6, read(t, s, "x").Quantity())
+	})
+}
+
+// The answer to a repeated stock write shows the stock as it is now.
+func TestReplayedAdjust(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 1, "x")
+		require.Equal(t, 3, write(t, s, receive("k", "x", 2)).Stocks[0].Quantity())
+		write(t, s, receive("other", "x", 5))
+		again := write(t, s, receive("k", "x", 2))
+		require.True(t, again.Replayed)
+		require.Equal(t, 8, again.Stocks[0].Quantity())
+	})
+}
+
+// What can never be right is refused before the database hears of it.
+func TestInvalidWrites(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		for name, w := range map[string]models.Write{
+			"no lines":      models.Reserve{IdempotencyKey: "k", TTL: time.Hour},
+			"zero":          hold("k", "x", 0, time.Hour),
+			"negative":      hold("k", "x", -1, time.Hour),
+			"huge":          hold("k", "x", models.QuantityMax+1, time.Hour),
+			"no key":        hold("", "x", 1, time.Hour),
+			"ttl too short": hold("k", "x", 1, time.Millisecond),
+			"ttl too long":  hold("k", "x", 1, 25*time.Hour),
+			"empty id":      hold("k", "", 1, time.Hour),
+			"control in id": hold("k", "a\x00b", 1, time.Hour),
+			"reserved by hand": models.Adjust{IdempotencyKey: "k", Reason: models.ReasonOther, Rows: []models.AdjustRow{
+				{ProductID: "x", LocationID: "a", State: models.Reserved, Delta: 1},
+			}},
+			"zero delta":     receive("k", "x", 0),
+			"too many lines": models.Reserve{IdempotencyKey: "k", TTL: time.Hour, Lines: make([]models.Line, models.ReservationLinesMax+1)},
+		} {
+			result := write(t, s, w)
+			require.NotEmpty(t, result.Errors, name)
+			require.IsType(t, models.InvalidInputError{}, result.Errors[0], name)
+		}
+		require.Equal(t, 5, read(t, s, "x").Quantity())
+	})
+}
+
+// A hold past its time is given back within a second without anybody asking,
+// and its watchers see it.
+func TestSweeper(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		held := write(t, s, hold("k", "x", 5, time.Second)).Reservation
+		require.Equal(t, 0, read(t, s, "x").Quantity())
+		watch, err := s.WatchReservation(t.Context(), held.ID)
+		require.NoError(t, err)
+		defer watch.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for state := models.ReservationActive; state == models.ReservationActive; {
+			next, err := watch.Next(ctx)
+			require.NoError(t, err)
+			state = next.State
+		}
+		require.Eventually(t, func() bool { return read(t, s, "x").Quantity() == 5 }, 2*time.Second, 5*time.Millisecond)
+	})
+}
+
+// A full line refuses, a caller that gave up is left out, and a batch that
+// fails for one write's sake is done again without it.
+func TestCombiner(t *testing.T) {
+	t.Parallel()
+	runs := make(chan int, 100)
+	release := make(chan struct{})
+	c := &combiner{tell: func(context.Context, database.Outcome) {}, run: func(_ context.Context, writes []models.Write) (database.Outcome, error) {
+		runs <- len(writes)
+		<-release
+		for _, w := range writes {
+			if w.Key() == "poison" {
+				return database.Outcome{}, &models.Fault{Code: models.CodeInternal, Message: "internal error"}
+			}
+		}
+		return database.Outcome{Results: make([]models.WriteResult, len(writes))}, nil
+	}}
+	var wg sync.WaitGroup
+	var failed atomic.Int64
+	submit := func(ctx context.Context, key string) {
+		wg.Go(func() {
+			if _, err := c.submit(ctx, receive(key, "x", 1)); err != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	submit(t.Context(), "first")
+	require.Equal(t, 1, <-runs)
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, key := range []string{"a", "poison", "b"} {
+		submit(t.Context(), key)
+	}
+	submit(ctx, "gone")
+	waiting := func(n int) func() bool {
+		return func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiting) == n }
+	}
+	eventually(t, waiting(4))
+	cancel()
+	eventually(t, func() bool { return failed.Load() == 1 })
+	close(release)
+	wg.Wait()
+	require.EqualValues(t, 2, failed.Load(), "the one that gave up and the poisoned one")
+	require.Equal(t, 3, <-runs, "all that waited, but not the one that gave up")
+}
