@@ -1,0 +1,176 @@
+package graph_test
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/graph"
+	"onhand/graph/loaders"
+	"onhand/models"
+)
+
+// TestOneDocumentReadsOnce: whatever lists and fields ask for stock, the store
+// is asked once, and for each product once. A machine too busy to start the
+// fields within the loader's wait may need a second call, so that the first is
+// tried a few times; a product is never asked for twice.
+func TestOneDocumentReadsOnce(t *testing.T) {
+	t.Parallel()
+	require.Eventually(t, func() bool {
+		f := &fakeStore{}
+		r := ask(t, f, `{
+			one: stocks(productIds: ["a", "b", "c", "a"]) { productId product { stock { productId } } }
+			two: stocks(productIds: ["c", "none", "d"]) { productId }
+			stock(productId: "e") { productId product { stock { version } } }
+			product(id: "a") { id stock { productId } }
+		}`)
+		assert.Empty(t, r.Errors)
+		assert.JSONEq(t, `{
+			"one": [{"productId": "a", "product": {"stock": {"productId": "a"}}}, {"productId": "b", "product": {"stock": {"productId": "b"}}},
+			        {"productId": "c", "product": {"stock": {"productId": "c"}}}, {"productId": "a", "product": {"stock": {"productId": "a"}}}],
+			"two": [{"productId": "c"}, null, {"productId": "d"}],
+			"stock": {"productId": "e", "product": {"stock": {"version": 1}}},
+			"product": {"id": "a", "stock": {"productId": "a"}}
+		}`, string(r.Data))
+		asked := slices.Concat(f.calls()...)
+		slices.Sort(asked)
+		assert.Equal(t, []string{"a", "b", "c", "d", "e", "none"}, asked)
+		return len(f.calls()) == 1
+	}, 10*time.Second, time.Millisecond)
+}
+
+// TestAPageOfProductsReadsStockOnce: the stock of all products of a page is
+// one batch, and so are both fields of a reservation's lines.
+func TestAPageOfProductsReadsStockOnce(t *testing.T) {
+	t.Parallel()
+	page := models.ProductPage{}
+	hold := &models.Reservation{ID: "r", State: models.ReservationActive}
+	for i := range models.StocksMax {
+		id := "p" + strconv.Itoa(i)
+		page.Products = append(page.Products, models.Product{ProductID: id, InventoryPolicy: models.Deny})
+		hold.Lines = append(hold.Lines, models.ReservationLine{ProductID: id, Requested: 1, Quantity: 1})
+	}
+	f := &fakeStore{
+		products:    func() (models.ProductPage, error) { return page, nil },
+		reservation: func(string) (*models.Reservation, error) { return hold, nil },
+	}
+	require.Empty(t, ask(t, f, `{ products(first: 250) { nodes { stock { status } } } }`).Errors)
+	require.Len(t, f.calls(), 1)
+	assert.Len(t, f.calls()[0], models.StocksMax)
+	require.Empty(t, ask(t, f, `{ reservation(id: "r") { lines { product { id } stock { status } } } }`).Errors)
+	require.Len(t, f.calls(), 2)
+	assert.Len(t, f.calls()[1], models.StocksMax)
+}
+
+// TestBatchResolversPassOverNilParents: a list that holds nothing at a place
+// answers nothing at that place.
+func TestBatchResolversPassOverNilParents(t *testing.T) {
+	t.Parallel()
+	f := &fakeStore{}
+	r := &graph.Resolver{Store: f}
+	ctx := loaders.With(t.Context(), f.Stocks)
+
+	stocks, err := r.Product().Stock(ctx, []*models.Product{nil, {ProductID: "a"}, nil, {ProductID: "b"}}, nil)
+	require.NoError(t, err)
+	require.Len(t, stocks, 4)
+	assert.Nil(t, stocks[0])
+	assert.Nil(t, stocks[2])
+	assert.Equal(t, "a", stocks[1].ProductID)
+	assert.Equal(t, "b", stocks[3].ProductID)
+
+	lines := []*models.ReservationLine{{ProductID: "none"}, nil, {ProductID: "a"}}
+	stocks, err = r.ReservationLine().Stock(ctx, lines)
+	require.NoError(t, err)
+	require.Len(t, stocks, 3)
+	assert.Nil(t, stocks[0])
+	assert.Nil(t, stocks[1])
+	products, err := r.ReservationLine().Product(ctx, lines)
+	require.NoError(t, err)
+	require.Len(t, products, 3)
+	assert.Equal(t, "a", products[2].ProductID)
+
+	none, err := r.Product().Stock(ctx, []*models.Product{nil, nil}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []*models.Stock{nil, nil}, none)
+	none, err = r.Product().Stock(ctx, nil, nil)
+	require.NoError(t, err)
+	assert.Empty(t, none)
+}
+
+// TestMinVersionReadsPastTheCache: an answer that is too old, or none, is read
+// again at the source, and one that is new enough is not.
+func TestMinVersionReadsPastTheCache(t *testing.T) {
+	t.Parallel()
+	var fresh []string
+	f := &fakeStore{fresh: func(id string) (*models.Stock, error) {
+		fresh = append(fresh, id)
+		if id == "none" {
+			return nil, nil
+		}
+		return stockOf(id, 9), nil
+	}}
+	r := ask(t, f, `{ old: stock(productId: "a", minVersion: 1) { version } }`)
+	assert.JSONEq(t, `{"old": {"version": 1}}`, string(r.Data))
+	assert.Empty(t, fresh)
+	r = ask(t, f, `{ new: stock(productId: "a", minVersion: 2) { version } }`)
+	assert.JSONEq(t, `{"new": {"version": 9}}`, string(r.Data))
+	r = ask(t, f, `{ none: stock(productId: "none", minVersion: 0) { version } }`)
+	assert.JSONEq(t, `{"none": null}`, string(r.Data))
+	assert.Equal(t, []string{"a", "none"}, fresh)
+}
+
+// TestAWriterSeesItsWrite: at once by the version that the answer to the write
+// gave, and soon without.
+func TestAWriterSeesItsWrite(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	api := s.apiOver(s.store)
+	const question = `{ stock(productId: "22423") { quantityAvailable } }`
+	_, body := post(t, api, "", request{Query: question})
+	assert.Contains(t, string(body), "58")
+	_, body = post(t, api, "", request{Query: `mutation { adjustStock(input: {idempotencyKey: "k", reason: RECEIVED, rows: [{productId: "22423", locationId: "london", delta: 1}]}) { stocks { version } } }`})
+	version := regexp.MustCompile(`\d+`).FindString(string(body))
+	_, body = post(t, api, "", request{Query: `{ stock(productId: "22423", minVersion: ` + version + `) { quantityAvailable } }`})
+	assert.Contains(t, string(body), "59")
+	require.Eventually(t, func() bool {
+		_, body := post(t, api, "", request{Query: question})
+		return bytes.Contains(body, []byte("59"))
+	}, patience, 10*time.Millisecond)
+}
+
+// TestDefaultsReachTheStore: what a client leaves out, the server fills in.
+func TestDefaultsReachTheStore(t *testing.T) {
+	t.Parallel()
+	var got []models.Write
+	f := &fakeStore{write: func(w models.Write) (models.WriteResult, error) {
+		got = append(got, w)
+		return models.WriteResult{}, nil
+	}}
+	for _, q := range []string{
+		`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "a", quantity: 1}]}) { replayed errors { __typename } } }`,
+		`mutation { extendReservation(input: {id: "r"}) { replayed } }`,
+		`mutation { updateReservation(input: {idempotencyKey: "k", id: "r", lines: []}) { replayed } }`,
+		`mutation { releaseReservation(input: {id: "r"}) { replayed } }`,
+		`mutation { commitReservation(input: {idempotencyKey: "k", id: "r", orderRef: "o"}) { replayed } }`,
+		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: [{productId: "a", locationId: "l", delta: -1}]}) { replayed } }`,
+	} {
+		require.Empty(t, ask(t, f, q).Errors)
+	}
+	assert.Equal(t, []models.Write{
+		models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "a", Quantity: 1}}, TTL: time.Minute},
+		models.ExtendReservation{ID: "r", TTL: time.Minute},
+		models.UpdateReservation{IdempotencyKey: "k", ID: "r", Lines: []models.Line{}},
+		models.Resolve{ID: "r", To: models.ReservationReleased},
+		models.Resolve{IdempotencyKey: "k", ID: "r", To: models.ReservationCommitted, OrderRef: "o", Actor: "local"},
+		models.Adjust{
+			IdempotencyKey: "k", Reason: models.ReasonOther, ErrorPolicy: models.RejectEverything, Actor: "local",
+			Rows: []models.AdjustRow{{ProductID: "a", LocationID: "l", State: models.Available, Delta: -1}},
+		},
+	}, got)
+}

@@ -1,0 +1,16 @@
+// Package graph is GraphQL and nothing else: it takes requests apart, hands
+// them to the store, and puts answers and errors into the client's words.
+//
+// Resolvers are thin and lie by noun beside the schema they answer
+// (schema/stock.graphqls, stock.resolvers.go). What they need of the store is
+// the Store interface here; the store knows nothing of GraphQL.
+//
+// Invariants: an error that reaches a client has a code and says nothing of
+// SQL, keys or stacks (errors.go); everything of one response that reads stock
+// reads it in one batch (loaders); writes are one call each.
+//
+// May import: models, loaders, guard, transports, generated, scalars, gqlgen and
+// gqlparser. Never the store.
+//
+// When the store is gone, its faults come through as UNAVAILABLE.
+package graph

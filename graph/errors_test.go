@@ -1,0 +1,181 @@
+package graph_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// reply is a GraphQL answer taken apart.
+type reply struct {
+	Data   json.RawMessage `json:"data"`
+	Errors []struct {
+		Message    string         `json:"message"`
+		Path       []any          `json:"path"`
+		Extensions map[string]any `json:"extensions"`
+	} `json:"errors"`
+}
+
+func ask(t *testing.T, f *fakeStore, query string) reply {
+	t.Helper()
+	status, body := post(t, apiOver(f), "", request{Query: query})
+	require.Equal(t, 200, status, "%s", body)
+	var r reply
+	require.NoError(t, json.Unmarshal(body, &r), "%s", body)
+	return r
+}
+
+// mustFail wants one error with a code and a message.
+func mustFail(t *testing.T, r reply, code models.Code, message string) {
+	t.Helper()
+	require.NotEmpty(t, r.Errors)
+	for _, e := range r.Errors {
+		assert.Equal(t, message, e.Message)
+		assert.Equal(t, string(code), e.Extensions["code"])
+		assert.NotEmpty(t, e.Path)
+	}
+}
+
+// nasty is what a driver may say.
+var nasty = errors.New(`pq: SELECT secret FROM users: dial tcp 127.0.0.1:5432: connection refused at /root/onhand/store/database.go:12`)
+
+// everywhere makes a store that fails in every method.
+func everywhere(fail func() error) *fakeStore {
+	return &fakeStore{
+		stocks:      func([]string) ([]*models.Stock, error) { return nil, fail() },
+		fresh:       func(string) (*models.Stock, error) { return nil, fail() },
+		products:    func() (models.ProductPage, error) { return models.ProductPage{}, fail() },
+		reservation: func(string) (*models.Reservation, error) { return nil, fail() },
+		write:       func(models.Write) (models.WriteResult, error) { return models.WriteResult{}, fail() },
+	}
+}
+
+// everyField asks the store in every way there is.
+var everyField = map[string]string{
+	"stock":       `{ stock(productId: "a") { id } }`,
+	"stocks":      `{ stocks(productIds: ["a", "b"]) { id } }`,
+	"product":     `{ product(id: "a") { id } }`,
+	"products":    `{ products { nodes { id } } }`,
+	"reservation": `{ reservation(id: "a") { id } }`,
+	"node":        `{ node(id: "a") { id } }`,
+	"node, hold":  `{ node(id: "res_00000000000000000000000000000000") { id } }`,
+	"reserve":     `mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { replayed } }`,
+	"update":      `mutation { updateReservation(input: {idempotencyKey: "k", id: "a", lines: []}) { replayed } }`,
+	"extend":      `mutation { extendReservation(input: {id: "a"}) { replayed } }`,
+	"release":     `mutation { releaseReservation(input: {id: "a"}) { replayed } }`,
+	"commit":      `mutation { commitReservation(input: {idempotencyKey: "k", id: "a"}) { replayed } }`,
+	"fulfill":     `mutation { fulfillReservation(input: {idempotencyKey: "k", id: "a"}) { replayed } }`,
+	"cancel":      `mutation { cancelReservation(input: {idempotencyKey: "k", id: "a"}) { replayed } }`,
+	"adjust":      `mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { replayed } }`,
+}
+
+// TestUnavailableSaysWhenToComeBack: a store that is away is UNAVAILABLE with
+// a hint, its own words for clients, and nothing of the cause.
+func TestUnavailableSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	f := everywhere(func() error { return models.Unavailable("the database cannot be reached; try again", nasty) })
+	for name, query := range everyField {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := ask(t, f, query)
+			mustFail(t, r, models.CodeUnavailable, "the database cannot be reached; try again")
+			assert.InDelta(t, 500, r.Errors[0].Extensions["retryAfterMs"], 0)
+		})
+	}
+}
+
+// TestInternalErrorsShowNothing: errors that were not made for clients, and
+// panics, are INTERNAL and nothing else.
+func TestInternalErrorsShowNothing(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range map[string]func() error{
+		"plain":            func() error { return nasty },
+		"fault":            func() error { return &models.Fault{Code: models.CodeInternal, Message: nasty.Error(), Cause: nasty} },
+		"context canceled": func() error { return context.Canceled },
+		"panic":            func() error { panic(nasty) },
+		"nil pointer":      func() error { var s *models.Stock; return errors.New(s.ProductID) },
+	} {
+		f := everywhere(fail)
+		for name, query := range everyField {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				r := ask(t, f, query)
+				mustFail(t, r, models.CodeInternal, "internal error")
+				assert.NotContains(t, r.Errors[0].Extensions, "retryAfterMs")
+			})
+		}
+	}
+}
+
+// TestWrappedFaultsKeepTheirCode: a fault is a fault however it is wrapped.
+func TestWrappedFaultsKeepTheirCode(t *testing.T) {
+	t.Parallel()
+	f := everywhere(func() error {
+		return errors.Join(nasty, &models.Fault{Code: models.CodeRateLimited, Message: "slow down", Cause: nasty})
+	})
+	mustFail(t, ask(t, f, everyField["stock"]), models.CodeRateLimited, "slow down")
+}
+
+// TestAnswersThatBreakTheSchema: a null where the schema has none is our
+// fault, not the client's.
+func TestAnswersThatBreakTheSchema(t *testing.T) {
+	t.Parallel()
+	f := &fakeStore{reservation: func(id string) (*models.Reservation, error) {
+		return &models.Reservation{ID: id, State: models.ReservationActive, Lines: []models.ReservationLine{
+			{ProductID: "a", Requested: 1, Quantity: 1}, {ProductID: "none", Requested: 1, Quantity: 1},
+		}}, nil
+	}}
+	r := ask(t, f, `{ reservation(id: "r") { lines { productId stock { productId } } } }`)
+	mustFail(t, r, models.CodeInternal, "internal error")
+	assert.JSONEq(t, `{"reservation": null}`, string(r.Data))
+}
+
+// TestEveryUserErrorHasItsFields: each business failure reaches the client as
+// its own type, with all it knows.
+func TestEveryUserErrorHasItsFields(t *testing.T) {
+	t.Parallel()
+	failure := models.Failure{Message: "no", Path: []string{"input", "rows", "3"}}
+	f := &fakeStore{write: func(models.Write) (models.WriteResult, error) {
+		return models.WriteResult{Errors: []models.UserError{
+			models.InsufficientStockError{Failure: failure, ProductID: "a", Requested: 3, Available: 2},
+			models.QuantityLimitExceededError{Failure: failure, ProductID: "a", Requested: 3, Limit: 2},
+			models.IdempotencyError{Failure: failure, Code: models.ConcurrentRequest},
+			models.NotFoundError{Failure: failure},
+			models.InvalidInputError{Failure: failure},
+			models.StaleQuantityError{Failure: failure, Expected: 5, Actual: 6, Version: 1 << 40},
+		}}, nil
+	}}
+	r := ask(t, f, `mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } replayed errors {
+		__typename ... on UserError { message path }
+		... on InsufficientStockError { productId requested available }
+		... on QuantityLimitExceededError { productId requested limit }
+		... on StaleQuantityError { expected actual version }
+		... on IdempotencyError { code } } } }`)
+	require.Empty(t, r.Errors)
+	assert.JSONEq(t, `{"adjustStock": {"stocks": [], "replayed": false, "errors": [
+		{"__typename": "InsufficientStockError", "message": "no", "path": ["input", "rows", "3"], "productId": "a", "requested": 3, "available": 2},
+		{"__typename": "QuantityLimitExceededError", "message": "no", "path": ["input", "rows", "3"], "productId": "a", "requested": 3, "limit": 2},
+		{"__typename": "IdempotencyError", "message": "no", "path": ["input", "rows", "3"], "code": "CONCURRENT_REQUEST"},
+		{"__typename": "NotFoundError", "message": "no", "path": ["input", "rows", "3"]},
+		{"__typename": "InvalidInputError", "message": "no", "path": ["input", "rows", "3"]},
+		{"__typename": "StaleQuantityError", "message": "no", "path": ["input", "rows", "3"], "expected": 5, "actual": 6, "version": 1099511627776}
+	]}}`, string(r.Data))
+}
+
+// TestTheScannerSees: what looks for our insides in answers would find them.
+func TestTheScannerSees(t *testing.T) {
+	t.Parallel()
+	for _, leak := range []string{
+		nasty.Error(), "SELECT product_id FROM products", "INSERT INTO outbox", "sqlite3: database is locked", "SQLSTATE 23514",
+		"open /root/data.db", "store.go:12", "goroutine 7 [running]", "runtime error: nil pointer dereference", "dial tcp", "127.0.0.1:5432",
+	} {
+		assert.Regexp(t, secrets, leak)
+	}
+	assert.NotRegexp(t, secrets, `{"data":{"stock":{"source":"DATABASE","levels":[]}},"errors":[{"message":"only 3 of \"21731\" can be had"}]}`)
+}

@@ -1,0 +1,136 @@
+package graph_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"onhand/graph"
+	"onhand/graph/transports"
+	"onhand/models"
+)
+
+// fakeStore answers what a test says, and counts.
+type fakeStore struct {
+	stocks       func(ids []string) ([]*models.Stock, error)
+	fresh        func(id string) (*models.Stock, error)
+	products     func() (models.ProductPage, error)
+	reservation  func(id string) (*models.Reservation, error)
+	write        func(models.Write) (models.WriteResult, error)
+	watch        func(ctx context.Context) (models.Watch[*models.Stock], error)
+	reservations func(ctx context.Context) (models.Watch[*models.Reservation], error)
+
+	mu    sync.Mutex
+	asked [][]string // the ids of each call of Stocks
+}
+
+var _ graph.Store = (*fakeStore)(nil)
+
+func (f *fakeStore) Stocks(_ context.Context, ids []string) ([]*models.Stock, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, ids)
+	f.mu.Unlock()
+	if f.stocks == nil {
+		return known(ids)
+	}
+	return f.stocks(ids)
+}
+
+func (f *fakeStore) calls() [][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([][]string{}, f.asked...)
+}
+
+func (f *fakeStore) FreshStock(_ context.Context, id string) (*models.Stock, error) {
+	return f.fresh(id)
+}
+
+func (f *fakeStore) Products(context.Context, models.Page, models.ProductFilter) (models.ProductPage, error) {
+	return f.products()
+}
+
+func (f *fakeStore) Reservation(_ context.Context, id string) (*models.Reservation, error) {
+	return f.reservation(id)
+}
+
+func (f *fakeStore) Directory() *models.Directory {
+	return models.NewDirectory([]models.Location{{LocationID: "london", Name: "London", Active: true}}, nil)
+}
+
+func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult, error) {
+	return f.write(w)
+}
+
+func (f *fakeStore) WatchStock(ctx context.Context, _ []string) (models.Watch[*models.Stock], error) {
+	return f.watch(ctx)
+}
+
+func (f *fakeStore) WatchReservation(ctx context.Context, _ string) (models.Watch[*models.Reservation], error) {
+	return f.reservations(ctx)
+}
+
+// known makes a stock for each id but those that begin with "none".
+func known(ids []string) ([]*models.Stock, error) {
+	out := make([]*models.Stock, len(ids))
+	for i, id := range ids {
+		if len(id) < 4 || id[:4] != "none" {
+			out[i] = stockOf(id, 1)
+		}
+	}
+	return out, nil
+}
+
+func stockOf(id string, version int64) *models.Stock {
+	return &models.Stock{
+		Product: models.Product{ProductID: id, Tracked: true, InventoryPolicy: models.Deny, Version: version},
+		Levels:  []models.Level{{ProductID: id, LocationID: "london", Active: true, Quantities: models.Quantities{Available: int(version)}}},
+		Epoch:   "e", AsOf: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), Source: models.FromCache,
+	}
+}
+
+// apiOver is the API over a fake store.
+func apiOver(store graph.Store) http.Handler {
+	return graph.Handler(graph.HandlerConfig{
+		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler), HoldTTL: time.Minute},
+		Closing:  transports.NewClosing(),
+	})
+}
+
+// fakeWatch hands out what is sent to it, until it is closed.
+type fakeWatch[T any] struct {
+	states chan T
+	err    error // ends the watch once states is closed; io.EOF when nil
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newFakeWatch[T any](states ...T) *fakeWatch[T] {
+	w := &fakeWatch[T]{states: make(chan T, len(states)), closed: make(chan struct{})}
+	for _, s := range states {
+		w.states <- s
+	}
+	return w
+}
+
+// Next implements models.Watch.
+func (w *fakeWatch[T]) Next(ctx context.Context) (state T, err error) {
+	select {
+	case s, ok := <-w.states:
+		if !ok {
+			if w.err != nil {
+				return state, w.err
+			}
+			return state, io.EOF
+		}
+		return s, nil
+	case <-ctx.Done():
+		return state, ctx.Err()
+	}
+}
+
+// Close implements models.Watch.
+func (w *fakeWatch[T]) Close() { w.once.Do(func() { close(w.closed) }) }

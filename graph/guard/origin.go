@@ -1,0 +1,48 @@
+package guard
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// IsLoopback tells whether a host (with or without port) is this machine.
+func IsLoopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	if host == "localhost" {
+		return true
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if host, ok = strings.CutSuffix(inner, "]"); !ok {
+			return false
+		}
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// LoopbackOrigin tells whether a page of this origin may speak to a server that
+// grants every scope: only pages served from this machine.
+func LoopbackOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && IsLoopback(u.Host)
+}
+
+// LoopbackOnly refuses requests that another site's page could have sent
+// through a visitor's browser: by a name that points here (Host) or as a
+// foreign page (Origin).
+func LoopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if !IsLoopback(r.Host) || (origin != "" && !LoopbackOrigin(origin)) {
+			Refuse(w, http.StatusForbidden, "FORBIDDEN", "only pages and programs of this machine may ask")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

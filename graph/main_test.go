@@ -1,0 +1,26 @@
+package graph_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew from what the API answers")
+
+// TestMain runs the tests and then looks for goroutines that nobody ended.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	closeShared()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}

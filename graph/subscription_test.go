@@ -1,0 +1,235 @@
+package graph_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// watcher is one subscription: the answers of an event stream.
+type watcher struct {
+	t     *testing.T
+	lines *bufio.Reader
+}
+
+// watch subscribes over server-sent events.
+func watch(t *testing.T, api http.Handler, query string) *watcher {
+	t.Helper()
+	server := httptest.NewServer(api)
+	client := server.Client()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	raw, err := json.Marshal(request{Query: query})
+	require.NoError(t, err)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, bytes.NewReader(raw))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "text/event-stream")
+	response, err := client.Do(r)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		cancel()
+		_ = response.Body.Close()
+		server.Close()
+	})
+	return &watcher{t: t, lines: bufio.NewReader(response.Body)}
+}
+
+// next is the next answer; "complete" at the end.
+func (w *watcher) next() string {
+	w.t.Helper()
+	for {
+		line, err := w.lines.ReadString('\n')
+		require.NoError(w.t, err)
+		if data, ok := strings.CutPrefix(line, "data: "); ok {
+			mustNotLeak(w.t, []byte(data))
+			return strings.TrimSuffix(data, "\n")
+		}
+		if line == "event: complete\n" {
+			return "complete"
+		}
+	}
+}
+
+// TestStockChanged: the current stock at once, then what is committed, whoever
+// wrote it; as one channel sees it where one is named.
+func TestStockChanged(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	all := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"]) { productId quantityAvailable reserved } }`)
+	shop := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"], channel: "brighton") { quantityAvailable levels { location { locationId } } } }`)
+	assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","quantityAvailable":58,"reserved":0}}}`, all.next())
+	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":4,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, shop.next())
+	post(t, s.api, "anonymous", request{Query: `mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 56}]}) { replayed } }`})
+	assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","quantityAvailable":2,"reserved":56}}}`, all.next())
+	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":2,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, shop.next())
+}
+
+// TestReservationChanged: the state now, every newer one, and the end after
+// the last.
+func TestReservationChanged(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, body := post(t, s.api, "", request{Query: `mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 1}]}) { reservation { id } } }`})
+	var made struct {
+		Data struct {
+			ReserveStock struct{ Reservation struct{ ID string } }
+		}
+	}
+	require.NoError(t, json.Unmarshal(body, &made))
+	id := made.Data.ReserveStock.Reservation.ID
+	w := watch(t, s.api, `subscription { reservationChanged(id: "`+id+`") { state lines { stock { reserved } } } }`)
+	assert.JSONEq(t, `{"data":{"reservationChanged":{"state":"ACTIVE","lines":[{"stock":{"reserved":1}}]}}}`, w.next())
+	post(t, s.api, "", request{Query: `mutation { releaseReservation(input: {id: "` + id + `"}) { replayed } }`})
+	assert.JSONEq(t, `{"data":{"reservationChanged":{"state":"RELEASED","lines":[{"stock":{"reserved":0}}]}}}`, w.next())
+	assert.Equal(t, "complete", w.next())
+}
+
+// TestSubscriptionsThatCannotBegin: say why, and end.
+func TestSubscriptionsThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	many, err := json.Marshal(fill(t, "$ids:251", nil))
+	require.NoError(t, err)
+	for query, message := range map[string]string{
+		`subscription { a: stockChanged(productIds: ["22423"]) { id } b: stockChanged(productIds: ["22423"]) { id } }`: "must subscribe to exactly one stream",
+		`subscription { stockChanged(productIds: []) { id } }`:                                                         "name at least one product",
+		`subscription { stockChanged(productIds: ` + string(many) + `) { id } }`:                                       "at most 250 product ids at once, not 251",
+		`subscription { stockChanged(productIds: [""]) { id } }`:                                                       "product id 0 must not be empty",
+		`subscription { stockChanged(productIds: ["22423"], channel: "none") { id } }`:                                 `no channel "none"`,
+		`subscription { reservationChanged(id: "garbage") { id } }`:                                                    "no reservation with this id",
+		`subscription { reservationChanged(id: "res_` + strings.Repeat("0", 32) + `") {id} }`:                          "no reservation with this id",
+	} {
+		w := watch(t, readingShop(t).api, query)
+		var r reply
+		require.NoError(t, json.Unmarshal([]byte(w.next()), &r))
+		require.Len(t, r.Errors, 1)
+		assert.Equal(t, message, r.Errors[0].Message)
+		assert.Equal(t, string(models.CodeBadUserInput), r.Errors[0].Extensions["code"])
+		assert.Equal(t, "complete", w.next())
+	}
+}
+
+// TestFaultsOfAWatch: a store that cannot begin one says so without its
+// insides; one that ends it just ends it, and closes it.
+func TestFaultsOfAWatch(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[error]models.Code{
+		nasty: models.CodeInternal,
+		models.Unavailable("too many watchers; please try again later", nasty): models.CodeUnavailable,
+	} {
+		f := &fakeStore{
+			reservation:  func(id string) (*models.Reservation, error) { return &models.Reservation{ID: id}, nil },
+			watch:        func(context.Context) (models.Watch[*models.Stock], error) { return nil, fault },
+			reservations: func(context.Context) (models.Watch[*models.Reservation], error) { return nil, fault },
+		}
+		for _, query := range []string{`subscription { stockChanged(productIds: ["a"]) { id } }`, `subscription { reservationChanged(id: "a") { id } }`} {
+			var r reply
+			require.NoError(t, json.Unmarshal([]byte(watch(t, apiOver(f), query).next()), &r))
+			require.Len(t, r.Errors, 1)
+			assert.Equal(t, string(want), r.Errors[0].Extensions["code"])
+		}
+	}
+	broken := newFakeWatch(stockOf("a", 1))
+	broken.err = errors.Join(nasty)
+	close(broken.states)
+	f := &fakeStore{watch: func(context.Context) (models.Watch[*models.Stock], error) { return broken, nil }}
+	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version } }`)
+	assert.JSONEq(t, `{"data":{"stockChanged":{"version":1}}}`, w.next())
+	assert.Equal(t, "complete", w.next())
+	<-broken.closed
+}
+
+// TestEachEventHasFreshLoaders: a subscription of hours never answers with what
+// it read for an earlier event.
+func TestEachEventHasFreshLoaders(t *testing.T) {
+	t.Parallel()
+	states := newFakeWatch[*models.Stock]()
+	version := int64(0)
+	f := &fakeStore{
+		watch: func(context.Context) (models.Watch[*models.Stock], error) { return states, nil },
+		stocks: func([]string) ([]*models.Stock, error) {
+			version++
+			return []*models.Stock{stockOf("a", 100+version)}, nil
+		},
+	}
+	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version product { stock { version } } } }`)
+	go func() {
+		for i := range int64(3) {
+			states.states <- stockOf("a", i+1)
+		}
+	}()
+	assert.JSONEq(t, `{"data":{"stockChanged":{"version":1,"product":{"stock":{"version":101}}}}}`, w.next())
+	assert.JSONEq(t, `{"data":{"stockChanged":{"version":2,"product":{"stock":{"version":102}}}}}`, w.next())
+	assert.JSONEq(t, `{"data":{"stockChanged":{"version":3,"product":{"stock":{"version":103}}}}}`, w.next())
+	assert.Len(t, f.calls(), 3)
+}
+
+// TestAPanicInAStreamEndsOnlyTheAnswer: an event that makes a resolver panic is
+// an error without its stack, and the next event comes.
+func TestAPanicInAStreamEndsOnlyTheAnswer(t *testing.T) {
+	t.Parallel()
+	f := &fakeStore{
+		watch: func(context.Context) (models.Watch[*models.Stock], error) {
+			return newFakeWatch(stockOf("a", 1), stockOf("a", 2)), nil
+		},
+		stocks: func(ids []string) ([]*models.Stock, error) {
+			panic(nasty)
+		},
+	}
+	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version product { stock { version } } } }`)
+	for range 2 {
+		var r reply
+		require.NoError(t, json.Unmarshal([]byte(w.next()), &r))
+		mustFail(t, r, models.CodeInternal, "internal error")
+	}
+}
+
+// TestASocketCarriesTheWholeAPI: queries, mutations and subscriptions over one
+// connection, with the caller's identity.
+func TestASocketCarriesTheWholeAPI(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for as, want := range map[string]string{"": `"COMMITTED"`, "anonymous": `UNAUTHENTICATED`, "reader": `FORBIDDEN`} {
+		server := httptest.NewServer(identities[as](s.api))
+		conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+		require.NoError(t, err)
+		read := func() string {
+			_, data, err := conn.Read(t.Context())
+			require.NoError(t, err)
+			mustNotLeak(t, data)
+			return string(data)
+		}
+		run := func(query string) string {
+			payload, err := json.Marshal(request{Query: query})
+			require.NoError(t, err)
+			require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"id":"1","type":"subscribe","payload":`+string(payload)+`}`)))
+			answer := read()
+			require.Contains(t, read(), `"complete"`)
+			return answer
+		}
+		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"connection_init"}`)))
+		require.Contains(t, read(), "connection_ack")
+		reserved := run(`mutation { reserveStock(input: {idempotencyKey: "k` + as + `", lines: [{productId: "22423", quantity: 1}]}) { reservation { id } } }`)
+		id := reservationIDs.FindString(reserved)
+		require.NotEmpty(t, id, reserved)
+		assert.Contains(t, run(`{ reservation(id: "`+id+`") { state } }`), `"ACTIVE"`)
+		assert.Contains(t, run(`mutation { commitReservation(input: {idempotencyKey: "c`+as+`", id: "`+id+`"}) { reservation { state } } }`), want)
+		require.NoError(t, conn.Close(websocket.StatusNormalClosure, ""))
+		server.Close()
+	}
+}

@@ -1,0 +1,130 @@
+package transports
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+
+	"onhand/graph/guard"
+	"onhand/models"
+)
+
+// SSE is server-sent events in graphql-sse's distinct connections mode.
+func SSE(closing *Closing) graphql.Transport { return sse(closing, usualLimits) }
+
+func sse(closing *Closing, limits limits) graphql.Transport {
+	return streaming{closing: closing, Transport: events{
+		SSE: transport.SSE{KeepAlivePingInterval: limits.keepAlive}, closing: closing, write: limits.write,
+	}}
+}
+
+// events is gqlgen's SSE behind a writer that it cannot break.
+type events struct {
+	transport.SSE
+	closing *Closing
+	write   time.Duration
+}
+
+// Do implements graphql.Transport.
+func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if !readable(r) { // gqlgen would write the body to the log
+		guard.Refuse(w, http.StatusBadRequest, string(models.CodeBadUserInput), "the body is no GraphQL request in JSON")
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
+	guarded := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, write: e.write}
+	defer guarded.end() // gqlgen's keep-alive may write once more, into a response that is no longer there
+	e.SSE.Do(guarded, r.WithContext(ctx), exec)
+}
+
+// readable reads the body, which guard has bounded, and puts it back.
+func readable(r *http.Request) bool {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return json.Unmarshal(body, &graphql.RawParams{}) == nil
+}
+
+// eventWriter writes with a deadline, ends the stream when a write fails, and
+// writes nothing after the end.
+type eventWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	cancel  context.CancelFunc
+	closing *Closing
+	write   time.Duration // the deadline of one write
+
+	mu    sync.Mutex
+	ended bool
+}
+
+// Header implements http.ResponseWriter.
+func (e *eventWriter) Header() http.Header { return e.w.Header() }
+
+// WriteHeader implements http.ResponseWriter.
+func (e *eventWriter) WriteHeader(status int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.ended {
+		e.w.WriteHeader(status)
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (e *eventWriter) Write(data []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended || e.closing.closed() { // above all no "complete": clients would not come back
+		return len(data), nil
+	}
+	_ = e.control.SetWriteDeadline(time.Now().Add(e.write))
+	n := len(data)
+	if string(data) == gqlgensComplete {
+		data = []byte(complete)
+	}
+	_, err := e.w.Write(data)
+	e.check(err)
+	return n, err
+}
+
+// An event without data is no event to a browser, so "complete" has some that
+// is empty.
+const (
+	gqlgensComplete = "event: complete\n\n"
+	complete        = "event: complete\ndata:\n\n"
+)
+
+// Flush implements http.Flusher.
+func (e *eventWriter) Flush() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended || e.closing.closed() {
+		return
+	}
+	e.check(e.control.Flush())
+}
+
+// check ends the stream after a failed write. Callers hold mu.
+func (e *eventWriter) check(err error) {
+	if err != nil {
+		e.ended = true
+		e.cancel()
+	}
+}
+
+func (e *eventWriter) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = true
+}

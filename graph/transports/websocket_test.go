@@ -1,0 +1,346 @@
+package transports
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const tick = `{"id":"1","type":"subscribe","payload":{"query":"subscription { tick }"}}`
+
+// TestASubscriptionOverASocket: acknowledgement, results, and "complete" once
+// the source has ended.
+func TestASubscriptionOverASocket(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, patient)
+	p := b.connect(t)
+	p.send(tick)
+	b.send(t, "one")
+	p.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
+	b.send(t, "two")
+	p.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"two"}}}`)
+	close(b.ticks)
+	p.wants(`{"id":"1","type":"complete"}`)
+}
+
+// TestAQueryOverASocket: one result, then "complete"; the id is any text, and
+// free again.
+func TestAQueryOverASocket(t *testing.T) {
+	t.Parallel()
+	p := newBench(t, patient).connect(t)
+	for range 3 {
+		p.send(`{"id":"käse \" 1","type":"subscribe","payload":{"query":"query N { name }","operationName":"N","variables":null,"extensions":{}}}`)
+		p.wants(`{"id":"käse \" 1","type":"next","payload":{"data":{"name":"onhand"}}}`)
+		p.wants(`{"id":"käse \" 1","type":"complete"}`)
+	}
+}
+
+// TestPingsAreAnswered: at any time, with their payload.
+func TestPingsAreAnswered(t *testing.T) {
+	t.Parallel()
+	p := newBench(t, patient).dial(t, subprotocol)
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+	p.send(`{"type":"pong"}`)
+	p.send(`{"type":"connection_init","payload":{"token":"x"}}`)
+	p.wants(`{"type":"connection_ack"}`)
+	p.send(`{"type":"pong","payload":{"unasked":true}}`)
+	p.send(`{"type":"ping","payload":{"at":1}}`)
+	p.wants(`{"type":"pong","payload":{"at":1}}`)
+}
+
+// TestARefusedOperationHasOneMessage: "error" is the last word on an operation,
+// which leaves the socket open and the id free.
+func TestARefusedOperationHasOneMessage(t *testing.T) {
+	t.Parallel()
+	p := newBench(t, patient).connect(t)
+	for range 2 {
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ nothing }"}}`)
+		answer := p.read()
+		assert.Contains(t, answer, `"type":"error"`)
+		assert.Contains(t, answer, `Cannot query field`)
+	}
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+}
+
+// TestACompletedOperationIsSilent: once the server has heard the client's
+// "complete", it says no more of that operation.
+func TestACompletedOperationIsSilent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, patient)
+	p := b.connect(t)
+	p.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
+	require.Contains(t, p.read(), "flood")
+	p.send(`{"id":"f","type":"complete"}`)
+	p.send(`{"type":"ping"}`)
+	for text := p.read(); text != `{"type":"pong"}`; text = p.read() {
+		require.Contains(t, text, `"type":"next"`) // was on its way
+	}
+	b.floodEnded(t)
+	p.send(`{"id":"f","type":"complete"}`)
+	p.send(`{"id":"never","type":"complete"}`)
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+}
+
+// TestAnIDIsFreeAtOnce: after the client's "complete", and what is left of the
+// first operation does not disturb the next.
+func TestAnIDIsFreeAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newBench(t, patient).connect(t)
+	for range 200 {
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { hello }"}}`)
+		p.wants(`{"id":"1","type":"next","payload":{"data":{"hello":"you"}}}`)
+		p.send(`{"id":"1","type":"complete"}`)
+	}
+}
+
+// TestOneSocketHasABound: more operations than that are refused one by one.
+func TestOneSocketHasABound(t *testing.T) {
+	t.Parallel()
+	p := newBench(t, patient).connect(t)
+	for i := range operationsMax + 1 {
+		p.send(strings.Replace(tick, `"1"`, `"`+strconv.Itoa(i)+`"`, 1))
+	}
+	answer := p.read()
+	assert.Contains(t, answer, `{"id":"1000","type":"error"`)
+	assert.Contains(t, answer, `RATE_LIMITED`)
+	p.send(`{"id":"5","type":"complete"}`)
+	p.send(`{"id":"q","type":"subscribe","payload":{"query":"{ name }"}}`)
+	p.wants(`{"id":"q","type":"next","payload":{"data":{"name":"onhand"}}}`)
+}
+
+// TestBreachesEndTheConnection: each with the protocol's own close code.
+func TestBreachesEndTheConnection(t *testing.T) {
+	t.Parallel()
+	const hello = `{"type":"connection_init"}`
+	for name, test := range map[string]struct {
+		code int
+		send []string
+	}{
+		"subscribe before init":   {4401, []string{tick}},
+		"two inits":               {4429, []string{hello, hello}},
+		"id in use":               {4409, []string{hello, tick, tick}},
+		"long id in use":          {4409, []string{hello, strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1), strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1)}},
+		"no JSON":                 {4400, []string{`hello`}},
+		"no JSON after init":      {4400, []string{hello, `{"type":`}},
+		"nothing":                 {4400, []string{``}},
+		"two messages at once":    {4400, []string{hello + hello}},
+		"a list":                  {4400, []string{`[]`}},
+		"null":                    {4400, []string{`null`}},
+		"no type":                 {4400, []string{hello, `{}`}},
+		"type is a number":        {4400, []string{hello, `{"type":1}`}},
+		"unknown type":            {4400, []string{hello, `{"type":"` + strings.Repeat("é", 300) + `"}`}},
+		"the older protocol":      {4400, []string{hello, `{"type":"start","id":"1"}`}},
+		"a server's message":      {4400, []string{hello, `{"type":"next","id":"1"}`}},
+		"init with text":          {4400, []string{`{"type":"connection_init","payload":"x"}`}},
+		"ping with a number":      {4400, []string{`{"type":"ping","payload":1}`}},
+		"pong with a list":        {4400, []string{hello, `{"type":"pong","payload":[]}`}},
+		"subscribe without id":    {4400, []string{hello, `{"type":"subscribe","payload":{"query":"{ name }"}}`}},
+		"subscribe with a number": {4400, []string{hello, `{"type":"subscribe","id":1,"payload":{"query":"{ name }"}}`}},
+		"subscribe to nothing":    {4400, []string{hello, `{"type":"subscribe","id":"1"}`}},
+		"subscribe to null":       {4400, []string{hello, `{"type":"subscribe","id":"1","payload":null}`}},
+		"subscribe without query": {4400, []string{hello, `{"type":"subscribe","id":"1","payload":{}}`}},
+		"variables are a list":    {4400, []string{hello, `{"type":"subscribe","id":"1","payload":{"query":"{ name }","variables":[]}}`}},
+		"too large":               {1009, []string{hello, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", readBytesMax) + `"}}`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newBench(t, patient).dial(t, subprotocol)
+			for _, text := range test.send {
+				p.send(text)
+			}
+			code, types := p.closed()
+			assert.Equal(t, websocket.StatusCode(test.code), code)
+			assert.NotContains(t, types, "complete")
+		})
+	}
+}
+
+// TestInitHasATime: who does not say hello is not kept.
+func TestInitHasATime(t *testing.T) {
+	t.Parallel()
+	p := newBench(t, quick).dial(t, subprotocol)
+	code, types := p.closed()
+	assert.Equal(t, websocket.StatusCode(4408), code)
+	assert.Empty(t, types)
+}
+
+// TestOtherSubprotocolsAreNotSpoken: 4406, also for none at all. The one that
+// is spoken may be spelled in any case.
+func TestOtherSubprotocolsAreNotSpoken(t *testing.T) {
+	t.Parallel()
+	for _, protocols := range [][]string{nil, {"graphql-ws"}, {"mqtt", "graphql-ws"}} {
+		code, _ := newBench(t, patient).dial(t, protocols...).closed()
+		assert.Equal(t, websocket.StatusCode(4406), code, "%v", protocols)
+	}
+	p := newBench(t, patient).dial(t, "graphql-ws", "GraphQL-Transport-WS")
+	p.send(`{"type":"connection_init"}`)
+	p.wants(`{"type":"connection_ack"}`)
+}
+
+// TestASilentClientIsGone: a client that answers no ping is dropped, and one
+// that does is kept.
+func TestASilentClientIsGone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	talker, silent := b.connect(t), b.connect(t)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		for {
+			if _, err := silent.next(); err != nil {
+				return
+			}
+		}
+	}()
+	pings := 0
+	for done := false; !done || pings < 8; pings++ { // eight are twice what a silent client gets
+		talker.wants(`{"type":"ping"}`)
+		talker.send(`{"type":"pong"}`)
+		select {
+		case <-gone:
+			done = true
+		default:
+			require.Less(t, pings, 400, "the silent client is still there")
+		}
+	}
+}
+
+// TestAClientThatStopsReadingIsCutOff: within the write deadline, and the
+// others go on.
+func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
+	t.Parallel()
+	limits := patient
+	limits.write = quick.write
+	b := newBench(t, limits)
+	stuck, other := b.connect(t), b.connect(t)
+	other.send(tick)
+	stuck.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
+	b.send(t, "during")
+	other.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"during"}}}`)
+	b.floodEnded(t)
+	b.send(t, "after")
+	other.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"after"}}}`)
+	code, _ := stuck.closed()
+	assert.Equal(t, websocket.StatusCode(-1), code, "there was no room for a close frame")
+}
+
+// TestAServerThatStopsSaysSo: close code 1012, which clients come back on, and
+// no "complete", which they would not. Also where nobody has said hello.
+func TestAServerThatStopsSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, patient)
+	idle, greeted, watching := b.dial(t, subprotocol), b.connect(t), b.connect(t)
+	watching.send(tick)
+	b.send(t, "one")
+	watching.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
+	b.closing.Close()
+	b.closing.Close() // once more does no harm
+	for name, p := range map[string]*peer{"idle": idle, "greeted": greeted, "watching": watching, "late": b.dial(t, subprotocol)} {
+		code, types := p.closed()
+		assert.Equal(t, websocket.StatusServiceRestart, code, name)
+		assert.Empty(t, types, name)
+	}
+}
+
+// TestWaitingForTheLastClient: a server that stops learns when all clients are
+// gone, and does not wait for one that never goes.
+func TestWaitingForTheLastClient(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, patient)
+	polite, deaf := b.connect(t), b.connect(t)
+	b.closing.Close()
+	polite.closed()
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	assert.False(t, b.closing.Wait(short), "the deaf one is still there")
+	deaf.closed()
+	long, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	assert.True(t, b.closing.Wait(long))
+}
+
+// TestAClientMayLeaveAnyWay: politely or not, with operations under way.
+func TestAClientMayLeaveAnyWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, patient)
+	for i, leave := range []func(*websocket.Conn) error{
+		(*websocket.Conn).CloseNow,
+		func(c *websocket.Conn) error { return c.Close(websocket.StatusNormalClosure, "") },
+		func(c *websocket.Conn) error { return c.Close(websocket.StatusGoingAway, "bye") },
+		func(c *websocket.Conn) error { return c.Close(4999, "my own") },
+	} {
+		p := b.connect(t)
+		p.send(tick)
+		p.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
+		assert.Contains(t, p.read(), `flood`)
+		if i > 0 { // the closing handshake wants somebody to read
+			go func() {
+				for {
+					if _, err := p.next(); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		_ = leave(p.conn)
+		b.floodEnded(t)
+	}
+}
+
+// TestHandshakesThatAreRefused: in GraphQL's form, once, with the right status.
+func TestHandshakesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, patient)
+	key := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	for name, test := range map[string]struct {
+		header, value string
+		status        int
+		code          string
+	}{
+		"foreign origin":    {"Origin", "https://evil.example", http.StatusForbidden, "FORBIDDEN"},
+		"no origin at all":  {"Origin", "null", http.StatusForbidden, "FORBIDDEN"},
+		"old version":       {"Sec-Websocket-Version", "8", http.StatusBadRequest, "BAD_USER_INPUT"},
+		"no key":            {"Sec-Websocket-Key", "", http.StatusBadRequest, "BAD_USER_INPUT"},
+		"another upgrade":   {"Upgrade", "h2c", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
+		"no upgrade really": {"Connection", "keep-alive", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url, http.NoBody)
+			require.NoError(t, err)
+			r.Header = key.Clone()
+			r.Header.Set(test.header, test.value)
+			response, err := http.DefaultClient.Do(r)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			assert.Equal(t, test.status, response.StatusCode)
+			assert.Equal(t, "application/json; charset=utf-8", response.Header.Get("Content-Type"))
+			var answer struct {
+				Errors []struct{ Extensions struct{ Code string } }
+			}
+			require.NoError(t, json.Unmarshal(body, &answer), "not one JSON document: %s", body)
+			require.Len(t, answer.Errors, 1)
+			assert.Equal(t, test.code, answer.Errors[0].Extensions.Code)
+		})
+	}
+	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{
+		Subprotocols: []string{subprotocol}, HTTPHeader: http.Header{"Origin": {"https://friend.example"}},
+	})
+	require.NoError(t, err, "a friend's page may")
+	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+	_ = conn.CloseNow()
+}
