@@ -1,0 +1,78 @@
+# `make` or `make help` lists the targets.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# A hung test fails after this long, with every goroutine's stack.
+TEST_TIMEOUT ?= 10m
+# The race detector slows a test about tenfold.
+RACE_TIMEOUT ?= 20m
+RACE_PACKAGES ?= ./...
+# SQLite is Go code here and some twenty times slower under the race detector: `make test` races Postgres alone.
+RACE_RUN ?= .
+# 64 buyers at once outlast the write deadline when the detector slows them tenfold: `make test` runs those without it.
+RACE_SKIP ?= ^$$
+GO_FILES = git ls-files --cached --others --exclude-standard -- '*.go' ':!graph/generated'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start the server; set DATABASE_URL and REDIS_URL for servers of your own
+	go run .
+
+.PHONY: test
+test: ## everything: servers, vet, tests, generated code, browser, races
+	scripts/servers
+	go vet ./...
+	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
+	$(MAKE) verify
+	$(MAKE) e2e
+	$(MAKE) race RACE_PACKAGES='./models/... ./graph/... ./store/rediscache ./store/stockfeed ./store/stockfile'
+	$(MAKE) race RACE_PACKAGES='./store ./store/database' RACE_RUN=/postgres RACE_SKIP='NeverOversold|OppositeCarts'
+
+.PHONY: race
+race: ## the tests under the race detector; RACE_PACKAGES names which
+	@if cc=$$(go env CC); ! command -v "$${cc%% *}" >/dev/null; then \
+		echo "race: skipped: the race detector needs a C compiler, and there is no $$cc (Debian: apt-get install gcc libc6-dev)"; \
+	else \
+		set -x; CGO_ENABLED=1 go test -race -short -p=1 -run='$(RACE_RUN)' -skip='$(RACE_SKIP)' -timeout=$(RACE_TIMEOUT) $(RACE_PACKAGES); \
+	fi
+
+.PHONY: e2e
+e2e: ## drive the real server with a real browser
+	@if answer=$$(scripts/servers --browser); then \
+		set -x; cd web/e2e && npm ci --no-audit --no-fund && CHROMIUM="$$answer" npm test; \
+	else \
+		echo "e2e: skipped: $$answer"; \
+	fi
+
+.PHONY: replay
+replay: ## replay recorded traffic: make replay FILE=path
+	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
+	go run ./bench/replay --file "$(FILE)"
+
+.PHONY: generate
+generate: ## write graph/generated anew from the schema
+	go run github.com/99designs/gqlgen generate
+
+# Compared with what was there before, not with the last commit, so that it also serves a tree with work in it.
+.PHONY: verify
+verify: ## fail when graph/generated is not what the schema gives
+	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; \
+	cp -R graph/generated "$$before/" && $(MAKE) generate || exit 1; \
+	diff -r -u "$$before/generated" graph/generated || \
+		{ echo "verify: graph/generated had drifted from the schema; it is right now: commit it"; exit 1; }
+
+.PHONY: fmt
+fmt: ## format the Go code
+	@$(GO_FILES) | xargs gofmt -w
+
+.PHONY: lint
+lint: ## check format and vet
+	@unformatted=$$($(GO_FILES) | xargs gofmt -l); \
+	[[ -z "$$unformatted" ]] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	go vet ./...

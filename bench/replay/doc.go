@@ -1,0 +1,21 @@
+// Replay lives through a real shop's year again: it sends every invoice of the UCI Online Retail file through the
+// GraphQL API of a running server, as many customers at once, and then proves that not one unit was lost or sold twice.
+//
+//	go run . import --format online-retail FILE --opening full   # into an empty database
+//	go run . &
+//	go run ./bench/replay --file FILE
+//
+// A sale is a reservation of all its lines and its commit; a cancellation puts units back; an adjustment writes them
+// off. A call whose answer is lost is repeated with the same idempotency key until it is answered, so the program
+// knows the outcome of every invoice and with it the stock there must be. The audit then compares: what was counted
+// here with what the API says, the ledger with the levels, the cache with the database.
+//
+// May import: models, store/stockfile, store/rediscache (for its connection only), drivers. The audit reads tables
+// and hashes by itself, for it is the second opinion on the code that wrote them.
+//
+// Invariants: the queue, the customers, the retries, what is listed and how long the audit waits are bounded by named
+// constants; an invoice of which the outcome is not known is counted as unsettled, never guessed.
+//
+// When the server is gone, calls are repeated for --patience. After [unsettledMax] invoices without an outcome the run
+// ends, and the program exits with 1, as it does when the audit finds a difference.
+package main

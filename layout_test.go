@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mayImport is the direction of imports: each package with the packages of
+// this module that it may import. What is not named here fails the test.
+var mayImport = map[string][]string{
+	"onhand": {"onhand/graph", "onhand/graph/guard", "onhand/graph/transports", "onhand/models", "onhand/store", "onhand/store/stockfile", "onhand/web"},
+
+	"onhand/graph":            {"onhand/graph/generated", "onhand/graph/guard", "onhand/graph/loaders", "onhand/graph/scalars", "onhand/graph/transports", "onhand/models"},
+	"onhand/graph/generated":  {"onhand/graph/scalars", "onhand/models"},
+	"onhand/graph/guard":      {"onhand/models"},
+	"onhand/graph/loaders":    {"onhand/models"},
+	"onhand/graph/scalars":    {"onhand/models"},
+	"onhand/graph/transports": {"onhand/graph/guard", "onhand/models"},
+
+	"onhand/store":            {"onhand/models", "onhand/store/database", "onhand/store/rediscache", "onhand/store/stockfeed"},
+	"onhand/store/database":   {"onhand/models"},
+	"onhand/store/rediscache": {"onhand/models"},
+	"onhand/store/stockfeed":  {"onhand/models"},
+	"onhand/store/stockfile":  {"onhand/models"},
+
+	"onhand/models": {},
+	"onhand/web":    {},
+
+	// Nothing that is served imports these.
+	"onhand/store/storetest": {"onhand/models", "onhand/store", "onhand/store/database", "onhand/store/rediscache", "onhand/store/stockfeed"},
+	"onhand/bench/replay":    {"onhand/models", "onhand/store/rediscache", "onhand/store/stockfile", "onhand/store/storetest"},
+}
+
+// listed is a package as the go command sees it.
+type listed struct {
+	ImportPath string
+	Name       string
+	Dir        string
+	Doc        string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+	GoFiles    []string
+}
+
+// packages asks the go command for this module's packages and all they depend
+// on. The test cache knows nothing of what another program reads; it does know
+// what this one opens, so that sources, which opens every file, comes first.
+func packages(t *testing.T) map[string]listed {
+	t.Helper()
+	sources(t)
+	command := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Name,Dir,Doc,Standard,Imports,Deps,GoFiles", "./...")
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	raw, err := command.Output()
+	require.NoError(t, err, "%s", &stderr)
+	all := map[string]listed{}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	for {
+		var p listed
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err)
+		all[p.ImportPath] = p
+	}
+}
+
+// ours tells packages of this module from others.
+func ours(path string) bool { return path == "onhand" || strings.HasPrefix(path, "onhand/") }
+
+// TestImportsPointOneWay: from the server through graph and store to models,
+// never back, never sideways.
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for path, p := range all {
+		if !ours(path) {
+			continue
+		}
+		allowed, known := mayImport[path]
+		if !assert.True(t, known, "%s is new: say in mayImport what it may import", path) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if ours(imported) {
+				assert.Contains(t, allowed, imported, "%s must not import %s", path, imported)
+			}
+		}
+	}
+}
+
+// TestWhatStaysApart: the promises of the import direction, over all that a
+// package depends on.
+func TestWhatStaysApart(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for _, path := range all["onhand/models"].Deps {
+		assert.True(t, all[path].Standard, "models depends on %s, which is not in the standard library", path)
+	}
+	for path, p := range all {
+		if path == "onhand/graph" || strings.HasPrefix(path, "onhand/graph/") {
+			for _, dep := range p.Deps {
+				assert.False(t, dep == "onhand/store" || strings.HasPrefix(dep, "onhand/store/"), "%s reaches %s", path, dep)
+				assert.False(t, strings.HasPrefix(dep, "gorm.io/") || strings.HasPrefix(dep, "github.com/redis/"), "%s reaches %s", path, dep)
+			}
+		}
+		if path == "onhand/store" || strings.HasPrefix(path, "onhand/store/") {
+			for _, dep := range p.Deps {
+				assert.False(t, dep == "onhand/graph" || strings.HasPrefix(dep, "onhand/graph/"), "%s reaches %s", path, dep)
+				assert.False(t, strings.HasPrefix(dep, "github.com/99designs/"), "%s reaches %s", path, dep)
+			}
+		}
+	}
+	for _, dep := range all["onhand"].Deps {
+		assert.NotContains(t, []string{"onhand/store/storetest", "onhand/bench/replay"}, dep, "the program carries what is for tests")
+	}
+}
+
+// TestEveryPackageHasItsPage: a doc.go whose comment says what the package is
+// for. The program's page is in server.go; generated code has none.
+func TestEveryPackageHasItsPage(t *testing.T) {
+	t.Parallel()
+	for path, p := range packages(t) {
+		if !ours(path) || path == "onhand/graph/generated" {
+			continue
+		}
+		page := "doc.go"
+		if path == "onhand" {
+			page = "server.go"
+		}
+		require.Contains(t, p.GoFiles, page, path)
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, page), nil, parser.ParseComments|parser.PackageClauseOnly)
+		require.NoError(t, err)
+		assert.Greater(t, len(file.Doc.Text()), 80, "%s: %s says too little", path, page)
+		for _, name := range p.GoFiles {
+			other, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ParseComments|parser.PackageClauseOnly)
+			require.NoError(t, err)
+			assert.True(t, name == page || other.Doc == nil, "%s has a package comment too", filepath.Join(path, name))
+		}
+	}
+}
+
+// fileLinesMax is how long a file may be before it is split.
+const fileLinesMax = 500
+
+// TestFilesFitAReader: none is too long, but generated ones.
+func TestFilesFitAReader(t *testing.T) {
+	t.Parallel()
+	files := sources(t)
+	assert.Greater(t, len(files), 50)
+	for path, text := range files {
+		if strings.HasPrefix(path, filepath.Join("graph", "generated")) {
+			continue
+		}
+		assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), fileLinesMax, path)
+	}
+}
+
+// sources reads every Go file of the module, once.
+func sources(t *testing.T) map[string][]byte {
+	t.Helper()
+	files, err := readSources()
+	require.NoError(t, err)
+	return files
+}
+
+var readSources = sync.OnceValues(func() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (slices.Contains([]string{"node_modules", "testdata"}, entry.Name()) || len(path) > 1 && entry.Name()[0] == '.') {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) == ".go" {
+			files[path], err = os.ReadFile(path)
+		}
+		return err
+	})
+	return files, err
+})

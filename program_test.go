@@ -1,0 +1,344 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// These tests build the program once and run it as people do.
+
+var buildFolder string
+
+// TestMain keeps the program in a folder of its own, and looks for goroutines
+// that nobody ended.
+func TestMain(m *testing.M) {
+	var err error
+	if buildFolder, err = os.MkdirTemp("", "onhand-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(buildFolder)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// program builds the program when the first test asks for it.
+var program = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildFolder, "onhand")
+	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// command prepares a run with its own home and nothing of our environment.
+func command(t *testing.T, home string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := program()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), path, args...)
+	c.Env = append([]string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data")}, env...)
+	c.Dir = home
+	return c
+}
+
+// run waits for a command's end.
+func run(t *testing.T, home string, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	c := command(t, home, env, args...)
+	var out, problems bytes.Buffer
+	c.Stdout, c.Stderr = &out, &problems
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return c.ProcessState.ExitCode(), out.String(), problems.String()
+}
+
+// freeAddress is a loopback address below the ports that outgoing connections
+// use.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000))
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.Fail(t, "no free port")
+	return ""
+}
+
+// server is a program that serves.
+type server struct {
+	t       *testing.T
+	command *exec.Cmd
+	address string
+	log     *bytes.Buffer
+	exited  chan error
+}
+
+// start waits for the line that says the server is ready.
+func start(t *testing.T, home string, env ...string) *server {
+	t.Helper()
+	s := &server{t: t, address: freeAddress(t), log: &bytes.Buffer{}, exited: make(chan error, 1)}
+	s.command = command(t, home, append(env, "LISTEN_ADDR="+s.address))
+	s.command.Stderr = s.log
+	stdout, err := s.command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.command.Start())
+	t.Cleanup(func() { _ = s.command.Process.Kill() })
+	lines := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		lines <- line
+		_, _ = io.Copy(io.Discard, stdout)
+		s.exited <- s.command.Wait()
+	}()
+	select {
+	case line := <-lines:
+		require.Equal(t, "Onhand is ready: http://"+s.address+" (playground: http://"+s.address+"/playground)\n", line)
+	case <-time.After(patience):
+		require.Fail(t, "the server does not come up")
+	}
+	return s
+}
+
+// stop asks the server to stop and wants it to end well, in time.
+func (s *server) stop() {
+	s.t.Helper()
+	require.NoError(s.t, s.command.Process.Signal(syscall.SIGTERM))
+	s.ended()
+}
+
+func (s *server) ended() {
+	s.t.Helper()
+	select {
+	case err := <-s.exited:
+		require.NoError(s.t, err, "%s", s.log)
+	case <-time.After(10 * time.Second):
+		require.Fail(s.t, "the server does not end")
+	}
+}
+
+func (s *server) get(path string) (int, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.address+path, http.NoBody)
+	require.NoError(s.t, err)
+	return s.do(r)
+}
+
+func (s *server) post(query string) string {
+	s.t.Helper()
+	raw, err := json.Marshal(map[string]string{"query": query})
+	require.NoError(s.t, err)
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://"+s.address+"/graphql", bytes.NewReader(raw))
+	require.NoError(s.t, err)
+	r.Header.Set("Content-Type", "application/json")
+	_, body := s.do(r)
+	return body
+}
+
+func (s *server) do(r *http.Request) (int, string) {
+	s.t.Helper()
+	r.Close = true
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(s.t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	return response.StatusCode, string(body)
+}
+
+// TestTheProgramServes: from the first start with nothing set, through a
+// restart, with the data that were written.
+func TestTheProgramServes(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	first := start(t, home)
+	status, body := first.get("/healthz")
+	assert.Equal(t, 200, status, body)
+	status, body = first.get("/readyz")
+	assert.Equal(t, 200, status)
+	assert.JSONEq(t, `{"status":"ready","dependencies":{"database":"up","redis":"up"}}`, body)
+	const question = `{ stock(productId: "22423") { quantityAvailable reserved } }`
+	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58,"reserved":0}}}`, first.post(question))
+	made := first.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 3}], ttlSeconds: 3600}) { reservation { id } } }`)
+	id := regexp.MustCompile(`res_[0-9a-f]{32}`).FindString(made)
+	require.NotEmpty(t, id, made)
+	first.stop()
+
+	second := start(t, home)
+	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":55,"reserved":3}}}`, second.post(question))
+	assert.Contains(t, second.post(`{ reservation(id: "`+id+`") { state } }`), "ACTIVE")
+	again := second.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 3}], ttlSeconds: 3600}) { replayed reservation { id } } }`)
+	assert.JSONEq(t, `{"data":{"reserveStock":{"replayed":true,"reservation":{"id":"`+id+`"}}}}`, again)
+	second.stop()
+	assert.NotContains(t, second.log.String(), "level=ERROR")
+	assert.FileExists(t, filepath.Join(home, "data", "onhand", "onhand.db"))
+}
+
+// TestTheProgramStopsInOrder: told to stop while a client watches and another
+// is still sending, it closes the one with 1012, answers the other, takes no
+// third, and ends with code 0.
+func TestTheProgramStopsInOrder(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "DATABASE_URL=sqlite::memory:")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+
+	watcher, _, err := websocket.Dial(ctx, "ws://"+s.address+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	require.NoError(t, err)
+	defer watcher.CloseNow()
+	read := func() string {
+		_, data, err := watcher.Read(ctx)
+		require.NoError(t, err)
+		return string(data)
+	}
+	require.NoError(t, watcher.Write(ctx, websocket.MessageText, []byte(`{"type":"connection_init"}`)))
+	require.Contains(t, read(), "connection_ack")
+	require.NoError(t, watcher.Write(ctx, websocket.MessageText, []byte(`{"id":"1","type":"subscribe","payload":{"query":"subscription { stockChanged(productIds: [\"22423\"]) { productId } }"}}`)))
+	require.Contains(t, read(), `"22423"`)
+
+	slow, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
+	require.NoError(t, err)
+	defer slow.Close()
+	const body = `{"query":"{ stock(productId: \"22423\") { quantityAvailable } }"}`
+	_, err = fmt.Fprintf(slow, "POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", s.address, len(body))
+	require.NoError(t, err)
+	answers := bufio.NewReader(slow)
+	line, err := answers.ReadString('\n') // the request has reached its handler
+	require.NoError(t, err)
+	require.Contains(t, line, "100 Continue")
+	_, _ = answers.ReadString('\n')
+
+	require.NoError(t, s.command.Process.Signal(syscall.SIGTERM))
+	_, data, err := watcher.Read(ctx)
+	require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(err), "%s %v", data, err)
+
+	require.Eventually(t, func() bool {
+		late, err := net.DialTimeout("tcp", s.address, time.Second)
+		if err == nil {
+			_ = late.Close()
+		}
+		return err != nil
+	}, patience, 5*time.Millisecond, "the door stays open")
+	_, err = io.WriteString(slow, body)
+	require.NoError(t, err)
+	response, err := http.ReadResponse(answers, nil)
+	require.NoError(t, err)
+	got, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, string(got))
+	s.ended()
+	assert.NotContains(t, s.log.String(), "level=ERROR")
+}
+
+// TestTheProgramImports: a file of sales becomes opening stock; a broken file
+// changes nothing; importing twice is importing once.
+func TestTheProgramImports(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	const header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+	const rows = "100,15056BL,EDWARDIAN PARASOL BLACK,10,2010-12-01T08:26:00,2.55,17850,United Kingdom\n" +
+		"100,22423,REGENCY CAKESTAND 3 TIER,4,2010-12-01T08:26:00,2.55,17850,United Kingdom\n" +
+		"C101,22423,REGENCY CAKESTAND 3 TIER,-1,2010-12-01T09:26:00,2.55,17850,United Kingdom\n"
+	file := func(name, text string) string {
+		path := filepath.Join(home, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	env := []string{"DATABASE_URL=sqlite:" + filepath.Join(home, "shop.db")}
+	for range 2 {
+		code, stdout, stderr := run(t, home, env, "import", file("good.csv", header+rows))
+		require.Equal(t, 0, code, stderr)
+		assert.Contains(t, stdout, "2 products, 14 units at UK warehouse; the file has 1 sales, 1 cancellations, 0 adjustments")
+	}
+	for name, text := range map[string]string{"empty.csv": "", "cut.csv": header + rows + "102,22423,REGENCY", "other.csv": "a,b\n1,2\n"} {
+		code, _, stderr := run(t, home, env, "import", file(name, text))
+		assert.Equal(t, 1, code, name)
+		assert.Contains(t, stderr, name)
+		assert.NotContains(t, stderr, "goroutine")
+	}
+	s := start(t, home, env...)
+	assert.JSONEq(t, `{"data":{"stocks":[{"quantityAvailable":10},{"quantityAvailable":4},null]}}`, s.post(`{ stocks(productIds: ["15056BL", "22423", "85123A"]) { quantityAvailable } }`))
+	s.stop()
+}
+
+// TestTheProgramsOtherCommands: version, help, migrate, and mistakes.
+func TestTheProgramsOtherCommands(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	code, stdout, stderr := run(t, home, nil, "version")
+	assert.Equal(t, 0, code, stderr)
+	assert.Regexp(t, `^onhand \S+`, stdout)
+
+	code, stdout, stderr = run(t, home, nil, "--help")
+	assert.Equal(t, 0, code, stderr)
+	code, serve, stderr := run(t, home, nil, "serve", "--help")
+	assert.Equal(t, 0, code, stderr)
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX"} {
+		assert.Contains(t, serve, "$"+name)
+	}
+	for _, name := range []string{"serve", "migrate", "import", "version", "$DATABASE_URL"} {
+		assert.Contains(t, stdout, name)
+	}
+
+	for _, want := range []string{"migrations applied", "0 migrations applied"} {
+		code, stdout, stderr = run(t, home, nil, "migrate")
+		assert.Equal(t, 0, code, stderr)
+		assert.Contains(t, stdout, want)
+	}
+
+	for _, test := range []struct {
+		env, args []string
+		want      string
+	}{
+		{[]string{"LISTEN_ADDR=0.0.0.0:8080"}, nil, "only a loopback address"},
+		{[]string{"RESERVATION_TTL=48h"}, nil, "reservation-ttl 48h0m0s must be between"},
+		{[]string{"RESERVATION_TTL=soon"}, nil, "soon"},
+		{[]string{"DATABASE_URL=mysql://u:hunter2@localhost/x"}, nil, "want postgres://"},
+		{nil, []string{"sell"}, "sell"},
+		{nil, []string{"import", "nowhere.csv"}, "nowhere.csv"},
+	} {
+		code, _, stderr := run(t, home, test.env, test.args...)
+		assert.NotEqual(t, 0, code, "%v", test)
+		assert.Contains(t, stderr, test.want)
+		assert.NotContains(t, strings.ToLower(stderr), "goroutine")
+		assert.NotContains(t, stderr, "hunter2")
+	}
+}

@@ -1,0 +1,83 @@
+// Starts the real server, alone on a port of its own with a database in memory.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const repository = new URL('../..', import.meta.url).pathname;
+const startLimitMs = 60_000;
+const stopLimitMs = 15_000;
+const probeEveryMs = 50;
+
+// A port below the range the system hands out to outgoing connections, so that
+// none of those takes it between this look and the server's start.
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const probe = createServer().listen(port, '127.0.0.1');
+    const free = await once(probe, 'listening').then(() => true, () => false);
+    if (!free) continue;
+    probe.close();
+    await once(probe, 'close');
+    return port;
+  }
+}
+
+async function waitUntilReady(url, process, log) {
+  const deadline = Date.now() + startLimitMs;
+  while (Date.now() < deadline && process.exitCode === null) {
+    const ready = await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false);
+    if (ready) return;
+    await pause(probeEveryMs);
+  }
+  throw new Error(`the server did not become ready (exit code ${process.exitCode}):\n${log()}`);
+}
+
+/** Builds (or takes ONHAND_BINARY) and starts the server; gives its url, graphql() and stop(). */
+export async function startServer() {
+  const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
+  const binary = process.env.ONHAND_BINARY || join(folder, 'onhand');
+  if (!process.env.ONHAND_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: repository, stdio: 'inherit' });
+
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = spawn(binary, [], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder, LISTEN_ADDR: address, DATABASE_URL: 'sqlite::memory:' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { output = (output + chunk).slice(-20_000); });
+
+  const exited = once(child, 'exit');
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const last = setTimeout(() => child.kill('SIGKILL'), stopLimitMs);
+    await exited;
+    clearTimeout(last);
+    rmSync(folder, { recursive: true, force: true });
+  };
+
+  const url = `http://${address}`;
+  try {
+    await waitUntilReady(url, child, () => output);
+  } catch (err) {
+    await stop();
+    throw err;
+  }
+
+  /** One call; a top-level error is a failure of the test. */
+  const graphql = async (query, variables) => {
+    const answer = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query, variables }),
+    });
+    const { data, errors } = await answer.json();
+    if (errors) throw new Error(JSON.stringify(errors));
+    return data;
+  };
+  return { url, graphql, stop };
+}

@@ -1,0 +1,78 @@
+package web
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+)
+
+const (
+	playgroundPath  = "/playground"
+	playgroundFiles = "/playground/assets/"
+	frontFiles      = "/assets/"
+)
+
+const (
+	// playgroundPolicy is what GraphiQL needs, found by running it: its style
+	// sheet carries fonts and images as data, and an open dialog adds a style
+	// element, which a nonce lets in.
+	playgroundPolicy = basePolicy + "; script-src 'self'; style-src 'self' 'nonce-%s'; font-src data:; img-src 'self' data:; connect-src 'self'%s"
+
+	frontPolicy = basePolicy + "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+)
+
+// playgroundPage is what the playground's template is filled with.
+type playgroundPage struct {
+	Files      map[string]asset
+	Endpoint   string
+	Operations []Operation
+	Nonce      string // new in each answer
+}
+
+// Playground serves GraphiQL for the GraphQL endpoint at the given path
+// ("/graphql"), with the sample operations in tabs and subscriptions over
+// graphql-transport-ws at the same path. Mount it at "/playground" and
+// "/playground/".
+//
+// gqlgen brings a page for GraphiQL too. Ours stands in its place because that
+// one cannot open tabs, sits on an inline script, which the policy would have
+// to let in, and keeps the request headers in the browser's storage, where a
+// bearer token does not belong.
+func Playground(endpoint string) http.Handler {
+	set := newAssets(playgroundFiles,
+		"static/icon.svg",
+		"static/playground.css",
+		"static/playground.js",
+		"third_party/graphiql.min.css",
+		"third_party/graphiql.min.js",
+		"third_party/react.production.min.js",
+		"third_party/react-dom.production.min.js",
+		"third_party/NOTICES.txt",
+	)
+	page, operations := parse("playground.html"), Operations()
+	return readOnly(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == playgroundPath || r.URL.Path == playgroundPath+"/" {
+			nonce := rand.Text()
+			writePage(w, http.StatusOK, fmt.Sprintf(playgroundPolicy, nonce, socketSources(r.Host)), render(page, playgroundPage{
+				Files: set.byName, Endpoint: endpoint, Operations: operations, Nonce: nonce,
+			}))
+			return
+		}
+		set.ServeHTTP(w, r)
+	})
+}
+
+// Front serves the front page at "/", its files below "/assets/", and a plain
+// page with status 404 for every other path. Mount it at "/".
+func Front() http.Handler {
+	set := newAssets(frontFiles, "static/icon.svg", "static/front.css", "static/front.js")
+	page := render(parse("front.html"), struct{ Files map[string]asset }{set.byName})
+
+	return readOnly(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			writePage(w, http.StatusOK, frontPolicy+socketSources(r.Host), page)
+			return
+		}
+		set.ServeHTTP(w, r)
+	})
+}
