@@ -95,7 +95,7 @@ func (w Reserve) Check(ttlMax time.Duration) []UserError {
 	var c checker
 	c.key(w.IdempotencyKey)
 	c.lines(w.Lines)
-	c.ttl(w.TTL, ttlMax)
+	c.ttl(w.HoldTTL(), ttlMax)
 	if w.Channel != "" {
 		c.add(CheckID(w.Channel), "channel")
 	}
@@ -117,7 +117,7 @@ func (w UpdateReservation) Check(ttlMax time.Duration) []UserError {
 // Check implements Write.
 func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
 	var c checker
-	c.ttl(w.TTL, ttlMax)
+	c.ttl(w.HoldTTL(), ttlMax)
 	return c.errs
 }
 

@@ -1,9 +1,6 @@
 package models
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // ReservationState is where a reservation is in its life.
 type ReservationState string
@@ -78,52 +75,31 @@ func (r Reservation) At(now time.Time) Reservation {
 	return r
 }
 
-// transitions lists what each state may become.
-var transitions = map[ReservationState][]ReservationState{
-	ReservationActive:    {ReservationCommitted, ReservationReleased, ReservationExpired},
-	ReservationCommitted: {ReservationFulfilled, ReservationCancelled},
+// Transition says what a reservation's change of state moves, and why.
+type Transition struct {
+	From   ReservationState
+	Take   State
+	Give   State // empty: out of the house
+	Reason Reason
+}
+
+var transitions = map[ReservationState]Transition{
+	ReservationCommitted: {ReservationActive, Reserved, Committed, ReasonCommitted},
+	ReservationReleased:  {ReservationActive, Reserved, Available, ReasonReleased},
+	ReservationExpired:   {ReservationActive, Reserved, Available, ReasonExpired},
+	ReservationFulfilled: {ReservationCommitted, Committed, "", ReasonFulfilled},
+	ReservationCancelled: {ReservationCommitted, Committed, Available, ReasonCancelled},
+}
+
+// TransitionTo is the one way into a state; ok is false for a state that
+// nothing becomes.
+func TransitionTo(s ReservationState) (t Transition, ok bool) {
+	t, ok = transitions[s]
+	return t, ok
 }
 
 // MayBecome tells whether the state may change to next.
 func (s ReservationState) MayBecome(next ReservationState) bool {
-	return slices.Contains(transitions[s], next)
-}
-
-// Spread takes want units from levels in their order, never below zero at one
-// level. Where that is not enough and the floor allows a backorder, the first
-// active level goes below zero for the rest, as long as the total stays at or
-// above floor. It returns what it could take; levels are not changed.
-//
-// Shapes: levels in sourcing order, only those that may be used; floor in
-// units over exactly these levels.
-func Spread(levels []Level, want, floor int) (taken []Allocation, got int) {
-	total, first := 0, -1
-	for i, l := range levels {
-		if !l.Active {
-			continue
-		}
-		if first < 0 {
-			first = i
-		}
-		total += l.Available
-	}
-	if first < 0 {
-		return nil, 0
-	}
-	got = max(0, min(want, total-floor))
-	rest := got
-	byLevel := make([]int, len(levels))
-	for i, l := range levels {
-		if l.Active && l.Available > 0 && rest > 0 {
-			byLevel[i] = min(rest, l.Available)
-			rest -= byLevel[i]
-		}
-	}
-	byLevel[first] += rest
-	for i, n := range byLevel {
-		if n > 0 {
-			taken = append(taken, Allocation{LocationID: levels[i].LocationID, Quantity: n})
-		}
-	}
-	return taken, got
+	t, ok := transitions[next]
+	return ok && t.From == s
 }

@@ -37,6 +37,9 @@ type Stock struct {
 	// AsOf is the database's clock when this was read or committed.
 	AsOf   time.Time
 	Source ReadSource
+
+	// elsewhere is what locations that In left out owe, at most zero.
+	elsewhere int
 }
 
 // Newer tells whether s should replace old: a later version of the same
@@ -45,18 +48,17 @@ func (s *Stock) Newer(old *Stock) bool {
 	return old == nil || s.Epoch != old.Epoch || s.Version > old.Version
 }
 
-// Quantity is the available total over active locations, in units.
-func (s *Stock) Quantity() int {
-	total := 0
-	for _, l := range s.Levels {
-		if l.Active {
-			total += l.Available
-		}
-	}
-	return total
+// sourcing is what a buyer may draw on.
+func (s *Stock) sourcing() Sourcing {
+	from := SourcingOf(s.Product, s.Levels, nil)
+	from.Floor = min(0, from.Floor-s.elsewhere)
+	return from
 }
 
-// Total adds up one state over every level, active or not.
+// Quantity is the available total over active locations, in units.
+func (s *Stock) Quantity() int { return s.sourcing().Quantity() }
+
+// Total adds up each state over every level, active or not.
 func (s *Stock) Total() Quantities {
 	var q Quantities
 	for _, l := range s.Levels {
@@ -65,22 +67,24 @@ func (s *Stock) Total() Quantities {
 	return q
 }
 
-// AvailableForSale tells whether a shopper may buy at least one.
+// AvailableForSale tells whether a shopper may buy at least one: exactly when
+// a hold of one would be given.
 func (s *Stock) AvailableForSale() bool {
-	return !s.Tracked || s.Quantity() > s.Floor()
+	return !s.Tracked || s.sourcing().Sellable() > 0
 }
 
 // Status sums the stock up for display.
 func (s *Stock) Status() StockStatus {
-	n := s.Quantity()
+	from := s.sourcing()
+	n := from.Quantity()
 	switch {
 	case !s.Tracked:
 		return InStock
-	case n > s.LowStockThreshold:
+	case n > max(0, s.LowStockThreshold):
 		return InStock
 	case n > 0:
 		return LowStock
-	case n > s.Floor():
+	case from.Sellable() > 0:
 		return Backorder
 	default:
 		return OutOfStock
@@ -88,13 +92,16 @@ func (s *Stock) Status() StockStatus {
 }
 
 // In narrows the stock to the locations of a channel. Settings and version
-// stay the product's.
+// stay the product's, and what other locations owe still uses up its backorder
+// limit.
 func (s *Stock) In(members map[string]bool) *Stock {
 	narrow := *s
 	narrow.Levels = nil
 	for _, l := range s.Levels {
 		if members[l.LocationID] {
 			narrow.Levels = append(narrow.Levels, l)
+		} else {
+			narrow.elsewhere += min(0, l.Available)
 		}
 	}
 	return &narrow

@@ -4,11 +4,16 @@ import "time"
 
 // Write is one request to change stock or a reservation. Writes travel in
 // batches: each is decided on its own, in order, inside one transaction.
+//
+// The JSON names below are stored: a hash of them tells the repeat of an
+// idempotency key from its misuse. What is not the caller's input (who he is,
+// the server's defaults) stays out of it.
 type Write interface {
 	// Key is the idempotency key; empty for writes that are naturally
 	// idempotent (extend, release, expire).
 	Key() string
-	// Kind names the write, as part of what an idempotency key is bound to.
+	// Kind names the write. It is stored, as part of what an idempotency key is
+	// bound to.
 	Kind() string
 	// Check finds what can never be right in the input, without looking at
 	// any stock. ttlMax bounds times to live.
@@ -17,81 +22,85 @@ type Write interface {
 
 // Line asks for a quantity of a product.
 type Line struct {
-	ProductID string
-	Quantity  int
+	ProductID string `json:"productId"`
+	Quantity  int    `json:"quantity"`
 	// LocationID, where not empty, is the only location that may supply it.
-	LocationID string
+	LocationID string `json:"locationId,omitempty"`
 }
 
 // Reserve makes a new reservation.
 type Reserve struct {
-	IdempotencyKey string
-	Lines          []Line
-	TTL            time.Duration
-	Channel        string
-	AllowPartial   bool
-	OwnerRef       string
+	IdempotencyKey string        `json:"idempotencyKey"`
+	Lines          []Line        `json:"lines"`
+	TTL            time.Duration `json:"ttl,omitempty"` // zero: DefaultTTL
+	Channel        string        `json:"channel,omitempty"`
+	AllowPartial   bool          `json:"allowPartial,omitempty"`
+	OwnerRef       string        `json:"ownerRef,omitempty"`
+	// DefaultTTL is the server's.
+	DefaultTTL time.Duration `json:"-"`
 }
 
 // UpdateReservation replaces the lines of an active reservation, atomically;
 // a TTL above zero also restarts its time to live.
 type UpdateReservation struct {
-	IdempotencyKey string
-	ID             string
-	Lines          []Line
-	TTL            time.Duration
-	AllowPartial   bool
+	IdempotencyKey string        `json:"idempotencyKey"`
+	ID             string        `json:"id"`
+	Lines          []Line        `json:"lines"`
+	TTL            time.Duration `json:"ttl,omitempty"`
+	AllowPartial   bool          `json:"allowPartial,omitempty"`
 }
 
 // ExtendReservation restarts the time to live of an active reservation.
 type ExtendReservation struct {
 	ID  string
-	TTL time.Duration
+	TTL time.Duration // zero: DefaultTTL
+	// DefaultTTL is the server's.
+	DefaultTTL time.Duration
 }
 
 // Resolve moves a reservation to another state: release, expire, commit,
 // fulfil or cancel.
 type Resolve struct {
-	IdempotencyKey string
-	ID             string
-	To             ReservationState
-	OrderRef       string // with To == ReservationCommitted
-	Actor          string
+	IdempotencyKey string           `json:"idempotencyKey"`
+	ID             string           `json:"id"`
+	To             ReservationState `json:"to"`
+	OrderRef       string           `json:"orderRef,omitempty"` // with To == ReservationCommitted
+	Actor          string           `json:"-"`
 }
 
 // Adjust changes levels by deltas.
 type Adjust struct {
-	IdempotencyKey string
-	Rows           []AdjustRow
-	Reason         Reason
-	Reference      string
-	ErrorPolicy    ErrorPolicy
-	Actor          string
+	IdempotencyKey string      `json:"idempotencyKey"`
+	Rows           []AdjustRow `json:"rows"`
+	Reason         Reason      `json:"reason"`
+	Reference      string      `json:"reference,omitempty"`
+	ErrorPolicy    ErrorPolicy `json:"errorPolicy"`
+	Actor          string      `json:"-"`
 }
 
 // AdjustRow is one delta to one state of one level.
 type AdjustRow struct {
-	ProductID  string
-	LocationID string
-	State      State
-	Delta      int
+	ProductID  string `json:"productId"`
+	LocationID string `json:"locationId"`
+	State      State  `json:"state"`
+	Delta      int    `json:"delta"`
 }
 
 // SetStock sets levels to counted quantities: every row or none.
 type SetStock struct {
-	IdempotencyKey string // may be empty: setting twice is setting once
-	Rows           []SetRow
-	Reason         Reason
-	Reference      string
-	Actor          string
+	IdempotencyKey string   `json:"idempotencyKey"` // may be empty: setting twice is setting once
+	Rows           []SetRow `json:"rows"`
+	Reason         Reason   `json:"reason"`
+	Reference      string   `json:"reference,omitempty"`
+	Actor          string   `json:"-"`
 }
 
 // SetRow is the counted quantity of one state of one level.
 type SetRow struct {
-	ProductID  string
-	LocationID string
-	State      State
-	Quantity   int
+	ProductID  string `json:"productId"`
+	LocationID string `json:"locationId"`
+	State      State  `json:"state"`
+	Quantity   int    `json:"quantity"`
 }
 
 // ErrorPolicy says what a failing row does to the other rows of a bulk write.
@@ -102,6 +111,17 @@ const (
 	RejectEverything ErrorPolicy = "REJECT_EVERYTHING"
 	RejectFailedRows ErrorPolicy = "REJECT_FAILED_ROWS"
 )
+
+// HoldTTL is how long the hold lasts.
+func (w Reserve) HoldTTL() time.Duration           { return holdTTL(w.TTL, w.DefaultTTL) }
+func (w ExtendReservation) HoldTTL() time.Duration { return holdTTL(w.TTL, w.DefaultTTL) }
+
+func holdTTL(asked, fallback time.Duration) time.Duration {
+	if asked == 0 {
+		return fallback
+	}
+	return asked
+}
 
 // Key implements Write.
 func (w Reserve) Key() string           { return w.IdempotencyKey }

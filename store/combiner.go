@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +27,10 @@ const (
 	// writeWait bounds how long a caller waits, in line and in its batch: a
 	// little longer than the database takes to give up on a transaction.
 	writeWait = 6 * time.Second
+	// lockPoll is how often those who stepped aside look whether their rows are
+	// still locked; lockRowsMax, about how many rows one look asks.
+	lockPoll    = 50 * time.Millisecond
+	lockRowsMax = 2000
 )
 
 // errFull is the answer to a write that finds the line full.
@@ -32,6 +38,9 @@ var errFull = models.Unavailable("too many writes are waiting; try again", nil)
 
 // combiner joins writes that arrive while a transaction is running into the
 // next one. Each is still decided on its own, in the order of arrival.
+//
+// Writes that need rows which somebody else keeps locked step aside, so that
+// one forgotten transaction in a console does not stop the shop.
 type combiner struct {
 	// run decides a batch in one transaction; an error means that nothing is
 	// known to have happened.
@@ -39,17 +48,22 @@ type combiner struct {
 	// tell is called after the commit, before the callers are answered, while
 	// the next transaction is already running.
 	tell func(ctx context.Context, out database.Outcome)
+	// locked tells which of the rows are still locked.
+	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
 
 	mu      sync.Mutex
 	flights int
 	waiting []*seat
+	aside   []*seat        // behind locked rows, in order of arrival
+	behind  database.Locks // the rows that those aside wait for; nil while nobody does
 }
 
 // seat is one caller's place in the line.
 type seat struct {
 	write  models.Write
 	rows   int
-	gone   bool // the caller gave up before its batch started
+	gone   bool           // the caller gave up before its batch started
+	behind []database.Row // the locked rows it waits for, while it is aside
 	done   chan struct{}
 	result models.WriteResult
 	err    error
@@ -61,12 +75,16 @@ type seat struct {
 func (c *combiner) submit(ctx context.Context, write models.Write) (models.WriteResult, error) {
 	s := &seat{write: write, rows: rowsOf(write), done: make(chan struct{})}
 	c.mu.Lock()
-	if len(c.waiting) >= writeWaitingMax {
+	if len(c.waiting)+len(c.aside) >= writeWaitingMax {
 		c.mu.Unlock()
 		return models.WriteResult{}, errFull
 	}
-	c.waiting = append(c.waiting, s)
-	c.launch()
+	if s.behind = c.blocked(write); len(s.behind) > 0 {
+		c.aside = append(c.aside, s)
+	} else {
+		c.waiting = append(c.waiting, s)
+		c.launch()
+	}
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
@@ -115,16 +133,44 @@ func (c *combiner) next() []*seat {
 	return batch
 }
 
+// flight answers a batch. What keeps it from being decided as a whole is found
+// by halving it, in the same place in line.
 func (c *combiner) flight(batch []*seat) {
 	ctx := context.Background() // the database bounds its own time
-	out, err := c.attempt(ctx, writesOf(batch))
-	if err != nil && len(batch) > 1 && models.CodeOf(err) == models.CodeInternal {
-		c.land()
-		c.oneByOne(ctx, batch) // whatever poisoned the batch fails alone
-		return
+	for todo := [][]*seat{batch}; len(todo) > 0; {
+		batch, todo = c.present(todo[0]), todo[1:]
+		if len(batch) == 0 {
+			continue
+		}
+		out, err := c.attempt(ctx, writesOf(batch))
+		var locked *database.LockedError
+		switch {
+		case errors.As(err, &locked):
+			todo = slices.Insert(todo, 0, c.stepAside(batch, locked.By))
+			continue
+		case err != nil && models.CodeOf(err) == models.CodeUnavailable:
+			// The rest need not find out for themselves.
+			batch, todo = slices.Concat(batch, slices.Concat(todo...)), nil
+		case err != nil && len(batch) > 1: // too large, or something in it is poison
+			half := len(batch) / 2
+			todo = slices.Insert(todo, 0, batch[:half], batch[half:])
+			continue
+		}
+		if len(todo) == 0 {
+			c.land()
+			c.answer(ctx, batch, out, err)
+			return
+		}
+		c.answer(ctx, batch, out, err)
 	}
 	c.land()
-	c.answer(ctx, batch, out, err)
+}
+
+// present leaves out the seats whose callers gave up.
+func (c *combiner) present(batch []*seat) []*seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(batch), func(s *seat) bool { return s.gone })
 }
 
 // land lets the next batch start.
@@ -143,19 +189,6 @@ func (c *combiner) attempt(ctx context.Context, writes []models.Write) (out data
 		}
 	}()
 	return c.run(ctx, writes)
-}
-
-// oneByOne answers each write of a batch on its own. Once the database does
-// not answer, the rest need not wait for it too.
-func (c *combiner) oneByOne(ctx context.Context, batch []*seat) {
-	for i, s := range batch {
-		out, err := c.attempt(ctx, []models.Write{s.write})
-		if models.CodeOf(err) == models.CodeUnavailable {
-			c.answer(ctx, batch[i:], out, err)
-			return
-		}
-		c.answer(ctx, []*seat{s}, out, err)
-	}
 }
 
 func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {

@@ -98,7 +98,7 @@ func (s *Store) sweep(ctx context.Context) {
 			return
 		}
 		s.tell(ctx, out)
-		if len(out.Reservations) < sweepBatch {
+		if !out.More {
 			return
 		}
 	}

@@ -23,6 +23,8 @@ type Config struct {
 	DatabaseURL string
 	// RedisURL: redis://… or rediss://…; empty for one inside this process.
 	RedisURL string
+	// TTLDefault is how long a reservation holds when nobody says.
+	TTLDefault time.Duration
 	// TTLMax is the longest hold a reservation may ask for.
 	TTLMax time.Duration
 	// CacheTTL is how long a product stays in Redis unread and unchanged.
@@ -38,6 +40,7 @@ type Config struct {
 
 // Defaults of Config.
 const (
+	ttlDefaultDefault    = 15 * time.Minute
 	ttlMaxDefault        = 24 * time.Hour
 	cacheTTLDefault      = 10 * time.Minute
 	sweepIntervalDefault = 500 * time.Millisecond
@@ -45,6 +48,7 @@ const (
 )
 
 func (c *Config) setDefaults() {
+	c.TTLDefault = orDefault(c.TTLDefault, ttlDefaultDefault)
 	c.TTLMax = orDefault(c.TTLMax, ttlMaxDefault)
 	c.CacheTTL = orDefault(c.CacheTTL, cacheTTLDefault)
 	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
@@ -100,7 +104,7 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{run: s.database.Write, tell: s.tell}
+	s.writes = &combiner{run: s.database.Write, tell: s.tell, locked: s.database.Locked}
 	return s, nil
 }
 

@@ -14,6 +14,14 @@ import (
 // Errors: UNAVAILABLE when the database does not answer in time. The same
 // idempotency key may then be sent again: it takes effect once.
 func (s *Store) Write(ctx context.Context, write models.Write) (models.WriteResult, error) {
+	switch w := write.(type) {
+	case models.Reserve:
+		w.DefaultTTL = s.config.TTLDefault
+		write = w
+	case models.ExtendReservation:
+		w.DefaultTTL = s.config.TTLDefault
+		write = w
+	}
 	if errs := write.Check(s.config.TTLMax); len(errs) > 0 {
 		return models.WriteResult{Errors: errs}, nil
 	}

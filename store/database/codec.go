@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"onhand/models"
@@ -48,21 +46,6 @@ func (i instant) pointer() *time.Time {
 	return &t
 }
 
-const reservationPrefix = "res_"
-
-// reservationKey turns a reservation's public id into its 16 byte key; ok is
-// false for what cannot be one.
-func reservationKey(id string) (key [16]byte, ok bool) {
-	digits, found := strings.CutPrefix(id, reservationPrefix)
-	if !found || len(digits) != 32 || strings.ToLower(digits) != digits {
-		return key, false
-	}
-	_, err := hex.Decode(key[:], []byte(digits))
-	return key, err == nil
-}
-
-func reservationID(key []byte) string { return reservationPrefix + hex.EncodeToString(key) }
-
 // derive makes 16 bytes from a key that nobody can guess without the
 // database's secret.
 func derive(secret, purpose, key string) (out [16]byte) {
@@ -72,47 +55,10 @@ func derive(secret, purpose, key string) (out [16]byte) {
 	return out
 }
 
-// fingerprint is a hash of all a write asks for, its key included.
-func fingerprint(w models.Write) [16]byte {
-	input, err := json.Marshal(w)
-	if err != nil {
-		panic(fmt.Sprintf("a write that is not JSON: %v", err)) // plain structs; cannot happen
-	}
-	sum := sha256.Sum256(append([]byte(w.Kind()+"\x00"), input...))
-	return [16]byte(sum[:16])
-}
-
 func newEpoch() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails, by its documentation
 	return hex.EncodeToString(b[:])
-}
-
-const reservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at"
-
-// storedReservation is a reservation with what only the database knows of it.
-type storedReservation struct {
-	models.Reservation
-	key         [16]byte
-	fingerprint []byte
-}
-
-func scanReservation(r rows) (*storedReservation, error) {
-	var (
-		s                  storedReservation
-		key, lines         []byte
-		createdAt, expires instant
-	)
-	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Order, &s.fingerprint, &s.Version, &createdAt, &expires)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(lines, &s.Lines); err != nil {
-		return nil, fmt.Errorf("lines of reservation %x: %w", key, err)
-	}
-	copy(s.key[:], key)
-	s.ID, s.CreatedAt, s.ExpiresAt = reservationID(key), createdAt.Time, expires.Time
-	return &s, nil
 }
 
 const levelColumns = "l.product_id, l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming, c.active, c.priority"
@@ -147,51 +93,4 @@ func each[T any](r rows, scan func(rows) (T, error), keep func(T)) error {
 		keep(v)
 	}
 	return r.Err()
-}
-
-// keyedAnswer is a stored answer with its key.
-type keyedAnswer struct {
-	key [16]byte
-	storedAnswer
-}
-
-func scanAnswer(r rows) (*keyedAnswer, error) {
-	var (
-		a        keyedAnswer
-		key, raw []byte
-	)
-	if err := r.Scan(&key, &a.fingerprint, &raw); err != nil {
-		return nil, err
-	}
-	copy(a.key[:], key)
-	if err := json.Unmarshal(raw, &a.answer); err != nil {
-		return nil, fmt.Errorf("answer to key %x: %w", key, err)
-	}
-	return &a, nil
-}
-
-func (v *view) addAnswer(a *keyedAnswer) { v.answers[a.key] = &a.storedAnswer }
-
-func scanLocation(r rows) (models.Location, error) {
-	var l models.Location
-	err := r.Scan(&l.LocationID, &l.Name, &l.Priority, &l.Active, &l.Pickup)
-	return l, err
-}
-
-// member is a location of a channel; empty for a channel without locations.
-type member struct{ channel, location string }
-
-func scanMember(r rows) (member, error) {
-	var m member
-	err := r.Scan(&m.channel, &m.location)
-	return m, err
-}
-
-func (v *view) addMember(m member) {
-	if v.channels[m.channel] == nil {
-		v.channels[m.channel] = map[string]bool{}
-	}
-	if m.location != "" {
-		v.channels[m.channel][m.location] = true
-	}
 }

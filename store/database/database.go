@@ -17,12 +17,12 @@ import (
 
 // Bounds of this package.
 const (
-	connectionsMax = 16              // open connections of one process
-	connectTimeout = 2 * time.Second // one dial
-	readTimeout    = 3 * time.Second // one read, waiting for a connection included
-	writeTimeout   = 5 * time.Second // one write with all its retries
-	lockTimeout    = "3s"            // waiting for one row somebody else has locked
-	idleTxTimeout  = "10s"           // the server gives up on a transaction whose process froze
+	connectionsMax = 16                     // open connections of one process
+	connectTimeout = 2 * time.Second        // one dial
+	readTimeout    = 3 * time.Second        // one read, waiting for a connection included
+	writeTimeout   = 5 * time.Second        // one write with all its retries
+	lockTimeout    = 100 * time.Millisecond // waiting for one row somebody else has locked
+	idleTxTimeout  = "10s"                  // the server gives up on a transaction whose process froze
 )
 
 // Database is the truth. It is safe for concurrent use.
@@ -34,6 +34,8 @@ type Database struct {
 
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
+	// lockWait is lockTimeout; tests that must see somebody wait make it longer.
+	lockWait atomic.Int64
 	// reads counts the SELECTs for stock, for tests and metrics.
 	reads atomic.Int64
 }
@@ -42,7 +44,13 @@ type Database struct {
 type engine interface {
 	// begin starts a write transaction. It must be ended with commit (through
 	// save) or rollback.
-	begin(ctx context.Context) (transaction, error)
+	// It waits no longer than lockWait for one row.
+	begin(ctx context.Context, lockWait time.Duration) (transaction, error)
+	// locked finds which of these rows somebody else keeps locked, in a
+	// transaction of its own.
+	locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error)
+	// linesOf lists the products of reservations.
+	linesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error)
 	// ids is SQL for a table of one column "product_id" made from the
 	// parameter that list returns.
 	ids() string
@@ -50,9 +58,16 @@ type engine interface {
 	// now is SQL for the clock; sequence, for the largest outbox id ever given.
 	now() string
 	sequence() string
+	// ago is SQL for the moment as many seconds before now as its parameter says.
+	ago() string
+	// oneWriter tells that a write transaction stops every other one.
+	oneWriter() bool
 	// skipLocked is the clause that passes over rows somebody else works on.
 	skipLocked() string
 	migrations() (dialect string, folder string)
+	// survivable tells whether a batch that failed with this error may succeed
+	// later; if not, something is wrong with the batch itself.
+	survivable(err error) bool
 	// fault turns an error of the driver into a models.Fault.
 	fault(err error) error
 	listen(ctx context.Context, wake func()) error
@@ -79,6 +94,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
+	db.lockWait.Store(int64(lockTimeout))
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
 		SkipDefaultTransaction: true,

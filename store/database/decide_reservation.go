@@ -21,7 +21,7 @@ func (d *decider) reserve(w models.Reserve, print [16]byte) models.WriteResult {
 		key: key, fingerprint: print[:],
 		Reservation: models.Reservation{
 			ID: reservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
-			Owner: w.OwnerRef, CreatedAt: d.now, ExpiresAt: d.now.Add(w.TTL), Version: 1,
+			Owner: w.OwnerRef, CreatedAt: d.now, ExpiresAt: d.now.Add(w.HoldTTL()), Version: 1,
 		},
 	}
 	draft.apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
@@ -73,26 +73,10 @@ func (d *decider) extend(w models.ExtendReservation) models.WriteResult {
 		return result
 	}
 	next := *s
-	next.ExpiresAt = d.now.Add(w.TTL)
+	next.ExpiresAt = d.now.Add(w.HoldTTL())
 	d.put(&next)
 	at := next.At(d.now)
 	return models.WriteResult{Reservation: &at}
-}
-
-// step says what resolving a reservation moves, and why.
-type step struct {
-	from   models.ReservationState
-	take   models.State
-	give   models.State // empty: out of the house
-	reason models.Reason
-}
-
-var steps = map[models.ReservationState]step{
-	models.ReservationCommitted: {models.ReservationActive, models.Reserved, models.Committed, models.ReasonCommitted},
-	models.ReservationReleased:  {models.ReservationActive, models.Reserved, models.Available, models.ReasonReleased},
-	models.ReservationExpired:   {models.ReservationActive, models.Reserved, models.Available, models.ReasonExpired},
-	models.ReservationFulfilled: {models.ReservationCommitted, models.Committed, "", models.ReasonFulfilled},
-	models.ReservationCancelled: {models.ReservationCommitted, models.Committed, models.Available, models.ReasonCancelled},
 }
 
 // resolve moves a reservation to its next state. Each happens once; releasing
@@ -102,8 +86,8 @@ func (d *decider) resolve(w models.Resolve) models.WriteResult {
 	if w.To == models.ReservationExpired {
 		return d.expire(w)
 	}
-	step := steps[w.To]
-	s, result := d.inState(w.ID, step.from)
+	step, _ := models.TransitionTo(w.To)
+	s, result := d.inState(w.ID, step.From)
 	if s == nil {
 		if w.To == models.ReservationReleased && result.Reservation != nil && result.Reservation.State == models.ReservationReleased {
 			return models.WriteResult{Reservation: result.Reservation, Replayed: true}
@@ -120,13 +104,14 @@ func (d *decider) expire(w models.Resolve) models.WriteResult {
 	if s == nil || s.State != models.ReservationActive || s.At(d.now).State != models.ReservationExpired {
 		return models.WriteResult{}
 	}
-	return d.take(s, w, steps[models.ReservationExpired])
+	step, _ := models.TransitionTo(models.ReservationExpired)
+	return d.take(s, w, step)
 }
 
-func (d *decider) take(s *storedReservation, w models.Resolve, step step) models.WriteResult {
+func (d *decider) take(s *storedReservation, w models.Resolve, step models.Transition) models.WriteResult {
 	draft := d.draft()
 	for _, line := range s.Lines {
-		found := draft.shift(line, step.take, step.give)
+		found := draft.shift(line, step.Take, step.Give)
 		if len(line.Allocations) > 0 && found < line.Quantity && w.To == models.ReservationCommitted {
 			at := s.At(d.now)
 			return models.WriteResult{Reservation: &at, Errors: []models.UserError{gone(line, found)}}
@@ -138,7 +123,7 @@ func (d *decider) take(s *storedReservation, w models.Resolve, step step) models
 	if w.OrderRef != "" {
 		next.Order, reference = w.OrderRef, w.OrderRef
 	}
-	draft.apply(models.StockMovement{Reason: step.reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
+	draft.apply(models.StockMovement{Reason: step.Reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
 	d.put(&next)
 	at := next.At(d.now)
 	return models.WriteResult{Reservation: &at}
@@ -262,11 +247,11 @@ func (d *decider) allocateOne(draft *draft, want *demand, channel string) (model
 	if want.total > limit {
 		return line, models.QuantityLimitExceededError{
 			Failure:   models.Failure{Message: fmt.Sprintf("a reservation holds at most %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
-			ProductID: want.product, Requested: want.total, Limit: limit,
+			ProductID: want.product, Requested: models.Units(want.total), Limit: limit,
 		}
 	}
 	for i, pin := range want.pinned {
-		if _, ok := d.places[pin.LocationID]; !ok {
+		if _, ok := d.locations[pin.LocationID]; !ok {
 			return line, models.NotFound(models.InputPath("lines", want.pins[i], "locationId"), "no location %q", pin.LocationID)
 		}
 	}
@@ -305,14 +290,7 @@ func (d *decider) spread(draft *draft, line *models.ReservationLine, product mod
 		}
 		members = map[string]bool{location: true}
 	}
-	// What is on backorder elsewhere uses up the product's backorder limit.
-	floor := product.Floor()
-	for _, l := range draft.levels(product.ProductID, nil) {
-		if members != nil && !members[l.LocationID] {
-			floor -= min(0, l.Available)
-		}
-	}
-	taken, got := models.Spread(draft.levels(product.ProductID, members), want, min(0, floor))
+	taken, got := models.SourcingOf(product, draft.levels(product.ProductID), members).Spread(want)
 	line.Quantity += got
 	for _, a := range taken {
 		draft.move(levelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
@@ -349,22 +327,4 @@ func insufficient(line models.ReservationLine, index int) models.InsufficientSto
 		},
 		ProductID: line.ProductID, Requested: line.Requested, Available: line.Quantity,
 	}
-}
-
-// partialShortages says again what a partial hold came without, at the lines
-// that asked for it.
-func partialShortages(asked []models.Line, lines []models.ReservationLine) []models.UserError {
-	short := map[string]models.ReservationLine{}
-	for _, line := range lines {
-		if line.Quantity < line.Requested {
-			short[line.ProductID] = line
-		}
-	}
-	var errs []models.UserError
-	for _, want := range demands(asked) {
-		if line, ok := short[want.product]; ok {
-			errs = append(errs, insufficient(line, want.index))
-		}
-	}
-	return errs
 }

@@ -83,7 +83,7 @@ func (d *decider) known(i int, id levelID, state models.State) (*models.Product,
 	if product == nil {
 		return nil, models.NotFound(models.InputPath("rows", i, "productId"), "no product %q", id.product)
 	}
-	if _, ok := d.places[id.location]; !ok {
+	if _, ok := d.locations[id.location]; !ok {
 		return nil, models.NotFound(models.InputPath("rows", i, "locationId"), "no location %q", id.location)
 	}
 	return product, nil

@@ -3,6 +3,7 @@ package database
 import (
 	"database/sql"
 	"io/fs"
+	"time"
 )
 
 // What the tests of package database_test see beyond the public names.
@@ -11,6 +12,10 @@ const (
 	ReapMax        = reapMax
 	WriteTimeout   = writeTimeout
 )
+
+// SetLockWait makes writes wait longer for rows that others work on: tests
+// have no combiner that would let them step aside.
+func (d *Database) SetLockWait(wait time.Duration) { d.lockWait.Store(int64(wait)) }
 
 // SQL is the pool; it is the only way to look into a database in memory.
 func (d *Database) SQL() *sql.DB { return d.sql }

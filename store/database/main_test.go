@@ -112,6 +112,7 @@ func openOnly(t *testing.T, url string) *database.Database {
 	db, err := database.Open(url, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db.SetLockWait(3 * time.Second)
 	return db
 }
 

@@ -19,7 +19,7 @@ const carryTimeout = 10 * time.Second
 func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
 	defer cancel()
-	if d.engine.skipLocked() == "" {
+	if d.engine.oneWriter() {
 		return d.carryUnlocked(ctx, limit, carry)
 	}
 	var carried int
@@ -92,18 +92,4 @@ func (d *Database) Waiting(ctx context.Context) (rows int64, err error) {
 // notifications it returns ErrNoListen at once.
 func (d *Database) Listen(ctx context.Context, wake func()) error {
 	return d.engine.listen(ctx, wake)
-}
-
-// keysKeptFor is how long the first answer to a key is remembered.
-const keysKeptFor = 48 * time.Hour
-
-// ForgetKeys deletes answers that nobody will ask for again.
-func (d *Database) ForgetKeys(ctx context.Context) error {
-	db, cancel := d.reading(ctx)
-	defer cancel()
-	age := "clock_timestamp() - make_interval(secs => ?)"
-	if d.engine.skipLocked() == "" {
-		age = d.engine.now() + " - ? * 1000000"
-	}
-	return d.fault(db.Exec("DELETE FROM idempotency_keys WHERE created_at < "+age, int64(keysKeptFor/time.Second)).Error)
 }

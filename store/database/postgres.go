@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,6 +69,8 @@ func (e *postgresEngine) now() string { return "clock_timestamp()" }
 func (e *postgresEngine) sequence() string {
 	return "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)"
 }
+func (e *postgresEngine) ago() string        { return "clock_timestamp() - make_interval(secs => ?)" }
+func (e *postgresEngine) oneWriter() bool    { return false }
 func (e *postgresEngine) skipLocked() string { return "FOR UPDATE SKIP LOCKED" }
 func (e *postgresEngine) migrations() (string, string) {
 	return "postgres", "migrations/postgres"
@@ -76,7 +79,7 @@ func (e *postgresEngine) migrations() (string, string) {
 // fault sorts the driver's errors: what a retry may survive is UNAVAILABLE,
 // the rest is our own mistake.
 func (e *postgresEngine) fault(err error) error {
-	if transient(err) || errors.Is(err, errRetry) {
+	if transient(err) {
 		return models.Unavailable("the database cannot be reached; try again", err)
 	}
 	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
@@ -108,26 +111,43 @@ func retryable(code string) bool {
 	return false
 }
 
-// again marks an error that the next attempt may survive.
+// again marks an error that the next attempt may survive. A level below its
+// floor is one: somebody may have changed the product's settings after they
+// were read.
 func again(err error) error {
-	if err == nil || !transient(err) {
-		return err
+	var pgErr *pgconn.PgError
+	isPg := errors.As(err, &pgErr)
+	switch {
+	case err == nil:
+		return nil
+	case isPg && pgErr.Code == "55P03":
+		return fmt.Errorf("%w: %w", errLocked, err)
+	case transient(err) || isPg && pgErr.ConstraintName == "never_oversold":
+		return fmt.Errorf("%w: %w", errRetry, err)
 	}
-	return fmt.Errorf("%w: %w", errRetry, err)
+	return err
 }
+
+// survivable tells what another attempt, some time later, may survive.
+func (e *postgresEngine) survivable(err error) bool { return transient(err) }
 
 // postgresTx is a transaction on one connection, spoken to in pipelines.
 type postgresTx struct {
-	conn  *sql.Conn
-	begun bool
+	conn     *sql.Conn
+	lockWait time.Duration
+	begun    bool
 }
 
-func (e *postgresEngine) begin(ctx context.Context) (transaction, error) {
+func (e *postgresEngine) begin(ctx context.Context, lockWait time.Duration) (transaction, error) {
+	return e.beginTx(ctx, lockWait)
+}
+
+func (e *postgresEngine) beginTx(ctx context.Context, lockWait time.Duration) (*postgresTx, error) {
 	conn, err := e.sql.Conn(ctx)
 	if err != nil {
 		return nil, connectAgain(err)
 	}
-	return &postgresTx{conn: conn}, nil
+	return &postgresTx{conn: conn, lockWait: lockWait}, nil
 }
 
 // connectAgain: a refused connection is worth one more try only when the
@@ -148,7 +168,8 @@ func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error
 		if !t.begun {
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-			batch.Queue("SELECT set_config('onhand.writer', 'on', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)", lockTimeout, idleTxTimeout)
+			batch.Queue("SELECT set_config('onhand.writer', 'on', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
+				strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
 		}
 		queue(batch)
 		return again(driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close())

@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	postgresDue = `SELECT reservation_id FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+	postgresDue = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+		AND (cardinality($2::text[]) = 0 OR NOT EXISTS (
+			SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($2)))
 		ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED`
 
-	postgresDueOf = `SELECT reservation_id FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+	postgresDueOf = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
 		AND EXISTS (SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($1))
 		ORDER BY expires_at LIMIT $2`
 
@@ -28,12 +30,17 @@ const (
 	postgresHeldIDs = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
 		UNION SELECT line->>'productId' FROM reservations, jsonb_array_elements(lines) line WHERE reservation_id = ANY ($2))`
 
+	// Uncorrelated: counted once. A batch that is too large reads no levels.
+	postgresHeldLines = `(SELECT coalesce(sum(jsonb_array_length(lines)), 0) FROM reservations WHERE reservation_id = ANY ($2))`
+
 	postgresHeldLevels = `SELECT ` + levelColumns + ` FROM ` + postgresHeldIDs + ` i
 		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
+		WHERE ` + postgresHeldLines + ` <= $3::bigint
 		ORDER BY l.product_id, l.location_id FOR UPDATE OF l`
 
 	postgresProducts     = `SELECT ` + productColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
-	postgresHeldProducts = `SELECT ` + productColumns + ` FROM ` + postgresHeldIDs + ` i JOIN products p ON p.product_id = i.product_id`
+	postgresHeldProducts = `SELECT ` + productColumns + ` FROM ` + postgresHeldIDs + ` i JOIN products p ON p.product_id = i.product_id
+		WHERE ` + postgresHeldLines + ` <= $3::bigint`
 
 	postgresKeys      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash = ANY ($1)`
 	postgresLocations = `SELECT location_id, name, priority, active, pickup FROM locations WHERE location_id = ANY ($1)`
@@ -45,21 +52,28 @@ const (
 		SELECT 1 FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()) FROM onhand_meta`
 )
 
-func (t *postgresTx) due(ctx context.Context, limit int) ([]string, error) {
-	return t.ids(ctx, postgresDue, limit)
+func (t *postgresTx) due(ctx context.Context, limit int, without []string) ([]dueHold, error) {
+	return t.holds(ctx, postgresDue, limit, append([]string{}, without...))
 }
 
-func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) ([]string, error) {
-	return t.ids(ctx, postgresDueOf, products, limit)
+func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error) {
+	return t.holds(ctx, postgresDueOf, products, limit)
 }
 
-func (t *postgresTx) ids(ctx context.Context, query string, args ...any) (ids []string, err error) {
+func (t *postgresTx) holds(ctx context.Context, query string, args ...any) (holds []dueHold, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(query, args...).Query(func(r pgx.Rows) error {
-			return each(r, scanKey, func(key []byte) { ids = append(ids, reservationID(key)) })
+			return each(r, scanDueHold, func(h dueHold) { holds = append(holds, h) })
 		})
 	})
-	return ids, err
+	return holds, err
+}
+
+func scanDueHold(r rows) (h dueHold, err error) {
+	var key []byte
+	err = r.Scan(&key, &h.lines)
+	h.id = reservationID(key)
+	return h, err
 }
 
 func scanKey(r rows) (key []byte, err error) {
@@ -67,15 +81,18 @@ func scanKey(r rows) (key []byte, err error) {
 	return key, err
 }
 
-func (t *postgresTx) load(ctx context.Context, w wants) (*view, error) {
-	v, late := newView(), false
+func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, error) {
+	v, late, heldLines := newView(), false, 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		levels, products, args := postgresLevels, postgresProducts, []any{w.products}
 		if len(w.reservations) > 0 {
 			b.Queue(postgresReservations, byteSlices(w.reservations)).Query(func(r pgx.Rows) error {
-				return each(r, scanReservation, func(s *storedReservation) { v.held[s.key] = s })
+				return each(r, scanReservation, func(s *storedReservation) {
+					v.held[s.key] = s
+					heldLines += len(s.Lines)
+				})
 			})
-			levels, products, args = postgresHeldLevels, postgresHeldProducts, []any{w.products, byteSlices(w.reservations)}
+			levels, products, args = postgresHeldLevels, postgresHeldProducts, []any{w.products, byteSlices(w.reservations), linesMax}
 		}
 		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 		b.Queue(products, args...).Query(func(r pgx.Rows) error {
@@ -86,7 +103,7 @@ func (t *postgresTx) load(ctx context.Context, w wants) (*view, error) {
 		}
 		if len(w.locations) > 0 {
 			b.Queue(postgresLocations, w.locations).Query(func(r pgx.Rows) error {
-				return each(r, scanLocation, func(l models.Location) { v.places[l.LocationID] = l })
+				return each(r, scanLocation, func(l models.Location) { v.locations[l.LocationID] = l })
 			})
 		}
 		if len(w.channels)+len(w.updated) > 0 {
@@ -103,7 +120,10 @@ func (t *postgresTx) load(ctx context.Context, w wants) (*view, error) {
 			return r.Scan(&v.epoch, &now, &v.anyDue)
 		})
 	})
-	if err == nil && late {
+	switch {
+	case err == nil && heldLines > linesMax:
+		err = ErrTooLarge
+	case err == nil && late:
 		err = errRetry
 	}
 	return v, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
@@ -75,6 +76,8 @@ func (e *sqliteEngine) now() string { return "cast(unixepoch('subsec') * 1000000
 func (e *sqliteEngine) sequence() string {
 	return "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)"
 }
+func (e *sqliteEngine) ago() string        { return e.now() + " - ? * 1000000" }
+func (e *sqliteEngine) oneWriter() bool    { return true }
 func (e *sqliteEngine) skipLocked() string { return "" }
 func (e *sqliteEngine) migrations() (string, string) {
 	return "sqlite3", "migrations/sqlite"
@@ -86,11 +89,25 @@ var ErrNoListen = errors.New("this database sends no notifications")
 func (e *sqliteEngine) listen(context.Context, func()) error { return ErrNoListen }
 
 func (e *sqliteEngine) fault(err error) error {
-	if busy(err) || errors.Is(err, errRetry) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, sqlite3.INTERRUPT) || errors.Is(err, sqlite3.FULL) || errors.Is(err, sqlite3.IOERR) || errors.Is(err, sqlite3.CANTOPEN) {
+	if e.survivable(err) {
 		return models.Unavailable("the database cannot be reached; try again", err)
 	}
 	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
+}
+
+// survivable tells what another attempt, some time later, may survive.
+func (e *sqliteEngine) survivable(err error) bool {
+	return busy(err) || errors.Is(err, errRetry) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, sqlite3.INTERRUPT) || errors.Is(err, sqlite3.FULL) || errors.Is(err, sqlite3.IOERR) || errors.Is(err, sqlite3.CANTOPEN)
+}
+
+// locked: there are no row locks here; who writes locks everything.
+func (e *sqliteEngine) locked(context.Context, []string, [][16]byte) (Locks, error) {
+	return nil, nil
+}
+
+func (e *sqliteEngine) linesOf(context.Context, [][16]byte) (map[[16]byte][]string, error) {
+	return nil, nil
 }
 
 func busy(err error) bool { return errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.LOCKED) }
@@ -101,7 +118,7 @@ type sqliteTx struct {
 	done func()
 }
 
-func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
+func (e *sqliteEngine) begin(ctx context.Context, _ time.Duration) (transaction, error) {
 	select {
 	case e.turn <- struct{}{}:
 	case <-ctx.Done():

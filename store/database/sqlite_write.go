@@ -14,12 +14,15 @@ import (
 const (
 	sqliteNow = "cast(unixepoch('subsec') * 1000000 AS INTEGER)"
 
-	sqliteDue = `SELECT reservation_id FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
+	sqliteDue = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
 		ORDER BY expires_at LIMIT ?`
 
-	sqliteDueOf = `SELECT reservation_id FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
+	sqliteDueOf = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
 		AND EXISTS (SELECT 1 FROM json_each(lines) line WHERE line.value->>'productId' IN (SELECT value FROM json_each(?)))
 		ORDER BY expires_at LIMIT ?`
+
+	sqliteHeldLines = `SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations
+		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?))`
 
 	sqliteReservations = `SELECT ` + reservationColumns + ` FROM reservations
 		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?))`
@@ -54,17 +57,17 @@ const (
 var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, version)
 	SELECT ` + strings.TrimSuffix(strings.Repeat("?, ", 21), ", ") + `, version FROM products WHERE product_id = ?1`
 
-func (t *sqliteTx) due(ctx context.Context, limit int) ([]string, error) {
-	return t.ids(ctx, sqliteDue, limit)
+func (t *sqliteTx) due(ctx context.Context, limit int, _ []string) ([]dueHold, error) {
+	return t.holds(ctx, sqliteDue, limit)
 }
 
-func (t *sqliteTx) dueOf(ctx context.Context, products []string, limit int) ([]string, error) {
-	return t.ids(ctx, sqliteDueOf, jsonList(products), limit)
+func (t *sqliteTx) dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error) {
+	return t.holds(ctx, sqliteDueOf, jsonList(products), limit)
 }
 
-func (t *sqliteTx) ids(ctx context.Context, query string, args ...any) (ids []string, err error) {
-	err = query1(ctx, t.tx, scanKey, func(key []byte) { ids = append(ids, reservationID(key)) }, query, args...)
-	return ids, err
+func (t *sqliteTx) holds(ctx context.Context, query string, args ...any) (holds []dueHold, err error) {
+	err = query1(ctx, t.tx, scanDueHold, func(h dueHold) { holds = append(holds, h) }, query, args...)
+	return holds, err
 }
 
 // query1 runs one query and keeps its rows.
@@ -77,11 +80,21 @@ func query1[T any](ctx context.Context, tx *sql.Tx, scan func(rows) (T, error), 
 	return each(r, scan, keep)
 }
 
-func (t *sqliteTx) load(ctx context.Context, w wants) (*view, error) {
+func (t *sqliteTx) load(ctx context.Context, w wants, linesMax int) (*view, error) {
 	v := newView()
 	products, reservations := jsonList(w.products), jsonHex(w.reservations)
-	var now instant
+	var (
+		now  instant
+		held int
+	)
 	steps := []func() error{
+		func() error {
+			err := t.tx.QueryRowContext(ctx, sqliteHeldLines, reservations).Scan(&held)
+			if err == nil && held > linesMax {
+				err = ErrTooLarge
+			}
+			return err
+		},
 		func() error {
 			return query1(ctx, t.tx, scanReservation, func(s *storedReservation) { v.held[s.key] = s }, sqliteReservations, reservations)
 		},
@@ -91,7 +104,7 @@ func (t *sqliteTx) load(ctx context.Context, w wants) (*view, error) {
 		},
 		func() error { return query1(ctx, t.tx, scanAnswer, v.addAnswer, sqliteKeys, jsonHex(w.keys)) },
 		func() error {
-			return query1(ctx, t.tx, scanLocation, func(l models.Location) { v.places[l.LocationID] = l }, sqliteLocations, jsonList(w.locations))
+			return query1(ctx, t.tx, scanLocation, func(l models.Location) { v.locations[l.LocationID] = l }, sqliteLocations, jsonList(w.locations))
 		},
 		func() error {
 			return query1(ctx, t.tx, scanMember, v.addMember, sqliteChannels, jsonList(w.channels), jsonHex(w.updated))

@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"time"
 
 	"onhand/models"
 )
@@ -128,49 +127,4 @@ func (d *Database) notice(epoch string) {
 	changed := *known
 	changed.Epoch, changed.secret = epoch, ""
 	d.meta.CompareAndSwap(known, &changed)
-}
-
-// ReadReservations reads reservations by id with one SELECT, as of the
-// database's clock. Unknown ids are left out.
-func (d *Database) ReadReservations(ctx context.Context, ids []string) ([]*models.Reservation, error) {
-	keys := make([][]byte, 0, len(ids))
-	for _, id := range ids {
-		if key, ok := reservationKey(id); ok {
-			keys = append(keys, key[:])
-		}
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	db, cancel := d.reading(ctx)
-	defer cancel()
-	r, err := db.Raw("SELECT "+d.engine.now()+", "+reservationColumns+" FROM reservations WHERE reservation_id IN ?", keys).Rows()
-	if err != nil {
-		return nil, d.fault(err)
-	}
-	defer r.Close()
-	var found []*models.Reservation
-	err = each(r, scanReservationNow, func(s *models.Reservation) { found = append(found, s) })
-	return found, d.fault(err)
-}
-
-// scanReservationNow scans a clock and a reservation, and brings them together.
-func scanReservationNow(r rows) (*models.Reservation, error) {
-	var now instant
-	s, err := scanReservation(leading{r, &now})
-	if err != nil {
-		return nil, err
-	}
-	at := s.At(now.Time.Truncate(time.Microsecond))
-	return &at, nil
-}
-
-// leading scans one more column in front of the others.
-type leading struct {
-	rows
-	first any
-}
-
-func (l leading) Scan(dest ...any) error {
-	return l.rows.Scan(append([]any{l.first}, dest...)...)
 }

@@ -25,15 +25,15 @@ type levelID struct{ product, location string }
 // view is what a transaction has locked and read, and what was decided on it
 // so far. Decisions see the effect of the earlier ones in the batch.
 type view struct {
-	now      time.Time
-	epoch    string
-	anyDue   bool // some active hold of any product is past its time
-	products map[string]*models.Product
-	levels   map[string][]*models.Level // by product, in sourcing order
-	held     map[[16]byte]*storedReservation
-	answers  map[[16]byte]*storedAnswer
-	places   map[string]models.Location
-	channels map[string]map[string]bool
+	now       time.Time
+	epoch     string
+	anyDue    bool // some active hold of any product is past its time
+	products  map[string]*models.Product
+	levels    map[string][]*models.Level // by product, in sourcing order
+	held      map[[16]byte]*storedReservation
+	answers   map[[16]byte]*storedAnswer
+	locations map[string]models.Location
+	channels  map[string]map[string]bool
 
 	// What was decided.
 	dirty     map[levelID]*models.Level
@@ -48,17 +48,11 @@ type view struct {
 	named map[string]bool
 }
 
-// storedAnswer is the first answer to a keyed write.
-type storedAnswer struct {
-	fingerprint []byte
-	answer      answer
-}
-
 func newView() *view {
 	return &view{
 		products: map[string]*models.Product{}, levels: map[string][]*models.Level{},
 		held: map[[16]byte]*storedReservation{}, answers: map[[16]byte]*storedAnswer{},
-		places: map[string]models.Location{}, channels: map[string]map[string]bool{},
+		locations: map[string]models.Location{}, channels: map[string]map[string]bool{},
 		dirty: map[levelID]*models.Level{}, created: map[levelID]bool{},
 		made: map[[16]byte]bool{}, changed: map[[16]byte]bool{}, answered: map[[16]byte]bool{},
 		shortOf: map[string]bool{}, named: map[string]bool{},
@@ -106,21 +100,18 @@ func (d *draft) now(id levelID) models.Level {
 	l := models.Level{ProductID: id.product, LocationID: id.location}
 	if stored := d.view.level(id); stored != nil {
 		l = *stored
-	} else if place, ok := d.view.places[id.location]; ok {
+	} else if place, ok := d.view.locations[id.location]; ok {
 		l.Active, l.Priority = place.Active, place.Priority
 	}
 	l.Quantities = l.Plus(d.delta[id])
 	return l
 }
 
-// levels are a product's levels with this draft's changes, in sourcing order,
-// narrowed to members (nil: all).
-func (d *draft) levels(product string, members map[string]bool) []models.Level {
-	var out []models.Level
+// levels are a product's levels with this draft's changes, in sourcing order.
+func (d *draft) levels(product string) []models.Level {
+	out := make([]models.Level, 0, len(d.view.levels[product]))
 	for _, l := range d.view.levels[product] {
-		if members == nil || members[l.LocationID] {
-			out = append(out, d.now(levelID{product, l.LocationID}))
-		}
+		out = append(out, d.now(levelID{product, l.LocationID}))
 	}
 	return out
 }

@@ -1,8 +1,10 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -15,28 +17,44 @@ const (
 	// attemptsMax bounds how often a batch is tried: deadlocks, serialisation
 	// failures, connections lost on the way, keys met by two copies at once.
 	attemptsMax = 8
-	// reapMax bounds how many holds past their time are looked up at once for
-	// buyers who were short. From there on they are given back in a transaction
-	// of their own, before the writes.
-	reapMax = 1000
+	// reapMax and reapLinesMax bound how many holds past their time one
+	// transaction gives back, and how many lines they have together (one hold is
+	// never too many). For buyers who were short, that many are given back in a
+	// transaction of their own, before the writes.
+	reapMax      = 1000
+	reapLinesMax = 4000
+	// heldLinesMax bounds the lines of all reservations that a batch of several
+	// writes may work on.
+	heldLinesMax = 10_000
 	// retryPause is the first pause between attempts; it doubles, jittered.
 	retryPause = 2 * time.Millisecond
 )
 
-// errRetry is what engines wrap around failures that another attempt may
-// well survive.
-var errRetry = errors.New("try again")
+var (
+	// errRetry is what engines wrap around failures that another attempt may
+	// well survive; errLocked, around those of a lock that was not had in time.
+	errRetry  = errors.New("try again")
+	errLocked = errors.New("locked by somebody else")
+
+	// ErrTooLarge refuses a batch of several writes whose reservations have too
+	// many lines together. Nothing was written; send its halves.
+	ErrTooLarge = errors.New("the batch is too large for one transaction")
+)
 
 // transaction is one write transaction of an engine. Its rows are locked until
 // save or rollback.
 type transaction interface {
 	// due picks active holds past their time, oldest first, at most limit,
-	// passing over those somebody else works on. They stay locked.
-	due(ctx context.Context, limit int) ([]string, error)
-	// load locks and reads what is wanted, in at most one round trip.
-	load(ctx context.Context, w wants) (*view, error)
-	// dueOf finds active holds past their time that hold one of the products.
-	dueOf(ctx context.Context, products []string, limit int) ([]string, error)
+	// passing over those somebody else works on and those that hold one of the
+	// products without. They stay locked.
+	due(ctx context.Context, limit int, without []string) ([]dueHold, error)
+	// load locks and reads what is wanted, in at most one round trip. When the
+	// reservations wanted have more lines than linesMax, it reads no levels and
+	// returns ErrTooLarge.
+	load(ctx context.Context, w wants, linesMax int) (*view, error)
+	// dueOf finds active holds past their time that hold one of the products,
+	// oldest first, at most limit.
+	dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error)
 	// save writes what was decided, reads the touched products back and
 	// commits, in at most one round trip.
 	save(ctx context.Context, v *view) ([]*models.Stock, error)
@@ -53,64 +71,130 @@ type Outcome struct {
 	Stocks []*models.Stock
 	// Reservations are those that changed.
 	Reservations []*models.Reservation
+	// More says that ExpireDue left holds past their time behind.
+	More bool
 }
+
+// dueHold is a hold past its time.
+type dueHold struct {
+	id    string
+	lines int
+}
+
+// reaping is a list of holds past their time, to be ended before the writes.
+type reaping struct {
+	ids   []string
+	lines int
+}
+
+// add takes holds over until there are enough of them, and tells whether all
+// had room.
+func (r *reaping) add(holds []dueHold) (all bool) {
+	for _, h := range holds {
+		if r.full() {
+			return false
+		}
+		r.ids = append(r.ids, h.id)
+		r.lines += h.lines
+	}
+	return true
+}
+
+func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= reapLinesMax }
 
 // Write decides a batch of writes in one transaction: each on its own, in
 // order, seeing the effect of those before it. A write that fails for business
 // reasons fails alone. When it returns without error, all is committed.
 //
-// Errors: UNAVAILABLE when the database does not answer in time, or there is
-// no room. Nothing is known to have happened then; the same keys may be sent
-// again.
+// Errors: a *LockedError when somebody else keeps rows locked that some of the
+// writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in
+// time. Nothing is known to have happened then; the same keys may be sent again.
 func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, error) {
 	// The caller may go away; a batch that was started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	return d.write(ctx, writes, 0)
+	return d.write(ctx, batch{writes: writes})
 }
 
-// ExpireDue ends active holds whose time is over, oldest first, at most limit.
-// It passes over what another copy is expiring. It returns what it ended.
+// ExpireDue ends active holds whose time is over, oldest first, at most limit
+// and no more than fit one transaction. It passes over what another copy is
+// expiring, and over holds of products that somebody keeps locked.
 func (d *Database) ExpireDue(ctx context.Context, limit int) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return d.write(ctx, nil, limit)
+	return d.write(ctx, batch{due: limit})
 }
 
-func (d *Database) write(ctx context.Context, writes []models.Write, due int) (Outcome, error) {
+// batch is the work of one transaction: writes, or the expiry of holds.
+type batch struct {
+	writes  []models.Write
+	due     int      // how many holds past their time to end at most
+	without []string // products whose holds are passed over
+	reap    reaping  // holds past their time, to be ended before the writes
+}
+
+// expiries end the holds past their time.
+func (b batch) expiries() []models.Write {
+	writes := make([]models.Write, len(b.reap.ids))
+	for i, id := range b.reap.ids {
+		writes[i] = models.Resolve{ID: id, To: models.ReservationExpired}
+	}
+	return writes
+}
+
+// all is what one transaction decides, in order.
+func (b batch) all() []models.Write { return slices.Concat(b.expiries(), b.writes) }
+
+func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 	var (
-		reap  []string // holds past their time, to be ended first
-		ended Outcome  // of those that were ended apart
+		ended Outcome // of holds that were ended apart
 		pause = retryPause
 		last  error
 	)
 	for attempt := 0; attempt < attemptsMax; attempt++ {
-		batch, apart := writes, len(reap) >= reapMax
+		now, apart := b, b.due == 0 && b.reap.full()
 		if apart {
-			batch = nil
+			now.writes = nil
 		}
-		out, more, err := d.attempt(ctx, batch, due, reap)
+		out, more, err := d.attempt(ctx, &now)
 		switch {
 		case err == nil && apart:
 			ended = ended.then(out)
-			reap, attempt = nil, 0 // that many fewer: the deadline is bound enough
+			b.reap, attempt = reaping{}, 0 // that many fewer: the deadline is bound enough
 			continue
 		case err == nil && len(more) == 0:
 			return ended.then(out), nil
 		case err == nil:
 			// Giving back for one buyer may leave the next one short of
 			// something else, so the list only grows.
-			reap = append(reap, more...)
+			b.reap.add(more)
 			continue
+		case errors.Is(err, errLocked) && ctx.Err() == nil:
+			locks, by, probeErr := d.whoWaits(ctx, now)
+			if slices.ContainsFunc(by, func(rows []Row) bool { return len(rows) > 0 }) {
+				return Outcome{}, &LockedError{By: by}
+			}
+			for row := range locks {
+				if row.Product != "" {
+					b.without = append(b.without, row.Product)
+				}
+			}
+			last = cmp.Or(probeErr, err)
+		case errors.Is(err, ErrTooLarge):
+			return Outcome{}, err
 		case !errors.Is(err, errRetry) || ctx.Err() != nil:
 			return Outcome{}, d.fault(err)
+		default:
+			last = err
 		}
-		last = err
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
 		pause = min(2*pause, 100*time.Millisecond)
+	}
+	if last != nil && !d.engine.survivable(last) {
+		return Outcome{}, d.fault(last)
 	}
 	return Outcome{}, models.Unavailable("the stock is too busy; try again", last)
 }
@@ -118,33 +202,32 @@ func (d *Database) write(ctx context.Context, writes []models.Write, due int) (O
 // attempt runs the batch once. When buyers were short while holds of the same
 // products are past their time, nothing is written, and those holds are
 // returned: the next attempt ends them first.
-func (d *Database) attempt(ctx context.Context, writes []models.Write, due int, reap []string) (Outcome, []string, error) {
-	meta, err := d.knownMeta(ctx)
+//
+// The holds that a sweep picked are left in b.
+func (d *Database) attempt(ctx context.Context, b *batch) (Outcome, []dueHold, error) {
+	meta, err := d.trustedMeta(ctx)
 	if err != nil {
 		return Outcome{}, nil, err
 	}
-	if meta.secret == "" {
-		if _, err := d.ReadMeta(ctx); err != nil {
-			return Outcome{}, nil, err
-		}
-		meta = d.meta.Load()
-	}
-	tx, err := d.engine.begin(ctx)
+	tx, err := d.engine.begin(ctx, time.Duration(d.lockWait.Load()))
 	if err != nil {
 		return Outcome{}, nil, err
 	}
 	defer tx.rollback()
-	if due > 0 {
-		if reap, err = tx.due(ctx, due); err != nil || len(reap) == 0 {
+	all := true
+	if b.due > 0 {
+		due, err := tx.due(ctx, b.due, b.without)
+		if err != nil || len(due) == 0 {
 			return Outcome{}, nil, err
 		}
+		all = b.reap.add(due) && len(due) < b.due
 	}
-	all := make([]models.Write, 0, len(reap)+len(writes))
-	for _, id := range reap {
-		all = append(all, models.Resolve{ID: id, To: models.ReservationExpired})
+	writes := b.all()
+	linesMax := heldLinesMax
+	if len(b.writes) <= 1 {
+		linesMax = math.MaxInt32
 	}
-	all = append(all, writes...)
-	v, err := tx.load(ctx, wantsOf(all, meta.secret))
+	v, err := tx.load(ctx, wantsOf(writes, meta.secret), linesMax)
 	if err != nil {
 		return Outcome{}, nil, err
 	}
@@ -152,13 +235,24 @@ func (d *Database) attempt(ctx context.Context, writes []models.Write, due int, 
 		d.notice(v.epoch) // another history, another secret
 		return Outcome{}, nil, errRetry
 	}
-	return d.finish(ctx, tx, v, all, len(reap), meta.secret)
+	out, more, err := d.finish(ctx, tx, v, writes, len(b.reap.ids), meta.secret)
+	out.More = !all
+	return out, more, err
 }
 
-func (d *Database) finish(ctx context.Context, tx transaction, v *view, all []models.Write, reaped int, secret string) (Outcome, []string, error) {
+// trustedMeta is the remembered meta with its secret, read where it is missing.
+func (d *Database) trustedMeta(ctx context.Context) (*Meta, error) {
+	if m := d.meta.Load(); m != nil && m.secret != "" {
+		return m, nil
+	}
+	m, err := d.ReadMeta(ctx)
+	return &m, err
+}
+
+func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes []models.Write, reaped int, secret string) (Outcome, []dueHold, error) {
 	decider := &decider{view: v, secret: secret}
-	results := make([]models.WriteResult, len(all))
-	for i, w := range all {
+	results := make([]models.WriteResult, len(writes))
+	for i, w := range writes {
 		results[i] = decider.decide(w)
 		for _, s := range results[i].Stocks {
 			v.named[s.ProductID] = true
@@ -169,8 +263,8 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, all []mo
 		if err != nil {
 			return Outcome{}, nil, err
 		}
-		more = slices.DeleteFunc(more, func(id string) bool { // those this attempt ended itself
-			key, _ := reservationKey(id)
+		more = slices.DeleteFunc(more, func(h dueHold) bool { // those this attempt ended itself
+			key, _ := reservationKey(h.id)
 			return v.changed[key]
 		})
 		if len(more) > 0 {

@@ -38,9 +38,10 @@ CREATE TABLE products (
     tracked             boolean     NOT NULL DEFAULT true,
     inventory_policy    text        NOT NULL DEFAULT 'DENY' CHECK (inventory_policy IN ('DENY', 'CONTINUE')),
     backorder_limit     integer     CHECK (backorder_limit BETWEEN 0 AND 1000000000),
-    low_stock_threshold integer     NOT NULL DEFAULT 5 CHECK (low_stock_threshold >= 0),
-    max_per_reservation integer     CHECK (max_per_reservation > 0),
-    next_restock_at     timestamptz,
+    low_stock_threshold integer     NOT NULL DEFAULT 5 CHECK (low_stock_threshold BETWEEN 0 AND 1000000000),
+    max_per_reservation integer     CHECK (max_per_reservation BETWEEN 1 AND 1000000000),
+    -- Not infinity, and no year that RFC 3339 cannot write.
+    next_restock_at     timestamptz CHECK (next_restock_at >= '0001-01-01Z' AND next_restock_at < '10000-01-01Z'),
     version             bigint      NOT NULL DEFAULT 1 CHECK (version > 0)
 ) WITH (fillfactor = 50);
 
@@ -72,8 +73,8 @@ CREATE TABLE reservations (
     -- Hash of the input that made it, to tell a repeat from a misuse of its key.
     fingerprint    bytea       NOT NULL,
     version        bigint      NOT NULL DEFAULT 1,
-    created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    expires_at     timestamptz NOT NULL
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp() CHECK (created_at >= '0001-01-01Z' AND created_at < '10000-01-01Z'),
+    expires_at     timestamptz NOT NULL CHECK (expires_at >= '0001-01-01Z' AND expires_at < '10000-01-01Z')
 ) WITH (fillfactor = 85);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 
@@ -312,14 +313,21 @@ CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON
 -- the stock of what it holds.
 -- +goose StatementBegin
 CREATE FUNCTION location_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ids text[];
 BEGIN
-    IF (NEW.active, NEW.priority) IS DISTINCT FROM (OLD.active, OLD.priority) THEN
-        PERFORM touch_products(ARRAY(SELECT product_id FROM stock_levels WHERE location_id = NEW.location_id));
+    ids := ARRAY(
+        SELECT DISTINCT l.product_id FROM new_rows n JOIN old_rows o USING (location_id) JOIN stock_levels l USING (location_id)
+        WHERE (n.active, n.priority) IS DISTINCT FROM (o.active, o.priority)
+    );
+    IF cardinality(ids) > 0 THEN
+        PERFORM touch_products(ids);
     END IF;
     RETURN null;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER location_changed AFTER UPDATE ON locations FOR EACH ROW EXECUTE FUNCTION location_changed();
+CREATE TRIGGER location_changed AFTER UPDATE ON locations
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION location_changed();
 
 -- History cannot be rewritten, and ids are for ever.
 -- +goose StatementBegin

@@ -41,9 +41,10 @@ CREATE TABLE products (
     tracked             INTEGER NOT NULL DEFAULT 1,
     inventory_policy    TEXT NOT NULL DEFAULT 'DENY' CHECK (inventory_policy IN ('DENY', 'CONTINUE')),
     backorder_limit     INTEGER CHECK (backorder_limit BETWEEN 0 AND 1000000000),
-    low_stock_threshold INTEGER NOT NULL DEFAULT 5 CHECK (low_stock_threshold >= 0),
-    max_per_reservation INTEGER CHECK (max_per_reservation > 0),
-    next_restock_at     INTEGER,
+    low_stock_threshold INTEGER NOT NULL DEFAULT 5 CHECK (low_stock_threshold BETWEEN 0 AND 1000000000),
+    max_per_reservation INTEGER CHECK (max_per_reservation BETWEEN 1 AND 1000000000),
+    -- No year that RFC 3339 cannot write.
+    next_restock_at     INTEGER CHECK (next_restock_at >= -62135596800000000 AND next_restock_at < 253402300800000000),
     version             INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
 ) WITHOUT ROWID;
 
@@ -71,8 +72,8 @@ CREATE TABLE reservations (
     order_ref      TEXT NOT NULL DEFAULT '',
     fingerprint    BLOB NOT NULL,
     version        INTEGER NOT NULL DEFAULT 1,
-    created_at     INTEGER NOT NULL,
-    expires_at     INTEGER NOT NULL
+    created_at     INTEGER NOT NULL CHECK (created_at >= -62135596800000000 AND created_at < 253402300800000000),
+    expires_at     INTEGER NOT NULL CHECK (expires_at >= -62135596800000000 AND expires_at < 253402300800000000)
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 

@@ -1,0 +1,68 @@
+package models
+
+// Sourcing is the part of a product's stock that a buyer may draw on: the
+// active levels of a channel's locations.
+type Sourcing struct {
+	// Levels in sourcing order: by location priority, then id.
+	Levels []Level
+	// Floor is the lowest total these levels may reach together, in units. What
+	// is owed at other levels uses up the product's backorder limit.
+	Floor int
+}
+
+// SourcingOf narrows a product's levels to those that sell: active ones, of
+// members only (nil: of all locations).
+func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
+	s := Sourcing{Floor: p.Floor()}
+	for _, l := range levels {
+		if l.Active && (members == nil || members[l.LocationID]) {
+			s.Levels = append(s.Levels, l)
+		} else {
+			s.Floor -= min(0, l.Available)
+		}
+	}
+	s.Floor = min(0, s.Floor)
+	return s
+}
+
+// Quantity is the available total, in units.
+func (s Sourcing) Quantity() int {
+	total := 0
+	for _, l := range s.Levels {
+		total += l.Available
+	}
+	return total
+}
+
+// Sellable is how many units one buyer could get now: nothing where no level
+// could owe or give them.
+func (s Sourcing) Sellable() int {
+	if len(s.Levels) == 0 {
+		return 0
+	}
+	return max(0, s.Quantity()-s.Floor)
+}
+
+// Spread takes want units from the levels in their order, never below zero at
+// one level. Where that is not enough and the floor allows a backorder, the
+// first level goes below zero for the rest. It returns what it could take;
+// levels are not changed.
+func (s Sourcing) Spread(want int) (taken []Allocation, got int) {
+	got = min(want, s.Sellable())
+	if got <= 0 {
+		return nil, 0
+	}
+	rest := got
+	byLevel := make([]int, len(s.Levels))
+	for i, l := range s.Levels {
+		byLevel[i] = max(0, min(rest, l.Available))
+		rest -= byLevel[i]
+	}
+	byLevel[0] += rest
+	for i, n := range byLevel {
+		if n > 0 {
+			taken = append(taken, Allocation{LocationID: s.Levels[i].LocationID, Quantity: n})
+		}
+	}
+	return taken, got
+}

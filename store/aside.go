@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// blocked are the rows among those a write names that somebody keeps locked,
+// as far as is known. Callers hold mu.
+func (c *combiner) blocked(write models.Write) (rows []database.Row) {
+	if c.behind == nil {
+		return nil
+	}
+	return slices.DeleteFunc(database.RowsOf(write), func(r database.Row) bool { return !c.behind[r] })
+}
+
+// stepAside takes the seats out of a batch that wait for locked rows, and
+// returns the others. by has the rows of every seat.
+func (c *combiner) stepAside(batch []*seat, by [][]database.Row) (rest []*seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range batch {
+		if s.behind = by[i]; len(s.behind) == 0 {
+			rest = append(rest, s)
+			continue
+		}
+		c.aside = append(c.aside, s)
+	}
+	if c.behind == nil {
+		go c.watchLocks()
+	}
+	c.noteBehind()
+	return rest
+}
+
+// noteBehind brings behind up to date. Callers hold mu.
+func (c *combiner) noteBehind() {
+	c.behind = database.Locks{}
+	for _, s := range c.aside {
+		for _, row := range s.behind {
+			c.behind[row] = true
+		}
+	}
+}
+
+// watchLocks lets those who stepped aside rejoin the line once their rows are
+// free. It ends when nobody is left, which callers' own patience bounds.
+func (c *combiner) watchLocks() {
+	ticker := time.NewTicker(lockPoll)
+	defer ticker.Stop()
+	for range ticker.C {
+		rows := c.awaited()
+		if rows == nil {
+			return
+		}
+		if locks, err := c.locked(context.Background(), rows); err == nil {
+			c.rejoin(rows, locks)
+		}
+	}
+}
+
+// awaited are rows that somebody present waits for, nil when nobody waits.
+func (c *combiner) awaited() (rows []database.Row) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aside = slices.DeleteFunc(c.aside, func(s *seat) bool { return s.gone })
+	if len(c.aside) == 0 {
+		c.aside, c.behind = nil, nil
+		return nil
+	}
+	c.noteBehind()
+	for row := range c.behind { // in no order: over time each gets its look
+		if rows = append(rows, row); len(rows) == lockRowsMax {
+			break
+		}
+	}
+	return rows
+}
+
+// rejoin puts those whose rows are all free to the front of the line.
+func (c *combiner) rejoin(asked []database.Row, locks database.Locks) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	free := make(database.Locks, len(asked))
+	for _, row := range asked {
+		free[row] = !locks[row]
+	}
+	var back []*seat
+	c.aside = slices.DeleteFunc(c.aside, func(s *seat) bool {
+		s.behind = slices.DeleteFunc(s.behind, func(row database.Row) bool { return free[row] })
+		if len(s.behind) == 0 {
+			back = append(back, s)
+		}
+		return len(s.behind) == 0
+	})
+	c.noteBehind()
+	c.waiting = append(back, c.waiting...)
+	c.launch()
+}

@@ -1,0 +1,63 @@
+package database
+
+import (
+	"context"
+
+	"onhand/models"
+)
+
+// Directory reads all locations and channels.
+func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
+	db, cancel := d.reading(ctx)
+	defer cancel()
+	var locations []models.Location
+	if err := db.Order("priority, location_id").Find(&locations).Error; err != nil {
+		return nil, d.fault(err)
+	}
+	var rows []struct {
+		ChannelID, Name string
+		LocationID      *string
+	}
+	err := db.Raw(`SELECT c.channel_id, c.name, l.location_id FROM channels c
+		LEFT JOIN channel_locations m ON m.channel_id = c.channel_id
+		LEFT JOIN locations l ON l.location_id = m.location_id
+		ORDER BY c.channel_id, l.priority, l.location_id`).Scan(&rows).Error
+	if err != nil {
+		return nil, d.fault(err)
+	}
+	var channels []models.Channel
+	for _, r := range rows {
+		if n := len(channels); n == 0 || channels[n-1].ChannelID != r.ChannelID {
+			channels = append(channels, models.Channel{ChannelID: r.ChannelID, Name: r.Name})
+		}
+		if r.LocationID != nil {
+			c := &channels[len(channels)-1]
+			c.LocationIDs = append(c.LocationIDs, *r.LocationID)
+		}
+	}
+	return models.NewDirectory(locations, channels), nil
+}
+
+func scanLocation(r rows) (models.Location, error) {
+	var l models.Location
+	err := r.Scan(&l.LocationID, &l.Name, &l.Priority, &l.Active, &l.Pickup)
+	return l, err
+}
+
+// member is a location of a channel; empty for a channel without locations.
+type member struct{ channel, location string }
+
+func scanMember(r rows) (member, error) {
+	var m member
+	err := r.Scan(&m.channel, &m.location)
+	return m, err
+}
+
+func (v *view) addMember(m member) {
+	if v.channels[m.channel] == nil {
+		v.channels[m.channel] = map[string]bool{}
+	}
+	if m.location != "" {
+		v.channels[m.channel][m.location] = true
+	}
+}

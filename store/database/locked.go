@@ -1,0 +1,137 @@
+package database
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"onhand/models"
+)
+
+// Row names what can be locked: a product (its levels included) or a
+// reservation. One of the two is empty.
+type Row struct{ Product, Reservation string }
+
+// Locks are rows that somebody else keeps locked.
+type Locks map[Row]bool
+
+// LockedError says that somebody else keeps rows locked. Nothing was written.
+// To callers it is UNAVAILABLE.
+type LockedError struct {
+	// By has, for every write of the batch, the locked rows it waits for; none
+	// for writes that could go ahead.
+	By [][]Row
+}
+
+var errStockLocked = models.Unavailable("somebody else keeps this stock locked; try again", nil)
+
+// Error implements error.
+func (e *LockedError) Error() string { return errStockLocked.Error() }
+
+// Unwrap makes it UNAVAILABLE.
+func (e *LockedError) Unwrap() error { return errStockLocked }
+
+// RowsOf are the rows that a write names. A reservation's products are not
+// among them: only the database knows those.
+func RowsOf(w models.Write) []Row {
+	wants := wantsOf([]models.Write{w}, "")
+	rows := make([]Row, 0, len(wants.products)+1)
+	for _, id := range wants.products {
+		rows = append(rows, Row{Product: id})
+	}
+	if id := reservationNamed(w); id != "" {
+		rows = append(rows, Row{Reservation: id})
+	}
+	return rows
+}
+
+func reservationNamed(w models.Write) string {
+	switch w := w.(type) {
+	case models.UpdateReservation:
+		return w.ID
+	case models.ExtendReservation:
+		return w.ID
+	case models.Resolve:
+		return w.ID
+	}
+	return ""
+}
+
+// Locked tells which of these rows somebody else keeps locked right now.
+func (d *Database) Locked(ctx context.Context, rows []Row) (Locks, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	var (
+		products     []string
+		reservations [][16]byte
+	)
+	for _, row := range rows {
+		if key, ok := reservationKey(row.Reservation); ok {
+			reservations = append(reservations, key)
+		} else if row.Product != "" {
+			products = append(products, row.Product)
+		}
+	}
+	locks, err := d.engine.locked(ctx, products, reservations)
+	return locks, d.fault(err)
+}
+
+// whoWaits finds the rows of a batch that somebody else keeps locked, and
+// which of its writes wait for them. Locks are empty when all has been let go.
+func (d *Database) whoWaits(ctx context.Context, b batch) (Locks, [][]Row, error) {
+	meta, err := d.trustedMeta(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	wants := wantsOf(b.all(), meta.secret)
+	lines, err := d.engine.linesOf(ctx, wants.reservations)
+	if err != nil {
+		return nil, nil, err
+	}
+	products := slices.Concat(wants.products, slices.Concat(slices.Collect(maps.Values(lines))...))
+	slices.Sort(products)
+	locks, err := d.engine.locked(ctx, slices.Compact(products), wants.reservations)
+	if err != nil {
+		return nil, nil, err
+	}
+	return locks, waitingFor(b, lines, locks), nil
+}
+
+// waitingFor says which locks each write waits for. A buyer who is short
+// because of a hold past its time waits for what locks that hold.
+func waitingFor(b batch, lines map[[16]byte][]string, locks Locks) [][]Row {
+	behind := map[string][]Row{} // by product: what holds of it past their time wait for
+	waits := func(w models.Write) (found []Row) {
+		for _, row := range RowsOf(w) {
+			if locks[row] {
+				found = append(found, row)
+			}
+			products := []string{row.Product}
+			if key, ok := reservationKey(row.Reservation); ok {
+				products = lines[key]
+			}
+			for _, id := range products {
+				if held := (Row{Product: id}); held != row && locks[held] {
+					found = append(found, held)
+				}
+				found = append(found, behind[id]...)
+			}
+		}
+		return found
+	}
+	for _, w := range b.expiries() {
+		if found := waits(w); len(found) > 0 {
+			for _, row := range RowsOf(w) {
+				key, _ := reservationKey(row.Reservation)
+				for _, id := range lines[key] {
+					behind[id] = found
+				}
+			}
+		}
+	}
+	by := make([][]Row, len(b.writes))
+	for i, w := range b.writes {
+		by[i] = waits(w)
+	}
+	return by
+}

@@ -1,0 +1,77 @@
+package database
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What is not free is locked. The locks taken to find out end with the
+// transaction, at once.
+const (
+	postgresLockedLevels = `WITH free AS MATERIALIZED (
+			SELECT product_id, location_id FROM stock_levels WHERE product_id = ANY ($1) FOR UPDATE SKIP LOCKED)
+		SELECT DISTINCT product_id FROM stock_levels l WHERE product_id = ANY ($1)
+			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.product_id = l.product_id AND f.location_id = l.location_id)`
+
+	postgresLockedProducts = `WITH free AS MATERIALIZED (
+			SELECT product_id FROM products WHERE product_id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)
+		SELECT product_id FROM products p WHERE product_id = ANY ($1)
+			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.product_id = p.product_id)`
+
+	postgresLockedReservations = `WITH free AS MATERIALIZED (
+			SELECT reservation_id FROM reservations WHERE reservation_id = ANY ($1) FOR UPDATE SKIP LOCKED)
+		SELECT reservation_id FROM reservations r WHERE reservation_id = ANY ($1)
+			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.reservation_id = r.reservation_id)`
+
+	postgresLinesOf = `SELECT reservation_id, line->>'productId' FROM reservations, jsonb_array_elements(lines) line
+		WHERE reservation_id = ANY ($1) LIMIT 20000`
+)
+
+func (e *postgresEngine) locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error) {
+	locks := Locks{}
+	product := func(r pgx.Rows) error {
+		return each(r, scanText, func(id string) { locks[Row{Product: id}] = true })
+	}
+	err := e.once(ctx, func(b *pgx.Batch) {
+		b.Queue(postgresLockedLevels, products).Query(product)
+		b.Queue(postgresLockedProducts, products).Query(product)
+		b.Queue(postgresLockedReservations, byteSlices(reservations)).Query(func(r pgx.Rows) error {
+			return each(r, scanKey, func(key []byte) { locks[Row{Reservation: reservationID(key)}] = true })
+		})
+	})
+	return locks, err
+}
+
+func (e *postgresEngine) linesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
+	lines := map[[16]byte][]string{}
+	err := e.once(ctx, func(b *pgx.Batch) {
+		b.Queue(postgresLinesOf, byteSlices(reservations)).Query(func(r pgx.Rows) error {
+			var key []byte
+			var product string
+			for r.Next() {
+				if err := r.Scan(&key, &product); err != nil {
+					return err
+				}
+				lines[[16]byte(key)] = append(lines[[16]byte(key)], product)
+			}
+			return r.Err()
+		})
+	})
+	return lines, err
+}
+
+// once runs one pipeline in a transaction that leaves nothing behind.
+func (e *postgresEngine) once(ctx context.Context, queue func(*pgx.Batch)) error {
+	tx, err := e.beginTx(ctx, lockTimeout)
+	if err != nil {
+		return err
+	}
+	defer tx.rollback()
+	return tx.pipeline(ctx, queue)
+}
+
+func scanText(r rows) (s string, err error) {
+	err = r.Scan(&s)
+	return s, err
+}
