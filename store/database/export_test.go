@@ -2,8 +2,11 @@ package database
 
 import (
 	"database/sql"
+	"encoding/hex"
 	"io/fs"
 	"time"
+
+	"onhand/models"
 )
 
 // What the tests of package database_test see beyond the public names.
@@ -31,4 +34,10 @@ func (d *Database) Migrations() (dialect string, files fs.FS, err error) {
 	dialect, folder := d.engine.migrations()
 	files, err = fs.Sub(migrations, folder)
 	return dialect, files, err
+}
+
+// Fingerprint is what is stored of a write's input, in hex digits.
+func Fingerprint(w models.Write) string {
+	sum := fingerprint(w)
+	return hex.EncodeToString(sum[:])
 }

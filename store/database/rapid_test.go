@@ -42,6 +42,7 @@ type model struct {
 
 type held struct {
 	id      string
+	channel string
 	state   models.ReservationState
 	over    bool // past its time, and nobody has noticed yet
 	lines   []models.ReservationLine
@@ -101,15 +102,19 @@ func newModel(s *shop, prefix string) *model {
 // active are the locations that sell.
 var active = []string{"north", "south"}
 
-// free is how much of a product a hold could get. What is owed where nothing
-// is sold uses up the limit too.
-func (m *model) free(product string) int {
-	owedFar := min(0, m.shelf[place{product, "far"}].Available)
-	total := max(0, owedFar-m.floor(product))
-	for _, location := range active {
-		total += m.shelf[place{product, location}].Available
+// free is how much of a product a hold could get, in the channel "web" from
+// the south alone. What is owed elsewhere uses up the limit too.
+func (m *model) free(product, channel string) int {
+	total, spare := 0, -m.floor(product)
+	for _, location := range []string{"north", "south", "far"} {
+		n := m.shelf[place{product, location}].Available
+		if location == "south" || location == "north" && channel == "" {
+			total += n
+		} else {
+			spare += min(0, n)
+		}
 	}
-	return total
+	return total + max(0, spare)
 }
 
 func (m *model) move(lines []models.ReservationLine, from, to models.State) {
@@ -140,13 +145,13 @@ func (m *model) cart(t *rapid.T) (lines []models.Line, asked map[string]int, ord
 }
 
 // get says what of each product a cart gets, after ending what is over for
-// those it is short of. own is what the cart gives back first.
-func (m *model) get(asked, own map[string]int, order []string, partial bool) (got map[string]int, refused bool) {
+// those it is short of.
+func (m *model) get(asked map[string]int, order []string, channel string, partial bool) (got map[string]int, refused bool) {
 	for {
 		got, refused = map[string]int{}, false
 		short, total := map[string]bool{}, 0
 		for _, product := range order {
-			got[product] = max(0, min(asked[product], m.free(product)+own[product]))
+			got[product] = max(0, min(asked[product], m.free(product, channel)))
 			total += got[product]
 			short[product] = got[product] < asked[product]
 			refused = refused || short[product] && !partial
@@ -219,12 +224,13 @@ func (m *model) reserve(t *rapid.T) {
 	lines, asked, order := m.cart(t)
 	w := reserve(lines...)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
-	got, refused := m.get(asked, nil, order, w.AllowPartial)
+	w.Channel = rapid.SampledFrom([]string{"", "web"}).Draw(t, "channel")
+	got, refused := m.get(asked, order, w.Channel, w.AllowPartial)
 	r := m.first(w)
 	m.fails(r, shortages(asked, got, order, lines)...)
 	require.Equal(t, refused, r.Reservation == nil)
 	if !refused {
-		h := &held{id: r.Reservation.ID, state: models.ReservationActive, version: 1}
+		h := &held{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
 		m.keep(h, r.Reservation, asked, got, order)
 		m.holds = append(m.holds, h)
 	}
@@ -255,18 +261,17 @@ func (m *model) update(t *rapid.T) {
 		m.fails(m.first(w), notActive(h.now()))
 		return
 	}
-	own := map[string]int{}
-	for _, l := range h.lines {
-		own[l.ProductID] = l.Quantity
+	m.move(h.lines, models.Reserved, models.Available)
+	got, refused := m.get(asked, order, h.channel, w.AllowPartial)
+	if refused {
+		m.move(h.lines, models.Available, models.Reserved)
 	}
-	got, refused := m.get(asked, own, order, w.AllowPartial)
 	r := m.first(w)
 	m.fails(r, shortages(asked, got, order, lines)...)
 	if refused {
 		require.Equal(t, h.lines, r.Reservation.Lines)
 		return
 	}
-	m.move(h.lines, models.Reserved, models.Available)
 	m.keep(h, r.Reservation, asked, got, order)
 	h.version++
 }
@@ -378,6 +383,11 @@ func (m *model) compare(t *rapid.T) {
 	shelf := m.levels()
 	maps.DeleteFunc(shelf, func(at place, _ models.Quantities) bool { return !strings.HasPrefix(at.product, m.prefix) })
 	require.Equal(t, m.shelf, shelf)
+	for _, product := range m.products() { // what is shown is what could be held
+		s := m.read(product)
+		require.Equal(t, m.free(product, "") > 0, s.AvailableForSale())
+		require.Equal(t, m.free(product, "web") > 0, s.In(map[string]bool{"south": true}).AvailableForSale())
+	}
 	for _, h := range m.holds {
 		r := m.reservation(h.id)
 		require.Equal(t, h.now(), r.State)

@@ -1,0 +1,77 @@
+package database_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// largeHolds makes holds of as many lines as a cart may have, of units that
+// leave nothing of any product.
+func (s *shop) largeHolds(n int) (ids []string) {
+	s.t.Helper()
+	lines := make([]models.Line, models.ReservationLinesMax)
+	catalogue := database.Catalogue{}
+	for i := range lines {
+		lines[i] = line(fmt.Sprintf("part %04d", i), 1)
+		catalogue.Products = append(catalogue.Products, models.Product{ProductID: lines[i].ProductID})
+	}
+	require.NoError(s.t, s.AddCatalogue(s.t.(*testing.T).Context(), catalogue))
+	for from := 0; from < len(lines); from += models.StockRowsMax {
+		var rows []models.AdjustRow
+		for _, l := range lines[from : from+models.StockRowsMax] {
+			rows = append(rows, delta(l.ProductID, "north", models.Available, n))
+		}
+		s.ok(adjust(rows...))
+	}
+	for range n {
+		ids = append(ids, s.hold(lines...).ID)
+	}
+	return ids
+}
+
+// A batch whose reservations have too many lines together is refused whole,
+// before any level is read; its halves are not.
+func TestBatchTooLarge(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		if testing.Short() {
+			t.Skip("twelve thousand lines")
+		}
+		var commits []models.Write
+		for _, id := range s.largeHolds(6) {
+			commits = append(commits, resolve(id, models.ReservationCommitted))
+		}
+		_, err := s.Write(t.Context(), commits)
+		require.ErrorIs(t, err, database.ErrTooLarge)
+		require.Equal(t, models.Quantities{Reserved: 6}, s.level("part 0000", "north"))
+		s.batch(commits[:3]...)
+		s.batch(commits[3:]...)
+		require.Equal(t, models.Quantities{Committed: 6}, s.level("part 0000", "north"))
+	})
+}
+
+// Large holds past their time are given back a few at a time, by the sweeper
+// and for a buyer who is short.
+func TestLargeHoldsExpire(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		if testing.Short() {
+			t.Skip("ten thousand lines")
+		}
+		s.largeHolds(5)
+		s.allOverdue()
+		out, err := s.ExpireDue(t.Context(), 1000)
+		require.NoError(t, err)
+		require.Len(t, out.Reservations, 2, "four thousand lines")
+		require.True(t, out.More)
+		s.hold(line("part 1999", 5))
+		require.Equal(t, models.Quantities{Available: 5}, s.level("part 0000", "north"))
+		out, err = s.ExpireDue(t.Context(), 1000)
+		require.NoError(t, err)
+		require.Empty(t, out.Reservations)
+		require.False(t, out.More)
+	})
+}

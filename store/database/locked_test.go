@@ -1,0 +1,112 @@
+package database_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+const brief = 50 * time.Millisecond
+
+// locks writes a batch that must wait for locked rows, and gives those rows,
+// write by write.
+func (s *shop) locks(writes ...models.Write) [][]database.Row {
+	s.t.Helper()
+	before := s.levels()
+	_, err := s.Write(context.Background(), writes)
+	var locked *database.LockedError
+	require.ErrorAs(s.t, err, &locked)
+	require.Equal(s.t, models.CodeUnavailable, models.CodeOf(err))
+	require.Equal(s.t, before, s.levels(), "nothing was written")
+	return locked.By
+}
+
+// A row that somebody else keeps locked holds up the writes that need it, by
+// whatever way, and the batch says which those are.
+func TestLockedRowsAreNamed(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.SetLockWait(brief)
+		s.stock("mug", "north", 5)
+		s.stock("cup", "north", 5)
+		s.stock("pen", "north", 5)
+		mugs, pens := s.hold(line("mug", 1)), s.hold(line("pen", 1))
+		unlock := s.blocked(t, "mug")
+		mug := []database.Row{{Product: "mug"}}
+		require.Equal(t, [][]database.Row{mug, nil, mug, nil, mug}, s.locks(
+			reserve(line("cup", 1), line("mug", 1)),
+			reserve(line("cup", 1)),
+			resolve(mugs.ID, models.ReservationCommitted),
+			resolve(pens.ID, models.ReservationCommitted),
+			adjust(delta("mug", "south", models.Available, 1)),
+		))
+		asked := []database.Row{{Product: "mug"}, {Product: "cup"}, {Reservation: mugs.ID}}
+		locks, err := s.Locked(t.Context(), asked)
+		require.NoError(t, err)
+		require.Equal(t, database.Locks{{Product: "mug"}: true}, locks)
+		unlock()
+		locks, err = s.Locked(t.Context(), asked)
+		require.NoError(t, err)
+		require.Empty(t, locks)
+		s.ok(resolve(mugs.ID, models.ReservationCommitted))
+	})
+}
+
+// So do a product's settings and a reservation.
+func TestLockedSettingsAndReservations(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.SetLockWait(brief)
+		s.stock("mug", "north", 5)
+		s.stock("cup", "north", 5)
+		r := s.hold(line("cup", 1))
+		tx, err := s.raw.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = tx.Exec("UPDATE products SET title = 'a mug' WHERE product_id = 'mug'")
+		require.NoError(t, err)
+		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(r.ID))
+		require.NoError(t, err)
+		by := s.locks(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
+		require.Equal(t, [][]database.Row{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, by)
+		require.NoError(t, tx.Rollback())
+		s.ok(release(r.ID))
+	})
+}
+
+// A buyer who is short because of a hold past its time is not refused while
+// that hold cannot be given back: he waits for what locks it.
+func TestBuyerWaitsForALockedExpiredHold(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.SetLockWait(brief)
+		s.stock("mug", "north", 1)
+		s.stock("cup", "north", 1)
+		s.overdue(s.hold(line("mug", 1), line("cup", 1)).ID)
+		unlock := s.blocked(t, "cup")
+		w := reserve(line("mug", 1))
+		require.Equal(t, [][]database.Row{{{Product: "cup"}}}, s.locks(w))
+		unlock()
+		s.ok(w)
+	})
+}
+
+// The sweeper passes over holds of locked products.
+func TestSweepPassesOverLockedProducts(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.SetLockWait(brief)
+		s.stock("mug", "north", 5)
+		s.stock("cup", "north", 5)
+		mugs := []string{s.hold(line("mug", 1)).ID, s.hold(line("cup", 1), line("mug", 1)).ID}
+		cups := s.hold(line("cup", 2)).ID
+		s.overdue(append(mugs, cups)...)
+		unlock := s.blocked(t, "mug")
+		ended := s.sweep(100)
+		require.Len(t, ended, 1)
+		require.Equal(t, cups, ended[0].ID)
+		unlock()
+		require.Len(t, s.sweep(100), 2)
+		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
+	})
+}

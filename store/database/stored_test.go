@@ -1,0 +1,85 @@
+package database_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// Fingerprints are stored: another version of this program must make the same
+// ones, or every repeated key would be taken for a misuse.
+func TestFingerprintsStay(t *testing.T) {
+	t.Parallel()
+	lines := []models.Line{{ProductID: "mug", Quantity: 2}, {ProductID: "cup", Quantity: 1, LocationID: "north"}}
+	for input, w := range map[string]models.Write{
+		"a": models.Reserve{IdempotencyKey: "k", Lines: lines, TTL: time.Minute, Channel: "web", AllowPartial: true, OwnerRef: "cart 1"},
+		`update|{"idempotencyKey":"k","id":"res_1","lines":[{"productId":"mug","quantity":2},{"productId":"cup","quantity":1,"locationId":"north"}],"ttl":60000000000}`: models.UpdateReservation{IdempotencyKey: "k", ID: "res_1", Lines: lines, TTL: time.Minute},
+		`resolve:COMMITTED|{"idempotencyKey":"k","id":"res_1","to":"COMMITTED","orderRef":"order 1"}`:                                                                   models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "somebody"},
+		`adjust|{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","delta":-1}],"reason":"RETURNED","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`: models.Adjust{IdempotencyKey: "k", Rows: []models.AdjustRow{delta("mug", "north", models.Available, -1)},
+			Reason: models.ReasonReturned, Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "somebody"},
+		`set|{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3}],"reason":"CYCLE_COUNT"}`: models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{row("mug", "north", models.Available, 3)}, Reason: models.ReasonCycleCount},
+	} {
+		sum := sha256.Sum256([]byte(strings.Replace(input, "|", "\x00", 1)))
+		require.Equal(t, hex.EncodeToString(sum[:16]), database.Fingerprint(w), "%T", w)
+	}
+}
+
+// What is not the caller's input is no part of a fingerprint.
+func TestFingerprintOfTheInputAlone(t *testing.T) {
+	t.Parallel()
+	w := models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "mug", Quantity: 2}}, DefaultTTL: time.Minute}
+	another := w
+	another.DefaultTTL = time.Hour
+	require.Equal(t, database.Fingerprint(w), database.Fingerprint(another))
+	another.TTL = time.Minute
+	require.NotEqual(t, database.Fingerprint(w), database.Fingerprint(another))
+}
+
+// A partial hold's first answer says what it came without, also after the
+// hold was changed.
+func TestPartialHoldRepeatedAfterItsUpdate(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 3)
+		w := reserve(line("mug", 5))
+		w.AllowPartial = true
+		first := s.do(w)
+		s.fails(first, short(0, "mug", 5, 3))
+		s.ok(update(first.Reservation.ID, line("mug", 1)))
+		again := s.do(w)
+		require.True(t, again.Replayed)
+		s.fails(again, short(0, "mug", 5, 3))
+		require.Equal(t, 1, again.Reservation.Lines[0].Quantity, "the reservation as it is now")
+		changed := w
+		changed.OwnerRef = "somebody else"
+		require.IsType(t, models.IdempotencyError{}, s.do(changed).Errors[0])
+	})
+}
+
+// What no answer could carry never gets into the tables, whoever writes.
+func TestUnspeakableValuesAreRefused(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 3)
+		r := s.hold(line("mug", 1))
+		infinity, late := "9223372036854775807", "253402300800000000"
+		if s.kind == postgres {
+			infinity, late = "'infinity'", "'10000-01-01Z'"
+		}
+		for _, change := range []string{
+			"products SET next_restock_at = " + infinity, "products SET next_restock_at = " + late,
+			"products SET max_per_reservation = 1000000001", "products SET low_stock_threshold = 1000000001",
+			"reservations SET expires_at = " + infinity,
+		} {
+			_, err := s.raw.Exec("UPDATE " + change)
+			require.Error(t, err, change)
+		}
+		require.Nil(t, s.read("mug").NextRestockAt)
+		s.ok(release(r.ID))
+	})
+}
