@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
+	"onhand/store/storetest"
 )
 
 // A thousand units, sixty-four buyers of one to five each, until sold out:
@@ -149,46 +150,32 @@ func TestSweeper(t *testing.T) {
 	})
 }
 
-// A full line refuses, a caller that gave up is left out, and a batch that
-// fails for one write's sake is done again without it.
-func TestCombiner(t *testing.T) {
+// A console that forgot to commit holds up the buyers of that product alone,
+// and they get theirs as soon as it lets go; the sweeper goes on too.
+func TestForgottenTransaction(t *testing.T) {
 	t.Parallel()
-	runs := make(chan int, 100)
-	release := make(chan struct{})
-	c := &combiner{tell: func(context.Context, database.Outcome) {}, run: func(_ context.Context, writes []models.Write) (database.Outcome, error) {
-		runs <- len(writes)
-		<-release
-		for _, w := range writes {
-			if w.Key() == "poison" {
-				return database.Outcome{}, &models.Fault{Code: models.CodeInternal, Message: "internal error"}
-			}
-		}
-		return database.Outcome{Results: make([]models.WriteResult, len(writes))}, nil
-	}}
-	var wg sync.WaitGroup
-	var failed atomic.Int64
-	submit := func(ctx context.Context, key string) {
-		wg.Go(func() {
-			if _, err := c.submit(ctx, receive(key, "x", 1)); err != nil {
-				failed.Add(1)
-			}
+	url := storetest.Postgres(t)
+	s := open(t, Config{DatabaseURL: url})
+	stockUp(t, s, 50, "locked", "free")
+	write(t, s, hold("short", "free", 5, time.Second))
+	console := outside(t, url).Begin()
+	require.NoError(t, console.Exec("UPDATE stock_levels SET damaged = damaged + 1 WHERE product_id = 'locked'").Error)
+	var waiting sync.WaitGroup
+	for i := range 5 {
+		waiting.Go(func() {
+			result, err := s.Write(t.Context(), hold(fmt.Sprintf("locked %d", i), "locked", 1, time.Minute))
+			assert.NoError(t, err)
+			assert.Empty(t, result.Errors)
 		})
 	}
-	submit(t.Context(), "first")
-	require.Equal(t, 1, <-runs)
-	ctx, cancel := context.WithCancel(t.Context())
-	for _, key := range []string{"a", "poison", "b"} {
-		submit(t.Context(), key)
+	eventually(t, func() bool { s.writes.mu.Lock(); defer s.writes.mu.Unlock(); return len(s.writes.aside) == 5 })
+	for i := range 20 {
+		began := time.Now()
+		write(t, s, hold(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
+		require.Less(t, time.Since(began), time.Second)
 	}
-	submit(ctx, "gone")
-	waiting := func(n int) func() bool {
-		return func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiting) == n }
-	}
-	eventually(t, waiting(4))
-	cancel()
-	eventually(t, func() bool { return failed.Load() == 1 })
-	close(release)
-	wg.Wait()
-	require.EqualValues(t, 2, failed.Load(), "the one that gave up and the poisoned one")
-	require.Equal(t, 3, <-runs, "all that waited, but not the one that gave up")
+	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short hold is over
+	require.NoError(t, console.Commit().Error)
+	waiting.Wait()
+	eventually(t, func() bool { return read(t, s, "locked").Quantity() == 45 })
 }

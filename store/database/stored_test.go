@@ -3,7 +3,6 @@ package database_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,16 +17,26 @@ import (
 func TestFingerprintsStay(t *testing.T) {
 	t.Parallel()
 	lines := []models.Line{{ProductID: "mug", Quantity: 2}, {ProductID: "cup", Quantity: 1, LocationID: "north"}}
-	for input, w := range map[string]models.Write{
-		"a": models.Reserve{IdempotencyKey: "k", Lines: lines, TTL: time.Minute, Channel: "web", AllowPartial: true, OwnerRef: "cart 1"},
-		`update|{"idempotencyKey":"k","id":"res_1","lines":[{"productId":"mug","quantity":2},{"productId":"cup","quantity":1,"locationId":"north"}],"ttl":60000000000}`: models.UpdateReservation{IdempotencyKey: "k", ID: "res_1", Lines: lines, TTL: time.Minute},
-		`resolve:COMMITTED|{"idempotencyKey":"k","id":"res_1","to":"COMMITTED","orderRef":"order 1"}`:                                                                   models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "somebody"},
-		`adjust|{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","delta":-1}],"reason":"RETURNED","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`: models.Adjust{IdempotencyKey: "k", Rows: []models.AdjustRow{delta("mug", "north", models.Available, -1)},
-			Reason: models.ReasonReturned, Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "somebody"},
-		`set|{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3}],"reason":"CYCLE_COUNT"}`: models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{row("mug", "north", models.Available, 3)}, Reason: models.ReasonCycleCount},
+	const linesJSON = `[{"productId":"mug","quantity":2},{"productId":"cup","quantity":1,"locationId":"north"}]`
+	for _, stored := range []struct {
+		kind, input string
+		write       models.Write
+	}{
+		{"reserve", `{"idempotencyKey":"k","lines":` + linesJSON + `,"ttl":60000000000,"channel":"web","allowPartial":true,"ownerRef":"cart 1"}`,
+			models.Reserve{IdempotencyKey: "k", Lines: lines, TTL: time.Minute, Channel: "web", AllowPartial: true, OwnerRef: "cart 1"}},
+		{"update", `{"idempotencyKey":"k","id":"res_1","lines":` + linesJSON + `,"ttl":60000000000}`,
+			models.UpdateReservation{IdempotencyKey: "k", ID: "res_1", Lines: lines, TTL: time.Minute}},
+		{"resolve:COMMITTED", `{"idempotencyKey":"k","id":"res_1","to":"COMMITTED","orderRef":"order 1"}`,
+			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "somebody"}},
+		{"adjust", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","delta":-1}],` +
+			`"reason":"RETURNED","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`,
+			models.Adjust{IdempotencyKey: "k", Rows: []models.AdjustRow{delta("mug", "north", models.Available, -1)},
+				Reason: models.ReasonReturned, Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "somebody"}},
+		{"set", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3}],"reason":"CYCLE_COUNT"}`,
+			models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{row("mug", "north", models.Available, 3)}, Reason: models.ReasonCycleCount}},
 	} {
-		sum := sha256.Sum256([]byte(strings.Replace(input, "|", "\x00", 1)))
-		require.Equal(t, hex.EncodeToString(sum[:16]), database.Fingerprint(w), "%T", w)
+		sum := sha256.Sum256([]byte(stored.kind + "\x00" + stored.input))
+		require.Equal(t, hex.EncodeToString(sum[:16]), database.Fingerprint(stored.write), stored.kind)
 	}
 }
 
