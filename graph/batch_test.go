@@ -2,9 +2,12 @@ package graph_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,13 +71,44 @@ func TestAPageOfProductsReadsStockOnce(t *testing.T) {
 	assert.Len(t, f.calls()[1], models.StocksMax)
 }
 
+// TestReservationsAreReadTogether: however many fields of a document ask for
+// reservations, by whatever name, the store is asked once, and for each once. A
+// busy machine may start a field too late; then it is tried again.
+func TestReservationsAreReadTogether(t *testing.T) {
+	t.Parallel()
+	var document strings.Builder
+	document.WriteString("{")
+	want := map[string]bool{}
+	for i := range 50 {
+		id := fmt.Sprintf("res_%032x", i)
+		want[id] = true
+		fmt.Fprintf(&document, ` r%d: reservation(id: %q) { id } n%d: node(id: %q) { id }`, i, id, i, id)
+	}
+	document.WriteString("}")
+	require.Eventually(t, func() bool {
+		f := &fakeStore{reservation: func(id string) (*models.Reservation, error) { return &models.Reservation{ID: id}, nil }}
+		r := ask(t, f, document.String())
+		require.Empty(t, r.Errors)
+		var fields map[string]struct{ ID string }
+		require.NoError(t, json.Unmarshal(r.Data, &fields))
+		require.Len(t, fields, 100)
+		assert.Equal(t, fields["r7"], fields["n7"])
+		asked := slices.Concat(f.holds...)
+		assert.Len(t, asked, len(want), "each once")
+		for _, id := range asked {
+			assert.True(t, want[id], id)
+		}
+		return len(f.holds) == 1
+	}, patience, time.Millisecond)
+}
+
 // TestBatchResolversPassOverNilParents: a list that holds nothing at a place
 // answers nothing at that place.
 func TestBatchResolversPassOverNilParents(t *testing.T) {
 	t.Parallel()
 	f := &fakeStore{}
 	r := &graph.Resolver{Store: f}
-	ctx := loaders.With(t.Context(), f.Stocks)
+	ctx := loaders.PerResponse{Stocks: f.Stocks, Reservations: f.Reservations}.With(t.Context())
 
 	stocks, err := r.Product().Stock(ctx, []*models.Product{nil, {ProductID: "a"}, nil, {ProductID: "b"}}, nil)
 	require.NoError(t, err)

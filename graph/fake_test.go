@@ -25,6 +25,7 @@ type fakeStore struct {
 
 	mu    sync.Mutex
 	asked [][]string // the ids of each call of Stocks
+	holds [][]string // and of Reservations
 }
 
 var _ graph.Store = (*fakeStore)(nil)
@@ -53,8 +54,18 @@ func (f *fakeStore) Products(context.Context, models.Page, models.ProductFilter)
 	return f.products()
 }
 
-func (f *fakeStore) Reservation(_ context.Context, id string) (*models.Reservation, error) {
-	return f.reservation(id)
+func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
+	f.mu.Lock()
+	f.holds = append(f.holds, ids)
+	f.mu.Unlock()
+	found := make([]*models.Reservation, len(ids))
+	for i, id := range ids {
+		var err error
+		if found[i], err = f.reservation(id); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (f *fakeStore) Directory() *models.Directory {

@@ -48,7 +48,7 @@ func Handler(config HandlerConfig) http.Handler {
 	server.SetRecoverFunc(recovered(r.Log))
 	server.Use(extension.Introspection{})
 	server.Use(extension.FixedComplexityLimit(guard.ComplexityMax))
-	server.Use(loaders.PerResponse{Read: r.Store.Stocks})
+	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
 	return guard.Body(noUpgrade(server))
 }

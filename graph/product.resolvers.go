@@ -8,7 +8,6 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
-	"onhand/graph/loaders"
 	"onhand/models"
 )
 
@@ -22,14 +21,11 @@ func (r *productResolver) Stock(ctx context.Context, objs []*models.Product, cha
 }
 
 func (r *queryResolver) Product(ctx context.Context, id string) (*models.Product, error) {
-	if err := checkProductIDs([]string{id}); err != nil {
+	stock, err := stockOf(ctx, id)
+	if err != nil || stock == nil {
 		return nil, err
 	}
-	stocks, err := loaders.Of(ctx).Stocks(ctx, []string{id})
-	if err != nil || stocks[0] == nil {
-		return nil, err
-	}
-	return &stocks[0].Product, nil
+	return &stock.Product, nil
 }
 
 func (r *queryResolver) Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *models.ProductFilter) (*generated.ProductConnection, error) {

@@ -47,7 +47,7 @@ func (r *mutationResolver) CancelReservation(ctx context.Context, input generate
 }
 
 func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
-	return r.Store.Reservation(ctx, id)
+	return loaders.Of(ctx).Reservation(ctx, id)
 }
 
 func (r *reservationAllocationResolver) Location(ctx context.Context, obj *models.Allocation) (*models.Location, error) {
@@ -78,11 +78,11 @@ func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.Rese
 }
 
 func (r *subscriptionResolver) ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error) {
-	known, err := r.Store.Reservation(ctx, id)
+	known, err := r.Store.Reservations(ctx, []string{id})
 	if err != nil {
 		return nil, err
 	}
-	if known == nil {
+	if known[0] == nil {
 		return nil, models.BadInput("no reservation with this id")
 	}
 	watch, err := r.Store.WatchReservation(ctx, id)

@@ -17,7 +17,8 @@ type Store interface {
 	// FreshStock reads past every cache; nil when unknown.
 	FreshStock(ctx context.Context, id string) (*models.Stock, error)
 	Products(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error)
-	Reservation(ctx context.Context, id string) (*models.Reservation, error)
+	// Reservations returns values in the order asked, nil for unknown ones.
+	Reservations(ctx context.Context, ids []string) ([]*models.Reservation, error)
 	Directory() *models.Directory
 	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)

@@ -2,8 +2,6 @@ package graph
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"onhand/graph/loaders"
 	"onhand/models"
@@ -46,6 +44,14 @@ func (r *Resolver) stocksOf(ctx context.Context, ids []string, channel *string) 
 	return out, nil
 }
 
+// stockOf loads the stock of one product, nil when it is unknown.
+func stockOf(ctx context.Context, id string) (*models.Stock, error) {
+	if err := checkProductIDs([]string{id}); err != nil {
+		return nil, err
+	}
+	return loaders.Of(ctx).Stock(ctx, id)
+}
+
 // checkProductIDs bounds a list of product ids.
 func checkProductIDs(ids []string) error {
 	if len(ids) > models.StocksMax {
@@ -57,39 +63,4 @@ func checkProductIDs(ids []string) error {
 		}
 	}
 	return nil
-}
-
-// location finds a place that stock lies at. The directory may be a moment
-// behind; a place it does not know yet is named by its id.
-func (r *Resolver) location(id string) *models.Location {
-	if l, ok := r.Store.Directory().Location(id); ok {
-		return &l
-	}
-	return &models.Location{LocationID: id, Name: id}
-}
-
-// stream hands a watch's states to a subscription until either ends. The
-// channel has no buffer: a slow client leaves the states with the watch, where
-// the latest wins.
-func stream[T any](ctx context.Context, r *Resolver, watch models.Watch[T], change func(T) T) <-chan T {
-	out := make(chan T)
-	go func() {
-		defer close(out)
-		defer watch.Close()
-		for {
-			state, err := watch.Next(ctx)
-			if err != nil {
-				if ctx.Err() == nil && !errors.Is(err, io.EOF) {
-					r.Log.Debug("a subscription ended", "error", err)
-				}
-				return
-			}
-			select {
-			case out <- change(state):
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out
 }

@@ -32,22 +32,14 @@ func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.Adju
 }
 
 func (r *queryResolver) Stock(ctx context.Context, productID string, channel *string, minVersion *int64) (*models.Stock, error) {
-	if err := checkProductIDs([]string{productID}); err != nil {
-		return nil, err
-	}
-	stocks, err := r.stocksOf(ctx, []string{productID}, channel)
-	if err != nil {
-		return nil, err
-	}
-	stock := stocks[0]
-	if minVersion == nil || (stock != nil && stock.Version >= *minVersion) {
-		return stock, nil
-	}
 	members, err := r.members(channel)
 	if err != nil {
 		return nil, err
 	}
-	stock, err = r.Store.FreshStock(ctx, productID)
+	stock, err := stockOf(ctx, productID)
+	if err == nil && minVersion != nil && (stock == nil || stock.Version < *minVersion) {
+		stock, err = r.Store.FreshStock(ctx, productID)
+	}
 	return narrowed(stock, members), err
 }
 

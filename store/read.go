@@ -126,14 +126,22 @@ func (s *Store) Products(ctx context.Context, page models.Page, filter models.Pr
 	return s.database.ReadProducts(ctx, page, filter)
 }
 
-// Reservation reads one reservation as of the database's clock; nil when it is
-// unknown.
-func (s *Store) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
-	found, err := s.database.ReadReservations(ctx, []string{id})
-	if err != nil || len(found) == 0 {
+// Reservations reads reservations with one SELECT, as of the database's clock:
+// values in the order asked, nil for unknown ones.
+func (s *Store) Reservations(ctx context.Context, ids []string) ([]*models.Reservation, error) {
+	found, err := s.database.ReadReservations(ctx, ids)
+	if err != nil {
 		return nil, err
 	}
-	return found[0], nil
+	byID := make(map[string]*models.Reservation, len(found))
+	for _, reservation := range found {
+		byID[reservation.ID] = reservation
+	}
+	reservations := make([]*models.Reservation, len(ids))
+	for i, id := range ids {
+		reservations[i] = byID[id]
+	}
+	return reservations, nil
 }
 
 // Directory is all locations and channels, as of about a second ago.

@@ -1,0 +1,21 @@
+package graph
+
+import "onhand/models"
+
+// location finds a place that stock lies at. The directory may be a moment
+// behind; a place it does not know yet is named by its id.
+func (r *Resolver) location(id string) *models.Location {
+	if l, ok := r.Store.Directory().Location(id); ok {
+		return &l
+	}
+	return &models.Location{LocationID: id, Name: id}
+}
+
+// pointers gives gqlgen the list it wants.
+func pointers[T any](values []T) []*T {
+	out := make([]*T, len(values))
+	for i := range values {
+		out[i] = &values[i]
+	}
+	return out
+}
