@@ -22,6 +22,7 @@ type fakeStore struct {
 	write        func(models.Write) (models.WriteResult, error)
 	watch        func(ctx context.Context) (models.Watch[*models.Stock], error)
 	reservations func(ctx context.Context) (models.Watch[*models.Reservation], error)
+	places       []models.Location // beside London
 
 	mu    sync.Mutex
 	asked [][]string // the ids of each call of Stocks
@@ -69,7 +70,8 @@ func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Res
 }
 
 func (f *fakeStore) Directory() *models.Directory {
-	return models.NewDirectory([]models.Location{{LocationID: "london", Name: "London", Active: true}}, nil)
+	london := models.Location{LocationID: "london", Name: "London", Active: true}
+	return models.NewDirectory(append([]models.Location{london}, f.places...), nil)
 }
 
 func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult, error) {

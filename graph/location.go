@@ -11,6 +11,20 @@ func (r *Resolver) location(id string) *models.Location {
 	return &models.Location{LocationID: id, Name: id}
 }
 
+// knownLocation finds a place by the shop's own id or, where nothing has that,
+// by the global one; nil when it is unknown.
+func (r *Resolver) knownLocation(id string) *models.Location {
+	directory := r.Store.Directory()
+	l, ok := directory.Location(id)
+	if kind, key := models.ParseNodeID(id); !ok && kind == models.NodeLocation {
+		l, ok = directory.Location(key)
+	}
+	if !ok {
+		return nil
+	}
+	return &l
+}
+
 // pointers gives gqlgen the list it wants.
 func pointers[T any](values []T) []*T {
 	out := make([]*T, len(values))

@@ -20,10 +20,7 @@ func (r *channelResolver) Locations(ctx context.Context, obj *models.Channel) ([
 }
 
 func (r *queryResolver) Location(ctx context.Context, id string) (*models.Location, error) {
-	if l, ok := r.Store.Directory().Location(id); ok {
-		return &l, nil
-	}
-	return nil, nil
+	return r.knownLocation(id), nil
 }
 
 func (r *queryResolver) Locations(ctx context.Context) ([]*models.Location, error) {

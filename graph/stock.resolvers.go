@@ -72,14 +72,6 @@ func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []st
 	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock { return narrowed(s, members) }), nil
 }
 
-func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
-
 func (r *Resolver) StockLevel() generated.StockLevelResolver { return &stockLevelResolver{r} }
 
-func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subscriptionResolver{r} }
-
-type (
-	mutationResolver     struct{ *Resolver }
-	stockLevelResolver   struct{ *Resolver }
-	subscriptionResolver struct{ *Resolver }
-)
+type stockLevelResolver struct{ *Resolver }

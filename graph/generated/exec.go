@@ -45,6 +45,7 @@ type DirectiveRoot struct {
 
 type ComplexityRoot struct {
 	Channel struct {
+		ChannelID func(childComplexity int) int
 		ID        func(childComplexity int) int
 		Locations func(childComplexity int) int
 		Name      func(childComplexity int) int
@@ -240,7 +241,6 @@ type ChannelResolver interface {
 	Locations(ctx context.Context, obj *models.Channel) ([]*models.Location, error)
 }
 type MutationResolver interface {
-	AdjustStock(ctx context.Context, input AdjustStockInput) (*StockPayload, error)
 	ReserveStock(ctx context.Context, input ReserveStockInput) (*ReservationPayload, error)
 	UpdateReservation(ctx context.Context, input UpdateReservationInput) (*ReservationPayload, error)
 	ExtendReservation(ctx context.Context, input ExtendReservationInput) (*ReservationPayload, error)
@@ -248,6 +248,7 @@ type MutationResolver interface {
 	CommitReservation(ctx context.Context, input CommitReservationInput) (*ReservationPayload, error)
 	FulfillReservation(ctx context.Context, input FulfillReservationInput) (*ReservationPayload, error)
 	CancelReservation(ctx context.Context, input CancelReservationInput) (*ReservationPayload, error)
+	AdjustStock(ctx context.Context, input AdjustStockInput) (*StockPayload, error)
 }
 type ProductResolver interface {
 	Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error)
@@ -275,8 +276,8 @@ type StockLevelResolver interface {
 	Location(ctx context.Context, obj *models.Level) (*models.Location, error)
 }
 type SubscriptionResolver interface {
-	StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error)
 	ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error)
+	StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -297,6 +298,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "Channel.channelId":
+		if e.ComplexityRoot.Channel.ChannelID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Channel.ChannelID(childComplexity), true
 	case "Channel.id":
 		if e.ComplexityRoot.Channel.ID == nil {
 			break
@@ -1232,7 +1239,7 @@ func newExecutionContext(
 var sources = []*ast.Source{
 	{Name: "../schema/location.graphqls", Input: `extend type Query {
   "One location, null when it is unknown."
-  location(id: ID!): Location
+  location("The shop's own location id, or the location's global id." id: ID!): Location
   "All locations in sourcing order."
   locations: [Location!]!
   "All channels by id."
@@ -1241,7 +1248,7 @@ var sources = []*ast.Source{
 
 "A place that holds stock: a warehouse, a shop, a supplier."
 type Location implements Node {
-  "Global id."
+  "Global id: what ` + "`" + `node` + "`" + ` finds it by. Inputs take ` + "`" + `locationId` + "`" + `."
   id: ID!
   "The shop's own location id."
   locationId: ID!
@@ -1257,8 +1264,10 @@ type Location implements Node {
 
 "A named set of locations that a storefront sells from."
 type Channel {
-  "The shop's own channel id."
+  "The shop's own channel id. A channel is no Node, so that this is not a global id."
   id: ID!
+  "The same id under a name like every other type's: what ` + "`" + `channel` + "`" + ` arguments take."
+  channelId: ID!
   "A name for people."
   name: String!
   "Its locations in sourcing order."
@@ -1267,9 +1276,20 @@ type Channel {
 `, BuiltIn: false},
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
   "One product by the shop's own id, null when it is unknown."
-  product(id: ID!): Product
+  product("The shop's own product id." id: ID!): Product
   "Products in id order, a page at a time, forwards (first, after) or backwards (last, before). At most 250 a page, 50 unless told."
-  products(first: Int, after: String, last: Int, before: String, filter: ProductFilter): ProductConnection!
+  products(
+    "How many, forwards: 1 to 250."
+    first: Int
+    "Begin after this cursor."
+    after: String
+    "How many, backwards: 1 to 250."
+    last: Int
+    "End before this cursor."
+    before: String
+    "Only these."
+    filter: ProductFilter
+  ): ProductConnection!
 }
 
 "What happens when a product runs out."
@@ -1298,8 +1318,8 @@ type Product implements Node {
   lowStockThreshold: Int!
   "The most one reservation may hold; null means no limit."
   maxPerReservation: Int
-  "The live stock. With ` + "`" + `channel` + "`" + `, only the channel's locations count."
-  stock(channel: ID): Stock! @goField(forceResolver: true, batch: true)
+  "The live stock."
+  stock("Only this channel's locations count." channel: ID): Stock! @goField(forceResolver: true, batch: true)
 }
 
 "A page of products."
@@ -1330,29 +1350,29 @@ input ProductFilter {
 `, BuiltIn: false},
 	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
   "One reservation, null when it is unknown. Whoever knows the id may read it."
-  reservation(id: ID!): Reservation
+  reservation("The reservation's id." id: ID!): Reservation
 }
 
 extend type Mutation {
   "Holds stock for a cart: every line or none (unless ` + "`" + `allowPartial` + "`" + `), until the time to live is over."
-  reserveStock(input: ReserveStockInput!): ReservationPayload!
+  reserveStock("What to hold, and how." input: ReserveStockInput!): ReservationPayload!
   "Replaces the lines of an active hold in one step: what stays held is never given up in between."
-  updateReservation(input: UpdateReservationInput!): ReservationPayload!
+  updateReservation("The hold and its new lines." input: UpdateReservationInput!): ReservationPayload!
   "Restarts the time to live of an active hold. Whoever knows the id may."
-  extendReservation(input: ExtendReservationInput!): ReservationPayload!
+  extendReservation("The hold and its new time." input: ExtendReservationInput!): ReservationPayload!
   "Gives an active hold back. Whoever knows the id may."
-  releaseReservation(input: ReleaseReservationInput!): ReservationPayload!
+  releaseReservation("The hold." input: ReleaseReservationInput!): ReservationPayload!
   "Turns an active hold into an order: reserved becomes committed. Scope: write:orders."
-  commitReservation(input: CommitReservationInput!): ReservationPayload!
+  commitReservation("The hold and its order." input: CommitReservationInput!): ReservationPayload!
   "The order left the house: committed leaves on hand. Scope: write:orders."
-  fulfillReservation(input: FulfillReservationInput!): ReservationPayload!
+  fulfillReservation("The order's reservation." input: FulfillReservationInput!): ReservationPayload!
   "The order was cancelled: committed becomes available again. Scope: write:orders."
-  cancelReservation(input: CancelReservationInput!): ReservationPayload!
+  cancelReservation("The order's reservation." input: CancelReservationInput!): ReservationPayload!
 }
 
 extend type Subscription {
   "The reservation now, then every change: extended, updated, committed, fulfilled, cancelled, released, expired. Ends after its last state."
-  reservationChanged(id: ID!): Reservation!
+  reservationChanged("The reservation's id." id: ID!): Reservation!
 }
 
 "Where a reservation is in its life."
@@ -1532,7 +1552,7 @@ type QuantityLimitExceededError implements UserError {
   path: [String!]!
   "The shop's own product id."
   productId: ID!
-  "Units asked for."
+  "Units asked for, over all lines of the product; 2,147,483,647 where it is more than that."
   requested: Int!
   "The most there may be."
   limit: Int!
@@ -1623,34 +1643,58 @@ type PageInfo {
   endCursor: String
 }
 
+"""
+Everything that can be asked. Fields of one document that read stock or reservations read them together.
+A document has at most 400 selections, and its complexity at most 30,000: lists count as many times their fields.
+"""
 type Query {
   "Any object by its global id; null when nothing has it."
-  node(id: ID!): Node
+  node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location or Reservation." id: ID!): Node
 }
+
+"Everything that can be done. What is refused comes as data, in a payload's ` + "`" + `errors` + "`" + `; top-level errors are faults."
+type Mutation
+
+"Everything that can be watched, over a WebSocket (graphql-transport-ws) or server-sent events."
+type Subscription
 
 
 `, BuiltIn: false},
 	{Name: "../schema/stock.graphqls", Input: `extend type Query {
-  """
-  The live stock of one product, null when it is unknown. With ` + "`" + `channel` + "`" + `, only the channel's locations count.
-  ` + "`" + `minVersion` + "`" + `: when the cached answer is older than this, the database is read instead; pass the version you saw last.
-  """
-  stock(productId: ID!, channel: ID, minVersion: BigInt): Stock
-  "The live stock of up to 250 products, in the order asked: null for an unknown product, and a repeated id repeats."
-  stocks(productIds: [ID!]!, channel: ID): [Stock]!
+  "The live stock of one product, null when it is unknown."
+  stock(
+    "The shop's own product id."
+    productId: ID!
+    "Only this channel's locations count."
+    channel: ID
+    "When the cached answer is older than this, the database is read instead; pass the version you saw last."
+    minVersion: BigInt
+  ): Stock
+  "The live stock of products, in the order asked: null for an unknown product, and a repeated id repeats."
+  stocks(
+    "The shop's own product ids, at most 250."
+    productIds: [ID!]!
+    "Only this channel's locations count."
+    channel: ID
+  ): [Stock]!
 }
 
-type Mutation {
+extend type Mutation {
   "Changes quantities by deltas: goods received, returned, written off. Scope: write:inventory."
-  adjustStock(input: AdjustStockInput!): StockPayload!
+  adjustStock("Which levels, by how much, and why." input: AdjustStockInput!): StockPayload!
 }
 
-type Subscription {
+extend type Subscription {
   """
-  The current stock of up to 250 products at once, then every newer state the moment it is committed, whoever wrote it.
+  The current stock of products at once, then every newer state the moment it is committed, whoever wrote it.
   A client that reads slowly gets the latest state, not a backlog. Unknown products are silent until they exist.
   """
-  stockChanged(productIds: [ID!]!, channel: ID): Stock!
+  stockChanged(
+    "The shop's own product ids, 1 to 250."
+    productIds: [ID!]!
+    "Only this channel's locations count."
+    channel: ID
+  ): Stock!
 }
 
 "What a storefront shows beside a product."
@@ -1831,6 +1875,8 @@ func (ec *executionContext) childFields_Channel(ctx context.Context, field graph
 	switch field.Name {
 	case "id":
 		return ec.fieldContext_Channel_id(ctx, field)
+	case "channelId":
+		return ec.fieldContext_Channel_channelId(ctx, field)
 	case "name":
 		return ec.fieldContext_Channel_name(ctx, field)
 	case "locations":
@@ -2582,6 +2628,29 @@ func (ec *executionContext) fieldContext_Channel_id(_ context.Context, field gra
 	return graphql.NewScalarFieldContext("Channel", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
+func (ec *executionContext) _Channel_channelId(ctx context.Context, field graphql.CollectedField, obj *models.Channel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Channel_channelId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChannelID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Channel_channelId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Channel", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
 func (ec *executionContext) _Channel_name(ctx context.Context, field graphql.CollectedField, obj *models.Channel) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3005,50 +3074,6 @@ func (ec *executionContext) fieldContext_Location_pickup(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Location", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _Mutation_adjustStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Mutation_adjustStock(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().AdjustStock(ctx, fc.Args["input"].(AdjustStockInput))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
-			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Mutation_adjustStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "Mutation",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_StockPayload(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_adjustStock_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _Mutation_reserveStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3351,6 +3376,50 @@ func (ec *executionContext) fieldContext_Mutation_cancelReservation(ctx context.
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_cancelReservation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_adjustStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_adjustStock(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AdjustStock(ctx, fc.Args["input"].(AdjustStockInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
+			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_adjustStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_adjustStock_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5861,50 +5930,6 @@ func (ec *executionContext) fieldContext_StockPayload_errors(_ context.Context, 
 	return graphql.NewScalarFieldContext("StockPayload", field, false, false, errors.New("field of type StockError does not have child fields"))
 }
 
-func (ec *executionContext) _Subscription_stockChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
-	return graphql.ResolveFieldStream(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Subscription_stockChanged(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().StockChanged(ctx, fc.Args["productIds"].([]string), fc.Args["channel"].(*string))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
-			return ec.marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Subscription_stockChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "Subscription",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Stock(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_stockChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _Subscription_reservationChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -5943,6 +5968,50 @@ func (ec *executionContext) fieldContext_Subscription_reservationChanged(ctx con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_reservationChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_stockChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_stockChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().StockChanged(ctx, fc.Args["productIds"].([]string), fc.Args["channel"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
+			return ec.marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_stockChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Stock(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_stockChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -7758,6 +7827,11 @@ func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "channelId":
+			out.Values[i] = ec._Channel_channelId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "name":
 			out.Values[i] = ec._Channel_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -8054,13 +8128,6 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
-		case "adjustStock":
-			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
-				return ec._Mutation_adjustStock(ctx, field)
-			})
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
 		case "reserveStock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_reserveStock(ctx, field)
@@ -8106,6 +8173,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "cancelReservation":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelReservation(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "adjustStock":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_adjustStock(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -9457,10 +9531,10 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	}
 
 	switch fields[0].Name {
-	case "stockChanged":
-		return ec._Subscription_stockChanged(ctx, fields[0])
 	case "reservationChanged":
 		return ec._Subscription_reservationChanged(ctx, fields[0])
+	case "stockChanged":
+		return ec._Subscription_stockChanged(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}

@@ -59,6 +59,7 @@ type FulfillReservationInput struct {
 	ID string `json:"id"`
 }
 
+// Everything that can be done. What is refused comes as data, in a payload's `errors`; top-level errors are faults.
 type Mutation struct {
 }
 
@@ -92,6 +93,8 @@ type ProductEdge struct {
 	Node *models.Product `json:"node"`
 }
 
+// Everything that can be asked. Fields of one document that read stock or reservations read them together.
+// A document has at most 400 selections, and its complexity at most 30,000: lists count as many times their fields.
 type Query struct {
 }
 
@@ -137,6 +140,7 @@ type StockPayload struct {
 	Errors []models.UserError `json:"errors"`
 }
 
+// Everything that can be watched, over a WebSocket (graphql-transport-ws) or server-sent events.
 type Subscription struct {
 }
 

@@ -44,8 +44,11 @@ func UnmarshalBigInt(v any) (int64, error) {
 	return n, nil
 }
 
-// MarshalInt writes a JSON number.
-func MarshalInt(n int) graphql.Marshaler { return graphql.MarshalInt(n) }
+// MarshalInt writes a JSON number of 32 bits, the nearest one where n has more:
+// the lines of one product can add up to more than any product may hold, and
+// "far too much" is all that such a number says. A typed client could not read
+// the whole number, nor ask for it beside an Int of the same name.
+func MarshalInt(n int) graphql.Marshaler { return graphql.MarshalInt(models.Units(n)) }
 
 // UnmarshalInt reads a whole number of 32 bits, as the specification has it.
 func UnmarshalInt(v any) (int, error) {

@@ -41,10 +41,12 @@ func TestBigInt(t *testing.T) {
 	}
 }
 
-// TestInt: 32 bits, as GraphQL has it.
+// TestInt: 32 bits, as GraphQL has it; a larger sum becomes the nearest one.
 func TestInt(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "-5", written(scalars.MarshalInt(-5)))
+	assert.Equal(t, "2147483647", written(scalars.MarshalInt(2_000*models.QuantityMax)))
+	assert.Equal(t, "-2147483648", written(scalars.MarshalInt(-2_000*models.QuantityMax)))
 	for v, want := range map[any]int{json.Number("2147483647"): math.MaxInt32, json.Number("-2147483648"): math.MinInt32, int64(0): 0} {
 		n, err := scalars.UnmarshalInt(v)
 		require.NoError(t, err)
