@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
-	"strings"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
@@ -36,13 +36,19 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		case shown.Message == manyStreams:
 			shown.Extensions["code"] = string(models.CodeBadUserInput)
 		case ownWords(err):
-			shown.Message = plain(shown.Message)
 			shown.Extensions["code"] = string(models.CodeBadUserInput)
 		default:
 			present(ctx, log, shown, &models.Fault{Code: models.CodeInternal, Cause: err})
 		}
 		return shown
 	}
+}
+
+// gqlgen asks the code of an error that comes before execution how to send it
+// over a socket. As "next" it would pass by the presenter; these go as "error".
+func init() {
+	errcode.RegisterErrorType(string(models.CodeBadUserInput), errcode.KindProtocol)
+	errcode.RegisterErrorType(complexityCode, errcode.KindProtocol)
 }
 
 // complexityCode is gqlgen's name for a document that asks too much.
@@ -58,27 +64,34 @@ func ownWords(err error) bool {
 	return errors.As(err, &made) && made.Err == nil
 }
 
-// plain is gqlgen's own words about a request without what they repeat: the
-// body, or the connection's addresses.
-func plain(message string) string {
-	if strings.HasPrefix(message, "could not read request body") || strings.HasPrefix(message, "could not get json request body") {
-		return "the request's body could not be read"
-	}
-	message, _, _ = strings.Cut(message, " body:")
-	return message
-}
-
 func present(ctx context.Context, log *slog.Logger, shown *gqlerror.Error, fault *models.Fault) {
 	shown.Message = fault.Message
 	shown.Extensions["code"] = string(fault.Code)
 	switch fault.Code {
 	case models.CodeUnavailable:
 		shown.Extensions["retryAfterMs"] = retryAfter
-		log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault)
+		once(ctx, func() { log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault) })
 	case models.CodeInternal:
 		shown.Message = "internal error"
 		log.ErrorContext(ctx, "internal error", "path", shown.Path.String(), "error", fault)
 	}
+}
+
+type outageKey struct{}
+
+// oneOutage lets the outages of one response be logged once: a store that is
+// away fails every field that asks it. It is a gqlgen response interceptor.
+func oneOutage(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	return next(context.WithValue(ctx, outageKey{}, new(sync.Once)))
+}
+
+// once is for errors of one response; those without one are single.
+func once(ctx context.Context, log func()) {
+	if response, ok := ctx.Value(outageKey{}).(*sync.Once); ok {
+		response.Do(log)
+		return
+	}
+	log()
 }
 
 // recovered turns a panic into an error the presenter hides.

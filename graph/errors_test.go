@@ -1,14 +1,22 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/graph"
+	"onhand/graph/guard"
+	"onhand/graph/transports"
 	"onhand/models"
 )
 
@@ -88,6 +96,47 @@ func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 			assert.InDelta(t, 500, r.Errors[0].Extensions["retryAfterMs"], 0)
 		})
 	}
+}
+
+// TestAnOutageIsLoggedOnce: a response, however many of its fields it fails.
+func TestAnOutageIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	f := everywhere(func() error { return models.Unavailable("later", nasty) })
+	var log bytes.Buffer
+	api := graph.Handler(graph.HandlerConfig{
+		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
+	})
+	for response := range 3 {
+		_, body := post(t, api, "", request{Query: `{ a: stock(productId: "a") { id } b: stock(productId: "b") { id } reservation(id: "r") { id } products { nodes { id } } }`})
+		assert.Equal(t, 4, bytes.Count(body, []byte("UNAVAILABLE")), "%s", body)
+		assert.Equal(t, response+1, strings.Count(log.String(), "msg=unavailable"), "%s", &log)
+	}
+}
+
+// TestASocketTellsWhatIsRefused: before execution, with the same code and words
+// as over HTTP, and the connection lives.
+func TestASocketTellsWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(apiOver(&fakeStore{}))
+	defer server.Close()
+	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	require.NoError(t, err)
+	defer func() { _ = conn.CloseNow() }()
+	talk := func(text string) string {
+		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(text)))
+		_, answer, err := conn.Read(t.Context())
+		require.NoError(t, err)
+		return string(answer)
+	}
+	require.Contains(t, talk(`{"type":"connection_init"}`), "connection_ack")
+	for query, message := range map[string]string{
+		"{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}":      "a document has at most 400 selections, not 402",
+		"{ products(first: 250) { nodes { " + strings.Repeat("title ", 150) + " } } }": "operation has complexity 38250, which exceeds the limit of 30000",
+	} {
+		assert.JSONEq(t, `{"id":"1","type":"error","payload":[{"message":"`+message+`","extensions":{"code":"BAD_USER_INPUT"}}]}`,
+			talk(`{"id":"1","type":"subscribe","payload":{"query":"`+query+`"}}`))
+	}
+	assert.Contains(t, talk(`{"id":"1","type":"subscribe","payload":{"query":"{ locations { name } }"}}`), `"London"`)
 }
 
 // TestInternalErrorsShowNothing: errors that were not made for clients, and

@@ -7,19 +7,13 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
 	"onhand/graph/transports"
-	"onhand/models"
 )
-
-// documentsMax is how many parsed documents are kept.
-const documentsMax = 100
 
 // HandlerConfig is what the GraphQL endpoint needs.
 type HandlerConfig struct {
@@ -39,10 +33,11 @@ func Handler(config HandlerConfig) http.Handler {
 	server.AddTransport(transports.WebSocket(config.Closing, config.Origins))
 	server.AddTransport(transports.SSE(config.Closing))
 	server.AddTransport(transport.Options{})
-	server.AddTransport(transport.GET{})
-	server.AddTransport(transport.POST{})
+	server.AddTransport(transports.HTTP{})
 	server.AddTransport(transports.Unsupported{})
-	server.SetQueryCache(lru.New[*ast.QueryDocument](documentsMax))
+	documents := guard.NewDocuments()
+	server.Use(documents)
+	server.SetQueryCache(documents)
 	server.SetParserTokenLimit(guard.TokensMax)
 	server.SetErrorPresenter(presenter(r.Log))
 	server.SetRecoverFunc(recovered(r.Log))
@@ -50,6 +45,7 @@ func Handler(config HandlerConfig) http.Handler {
 	server.Use(extension.FixedComplexityLimit(guard.ComplexityMax))
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
+	server.AroundResponses(oneOutage)
 	return guard.Body(noUpgrade(server))
 }
 
@@ -65,22 +61,3 @@ func noUpgrade(next http.Handler) http.Handler {
 }
 
 var _ graphql.OperationMiddleware = guard.StreamsOnly
-
-// complexity reckons what lists cost: as many times their elements as they may
-// have.
-func complexity() generated.ComplexityRoot {
-	var c generated.ComplexityRoot
-	c.Query.Stocks = func(child int, ids []string, _ *string) int { return child * max(1, len(ids)) }
-	c.Query.Products = func(child int, first *int, _ *string, last *int, _ *string, _ *models.ProductFilter) int {
-		n := models.PageSizeDefault
-		for _, size := range []*int{first, last} {
-			if size != nil {
-				n = min(max(1, *size), models.PageSizeMax)
-			}
-		}
-		return child * n
-	}
-	c.Reservation.Lines = func(child int) int { return child * guard.ComplexityLines }
-	c.Stock.Levels = func(child int) int { return child * guard.ComplexityList }
-	return c
-}

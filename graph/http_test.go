@@ -2,10 +2,14 @@ package graph_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/graph/guard"
+	"onhand/models"
 )
 
 // TestHTTP: what each kind of request is answered, by status and by code.
@@ -29,6 +34,7 @@ func TestHTTP(t *testing.T) {
 	get := func(query, variables string) string {
 		return "/graphql?" + url.Values{"query": {query}, "variables": {variables}}.Encode()
 	}
+	newer := http.Header{"Accept": {"application/graphql-response+json"}}
 	for name, test := range map[string]struct {
 		method, target, body string
 		header               http.Header
@@ -47,14 +53,18 @@ func TestHTTP(t *testing.T) {
 		"OPTIONS":               {method: "OPTIONS", status: 200},
 		"HEAD":                  {method: "HEAD", status: 405},
 
-		"GET of a mutation":     {method: "GET", target: get(`mutation { releaseReservation(input: {id: "r"}) { replayed } }`, ""), status: 406, contains: "GET requests only allow query operations"},
-		"GET of a subscription": {method: "GET", target: get(`subscription { stockChanged(productIds: ["22423"]) { id } }`, ""), status: 406},
+		"GET of a mutation":     {method: "GET", target: get(`mutation { releaseReservation(input: {id: "r"}) { replayed } }`, ""), status: 405, code: "BAD_USER_INPUT", contains: "GET is for queries only"},
+		"GET of a subscription": {method: "GET", target: get(`subscription { stockChanged(productIds: ["22423"]) { id } }`, ""), status: 405, code: "BAD_USER_INPUT"},
 		"GET without a query":   {method: "GET", status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
-		"GET, broken variables": {method: "GET", target: get(question, "{"), status: 400, contains: "variables could not be decoded"},
+		"GET, broken variables": {method: "GET", target: get(question, "{"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
+		"GET, variables twice":  {method: "GET", target: get(question, "{}{}"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
+		"GET, broken extension": {method: "GET", target: get(question, "") + "&extensions=[]", status: 400, code: "BAD_USER_INPUT", contains: "extensions must be"},
+		"GET, broken URL":       {method: "GET", target: "/graphql?query=%zz", status: 400, code: "BAD_USER_INPUT", contains: "URL"},
 		"GET, broken document":  {method: "GET", target: get("{", ""), status: 422, code: "GRAPHQL_PARSE_FAILED"},
 
 		"no body":              {body: "", status: 400, code: "BAD_USER_INPUT"},
-		"no JSON":              {body: "not json, my secret password is hunter2", header: http.Header{}, status: 400, code: "BAD_USER_INPUT", contains: "could not be decoded"},
+		"no JSON":              {body: "not json, my secret password is hunter2", header: http.Header{}, status: 400, code: "BAD_USER_INPUT", contains: "no GraphQL request"},
+		"more than a request":  {body: body(question) + "{}", status: 400, code: "BAD_USER_INPUT"},
 		"a list of requests":   {body: `[{"query":"{ locations { id } }"}]`, status: 400, code: "BAD_USER_INPUT"},
 		"variables are a list": {body: `{"query":"{ locations { id } }","variables":[1]}`, status: 400, code: "BAD_USER_INPUT"},
 		"no query":             {body: `{}`, status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
@@ -69,6 +79,12 @@ func TestHTTP(t *testing.T) {
 		"deep list":            {body: body(`{ stocks(productIds: ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `) { id } }`), status: 422, code: "GRAPHQL_PARSE_FAILED"},
 		"deep variables":       {body: `{"query":"{ locations { id } }","variables":{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}}`, status: 400, code: "BAD_USER_INPUT"},
 
+		"too many selections": {body: body("{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}"), status: 422, code: "BAD_USER_INPUT", contains: "at most 400 selections"},
+		"and newer answer":    {body: body("{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}"), header: newer, status: 400, code: "BAD_USER_INPUT"},
+		"doubling fragments":  {body: body(doubling(60)), status: 422, code: "BAD_USER_INPUT", contains: "once its fragments are in place"},
+		"too complex":         {body: body(`{ products(first: 250) { nodes { ` + strings.Repeat("title ", 150) + ` } } }`), status: 422, code: "BAD_USER_INPUT", contains: "complexity"},
+		"too complex, newer":  {body: body(`{ products(first: 250) { nodes { ` + strings.Repeat("title ", 150) + ` } } }`), header: newer, status: 400, code: "BAD_USER_INPUT"},
+
 		"body too large":     {body: strings.Repeat(" ", guard.BodyBytesMax) + body(question), status: 413, code: "BAD_USER_INPUT"},
 		"text":               {body: body(question), header: http.Header{"Content-Type": {"text/plain"}}, status: 415, code: "BAD_USER_INPUT"},
 		"a form":             {body: "query={locations{id}}", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, status: 415, code: "BAD_USER_INPUT"},
@@ -77,7 +93,7 @@ func TestHTTP(t *testing.T) {
 		"no content type":    {body: body(question), header: http.Header{"Content-Type": {""}}, status: 415, code: "BAD_USER_INPUT"},
 		"PUT":                {method: "PUT", body: body(question), status: 405, code: "BAD_USER_INPUT"},
 		"DELETE":             {method: "DELETE", status: 405, code: "BAD_USER_INPUT"},
-		"incremental answer": {body: body(`subscription { stockChanged(productIds: ["22423"]) { id } }`), header: http.Header{"Accept": {"multipart/mixed"}}, status: 200, code: "BAD_USER_INPUT"},
+		"incremental answer": {body: body(`subscription { stockChanged(productIds: ["22423"]) { id } }`), header: http.Header{"Accept": {"multipart/mixed"}}, status: 422, code: "BAD_USER_INPUT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,12 +116,18 @@ func TestHTTP(t *testing.T) {
 			}
 			assert.Contains(t, string(got), test.contains)
 			assert.NotContains(t, string(got), "hunter2")
-			if test.code != "" {
-				var failed reply
-				require.NoError(t, json.Unmarshal(got, &failed), "%s", got)
-				require.Len(t, failed.Errors, 1)
-				assert.Equal(t, test.code, failed.Errors[0].Extensions["code"])
+			if len(got) == 0 { // HEAD, OPTIONS
+				return
 			}
+			var answered reply
+			require.NoError(t, json.Unmarshal(got, &answered), "%s", got)
+			if test.status == http.StatusOK {
+				assert.Empty(t, answered.Errors)
+				return
+			}
+			require.Len(t, answered.Errors, 1, "%s", got)
+			assert.Equal(t, test.code, answered.Errors[0].Extensions["code"])
+			assert.Nil(t, answered.Data, "what was not executed has no data, not even null: %s", got)
 		})
 	}
 }
@@ -135,12 +157,70 @@ func TestABodyOfUnknownSizeIsBoundedToo(t *testing.T) {
 	}
 }
 
+// doubling makes fragments each of which spreads the next one twice.
+func doubling(n int) string {
+	var b strings.Builder
+	b.WriteString("{ products { nodes { ...F0 } } } ")
+	for i := range n {
+		fmt.Fprintf(&b, "fragment F%d on Product { a: stock { product { ...F%d } } b: stock { product { ...F%d } } } ", i, i+1, i+1)
+	}
+	fmt.Fprintf(&b, "fragment F%d on Product { id }", n)
+	return b.String()
+}
+
+// TestNullDataIsData: what was executed and came to nothing says so, and is
+// answered 200; its media type is the one asked for.
+func TestNullDataIsData(t *testing.T) {
+	t.Parallel()
+	f := everywhere(func() error { return models.Unavailable("later", nil) })
+	for accept, want := range map[string]string{
+		"":          "application/json; charset=utf-8",
+		"text/html": "application/json; charset=utf-8",
+		"*/*":       "application/json; charset=utf-8",
+		"text/html, application/graphql-response+json;q=0.9, application/json;q=0.8": "application/graphql-response+json; charset=utf-8",
+		"application/json, application/graphql-response+json":                        "application/json; charset=utf-8",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ stocks(productIds: [\"a\"]) { id } }"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		apiOver(f).ServeHTTP(w, r)
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, want, w.Header().Get("Content-Type"), accept)
+		assert.Contains(t, w.Body.String(), `"code":"UNAVAILABLE"`)
+		assert.True(t, strings.HasSuffix(w.Body.String(), `,"data":null}`), "%s", w.Body)
+	}
+}
+
+// TestManyMistakesAreToldInPart: fields that clash do so in pairs.
+func TestManyMistakesAreToldInPart(t *testing.T) {
+	t.Parallel()
+	query := "{ " + strings.Repeat("a: locations { id } a: channels { id } ", guard.SelectionsMax/4) + "}"
+	status, body := post(t, readingShop(t).api, "", request{Query: query})
+	assert.Equal(t, http.StatusUnprocessableEntity, status)
+	var failed reply
+	require.NoError(t, json.Unmarshal(body, &failed))
+	assert.Len(t, failed.Errors, 20)
+}
+
+// TestGraphiQLReadsTheSchema: with the query that the playground sends.
+func TestGraphiQLReadsTheSchema(t *testing.T) {
+	t.Parallel()
+	query, err := os.ReadFile("guard/testdata/graphiql.graphql")
+	require.NoError(t, err)
+	status, body := post(t, readingShop(t).api, "anonymous", request{Query: string(query)})
+	assert.Equal(t, http.StatusOK, status)
+	var answer reply
+	require.NoError(t, json.Unmarshal(body, &answer))
+	assert.Empty(t, answer.Errors)
+}
+
 // TestIntrospection: the whole schema can be read, as tools read it, and every
 // type and field of ours says what it is.
 func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	_, body := post(t, readingShop(t).api, "anonymous", request{Query: `{ __schema { types {
-		name description fields(includeDeprecated: true) { name description args { name type { ...T } } type { ...T } }
+		name description fields(includeDeprecated: true) { name description args { name description type { ...T } } type { ...T } }
 		inputFields { name description } enumValues { name description } } directives { name } } }
 		fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }`})
 	type named struct{ Name, Description string }
@@ -149,7 +229,11 @@ func TestIntrospection(t *testing.T) {
 			Schema struct {
 				Types []struct {
 					named
-					Fields, InputFields, EnumValues []named
+					Fields []struct {
+						named
+						Args []named
+					}
+					InputFields, EnumValues []named
 				}
 			} `json:"__schema"`
 		}
@@ -158,15 +242,24 @@ func TestIntrospection(t *testing.T) {
 	seen := 0
 	inherited := map[string]bool{"message": true, "path": true} // said by the interface UserError
 	for _, kind := range answer.Data.Schema.Types {
-		if strings.HasPrefix(kind.Name, "__") || kind.Name == "Query" || kind.Name == "Mutation" || kind.Name == "Subscription" {
+		if strings.HasPrefix(kind.Name, "__") {
 			continue
 		}
 		seen++
 		assert.NotEmpty(t, kind.Description, kind.Name)
-		for _, fields := range [][]named{kind.Fields, kind.InputFields, kind.EnumValues} {
-			for _, field := range fields {
-				assert.True(t, field.Description != "" || inherited[field.Name], "%s.%s", kind.Name, field.Name)
+		described := slices.Concat(kind.InputFields, kind.EnumValues)
+		for _, field := range kind.Fields {
+			described = append(described, field.named)
+			for _, arg := range field.Args {
+				assert.NotEmpty(t, arg.Description, "%s.%s(%s)", kind.Name, field.Name, arg.Name)
 			}
+		}
+		for _, part := range described {
+			assert.True(t, part.Description != "" || inherited[part.Name], "%s.%s", kind.Name, part.Name)
+		}
+		if kind.Name == "Query" {
+			assert.Contains(t, kind.Description, strconv.Itoa(guard.SelectionsMax)+" selections")
+			assert.Contains(t, kind.Description, "30,000")
 		}
 	}
 	assert.Greater(t, seen, 40)

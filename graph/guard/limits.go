@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -17,20 +18,32 @@ import (
 // The limits of one request. The largest real cart we know (1,114 lines) takes
 // about 70 kB.
 const (
-	BodyBytesMax    = 1 << 20
-	TokensMax       = 3_000  // validation grows with their square; large carts go into variables
-	ComplexityMax   = 30_000 // 250 products with everything, levels and locations
-	ComplexityLines = 20     // what a reservation's lines are reckoned to be
-	ComplexityList  = 5      // what a list without arguments is reckoned to hold
+	BodyBytesMax  = 1 << 20
+	TokensMax     = 3_000  // large carts go into variables
+	ComplexityMax = 30_000 // 250 products with everything, levels and locations
+
+	// What fields cost beside what they give.
+	ComplexityRead  = 10  // one key of a batch
+	ComplexityPage  = 500 // a SELECT of its own
+	ComplexityWrite = 500 // a transaction
+
+	// What lists without arguments are reckoned to hold.
+	ComplexityLines  = 20 // a reservation's lines, the products of a write
+	ComplexityPlaces = 20 // all locations, all channels
+	ComplexityList   = 5  // levels, allocations, errors
 )
 
-// Refuse answers outside of GraphQL in GraphQL's form.
-func Refuse(w http.ResponseWriter, status int, code, message string) {
+// refusal is an error with a code.
+func refusal(code models.Code, format string, args ...any) *gqlerror.Error {
+	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": string(code)}}
+}
+
+// Refuse answers outside of GraphQL in GraphQL's form: nothing was executed, so
+// that there is no data, not even null.
+func Refuse(w http.ResponseWriter, status int, code models.Code, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(&graphql.Response{Errors: gqlerror.List{{
-		Message: message, Extensions: map[string]any{"code": code},
-	}}})
+	_ = json.NewEncoder(w).Encode(map[string]gqlerror.List{"errors": {refusal(code, "%s", message)}})
 }
 
 // Body bounds the size of a request's body.
@@ -54,7 +67,7 @@ func Body(next http.Handler) http.Handler {
 }
 
 func refuseSize(w http.ResponseWriter) {
-	Refuse(w, http.StatusRequestEntityTooLarge, string(models.CodeBadUserInput), "the request is larger than 1 MiB")
+	Refuse(w, http.StatusRequestEntityTooLarge, models.CodeBadUserInput, "the request is larger than 1 MiB")
 }
 
 func refuseBody(w http.ResponseWriter, err error) {
@@ -63,7 +76,7 @@ func refuseBody(w http.ResponseWriter, err error) {
 		refuseSize(w)
 		return
 	}
-	Refuse(w, http.StatusBadRequest, string(models.CodeBadUserInput), "the request's body could not be read")
+	Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, "the request's body could not be read")
 }
 
 type streamingKey struct{}
@@ -78,10 +91,8 @@ func Streaming(ctx context.Context) context.Context {
 func StreamsOnly(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
 	if op.Operation != nil && op.Operation.Operation == "subscription" && ctx.Value(streamingKey{}) == nil {
-		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{
-			Message:    "subscriptions need a WebSocket (graphql-transport-ws) or server-sent events (Accept: text/event-stream)",
-			Extensions: map[string]any{"code": string(models.CodeBadUserInput)},
-		}}})
+		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{refusal(models.CodeBadUserInput,
+			"subscriptions need a WebSocket (graphql-transport-ws) or server-sent events (Accept: text/event-stream)")}})
 	}
 	return next(ctx)
 }

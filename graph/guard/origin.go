@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"onhand/models"
 )
 
 // IsLoopback tells whether a host (with or without port) is this machine.
@@ -40,7 +42,7 @@ func LoopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
 		if !IsLoopback(r.Host) || (origin != "" && !LoopbackOrigin(origin)) {
-			Refuse(w, http.StatusForbidden, "FORBIDDEN", "only pages and programs of this machine may ask")
+			Refuse(w, http.StatusForbidden, models.CodeForbidden, "only pages and programs of this machine may ask")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.uber.org/goleak"
 )
 
@@ -56,7 +56,7 @@ func newBenchOn(t *testing.T, limits limits, settings *http.Server) *bench {
 	api := handler.New(b.schema())
 	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, limits))
 	api.AddTransport(sse(b.closing, limits))
-	api.AddTransport(transport.POST{})
+	api.AddTransport(HTTP{})
 	api.AddTransport(Unsupported{})
 	server := httptest.NewUnstartedServer(api)
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.ReadTimeout, settings.WriteTimeout
@@ -71,12 +71,16 @@ func newBenchOn(t *testing.T, limits limits, settings *http.Server) *bench {
 }
 
 func (b *bench) schema() graphql.ExecutableSchema {
-	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! } type Subscription { tick: String! hello: String! flood: String! }`})
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! } type Subscription { tick: String! hello: String! flood: String! }`})
 	return &graphql.ExecutableSchemaMock{
 		SchemaFunc:     func() *ast.Schema { return schema },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) { return 1, true },
 		ExecFunc: func(ctx context.Context) graphql.ResponseHandler {
 			switch graphql.GetOperationContext(ctx).Operation.SelectionSet[0].(*ast.Field).Name {
+			case "empty": // executed, and nothing came of it
+				return graphql.OneShot(&graphql.Response{Data: []byte("null"), Errors: gqlerror.List{{Message: "oh"}}})
+			case "refused": // not executed
+				return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{Message: "no"}}})
 			case "name":
 				return graphql.OneShot(&graphql.Response{Data: []byte(`{"name":"onhand"}`)})
 			case "hello":

@@ -11,8 +11,9 @@ import (
 )
 
 // operationsMax is how many operations one socket may have under way: many
-// times what a page needs, and a bound on what one client can start.
-const operationsMax = 1000
+// times what a page needs, and a small part of the watches that a process has
+// room for.
+const operationsMax = 256
 
 // The close codes of graphql-transport-ws.
 const (
@@ -160,7 +161,7 @@ func (p *protocol) outgoing(data []byte) []byte {
 	if m.Type == "complete" || m.Type == "error" {
 		p.forget(m.ID)
 	}
-	return encode(theirs, m.Type, m.Payload)
+	return encode(theirs, m.Type, unmarked(m.Payload, ""))
 }
 
 // encode makes a message. The payload is JSON already and may be large, so it

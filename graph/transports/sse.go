@@ -3,7 +3,6 @@ package transports
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"sync"
@@ -34,26 +33,18 @@ type events struct {
 
 // Do implements graphql.Transport.
 func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if !readable(r) { // gqlgen would write the body to the log
-		guard.Refuse(w, http.StatusBadRequest, string(models.CodeBadUserInput), "the body is no GraphQL request in JSON")
+	body, err := io.ReadAll(r.Body)
+	if err != nil || !decode(body, &graphql.RawParams{}) { // gqlgen would write the body to the log
+		guard.Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, "the request's body is no GraphQL request in JSON")
 		return
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
 	guarded := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, write: e.write}
 	defer guarded.end() // gqlgen's keep-alive may write once more, into a response that is no longer there
 	e.SSE.Do(guarded, r.WithContext(ctx), exec)
-}
-
-// readable reads the body, which guard has bounded, and puts it back.
-func readable(r *http.Request) bool {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return false
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return json.Unmarshal(body, &graphql.RawParams{}) == nil
 }
 
 // eventWriter writes with a deadline, ends the stream when a write fails, and
@@ -93,6 +84,7 @@ func (e *eventWriter) Write(data []byte) (int, error) {
 	if string(data) == gqlgensComplete {
 		data = []byte(complete)
 	}
+	data = unmarked(data, "\n\n")
 	_, err := e.w.Write(data)
 	e.check(err)
 	return n, err

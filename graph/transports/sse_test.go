@@ -101,12 +101,13 @@ func TestAQueryOverSSE(t *testing.T) {
 	assert.Equal(t, http.StatusOK, s.response.StatusCode)
 	rest := s.rest()
 	assert.Contains(t, rest, "event: next\ndata: {\"errors\":[")
-	assert.True(t, strings.HasSuffix(rest, "\n\nevent: complete\ndata:\n\n"), rest)
+	assert.True(t, strings.HasSuffix(rest, "}\n\nevent: complete\ndata:\n\n"), rest)
+	assert.NotContains(t, rest, `"data":`, "what was not executed has no data")
 	for _, broken := range []string{``, `{"query":`, `{"query":5}`, `[]`, `{"query":"{ name }","variables":[]}`} {
 		s = b.stream(t, broken)
 		assert.Equal(t, http.StatusBadRequest, s.response.StatusCode, broken)
 		assert.Equal(t, "application/json; charset=utf-8", s.response.Header.Get("Content-Type"))
-		assert.JSONEq(t, `{"errors":[{"message":"the body is no GraphQL request in JSON","extensions":{"code":"BAD_USER_INPUT"}}],"data":null}`, s.rest())
+		assert.JSONEq(t, `{"errors":[{"message":"the request's body is no GraphQL request in JSON","extensions":{"code":"BAD_USER_INPUT"}}]}`, s.rest())
 	}
 }
 

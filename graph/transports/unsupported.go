@@ -19,9 +19,9 @@ func (Unsupported) Supports(*http.Request) bool { return true }
 // Do implements graphql.Transport.
 func (Unsupported) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
 	if r.Method == http.MethodPost {
-		guard.Refuse(w, http.StatusUnsupportedMediaType, string(models.CodeBadUserInput), "send Content-Type: application/json")
+		guard.Refuse(w, http.StatusUnsupportedMediaType, models.CodeBadUserInput, "send Content-Type: application/json")
 		return
 	}
 	w.Header().Set("Allow", "GET, POST, OPTIONS")
-	guard.Refuse(w, http.StatusMethodNotAllowed, string(models.CodeBadUserInput), "use POST, or GET for queries")
+	guard.Refuse(w, http.StatusMethodNotAllowed, models.CodeBadUserInput, "use POST, or GET for queries")
 }

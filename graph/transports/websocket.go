@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"onhand/graph/guard"
+	"onhand/models"
 )
 
 // limits are the times of a stream, of either kind.
@@ -63,7 +64,7 @@ type streaming struct {
 func (s streaming) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx, cancel := s.closing.with(guard.Streaming(r.Context()))
 	defer cancel()
-	s.Transport.Do(w, r.WithContext(ctx), exec)
+	s.Transport.Do(w, r.WithContext(ctx), streamed{exec})
 }
 
 // sockets is gqlgen's transport with one answer to a refused handshake.
@@ -92,10 +93,10 @@ func (h *handshake) WriteHeader(status int) {
 		h.ResponseWriter.WriteHeader(status)
 	case status == http.StatusForbidden:
 		h.refused = true
-		guard.Refuse(h.ResponseWriter, status, "FORBIDDEN", "pages of this origin may not open a WebSocket")
+		guard.Refuse(h.ResponseWriter, status, models.CodeForbidden, "pages of this origin may not open a WebSocket")
 	default:
 		h.refused = true
-		guard.Refuse(h.ResponseWriter, status, "BAD_USER_INPUT", "this is no WebSocket handshake")
+		guard.Refuse(h.ResponseWriter, status, models.CodeBadUserInput, "this is no WebSocket handshake")
 	}
 }
 

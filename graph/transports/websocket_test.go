@@ -105,19 +105,27 @@ func TestAnIDIsFreeAtOnce(t *testing.T) {
 	}
 }
 
-// TestOneSocketHasABound: more operations than that are refused one by one.
+// TestOneSocketHasABound: more operations than that are refused one by one, and
+// the connection lives.
 func TestOneSocketHasABound(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, patient).connect(t)
+	b := newBench(t, patient)
+	p := b.connect(t)
 	for i := range operationsMax + 1 {
 		p.send(strings.Replace(tick, `"1"`, `"`+strconv.Itoa(i)+`"`, 1))
 	}
 	answer := p.read()
-	assert.Contains(t, answer, `{"id":"1000","type":"error"`)
+	assert.Contains(t, answer, `{"id":"256","type":"error"`)
 	assert.Contains(t, answer, `RATE_LIMITED`)
 	p.send(`{"id":"5","type":"complete"}`)
 	p.send(`{"id":"q","type":"subscribe","payload":{"query":"{ name }"}}`)
 	p.wants(`{"id":"q","type":"next","payload":{"data":{"name":"onhand"}}}`)
+	p.wants(`{"id":"q","type":"complete"}`)
+
+	other := b.connect(t) // each socket has its own
+	other.send(tick)
+	other.send(`{"type":"ping"}`)
+	other.wants(`{"type":"pong"}`)
 }
 
 // TestBreachesEndTheConnection: each with the protocol's own close code.

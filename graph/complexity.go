@@ -1,0 +1,62 @@
+package graph
+
+import (
+	"onhand/graph/generated"
+	"onhand/graph/guard"
+	"onhand/models"
+)
+
+// complexity reckons what fields cost: those that read or write have a price
+// of their own, lists cost as many times their elements as they may have.
+// guard.SelectionsSpreadMax keeps the sums far from the largest number.
+func complexity() generated.ComplexityRoot {
+	var c generated.ComplexityRoot
+	priceQueries(&c)
+	priceMutations(&c)
+	c.Channel.Locations = listOf(guard.ComplexityList)
+	c.Reservation.Lines = listOf(guard.ComplexityLines)
+	c.ReservationLine.Allocations = listOf(guard.ComplexityList)
+	c.ReservationPayload.Errors = listOf(guard.ComplexityList)
+	c.Stock.Levels = listOf(guard.ComplexityList)
+	c.StockPayload.Errors = listOf(guard.ComplexityList)
+	c.StockPayload.Stocks = listOf(guard.ComplexityLines)
+	return c
+}
+
+func priceQueries(c *generated.ComplexityRoot) {
+	one := func(child int, _ string) int { return guard.ComplexityRead + child }
+	c.Query.Location = one
+	c.Query.Node = one
+	c.Query.Product = one
+	c.Query.Reservation = one
+	c.Query.Stock = func(child int, _ string, _ *string, _ *int64) int { return guard.ComplexityRead + child }
+	c.Query.Channels = listOf(guard.ComplexityPlaces)
+	c.Query.Locations = listOf(guard.ComplexityPlaces)
+	c.Query.Stocks = func(child int, ids []string, _ *string) int {
+		return guard.ComplexityRead + child*len(ids)
+	}
+	c.Query.Products = func(child int, first *int, _ *string, last *int, _ *string, _ *models.ProductFilter) int {
+		n := models.PageSizeDefault
+		for _, size := range []*int{first, last} {
+			if size != nil {
+				n = min(max(1, *size), models.PageSizeMax)
+			}
+		}
+		return guard.ComplexityPage + child*n
+	}
+}
+
+func priceMutations(c *generated.ComplexityRoot) {
+	price := func(child int) int { return guard.ComplexityWrite + child }
+	c.Mutation.AdjustStock = func(child int, _ generated.AdjustStockInput) int { return price(child) }
+	c.Mutation.ReserveStock = func(child int, _ generated.ReserveStockInput) int { return price(child) }
+	c.Mutation.UpdateReservation = func(child int, _ generated.UpdateReservationInput) int { return price(child) }
+	c.Mutation.ExtendReservation = func(child int, _ generated.ExtendReservationInput) int { return price(child) }
+	c.Mutation.ReleaseReservation = func(child int, _ generated.ReleaseReservationInput) int { return price(child) }
+	c.Mutation.CommitReservation = func(child int, _ generated.CommitReservationInput) int { return price(child) }
+	c.Mutation.FulfillReservation = func(child int, _ generated.FulfillReservationInput) int { return price(child) }
+	c.Mutation.CancelReservation = func(child int, _ generated.CancelReservationInput) int { return price(child) }
+}
+
+// listOf prices a list without arguments as if it had n elements.
+func listOf(n int) func(child int) int { return func(child int) int { return child * n } }

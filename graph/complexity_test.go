@@ -1,0 +1,73 @@
+package graph
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	gqlgen "github.com/99designs/gqlgen/complexity"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2"
+
+	"onhand/graph/generated"
+	"onhand/graph/guard"
+)
+
+// priceOf is what a document's first operation costs.
+func priceOf(t *testing.T, document string, variables map[string]any) int {
+	t.Helper()
+	schema := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
+	parsed, errs := gqlparser.LoadQuery(schema.Schema(), document)
+	require.Empty(t, errs)
+	return gqlgen.Calculate(t.Context(), schema, parsed.Operations[0], variables)
+}
+
+// TestPrices: what reads or writes costs something by itself, and lists cost
+// what they may hold.
+func TestPrices(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]int{
+		`{ node(id: "a") { id } }`:                                                             10 + 1,
+		`{ product(id: "a") { id title } }`:                                                    10 + 2,
+		`{ stock(productId: "a") { id } }`:                                                     10 + 1,
+		`{ stock(productId: "a") { levels { available reserved } } }`:                          10 + 5*2,
+		`{ reservation(id: "a") { id } b: reservation(id: "b") {id} }`:                         2 * (10 + 1),
+		`{ reservation(id: "a") { lines { productId } } }`:                                     10 + 20*1,
+		`{ reservation(id: "a") { lines { allocations { quantity } } } }`:                      10 + 20*5,
+		`{ location(id: "a") { id } }`:                                                         10 + 1,
+		`{ locations { id name } }`:                                                            20 * 2,
+		`{ channels { id locations { id } } }`:                                                 20 * (1 + 5),
+		`{ stocks(productIds: ["a", "b", "c"]) { id version } }`:                               10 + 3*2,
+		`{ stocks(productIds: []) { id version } }`:                                            10,
+		`{ products { nodes { id } } }`:                                                        500 + 50*(1+1),
+		`{ products(first: 3) { nodes { id } } }`:                                              500 + 3*(1+1),
+		`{ products(last: 1000000) { nodes { id } } }`:                                         500 + 250*(1+1),
+		`mutation { releaseReservation(input: {id: "a"}) { replayed errors { __typename } } }`: 500 + 1 + 5,
+		`mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { reservation { lines { productId } } } }`: 500 + 1 + 20,
+		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } } }`:          500 + 20,
+	} {
+		assert.Equal(t, want, priceOf(t, document, nil), document)
+	}
+}
+
+// TestRealDocumentsFit: the playground's, with room to spare, and a page of
+// 250 products with everything there is to say about them.
+func TestRealDocumentsFit(t *testing.T) {
+	t.Parallel()
+	operations, err := filepath.Glob("../web/operations/*.graphql")
+	require.NoError(t, err)
+	require.NotEmpty(t, operations)
+	for _, path := range operations {
+		document, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Less(t, priceOf(t, string(document), nil), guard.ComplexityMax/4, path)
+	}
+	everything, err := os.ReadFile("testdata/everything.graphql")
+	require.NoError(t, err)
+	ids := make([]any, 250)
+	for i := range ids {
+		ids[i] = "p"
+	}
+	assert.Less(t, priceOf(t, string(everything), map[string]any{"ids": ids}), guard.ComplexityMax)
+}

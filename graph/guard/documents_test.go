@@ -1,0 +1,78 @@
+package guard_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"onhand/graph/guard"
+)
+
+// TestDocumentsHaveASize: what is selected counts wherever it is written, and
+// fragments also count as what they stand for, however they are nested.
+func TestDocumentsHaveASize(t *testing.T) {
+	t.Parallel()
+	introspection, err := os.ReadFile("testdata/graphiql.graphql")
+	require.NoError(t, err)
+	most := guard.SelectionsMax
+	for name, test := range map[string]struct{ document, problem string }{
+		"GraphiQL's introspection": {string(introspection), ""},
+		"the largest":              {"{" + strings.Repeat("a ", most) + "}", ""},
+		"one more":                 {"{" + strings.Repeat("a ", most+1) + "}", "at most 400 selections, not 401"},
+		"nested":                   {strings.Repeat("{a ", most+1) + strings.Repeat("}", most+1), "not 401"},
+		"inline fragments":         {strings.Repeat("{...", most) + "{a}" + strings.Repeat("}", most), "not 401"},
+		"spreads":                  {"{" + strings.Repeat("...F ", most) + "} fragment F on T { a }", "not 401"},
+		"several operations":       {"query A {" + strings.Repeat("a ", most) + "} query B { a }", "not 401"},
+		"a fragment of no use":     {"{a} fragment F on T {" + strings.Repeat("a ", most) + "}", "not 401"},
+		"fragments that double":    {"{...F0} " + doubling(50), "4000 selections once its fragments are in place"},
+		"a fragment used often":    {"{" + strings.Repeat("...F ", 200) + "} fragment F on T {" + strings.Repeat("a ", 100) + "}", "4000 selections once"},
+		"an endless fragment":      {"{...F} fragment F on T { a ...F ...G } fragment G on T { ...F }", ""},
+		"an unknown fragment":      {"{...F}", ""},
+		"no document":              {"{", ""},
+		"nothing":                  {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problem := guard.NewDocuments().MutateOperationParameters(t.Context(), &graphql.RawParams{Query: test.document})
+			if test.problem == "" {
+				assert.Nil(t, problem)
+				return
+			}
+			require.NotNil(t, problem)
+			assert.Contains(t, problem.Message, test.problem)
+			assert.Equal(t, "BAD_USER_INPUT", problem.Extensions["code"])
+		})
+	}
+}
+
+// doubling makes fragments each of which spreads the next one twice.
+func doubling(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "fragment F%d on Product { stock { product { ...F%d } } b: stock { product { ...F%d } } } ", i, i+1, i+1)
+	}
+	fmt.Fprintf(&b, "fragment F%d on Product { id }", n)
+	return b.String()
+}
+
+// TestDocumentsKeepTheSmall: what is validated is not validated again, but a
+// large document pushes nothing out.
+func TestDocumentsKeepTheSmall(t *testing.T) {
+	t.Parallel()
+	documents := guard.NewDocuments()
+	small, large := strings.Repeat(" ", 16<<10), strings.Repeat(" ", 16<<10+1)
+	parsed := &ast.QueryDocument{}
+	documents.Add(t.Context(), small, parsed)
+	documents.Add(t.Context(), large, parsed)
+	got, ok := documents.Get(t.Context(), small)
+	assert.True(t, ok)
+	assert.Same(t, parsed, got)
+	_, ok = documents.Get(t.Context(), large)
+	assert.False(t, ok)
+}
