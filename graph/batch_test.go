@@ -102,6 +102,22 @@ func TestReservationsAreReadTogether(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
+// TestReservationsKeepTheirPlaces: each under the name that asked for it,
+// whatever order the store finds them in, and null for what it does not find.
+func TestReservationsKeepTheirPlaces(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	ids := make([]string, 3)
+	for i := range ids {
+		_, body := post(t, s.api, "", request{Query: `mutation { reserveStock(input: {idempotencyKey: "k` + strconv.Itoa(i) + `", lines: [{productId: "22423", quantity: 1}]}) { reservation { id } } }`})
+		ids[i] = reservationIDs.FindString(string(body))
+		require.NotEmpty(t, ids[i], "%s", body)
+	}
+	_, body := post(t, s.api, "", request{Query: `{ a: reservation(id: "` + ids[2] + `") { id } b: reservation(id: "res_` + strings.Repeat("0", 32) + `") { id }
+		c: node(id: "` + ids[0] + `") { id } d: reservation(id: "no id") { id } e: reservation(id: "` + ids[1] + `") { id } f: reservation(id: "` + ids[2] + `") { id } }`})
+	assert.JSONEq(t, `{"data": {"a": {"id": "`+ids[2]+`"}, "b": null, "c": {"id": "`+ids[0]+`"}, "d": null, "e": {"id": "`+ids[1]+`"}, "f": {"id": "`+ids[2]+`"}}}`, string(body))
+}
+
 // TestBatchResolversPassOverNilParents: a list that holds nothing at a place
 // answers nothing at that place.
 func TestBatchResolversPassOverNilParents(t *testing.T) {

@@ -7,7 +7,9 @@
 //
 // Invariants: an error that reaches a client has a code and says nothing of
 // SQL, keys or stacks (errors.go); everything of one response that reads stock
-// reads it in one batch (loaders); writes are one call each.
+// or reservations reads them in one batch (loaders); what a document costs is
+// bounded before it is validated (guard) and before it runs (complexity.go);
+// writes are one call each.
 //
 // May import: models, loaders, guard, transports, generated, scalars, gqlgen and
 // gqlparser. Never the store.

@@ -14,8 +14,8 @@ import (
 	"onhand/models"
 )
 
-// retryAfter is the hint that comes with UNAVAILABLE, in milliseconds.
-const retryAfter = 500
+// retryAfterMs is the hint that comes with UNAVAILABLE, in milliseconds.
+const retryAfterMs = 500
 
 // presenter makes every error that leaves the API one with a code and a
 // message for clients. What it hides it logs.
@@ -44,12 +44,9 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 	}
 }
 
-// gqlgen asks the code of an error that comes before execution how to send it
-// over a socket. As "next" it would pass by the presenter; these go as "error".
-func init() {
-	errcode.RegisterErrorType(string(models.CodeBadUserInput), errcode.KindProtocol)
-	errcode.RegisterErrorType(complexityCode, errcode.KindProtocol)
-}
+// gqlgen's socket looks at the code that the presenter gave an error of before
+// execution: what is no answer goes as "error", as its own refusals do.
+func init() { errcode.RegisterErrorType(string(models.CodeBadUserInput), errcode.KindProtocol) }
 
 // complexityCode is gqlgen's name for a document that asks too much.
 const complexityCode = "COMPLEXITY_LIMIT_EXCEEDED"
@@ -69,7 +66,7 @@ func present(ctx context.Context, log *slog.Logger, shown *gqlerror.Error, fault
 	shown.Extensions["code"] = string(fault.Code)
 	switch fault.Code {
 	case models.CodeUnavailable:
-		shown.Extensions["retryAfterMs"] = retryAfter
+		shown.Extensions["retryAfterMs"] = retryAfterMs
 		once(ctx, func() { log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault) })
 	case models.CodeInternal:
 		shown.Message = "internal error"

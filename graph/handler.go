@@ -7,7 +7,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
@@ -32,7 +31,6 @@ func Handler(config HandlerConfig) http.Handler {
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()}))
 	server.AddTransport(transports.WebSocket(config.Closing, config.Origins))
 	server.AddTransport(transports.SSE(config.Closing))
-	server.AddTransport(transport.Options{})
 	server.AddTransport(transports.HTTP{})
 	server.AddTransport(transports.Unsupported{})
 	documents := guard.NewDocuments()

@@ -51,7 +51,7 @@ func TestHTTP(t *testing.T) {
 		"GET":                   {method: "GET", target: get(question, ""), status: 200, want: answer},
 		"GET with variables":    {method: "GET", target: get(`query Q($id: ID!) { stock(productId: $id) { quantityAvailable } }`, `{"id": "22423"}`), status: 200, want: answer},
 		"OPTIONS":               {method: "OPTIONS", status: 200},
-		"HEAD":                  {method: "HEAD", status: 405},
+		"HEAD":                  {method: "HEAD", status: 405, code: "BAD_USER_INPUT"},
 
 		"GET of a mutation":     {method: "GET", target: get(`mutation { releaseReservation(input: {id: "r"}) { replayed } }`, ""), status: 405, code: "BAD_USER_INPUT", contains: "GET is for queries only"},
 		"GET of a subscription": {method: "GET", target: get(`subscription { stockChanged(productIds: ["22423"]) { id } }`, ""), status: 405, code: "BAD_USER_INPUT"},
@@ -109,14 +109,19 @@ func TestHTTP(t *testing.T) {
 			for k, v := range test.header {
 				r.Header[k] = v
 			}
-			status, got := answerTo(t, api, r)
-			assert.Equal(t, test.status, status, "%s", got)
+			w := httptest.NewRecorder()
+			api.ServeHTTP(w, r)
+			got := w.Body.Bytes()
+			mustNotLeak(t, got)
+			assert.Equal(t, test.status, w.Code, "%s", got)
 			if test.want != "" {
 				assert.JSONEq(t, test.want, string(got))
 			}
 			assert.Contains(t, string(got), test.contains)
+			told := test.status == http.StatusMethodNotAllowed || method == http.MethodOptions
+			assert.Equal(t, told, w.Header().Get("Allow") != "", "what is allowed")
 			assert.NotContains(t, string(got), "hunter2")
-			if len(got) == 0 { // HEAD, OPTIONS
+			if len(got) == 0 { // OPTIONS
 				return
 			}
 			var answered reply

@@ -132,7 +132,7 @@ func TestAListIsOneBatch(t *testing.T) {
 	t.Parallel()
 	var r reader
 	ctx := r.with(t.Context())
-	const lists, length = 40, 250
+	const lists, length = 40, 300
 	var fields sync.WaitGroup
 	for list := range lists {
 		fields.Go(func() {

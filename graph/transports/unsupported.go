@@ -9,8 +9,11 @@ import (
 	"onhand/models"
 )
 
-// Unsupported answers what no other transport takes, in GraphQL's form. It
-// goes last.
+// allowed are the methods of the endpoint.
+const allowed = "GET, POST, OPTIONS"
+
+// Unsupported says what the endpoint takes: to who asks, and to who sent
+// something else, in GraphQL's form. It goes last.
 type Unsupported struct{}
 
 // Supports implements graphql.Transport.
@@ -18,10 +21,13 @@ func (Unsupported) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
 func (Unsupported) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
-	if r.Method == http.MethodPost {
+	switch r.Method {
+	case http.MethodOptions:
+		w.Header().Set("Allow", allowed)
+	case http.MethodPost:
 		guard.Refuse(w, http.StatusUnsupportedMediaType, models.CodeBadUserInput, "send Content-Type: application/json")
-		return
+	default:
+		w.Header().Set("Allow", allowed)
+		guard.Refuse(w, http.StatusMethodNotAllowed, models.CodeBadUserInput, "use POST, or GET for queries")
 	}
-	w.Header().Set("Allow", "GET, POST, OPTIONS")
-	guard.Refuse(w, http.StatusMethodNotAllowed, models.CodeBadUserInput, "use POST, or GET for queries")
 }
