@@ -33,6 +33,10 @@ func (s *Store) keep(ctx context.Context) {
 		s.log.Debug("the database does not answer", "error", err)
 		return
 	}
+	if markErr == nil && mark.Epoch != meta.Epoch {
+		// Another copy may have started an epoch between the two looks.
+		mark, markErr = s.cache.Mark(ctx)
+	}
 	if why := s.wentBack(mark, markErr, meta.Epoch, meta.Sequence); why != "" {
 		s.log.Warn("starting a new epoch: everything cached is read again", "reason", why)
 		if err := s.database.NewEpoch(ctx, meta.Epoch); err != nil {
@@ -43,8 +47,10 @@ func (s *Store) keep(ctx context.Context) {
 			return
 		}
 	}
-	another := s.epoch != "" && s.epoch != meta.Epoch
-	s.epoch, s.sequence = meta.Epoch, meta.Sequence
+	known := s.believed()
+	another := known != "" && known != meta.Epoch
+	s.epoch.Store(&meta.Epoch)
+	s.sequence = meta.Sequence
 	if markErr == nil {
 		mark = rediscache.Mark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
 		if err := s.cache.SetMark(ctx, mark); err != nil {
@@ -59,17 +65,45 @@ func (s *Store) keep(ctx context.Context) {
 
 // wentBack says what went back in time; empty when nothing did.
 func (s *Store) wentBack(mark rediscache.Mark, markErr error, epoch string, sequence int64) string {
+	known := s.believed()
 	switch {
-	case s.epoch == epoch && sequence < s.sequence:
+	case known == epoch && sequence < s.sequence:
 		return "the database is older than this process remembers"
-	case markErr != nil || mark.Epoch == "":
+	case markErr != nil:
 		return ""
-	case mark.Epoch == epoch && sequence < mark.Sequence:
+	case mark.Epoch != epoch && (mark.Epoch != "" || known != "" && known != epoch):
+		// An epoch that no copy vouches for may be an earlier one that came back
+		// with a backup: Redis may still hold what followed it.
+		return "redis does not know this history of the database (do two databases share it?)"
+	case mark.Epoch == "":
+		return ""
+	case sequence < mark.Sequence:
 		return "the database is older than redis remembers"
 	case mark.NotedRunIDs != mark.RunIDs:
 		return "another redis serves what the last one had saved"
 	}
 	return ""
+}
+
+// believed is the epoch whose copies are believed; empty until the keeper has
+// reached the database.
+func (s *Store) believed() string {
+	if epoch := s.epoch.Load(); epoch != nil {
+		return *epoch
+	}
+	return ""
+}
+
+// compare has the keeper look at once when an answer of the database is of
+// another epoch than the one that is believed.
+func (s *Store) compare(epoch string) {
+	if epoch == "" || epoch == s.believed() {
+		return
+	}
+	select {
+	case s.doubt <- struct{}{}:
+	default: // it is about to look
+	}
 }
 
 func (s *Store) keepDirectory(ctx context.Context, version int64, again bool) {

@@ -7,6 +7,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"onhand/models"
 	"onhand/store/storetest"
@@ -162,4 +163,36 @@ func TestRedisRestored(t *testing.T) {
 	s = open(t, config)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
+}
+
+// A backup that was taken before the last epoch began: its own epoch comes
+// back, and what Redis kept of that epoch's later days counts for nothing.
+func TestRestoredPastAnEpoch(t *testing.T) {
+	t.Parallel()
+	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL(), KeepInterval: 50 * time.Millisecond}
+	s := open(t, config)
+	stockUp(t, s, 5, "x")
+	drained(t, s)
+	first := s.believed()
+	write(t, s, receive("k", "x", 100))
+	drained(t, s)
+	require.NoError(t, s.database.NewEpoch(t.Context(), first))
+	eventually(t, func() bool { return s.believed() != first })
+	require.Equal(t, "105", s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "quantity").Val(), "kept of the first epoch")
+	require.Equal(t, first, s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "epoch").Val())
+
+	require.NoError(t, outside(t, config.DatabaseURL).Transaction(func(tx *gorm.DB) error { // as the backup has it
+		for _, sql := range []string{
+			"SET LOCAL session_replication_role = replica",
+			"UPDATE stock_levels SET available = 5",
+			"UPDATE products SET version = version - 1",
+			"UPDATE onhand_meta SET epoch = '" + first + "'",
+		} {
+			if err := tx.Exec(sql).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Quantity() == 5 && st.Source == models.FromCache })
 }

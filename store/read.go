@@ -83,7 +83,7 @@ func (s *Store) gone(ctx context.Context, err error) error {
 
 // flyCache is one pipeline of HGETALLs.
 func (s *Store) flyCache(ctx context.Context, ids []string, land func([]rediscache.Entry, error)) {
-	epoch := s.database.Epoch()
+	epoch := s.believed()
 	if epoch == "" { // no history known yet: nothing in Redis can be believed
 		land(make([]rediscache.Entry, len(ids)), nil)
 		return
@@ -100,6 +100,7 @@ func (s *Store) flyDatabase(ctx context.Context, ids []string, land func([]*mode
 		land(nil, err)
 		return
 	}
+	s.compare(read.Epoch)
 	byID := make(map[string]*models.Stock, len(read.Stocks))
 	for _, stock := range read.Stocks {
 		byID[stock.ProductID] = stock

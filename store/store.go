@@ -83,8 +83,12 @@ type Store struct {
 
 	directory        atomic.Pointer[models.Directory]
 	directoryVersion int64 // of the keeper alone
-	sequence         int64 // of the keeper alone: the largest seen in epoch
-	epoch            string
+	sequence         int64 // of the keeper alone: as of its last look, in that epoch
+	// epoch is the history the keeper last found the database in. It alone says
+	// which copies are believed: answers of several connections may overtake
+	// each other when a database is replaced.
+	epoch atomic.Pointer[string]
+	doubt chan struct{} // poked when an answer was of another epoch
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -97,7 +101,7 @@ type Store struct {
 // what can never work is an error.
 func Open(config Config) (*Store, error) {
 	config.setDefaults()
-	s := &Store{config: config, log: config.Logger}
+	s := &Store{config: config, log: config.Logger, doubt: make(chan struct{}, 1)}
 	s.directory.Store(models.NewDirectory(nil, nil))
 	if err := s.open(); err != nil {
 		s.Close()
@@ -129,10 +133,10 @@ func (s *Store) open() (err error) {
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
-		ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
+		Epoch: s.believed, ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.database.Epoch, Offer: s.hub.Offer,
+		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Offer: s.hub.Offer,
 		Forget: s.cache.Forget, Logger: s.log,
 	})
 	return nil
@@ -153,14 +157,14 @@ func (s *Store) Start() error {
 		return fmt.Errorf("start relay: %w", err)
 	}
 	s.keep(ctx) // once before the first request, so that it finds a directory
-	s.loop(ctx, "keeper", s.config.KeepInterval, s.keep)
-	s.loop(ctx, "sweeper", s.config.SweepInterval, s.sweep)
-	s.loop(ctx, "forgetter", forgetInterval, s.forget)
+	s.loop(ctx, "keeper", s.config.KeepInterval, s.doubt, s.keep)
+	s.loop(ctx, "sweeper", s.config.SweepInterval, nil, s.sweep)
+	s.loop(ctx, "forgetter", forgetInterval, nil, s.forget)
 	return nil
 }
 
-// loop runs work every interval until ctx ends.
-func (s *Store) loop(ctx context.Context, name string, interval time.Duration, work func(context.Context)) {
+// loop runs work every interval, and when woken, until ctx ends.
+func (s *Store) loop(ctx context.Context, name string, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
 	s.stopped.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -170,8 +174,9 @@ func (s *Store) loop(ctx context.Context, name string, interval time.Duration, w
 				s.log.Debug("stopped", "loop", name)
 				return
 			case <-ticker.C:
-				work(ctx)
+			case <-wake:
 			}
+			work(ctx)
 		}
 	})
 }
@@ -221,5 +226,6 @@ func (o outbox) Listen(ctx context.Context, wake func()) error {
 // cache, so it does not ask it.
 func (s *Store) readForRelay(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	read, err := s.database.ReadStocks(ctx, ids)
+	s.compare(read.Epoch)
 	return read.Stocks, err
 }

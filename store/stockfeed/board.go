@@ -12,9 +12,11 @@ import (
 // mailboxes of its watchers. T is models.Stock or models.Reservation.
 type board[T any] struct {
 	channel func(id string) string
-	// accept tells whether value is news for the topic, and keeps what it needs
-	// to tell the next time. It is called under the lock.
-	accept     func(t *topic[T], value *T) bool
+	// epoch is the history the database is in; empty while nobody knows.
+	epoch func() string
+	// accept tells whether value is news for the topic. With first it is, for
+	// there is no older one of the same history. It is called under the lock.
+	accept     func(t *topic[T], value *T, first bool) bool
 	subscriber *subscriber
 	rereader   *rereader
 
@@ -30,6 +32,7 @@ type topic[T any] struct {
 	id, channel string
 	boxes       map[*mailbox[T]]bool
 	latest      *T
+	epoch       string // the history of latest
 	idleSince   time.Time
 
 	isConfirmed bool
@@ -38,13 +41,12 @@ type topic[T any] struct {
 	// confirmation after that means that a message may have been missed.
 	read bool
 
-	past  []mark      // stock: the epochs before the latest's
 	timer *time.Timer // reservations: reads again at the expiry
 }
 
-func newBoard[T any](channel func(string) string, accept func(*topic[T], *T) bool) *board[T] {
+func newBoard[T any](channel func(string) string, epoch func() string, accept func(*topic[T], *T, bool) bool) *board[T] {
 	return &board[T]{
-		channel: channel, accept: accept,
+		channel: channel, epoch: epoch, accept: accept,
 		topics: make(map[string]*topic[T]), idle: make(map[string]*topic[T]), boxes: make(map[*mailbox[T]]bool),
 	}
 }
@@ -158,17 +160,46 @@ func (b *board[T]) sweep(linger time.Duration) {
 	b.subscriber.drop(gone...) // under the lock, lest a new watcher's want comes first
 }
 
-// deliver gives value to everybody who watches its id, if it is news.
-func (b *board[T]) deliver(id string, value *T) {
+// deliver gives value, of the history that epoch names, to everybody who
+// watches its id, if it is news. Within a history the newer version wins; of
+// two histories, the one that the database is in. A value of another one may
+// be a late word of a history that was lost, or the first of one that we have
+// not heard of: doubtful says that the id must be read again.
+func (b *board[T]) deliver(id, epoch string, value *T) (doubtful bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.topics[b.channel(id)]
-	if t == nil || b.stopped || !b.accept(t, value) {
+	if t == nil || b.stopped {
+		return false
+	}
+	current := b.epoch() // under the lock: who delivered before us knew no later one
+	foreign := current != "" && epoch != current
+	another := epoch != t.epoch
+	if t.latest != nil && another && foreign {
+		return true
+	}
+	if b.accept(t, value, t.latest == nil || another) {
+		t.latest, t.epoch = value, epoch
+		for box := range t.boxes {
+			box.put(t.id, value)
+		}
+	}
+	return foreign
+}
+
+// vanish ends the watches of an id that was known and is no longer in the
+// history that epoch names, if that is the one the database is in.
+func (b *board[T]) vanish(id, epoch string, because error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.topics[b.channel(id)]
+	if t == nil || t.latest == nil || epoch != b.epoch() {
 		return
 	}
-	t.latest = value
+	t.latest = nil
+	t.disarm()
 	for box := range t.boxes {
-		box.put(t.id, value)
+		box.end(because)
 	}
 }
 

@@ -41,6 +41,9 @@ type HubConfig struct {
 	Client redis.UniversalClient
 	// Channel and ReservationChannel name the pub/sub channel of an id.
 	Channel, ReservationChannel func(id string) string
+	// Epoch is the history the database is in, as far as this process knows;
+	// empty while it does not. It must not block. Call Refresh after it changed.
+	Epoch func() string
 	// ReadStocks reads the current stock of products, nil (or left out) for
 	// unknown ones. At most WatchIDsMax ids.
 	ReadStocks func(ctx context.Context, ids []string) ([]*models.Stock, error)
@@ -69,6 +72,10 @@ type Hub struct {
 	stocks       *board[models.Stock]
 	reservations *board[models.Reservation]
 	seats        chan struct{} // one token for each watch
+
+	historyMu sync.Mutex
+	epoch     string    // as cfg.Epoch said last
+	changed   time.Time // when that replaced another one
 }
 
 // NewHub makes a hub. It can be watched before it is started; it just hears
@@ -76,6 +83,9 @@ type Hub struct {
 func NewHub(cfg HubConfig) *Hub {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Epoch == nil {
+		cfg.Epoch = func() string { return "" }
 	}
 	if cfg.WatchesMax <= 0 {
 		cfg.WatchesMax = watchesMaxDefault
@@ -87,10 +97,10 @@ func NewHub(cfg HubConfig) *Hub {
 
 	h := &Hub{service: newService(), cfg: cfg, seats: make(chan struct{}, cfg.WatchesMax)}
 	h.subscriber = newSubscriber(cfg.Client, cfg.PingEvery, h, cfg.Logger)
-	h.stocks = newBoard(cfg.Channel, acceptStock)
+	h.stocks = newBoard(cfg.Channel, cfg.Epoch, acceptStock)
 	h.stocks.subscriber = h.subscriber
 	h.stocks.rereader = newRereader("stock", cfg.Logger, h.readStocks)
-	h.reservations = newBoard(cfg.ReservationChannel, h.acceptReservation)
+	h.reservations = newBoard(cfg.ReservationChannel, cfg.Epoch, h.acceptReservation)
 	h.reservations.subscriber = h.subscriber
 	h.reservations.rereader = newRereader("reservations", cfg.Logger, h.readReservations)
 	return h
@@ -137,6 +147,7 @@ func (h *Hub) tend(ctx context.Context) {
 		case <-sweep.C:
 			h.stocks.sweep(h.cfg.Linger)
 			h.reservations.sweep(h.cfg.Linger)
+			h.history() // so that a change is noticed also while nobody asks
 		case <-repair.C:
 			h.reservations.rereadAll(func(r *models.Reservation) bool { return !final(r.State) })
 			if !h.Connected() {
@@ -144,6 +155,20 @@ func (h *Hub) tend(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// history is the epoch the database is in, and how long ago it replaced
+// another one.
+func (h *Hub) history() (epoch string, age time.Duration) {
+	h.historyMu.Lock()
+	defer h.historyMu.Unlock()
+	if epoch = h.cfg.Epoch(); epoch != h.epoch {
+		if h.epoch != "" {
+			h.changed = time.Now()
+		}
+		h.epoch = epoch
+	}
+	return epoch, time.Since(h.changed)
 }
 
 // Refresh reads everything watched again. Call it when values may have changed

@@ -16,6 +16,12 @@ import (
 // two such reads.
 const expiryMargin = 20 * time.Millisecond
 
+// offerDoubt is how long after the database's epoch changed our own writes are
+// only wake-ups: one that was committed in the history that is lost may still
+// be on its way here, and a reservation does not say which history it is of. A
+// write takes at most six seconds.
+const offerDoubt = 10 * time.Second
+
 // ErrNoReservation says that there is no such reservation to watch.
 var ErrNoReservation = errors.New("no such reservation")
 
@@ -26,10 +32,10 @@ func final(state models.ReservationState) bool {
 
 // acceptReservation lets versions only grow. Expiry changes the state without
 // a version, as time passes, and never back.
-func (h *Hub) acceptReservation(t *topic[models.Reservation], r *models.Reservation) bool {
-	news := t.latest == nil || r.Version > t.latest.Version ||
+func (h *Hub) acceptReservation(t *topic[models.Reservation], r *models.Reservation, first bool) bool {
+	news := first || r.Version > t.latest.Version ||
 		r.Version == t.latest.Version && r.State != t.latest.State && !final(t.latest.State)
-	if t.latest == nil || r.Version >= t.latest.Version {
+	if first || r.Version >= t.latest.Version {
 		h.arm(t, r)
 	}
 	return news
@@ -88,7 +94,7 @@ func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatc
 // Next waits for the next state: first the current one, then every newer one,
 // each as of its ServerTime. After a final state (anything but ACTIVE and
 // COMMITTED) it answers io.EOF. Other errors: that of ctx, ErrStopped,
-// ErrClosed.
+// ErrClosed, and ErrNoReservation where a restored database does not have it.
 func (w *ReservationWatch) Next(ctx context.Context) (*models.Reservation, error) {
 	if w.over.Load() {
 		return nil, io.EOF
@@ -112,21 +118,47 @@ func (w *ReservationWatch) Close() {
 // OfferReservations gives this process's own committed changes to its
 // watchers, without the way through Redis. It does not block.
 func (h *Hub) OfferReservations(reservations []*models.Reservation) {
+	epoch, age := h.history()
 	for _, r := range reservations {
-		if r == nil {
-			continue
+		switch {
+		case r == nil:
+		case age < offerDoubt:
+			if h.reservations.known(r.ID) {
+				h.reservations.rereader.add(r.ID)
+			}
+		default:
+			h.deliverReservation(epoch, r)
 		}
-		now := r.At(r.ServerTime)
-		h.reservations.deliver(r.ID, &now)
 	}
 }
 
+func (h *Hub) deliverReservation(epoch string, r *models.Reservation) {
+	now := r.At(r.ServerTime)
+	if h.reservations.deliver(r.ID, epoch, &now) {
+		h.reservations.rereader.add(r.ID)
+	}
+}
+
+// readReservations reads and delivers. What is read is of the history that was
+// known before the read began, or of a later one: then it is read once more.
 func (h *Hub) readReservations(ctx context.Context, ids []string) error {
+	epoch, _ := h.history()
 	reservations, err := h.cfg.ReadReservations(ctx, ids)
 	if err != nil {
 		return err
 	}
-	h.OfferReservations(reservations)
+	found := make(map[string]bool, len(ids))
+	for _, r := range reservations {
+		if r != nil {
+			found[r.ID] = true
+			h.deliverReservation(epoch, r)
+		}
+	}
+	for _, id := range ids {
+		if !found[id] {
+			h.reservations.vanish(id, epoch, ErrNoReservation)
+		}
+	}
 	return nil
 }
 

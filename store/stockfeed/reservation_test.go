@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,4 +203,51 @@ func TestReservationsAreReadInBatches(t *testing.T) {
 	}
 	t.Logf("%d wake-ups, %d reads", n, db.asked.Load()-asked)
 	require.Less(t, db.asked.Load()-asked, int64(n/3))
+}
+
+// TestReservationsOfARestoredDatabase: a watcher follows the database back in
+// time; what a write of the lost history says afterwards is only a wake-up; a
+// reservation that the restored database does not have ends its watches.
+func TestReservationsOfARestoredDatabase(t *testing.T) {
+	t.Parallel()
+	s := storetest.Redis(t)
+	db := newShop()
+	var current atomic.Value
+	current.Store("old")
+	cfg := quick(db)
+	cfg.Epoch = func() string { return current.Load().(string) }
+	h := startHub(t, s.Addr(), cfg)
+	backup := holdAt("res_1", 1, later())
+	lost := backup
+	lost.Version, lost.State = 5, models.ReservationCommitted
+	db.reserve(lost)
+	db.reserve(holdAt("res_2", 1, later()))
+	back, gone := watchReservation(t, h, "res_1"), watchReservation(t, h, "res_2")
+	require.EqualValues(t, 5, nextReservation(t, back).Version)
+	nextReservation(t, gone)
+
+	db.reserve(backup)
+	db.mu.Lock()
+	delete(db.reservations, "res_2")
+	db.mu.Unlock()
+	current.Store("new")
+	late := lost
+	late.Version, late.ServerTime = 6, time.Now()
+	h.OfferReservations([]*models.Reservation{&late}) // before anybody said Refresh
+	h.Refresh()
+	r := nextReservation(t, back)
+	require.EqualValues(t, 1, r.Version)
+	require.Equal(t, models.ReservationActive, r.State)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	_, err := gone.Next(ctx)
+	require.ErrorIs(t, err, ErrNoReservation)
+
+	asked := db.asked.Load()
+	h.OfferReservations([]*models.Reservation{&late})
+	require.Eventually(t, func() bool { return db.asked.Load() > asked }, soon, tick)
+	backup.Version, backup.State = 2, models.ReservationReleased
+	db.reserve(backup)
+	h.Refresh()
+	require.EqualValues(t, 2, nextReservation(t, back).Version)
 }

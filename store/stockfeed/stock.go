@@ -3,50 +3,21 @@ package stockfeed
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 
 	"onhand/models"
 )
 
-// epochsMax is how many former epochs a topic remembers. An epoch changes when
-// a database was replaced; messages of more than a few cannot be under way.
-const epochsMax = 4
-
 // ErrClosed is what Next answers on a watch that was closed.
 var ErrClosed = errors.New("watch is closed")
 
-// mark is the last version that was accepted of an epoch.
-type mark struct {
-	epoch   string
-	version int64
-}
+// errDoubt is why what was just read is read again: it belongs to another
+// history than the one the database was last known to be in.
+var errDoubt = errors.New("the database may have been replaced; what was read is of another epoch")
 
-// acceptStock lets a topic's versions only grow, in each epoch for itself.
-// Which of two epochs is the later one cannot be told from their names: a new
-// one is believed, and so is an older one that brings a version never seen.
-func acceptStock(t *topic[models.Stock], s *models.Stock) bool {
-	if t.latest == nil {
-		return true
-	}
-	if !s.Newer(t.latest) {
-		return false
-	}
-	if s.Epoch == t.latest.Epoch {
-		return true
-	}
-	at := slices.IndexFunc(t.past, func(m mark) bool { return m.epoch == s.Epoch })
-	if at >= 0 {
-		if s.Version <= t.past[at].version {
-			return false
-		}
-		t.past = slices.Delete(t.past, at, at+1)
-	}
-	t.past = append(t.past, mark{t.latest.Epoch, t.latest.Version})
-	if len(t.past) > epochsMax {
-		t.past = slices.Delete(t.past, 0, 1)
-	}
-	return true
+// acceptStock lets a topic's versions only grow.
+func acceptStock(t *topic[models.Stock], s *models.Stock, first bool) bool {
+	return first || s.Version > t.latest.Version
 }
 
 // Watch is one watcher of some products.
@@ -79,6 +50,10 @@ func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
 	if err == nil {
 		err = h.readStocks(ctx, ids)
 	}
+	if errors.Is(err, errDoubt) {
+		h.stocks.rereader.add(ids...)
+		err = nil
+	}
 	if err != nil {
 		w.Close()
 		return nil, err
@@ -105,19 +80,26 @@ func (w *Watch) Close() {
 // the way through Redis. It does not block.
 func (h *Hub) Offer(stocks []*models.Stock) {
 	for _, s := range stocks {
-		if s != nil {
-			h.stocks.deliver(s.ProductID, s)
+		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
+			h.stocks.rereader.add(s.ProductID)
 		}
 	}
 }
 
+// readStocks reads and delivers. After errDoubt what could be delivered was:
+// read again, but not at once, for that may last as long as the database's
+// epoch is not known for sure.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 	stocks, err := h.cfg.ReadStocks(ctx, ids)
 	if err != nil {
 		return err
 	}
-	h.Offer(stocks)
-	return nil
+	for _, s := range stocks {
+		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
+			err = errDoubt
+		}
+	}
+	return err
 }
 
 // stockMessage takes in a change. A message that cannot be read still says
@@ -128,7 +110,7 @@ func (h *Hub) stockMessage(id, payload string) {
 		h.stocks.rereader.add(id)
 		return
 	}
-	h.stocks.deliver(id, s)
+	h.Offer([]*models.Stock{s})
 }
 
 // distinct drops repeated ids and keeps the order.
