@@ -21,9 +21,9 @@ const (
 // time. Until the relay has carried it, this copy reads them from the database,
 // so that whoever was told of a write also reads it.
 type distrust struct {
-	some atomic.Bool // spares the lock while all is well
+	last atomic.Int64 // when all is over, in Unix nanoseconds: spares the lock while all is well
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	until map[string]time.Time
 	all   time.Time
 }
@@ -31,40 +31,38 @@ type distrust struct {
 func (d *distrust) add(ids []string, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.drop(now)
-	if d.until == nil {
+	if d.until == nil || d.over(now) {
 		d.until = map[string]time.Time{}
 	}
+	end := now.Add(distrustFor)
 	if len(d.until)+len(ids) > distrustedMax {
-		clear(d.until)
-		d.all = now.Add(distrustFor)
+		d.until = map[string]time.Time{}
+		d.all = end
 	}
 	for _, id := range ids[:min(len(ids), distrustedMax)] {
-		d.until[id] = now.Add(distrustFor)
+		d.until[id] = end
 	}
-	d.some.Store(true)
+	d.last.Store(end.UnixNano())
 }
 
-// drop forgets what is over. Callers hold mu.
-func (d *distrust) drop(now time.Time) {
-	for id, until := range d.until {
-		if !until.After(now) {
-			delete(d.until, id)
+func (d *distrust) over(now time.Time) bool { return now.UnixNano() >= d.last.Load() }
+
+// among tells which of the products are not to be read from Redis now; nil
+// when none. It costs as much as is asked, however many are remembered.
+func (d *distrust) among(ids []string, now time.Time) map[string]bool {
+	if d.over(now) {
+		return nil
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var found map[string]bool
+	for _, id := range ids {
+		if d.all.After(now) || d.until[id].After(now) {
+			if found == nil {
+				found = map[string]bool{}
+			}
+			found[id] = true
 		}
 	}
-	d.some.Store(len(d.until) > 0 || d.all.After(now))
-}
-
-// of tells whether a product is not to be read from Redis now.
-func (d *distrust) of(id string, now time.Time) bool {
-	if !d.some.Load() {
-		return false
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.all.After(now) || d.until[id].After(now) {
-		return true
-	}
-	d.drop(now)
-	return false
+	return found
 }

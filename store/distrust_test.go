@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,15 +17,39 @@ func TestDistrust(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	var d distrust
-	require.False(t, d.of("x", now))
+	of := func(id string, now time.Time) bool { return d.among([]string{"other", id}, now)[id] }
+	require.False(t, of("x", now))
 	d.add([]string{"x"}, now)
-	require.True(t, d.of("x", now))
-	require.False(t, d.of("y", now))
-	require.False(t, d.of("x", now.Add(distrustFor)))
-	require.False(t, d.some.Load(), "forgotten")
+	require.True(t, of("x", now))
+	require.False(t, of("y", now))
+	d.add([]string{"z"}, now.Add(time.Second))
+	require.False(t, of("x", now.Add(distrustFor)))
+	require.True(t, of("z", now.Add(distrustFor)))
+	require.False(t, of("z", now.Add(distrustFor+time.Second)))
+	d.add([]string{"later"}, now.Add(time.Minute))
+	require.Len(t, d.until, 1, "what is over is forgotten")
 	d.add(make([]string, distrustedMax+1), now)
-	require.True(t, d.of("y", now), "too many to name")
-	require.False(t, d.of("y", now.Add(distrustFor)))
+	require.True(t, of("y", now), "too many to name")
+	require.False(t, of("y", now.Add(distrustFor)))
+}
+
+// A read costs what it asks for, however many products are distrusted: ten
+// thousand reads beside ten thousand distrusted products take no time.
+func TestDistrustIsCheap(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	var d distrust
+	ids := make([]string, distrustedMax)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	d.add(ids, now)
+	perRead := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			d.among([]string{"x"}, now)
+		}
+	}).NsPerOp()
+	require.Less(t, perRead, int64(20_000), "looking through all would take some 100 µs")
 }
 
 // The cache holds an old value, the write that should have replaced it failed:

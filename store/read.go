@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/rediscache"
+	"onhand/store/stockfeed"
 )
 
 // Bounds of the read path.
@@ -22,7 +23,7 @@ const (
 
 func (s *Store) makeBatchers() {
 	s.cached = &batcher[rediscache.Entry]{fly: s.flyCache, flightsMax: cacheFlights, batchMax: readBatchMax, waitingMax: readWaitingMax}
-	s.stored = &batcher[*models.Stock]{fly: s.flyDatabase, flightsMax: databaseFlights, batchMax: readBatchMax, waitingMax: readWaitingMax}
+	s.stored = &batcher[readStock]{fly: s.flyDatabase, flightsMax: databaseFlights, batchMax: readBatchMax, waitingMax: readWaitingMax}
 }
 
 // Stocks reads products, from Redis where it can and from the database where
@@ -30,7 +31,8 @@ func (s *Store) makeBatchers() {
 // shared; do not change them.
 //
 // Errors: UNAVAILABLE when Redis does not know and the database does not
-// answer.
+// answer; a *stockfeed.UnreadableError, beside the stocks that could be read,
+// when rows of some products are broken.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	entries, err := s.cached.load(ctx, ids, false)
 	if ctx.Err() != nil || errors.Is(err, errCrowded) {
@@ -40,11 +42,10 @@ func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, erro
 	var missing []string
 	var at []int
 	join := err == nil
-	now := time.Now()
+	distrusted := s.distrust.among(ids, time.Now())
 	for i, id := range ids {
-		distrusted := s.distrust.of(id, now)
-		join = join && !distrusted
-		if err == nil && entries[i].Known && !distrusted {
+		join = join && !distrusted[id]
+		if err == nil && entries[i].Known && !distrusted[id] {
 			stocks[i] = entries[i].Stock
 			continue
 		}
@@ -53,22 +54,39 @@ func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, erro
 	// A product that Redis could have told of a newer write of the same client
 	// may be read together with others; where Redis was not told, only a read
 	// that starts now is sure to see it.
-	found, err := s.stored.load(ctx, missing, join)
-	if err != nil {
-		return nil, s.gone(ctx, err)
-	}
+	found, err := s.load(ctx, missing, join)
 	for i, stock := range found {
 		stocks[at[i]] = stock
 	}
-	return stocks, nil
+	return stocks, err
+}
+
+// load reads from the database, with others who ask: see Stocks.
+func (s *Store) load(ctx context.Context, ids []string, join bool) ([]*models.Stock, error) {
+	found, err := s.stored.load(ctx, ids, join)
+	if err != nil {
+		return nil, s.gone(ctx, err)
+	}
+	stocks := make([]*models.Stock, len(ids))
+	var broken map[string]error
+	for i, f := range found {
+		stocks[i] = f.stock
+		if f.err != nil {
+			broken = withCause(broken, ids[i], f.err)
+		}
+	}
+	if broken != nil {
+		err = &stockfeed.UnreadableError{Causes: broken}
+	}
+	return stocks, err
 }
 
 // FreshStock reads one product from the database, whatever Redis says; nil
 // when it is unknown.
 func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error) {
-	found, err := s.stored.load(ctx, []string{id}, false)
+	found, err := s.load(ctx, []string{id}, false)
 	if err != nil {
-		return nil, s.gone(ctx, err)
+		return nil, err
 	}
 	return found[0], nil
 }
@@ -92,32 +110,36 @@ func (s *Store) flyCache(ctx context.Context, ids []string, land func([]rediscac
 }
 
 // flyDatabase is one SELECT, and after its callers have gone on, one pipeline
-// that fills Redis. Until that is done the flight is not over: who misses in
-// between joins it instead of reading again.
-func (s *Store) flyDatabase(ctx context.Context, ids []string, land func([]*models.Stock, error)) {
-	read, err := s.database.ReadStocks(ctx, ids)
+// that fills Redis, under a lease that is older than the SELECT. Until that is
+// done the flight is not over: who misses in between joins it instead of
+// reading again.
+func (s *Store) flyDatabase(ctx context.Context, ids []string, land func([]readStock, error)) {
+	lease, err := s.cache.Lease(ctx, ids)
+	if err != nil {
+		s.log.Debug("the cache will not be filled", "products", len(ids), "error", err)
+	}
+	read, broken, err := s.readApart(ctx, ids)
 	if err != nil {
 		land(nil, err)
 		return
 	}
-	s.compare(read.Epoch)
 	byID := make(map[string]*models.Stock, len(read.Stocks))
 	for _, stock := range read.Stocks {
 		byID[stock.ProductID] = stock
 	}
-	stocks := make([]*models.Stock, len(ids))
+	values := make([]readStock, len(ids))
 	var unknown []string
 	for i, id := range ids {
-		stocks[i] = byID[id]
-		if stocks[i] == nil {
+		values[i] = readStock{byID[id], broken[id]}
+		if values[i] == (readStock{}) {
 			unknown = append(unknown, id)
 		}
 	}
-	land(stocks, nil)
+	land(values, nil)
 	if s.beforeFill != nil {
 		s.beforeFill(ids)
 	}
-	if err := s.cache.Fill(ctx, read.Epoch, read.Stocks, unknown); err != nil {
+	if err := s.cache.Fill(ctx, lease, read.Epoch, read.Stocks, unknown); err != nil {
 		s.log.Debug("the cache was not filled", "products", len(ids), "error", err)
 	}
 }

@@ -31,7 +31,7 @@ func quiet(t *testing.T, s *Store) {
 }
 
 // A hundred products cost one round trip from a warm cache, and from a cold
-// one a pipeline, a SELECT and a pipeline that fills.
+// one a pipeline, a lease, a SELECT and a pipeline that fills.
 func TestQueryCounts(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		ids := numbered(100)
@@ -49,7 +49,7 @@ func TestQueryCounts(t *testing.T) {
 			<-filled
 			eventually(t, func() bool { return s.cache.Stats().Fills >= 100 })
 		})
-		require.EqualValues(t, 2, redis, "one pipeline to look, one to fill")
+		require.EqualValues(t, 3, redis, "one pipeline to look, one for the lease, one to fill")
 		require.EqualValues(t, 1, selects)
 
 		eventually(t, func() bool { return read(t, s, ids[99]).Source == models.FromCache })
@@ -132,6 +132,32 @@ func TestStaleFillLoses(t *testing.T) {
 		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 		require.Equal(t, 7, read(t, s, "x").Quantity())
 		require.Equal(t, written.Version, read(t, s, "x").Version)
+	})
+}
+
+// The same, and Redis lost the newer write meanwhile: there is nothing to
+// compare the fill with, and still it does not bring the old value back.
+func TestStaleFillAfterAFlushLoses(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		forgetCache(t, s)
+		reached, release, filling := make(chan struct{}), make(chan struct{}), make(chan struct{}, 100)
+		var once sync.Once
+		s.beforeFill = func([]string) {
+			once.Do(func() {
+				close(reached)
+				<-release
+			})
+			filling <- struct{}{}
+		}
+		require.Equal(t, 5, read(t, s, "x").Quantity()) // its fill now waits
+		<-reached
+		write(t, s, receive("k", "x", 2))
+		forgetCache(t, s)
+		close(release)
+		<-filling
+		eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache })
+		require.Equal(t, 7, read(t, s, "x").Quantity())
 	})
 }
 

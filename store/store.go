@@ -77,7 +77,7 @@ type Store struct {
 	clients  []redis.UniversalClient
 
 	cached   *batcher[rediscache.Entry]
-	stored   *batcher[*models.Stock]
+	stored   *batcher[readStock]
 	writes   *combiner
 	distrust distrust
 
@@ -137,7 +137,7 @@ func (s *Store) open() (err error) {
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Offer: s.hub.Offer,
-		Forget: s.cache.Forget, Logger: s.log,
+		Forget: s.cache.Forget, Drop: s.cache.Drop, Logger: s.log,
 	})
 	return nil
 }
@@ -220,12 +220,4 @@ func (o outbox) Listen(ctx context.Context, wake func()) error {
 		return stockfeed.ErrNoListen
 	}
 	return err
-}
-
-// readForRelay reads stocks straight from the database: the relay repairs the
-// cache, so it does not ask it.
-func (s *Store) readForRelay(ctx context.Context, ids []string) ([]*models.Stock, error) {
-	read, err := s.database.ReadStocks(ctx, ids)
-	s.compare(read.Epoch)
-	return read.Stocks, err
 }

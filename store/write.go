@@ -66,9 +66,9 @@ func (s *Store) fillReplayed(ctx context.Context, result *models.WriteResult) er
 	for i, stock := range result.Stocks {
 		ids[i] = stock.ProductID
 	}
-	found, err := s.stored.load(ctx, ids, false)
+	found, err := s.load(ctx, ids, false)
 	if err != nil {
-		return s.gone(ctx, err)
+		return err
 	}
 	result.Stocks = result.Stocks[:0]
 	for _, stock := range found {

@@ -99,6 +99,6 @@ func TestFlushAllIsOnlyManyMisses(t *testing.T) {
 	behind, err := c.Behind(t.Context(), []models.Change{{ProductID: "p", Version: 7}}, epoch)
 	require.NoError(t, err)
 	require.Equal(t, []string{"p"}, behind)
-	require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("p", epoch, 7)}, nil))
+	require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 7)}, nil))
 	require.EqualValues(t, 7, versionOf(t, c, epoch, "p"))
 }

@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,6 +68,8 @@ type Cache struct {
 	logger           *slog.Logger
 	breaker          *gobreaker.CircuitBreaker[struct{}]
 	counts           counts
+	leasePrefix      string // tells this process's leases from others'
+	leases           atomic.Int64
 }
 
 type counts struct {
@@ -93,6 +96,7 @@ func New(cfg Config) *Cache {
 	c := &Cache{
 		reader: cfg.Client, writer: cfg.Writer, keys: Keys{Prefix: cfg.KeyPrefix},
 		ttl: cfg.TTL, negativeTTL: cfg.NegativeTTL, timeout: cfg.Timeout, logger: cfg.Logger,
+		leasePrefix: crand.Text()[:leasePrefixLength],
 	}
 	if c.ttl <= 0 {
 		c.ttl = ttlDefault

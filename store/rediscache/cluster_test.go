@@ -71,7 +71,7 @@ func TestCluster(t *testing.T) {
 	}
 	require.NoError(t, nodes[1].ScriptFlush(t.Context()).Err())
 	write(2)
-	require.NoError(t, c.Fill(t.Context(), epoch, nil, []string{"unknown"}))
+	require.NoError(t, fill(t, c, epoch, nil, []string{"unknown"}))
 	require.EqualValues(t, 0, versionOf(t, c, epoch, "unknown"))
 
 	changes := make([]models.Change, n)

@@ -10,6 +10,11 @@
 // the field "published" that it did; a mere fill does not. So the feed can ask
 // which changes nobody was told of yet ([Cache.Behind]).
 //
+// Whoever misses takes a lease before it reads the database, and fills under
+// it ([Cache.Lease]). The lease lies in the hash: where Redis lost what was
+// written since, it lost the lease too, and the late fill is refused. A hash
+// with nothing but a lease in it is a product that is not cached.
+//
 // May import: models, go-redis, gobreaker, the standard library.
 //
 // What holds:
@@ -17,6 +22,8 @@
 //     epoch is another history: it counts as a miss and is overwritten.
 //   - A hash that is broken, incomplete or of the wrong type is a miss, and the
 //     next fill mends it.
+//   - A fill never brings back what a write replaced, even if Redis has lost
+//     that write meanwhile.
 //   - A write that Redis has no memory for removes the hash, so that no older
 //     value stays behind it.
 //   - One call is one round trip for each [PipelineMax] reads or [ScriptsMax]

@@ -14,7 +14,7 @@ import (
 func TestBehindNamesWhatWasNotPublished(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("told", epoch, 5), stockAt("foreign", "other", 9)}))
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("filled", epoch, 5)}, []string{"missing"}))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("filled", epoch, 5)}, []string{"missing"}))
 		behind, err := c.Behind(t.Context(), []models.Change{
 			{ProductID: "told", Version: 5}, {ProductID: "told", Version: 4}, {ProductID: "filled", Version: 5},
 			{ProductID: "foreign", Version: 1}, {ProductID: "missing", Version: 1}, {ProductID: "never", Version: 1},

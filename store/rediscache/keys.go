@@ -39,6 +39,7 @@ const (
 	fieldLevels            = "levels"              // as models.EncodeLevels writes them
 	fieldPublished         = "published"           // the version subscribers were told of; absent: none
 	fieldMissing           = "missing"             // 1: there is no such product
+	fieldLease             = "lease"               // who may fill it; alone in the hash: not cached
 )
 
 // The fields of the feed's hash.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,6 +98,22 @@ func versionOf(t *testing.T, c *Cache, epoch, id string) int64 {
 		return 0
 	}
 	return -1
+}
+
+// fill fills what was read a moment ago, under a lease of its own.
+func fill(t *testing.T, c *Cache, epoch string, stocks []*models.Stock, unknown []string) error {
+	t.Helper()
+	ids := slices.Clone(unknown)
+	for _, s := range stocks {
+		if s != nil {
+			ids = append(ids, s.ProductID)
+		}
+	}
+	lease, err := c.Lease(t.Context(), ids)
+	if err != nil {
+		return err
+	}
+	return c.Fill(t.Context(), lease, epoch, stocks, unknown)
 }
 
 // subscribe listens to channels, which may be patterns, and returns a function that counts the

@@ -90,7 +90,7 @@ func fields(s *models.Stock) (pairs, absent []any) {
 	optional(fieldBackorderLimit, s.BackorderLimit != nil, func() any { return *s.BackorderLimit })
 	optional(fieldMaxPerReservation, s.MaxPerReservation != nil, func() any { return *s.MaxPerReservation })
 	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return models.WireTime(*s.NextRestockAt) })
-	return pairs, append(absent, fieldMissing)
+	return pairs, append(absent, fieldMissing, fieldLease)
 }
 
 // parse reads a product's hash. Every field that fields always writes must be

@@ -23,7 +23,7 @@ func TestGetReturnsWhatWasFilled(t *testing.T) {
 		bare.Tracked = false
 		bare.Levels = []models.Level{}
 
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{full, nil, bare}, []string{"unknown"}))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{full, nil, bare}, []string{"unknown"}))
 		entries, err := c.Get(t.Context(), epoch, []string{"bare", "never", "full", "unknown", "full"})
 		require.NoError(t, err)
 		require.Equal(t, []Entry{
@@ -46,7 +46,7 @@ func TestGetReturnsWhatWasFilled(t *testing.T) {
 
 func TestTimesToLive(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("a", epoch, 1)}, []string{"b"}))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("a", epoch, 1)}, []string{"b"}))
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("c", epoch, 1)}))
 		for id, ttl := range map[string]time.Duration{"a": ttlDefault, "b": negativeTTLDefault, "c": ttlDefault} {
 			got := raw.PTTL(t.Context(), c.keys.Stock(id)).Val()
@@ -62,7 +62,7 @@ func TestNewVersionRemovesFieldsItHasNot(t *testing.T) {
 		title := "Mug"
 		titled := stockAt("p", epoch, 1)
 		titled.Title = &title
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{titled}, nil))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{titled}, nil))
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
 		entries, err := c.Get(t.Context(), epoch, []string{"p"})
 		require.NoError(t, err)
@@ -113,11 +113,11 @@ func TestBrokenHashesAreMissesAndAreMended(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		for name, breaking := range breakings {
 			key := c.keys.Stock(name)
-			require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt(name, epoch, 4)}, nil))
+			require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt(name, epoch, 4)}, nil))
 			require.EqualValues(t, 4, versionOf(t, c, epoch, name))
 			require.NoError(t, breaking(t.Context(), raw, key))
 			require.EqualValues(t, -1, versionOf(t, c, epoch, name), name)
-			require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt(name, epoch, 4)}, nil), name)
+			require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt(name, epoch, 4)}, nil), name)
 			require.EqualValues(t, 4, versionOf(t, c, epoch, name), name)
 		}
 		require.True(t, c.Healthy())

@@ -18,10 +18,13 @@ import (
 // ARGV[3] time to live in milliseconds
 // ARGV[4] channel to publish on, empty for a fill
 // ARGV[5] message to publish
-// ARGV[6] how many names of fields to remove follow; then field, value, …
+// ARGV[6] the lease that a fill was given, else empty
+// ARGV[7] how many names of fields to remove follow; then field, value, …
 //
 // Returns 1 if the hash was written, else 0.
 //
+//   - A fill whose lease is not in the hash: nothing happens. What was written
+//     since the lease, and what removed that again, is not known here.
 //   - The stored version is newer in the same epoch: nothing happens.
 //   - It is equal: the hash is written again, for it may have lost fields, and
 //     the message goes out only if none did for this version. A fill leaves
@@ -32,7 +35,8 @@ import (
 // first command of a script that changes something. Then the hash goes, so
 // that nobody reads an older value, and the message goes out all the same.
 var setScript = redis.NewScript(`
-local had = redis.pcall('HMGET', KEYS[1], 'epoch', 'version', 'published')
+local had = redis.pcall('HMGET', KEYS[1], 'epoch', 'version', 'published', 'lease')
+if ARGV[6] ~= '' and had[4] ~= ARGV[6] then return 0 end
 if had.err then
   redis.call('DEL', KEYS[1])
   had = {}
@@ -43,13 +47,13 @@ if kept then
   if kept > version then return 0 end
   published = kept == version and tonumber(had[3] or '') == version
 end
-local remove = tonumber(ARGV[6])
-local set = redis.pcall('HSET', KEYS[1], unpack(ARGV, 7 + remove))
+local remove = tonumber(ARGV[7])
+local set = redis.pcall('HSET', KEYS[1], unpack(ARGV, 8 + remove))
 local refused = type(set) == 'table'
 if refused then
   redis.call('DEL', KEYS[1])
 else
-  if remove > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 7, 6 + remove)) end
+  if remove > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 8, 7 + remove)) end
   if ARGV[4] == '' and not published then redis.call('HDEL', KEYS[1], 'published') end
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
@@ -67,18 +71,23 @@ type invocation struct {
 }
 
 // Fill caches what a read of the database found: stocks, and unknown ids as
-// short negative entries. It publishes nothing, and it changes nothing where
-// Redis already holds something newer. An error means that some of them are
-// not cached, no more.
-func (c *Cache) Fill(ctx context.Context, epoch string, stocks []*models.Stock, unknown []string) error {
+// short negative entries. The lease is one that was taken before that read
+// began; without one nothing is filled. It publishes nothing, and it changes
+// nothing where Redis already holds something newer, or held something that
+// came after the lease and is gone. An error means that some of them are not
+// cached, no more.
+func (c *Cache) Fill(ctx context.Context, lease Lease, epoch string, stocks []*models.Stock, unknown []string) error {
+	if lease == "" {
+		return nil
+	}
 	runs := make([]invocation, 0, len(stocks)+len(unknown))
 	for _, s := range stocks {
 		if s != nil {
-			runs = append(runs, c.setStock(s, "", nil))
+			runs = append(runs, c.setStock(s, "", nil, lease))
 		}
 	}
 	for _, id := range unknown {
-		runs = append(runs, c.setMissing(epoch, id, 0))
+		runs = append(runs, c.setMissing(epoch, id, 0, lease))
 	}
 	c.counts.fills.Add(int64(len(runs)))
 	return c.runAll(ctx, "fill stock", runs)
@@ -92,7 +101,7 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	runs := make([]invocation, 0, len(stocks))
 	for _, s := range stocks {
 		if s != nil {
-			runs = append(runs, c.setStock(s, c.keys.StockChannel(s.ProductID), models.EncodeStock(s)))
+			runs = append(runs, c.setStock(s, c.keys.StockChannel(s.ProductID), models.EncodeStock(s), ""))
 		}
 	}
 	c.counts.applies.Add(int64(len(runs)))
@@ -104,27 +113,27 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 func (c *Cache) Forget(ctx context.Context, epoch string, gone []models.Change) error {
 	runs := make([]invocation, 0, len(gone))
 	for _, change := range gone {
-		runs = append(runs, c.setMissing(epoch, change.ProductID, change.Version))
+		runs = append(runs, c.setMissing(epoch, change.ProductID, change.Version, ""))
 	}
 	return c.runAll(ctx, "forget stock", runs)
 }
 
-func (c *Cache) setStock(s *models.Stock, channel string, message []byte) invocation {
+func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease Lease) invocation {
 	pairs, absent := fields(s)
 	if channel != "" {
 		pairs = append(pairs, fieldPublished, s.Version)
 	}
-	args := append(make([]any, 0, 6+len(absent)+len(pairs)),
-		s.Epoch, s.Version, jittered(c.ttl), channel, message, len(absent))
+	args := append(make([]any, 0, 7+len(absent)+len(pairs)),
+		s.Epoch, s.Version, jittered(c.ttl), channel, message, string(lease), len(absent))
 	return invocation{c.keys.Stock(s.ProductID), append(append(args, absent...), pairs...)}
 }
 
 // setMissing writes a negative entry. It keeps a version, mostly 0, so that
 // the product's first change replaces it and it replaces no product.
-func (c *Cache) setMissing(epoch, id string, version int64) invocation {
+func (c *Cache) setMissing(epoch, id string, version int64, lease Lease) invocation {
 	absent := []any{fieldQuantity, fieldTitle, fieldTracked, fieldPolicy, fieldBackorderLimit,
-		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldAsOf, fieldLevels, fieldPublished}
-	args := append([]any{epoch, version, jittered(c.negativeTTL), "", "", len(absent)}, absent...)
+		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldAsOf, fieldLevels, fieldPublished, fieldLease}
+	args := append([]any{epoch, version, jittered(c.negativeTTL), "", "", string(lease), len(absent)}, absent...)
 	return invocation{c.keys.Stock(id), append(args,
 		fieldProductID, id, fieldVersion, version, fieldEpoch, epoch, fieldMissing, 1)}
 }

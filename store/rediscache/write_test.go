@@ -75,7 +75,7 @@ func TestNewestWinsInEveryOrder(t *testing.T) {
 				}
 				newest[i] = max(newest[i], s.version)
 			}
-			require.NoError(t, c.Fill(t.Context(), epoch, fills, nil))
+			require.NoError(t, fill(t, c, epoch, fills, nil))
 			require.NoError(t, c.Apply(t.Context(), applies))
 			entries, err := c.Get(t.Context(), epoch, names)
 			require.NoError(t, err)
@@ -103,15 +103,15 @@ func TestDelayedFillLosesTheRace(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		read := stockAt("p", epoch, 1)
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{read}, nil))
-		require.NoError(t, c.Fill(t.Context(), epoch, nil, []string{"p"}))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{read}, nil))
+		require.NoError(t, fill(t, c, epoch, nil, []string{"p"}))
 		require.EqualValues(t, 2, versionOf(t, c, epoch, "p"))
 		require.Equal(t, "2", raw.HGet(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
 		// Nor does a fill of the same version forget that it was published.
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("p", epoch, 2)}, nil))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 2)}, nil))
 		require.Equal(t, "2", raw.HGet(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
 		// A newer one does: that version nobody was told of.
-		require.NoError(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("p", epoch, 3)}, nil))
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 3)}, nil))
 		require.False(t, raw.HExists(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
 	})
 }
@@ -127,7 +127,7 @@ func TestConcurrentWritersNeverGoBack(t *testing.T) {
 					stock := []*models.Stock{stockAt("p", epoch, int64(v+1))}
 					write := func() error { return c.Apply(t.Context(), stock) }
 					if rand.IntN(2) == 0 {
-						write = func() error { return c.Fill(t.Context(), epoch, stock, nil) }
+						write = func() error { return fill(t, c, epoch, stock, nil) }
 					}
 					if err := write(); err != nil {
 						errs <- err
@@ -173,7 +173,7 @@ func TestConcurrentWritersNeverGoBack(t *testing.T) {
 func TestAnotherEpochIsAMissAndIsOverwritten(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", "old", 900)}))
-		require.NoError(t, c.Fill(t.Context(), "old", nil, []string{"q"}))
+		require.NoError(t, fill(t, c, "old", nil, []string{"q"}))
 		require.EqualValues(t, -1, versionOf(t, c, "new", "p"))
 		require.EqualValues(t, -1, versionOf(t, c, "new", "q"))
 		behind, err := c.Behind(t.Context(), []models.Change{{ProductID: "p", Version: 5}}, "new")
@@ -187,7 +187,7 @@ func TestAnotherEpochIsAMissAndIsOverwritten(t *testing.T) {
 		require.Len(t, published(), 1)
 
 		// A fill of another epoch takes over as well, and is not published.
-		require.NoError(t, c.Fill(t.Context(), "newer", []*models.Stock{stockAt("p", "newer", 2)}, nil))
+		require.NoError(t, fill(t, c, "newer", []*models.Stock{stockAt("p", "newer", 2)}, nil))
 		require.EqualValues(t, 2, versionOf(t, c, "newer", "p"))
 		require.False(t, raw.HExists(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
 	})
@@ -195,13 +195,13 @@ func TestAnotherEpochIsAMissAndIsOverwritten(t *testing.T) {
 
 func TestNegativeEntryGivesWayToTheFirstVersion(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
-		require.NoError(t, c.Fill(t.Context(), epoch, nil, []string{"p"}))
+		require.NoError(t, fill(t, c, epoch, nil, []string{"p"}))
 		require.Equal(t, map[string]string{"product_id": "p", "version": "0", "epoch": epoch, "missing": "1"},
 			raw.HGetAll(t.Context(), c.keys.Stock("p")).Val())
 		require.EqualValues(t, 0, versionOf(t, c, epoch, "p"))
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}))
 		require.EqualValues(t, 1, versionOf(t, c, epoch, "p"))
-		require.NoError(t, c.Fill(t.Context(), epoch, nil, []string{"p"}))
+		require.NoError(t, fill(t, c, epoch, nil, []string{"p"}))
 		require.EqualValues(t, 1, versionOf(t, c, epoch, "p"))
 	})
 }
@@ -237,7 +237,7 @@ func TestScriptFlushHealsByItself(t *testing.T) {
 
 func TestAWriteIsOnePipeline(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
-		require.NoError(t, c.Fill(t.Context(), epoch, nil, []string{"loads the script"}))
+		require.NoError(t, fill(t, c, epoch, nil, []string{"loads the script"}))
 		counter := countTrips(t, c)
 		const n = ScriptsMax
 		stocks := make([]*models.Stock, n)
@@ -246,20 +246,23 @@ func TestAWriteIsOnePipeline(t *testing.T) {
 			stocks[i] = stockAt(id, epoch, 1)
 			changes[i] = models.Change{ProductID: id, Version: 1}
 		}
-		require.NoError(t, c.Fill(t.Context(), epoch, stocks, nil))
+		lease, err := c.Lease(t.Context(), ids(n))
+		require.NoError(t, err)
 		require.EqualValues(t, 1, counter.trips.Load())
-		require.NoError(t, c.Apply(t.Context(), stocks))
+		require.NoError(t, c.Fill(t.Context(), lease, epoch, stocks, nil))
 		require.EqualValues(t, 2, counter.trips.Load())
+		require.NoError(t, c.Apply(t.Context(), stocks))
+		require.EqualValues(t, 3, counter.trips.Load())
 		behind, err := c.Behind(t.Context(), changes, epoch)
 		require.NoError(t, err)
 		require.Empty(t, behind)
-		require.EqualValues(t, 3, counter.trips.Load())
-		require.NoError(t, c.PublishReservation(t.Context(), ids(PipelineMax)))
 		require.EqualValues(t, 4, counter.trips.Load())
-		require.NoError(t, c.Fill(t.Context(), epoch, stocks, []string{"one more"}))
-		require.EqualValues(t, 6, counter.trips.Load())
+		require.NoError(t, c.PublishReservation(t.Context(), ids(PipelineMax)))
+		require.EqualValues(t, 5, counter.trips.Load())
+		require.NoError(t, c.Fill(t.Context(), lease, epoch, stocks, []string{"one more"}))
+		require.EqualValues(t, 7, counter.trips.Load())
 		require.NoError(t, c.Apply(t.Context(), nil))
-		require.EqualValues(t, 6, counter.trips.Load())
+		require.EqualValues(t, 7, counter.trips.Load())
 	})
 }
 
@@ -280,7 +283,8 @@ func TestOutOfMemoryLeavesNothingOlder(t *testing.T) {
 	require.EqualValues(t, -1, versionOf(t, c, epoch, "p"))
 	require.EqualValues(t, 1, versionOf(t, c, epoch, "q"))
 	require.Len(t, published(), 1)
-	require.ErrorContains(t, c.Fill(t.Context(), epoch, []*models.Stock{stockAt("p", epoch, 2)}, []string{"r"}), "2 of 2")
+	require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 2)}, []string{"r"}), "no room for a lease, nothing to fill")
+	require.EqualValues(t, -1, versionOf(t, c, epoch, "r"))
 	for range 2 * failuresMax {
 		require.Error(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
 	}

@@ -45,7 +45,8 @@ type HubConfig struct {
 	// empty while it does not. It must not block. Call Refresh after it changed.
 	Epoch func() string
 	// ReadStocks reads the current stock of products, nil (or left out) for
-	// unknown ones. At most WatchIDsMax ids.
+	// unknown ones. At most WatchIDsMax ids. Those that cannot be read are in an
+	// *UnreadableError beside the others.
 	ReadStocks func(ctx context.Context, ids []string) ([]*models.Stock, error)
 	// ReadReservations reads reservations from the database, with ServerTime.
 	ReadReservations func(ctx context.Context, ids []string) ([]*models.Reservation, error)
@@ -73,6 +74,9 @@ type Hub struct {
 	reservations *board[models.Reservation]
 	seats        chan struct{} // one token for each watch
 
+	unreadableMu sync.Mutex
+	unreadable   map[string]bool // products; bounded by what is watched in between two repairs
+
 	historyMu sync.Mutex
 	epoch     string    // as cfg.Epoch said last
 	changed   time.Time // when that replaced another one
@@ -95,11 +99,11 @@ func NewHub(cfg HubConfig) *Hub {
 	setDefault(&cfg.PingEvery, pingEveryDefault)
 	setDefault(&cfg.RepairEvery, repairEveryDefault)
 
-	h := &Hub{service: newService(), cfg: cfg, seats: make(chan struct{}, cfg.WatchesMax)}
+	h := &Hub{service: newService(), cfg: cfg, seats: make(chan struct{}, cfg.WatchesMax), unreadable: make(map[string]bool)}
 	h.subscriber = newSubscriber(cfg.Client, cfg.PingEvery, h, cfg.Logger)
 	h.stocks = newBoard(cfg.Channel, cfg.Epoch, acceptStock)
 	h.stocks.subscriber = h.subscriber
-	h.stocks.rereader = newRereader("stock", cfg.Logger, h.readStocks)
+	h.stocks.rereader = newRereader("stock", cfg.Logger, h.rereadStocks)
 	h.reservations = newBoard(cfg.ReservationChannel, cfg.Epoch, h.acceptReservation)
 	h.reservations.subscriber = h.subscriber
 	h.reservations.rereader = newRereader("reservations", cfg.Logger, h.readReservations)
@@ -149,6 +153,7 @@ func (h *Hub) tend(ctx context.Context) {
 			h.reservations.sweep(h.cfg.Linger)
 			h.history() // so that a change is noticed also while nobody asks
 		case <-repair.C:
+			h.retryUnreadable()
 			h.reservations.rereadAll(func(r *models.Reservation) bool { return !final(r.State) })
 			if !h.Connected() {
 				h.stocks.rereadAll(func(*models.Stock) bool { return true })

@@ -83,6 +83,7 @@ type shop struct {
 	stocks       map[string]*models.Stock
 	reservations map[string]models.Reservation
 	broken       bool
+	unreadable   map[string]error
 	reads        atomic.Int64 // ids read
 	asked        atomic.Int64 // calls
 }
@@ -119,10 +120,31 @@ func (s *shop) readStocks(_ context.Context, ids []string) ([]*models.Stock, err
 	}
 	s.reads.Add(int64(len(ids)))
 	list := make([]*models.Stock, len(ids))
+	causes := map[string]error{}
 	for i, id := range ids {
-		list[i] = s.stocks[id]
+		if cause := s.unreadable[id]; cause != nil {
+			causes[id] = cause
+		} else {
+			list[i] = s.stocks[id]
+		}
+	}
+	if len(causes) > 0 {
+		return list, &UnreadableError{causes}
 	}
 	return list, nil
+}
+
+// breakProduct makes one product unreadable, or readable again.
+func (s *shop) breakProduct(id string, broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unreadable == nil {
+		s.unreadable = map[string]error{}
+	}
+	delete(s.unreadable, id)
+	if broken {
+		s.unreadable[id] = errShop
+	}
 }
 
 func (s *shop) readReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {

@@ -231,3 +231,26 @@ func TestEveryKindOfClient(t *testing.T) {
 		})
 	}
 }
+
+// TestOneUnreadableProduct: it holds up no other one that is read in the same
+// batch, and is read when it can be.
+func TestOneUnreadableProduct(t *testing.T) {
+	t.Parallel()
+	s := storetest.Redis(t)
+	db := newShop()
+	db.set("a", 1)
+	db.set("b", 1)
+	cfg := quick(db)
+	cfg.RepairEvery = 20 * time.Millisecond
+	w := watch(t, startHub(t, s.Addr(), cfg), "a", "b")
+	for range 2 {
+		require.EqualValues(t, 1, nextVersion(t, w))
+	}
+	db.breakProduct("a", true)
+	db.set("a", 2)
+	db.set("b", 3)
+	require.NoError(t, clientOf(t, s.Addr()).Do(t.Context(), "client", "kill", "type", "pubsub").Err())
+	require.EqualValues(t, 3, nextVersion(t, w))
+	db.breakProduct("a", false)
+	require.EqualValues(t, 2, nextVersion(t, w))
+}

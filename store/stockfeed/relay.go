@@ -60,6 +60,7 @@ type RelayConfig struct {
 	Outbox Outbox
 	Cache  RelayCache
 	// Read reads products from the database, nil (or left out) for unknown ones.
+	// Those that cannot be read are in an *UnreadableError beside the others.
 	Read func(ctx context.Context, ids []string) ([]*models.Stock, error)
 	// Epoch is the history the database is in.
 	Epoch func() string
@@ -68,6 +69,8 @@ type RelayConfig struct {
 	// Forget, where not nil, is told of products that changed and are no longer
 	// in the database.
 	Forget func(ctx context.Context, epoch string, gone []models.Change) error
+	// Drop, where not nil, removes products from the cache that cannot be read.
+	Drop func(ctx context.Context, ids []string) error
 	// PollInterval is how often the outbox is looked at unasked, give or take a
 	// tenth; Batch, how many rows one transaction carries.
 	PollInterval time.Duration
@@ -83,6 +86,7 @@ type Relay struct {
 	compacted time.Time // when the outbox last was, or the failing began
 	// compactEvery is the constant, but for tests.
 	compactEvery time.Duration
+	parked       parked
 
 	carried, applied, failures atomic.Int64
 	listening, failing         atomic.Bool
@@ -97,7 +101,10 @@ func NewRelay(cfg RelayConfig) *Relay {
 		cfg.Batch = batchDefault
 	}
 	setDefault(&cfg.PollInterval, pollEveryDefault)
-	return &Relay{service: newService(), cfg: cfg, wake: make(chan struct{}, 1), compactEvery: compactEvery}
+	return &Relay{
+		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), compactEvery: compactEvery,
+		parked: parked{products: make(map[string]*parkedProduct), waitMin: parkMin},
+	}
 }
 
 // Start begins to carry, until Stop is called or ctx ends.
@@ -115,13 +122,15 @@ type RelayStats struct {
 	// Listening tells whether notifications arrive; Failing, whether the last
 	// round failed, so that rows are waiting.
 	Listening, Failing bool
+	// Parked counts the products that changed and cannot be read.
+	Parked int64
 }
 
 // Stats returns the relay's numbers.
 func (r *Relay) Stats() RelayStats {
 	return RelayStats{
 		Carried: r.carried.Load(), Applied: r.applied.Load(), Failures: r.failures.Load(),
-		Listening: r.listening.Load(), Failing: r.failing.Load(),
+		Listening: r.listening.Load(), Failing: r.failing.Load(), Parked: r.parked.count.Load(),
 	}
 }
 
@@ -165,7 +174,8 @@ func (r *Relay) await(ctx context.Context) bool {
 	}
 }
 
-// drain carries batch after batch until one is not full.
+// drain carries batch after batch until one is not full, and then looks at
+// what was put aside.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
 		carried, err := r.cfg.Outbox.Carry(ctx, r.cfg.Batch, r.carry)
@@ -174,7 +184,7 @@ func (r *Relay) drain(ctx context.Context) error {
 		}
 		r.carried.Add(int64(carried))
 		if carried < r.cfg.Batch {
-			return nil
+			return r.retryParked(ctx)
 		}
 	}
 }
@@ -188,7 +198,17 @@ func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 	if err != nil || len(behind) == 0 {
 		return err
 	}
+	return r.tell(ctx, epoch, latest, behind)
+}
+
+// tell reads products that changed and tells Redis. What cannot be read is put
+// aside, so that the others go on.
+func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change, behind []string) error {
 	stocks, err := r.cfg.Read(ctx, behind)
+	var unreadable *UnreadableError
+	if errors.As(err, &unreadable) {
+		err = r.park(ctx, changes, unreadable)
+	}
 	if err != nil {
 		return err
 	}
@@ -208,9 +228,12 @@ func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 		return err
 	}
 	r.applied.Add(int64(len(found)))
-	if gone := missing(latest, behind, found); len(gone) > 0 && r.cfg.Forget != nil {
-		return r.cfg.Forget(ctx, epoch, gone)
+	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 && r.cfg.Forget != nil {
+		if err := r.cfg.Forget(ctx, epoch, gone); err != nil {
+			return err
+		}
 	}
+	r.unpark(behind, unreadable)
 	return nil
 }
 
@@ -231,7 +254,7 @@ func coalesce(changes []models.Change) []models.Change {
 }
 
 // missing lists the changes of products that were read and not found.
-func missing(changes []models.Change, read []string, found []*models.Stock) []models.Change {
+func missing(changes []models.Change, read []string, found []*models.Stock, unreadable *UnreadableError) []models.Change {
 	if len(read) == len(found) {
 		return nil
 	}
@@ -241,6 +264,11 @@ func missing(changes []models.Change, read []string, found []*models.Stock) []mo
 	}
 	for _, s := range found {
 		delete(gone, s.ProductID)
+	}
+	if unreadable != nil {
+		for id := range unreadable.Causes {
+			delete(gone, id)
+		}
 	}
 	var list []models.Change
 	for _, c := range changes {

@@ -248,6 +248,68 @@ func TestRelayTellsOfDeletedProducts(t *testing.T) {
 	require.Equal(t, []string{"a@2"}, c.applied)
 }
 
+// TestRelayPutsAsideWhatCannotBeRead: one broken product, changed more often
+// than a batch is long, holds up nobody. Redis forgets it at once, the log has
+// one line, and it is carried when it can be read.
+func TestRelayPutsAsideWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	o, c, db := &outbox{}, newRecord(), newShop()
+	for i := range int64(20) {
+		o.add(models.Change{ProductID: "broken", Version: i + 1})
+	}
+	db.set("broken", 20)
+	db.set("a", 1)
+	o.add(models.Change{ProductID: "a", Version: 1})
+	db.breakProduct("broken", true)
+	var log lockedBuffer
+	var dropped lockedBuffer
+	cfg := relayOf(o, c, db)
+	cfg.Batch = 5
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	cfg.Drop = func(_ context.Context, ids []string) error {
+		_, err := fmt.Fprint(&dropped, ids)
+		return err
+	}
+	cfg.Forget = func(_ context.Context, _ string, gone []models.Change) error {
+		return fmt.Errorf("forgot %v", gone)
+	}
+	r := NewRelay(cfg)
+	r.parked.waitMin = time.Millisecond
+	require.NoError(t, r.Start(t.Context()))
+	t.Cleanup(r.Stop)
+	require.Eventually(t, func() bool { return o.empty() && r.Stats().Applied == 1 }, soon, tick)
+	require.EqualValues(t, 1, r.Stats().Parked)
+	asked := db.asked.Load()
+	require.Eventually(t, func() bool { return db.asked.Load() > asked+2 }, soon, tick)
+	require.Equal(t, "[broken]", dropped.String())
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	db.breakProduct("broken", false)
+	require.Eventually(t, func() bool { return r.Stats().Parked == 0 }, soon, tick)
+	r.Stop()
+	require.Equal(t, []string{"a@1", "broken@20"}, c.applied)
+	require.Zero(t, r.Stats().Failures)
+}
+
+// TestRelayKeepsRowsBeyondTheParkingBound: so much that cannot be read is a
+// broken database. Its changes wait in the outbox.
+func TestRelayKeepsRowsBeyondTheParkingBound(t *testing.T) {
+	t.Parallel()
+	o, c, db := &outbox{}, newRecord(), newShop()
+	for i := range parkedMax + 1 {
+		id := fmt.Sprint("p", i)
+		db.set(id, 1)
+		db.breakProduct(id, true)
+		o.add(models.Change{ProductID: id, Version: 1})
+	}
+	cfg := relayOf(o, c, db)
+	cfg.Batch = 500
+	r := startRelay(t, cfg)
+	require.Eventually(t, func() bool { return r.Stats().Failures > 0 }, soon, tick)
+	r.Stop()
+	require.EqualValues(t, parkedMax, r.Stats().Parked)
+	require.Equal(t, 1, o.left())
+}
+
 // TestRelayListens: a notification is carried at once; a lost listener is
 // renewed, and polling goes on meanwhile.
 func TestRelayListens(t *testing.T) {

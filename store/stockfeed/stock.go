@@ -91,7 +91,8 @@ func (h *Hub) Offer(stocks []*models.Stock) {
 // epoch is not known for sure.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 	stocks, err := h.cfg.ReadStocks(ctx, ids)
-	if err != nil {
+	var unreadable *UnreadableError
+	if err != nil && !errors.As(err, &unreadable) {
 		return err
 	}
 	for _, s := range stocks {
@@ -100,6 +101,32 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 		}
 	}
 	return err
+}
+
+// rereadStocks is readStocks in the background. What cannot be read must not
+// hold up the others: it is tried again with the next repair.
+func (h *Hub) rereadStocks(ctx context.Context, ids []string) error {
+	err := h.readStocks(ctx, ids)
+	var unreadable *UnreadableError
+	if !errors.As(err, &unreadable) {
+		return err
+	}
+	h.unreadableMu.Lock()
+	defer h.unreadableMu.Unlock()
+	for id := range unreadable.Causes {
+		h.unreadable[id] = true
+	}
+	return nil
+}
+
+// retryUnreadable has what could not be read tried again.
+func (h *Hub) retryUnreadable() {
+	h.unreadableMu.Lock()
+	defer h.unreadableMu.Unlock()
+	for id := range h.unreadable {
+		h.stocks.rereader.add(id)
+	}
+	clear(h.unreadable)
 }
 
 // stockMessage takes in a change. A message that cannot be read still says
