@@ -25,6 +25,7 @@ const (
 func (s *Store) keep(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
 	defer cancel()
+	s.keepClaim(ctx)
 	// First the mark, then the database: a database that is read later can
 	// only have moved on, unless it went back.
 	mark, markErr := s.cache.Mark(ctx)

@@ -81,6 +81,11 @@ type Store struct {
 	writes   *combiner
 	distrust distrust
 
+	// Of Start, the keeper and Close, one after the other.
+	holding *database.Claim // nil: none
+	claimed time.Time       // when the claim was looked after last
+	warned  bool            // that others serve the database too
+
 	directory        atomic.Pointer[models.Directory]
 	directoryVersion int64 // of the keeper alone
 	sequence         int64 // of the keeper alone: as of its last look, in that epoch
@@ -143,13 +148,25 @@ func (s *Store) open() (err error) {
 }
 
 // Migrate brings the database's tables up to date.
-func (s *Store) Migrate(ctx context.Context) (applied int, err error) { return s.database.Migrate(ctx) }
+// Several processes may call it at once.
+func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
+	release, err := s.database.ClaimMigration(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return s.database.Migrate(ctx)
+}
 
 // Start begins the work in the background: hub, relay, sweeper, keeper. It
-// does not wait for the servers.
+// does not wait for the servers. It refuses where another process serves the
+// same database and the two do not share a Redis.
 func (s *Store) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
+	if err := s.claim(ctx); err != nil {
+		return err
+	}
 	if err := s.hub.Start(ctx); err != nil {
 		return fmt.Errorf("start hub: %w", err)
 	}
@@ -203,6 +220,7 @@ func (s *Store) Close() {
 		s.embedded.close()
 	}
 	if s.database != nil {
+		s.releaseClaim()
 		errs = append(errs, s.database.Close())
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -30,6 +30,7 @@ const sqliteReaders = 4
 type sqliteEngine struct {
 	sql  *sql.DB
 	turn chan struct{}
+	file string // empty in memory
 }
 
 // memories numbers in-memory databases, which are shared by name.
@@ -39,7 +40,7 @@ func openSQLite(path string) (*Database, gorm.Dialector, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(3000)", "foreign_keys(on)", "synchronous(full)", "temp_store(memory)",
 	}}
-	var name string
+	var name, file string
 	if path == ":memory:" {
 		id := "onhand-" + strconv.FormatInt(memories.Add(1), 10)
 		memdb.Create(id, nil)
@@ -53,7 +54,7 @@ func openSQLite(path string) (*Database, gorm.Dialector, error) {
 			return nil, nil, fmt.Errorf("database folder: %w", err)
 		}
 		query["_pragma"] = append(query["_pragma"], "journal_mode(wal)")
-		name = (&url.URL{Path: path}).EscapedPath()
+		name, file = (&url.URL{Path: path}).EscapedPath(), path
 	}
 	pool, err := driver.Open("file:" + name + "?" + query.Encode())
 	if err != nil {
@@ -61,7 +62,7 @@ func openSQLite(path string) (*Database, gorm.Dialector, error) {
 	}
 	pool.SetMaxOpenConns(sqliteReaders + 1)
 	pool.SetMaxIdleConns(sqliteReaders + 1)
-	db := &Database{sql: pool, engine: &sqliteEngine{sql: pool, turn: make(chan struct{}, 1)}}
+	db := &Database{sql: pool, engine: &sqliteEngine{sql: pool, turn: make(chan struct{}, 1), file: file}}
 	return db, gormlite.OpenDB(pool), nil
 }
 
