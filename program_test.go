@@ -109,33 +109,45 @@ type server struct {
 	command *exec.Cmd
 	address string
 	log     *bytes.Buffer
+	lines   chan string // the first it says
 	exited  chan error
 }
 
-// start waits for the line that says the server is ready.
+// start launches a server and waits until it is ready.
 func start(t *testing.T, home string, env ...string) *server {
 	t.Helper()
-	s := &server{t: t, address: freeAddress(t), log: &bytes.Buffer{}, exited: make(chan error, 1)}
+	s := launch(t, home, env...)
+	s.comeUp()
+	return s
+}
+
+func launch(t *testing.T, home string, env ...string) *server {
+	t.Helper()
+	s := &server{t: t, address: freeAddress(t), log: &bytes.Buffer{}, lines: make(chan string, 1), exited: make(chan error, 1)}
 	s.command = command(t, home, append(env, "LISTEN_ADDR="+s.address))
 	s.command.Stderr = s.log
 	stdout, err := s.command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, s.command.Start())
 	t.Cleanup(func() { _ = s.command.Process.Kill() })
-	lines := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(stdout).ReadString('\n')
-		lines <- line
+		s.lines <- line
 		_, _ = io.Copy(io.Discard, stdout)
 		s.exited <- s.command.Wait()
 	}()
-	select {
-	case line := <-lines:
-		require.Equal(t, "Onhand is ready: http://"+s.address+" (playground: http://"+s.address+"/playground)\n", line)
-	case <-time.After(patience):
-		require.Fail(t, "the server does not come up")
-	}
 	return s
+}
+
+// comeUp waits for the line that says the server is ready.
+func (s *server) comeUp() {
+	s.t.Helper()
+	select {
+	case line := <-s.lines:
+		require.Equal(s.t, "Onhand is ready: http://"+s.address+" (playground: http://"+s.address+"/playground)\n", line)
+	case <-time.After(patience):
+		require.Fail(s.t, "the server does not come up")
+	}
 }
 
 // stop asks the server to stop and wants it to end well, in time.
@@ -268,12 +280,16 @@ func TestTheProgramStopsInOrder(t *testing.T) {
 	assert.NotContains(t, s.log.String(), "level=ERROR")
 }
 
+// retailHeader is the first line of the Online Retail file.
+const retailHeader = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
 // TestTheProgramImports: a file of sales becomes opening stock; a broken file
-// changes nothing; importing twice is importing once.
+// changes nothing; importing it again is importing it once, and what was sold
+// in between comes back only to whoever says so.
 func TestTheProgramImports(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	const header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+	const header = retailHeader
 	const rows = "100,15056BL,EDWARDIAN PARASOL BLACK,10,2010-12-01T08:26:00,2.55,17850,United Kingdom\n" +
 		"100,22423,REGENCY CAKESTAND 3 TIER,4,2010-12-01T08:26:00,2.55,17850,United Kingdom\n" +
 		"C101,22423,REGENCY CAKESTAND 3 TIER,-1,2010-12-01T09:26:00,2.55,17850,United Kingdom\n"
@@ -296,7 +312,51 @@ func TestTheProgramImports(t *testing.T) {
 	}
 	s := start(t, home, env...)
 	assert.JSONEq(t, `{"data":{"stocks":[{"quantityAvailable":10},{"quantityAvailable":4},null]}}`, s.post(`{ stocks(productIds: ["15056BL", "22423", "85123A"]) { quantityAvailable } }`))
+	s.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 3}], ttlSeconds: 3600}) { reservation { id } } }`)
 	s.stop()
+
+	good := filepath.Join(home, "good.csv")
+	code, _, stderr := run(t, home, env, "import", good)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "1 of the levels are stocked already: 22423 at uk-warehouse has 1 available, 3 reserved, 0 committed, and the import says 4")
+	assert.Contains(t, stderr, "--replace")
+	code, _, stderr = run(t, home, env, "import", good, "--replace")
+	assert.Equal(t, 0, code, stderr)
+	s = start(t, home, env...)
+	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":4,"reserved":3}}}`, s.post(`{ stock(productId: "22423") { quantityAvailable reserved } }`))
+	s.stop()
+}
+
+// TestTheProgramStartsTwice: two copies that are started together in a new home
+// both come up, with one demo shop.
+func TestTheProgramStartsTwice(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		home := t.TempDir()
+		copies := []*server{launch(t, home), launch(t, home)}
+		for _, s := range copies {
+			s.comeUp()
+			assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, s.post(`{ stock(productId: "22423") { quantityAvailable } }`))
+		}
+		for _, s := range copies {
+			s.stop()
+			assert.NotContains(t, s.log.String(), "level=ERROR")
+		}
+	}
+}
+
+// TestTheProgramSaysWhatIsWrong at once, instead of waiting for it to pass.
+func TestTheProgramSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	for _, args := range [][]string{{"serve", "--listen-addr=127.0.0.1:0"}, {"migrate"}, {"import", filepath.Join(home, "sales.csv")}} {
+		require.NoError(t, os.WriteFile(filepath.Join(home, "sales.csv"), []byte(retailHeader), 0o600))
+		began := time.Now()
+		code, _, stderr := run(t, home, []string{"DATABASE_URL=sqlite:" + home}, args...)
+		assert.Equal(t, 1, code, args)
+		assert.Equal(t, "onhand: the database cannot be used: "+home+" is a folder; name a file in it\n", stderr, args)
+		assert.Less(t, time.Since(began), patience/2, args)
+	}
 }
 
 // TestTheProgramsOtherCommands: version, help, migrate, and mistakes.

@@ -40,7 +40,6 @@ const (
 	drainTimeout    = 10 * time.Second // requests under way when the server is told to stop
 	socketsTimeout  = 2 * time.Second  // closing handshakes
 	readyTimeout    = 2 * time.Second
-	startTimeout    = 30 * time.Second // waiting for the database at the first start
 	headerBytesMax  = 32 << 10
 	databaseDefault = "onhand.db"
 )
@@ -169,37 +168,21 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 	return err
 }
 
-// prepare migrates, and loads the demo shop into an empty default or in-memory
-// database.
+// prepare brings the tables up to date, and loads the demo shop into a database
+// that has nothing yet.
 func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		applied, err := st.Migrate(ctx)
-		if err == nil {
-			if applied > 0 {
-				log.Info("migrated", "applied", applied)
-			}
-			break
-		}
-		if models.CodeOf(err) != models.CodeUnavailable || ctx.Err() != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-		log.Warn("waiting for the database", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+	applied, err := st.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if applied > 0 {
+		log.Info("migrated", "applied", applied)
 	}
 	if !demo {
 		return nil
 	}
-	empty, err := st.Empty(ctx)
-	if err != nil || !empty {
-		return err
-	}
 	rows, locations, channels := stockfile.Demo()
-	return st.Import(ctx, openingRows(rows), locations, channels, nil)
+	return st.Seed(ctx, openingRows(rows), locations, channels)
 }
 
 func openingRows(rows []stockfile.Row) []store.OpeningRow {
@@ -264,7 +247,7 @@ func (c *migrateCommand) Run(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer st.Close()
-	applied, err := st.Migrate(ctx)
+	applied, err := st.Prepare(ctx)
 	if err != nil {
 		return err
 	}
@@ -273,9 +256,9 @@ func (c *migrateCommand) Run(ctx context.Context, s *settings) error {
 }
 
 type importCommand struct {
-	File    string            `arg:"" type:"existingfile" help:"The file; may be compressed with gzip."`
-	Format  string            `env:"IMPORT_FORMAT" enum:"online-retail" default:"online-retail" help:"What the file is: online-retail."`
+	File    string            `arg:"" type:"existingfile" help:"The Online Retail file, or one like it; may be compressed with gzip."`
 	Opening stockfile.Opening `env:"IMPORT_OPENING" default:"full" help:"Opening stock: full, so that every sale in the file passes, or a fraction of that such as 0.6, so that there are shortages."`
+	Replace bool              `env:"IMPORT_REPLACE" help:"Set the available quantities of products that are stocked already, too. What is reserved or committed stays so."`
 }
 
 // Run reads the whole file first: a broken file changes nothing.
@@ -294,14 +277,21 @@ func (c *importCommand) Run(ctx context.Context, s *settings) (err error) {
 		return err
 	}
 	defer st.Close()
-	if _, err := st.Migrate(ctx); err != nil {
+	if _, err := st.Prepare(ctx); err != nil {
 		return err
 	}
 	location := stockfile.OnlineRetailLocation()
-	err = st.Import(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
-		fmt.Printf("\r%d of %d products", done, len(rows))
+	load := st.Import
+	if c.Replace {
+		load = st.Replace
+	}
+	err = load(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
+		fmt.Printf("%d of %d products\n", done, len(rows))
 	})
-	fmt.Println()
+	var stocked *store.StockedError
+	if errors.As(err, &stocked) {
+		return fmt.Errorf("%s: %w. Stock that is there is left alone, so that what was sold does not come back; --replace sets it to what the file says", c.File, err)
+	}
 	if err != nil {
 		return err
 	}

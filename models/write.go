@@ -90,9 +90,12 @@ type AdjustRow struct {
 type SetStock struct {
 	IdempotencyKey string   `json:"idempotencyKey"` // may be empty: setting twice is setting once
 	Rows           []SetRow `json:"rows"`
-	Reason         Reason   `json:"reason"`
-	Reference      string   `json:"reference,omitempty"`
-	Actor          string   `json:"-"`
+	// OnlyNew refuses rows whose level is there already and holds anything but
+	// the row's quantity: what was sold or held since would come back as stock.
+	OnlyNew   bool   `json:"onlyNew,omitempty"`
+	Reason    Reason `json:"reason"`
+	Reference string `json:"reference,omitempty"`
+	Actor     string `json:"-"`
 }
 
 // SetRow is the counted quantity of one state of one level.

@@ -42,7 +42,11 @@ func (d *decider) set(w models.SetStock) models.WriteResult {
 	var result models.WriteResult
 	draft := d.draft()
 	for i, row := range w.Rows {
-		if err := d.setRow(draft, i, row); err != nil {
+		err := d.setRow(draft, i, row)
+		if err == nil && w.OnlyNew {
+			err = d.newRow(i, row)
+		}
+		if err != nil {
 			result.Errors = append(result.Errors, err)
 		}
 	}
@@ -72,6 +76,24 @@ func (d *decider) setRow(draft *draft, i int, row models.SetRow) models.UserErro
 	*delta.Of(row.State) = row.Quantity - *before.Of(row.State)
 	draft.move(id, delta)
 	return nil
+}
+
+// newRow refuses a row whose level is there and holds anything but what the
+// row says.
+func (d *decider) newRow(i int, row models.SetRow) models.UserError {
+	stored := d.level(levelID{row.ProductID, row.LocationID})
+	var want models.Quantities
+	*want.Of(row.State) = row.Quantity
+	if stored == nil || stored.Quantities == want {
+		return nil
+	}
+	return models.StaleQuantityError{
+		Failure: models.Failure{
+			Message: fmt.Sprintf("%q at %q is stocked already", row.ProductID, row.LocationID),
+			Path:    models.InputPath("rows", i, "quantity"),
+		},
+		Expected: row.Quantity, Actual: *stored.Of(row.State), Version: d.products[row.ProductID].Version,
+	}
 }
 
 // known finds a row's product and location, and refuses what is no state.

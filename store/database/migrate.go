@@ -40,6 +40,11 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 		return 0, d.fault(fmt.Errorf("migrations: %w", err))
 	}
 	results, err := provider.Up(ctx)
+	// SQLite has no lock for this: another process may make a table that we were
+	// about to make, once for each migration and once for goose's own table.
+	for try := 0; err != nil && dialect == "sqlite3" && try <= len(provider.ListSources()); try++ {
+		results, err = provider.Up(ctx)
+	}
 	if err != nil {
 		return len(results), d.fault(fmt.Errorf("migrate: %w", err))
 	}
