@@ -1,0 +1,388 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/store/storetest"
+)
+
+// The README is run as a person would run it: every command of every shell
+// block, in order, against servers of the test's own, and every printed answer
+// is compared. A command of a kind that is not known here fails.
+
+// fence is a block of the README: its language and its text.
+type fence struct{ language, text string }
+
+func readmeFences(t *testing.T) []fence {
+	t.Helper()
+	raw, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var fences []fence
+	for _, found := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllSubmatch(raw, -1) {
+		fences = append(fences, fence{string(found[1]), string(found[2])})
+	}
+	require.Greater(t, len(fences), 10)
+	return fences
+}
+
+// shellCommand is one command of a block, quotes taken off.
+type shellCommand struct {
+	words      []string
+	background bool
+}
+
+// shellWord is a word's next part: quoted, a variable, or plain text.
+var shellWord = regexp.MustCompile(`(?s)^('[^']*'|"\$[A-Z_]+"|[^\s'"&#$;|<>` + "`" + `]+)`)
+
+// shellCommands takes a block apart. It knows the little shell that a README
+// should have: words, quotes, variables, comments and a trailing &.
+func shellCommands(t *testing.T, block string, variables map[string]string) (commands []shellCommand) {
+	t.Helper()
+	var current shellCommand
+	word, inWord := "", false
+	end := func() {
+		if inWord {
+			current.words = append(current.words, word)
+		}
+		word, inWord = "", false
+	}
+	for rest := block; rest != ""; {
+		switch {
+		case strings.HasPrefix(rest, "\\\n"):
+			end()
+			rest = rest[2:]
+		case rest[0] == '\n' || rest[0] == '&':
+			end()
+			current.background = rest[0] == '&'
+			if len(current.words) > 0 {
+				commands = append(commands, current)
+			}
+			current, rest = shellCommand{}, rest[1:]
+		case rest[0] == ' ':
+			end()
+			rest = rest[1:]
+		case rest[0] == '#' && !inWord:
+			_, rest, _ = strings.Cut(rest, "\n")
+		default:
+			part := shellWord.FindString(rest)
+			require.NotEmpty(t, part, "the README's shell is too clever here: %s", rest)
+			rest = rest[len(part):]
+			if strings.HasPrefix(part, `"$`) {
+				part = variables[strings.Trim(part, `"$`)]
+			}
+			word, inWord = word+strings.Trim(part, "'"), true
+		}
+	}
+	return commands
+}
+
+// reader follows the README.
+type reader struct {
+	t      *testing.T
+	home   string
+	env    map[string]string // what was exported
+	server *server           // the one that runs now
+	counts map[string]int    // commands run, by kind
+}
+
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	r := &reader{t: t, home: t.TempDir(), env: map[string]string{}, counts: map[string]int{}}
+	fences := readmeFences(t)
+	answers := 0
+	for i, f := range fences {
+		if f.language != "sh" {
+			continue
+		}
+		output := ""
+		for _, c := range shellCommands(t, f.text, r.env) {
+			output = r.run(c)
+		}
+		if i+1 < len(fences) && fences[i+1].language != "sh" {
+			answers++
+			if fences[i+1].language == "text" {
+				assertLines(t, fences[i+1].text, output)
+			} else {
+				assertShape(t, fences[i+1].text, output)
+			}
+		}
+	}
+	r.server.stop()
+	assert.Equal(t, len(fences), answers+sections(fences), "an answer without a command")
+	for _, kind := range []string{"go run .", "make", "curl", "docker compose", "export", "import", "replay"} {
+		assert.Positive(t, r.counts[kind], kind)
+	}
+}
+
+// sections counts the shell blocks.
+func sections(fences []fence) (n int) {
+	for _, f := range fences {
+		if f.language == "sh" {
+			n++
+		}
+	}
+	return n
+}
+
+// run does what a command does, and gives what it prints.
+func (r *reader) run(c shellCommand) string {
+	r.t.Helper()
+	line := strings.Join(c.words, " ")
+	switch {
+	case line == "go run .":
+		r.counts["go run ."]++
+		r.serve()
+	case strings.HasPrefix(line, "go run . import "):
+		r.counts["import"]++
+		writeSales(r.t, filepath.Join(r.home, c.words[len(c.words)-1]))
+		code, _, stderr := run(r.t, r.home, r.environment(), c.words[3:]...)
+		require.Equal(r.t, 0, code, stderr)
+	case strings.HasPrefix(line, "go run ./bench/replay "):
+		r.counts["replay"]++
+		r.replay(c.words[3:])
+	case c.words[0] == "make":
+		r.counts["make"]++
+		makefile, err := os.ReadFile("Makefile")
+		require.NoError(r.t, err)
+		require.Contains(r.t, string(makefile), "\n"+c.words[1]+": ## ")
+	case line == "docker compose up -d --wait":
+		r.counts["docker compose"]++
+		require.FileExists(r.t, "compose.yaml")
+	case c.words[0] == "export":
+		r.counts["export"]++
+		r.export(c.words[1])
+	case c.words[0] == "curl":
+		r.counts["curl"]++
+		return r.curl(c.words[1:])
+	default:
+		require.Fail(r.t, "nothing here can run this line of the README", line)
+	}
+	return ""
+}
+
+// export takes a server of the test's own for the one that compose.yaml brings,
+// once it has seen that the README means that one.
+func (r *reader) export(assignment string) {
+	r.t.Helper()
+	compose, err := os.ReadFile("compose.yaml")
+	require.NoError(r.t, err)
+	name, value, _ := strings.Cut(assignment, "=")
+	require.Contains(r.t, string(compose), name+"='"+value+"'", "the README and compose.yaml name other servers")
+	switch name {
+	case "DATABASE_URL":
+		r.env[name] = storetest.PrivatePostgres(r.t).DSN("postgres")
+	case "REDIS_URL":
+		r.env[name] = storetest.Redis(r.t).URL()
+	default:
+		require.Fail(r.t, "no setting", name)
+	}
+}
+
+func (r *reader) environment() (env []string) {
+	for name, value := range r.env {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// serve starts the program; the one that runs is stopped, as the port would
+// make a person do.
+func (r *reader) serve() {
+	r.t.Helper()
+	if r.server != nil {
+		r.server.stop()
+	}
+	r.server = start(r.t, r.home, r.environment()...)
+}
+
+func (r *reader) replay(args []string) {
+	r.t.Helper()
+	path := filepath.Join(r.home, "replay")
+	out, err := exec.CommandContext(r.t.Context(), "go", "build", "-o", path, "./bench/replay").CombinedOutput()
+	require.NoError(r.t, err, "%s", out)
+	c := exec.CommandContext(r.t.Context(), path, append(args, "--url", "http://"+r.server.address+"/graphql")...)
+	c.Dir = r.home
+	out, err = c.CombinedOutput()
+	require.NoError(r.t, err, "%s", out)
+}
+
+// curl sends what curl would send, on machines that have none too. Of a stream
+// it reads the first event.
+func (r *reader) curl(args []string) string {
+	r.t.Helper()
+	method, body, target, header := http.MethodGet, "", "", http.Header{}
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "-s", "-sN", "-N":
+		case "-H":
+			i++
+			name, value, _ := strings.Cut(args[i], ": ")
+			header.Set(name, value)
+		case "-d":
+			i++
+			method, body = http.MethodPost, args[i]
+		default:
+			require.True(r.t, strings.HasPrefix(args[i], "http://127.0.0.1:8080/"), "an option of curl that is not known here: %s", args[i])
+			target = strings.Replace(args[i], "127.0.0.1:8080", r.server.address, 1)
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
+	require.NoError(r.t, err)
+	request.Header, request.Close = header, true
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(r.t, err)
+	defer response.Body.Close()
+	require.Equal(r.t, http.StatusOK, response.StatusCode)
+	var printed bytes.Buffer
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), ":") { // "I am still here"
+			continue
+		}
+		printed.WriteString(lines.Text() + "\n")
+		if header.Get("Accept") == "text/event-stream" && strings.HasPrefix(lines.Text(), "data:") {
+			break
+		}
+	}
+	return printed.String()
+}
+
+// writeSales makes a small file of the shape that the README speaks of.
+func writeSales(t *testing.T, path string) {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte(retailHeader +
+		"100,22423,REGENCY CAKESTAND 3 TIER,4,2010-12-01T08:26:00,2.55,17850,United Kingdom\n" +
+		"101,22423,REGENCY CAKESTAND 3 TIER,6,2010-12-01T08:27:00,2.55,17850,United Kingdom\n" +
+		"C102,22423,REGENCY CAKESTAND 3 TIER,-1,2010-12-01T09:26:00,2.55,17850,United Kingdom\n"))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, os.WriteFile(path, packed.Bytes(), 0o600))
+}
+
+// changing are the fields of an answer that differ from run to run: for these
+// only the kind of value counts.
+var changing = regexp.MustCompile(`"(id|expiresAt|serverTime|version|source)": ?("[^"]*"|[0-9]+)`)
+
+// kindOf writes a changing value as what kind it is.
+func kindOf(pair string) string {
+	name, value, _ := strings.Cut(pair, ":")
+	value = strings.TrimSpace(value)
+	switch {
+	case regexp.MustCompile(`^"res_[0-9a-f]{32}"$`).MatchString(value):
+		value = `"a reservation"`
+	case regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"$`).MatchString(value):
+		value = `"a time"`
+	case regexp.MustCompile(`^"(CACHE|DATABASE)"$`).MatchString(value):
+		value = `"a source"`
+	case !strings.HasPrefix(value, `"`):
+		value = `"a number"`
+	}
+	return name + ":" + value
+}
+
+func assertShape(t *testing.T, want, got string) {
+	t.Helper()
+	require.True(t, json.Valid([]byte(want)), want)
+	assert.JSONEq(t, changing.ReplaceAllStringFunc(want, kindOf), changing.ReplaceAllStringFunc(got, kindOf))
+}
+
+func assertLines(t *testing.T, want, got string) {
+	t.Helper()
+	plain := func(text string) []string {
+		lines := strings.Split(strings.TrimSpace(changing.ReplaceAllStringFunc(text, kindOf)), "\n")
+		return slices.DeleteFunc(lines, func(line string) bool { return line == "" })
+	}
+	assert.Equal(t, plain(want), plain(got))
+}
+
+// readmeTable gives the rows of the README's table with this first heading,
+// cell by cell.
+func readmeTable(t *testing.T, heading string) (rows [][]string) {
+	t.Helper()
+	raw, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(raw), "\n| "+heading+" |")
+	require.True(t, found, heading)
+	for _, line := range strings.Split(rest, "\n")[2:] {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		var cells []string
+		for _, cell := range strings.Split(strings.Trim(line, "|"), " | ") {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		rows = append(rows, cells)
+	}
+	require.NotEmpty(t, rows, heading)
+	return rows
+}
+
+// TestReadmeSettings: the table names every setting of `serve --help`, no
+// other, and the defaults that it prints.
+func TestReadmeSettings(t *testing.T) {
+	t.Parallel()
+	code, help, stderr := run(t, t.TempDir(), nil, "serve", "--help")
+	require.Equal(t, 0, code, stderr)
+	help = strings.Join(strings.Fields(help), " ")
+	want := map[string]string{}
+	for _, found := range regexp.MustCompile(`--([a-z-]+)=(\S+) [^$]*\(\$([A-Z_]+)\)`).FindAllStringSubmatch(help, -1) {
+		require.Equal(t, strings.ToUpper(strings.ReplaceAll(found[1], "-", "_")), found[3])
+		want[found[3]] = strings.Trim(found[2], `"`)
+	}
+	require.Equal(t, strings.Count(help, "($"), len(want), help)
+	got := map[string]string{}
+	for _, row := range readmeTable(t, "setting") {
+		value := "URL" // what help says where the default is no value
+		if found := regexp.MustCompile("^`(.*)`$").FindStringSubmatch(row[1]); found != nil {
+			value = found[1]
+		}
+		got[strings.Trim(row[0], "`")] = value
+	}
+	assert.Equal(t, want, got)
+}
+
+// TestReadmeCommandsAndPaths: the tables name what the program has, all of it.
+func TestReadmeCommandsAndPaths(t *testing.T) {
+	t.Parallel()
+	_, k, err := parse(t)
+	require.NoError(t, err)
+	var commands, listed []string
+	for _, child := range k.Model.Children {
+		commands = append(commands, child.Name)
+	}
+	for _, row := range readmeTable(t, "command") {
+		for _, found := range regexp.MustCompile("`onhand ([a-z]+)").FindAllStringSubmatch(row[0], -1) {
+			listed = append(listed, found[1])
+		}
+	}
+	assert.ElementsMatch(t, commands, listed)
+	s := start(t, t.TempDir(), "DATABASE_URL=sqlite::memory:")
+	for _, row := range readmeTable(t, "path") {
+		path := strings.Trim(row[0], "`")
+		if path == "/graphql" {
+			path += "?query={__typename}"
+		}
+		status, _ := s.get(path)
+		assert.Equal(t, http.StatusOK, status, path)
+	}
+	s.stop()
+}
