@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -197,3 +198,88 @@ var readSources = sync.OnceValues(func() (map[string][]byte, error) {
 	})
 	return files, err
 })
+
+// documents are what people read beside the code.
+var documents = []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md"}
+
+// notOurs are words that the documents explain and the tree need not use.
+var notOurs = []string{"on_hand", "NOTIFY", "REPLACE", "infinity"}
+
+func document(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(raw)
+}
+
+// TestDocumentsNameWhatExists: every test, path, constant and word of code that
+// the documents name is in the tree, and every link leads somewhere.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	t.Parallel()
+	code := everything(t)
+	known := map[string]bool{}
+	for _, word := range append(regexp.MustCompile(`\w+`).FindAllString(code, -1), notOurs...) {
+		known[word] = true
+	}
+	named := 0
+	for _, path := range documents {
+		text := regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(document(t, path), "")
+		for _, test := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(text, -1) {
+			named++
+			assert.Contains(t, code, "func "+test+"(t *testing.T)", "%s names a test that is not there", path)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(link[1], "://") {
+				_, err := os.Stat(link[1])
+				assert.NoError(t, err, "a link of %s", path)
+			}
+		}
+		for _, span := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(span[1]); err == nil {
+				continue
+			}
+			for _, word := range regexp.MustCompile(`\w+`).FindAllString(span[1], -1) {
+				named++
+				assert.True(t, known[word], "%s speaks of `%s`, and the tree knows no %s", path, span[1], word)
+			}
+		}
+	}
+	assert.Greater(t, named, 100)
+}
+
+// everything is the text of all that the documents may speak of.
+func everything(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for path, text := range sources(t) {
+		if !strings.HasPrefix(path, filepath.Join("graph", "generated")) {
+			all.Write(text)
+		}
+	}
+	others := []string{"Makefile", "compose.yaml", "scripts/servers"}
+	for _, pattern := range []string{"graph/schema/*.graphqls", "store/database/migrations/*/*.sql", "web/operations/*.graphql"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		others = append(others, found...)
+	}
+	for _, path := range others {
+		all.WriteString(document(t, path))
+	}
+	return all.String()
+}
+
+// TestEveryFailureHasItsTest: each line of the table of what fails names at
+// least one test.
+func TestEveryFailureHasItsTest(t *testing.T) {
+	t.Parallel()
+	_, rest, found := strings.Cut(document(t, "ARCHITECTURE.md"), "\n| what | the user sees | what repairs it | test |\n|---|---|---|---|\n")
+	require.True(t, found)
+	lines := strings.Split(strings.TrimRight(rest, "\n"), "\n")
+	assert.Greater(t, len(lines), 10)
+	for _, line := range lines {
+		cells := strings.Split(strings.Trim(line, "|"), " | ")
+		require.Len(t, cells, 4, line)
+		assert.Regexp(t, "`Test[A-Z]\\w+`", cells[3], line)
+	}
+}
