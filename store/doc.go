@@ -12,8 +12,13 @@
 // database, batched just the same, and what Redis missed it gets from the
 // outbox.
 //
-// Invariants: an answer leaves after the commit; at most one SELECT for a
-// product is under way in one process; every queue and wait here has a bound.
+// Invariants: an answer leaves after the commit; what callers miss is read by
+// one SELECT at a time, so that a burst of misses reads no product twice (the
+// relay and an import read for themselves); every queue and wait here has a
+// bound.
+//
+// An import leaves stock alone that is there (import.go), and a start waits for
+// a database that is not up yet and for nothing else (start.go).
 //
 // May import: models, database, rediscache, stockfeed, go-redis (to close its
 // clients), miniredis (the one inside the process).

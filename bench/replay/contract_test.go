@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/graph/generated"
 	"onhand/store/database"
@@ -22,7 +23,7 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	t.Parallel()
 	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
 	for _, document := range []string{reserveDocument, commitDocument, adjustDocument, productsDocument, stocksDocument} {
-		_, errs := gqlparser.LoadQuery(schema, document)
+		_, errs := gqlparser.LoadQueryWithRules(schema, document, rules.NewDefaultRules())
 		require.Empty(t, errs, document)
 	}
 }

@@ -1,7 +1,7 @@
 // Replay lives through a real shop's year again: it sends every invoice of the UCI Online Retail file through the
-// GraphQL API of a running server, as many customers at once, and then proves that not one unit was lost or sold twice.
+// GraphQL API of a running server, with many customers at once, and then checks that not one unit was lost or sold twice.
 //
-//	go run . import --format online-retail FILE --opening full   # into an empty database
+//	go run . import --opening full FILE   # into an empty database
 //	go run . &
 //	go run ./bench/replay --file FILE
 //

@@ -2,7 +2,7 @@
 // transaction with the touched rows locked.
 //
 // It runs on Postgres and on SQLite. Both share everything but a thin engine
-// (postgres.go, sqlite.go) that loads what a batch of writes touches and saves
+// (postgres*.go, sqlite*.go) that loads what a batch of writes touches and saves
 // what was decided. The decisions themselves (decide*.go) are plain Go over
 // what was loaded: no SQL, no clock of their own, the same for both.
 //
@@ -25,5 +25,6 @@
 //
 // When its server is gone every call ends within its deadline with a
 // models.Fault of code UNAVAILABLE, and works again when the server is back.
-// A commit whose answer was lost is settled by its idempotency key.
+// A commit whose answer was lost is settled by its idempotency key. [Explain]
+// tells whoever starts a program what waiting will not mend.
 package database

@@ -19,5 +19,5 @@
 // they are skipped instead. A test that looks for leaked goroutines should ignore
 // "onhand/store/storetest.(*process).hold": it lives as long as its server.
 //
-// The server half of the package imports no other package of Onhand.
+// The package imports no other package of Onhand.
 package storetest
