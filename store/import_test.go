@@ -82,50 +82,44 @@ func addProducts(t *testing.T, s *Store, rows []OpeningRow) {
 	require.NoError(t, s.database.AddCatalogue(t.Context(), database.Catalogue{Products: productsOf(rows), Locations: importPlaces}))
 }
 
-// TestSeed: only a shop with nothing of its own is stocked; one that an import
-// left without stock is; several copies at once stock it once.
-func TestSeed(t *testing.T) {
-	rows := []OpeningRow{opening("one", 1), opening("two", 2)}
-	seed := func(t *testing.T, s *Store) {
-		require.NoError(t, s.Seed(t.Context(), rows, importPlaces, nil))
-	}
-	t.Run("at once", func(t *testing.T) {
-		onEach(t, func(t *testing.T, s *Store) {
-			var all sync.WaitGroup
-			errs := make(chan error, 8)
-			for range cap(errs) {
-				all.Go(func() {
-					if err := s.Seed(t.Context(), rows, importPlaces, nil); err != nil {
-						errs <- err
-						return
-					}
-					// Who was first sells at once.
-					_, err := s.Write(t.Context(), receive("first sale", "two", -1))
+// TestSeedAtOnce: several copies at once stock a new shop once, also when the
+// first has sold some by then.
+func TestSeedAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		var all sync.WaitGroup
+		errs := make(chan error, 8)
+		for range cap(errs) {
+			all.Go(func() {
+				if err := s.Seed(t.Context(), []OpeningRow{opening("one", 1), opening("two", 2)}, importPlaces, nil); err != nil {
 					errs <- err
-				})
-			}
-			all.Wait()
-			for range cap(errs) {
-				require.NoError(t, <-errs)
-			}
-			require.Equal(t, models.Quantities{Available: 1}, fresh(t, s, "one"))
-			require.Equal(t, models.Quantities{Available: 1}, fresh(t, s, "two"))
-		})
+					return
+				}
+				_, err := s.Write(t.Context(), receive("first sale", "two", -1))
+				errs <- err
+			})
+		}
+		all.Wait()
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+		require.Equal(t, models.Quantities{Available: 1}, fresh(t, s, "one"))
+		require.Equal(t, models.Quantities{Available: 1}, fresh(t, s, "two"))
 	})
-	t.Run("cut off", func(t *testing.T) {
-		onEach(t, func(t *testing.T, s *Store) {
-			addProducts(t, s, rows)
-			seed(t, s)
-			require.Equal(t, models.Quantities{Available: 2}, fresh(t, s, "two"))
-		})
-	})
-	t.Run("a shop of somebody's", func(t *testing.T) {
-		onEach(t, func(t *testing.T, s *Store) {
-			addProducts(t, s, []OpeningRow{opening("theirs", 0)})
-			seed(t, s)
-			stock, err := s.FreshStock(t.Context(), "one")
-			require.NoError(t, err)
-			require.Nil(t, stock)
-		})
+}
+
+// TestSeedTellsShopsApart: what an import left that was cut off is stocked, and
+// a shop of somebody's is left alone.
+func TestSeedTellsShopsApart(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		rows := []OpeningRow{opening("one", 1), opening("two", 2)}
+		addProducts(t, s, rows)
+		require.NoError(t, s.Seed(t.Context(), rows, importPlaces, nil))
+		require.Equal(t, models.Quantities{Available: 2}, fresh(t, s, "two"))
+
+		others := []OpeningRow{opening("three", 3)}
+		require.NoError(t, s.Seed(t.Context(), others, importPlaces, nil))
+		stock, err := s.FreshStock(t.Context(), "three")
+		require.NoError(t, err)
+		require.Nil(t, stock)
 	})
 }

@@ -108,7 +108,7 @@ func TestExplain(t *testing.T) {
 // has no lock for, all come up. See TestMigrateAtOnce for Postgres.
 func TestStartAtOnce(t *testing.T) {
 	t.Parallel()
-	for range 5 {
+	for range 3 {
 		url := "sqlite:" + filepath.Join(t.TempDir(), "new.db")
 		var all sync.WaitGroup
 		errs := make([]error, 3)
