@@ -327,21 +327,29 @@ func TestTheProgramImports(t *testing.T) {
 	s.stop()
 }
 
-// TestTheProgramStartsTwice: two copies that are started together in a new home
-// both come up, with one demo shop.
+// TestTheProgramStartsTwice: of two copies that are started together in a new
+// home one comes up, with one demo shop. The other says what it lacks, and
+// comes up once it is alone.
 func TestTheProgramStartsTwice(t *testing.T) {
 	t.Parallel()
 	for range 3 {
 		home := t.TempDir()
-		copies := []*server{launch(t, home), launch(t, home)}
-		for _, s := range copies {
-			s.comeUp()
-			assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, s.post(`{ stock(productId: "22423") { quantityAvailable } }`))
+		first, second := launch(t, home), launch(t, home)
+		select {
+		case err := <-first.exited:
+			require.Error(t, err)
+			first, second = second, first
+		case err := <-second.exited:
+			require.Error(t, err)
+		case <-time.After(patience):
+			require.Fail(t, "both copies serve one database with a Redis each")
 		}
-		for _, s := range copies {
-			s.stop()
-			assert.NotContains(t, s.log.String(), "level=ERROR")
-		}
+		assert.Contains(t, second.log.String(), "set the same REDIS_URL")
+		first.comeUp()
+		assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, first.post(`{ stock(productId: "22423") { quantityAvailable } }`))
+		first.stop()
+		assert.NotContains(t, first.log.String(), "level=ERROR")
+		start(t, home).stop()
 	}
 }
 

@@ -124,7 +124,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 	log := s.logger()
 	slog.SetDefault(log)
 	slog.SetLogLoggerLevel(slog.LevelDebug) // libraries that print, such as about handshakes that strangers get wrong
-	st, err := s.open(store.Config{TTLMax: c.ReservationTTLMax})
+	st, err := s.open(store.Config{TTLDefault: c.ReservationTTL, TTLMax: c.ReservationTTLMax})
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func openingRows(rows []stockfile.Row) []store.OpeningRow {
 
 func (c *serveCommand) routes(st *store.Store, closing *transports.Closing, log *slog.Logger) http.Handler {
 	api := graph.Handler(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: st, Log: log, HoldTTL: c.ReservationTTL},
+		Resolver: &graph.Resolver{Store: st, Log: log},
 		Closing:  closing,
 		Origins:  []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
 	})

@@ -108,7 +108,7 @@ func stockOf(id string, version int64) *models.Stock {
 // apiOver is the API over a fake store.
 func apiOver(store graph.Store) http.Handler {
 	return graph.Handler(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler), HoldTTL: time.Minute},
+		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler)},
 		Closing:  transports.NewClosing(),
 	})
 }

@@ -37,12 +37,12 @@ func orEmpty(errs []models.UserError) []models.UserError {
 	return errs
 }
 
-// ttl turns seconds into a time to live; fallback when the client did not say.
+// ttl turns seconds into a time to live; zero when the client did not say.
 // What is far out of bounds stays out of bounds, without overflowing.
-func ttl(seconds *int, fallback time.Duration) time.Duration {
+func ttl(seconds *int) time.Duration {
 	const most = int(1_000_000_000)
 	if seconds == nil {
-		return fallback
+		return 0
 	}
 	if *seconds == 0 {
 		return -1 // asked for, and refused by its check

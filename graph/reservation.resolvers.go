@@ -14,7 +14,7 @@ import (
 
 func (r *mutationResolver) ReserveStock(ctx context.Context, input generated.ReserveStockInput) (*generated.ReservationPayload, error) {
 	return r.write(ctx, models.Reserve{
-		IdempotencyKey: input.IdempotencyKey, Lines: linesOf(input.Lines), TTL: ttl(input.TTLSeconds, r.HoldTTL),
+		IdempotencyKey: input.IdempotencyKey, Lines: linesOf(input.Lines), TTL: ttl(input.TTLSeconds),
 		Channel: text(input.Channel), AllowPartial: input.AllowPartial, OwnerRef: text(input.OwnerRef),
 	})
 }
@@ -22,12 +22,12 @@ func (r *mutationResolver) ReserveStock(ctx context.Context, input generated.Res
 func (r *mutationResolver) UpdateReservation(ctx context.Context, input generated.UpdateReservationInput) (*generated.ReservationPayload, error) {
 	return r.write(ctx, models.UpdateReservation{
 		IdempotencyKey: input.IdempotencyKey, ID: input.ID, Lines: linesOf(input.Lines),
-		TTL: ttl(input.TTLSeconds, 0), AllowPartial: input.AllowPartial,
+		TTL: ttl(input.TTLSeconds), AllowPartial: input.AllowPartial,
 	})
 }
 
 func (r *mutationResolver) ExtendReservation(ctx context.Context, input generated.ExtendReservationInput) (*generated.ReservationPayload, error) {
-	return r.write(ctx, models.ExtendReservation{ID: input.ID, TTL: ttl(input.TTLSeconds, r.HoldTTL)})
+	return r.write(ctx, models.ExtendReservation{ID: input.ID, TTL: ttl(input.TTLSeconds)})
 }
 
 func (r *mutationResolver) ReleaseReservation(ctx context.Context, input generated.ReleaseReservationInput) (*generated.ReservationPayload, error) {

@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"onhand/models"
 )
@@ -29,6 +28,4 @@ type Store interface {
 type Resolver struct {
 	Store Store
 	Log   *slog.Logger
-	// HoldTTL is how long a reservation holds when the client does not say.
-	HoldTTL time.Duration
 }

@@ -76,7 +76,7 @@ func openShop() (*shop, error) {
 
 func (s *shop) apiOver(st graph.Store) http.Handler {
 	return graph.Handler(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: st, Log: slog.New(slog.DiscardHandler), HoldTTL: 15 * time.Minute},
+		Resolver: &graph.Resolver{Store: st, Log: slog.New(slog.DiscardHandler)},
 		Closing:  s.closing,
 	})
 }

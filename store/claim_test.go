@@ -95,7 +95,7 @@ func TestMigrateTogether(t *testing.T) {
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	empty, err := stores[3].Empty(t.Context())
+	empty, err := stores[3].database.Empty(t.Context())
 	require.NoError(t, err)
 	require.True(t, empty)
 }
@@ -117,7 +117,10 @@ func TestImportBesideAServer(t *testing.T) {
 	require.NoError(t, err)
 	_, err = command.Migrate(t.Context())
 	require.NoError(t, err)
-	stockUp(t, command, 9, "x", "new")
+	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
+	require.NoError(t, command.Replace(t.Context(), []OpeningRow{
+		{ProductID: "x", LocationID: "a", Available: 9}, {ProductID: "new", LocationID: "a", Available: 9},
+	}, locations, nil, nil))
 	command.Close()
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 9 })
 	require.Equal(t, 9, read(t, server, "x").Quantity())

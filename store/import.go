@@ -54,13 +54,13 @@ func (s *Store) Import(ctx context.Context, rows []OpeningRow, locations []model
 	if err := s.checkUnstocked(ctx, rows); err != nil {
 		return err
 	}
-	return s.load(ctx, rows, locations, channels, true, progress)
+	return s.importRows(ctx, rows, locations, channels, true, progress)
 }
 
 // Replace is Import for whoever has counted: the available quantity of every
 // row is set, whatever it was. What is reserved or committed stays so.
 func (s *Store) Replace(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
-	return s.load(ctx, rows, locations, channels, false, progress)
+	return s.importRows(ctx, rows, locations, channels, false, progress)
 }
 
 // Seed imports into a shop that has nothing of its own yet: no product, or only
@@ -73,7 +73,7 @@ func (s *Store) Seed(ctx context.Context, rows []OpeningRow, locations []models.
 	if err != nil || !fresh {
 		return err
 	}
-	err = s.load(ctx, rows, locations, channels, true, nil)
+	err = s.importRows(ctx, rows, locations, channels, true, nil)
 	var stocked *StockedError
 	if errors.As(err, &stocked) { // another process was faster, and has sold some since
 		return nil
@@ -81,7 +81,7 @@ func (s *Store) Seed(ctx context.Context, rows []OpeningRow, locations []models.
 	return err
 }
 
-func (s *Store) load(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
+func (s *Store) importRows(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
 	catalogue := database.Catalogue{Products: productsOf(rows), Locations: locations, Channels: channels}
 	if err := s.database.AddCatalogue(ctx, catalogue); err != nil {
 		return fmt.Errorf("add products: %w", err)

@@ -67,7 +67,7 @@ func TestImportBesideASale(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 10, "p")
 		require.Empty(t, write(t, s, hold("k", "p", 3, time.Minute)).Errors)
-		err := s.load(t.Context(), []OpeningRow{opening("other", 1), opening("p", 10)}, importPlaces, nil, true, nil)
+		err := s.importRows(t.Context(), []OpeningRow{opening("other", 1), opening("p", 10)}, importPlaces, nil, true, nil)
 		var stocked *StockedError
 		require.ErrorAs(t, err, &stocked)
 		require.Equal(t, 1, stocked.Levels)
