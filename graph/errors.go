@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
@@ -61,40 +62,58 @@ func ownWords(err error) bool {
 	return errors.As(err, &made) && made.Err == nil
 }
 
+// present logs before it writes over what it shows: the two may be one.
 func present(ctx context.Context, log *slog.Logger, shown *gqlerror.Error, fault *models.Fault) {
-	shown.Message = fault.Message
-	shown.Extensions["code"] = string(fault.Code)
+	message := fault.Message
 	switch fault.Code {
 	case models.CodeUnavailable:
 		shown.Extensions["retryAfterMs"] = retryAfterMs
-		once(ctx, func() { log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault) })
+		loggedOf(ctx).outage.Do(func() { log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault) })
 	case models.CodeInternal:
-		shown.Message = "internal error"
-		log.ErrorContext(ctx, "internal error", "path", shown.Path.String(), "error", fault)
+		message = "internal error"
+		if loggedOf(ctx).mayLog() {
+			log.ErrorContext(ctx, "internal error", "path", shown.Path.String(), "error", fault)
+		}
 	}
+	shown.Message = message
+	shown.Extensions["code"] = string(fault.Code)
 }
 
-type outageKey struct{}
+// internalLogsMax is how many internal errors of one response are logged: one
+// cause often fails every element of a list.
+const internalLogsMax = 10
 
-// oneOutage lets the outages of one response be logged once: a store that is
-// away fails every field that asks it. It is a gqlgen response interceptor.
-func oneOutage(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	return next(context.WithValue(ctx, outageKey{}, new(sync.Once)))
+// logged is what the log was told of one response.
+type logged struct {
+	outage   sync.Once // a store that is away fails every field that asks it
+	internal atomic.Int32
 }
 
-// once is for errors of one response; those without one are single.
-func once(ctx context.Context, log func()) {
-	if response, ok := ctx.Value(outageKey{}).(*sync.Once); ok {
-		response.Do(log)
-		return
+type loggedKey struct{}
+
+// boundedLog gives each response a logged of its own. It is a gqlgen response
+// interceptor.
+func boundedLog(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	return next(context.WithValue(ctx, loggedKey{}, &logged{}))
+}
+
+// loggedOf is the response's; errors before any response are single.
+func loggedOf(ctx context.Context) *logged {
+	if l, ok := ctx.Value(loggedKey{}).(*logged); ok {
+		return l
 	}
-	log()
+	return &logged{}
 }
+
+// mayLog tells whether one more internal error should be logged.
+func (l *logged) mayLog() bool { return l.internal.Add(1) <= internalLogsMax }
 
 // recovered turns a panic into an error the presenter hides.
 func recovered(log *slog.Logger) graphql.RecoverFunc {
 	return func(ctx context.Context, p any) error {
-		log.ErrorContext(ctx, "panic", "value", p, "stack", string(debug.Stack()))
+		if loggedOf(ctx).mayLog() {
+			log.ErrorContext(ctx, "panic", "value", p, "stack", string(debug.Stack()))
+		}
 		return &models.Fault{Code: models.CodeInternal, Message: "internal error"}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -110,6 +111,29 @@ func TestAnOutageIsLoggedOnce(t *testing.T) {
 		_, body := post(t, api, "", request{Query: `{ a: stock(productId: "a") { id } b: stock(productId: "b") { id } reservation(id: "r") { id } products { nodes { id } } }`})
 		assert.Equal(t, 4, bytes.Count(body, []byte("UNAVAILABLE")), "%s", body)
 		assert.Equal(t, response+1, strings.Count(log.String(), "msg=unavailable"), "%s", &log)
+	}
+}
+
+// TestInternalErrorsAreLoggedInPart: enough of a response to find the cause.
+func TestInternalErrorsAreLoggedInPart(t *testing.T) {
+	t.Parallel()
+	query := "{"
+	for i := range 30 {
+		query += fmt.Sprintf(` s%d: stock(productId: "a") { id }`, i)
+	}
+	query += "}"
+	for word, fail := range map[string]func() error{"internal error": func() error { return nasty }, "panic": func() error { panic(nasty) }} {
+		var log bytes.Buffer
+		api := graph.Handler(graph.HandlerConfig{
+			Resolver: &graph.Resolver{Store: everywhere(fail), Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
+		})
+		for response := range 2 {
+			_, body := post(t, api, "", request{Query: query})
+			assert.Equal(t, 30, bytes.Count(body, []byte("INTERNAL")), "%s", body)
+			assert.Equal(t, 10*(response+1), strings.Count(log.String(), "level=ERROR"), "%s", &log)
+		}
+		assert.Contains(t, log.String(), word)
+		assert.Contains(t, log.String(), nasty.Error()[:10], "the log knows the cause")
 	}
 }
 

@@ -43,7 +43,7 @@ func Handler(config HandlerConfig) http.Handler {
 	server.Use(extension.FixedComplexityLimit(guard.ComplexityMax))
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
-	server.AroundResponses(oneOutage)
+	server.AroundResponses(boundedLog)
 	return guard.Body(noUpgrade(server))
 }
 
