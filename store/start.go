@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,7 +35,7 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 		reason, passes := database.Explain(err)
 		switch {
 		case ctx.Err() != nil:
-			return 0, fmt.Errorf("told to stop before the database was ready: %s", reason)
+			return 0, fmt.Errorf("told to stop before the database was ready: %s", cmp.Or(said, reason))
 		case !passes:
 			s.log.Debug("the database cannot be used", "error", err)
 			return 0, fmt.Errorf("the database cannot be used: %s", reason)

@@ -52,6 +52,14 @@ func TestStartBeforeTheDatabase(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
+// writerFunc is called for each line of a log.
+type writerFunc func()
+
+func (f writerFunc) Write(line []byte) (int, error) {
+	f()
+	return len(line), nil
+}
+
 // TestStartGivesUp: after its time, or when the program is told to stop, with
 // the reason.
 func TestStartGivesUp(t *testing.T) {
@@ -65,7 +73,7 @@ func TestStartGivesUp(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	s.log = slog.New(slog.NewTextHandler(writerFunc(cancel), nil)) // told to stop once it has said that it waits
 	_, err = s.prepare(ctx, time.Minute, time.Minute)
-	require.ErrorContains(t, err, "told to stop before the database was ready")
+	require.ErrorContains(t, err, "told to stop before the database was ready: nothing listens at 127.0.0.1:1 yet")
 }

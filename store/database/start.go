@@ -38,12 +38,16 @@ func Explain(err error) (reason string, passes bool) {
 		return "the database server does not answer: " + lastCause(err), true
 	case busy(err):
 		return "another program has locked the database file", true
-	case errors.As(err, &path) && errors.Is(err, syscall.EISDIR):
+	case errors.As(err, &path) && errors.Is(err, syscall.EISDIR): // path is set for the cases below too
 		return path.Path + " is a folder; name a file in it", false
 	case errors.Is(err, sqlite3.NOTADB):
-		return "the file is no SQLite database", false
+		return "the file is not one of SQLite's", false
 	case isAny(err, fs.ErrPermission, sqlite3.CANTOPEN, sqlite3.READONLY, sqlite3.IOERR, sqlite3.FULL, sqlite3.CORRUPT):
-		return "the database file cannot be used: " + lastCause(err), false
+		reason = "its file: " + lastCause(err)
+		if path != nil {
+			reason = path.Path + ": " + lastCause(err)
+		}
+		return reason, false
 	}
 	return lastCause(err), transient(err)
 }

@@ -43,7 +43,7 @@ func TestExplainRealFaults(t *testing.T) {
 		passes    bool
 	}{
 		"a folder":        {"sqlite:" + folder, folder + " is a folder", false},
-		"another file":    {"sqlite:" + text, "the file is no SQLite database", false},
+		"another file":    {"sqlite:" + text, "the file is not one of SQLite's", false},
 		"nobody there":    {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", "nothing listens at 127.0.0.1:1 yet", true},
 		"several nowhere": {"postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/x", "nothing listens at 127.0.0.1:", true},
 		"no such host":    {"postgres://u:hunter2@nowhere.invalid/x", `there is no host called "nowhere.invalid"`, true},
@@ -95,7 +95,7 @@ func TestExplain(t *testing.T) {
 		{dial(syscall.EHOSTUNREACH), "does not answer", true},
 		{dial(syscall.EACCES), "no permission", false},
 		{fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), "no encrypted connection", false},
-		{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, "the database file cannot be used: permission denied", false},
+		{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, "/x: permission denied", false},
 		{errors.New("syntax error"), "syntax error", false},
 	} {
 		reason, passes := database.Explain(test.err)
