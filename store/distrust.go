@@ -15,6 +15,10 @@ const (
 	// distrustedMax bounds the products remembered one by one; beyond it
 	// nothing at all is read from Redis for that time.
 	distrustedMax = 10_000
+	// awayDoubt is how long after Redis was away nothing is read from it: the
+	// relay tries again every two seconds, and until then Redis says what was
+	// true before.
+	awayDoubt = 3 * time.Second
 )
 
 // distrust remembers the products whose committed change Redis did not take in
@@ -43,6 +47,14 @@ func (d *distrust) add(ids []string, now time.Time) {
 		d.until[id] = end
 	}
 	d.last.Store(end.UnixNano())
+}
+
+// everything distrusts all products for a while.
+func (d *distrust) everything(now time.Time, during time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = now.Add(during)
+	d.last.Store(max(d.last.Load(), d.all.UnixNano()))
 }
 
 func (d *distrust) over(now time.Time) bool { return now.UnixNano() >= d.last.Load() }

@@ -13,9 +13,10 @@
 // outbox.
 //
 // Invariants: an answer leaves after the commit; what callers miss is read by
-// one SELECT at a time, so that a burst of misses reads no product twice (the
-// relay and an import read for themselves); every queue and wait here has a
-// bound.
+// one SELECT at a time, so that a burst of misses reads no product twice (halves
+// follow it where a row is broken; the relay and an import read for themselves);
+// only the keeper says which epoch is believed; a server whose Redis is its own
+// has the database to itself; every queue and wait here has a bound.
 //
 // An import leaves stock alone that is there (import.go), and a start waits for
 // a database that is not up yet and for nothing else (start.go).

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"onhand/models"
@@ -10,7 +11,9 @@ import (
 
 // Bounds of the work in the background.
 const (
-	keepTimeout    = 2 * time.Second
+	keepTimeout = 2 * time.Second
+	// awayLooks is how many looks in a row must fail for Redis to be away.
+	awayLooks      = 2
 	forgetInterval = time.Hour
 	// sweepBatch is how many holds one transaction gives back; sweepRounds,
 	// how many transactions follow each other before the clock is looked at.
@@ -29,6 +32,7 @@ func (s *Store) keep(ctx context.Context) {
 	// First the mark, then the database: a database that is read later can
 	// only have moved on, unless it went back.
 	mark, markErr := s.cache.Mark(ctx)
+	s.keepAway(markErr)
 	meta, err := s.database.ReadMeta(ctx)
 	if err != nil {
 		s.log.Debug("the database does not answer", "error", err)
@@ -62,6 +66,20 @@ func (s *Store) keep(ctx context.Context) {
 		s.hub.Refresh() // watchers may have seen what is no longer true
 	}
 	s.keepDirectory(ctx, meta.DirectoryVersion, another)
+}
+
+// keepAway notes that Redis does not answer. When it is back it has not heard
+// what changed meanwhile, and those who read the database until then would see
+// older values: it is not read before the relay has had its turn. One answer
+// that came late is not taken for that.
+func (s *Store) keepAway(err error) {
+	if !errors.Is(err, rediscache.ErrDown) {
+		s.away = 0
+		return
+	}
+	if s.away++; s.away >= awayLooks {
+		s.distrust.everything(time.Now(), awayDoubt+s.config.KeepInterval)
+	}
 }
 
 // wentBack says what went back in time; empty when nothing did.

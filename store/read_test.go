@@ -39,7 +39,12 @@ func TestQueryCounts(t *testing.T) {
 		forgetCache(t, s)
 		quiet(t, s)
 		filled := make(chan struct{}, 8)
-		s.beforeFill = func([]string) { filled <- struct{}{} }
+		s.beforeFill = func([]string) {
+			select {
+			case filled <- struct{}{}:
+			default: // on a busy machine Redis may take more than one try
+			}
+		}
 
 		redis, selects := trips(s, func() {
 			stocks, err := s.Stocks(t.Context(), ids)

@@ -89,6 +89,7 @@ type Store struct {
 	directory        atomic.Pointer[models.Directory]
 	directoryVersion int64 // of the keeper alone
 	sequence         int64 // of the keeper alone: as of its last look, in that epoch
+	away             int   // of the keeper alone: looks in a row without an answer of Redis
 	// epoch is the history the keeper last found the database in. It alone says
 	// which copies are believed: answers of several connections may overtake
 	// each other when a database is replaced.

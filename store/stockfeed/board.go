@@ -119,12 +119,14 @@ func (b *board[T]) await(ctx context.Context, s *seat[T], limit time.Duration) e
 	return nil
 }
 
-// catchUp gives the seat the latest value of each of its topics.
+// catchUp gives the seat the latest value of each of its topics, unless that
+// is of a history that was lost.
 func (b *board[T]) catchUp(s *seat[T]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	current := b.epoch()
 	for _, t := range s.topics {
-		if t.latest != nil {
+		if t.latest != nil && (current == "" || t.epoch == current) {
 			s.box.put(t.id, t.latest)
 		}
 	}

@@ -18,13 +18,19 @@
 // What holds:
 //   - The versions a watcher gets of a product strictly increase within an
 //     epoch, in whatever order and however often messages come.
+//   - Of two histories the one that the database is in wins. What comes of
+//     another one is at most a reason to read again, so a watcher ends on the
+//     database's value also after that was restored; a reservation that it then
+//     does not have ends its watches.
 //   - A watcher's first value is read after the subscription was confirmed. A
 //     confirmation that comes later, or comes again because the connection was
 //     lost, means that messages may be missing: the value is read again.
 //   - The goroutine that reads the connection never waits for a watcher, a
 //     read or a command; it only updates maps.
 //   - Carrying a change twice does no harm, carrying it never is not possible:
-//     a row is deleted after Redis has taken the change.
+//     a row is deleted after Redis has taken the change. The one exception is a
+//     product whose rows cannot be read: Redis forgets it, the relay keeps it in
+//     mind and tries again, and nobody else waits.
 //   - Every goroutine belongs to a Hub or a Relay and ends before its Stop
 //     returns.
 //

@@ -218,3 +218,28 @@ func TestReadOfAnotherHistoryIsPaced(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "newer", next.Epoch)
 }
+
+// TestNewcomersHearNothingOfALostHistory: a product that the restored database
+// does not have, still known from a moment ago.
+func TestNewcomersHearNothingOfALostHistory(t *testing.T) {
+	t.Parallel()
+	db := newShop()
+	db.put(stockAt("a", "old", 900))
+	current := "old"
+	cfg := quick(db)
+	cfg.Epoch = func() string { return current }
+	h := NewHub(cfg)
+	defer h.Stop()
+	first, err := h.Watch(t.Context(), []string{"a"})
+	require.NoError(t, err)
+	require.EqualValues(t, 900, nextVersion(t, first))
+	first.Close()
+	delete(db.stocks, "a")
+	current = "new"
+	second, err := h.Watch(t.Context(), []string{"a"})
+	require.NoError(t, err)
+	quiet(t, second)
+	db.put(stockAt("a", "new", 1))
+	h.Offer([]*models.Stock{db.stocks["a"]})
+	require.EqualValues(t, 1, nextVersion(t, second))
+}
