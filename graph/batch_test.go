@@ -213,8 +213,8 @@ func TestDefaultsReachTheStore(t *testing.T) {
 		require.Empty(t, ask(t, f, q).Errors)
 	}
 	assert.Equal(t, []models.Write{
-		models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "a", Quantity: 1}}, TTL: time.Minute},
-		models.ExtendReservation{ID: "r", TTL: time.Minute},
+		models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "a", Quantity: 1}}},
+		models.ExtendReservation{ID: "r"},
 		models.UpdateReservation{IdempotencyKey: "k", ID: "r", Lines: []models.Line{}},
 		models.Resolve{ID: "r", To: models.ReservationReleased},
 		models.Resolve{IdempotencyKey: "k", ID: "r", To: models.ReservationCommitted, OrderRef: "o", Actor: "local"},
