@@ -62,7 +62,7 @@ func TestManyBrokenProducts(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "shop.db")
 	s := open(t, Config{DatabaseURL: "sqlite:" + path})
-	ids := numbered(200)
+	ids := numbered(100)
 	stockUp(t, s, 5, ids...)
 	byHand, err := driver.Open("file:" + path + "?_pragma=busy_timeout(10000)&_pragma=ignore_check_constraints(on)")
 	require.NoError(t, err)
