@@ -48,9 +48,11 @@ func (s *Store) tell(ctx context.Context, out database.Outcome) {
 	// meet an older value there.
 	s.hub.Offer(out.Stocks)
 	s.hub.OfferReservations(out.Reservations)
-	ids := make([]string, len(out.Reservations))
-	for i, r := range out.Reservations {
-		ids[i] = r.ID
+	var ids []string
+	for _, r := range out.Reservations {
+		if r.Version > 1 { // nobody can watch one whose id has not been given out yet
+			ids = append(ids, r.ID)
+		}
 	}
 	if err := s.cache.PublishReservation(ctx, ids); err != nil {
 		s.log.Debug("reservations were not announced", "reservations", len(ids), "error", err)

@@ -1,9 +1,7 @@
 package database
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -44,15 +42,6 @@ func (i instant) pointer() *time.Time {
 	}
 	t := i.Time
 	return &t
-}
-
-// derive makes 16 bytes from a key that nobody can guess without the
-// database's secret.
-func derive(secret, purpose, key string) (out [16]byte) {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(purpose + "\x00" + key))
-	copy(out[:], mac.Sum(nil))
-	return out
 }
 
 func newEpoch() string {

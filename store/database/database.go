@@ -34,10 +34,17 @@ type Database struct {
 
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
-	// lockWait is lockTimeout; tests that must see somebody wait make it longer.
-	lockWait atomic.Int64
+	// bounds are the package's; tests make them smaller, or longer.
+	bounds bounds
 	// reads counts the SELECTs for stock, for tests and metrics.
 	reads atomic.Int64
+}
+
+// bounds of one transaction.
+type bounds struct {
+	lockWait  time.Duration
+	reapLines int
+	heldLines int
 }
 
 // engine is what differs between Postgres and SQLite.
@@ -94,7 +101,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
-	db.lockWait.Store(int64(lockTimeout))
+	db.bounds = bounds{lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
 		SkipDefaultTransaction: true,

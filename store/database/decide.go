@@ -9,12 +9,13 @@ import (
 // decider decides the writes of one batch on one view, in order.
 type decider struct {
 	*view
-	secret string
+	hashes keyHashes // of the write being decided
 }
 
 // decide answers one write and leaves its effect in the view. Failures are
 // part of the answer; a write that fails changes nothing.
-func (d *decider) decide(w models.Write) models.WriteResult {
+func (d *decider) decide(w models.Write, hashes keyHashes) models.WriteResult {
+	d.hashes = hashes
 	print := fingerprint(w)
 	if w.Key() != "" {
 		if result, known := d.replay(w, print); known {

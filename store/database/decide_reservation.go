@@ -16,7 +16,7 @@ func (d *decider) reserve(w models.Reserve, print [16]byte) models.WriteResult {
 	if lines == nil {
 		return models.WriteResult{Errors: errs}
 	}
-	key := derive(d.secret, "reservation", w.IdempotencyKey)
+	key := d.hashes.reservation
 	s := &storedReservation{
 		key: key, fingerprint: print[:],
 		Reservation: models.Reservation{

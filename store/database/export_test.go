@@ -18,15 +18,18 @@ const (
 
 // SetLockWait makes writes wait longer for rows that others work on: tests
 // have no combiner that would let them step aside.
-func (d *Database) SetLockWait(wait time.Duration) { d.lockWait.Store(int64(wait)) }
+func (d *Database) SetLockWait(wait time.Duration) { d.bounds.lockWait = wait }
+
+// SetLines makes the bounds of one transaction's lines smaller.
+func (d *Database) SetLines(reaped, held int) { d.bounds.reapLines, d.bounds.heldLines = reaped, held }
 
 // SQL is the pool; it is the only way to look into a database in memory.
 func (d *Database) SQL() *sql.DB { return d.sql }
 
 // ReservationOf is the id that the reservation of a key has or would have.
 func (d *Database) ReservationOf(key string) string {
-	k := derive(d.meta.Load().secret, "reservation", key)
-	return reservationID(k[:])
+	hashes := hashesOf(d.meta.Load().secret, []models.Write{models.Reserve{IdempotencyKey: key}})
+	return reservationID(hashes[0].reservation[:])
 }
 
 // Migrations are the migrations of this engine, and its goose dialect.

@@ -3,9 +3,11 @@ package database
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"onhand/models"
@@ -30,6 +32,31 @@ type storedAnswer struct {
 	answer      answer
 }
 
+// keyHashes are what is derived from one idempotency key, so that nobody can
+// guess it without the database's secret: the key of the hold it may make, and
+// that of the answer it may have.
+type keyHashes struct{ reservation, answer [16]byte }
+
+// hashesOf derives them for every write that has a key.
+func hashesOf(secret string, writes []models.Write) []keyHashes {
+	mac := hmac.New(sha256.New, []byte(secret))
+	var sum [sha256.Size]byte
+	one := func(purpose, key string) (out [16]byte) {
+		mac.Reset()
+		_, _ = io.WriteString(mac, purpose+"\x00")
+		_, _ = io.WriteString(mac, key)
+		copy(out[:], mac.Sum(sum[:0]))
+		return out
+	}
+	hashes := make([]keyHashes, len(writes))
+	for i, w := range writes {
+		if key := w.Key(); key != "" {
+			hashes[i] = keyHashes{one("reservation", key), one("key", key)}
+		}
+	}
+	return hashes
+}
+
 // fingerprint is a hash of all a write asks for, its key included.
 func fingerprint(w models.Write) [16]byte {
 	input, err := json.Marshal(w)
@@ -43,8 +70,8 @@ func fingerprint(w models.Write) [16]byte {
 // replay finds the first answer to a key. A reservation's id is derived from
 // the key that made it, so it is its own record.
 func (d *decider) replay(w models.Write, print [16]byte) (models.WriteResult, bool) {
-	known := d.answers[derive(d.secret, "key", w.Key())]
-	if s := d.held[derive(d.secret, "reservation", w.Key())]; s != nil && known == nil {
+	known := d.answers[d.hashes.answer]
+	if s := d.held[d.hashes.reservation]; s != nil && known == nil {
 		_, reserving := w.(models.Reserve)
 		if !reserving || !bytes.Equal(s.fingerprint, print[:]) {
 			return mismatch(), true
@@ -91,7 +118,7 @@ func (d *decider) remember(w models.Write, print [16]byte, result models.WriteRe
 	for _, s := range result.Stocks {
 		kept.Products = append(kept.Products, s.ProductID)
 	}
-	key := derive(d.secret, "key", w.Key())
+	key := d.hashes.answer
 	d.answers[key] = &storedAnswer{fingerprint: print[:], answer: kept}
 	d.answered[key] = true
 }

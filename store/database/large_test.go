@@ -10,24 +10,31 @@ import (
 	"onhand/store/database"
 )
 
-// largeHolds makes holds of as many lines as a cart may have, of units that
-// leave nothing of any product.
+// What counts as large in these tests: lines of a hold, of holds given back
+// together, and of a batch.
+const (
+	largeLines  = 20
+	largeReaped = 2 * largeLines
+	largeBatch  = 5 * largeLines
+)
+
+// largeHolds makes holds of many lines, of units that leave nothing of any
+// product.
 func (s *shop) largeHolds(n int) (ids []string) {
 	s.t.Helper()
-	lines := make([]models.Line, models.ReservationLinesMax)
+	s.SetLines(largeReaped, largeBatch)
+	lines := make([]models.Line, largeLines)
 	catalogue := database.Catalogue{}
 	for i := range lines {
 		lines[i] = line(fmt.Sprintf("part %04d", i), 1)
 		catalogue.Products = append(catalogue.Products, models.Product{ProductID: lines[i].ProductID})
 	}
 	require.NoError(s.t, s.AddCatalogue(s.t.(*testing.T).Context(), catalogue))
-	for from := 0; from < len(lines); from += models.StockRowsMax {
-		var rows []models.AdjustRow
-		for _, l := range lines[from : from+models.StockRowsMax] {
-			rows = append(rows, delta(l.ProductID, "north", models.Available, n))
-		}
-		s.ok(adjust(rows...))
+	var rows []models.AdjustRow
+	for _, l := range lines {
+		rows = append(rows, delta(l.ProductID, "north", models.Available, n))
 	}
+	s.ok(adjust(rows...))
 	for range n {
 		ids = append(ids, s.hold(lines...).ID)
 	}
@@ -38,9 +45,6 @@ func (s *shop) largeHolds(n int) (ids []string) {
 // before any level is read; its halves are not.
 func TestBatchTooLarge(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		if testing.Short() {
-			t.Skip("twelve thousand lines")
-		}
 		var commits []models.Write
 		for _, id := range s.largeHolds(6) {
 			commits = append(commits, resolve(id, models.ReservationCommitted))
@@ -58,16 +62,13 @@ func TestBatchTooLarge(t *testing.T) {
 // and for a buyer who is short.
 func TestLargeHoldsExpire(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		if testing.Short() {
-			t.Skip("ten thousand lines")
-		}
 		s.largeHolds(5)
 		s.allOverdue()
 		out, err := s.ExpireDue(t.Context(), 1000)
 		require.NoError(t, err)
-		require.Len(t, out.Reservations, 2, "four thousand lines")
+		require.Len(t, out.Reservations, largeReaped/largeLines)
 		require.True(t, out.More)
-		s.hold(line("part 1999", 5))
+		s.hold(line("part 0019", 5))
 		require.Equal(t, models.Quantities{Available: 5}, s.level("part 0000", "north"))
 		out, err = s.ExpireDue(t.Context(), 1000)
 		require.NoError(t, err)

@@ -34,7 +34,7 @@ func (e *LockedError) Unwrap() error { return errStockLocked }
 // RowsOf are the rows that a write names. A reservation's products are not
 // among them: only the database knows those.
 func RowsOf(w models.Write) []Row {
-	wants := wantsOf([]models.Write{w}, "")
+	wants := wantsOf([]models.Write{w}, []keyHashes{{}})
 	rows := make([]Row, 0, len(wants.products)+1)
 	for _, id := range wants.products {
 		rows = append(rows, Row{Product: id})
@@ -83,7 +83,8 @@ func (d *Database) whoWaits(ctx context.Context, b batch) (Locks, [][]Row, error
 	if err != nil {
 		return nil, nil, err
 	}
-	wants := wantsOf(b.all(), meta.secret)
+	all := b.all()
+	wants := wantsOf(all, hashesOf(meta.secret, all))
 	lines, err := d.engine.linesOf(ctx, wants.reservations)
 	if err != nil {
 		return nil, nil, err

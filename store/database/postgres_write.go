@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,17 +12,20 @@ import (
 )
 
 const (
-	postgresDue = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+	postgresDue = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
 		AND (cardinality($2::text[]) = 0 OR NOT EXISTS (
 			SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($2)))
 		ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED`
 
-	postgresDueOf = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()
+	postgresDueOf = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
 		AND EXISTS (SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($1))
 		ORDER BY expires_at LIMIT $2`
 
 	postgresReservations = `SELECT ` + reservationColumns + ` FROM reservations
 		WHERE reservation_id = ANY ($1) ORDER BY reservation_id FOR UPDATE`
+
+	// Not locked: what a key made before is only told again.
+	postgresKeyed = `SELECT ` + reservationColumns + ` FROM reservations WHERE reservation_id = ANY ($1)`
 
 	// Without reservations the planner is spared the union.
 	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id)
@@ -47,9 +51,10 @@ const (
 	postgresChannels  = `SELECT c.channel_id, coalesce(m.location_id, '') FROM channels c LEFT JOIN channel_locations m USING (channel_id)
 		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
 
-	// Sent last, so that the clock is read with every lock in hand.
-	postgresClock = `SELECT epoch, clock_timestamp(), EXISTS (
-		SELECT 1 FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()) FROM onhand_meta`
+	// Sent last, so that the clock is read with every lock in hand. The smallest
+	// end of a hold is one step into its index; EXISTS would read all holds.
+	postgresClock = `SELECT epoch, clock_timestamp(), coalesce((
+		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
 func (t *postgresTx) due(ctx context.Context, limit int, without []string) ([]dueHold, error) {
@@ -82,7 +87,7 @@ func scanKey(r rows) (key []byte, err error) {
 }
 
 func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, error) {
-	v, late, heldLines := newView(), false, 0
+	v, heldLines := newView(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		levels, products, args := postgresLevels, postgresProducts, []any{w.products}
 		if len(w.reservations) > 0 {
@@ -109,9 +114,13 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 		if len(w.channels)+len(w.updated) > 0 {
 			b.Queue(postgresChannels, w.channels, byteSlices(w.updated)).Query(func(r pgx.Rows) error { return each(r, scanMember, v.addMember) })
 		}
-		if len(w.reservations) > 0 { // made while we waited for the levels
-			b.Queue("SELECT reservation_id FROM reservations WHERE reservation_id = ANY ($1)", byteSlices(w.reservations)).Query(func(r pgx.Rows) error {
-				return each(r, scanKey, func(key []byte) { late = late || v.held[[16]byte(key)] == nil })
+		if len(w.keyed) > 0 { // after the levels: who made one with the same key had them locked
+			b.Queue(postgresKeyed, byteSlices(w.keyed)).Query(func(r pgx.Rows) error {
+				return each(r, scanReservation, func(s *storedReservation) {
+					if v.held[s.key] == nil {
+						v.held[s.key] = s
+					}
+				})
 			})
 		}
 		b.Queue(postgresClock).QueryRow(func(r pgx.Row) error {
@@ -120,11 +129,8 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 			return r.Scan(&v.epoch, &now, &v.anyDue)
 		})
 	})
-	switch {
-	case err == nil && heldLines > linesMax:
+	if err == nil && heldLines > linesMax {
 		err = ErrTooLarge
-	case err == nil && late:
-		err = errRetry
 	}
 	return v, err
 }
@@ -190,59 +196,77 @@ const (
 		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::jsonb[])`
 )
 
-// columns turns rows of values into one array a column.
-type columns [][]any
-
-func (c columns) add(values ...any) {
-	for i, v := range values {
-		c[i] = append(c[i], v)
-	}
-}
-
-func (c columns) args() []any {
-	args := make([]any, len(c))
-	for i := range c {
-		args[i] = c[i]
-	}
-	return args
-}
-
 func queueLevels(b *pgx.Batch, query string, levels []*models.Level) {
 	if len(levels) == 0 {
 		return
 	}
-	c := make(columns, 9)
-	for _, l := range levels {
-		c.add(l.ProductID, l.LocationID, l.Available, l.Reserved, l.Committed, l.Damaged, l.QualityControl, l.SafetyStock, l.Incoming)
+	n := len(levels)
+	products, locations := make([]string, n), make([]string, n)
+	q := newQuantityColumns(n)
+	for i, l := range levels {
+		products[i], locations[i] = l.ProductID, l.LocationID
+		q.set(i, l.Quantities)
 	}
-	b.Queue(query, c.args()...)
+	b.Queue(query, append([]any{products, locations}, q.args()...)...)
 }
+
+// quantityColumns are one array a state.
+type quantityColumns [7][]int32
+
+func newQuantityColumns(n int) (q quantityColumns) {
+	all := make([]int32, 7*n)
+	for i := range q {
+		q[i] = all[i*n : (i+1)*n : (i+1)*n]
+	}
+	return q
+}
+
+func (c *quantityColumns) set(i int, q models.Quantities) {
+	c[0][i], c[1][i], c[2][i], c[3][i] = int32(q.Available), int32(q.Reserved), int32(q.Committed), int32(q.Damaged)
+	c[4][i], c[5][i], c[6][i] = int32(q.QualityControl), int32(q.SafetyStock), int32(q.Incoming)
+}
+
+func (c *quantityColumns) args() []any { return []any{c[0], c[1], c[2], c[3], c[4], c[5], c[6]} }
 
 func queueReservations(b *pgx.Batch, query string, list []*storedReservation) {
 	if len(list) == 0 {
 		return
 	}
-	c := make(columns, 10)
-	for _, s := range list {
-		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
-		c.add(s.key[:], string(s.State), string(lines), s.Channel, s.Owner, s.Order, s.fingerprint, s.Version, s.CreatedAt, s.ExpiresAt)
+	n := len(list)
+	keys, prints := make([][]byte, n), make([][]byte, n)
+	texts := make([]string, 5*n)
+	states, lines, channels, owners, orders := texts[:n], texts[n:2*n], texts[2*n:3*n], texts[3*n:4*n], texts[4*n:]
+	versions, created, expires := make([]int64, n), make([]time.Time, n), make([]time.Time, n)
+	for i, s := range list {
+		raw, _ := json.Marshal(s.Lines) // plain structs; cannot fail
+		lines[i] = string(raw)
+		keys[i], prints[i], states[i], channels[i], owners[i], orders[i] = s.key[:], s.fingerprint, string(s.State), s.Channel, s.Owner, s.Order
+		versions[i], created[i], expires[i] = s.Version, s.CreatedAt, s.ExpiresAt
 	}
-	b.Queue(query, c.args()...)
+	b.Queue(query, keys, states, lines, channels, owners, orders, prints, versions, created, expires)
 }
 
 func queueMovements(b *pgx.Batch, movements []models.StockMovement) {
 	if len(movements) == 0 {
 		return
 	}
-	c := make(columns, 21)
-	for _, m := range movements {
-		d, a := m.Delta, m.After
-		c.add(m.ProductID, m.LocationID,
-			d.Available, d.Reserved, d.Committed, d.Damaged, d.QualityControl, d.SafetyStock, d.Incoming,
-			a.Available, a.Reserved, a.Committed, a.Damaged, a.QualityControl, a.SafetyStock, a.Incoming,
-			string(m.Reason), m.Reference, m.Actor, movementKey(m), m.CreatedAt)
+	n := len(movements)
+	texts := make([]string, 5*n)
+	products, locations, reasons, references, actors := texts[:n], texts[n:2*n], texts[2*n:3*n], texts[3*n:4*n], texts[4*n:]
+	reservations, created := make([][]byte, n), make([]time.Time, n)
+	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
+	for i, m := range movements {
+		products[i], locations[i], reasons[i], references[i], actors[i] = m.ProductID, m.LocationID, string(m.Reason), m.Reference, m.Actor
+		if key, ok := reservationKey(m.ReservationID); ok {
+			reservations[i] = key[:]
+		}
+		created[i] = m.CreatedAt
+		deltas.set(i, m.Delta)
+		afters.set(i, m.After)
 	}
-	b.Queue(postgresInsertMovements, c.args()...)
+	args := append([]any{products, locations}, deltas.args()...)
+	args = append(args, afters.args()...)
+	b.Queue(postgresInsertMovements, append(args, reasons, references, actors, reservations, created)...)
 }
 
 // movementKey is the reservation's key, null where there was none (which a nil
@@ -258,13 +282,14 @@ func queueAnswers(b *pgx.Batch, v *view) {
 	if len(v.answered) == 0 {
 		return
 	}
-	c := make(columns, 3)
+	var keys, prints [][]byte
+	var answers []string
 	for _, key := range binaryKeys(v.answered) {
 		kept := v.answers[key]
 		raw, _ := json.Marshal(kept.answer) // plain structs; cannot fail
-		c.add(key[:], kept.fingerprint, string(raw))
+		keys, prints, answers = append(keys, key[:]), append(prints, kept.fingerprint), append(answers, string(raw))
 	}
-	b.Queue(postgresInsertAnswers, c.args()...)
+	b.Queue(postgresInsertAnswers, keys, prints, answers)
 }
 
 func byteSlices(keys [][16]byte) [][]byte {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func (t *sqliteTx) load(ctx context.Context, w wants, linesMax int) (*view, erro
 			return err
 		},
 		func() error {
-			return query1(ctx, t.tx, scanReservation, func(s *storedReservation) { v.held[s.key] = s }, sqliteReservations, reservations)
+			return query1(ctx, t.tx, scanReservation, func(s *storedReservation) { v.held[s.key] = s }, sqliteReservations, jsonHex(slices.Concat(w.reservations, w.keyed)))
 		},
 		func() error { return query1(ctx, t.tx, scanLevel, v.addLevel, sqliteLevels, products, reservations) },
 		func() error {

@@ -13,6 +13,7 @@ import (
 type wants struct {
 	reservations [][16]byte // locked
 	products     []string   // their levels are locked, and those of the reservations' lines
+	keyed        [][16]byte // looked at, once the levels are locked: what the keys made before
 	keys         [][16]byte
 	locations    []string
 	channels     []string

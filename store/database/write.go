@@ -83,8 +83,9 @@ type dueHold struct {
 
 // reaping is a list of holds past their time, to be ended before the writes.
 type reaping struct {
-	ids   []string
-	lines int
+	ids      []string
+	lines    int
+	linesMax int
 }
 
 // add takes holds over until there are enough of them, and tells whether all
@@ -100,7 +101,7 @@ func (r *reaping) add(holds []dueHold) (all bool) {
 	return true
 }
 
-func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= reapLinesMax }
+func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.linesMax }
 
 // Write decides a batch of writes in one transaction: each on its own, in
 // order, seeing the effect of those before it. A write that fails for business
@@ -113,7 +114,7 @@ func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, e
 	// The caller may go away; a batch that was started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	return d.write(ctx, batch{writes: writes})
+	return d.write(ctx, batch{writes: writes, reap: reaping{linesMax: d.bounds.reapLines}})
 }
 
 // ExpireDue ends active holds whose time is over, oldest first, at most limit
@@ -122,7 +123,7 @@ func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, e
 func (d *Database) ExpireDue(ctx context.Context, limit int) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return d.write(ctx, batch{due: limit})
+	return d.write(ctx, batch{due: limit, reap: reaping{linesMax: d.bounds.reapLines}})
 }
 
 // batch is the work of one transaction: writes, or the expiry of holds.
@@ -160,7 +161,7 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		switch {
 		case err == nil && apart:
 			ended = ended.then(out)
-			b.reap, attempt = reaping{}, 0 // that many fewer: the deadline is bound enough
+			b.reap, attempt = reaping{linesMax: b.reap.linesMax}, 0 // that many fewer: the deadline is bound enough
 			continue
 		case err == nil && len(more) == 0:
 			return ended.then(out), nil
@@ -209,7 +210,7 @@ func (d *Database) attempt(ctx context.Context, b *batch) (Outcome, []dueHold, e
 	if err != nil {
 		return Outcome{}, nil, err
 	}
-	tx, err := d.engine.begin(ctx, time.Duration(d.lockWait.Load()))
+	tx, err := d.engine.begin(ctx, d.bounds.lockWait)
 	if err != nil {
 		return Outcome{}, nil, err
 	}
@@ -223,11 +224,12 @@ func (d *Database) attempt(ctx context.Context, b *batch) (Outcome, []dueHold, e
 		all = b.reap.add(due) && len(due) < b.due
 	}
 	writes := b.all()
-	linesMax := heldLinesMax
+	linesMax := d.bounds.heldLines
 	if len(b.writes) <= 1 {
 		linesMax = math.MaxInt32
 	}
-	v, err := tx.load(ctx, wantsOf(writes, meta.secret), linesMax)
+	hashes := hashesOf(meta.secret, writes)
+	v, err := tx.load(ctx, wantsOf(writes, hashes), linesMax)
 	if err != nil {
 		return Outcome{}, nil, err
 	}
@@ -235,7 +237,7 @@ func (d *Database) attempt(ctx context.Context, b *batch) (Outcome, []dueHold, e
 		d.notice(v.epoch) // another history, another secret
 		return Outcome{}, nil, errRetry
 	}
-	out, more, err := d.finish(ctx, tx, v, writes, len(b.reap.ids), meta.secret)
+	out, more, err := d.finish(ctx, tx, v, writes, len(b.reap.ids), hashes)
 	out.More = !all
 	return out, more, err
 }
@@ -249,11 +251,11 @@ func (d *Database) trustedMeta(ctx context.Context) (*Meta, error) {
 	return &m, err
 }
 
-func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes []models.Write, reaped int, secret string) (Outcome, []dueHold, error) {
-	decider := &decider{view: v, secret: secret}
+func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes []models.Write, reaped int, hashes []keyHashes) (Outcome, []dueHold, error) {
+	decider := &decider{view: v}
 	results := make([]models.WriteResult, len(writes))
 	for i, w := range writes {
-		results[i] = decider.decide(w)
+		results[i] = decider.decide(w, hashes[i])
 		for _, s := range results[i].Stocks {
 			v.named[s.ProductID] = true
 		}
@@ -320,13 +322,13 @@ func fillStocks(out Outcome) {
 }
 
 // wantsOf collects what a batch touches.
-func wantsOf(writes []models.Write, secret string) wants {
-	w := collector{products: map[string]bool{}, locations: map[string]bool{}, channels: map[string]bool{}, reservations: map[[16]byte]bool{}, keys: map[[16]byte]bool{}, updated: map[[16]byte]bool{}}
-	for _, write := range writes {
+func wantsOf(writes []models.Write, hashes []keyHashes) wants {
+	w := collector{products: map[string]bool{}, locations: map[string]bool{}, channels: map[string]bool{}, reservations: map[[16]byte]bool{}, keyed: map[[16]byte]bool{}, keys: map[[16]byte]bool{}, updated: map[[16]byte]bool{}}
+	for i, write := range writes {
 		if write.Key() != "" {
-			w.keys[derive(secret, "key", write.Key())] = true
+			w.keys[hashes[i].answer] = true
 			// The key of a hold is on record as the id made from it.
-			w.reservations[derive(secret, "reservation", write.Key())] = true
+			w.keyed[hashes[i].reservation] = true
 		}
 		switch write := write.(type) {
 		case models.Reserve:
@@ -358,14 +360,15 @@ func wantsOf(writes []models.Write, secret string) wants {
 	}
 	return wants{
 		products: sortedKeys(w.products), locations: sortedKeys(w.locations), channels: sortedKeys(w.channels),
-		reservations: binaryKeys(w.reservations), keys: binaryKeys(w.keys), updated: binaryKeys(w.updated),
+		reservations: binaryKeys(w.reservations), keyed: binaryKeys(w.keyed), keys: binaryKeys(w.keys), updated: binaryKeys(w.updated),
 	}
 }
 
 // collector gathers wants without repeats.
 type collector struct {
 	products, locations, channels map[string]bool
-	reservations, keys, updated   map[[16]byte]bool
+	reservations, keyed           map[[16]byte]bool
+	keys, updated                 map[[16]byte]bool
 }
 
 func (c *collector) lines(lines []models.Line) {

@@ -197,7 +197,8 @@ DECLARE
     ids text[];
 BEGIN
     ids := ARRAY(
-        SELECT DISTINCT n.product_id FROM new_rows n JOIN old_rows o USING (product_id, location_id) WHERE n IS DISTINCT FROM o
+        -- Not a join: without statistics of these tables it is planned as a loop in a loop.
+        SELECT DISTINCT product_id FROM (TABLE new_rows EXCEPT TABLE old_rows) changed
     );
     IF cardinality(ids) = 0 THEN RETURN null; END IF;
     PERFORM touch_products(ids);
@@ -290,8 +291,11 @@ BEGIN
     RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER stock_level_floor BEFORE INSERT OR UPDATE OF available ON stock_levels
+CREATE TRIGGER stock_level_floor_made BEFORE INSERT ON stock_levels
     FOR EACH ROW EXECUTE FUNCTION stock_level_floor();
+-- A level that stays at zero or above needs no floor.
+CREATE TRIGGER stock_level_floor BEFORE UPDATE OF available ON stock_levels
+    FOR EACH ROW WHEN (NEW.available < 0 OR OLD.available_floor < 0) EXECUTE FUNCTION stock_level_floor();
 
 -- Locations and channels are kept in every copy's memory; this tells them.
 -- +goose StatementBegin
