@@ -55,6 +55,11 @@ replay: ## replay recorded traffic: make replay FILE=path
 	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
 	go run ./bench/replay --file "$(FILE)"
 
+# ARGS go to the program: make bench ARGS='--quick --row "hot 512"'; go run ./bench/combiner --help lists them.
+.PHONY: bench
+bench: ## measure reservations beside their floors, on servers of its own; ARGS=--quick for a first look
+	go run ./bench/combiner $(ARGS)
+
 .PHONY: generate
 generate: ## write graph/generated anew from the schema
 	go run github.com/99designs/gqlgen generate
