@@ -39,7 +39,7 @@ func (c *combiner) stepAside(batch []*seat, by [][]database.Row) (rest []*seat) 
 
 // noteBehind brings behind up to date. Callers hold mu.
 func (c *combiner) noteBehind() {
-	c.behind = database.Locks{}
+	c.behind = map[database.Row]bool{}
 	for _, s := range c.aside {
 		for _, row := range s.behind {
 			c.behind[row] = true
@@ -52,15 +52,36 @@ func (c *combiner) noteBehind() {
 func (c *combiner) watchLocks() {
 	ticker := time.NewTicker(lockPoll)
 	defer ticker.Stop()
+	seen := database.Locks{} // when each row was looked at last
 	for range ticker.C {
 		rows := c.awaited()
 		if rows == nil {
 			return
 		}
-		if locks, err := c.locked(context.Background(), rows); err == nil {
-			c.rejoin(rows, locks)
+		locks, err := c.locked(context.Background(), rows)
+		if err != nil {
+			continue
 		}
+		c.rejoin(rows, keeping(rows, seen, locks))
 	}
+}
+
+// keeping are those of the locks that were there when their row was looked at
+// last, or whose row is seen for the first time: a row that has passed to another
+// transaction since is in demand, and who waits for it must stand in line there.
+// seen is brought up to date.
+func keeping(rows []database.Row, seen, locks database.Locks) database.Locks {
+	kept := locks.Kept(seen)
+	if len(seen) > lockRowsMax { // rows that nobody waits for any more
+		clear(seen)
+	}
+	for _, row := range rows {
+		if len(seen[row]) == 0 && len(locks[row]) > 0 {
+			kept[row] = locks[row]
+		}
+		seen[row] = locks[row]
+	}
+	return kept
 }
 
 // awaited are rows that somebody present waits for, nil when nobody waits.
@@ -85,9 +106,9 @@ func (c *combiner) awaited() (rows []database.Row) {
 func (c *combiner) rejoin(asked []database.Row, locks database.Locks) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	free := make(database.Locks, len(asked))
+	free := make(map[database.Row]bool, len(asked))
 	for _, row := range asked {
-		free[row] = !locks[row]
+		free[row] = len(locks[row]) == 0
 	}
 	var back []*seat
 	c.aside = slices.DeleteFunc(c.aside, func(s *seat) bool {

@@ -48,14 +48,14 @@ type combiner struct {
 	// tell is called after the commit, before the callers are answered, while
 	// the next transaction is already running.
 	tell func(ctx context.Context, out database.Outcome)
-	// locked tells which of the rows are still locked.
+	// locked tells which of the rows are locked now.
 	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
 
 	mu      sync.Mutex
 	flights int
 	waiting []*seat
-	aside   []*seat        // behind locked rows, in order of arrival
-	behind  database.Locks // the rows that those aside wait for; nil while nobody does
+	aside   []*seat               // behind locked rows, in order of arrival
+	behind  map[database.Row]bool // the rows that those aside wait for; nil while nobody does
 }
 
 // seat is one caller's place in the line.

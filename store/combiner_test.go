@@ -46,7 +46,7 @@ func (f *fakeTruth) run(_ context.Context, writes []models.Write) (database.Outc
 		rows += rowsOf(w)
 		poison = poison || strings.HasPrefix(w.Key(), "poison")
 		for _, row := range database.RowsOf(w) {
-			if f.locked[row] {
+			if f.locked[row] != nil {
 				by[i], held = append(by[i], row), true
 			}
 		}
@@ -70,8 +70,8 @@ func (f *fakeTruth) stillLocked(_ context.Context, rows []database.Row) (databas
 	defer f.mu.Unlock()
 	still := database.Locks{}
 	for _, row := range rows {
-		if f.locked[row] {
-			still[row] = true
+		if holders := f.locked[row]; holders != nil {
+			still[row] = holders
 		}
 	}
 	return still, nil
@@ -82,7 +82,7 @@ func (f *fakeTruth) lock(products ...string) {
 	defer f.mu.Unlock()
 	f.locked = database.Locks{}
 	for _, id := range products {
-		f.locked[database.Row{Product: id}] = true
+		f.locked[database.Row{Product: id}] = []string{"somebody"}
 	}
 }
 
@@ -295,4 +295,30 @@ func TestCombinerGoneAside(t *testing.T) {
 		defer c.mu.Unlock()
 		return c.aside == nil && c.behind == nil
 	})
+}
+
+// Rows that pass from one transaction to the next are in demand: who stepped
+// aside for one does not wait until it is found free.
+func TestCombinerAsideForARowInDemand(t *testing.T) {
+	t.Parallel()
+	f, c := newFakeTruth()
+	close(f.released)
+	row := database.Row{Product: "y"}
+	looks := 0
+	c.locked = func(context.Context, []database.Row) (database.Locks, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if looks++; looks == 3 { // twice the same, then another one, which the database waits for
+			f.locked = nil
+			return database.Locks{row: {"another"}}, nil
+		}
+		return f.locked, nil
+	}
+	f.lock("y")
+	_, err := c.submit(t.Context(), receive("k", "y", 1))
+	require.NoError(t, err)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	require.Equal(t, [][]string{{"k"}, {"k"}}, f.batches)
+	require.Equal(t, 3, looks)
 }

@@ -21,7 +21,8 @@ const (
 	connectTimeout = 2 * time.Second        // one dial
 	readTimeout    = 3 * time.Second        // one read, waiting for a connection included
 	writeTimeout   = 5 * time.Second        // one write with all its retries
-	lockTimeout    = 100 * time.Millisecond // waiting for one row somebody else has locked
+	lockTimeout    = 100 * time.Millisecond // waiting for one row somebody else has locked, at first
+	lockTimeoutMax = 2 * time.Second        // and when it passes from one transaction to the next
 	idleTxTimeout  = "10s"                  // the server gives up on a transaction whose process froze
 )
 

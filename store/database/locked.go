@@ -12,8 +12,24 @@ import (
 // reservation. One of the two is empty.
 type Row struct{ Product, Reservation string }
 
-// Locks are rows that somebody else keeps locked.
-type Locks map[Row]bool
+// Locks are rows that somebody else has locked, each with the names of the
+// transactions that did.
+type Locks map[Row][]string
+
+// Kept are the locks of l that earlier ones had too, by the same transaction.
+// A row that passes from one to the next is only in demand: who waits for it
+// has his turn.
+func (l Locks) Kept(earlier Locks) Locks {
+	kept := Locks{}
+	for row, holders := range l {
+		for _, holder := range holders {
+			if slices.Contains(earlier[row], holder) {
+				kept[row] = append(kept[row], holder)
+			}
+		}
+	}
+	return kept
+}
 
 // LockedError says that somebody else keeps rows locked. Nothing was written.
 // To callers it is UNAVAILABLE.
@@ -57,7 +73,7 @@ func reservationNamed(w models.Write) string {
 	return ""
 }
 
-// Locked tells which of these rows somebody else keeps locked right now.
+// Locked tells which of these rows somebody else has locked right now.
 func (d *Database) Locked(ctx context.Context, rows []Row) (Locks, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -76,9 +92,10 @@ func (d *Database) Locked(ctx context.Context, rows []Row) (Locks, error) {
 	return locks, d.fault(err)
 }
 
-// whoWaits finds the rows of a batch that somebody else keeps locked, and
-// which of its writes wait for them. Locks are empty when all has been let go.
-func (d *Database) whoWaits(ctx context.Context, b batch) (Locks, [][]Row, error) {
+// whoWaits finds the rows of a batch that somebody else has locked, and which
+// of its writes wait for those that were locked by the same transaction already
+// earlier. Locks are empty when all has been let go.
+func (d *Database) whoWaits(ctx context.Context, b batch, earlier Locks) (Locks, [][]Row, error) {
 	meta, err := d.trustedMeta(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -95,7 +112,7 @@ func (d *Database) whoWaits(ctx context.Context, b batch) (Locks, [][]Row, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return locks, waitingFor(b, lines, locks), nil
+	return locks, waitingFor(b, lines, locks.Kept(earlier)), nil
 }
 
 // waitingFor says which locks each write waits for. A buyer who is short
@@ -104,7 +121,7 @@ func waitingFor(b batch, lines map[[16]byte][]string, locks Locks) [][]Row {
 	behind := map[string][]Row{} // by product: what holds of it past their time wait for
 	waits := func(w models.Write) (found []Row) {
 		for _, row := range RowsOf(w) {
-			if locks[row] {
+			if locks[row] != nil {
 				found = append(found, row)
 			}
 			products := []string{row.Product}
@@ -112,7 +129,7 @@ func waitingFor(b batch, lines map[[16]byte][]string, locks Locks) [][]Row {
 				products = lines[key]
 			}
 			for _, id := range products {
-				if held := (Row{Product: id}); held != row && locks[held] {
+				if held := (Row{Product: id}); held != row && locks[held] != nil {
 					found = append(found, held)
 				}
 				found = append(found, behind[id]...)

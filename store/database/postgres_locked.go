@@ -6,22 +6,22 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// What is not free is locked. The locks taken to find out end with the
-// transaction, at once.
+// What is not free is locked, by the transaction in its xmax. The locks taken to
+// find out end with the transaction, at once.
 const (
 	postgresLockedLevels = `WITH free AS MATERIALIZED (
 			SELECT product_id, location_id FROM stock_levels WHERE product_id = ANY ($1) FOR UPDATE SKIP LOCKED)
-		SELECT DISTINCT product_id FROM stock_levels l WHERE product_id = ANY ($1)
+		SELECT DISTINCT product_id, xmax::text FROM stock_levels l WHERE product_id = ANY ($1)
 			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.product_id = l.product_id AND f.location_id = l.location_id)`
 
 	postgresLockedProducts = `WITH free AS MATERIALIZED (
 			SELECT product_id FROM products WHERE product_id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)
-		SELECT product_id FROM products p WHERE product_id = ANY ($1)
+		SELECT product_id, xmax::text FROM products p WHERE product_id = ANY ($1)
 			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.product_id = p.product_id)`
 
 	postgresLockedReservations = `WITH free AS MATERIALIZED (
 			SELECT reservation_id FROM reservations WHERE reservation_id = ANY ($1) FOR UPDATE SKIP LOCKED)
-		SELECT reservation_id FROM reservations r WHERE reservation_id = ANY ($1)
+		SELECT reservation_id, xmax::text FROM reservations r WHERE reservation_id = ANY ($1)
 			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.reservation_id = r.reservation_id)`
 
 	postgresLinesOf = `SELECT reservation_id, line->>'productId' FROM reservations, jsonb_array_elements(lines) line
@@ -31,13 +31,13 @@ const (
 func (e *postgresEngine) locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error) {
 	locks := Locks{}
 	product := func(r pgx.Rows) error {
-		return each(r, scanText, func(id string) { locks[Row{Product: id}] = true })
+		return each(r, scanHolder[string], func(l lockedRow[string]) { locks.add(Row{Product: l.id}, l.holder) })
 	}
 	err := e.once(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresLockedLevels, products).Query(product)
 		b.Queue(postgresLockedProducts, products).Query(product)
 		b.Queue(postgresLockedReservations, byteSlices(reservations)).Query(func(r pgx.Rows) error {
-			return each(r, scanKey, func(key []byte) { locks[Row{Reservation: reservationID(key)}] = true })
+			return each(r, scanHolder[[]byte], func(l lockedRow[[]byte]) { locks.add(Row{Reservation: reservationID(l.id)}, l.holder) })
 		})
 	})
 	return locks, err
@@ -71,7 +71,15 @@ func (e *postgresEngine) once(ctx context.Context, queue func(*pgx.Batch)) error
 	return tx.pipeline(ctx, queue)
 }
 
-func scanText(r rows) (s string, err error) {
-	err = r.Scan(&s)
-	return s, err
+// lockedRow is a locked row's id, and the transaction that locked it.
+type lockedRow[ID any] struct {
+	id     ID
+	holder string
 }
+
+func scanHolder[ID any](r rows) (l lockedRow[ID], err error) {
+	err = r.Scan(&l.id, &l.holder)
+	return l, err
+}
+
+func (l Locks) add(row Row, holder string) { l[row] = append(l[row], holder) }

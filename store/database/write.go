@@ -107,8 +107,8 @@ func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.lin
 // order, seeing the effect of those before it. A write that fails for business
 // reasons fails alone. When it returns without error, all is committed.
 //
-// Errors: a *LockedError when somebody else keeps rows locked that some of the
-// writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in
+// Errors: a *LockedError when one transaction of somebody else keeps rows locked
+// that some of the writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in
 // time. Nothing is known to have happened then; the same keys may be sent again.
 func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, error) {
 	// The caller may go away; a batch that was started is finished.
@@ -148,16 +148,18 @@ func (b batch) all() []models.Write { return slices.Concat(b.expiries(), b.write
 
 func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 	var (
-		ended Outcome // of holds that were ended apart
-		pause = retryPause
-		last  error
+		ended    Outcome // of holds that were ended apart
+		pause    = retryPause
+		lockWait = d.bounds.lockWait
+		locks    Locks // as of the last attempt that met some
+		last     error
 	)
 	for attempt := 0; attempt < attemptsMax; attempt++ {
 		now, apart := b, b.due == 0 && b.reap.full()
 		if apart {
 			now.writes = nil
 		}
-		out, more, err := d.attempt(ctx, &now)
+		out, more, err := d.attempt(ctx, &now, lockWait)
 		switch {
 		case err == nil && apart:
 			ended = ended.then(out)
@@ -171,10 +173,14 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 			b.reap.add(more)
 			continue
 		case errors.Is(err, errLocked) && ctx.Err() == nil:
-			locks, by, probeErr := d.whoWaits(ctx, now)
+			found, by, probeErr := d.whoWaits(ctx, now, locks)
 			if slices.ContainsFunc(by, func(rows []Row) bool { return len(rows) > 0 }) {
 				return Outcome{}, &LockedError{By: by}
 			}
+			if locks != nil { // other copies' writes: our turn comes, for Postgres keeps a queue
+				lockWait = max(lockWait, min(2*lockWait, lockTimeoutMax))
+			}
+			locks = found
 			for row := range locks {
 				if row.Product != "" {
 					b.without = append(b.without, row.Product)
@@ -205,12 +211,12 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 // returned: the next attempt ends them first.
 //
 // The holds that a sweep picked are left in b.
-func (d *Database) attempt(ctx context.Context, b *batch) (Outcome, []dueHold, error) {
+func (d *Database) attempt(ctx context.Context, b *batch, lockWait time.Duration) (Outcome, []dueHold, error) {
 	meta, err := d.trustedMeta(ctx)
 	if err != nil {
 		return Outcome{}, nil, err
 	}
-	tx, err := d.engine.begin(ctx, d.bounds.lockWait)
+	tx, err := d.engine.begin(ctx, lockWait)
 	if err != nil {
 		return Outcome{}, nil, err
 	}
