@@ -22,6 +22,9 @@ const (
 	// spread: fragments of fragments double with every step, and complexity
 	// looks at all of them.
 	SelectionsSpreadMax = 4_000
+	// IntrospectionSpreadMax bounds them where the schema is asked for: complexity
+	// reckons its lists of types and fields as if they had one element.
+	IntrospectionSpreadMax = 500
 
 	documentsMax     = 100      // validated documents that are kept
 	documentBytesMax = 16 << 10 // the largest one that is kept
@@ -94,7 +97,37 @@ func checkSize(document *ast.QueryDocument) *gqlerror.Error {
 	if reached > SelectionsSpreadMax {
 		return refusal(models.CodeBadUserInput, "a document has at most %d selections once its fragments are in place", SelectionsSpreadMax)
 	}
+	if reached > IntrospectionSpreadMax && introspects(document) {
+		return refusal(models.CodeBadUserInput, "a document that asks for the schema has at most %d selections once its fragments are in place", IntrospectionSpreadMax)
+	}
 	return nil
+}
+
+// introspects tells whether a document asks for the schema anywhere.
+func introspects(document *ast.QueryDocument) bool {
+	var sets []ast.SelectionSet
+	for _, operation := range document.Operations {
+		sets = append(sets, operation.SelectionSet)
+	}
+	for _, fragment := range document.Fragments {
+		sets = append(sets, fragment.SelectionSet)
+	}
+	for len(sets) > 0 {
+		set := sets[0]
+		sets = sets[1:]
+		for _, selection := range set {
+			switch selection := selection.(type) {
+			case *ast.Field:
+				if selection.Name == "__schema" || selection.Name == "__type" {
+					return true
+				}
+				sets = append(sets, selection.SelectionSet)
+			case *ast.InlineFragment:
+				sets = append(sets, selection.SelectionSet)
+			}
+		}
+	}
+	return false
 }
 
 // selections counts what is selected. With fragments, each spread counts as
