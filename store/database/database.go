@@ -44,6 +44,7 @@ type Database struct {
 // bounds of one transaction.
 type bounds struct {
 	lockWait  time.Duration
+	carryIdle time.Duration
 	reapLines int
 	heldLines int
 }
@@ -102,7 +103,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
-	db.bounds = bounds{lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax}
+	db.bounds = bounds{lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
 		SkipDefaultTransaction: true,

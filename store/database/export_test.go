@@ -23,6 +23,9 @@ func (d *Database) SetLockWait(wait time.Duration) { d.bounds.lockWait = wait }
 // SetLines makes the bounds of one transaction's lines smaller.
 func (d *Database) SetLines(reaped, held int) { d.bounds.reapLines, d.bounds.heldLines = reaped, held }
 
+// SetCarryIdle is how soon the server takes rows back from who carries them and froze.
+func (d *Database) SetCarryIdle(idle time.Duration) { d.bounds.carryIdle = idle }
+
 // SQL is the pool; it is the only way to look into a database in memory.
 func (d *Database) SQL() *sql.DB { return d.sql }
 

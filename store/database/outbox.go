@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -9,8 +10,13 @@ import (
 	"onhand/models"
 )
 
-// carryTimeout bounds one round of carrying, Redis included.
-const carryTimeout = 10 * time.Second
+const (
+	// carryTimeout bounds one round of carrying, Redis included.
+	carryTimeout = 10 * time.Second
+	// carryIdle is when the server takes the rows back from a process that froze
+	// while it carried them: to all others they are locked.
+	carryIdle = carryTimeout + 2*time.Second
+)
 
 // Carry claims up to limit outbox rows, oldest first, passing over those
 // another copy is carrying, and deletes them when carry returns nil. When the
@@ -24,6 +30,10 @@ func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Cont
 	}
 	var carried int
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		idle := strconv.FormatInt(d.bounds.carryIdle.Milliseconds(), 10)
+		if err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', ?, true)", idle).Error; err != nil {
+			return err
+		}
 		ids, changes, err := outboxRows(tx, limit, d.engine.skipLocked())
 		if err != nil || len(ids) == 0 {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -129,5 +130,26 @@ func TestSequence(t *testing.T) {
 		require.Equal(t, largest, read())
 		s.settings("item 00", "title = 'newer'")
 		require.Equal(t, largest+1, read())
+	})
+}
+
+// A copy that freezes while it carries keeps its rows from the others for a
+// while, and not as long as its connection lives.
+func TestCarrierFreezes(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		want := s.pending(2)
+		frozen := open(t, s.url)
+		frozen.SetCarryIdle(100 * time.Millisecond)
+		_, err := frozen.Carry(t.Context(), 10, func(context.Context, []models.Change) error {
+			require.Empty(t, carried(t, s.Database, 10), "they are being carried")
+			var others []models.Change
+			require.Eventually(t, func() bool {
+				others = carried(t, s.Database, 10)
+				return len(others) > 0
+			}, generous, poll)
+			require.Equal(t, want, others)
+			return nil
+		})
+		require.Error(t, err, "it learns that it was given up")
 	})
 }
