@@ -24,7 +24,7 @@ func TestBreakerOpensOnAFrozenRedisAndClosesAgain(t *testing.T) {
 		return c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, version)})
 	}
 	require.Eventually(t, func() bool { return apply(1) == nil }, generous, eventuallyTick)
-	require.Equal(t, "closed", c.State())
+	require.True(t, c.Healthy())
 
 	require.NoError(t, server.Freeze())
 	began := time.Now()
@@ -32,8 +32,7 @@ func TestBreakerOpensOnAFrozenRedisAndClosesAgain(t *testing.T) {
 		_, err := c.Get(t.Context(), epoch, []string{"p"})
 		require.ErrorIs(t, err, ErrDown)
 	}
-	require.Less(t, time.Since(began), time.Second)
-	require.Equal(t, "open", c.State())
+	require.Less(t, time.Since(began), 5*time.Second)
 	require.False(t, c.Healthy())
 
 	trips := c.Stats().RoundTrips

@@ -131,10 +131,6 @@ func (c *Cache) Keys() Keys { return c.keys }
 // Healthy tells whether calls are let through to Redis.
 func (c *Cache) Healthy() bool { return c.breaker.State() == gobreaker.StateClosed }
 
-// State is the breaker's state for people: closed (all is well), open or
-// half-open.
-func (c *Cache) State() string { return c.breaker.State().String() }
-
 // Stats returns the counters.
 func (c *Cache) Stats() Stats {
 	return Stats{
