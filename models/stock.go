@@ -42,12 +42,6 @@ type Stock struct {
 	elsewhere int
 }
 
-// Newer tells whether s should replace old: a later version of the same
-// history, or any version of another history.
-func (s *Stock) Newer(old *Stock) bool {
-	return old == nil || s.Epoch != old.Epoch || s.Version > old.Version
-}
-
 // sourcing is what a buyer may draw on.
 func (s *Stock) sourcing() Sourcing {
 	from := SourcingOf(s.Product, s.Levels, nil)

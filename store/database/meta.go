@@ -38,15 +38,6 @@ func (d *Database) Epoch() string {
 	return ""
 }
 
-// knownMeta is the remembered meta, read first where there is none.
-func (d *Database) knownMeta(ctx context.Context) (*Meta, error) {
-	if m := d.meta.Load(); m != nil {
-		return m, nil
-	}
-	m, err := d.ReadMeta(ctx)
-	return &m, err
-}
-
 // NewEpoch starts another history, so that nothing kept from the old one is
 // believed any more. Only the first of several copies that notice the same
 // thing has an effect: it counts only while the epoch is still the old one.
