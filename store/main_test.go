@@ -19,6 +19,15 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
+// patience is how long a test waits for what must happen. It is long, for the
+// machine may be busy; a test that passes does not wait.
+const patience = 20 * time.Second
+
+// redisPatience is how long Redis may take where a test counts round trips or
+// holds one up: on a busy machine a Redis that is slow must not pass for one
+// that is away.
+const redisPatience = 5 * time.Second
+
 // composition is one way to put the store together. Every promise of the
 // package holds for each.
 type composition struct {
@@ -40,7 +49,9 @@ func onEach(t *testing.T, test func(t *testing.T, s *Store)) {
 	for _, c := range compositions {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t, c.make(t)))
+			config := c.make(t)
+			config.RedisTimeout = redisPatience
+			test(t, open(t, config))
 		})
 	}
 }
@@ -92,7 +103,7 @@ func drained(t *testing.T, s *Store) {
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, condition, patience, 5*time.Millisecond)
 }
 
 // outside gives a connection of its own to the store's Postgres, as a DBA has.
@@ -135,7 +146,9 @@ func hold(key, product string, quantity int, ttl time.Duration) models.Reserve {
 
 func read(t *testing.T, s *Store, id string) *models.Stock {
 	t.Helper()
-	stocks, err := s.Stocks(t.Context(), []string{id})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stocks, err := s.Stocks(ctx, []string{id})
 	require.NoError(t, err)
 	return stocks[0]
 }
@@ -143,7 +156,7 @@ func read(t *testing.T, s *Store, id string) *models.Stock {
 // awaitStock reads a watch until the wanted state comes.
 func awaitStock(t *testing.T, watch models.Watch[*models.Stock], wanted func(*models.Stock) bool) *models.Stock {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		stock, err := watch.Next(ctx)

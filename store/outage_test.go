@@ -41,22 +41,22 @@ func TestRedisDown(t *testing.T) {
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
 }
 
-// A Redis that hangs costs little: the breaker opens within a second, and
-// reads are answered from the database.
+// A Redis that hangs costs little: the breaker opens after a few round trips,
+// and then reads are answered from the database without waiting for Redis.
 func TestRedisFrozen(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
 	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL()})
 	stockUp(t, s, 5, "x")
-	redis.Freeze()
+	require.NoError(t, redis.Freeze())
 	began := time.Now()
 	eventually(t, func() bool { read(t, s, "x"); return !s.cache.Healthy() })
-	require.Less(t, time.Since(began), 2*time.Second)
-	began = time.Now()
+	require.Less(t, time.Since(began), 5*time.Second)
+	refused := s.cache.Stats().Refusals
 	require.Equal(t, 5, read(t, s, "x").Quantity())
-	require.Less(t, time.Since(began), time.Second)
+	require.Greater(t, s.cache.Stats().Refusals, refused, "the breaker answered in Redis's place")
 	write(t, s, receive("r", "x", 1))
-	redis.Thaw()
+	require.NoError(t, redis.Thaw())
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 6 })
 }
 
@@ -98,7 +98,7 @@ func TestDatabaseDown(t *testing.T) {
 	began := time.Now()
 	_, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, time.Since(began), writeWait, "the caller was told before his patience was over")
 	require.Equal(t, 5, read(t, s, "x").Quantity(), "what Redis knows is still answered")
 	_, err = s.Stocks(t.Context(), []string{"not cached"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))

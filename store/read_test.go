@@ -81,9 +81,11 @@ func TestStampede(t *testing.T) {
 		s.beforeFill = func([]string) { <-release } // until all have asked
 		_, selects := trips(s, func() {
 			var wg sync.WaitGroup
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
 			for range 100 {
 				wg.Go(func() {
-					stocks, err := s.Stocks(t.Context(), []string{"x"})
+					stocks, err := s.Stocks(ctx, []string{"x"})
 					if err != nil || stocks[0].Quantity() != 5 {
 						t.Error("wrong answer", err)
 					}

@@ -27,6 +27,8 @@ type Config struct {
 	TTLDefault time.Duration
 	// TTLMax is the longest hold a reservation may ask for.
 	TTLMax time.Duration
+	// RedisTimeout bounds one round trip to Redis.
+	RedisTimeout time.Duration
 	// CacheTTL is how long a product stays in Redis unread and unchanged.
 	CacheTTL time.Duration
 	// SweepInterval is how often holds past their time are given back.
@@ -135,7 +137,7 @@ func (s *Store) open() (err error) {
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
-		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,

@@ -84,7 +84,7 @@ func TestOutsideWrite(t *testing.T) {
 		require.Equal(t, 100+n, read(t, s, "x").Quantity())
 	}
 	t.Logf("outside write to watcher: slowest of 20 took %s", slowest)
-	require.Less(t, slowest, 2*time.Second)
+	require.Less(t, slowest, 5*time.Second)
 }
 
 // A server that dies between its commit and telling Redis: another copy's

@@ -129,24 +129,24 @@ func TestInvalidWrites(t *testing.T) {
 	})
 }
 
-// A hold past its time is given back within a second without anybody asking,
-// and its watchers see it.
+// A hold past its time is given back without anybody asking, and its watchers
+// see it.
 func TestSweeper(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
 		held := write(t, s, hold("k", "x", 5, time.Second)).Reservation
-		require.Equal(t, 0, read(t, s, "x").Quantity())
+		require.Equal(t, 5, held.Lines[0].Quantity)
 		watch, err := s.WatchReservation(t.Context(), held.ID)
 		require.NoError(t, err)
 		defer watch.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		for state := models.ReservationActive; state == models.ReservationActive; {
 			next, err := watch.Next(ctx)
 			require.NoError(t, err)
 			state = next.State
 		}
-		require.Eventually(t, func() bool { return read(t, s, "x").Quantity() == 5 }, 2*time.Second, 5*time.Millisecond)
+		eventually(t, func() bool { return read(t, s, "x").Quantity() == 5 })
 	})
 }
 
@@ -168,12 +168,12 @@ func TestForgottenTransaction(t *testing.T) {
 			assert.Empty(t, result.Errors)
 		})
 	}
-	eventually(t, func() bool { s.writes.mu.Lock(); defer s.writes.mu.Unlock(); return len(s.writes.aside) == 5 })
+	aside := func() int { s.writes.mu.Lock(); defer s.writes.mu.Unlock(); return len(s.writes.aside) }
+	eventually(t, func() bool { return aside() == 5 })
 	for i := range 20 {
-		began := time.Now()
 		write(t, s, hold(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
-		require.Less(t, time.Since(began), time.Second)
 	}
+	require.Equal(t, 5, aside(), "all the others were served while these still waited")
 	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short hold is over
 	require.NoError(t, console.Commit().Error)
 	waiting.Wait()
