@@ -124,10 +124,10 @@ func TestAQuietStreamSaysThatItIsThere(t *testing.T) {
 // that end.
 func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
 	t.Parallel()
-	b := newBenchOn(t, quick, &http.Server{ReadTimeout: 100 * time.Millisecond, WriteTimeout: 100 * time.Millisecond})
+	b := newBenchOn(t, quick, &http.Server{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond})
 	s := b.stream(t, tickRequest)
 	s.wants(":\n")
-	for range 6 { // three times as long
+	for range 18 { // three times as long
 		require.Equal(t, ": ping\n", s.block())
 	}
 	b.send(t, "late")

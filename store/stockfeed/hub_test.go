@@ -128,7 +128,9 @@ func TestSubscriptionLingers(t *testing.T) {
 		first.Close()
 		first.Close()
 		closed := time.Now()
-		require.EqualValues(t, 1, subscriptions(t, raw, channelOf("a")))
+		if subscriptions(t, raw, channelOf("a")) != 1 {
+			require.Greater(t, time.Since(closed), cfg.Linger, "unsubscribed too early")
+		}
 		// Somebody comes back in time: nothing is unsubscribed, however long it takes.
 		second := watch(t, h, "a")
 		require.Eventually(t, func() bool { return time.Since(closed) > 2*cfg.Linger }, soon, tick)

@@ -176,7 +176,7 @@ func quick(s *shop) HubConfig {
 	return HubConfig{
 		Channel: channelOf, ReservationChannel: reservationChannelOf,
 		ReadStocks: s.readStocks, ReadReservations: s.readReservations,
-		Linger: time.Minute, ConfirmWait: soon, PingEvery: time.Second, RepairEvery: time.Hour,
+		Linger: time.Minute, ConfirmWait: soon, PingEvery: soon, RepairEvery: time.Hour,
 	}
 }
 
