@@ -7,8 +7,6 @@ import (
 	"onhand/models"
 )
 
-//go:generate go run github.com/99designs/gqlgen generate
-
 // Store is what the API needs of the stock. Its faults are models.Fault.
 type Store interface {
 	// Stocks returns values in the order asked, nil for unknown products.
