@@ -162,7 +162,7 @@ func (s *server) ended() {
 	select {
 	case err := <-s.exited:
 		require.NoError(s.t, err, "%s", s.log)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.Fail(s.t, "the server does not end")
 	}
 }
