@@ -18,10 +18,10 @@ const (
 	// writeFlights: transactions under way at once. More would split the
 	// batches, and the rows they share would make them wait for each other.
 	writeFlights = 1
-	// writeBatchMax and writeRowsMax bound one transaction: how many writes,
-	// and how many lines and rows they have together.
-	writeBatchMax = 512
-	writeRowsMax  = 4000
+	// writeBatchMax and writeLevelsMax bound one transaction: how many writes,
+	// and how many levels they may touch together.
+	writeBatchMax  = 512
+	writeLevelsMax = 4000
 	// writeWaitingMax bounds the line. Beyond it callers are told to come back.
 	writeWaitingMax = 8192
 	// writeWait bounds how long a caller waits, in line and in its batch: a
@@ -61,7 +61,7 @@ type combiner struct {
 // seat is one caller's place in the line.
 type seat struct {
 	write  models.Write
-	rows   int
+	levels int            // how many it may touch
 	gone   bool           // the caller gave up before its batch started
 	behind []database.Row // the locked rows it waits for, while it is aside
 	done   chan struct{}
@@ -73,7 +73,7 @@ type seat struct {
 // its write is still in line takes it out; one whose batch has started only
 // stops waiting.
 func (c *combiner) submit(ctx context.Context, write models.Write) (models.WriteResult, error) {
-	s := &seat{write: write, rows: rowsOf(write), done: make(chan struct{})}
+	s := &seat{write: write, levels: levelsOf(write), done: make(chan struct{})}
 	c.mu.Lock()
 	if len(c.waiting)+len(c.aside) >= writeWaitingMax {
 		c.mu.Unlock()
@@ -115,16 +115,16 @@ func (c *combiner) launch() {
 // next takes the next batch out of the line. Callers hold mu.
 func (c *combiner) next() []*seat {
 	var batch []*seat
-	rows, taken := 0, 0
+	levels, taken := 0, 0
 	for _, s := range c.waiting {
 		if s.gone {
 			taken++
 			continue
 		}
-		if len(batch) == writeBatchMax || (len(batch) > 0 && rows+s.rows > writeRowsMax) {
+		if len(batch) == writeBatchMax || (len(batch) > 0 && levels+s.levels > writeLevelsMax) {
 			break
 		}
-		batch, rows, taken = append(batch, s), rows+s.rows, taken+1
+		batch, levels, taken = append(batch, s), levels+s.levels, taken+1
 	}
 	c.waiting = c.waiting[taken:]
 	if len(c.waiting) == 0 {
@@ -211,8 +211,8 @@ func writesOf(batch []*seat) []models.Write {
 	return writes
 }
 
-// rowsOf is how many levels a write may touch.
-func rowsOf(w models.Write) int {
+// levelsOf is how many levels a write may touch.
+func levelsOf(w models.Write) int {
 	switch w := w.(type) {
 	case models.Reserve:
 		return len(w.Lines)

@@ -43,7 +43,7 @@ func (f *fakeTruth) run(_ context.Context, writes []models.Write) (database.Outc
 	by, held, rows, poison := make([][]database.Row, len(writes)), false, 0, false
 	for i, w := range writes {
 		keys = append(keys, w.Key())
-		rows += rowsOf(w)
+		rows += levelsOf(w)
 		poison = poison || strings.HasPrefix(w.Key(), "poison")
 		for _, row := range database.RowsOf(w) {
 			if f.locked[row] != nil {
@@ -162,9 +162,9 @@ func TestCombinerBatchBounds(t *testing.T) {
 		return models.Reserve{IdempotencyKey: key, Lines: make([]models.Line, lines)}
 	}
 	for i := range 3 {
-		line.submit(t.Context(), carts("half "+strconv.Itoa(i), writeRowsMax/2))
+		line.submit(t.Context(), carts("half "+strconv.Itoa(i), writeLevelsMax/2))
 	}
-	line.submit(t.Context(), carts("whole", writeRowsMax+1))
+	line.submit(t.Context(), carts("whole", writeLevelsMax+1))
 	for i := range writeBatchMax + 1 {
 		line.submit(t.Context(), receive(strconv.Itoa(i), "x", 1))
 	}
