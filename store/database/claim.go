@@ -131,7 +131,7 @@ func (d *Database) checkClaim(ctx context.Context, conn *sql.Conn) error {
 // locks. They are given back first, for the server takes its time to notice
 // that a connection is gone.
 func endSession(conn *sql.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
 	_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock_all()")
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })

@@ -3,6 +3,7 @@ package database
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -42,6 +43,15 @@ func (i instant) pointer() *time.Time {
 	}
 	t := i.Time
 	return &t
+}
+
+// jsonList is a list of texts as one parameter, the same for both engines.
+func jsonList(values []string) string {
+	if values == nil {
+		return "[]"
+	}
+	raw, _ := json.Marshal(values) // strings; cannot fail
+	return string(raw)
 }
 
 func newEpoch() string {

@@ -17,13 +17,15 @@ import (
 
 // Bounds of this package.
 const (
-	connectionsMax = 16                     // open connections of one process
+	connectionsMax = 16                     // open connections of one process; a server allows 100 by default, and there may be several copies
+	idleMax        = 5 * time.Minute        // an unused connection is closed
 	connectTimeout = 2 * time.Second        // one dial
 	readTimeout    = 3 * time.Second        // one read, waiting for a connection included
 	writeTimeout   = 5 * time.Second        // one write with all its retries
+	partTimeout    = time.Second            // taking leave of a connection; one that does not let go is dropped
 	lockTimeout    = 100 * time.Millisecond // waiting for one row somebody else has locked, at first
 	lockTimeoutMax = 2 * time.Second        // and when it passes from one transaction to the next
-	idleTxTimeout  = "10s"                  // the server gives up on a transaction whose process froze
+	idleTxTimeout  = "10s"                  // the server gives up on a transaction whose process froze; longer than any write
 )
 
 // Database is the truth. It is safe for concurrent use.
@@ -43,6 +45,7 @@ type Database struct {
 
 // bounds of one transaction.
 type bounds struct {
+	write     time.Duration
 	lockWait  time.Duration
 	carryIdle time.Duration
 	reapLines int
@@ -60,10 +63,9 @@ type engine interface {
 	locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error)
 	// linesOf lists the products of reservations.
 	linesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error)
-	// ids is SQL for a table of one column "product_id" made from the
-	// parameter that list returns.
+	// ids is SQL for a table of one column "product_id" made from a parameter
+	// that jsonList made.
 	ids() string
-	list(ids []string) any
 	// now is SQL for the clock; sequence, for the largest outbox id ever given.
 	now() string
 	sequence() string
@@ -77,8 +79,6 @@ type engine interface {
 	// survivable tells whether a batch that failed with this error may succeed
 	// later; if not, something is wrong with the batch itself.
 	survivable(err error) bool
-	// fault turns an error of the driver into a models.Fault.
-	fault(err error) error
 	listen(ctx context.Context, wake func()) error
 }
 
@@ -103,7 +103,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
-	db.bounds = bounds{lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle}
+	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
 		SkipDefaultTransaction: true,
@@ -139,12 +139,16 @@ func (d *Database) Ping(ctx context.Context) error {
 // Reads is how many SELECTs for stock were sent so far.
 func (d *Database) Reads() int64 { return d.reads.Load() }
 
-// fault makes any error one that may be shown to a client.
+// fault makes any error one that may be shown to a client: what a retry may
+// survive is UNAVAILABLE, the rest is our own mistake.
 func (d *Database) fault(err error) error {
 	if err == nil || models.CodeOf(err) != models.CodeInternal {
 		return err
 	}
-	return d.engine.fault(err)
+	if d.engine.survivable(err) {
+		return models.Unavailable("the database cannot be reached; try again", err)
+	}
+	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
 }
 
 // reading prepares a read with its deadline.

@@ -26,6 +26,9 @@ func (d *Database) SetLines(reaped, held int) { d.bounds.reapLines, d.bounds.hel
 // SetCarryIdle is how soon the server takes rows back from who carries them and froze.
 func (d *Database) SetCarryIdle(idle time.Duration) { d.bounds.carryIdle = idle }
 
+// SetWriteLimit gives writes longer than writeTimeout.
+func (d *Database) SetWriteLimit(wait time.Duration) { d.bounds.write = wait }
+
 // SQL is the pool; it is the only way to look into a database in memory.
 func (d *Database) SQL() *sql.DB { return d.sql }
 

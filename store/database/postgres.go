@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,8 +16,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
-
-	"onhand/models"
 )
 
 // postgresEngine writes through pgx itself, because database/sql cannot send
@@ -42,7 +39,7 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(connectionsMax)
 	pool.SetMaxIdleConns(connectionsMax)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
+	pool.SetConnMaxIdleTime(idleMax)
 	db := &Database{sql: pool, engine: &postgresEngine{sql: pool, config: config}}
 	return db, postgres.New(postgres.Config{Conn: pool}), nil
 }
@@ -60,11 +57,6 @@ func (e *postgresEngine) ids() string {
 	return `(SELECT value AS product_id FROM json_array_elements_text(?::json) AS value)`
 }
 
-func (e *postgresEngine) list(ids []string) any {
-	raw, _ := json.Marshal(ids) // strings; cannot fail
-	return string(raw)
-}
-
 func (e *postgresEngine) now() string { return "clock_timestamp()" }
 func (e *postgresEngine) sequence() string {
 	return "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)"
@@ -74,15 +66,6 @@ func (e *postgresEngine) oneWriter() bool    { return false }
 func (e *postgresEngine) skipLocked() string { return "FOR UPDATE SKIP LOCKED" }
 func (e *postgresEngine) migrations() (string, string) {
 	return "postgres", "migrations/postgres"
-}
-
-// fault sorts the driver's errors: what a retry may survive is UNAVAILABLE,
-// the rest is our own mistake.
-func (e *postgresEngine) fault(err error) error {
-	if transient(err) {
-		return models.Unavailable("the database cannot be reached; try again", err)
-	}
-	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
 }
 
 // transient tells errors of the connection, the server's state and contention
@@ -184,7 +167,7 @@ func (t *postgresTx) rollback() {
 		if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 		defer cancel()
 		if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
 			_ = conn.Close(ctx)
@@ -200,7 +183,7 @@ func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
 		return err
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()

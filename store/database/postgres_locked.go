@@ -25,8 +25,12 @@ const (
 			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.reservation_id = r.reservation_id)`
 
 	postgresLinesOf = `SELECT reservation_id, line->>'productId' FROM reservations, jsonb_array_elements(lines) line
-		WHERE reservation_id = ANY ($1) LIMIT 20000`
+		WHERE reservation_id = ANY ($1) LIMIT $2`
 )
+
+// linesOfMax is how many lines are looked through for what keeps a batch
+// waiting: twice what it may work on, for it was not counted yet.
+const linesOfMax = 2 * heldLinesMax
 
 func (e *postgresEngine) locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error) {
 	locks := Locks{}
@@ -46,7 +50,7 @@ func (e *postgresEngine) locked(ctx context.Context, products []string, reservat
 func (e *postgresEngine) linesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
 	lines := map[[16]byte][]string{}
 	err := e.once(ctx, func(b *pgx.Batch) {
-		b.Queue(postgresLinesOf, byteSlices(reservations)).Query(func(r pgx.Rows) error {
+		b.Queue(postgresLinesOf, byteSlices(reservations), linesOfMax).Query(func(r pgx.Rows) error {
 			var key []byte
 			var product string
 			for r.Next() {

@@ -144,8 +144,7 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 		queueMovements(b, v.movements)
 		queueAnswers(b, v)
 		if touched := v.touched(); len(touched) > 0 {
-			ids, _ := json.Marshal(touched) // strings; cannot fail
-			b.Queue(postgresReadBack, string(ids)).Query(func(r pgx.Rows) (err error) {
+			b.Queue(postgresReadBack, jsonList(touched)).Query(func(r pgx.Rows) (err error) {
 				stocks, _, err = collectStocks(r)
 				return err
 			})

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,8 +17,6 @@ import (
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/ncruces/go-sqlite3/vfs/memdb"
 	"gorm.io/gorm"
-
-	"onhand/models"
 )
 
 // sqliteReaders is how many connections read beside the one that writes.
@@ -68,12 +65,7 @@ func openSQLite(path string) (*Database, gorm.Dialector, error) {
 
 func (e *sqliteEngine) ids() string { return `(SELECT value AS product_id FROM json_each(?))` }
 
-func (e *sqliteEngine) list(ids []string) any {
-	raw, _ := json.Marshal(ids) // strings; cannot fail
-	return string(raw)
-}
-
-func (e *sqliteEngine) now() string { return "cast(unixepoch('subsec') * 1000000 AS INTEGER)" }
+func (e *sqliteEngine) now() string { return sqliteNow }
 func (e *sqliteEngine) sequence() string {
 	return "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)"
 }
@@ -88,13 +80,6 @@ func (e *sqliteEngine) migrations() (string, string) {
 var ErrNoListen = errors.New("this database sends no notifications")
 
 func (e *sqliteEngine) listen(context.Context, func()) error { return ErrNoListen }
-
-func (e *sqliteEngine) fault(err error) error {
-	if e.survivable(err) {
-		return models.Unavailable("the database cannot be reached; try again", err)
-	}
-	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
-}
 
 // survivable tells what another attempt, some time later, may survive.
 func (e *sqliteEngine) survivable(err error) bool {

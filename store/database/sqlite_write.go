@@ -196,14 +196,6 @@ func (w *sqliteWriter) movements(movements []models.StockMovement) {
 
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
-func jsonList(values []string) string {
-	if values == nil {
-		return "[]"
-	}
-	raw, _ := json.Marshal(values) // strings; cannot fail
-	return string(raw)
-}
-
 func jsonHex(keys [][16]byte) string {
 	digits := make([]string, len(keys))
 	for i := range keys {

@@ -105,7 +105,7 @@ func (d *Database) ReadStocks(ctx context.Context, productIDs []string) (Reading
 	db, cancel := d.reading(ctx)
 	defer cancel()
 	d.reads.Add(1)
-	r, err := db.Raw(stockSelect(d.engine), d.engine.list(productIDs)).Rows()
+	r, err := db.Raw(stockSelect(d.engine), jsonList(productIDs)).Rows()
 	if err != nil {
 		return Reading{}, d.fault(err)
 	}

@@ -26,8 +26,10 @@ const (
 	// heldLinesMax bounds the lines of all reservations that a batch of several
 	// writes may work on.
 	heldLinesMax = 10_000
-	// retryPause is the first pause between attempts; it doubles, jittered.
-	retryPause = 2 * time.Millisecond
+	// retryPause is the first pause between attempts; it doubles, jittered, up
+	// to retryPauseMax.
+	retryPause    = 2 * time.Millisecond
+	retryPauseMax = 100 * time.Millisecond
 )
 
 var (
@@ -112,7 +114,7 @@ func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.lin
 // time. Nothing is known to have happened then; the same keys may be sent again.
 func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, error) {
 	// The caller may go away; a batch that was started is finished.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.bounds.write)
 	defer cancel()
 	return d.write(ctx, batch{writes: writes, reap: reaping{linesMax: d.bounds.reapLines}})
 }
@@ -121,7 +123,7 @@ func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, e
 // and no more than fit one transaction. It passes over what another copy is
 // expiring, and over holds of products that somebody keeps locked.
 func (d *Database) ExpireDue(ctx context.Context, limit int) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
 	defer cancel()
 	return d.write(ctx, batch{due: limit, reap: reaping{linesMax: d.bounds.reapLines}})
 }
@@ -198,7 +200,7 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		case <-ctx.Done():
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
-		pause = min(2*pause, 100*time.Millisecond)
+		pause = min(2*pause, retryPauseMax)
 	}
 	if last != nil && !d.engine.survivable(last) {
 		return Outcome{}, d.fault(last)
