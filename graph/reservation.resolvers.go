@@ -78,13 +78,6 @@ func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.Rese
 }
 
 func (r *subscriptionResolver) ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error) {
-	known, err := r.Store.Reservations(ctx, []string{id})
-	if err != nil {
-		return nil, err
-	}
-	if known[0] == nil {
-		return nil, models.BadInput("no reservation with this id")
-	}
 	watch, err := r.Store.WatchReservation(ctx, id)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -193,7 +194,7 @@ func (c *combiner) attempt(ctx context.Context, writes []models.Write) (out data
 
 func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {
 	if err == nil {
-		c.tell(ctx, out)
+		c.tellOf(ctx, out)
 	}
 	for i, s := range batch {
 		if s.err = err; err == nil {
@@ -201,6 +202,17 @@ func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outco
 		}
 		close(s.done)
 	}
+}
+
+// tellOf tells of a commit; a panic there must not keep the callers from their
+// answers. The relay will carry what was not told.
+func (c *combiner) tellOf(ctx context.Context, out database.Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.Error("a commit was not told", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	c.tell(ctx, out)
 }
 
 func writesOf(batch []*seat) []models.Write {

@@ -28,9 +28,9 @@ const (
 	ComplexityWrite = 500 // a transaction
 
 	// What lists without arguments are reckoned to hold.
-	ComplexityLines  = 20 // a reservation's lines, the products of a write
-	ComplexityPlaces = 20 // all locations, all channels
-	ComplexityList   = 5  // levels, allocations, errors
+	ComplexityLines  = 100 // a reservation's lines, the products of a write: few carts have more, the largest 2,000
+	ComplexityPlaces = 20  // all locations, all channels
+	ComplexityList   = 5   // levels, allocations, errors
 )
 
 // refusal is an error with a code.

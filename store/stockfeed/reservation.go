@@ -2,7 +2,6 @@ package stockfeed
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -23,7 +22,7 @@ const expiryMargin = 20 * time.Millisecond
 const offerDoubt = 10 * time.Second
 
 // ErrNoReservation says that there is no such reservation to watch.
-var ErrNoReservation = errors.New("no such reservation")
+var ErrNoReservation = models.BadInput("no reservation with this id")
 
 // final tells whether a reservation in that state changes no more.
 func final(state models.ReservationState) bool {
