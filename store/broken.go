@@ -26,13 +26,17 @@ var errUnsettled = models.Unavailable("the database is being replaced; try again
 // read (the tables are open to everybody), it reads in halves until it knows
 // which products are broken, and answers all others.
 func (s *Store) readApart(ctx context.Context, ids []string) (read database.Reading, broken map[string]error, err error) {
+	return s.readApartWith(ctx, ids, s.database.ReadStocks)
+}
+
+func (s *Store) readApartWith(ctx context.Context, ids []string, readStocks func(context.Context, []string) (database.Reading, error)) (read database.Reading, broken map[string]error, err error) {
 	parts := [][]string{ids}
 	var cause error // of the last part that could not be read
 	for selects := 0; len(parts) > 0; selects++ {
 		part := parts[0]
 		parts = parts[1:]
 		if selects < apartMax {
-			some, err := s.database.ReadStocks(ctx, part)
+			some, err := readStocks(ctx, part)
 			if err == nil {
 				if read.Epoch != "" && some.Epoch != read.Epoch {
 					return database.Reading{}, nil, errUnsettled

@@ -49,6 +49,9 @@ type combiner struct {
 	// tell is called after the commit, before the callers are answered, while
 	// the next transaction is already running.
 	tell func(ctx context.Context, out database.Outcome)
+	// ran, where not nil, is told of each transaction: how many writes it had,
+	// how long it took and how it ended.
+	ran func(writes int, took time.Duration, err error)
 	// locked tells which of the rows are locked now.
 	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
 
@@ -111,6 +114,13 @@ func (c *combiner) launch() {
 	}
 	c.flights++
 	go c.flight(batch)
+}
+
+// line is how many callers wait for their batch, and how many for locked rows.
+func (c *combiner) line() (waiting, aside int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting), len(c.aside)
 }
 
 // next takes the next batch out of the line. Callers hold mu.
@@ -184,9 +194,13 @@ func (c *combiner) land() {
 
 // attempt runs a batch; a panic is an error of the batch, not the process's end.
 func (c *combiner) attempt(ctx context.Context, writes []models.Write) (out database.Outcome, err error) {
+	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+		if c.ran != nil {
+			c.ran(len(writes), time.Since(began), err)
 		}
 	}()
 	return c.run(ctx, writes)

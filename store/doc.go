@@ -7,6 +7,8 @@
 //	watch  current stock, then every newer version, from Redis or from our own
 //	       writes, whichever comes first
 //	repair outbox relay, sweeper of holds past their time, keeper of the epoch
+//	audit  ledger, levels, reservations and Redis compared, product by product:
+//	       all at once when asked, a small page a second beside the service
 //
 // Redis never decides and its absence is never an error: reads go to the
 // database, batched just the same, and what Redis missed it gets from the
@@ -22,7 +24,7 @@
 // a database that is not up yet and for nothing else (start.go).
 //
 // May import: models, database, rediscache, stockfeed, go-redis (to close its
-// clients), miniredis (the one inside the process).
+// clients), prometheus (its metrics), miniredis (the one inside the process).
 //
 // When the database is gone, reads that the cache can answer go on, all else
 // is UNAVAILABLE within a deadline. When Redis is gone, see above.

@@ -35,6 +35,8 @@ type Config struct {
 	SweepInterval time.Duration
 	// KeepInterval is how often epoch, directory and mark are looked at.
 	KeepInterval time.Duration
+	// AuditInterval is how often the audit beside the service takes a step.
+	AuditInterval time.Duration
 	// KeyPrefix sets apart the Redis keys of several shops, or of tests.
 	KeyPrefix string
 	Logger    *slog.Logger
@@ -47,6 +49,7 @@ const (
 	cacheTTLDefault      = 10 * time.Minute
 	sweepIntervalDefault = 500 * time.Millisecond
 	keepIntervalDefault  = time.Second
+	auditIntervalDefault = time.Second
 )
 
 func (c *Config) setDefaults() {
@@ -55,6 +58,7 @@ func (c *Config) setDefaults() {
 	c.CacheTTL = orDefault(c.CacheTTL, cacheTTLDefault)
 	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
 	c.KeepInterval = orDefault(c.KeepInterval, keepIntervalDefault)
+	c.AuditInterval = orDefault(c.AuditInterval, auditIntervalDefault)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,6 +86,7 @@ type Store struct {
 	stored   *batcher[readStock]
 	writes   *combiner
 	distrust distrust
+	metrics  *metrics
 
 	// Of Start, the keeper and Close, one after the other.
 	holding *database.Claim // nil: none
@@ -109,14 +114,14 @@ type Store struct {
 // what can never work is an error.
 func Open(config Config) (*Store, error) {
 	config.setDefaults()
-	s := &Store{config: config, log: config.Logger, doubt: make(chan struct{}, 1)}
+	s := &Store{config: config, log: config.Logger, doubt: make(chan struct{}, 1), metrics: newMetrics()}
 	s.directory.Store(models.NewDirectory(nil, nil))
 	if err := s.open(); err != nil {
 		s.Close()
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{run: s.database.Write, tell: s.tell, locked: s.database.Locked}
+	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked}
 	return s, nil
 }
 
@@ -161,8 +166,8 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	return s.database.Migrate(ctx)
 }
 
-// Start begins the work in the background: hub, relay, sweeper, keeper. It
-// does not wait for the servers. It refuses where another process serves the
+// Start begins the work in the background: hub, relay, sweeper, keeper, audit.
+// It does not wait for the servers. It refuses where another process serves the
 // same database and the two do not share a Redis.
 func (s *Store) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -180,6 +185,7 @@ func (s *Store) Start() error {
 	s.loop(ctx, "keeper", s.config.KeepInterval, s.doubt, s.keep)
 	s.loop(ctx, "sweeper", s.config.SweepInterval, nil, s.sweep)
 	s.loop(ctx, "forgetter", forgetInterval, nil, s.forget)
+	s.loop(ctx, "auditor", s.config.AuditInterval, nil, s.newSampler().step)
 	return nil
 }
 

@@ -13,7 +13,8 @@ import (
 //
 // Errors: UNAVAILABLE when the database does not answer in time. The same
 // idempotency key may then be sent again: it takes effect once.
-func (s *Store) Write(ctx context.Context, write models.Write) (models.WriteResult, error) {
+func (s *Store) Write(ctx context.Context, write models.Write) (result models.WriteResult, err error) {
+	defer func() { s.metrics.wrote(write, result, err) }()
 	switch w := write.(type) {
 	case models.Reserve:
 		w.DefaultTTL = s.config.TTLDefault
@@ -25,7 +26,7 @@ func (s *Store) Write(ctx context.Context, write models.Write) (models.WriteResu
 	if errs := write.Check(s.config.TTLMax); len(errs) > 0 {
 		return models.WriteResult{Errors: errs}, nil
 	}
-	result, err := s.writes.submit(ctx, write)
+	result, err = s.writes.submit(ctx, write)
 	if err != nil {
 		return models.WriteResult{}, err
 	}

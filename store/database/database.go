@@ -73,6 +73,12 @@ type engine interface {
 	ago() string
 	// oneWriter tells that a write transaction stops every other one.
 	oneWriter() bool
+	// openParts is SQL for what open reservations hold: for each allocation
+	// product_id, location_id, the reservation's state, the allocation's quantity,
+	// how many units of its line are gone already (gone), and how many the
+	// allocations up to and with this one have (through; may be null where gone
+	// is 0).
+	openParts() string
 	// skipLocked is the clause that passes over rows somebody else works on.
 	skipLocked() string
 	migrations() (dialect string, folder string)
@@ -138,6 +144,9 @@ func (d *Database) Ping(ctx context.Context) error {
 
 // Reads is how many SELECTs for stock were sent so far.
 func (d *Database) Reads() int64 { return d.reads.Load() }
+
+// Connections are the numbers of the connection pool.
+func (d *Database) Connections() sql.DBStats { return d.sql.Stats() }
 
 // fault makes any error one that may be shown to a client: what a retry may
 // survive is UNAVAILABLE, the rest is our own mistake.

@@ -97,6 +97,15 @@ func (d *Database) Waiting(ctx context.Context) (rows int64, err error) {
 	return rows, d.fault(err)
 }
 
+// Backlog is how many outbox rows Redis has not been told of yet, and the
+// oldest of them; 0 where there is none.
+func (d *Database) Backlog(ctx context.Context) (oldest, rows int64, err error) {
+	db, cancel := d.reading(ctx)
+	defer cancel()
+	err = db.Raw("SELECT coalesce(min(outbox_id), 0), count(*) FROM outbox").Row().Scan(&oldest, &rows)
+	return oldest, rows, d.fault(err)
+}
+
 // Listen calls wake once it listens and then for every change that somebody
 // else made, until the connection is lost or ctx ends. On an engine without
 // notifications it returns ErrNoListen at once.

@@ -3,6 +3,8 @@ package database
 import (
 	"context"
 
+	"gorm.io/gorm"
+
 	"onhand/models"
 )
 
@@ -105,6 +107,10 @@ func (d *Database) ReadStocks(ctx context.Context, productIDs []string) (Reading
 	db, cancel := d.reading(ctx)
 	defer cancel()
 	d.reads.Add(1)
+	return d.readStocks(db, productIDs)
+}
+
+func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error) {
 	r, err := db.Raw(stockSelect(d.engine), jsonList(productIDs)).Rows()
 	if err != nil {
 		return Reading{}, d.fault(err)

@@ -1,0 +1,221 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"onhand/models"
+)
+
+// auditTimeout bounds one statement of an audit. It is long because a product
+// may have millions of ledger rows; readers hold nobody up.
+const auditTimeout = 2 * time.Minute
+
+// Span is a range of products by id: those after After, up to and with Through.
+type Span struct{ After, Through string }
+
+// LedgerAudit is one level beside its ledger. Everything in it was true at one
+// moment: it comes from one statement.
+type LedgerAudit struct {
+	ProductID, LocationID string
+	// Exists tells whether there is such a level; without one Level is zero.
+	Exists bool
+	Level  models.Quantities
+	// Rows counts the ledger rows that were looked at. Last is the quantities
+	// after the last of them.
+	Rows int64
+	Last models.Quantities
+	// Complete tells that they were all there are. Then Sum is all deltas
+	// together.
+	Complete bool
+	Sum      models.Quantities
+	// BrokenAt is the first movement whose quantities after do not follow from
+	// its delta and the row before it; 0 where there is none.
+	BrokenAt int64
+}
+
+// AuditPage lists the ids of products after an id, in order, at most limit.
+func (d *Database) AuditPage(ctx context.Context, after string, limit int) (ids []string, err error) {
+	db, cancel := d.auditing(ctx)
+	defer cancel()
+	err = db.Raw("SELECT product_id FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?", after, limit).Scan(&ids).Error
+	return ids, d.fault(err)
+}
+
+// AuditLedger calls each for every level of the products in span, and for
+// every level that has ledger rows alone, in order of ids. With a window, only
+// about so many of a product's last ledger rows are looked at; 0 means all.
+func (d *Database) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
+	db, cancel := d.auditing(ctx)
+	defer cancel()
+	args := []any{span.After, span.Through, span.After, span.Through}
+	if window > 0 {
+		args = append([]any{window - 1}, args...)
+	}
+	return d.auditRows(db, ledgerAudit(window > 0), args, func(r rows) error {
+		var a LedgerAudit
+		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Rows, &a.Complete, &a.BrokenAt}
+		for _, q := range []*models.Quantities{&a.Level, &a.Last, &a.Sum} {
+			into = append(into, &q.Available, &q.Reserved, &q.Committed, &q.Damaged, &q.QualityControl, &q.SafetyStock, &q.Incoming)
+		}
+		if err := r.Scan(into...); err != nil {
+			return err
+		}
+		each(a)
+		return nil
+	})
+}
+
+// HoldsAudit is one level whose reserved or committed units are not what
+// active holds and open orders hold there.
+type HoldsAudit struct {
+	ProductID, LocationID string
+	// Reserved and Committed are the level's; Held and Ordered, what
+	// reservations add up to.
+	Reserved, Held, Committed, Ordered int64
+}
+
+// AuditHolds calls each for every level of the products in span that differs
+// from the reservations, in order of ids. It reads all open reservations, in
+// one statement, however small the span is.
+func (d *Database) AuditHolds(ctx context.Context, span Span, each func(HoldsAudit)) error {
+	db, cancel := d.auditing(ctx)
+	defer cancel()
+	args := []any{span.After, span.Through, span.After, span.Through}
+	return d.auditRows(db, holdsAudit(d.engine), args, func(r rows) error {
+		var a HoldsAudit
+		if err := r.Scan(&a.ProductID, &a.LocationID, &a.Reserved, &a.Held, &a.Committed, &a.Ordered); err != nil {
+			return err
+		}
+		each(a)
+		return nil
+	})
+}
+
+// AuditStocks is ReadStocks for the audit, which does not count as a read of
+// the shop's.
+func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Reading, error) {
+	db, cancel := d.auditing(ctx)
+	defer cancel()
+	return d.readStocks(db, productIDs)
+}
+
+func (d *Database) auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	return d.gorm.WithContext(ctx), cancel
+}
+
+// auditRows streams a query's rows, so that it takes no memory to speak of
+// however many there are.
+func (d *Database) auditRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
+	r, err := db.Raw(query, args...).Rows()
+	if err != nil {
+		return d.fault(err)
+	}
+	defer r.Close()
+	for r.Next() {
+		if err := each(r); err != nil {
+			return d.fault(err)
+		}
+	}
+	return d.fault(r.Err())
+}
+
+// stateColumns are the quantity states as columns, in the order of
+// models.Quantities.
+var stateColumns = []string{"available", "reserved", "committed", "damaged", "quality_control", "safety_stock", "incoming"}
+
+// perState writes a pattern for each state's column, $ standing for its name.
+func perState(pattern, separator string) string {
+	parts := make([]string, len(stateColumns))
+	for i, column := range stateColumns {
+		parts[i] = strings.ReplaceAll(pattern, "$", column)
+	}
+	return strings.Join(parts, separator)
+}
+
+// ledgerAudit compares levels with their ledger. Its parameters are the
+// window's last row to pass over, where there is a window, and twice the span.
+//
+// A level's movements get their numbers while its row is locked, so that for
+// one level the order of the numbers is the order of the commits.
+func ledgerAudit(windowed bool) string {
+	from := "0"
+	if windowed {
+		from = `coalesce((SELECT x.movement_id FROM stock_movements x WHERE x.product_id = p.product_id
+			ORDER BY x.movement_id DESC LIMIT 1 OFFSET ?), 0)`
+	}
+	return fmt.Sprintf(`WITH span AS (
+		SELECT p.product_id, %s AS first_id FROM products p WHERE p.product_id > ? AND p.product_id <= ?
+	), links AS (
+		SELECT m.*, s.first_id, lag(m.movement_id) OVER w AS before_id, lead(m.movement_id) OVER w AS next_id, (%s) AS broken
+		FROM span s JOIN stock_movements m ON m.product_id = s.product_id AND m.movement_id >= s.first_id
+		WINDOW w AS (PARTITION BY m.product_id, m.location_id ORDER BY m.movement_id)
+	), ledger AS (
+		SELECT product_id, location_id, count(*) AS row_count,
+			min(CASE WHEN broken AND (before_id IS NOT NULL OR first_id = 0) THEN movement_id END) AS broken_at, %s, %s
+		FROM links GROUP BY product_id, location_id
+	), levels AS (
+		SELECT * FROM stock_levels WHERE product_id > ? AND product_id <= ?
+	), pair AS (
+		SELECT coalesce(l.product_id, g.product_id) AS product_id, coalesce(l.location_id, g.location_id) AS location_id,
+			l.product_id IS NOT NULL AS found, coalesce(g.row_count, 0) AS row_count, coalesce(g.broken_at, 0) AS broken_at, %s, %s, %s
+		FROM levels l FULL JOIN ledger g ON g.product_id = l.product_id AND g.location_id = l.location_id
+	)
+	SELECT b.product_id, b.location_id, b.found, b.row_count, s.first_id = 0, b.broken_at, %s, %s, %s
+	FROM pair b JOIN span s ON s.product_id = b.product_id ORDER BY b.product_id, b.location_id`,
+		from,
+		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "),
+		perState("max(CASE WHEN next_id IS NULL THEN $_after END) AS $_last", ", "),
+		perState("CAST(sum($_delta) AS bigint) AS $_sum", ", "),
+		perState("coalesce(l.$, 0) AS $", ", "), perState("coalesce(g.$_last, 0) AS $_last", ", "), perState("coalesce(g.$_sum, 0) AS $_sum", ", "),
+		perState("b.$", ", "), perState("b.$_last", ", "), perState("b.$_sum", ", "))
+}
+
+// holdsAudit compares levels with open reservations. Its parameters are twice
+// the span. Of an order that is shipped or cancelled in part, the allocations
+// are used up in their order.
+func holdsAudit(e engine) string {
+	return `WITH parts AS (
+		SELECT product_id, location_id, state,
+			CASE WHEN gone = 0 THEN quantity WHEN through <= gone THEN 0 WHEN through - gone < quantity THEN through - gone ELSE quantity END AS rest
+		FROM (` + e.openParts() + `) p WHERE product_id > ? AND product_id <= ?
+	), held AS (
+		SELECT product_id, location_id, CAST(sum(CASE WHEN state = 'ACTIVE' THEN rest ELSE 0 END) AS bigint) AS held,
+			CAST(sum(CASE WHEN state = 'COMMITTED' THEN rest ELSE 0 END) AS bigint) AS ordered
+		FROM parts GROUP BY product_id, location_id
+	), levels AS (
+		SELECT * FROM stock_levels WHERE product_id > ? AND product_id <= ?
+	), pair AS (
+		SELECT coalesce(l.product_id, h.product_id) AS product_id, coalesce(l.location_id, h.location_id) AS location_id,
+			coalesce(l.reserved, 0) AS reserved, coalesce(h.held, 0) AS held, coalesce(l.committed, 0) AS committed, coalesce(h.ordered, 0) AS ordered
+		FROM levels l FULL JOIN held h ON h.product_id = l.product_id AND h.location_id = l.location_id
+	)
+	SELECT product_id, location_id, reserved, held, committed, ordered FROM pair
+	WHERE reserved <> held OR committed <> ordered ORDER BY product_id, location_id`
+}
+
+func (e *postgresEngine) openParts() string {
+	return `SELECT (line->>'productId') COLLATE "C" AS product_id, (a.part->>'locationId') COLLATE "C" AS location_id, r.state,
+			(a.part->>'quantity')::bigint AS quantity, g.gone,
+			CASE WHEN g.gone > 0 THEN (SELECT sum((x.part->>'quantity')::bigint)
+				FROM jsonb_array_elements(line->'allocations') WITH ORDINALITY AS x(part, place) WHERE x.place <= a.place) END AS through
+		FROM reservations r
+		CROSS JOIN LATERAL jsonb_array_elements(r.lines) AS line
+		CROSS JOIN LATERAL (SELECT coalesce((line->>'fulfilled')::bigint, 0) + coalesce((line->>'cancelled')::bigint, 0) AS gone) g
+		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)
+		WHERE r.state IN ('ACTIVE', 'COMMITTED')`
+}
+
+func (e *sqliteEngine) openParts() string {
+	return `SELECT json_extract(line.value, '$.productId') AS product_id, json_extract(part.value, '$.locationId') AS location_id, r.state,
+			json_extract(part.value, '$.quantity') AS quantity,
+			coalesce(json_extract(line.value, '$.fulfilled'), 0) + coalesce(json_extract(line.value, '$.cancelled'), 0) AS gone,
+			(SELECT sum(json_extract(x.value, '$.quantity')) FROM json_each(line.value, '$.allocations') x WHERE x.key <= part.key) AS through
+		FROM reservations r, json_each(r.lines) line, json_each(line.value, '$.allocations') part
+		WHERE r.state IN ('ACTIVE', 'COMMITTED')`
+}

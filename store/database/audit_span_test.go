@@ -1,0 +1,136 @@
+package database_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// everything is the span of all ids that these tests use.
+var everything = database.Span{Through: "~"}
+
+// ledgers audits the ledger of a span.
+func (s *shop) ledgers(span database.Span, window int) []database.LedgerAudit {
+	s.t.Helper()
+	var list []database.LedgerAudit
+	require.NoError(s.t, s.AuditLedger(s.t.(*testing.T).Context(), span, window, func(a database.LedgerAudit) { list = append(list, a) }))
+	return list
+}
+
+// holdings audits the reservations of a span.
+func (s *shop) holdings(span database.Span) []database.HoldsAudit {
+	s.t.Helper()
+	var list []database.HoldsAudit
+	require.NoError(s.t, s.AuditHolds(s.t.(*testing.T).Context(), span, func(a database.HoldsAudit) { list = append(list, a) }))
+	return list
+}
+
+// The audit sees every level with all its states beside its ledger, of the
+// span and of no other product.
+func TestAuditLedger(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("cup", "north", 4)
+		s.stock("jug")
+		s.stock("mug", "north", 9, "south", 2)
+		s.exec("UPDATE stock_levels SET damaged = 1, quality_control = 2, safety_stock = 3, incoming = 4, available = 5 WHERE product_id = 'mug' AND location_id = 'north'")
+		s.ok(resolve(s.hold(line("mug", 2)).ID, models.ReservationCommitted))
+		s.hold(line("mug", 1))
+		s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'south', 6)")
+		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup' AND location_id = 'south'")
+
+		north := models.Quantities{Available: 2, Reserved: 1, Committed: 2, Damaged: 1, QualityControl: 2, SafetyStock: 3, Incoming: 4}
+		want := []database.LedgerAudit{
+			{ProductID: "cup", LocationID: "north", Exists: true, Level: models.Quantities{Available: 4}, Rows: 1, Last: models.Quantities{Available: 4}, Complete: true, Sum: models.Quantities{Available: 4}},
+			{ProductID: "cup", LocationID: "south", Rows: 2, Complete: true},
+			{ProductID: "mug", LocationID: "north", Exists: true, Level: north, Rows: 5, Last: north, Complete: true, Sum: north},
+			{ProductID: "mug", LocationID: "south", Exists: true, Level: models.Quantities{Available: 2}, Rows: 1, Last: models.Quantities{Available: 2}, Complete: true, Sum: models.Quantities{Available: 2}},
+		}
+		require.Equal(t, want, s.ledgers(everything, 0))
+		require.Equal(t, want, s.ledgers(everything, 100))
+		require.Equal(t, want[2:], s.ledgers(database.Span{After: "cup", Through: "mug"}, 0))
+		require.Equal(t, want[:2], s.ledgers(database.Span{Through: "cup"}, 0))
+
+		ids, err := s.AuditPage(t.Context(), "", 2)
+		require.NoError(t, err)
+		require.Equal(t, []string{"cup", "jug"}, ids)
+		ids, err = s.AuditPage(t.Context(), "jug", 2)
+		require.NoError(t, err)
+		require.Equal(t, []string{"mug"}, ids)
+	})
+}
+
+// With a window only the last rows are read; nothing is said of the sum, and
+// the first row in sight is not held against one that is out of sight.
+func TestAuditLedgerWindow(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5, "south", 2)
+		for range 10 {
+			s.ok(adjust(delta("mug", "north", models.Available, 1)))
+		}
+		seen := s.ledgers(everything, 4)
+		require.Equal(t, int64(4), seen[0].Rows)
+		require.False(t, seen[0].Complete)
+		require.Equal(t, models.Quantities{Available: 15}, seen[0].Last)
+		require.Zero(t, seen[0].BrokenAt)
+		require.Equal(t, "south", seen[1].LocationID)
+		require.Zero(t, seen[1].Rows)
+		require.False(t, seen[1].Complete)
+	})
+}
+
+// An order that was shipped or cancelled in part holds what is left, taken
+// from its allocations in their order; keys that are not there count as zero.
+func TestAuditHolds(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.tampered = true
+		s.stock("mug", "north", 5, "south", 5, "far", 0)
+		s.stock("cup", "north", 9)
+		s.settings("cup", "tracked = false")
+		order := s.hold(line("mug", 8), line("cup", 2))
+		require.Empty(t, s.holdings(everything))
+		s.ok(resolve(order.ID, models.ReservationCommitted))
+		require.Empty(t, s.holdings(everything))
+
+		for _, c := range []struct{ gone, north, south int }{{1, 4, 3}, {5, 0, 3}, {6, 0, 2}, {8, 0, 0}} {
+			raw, err := json.Marshal(order.Lines)
+			require.NoError(t, err)
+			var lines []map[string]any
+			require.NoError(t, json.Unmarshal(raw, &lines))
+			lines[0]["cancelled"] = 1
+			if c.gone > 1 {
+				lines[0]["fulfilled"] = c.gone - 1
+			}
+			raw, err = json.Marshal(lines)
+			require.NoError(t, err)
+			s.exec("UPDATE reservations SET lines = $1", string(raw))
+			var want []database.HoldsAudit
+			if c.north != 5 {
+				want = append(want, database.HoldsAudit{ProductID: "mug", LocationID: "north", Committed: 5, Ordered: int64(c.north)})
+			}
+			if c.south != 3 {
+				want = append(want, database.HoldsAudit{ProductID: "mug", LocationID: "south", Committed: 3, Ordered: int64(c.south)})
+			}
+			require.Equal(t, want, s.holdings(everything), "%d gone", c.gone)
+			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'north'", c.north))
+			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'south'", c.south))
+			require.Empty(t, s.holdings(everything), "%d gone", c.gone)
+			s.exec("UPDATE stock_levels SET committed = 5 WHERE product_id = 'mug' AND location_id = 'north'")
+			s.exec("UPDATE stock_levels SET committed = 3 WHERE product_id = 'mug' AND location_id = 'south'")
+		}
+		s.exec("UPDATE stock_levels SET reserved = 2 WHERE product_id = 'cup'")
+		require.Equal(t, []database.HoldsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.holdings(database.Span{Through: "cup"}))
+		require.Equal(t, []database.HoldsAudit{
+			{ProductID: "mug", LocationID: "north", Committed: 5}, {ProductID: "mug", LocationID: "south", Committed: 3},
+		}, s.holdings(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
+
+		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup'")
+		held := s.hold(pinned("mug", 1, "south"))
+		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
+		require.Contains(t, s.holdings(everything), database.HoldsAudit{ProductID: "mug", LocationID: "south", Held: 1}, held.ID)
+	})
+}
