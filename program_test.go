@@ -23,9 +23,13 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/ncruces/go-sqlite3/driver"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"onhand/store/storetest"
 )
 
 // These tests build the program once and run it as people do.
@@ -365,6 +369,63 @@ func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestTheProgramAudits: beside a server and alone; 0 for agreement, 1 for
+// differences, of which only those of Redis are mended, 2 for no answer.
+func TestTheProgramAudits(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	database := filepath.Join(home, "shop.db")
+	redis := storetest.Redis(t)
+	env := []string{"DATABASE_URL=sqlite:" + database, "REDIS_URL=" + redis.URL(), "AUDIT_SETTLE=5s"}
+	code, _, stderr := run(t, home, env, "audit")
+	assert.Equal(t, 2, code, "there are no tables yet")
+	assert.Contains(t, stderr, "the audit ended early")
+
+	sales := filepath.Join(home, "sales.csv")
+	require.NoError(t, os.WriteFile(sales, []byte("InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"+
+		"100,22423,REGENCY CAKESTAND 3 TIER,40,2010-12-01T08:26:00,2.55,17850,United Kingdom\n"), 0o600))
+	code, _, stderr = run(t, home, env, "import", sales)
+	require.Equal(t, 0, code, stderr)
+	s := start(t, home, env...)
+	require.Contains(t, s.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 3}]}) { reservation { id } } }`), "res_")
+	code, stdout, stderr := run(t, home, env, "audit")
+	require.Equal(t, 0, code, stderr)
+	assert.Regexp(t, `^1 products, 1 levels, 2 ledger rows, 1 products in Redis.*: no difference\n$`, stdout)
+
+	options, err := goredis.ParseURL(redis.URL())
+	require.NoError(t, err)
+	client := goredis.NewClient(options)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	require.NoError(t, client.HSet(t.Context(), "inventory:22423", "version", 4000).Err())
+	code, stdout, stderr = run(t, home, env, "audit")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, `redis_ahead: "22423": Redis has version 4000, the database only 3`)
+	assert.Contains(t, stderr, "onhand: 1 differences")
+	code, stdout, stderr = run(t, home, env, "audit", "--repair")
+	assert.Equal(t, 0, code, stderr)
+	assert.Contains(t, stdout, "1 differences (redis_ahead 1), 1 mended in Redis")
+	assert.JSONEq(t, `{"data":{"stock":{"version":3,"source":"CACHE"}}}`, s.post(`{ stock(productId: "22423") { version source } }`))
+	s.stop()
+
+	raw, err := driver.Open("file:" + database)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, raw.Close()) })
+	_, err = raw.ExecContext(t.Context(), "UPDATE onhand_writer SET active = 1; UPDATE stock_levels SET available = 39; UPDATE onhand_writer SET active = 0")
+	require.NoError(t, err)
+	for _, args := range [][]string{{"audit"}, {"audit", "--repair"}} {
+		code, stdout, _ = run(t, home, env[:1], args...)
+		assert.Equal(t, 1, code, "the database is never changed")
+		assert.Contains(t, stdout, `ledger_sum: "22423" at "uk-warehouse": AVAILABLE is 39, its ledger adds up to 37`)
+		assert.Contains(t, stdout, "Redis is inside the server and was not looked at")
+	}
+	require.NoError(t, redis.Kill())
+	code, _, stderr = run(t, home, env, "audit")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "redis is down")
+	code, _, _ = run(t, home, env, "audit", "--settle=-1s")
+	assert.Equal(t, 2, code)
+}
+
 // TestTheProgramsOtherCommands: version, help, migrate, and mistakes.
 func TestTheProgramsOtherCommands(t *testing.T) {
 	t.Parallel()
@@ -380,7 +441,7 @@ func TestTheProgramsOtherCommands(t *testing.T) {
 	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX"} {
 		assert.Contains(t, serve, "$"+name)
 	}
-	for _, name := range []string{"serve", "migrate", "import", "version", "$DATABASE_URL"} {
+	for _, name := range []string{"serve", "migrate", "import", "audit", "version", "$DATABASE_URL"} {
 		assert.Contains(t, stdout, name)
 	}
 

@@ -15,11 +15,15 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/cors"
 
 	"onhand/graph"
@@ -56,6 +60,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the API (the default)."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date, and end."`
 	Import  importCommand  `cmd:"" help:"Load stock from a file."`
+	Audit   auditCommand   `cmd:"" help:"Prove that ledger, levels, reservations and Redis agree."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -75,7 +80,11 @@ func main() {
 	if err := parsed.Run(&c.settings); err != nil {
 		stop()
 		fmt.Fprintln(os.Stderr, "onhand:", err)
-		os.Exit(1)
+		code := 1
+		if coded := kong.ExitCoder(nil); errors.As(err, &coded) {
+			code = coded.ExitCode()
+		}
+		os.Exit(code)
 	}
 }
 
@@ -202,14 +211,54 @@ func (c *serveCommand) routes(st *store.Store, closing *transports.Closing, log 
 	pages := cors.New(cors.Options{
 		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST"}, AllowedHeaders: []string{"*"}, MaxAge: 600,
 	})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(st.Collectors()...)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", pages.Handler(guard.Local(api)))
+	mux.Handle("/graphql", counted(registry, pages.Handler(guard.Local(api))))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: readyTimeout}))
 	mux.Handle("/playground", gzhttp.GzipHandler(web.Playground("/graphql")))
 	mux.Handle("/playground/", gzhttp.GzipHandler(web.Playground("/graphql")))
 	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { report(w, http.StatusOK, map[string]any{"status": "ok"}) })
 	mux.HandleFunc("GET /readyz", ready(st))
 	return guard.LoopbackOnly(mux)
+}
+
+// counted counts requests, and how long those take that are answered at once.
+// It does not wrap the writer, which streams take over.
+func counted(registry *prometheus.Registry, next http.Handler) http.Handler {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onhand_requests_total", Help: "GraphQL requests, by transport: get, post, sse, websocket or other."}, []string{"transport"})
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "onhand_request_seconds", Help: "How long GET and POST took to answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+	}, []string{"transport"})
+	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "onhand_requests_open", Help: "GraphQL requests and streams under way."}, []string{"transport"})
+	registry.MustRegister(requests, seconds, open)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		transport := transportOf(r)
+		began := time.Now()
+		requests.WithLabelValues(transport).Inc()
+		open.WithLabelValues(transport).Inc()
+		defer func() {
+			open.WithLabelValues(transport).Dec()
+			if transport == "get" || transport == "post" {
+				seconds.WithLabelValues(transport).Observe(time.Since(began).Seconds())
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func transportOf(r *http.Request) string {
+	switch {
+	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		return "websocket"
+	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+		return "sse"
+	case r.Method == http.MethodGet, r.Method == http.MethodPost:
+		return strings.ToLower(r.Method)
+	}
+	return "other"
 }
 
 // ready tells a load balancer whether to send requests here, and people why
@@ -297,6 +346,47 @@ func (c *importCommand) Run(ctx context.Context, s *settings) (err error) {
 	}
 	fmt.Printf("%d products, %d units at %s; the file has %d sales, %d cancellations, %d adjustments\n",
 		len(rows), summary.OpeningUnits, location.Name, summary.Sales.Invoices, summary.Cancellations.Invoices, summary.Adjustments.Invoices)
+	return nil
+}
+
+type auditCommand struct {
+	Repair bool          `env:"AUDIT_REPAIR" help:"Refresh Redis where it differs. The database is never changed."`
+	Settle time.Duration `env:"AUDIT_SETTLE" default:"10s" help:"How long Redis may take to catch up before it counts as different."`
+}
+
+// Help is what onhand audit --help adds.
+func (*auditCommand) Help() string {
+	return "Prints one line for each difference and a summary. Ends with 0 when nothing differs (any more, with --repair), " +
+		"1 when something does, 2 when the audit could not be carried out. It may run beside live traffic."
+}
+
+// auditError is an audit that did not end well.
+type auditError struct {
+	error
+	code int
+}
+
+// ExitCode is 1 for differences and 2 for an audit that could not be done.
+func (e auditError) ExitCode() int { return e.code }
+
+// Run audits everything once.
+func (c *auditCommand) Run(ctx context.Context, s *settings) error {
+	if c.Settle < 0 {
+		return auditError{fmt.Errorf("settle %s must not be negative", c.Settle), 2}
+	}
+	st, err := s.open(store.Config{})
+	if err != nil {
+		return auditError{err, 2}
+	}
+	defer st.Close()
+	report, err := st.Audit(ctx, store.AuditOptions{Settle: c.Settle, Repair: c.Repair, Found: func(d store.Difference) { fmt.Println(d) }})
+	if err != nil {
+		return auditError{fmt.Errorf("the audit ended early (after %s): %w", report, err), 2}
+	}
+	fmt.Println(report)
+	if n := report.Remaining(); n > 0 {
+		return auditError{fmt.Errorf("%d differences", n), 1}
+	}
 	return nil
 }
 

@@ -148,6 +148,7 @@ func TestRoutes(t *testing.T) {
 		"/nowhere":    {404, ""},
 		"/healthz":    {200, `"ok"`},
 		"/readyz":     {200, `{"dependencies":{"database":"up","redis":"up"},"status":"ready"}`},
+		"/metrics":    {200, "onhand_audit_products_total"},
 		"/graphql?query={stock(productId:%2222423%22){quantityAvailable}}": {200, `{"data":{"stock":{"quantityAvailable":58}}}`},
 	} {
 		w := served(t, h, local(t, http.MethodGet, path))
@@ -164,6 +165,15 @@ func TestRoutes(t *testing.T) {
 	assert.Equal(t, "no-store", served(t, h, local(t, http.MethodGet, "/healthz")).Header().Get("Cache-Control"))
 	assert.Equal(t, http.StatusMethodNotAllowed, served(t, h, local(t, http.MethodPost, "/healthz")).Code)
 
+	numbers := served(t, h, local(t, http.MethodGet, "/metrics")).Body.String()
+	for _, line := range []string{
+		`onhand_requests_total{transport="get"} 1`, `onhand_request_seconds_count{transport="get"} 1`, `onhand_requests_open{transport="get"} 0`,
+		`onhand_audit_differences_total{kind="ledger_sum"} 0`, `onhand_writes_total{outcome="done",write="SetStock"}`, "go_goroutines",
+	} {
+		assert.Contains(t, numbers, line)
+	}
+	assert.Equal(t, http.StatusMethodNotAllowed, served(t, h, local(t, http.MethodPost, "/metrics")).Code)
+
 	preflight := local(t, http.MethodOptions, "/graphql")
 	preflight.Header.Set("Origin", "http://localhost:5173")
 	preflight.Header.Set("Access-Control-Request-Method", "POST")
@@ -171,6 +181,19 @@ func TestRoutes(t *testing.T) {
 	w := served(t, h, preflight)
 	assert.Equal(t, http.StatusNoContent, w.Code)
 	assert.Equal(t, "http://localhost:5173", w.Header().Get("Access-Control-Allow-Origin"), "a page being built may ask")
+}
+
+// TestTransports: what a request counts as.
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]struct{ method, header, value string }{
+		"get": {http.MethodGet, "Accept", "application/json"}, "post": {http.MethodPost, "Upgrade", "h2c"}, "other": {http.MethodOptions, "Accept", "*/*"},
+		"sse": {http.MethodPost, "Accept", "text/event-stream"}, "websocket": {http.MethodGet, "Upgrade", "WebSocket"},
+	} {
+		r := local(t, c.method, "/graphql")
+		r.Header.Set(c.header, c.value)
+		assert.Equal(t, want, transportOf(r))
+	}
 }
 
 // TestReadiness: without Redis the service is degraded and still ready, without
