@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 
 	// Nothing that is served imports these.
 	"onhand/store/storetest": {},
-	"onhand/bench/replay":    {"onhand/models", "onhand/store/rediscache", "onhand/store/stockfile"},
+	"onhand/bench/replay":    {"onhand/models", "onhand/store", "onhand/store/stockfile"},
 	"onhand/bench/combiner":  {"onhand/graph", "onhand/graph/guard", "onhand/graph/transports", "onhand/models", "onhand/store", "onhand/store/rediscache", "onhand/store/stockfile", "onhand/store/storetest"},
 }
 

@@ -87,22 +87,9 @@ func audit(ctx context.Context, config Config, c *client, b *books) (AuditReport
 	if config.AuditDatabase == "" {
 		return report, nil
 	}
-	db, err := openDatabase(config.AuditDatabase)
-	if err != nil {
-		return report, err
-	}
-	defer func() { _ = db.Close() }() // only read
-	if err := auditDatabase(ctx, config, db, &report); err != nil {
+	if err := auditStore(ctx, config, &report); err != nil {
 		return report, fmt.Errorf("audit the database: %w", err)
 	}
-	report.Database = true
-	if config.AuditRedis == "" {
-		return report, nil
-	}
-	if err := auditRedis(ctx, config, db, &report); err != nil {
-		return report, fmt.Errorf("audit redis: %w", err)
-	}
-	report.Redis = true
 	return report, nil
 }
 

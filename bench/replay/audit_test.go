@@ -2,15 +2,19 @@ package main
 
 import (
 	"io"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
-	"database/sql"
+	"onhand/models"
+	"onhand/store"
 )
 
 func TestAuditFindsWhatTheShopGotWrong(t *testing.T) {
@@ -78,104 +82,105 @@ func TestAuditWaitsForACacheThatRunsBehind(t *testing.T) {
 	require.Equal(t, 2, asked)
 }
 
-// ledger makes a database file with the tables that the audit reads: two levels that their movements add up to.
-func ledger(t *testing.T, also ...string) string {
+// server makes a database file as a server leaves it: two levels, one of them changed once.
+func server(t *testing.T) (address string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "audit file?.db") // a name that must be escaped
-	db, err := sql.Open("sqlite3", "file:"+filepath.Dir(path)+"/audit%20file%3F.db")
+	address = "sqlite:" + filepath.Join(t.TempDir(), "audit file?.db") // a name that must be escaped
+	s, err := store.Open(store.Config{DatabaseURL: address})
 	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
-	for _, statement := range append([]string{
-		`CREATE TABLE products (product_id, version INTEGER)`,
-		`CREATE TABLE locations (location_id, active INTEGER)`,
-		`CREATE TABLE stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)`,
-		`CREATE TABLE stock_movements (product_id, location_id, available_delta, reserved_delta, committed_delta, damaged_delta,
-			quality_control_delta, safety_stock_delta, incoming_delta)`,
-		`CREATE TABLE outbox (outbox_id)`,
-		`INSERT INTO products VALUES ('A', 3), ('B', 1), ('C', 1)`,
-		`INSERT INTO locations VALUES ('open', 1), ('closed', 0)`,
-		`INSERT INTO stock_levels VALUES ('A', 'open', 7, 0, 3, 0, 1, 0, 0), ('A', 'closed', 5, 0, 0, 0, 0, 0, 9)`,
-		`INSERT INTO stock_movements VALUES ('A', 'open', 11, 0, 0, 0, 0, 0, 0), ('A', 'open', -3, 3, 0, 0, 0, 0, 0),
-			('A', 'open', 0, -3, 3, 0, 0, 0, 0), ('A', 'open', -1, 0, 0, 0, 1, 0, 0), ('A', 'closed', 5, 0, 0, 0, 0, 0, 9)`,
-	}, also...) {
-		_, err := db.Exec(statement)
-		require.NoError(t, err, statement)
-	}
-	return "sqlite:" + path
+	defer s.Close()
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	rows := []store.OpeningRow{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
+	locations := []models.Location{{LocationID: "open", Name: "Open", Active: true}}
+	require.NoError(t, s.Import(t.Context(), rows, locations, nil, nil))
+	result, err := s.Write(t.Context(), models.Adjust{IdempotencyKey: "k", Reason: models.ReasonReceived, Rows: []models.AdjustRow{
+		{ProductID: "A", LocationID: "open", State: models.Available, Delta: 1},
+	}})
+	require.NoError(t, err)
+	require.Empty(t, result.Errors)
+	return address
 }
 
-func TestAuditDatabase(t *testing.T) {
+// execute runs SQL on a database as a stranger would.
+func execute(t *testing.T, address string, statements ...string) {
+	t.Helper()
+	path := (&url.URL{Path: strings.TrimPrefix(address, "sqlite:")}).EscapedPath()
+	db, err := driver.Open("file:" + path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	for _, statement := range statements {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+}
+
+// relayed empties the outbox, as a server does.
+const relayed = "DELETE FROM outbox"
+
+func TestAuditOfTheStore(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		also string
-		want []string
+		also  string
+		redis []string // field, value, … of product A
+		want  []string
 	}{
-		"right":              {"SELECT 1", []string{}},
-		"level changed":      {"UPDATE stock_levels SET available = 8 WHERE location_id = 'open'", []string{`"A" at "open" has AVAILABLE 8, but its ledger adds up to 7`}},
-		"other state":        {"UPDATE stock_levels SET incoming = 0", []string{`"A" at "closed" has INCOMING 0, but its ledger adds up to 9`}},
-		"movement lost":      {"DELETE FROM stock_movements WHERE location_id = 'closed'", []string{`"A" at "closed" has AVAILABLE 5, but its ledger adds up to 0`, `"A" at "closed" has INCOMING 9, but its ledger adds up to 0`}},
-		"level lost":         {"DELETE FROM stock_levels WHERE location_id = 'closed'", []string{`"A" at "closed" has movements, but no level`}},
-		"negative":           {"INSERT INTO stock_levels VALUES ('B', 'open', 0, -1, 0, 0, 0, 0, 0)", []string{`"B" at "open" has RESERVED -1, but its ledger adds up to 0`, `"B" at "open" is negative: RESERVED: -1`}},
-		"outbox not drained": {"INSERT INTO outbox VALUES (1), (2)", []string{"the outbox still has 2 rows after 0s"}},
+		"right":              {relayed, nil, []string{}},
+		"outbox not drained": {"SELECT 1", nil, []string{"the outbox still has 5 rows after 0s"}},
+		"level changed": {
+			"UPDATE onhand_writer SET active = 1; UPDATE stock_levels SET available = 9 WHERE product_id = 'A'; UPDATE onhand_writer SET active = 0; " + relayed, nil,
+			[]string{`ledger_sum: "A" at "open": AVAILABLE is 9, its ledger adds up to 8`, `ledger_last: "A" at "open": AVAILABLE is 9, its last ledger row says 8`},
+		},
+		"held by nobody": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + relayed, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active holds hold 0`}},
+		"wrong in redis": {relayed, []string{"product_id", "A"}, []string{`redis_content: "A": what lies in Redis cannot be read: it has no version`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db, err := openDatabase(ledger(t, c.also))
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			m := miniredis.RunT(t)
+			if c.redis != nil {
+				m.HSet("inventory:A", c.redis...)
+			}
+			address := server(t)
+			execute(t, address, c.also)
 			report := AuditReport{First: []string{}}
-			require.NoError(t, auditDatabase(t.Context(), Config{}, db, &report))
+			require.NoError(t, auditStore(t.Context(), Config{AuditDatabase: address, AuditRedis: "redis://" + m.Addr()}, &report))
 			require.Equal(t, c.want, report.First)
 			require.Equal(t, len(c.want), report.Differences)
 		})
 	}
 }
 
-func TestAuditRedis(t *testing.T) {
+func TestAuditWaitsForTheRelay(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		write func(*miniredis.Miniredis)
-		want  []string
-	}{
-		"right":             {func(*miniredis.Miniredis) {}, []string{}},
-		"quantity differs":  {func(m *miniredis.Miniredis) { m.HSet("inventory:A", "quantity", "12") }, []string{`redis has quantity "12" and version "3" of "A", the database 7 and 3`}},
-		"version differs":   {func(m *miniredis.Miniredis) { m.HSet("inventory:A", "version", "2") }, []string{`redis has quantity "7" and version "2" of "A", the database 7 and 3`}},
-		"denied by mistake": {func(m *miniredis.Miniredis) { m.HSet("inventory:C", "missing", "1") }, []string{`redis has quantity "" and version "" of "C", the database 0 and 1`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := miniredis.RunT(t)
-			m.HSet("inventory:A", "quantity", "7", "version", "3")
-			m.HSet("inventory:B", "quantity", "0", "version", "1")
-			c.write(m)
-			db, err := openDatabase(ledger(t))
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, db.Close()) })
-			report := AuditReport{First: []string{}}
-			require.NoError(t, auditRedis(t.Context(), Config{AuditRedis: "redis://" + m.Addr()}, db, &report))
-			require.Equal(t, c.want, report.First)
-			require.GreaterOrEqual(t, report.Hashes, 2)
-		})
-	}
+	address := server(t)
+	report := AuditReport{First: []string{}}
+	done := make(chan error, 1)
+	go func() { done <- auditStore(t.Context(), Config{AuditDatabase: address, Settle: time.Minute}, &report) }()
+	require.NoError(t, waitUntil(t.Context(), time.Now().Add(settleEvery))) // so that it has something to wait for
+	execute(t, address, relayed)
+	require.NoError(t, <-done)
+	require.Equal(t, AuditReport{Database: true, Levels: 2, Movements: 3, First: []string{}}, report)
 }
 
 func TestReplayWithEveryAudit(t *testing.T) {
 	t.Parallel()
 	_, config := open(t, writeYear(t), "full")
-	m := miniredis.RunT(t)
-	m.HSet("inventory:A", "quantity", "7", "version", "3")
-	config.AuditDatabase, config.AuditRedis = ledger(t), "redis://"+m.Addr()
+	config.AuditDatabase, config.AuditRedis = server(t), "redis://"+miniredis.RunT(t).Addr()
+	execute(t, config.AuditDatabase, relayed)
 	r, err := Replay(t.Context(), config, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, AuditReport{Products: 23, Database: true, Redis: true, Levels: 2, Movements: 5, Hashes: 1, First: []string{}}, r.Audit)
+	require.Equal(t, AuditReport{Products: 23, Database: true, Redis: true, Levels: 2, Movements: 3, First: []string{}}, r.Audit)
 }
 
-func TestOpenDatabaseRefuses(t *testing.T) {
+func TestAuditDatabaseRefuses(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"sqlite:", "sqlite::memory:", "mysql://x", "shop.db"} {
-		_, err := openDatabase(address)
-		require.Error(t, err, address)
+		require.Error(t, checkAuditDatabase(address), address)
 	}
+	for _, address := range []string{"", "sqlite:x", "postgres://x", "postgresql://x"} {
+		require.NoError(t, checkAuditDatabase(address), address)
+	}
+	require.Error(t, auditStore(t.Context(), Config{AuditDatabase: "sqlite:" + filepath.Join(t.TempDir(), "empty.db")}, &AuditReport{}))
 }
 
 func TestAuditListsTheFirstDifferences(t *testing.T) {

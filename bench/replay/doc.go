@@ -10,8 +10,9 @@
 // knows the outcome of every invoice and with it the stock there must be. The audit then compares: what was counted
 // here with what the API says, the ledger with the levels, the cache with the database.
 //
-// May import: models, store/stockfile, store/rediscache (for its connection only), drivers. The audit reads tables
-// and hashes by itself, for it is the second opinion on the code that wrote them.
+// May import: models, store (for its audit only), store/stockfile. The comparison of ledger, levels, reservations and
+// cache is that of "onhand audit", whose SQL is apart from the code that writes; what was counted here is the second
+// opinion on both.
 //
 // Invariants: the queue, the customers, the retries, what is listed and how long the audit waits are bounded by named
 // constants; an invoice of which the outcome is not known is counted as unsettled, never guessed.

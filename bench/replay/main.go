@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	case c.AuditRedis != "" && c.AuditDatabase == "":
 		return errors.New("--audit-redis needs --audit-database to compare with")
 	}
-	return nil
+	return checkAuditDatabase(c.AuditDatabase)
 }
 
 var options = []kong.Option{
