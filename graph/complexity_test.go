@@ -33,8 +33,8 @@ func TestPrices(t *testing.T) {
 		`{ stock(productId: "a") { id } }`:                                                     10 + 1,
 		`{ stock(productId: "a") { levels { available reserved } } }`:                          10 + 5*2,
 		`{ reservation(id: "a") { id } b: reservation(id: "b") {id} }`:                         2 * (10 + 1),
-		`{ reservation(id: "a") { lines { productId } } }`:                                     10 + 20*1,
-		`{ reservation(id: "a") { lines { allocations { quantity } } } }`:                      10 + 20*5,
+		`{ reservation(id: "a") { lines { productId } } }`:                                     10 + 100*1,
+		`{ reservation(id: "a") { lines { allocations { quantity } } } }`:                      10 + 100*5,
 		`{ location(id: "a") { id } }`:                                                         10 + 1,
 		`{ locations { id name } }`:                                                            20 * 2,
 		`{ channels { id locations { id } } }`:                                                 20 * (1 + 5),
@@ -44,8 +44,8 @@ func TestPrices(t *testing.T) {
 		`{ products(first: 3) { nodes { id } } }`:                                              500 + 3*(1+1),
 		`{ products(last: 1000000) { nodes { id } } }`:                                         500 + 250*(1+1),
 		`mutation { releaseReservation(input: {id: "a"}) { replayed errors { __typename } } }`: 500 + 1 + 5,
-		`mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { reservation { lines { productId } } } }`: 500 + 1 + 20,
-		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } } }`:          500 + 20,
+		`mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { reservation { lines { productId } } } }`: 500 + 1 + 100,
+		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } } }`:          500 + 100,
 	} {
 		assert.Equal(t, want, priceOf(t, document, nil), document)
 	}
