@@ -1,5 +1,14 @@
-// Package stockfile reads stock from files: the opening stock and the invoices of a real shop's year (the UCI Online
-// Retail data set), and the demo catalogue that is embedded in the binary.
+// Package stockfile reads and writes stock in files: the inventory CSV of the largest hosted shop system, a CSV and
+// JSON lines of our own; the opening stock and the invoices of a real shop's year (the UCI Online Retail data set); and
+// the demo catalogue that is embedded in the binary.
+//
+// [NewReader] hands out a file as models.StockRow, [NewWriter] writes one. A row has two sides: what its writer saw, and
+// what he wants there. Files that have columns for both (On hand (current) and On hand (new); available and
+// available_new) ask for nothing where the second is empty, so that a file that is exported and imported again changes
+// nothing. In files that have but one, written by hand or by another program, it is what shall be there.
+//
+// A shop's file names a product by its SKU, which is the product id. Where the SKU is empty, or several variants share
+// it, the id is made from handle and options; see [Variant]. It names locations by name; see [Places].
 //
 // [ReadOnlineRetail] works out which opening stock lets a year of sales happen. [ReadInvoices] hands out the same file
 // invoice by invoice, for whoever wants to live through that year again. [Demo] is a small shop for a first look.

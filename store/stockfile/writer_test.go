@@ -1,0 +1,205 @@
+package stockfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+var written = []Format{Shop, Shop17, Plain, JSONLines}
+
+func shopStock() ([]*models.Stock, []models.Location) {
+	named := func(s string) *string { return &s }
+	locations := []models.Location{
+		{LocationID: "north", Name: "North, by the sea"}, {LocationID: "a", Name: "Same"}, {LocationID: "b", Name: "Same"}, {LocationID: "z", Name: "Ärmel"},
+	}
+	return []*models.Stock{
+		{Product: models.Product{ProductID: "00123", Title: named(`12" "Mug", blue`)}, Levels: []models.Level{
+			{LocationID: "north", Quantities: models.Quantities{Available: 7, Reserved: 1, Committed: 2, Damaged: 3, QualityControl: 4, SafetyStock: 5, Incoming: 6}},
+			{LocationID: "b", Quantities: models.Quantities{Available: -3}},
+		}},
+		{Product: models.Product{ProductID: mID, Title: named("T-Shirt")}, Levels: []models.Level{{LocationID: "z"}}},
+		{Product: models.Product{ProductID: "what?"}},
+	}, locations
+}
+
+func writeAll(t testing.TB, format Format, stocks []*models.Stock, locations []models.Location) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := NewWriter(&b, format, locations)
+	require.NoError(t, err)
+	for _, s := range stocks {
+		require.NoError(t, w.Write(s))
+	}
+	require.NoError(t, w.Flush())
+	return b.String()
+}
+
+// restored puts what a file says back together as stock: what an import into an empty database would make of it.
+func restored(t testing.TB, rows []models.StockRow, format Format, locations []models.Location) []*models.Stock {
+	t.Helper()
+	places := NewPlaces(locations)
+	var stocks []*models.Stock
+	for _, row := range rows {
+		require.Empty(t, row.Problem)
+		require.False(t, row.New.Any(), "an export asks for nothing")
+		id := row.ProductID
+		if id == "" {
+			id = row.Variant
+		}
+		if n := len(stocks); n == 0 || stocks[n-1].ProductID != id {
+			made := &models.Stock{Product: models.Product{ProductID: id}}
+			if row.Title != "" {
+				made.Title = &row.Title
+			}
+			stocks = append(stocks, made)
+		}
+		if !row.Now.Any() {
+			continue
+		}
+		at, err := places.Find(format, row.Location)
+		require.NoError(t, err)
+		c := row.Now
+		s := stocks[len(stocks)-1]
+		s.Levels = append(s.Levels, models.Level{LocationID: at, Quantities: models.Quantities{
+			Available: c.Available.Units, Reserved: c.Reserved.Units, Committed: c.Committed.Units, Damaged: c.Damaged.Units,
+			QualityControl: c.QualityControl.Units + c.Unavailable.Units, SafetyStock: c.SafetyStock.Units, Incoming: c.Incoming.Units,
+		}})
+	}
+	return stocks
+}
+
+// TestWhatIsWrittenIsRead: and written again gives the same bytes.
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	t.Parallel()
+	stocks, locations := shopStock()
+	for _, format := range written {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			file := writeAll(t, format, stocks, locations)
+			back := restored(t, readRows(t, file, Auto), format, locations)
+			require.Len(t, back, len(stocks))
+			assert.Equal(t, file, writeAll(t, format, back, locations))
+		})
+	}
+}
+
+func TestShopFileAsWritten(t *testing.T) {
+	t.Parallel()
+	stocks, locations := shopStock()
+	assert.Equal(t, head19+
+		`00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,"North, by the sea",,6,12,3,7,22,
+00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,a,,not stocked,not stocked,not stocked,not stocked,not stocked,
+00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,b,,0,0,0,-3,-3,
+00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,Ärmel,,not stocked,not stocked,not stocked,not stocked,not stocked,
+`, writeAll(t, Shop, stocks[:1], locations), "locations of one name go by their ids")
+	assert.Contains(t, writeAll(t, Shop17, stocks[1:2], locations), "shirt,T-Shirt,Size,M,Colour,Dark red,,,,,,Ärmel,0,0,0,0,0\n")
+	assert.Equal(t, strings.Join(plainColumns(), ",")+"\nwhat?"+strings.Repeat(",", len(plainColumns())-1)+"\n", writeAll(t, Plain, stocks[2:], locations))
+	assert.Equal(t, `{"productId":"what?","new":{}}`+"\n", writeAll(t, JSONLines, stocks[2:], locations))
+
+	_, err := NewWriter(io.Discard, Shop, []models.Location{{LocationID: "x", Name: "n"}, {LocationID: "b", Name: "x"}, {LocationID: "c", Name: "n"}})
+	require.ErrorContains(t, err, `the location x cannot be told apart by its name "n"`)
+}
+
+// TestMemoryOfAMillionRows: a file of a million rows is written and read with no more memory than a small one.
+func TestMemoryOfAMillionRows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million rows")
+	}
+	const heapMax = 16 << 20
+	_, locations := shopStock()
+	for _, format := range written {
+		products := 25_000 // times four locations
+		if format == Shop {
+			products *= 10
+		}
+		file, pipe := io.Pipe()
+		go func() {
+			w, err := NewWriter(pipe, format, locations)
+			for i := 0; err == nil && i < products; i++ {
+				s := &models.Stock{Product: models.Product{ProductID: fmt.Sprint("product-", i)}}
+				for _, l := range locations {
+					s.Levels = append(s.Levels, models.Level{LocationID: l.LocationID, Quantities: models.Quantities{Available: i}})
+				}
+				err = w.Write(s)
+			}
+			if err == nil {
+				err = w.Flush()
+			}
+			pipe.CloseWithError(err)
+		}()
+		reader, err := NewReader(file, Auto)
+		require.NoError(t, err)
+		rows, most := 0, uint64(0)
+		for {
+			row, err := reader.Next()
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+			require.Empty(t, row.Problem)
+			if rows++; rows%20_000 == 0 {
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapAlloc)
+			}
+		}
+		assert.Equal(t, products*len(locations), rows, format)
+		assert.Less(t, most, uint64(heapMax), "%s keeps %d MB alive", format, most>>20)
+	}
+}
+
+// FuzzReader: no file makes it panic or run for ever, and what it hands out keeps its bounds.
+func FuzzReader(f *testing.F) {
+	stocks, locations := shopStock()
+	for _, format := range written {
+		f.Add([]byte(writeAll(f, format, stocks, locations)))
+	}
+	f.Add([]byte("\ufeffproduct_id;location_id;available\r\na;b;5\r\n"))
+	f.Add([]byte(head19 + shirt + "TS-M,,,Leeds,A1,4,1,2,7,10,12\n"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		rows, err := allRows(bytes.NewReader(file), Auto)
+		for _, row := range rows {
+			require.Positive(t, row.Line)
+			if row.Problem != "" {
+				continue
+			}
+			require.NotEmpty(t, row.ProductID+row.Variant)
+			for _, word := range []string{row.ProductID, row.Variant, row.Location} {
+				require.NoError(t, text("word", word))
+			}
+			for _, s := range models.Settable {
+				n := row.New.Of(s)
+				require.LessOrEqual(t, n.Units, models.QuantityMax)
+				require.True(t, s == models.Available || n.Units >= 0)
+			}
+		}
+		_ = err // any is fine
+	})
+}
+
+// FuzzVariant: an id is read back as it was written, and nothing else is taken for one.
+func FuzzVariant(f *testing.F) {
+	f.Add("shirt", "Size", "M", "Colour", "Dark red", "", "")
+	f.Add("a?b", "", "", "", "&", "=", "%")
+	f.Fuzz(func(t *testing.T, handle, n1, v1, n2, v2, n3, v3 string) {
+		v := Variant{Handle: handle, Options: [3]Option{{n1, v1}, {n2, v2}, {n3, v3}}}
+		got, ok := ParseVariant(v.ID())
+		require.Equal(t, handle != "", ok)
+		if v.Options == [3]Option{} {
+			v.Options[0] = plain
+		}
+		if ok {
+			require.Equal(t, v, got)
+		}
+	})
+}
