@@ -71,6 +71,8 @@ type engine interface {
 	sequence() string
 	// ago is SQL for the moment as many seconds before now as its parameter says.
 	ago() string
+	// snapshot is the isolation in which a transaction reads one moment.
+	snapshot() sql.IsolationLevel
 	// oneWriter tells that a write transaction stops every other one.
 	oneWriter() bool
 	// openParts is SQL for what open reservations hold: for each allocation

@@ -61,9 +61,10 @@ func (e *postgresEngine) now() string { return "clock_timestamp()" }
 func (e *postgresEngine) sequence() string {
 	return "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)"
 }
-func (e *postgresEngine) ago() string        { return "clock_timestamp() - make_interval(secs => ?)" }
-func (e *postgresEngine) oneWriter() bool    { return false }
-func (e *postgresEngine) skipLocked() string { return "FOR UPDATE SKIP LOCKED" }
+func (e *postgresEngine) ago() string                  { return "clock_timestamp() - make_interval(secs => ?)" }
+func (e *postgresEngine) snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }
+func (e *postgresEngine) oneWriter() bool              { return false }
+func (e *postgresEngine) skipLocked() string           { return "FOR UPDATE SKIP LOCKED" }
 func (e *postgresEngine) migrations() (string, string) {
 	return "postgres", "migrations/postgres"
 }

@@ -69,9 +69,10 @@ func (e *sqliteEngine) now() string { return sqliteNow }
 func (e *sqliteEngine) sequence() string {
 	return "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)"
 }
-func (e *sqliteEngine) ago() string        { return e.now() + " - ? * 1000000" }
-func (e *sqliteEngine) oneWriter() bool    { return true }
-func (e *sqliteEngine) skipLocked() string { return "" }
+func (e *sqliteEngine) ago() string                  { return e.now() + " - ? * 1000000" }
+func (e *sqliteEngine) snapshot() sql.IsolationLevel { return sql.LevelDefault }
+func (e *sqliteEngine) oneWriter() bool              { return true }
+func (e *sqliteEngine) skipLocked() string           { return "" }
 func (e *sqliteEngine) migrations() (string, string) {
 	return "sqlite3", "migrations/sqlite"
 }

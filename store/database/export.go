@@ -1,0 +1,78 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+
+	"onhand/models"
+)
+
+// exportSelect reads all products with their levels in id order, as stockSelect
+// reads some. Levels of one product come in any order.
+func exportSelect(e engine) string {
+	return `SELECT m.epoch, ` + e.now() + `, p.product_id, p.version, p.title, p.tracked, p.inventory_policy,
+		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at,
+		l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
+		c.active, c.priority
+	FROM products p CROSS JOIN onhand_meta m
+	LEFT JOIN stock_levels l ON l.product_id = p.product_id
+	LEFT JOIN locations c ON c.location_id = l.location_id
+	ORDER BY p.product_id`
+}
+
+// EachStock hands out all locations, by priority and id, then every product's
+// stock in id order, all as of one moment. It keeps one product in memory.
+func (d *Database) EachStock(ctx context.Context, begin func([]models.Location) error, each func(*models.Stock) error) error {
+	tx, err := d.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.engine.snapshot()})
+	if err != nil {
+		return d.fault(err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	locations, err := allLocations(ctx, tx)
+	if err != nil {
+		return d.fault(err)
+	}
+	if err := begin(locations); err != nil {
+		return err
+	}
+	r, err := tx.QueryContext(ctx, exportSelect(d.engine))
+	if err != nil {
+		return d.fault(err)
+	}
+	defer r.Close()
+	var stock *models.Stock
+	for r.Next() {
+		row, err := scanStockRow(r)
+		if err != nil {
+			return d.fault(err)
+		}
+		if stock == nil || stock.ProductID != row.productID {
+			if stock != nil {
+				if err := each(stock); err != nil {
+					return err
+				}
+			}
+			stock = row.stock()
+		}
+		if row.knownLocation {
+			stock.Levels = append(stock.Levels, row.level())
+		}
+	}
+	if err := r.Err(); err != nil {
+		return d.fault(err)
+	}
+	if stock != nil {
+		return each(stock)
+	}
+	return nil
+}
+
+func allLocations(ctx context.Context, tx *sql.Tx) (locations []models.Location, err error) {
+	r, err := tx.QueryContext(ctx, "SELECT location_id, name, priority, active, pickup FROM locations ORDER BY priority, location_id")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	err = each(r, scanLocation, func(l models.Location) { locations = append(locations, l) })
+	return locations, err
+}

@@ -1,0 +1,278 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"onhand/models"
+)
+
+// Bounds of an import.
+const (
+	importApplyRows   = 10_000 // levels changed by one statement
+	importAttemptsMax = 5
+	importPause       = 100 * time.Millisecond
+	importSweepsMax   = 100  // times reapMax holds past their time that are ended first
+	importTellRows    = 1000 // rows between two calls of progress
+)
+
+// ImportProgress is told how far an import has come: rows read, then levels
+// written out of total.
+type ImportProgress func(stage ImportStage, done, total int)
+
+// ImportStage is what an import is doing.
+type ImportStage string
+
+// The stages. Only the last knows its total.
+const (
+	ImportReading  ImportStage = "reading"
+	ImportDeciding ImportStage = "deciding"
+	ImportWriting  ImportStage = "writing"
+)
+
+// importEngine is what an import needs of an engine.
+type importEngine interface {
+	// importTables is SQL that makes the tables of one import, which are this
+	// connection's alone, and readies the connection.
+	importTables() []string
+	// copyRows puts rows into import_rows until next says io.EOF.
+	copyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error
+	// importStart and importEnd are SQL around the transaction that writes;
+	// importLock locks the levels it will set, in the order of all locks.
+	importStart() []string
+	importLock() string
+	importEnd() []string
+	// importTurn waits until no other write of this process is under way.
+	importTurn(ctx context.Context) (done func(), err error)
+}
+
+// Import takes a file's rows: all that are fine, or, unless SkipBad, none. It
+// reads the file once, into a table of its own connection, and decides all rows
+// in one transaction that begins when the last row has been read; so nothing is
+// locked while a file is read, a broken file changes nothing, and the memory of
+// this process does not grow with the file. What is changed gets ledger rows of
+// reason IMPORT, a version, and outbox rows.
+//
+// next returns io.EOF after the last row. each is called for every row in the
+// order of lines when all is decided, and committed where it is to be; it may be
+// nil, as progress may.
+//
+// Errors: those of next and each; UNAVAILABLE. Only an error of each leaves an
+// import behind that took effect.
+func (d *Database) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress ImportProgress) (models.ImportSummary, error) {
+	if progress == nil {
+		progress = func(ImportStage, int, int) {}
+	}
+	conn, err := d.sql.Conn(ctx)
+	if err != nil {
+		return models.ImportSummary{}, d.fault(err)
+	}
+	// Its tables go with the connection.
+	defer func() {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		_ = conn.Close()
+	}()
+	i := &importing{Database: d, engine: d.engine.(importEngine), conn: conn, options: options, progress: progress}
+	summary, err := i.run(ctx, next)
+	if err == nil && each != nil {
+		err = i.report(ctx, each)
+	}
+	var fileError fromFile
+	if errors.As(err, &fileError) {
+		return models.ImportSummary{}, fileError.error
+	}
+	return summary, d.fault(err)
+}
+
+// fromFile marks the errors of next and each, which are no faults of ours.
+type fromFile struct{ error }
+
+// importing is one import under way.
+type importing struct {
+	*Database
+	engine   importEngine
+	conn     *sql.Conn
+	options  models.ImportOptions
+	progress ImportProgress
+	work     int // levels to write
+}
+
+func (i *importing) run(ctx context.Context, next func() (models.StockRow, error)) (models.ImportSummary, error) {
+	if err := i.exec(ctx, i.engine.importTables()...); err != nil {
+		return models.ImportSummary{}, err
+	}
+	if err := i.stage(ctx, next); err != nil {
+		return models.ImportSummary{}, err
+	}
+	i.progress(ImportDeciding, 0, 0)
+	if err := i.exec(ctx, importPrepare...); err != nil {
+		return models.ImportSummary{}, err
+	}
+	if i.options.DryRun {
+		return i.decide(ctx)
+	}
+	// What holds past their time keep is nobody's, so it must not refuse a count.
+	for range importSweepsMax {
+		if out, err := i.ExpireDue(ctx, reapMax); err != nil || !out.More {
+			break // those that are left only make a row too low, which is told
+		}
+	}
+	pause := importPause
+	for attempt := 1; ; attempt++ {
+		summary, err := i.attemptImport(ctx)
+		if err == nil || attempt == importAttemptsMax || ctx.Err() != nil || !i.Database.engine.survivable(err) {
+			return summary, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+func (i *importing) exec(ctx context.Context, queries ...string) error {
+	for _, query := range queries {
+		if _, err := i.conn.ExecContext(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stage copies the file's rows into import_rows.
+func (i *importing) stage(ctx context.Context, next func() (models.StockRow, error)) error {
+	rows := 0
+	return i.engine.copyRows(ctx, i.conn, func() ([]any, error) {
+		row, err := next()
+		if errors.Is(err, io.EOF) {
+			i.progress(ImportReading, rows, 0)
+			return nil, io.EOF
+		}
+		if err != nil {
+			return nil, fromFile{err}
+		}
+		if rows++; rows%importTellRows == 0 {
+			i.progress(ImportReading, rows, 0)
+		}
+		return stagedRow(row, i.options), nil
+	})
+}
+
+// attemptImport decides and writes in one transaction. When it changes nothing
+// it is committed all the same: the decisions are in tables of the connection,
+// and the report is made of them.
+func (i *importing) attemptImport(ctx context.Context) (summary models.ImportSummary, err error) {
+	done, err := i.engine.importTurn(ctx)
+	if err != nil {
+		return summary, err
+	}
+	defer done()
+	if err := i.exec(ctx, i.engine.importStart()...); err != nil {
+		i.undo()
+		return summary, err
+	}
+	defer func() {
+		if err != nil {
+			i.undo()
+		}
+	}()
+	if lock := i.engine.importLock(); lock != "" {
+		if err := i.exec(ctx, lock); err != nil {
+			return summary, err
+		}
+	}
+	if summary, err = i.decide(ctx); err != nil {
+		return summary, err
+	}
+	if summary.Problems == 0 || i.options.SkipBad {
+		if err := i.apply(ctx); err != nil {
+			return summary, err
+		}
+		summary.Applied = true
+	}
+	return summary, i.exec(ctx, i.engine.importEnd()...)
+}
+
+func (i *importing) undo() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = i.conn.ExecContext(ctx, "ROLLBACK") // else it ends with the connection
+}
+
+// decide fills import_plan, a row for each of the file's, and import_work, what
+// is to be written.
+func (i *importing) decide(ctx context.Context) (models.ImportSummary, error) {
+	summary := models.ImportSummary{Outcomes: map[models.ImportOutcome]int{}}
+	if err := i.exec(ctx, importPlan(i.options.Create), importWork, importWorkIndex); err != nil {
+		return summary, err
+	}
+	r, err := i.conn.QueryContext(ctx, "SELECT outcome, count(*) FROM import_plan GROUP BY outcome")
+	if err != nil {
+		return summary, err
+	}
+	defer r.Close()
+	for r.Next() {
+		var outcome models.ImportOutcome
+		var n int
+		if err := r.Scan(&outcome, &n); err != nil {
+			return summary, err
+		}
+		summary.Outcomes[outcome] = n
+		summary.Rows += n
+		if !outcome.Fine() {
+			summary.Problems += n
+		}
+	}
+	if err := r.Err(); err != nil {
+		return summary, err
+	}
+	return summary, i.conn.QueryRowContext(ctx, importNews).Scan(&summary.Products, &summary.Locations, &i.work)
+}
+
+// apply writes what was decided, a few thousand levels at a time, in the order
+// in which everybody locks products.
+func (i *importing) apply(ctx context.Context) error {
+	if err := i.exec(ctx, importNewLocations, importNewProducts); err != nil {
+		return err
+	}
+	for from := 0; from < i.work; from += importApplyRows {
+		to := min(from+importApplyRows, i.work)
+		for _, step := range []struct {
+			query string
+			args  []any
+		}{
+			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {importMovements, []any{i.options.Reference, from, to}},
+		} {
+			if _, err := i.conn.ExecContext(ctx, step.query, step.args...); err != nil {
+				return fmt.Errorf("write levels %d to %d: %w", from+1, to, err)
+			}
+		}
+		i.progress(ImportWriting, to, i.work)
+	}
+	return nil
+}
+
+// report hands out the decisions in the order of lines.
+func (i *importing) report(ctx context.Context, each func(models.ImportedRow) error) error {
+	r, err := i.conn.QueryContext(ctx, importReport)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for r.Next() {
+		row, err := scanImported(r)
+		if err != nil {
+			return err
+		}
+		if err := each(row); err != nil {
+			return fromFile{err}
+		}
+	}
+	return r.Err()
+}
