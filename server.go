@@ -59,7 +59,8 @@ type cli struct {
 	settings
 	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the API (the default)."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date, and end."`
-	Import  importCommand  `cmd:"" help:"Load stock from a file."`
+	Import  importCommand  `cmd:"" help:"Take stock from a file."`
+	Export  exportCommand  `cmd:"" help:"Write all stock to a file."`
 	Audit   auditCommand   `cmd:"" help:"Prove that ledger, levels, reservations and Redis agree."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -80,12 +81,17 @@ func main() {
 	if err := parsed.Run(&c.settings); err != nil {
 		stop()
 		fmt.Fprintln(os.Stderr, "onhand:", err)
-		code := 1
-		if coded := kong.ExitCoder(nil); errors.As(err, &coded) {
-			code = coded.ExitCode()
-		}
-		os.Exit(code)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is 1, but for errors with a code of their own.
+func exitCode(err error) int {
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return 1
 }
 
 func (s *settings) logger() *slog.Logger {
@@ -105,6 +111,20 @@ func (s *settings) open(config store.Config) (*store.Store, error) {
 		config.DatabaseURL = "sqlite:" + filepath.Join(folder, databaseDefault)
 	}
 	return store.Open(config)
+}
+
+// prepared opens a store whose tables are up to date, for commands that do not
+// serve.
+func (s *settings) prepared(ctx context.Context) (*store.Store, error) {
+	st, err := s.open(store.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := st.Prepare(ctx); err != nil {
+		st.Close()
+		return nil, err
+	}
+	return st, nil
 }
 
 // dataFolder is where the default database lives, by the XDG base directory
@@ -192,14 +212,6 @@ func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) 
 	}
 	rows, locations, channels := stockfile.Demo()
 	return st.Seed(ctx, openingRows(rows), locations, channels)
-}
-
-func openingRows(rows []stockfile.Row) []store.OpeningRow {
-	out := make([]store.OpeningRow, len(rows))
-	for i, r := range rows {
-		out[i] = store.OpeningRow(r)
-	}
-	return out
 }
 
 func (c *serveCommand) routes(st *store.Store, closing *transports.Closing, log *slog.Logger) http.Handler {
@@ -301,92 +313,6 @@ func (c *migrateCommand) Run(ctx context.Context, s *settings) error {
 		return err
 	}
 	fmt.Printf("%d migrations applied\n", applied)
-	return nil
-}
-
-type importCommand struct {
-	File    string            `arg:"" type:"existingfile" help:"The Online Retail file, or one like it; may be compressed with gzip."`
-	Opening stockfile.Opening `env:"IMPORT_OPENING" default:"full" help:"Opening stock: full, so that every sale in the file passes, or a fraction of that such as 0.6, so that there are shortages."`
-	Replace bool              `env:"IMPORT_REPLACE" help:"Set the available quantities of products that are stocked already, too. What is reserved or committed stays so."`
-}
-
-// Run reads the whole file first: a broken file changes nothing.
-func (c *importCommand) Run(ctx context.Context, s *settings) (err error) {
-	file, err := os.Open(c.File)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	rows, summary, err := stockfile.ReadOnlineRetail(file, c.Opening)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
-	}
-	st, err := s.open(store.Config{})
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	if _, err := st.Prepare(ctx); err != nil {
-		return err
-	}
-	location := stockfile.OnlineRetailLocation()
-	load := st.Import
-	if c.Replace {
-		load = st.Replace
-	}
-	err = load(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
-		fmt.Printf("%d of %d products\n", done, len(rows))
-	})
-	var stocked *store.StockedError
-	if errors.As(err, &stocked) {
-		return fmt.Errorf("%s: %w. Stock that is there is left alone, so that what was sold does not come back; --replace sets it to what the file says", c.File, err)
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d products, %d units at %s; the file has %d sales, %d cancellations, %d adjustments\n",
-		len(rows), summary.OpeningUnits, location.Name, summary.Sales.Invoices, summary.Cancellations.Invoices, summary.Adjustments.Invoices)
-	return nil
-}
-
-type auditCommand struct {
-	Repair bool          `env:"AUDIT_REPAIR" help:"Refresh Redis where it differs. The database is never changed."`
-	Settle time.Duration `env:"AUDIT_SETTLE" default:"10s" help:"How long Redis may take to catch up before it counts as different."`
-}
-
-// Help is what onhand audit --help adds.
-func (*auditCommand) Help() string {
-	return "Prints one line for each difference and a summary. Ends with 0 when nothing differs (any more, with --repair), " +
-		"1 when something does, 2 when the audit could not be carried out. It may run beside live traffic."
-}
-
-// auditError is an audit that did not end well.
-type auditError struct {
-	error
-	code int
-}
-
-// ExitCode is 1 for differences and 2 for an audit that could not be done.
-func (e auditError) ExitCode() int { return e.code }
-
-// Run audits everything once.
-func (c *auditCommand) Run(ctx context.Context, s *settings) error {
-	if c.Settle < 0 {
-		return auditError{fmt.Errorf("settle %s must not be negative", c.Settle), 2}
-	}
-	st, err := s.open(store.Config{})
-	if err != nil {
-		return auditError{err, 2}
-	}
-	defer st.Close()
-	report, err := st.Audit(ctx, store.AuditOptions{Settle: c.Settle, Repair: c.Repair, Found: func(d store.Difference) { fmt.Println(d) }})
-	if err != nil {
-		return auditError{fmt.Errorf("the audit ended early (after %s): %w", report, err), 2}
-	}
-	fmt.Println(report)
-	if n := report.Remaining(); n > 0 {
-		return auditError{fmt.Errorf("%d differences", n), 1}
-	}
 	return nil
 }
 

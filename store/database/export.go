@@ -20,9 +20,9 @@ func exportSelect(e engine) string {
 	ORDER BY p.product_id`
 }
 
-// EachStock hands out all locations, by priority and id, then every product's
-// stock in id order, all as of one moment. It keeps one product in memory.
-func (d *Database) EachStock(ctx context.Context, begin func([]models.Location) error, each func(*models.Stock) error) error {
+// EachStock hands out all locations, by priority and id, and the number of
+// products, then every product's stock in id order, all as of one moment. It keeps one product in memory.
+func (d *Database) EachStock(ctx context.Context, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
 	tx, err := d.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.engine.snapshot()})
 	if err != nil {
 		return d.fault(err)
@@ -32,7 +32,11 @@ func (d *Database) EachStock(ctx context.Context, begin func([]models.Location) 
 	if err != nil {
 		return d.fault(err)
 	}
-	if err := begin(locations); err != nil {
+	var products int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM products").Scan(&products); err != nil {
+		return d.fault(err)
+	}
+	if err := begin(locations, products); err != nil {
 		return err
 	}
 	r, err := tx.QueryContext(ctx, exportSelect(d.engine))

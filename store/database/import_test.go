@@ -300,7 +300,8 @@ func TestExportHandsOutEverything(t *testing.T) {
 		s.stock("fig")
 		var places []string
 		var ids []string
-		require.NoError(t, s.EachStock(t.Context(), func(locations []models.Location) error {
+		require.NoError(t, s.EachStock(t.Context(), func(locations []models.Location, products int) error {
+			assert.Equal(t, 3, products)
 			for _, l := range locations {
 				places = append(places, l.LocationID)
 			}
@@ -316,8 +317,8 @@ func TestExportHandsOutEverything(t *testing.T) {
 		assert.Equal(t, []string{"north", "south", "far"}, places)
 		assert.Equal(t, []string{"Mug", "fig", "mug"}, ids)
 		enough := errors.New("enough")
-		require.ErrorIs(t, s.EachStock(t.Context(), func([]models.Location) error { return enough }, nil), enough)
-		require.ErrorIs(t, s.EachStock(t.Context(), func([]models.Location) error { return nil }, func(*models.Stock) error { return enough }), enough)
+		require.ErrorIs(t, s.EachStock(t.Context(), func([]models.Location, int) error { return enough }, nil), enough)
+		require.ErrorIs(t, s.EachStock(t.Context(), func([]models.Location, int) error { return nil }, func(*models.Stock) error { return enough }), enough)
 		s.stock("new", "north", 1) // the connection is not read-only for ever
 	})
 }
