@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"onhand/store/storetest": {},
 	"onhand/bench/replay":    {"onhand/models", "onhand/store", "onhand/store/stockfile"},
 	"onhand/bench/combiner":  {"onhand/graph", "onhand/graph/guard", "onhand/graph/transports", "onhand/models", "onhand/store", "onhand/store/rediscache", "onhand/store/stockfile", "onhand/store/storetest"},
+	"onhand/bench/importing": {"onhand/models", "onhand/store/database", "onhand/store/stockfile", "onhand/store/storetest"},
 }
 
 // listed is a package as the go command sees it.

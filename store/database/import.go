@@ -99,7 +99,9 @@ type importing struct {
 	conn     *sql.Conn
 	options  models.ImportOptions
 	progress ImportProgress
-	work     int // levels to write
+	variants bool // rows name variants beside SKUs
+	news     bool // there are new products or locations
+	work     int  // levels to write
 }
 
 func (i *importing) run(ctx context.Context, next func() (models.StockRow, error)) (models.ImportSummary, error) {
@@ -110,6 +112,11 @@ func (i *importing) run(ctx context.Context, next func() (models.StockRow, error
 		return models.ImportSummary{}, err
 	}
 	i.progress(ImportDeciding, 0, 0)
+	if i.variants {
+		if err := i.exec(ctx, importVariants...); err != nil {
+			return models.ImportSummary{}, err
+		}
+	}
 	if err := i.exec(ctx, importPrepare...); err != nil {
 		return models.ImportSummary{}, err
 	}
@@ -160,6 +167,7 @@ func (i *importing) stage(ctx context.Context, next func() (models.StockRow, err
 		if rows++; rows%importTellRows == 0 {
 			i.progress(ImportReading, rows, 0)
 		}
+		i.variants = i.variants || row.Variant != ""
 		return stagedRow(row, i.options), nil
 	})
 }
@@ -232,14 +240,18 @@ func (i *importing) decide(ctx context.Context) (models.ImportSummary, error) {
 	if err := r.Err(); err != nil {
 		return summary, err
 	}
-	return summary, i.conn.QueryRowContext(ctx, importNews).Scan(&summary.Products, &summary.Locations, &i.work)
+	err = i.conn.QueryRowContext(ctx, importNews).Scan(&summary.Products, &summary.Locations, &i.work)
+	i.news = summary.Products+summary.Locations > 0
+	return summary, err
 }
 
 // apply writes what was decided, a few thousand levels at a time, in the order
 // in which everybody locks products.
 func (i *importing) apply(ctx context.Context) error {
-	if err := i.exec(ctx, importNewLocations, importNewProducts); err != nil {
-		return err
+	if i.news {
+		if err := i.exec(ctx, importNewLocations, importNewProducts); err != nil {
+			return err
+		}
 	}
 	for from := 0; from < i.work; from += importApplyRows {
 		to := min(from+importApplyRows, i.work)

@@ -8,16 +8,20 @@ import (
 // levels that several rows are about; import_plan, what comes of each row;
 // import_work, what is to be written.
 
-// importPrepare finds out which product each row means. A SKU is the product's
+// importVariants finds out which product each row means. A SKU is the product's
 // id, unless several variants of the file share it, or it is not known and the
 // variant's own id is.
-var importPrepare = []string{
+var importVariants = []string{
 	`CREATE TEMP TABLE import_shared AS SELECT product_id FROM import_rows
 		WHERE variant <> '' AND product_id <> variant AND problem = '' GROUP BY product_id HAVING min(variant) <> max(variant)`,
 	`UPDATE import_rows SET product_id = variant WHERE variant <> '' AND product_id <> variant AND problem = '' AND (
 		product_id IN (SELECT product_id FROM import_shared)
 		OR NOT EXISTS (SELECT 1 FROM products p WHERE p.product_id = import_rows.product_id)
 			AND EXISTS (SELECT 1 FROM products p WHERE p.product_id = import_rows.variant))`,
+}
+
+// importPrepare finds rows of one level.
+var importPrepare = []string{
 	`CREATE TEMP TABLE import_asked AS SELECT product_id, location_id, min(line) AS first_line,
 		CASE WHEN min(ask) <> max(ask) THEN 1 ELSE 0 END AS differs
 		FROM import_rows WHERE problem = '' AND ask <> '' GROUP BY product_id, location_id HAVING count(*) > 1`,
