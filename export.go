@@ -46,7 +46,7 @@ func (c *exportCommand) Run(ctx context.Context, s *settings) error {
 		err = file.keep()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return fmt.Errorf("%s: %w", c.File, plainly(err))
 	}
 	fmt.Printf("%d products, %d rows in %s\n", products, rows, c.File)
 	return nil

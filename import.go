@@ -98,7 +98,7 @@ func (c *importCommand) take(ctx context.Context, st *store.Store, reader *stock
 	}, bar.imported)
 	bar.end()
 	if err != nil {
-		return fmt.Errorf("%s: nothing was changed: %w", c.File, err)
+		return fmt.Errorf("%s: nothing was changed: %w", c.File, plainly(err))
 	}
 	if err := report.keep(); err != nil {
 		return fmt.Errorf("report %s: %w", c.Report, err)
@@ -106,6 +106,15 @@ func (c *importCommand) take(ctx context.Context, st *store.Store, reader *stock
 	fmt.Print(said.text())
 	fmt.Println(inWords(summary, c.DryRun))
 	return c.verdict(summary)
+}
+
+// plainly leaves out of a fault what is for programs.
+func plainly(err error) error {
+	var fault *models.Fault
+	if errors.As(err, &fault) && fault.Code == models.CodeUnavailable {
+		return errors.New(fault.Message)
+	}
+	return err
 }
 
 // reference is the file's name, as movements keep it.

@@ -20,7 +20,8 @@
 // only the keeper says which epoch is believed; a server whose Redis is its own
 // has the database to itself; every queue and wait here has a bound.
 //
-// An import leaves stock alone that is there (import.go), and a start waits for
+// Opening stock leaves stock alone that is there (import.go); a merchant's file
+// sets what he counted, unless it has changed since he looked (file.go). And a start waits for
 // a database that is not up yet and for nothing else (start.go).
 //
 // May import: models, database, rediscache, stockfeed, go-redis (to close its

@@ -8,6 +8,8 @@
 //
 //	Write       batch of writes → lock and load → decide in order → save → commit
 //	ReadStocks  one SELECT for any number of products
+//	Import      a file's rows, all or none, compared and written set by set
+//	EachStock   everything as of one moment, a product at a time
 //	Outbox      what changed and has not reached Redis yet
 //
 // Locks are taken in one order everywhere: reservations by id, then levels by

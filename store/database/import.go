@@ -86,6 +86,9 @@ func (d *Database) Import(ctx context.Context, next func() (models.StockRow, err
 	if errors.As(err, &fileError) {
 		return models.ImportSummary{}, fileError.error
 	}
+	if errors.Is(again(err), errLocked) {
+		err = models.Unavailable("somebody else keeps stock of the file locked; try again", err)
+	}
 	return summary, d.fault(err)
 }
 

@@ -11,7 +11,10 @@ import (
 // importTables: the other connections keep such tables in memory; a file's rows
 // may be more than that.
 func (e *sqliteEngine) importTables() []string {
-	return []string{"PRAGMA temp_store = FILE", importRowsTable("TEXT", "INTEGER")}
+	return []string{
+		"PRAGMA temp_store = FILE", "PRAGMA temp.cache_size = -32768", "PRAGMA main.cache_size = -32768", // KiB
+		importRowsTable("TEXT", "INTEGER"),
+	}
 }
 
 // copyRows inserts by one prepared statement in one transaction, which writes to
