@@ -128,8 +128,11 @@ func TestAMerchantEditsAnExport(t *testing.T) {
 		}, patience, 20*time.Millisecond)
 		assert.Contains(m.t, s.post(`{ stock(productId: "cup") { quantityAvailable } }`), `:0}`)
 
+		stdout, _ = m.run(0, "import", m.file("edited.csv", edited))
+		assert.Equal(m.t, "3 rows: 3 unchanged\n", stdout, "again: it is what he wants already")
+
 		report := filepath.Join(m.home, "report.csv")
-		_, stderr := m.run(1, "import", m.file("edited.csv", edited), "--report", report)
+		_, stderr := m.run(1, "import", m.file("late.csv", strings.Replace(edited, ",10,10,12\n", ",10,10,15\n", 1)), "--report", report)
 		assert.Contains(m.t, stderr, "nothing was changed, because 1 of 3 rows have problems; correct them, or --skip-bad-rows takes the others")
 		text, err := os.ReadFile(report)
 		require.NoError(m.t, err)
@@ -139,7 +142,7 @@ func TestAMerchantEditsAnExport(t *testing.T) {
 			{"line", "product_id", "location_id", "outcome", "available_before", "available_after", "on_hand_before", "on_hand_after", "message"},
 			{"2", "cup", "North", "unchanged", "0", "0", "4", "4", ""},
 			{"3", "jug", "North", "unchanged", "1", "1", "1", "1", ""},
-			{"4", "mug", "North", "stale", "9", "9", "12", "12", "on hand was 10 when the file was made and is 12; export again, or --ignore-stale"},
+			{"4", "mug", "North", "stale", "9", "12", "12", "15", "on hand was 10 when the file was made and is 12; export again, or --ignore-stale"},
 		}, rows)
 
 		jug := m.file("jug.csv", "product_id,location_id,available\njug,North,8\ntea,North,1\n")

@@ -30,7 +30,8 @@ var importPrepare = []string{
 }
 
 // importPlan decides every row: what its level is, what it would be, and whether
-// that may be.
+// that may be. A level that is already what is asked for is never stale, so that
+// a file may be imported again.
 func importPlan(create bool) string {
 	createBit := "0"
 	if create {
@@ -43,6 +44,8 @@ func importPlan(create bool) string {
 		WHEN differs = 1 THEN 'repeated'
 		WHEN ask = '' THEN 'unchanged'
 		WHEN first_line < line THEN 'same'
+		WHEN fresh = 0 AND after_available = before_available AND after_damaged = before_damaged AND after_quality_control = before_quality_control
+			AND after_safety_stock = before_safety_stock AND after_incoming = before_incoming THEN 'unchanged'
 		WHEN (fresh = 0 OR opens = 0) AND (
 			seen_available <> before_available OR seen_damaged <> before_damaged OR seen_quality_control <> before_quality_control
 			OR seen_safety_stock <> before_safety_stock OR seen_incoming <> before_incoming
@@ -52,9 +55,7 @@ func importPlan(create bool) string {
 		WHEN after_available > 1000000000 OR after_damaged > 1000000000 OR after_quality_control > 1000000000
 			OR after_safety_stock > 1000000000 OR after_incoming > 1000000000 THEN 'too high'
 		WHEN fresh = 1 THEN 'created'
-		WHEN after_available <> before_available OR after_damaged <> before_damaged OR after_quality_control <> before_quality_control
-			OR after_safety_stock <> before_safety_stock OR after_incoming <> before_incoming THEN 'changed'
-		ELSE 'unchanged' END AS outcome
+		ELSE 'changed' END AS outcome
 	FROM (SELECT c.*, coalesce(new_available,
 			new_on_hand - after_damaged - after_quality_control - after_safety_stock - CASE WHEN fresh = 1 THEN elsewhere ELSE before_reserved + before_committed END,
 			CASE WHEN fresh = 1 THEN open_available ELSE before_available END) AS after_available

@@ -141,6 +141,8 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		summary, _ = s.importOf(models.ImportOptions{IgnoreStale: true}, rows[1])
 		assert.Zero(t, summary.Problems)
 		assert.Equal(t, models.Quantities{Available: 8, Reserved: 4}, s.read("mug").Levels[0].Quantities)
+		again, _ := s.importOf(models.ImportOptions{}, rows[1])
+		assert.Zero(t, again.Problems, "it is what is asked for already")
 		low, report := s.importOf(models.ImportOptions{}, onHandOf("mug", "north", 12, 3))
 		assert.Equal(t, 1, low.Problems)
 		assert.Equal(t, "available would be -1: 4 reserved, 0 committed and 0 unavailable are on hand already", report[0].Message())
