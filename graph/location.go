@@ -33,3 +33,12 @@ func pointers[T any](values []T) []*T {
 	}
 	return out
 }
+
+// values are what gqlgen hands over as pointers.
+func values[T any](pointers []*T) []T {
+	out := make([]T, len(pointers))
+	for i, p := range pointers {
+		out[i] = *p
+	}
+	return out
+}

@@ -50,14 +50,6 @@ func ttl(seconds *int) time.Duration {
 	return time.Duration(min(max(*seconds, -most), most)) * time.Second
 }
 
-func linesOf(input []*models.Line) []models.Line {
-	lines := make([]models.Line, len(input))
-	for i, l := range input {
-		lines[i] = *l
-	}
-	return lines
-}
-
 func text(s *string) string {
 	if s == nil {
 		return ""

@@ -14,14 +14,14 @@ import (
 
 func (r *mutationResolver) ReserveStock(ctx context.Context, input generated.ReserveStockInput) (*generated.ReservationPayload, error) {
 	return r.write(ctx, models.Reserve{
-		IdempotencyKey: input.IdempotencyKey, Lines: linesOf(input.Lines), TTL: ttl(input.TTLSeconds),
+		IdempotencyKey: input.IdempotencyKey, Lines: values(input.Lines), TTL: ttl(input.TTLSeconds),
 		Channel: text(input.Channel), AllowPartial: input.AllowPartial, OwnerRef: text(input.OwnerRef),
 	})
 }
 
 func (r *mutationResolver) UpdateReservation(ctx context.Context, input generated.UpdateReservationInput) (*generated.ReservationPayload, error) {
 	return r.write(ctx, models.UpdateReservation{
-		IdempotencyKey: input.IdempotencyKey, ID: input.ID, Lines: linesOf(input.Lines),
+		IdempotencyKey: input.IdempotencyKey, ID: input.ID, Lines: values(input.Lines),
 		TTL: ttl(input.TTLSeconds), AllowPartial: input.AllowPartial,
 	})
 }

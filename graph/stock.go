@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 
+	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/graph/loaders"
 	"onhand/models"
 )
@@ -50,6 +52,19 @@ func stockOf(ctx context.Context, id string) (*models.Stock, error) {
 		return nil, err
 	}
 	return loaders.Of(ctx).Stock(ctx, id)
+}
+
+// changeStock sends a stock write of somebody who may.
+func (r *Resolver) changeStock(ctx context.Context, write func(actor string) models.Write) (*generated.StockPayload, error) {
+	actor, err := guard.Require(ctx, guard.WriteInventory)
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Store.Write(ctx, write(actor))
+	if err != nil {
+		return nil, err
+	}
+	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
 }
 
 // checkProductIDs bounds a list of product ids.

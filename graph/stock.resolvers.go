@@ -8,27 +8,34 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
-	"onhand/graph/guard"
 	"onhand/models"
 )
 
-func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.AdjustStockInput) (*generated.StockPayload, error) {
-	actor, err := guard.Require(ctx, guard.WriteInventory)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]models.AdjustRow, len(input.Rows))
-	for i, row := range input.Rows {
-		rows[i] = *row
-	}
-	result, err := r.Store.Write(ctx, models.Adjust{
-		IdempotencyKey: input.IdempotencyKey, Rows: rows, Reason: input.Reason,
-		Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+func (r *mutationResolver) SetStock(ctx context.Context, input generated.SetStockInput) (*generated.StockPayload, error) {
+	return r.changeStock(ctx, func(actor string) models.Write {
+		return models.SetStock{
+			IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), Reason: input.Reason, Note: text(input.Note),
+			Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
+}
+
+func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.AdjustStockInput) (*generated.StockPayload, error) {
+	return r.changeStock(ctx, func(actor string) models.Write {
+		return models.Adjust{
+			IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), Reason: input.Reason, Note: text(input.Note),
+			Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+		}
+	})
+}
+
+func (r *mutationResolver) MoveStock(ctx context.Context, input generated.MoveStockInput) (*generated.StockPayload, error) {
+	return r.changeStock(ctx, func(actor string) models.Write {
+		return models.MoveStock{
+			IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), Reason: input.Reason, Note: text(input.Note),
+			Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+		}
+	})
 }
 
 func (r *queryResolver) Stock(ctx context.Context, productID string, channel *string, minVersion *int64) (*models.Stock, error) {

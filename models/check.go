@@ -82,14 +82,6 @@ func (c *checker) lines(lines []Line) {
 	}
 }
 
-// state refuses the states that follow from reservations: they always equal
-// what active holds and open orders add up to.
-func (c *checker) state(s State, row int) {
-	if s == Reserved || s == Committed {
-		c.add("must not be "+string(s)+": only reservations change that", "rows", row, "state")
-	}
-}
-
 // Check implements Write.
 func (w Reserve) Check(ttlMax time.Duration) []UserError {
 	var c checker
@@ -128,46 +120,6 @@ func (w Resolve) Check(time.Duration) []UserError {
 		c.key(w.IdempotencyKey)
 	}
 	c.text(w.OrderRef, TextLengthMax, "orderRef")
-	return c.errs
-}
-
-// Check implements Write.
-func (w Adjust) Check(time.Duration) []UserError {
-	var c checker
-	c.key(w.IdempotencyKey)
-	c.text(w.Reference, TextLengthMax, "referenceDocumentUri")
-	if len(w.Rows) == 0 || len(w.Rows) > StockRowsMax {
-		c.add("must have 1 to "+strconv.Itoa(StockRowsMax)+" entries", "rows")
-		return c.errs
-	}
-	for i, row := range w.Rows {
-		c.add(CheckID(row.ProductID), "rows", i, "productId")
-		c.add(CheckID(row.LocationID), "rows", i, "locationId")
-		c.state(row.State, i)
-		if row.Delta == 0 || row.Delta > QuantityMax || row.Delta < -QuantityMax {
-			c.add("must be between 1 and "+strconv.Itoa(QuantityMax)+", or the negative of that", "rows", i, "delta")
-		}
-	}
-	return c.errs
-}
-
-// Check implements Write.
-func (w SetStock) Check(time.Duration) []UserError {
-	var c checker
-	c.text(w.IdempotencyKey, IdempotencyKeyLengthMax, "idempotencyKey")
-	c.text(w.Reference, TextLengthMax, "referenceDocumentUri")
-	if len(w.Rows) == 0 || len(w.Rows) > StockRowsMax {
-		c.add("must have 1 to "+strconv.Itoa(StockRowsMax)+" entries", "rows")
-		return c.errs
-	}
-	for i, row := range w.Rows {
-		c.add(CheckID(row.ProductID), "rows", i, "productId")
-		c.add(CheckID(row.LocationID), "rows", i, "locationId")
-		c.state(row.State, i)
-		if row.Quantity > QuantityMax || row.Quantity < -QuantityMax {
-			c.add("must be at most "+strconv.Itoa(QuantityMax), "rows", i, "quantity")
-		}
-	}
 	return c.errs
 }
 

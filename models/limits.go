@@ -17,7 +17,7 @@ const (
 	// QuantityMax is the largest amount of one state of one level, and of one
 	// line. It keeps sums of a few levels inside 32 bits.
 	QuantityMax = 1_000_000_000
-	// TextLengthMax is the longest free text (reference, owner, order) in characters.
+	// TextLengthMax is the longest free text (note, reference, owner, order) in characters.
 	TextLengthMax = 255
 	// IdempotencyKeyLengthMax is the longest idempotency key in characters.
 	IdempotencyKeyLengthMax = 255

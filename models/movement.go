@@ -29,6 +29,17 @@ const (
 	ReasonOther      Reason = "OTHER"
 )
 
+// given tells whether a caller may give this reason: the others say what Onhand
+// itself did. Imports are writes like a merchant's.
+func (r Reason) given() bool {
+	switch r {
+	case ReasonReceived, ReasonReturned, ReasonCorrection, ReasonCycleCount, ReasonDamaged, ReasonShrinkage,
+		ReasonPromotion, ReasonOther, ReasonImport:
+		return true
+	}
+	return false
+}
+
 // StockMovement is one row of the append-only ledger: what one operation did
 // to one level.
 type StockMovement struct {
@@ -38,6 +49,7 @@ type StockMovement struct {
 	Delta         Quantities // change per state, in units
 	After         Quantities // the level afterwards
 	Reason        Reason
+	Note          string // why, in the writer's own words; may be empty
 	Reference     string // document or order this belongs to; may be empty
 	Actor         string // who did it; empty for an anonymous shopper
 	ReservationID string // empty where no reservation was involved

@@ -68,53 +68,6 @@ type Resolve struct {
 	Actor          string           `json:"-"`
 }
 
-// Adjust changes levels by deltas.
-type Adjust struct {
-	IdempotencyKey string      `json:"idempotencyKey"`
-	Rows           []AdjustRow `json:"rows"`
-	Reason         Reason      `json:"reason"`
-	Reference      string      `json:"reference,omitempty"`
-	ErrorPolicy    ErrorPolicy `json:"errorPolicy"`
-	Actor          string      `json:"-"`
-}
-
-// AdjustRow is one delta to one state of one level.
-type AdjustRow struct {
-	ProductID  string `json:"productId"`
-	LocationID string `json:"locationId"`
-	State      State  `json:"state"`
-	Delta      int    `json:"delta"`
-}
-
-// SetStock sets levels to counted quantities: every row or none.
-type SetStock struct {
-	IdempotencyKey string   `json:"idempotencyKey"` // may be empty: setting twice is setting once
-	Rows           []SetRow `json:"rows"`
-	// OnlyNew refuses rows whose level is there already and holds anything but
-	// the row's quantity: what was sold or held since would come back as stock.
-	OnlyNew   bool   `json:"onlyNew,omitempty"`
-	Reason    Reason `json:"reason"`
-	Reference string `json:"reference,omitempty"`
-	Actor     string `json:"-"`
-}
-
-// SetRow is the counted quantity of one state of one level.
-type SetRow struct {
-	ProductID  string `json:"productId"`
-	LocationID string `json:"locationId"`
-	State      State  `json:"state"`
-	Quantity   int    `json:"quantity"`
-}
-
-// ErrorPolicy says what a failing row does to the other rows of a bulk write.
-type ErrorPolicy string
-
-// The error policies.
-const (
-	RejectEverything ErrorPolicy = "REJECT_EVERYTHING"
-	RejectFailedRows ErrorPolicy = "REJECT_FAILED_ROWS"
-)
-
 // HoldTTL is how long the hold lasts.
 func (w Reserve) HoldTTL() time.Duration           { return holdTTL(w.TTL, w.DefaultTTL) }
 func (w ExtendReservation) HoldTTL() time.Duration { return holdTTL(w.TTL, w.DefaultTTL) }
@@ -131,16 +84,12 @@ func (w Reserve) Key() string           { return w.IdempotencyKey }
 func (w UpdateReservation) Key() string { return w.IdempotencyKey }
 func (w ExtendReservation) Key() string { return "" }
 func (w Resolve) Key() string           { return w.IdempotencyKey }
-func (w Adjust) Key() string            { return w.IdempotencyKey }
-func (w SetStock) Key() string          { return w.IdempotencyKey }
 
 // Kind implements Write.
 func (w Reserve) Kind() string           { return "reserve" }
 func (w UpdateReservation) Kind() string { return "update" }
 func (w ExtendReservation) Kind() string { return "extend" }
 func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
-func (w Adjust) Kind() string            { return "adjust" }
-func (w SetStock) Kind() string          { return "set" }
 
 // WriteResult is the answer to one Write, after its transaction committed.
 type WriteResult struct {

@@ -244,10 +244,10 @@ func levelsOf(w models.Write) int {
 		return len(w.Lines)
 	case models.UpdateReservation:
 		return 2 * len(w.Lines)
-	case models.Adjust:
-		return len(w.Rows)
-	case models.SetStock:
-		return len(w.Rows)
+	case models.MoveStock:
+		return 2 * len(w.Rows)
+	case models.Bulk:
+		return w.Size()
 	}
 	return 1
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -117,9 +118,9 @@ func productsOf(rows []OpeningRow) []models.Product {
 }
 
 func (s *Store) importChunk(ctx context.Context, rows []OpeningRow, onlyNew bool) error {
-	set := models.SetStock{Reason: models.ReasonImport, OnlyNew: onlyNew, Rows: make([]models.SetRow, len(rows))}
+	set := models.SetStock{IdempotencyKey: rand.Text(), Reason: models.ReasonImport, OnlyNew: onlyNew, Rows: make([]models.SetRow, len(rows))}
 	for i, row := range rows {
-		set.Rows[i] = models.SetRow{ProductID: row.ProductID, LocationID: row.LocationID, State: models.Available, Quantity: row.Available}
+		set.Rows[i] = models.SetRow{ProductID: row.ProductID, LocationID: row.LocationID, State: models.Available, Quantity: row.Available, IgnoreStale: true}
 	}
 	result, err := s.Write(ctx, set)
 	if err != nil {

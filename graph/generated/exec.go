@@ -85,8 +85,10 @@ type ComplexityRoot struct {
 		CommitReservation  func(childComplexity int, input CommitReservationInput) int
 		ExtendReservation  func(childComplexity int, input ExtendReservationInput) int
 		FulfillReservation func(childComplexity int, input FulfillReservationInput) int
+		MoveStock          func(childComplexity int, input MoveStockInput) int
 		ReleaseReservation func(childComplexity int, input ReleaseReservationInput) int
 		ReserveStock       func(childComplexity int, input ReserveStockInput) int
+		SetStock           func(childComplexity int, input SetStockInput) int
 		UpdateReservation  func(childComplexity int, input UpdateReservationInput) int
 	}
 
@@ -248,7 +250,9 @@ type MutationResolver interface {
 	CommitReservation(ctx context.Context, input CommitReservationInput) (*ReservationPayload, error)
 	FulfillReservation(ctx context.Context, input FulfillReservationInput) (*ReservationPayload, error)
 	CancelReservation(ctx context.Context, input CancelReservationInput) (*ReservationPayload, error)
+	SetStock(ctx context.Context, input SetStockInput) (*StockPayload, error)
 	AdjustStock(ctx context.Context, input AdjustStockInput) (*StockPayload, error)
+	MoveStock(ctx context.Context, input MoveStockInput) (*StockPayload, error)
 }
 type ProductResolver interface {
 	Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error)
@@ -478,6 +482,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.FulfillReservation(childComplexity, args["input"].(FulfillReservationInput)), true
+	case "Mutation.moveStock":
+		if e.ComplexityRoot.Mutation.MoveStock == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveStock_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveStock(childComplexity, args["input"].(MoveStockInput)), true
 	case "Mutation.releaseReservation":
 		if e.ComplexityRoot.Mutation.ReleaseReservation == nil {
 			break
@@ -500,6 +515,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReserveStock(childComplexity, args["input"].(ReserveStockInput)), true
+	case "Mutation.setStock":
+		if e.ComplexityRoot.Mutation.SetStock == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setStock_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetStock(childComplexity, args["input"].(SetStockInput)), true
 	case "Mutation.updateReservation":
 		if e.ComplexityRoot.Mutation.UpdateReservation == nil {
 			break
@@ -1140,10 +1166,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCommitReservationInput,
 		ec.unmarshalInputExtendReservationInput,
 		ec.unmarshalInputFulfillReservationInput,
+		ec.unmarshalInputMoveStockInput,
+		ec.unmarshalInputMoveStockRow,
 		ec.unmarshalInputProductFilter,
 		ec.unmarshalInputReleaseReservationInput,
 		ec.unmarshalInputReservationLineInput,
 		ec.unmarshalInputReserveStockInput,
+		ec.unmarshalInputSetStockInput,
+		ec.unmarshalInputSetStockRow,
+		ec.unmarshalInputStockPlaceInput,
 		ec.unmarshalInputUpdateReservationInput,
 	)
 	first := true
@@ -1680,8 +1711,18 @@ type Subscription
 }
 
 extend type Mutation {
-  "Changes quantities by deltas: goods received, returned, written off. Scope: write:inventory."
+  """
+  Sets quantities to what was counted. Each row says what it believes to be there (` + "`" + `changeFromQuantity` + "`" + `) and is refused
+  when that is not so, or says ` + "`" + `ignoreStale: true` + "`" + `. Scope: write:inventory.
+  """
+  setStock("Which levels, what was counted, and why." input: SetStockInput!): StockPayload!
+  "Changes quantities by deltas: goods returned, written off, corrected. Scope: write:inventory."
   adjustStock("Which levels, by how much, and why." input: AdjustStockInput!): StockPayload!
+  """
+  Moves units between states, between locations, or both at once: goods expected become goods received
+  (INCOMING to AVAILABLE), a damaged unit leaves the shelf, stock goes to another shop. Scope: write:inventory.
+  """
+  moveStock("What moves where, and why." input: MoveStockInput!): StockPayload!
 }
 
 extend type Subscription {
@@ -1785,6 +1826,24 @@ type StockLevel {
 
 "Why stock moved."
 enum StockReason {
+  "A hold was made."
+  RESERVED
+  "The lines of a hold were replaced."
+  RESERVATION_UPDATED
+  "A hold was given back."
+  RELEASED
+  "The time of a hold was over."
+  EXPIRED
+  "A hold became an order."
+  COMMITTED
+  "An order left the house."
+  FULFILLED
+  "An order was cancelled."
+  CANCELLED
+  "A file was imported."
+  IMPORT
+  "Somebody wrote the tables without Onhand."
+  EXTERNAL
   "Goods came in from a supplier."
   RECEIVED
   "A customer brought goods back."
@@ -1799,7 +1858,27 @@ enum StockReason {
   SHRINKAGE
   "Given away."
   PROMOTION
-  "None of the others."
+  "None of the others: say it in the note."
+  OTHER
+}
+
+"Why a merchant changes stock. These are the reasons of StockReason that a caller may give."
+enum StockReasonInput {
+  "Goods came in from a supplier."
+  RECEIVED
+  "A customer brought goods back."
+  RETURNED
+  "An earlier entry was wrong."
+  CORRECTION
+  "A count found another number."
+  CYCLE_COUNT
+  "Goods broke."
+  DAMAGED
+  "Goods are gone and nobody knows why."
+  SHRINKAGE
+  "Given away."
+  PROMOTION
+  "None of the others: say it in the note."
   OTHER
 }
 
@@ -1811,14 +1890,48 @@ enum ErrorPolicy {
   REJECT_FAILED_ROWS
 }
 
+"Counted stock."
+input SetStockInput {
+  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  idempotencyKey: String!
+  "1 to 1,000 rows, each level and state at most once."
+  rows: [SetStockRow!]!
+  "Why."
+  reason: StockReasonInput!
+  "Why, in your own words, up to 255 characters."
+  note: String
+  "The document behind it, up to 255 characters: a delivery note, a return, a ticket."
+  referenceDocumentUri: String
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"The counted quantity of one state of one level. Give ` + "`" + `changeFromQuantity` + "`" + `, or ` + "`" + `ignoreStale: true` + "`" + `; not both."
+input SetStockRow {
+  "The shop's own product id."
+  productId: ID!
+  "The place. A level that did not exist yet starts at zero."
+  locationId: ID!
+  "Which quantity was counted. RESERVED and COMMITTED are refused: only reservations change those."
+  state: StockState! = AVAILABLE
+  "Units counted."
+  quantity: Int!
+  "The quantity you believe to be there, 0 for a level that does not exist yet. When it is another one, the row is refused with StaleQuantityError."
+  changeFromQuantity: Int
+  "Set the quantity whatever is there now. A sale between your count and this write is then forgotten."
+  ignoreStale: Boolean! = false
+}
+
 "Deltas to stock levels."
 input AdjustStockInput {
   "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
   idempotencyKey: String!
-  "1 to 1,000 rows."
+  "1 to 1,000 rows. Those of the same level add up, in order."
   rows: [AdjustStockRow!]!
   "Why."
-  reason: StockReason!
+  reason: StockReasonInput!
+  "Why, in your own words, up to 255 characters."
+  note: String
   "The document behind it, up to 255 characters: a delivery note, a return, a ticket."
   referenceDocumentUri: String
   "What a failing row does to the others."
@@ -1835,6 +1948,42 @@ input AdjustStockRow {
   state: StockState! = AVAILABLE
   "Units to add, or to take away when negative; not zero."
   delta: Int!
+}
+
+"Moves of stock."
+input MoveStockInput {
+  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  idempotencyKey: String!
+  "1 to 1,000 rows, moved in order."
+  rows: [MoveStockRow!]!
+  "Why."
+  reason: StockReasonInput!
+  "Why, in your own words, up to 255 characters."
+  note: String
+  "The document behind it, up to 255 characters: a delivery note, a return, a ticket."
+  referenceDocumentUri: String
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"Units of one product that change their state, their location, or both."
+input MoveStockRow {
+  "The shop's own product id."
+  productId: ID!
+  "Units to move, 1 or more. That many must be there."
+  quantity: Int!
+  "Where they are."
+  from: StockPlaceInput!
+  "Where they go. A level that did not exist yet starts at zero."
+  to: StockPlaceInput!
+}
+
+"One state of the level at one location."
+input StockPlaceInput {
+  "The shop's own location id."
+  locationId: ID!
+  "The state. RESERVED and COMMITTED are refused: only reservations change those."
+  state: StockState! = AVAILABLE
 }
 
 "The answer to a stock write."
@@ -2285,6 +2434,20 @@ func (ec *executionContext) field_Mutation_fulfillReservation_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_moveStock_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (MoveStockInput, error) {
+			return ec.unmarshalNMoveStockInput2onhandᚋgraphᚋgeneratedᚐMoveStockInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_releaseReservation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2305,6 +2468,20 @@ func (ec *executionContext) field_Mutation_reserveStock_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (ReserveStockInput, error) {
 			return ec.unmarshalNReserveStockInput2onhandᚋgraphᚋgeneratedᚐReserveStockInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setStock_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (SetStockInput, error) {
+			return ec.unmarshalNSetStockInput2onhandᚋgraphᚋgeneratedᚐSetStockInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3382,6 +3559,50 @@ func (ec *executionContext) fieldContext_Mutation_cancelReservation(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_setStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setStock(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetStock(ctx, fc.Args["input"].(SetStockInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
+			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setStock_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_adjustStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3420,6 +3641,50 @@ func (ec *executionContext) fieldContext_Mutation_adjustStock(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_adjustStock_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_moveStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_moveStock(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MoveStock(ctx, fc.Args["input"].(MoveStockInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
+			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_moveStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_moveStock_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -7092,7 +7357,7 @@ func (ec *executionContext) unmarshalInputAdjustStockInput(ctx context.Context, 
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "referenceDocumentUri", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -7115,11 +7380,18 @@ func (ec *executionContext) unmarshalInputAdjustStockInput(ctx context.Context, 
 			it.Rows = data
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
-			data, err := ec.unmarshalNStockReason2onhandᚋmodelsᚐReason(ctx, v)
+			data, err := ec.unmarshalNStockReasonInput2onhandᚋmodelsᚐReason(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Reason = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
 		case "referenceDocumentUri":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("referenceDocumentUri"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -7349,6 +7621,126 @@ func (ec *executionContext) unmarshalInputFulfillReservationInput(ctx context.Co
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputMoveStockInput(ctx context.Context, obj any) (MoveStockInput, error) {
+	var it MoveStockInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["errorPolicy"]; !present {
+		asMap["errorPolicy"] = "REJECT_EVERYTHING"
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "rows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
+			data, err := ec.unmarshalNMoveStockRow2ᚕᚖonhandᚋmodelsᚐMoveRowᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rows = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNStockReasonInput2onhandᚋmodelsᚐReason(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		case "referenceDocumentUri":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("referenceDocumentUri"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReferenceDocumentURI = data
+		case "errorPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
+			data, err := ec.unmarshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ErrorPolicy = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputMoveStockRow(ctx context.Context, obj any) (models.MoveRow, error) {
+	var it models.MoveRow
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"productId", "quantity", "from", "to"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "quantity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quantity"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Quantity = data
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNStockPlaceInput2onhandᚋmodelsᚐStockPlace(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNStockPlaceInput2onhandᚋmodelsᚐStockPlace(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj any) (models.ProductFilter, error) {
 	var it models.ProductFilter
 	if obj == nil {
@@ -7524,6 +7916,188 @@ func (ec *executionContext) unmarshalInputReserveStockInput(ctx context.Context,
 				return it, err
 			}
 			it.OwnerRef = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSetStockInput(ctx context.Context, obj any) (SetStockInput, error) {
+	var it SetStockInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["errorPolicy"]; !present {
+		asMap["errorPolicy"] = "REJECT_EVERYTHING"
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "rows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
+			data, err := ec.unmarshalNSetStockRow2ᚕᚖonhandᚋmodelsᚐSetRowᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rows = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNStockReasonInput2onhandᚋmodelsᚐReason(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		case "referenceDocumentUri":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("referenceDocumentUri"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReferenceDocumentURI = data
+		case "errorPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
+			data, err := ec.unmarshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ErrorPolicy = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSetStockRow(ctx context.Context, obj any) (models.SetRow, error) {
+	var it models.SetRow
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["state"]; !present {
+		asMap["state"] = "AVAILABLE"
+	}
+	if _, present := asMap["ignoreStale"]; !present {
+		asMap["ignoreStale"] = false
+	}
+
+	fieldsInOrder := [...]string{"productId", "locationId", "state", "quantity", "changeFromQuantity", "ignoreStale"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "locationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LocationID = data
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalNStockState2onhandᚋmodelsᚐState(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
+		case "quantity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quantity"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Quantity = data
+		case "changeFromQuantity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("changeFromQuantity"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ChangeFromQuantity = data
+		case "ignoreStale":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ignoreStale"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IgnoreStale = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputStockPlaceInput(ctx context.Context, obj any) (models.StockPlace, error) {
+	var it models.StockPlace
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["state"]; !present {
+		asMap["state"] = "AVAILABLE"
+	}
+
+	fieldsInOrder := [...]string{"locationId", "state"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "locationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LocationID = data
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalNStockState2onhandᚋmodelsᚐState(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
 		}
 	}
 	return it, nil
@@ -8177,9 +8751,23 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "setStock":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setStock(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "adjustStock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_adjustStock(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "moveStock":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_moveStock(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -10172,6 +10760,30 @@ func (ec *executionContext) marshalNLocation2ᚖonhandᚋmodelsᚐLocation(ctx c
 	return ec._Location(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNMoveStockInput2onhandᚋgraphᚋgeneratedᚐMoveStockInput(ctx context.Context, v any) (MoveStockInput, error) {
+	res, err := ec.unmarshalInputMoveStockInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNMoveStockRow2ᚕᚖonhandᚋmodelsᚐMoveRowᚄ(ctx context.Context, v any) ([]*models.MoveRow, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*models.MoveRow, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNMoveStockRow2ᚖonhandᚋmodelsᚐMoveRow(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNMoveStockRow2ᚖonhandᚋmodelsᚐMoveRow(ctx context.Context, v any) (*models.MoveRow, error) {
+	res, err := ec.unmarshalInputMoveStockRow(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNPageInfo2ᚖonhandᚋgraphᚋgeneratedᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *PageInfo) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -10399,6 +11011,30 @@ func (ec *executionContext) unmarshalNReserveStockInput2onhandᚋgraphᚋgenerat
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNSetStockInput2onhandᚋgraphᚋgeneratedᚐSetStockInput(ctx context.Context, v any) (SetStockInput, error) {
+	res, err := ec.unmarshalInputSetStockInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNSetStockRow2ᚕᚖonhandᚋmodelsᚐSetRowᚄ(ctx context.Context, v any) ([]*models.SetRow, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*models.SetRow, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSetStockRow2ᚖonhandᚋmodelsᚐSetRow(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNSetStockRow2ᚖonhandᚋmodelsᚐSetRow(ctx context.Context, v any) (*models.SetRow, error) {
+	res, err := ec.unmarshalInputSetStockRow(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNStock2ᚕᚖonhandᚋmodelsᚐStock(ctx context.Context, sel ast.SelectionSet, v []*models.Stock) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -10491,13 +11127,18 @@ func (ec *executionContext) marshalNStockPayload2ᚖonhandᚋgraphᚋgenerated�
 	return ec._StockPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNStockReason2onhandᚋmodelsᚐReason(ctx context.Context, v any) (models.Reason, error) {
+func (ec *executionContext) unmarshalNStockPlaceInput2onhandᚋmodelsᚐStockPlace(ctx context.Context, v any) (models.StockPlace, error) {
+	res, err := ec.unmarshalInputStockPlaceInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNStockReasonInput2onhandᚋmodelsᚐReason(ctx context.Context, v any) (models.Reason, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.Reason(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNStockReason2onhandᚋmodelsᚐReason(ctx context.Context, sel ast.SelectionSet, v models.Reason) graphql.Marshaler {
+func (ec *executionContext) marshalNStockReasonInput2onhandᚋmodelsᚐReason(ctx context.Context, sel ast.SelectionSet, v models.Reason) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {

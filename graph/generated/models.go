@@ -15,10 +15,12 @@ type Node interface {
 type AdjustStockInput struct {
 	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
-	// 1 to 1,000 rows.
+	// 1 to 1,000 rows. Those of the same level add up, in order.
 	Rows []*models.AdjustRow `json:"rows"`
 	// Why.
 	Reason models.Reason `json:"reason"`
+	// Why, in your own words, up to 255 characters.
+	Note *string `json:"note,omitempty"`
 	// The document behind it, up to 255 characters: a delivery note, a return, a ticket.
 	ReferenceDocumentURI *string `json:"referenceDocumentUri,omitempty"`
 	// What a failing row does to the others.
@@ -57,6 +59,22 @@ type FulfillReservationInput struct {
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
+}
+
+// Moves of stock.
+type MoveStockInput struct {
+	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// 1 to 1,000 rows, moved in order.
+	Rows []*models.MoveRow `json:"rows"`
+	// Why.
+	Reason models.Reason `json:"reason"`
+	// Why, in your own words, up to 255 characters.
+	Note *string `json:"note,omitempty"`
+	// The document behind it, up to 255 characters: a delivery note, a return, a ticket.
+	ReferenceDocumentURI *string `json:"referenceDocumentUri,omitempty"`
+	// What a failing row does to the others.
+	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
 }
 
 // Everything that can be done. What is refused comes as data, in a payload's `errors`; top-level errors are faults.
@@ -128,6 +146,22 @@ type ReserveStockInput struct {
 	AllowPartial bool `json:"allowPartial"`
 	// Your own reference, up to 255 characters.
 	OwnerRef *string `json:"ownerRef,omitempty"`
+}
+
+// Counted stock.
+type SetStockInput struct {
+	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// 1 to 1,000 rows, each level and state at most once.
+	Rows []*models.SetRow `json:"rows"`
+	// Why.
+	Reason models.Reason `json:"reason"`
+	// Why, in your own words, up to 255 characters.
+	Note *string `json:"note,omitempty"`
+	// The document behind it, up to 255 characters: a delivery note, a return, a ticket.
+	ReferenceDocumentURI *string `json:"referenceDocumentUri,omitempty"`
+	// What a failing row does to the others.
+	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
 }
 
 // The answer to a stock write.

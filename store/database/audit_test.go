@@ -128,7 +128,7 @@ func (s *shop) movements(product string) []models.StockMovement {
 	rows, err := s.raw.Query(`SELECT movement_id, product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, reference, actor, reservation_id, version FROM stock_movements ORDER BY movement_id`)
+		reason, note, reference, actor, reservation_id, version FROM stock_movements ORDER BY movement_id`)
 	require.NoError(s.t, err)
 	defer rows.Close()
 	var list []models.StockMovement
@@ -139,7 +139,7 @@ func (s *shop) movements(product string) []models.StockMovement {
 		require.NoError(s.t, rows.Scan(&m.MovementID, &m.ProductID, &m.LocationID,
 			&d.Available, &d.Reserved, &d.Committed, &d.Damaged, &d.QualityControl, &d.SafetyStock, &d.Incoming,
 			&a.Available, &a.Reserved, &a.Committed, &a.Damaged, &a.QualityControl, &a.SafetyStock, &a.Incoming,
-			&m.Reason, &m.Reference, &m.Actor, &key, &m.Version))
+			&m.Reason, &m.Note, &m.Reference, &m.Actor, &key, &m.Version))
 		if key != nil {
 			m.ReservationID = "res_" + hex.EncodeToString(key)
 		}
@@ -226,6 +226,9 @@ func plain(t tester, errs []models.UserError) []models.UserError {
 			e.Failure = path
 			out[i] = e
 		case models.QuantityLimitExceededError:
+			e.Failure = path
+			out[i] = e
+		case models.StaleQuantityError:
 			e.Failure = path
 			out[i] = e
 		case models.ReservationNotActiveError:

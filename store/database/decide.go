@@ -36,6 +36,8 @@ func (d *decider) decide(w models.Write, hashes keyHashes) models.WriteResult {
 		result = d.adjust(w)
 	case models.SetStock:
 		result = d.set(w)
+	case models.MoveStock:
+		result = d.move(w)
 	default:
 		result.Fault = fmt.Errorf("no decision for a write of type %T", w)
 		return result

@@ -2,6 +2,7 @@ package database
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"onhand/models"
@@ -9,17 +10,38 @@ import (
 
 // adjust decides deltas row by row.
 func (d *decider) adjust(w models.Adjust) models.WriteResult {
+	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
+	return d.stockRows(w, entry, func(draft *draft, i int) models.UserError { return d.adjustRow(draft, i, w.Rows[i]) })
+}
+
+// set decides counted quantities row by row.
+func (d *decider) set(w models.SetStock) models.WriteResult {
+	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
+	return d.stockRows(w, entry, func(draft *draft, i int) models.UserError { return d.setRow(draft, i, w.Rows[i], w.OnlyNew) })
+}
+
+// move decides moves row by row.
+func (d *decider) move(w models.MoveStock) models.WriteResult {
+	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
+	return d.stockRows(w, entry, func(draft *draft, i int) models.UserError { return d.moveRow(draft, i, w.Rows[i]) })
+}
+
+// stockRows decides a bulk write: row puts one row into the draft, or says why
+// not and leaves the draft alone.
+func (d *decider) stockRows(w models.Bulk, entry models.StockMovement, row func(draft *draft, i int) models.UserError) models.WriteResult {
 	var result models.WriteResult
-	draft := d.draft()
-	for i, row := range w.Rows {
-		if err := d.adjustRow(draft, i, row); err != nil {
+	draft, bad := d.draft(), models.BadRows(w)
+	for i := range w.Size() {
+		if errs := bad[i]; errs != nil {
+			result.Errors = append(result.Errors, errs...)
+		} else if err := row(draft, i); err != nil {
 			result.Errors = append(result.Errors, err)
 		}
 	}
-	if len(result.Errors) > 0 && w.ErrorPolicy != models.RejectFailedRows {
+	if len(result.Errors) > 0 && w.Policy() != models.RejectFailedRows {
 		return result
 	}
-	draft.apply(models.StockMovement{Reason: w.Reason, Reference: w.Reference, Actor: w.Actor})
+	draft.apply(entry)
 	result.Stocks = draft.named()
 	return result
 }
@@ -37,28 +59,7 @@ func (d *draft) named() []*models.Stock {
 	return out
 }
 
-// set decides counted quantities: every row or none.
-func (d *decider) set(w models.SetStock) models.WriteResult {
-	var result models.WriteResult
-	draft := d.draft()
-	for i, row := range w.Rows {
-		err := d.setRow(draft, i, row)
-		if err == nil && w.OnlyNew {
-			err = d.newRow(i, row)
-		}
-		if err != nil {
-			result.Errors = append(result.Errors, err)
-		}
-	}
-	if len(result.Errors) > 0 {
-		return result
-	}
-	draft.apply(models.StockMovement{Reason: w.Reason, Reference: w.Reference, Actor: w.Actor})
-	result.Stocks = draft.named()
-	return result
-}
-
-func (d *decider) setRow(draft *draft, i int, row models.SetRow) models.UserError {
+func (d *decider) setRow(draft *draft, i int, row models.SetRow, onlyNew bool) models.UserError {
 	id := levelID{row.ProductID, row.LocationID}
 	product, err := d.known(i, id, row.State)
 	if err != nil {
@@ -72,8 +73,26 @@ func (d *decider) setRow(draft *draft, i int, row models.SetRow) models.UserErro
 		return models.Invalid(models.InputPath("rows", i, "quantity"), "quantity must be at least %d", floor)
 	}
 	before := draft.now(id).Quantities
+	actual := *before.Of(row.State)
+	if row.ChangeFromQuantity != nil && *row.ChangeFromQuantity != actual {
+		if row.State == models.Available { // holds past their time are ended first
+			d.shortOf[row.ProductID] = true
+		}
+		return models.StaleQuantityError{
+			Failure: models.Failure{
+				Message: fmt.Sprintf("%s of %q at %q is %d, not %d", row.State, row.ProductID, row.LocationID, actual, *row.ChangeFromQuantity),
+				Path:    models.InputPath("rows", i, "changeFromQuantity"),
+			},
+			Expected: *row.ChangeFromQuantity, Actual: actual, Version: d.version(product),
+		}
+	}
+	if onlyNew {
+		if err := d.newRow(i, row); err != nil {
+			return err
+		}
+	}
 	var delta models.Quantities
-	*delta.Of(row.State) = row.Quantity - *before.Of(row.State)
+	*delta.Of(row.State) = row.Quantity - actual
 	draft.move(id, delta)
 	return nil
 }
@@ -92,21 +111,36 @@ func (d *decider) newRow(i int, row models.SetRow) models.UserError {
 			Message: fmt.Sprintf("%q at %q is stocked already", row.ProductID, row.LocationID),
 			Path:    models.InputPath("rows", i, "quantity"),
 		},
-		Expected: row.Quantity, Actual: *stored.Of(row.State), Version: d.products[row.ProductID].Version,
+		Expected: row.Quantity, Actual: *stored.Of(row.State), Version: d.version(d.products[row.ProductID]),
 	}
 }
 
-// known finds a row's product and location, and refuses what is no state.
-func (d *decider) known(i int, id levelID, state models.State) (*models.Product, models.UserError) {
+// version is the least that the product's version is once this batch has been
+// committed, if it is.
+func (d *decider) version(p *models.Product) int64 {
+	for id := range d.dirty {
+		if id.product == p.ProductID {
+			return p.Version + 1
+		}
+	}
+	return p.Version
+}
+
+// known finds a row's product and location, and refuses what is no state. side
+// is the part of the row that names the place, where there are two.
+func (d *decider) known(i int, id levelID, state models.State, side ...any) (*models.Product, models.UserError) {
+	at := func(field string) []string {
+		return models.InputPath(slices.Concat([]any{"rows", i}, side, []any{field})...)
+	}
 	if new(models.Quantities).Of(state) == nil {
-		return nil, models.Invalid(models.InputPath("rows", i, "state"), "%q is no state of a level", state)
+		return nil, models.Invalid(at("state"), "%q is no state of a level", state)
 	}
 	product := d.products[id.product]
 	if product == nil {
 		return nil, models.NotFound(models.InputPath("rows", i, "productId"), "no product %q", id.product)
 	}
 	if _, ok := d.locations[id.location]; !ok {
-		return nil, models.NotFound(models.InputPath("rows", i, "locationId"), "no location %q", id.location)
+		return nil, models.NotFound(at("locationId"), "no location %q", id.location)
 	}
 	return product, nil
 }
@@ -123,10 +157,7 @@ func (d *decider) adjustRow(draft *draft, i int, row models.AdjustRow) models.Us
 	after := before.Plus(delta)
 	n := *after.Of(row.State)
 	if n > models.QuantityMax {
-		return models.QuantityLimitExceededError{
-			Failure:   models.Failure{Message: "a level holds at most " + strconv.Itoa(models.QuantityMax), Path: models.InputPath("rows", i, "delta")},
-			ProductID: row.ProductID, Requested: n, Limit: models.QuantityMax,
-		}
+		return tooMuch(row.ProductID, n, "rows", i, "delta")
 	}
 	// Taking away may not go below zero; for available, not below the floor.
 	floor := 0
@@ -147,4 +178,47 @@ func (d *decider) adjustRow(draft *draft, i int, row models.AdjustRow) models.Us
 	}
 	draft.move(id, delta)
 	return nil
+}
+
+// moveRow takes units from one place and puts them into another. What is moved
+// is there: a backorder cannot be carried elsewhere.
+func (d *decider) moveRow(draft *draft, i int, row models.MoveRow) models.UserError {
+	from, to := levelID{row.ProductID, row.From.LocationID}, levelID{row.ProductID, row.To.LocationID}
+	if _, err := d.known(i, from, row.From.State, "from"); err != nil {
+		return err
+	}
+	if _, err := d.known(i, to, row.To.State, "to"); err != nil {
+		return err
+	}
+	source := draft.now(from).Quantities
+	if have := *source.Of(row.From.State); have < row.Quantity {
+		if row.From.State == models.Available { // holds past their time are ended first
+			d.shortOf[row.ProductID] = true
+		}
+		return models.InsufficientStockError{
+			Failure: models.Failure{
+				Message: fmt.Sprintf("%s of %q at %q is %d", row.From.State, row.ProductID, row.From.LocationID, have),
+				Path:    models.InputPath("rows", i, "quantity"),
+			},
+			ProductID: row.ProductID, Requested: row.Quantity, Available: max(0, have),
+		}
+	}
+	target := draft.now(to).Quantities
+	if n := *target.Of(row.To.State) + row.Quantity; n > models.QuantityMax {
+		return tooMuch(row.ProductID, n, "rows", i, "quantity")
+	}
+	var out, in models.Quantities
+	*out.Of(row.From.State) -= row.Quantity
+	*in.Of(row.To.State) += row.Quantity
+	draft.move(from, out)
+	draft.move(to, in)
+	return nil
+}
+
+// tooMuch says that a state of a level would hold more than it can.
+func tooMuch(product string, n int, path ...any) models.QuantityLimitExceededError {
+	return models.QuantityLimitExceededError{
+		Failure:   models.Failure{Message: "a level holds at most " + strconv.Itoa(models.QuantityMax), Path: models.InputPath(path...)},
+		ProductID: product, Requested: n, Limit: models.QuantityMax,
+	}
 }

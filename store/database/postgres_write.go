@@ -180,7 +180,7 @@ const (
 	movementColumns = `product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, reference, actor, reservation_id, created_at`
+		reason, note, reference, actor, reservation_id, created_at`
 
 	// The version is the one the trigger has just given. The ledger is in the
 	// order in which things were decided, whatever way the join goes.
@@ -188,7 +188,7 @@ const (
 		SELECT ` + movementColumns + `, version FROM unnest($1::text[], $2::text[],
 			$3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[],
 			$10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],
-			$17::text[], $18::text[], $19::text[], $20::bytea[], $21::timestamptz[])
+			$17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[], $22::timestamptz[])
 		WITH ORDINALITY AS v(` + movementColumns + `, position) JOIN products USING (product_id) ORDER BY position`
 
 	postgresInsertAnswers = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
@@ -250,12 +250,14 @@ func queueMovements(b *pgx.Batch, movements []models.StockMovement) {
 		return
 	}
 	n := len(movements)
-	texts := make([]string, 5*n)
-	products, locations, reasons, references, actors := texts[:n], texts[n:2*n], texts[2*n:3*n], texts[3*n:4*n], texts[4*n:]
+	texts := make([]string, 6*n)
+	products, locations, reasons := texts[:n], texts[n:2*n], texts[2*n:3*n]
+	notes, references, actors := texts[3*n:4*n], texts[4*n:5*n], texts[5*n:]
 	reservations, created := make([][]byte, n), make([]time.Time, n)
 	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
 	for i, m := range movements {
-		products[i], locations[i], reasons[i], references[i], actors[i] = m.ProductID, m.LocationID, string(m.Reason), m.Reference, m.Actor
+		products[i], locations[i], reasons[i] = m.ProductID, m.LocationID, string(m.Reason)
+		notes[i], references[i], actors[i] = m.Note, m.Reference, m.Actor
 		if key, ok := reservationKey(m.ReservationID); ok {
 			reservations[i] = key[:]
 		}
@@ -265,7 +267,7 @@ func queueMovements(b *pgx.Batch, movements []models.StockMovement) {
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(postgresInsertMovements, append(args, reasons, references, actors, reservations, created)...)
+	b.Queue(postgresInsertMovements, append(args, reasons, notes, references, actors, reservations, created)...)
 }
 
 // movementKey is the reservation's key, null where there was none (which a nil

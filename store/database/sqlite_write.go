@@ -56,7 +56,7 @@ const (
 
 // The version is the one the trigger has just given.
 var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, version)
-	SELECT ` + strings.TrimSuffix(strings.Repeat("?, ", 21), ", ") + `, version FROM products WHERE product_id = ?1`
+	SELECT ` + strings.TrimSuffix(strings.Repeat("?, ", 22), ", ") + `, version FROM products WHERE product_id = ?1`
 
 func (t *sqliteTx) due(ctx context.Context, limit int, _ []string) ([]dueHold, error) {
 	return t.holds(ctx, sqliteDue, limit)
@@ -190,7 +190,7 @@ func (w *sqliteWriter) movements(movements []models.StockMovement) {
 		w.exec(sqliteInsertMovement, m.ProductID, m.LocationID,
 			d.Available, d.Reserved, d.Committed, d.Damaged, d.QualityControl, d.SafetyStock, d.Incoming,
 			a.Available, a.Reserved, a.Committed, a.Damaged, a.QualityControl, a.SafetyStock, a.Incoming,
-			string(m.Reason), m.Reference, m.Actor, movementKey(m), micros(m.CreatedAt))
+			string(m.Reason), m.Note, m.Reference, m.Actor, movementKey(m), micros(m.CreatedAt))
 	}
 }
 

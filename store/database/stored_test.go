@@ -29,11 +29,20 @@ func TestFingerprintsStay(t *testing.T) {
 		{"resolve:COMMITTED", `{"idempotencyKey":"k","id":"res_1","to":"COMMITTED","orderRef":"order 1"}`,
 			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "somebody"}},
 		{"adjust", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","delta":-1}],` +
-			`"reason":"RETURNED","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`,
+			`"reason":"RETURNED","note":"box open","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`,
 			models.Adjust{IdempotencyKey: "k", Rows: []models.AdjustRow{delta("mug", "north", models.Available, -1)},
-				Reason: models.ReasonReturned, Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "somebody"}},
-		{"set", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3}],"reason":"CYCLE_COUNT"}`,
-			models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{row("mug", "north", models.Available, 3)}, Reason: models.ReasonCycleCount}},
+				Reason: models.ReasonReturned, Note: "box open", Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "somebody"}},
+		{"set", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3,"changeFromQuantity":0},` +
+			`{"productId":"cup","locationId":"north","state":"DAMAGED","quantity":0,"ignoreStale":true}],` +
+			`"reason":"CYCLE_COUNT","note":"aisle 3","reference":"count 1","errorPolicy":"REJECT_EVERYTHING"}`,
+			models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{
+				from(row("mug", "north", models.Available, 3), 0),
+				{ProductID: "cup", LocationID: "north", State: models.Damaged, IgnoreStale: true},
+			}, Reason: models.ReasonCycleCount, Note: "aisle 3", Reference: "count 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
+		{"move", `{"idempotencyKey":"k","rows":[{"productId":"mug","quantity":2,"from":{"locationId":"north","state":"INCOMING"},` +
+			`"to":{"locationId":"south","state":"AVAILABLE"}}],"reason":"RECEIVED","note":"pallet 9","reference":"delivery 1","errorPolicy":"REJECT_EVERYTHING"}`,
+			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{carry("mug", 2, "north", models.Incoming, "south", models.Available)},
+				Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
 	} {
 		sum := sha256.Sum256([]byte(stored.kind + "\x00" + stored.input))
 		require.Equal(t, hex.EncodeToString(sum[:16]), database.Fingerprint(stored.write), stored.kind)

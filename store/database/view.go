@@ -9,17 +9,6 @@ import (
 	"onhand/models"
 )
 
-// wants names what a batch of writes touches, and so what is locked and loaded.
-type wants struct {
-	reservations [][16]byte // locked
-	products     []string   // their levels are locked, and those of the reservations' lines
-	keyed        [][16]byte // looked at, once the levels are locked: what the keys made before
-	keys         [][16]byte
-	locations    []string
-	channels     []string
-	updated      [][16]byte // reservations whose channels are wanted too
-}
-
 // levelID names a level.
 type levelID struct{ product, location string }
 

@@ -98,6 +98,7 @@ CREATE TABLE stock_movements (
     safety_stock_after    integer NOT NULL,
     incoming_after        integer NOT NULL,
     reason                text    NOT NULL,
+    note                  text    NOT NULL DEFAULT '',
     reference             text    NOT NULL DEFAULT '',
     actor                 text    NOT NULL DEFAULT '',
     reservation_id        bytea,
@@ -175,7 +176,7 @@ CREATE FUNCTION level_difference(old stock_levels, new stock_levels) RETURNS sto
         coalesce((new).incoming, 0)        - coalesce((old).incoming, 0),
         coalesce((new).available, 0), coalesce((new).reserved, 0), coalesce((new).committed, 0), coalesce((new).damaged, 0),
         coalesce((new).quality_control, 0), coalesce((new).safety_stock, 0), coalesce((new).incoming, 0),
-        '', '', '', null, 0, null)::stock_movements
+        '', '', '', '', null, 0, null)::stock_movements
 $$;
 -- +goose StatementEnd
 

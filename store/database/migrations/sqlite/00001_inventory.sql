@@ -96,6 +96,7 @@ CREATE TABLE stock_movements (
     safety_stock_after    INTEGER NOT NULL,
     incoming_after        INTEGER NOT NULL,
     reason                TEXT NOT NULL,
+    note                  TEXT NOT NULL DEFAULT '',
     reference             TEXT NOT NULL DEFAULT '',
     actor                 TEXT NOT NULL DEFAULT '',
     reservation_id        BLOB,

@@ -1,0 +1,139 @@
+package database_test
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// wire carries a client's bytes to Postgres and counts what it says: statements
+// run, and how often it then waits for the server.
+type wire struct{ statements, roundTrips atomic.Int64 }
+
+// through is the database's address by way of the wire.
+func (w *wire) through(t *testing.T, dsn string) string {
+	t.Helper()
+	address, err := url.Parse(dsn)
+	require.NoError(t, err)
+	target := address.Host
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, listener.Close()) })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(client, server); _ = client.Close() }()
+			go func() { w.carry(server, client); _ = server.Close() }()
+		}
+	}()
+	address.Host = listener.Addr().String()
+	return address.String()
+}
+
+// carry reads the frontend's messages: after the first, each is a letter, a
+// length that counts itself, and the rest.
+func (w *wire) carry(server io.Writer, client io.Reader) {
+	for letter := 0; ; letter = 1 {
+		head := make([]byte, letter+4)
+		if _, err := io.ReadFull(client, head); err != nil {
+			return
+		}
+		if letter == 1 {
+			switch head[0] {
+			case 'E': // Execute
+				w.statements.Add(1)
+			case 'S': // Sync
+				w.roundTrips.Add(1)
+			case 'Q': // both in one
+				w.statements.Add(1)
+				w.roundTrips.Add(1)
+			}
+		}
+		if _, err := server.Write(head); err != nil {
+			return
+		}
+		if _, err := io.CopyN(server, client, int64(binary.BigEndian.Uint32(head[letter:]))-4); err != nil {
+			return
+		}
+	}
+}
+
+// A bulk write of 1,000 rows costs the statements and the round trips of one of
+// 10: a statement never stands for a row.
+func TestStatementsOfABulkWrite(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		mugs := make([]models.Product, models.StockRowsMax)
+		for i := range mugs {
+			mugs[i].ProductID = fmt.Sprintf("mug %03d", i)
+		}
+		require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Products: mugs}))
+		var w wire
+		db := openOnly(t, w.through(t, s.url))
+		count := 0 // never the same twice: what is there already is not written
+		kinds := []struct {
+			name string
+			make func(n int) models.Write
+		}{
+			{"set", func(n int) models.Write {
+				set := counted()
+				set.IdempotencyKey, count = newKey(), count+1
+				for i := range n {
+					set.Rows = append(set.Rows, row(mugs[i].ProductID, "north", models.Available, 100+count))
+				}
+				return set
+			}},
+			{"adjust", func(n int) models.Write {
+				a := adjust()
+				for i := range n {
+					a.Rows = append(a.Rows, delta(mugs[i].ProductID, "north", models.Available, 1))
+				}
+				return a
+			}},
+			{"move", func(n int) models.Write {
+				m := moveStock()
+				for i := range n {
+					m.Rows = append(m.Rows, carry(mugs[i].ProductID, 1, "north", models.Available, "north", models.Damaged))
+				}
+				return m
+			}},
+		}
+		cost := func(write models.Write) [2]int64 {
+			before := [2]int64{w.statements.Load(), w.roundTrips.Load()}
+			out, err := db.Write(t.Context(), []models.Write{write})
+			require.NoError(t, err)
+			require.Empty(t, out.Results[0].Errors)
+			return [2]int64{w.statements.Load() - before[0], w.roundTrips.Load() - before[1]}
+		}
+		// A connection prepares statements it meets for the first time.
+		least := func(make func(int) models.Write, n int) [2]int64 {
+			costs := [][2]int64{cost(make(n)), cost(make(n)), cost(make(n)), cost(make(n))}
+			return slices.MinFunc(costs, func(a, b [2]int64) int { return cmp.Compare(a[1], b[1]) })
+		}
+		for _, kind := range kinds {
+			cost(kind.make(models.StockRowsMax)) // levels are made
+			few, many := least(kind.make, 10), least(kind.make, models.StockRowsMax)
+			require.Equal(t, few, many, kind.name)
+			require.Equal(t, int64(2), many[1], "%s: one round trip to load, one to save", kind.name)
+			require.LessOrEqual(t, many[0], int64(16), kind.name)
+		}
+	})
+}
