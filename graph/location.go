@@ -34,8 +34,11 @@ func pointers[T any](values []T) []*T {
 	return out
 }
 
-// values are what gqlgen hands over as pointers.
+// values are what gqlgen hands over as pointers; nil for a list that was left out.
 func values[T any](pointers []*T) []T {
+	if pointers == nil {
+		return nil
+	}
 	out := make([]T, len(pointers))
 	for i, p := range pointers {
 		out[i] = *p

@@ -35,15 +35,15 @@ func (r *mutationResolver) ReleaseReservation(ctx context.Context, input generat
 }
 
 func (r *mutationResolver) CommitReservation(ctx context.Context, input generated.CommitReservationInput) (*generated.ReservationPayload, error) {
-	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: text(input.OrderRef)})
+	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: text(input.OrderRef), Lines: values(input.Lines)})
 }
 
 func (r *mutationResolver) FulfillReservation(ctx context.Context, input generated.FulfillReservationInput) (*generated.ReservationPayload, error) {
-	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationFulfilled})
+	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationFulfilled, Lines: values(input.Lines)})
 }
 
 func (r *mutationResolver) CancelReservation(ctx context.Context, input generated.CancelReservationInput) (*generated.ReservationPayload, error) {
-	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCancelled})
+	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCancelled, Lines: values(input.Lines)})
 }
 
 func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Reservation, error) {

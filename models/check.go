@@ -82,6 +82,19 @@ func (c *checker) lines(lines []Line) {
 	}
 }
 
+func (c *checker) parts(parts []LinePart) {
+	if len(parts) == 0 || len(parts) > ReservationLinesMax {
+		c.add("must have 1 to "+strconv.Itoa(ReservationLinesMax)+" entries, or be left out", "lines")
+		return
+	}
+	for i, part := range parts {
+		c.add(CheckID(part.ProductID), "lines", i, "productId")
+		if part.Quantity < 1 || part.Quantity > QuantityMax {
+			c.add("must be between 1 and "+strconv.Itoa(QuantityMax), "lines", i, "quantity")
+		}
+	}
+}
+
 // Check implements Write.
 func (w Reserve) Check(ttlMax time.Duration) []UserError {
 	var c checker
@@ -120,6 +133,9 @@ func (w Resolve) Check(time.Duration) []UserError {
 		c.key(w.IdempotencyKey)
 	}
 	c.text(w.OrderRef, TextLengthMax, "orderRef")
+	if w.Lines != nil {
+		c.parts(w.Lines)
+	}
 	return c.errs
 }
 

@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ReservationState is where a reservation is in its life.
 type ReservationState string
@@ -37,18 +40,65 @@ type Reservation struct {
 // ReservationLine is the hold on one product.
 type ReservationLine struct {
 	ProductID string `json:"productId"`
-	// Requested is what was asked for; Quantity, what is held. They differ
-	// only where a partial hold was allowed.
+	// Requested is what was asked for; Quantity, what is held, and once it is an
+	// order, what was ordered. They differ where a partial hold was allowed, or
+	// an order took less than was held.
 	Requested int `json:"requested"`
 	Quantity  int `json:"quantity"`
+	// Fulfilled and Cancelled are units of Quantity that an order is done with.
+	Fulfilled int `json:"fulfilled,omitempty"`
+	Cancelled int `json:"cancelled,omitempty"`
 	// Allocations spread Quantity over locations; empty for untracked products.
 	Allocations []Allocation `json:"allocations,omitempty"`
 }
+
+// Left is how many units of the line are still held or on order.
+func (l ReservationLine) Left() int { return l.Quantity - l.Fulfilled - l.Cancelled }
 
 // Allocation is the part of a line that one location supplies.
 type Allocation struct {
 	LocationID string `json:"locationId"`
 	Quantity   int    `json:"quantity"`
+	// Done is how many of them were fulfilled or cancelled.
+	Done int `json:"done,omitempty"`
+}
+
+// Left is how many of its units the level still counts as reserved or committed.
+func (a Allocation) Left() int { return a.Quantity - a.Done }
+
+// Split parts what is left of a line, location by location in their order: the
+// first n units, and the rest.
+func (l ReservationLine) Split(n int) (first, rest []Allocation) {
+	for _, a := range l.Allocations {
+		take := min(n, a.Left())
+		n -= take
+		if take > 0 {
+			first = append(first, Allocation{LocationID: a.LocationID, Quantity: take})
+		}
+		if more := a.Left() - take; more > 0 {
+			rest = append(rest, Allocation{LocationID: a.LocationID, Quantity: more})
+		}
+	}
+	return first, rest
+}
+
+// Finish notes that the first n units of what is left are done with.
+func (l ReservationLine) Finish(n int) ReservationLine {
+	l.Allocations = slices.Clone(l.Allocations)
+	for i, a := range l.Allocations {
+		take := min(n, a.Left())
+		l.Allocations[i].Done += take
+		n -= take
+	}
+	return l
+}
+
+// Left is how many units of all lines are still held or on order.
+func (r Reservation) Left() (n int) {
+	for _, l := range r.Lines {
+		n += l.Left()
+	}
+	return n
 }
 
 // OwnerRef is the caller's own reference, nil where there is none.

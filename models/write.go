@@ -28,6 +28,12 @@ type Line struct {
 	LocationID string `json:"locationId,omitempty"`
 }
 
+// LinePart is a part of what a reservation has of a product.
+type LinePart struct {
+	ProductID string `json:"productId"`
+	Quantity  int    `json:"quantity"`
+}
+
 // Reserve makes a new reservation.
 type Reserve struct {
 	IdempotencyKey string        `json:"idempotencyKey"`
@@ -59,11 +65,12 @@ type ExtendReservation struct {
 }
 
 // Resolve moves a reservation to another state: release, expire, commit,
-// fulfil or cancel.
+// fulfil or cancel. Commit, fulfil and cancel may name a part of it.
 type Resolve struct {
 	IdempotencyKey string           `json:"idempotencyKey"`
 	ID             string           `json:"id"`
 	To             ReservationState `json:"to"`
+	Lines          []LinePart       `json:"lines,omitempty"`    // nil: everything left
 	OrderRef       string           `json:"orderRef,omitempty"` // with To == ReservationCommitted
 	Actor          string           `json:"-"`
 }

@@ -160,12 +160,16 @@ type ComplexityRoot struct {
 	}
 
 	ReservationAllocation struct {
+		Left     func(childComplexity int) int
 		Location func(childComplexity int) int
 		Quantity func(childComplexity int) int
 	}
 
 	ReservationLine struct {
 		Allocations func(childComplexity int) int
+		Cancelled   func(childComplexity int) int
+		Fulfilled   func(childComplexity int) int
+		Left        func(childComplexity int) int
 		Product     func(childComplexity int) int
 		ProductID   func(childComplexity int) int
 		Quantity    func(childComplexity int) int
@@ -845,6 +849,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Reservation.Version(childComplexity), true
 
+	case "ReservationAllocation.left":
+		if e.ComplexityRoot.ReservationAllocation.Left == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationAllocation.Left(childComplexity), true
 	case "ReservationAllocation.location":
 		if e.ComplexityRoot.ReservationAllocation.Location == nil {
 			break
@@ -864,6 +874,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationLine.Allocations(childComplexity), true
+	case "ReservationLine.cancelled":
+		if e.ComplexityRoot.ReservationLine.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLine.Cancelled(childComplexity), true
+	case "ReservationLine.fulfilled":
+		if e.ComplexityRoot.ReservationLine.Fulfilled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLine.Fulfilled(childComplexity), true
+	case "ReservationLine.left":
+		if e.ComplexityRoot.ReservationLine.Left == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLine.Left(childComplexity), true
 	case "ReservationLine.product":
 		if e.ComplexityRoot.ReservationLine.Product == nil {
 			break
@@ -1171,6 +1199,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputProductFilter,
 		ec.unmarshalInputReleaseReservationInput,
 		ec.unmarshalInputReservationLineInput,
+		ec.unmarshalInputReservationLinePartInput,
 		ec.unmarshalInputReserveStockInput,
 		ec.unmarshalInputSetStockInput,
 		ec.unmarshalInputSetStockRow,
@@ -1393,11 +1422,20 @@ extend type Mutation {
   extendReservation("The hold and its new time." input: ExtendReservationInput!): ReservationPayload!
   "Gives an active hold back. Whoever knows the id may."
   releaseReservation("The hold." input: ReleaseReservationInput!): ReservationPayload!
-  "Turns an active hold into an order: reserved becomes committed. Scope: write:orders."
+  """
+  Turns an active hold, or a part of it, into an order: reserved becomes committed. What is not ordered is given back in
+  the same step. Scope: write:orders.
+  """
   commitReservation("The hold and its order." input: CommitReservationInput!): ReservationPayload!
-  "The order left the house: committed leaves on hand. Scope: write:orders."
+  """
+  The order, or a part of what is left of it, left the house: committed leaves on hand. The reservation is COMMITTED until
+  nothing is left; then it is FULFILLED. Scope: write:orders.
+  """
   fulfillReservation("The order's reservation." input: FulfillReservationInput!): ReservationPayload!
-  "The order was cancelled: committed becomes available again. Scope: write:orders."
+  """
+  The order, or a part of what is left of it, was cancelled: committed becomes available again. Once nothing is left, the
+  reservation is FULFILLED when anything of it was, CANCELLED otherwise. Scope: write:orders.
+  """
   cancelReservation("The order's reservation." input: CancelReservationInput!): ReservationPayload!
 }
 
@@ -1410,15 +1448,15 @@ extend type Subscription {
 enum ReservationState {
   "Holding stock."
   ACTIVE
-  "Ordered, not shipped."
+  "Ordered, and not all of it shipped or cancelled."
   COMMITTED
-  "Shipped."
+  "Nothing is left to ship, and at least a part was shipped."
   FULFILLED
   "Given back before its time was over."
   RELEASED
   "Its time was over."
   EXPIRED
-  "Ordered, then cancelled."
+  "Ordered, then cancelled as a whole."
   CANCELLED
 }
 
@@ -1452,8 +1490,14 @@ type ReservationLine {
   product: Product! @goField(forceResolver: true, batch: true)
   "Units asked for."
   requested: Int!
-  "Units held; less than asked for only where a partial hold was allowed."
+  "Units held, or ordered: less than asked for where a partial hold was allowed or only a part was ordered."
   quantity: Int!
+  "Units of the order that left the house."
+  fulfilled: Int!
+  "Units of the order that were cancelled."
+  cancelled: Int!
+  "Units still held or on order: quantity − fulfilled − cancelled."
+  left: Int!
   "Which locations supply it; empty when the product is not tracked."
   allocations: [ReservationAllocation!]!
   "The product's live stock."
@@ -1466,6 +1510,8 @@ type ReservationAllocation {
   location: Location! @goField(forceResolver: true)
   "Units."
   quantity: Int!
+  "Those of them that were neither fulfilled nor cancelled."
+  left: Int!
 }
 
 "A product and how many of it. Lines of the same product become one line; ` + "`" + `locationId` + "`" + ` only says where its units come from."
@@ -1476,6 +1522,14 @@ input ReservationLineInput {
   quantity: Int!
   "Take them from this location only."
   locationId: ID
+}
+
+"Some units of a product of the reservation. Entries of the same product add up."
+input ReservationLinePartInput {
+  "The shop's own product id."
+  productId: ID!
+  "Units, 1 or more, and no more than are left."
+  quantity: Int!
 }
 
 "A new hold."
@@ -1530,6 +1584,8 @@ input CommitReservationInput {
   id: ID!
   "The order it became, up to 255 characters."
   orderRef: String
+  "A part of what it holds, 1 to 2,000 lines; everything held when left out."
+  lines: [ReservationLinePartInput!]
 }
 
 "The end of an order: shipped."
@@ -1538,6 +1594,8 @@ input FulfillReservationInput {
   idempotencyKey: String!
   "The reservation."
   id: ID!
+  "A part of what is left, 1 to 2,000 lines; everything left when left out."
+  lines: [ReservationLinePartInput!]
 }
 
 "The end of an order: cancelled."
@@ -1546,6 +1604,8 @@ input CancelReservationInput {
   idempotencyKey: String!
   "The reservation."
   id: ID!
+  "A part of what is left, 1 to 2,000 lines; everything left when left out."
+  lines: [ReservationLinePartInput!]
 }
 
 "The answer to a reservation write."
@@ -2142,6 +2202,8 @@ func (ec *executionContext) childFields_ReservationAllocation(ctx context.Contex
 		return ec.fieldContext_ReservationAllocation_location(ctx, field)
 	case "quantity":
 		return ec.fieldContext_ReservationAllocation_quantity(ctx, field)
+	case "left":
+		return ec.fieldContext_ReservationAllocation_left(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReservationAllocation", field.Name)
 }
@@ -2156,6 +2218,12 @@ func (ec *executionContext) childFields_ReservationLine(ctx context.Context, fie
 		return ec.fieldContext_ReservationLine_requested(ctx, field)
 	case "quantity":
 		return ec.fieldContext_ReservationLine_quantity(ctx, field)
+	case "fulfilled":
+		return ec.fieldContext_ReservationLine_fulfilled(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_ReservationLine_cancelled(ctx, field)
+	case "left":
+		return ec.fieldContext_ReservationLine_left(ctx, field)
 	case "allocations":
 		return ec.fieldContext_ReservationLine_allocations(ctx, field)
 	case "stock":
@@ -5065,6 +5133,29 @@ func (ec *executionContext) fieldContext_ReservationAllocation_quantity(_ contex
 	return graphql.NewScalarFieldContext("ReservationAllocation", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _ReservationAllocation_left(ctx context.Context, field graphql.CollectedField, obj *models.Allocation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationAllocation_left(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Left(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationAllocation_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationAllocation", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ReservationLine_productId(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5187,6 +5278,75 @@ func (ec *executionContext) _ReservationLine_quantity(ctx context.Context, field
 }
 func (ec *executionContext) fieldContext_ReservationLine_quantity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLine_fulfilled(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLine_fulfilled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fulfilled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLine_fulfilled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLine_cancelled(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLine_cancelled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cancelled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLine_cancelled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLine_left(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLine_left(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Left(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLine_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLine", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _ReservationLine_allocations(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
@@ -7477,7 +7637,7 @@ func (ec *executionContext) unmarshalInputCancelReservationInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id"}
+	fieldsInOrder := [...]string{"idempotencyKey", "id", "lines"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -7498,6 +7658,13 @@ func (ec *executionContext) unmarshalInputCancelReservationInput(ctx context.Con
 				return it, err
 			}
 			it.ID = data
+		case "lines":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lines"))
+			data, err := ec.unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmodelsᚐLinePartᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lines = data
 		}
 	}
 	return it, nil
@@ -7514,7 +7681,7 @@ func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id", "orderRef"}
+	fieldsInOrder := [...]string{"idempotencyKey", "id", "orderRef", "lines"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -7542,6 +7709,13 @@ func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Con
 				return it, err
 			}
 			it.OrderRef = data
+		case "lines":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lines"))
+			data, err := ec.unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmodelsᚐLinePartᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lines = data
 		}
 	}
 	return it, nil
@@ -7595,7 +7769,7 @@ func (ec *executionContext) unmarshalInputFulfillReservationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id"}
+	fieldsInOrder := [...]string{"idempotencyKey", "id", "lines"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -7616,6 +7790,13 @@ func (ec *executionContext) unmarshalInputFulfillReservationInput(ctx context.Co
 				return it, err
 			}
 			it.ID = data
+		case "lines":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lines"))
+			data, err := ec.unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmodelsᚐLinePartᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lines = data
 		}
 	}
 	return it, nil
@@ -7847,6 +8028,43 @@ func (ec *executionContext) unmarshalInputReservationLineInput(ctx context.Conte
 				return it, err
 			}
 			it.LocationID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReservationLinePartInput(ctx context.Context, obj any) (models.LinePart, error) {
+	var it models.LinePart
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"productId", "quantity"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "quantity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quantity"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Quantity = data
 		}
 	}
 	return it, nil
@@ -9535,6 +9753,11 @@ func (ec *executionContext) _ReservationAllocation(ctx context.Context, sel ast.
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "left":
+			out.Values[i] = ec._ReservationAllocation_left(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -9618,6 +9841,21 @@ func (ec *executionContext) _ReservationLine(ctx context.Context, sel ast.Select
 			}
 		case "quantity":
 			out.Values[i] = ec._ReservationLine_quantity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "fulfilled":
+			out.Values[i] = ec._ReservationLine_fulfilled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "cancelled":
+			out.Values[i] = ec._ReservationLine_cancelled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "left":
+			out.Values[i] = ec._ReservationLine_left(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -10979,6 +11217,11 @@ func (ec *executionContext) unmarshalNReservationLineInput2ᚖonhandᚋmodelsᚐ
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNReservationLinePartInput2ᚖonhandᚋmodelsᚐLinePart(ctx context.Context, v any) (*models.LinePart, error) {
+	res, err := ec.unmarshalInputReservationLinePartInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx context.Context, sel ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -11554,6 +11797,23 @@ func (ec *executionContext) marshalOReservation2ᚖonhandᚋmodelsᚐReservation
 		return graphql.Null
 	}
 	return ec._Reservation(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmodelsᚐLinePartᚄ(ctx context.Context, v any) ([]*models.LinePart, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*models.LinePart, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNReservationLinePartInput2ᚖonhandᚋmodelsᚐLinePart(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx context.Context, sel ast.SelectionSet, v *models.Stock) graphql.Marshaler {

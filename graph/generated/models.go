@@ -33,6 +33,8 @@ type CancelReservationInput struct {
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
+	// A part of what is left, 1 to 2,000 lines; everything left when left out.
+	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
 // An order for an active hold.
@@ -43,6 +45,8 @@ type CommitReservationInput struct {
 	ID string `json:"id"`
 	// The order it became, up to 255 characters.
 	OrderRef *string `json:"orderRef,omitempty"`
+	// A part of what it holds, 1 to 2,000 lines; everything held when left out.
+	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
 // More time for an active hold.
@@ -59,6 +63,8 @@ type FulfillReservationInput struct {
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
+	// A part of what is left, 1 to 2,000 lines; everything left when left out.
+	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
 // Moves of stock.

@@ -197,9 +197,9 @@ func (s *shop) auditHolds(levels map[place]models.Quantities) {
 		require.NoError(s.t, json.Unmarshal(raw, &lines))
 		for _, l := range lines {
 			for _, a := range l.Allocations {
-				q := models.Quantities{Reserved: a.Quantity}
+				q := models.Quantities{Reserved: a.Left()}
 				if state == models.ReservationCommitted {
-					q = models.Quantities{Committed: a.Quantity}
+					q = models.Quantities{Committed: a.Left()}
 				}
 				at := place{l.ProductID, a.LocationID}
 				held[at] = held[at].Plus(q)

@@ -48,7 +48,7 @@ func (d *decider) update(w models.UpdateReservation) models.WriteResult {
 	}
 	draft := d.draft()
 	for _, line := range s.Lines {
-		draft.shift(line, models.Reserved, models.Available)
+		draft.shift(line.ProductID, line.Allocations, models.Reserved, models.Available)
 	}
 	lines, errs := d.allocate(draft, w.Lines, s.Channel, w.AllowPartial)
 	if lines == nil {
@@ -77,79 +77,6 @@ func (d *decider) extend(w models.ExtendReservation) models.WriteResult {
 	d.put(&next)
 	at := next.At(d.now)
 	return models.WriteResult{Reservation: &at}
-}
-
-// resolve moves a reservation to its next state. Each happens once; releasing
-// what is already given back is no error, because the caller has no key to
-// repeat it with.
-func (d *decider) resolve(w models.Resolve) models.WriteResult {
-	if w.To == models.ReservationExpired {
-		return d.expire(w)
-	}
-	step, _ := models.TransitionTo(w.To)
-	s, result := d.inState(w.ID, step.From)
-	if s == nil {
-		if w.To == models.ReservationReleased && result.Reservation != nil && result.Reservation.State == models.ReservationReleased {
-			return models.WriteResult{Reservation: result.Reservation, Replayed: true}
-		}
-		return result
-	}
-	return d.take(s, w, step)
-}
-
-// expire ends a hold whose time is over, and leaves every other one alone.
-func (d *decider) expire(w models.Resolve) models.WriteResult {
-	key, _ := reservationKey(w.ID)
-	s := d.held[key]
-	if s == nil || s.State != models.ReservationActive || s.At(d.now).State != models.ReservationExpired {
-		return models.WriteResult{}
-	}
-	step, _ := models.TransitionTo(models.ReservationExpired)
-	return d.take(s, w, step)
-}
-
-func (d *decider) take(s *storedReservation, w models.Resolve, step models.Transition) models.WriteResult {
-	draft := d.draft()
-	for _, line := range s.Lines {
-		found := draft.shift(line, step.Take, step.Give)
-		if len(line.Allocations) > 0 && found < line.Quantity && w.To == models.ReservationCommitted {
-			at := s.At(d.now)
-			return models.WriteResult{Reservation: &at, Errors: []models.UserError{gone(line, found)}}
-		}
-	}
-	next := *s
-	next.State = w.To
-	reference := s.Order
-	if w.OrderRef != "" {
-		next.Order, reference = w.OrderRef, w.OrderRef
-	}
-	draft.apply(models.StockMovement{Reason: step.Reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
-	d.put(&next)
-	at := next.At(d.now)
-	return models.WriteResult{Reservation: &at}
-}
-
-// shift moves a line's allocations from one state to another, and tells how
-// many units it found. A merchant may have counted held units away, or so many
-// in that there is no room: what is there and fits is moved, because a hold
-// must end all the same.
-func (d *draft) shift(line models.ReservationLine, from, to models.State) (found int) {
-	for _, a := range line.Allocations {
-		id := levelID{line.ProductID, a.LocationID}
-		level := d.now(id)
-		n := min(a.Quantity, *level.Of(from))
-		if n <= 0 {
-			continue
-		}
-		found += n
-		var delta models.Quantities
-		*delta.Of(from) -= n
-		if to != "" {
-			*delta.Of(to) += min(n, models.QuantityMax-*level.Of(to))
-		}
-		d.move(id, delta)
-	}
-	return found
 }
 
 // inState finds a reservation in the state a write needs; where it is not, the
@@ -306,17 +233,6 @@ func mergeAllocation(allocations []models.Allocation, a models.Allocation) []mod
 		}
 	}
 	return append(allocations, a)
-}
-
-// gone says that somebody took away what a reservation held.
-func gone(line models.ReservationLine, found int) models.InsufficientStockError {
-	return models.InsufficientStockError{
-		Failure: models.Failure{
-			Message: fmt.Sprintf("only %d of the %d held of %q are still there", found, line.Quantity, line.ProductID),
-			Path:    models.InputPath("id"),
-		},
-		ProductID: line.ProductID, Requested: line.Quantity, Available: found,
-	}
 }
 
 func insufficient(line models.ReservationLine, index int) models.InsufficientStockError {

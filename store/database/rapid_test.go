@@ -66,7 +66,7 @@ func TestAgainstAModel(t *testing.T) {
 				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
-				"adjust": m.adjust, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
+				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
 		})
@@ -285,55 +285,6 @@ func (m *model) extend(t *rapid.T) {
 	}
 	m.fails(r)
 	h.version++
-}
-
-var moves = map[models.ReservationState][2]models.State{
-	models.ReservationCommitted: {models.Reserved, models.Committed},
-	models.ReservationReleased:  {models.Reserved, models.Available},
-	models.ReservationFulfilled: {models.Committed, ""},
-	models.ReservationCancelled: {models.Committed, models.Available},
-}
-
-func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
-	return func(t *rapid.T) {
-		h := m.pick(t)
-		w := resolve(h.id, to)
-		switch {
-		case h.now().MayBecome(to):
-			m.fails(m.first(w))
-			m.move(h.lines, moves[to][0], moves[to][1])
-			h.state = to
-			h.version++
-		case to == models.ReservationReleased && h.state == to:
-			require.True(t, m.do(w).Replayed)
-		default:
-			m.fails(m.first(w), notActive(h.now()))
-		}
-	}
-}
-
-func (m *model) adjust(t *rapid.T) {
-	at := place{rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.SampledFrom([]string{"north", "south", "far"}).Draw(t, "location")}
-	state := rapid.SampledFrom([]models.State{models.Available, models.Available, models.Damaged, models.Incoming}).Draw(t, "state")
-	n := rapid.IntRange(-4, 4).Filter(func(n int) bool { return n != 0 }).Draw(t, "delta")
-	q := m.shelf[at]
-	have, floor := *q.Of(state), 0
-	if state == models.Available {
-		floor = m.floor(at.product)
-	}
-	if state == models.Available && n < 0 && have+n < floor && m.endFor(map[string]bool{at.product: true}) {
-		q = m.shelf[at] // holds past their time were given back first
-		have = q.Available
-	}
-	r := m.first(adjust(delta(at.product, at.location, state, n)))
-	if n < 0 && have+n < floor {
-		m.fails(r, models.InsufficientStockError{
-			Failure: path("rows", 0, "delta"), ProductID: at.product, Requested: -n, Available: max(0, have-floor)})
-		return
-	}
-	m.fails(r)
-	*q.Of(state) += n
-	m.shelf[at] = q
 }
 
 // pass lets the time of a hold run out; nobody notices yet.

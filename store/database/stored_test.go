@@ -28,6 +28,8 @@ func TestFingerprintsStay(t *testing.T) {
 			models.UpdateReservation{IdempotencyKey: "k", ID: "res_1", Lines: lines, TTL: time.Minute}},
 		{"resolve:COMMITTED", `{"idempotencyKey":"k","id":"res_1","to":"COMMITTED","orderRef":"order 1"}`,
 			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "somebody"}},
+		{"resolve:FULFILLED", `{"idempotencyKey":"k","id":"res_1","to":"FULFILLED","lines":[{"productId":"mug","quantity":1}]}`,
+			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationFulfilled, Lines: []models.LinePart{part("mug", 1)}}},
 		{"adjust", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","delta":-1}],` +
 			`"reason":"RETURNED","note":"box open","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`,
 			models.Adjust{IdempotencyKey: "k", Rows: []models.AdjustRow{delta("mug", "north", models.Available, -1)},
