@@ -20,6 +20,12 @@ func complexity() generated.ComplexityRoot {
 	c.Stock.Levels = listOf(guard.ComplexityList)
 	c.StockPayload.Errors = listOf(guard.ComplexityList)
 	c.StockPayload.Stocks = listOf(guard.ComplexityLines)
+	c.UpsertProductsPayload.Products = listOf(guard.ComplexityLines)
+	c.UpsertProductsPayload.Errors = listOf(guard.ComplexityList)
+	c.UpsertLocationsPayload.Locations = listOf(guard.ComplexityPlaces)
+	c.UpsertLocationsPayload.Errors = listOf(guard.ComplexityList)
+	c.UpsertChannelsPayload.Channels = listOf(guard.ComplexityPlaces)
+	c.UpsertChannelsPayload.Errors = listOf(guard.ComplexityList)
 	return c
 }
 
@@ -49,6 +55,11 @@ func priceQueries(c *generated.ComplexityRoot) {
 func priceMutations(c *generated.ComplexityRoot) {
 	price := func(child int) int { return guard.ComplexityWrite + child }
 	c.Mutation.AdjustStock = func(child int, _ generated.AdjustStockInput) int { return price(child) }
+	c.Mutation.SetStock = func(child int, _ generated.SetStockInput) int { return price(child) }
+	c.Mutation.MoveStock = func(child int, _ generated.MoveStockInput) int { return price(child) }
+	c.Mutation.UpsertProducts = func(child int, _ generated.UpsertProductsInput) int { return price(child) }
+	c.Mutation.UpsertLocations = func(child int, _ generated.UpsertLocationsInput) int { return price(child) }
+	c.Mutation.UpsertChannels = func(child int, _ generated.UpsertChannelsInput) int { return price(child) }
 	c.Mutation.ReserveStock = func(child int, _ generated.ReserveStockInput) int { return price(child) }
 	c.Mutation.UpdateReservation = func(child int, _ generated.UpdateReservationInput) int { return price(child) }
 	c.Mutation.ExtendReservation = func(child int, _ generated.ExtendReservationInput) int { return price(child) }

@@ -19,6 +19,30 @@ func (r *channelResolver) Locations(ctx context.Context, obj *models.Channel) ([
 	return locations, nil
 }
 
+func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.UpsertLocationsInput) (*generated.UpsertLocationsPayload, error) {
+	result, err := r.changeSettings(ctx, models.UpsertLocations{
+		IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), ErrorPolicy: input.ErrorPolicy,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &generated.UpsertLocationsPayload{
+		Locations: r.locationsOf(result.Locations), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+	}, nil
+}
+
+func (r *mutationResolver) UpsertChannels(ctx context.Context, input generated.UpsertChannelsInput) (*generated.UpsertChannelsPayload, error) {
+	result, err := r.changeSettings(ctx, models.UpsertChannels{
+		IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), ErrorPolicy: input.ErrorPolicy,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &generated.UpsertChannelsPayload{
+		Channels: r.channelsOf(result.Channels), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+	}, nil
+}
+
 func (r *queryResolver) Location(ctx context.Context, id string) (*models.Location, error) {
 	return r.knownLocation(id), nil
 }

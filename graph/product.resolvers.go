@@ -11,6 +11,20 @@ import (
 	"onhand/models"
 )
 
+func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.UpsertProductsInput) (*generated.UpsertProductsPayload, error) {
+	result, err := r.changeSettings(ctx, models.UpsertProducts{
+		IdempotencyKey: input.IdempotencyKey, Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy,
+	})
+	if err != nil {
+		return nil, err
+	}
+	products := make([]*models.Product, len(result.Stocks))
+	for i, s := range result.Stocks {
+		products[i] = &s.Product
+	}
+	return &generated.UpsertProductsPayload{Products: products, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
+}
+
 func (r *productResolver) Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error) {
 	ids := idsOf(objs, func(p *models.Product) string { return p.ProductID })
 	found, err := r.stocksOf(ctx, ids, channel)

@@ -76,7 +76,12 @@ func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []st
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock { return narrowed(s, members) }), nil
+	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock {
+		if now, err := r.members(channel); err == nil { // a channel that is gone keeps its last locations
+			members = now
+		}
+		return narrowed(s, members)
+	}), nil
 }
 
 func (r *Resolver) StockLevel() generated.StockLevelResolver { return &stockLevelResolver{r} }

@@ -14,6 +14,12 @@ const (
 	ReservationLinesMax = 2000
 	// StockRowsMax is how many rows one bulk stock write may have.
 	StockRowsMax = 1000
+	// ProductRowsMax and PlaceRowsMax are how many products, and how many
+	// locations or channels, one write may make or change.
+	ProductRowsMax = 1000
+	PlaceRowsMax   = 250
+	// ChannelLocationsMax is how many locations one write may give to a channel.
+	ChannelLocationsMax = 1000
 	// QuantityMax is the largest amount of one state of one level, and of one
 	// line. It keeps sums of a few levels inside 32 bits.
 	QuantityMax = 1_000_000_000

@@ -20,6 +20,8 @@ type Channel struct {
 	ChannelID   string
 	Name        string
 	LocationIDs []string
+	// Sourcing says which of its locations a hold is taken from.
+	Sourcing SourcingOrder
 }
 
 // ID is the shop's own channel id.

@@ -1,5 +1,21 @@
 package models
 
+import (
+	"cmp"
+	"slices"
+)
+
+// SourcingOrder is the rule by which a channel's holds choose locations.
+type SourcingOrder string
+
+// The sourcing orders.
+const (
+	// ByPriority asks locations by their priority, then id.
+	ByPriority SourcingOrder = "PRIORITY"
+	// FewestLocations keeps the number of parcels small.
+	FewestLocations SourcingOrder = "FEWEST_LOCATIONS"
+)
+
 // Sourcing is the part of a product's stock that a buyer may draw on: the
 // active levels of a channel's locations.
 type Sourcing struct {
@@ -22,6 +38,29 @@ func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 		}
 	}
 	s.Floor = min(0, s.Floor)
+	return s
+}
+
+// Fewest puts the levels into the order that asks few locations for want units:
+// those that have them all first, those already used by the cart before others,
+// then the fullest. What is equal stays in its order.
+func (s Sourcing) Fewest(want int, used map[string]bool) Sourcing {
+	s.Levels = slices.Clone(s.Levels)
+	rank := func(l Level) int {
+		switch {
+		case l.Available >= want && used[l.LocationID]:
+			return 0
+		case l.Available >= want:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(s.Levels, func(a, b Level) int {
+		if byRank := cmp.Compare(rank(a), rank(b)); byRank != 0 || rank(a) < 2 {
+			return byRank
+		}
+		return cmp.Compare(b.Available, a.Available)
+	})
 	return s
 }
 

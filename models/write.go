@@ -101,7 +101,9 @@ func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
 // WriteResult is the answer to one Write, after its transaction committed.
 type WriteResult struct {
 	Reservation *Reservation // for reservation writes that found or made one
-	Stocks      []*Stock     // for stock writes: every touched product, as committed
+	Stocks      []*Stock     // for stock and product writes: every touched product, as committed
+	Locations   []string     // for location writes: the ids of those made or changed
+	Channels    []string     // for channel writes: the ids of those made or changed
 	Replayed    bool         // the idempotency key was known: this is the first answer
 	Errors      []UserError
 	// Fault, where not nil, says that nothing is known to have happened.

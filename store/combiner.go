@@ -132,6 +132,9 @@ func (c *combiner) next() []*seat {
 			taken++
 			continue
 		}
+		if len(batch) > 0 && (database.Alone(s.write) || database.Alone(batch[0].write)) {
+			break
+		}
 		if len(batch) == writeBatchMax || (len(batch) > 0 && levels+s.levels > writeLevelsMax) {
 			break
 		}

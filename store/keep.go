@@ -129,13 +129,23 @@ func (s *Store) keepDirectory(ctx context.Context, version int64, again bool) {
 	if version == s.directoryVersion && !again {
 		return
 	}
+	if s.readDirectory(ctx) {
+		s.directoryVersion = version
+	}
+}
+
+// readDirectory brings the directory up to date. Readings are kept in the order
+// in which they were made: none replaces a later one.
+func (s *Store) readDirectory(ctx context.Context) bool {
+	s.directoryReading.Lock()
+	defer s.directoryReading.Unlock()
 	directory, err := s.database.Directory(ctx)
 	if err != nil {
 		s.log.Warn("locations and channels were not read", "error", err)
-		return
+		return false
 	}
 	s.directory.Store(directory)
-	s.directoryVersion = version
+	return true
 }
 
 // sweep gives back holds whose time is over. Nobody waits for it: a hold past

@@ -94,6 +94,7 @@ type Store struct {
 	warned  bool            // that others serve the database too
 
 	directory        atomic.Pointer[models.Directory]
+	directoryReading sync.Mutex
 	directoryVersion int64 // of the keeper alone
 	sequence         int64 // of the keeper alone: as of its last look, in that epoch
 	away             int   // of the keeper alone: looks in a row without an answer of Redis

@@ -30,6 +30,9 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 	if err != nil {
 		return models.WriteResult{}, err
 	}
+	if len(result.Locations)+len(result.Channels) > 0 { // who wrote them finds them
+		s.readDirectory(ctx)
+	}
 	err = s.fillReplayed(ctx, &result)
 	return result, err
 }

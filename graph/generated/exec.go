@@ -49,6 +49,7 @@ type ComplexityRoot struct {
 		ID        func(childComplexity int) int
 		Locations func(childComplexity int) int
 		Name      func(childComplexity int) int
+		Sourcing  func(childComplexity int) int
 	}
 
 	IdempotencyError struct {
@@ -90,6 +91,9 @@ type ComplexityRoot struct {
 		ReserveStock       func(childComplexity int, input ReserveStockInput) int
 		SetStock           func(childComplexity int, input SetStockInput) int
 		UpdateReservation  func(childComplexity int, input UpdateReservationInput) int
+		UpsertChannels     func(childComplexity int, input UpsertChannelsInput) int
+		UpsertLocations    func(childComplexity int, input UpsertLocationsInput) int
+		UpsertProducts     func(childComplexity int, input UpsertProductsInput) int
 	}
 
 	NotFoundError struct {
@@ -237,6 +241,24 @@ type ComplexityRoot struct {
 		ReservationChanged func(childComplexity int, id string) int
 		StockChanged       func(childComplexity int, productIds []string, channel *string) int
 	}
+
+	UpsertChannelsPayload struct {
+		Channels func(childComplexity int) int
+		Errors   func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
+
+	UpsertLocationsPayload struct {
+		Errors    func(childComplexity int) int
+		Locations func(childComplexity int) int
+		Replayed  func(childComplexity int) int
+	}
+
+	UpsertProductsPayload struct {
+		Errors   func(childComplexity int) int
+		Products func(childComplexity int) int
+		Replayed func(childComplexity int) int
+	}
 }
 
 // endregion ***************************** api!.gotpl *****************************
@@ -247,6 +269,9 @@ type ChannelResolver interface {
 	Locations(ctx context.Context, obj *models.Channel) ([]*models.Location, error)
 }
 type MutationResolver interface {
+	UpsertLocations(ctx context.Context, input UpsertLocationsInput) (*UpsertLocationsPayload, error)
+	UpsertChannels(ctx context.Context, input UpsertChannelsInput) (*UpsertChannelsPayload, error)
+	UpsertProducts(ctx context.Context, input UpsertProductsInput) (*UpsertProductsPayload, error)
 	ReserveStock(ctx context.Context, input ReserveStockInput) (*ReservationPayload, error)
 	UpdateReservation(ctx context.Context, input UpdateReservationInput) (*ReservationPayload, error)
 	ExtendReservation(ctx context.Context, input ExtendReservationInput) (*ReservationPayload, error)
@@ -330,6 +355,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Channel.Name(childComplexity), true
+	case "Channel.sourcing":
+		if e.ComplexityRoot.Channel.Sourcing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Channel.Sourcing(childComplexity), true
 
 	case "IdempotencyError.code":
 		if e.ComplexityRoot.IdempotencyError.Code == nil {
@@ -541,6 +572,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateReservation(childComplexity, args["input"].(UpdateReservationInput)), true
+	case "Mutation.upsertChannels":
+		if e.ComplexityRoot.Mutation.UpsertChannels == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertChannels_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertChannels(childComplexity, args["input"].(UpsertChannelsInput)), true
+	case "Mutation.upsertLocations":
+		if e.ComplexityRoot.Mutation.UpsertLocations == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertLocations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertLocations(childComplexity, args["input"].(UpsertLocationsInput)), true
+	case "Mutation.upsertProducts":
+		if e.ComplexityRoot.Mutation.UpsertProducts == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertProducts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertProducts(childComplexity, args["input"].(UpsertProductsInput)), true
 
 	case "NotFoundError.message":
 		if e.ComplexityRoot.NotFoundError.Message == nil {
@@ -1180,6 +1244,63 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.StockChanged(childComplexity, args["productIds"].([]string), args["channel"].(*string)), true
 
+	case "UpsertChannelsPayload.channels":
+		if e.ComplexityRoot.UpsertChannelsPayload.Channels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertChannelsPayload.Channels(childComplexity), true
+	case "UpsertChannelsPayload.errors":
+		if e.ComplexityRoot.UpsertChannelsPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertChannelsPayload.Errors(childComplexity), true
+	case "UpsertChannelsPayload.replayed":
+		if e.ComplexityRoot.UpsertChannelsPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertChannelsPayload.Replayed(childComplexity), true
+
+	case "UpsertLocationsPayload.errors":
+		if e.ComplexityRoot.UpsertLocationsPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertLocationsPayload.Errors(childComplexity), true
+	case "UpsertLocationsPayload.locations":
+		if e.ComplexityRoot.UpsertLocationsPayload.Locations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertLocationsPayload.Locations(childComplexity), true
+	case "UpsertLocationsPayload.replayed":
+		if e.ComplexityRoot.UpsertLocationsPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertLocationsPayload.Replayed(childComplexity), true
+
+	case "UpsertProductsPayload.errors":
+		if e.ComplexityRoot.UpsertProductsPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertProductsPayload.Errors(childComplexity), true
+	case "UpsertProductsPayload.products":
+		if e.ComplexityRoot.UpsertProductsPayload.Products == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertProductsPayload.Products(childComplexity), true
+	case "UpsertProductsPayload.replayed":
+		if e.ComplexityRoot.UpsertProductsPayload.Replayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertProductsPayload.Replayed(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -1205,6 +1326,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetStockRow,
 		ec.unmarshalInputStockPlaceInput,
 		ec.unmarshalInputUpdateReservationInput,
+		ec.unmarshalInputUpsertChannelRow,
+		ec.unmarshalInputUpsertChannelsInput,
+		ec.unmarshalInputUpsertLocationRow,
+		ec.unmarshalInputUpsertLocationsInput,
+		ec.unmarshalInputUpsertProductRow,
+		ec.unmarshalInputUpsertProductsInput,
 	)
 	first := true
 
@@ -1306,6 +1433,13 @@ var sources = []*ast.Source{
   channels: [Channel!]!
 }
 
+extend type Mutation {
+  "Makes locations and changes those that are there. A field that is left out stays as it is. Scope: write:inventory."
+  upsertLocations("The locations." input: UpsertLocationsInput!): UpsertLocationsPayload!
+  "Makes channels and changes those that are there. A field that is left out stays as it is. Scope: write:inventory."
+  upsertChannels("The channels." input: UpsertChannelsInput!): UpsertChannelsPayload!
+}
+
 "A place that holds stock: a warehouse, a shop, a supplier."
 type Location implements Node {
   "Global id: what ` + "`" + `node` + "`" + ` finds it by. Inputs take ` + "`" + `locationId` + "`" + `."
@@ -1330,8 +1464,84 @@ type Channel {
   channelId: ID!
   "A name for people."
   name: String!
-  "Its locations in sourcing order."
+  "Its locations by priority."
   locations: [Location!]!
+  "The rule by which its holds choose locations."
+  sourcing: SourcingOrder!
+}
+
+"The rule by which a channel's holds choose among its locations."
+enum SourcingOrder {
+  "By the locations' priority."
+  PRIORITY
+  "As few locations as it can: one that has the whole cart, else one that has the whole line, else those with the most."
+  FEWEST_LOCATIONS
+}
+
+"Locations to make or to change."
+input UpsertLocationsInput {
+  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  idempotencyKey: String!
+  "1 to 250 rows, each location once."
+  rows: [UpsertLocationRow!]!
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"One location. What is left out, or null, stays as it is."
+input UpsertLocationRow {
+  "The shop's own location id."
+  locationId: ID!
+  "A name for people, up to 255 characters. The id for a new location."
+  name: String
+  "Sourcing order: the lowest number is asked first. 100 for a new location."
+  priority: Int
+  "Only active locations count towards what can be sold. True for a new location."
+  active: Boolean
+  "Whether shoppers may collect here. False for a new location."
+  pickup: Boolean
+}
+
+"The answer to upsertLocations."
+type UpsertLocationsPayload {
+  "The locations of the rows that were written, by id, as they are now."
+  locations: [Location!]!
+  "True when the idempotency key was known: the first answer again, with nothing done twice."
+  replayed: Boolean!
+  "What was refused, row by row."
+  errors: [SettingsError!]!
+}
+
+"Channels to make or to change."
+input UpsertChannelsInput {
+  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  idempotencyKey: String!
+  "1 to 250 rows, each channel once."
+  rows: [UpsertChannelRow!]!
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"One channel. What is left out, or null, stays as it is."
+input UpsertChannelRow {
+  "The shop's own channel id."
+  channelId: ID!
+  "A name for people, up to 255 characters. The id for a new channel."
+  name: String
+  "The rule by which its holds choose locations. PRIORITY for a new channel."
+  sourcing: SourcingOrder
+  "All its locations from now on, by the shop's own ids, at most 1,000; an empty list is none."
+  locationIds: [ID!]
+}
+
+"The answer to upsertChannels."
+type UpsertChannelsPayload {
+  "The channels of the rows that were written, by id, as they are now."
+  channels: [Channel!]!
+  "True when the idempotency key was known: the first answer again, with nothing done twice."
+  replayed: Boolean!
+  "What was refused, row by row."
+  errors: [SettingsError!]!
 }
 `, BuiltIn: false},
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
@@ -1350,6 +1560,14 @@ type Channel {
     "Only these."
     filter: ProductFilter
   ): ProductConnection!
+}
+
+extend type Mutation {
+  """
+  Makes products and changes the settings of those that are there. A field that is left out stays as it is, or gets its
+  default in a new product; null clears a title, a limit or a restock time. Scope: write:inventory.
+  """
+  upsertProducts("The products and their settings." input: UpsertProductsInput!): UpsertProductsPayload!
 }
 
 "What happens when a product runs out."
@@ -1407,6 +1625,49 @@ input ProductFilter {
   "Only products whose title contains this text, whatever its case."
   titleContains: String
 }
+
+"Products to make or to change."
+input UpsertProductsInput {
+  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  idempotencyKey: String!
+  "1 to 1,000 rows, each product once."
+  rows: [UpsertProductRow!]!
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"One product's settings. What is left out stays as it is; where null is not a value, it means the same."
+input UpsertProductRow {
+  "The shop's own product id."
+  productId: ID!
+  "A name for people, up to 255 characters; null for none."
+  title: String @goField(omittable: true)
+  "False for things that never run out. True for a new product."
+  tracked: Boolean
+  "What happens when it runs out. DENY for a new product."
+  inventoryPolicy: InventoryPolicy
+  "How many units may be sold on backorder; null for no limit but the largest number."
+  backorderLimit: Int @goField(omittable: true)
+  "The quantity at and below which status is LOW_STOCK. 5 for a new product."
+  lowStockThreshold: Int
+  "The most one reservation may hold, 1 or more; null for no limit."
+  maxPerReservation: Int @goField(omittable: true)
+  "When more is expected; null when nobody knows."
+  nextRestockAt: Time @goField(omittable: true)
+}
+
+"The answer to upsertProducts."
+type UpsertProductsPayload {
+  "The products of the rows that were written, by id, as they are now."
+  products: [Product!]!
+  "True when the idempotency key was known: the first answer again, with nothing done twice."
+  replayed: Boolean!
+  "What was refused, row by row."
+  errors: [SettingsError!]!
+}
+
+"What can be wrong with a row of settings."
+union SettingsError = IdempotencyError | NotFoundError | InvalidInputError
 `, BuiltIn: false},
 	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
   "One reservation, null when it is unknown. Whoever knows the id may read it."
@@ -2090,6 +2351,8 @@ func (ec *executionContext) childFields_Channel(ctx context.Context, field graph
 		return ec.fieldContext_Channel_name(ctx, field)
 	case "locations":
 		return ec.fieldContext_Channel_locations(ctx, field)
+	case "sourcing":
+		return ec.fieldContext_Channel_sourcing(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Channel", field.Name)
 }
@@ -2314,6 +2577,42 @@ func (ec *executionContext) childFields_StockPayload(ctx context.Context, field 
 		return ec.fieldContext_StockPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StockPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpsertChannelsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "channels":
+		return ec.fieldContext_UpsertChannelsPayload_channels(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpsertChannelsPayload_replayed(ctx, field)
+	case "errors":
+		return ec.fieldContext_UpsertChannelsPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpsertChannelsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpsertLocationsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "locations":
+		return ec.fieldContext_UpsertLocationsPayload_locations(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpsertLocationsPayload_replayed(ctx, field)
+	case "errors":
+		return ec.fieldContext_UpsertLocationsPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpsertLocationsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpsertProductsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "products":
+		return ec.fieldContext_UpsertProductsPayload_products(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpsertProductsPayload_replayed(ctx, field)
+	case "errors":
+		return ec.fieldContext_UpsertProductsPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpsertProductsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2564,6 +2863,48 @@ func (ec *executionContext) field_Mutation_updateReservation_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (UpdateReservationInput, error) {
 			return ec.unmarshalNUpdateReservationInput2onhandᚋgraphᚋgeneratedᚐUpdateReservationInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_upsertChannels_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UpsertChannelsInput, error) {
+			return ec.unmarshalNUpsertChannelsInput2onhandᚋgraphᚋgeneratedᚐUpsertChannelsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_upsertLocations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UpsertLocationsInput, error) {
+			return ec.unmarshalNUpsertLocationsInput2onhandᚋgraphᚋgeneratedᚐUpsertLocationsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_upsertProducts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UpsertProductsInput, error) {
+			return ec.unmarshalNUpsertProductsInput2onhandᚋgraphᚋgeneratedᚐUpsertProductsInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2951,6 +3292,29 @@ func (ec *executionContext) fieldContext_Channel_locations(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Channel_sourcing(ctx context.Context, field graphql.CollectedField, obj *models.Channel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Channel_sourcing(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sourcing, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.SourcingOrder) graphql.Marshaler {
+			return ec.marshalNSourcingOrder2onhandᚋmodelsᚐSourcingOrder(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Channel_sourcing(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Channel", field, false, false, errors.New("field of type SourcingOrder does not have child fields"))
+}
+
 func (ec *executionContext) _IdempotencyError_message(ctx context.Context, field graphql.CollectedField, obj *models.IdempotencyError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3317,6 +3681,138 @@ func (ec *executionContext) _Location_pickup(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Location_pickup(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Location", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Mutation_upsertLocations(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_upsertLocations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpsertLocations(ctx, fc.Args["input"].(UpsertLocationsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UpsertLocationsPayload) graphql.Marshaler {
+			return ec.marshalNUpsertLocationsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertLocationsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_upsertLocations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpsertLocationsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_upsertLocations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_upsertChannels(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_upsertChannels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpsertChannels(ctx, fc.Args["input"].(UpsertChannelsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UpsertChannelsPayload) graphql.Marshaler {
+			return ec.marshalNUpsertChannelsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertChannelsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_upsertChannels(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpsertChannelsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_upsertChannels_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_upsertProducts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_upsertProducts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpsertProducts(ctx, fc.Args["input"].(UpsertProductsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UpsertProductsPayload) graphql.Marshaler {
+			return ec.marshalNUpsertProductsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_upsertProducts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpsertProductsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_upsertProducts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Mutation_reserveStock(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -6443,6 +6939,240 @@ func (ec *executionContext) fieldContext_Subscription_stockChanged(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _UpsertChannelsPayload_channels(ctx context.Context, field graphql.CollectedField, obj *UpsertChannelsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertChannelsPayload_channels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Channels, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Channel) graphql.Marshaler {
+			return ec.marshalNChannel2ᚕᚖonhandᚋmodelsᚐChannelᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertChannelsPayload_channels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpsertChannelsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Channel(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpsertChannelsPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *UpsertChannelsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertChannelsPayload_replayed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replayed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertChannelsPayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpsertChannelsPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _UpsertChannelsPayload_errors(ctx context.Context, field graphql.CollectedField, obj *UpsertChannelsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertChannelsPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertChannelsPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpsertChannelsPayload", field, false, false, errors.New("field of type SettingsError does not have child fields"))
+}
+
+func (ec *executionContext) _UpsertLocationsPayload_locations(ctx context.Context, field graphql.CollectedField, obj *UpsertLocationsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertLocationsPayload_locations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Locations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Location) graphql.Marshaler {
+			return ec.marshalNLocation2ᚕᚖonhandᚋmodelsᚐLocationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertLocationsPayload_locations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpsertLocationsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Location(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpsertLocationsPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *UpsertLocationsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertLocationsPayload_replayed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replayed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertLocationsPayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpsertLocationsPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _UpsertLocationsPayload_errors(ctx context.Context, field graphql.CollectedField, obj *UpsertLocationsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertLocationsPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertLocationsPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpsertLocationsPayload", field, false, false, errors.New("field of type SettingsError does not have child fields"))
+}
+
+func (ec *executionContext) _UpsertProductsPayload_products(ctx context.Context, field graphql.CollectedField, obj *UpsertProductsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertProductsPayload_products(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Products, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Product) graphql.Marshaler {
+			return ec.marshalNProduct2ᚕᚖonhandᚋmodelsᚐProductᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertProductsPayload_products(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpsertProductsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Product(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpsertProductsPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *UpsertProductsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertProductsPayload_replayed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replayed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertProductsPayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpsertProductsPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _UpsertProductsPayload_errors(ctx context.Context, field graphql.CollectedField, obj *UpsertProductsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertProductsPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertProductsPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpsertProductsPayload", field, false, false, errors.New("field of type SettingsError does not have child fields"))
+}
+
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8383,6 +9113,338 @@ func (ec *executionContext) unmarshalInputUpdateReservationInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpsertChannelRow(ctx context.Context, obj any) (models.ChannelRow, error) {
+	var it models.ChannelRow
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"channelId", "name", "sourcing", "locationIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "channelId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channelId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ChannelID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "sourcing":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sourcing"))
+			data, err := ec.unmarshalOSourcingOrder2ᚖonhandᚋmodelsᚐSourcingOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sourcing = data
+		case "locationIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationIds"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LocationIDs = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpsertChannelsInput(ctx context.Context, obj any) (UpsertChannelsInput, error) {
+	var it UpsertChannelsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["errorPolicy"]; !present {
+		asMap["errorPolicy"] = "REJECT_EVERYTHING"
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "rows", "errorPolicy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "rows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
+			data, err := ec.unmarshalNUpsertChannelRow2ᚕᚖonhandᚋmodelsᚐChannelRowᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rows = data
+		case "errorPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
+			data, err := ec.unmarshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ErrorPolicy = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpsertLocationRow(ctx context.Context, obj any) (models.LocationRow, error) {
+	var it models.LocationRow
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"locationId", "name", "priority", "active", "pickup"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "locationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LocationID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "priority":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priority"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Priority = data
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Active = data
+		case "pickup":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pickup"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Pickup = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpsertLocationsInput(ctx context.Context, obj any) (UpsertLocationsInput, error) {
+	var it UpsertLocationsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["errorPolicy"]; !present {
+		asMap["errorPolicy"] = "REJECT_EVERYTHING"
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "rows", "errorPolicy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "rows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
+			data, err := ec.unmarshalNUpsertLocationRow2ᚕᚖonhandᚋmodelsᚐLocationRowᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rows = data
+		case "errorPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
+			data, err := ec.unmarshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ErrorPolicy = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpsertProductRow(ctx context.Context, obj any) (UpsertProductRow, error) {
+	var it UpsertProductRow
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"productId", "title", "tracked", "inventoryPolicy", "backorderLimit", "lowStockThreshold", "maxPerReservation", "nextRestockAt"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = graphql.OmittableOf(data)
+		case "tracked":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tracked"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tracked = data
+		case "inventoryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("inventoryPolicy"))
+			data, err := ec.unmarshalOInventoryPolicy2ᚖonhandᚋmodelsᚐInventoryPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.InventoryPolicy = data
+		case "backorderLimit":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("backorderLimit"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BackorderLimit = graphql.OmittableOf(data)
+		case "lowStockThreshold":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lowStockThreshold"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LowStockThreshold = data
+		case "maxPerReservation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxPerReservation"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxPerReservation = graphql.OmittableOf(data)
+		case "nextRestockAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nextRestockAt"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NextRestockAt = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpsertProductsInput(ctx context.Context, obj any) (UpsertProductsInput, error) {
+	var it UpsertProductsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["errorPolicy"]; !present {
+		asMap["errorPolicy"] = "REJECT_EVERYTHING"
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "rows", "errorPolicy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "rows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
+			data, err := ec.unmarshalNUpsertProductRow2ᚕᚖonhandᚋgraphᚋgeneratedᚐUpsertProductRowᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rows = data
+		case "errorPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
+			data, err := ec.unmarshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ErrorPolicy = data
+		}
+	}
+	return it, nil
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -8477,6 +9539,40 @@ func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.Selec
 			return typedObj
 		} else {
 			panic(fmt.Errorf("unexpected type %T; non-generated variants of ReservationError must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
+func (ec *executionContext) _SettingsError(ctx context.Context, sel ast.SelectionSet, obj models.UserError) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case models.NotFoundError:
+		return ec._NotFoundError(ctx, sel, &obj)
+	case *models.NotFoundError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._NotFoundError(ctx, sel, obj)
+	case models.InvalidInputError:
+		return ec._InvalidInputError(ctx, sel, &obj)
+	case *models.InvalidInputError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._InvalidInputError(ctx, sel, obj)
+	case models.IdempotencyError:
+		return ec._IdempotencyError(ctx, sel, &obj)
+	case *models.IdempotencyError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._IdempotencyError(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of SettingsError must implement graphql.Marshaler", obj))
 		}
 	}
 }
@@ -8667,6 +9763,11 @@ func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "sourcing":
+			out.Values[i] = ec._Channel_sourcing(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -8688,7 +9789,7 @@ func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
-var idempotencyErrorImplementors = []string{"IdempotencyError", "ReservationError", "UserError", "StockError"}
+var idempotencyErrorImplementors = []string{"IdempotencyError", "SettingsError", "ReservationError", "UserError", "StockError"}
 
 func (ec *executionContext) _IdempotencyError(ctx context.Context, sel ast.SelectionSet, obj *models.IdempotencyError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, idempotencyErrorImplementors)
@@ -8794,7 +9895,7 @@ func (ec *executionContext) _InsufficientStockError(ctx context.Context, sel ast
 	return out
 }
 
-var invalidInputErrorImplementors = []string{"InvalidInputError", "ReservationError", "UserError", "StockError"}
+var invalidInputErrorImplementors = []string{"InvalidInputError", "SettingsError", "ReservationError", "UserError", "StockError"}
 
 func (ec *executionContext) _InvalidInputError(ctx context.Context, sel ast.SelectionSet, obj *models.InvalidInputError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, invalidInputErrorImplementors)
@@ -8920,6 +10021,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "upsertLocations":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_upsertLocations(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "upsertChannels":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_upsertChannels(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "upsertProducts":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_upsertProducts(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "reserveStock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_reserveStock(ctx, field)
@@ -9011,7 +10133,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 	return out
 }
 
-var notFoundErrorImplementors = []string{"NotFoundError", "ReservationError", "UserError", "StockError"}
+var notFoundErrorImplementors = []string{"NotFoundError", "SettingsError", "ReservationError", "UserError", "StockError"}
 
 func (ec *executionContext) _NotFoundError(ctx context.Context, sel ast.SelectionSet, obj *models.NotFoundError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, notFoundErrorImplementors)
@@ -10366,6 +11488,150 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	}
 }
 
+var upsertChannelsPayloadImplementors = []string{"UpsertChannelsPayload"}
+
+func (ec *executionContext) _UpsertChannelsPayload(ctx context.Context, sel ast.SelectionSet, obj *UpsertChannelsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, upsertChannelsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpsertChannelsPayload")
+		case "channels":
+			out.Values[i] = ec._UpsertChannelsPayload_channels(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replayed":
+			out.Values[i] = ec._UpsertChannelsPayload_replayed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._UpsertChannelsPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var upsertLocationsPayloadImplementors = []string{"UpsertLocationsPayload"}
+
+func (ec *executionContext) _UpsertLocationsPayload(ctx context.Context, sel ast.SelectionSet, obj *UpsertLocationsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, upsertLocationsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpsertLocationsPayload")
+		case "locations":
+			out.Values[i] = ec._UpsertLocationsPayload_locations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replayed":
+			out.Values[i] = ec._UpsertLocationsPayload_replayed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._UpsertLocationsPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var upsertProductsPayloadImplementors = []string{"UpsertProductsPayload"}
+
+func (ec *executionContext) _UpsertProductsPayload(ctx context.Context, sel ast.SelectionSet, obj *UpsertProductsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, upsertProductsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpsertProductsPayload")
+		case "products":
+			out.Values[i] = ec._UpsertProductsPayload_products(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replayed":
+			out.Values[i] = ec._UpsertProductsPayload_replayed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._UpsertProductsPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var __DirectiveImplementors = []string{"__Directive"}
 
 func (ec *executionContext) ___Directive(ctx context.Context, sel ast.SelectionSet, obj *introspection.Directive) graphql.Marshaler {
@@ -11278,6 +12544,49 @@ func (ec *executionContext) unmarshalNSetStockRow2ᚖonhandᚋmodelsᚐSetRow(ct
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNSettingsError2onhandᚋmodelsᚐUserError(ctx context.Context, sel ast.SelectionSet, v models.UserError) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SettingsError(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSettingsError2onhandᚋmodelsᚐUserError(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNSourcingOrder2onhandᚋmodelsᚐSourcingOrder(ctx context.Context, v any) (models.SourcingOrder, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.SourcingOrder(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSourcingOrder2onhandᚋmodelsᚐSourcingOrder(ctx context.Context, sel ast.SelectionSet, v models.SourcingOrder) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNStock2ᚕᚖonhandᚋmodelsᚐStock(ctx context.Context, sel ast.SelectionSet, v []*models.Stock) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -11490,6 +12799,108 @@ func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel as
 func (ec *executionContext) unmarshalNUpdateReservationInput2onhandᚋgraphᚋgeneratedᚐUpdateReservationInput(ctx context.Context, v any) (UpdateReservationInput, error) {
 	res, err := ec.unmarshalInputUpdateReservationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpsertChannelRow2ᚕᚖonhandᚋmodelsᚐChannelRowᚄ(ctx context.Context, v any) ([]*models.ChannelRow, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*models.ChannelRow, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUpsertChannelRow2ᚖonhandᚋmodelsᚐChannelRow(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNUpsertChannelRow2ᚖonhandᚋmodelsᚐChannelRow(ctx context.Context, v any) (*models.ChannelRow, error) {
+	res, err := ec.unmarshalInputUpsertChannelRow(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpsertChannelsInput2onhandᚋgraphᚋgeneratedᚐUpsertChannelsInput(ctx context.Context, v any) (UpsertChannelsInput, error) {
+	res, err := ec.unmarshalInputUpsertChannelsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpsertChannelsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertChannelsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertChannelsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpsertChannelsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpsertLocationRow2ᚕᚖonhandᚋmodelsᚐLocationRowᚄ(ctx context.Context, v any) ([]*models.LocationRow, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*models.LocationRow, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUpsertLocationRow2ᚖonhandᚋmodelsᚐLocationRow(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNUpsertLocationRow2ᚖonhandᚋmodelsᚐLocationRow(ctx context.Context, v any) (*models.LocationRow, error) {
+	res, err := ec.unmarshalInputUpsertLocationRow(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpsertLocationsInput2onhandᚋgraphᚋgeneratedᚐUpsertLocationsInput(ctx context.Context, v any) (UpsertLocationsInput, error) {
+	res, err := ec.unmarshalInputUpsertLocationsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpsertLocationsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertLocationsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertLocationsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpsertLocationsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpsertProductRow2ᚕᚖonhandᚋgraphᚋgeneratedᚐUpsertProductRowᚄ(ctx context.Context, v any) ([]*UpsertProductRow, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*UpsertProductRow, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUpsertProductRow2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductRow(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNUpsertProductRow2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductRow(ctx context.Context, v any) (*UpsertProductRow, error) {
+	res, err := ec.unmarshalInputUpsertProductRow(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpsertProductsInput2onhandᚋgraphᚋgeneratedᚐUpsertProductsInput(ctx context.Context, v any) (UpsertProductsInput, error) {
+	res, err := ec.unmarshalInputUpsertProductsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpsertProductsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertProductsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpsertProductsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
@@ -11763,6 +13174,25 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	return res
 }
 
+func (ec *executionContext) unmarshalOInventoryPolicy2ᚖonhandᚋmodelsᚐInventoryPolicy(ctx context.Context, v any) (*models.InventoryPolicy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.InventoryPolicy(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInventoryPolicy2ᚖonhandᚋmodelsᚐInventoryPolicy(ctx context.Context, sel ast.SelectionSet, v *models.InventoryPolicy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalOLocation2ᚖonhandᚋmodelsᚐLocation(ctx context.Context, sel ast.SelectionSet, v *models.Location) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -11814,6 +13244,25 @@ func (ec *executionContext) unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmo
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOSourcingOrder2ᚖonhandᚋmodelsᚐSourcingOrder(ctx context.Context, v any) (*models.SourcingOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.SourcingOrder(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSourcingOrder2ᚖonhandᚋmodelsᚐSourcingOrder(ctx context.Context, sel ast.SelectionSet, v *models.SourcingOrder) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx context.Context, sel ast.SelectionSet, v *models.Stock) graphql.Marshaler {

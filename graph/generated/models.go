@@ -4,6 +4,9 @@ package generated
 
 import (
 	"onhand/models"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
 )
 
 // Something with a global id that `node` finds again.
@@ -196,4 +199,84 @@ type UpdateReservationInput struct {
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
 	// Hold what there is when there is not enough.
 	AllowPartial bool `json:"allowPartial"`
+}
+
+// Channels to make or to change.
+type UpsertChannelsInput struct {
+	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// 1 to 250 rows, each channel once.
+	Rows []*models.ChannelRow `json:"rows"`
+	// What a failing row does to the others.
+	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
+}
+
+// The answer to upsertChannels.
+type UpsertChannelsPayload struct {
+	// The channels of the rows that were written, by id, as they are now.
+	Channels []*models.Channel `json:"channels"`
+	// True when the idempotency key was known: the first answer again, with nothing done twice.
+	Replayed bool `json:"replayed"`
+	// What was refused, row by row.
+	Errors []models.UserError `json:"errors"`
+}
+
+// Locations to make or to change.
+type UpsertLocationsInput struct {
+	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// 1 to 250 rows, each location once.
+	Rows []*models.LocationRow `json:"rows"`
+	// What a failing row does to the others.
+	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
+}
+
+// The answer to upsertLocations.
+type UpsertLocationsPayload struct {
+	// The locations of the rows that were written, by id, as they are now.
+	Locations []*models.Location `json:"locations"`
+	// True when the idempotency key was known: the first answer again, with nothing done twice.
+	Replayed bool `json:"replayed"`
+	// What was refused, row by row.
+	Errors []models.UserError `json:"errors"`
+}
+
+// One product's settings. What is left out stays as it is; where null is not a value, it means the same.
+type UpsertProductRow struct {
+	// The shop's own product id.
+	ProductID string `json:"productId"`
+	// A name for people, up to 255 characters; null for none.
+	Title graphql.Omittable[*string] `json:"title,omitempty"`
+	// False for things that never run out. True for a new product.
+	Tracked *bool `json:"tracked,omitempty"`
+	// What happens when it runs out. DENY for a new product.
+	InventoryPolicy *models.InventoryPolicy `json:"inventoryPolicy,omitempty"`
+	// How many units may be sold on backorder; null for no limit but the largest number.
+	BackorderLimit graphql.Omittable[*int] `json:"backorderLimit,omitempty"`
+	// The quantity at and below which status is LOW_STOCK. 5 for a new product.
+	LowStockThreshold *int `json:"lowStockThreshold,omitempty"`
+	// The most one reservation may hold, 1 or more; null for no limit.
+	MaxPerReservation graphql.Omittable[*int] `json:"maxPerReservation,omitempty"`
+	// When more is expected; null when nobody knows.
+	NextRestockAt graphql.Omittable[*time.Time] `json:"nextRestockAt,omitempty"`
+}
+
+// Products to make or to change.
+type UpsertProductsInput struct {
+	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// 1 to 1,000 rows, each product once.
+	Rows []*UpsertProductRow `json:"rows"`
+	// What a failing row does to the others.
+	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
+}
+
+// The answer to upsertProducts.
+type UpsertProductsPayload struct {
+	// The products of the rows that were written, by id, as they are now.
+	Products []*models.Product `json:"products"`
+	// True when the idempotency key was known: the first answer again, with nothing done twice.
+	Replayed bool `json:"replayed"`
+	// What was refused, row by row.
+	Errors []models.UserError `json:"errors"`
 }

@@ -38,6 +38,12 @@ func (d *decider) decide(w models.Write, hashes keyHashes) models.WriteResult {
 		result = d.set(w)
 	case models.MoveStock:
 		result = d.move(w)
+	case models.UpsertProducts:
+		result = d.upsertProducts(w)
+	case models.UpsertLocations:
+		result = d.upsertLocations(w)
+	case models.UpsertChannels:
+		result = d.upsertChannels(w)
 	default:
 		result.Fault = fmt.Errorf("no decision for a write of type %T", w)
 		return result

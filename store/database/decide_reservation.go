@@ -141,8 +141,10 @@ func (d *decider) allocate(draft *draft, asked []models.Line, channel string, al
 		refused bool
 		held    int
 	)
-	for _, want := range demands(asked) {
-		line, err := d.allocateOne(draft, want, channel)
+	wanted, from := demands(asked), d.source(channel)
+	d.chooseOne(draft, wanted, from)
+	for _, want := range wanted {
+		line, err := d.allocateOne(draft, want, from)
 		if err != nil {
 			errs = append(errs, err)
 			if _, short := err.(models.InsufficientStockError); short {
@@ -161,7 +163,7 @@ func (d *decider) allocate(draft *draft, asked []models.Line, channel string, al
 	return lines, errs
 }
 
-func (d *decider) allocateOne(draft *draft, want *demand, channel string) (models.ReservationLine, models.UserError) {
+func (d *decider) allocateOne(draft *draft, want *demand, from *source) (models.ReservationLine, models.UserError) {
 	line := models.ReservationLine{ProductID: want.product, Requested: want.total}
 	product := d.products[want.product]
 	if product == nil {
@@ -187,9 +189,9 @@ func (d *decider) allocateOne(draft *draft, want *demand, channel string) (model
 		return line, nil
 	}
 	for _, pin := range want.pinned {
-		d.spread(draft, &line, *product, channel, pin.LocationID, pin.Quantity)
+		from.spread(draft, &line, *product, pin.LocationID, pin.Quantity)
 	}
-	d.spread(draft, &line, *product, channel, "", want.free)
+	from.spread(draft, &line, *product, "", want.free)
 	for _, a := range line.Allocations {
 		if held := draft.now(levelID{want.product, a.LocationID}).Reserved; held > models.QuantityMax {
 			return line, models.QuantityLimitExceededError{
@@ -202,37 +204,6 @@ func (d *decider) allocateOne(draft *draft, want *demand, channel string) (model
 		return line, insufficient(line, want.index)
 	}
 	return line, nil
-}
-
-// spread takes up to want units for a line from one location (empty: from all
-// of the channel's) and moves them in the draft.
-func (d *decider) spread(draft *draft, line *models.ReservationLine, product models.Product, channel, location string, want int) {
-	members := d.channels[channel] // nil for no channel: all locations
-	if channel != "" && members == nil {
-		members = map[string]bool{} // a hold outlived its channel
-	}
-	if location != "" {
-		if members != nil && !members[location] {
-			return
-		}
-		members = map[string]bool{location: true}
-	}
-	taken, got := models.SourcingOf(product, draft.levels(product.ProductID), members).Spread(want)
-	line.Quantity += got
-	for _, a := range taken {
-		draft.move(levelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
-		line.Allocations = mergeAllocation(line.Allocations, a)
-	}
-}
-
-func mergeAllocation(allocations []models.Allocation, a models.Allocation) []models.Allocation {
-	for i := range allocations {
-		if allocations[i].LocationID == a.LocationID {
-			allocations[i].Quantity += a.Quantity
-			return allocations
-		}
-	}
-	return append(allocations, a)
 }
 
 func insufficient(line models.ReservationLine, index int) models.InsufficientStockError {

@@ -17,6 +17,8 @@ import (
 type answer struct {
 	Reservation string        `json:"reservation,omitempty"`
 	Products    []string      `json:"products,omitempty"`
+	Locations   []string      `json:"locations,omitempty"`
+	Channels    []string      `json:"channels,omitempty"`
 	Errors      []storedError `json:"errors,omitempty"`
 }
 
@@ -89,7 +91,7 @@ func (d *decider) replay(w models.Write, print [16]byte) (models.WriteResult, bo
 	if err != nil {
 		return models.WriteResult{Fault: err}, true
 	}
-	result := models.WriteResult{Replayed: true, Errors: errs}
+	result := models.WriteResult{Replayed: true, Errors: errs, Locations: known.answer.Locations, Channels: known.answer.Channels}
 	if key, ok := reservationKey(known.answer.Reservation); ok {
 		if s := d.held[key]; s != nil {
 			at := s.At(d.now)
@@ -111,7 +113,7 @@ func mismatch() models.WriteResult {
 
 // remember keeps the answer to a keyed write.
 func (d *decider) remember(w models.Write, print [16]byte, result models.WriteResult) {
-	kept := answer{Errors: writeErrors(result.Errors)}
+	kept := answer{Errors: writeErrors(result.Errors), Locations: result.Locations, Channels: result.Channels}
 	if result.Reservation != nil {
 		kept.Reservation = result.Reservation.ID
 	}

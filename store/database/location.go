@@ -16,9 +16,10 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 	}
 	var rows []struct {
 		ChannelID, Name string
+		Sourcing        models.SourcingOrder
 		LocationID      *string
 	}
-	err := db.Raw(`SELECT c.channel_id, c.name, l.location_id FROM channels c
+	err := db.Raw(`SELECT c.channel_id, c.name, c.sourcing, l.location_id FROM channels c
 		LEFT JOIN channel_locations m ON m.channel_id = c.channel_id
 		LEFT JOIN locations l ON l.location_id = m.location_id
 		ORDER BY c.channel_id, l.priority, l.location_id`).Scan(&rows).Error
@@ -28,7 +29,7 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 	var channels []models.Channel
 	for _, r := range rows {
 		if n := len(channels); n == 0 || channels[n-1].ChannelID != r.ChannelID {
-			channels = append(channels, models.Channel{ChannelID: r.ChannelID, Name: r.Name})
+			channels = append(channels, models.Channel{ChannelID: r.ChannelID, Name: r.Name, Sourcing: r.Sourcing})
 		}
 		if r.LocationID != nil {
 			c := &channels[len(channels)-1]
@@ -44,20 +45,34 @@ func scanLocation(r rows) (models.Location, error) {
 	return l, err
 }
 
-// member is a location of a channel; empty for a channel without locations.
-type member struct{ channel, location string }
+// channel is a channel with its locations as a set.
+type channel struct {
+	models.Channel
+	members map[string]bool
+}
+
+// member is a channel and one of its locations; empty where it has none.
+type member struct {
+	models.Channel
+	location string
+}
+
+const memberColumns = "c.channel_id, c.name, c.sourcing, coalesce(m.location_id, '')"
 
 func scanMember(r rows) (member, error) {
 	var m member
-	err := r.Scan(&m.channel, &m.location)
+	err := r.Scan(&m.ChannelID, &m.Name, &m.Sourcing, &m.location)
 	return m, err
 }
 
 func (v *view) addMember(m member) {
-	if v.channels[m.channel] == nil {
-		v.channels[m.channel] = map[string]bool{}
+	c := v.channels[m.ChannelID]
+	if c == nil {
+		c = &channel{Channel: m.Channel, members: map[string]bool{}}
+		v.channels[m.ChannelID] = c
 	}
 	if m.location != "" {
-		v.channels[m.channel][m.location] = true
+		c.LocationIDs = append(c.LocationIDs, m.location)
+		c.members[m.location] = true
 	}
 }

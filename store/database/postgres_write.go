@@ -48,7 +48,7 @@ const (
 
 	postgresKeys      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash = ANY ($1)`
 	postgresLocations = `SELECT location_id, name, priority, active, pickup FROM locations WHERE location_id = ANY ($1)`
-	postgresChannels  = `SELECT c.channel_id, coalesce(m.location_id, '') FROM channels c LEFT JOIN channel_locations m USING (channel_id)
+	postgresChannels  = `SELECT ` + memberColumns + ` FROM channels c LEFT JOIN channel_locations m USING (channel_id)
 		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
 
 	// Sent last, so that the clock is read with every lock in hand. The smallest
@@ -89,6 +89,9 @@ func scanKey(r rows) (key []byte, err error) {
 func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, error) {
 	v, heldLines := newView(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
+		if w.settings {
+			b.Queue(postgresSettingsLock)
+		}
 		levels, products, args := postgresLevels, postgresProducts, []any{w.products}
 		if len(w.reservations) > 0 {
 			b.Queue(postgresReservations, byteSlices(w.reservations)).Query(func(r pgx.Rows) error {
@@ -99,6 +102,12 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 			})
 			levels, products, args = postgresHeldLevels, postgresHeldProducts, []any{w.products, byteSlices(w.reservations), linesMax}
 		}
+		locations, channels := postgresLocations, postgresChannels
+		if w.settings { // what a row leaves out stays as it is, whoever else is writing
+			products += " ORDER BY p.product_id FOR NO KEY UPDATE OF p"
+			locations += " ORDER BY location_id FOR NO KEY UPDATE"
+			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
+		}
 		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 		b.Queue(products, args...).Query(func(r pgx.Rows) error {
 			return each(r, scanProduct, func(p *models.Product) { v.products[p.ProductID] = p })
@@ -107,12 +116,12 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 			b.Queue(postgresKeys, byteSlices(w.keys)).Query(func(r pgx.Rows) error { return each(r, scanAnswer, v.addAnswer) })
 		}
 		if len(w.locations) > 0 {
-			b.Queue(postgresLocations, w.locations).Query(func(r pgx.Rows) error {
+			b.Queue(locations, w.locations).Query(func(r pgx.Rows) error {
 				return each(r, scanLocation, func(l models.Location) { v.locations[l.LocationID] = l })
 			})
 		}
 		if len(w.channels)+len(w.updated) > 0 {
-			b.Queue(postgresChannels, w.channels, byteSlices(w.updated)).Query(func(r pgx.Rows) error { return each(r, scanMember, v.addMember) })
+			b.Queue(channels, w.channels, byteSlices(w.updated)).Query(func(r pgx.Rows) error { return each(r, scanMember, v.addMember) })
 		}
 		if len(w.keyed) > 0 { // after the levels: who made one with the same key had them locked
 			b.Queue(postgresKeyed, byteSlices(w.keyed)).Query(func(r pgx.Rows) error {
@@ -143,6 +152,7 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 		queueReservations(b, postgresUpdateReservations, v.reservations(false))
 		queueMovements(b, v.movements)
 		queueAnswers(b, v)
+		queueSettings(b, v.settings)
 		if touched := v.touched(); len(touched) > 0 {
 			b.Queue(postgresReadBack, jsonList(touched)).Query(func(r pgx.Rows) (err error) {
 				stocks, _, err = collectStocks(r)

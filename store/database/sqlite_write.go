@@ -38,7 +38,7 @@ const (
 	sqliteProducts  = `SELECT ` + productColumns + ` FROM ` + sqliteIDs + ` i JOIN products p ON p.product_id = i.product_id`
 	sqliteKeys      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash IN (SELECT unhex(value) FROM json_each(?))`
 	sqliteLocations = `SELECT location_id, name, priority, active, pickup FROM locations WHERE location_id IN (SELECT value FROM json_each(?))`
-	sqliteChannels  = `SELECT c.channel_id, coalesce(m.location_id, '') FROM channels c
+	sqliteChannels  = `SELECT ` + memberColumns + ` FROM channels c
 		LEFT JOIN channel_locations m ON m.channel_id = c.channel_id WHERE c.channel_id IN (SELECT value FROM json_each(?1))
 		OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?2)))`
 	sqliteClock = `SELECT epoch, ` + sqliteNow + `, EXISTS (
@@ -133,6 +133,7 @@ func (t *sqliteTx) save(ctx context.Context, v *view) ([]*models.Stock, error) {
 		raw, _ := json.Marshal(kept.answer) // plain structs; cannot fail
 		w.exec(sqliteInsertAnswer, key[:], kept.fingerprint, string(raw))
 	}
+	w.settings(v.settings)
 	w.exec("UPDATE onhand_writer SET active = 0")
 	if w.err != nil {
 		return nil, w.err

@@ -45,6 +45,18 @@ func TestFingerprintsStay(t *testing.T) {
 			`"to":{"locationId":"south","state":"AVAILABLE"}}],"reason":"RECEIVED","note":"pallet 9","reference":"delivery 1","errorPolicy":"REJECT_EVERYTHING"}`,
 			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{carry("mug", 2, "north", models.Incoming, "south", models.Available)},
 				Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
+		{"products", `{"idempotencyKey":"k","rows":[{"productId":"mug","title":null,"tracked":true,"inventoryPolicy":"CONTINUE","backorderLimit":3,` +
+			`"lowStockThreshold":0,"maxPerReservation":2,"nextRestockAt":"2031-02-03T04:05:06Z"},{"productId":"cup"}],"errorPolicy":"REJECT_EVERYTHING"}`,
+			models.UpsertProducts{IdempotencyKey: "k", ErrorPolicy: models.RejectEverything, Rows: []models.ProductRow{{
+				ProductID: "mug", Title: cleared[string](), Tracked: new(true), InventoryPolicy: new(models.Continue), BackorderLimit: given(3),
+				LowStockThreshold: new(0), MaxPerReservation: given(2), NextRestockAt: given(time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)),
+			}, {ProductID: "cup"}}}},
+		{"locations", `{"idempotencyKey":"k","rows":[{"locationId":"north","name":"","priority":0,"active":false,"pickup":true}],"errorPolicy":"REJECT_EVERYTHING"}`,
+			models.UpsertLocations{IdempotencyKey: "k", ErrorPolicy: models.RejectEverything, Rows: []models.LocationRow{
+				{LocationID: "north", Name: new(""), Priority: new(0), Active: new(false), Pickup: new(true)}}}},
+		{"channels", `{"idempotencyKey":"k","rows":[{"channelId":"web","name":"Web","sourcing":"PRIORITY","locationIds":[]},{"channelId":"app"}],"errorPolicy":"REJECT_EVERYTHING"}`,
+			models.UpsertChannels{IdempotencyKey: "k", ErrorPolicy: models.RejectEverything, Rows: []models.ChannelRow{
+				{ChannelID: "web", Name: new("Web"), Sourcing: new(models.ByPriority), LocationIDs: []string{}}, {ChannelID: "app"}}}},
 	} {
 		sum := sha256.Sum256([]byte(stored.kind + "\x00" + stored.input))
 		require.Equal(t, hex.EncodeToString(sum[:16]), database.Fingerprint(stored.write), stored.kind)

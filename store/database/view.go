@@ -23,7 +23,7 @@ type view struct {
 	held      map[[16]byte]*storedReservation
 	answers   map[[16]byte]*storedAnswer
 	locations map[string]models.Location
-	channels  map[string]map[string]bool
+	channels  map[string]*channel
 
 	// What was decided.
 	dirty     map[levelID]*models.Level
@@ -32,6 +32,7 @@ type view struct {
 	changed   map[[16]byte]bool // reservations that were there
 	answered  map[[16]byte]bool // answers that are new
 	movements []models.StockMovement
+	settings  settings
 	// shortOf holds products that somebody was refused for.
 	shortOf map[string]bool
 	// named holds products that an answer names, changed or not.
@@ -42,7 +43,7 @@ func newView() *view {
 	return &view{
 		products: map[string]*models.Product{}, levels: map[string][]*models.Level{},
 		held: map[[16]byte]*storedReservation{}, answers: map[[16]byte]*storedAnswer{},
-		locations: map[string]models.Location{}, channels: map[string]map[string]bool{},
+		locations: map[string]models.Location{}, channels: map[string]*channel{},
 		dirty: map[levelID]*models.Level{}, created: map[levelID]bool{},
 		made: map[[16]byte]bool{}, changed: map[[16]byte]bool{}, answered: map[[16]byte]bool{},
 		shortOf: map[string]bool{}, named: map[string]bool{},

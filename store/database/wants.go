@@ -15,12 +15,15 @@ type wants struct {
 	locations    []string
 	channels     []string
 	updated      [][16]byte // reservations whose channels are wanted too
+	settings     bool       // products, locations and channels are locked too
 }
 
 // wantsOf collects what a batch touches.
 func wantsOf(writes []models.Write, hashes []keyHashes) wants {
 	w := collector{products: map[string]bool{}, locations: map[string]bool{}, channels: map[string]bool{}, reservations: map[[16]byte]bool{}, keyed: map[[16]byte]bool{}, keys: map[[16]byte]bool{}, updated: map[[16]byte]bool{}}
+	settings := false
 	for i, write := range writes {
+		settings = settings || Alone(write)
 		if write.Key() != "" {
 			w.keys[hashes[i].answer] = true
 			// The key of a hold is on record as the id made from it.
@@ -52,11 +55,23 @@ func wantsOf(writes []models.Write, hashes []keyHashes) wants {
 				w.level(row.ProductID, row.From.LocationID)
 				w.level(row.ProductID, row.To.LocationID)
 			})
+		case models.UpsertProducts:
+			w.rows(write, func(i int) { w.products[write.Rows[i].ProductID] = true })
+		case models.UpsertLocations:
+			w.rows(write, func(i int) { w.locations[write.Rows[i].LocationID] = true })
+		case models.UpsertChannels:
+			w.rows(write, func(i int) {
+				w.channels[write.Rows[i].ChannelID] = true
+				for _, id := range write.Rows[i].LocationIDs {
+					w.locations[id] = true
+				}
+			})
 		}
 	}
 	return wants{
 		products: sortedKeys(w.products), locations: sortedKeys(w.locations), channels: sortedKeys(w.channels),
 		reservations: binaryKeys(w.reservations), keyed: binaryKeys(w.keyed), keys: binaryKeys(w.keys), updated: binaryKeys(w.updated),
+		settings: settings,
 	}
 }
 

@@ -39,7 +39,8 @@ var (
 	errLocked = errors.New("locked by somebody else")
 
 	// ErrTooLarge refuses a batch of several writes whose reservations have too
-	// many lines together. Nothing was written; send its halves.
+	// many lines together, or of which one changes settings: such writes go
+	// alone. Nothing was written; send its halves.
 	ErrTooLarge = errors.New("the batch is too large for one transaction")
 )
 
@@ -113,6 +114,9 @@ func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.lin
 // that some of the writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in
 // time. Nothing is known to have happened then; the same keys may be sent again.
 func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, error) {
+	if len(writes) > 1 && slices.ContainsFunc(writes, Alone) {
+		return Outcome{}, ErrTooLarge
+	}
 	// The caller may go away; a batch that was started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.bounds.write)
 	defer cancel()

@@ -23,7 +23,9 @@ CREATE TABLE locations (
 
 CREATE TABLE channels (
     channel_id text COLLATE "C" PRIMARY KEY CHECK (length(channel_id) BETWEEN 1 AND 255),
-    name       text NOT NULL
+    name       text NOT NULL,
+    -- The rule by which its holds choose locations.
+    sourcing   text NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS'))
 );
 
 CREATE TABLE channel_locations (

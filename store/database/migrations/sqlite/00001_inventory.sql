@@ -26,7 +26,8 @@ CREATE TABLE locations (
 
 CREATE TABLE channels (
     channel_id TEXT PRIMARY KEY NOT NULL CHECK (length(channel_id) BETWEEN 1 AND 255),
-    name       TEXT NOT NULL
+    name       TEXT NOT NULL,
+    sourcing   TEXT NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS'))
 ) WITHOUT ROWID;
 
 CREATE TABLE channel_locations (
