@@ -37,7 +37,8 @@ type model struct {
 	prefix string
 	shelf  map[place]models.Quantities
 	holds  []*held
-	past   []keptAnswer // every keyed write and its first answer
+	past   []keptAnswer   // every keyed write and its first answer
+	owed   map[string]int // how many units of a product may be owed
 }
 
 type held struct {
@@ -66,7 +67,7 @@ func TestAgainstAModel(t *testing.T) {
 				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
-				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
+				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
 		})
@@ -78,15 +79,10 @@ func (m *model) products() []string { return []string{m.prefix + "deny", m.prefi
 
 const owedMax = 4
 
-func (m *model) floor(product string) int {
-	if strings.HasSuffix(product, "owed") {
-		return -owedMax
-	}
-	return 0
-}
+func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
-	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}}
+	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}, owed: map[string]int{}}
 	for len(s.sweep(1000)) > 0 {
 	} // what an earlier run left behind
 	for i, product := range m.products() {
@@ -95,6 +91,7 @@ func newModel(s *shop, prefix string) *model {
 			m.shelf[place{product, location}] = models.Quantities{Available: n}
 		}
 	}
+	m.owed[m.products()[1]] = owedMax
 	s.settings(m.products()[1], fmt.Sprintf("inventory_policy = 'CONTINUE', backorder_limit = %d", owedMax))
 	return m
 }

@@ -218,3 +218,21 @@ func (m *model) moveStock(t *rapid.T) {
 	q := m.shelf[to]
 	m.put(to, toState, *q.Of(toState)+n)
 }
+
+// changeSettings makes a rule for a product, or a sourcing order for the channel
+// that the carts know. What is below a new floor stays.
+func (m *model) changeSettings(t *rapid.T) {
+	rule := rapid.SampledFrom([]models.SourcingOrder{models.ByPriority, models.FewestLocations}).Draw(t, "sourcing")
+	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule})))
+	row := models.ProductRow{ProductID: rapid.SampledFrom(m.products()).Draw(t, "product"), InventoryPolicy: new(models.Deny)}
+	owed := rapid.IntRange(0, owedMax).Draw(t, "owed")
+	if owed > 0 {
+		row.InventoryPolicy, row.BackorderLimit = new(models.Continue), given(owed)
+	}
+	version := m.read(row.ProductID).Version
+	m.fails(m.first(products(row)))
+	after := m.read(row.ProductID)
+	require.Equal(t, owed, -after.Floor())
+	require.GreaterOrEqual(t, after.Version, version)
+	m.owed[row.ProductID] = owed
+}
