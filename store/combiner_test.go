@@ -152,6 +152,21 @@ func TestCombinerBatches(t *testing.T) {
 	require.Equal(t, [][]string{{"first"}, {"a", "b", "c", "d"}}, f.batches)
 }
 
+// Writes that change settings go alone, in their place in the line.
+func TestCombinerSettingsGoAlone(t *testing.T) {
+	t.Parallel()
+	f, c := newFakeTruth()
+	line := busy(t, f, c)
+	for _, w := range []models.Write{
+		receive("a", "x", 1), receive("b", "x", 1), models.UpsertProducts{IdempotencyKey: "c"}, models.UpsertChannels{IdempotencyKey: "d"}, receive("e", "x", 1),
+	} {
+		line.submit(t.Context(), w)
+	}
+	close(f.released)
+	line.Wait()
+	require.Equal(t, [][]string{{"first"}, {"a", "b"}, {"c"}, {"d"}, {"e"}}, f.batches)
+}
+
 // A batch has a bound of writes, and one of rows; a write that is larger than
 // that goes alone.
 func TestCombinerBatchBounds(t *testing.T) {
