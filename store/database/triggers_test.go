@@ -168,8 +168,8 @@ func TestDirectoryVersion(t *testing.T) {
 			{LocationID: "far", Name: "Far", Priority: 3},
 		}, directory.Locations)
 		require.Equal(t, []models.Channel{
-			{ChannelID: "all", Name: "All", LocationIDs: []string{"north", "south", "far"}},
-			{ChannelID: "app", Name: "The App"}, {ChannelID: "none", Name: "None"},
+			{ChannelID: "all", Name: "All", LocationIDs: []string{"north", "south", "far"}, Sourcing: models.ByPriority},
+			{ChannelID: "app", Name: "The App", Sourcing: models.ByPriority}, {ChannelID: "none", Name: "None", Sourcing: models.ByPriority},
 		}, directory.Channels)
 	})
 }
