@@ -16,6 +16,9 @@ const (
 	Incoming       State = "INCOMING"
 )
 
+// States are all quantity states, in the order in which they are shown.
+var States = []State{Available, Reserved, Committed, Damaged, QualityControl, SafetyStock, Incoming}
+
 // Quantities holds an amount for every state, in units.
 type Quantities struct {
 	Available      int
@@ -67,10 +70,18 @@ func (q Quantities) Plus(d Quantities) Quantities {
 	}
 }
 
+// Minus takes d away, state by state.
+func (q Quantities) Minus(d Quantities) Quantities {
+	for _, s := range States {
+		*q.Of(s) -= *d.Of(s)
+	}
+	return q
+}
+
 // Check reports the first state that is out of its bounds: below zero
 // (available: below floor) or above QuantityMax.
 func (q Quantities) Check(floor int) error {
-	for _, s := range []State{Available, Reserved, Committed, Damaged, QualityControl, SafetyStock, Incoming} {
+	for _, s := range States {
 		low := 0
 		if s == Available {
 			low = floor

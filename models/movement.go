@@ -55,4 +55,7 @@ type StockMovement struct {
 	ReservationID string // empty where no reservation was involved
 	Version       int64  // the product's version once this was committed
 	CreatedAt     time.Time
+	// Cursor is where a subscription that saw this movement goes on; made by
+	// the database when it reads.
+	Cursor string
 }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ import (
 const (
 	stockNode    = "Stock:"
 	locationNode = "Location:"
+	movementNode = "StockMovement:"
 )
 
 // ID is the global id.
@@ -20,14 +22,28 @@ func (s *Stock) ID() string { return stockNode + encodeKey(s.ProductID) }
 // ID is the global id.
 func (l Location) ID() string { return locationNode + encodeKey(l.LocationID) }
 
+// ID is the global id: it names the product too, because the ledger is kept by
+// product.
+func (m *StockMovement) ID() string {
+	return movementNode + encodeKey(strconv.FormatInt(m.MovementID, 10)+":"+m.ProductID)
+}
+
+// ParseMovementKey takes the key of a movement's global id apart.
+func ParseMovementKey(key string) (movementID int64, productID string, ok bool) {
+	number, productID, found := strings.Cut(key, ":")
+	movementID, err := strconv.ParseInt(number, 10, 64)
+	return movementID, productID, found && err == nil
+}
+
 // ID is the shop's own product id, so that other graphs can join on it.
 func (p Product) ID() string { return p.ProductID }
 
 // IsNode marks what has a global id.
-func (s *Stock) IsNode()      {}
-func (l Location) IsNode()    {}
-func (p Product) IsNode()     {}
-func (r Reservation) IsNode() {}
+func (s *Stock) IsNode()         {}
+func (l Location) IsNode()       {}
+func (p Product) IsNode()        {}
+func (r Reservation) IsNode()    {}
+func (m *StockMovement) IsNode() {}
 
 // NodeKind is what a global id names.
 type NodeKind int
@@ -38,6 +54,7 @@ const (
 	NodeStock
 	NodeLocation
 	NodeReservation
+	NodeMovement
 )
 
 // ParseNodeID takes a global id apart. What looks like nothing else is a
@@ -48,6 +65,9 @@ func ParseNodeID(id string) (kind NodeKind, key string) {
 	}
 	if key, ok := decodeKey(id, locationNode); ok {
 		return NodeLocation, key
+	}
+	if key, ok := decodeKey(id, movementNode); ok {
+		return NodeMovement, key
 	}
 	if strings.HasPrefix(id, "res_") && len(id) == len("res_")+32 {
 		return NodeReservation, id

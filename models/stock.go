@@ -37,6 +37,9 @@ type Stock struct {
 	// AsOf is the database's clock when this was read or committed.
 	AsOf   time.Time
 	Source ReadSource
+	// PreviousStatus is what a watcher was told of the product before; nil
+	// outside of watches.
+	PreviousStatus *StockStatus
 
 	// elsewhere is what locations that In left out owe, at most zero.
 	elsewhere int

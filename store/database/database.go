@@ -38,7 +38,8 @@ type Database struct {
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.
-	bounds bounds
+	bounds  bounds
+	windows windows
 	// reads counts the SELECTs for stock, for tests and metrics.
 	reads atomic.Int64
 }
@@ -66,6 +67,8 @@ type engine interface {
 	// ids is SQL for a table of one column "product_id" made from a parameter
 	// that jsonList made.
 	ids() string
+	// places is SQL for a table "n, product_id, id" made from a parameter of JSON.
+	places() string
 	// now is SQL for the clock; sequence, for the largest outbox id ever given.
 	now() string
 	sequence() string
@@ -73,6 +76,16 @@ type engine interface {
 	ago() string
 	// snapshot is the isolation in which a transaction reads one moment.
 	snapshot() sql.IsolationLevel
+	// moment is a time as a parameter.
+	moment(t time.Time) any
+	// movementTop is SQL for the largest movement id ever given; committed, for
+	// what has committed, as pg_current_snapshot() writes it; txid, for the
+	// transaction that wrote the ledger row m, 0 when that was in a database it
+	// was copied from; txidColumn is that as it is stored.
+	movementTop() string
+	committed() string
+	txid() string
+	txidColumn() string
 	// oneWriter tells that a write transaction stops every other one.
 	oneWriter() bool
 	// openParts is SQL for what open reservations hold: for each allocation
@@ -112,6 +125,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 	}
 	db.log = log
 	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle}
+	db.windows = windows{first: windowFirst, most: windowMax}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
 		SkipDefaultTransaction: true,

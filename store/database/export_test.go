@@ -14,6 +14,8 @@ const (
 	ConnectionsMax = connectionsMax
 	ReapMax        = reapMax
 	WriteTimeout   = writeTimeout
+	MovedMax       = movedMax
+	WindowsMax     = windowsMax
 )
 
 // SetLockWait makes writes wait longer for rows that others work on: tests
@@ -28,6 +30,9 @@ func (d *Database) SetCarryIdle(idle time.Duration) { d.bounds.carryIdle = idle 
 
 // SetWriteLimit gives writes longer than writeTimeout.
 func (d *Database) SetWriteLimit(wait time.Duration) { d.bounds.write = wait }
+
+// SetWindows makes each SELECT of the ledger look at fewer ids.
+func (d *Database) SetWindows(first, most int64) { d.windows = windows{first, most} }
 
 // SQL is the pool; it is the only way to look into a database in memory.
 func (d *Database) SQL() *sql.DB { return d.sql }

@@ -106,9 +106,16 @@ CREATE TABLE stock_movements (
     reservation_id        bytea,
     version               bigint  NOT NULL,
     created_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The transaction that wrote it. Ids are given before the commit and seen
+    -- after it, in another order: with this a reader can tell what had been
+    -- committed in a snapshot and what came later.
+    txid                  bigint  NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     PRIMARY KEY (product_id, movement_id)
 );
-CREATE INDEX stock_movements_order ON stock_movements USING brin (movement_id);
+-- The ledger grows at its end, so that summaries of block ranges find ids,
+-- transactions and times, and cost a write nothing.
+CREATE INDEX stock_movements_order ON stock_movements USING brin (movement_id, txid, created_at) WITH (autosummarize = on);
+CREATE INDEX stock_movements_origin ON stock_movements USING brin (reservation_id bytea_bloom_ops, reference text_bloom_ops) WITH (autosummarize = on);
 
 -- What changed and has not reached Redis yet.
 CREATE TABLE outbox (
@@ -178,7 +185,7 @@ CREATE FUNCTION level_difference(old stock_levels, new stock_levels) RETURNS sto
         coalesce((new).incoming, 0)        - coalesce((old).incoming, 0),
         coalesce((new).available, 0), coalesce((new).reserved, 0), coalesce((new).committed, 0), coalesce((new).damaged, 0),
         coalesce((new).quality_control, 0), coalesce((new).safety_stock, 0), coalesce((new).incoming, 0),
-        '', '', '', '', null, 0, null)::stock_movements
+        '', '', '', '', null, 0, null, null)::stock_movements
 $$;
 -- +goose StatementEnd
 

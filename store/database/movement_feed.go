@@ -1,0 +1,277 @@
+package database
+
+import (
+	"context"
+	"strings"
+
+	"onhand/models"
+)
+
+// Bounds of following the ledger.
+const (
+	// movedMax is how many movements one reading hands out.
+	movedMax = 256
+	// runningNamed is how many running transactions are looked up one by one,
+	// the oldest; the others are young, and lie together at the ledger's end.
+	runningNamed = 8
+)
+
+// Feed follows the ledger from one place on: every movement once, in an order
+// in which those of a product are by version, and none is passed over because
+// a transaction took its ids early and committed late. A transaction that
+// somebody forgot to end holds up nobody.
+//
+// It is not safe for concurrent use.
+type Feed struct {
+	database *Database
+	filter   models.MovementFilter
+	products []string // none: all
+	edges    bool     // tell First and Last
+	at       position
+	top      int64 // the largest id that the step in hand may hold
+	window   int64
+}
+
+// Moved is a movement of a Feed.
+type Moved struct {
+	*models.StockMovement
+	// First and Last tell whether the product's movement before it, and after
+	// it, belongs to another transaction. Only a FeedOfProducts knows.
+	First, Last bool
+}
+
+// Feed makes a reader that begins after a cursor or, with an empty one, now.
+//
+// Errors: bad input for a cursor that is none, or none of this ledger.
+func (d *Database) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
+	f := &Feed{database: d, filter: filter, window: d.windows.first}
+	if after == "" {
+		now, top, err := d.ledgerNow(ctx)
+		f.at, f.top = position{from: now}, top
+		return f, err
+	}
+	var err error
+	if f.at, err = parsePosition(after); err != nil {
+		return nil, err
+	}
+	if err := f.checkLast(ctx); err != nil {
+		return nil, err
+	}
+	now, top, err := d.ledgerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.top = top
+	return f, f.checkBack(now)
+}
+
+// FeedOfProducts makes a reader that begins now and tells the edges of
+// transactions; without products, of all.
+func (d *Database) FeedOfProducts(ctx context.Context, products []string) (*Feed, error) {
+	f, err := d.Feed(ctx, "", models.MovementFilter{})
+	if err != nil {
+		return nil, err
+	}
+	f.products, f.edges = products, true
+	return f, nil
+}
+
+// errOtherLedger: the database was replaced by an older copy of itself.
+var errOtherLedger = models.BadInput("this cursor is of another ledger than the one there is now, which may have been restored from a backup; read stockMovements and begin anew, without after")
+
+// checkLast tells whether the movement seen last is still there.
+func (f *Feed) checkLast(ctx context.Context) error {
+	var c conditions
+	c.add("m.movement_id = ?", f.at.last)
+	found, err := f.database.selectMovements(ctx, c, false, 1)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 || found[0].txid != f.at.txid || found[0].CreatedAt.UnixMicro() != f.at.createdAt {
+		return errOtherLedger
+	}
+	return nil
+}
+
+// checkBack tells whether transactions are still numbered on from what was seen.
+func (f *Feed) checkBack(now snapshot) error {
+	if now.next < f.at.from.next || f.at.to != nil && now.next < f.at.to.next {
+		return errOtherLedger
+	}
+	return nil
+}
+
+// ledgerNow is what has committed now, and the largest id given so far.
+func (d *Database) ledgerNow(ctx context.Context) (now snapshot, top int64, err error) {
+	db, cancel := d.reading(ctx)
+	defer cancel()
+	var text string
+	// The id is read after the snapshot was taken: nothing in it has a larger one.
+	if err := db.Raw("SELECT "+d.engine.committed()+", "+d.engine.movementTop()).Row().Scan(&text, &top); err != nil {
+		return now, 0, d.fault(err)
+	}
+	now, err = parseSnapshot(text)
+	return now, top, err
+}
+
+// Next reads what comes next, at most movedMax movements; none when there is
+// nothing yet. The work of one call is bounded; more says that there is more
+// to read or to look through at once.
+//
+// Errors: UNAVAILABLE, after which Next goes on where it was; bad input when
+// the database was replaced by an older copy.
+func (f *Feed) Next(ctx context.Context) (moved []Moved, more bool, err error) {
+	if f.at.to == nil {
+		if begun, err := f.begin(ctx); err != nil || !begun {
+			return nil, false, err
+		}
+	}
+	for range windowsMax {
+		rows, until, err := f.read(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, row := range rows {
+			f.at = f.at.after(&row.movementRow)
+			row.Cursor = f.at.String()
+			moved = append(moved, Moved{StockMovement: &row.StockMovement, First: row.first, Last: row.last})
+		}
+		f.at.id = until
+		if until >= f.top { // the step is done
+			f.at.from, f.at.to = *f.at.to, nil
+			return moved, true, nil
+		}
+		if len(moved) > 0 {
+			return moved, true, nil
+		}
+	}
+	return nil, true, nil
+}
+
+// begin begins the next step: what has committed since the last one. It tells
+// whether there is anything.
+func (f *Feed) begin(ctx context.Context) (bool, error) {
+	now, top, err := f.database.ledgerNow(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := f.checkBack(now); err != nil || now.equal(f.at.from) {
+		return false, err
+	}
+	var c conditions
+	f.recent(&c)
+	f.news(&c, now)
+	db, cancel := f.database.reading(ctx)
+	defer cancel()
+	var least *int64
+	if err := db.Raw("SELECT min(m.movement_id) FROM stock_movements m"+c.where(), c.args...).Row().Scan(&least); err != nil {
+		return false, f.database.fault(err)
+	}
+	if least == nil {
+		f.at.from = now
+		return false, nil
+	}
+	f.at.to, f.at.id, f.top = &now, *least-1, top
+	return true, nil
+}
+
+type movedRow struct {
+	movementRow
+	first, last bool
+}
+
+// read reads the next window of the step in hand, and how far it looked.
+func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err error) {
+	e := f.database.engine
+	until = min(f.at.id+f.window, f.top)
+	c := f.database.movementConditions(f.filter)
+	c.add("m.movement_id > ?", f.at.id)
+	c.add("m.movement_id <= ?", until)
+	f.news(&c, *f.at.to)
+	columns := ""
+	if f.edges {
+		columns = ", " + otherTransaction("<", "DESC") + ", " + otherTransaction(">", "ASC")
+	}
+	if len(f.products) > 0 {
+		c.add("m.product_id IN (SELECT product_id FROM "+e.ids()+" i)", jsonList(f.products))
+	}
+	db, cancel := f.database.reading(ctx)
+	defer cancel()
+	r, err := db.Raw(movementSelect(e, columns)+c.where()+" ORDER BY m.movement_id LIMIT ?", append(c.args, movedMax)...).Rows()
+	if err != nil {
+		return nil, 0, f.database.fault(err)
+	}
+	defer r.Close()
+	if err := each(r, f.scan, func(m *movedRow) { found = append(found, m) }); err != nil {
+		return nil, 0, f.database.fault(err)
+	}
+	if len(found) == movedMax {
+		until = found[movedMax-1].MovementID
+	}
+	if len(found) > 0 {
+		f.window = f.database.windows.first
+	} else {
+		f.window = f.database.windows.grown(f.window)
+	}
+	return found, until, nil
+}
+
+func (f *Feed) scan(r rows) (*movedRow, error) {
+	var row movedRow
+	if !f.edges {
+		m, err := scanMovement(r)
+		row.movementRow = *m
+		return &row, err
+	}
+	m, err := scanMovement(trailing{r, []any{&row.first, &row.last}})
+	row.movementRow = *m
+	return &row, err
+}
+
+// trailing scans more columns behind the others.
+type trailing struct {
+	rows
+	more []any
+}
+
+func (t trailing) Scan(dest ...any) error { return t.rows.Scan(append(dest, t.more...)...) }
+
+// otherTransaction is SQL for whether the product's nearest movement on one
+// side has another version than m. The movements that a transaction writes for
+// one product follow each other, for the product is locked meanwhile.
+func otherTransaction(side, order string) string {
+	return "(SELECT n.version FROM stock_movements n WHERE n.product_id = m.product_id AND n.movement_id " + side +
+		" m.movement_id ORDER BY n.movement_id " + order + " LIMIT 1) IS DISTINCT FROM m.version"
+}
+
+// news limits to what had committed in to and not in from.
+func (f *Feed) news(c *conditions, to snapshot) {
+	txid := f.database.engine.txid()
+	c.add(txid+" < ?", to.next)
+	if len(to.running) > 0 {
+		c.add(txid+" NOT IN ?", to.running)
+	}
+	switch from := f.at.from; {
+	case from.next == 0:
+	case len(from.running) == 0:
+		c.add(txid+" >= ?", from.next)
+	default:
+		c.add("("+txid+" >= ? OR "+txid+" IN ?)", from.next, from.running)
+	}
+}
+
+// recent limits to the transactions that from has not seen committed, in words
+// that the ledger's summaries understand.
+func (f *Feed) recent(c *conditions) {
+	column, from := f.database.engine.txidColumn(), f.at.from
+	named := from.running[:min(len(from.running), runningNamed)]
+	young := from.next
+	if len(from.running) > runningNamed {
+		young = from.running[runningNamed]
+	}
+	args := []any{young}
+	for _, txid := range named {
+		args = append(args, txid)
+	}
+	c.add("("+column+" >= ?"+strings.Repeat(" OR "+column+" = ?", len(named))+")", args...)
+}

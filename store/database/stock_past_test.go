@@ -1,0 +1,100 @@
+package database_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// What was true at a moment is what a plain model noted then, at any moment of
+// a random history, whoever wrote it.
+func TestStockAsOf(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		type note struct {
+			at     time.Time
+			shelf  map[place]models.Quantities
+			latest int64
+		}
+		look := func() *models.Stock {
+			found, err := s.ReadStocks(t.Context(), []string{"mug"})
+			require.NoError(t, err)
+			return found.Stocks[0]
+		}
+		s.stock("mug")
+		s.stock("cup", "north", 3)
+		shelf, notes := map[place]models.Quantities{}, []note{{look().AsOf, map[place]models.Quantities{}, 1}}
+		var holds []*models.Reservation
+		states := []models.State{models.Available, models.Damaged, models.Incoming, models.SafetyStock}
+		for range 40 {
+			location := []string{"north", "south", "far"}[rand.N(3)]
+			at := place{"mug", location}
+			q := shelf[at]
+			switch rand.N(4) {
+			case 0:
+				if q.Available > 0 && location != "far" {
+					holds = append(holds, s.hold(pinned("mug", 1, location)))
+					q.Available, q.Reserved = q.Available-1, q.Reserved+1
+				}
+			case 1:
+				s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('mug', $1, 0) ON CONFLICT DO NOTHING", location)
+				s.exec("UPDATE stock_levels SET available = available + 5 WHERE product_id = 'mug' AND location_id = $1", location)
+				q.Available += 5
+			case 2:
+				if n := len(holds); n > 0 {
+					back := holds[n-1].Lines[0].Allocations[0].LocationID
+					s.ok(release(holds[n-1].ID))
+					holds, at = holds[:n-1], place{"mug", back}
+					q = shelf[at]
+					q.Available, q.Reserved = q.Available+1, q.Reserved-1
+				}
+			default:
+				state, n := states[rand.N(len(states))], 1+rand.N(9)
+				s.ok(adjust(delta("mug", location, state, n)))
+				*q.Of(state) += n
+			}
+			shelf[at] = q
+			if q == (models.Quantities{}) {
+				delete(shelf, at)
+			}
+			now := look()
+			notes = append(notes, note{now.AsOf, maps.Clone(shelf), now.Version})
+			for time.Since(now.AsOf) < 2*time.Millisecond { // SQLite's clock ticks once a millisecond
+				time.Sleep(time.Millisecond)
+			}
+		}
+		s.settings("mug", "low_stock_threshold = 7")
+		for _, n := range notes {
+			got, err := s.ReadStockAsOf(t.Context(), "mug", n.at)
+			require.NoError(t, err)
+			levels := map[place]models.Quantities{}
+			for _, l := range got.Levels {
+				if l.Quantities != (models.Quantities{}) {
+					levels[place{"mug", l.LocationID}] = l.Quantities
+				}
+				require.Equal(t, l.LocationID != "far", l.Active)
+			}
+			require.Equal(t, n.shelf, levels, "at %s", n.at)
+			require.Equal(t, 7, got.LowStockThreshold, "settings are today's")
+			require.Equal(t, models.FromDatabase, got.Source)
+			require.True(t, n.at.Equal(got.AsOf))
+			if got.Version > 0 {
+				require.LessOrEqual(t, got.Version, n.latest)
+			}
+		}
+		got, err := s.ReadStockAsOf(t.Context(), "mug", time.Unix(0, 0))
+		require.NoError(t, err)
+		require.Empty(t, got.Levels)
+		require.Zero(t, got.Version)
+		got, err = s.ReadStockAsOf(t.Context(), "ghost", time.Unix(0, 0))
+		require.NoError(t, err)
+		require.Nil(t, got)
+		_, err = s.ReadStockAsOf(t.Context(), "mug", time.Now().Add(time.Hour))
+		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+		require.ErrorContains(t, err, "future")
+	})
+}
