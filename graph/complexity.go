@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"time"
+
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
@@ -18,6 +20,7 @@ func complexity() generated.ComplexityRoot {
 	c.ReservationLine.Allocations = listOf(guard.ComplexityList)
 	c.ReservationPayload.Errors = listOf(guard.ComplexityList)
 	c.Stock.Levels = listOf(guard.ComplexityList)
+	c.StockMovement.Changes = listOf(guard.ComplexityList)
 	c.StockPayload.Errors = listOf(guard.ComplexityList)
 	c.StockPayload.Stocks = listOf(guard.ComplexityLines)
 	c.UpsertProductsPayload.Products = listOf(guard.ComplexityLines)
@@ -35,21 +38,34 @@ func priceQueries(c *generated.ComplexityRoot) {
 	c.Query.Node = one
 	c.Query.Product = one
 	c.Query.Reservation = one
-	c.Query.Stock = func(child int, _ string, _ *string, _ *int64) int { return guard.ComplexityRead + child }
+	c.Query.Stock = func(child int, _ string, _ *string, _ *int64, asOf *time.Time) int {
+		if asOf != nil {
+			return guard.ComplexityPage + child
+		}
+		return guard.ComplexityRead + child
+	}
 	c.Query.Channels = listOf(guard.ComplexityPlaces)
 	c.Query.Locations = listOf(guard.ComplexityPlaces)
 	c.Query.Stocks = func(child int, ids []string, _ *string) int {
 		return guard.ComplexityRead + child*len(ids)
 	}
 	c.Query.Products = func(child int, first *int, _ *string, last *int, _ *string, _ *models.ProductFilter) int {
-		n := models.PageSizeDefault
-		for _, size := range []*int{first, last} {
-			if size != nil {
-				n = min(max(1, *size), models.PageSizeMax)
-			}
-		}
-		return guard.ComplexityPage + child*n
+		return guard.ComplexityPage + child*pageSize(first, last)
 	}
+	c.Query.StockMovements = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.StockMovementFilter) int {
+		return guard.ComplexityPage + child*pageSize(first, last)
+	}
+}
+
+// pageSize is how many entries a page may have.
+func pageSize(first, last *int) int {
+	n := models.PageSizeDefault
+	for _, size := range []*int{first, last} {
+		if size != nil {
+			n = min(max(1, *size), models.PageSizeMax)
+		}
+	}
+	return n
 }
 
 func priceMutations(c *generated.ComplexityRoot) {

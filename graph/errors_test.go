@@ -61,6 +61,7 @@ func everywhere(fail func() error) *fakeStore {
 		fresh:       func(string) (*models.Stock, error) { return nil, fail() },
 		products:    func() (models.ProductPage, error) { return models.ProductPage{}, fail() },
 		reservation: func(string) (*models.Reservation, error) { return nil, fail() },
+		movements:   func() (models.MovementPage, error) { return models.MovementPage{}, fail() },
 		write:       func(models.Write) (models.WriteResult, error) { return models.WriteResult{}, fail() },
 	}
 }
@@ -72,6 +73,9 @@ var everyField = map[string]string{
 	"product":     `{ product(id: "a") { id } }`,
 	"products":    `{ products { nodes { id } } }`,
 	"reservation": `{ reservation(id: "a") { id } }`,
+	"stock, past": `{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`,
+	"movements":   `{ stockMovements { nodes { id } } }`,
+	"node, moved": `{ node(id: "StockMovement:MTpq") { id } }`,
 	"node":        `{ node(id: "a") { id } }`,
 	"node, hold":  `{ node(id: "res_00000000000000000000000000000000") { id } }`,
 	"reserve":     `mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { replayed } }`,

@@ -22,6 +22,8 @@ type fakeStore struct {
 	write        func(models.Write) (models.WriteResult, error)
 	watch        func(ctx context.Context) (models.Watch[*models.Stock], error)
 	reservations func(ctx context.Context) (models.Watch[*models.Reservation], error)
+	movements    func() (models.MovementPage, error)
+	moved        func(after string) (models.Watch[*models.StockMovement], error)
 	places       []models.Location // beside London
 
 	mu    sync.Mutex
@@ -51,6 +53,10 @@ func (f *fakeStore) FreshStock(_ context.Context, id string) (*models.Stock, err
 	return f.fresh(id)
 }
 
+func (f *fakeStore) StockAsOf(_ context.Context, id string, _ time.Time) (*models.Stock, error) {
+	return f.fresh(id)
+}
+
 func (f *fakeStore) Products(context.Context, models.Page, models.ProductFilter) (models.ProductPage, error) {
 	return f.products()
 }
@@ -69,6 +75,18 @@ func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Res
 	return found, nil
 }
 
+func (f *fakeStore) Movements(context.Context, models.MovementsPage, models.MovementFilter) (models.MovementPage, error) {
+	return f.movements()
+}
+
+func (f *fakeStore) Movement(context.Context, int64, string) (*models.StockMovement, error) {
+	page, err := f.movements()
+	if err != nil || len(page.Movements) == 0 {
+		return nil, err
+	}
+	return page.Movements[0], nil
+}
+
 func (f *fakeStore) Directory() *models.Directory {
 	london := models.Location{LocationID: "london", Name: "London", Active: true}
 	return models.NewDirectory(append([]models.Location{london}, f.places...), nil)
@@ -80,6 +98,14 @@ func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult
 
 func (f *fakeStore) WatchStock(ctx context.Context, _ []string) (models.Watch[*models.Stock], error) {
 	return f.watch(ctx)
+}
+
+func (f *fakeStore) WatchStatus(ctx context.Context, _ string, _ []models.StockStatus, _ []string) (models.Watch[*models.Stock], error) {
+	return f.watch(ctx)
+}
+
+func (f *fakeStore) WatchMovements(_ context.Context, after string, _ models.MovementFilter) (models.Watch[*models.StockMovement], error) {
+	return f.moved(after)
 }
 
 func (f *fakeStore) WatchReservation(ctx context.Context, _ string) (models.Watch[*models.Reservation], error) {

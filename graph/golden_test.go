@@ -219,6 +219,7 @@ var (
 	varyingTime    = regexp.MustCompile(`"(asOf|createdAt|expiresAt|serverTime)":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z"`)
 	varyingVersion = regexp.MustCompile(`"(version)":[0-9]+`)
 	varyingSource  = regexp.MustCompile(`"(source)":"(CACHE|DATABASE)"`)
+	varyingCursor  = regexp.MustCompile(`"(cursor)":"AQ[0-9A-Za-z_-]+"`) // of movements
 	reservationIDs = regexp.MustCompile(`res_[0-9a-f]{32}`)
 )
 
@@ -228,6 +229,7 @@ func normal(body []byte, names map[string]string) []byte {
 	body = varyingTime.ReplaceAll(body, []byte(`"$1":"<time>"`))
 	body = varyingVersion.ReplaceAll(body, []byte(`"$1":"<version>"`))
 	body = varyingSource.ReplaceAll(body, []byte(`"$1":"<source>"`))
+	body = varyingCursor.ReplaceAll(body, []byte(`"$1":"<cursor>"`))
 	return reservationIDs.ReplaceAllFunc(body, func(id []byte) []byte {
 		if names[string(id)] == "" {
 			names[string(id)] = "res_<" + strconv.Itoa(len(names)+1) + ">"

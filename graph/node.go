@@ -17,6 +17,8 @@ func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) 
 			return l, nil
 		}
 		return nil, nil
+	case models.NodeMovement:
+		return r.movement(ctx, key)
 	case models.NodeReservation:
 		found, err := loaders.Of(ctx).Reservation(ctx, key)
 		if err != nil || found == nil {

@@ -127,12 +127,16 @@ var identities = map[string]func(http.Handler) http.Handler{
 	"anonymous": func(next http.Handler) http.Handler {
 		return next
 	},
-	"reader": func(next http.Handler) http.Handler {
+	"reader": somebody("reader", guard.ReadInventory),
+	"orders": somebody("orders", guard.WriteOrders),
+}
+
+func somebody(subject string, scopes ...guard.Scope) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			id := guard.Identity{Subject: "reader", Scopes: []guard.Scope{guard.ReadInventory}}
-			next.ServeHTTP(w, r.WithContext(guard.WithIdentity(r.Context(), id)))
+			next.ServeHTTP(w, r.WithContext(guard.WithIdentity(r.Context(), guard.Identity{Subject: subject, Scopes: scopes})))
 		})
-	},
+	}
 }
 
 // request is a GraphQL request.

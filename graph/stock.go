@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
@@ -65,6 +66,31 @@ func (r *Resolver) changeStock(ctx context.Context, write func(actor string) mod
 		return nil, err
 	}
 	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
+}
+
+// stockAsOf reads what was.
+func (r *Resolver) stockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
+	if _, err := guard.Require(ctx, guard.ReadInventory); err != nil {
+		return nil, err
+	}
+	if err := checkProductIDs([]string{id}); err != nil {
+		return nil, err
+	}
+	return r.Store.StockAsOf(ctx, id, endOf(at))
+}
+
+// seen is the status of each product that a subscription gave last.
+type seen map[string]models.StockStatus
+
+// mark puts the status before beside the one now. Stocks are shared, so that
+// it makes another.
+func (s seen) mark(stock *models.Stock) *models.Stock {
+	marked := *stock
+	if before, ok := s[stock.ProductID]; ok {
+		marked.PreviousStatus = &before
+	}
+	s[stock.ProductID] = stock.Status()
+	return &marked
 }
 
 // checkProductIDs bounds a list of product ids.

@@ -8,7 +8,9 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/models"
+	"time"
 )
 
 func (r *mutationResolver) SetStock(ctx context.Context, input generated.SetStockInput) (*generated.StockPayload, error) {
@@ -38,10 +40,17 @@ func (r *mutationResolver) MoveStock(ctx context.Context, input generated.MoveSt
 	})
 }
 
-func (r *queryResolver) Stock(ctx context.Context, productID string, channel *string, minVersion *int64) (*models.Stock, error) {
+func (r *queryResolver) Stock(ctx context.Context, productID string, channel *string, minVersion *int64, asOf *time.Time) (*models.Stock, error) {
 	members, err := r.members(channel)
 	if err != nil {
 		return nil, err
+	}
+	if asOf != nil {
+		if minVersion != nil {
+			return nil, models.BadInput("asOf and minVersion do not go together: one asks for what was, the other for what is")
+		}
+		stock, err := r.stockAsOf(ctx, productID, *asOf)
+		return narrowed(stock, members), err
 	}
 	stock, err := stockOf(ctx, productID)
 	if err == nil && minVersion != nil && (stock == nil || stock.Version < *minVersion) {
@@ -76,12 +85,30 @@ func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []st
 	if err != nil {
 		return nil, err
 	}
+	before := seen{}
 	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock {
 		if now, err := r.members(channel); err == nil { // a channel that is gone keeps its last locations
 			members = now
 		}
-		return narrowed(s, members)
+		return before.mark(narrowed(s, members))
 	}), nil
+}
+
+func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.Stock, error) {
+	if _, err := guard.Require(ctx, guard.ReadInventory); err != nil {
+		return nil, err
+	}
+	if err := checkProductIDs(productIds); err != nil {
+		return nil, err
+	}
+	if _, err := r.members(channel); err != nil {
+		return nil, err
+	}
+	watch, err := r.Store.WatchStatus(ctx, text(channel), statuses, productIds)
+	if err != nil {
+		return nil, err
+	}
+	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock { return s }), nil
 }
 
 func (r *Resolver) StockLevel() generated.StockLevelResolver { return &stockLevelResolver{r} }

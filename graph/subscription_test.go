@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/graph/guard"
 	"onhand/models"
 )
 
@@ -80,6 +83,34 @@ func TestStockChanged(t *testing.T) {
 	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":2,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, shop.next())
 }
 
+// TestPreviousStatus: what this subscription said of the product before, as its
+// channel sees it; nothing the first time.
+func TestPreviousStatus(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	w := watch(t, s.api, `subscription { stockChanged(productIds: ["22423", "21232"], channel: "brighton") { productId status previousStatus } }`)
+	first := []string{w.next(), w.next()}
+	for _, answer := range first {
+		assert.Contains(t, answer, `"previousStatus":null`)
+	}
+	change := func(delta string) {
+		_, body := post(t, s.api, "", request{Query: `mutation { adjustStock(input: {idempotencyKey: "` + delta +
+			`", reason: RECEIVED, rows: [{productId: "22423", locationId: "brighton-shop", delta: ` + delta + `}]}) { errors { __typename } } }`})
+		require.Contains(t, string(body), `"errors":[]`)
+	}
+	want := func(status, previous string) {
+		assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","status":"`+status+`","previousStatus":"`+previous+`"}}}`, w.next())
+	}
+	change("50") // from 4
+	want("IN_STOCK", "LOW_STOCK")
+	change("1")
+	want("IN_STOCK", "IN_STOCK")
+	change("-55")
+	want("OUT_OF_STOCK", "IN_STOCK")
+	change("2")
+	want("LOW_STOCK", "OUT_OF_STOCK")
+}
+
 // TestReservationChanged: the state now, every newer one, and the end after
 // the last.
 func TestReservationChanged(t *testing.T) {
@@ -111,10 +142,15 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 		`subscription { stockChanged(productIds: ` + string(many) + `) { id } }`:                                       "at most 250 product ids at once, not 251",
 		`subscription { stockChanged(productIds: [""]) { id } }`:                                                       "product id 0 must not be empty",
 		`subscription { stockChanged(productIds: ["22423"], channel: "none") { id } }`:                                 `no channel "none"`,
+		`subscription { stockStatusChanged(channel: "none") { id } }`:                                                  `no channel "none"`,
+		`subscription { stockStatusChanged(productIds: [""]) { id } }`:                                                 "product id 0 must not be empty",
+		`subscription { stockMoved(after: "garbage") { id } }`:                                                         `this is no cursor of a stock movement: "garbage"`,
+		`subscription { stockMoved(after: "") { id } }`:                                                                "after must not be empty; leave it out to begin now",
+		`subscription { stockMoved(filter: {productId: ""}) { id } }`:                                                  "filter.productId must not be empty",
 		`subscription { reservationChanged(id: "garbage") { id } }`:                                                    "no reservation with this id",
 		`subscription { reservationChanged(id: "res_` + strings.Repeat("0", 32) + `") {id} }`:                          "no reservation with this id",
 	} {
-		w := watch(t, readingShop(t).api, query)
+		w := watch(t, guard.Local(readingShop(t).api), query)
 		var r reply
 		require.NoError(t, json.Unmarshal([]byte(w.next()), &r))
 		require.Len(t, r.Errors, 1)
@@ -231,5 +267,65 @@ func TestASocketCarriesTheWholeAPI(t *testing.T) {
 		assert.Contains(t, run(`mutation { commitReservation(input: {idempotencyKey: "c`+as+`", id: "`+id+`"}) { reservation { state } } }`), want)
 		require.NoError(t, conn.Close(websocket.StatusNormalClosure, ""))
 		server.Close()
+	}
+}
+
+// TestStockMoved: movements from now on; after a cut, from the last cursor on,
+// with none missing and none twice.
+func TestStockMoved(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	api := guard.Local(s.api)
+	move := func(delta int) {
+		_, body := post(t, s.api, "", request{Query: `mutation { adjustStock(input: {idempotencyKey: "` + strconv.Itoa(delta) +
+			`", reason: RECEIVED, rows: [{productId: "22423", locationId: "london", delta: ` + strconv.Itoa(delta) + `}]}) { errors { __typename } } }`})
+		require.Contains(t, string(body), `"errors":[]`)
+	}
+	type event struct {
+		Data struct {
+			StockMoved struct {
+				ProductID, Cursor string
+				Location          struct{ LocationID string }
+				Changes           []struct{ Delta, After int }
+			}
+		}
+	}
+	read := func(w *watcher) (e event) {
+		answer := w.next()
+		require.NoError(t, json.Unmarshal([]byte(answer), &e))
+		require.NotEmpty(t, e.Data.StockMoved.Changes, answer)
+		return e
+	}
+	const fields = `{ productId location { locationId } changes { delta after } cursor }`
+	_, body := post(t, s.api, "", request{Query: `{ stockMovements(first: 1) { nodes { cursor } } }`})
+	newest := regexp.MustCompile(`"cursor":"([^"]+)"`).FindSubmatch(body)
+	require.Len(t, newest, 2)
+	first := watch(t, api, `subscription { stockMoved(after: "`+string(newest[1])+`", filter: {productId: "22423"}) `+fields+` }`)
+	move(1)
+	began := read(first).Data.StockMoved
+	assert.Equal(t, "london", began.Location.LocationID)
+	assert.Equal(t, 1, began.Changes[0].Delta)
+	move(2)
+	move(3)
+	again := watch(t, api, `subscription { stockMoved(after: "`+began.Cursor+`", filter: {productId: "22423"}) `+fields+` }`)
+	move(4)
+	for i := 2; i <= 4; i++ {
+		assert.Equal(t, i, read(again).Data.StockMoved.Changes[0].Delta)
+		assert.Equal(t, i, read(first).Data.StockMoved.Changes[0].Delta)
+	}
+}
+
+// TestSubscriptionsThatNeedAScope: are refused to who has none, by code.
+func TestSubscriptionsThatNeedAScope(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{`subscription { stockMoved { id } }`, `subscription { stockStatusChanged { id } }`} {
+		for as, code := range map[string]models.Code{"anonymous": models.CodeUnauthenticated, "orders": models.CodeForbidden} {
+			w := watch(t, identities[as](readingShop(t).api), query)
+			var r reply
+			require.NoError(t, json.Unmarshal([]byte(w.next()), &r))
+			require.Len(t, r.Errors, 1)
+			assert.Equal(t, string(code), r.Errors[0].Extensions["code"])
+			assert.Equal(t, "complete", w.next())
+		}
 	}
 }

@@ -37,6 +37,7 @@ type ResolverRoot interface {
 	ReservationAllocation() ReservationAllocationResolver
 	ReservationLine() ReservationLineResolver
 	StockLevel() StockLevelResolver
+	StockMovement() StockMovementResolver
 	Subscription() SubscriptionResolver
 }
 
@@ -140,15 +141,16 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Channels    func(childComplexity int) int
-		Location    func(childComplexity int, id string) int
-		Locations   func(childComplexity int) int
-		Node        func(childComplexity int, id string) int
-		Product     func(childComplexity int, id string) int
-		Products    func(childComplexity int, first *int, after *string, last *int, before *string, filter *models.ProductFilter) int
-		Reservation func(childComplexity int, id string) int
-		Stock       func(childComplexity int, productID string, channel *string, minVersion *int64) int
-		Stocks      func(childComplexity int, productIds []string, channel *string) int
+		Channels       func(childComplexity int) int
+		Location       func(childComplexity int, id string) int
+		Locations      func(childComplexity int) int
+		Node           func(childComplexity int, id string) int
+		Product        func(childComplexity int, id string) int
+		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *models.ProductFilter) int
+		Reservation    func(childComplexity int, id string) int
+		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
+		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
+		Stocks         func(childComplexity int, productIds []string, channel *string) int
 	}
 
 	Reservation struct {
@@ -210,6 +212,7 @@ type ComplexityRoot struct {
 		Levels            func(childComplexity int) int
 		NextRestockAt     func(childComplexity int) int
 		OnHand            func(childComplexity int) int
+		PreviousStatus    func(childComplexity int) int
 		Product           func(childComplexity int) int
 		ProductID         func(childComplexity int) int
 		QuantityAvailable func(childComplexity int) int
@@ -231,6 +234,39 @@ type ComplexityRoot struct {
 		SafetyStock    func(childComplexity int) int
 	}
 
+	StockMovement struct {
+		ActorName     func(childComplexity int) int
+		Changes       func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		Cursor        func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Location      func(childComplexity int) int
+		NoteText      func(childComplexity int) int
+		OfReservation func(childComplexity int) int
+		Product       func(childComplexity int) int
+		ProductID     func(childComplexity int) int
+		Reason        func(childComplexity int) int
+		ReferenceText func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	StockMovementChange struct {
+		After func(childComplexity int) int
+		Delta func(childComplexity int) int
+		State func(childComplexity int) int
+	}
+
+	StockMovementConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	StockMovementEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	StockPayload struct {
 		Errors   func(childComplexity int) int
 		Replayed func(childComplexity int) int
@@ -240,6 +276,8 @@ type ComplexityRoot struct {
 	Subscription struct {
 		ReservationChanged func(childComplexity int, id string) int
 		StockChanged       func(childComplexity int, productIds []string, channel *string) int
+		StockMoved         func(childComplexity int, after *string, filter *StockMovementFilter) int
+		StockStatusChanged func(childComplexity int, channel *string, statuses []models.StockStatus, productIds []string) int
 	}
 
 	UpsertChannelsPayload struct {
@@ -291,10 +329,11 @@ type QueryResolver interface {
 	Location(ctx context.Context, id string) (*models.Location, error)
 	Locations(ctx context.Context) ([]*models.Location, error)
 	Channels(ctx context.Context) ([]*models.Channel, error)
+	StockMovements(ctx context.Context, first *int, after *string, last *int, before *string, filter *StockMovementFilter) (*StockMovementConnection, error)
 	Product(ctx context.Context, id string) (*models.Product, error)
 	Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *models.ProductFilter) (*ProductConnection, error)
 	Reservation(ctx context.Context, id string) (*models.Reservation, error)
-	Stock(ctx context.Context, productID string, channel *string, minVersion *int64) (*models.Stock, error)
+	Stock(ctx context.Context, productID string, channel *string, minVersion *int64, asOf *time.Time) (*models.Stock, error)
 	Stocks(ctx context.Context, productIds []string, channel *string) ([]*models.Stock, error)
 }
 type ReservationAllocationResolver interface {
@@ -308,9 +347,15 @@ type ReservationLineResolver interface {
 type StockLevelResolver interface {
 	Location(ctx context.Context, obj *models.Level) (*models.Location, error)
 }
+type StockMovementResolver interface {
+	Product(ctx context.Context, objs []*models.StockMovement) ([]*models.Product, error)
+	Location(ctx context.Context, obj *models.StockMovement) (*models.Location, error)
+}
 type SubscriptionResolver interface {
+	StockMoved(ctx context.Context, after *string, filter *StockMovementFilter) (<-chan *models.StockMovement, error)
 	ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error)
 	StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error)
+	StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.Stock, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -845,7 +890,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Stock(childComplexity, args["productId"].(string), args["channel"].(*string), args["minVersion"].(*int64)), true
+		return e.ComplexityRoot.Query.Stock(childComplexity, args["productId"].(string), args["channel"].(*string), args["minVersion"].(*int64), args["asOf"].(*time.Time)), true
+	case "Query.stockMovements":
+		if e.ComplexityRoot.Query.StockMovements == nil {
+			break
+		}
+
+		args, err := ec.field_Query_stockMovements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.StockMovements(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*StockMovementFilter)), true
 	case "Query.stocks":
 		if e.ComplexityRoot.Query.Stocks == nil {
 			break
@@ -1104,6 +1160,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Stock.OnHand(childComplexity), true
+	case "Stock.previousStatus":
+		if e.ComplexityRoot.Stock.PreviousStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Stock.PreviousStatus(childComplexity), true
 	case "Stock.product":
 		if e.ComplexityRoot.Stock.Product == nil {
 			break
@@ -1202,6 +1264,136 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StockLevel.SafetyStock(childComplexity), true
 
+	case "StockMovement.actor":
+		if e.ComplexityRoot.StockMovement.ActorName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.ActorName(childComplexity), true
+	case "StockMovement.changes":
+		if e.ComplexityRoot.StockMovement.Changes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.Changes(childComplexity), true
+	case "StockMovement.createdAt":
+		if e.ComplexityRoot.StockMovement.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.CreatedAt(childComplexity), true
+	case "StockMovement.cursor":
+		if e.ComplexityRoot.StockMovement.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.Cursor(childComplexity), true
+	case "StockMovement.id":
+		if e.ComplexityRoot.StockMovement.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.ID(childComplexity), true
+	case "StockMovement.location":
+		if e.ComplexityRoot.StockMovement.Location == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.Location(childComplexity), true
+	case "StockMovement.note":
+		if e.ComplexityRoot.StockMovement.NoteText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.NoteText(childComplexity), true
+	case "StockMovement.reservationId":
+		if e.ComplexityRoot.StockMovement.OfReservation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.OfReservation(childComplexity), true
+	case "StockMovement.product":
+		if e.ComplexityRoot.StockMovement.Product == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.Product(childComplexity), true
+	case "StockMovement.productId":
+		if e.ComplexityRoot.StockMovement.ProductID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.ProductID(childComplexity), true
+	case "StockMovement.reason":
+		if e.ComplexityRoot.StockMovement.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.Reason(childComplexity), true
+	case "StockMovement.reference":
+		if e.ComplexityRoot.StockMovement.ReferenceText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.ReferenceText(childComplexity), true
+	case "StockMovement.version":
+		if e.ComplexityRoot.StockMovement.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.Version(childComplexity), true
+
+	case "StockMovementChange.after":
+		if e.ComplexityRoot.StockMovementChange.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementChange.After(childComplexity), true
+	case "StockMovementChange.delta":
+		if e.ComplexityRoot.StockMovementChange.Delta == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementChange.Delta(childComplexity), true
+	case "StockMovementChange.state":
+		if e.ComplexityRoot.StockMovementChange.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementChange.State(childComplexity), true
+
+	case "StockMovementConnection.edges":
+		if e.ComplexityRoot.StockMovementConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementConnection.Edges(childComplexity), true
+	case "StockMovementConnection.nodes":
+		if e.ComplexityRoot.StockMovementConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementConnection.Nodes(childComplexity), true
+	case "StockMovementConnection.pageInfo":
+		if e.ComplexityRoot.StockMovementConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementConnection.PageInfo(childComplexity), true
+
+	case "StockMovementEdge.cursor":
+		if e.ComplexityRoot.StockMovementEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementEdge.Cursor(childComplexity), true
+	case "StockMovementEdge.node":
+		if e.ComplexityRoot.StockMovementEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovementEdge.Node(childComplexity), true
+
 	case "StockPayload.errors":
 		if e.ComplexityRoot.StockPayload.Errors == nil {
 			break
@@ -1243,6 +1435,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.StockChanged(childComplexity, args["productIds"].([]string), args["channel"].(*string)), true
+	case "Subscription.stockMoved":
+		if e.ComplexityRoot.Subscription.StockMoved == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_stockMoved_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.StockMoved(childComplexity, args["after"].(*string), args["filter"].(*StockMovementFilter)), true
+	case "Subscription.stockStatusChanged":
+		if e.ComplexityRoot.Subscription.StockStatusChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_stockStatusChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.StockStatusChanged(childComplexity, args["channel"].(*string), args["statuses"].([]models.StockStatus), args["productIds"].([]string)), true
 
 	case "UpsertChannelsPayload.channels":
 		if e.ComplexityRoot.UpsertChannelsPayload.Channels == nil {
@@ -1324,6 +1538,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputReserveStockInput,
 		ec.unmarshalInputSetStockInput,
 		ec.unmarshalInputSetStockRow,
+		ec.unmarshalInputStockMovementFilter,
 		ec.unmarshalInputStockPlaceInput,
 		ec.unmarshalInputUpdateReservationInput,
 		ec.unmarshalInputUpsertChannelRow,
@@ -1542,6 +1757,120 @@ type UpsertChannelsPayload {
   replayed: Boolean!
   "What was refused, row by row."
   errors: [SettingsError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/movement.graphqls", Input: `extend type Query {
+  """
+  The ledger, newest first, a page at a time: towards older movements (first, after) or back towards newer ones (last,
+  before). At most 250 a page, 50 unless told. The work for one page is bounded: where few movements match the filter,
+  a page may hold fewer than asked for, or none, and ` + "`" + `pageInfo` + "`" + ` still say that there is another one; go on with its
+  cursor. Scope: read:inventory.
+  """
+  stockMovements(
+    "How many, towards older ones: 1 to 250."
+    first: Int
+    "Begin with what is older than this edge's cursor."
+    after: String
+    "How many, towards newer ones: 1 to 250."
+    last: Int
+    "End with what is newer than this edge's cursor."
+    before: String
+    "Only these."
+    filter: StockMovementFilter
+  ): StockMovementConnection!
+}
+
+extend type Subscription {
+  """
+  The ledger as it grows, whoever writes: every movement once, those of a product in the order of their versions. With
+  ` + "`" + `after` + "`" + `, everything since that movement first: pass the cursor of the last one you saw and nothing is missing and
+  nothing comes twice, however long you were away. Without it, from now on. A client that reads slowly is waited for.
+  Scope: read:inventory.
+  """
+  stockMoved(
+    "The ` + "`" + `cursor` + "`" + ` of the movement you saw last, of this subscription or of stockMovements."
+    after: String
+    "Only these."
+    filter: StockMovementFilter
+  ): StockMovement!
+}
+
+"One entry of the append-only ledger: what one operation did to one product at one location."
+type StockMovement implements Node {
+  "Global id."
+  id: ID!
+  "The shop's own product id."
+  productId: ID!
+  "The product with its stock settings of today."
+  product: Product! @goField(forceResolver: true, batch: true)
+  "The place."
+  location: Location! @goField(forceResolver: true)
+  "The states that changed; none where somebody made or removed an empty level."
+  changes: [StockMovementChange!]!
+  "Why."
+  reason: StockReason!
+  "Why, in the words of whoever wrote it."
+  note: String @goField(name: "NoteText")
+  "The document or order behind it."
+  reference: String @goField(name: "ReferenceText")
+  "Who did it; null for an anonymous shopper."
+  actor: String @goField(name: "ActorName")
+  "The reservation that this belongs to."
+  reservationId: ID @goField(name: "OfReservation")
+  "The product's version since."
+  version: BigInt!
+  "When it was decided."
+  createdAt: Time!
+  "Pass it to ` + "`" + `stockMoved` + "`" + ` as ` + "`" + `after` + "`" + ` and hear everything newer. It is another cursor than that of an edge."
+  cursor: String!
+}
+
+"What a movement did to one quantity state, in units."
+type StockMovementChange {
+  "The state."
+  state: StockState!
+  "Units that came, or went when negative."
+  delta: Int!
+  "Units in this state at this location since."
+  after: Int!
+}
+
+"A page of the ledger."
+type StockMovementConnection {
+  "The page with a cursor to each movement."
+  edges: [StockMovementEdge!]!
+  "The page without cursors."
+  nodes: [StockMovement!]!
+  "How to go on."
+  pageInfo: PageInfo!
+}
+
+"A movement and its cursor."
+type StockMovementEdge {
+  "Pass it as ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
+  cursor: String!
+  "The movement."
+  node: StockMovement!
+}
+
+"Narrows the ledger; every given field must match."
+input StockMovementFilter {
+  "Only this product."
+  productId: ID
+  "Only this location."
+  locationId: ID
+  "Only movements that changed this quantity state."
+  state: StockState
+  "Only for this reason."
+  reason: StockReason
+  "Only with exactly this reference."
+  reference: String
+  "Only what this reservation did."
+  reservationId: ID
+  "Only what was decided at this moment or later."
+  since: Time
+  "Only what was decided at this moment or earlier."
+  until: Time
 }
 `, BuiltIn: false},
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
@@ -2001,7 +2330,7 @@ A document has at most 400 selections, and its complexity at most 30,000: lists 
 """
 type Query {
   "Any object by its global id; null when nothing has it."
-  node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location or Reservation." id: ID!): Node
+  node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location, Reservation or StockMovement." id: ID!): Node
 }
 
 "Everything that can be done. What is refused comes as data, in a payload's ` + "`" + `errors` + "`" + `; top-level errors are faults."
@@ -2021,6 +2350,11 @@ type Subscription
     channel: ID
     "When the cached answer is older than this, the database is read instead; pass the version you saw last."
     minVersion: BigInt
+    """
+    What was true at this moment, from the ledger, instead of now: no levels before the first movement. The settings of
+    the product, of its locations and of the channel are today's. Scope: read:inventory.
+    """
+    asOf: Time
   ): Stock
   "The live stock of products, in the order asked: null for an unknown product, and a repeated id repeats."
   stocks(
@@ -2056,6 +2390,23 @@ extend type Subscription {
     productIds: [ID!]!
     "Only this channel's locations count."
     channel: ID
+  ): Stock!
+}
+
+extend type Subscription {
+  """
+  Each product whose status became another one by a movement of its stock, from now on, whoever moved it, with the
+  status before as ` + "`" + `previousStatus` + "`" + `. The stock is as of that movement, with the settings of today; a change of settings
+  alone is no movement. What one write did to a product counts as one step. None is missed; a client that reads slowly
+  is waited for. Scope: read:inventory.
+  """
+  stockStatusChanged(
+    "The status of this channel's stock; without it, of all locations'."
+    channel: ID
+    "Only changes to one of these; without it or empty, to any."
+    statuses: [StockStatus!]
+    "Only these products, at most 250; without it or empty, all."
+    productIds: [ID!]
   ): Stock!
 }
 
@@ -2099,6 +2450,8 @@ type Stock implements Node {
   product: Product!
   "What to show beside the product."
   status: StockStatus!
+  "In a subscription: the status of what it gave of this product before; null the first time, and in queries."
+  previousStatus: StockStatus
   "True when at least one unit can be bought, backorders included."
   availableForSale: Boolean!
   "Units that can be sold, over active locations. Below zero on backorder; null when the product is not tracked."
@@ -2517,6 +2870,8 @@ func (ec *executionContext) childFields_Stock(ctx context.Context, field graphql
 		return ec.fieldContext_Stock_product(ctx, field)
 	case "status":
 		return ec.fieldContext_Stock_status(ctx, field)
+	case "previousStatus":
+		return ec.fieldContext_Stock_previousStatus(ctx, field)
 	case "availableForSale":
 		return ec.fieldContext_Stock_availableForSale(ctx, field)
 	case "quantityAvailable":
@@ -2565,6 +2920,72 @@ func (ec *executionContext) childFields_StockLevel(ctx context.Context, field gr
 		return ec.fieldContext_StockLevel_onHand(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StockLevel", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_StockMovement_id(ctx, field)
+	case "productId":
+		return ec.fieldContext_StockMovement_productId(ctx, field)
+	case "product":
+		return ec.fieldContext_StockMovement_product(ctx, field)
+	case "location":
+		return ec.fieldContext_StockMovement_location(ctx, field)
+	case "changes":
+		return ec.fieldContext_StockMovement_changes(ctx, field)
+	case "reason":
+		return ec.fieldContext_StockMovement_reason(ctx, field)
+	case "note":
+		return ec.fieldContext_StockMovement_note(ctx, field)
+	case "reference":
+		return ec.fieldContext_StockMovement_reference(ctx, field)
+	case "actor":
+		return ec.fieldContext_StockMovement_actor(ctx, field)
+	case "reservationId":
+		return ec.fieldContext_StockMovement_reservationId(ctx, field)
+	case "version":
+		return ec.fieldContext_StockMovement_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_StockMovement_createdAt(ctx, field)
+	case "cursor":
+		return ec.fieldContext_StockMovement_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovement", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovementChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "state":
+		return ec.fieldContext_StockMovementChange_state(ctx, field)
+	case "delta":
+		return ec.fieldContext_StockMovementChange_delta(ctx, field)
+	case "after":
+		return ec.fieldContext_StockMovementChange_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovementChange", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovementConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StockMovementConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_StockMovementConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StockMovementConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovementConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovementEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_StockMovementEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_StockMovementEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovementEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_StockPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3043,6 +3464,52 @@ func (ec *executionContext) field_Query_reservation_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_stockMovements_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*StockMovementFilter, error) {
+			return ec.unmarshalOStockMovementFilter2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_stock_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3070,6 +3537,14 @@ func (ec *executionContext) field_Query_stock_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["minVersion"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -3128,6 +3603,58 @@ func (ec *executionContext) field_Subscription_stockChanged_args(ctx context.Con
 		return nil, err
 	}
 	args["channel"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_stockMoved_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*StockMovementFilter, error) {
+			return ec.unmarshalOStockMovementFilter2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_stockStatusChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "channel",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["channel"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "statuses",
+		func(ctx context.Context, v any) ([]models.StockStatus, error) {
+			return ec.unmarshalOStockStatus2ᚕonhandᚋmodelsᚐStockStatusᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["statuses"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "productIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["productIds"] = arg2
 	return args, nil
 }
 
@@ -5062,6 +5589,50 @@ func (ec *executionContext) fieldContext_Query_channels(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_stockMovements(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_stockMovements(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().StockMovements(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*StockMovementFilter))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *StockMovementConnection) graphql.Marshaler {
+			return ec.marshalNStockMovementConnection2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_stockMovements(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockMovementConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_stockMovements_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_product(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5204,7 +5775,7 @@ func (ec *executionContext) _Query_stock(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Stock(ctx, fc.Args["productId"].(string), fc.Args["channel"].(*string), fc.Args["minVersion"].(*int64))
+			return ec.Resolvers.Query().Stock(ctx, fc.Args["productId"].(string), fc.Args["channel"].(*string), fc.Args["minVersion"].(*int64), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
@@ -6295,6 +6866,29 @@ func (ec *executionContext) fieldContext_Stock_status(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Stock", field, true, false, errors.New("field of type StockStatus does not have child fields"))
 }
 
+func (ec *executionContext) _Stock_previousStatus(ctx context.Context, field graphql.CollectedField, obj *models.Stock) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Stock_previousStatus(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PreviousStatus, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.StockStatus) graphql.Marshaler {
+			return ec.marshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Stock_previousStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Stock", field, false, false, errors.New("field of type StockStatus does not have child fields"))
+}
+
 func (ec *executionContext) _Stock_availableForSale(ctx context.Context, field graphql.CollectedField, obj *models.Stock) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6773,6 +7367,575 @@ func (ec *executionContext) fieldContext_StockLevel_onHand(_ context.Context, fi
 	return graphql.NewScalarFieldContext("StockLevel", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _StockMovement_id(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_productId(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_productId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ProductID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_productId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_product(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_product(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.resolveBatch_StockMovement_product(ctx, field, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Product) graphql.Marshaler {
+			return ec.marshalNProduct2ᚖonhandᚋmodelsᚐProduct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_product(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Product(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) resolveBatch_StockMovement_product(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (any, error) {
+	resolver := ec.Resolvers.StockMovement()
+	if batch, ok := graphql.BatchParentsFor[*models.StockMovement](ctx, "StockMovement"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.Product(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[*models.Product](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"StockMovement.product",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.Product(ctx, []*models.StockMovement{obj})
+	return graphql.ResolveBatchSingleResult[*models.Product](
+		ctx,
+		results,
+		err,
+		"StockMovement.product",
+	)
+}
+
+func (ec *executionContext) _StockMovement_location(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_location(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StockMovement().Location(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Location) graphql.Marshaler {
+			return ec.marshalNLocation2ᚖonhandᚋmodelsᚐLocation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_location(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Location(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockMovement_changes(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_changes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.StateChange) graphql.Marshaler {
+			return ec.marshalNStockMovementChange2ᚕonhandᚋmodelsᚐStateChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_changes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockMovementChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockMovement_reason(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Reason) graphql.Marshaler {
+			return ec.marshalNStockReason2onhandᚋmodelsᚐReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, false, false, errors.New("field of type StockReason does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_note(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NoteText(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_reference(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_reference(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReferenceText(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_reference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_actor(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_actor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ActorName(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_actor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_reservationId(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_reservationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OfReservation(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_reservationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_version(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovement_cursor(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovement_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovement_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovement", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovementChange_state(ctx context.Context, field graphql.CollectedField, obj *models.StateChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementChange_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.State) graphql.Marshaler {
+			return ec.marshalNStockState2onhandᚋmodelsᚐState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementChange_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovementChange", field, false, false, errors.New("field of type StockState does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovementChange_delta(ctx context.Context, field graphql.CollectedField, obj *models.StateChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementChange_delta(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delta, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementChange_delta(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovementChange", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovementChange_after(ctx context.Context, field graphql.CollectedField, obj *models.StateChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementChange_after(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.After, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementChange_after(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovementChange", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovementConnection_edges(ctx context.Context, field graphql.CollectedField, obj *StockMovementConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*StockMovementEdge) graphql.Marshaler {
+			return ec.marshalNStockMovementEdge2ᚕᚖonhandᚋgraphᚋgeneratedᚐStockMovementEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovementConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockMovementEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockMovementConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *StockMovementConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.StockMovement) graphql.Marshaler {
+			return ec.marshalNStockMovement2ᚕᚖonhandᚋmodelsᚐStockMovementᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovementConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockMovement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockMovementConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *StockMovementConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖonhandᚋgraphᚋgeneratedᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovementConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockMovementEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *StockMovementEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockMovementEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StockMovementEdge_node(ctx context.Context, field graphql.CollectedField, obj *StockMovementEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockMovementEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.StockMovement) graphql.Marshaler {
+			return ec.marshalNStockMovement2ᚖonhandᚋmodelsᚐStockMovement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockMovementEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockMovementEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockMovement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _StockPayload_stocks(ctx context.Context, field graphql.CollectedField, obj *StockPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6849,6 +8012,50 @@ func (ec *executionContext) _StockPayload_errors(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_StockPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("StockPayload", field, false, false, errors.New("field of type StockError does not have child fields"))
+}
+
+func (ec *executionContext) _Subscription_stockMoved(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_stockMoved(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().StockMoved(ctx, fc.Args["after"].(*string), fc.Args["filter"].(*StockMovementFilter))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.StockMovement) graphql.Marshaler {
+			return ec.marshalNStockMovement2ᚖonhandᚋmodelsᚐStockMovement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_stockMoved(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockMovement(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_stockMoved_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Subscription_reservationChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -6933,6 +8140,50 @@ func (ec *executionContext) fieldContext_Subscription_stockChanged(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_stockChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_stockStatusChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_stockStatusChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().StockStatusChanged(ctx, fc.Args["channel"].(*string), fc.Args["statuses"].([]models.StockStatus), fc.Args["productIds"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
+			return ec.marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_stockStatusChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Stock(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_stockStatusChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -9010,6 +10261,85 @@ func (ec *executionContext) unmarshalInputSetStockRow(ctx context.Context, obj a
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputStockMovementFilter(ctx context.Context, obj any) (StockMovementFilter, error) {
+	var it StockMovementFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"productId", "locationId", "state", "reason", "reference", "reservationId", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "locationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LocationID = data
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalOStockState2ᚖonhandᚋmodelsᚐState(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOStockReason2ᚖonhandᚋmodelsᚐReason(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "reference":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reference"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reference = data
+		case "reservationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reservationId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReservationID = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputStockPlaceInput(ctx context.Context, obj any) (models.StockPlace, error) {
 	var it models.StockPlace
 	if obj == nil {
@@ -9453,6 +10783,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case *models.StockMovement:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._StockMovement(ctx, sel, obj)
 	case *models.Stock:
 		if obj == nil {
 			return graphql.Null
@@ -10597,6 +11932,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "stockMovements":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_stockMovements(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "product":
 			field := field
 
@@ -11231,6 +12588,11 @@ func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "previousStatus":
+			out.Values[i] = ec._Stock_previousStatus(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "availableForSale":
 			out.Values[i] = ec._Stock_availableForSale(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -11418,6 +12780,309 @@ func (ec *executionContext) _StockLevel(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var stockMovementImplementors = []string{"StockMovement", "Node"}
+
+func (ec *executionContext) _StockMovement(ctx context.Context, sel ast.SelectionSet, obj *models.StockMovement) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockMovementImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockMovement")
+		case "id":
+			out.Values[i] = ec._StockMovement_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "productId":
+			out.Values[i] = ec._StockMovement_productId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "product":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StockMovement_product(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "location":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StockMovement_location(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "changes":
+			out.Values[i] = ec._StockMovement_changes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.Values[i] = ec._StockMovement_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "note":
+			out.Values[i] = ec._StockMovement_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reference":
+			out.Values[i] = ec._StockMovement_reference(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "actor":
+			out.Values[i] = ec._StockMovement_actor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reservationId":
+			out.Values[i] = ec._StockMovement_reservationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._StockMovement_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._StockMovement_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "cursor":
+			out.Values[i] = ec._StockMovement_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockMovementChangeImplementors = []string{"StockMovementChange"}
+
+func (ec *executionContext) _StockMovementChange(ctx context.Context, sel ast.SelectionSet, obj *models.StateChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockMovementChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockMovementChange")
+		case "state":
+			out.Values[i] = ec._StockMovementChange_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delta":
+			out.Values[i] = ec._StockMovementChange_delta(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "after":
+			out.Values[i] = ec._StockMovementChange_after(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockMovementConnectionImplementors = []string{"StockMovementConnection"}
+
+func (ec *executionContext) _StockMovementConnection(ctx context.Context, sel ast.SelectionSet, obj *StockMovementConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockMovementConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockMovementConnection")
+		case "edges":
+			out.Values[i] = ec._StockMovementConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = ec._StockMovementConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._StockMovementConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockMovementEdgeImplementors = []string{"StockMovementEdge"}
+
+func (ec *executionContext) _StockMovementEdge(ctx context.Context, sel ast.SelectionSet, obj *StockMovementEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockMovementEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockMovementEdge")
+		case "cursor":
+			out.Values[i] = ec._StockMovementEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._StockMovementEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var stockPayloadImplementors = []string{"StockPayload"}
 
 func (ec *executionContext) _StockPayload(ctx context.Context, sel ast.SelectionSet, obj *StockPayload) graphql.Marshaler {
@@ -11479,10 +13144,14 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	}
 
 	switch fields[0].Name {
+	case "stockMoved":
+		return ec._Subscription_stockMoved(ctx, fields[0])
 	case "reservationChanged":
 		return ec._Subscription_reservationChanged(ctx, fields[0])
 	case "stockChanged":
 		return ec._Subscription_stockChanged(ctx, fields[0])
+	case "stockStatusChanged":
+		return ec._Subscription_stockStatusChanged(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -12669,6 +14338,89 @@ func (ec *executionContext) marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelᚄ(ctx
 	return ret
 }
 
+func (ec *executionContext) marshalNStockMovement2ᚕᚖonhandᚋmodelsᚐStockMovementᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.StockMovement) graphql.Marshaler {
+	ctx = graphql.WithBatchParents(ctx, "StockMovement", v, nil)
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockMovement2ᚖonhandᚋmodelsᚐStockMovement(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStockMovement2ᚖonhandᚋmodelsᚐStockMovement(ctx context.Context, sel ast.SelectionSet, v *models.StockMovement) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StockMovement(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNStockMovementChange2onhandᚋmodelsᚐStateChange(ctx context.Context, sel ast.SelectionSet, v models.StateChange) graphql.Marshaler {
+	return ec._StockMovementChange(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNStockMovementChange2ᚕonhandᚋmodelsᚐStateChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []models.StateChange) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockMovementChange2onhandᚋmodelsᚐStateChange(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStockMovementConnection2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementConnection(ctx context.Context, sel ast.SelectionSet, v *StockMovementConnection) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StockMovementConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNStockMovementEdge2ᚕᚖonhandᚋgraphᚋgeneratedᚐStockMovementEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*StockMovementEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockMovementEdge2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStockMovementEdge2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementEdge(ctx context.Context, sel ast.SelectionSet, v *StockMovementEdge) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StockMovementEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx context.Context, sel ast.SelectionSet, v *StockPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -12682,6 +14434,23 @@ func (ec *executionContext) marshalNStockPayload2ᚖonhandᚋgraphᚋgenerated�
 func (ec *executionContext) unmarshalNStockPlaceInput2onhandᚋmodelsᚐStockPlace(ctx context.Context, v any) (models.StockPlace, error) {
 	res, err := ec.unmarshalInputStockPlaceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNStockReason2onhandᚋmodelsᚐReason(ctx context.Context, v any) (models.Reason, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.Reason(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNStockReason2onhandᚋmodelsᚐReason(ctx context.Context, sel ast.SelectionSet, v models.Reason) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNStockReasonInput2onhandᚋmodelsᚐReason(ctx context.Context, v any) (models.Reason, error) {
@@ -13270,6 +15039,107 @@ func (ec *executionContext) marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx context
 		return graphql.Null
 	}
 	return ec._Stock(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOStockMovementFilter2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementFilter(ctx context.Context, v any) (*StockMovementFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputStockMovementFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOStockReason2ᚖonhandᚋmodelsᚐReason(ctx context.Context, v any) (*models.Reason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.Reason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOStockReason2ᚖonhandᚋmodelsᚐReason(ctx context.Context, sel ast.SelectionSet, v *models.Reason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOStockState2ᚖonhandᚋmodelsᚐState(ctx context.Context, v any) (*models.State, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.State(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOStockState2ᚖonhandᚋmodelsᚐState(ctx context.Context, sel ast.SelectionSet, v *models.State) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOStockStatus2ᚕonhandᚋmodelsᚐStockStatusᚄ(ctx context.Context, v any) ([]models.StockStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.StockStatus, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNStockStatus2onhandᚋmodelsᚐStockStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOStockStatus2ᚕonhandᚋmodelsᚐStockStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []models.StockStatus) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockStatus2onhandᚋmodelsᚐStockStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus(ctx context.Context, v any) (*models.StockStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.StockStatus(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus(ctx context.Context, sel ast.SelectionSet, v *models.StockStatus) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {

@@ -173,6 +173,44 @@ type SetStockInput struct {
 	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
 }
 
+// A page of the ledger.
+type StockMovementConnection struct {
+	// The page with a cursor to each movement.
+	Edges []*StockMovementEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*models.StockMovement `json:"nodes"`
+	// How to go on.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A movement and its cursor.
+type StockMovementEdge struct {
+	// Pass it as `after` or `before`.
+	Cursor string `json:"cursor"`
+	// The movement.
+	Node *models.StockMovement `json:"node"`
+}
+
+// Narrows the ledger; every given field must match.
+type StockMovementFilter struct {
+	// Only this product.
+	ProductID *string `json:"productId,omitempty"`
+	// Only this location.
+	LocationID *string `json:"locationId,omitempty"`
+	// Only movements that changed this quantity state.
+	State *models.State `json:"state,omitempty"`
+	// Only for this reason.
+	Reason *models.Reason `json:"reason,omitempty"`
+	// Only with exactly this reference.
+	Reference *string `json:"reference,omitempty"`
+	// Only what this reservation did.
+	ReservationID *string `json:"reservationId,omitempty"`
+	// Only what was decided at this moment or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Only what was decided at this moment or earlier.
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // The answer to a stock write.
 type StockPayload struct {
 	// Every product that was touched, as committed.

@@ -25,9 +25,15 @@ func TestStockAsOf(t *testing.T) {
 			require.NoError(t, err)
 			return found.Stocks[0]
 		}
+		tick := func(at time.Time) { // SQLite's clock ticks once a millisecond
+			for time.Since(at) < 2*time.Millisecond {
+				time.Sleep(time.Millisecond)
+			}
+		}
 		s.stock("mug")
 		s.stock("cup", "north", 3)
 		shelf, notes := map[place]models.Quantities{}, []note{{look().AsOf, map[place]models.Quantities{}, 1}}
+		tick(notes[0].at)
 		var holds []*models.Reservation
 		states := []models.State{models.Available, models.Damaged, models.Incoming, models.SafetyStock}
 		for range 40 {
@@ -63,9 +69,7 @@ func TestStockAsOf(t *testing.T) {
 			}
 			now := look()
 			notes = append(notes, note{now.AsOf, maps.Clone(shelf), now.Version})
-			for time.Since(now.AsOf) < 2*time.Millisecond { // SQLite's clock ticks once a millisecond
-				time.Sleep(time.Millisecond)
-			}
+			tick(now.AsOf)
 		}
 		s.settings("mug", "low_stock_threshold = 7")
 		for _, n := range notes {

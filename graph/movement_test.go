@@ -1,0 +1,23 @@
+package graph
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/graph/generated"
+)
+
+// TestMomentsAreMilliseconds: a time that the API wrote names all of its
+// millisecond, for it wrote no more digits.
+func TestMomentsAreMilliseconds(t *testing.T) {
+	t.Parallel()
+	happened := time.Date(2030, 1, 1, 0, 0, 0, 123_456_000, time.UTC)
+	written := happened.Truncate(time.Millisecond)
+	f, err := movementFilter(&generated.StockMovementFilter{Since: &written, Until: &written})
+	require.NoError(t, err)
+	require.False(t, f.Since.After(happened))
+	require.False(t, f.Until.Before(happened))
+	require.True(t, f.Until.Before(written.Add(time.Millisecond)))
+}
