@@ -2,14 +2,17 @@
 // them to the store, and puts answers and errors into the client's words.
 //
 // Resolvers are thin and lie by noun beside the schema they answer
-// (schema/stock.graphqls, stock.resolvers.go). What they need of the store is
-// the Store interface here; the store knows nothing of GraphQL.
+// (schema/stock.graphqls, stock.resolvers.go): stock and its writes, the ledger
+// (movement), reservations, products, locations with their channels. What they
+// need of the store is the Store interface here; the store knows nothing of
+// GraphQL.
 //
 // Invariants: an error that reaches a client has a code and says nothing of
 // SQL, keys or stacks (errors.go); everything of one response that reads stock
 // or reservations reads them in one batch (loaders); what a document costs is
 // bounded before it is validated (guard) and before it runs (complexity.go);
-// writes are one call each.
+// writes are one call each; what asks for a scope asks guard first; moments are
+// milliseconds, here and in filters (endOf).
 //
 // May import: models, loaders, guard, transports, generated, scalars, gqlgen and
 // gqlparser. Never the store.

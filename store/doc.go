@@ -6,6 +6,8 @@
 //	       are told → answer
 //	watch  current stock, then every newer version, from Redis or from our own
 //	       writes, whichever comes first
+//	follow the ledger from a cursor on, every movement once (movement.go), and
+//	       the changes of status that are computed from it (status.go)
 //	repair outbox relay, sweeper of holds past their time, keeper of the epoch
 //	audit  ledger, levels, reservations and Redis compared, product by product:
 //	       all at once when asked, a small page a second beside the service
@@ -21,12 +23,13 @@
 // has the database to itself; every queue and wait here has a bound.
 //
 // Opening stock leaves stock alone that is there (import.go); a merchant's file
-// sets what he counted, unless it has changed since he looked (file.go). And a start waits for
-// a database that is not up yet and for nothing else (start.go).
+// sets what he counted, unless it has changed since he looked (file.go). And a
+// start waits for a database that is not up yet and for nothing else
+// (start.go).
 //
 // May import: models, database, rediscache, stockfeed, go-redis (to close its
 // clients), prometheus (its metrics), miniredis (the one inside the process).
 //
-// When the database is gone, reads that the cache can answer go on, all else
-// is UNAVAILABLE within a deadline. When Redis is gone, see above.
+// When the database is gone, reads that the cache can answer go on, followers
+// wait, all else is UNAVAILABLE within a deadline. When Redis is gone, see above.
 package store

@@ -7,9 +7,11 @@
 // what was loaded: no SQL, no clock of their own, the same for both.
 //
 //	Write       batch of writes → lock and load → decide in order → save → commit
-//	ReadStocks  one SELECT for any number of products
+//	ReadStocks  one SELECT for any number of products; ReadStockAsOf, one as it was
+//	Movements   the ledger in pages (ReadMovements) and onwards from a place (Feed)
 //	Import      a file's rows, all or none, compared and written set by set
 //	EachStock   everything as of one moment, a product at a time
+//	Audit       levels beside their ledger and their reservations (AuditLedger)
 //	Outbox      what changed and has not reached Redis yet
 //
 // Locks are taken in one order everywhere: reservations by id, then levels by
@@ -19,6 +21,12 @@
 // Triggers, not this package, give a product its next version and put it into
 // the outbox, so it makes no difference who writes. Levels changed by others
 // also get a ledger row, with reason EXTERNAL.
+//
+// Settings writes (of products, locations, channels) go alone in their batch and
+// one at a time. An import locks the levels it sets until its commit.
+//
+// Movement ids are not the order of commits; a place in the ledger is two
+// snapshots and an id (movement_position.go).
 //
 // An epoch names the history that versions belong to. Versions of different
 // epochs do not compare.

@@ -15,9 +15,10 @@
 //
 // May import: onhand/models and the standard library.
 //
-// Invariants: a file is read as a stream, so memory grows with its products and invoice numbers, never with its lines,
-// and both have a named bound. A broken file gives an error that names the lines and nothing else; rows that were fine
-// are not handed out beside it. Product ids are case-sensitive: 15056bl and 15056BL are two products.
+// Invariants: a file is read and written as a stream. Memory does not grow with a file of stock; with a file of sales it
+// grows with its products and invoice numbers, never with its lines, and both have a named bound. A row of stock that
+// cannot be understood says so (Problem), and the next one is read; a broken file of sales gives an error that names the
+// lines, and nothing beside it. Product ids are case-sensitive: 15056bl and 15056BL are two products.
 //
 // There is no server behind this package: nothing here can be down.
 package stockfile
