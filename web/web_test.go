@@ -40,7 +40,7 @@ func TestOperationsFitTheSchema(t *testing.T) {
 	require.NoError(t, err)
 
 	operations := web.Operations()
-	require.Len(t, operations, 7)
+	require.Len(t, operations, 9)
 	require.Equal(t, "product-list", operations[0].Name)
 	for _, operation := range operations {
 		_, errs := gqlparser.LoadQueryWithRules(schema, operation.Text, nil)

@@ -25,7 +25,7 @@ describe('pages', { skip: noBrowser, timeout: 120_000 }, () => {
     const { page, outside, complaints, close } = await openPage(browser, `${server.url}/playground`);
     await page.getByRole('tab', { name: 'LiveStock' }).click();
     const tabs = await page.getByRole('tab').allInnerTexts();
-    assert.deepEqual(tabs.slice(0, 7), ['ProductList', 'ProductPage', 'LiveStock', 'Reserve', 'PlaceOrder', 'Adjust', 'Catalogue']);
+    assert.deepEqual(tabs.slice(0, 9), ['ProductList', 'ProductPage', 'LiveStock', 'Reserve', 'PlaceOrder', 'Adjust', 'Catalogue', 'Count', 'History']);
 
     // GraphiQL takes in a tab's operation a moment after the tab is open, and notes it down.
     await page.waitForFunction(() => localStorage.getItem('onhand:graphiql:operationName') === 'LiveStock');
