@@ -93,7 +93,7 @@ func (s *Store) follow(begin func() (*database.Feed, error)) (*follower, error) 
 		<-s.followers
 		return nil, err
 	}
-	return &follower{feed: feed, bell: s.moved, dismiss: func() { <-s.followers }, closed: make(chan struct{})}, nil
+	return &follower{feed: feed, bell: s.written, dismiss: func() { <-s.followers }, closed: make(chan struct{})}, nil
 }
 
 // errNoLongerFollowed ends a watch that was closed, or whose store was.

@@ -104,7 +104,7 @@ type Store struct {
 	epoch atomic.Pointer[string]
 	doubt chan struct{} // poked when an answer was of another epoch
 
-	moved     *bell         // rung by each commit
+	written   *bell         // rung by each commit
 	followers chan struct{} // one token for each that follows the ledger
 
 	stop    context.CancelFunc
@@ -120,7 +120,7 @@ func Open(config Config) (*Store, error) {
 	config.setDefaults()
 	s := &Store{
 		config: config, log: config.Logger, doubt: make(chan struct{}, 1), metrics: newMetrics(),
-		moved: newBell(), followers: make(chan struct{}, followersMax),
+		written: newBell(), followers: make(chan struct{}, followersMax),
 	}
 	s.directory.Store(models.NewDirectory(nil, nil))
 	if err := s.open(); err != nil {
@@ -217,7 +217,7 @@ func (s *Store) loop(ctx context.Context, name string, interval time.Duration, w
 // Close stops relay, loops and hub, then closes clients and database. It may
 // be called more than once.
 func (s *Store) Close() {
-	s.moved.end()
+	s.written.end()
 	if s.relay != nil {
 		s.relay.Stop()
 	}

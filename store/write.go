@@ -51,7 +51,7 @@ func (s *Store) tell(ctx context.Context, out database.Outcome) {
 	// Watchers after Redis: who reads again because of what he saw must not
 	// meet an older value there.
 	s.hub.Offer(out.Stocks)
-	s.moved.ring()
+	s.written.ring()
 	s.hub.OfferReservations(out.Reservations)
 	var ids []string
 	for _, r := range out.Reservations {

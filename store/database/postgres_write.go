@@ -81,11 +81,6 @@ func scanDueHold(r rows) (h dueHold, err error) {
 	return h, err
 }
 
-func scanKey(r rows) (key []byte, err error) {
-	err = r.Scan(&key)
-	return key, err
-}
-
 func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, error) {
 	v, heldLines := newView(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
