@@ -40,6 +40,9 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 // tell carries what was committed to Redis and to our own watchers. Should it
 // fail, the outbox still knows, and the relay will carry it.
 func (s *Store) tell(ctx context.Context, out database.Outcome) {
+	if s.embedded != nil && s.stop == nil {
+		return // a command that does not serve: nobody reads its Redis, and the outbox tells who does
+	}
 	if err := s.cache.Apply(ctx, out.Stocks); err != nil {
 		products := make([]string, len(out.Stocks))
 		for i, stock := range out.Stocks {
