@@ -68,6 +68,7 @@ func (d *decider) setRow(draft *draft, i int, row models.SetRow, onlyNew bool) m
 	floor := 0
 	if row.State == models.Available {
 		floor = product.Floor()
+		d.shortOf[row.ProductID] = true // holds past their time are ended first, or they would add to the count
 	}
 	if row.Quantity < floor {
 		return models.Invalid(models.InputPath("rows", i, "quantity"), "quantity must be at least %d", floor)
@@ -75,9 +76,6 @@ func (d *decider) setRow(draft *draft, i int, row models.SetRow, onlyNew bool) m
 	before := draft.now(id).Quantities
 	actual := *before.Of(row.State)
 	if row.ChangeFromQuantity != nil && *row.ChangeFromQuantity != actual {
-		if row.State == models.Available { // holds past their time are ended first
-			d.shortOf[row.ProductID] = true
-		}
 		return models.StaleQuantityError{
 			Failure: models.Failure{
 				Message: fmt.Sprintf("%s of %q at %q is %d, not %d", row.State, row.ProductID, row.LocationID, actual, *row.ChangeFromQuantity),

@@ -33,7 +33,8 @@ type view struct {
 	answered  map[[16]byte]bool // answers that are new
 	movements []models.StockMovement
 	settings  settings
-	// shortOf holds products that somebody was refused for.
+	// shortOf holds products that somebody was refused for, or that were counted:
+	// their holds past their time are ended first.
 	shortOf map[string]bool
 	// named holds products that an answer names, changed or not.
 	named map[string]bool
