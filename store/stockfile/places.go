@@ -2,6 +2,7 @@ package stockfile
 
 import (
 	"fmt"
+	"strings"
 
 	"onhand/models"
 )
@@ -18,7 +19,8 @@ func NewPlaces(locations []models.Location) Places {
 	p := Places{ids: map[string]bool{}, names: map[string][]string{}}
 	for _, l := range locations {
 		p.ids[l.LocationID] = true
-		p.names[l.Name] = append(p.names[l.Name], l.LocationID)
+		name := strings.TrimSpace(l.Name) // as readers of a file see it
+		p.names[name] = append(p.names[name], l.LocationID)
 	}
 	return p
 }
@@ -41,7 +43,7 @@ func (p Places) Find(format Format, called string) (id string, err error) {
 
 // name is what a shop's file calls a location.
 func (p Places) name(l models.Location) (string, error) {
-	for _, word := range []string{l.Name, l.LocationID} {
+	for _, word := range []string{strings.TrimSpace(l.Name), l.LocationID} {
 		if id, err := p.Find(Shop, word); err == nil && id == l.LocationID && word != "" {
 			return word, nil
 		}

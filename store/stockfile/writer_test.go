@@ -92,6 +92,26 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 }
 
+// Blanks around a location's name do not last in a file, so that they neither
+// lose the location nor tell it from another.
+func TestBlanksAroundLocationNames(t *testing.T) {
+	t.Parallel()
+	locations := []models.Location{{LocationID: "n", Name: "North"}, {LocationID: "m", Name: "North "}, {LocationID: "s", Name: " South "}}
+	stock := &models.Stock{Product: models.Product{ProductID: "mug"}, Levels: []models.Level{
+		{LocationID: "n", Quantities: models.Quantities{Available: 1}}, {LocationID: "m", Quantities: models.Quantities{Available: 2}},
+		{LocationID: "s", Quantities: models.Quantities{Available: 3}},
+	}}
+	for _, format := range []Format{Shop, Shop17} {
+		found, places := map[string]int{}, NewPlaces(locations)
+		for _, row := range readRows(t, writeAll(t, format, []*models.Stock{stock}, locations), Auto) {
+			id, err := places.Find(format, row.Location)
+			require.NoError(t, err)
+			found[id] = row.Now.Available.Units
+		}
+		assert.Equal(t, map[string]int{"n": 1, "m": 2, "s": 3}, found)
+	}
+}
+
 func TestShopFileAsWritten(t *testing.T) {
 	t.Parallel()
 	stocks, locations := shopStock()
