@@ -229,3 +229,29 @@ func TestUpsertsTogether(t *testing.T) {
 		}
 	})
 }
+
+// A transaction that somebody forgot keeps a settings write waiting a moment
+// only, for all others wait behind it, and the answer says why.
+func TestSettingsBehindAForgottenTransaction(t *testing.T) {
+	for name, forgotten := range map[string]string{
+		"the location": "UPDATE locations SET name = 'x' WHERE location_id = 'north'",
+		"a product":    "UPDATE stock_levels SET available = 4 WHERE product_id = 'mug'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			on(t, []string{postgres}, func(t *testing.T, s *shop) {
+				s.stock("mug", "north", 5)
+				s.SetLockWait(100 * time.Millisecond)
+				s.SetWriteLimit(generous)
+				tx, err := s.raw.Begin()
+				require.NoError(t, err)
+				_, err = tx.Exec(forgotten)
+				require.NoError(t, err)
+				_, err = s.Write(t.Context(), []models.Write{locations(models.LocationRow{LocationID: "north", Priority: new(9)})})
+				require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+				require.ErrorContains(t, err, "locked")
+				require.NoError(t, tx.Rollback())
+				s.ok(locations(models.LocationRow{LocationID: "north", Priority: new(9)}))
+			})
+		})
+	}
+}

@@ -30,6 +30,9 @@ const (
 	// to retryPauseMax.
 	retryPause    = 2 * time.Millisecond
 	retryPauseMax = 100 * time.Millisecond
+	// settingsLocked is for how long a settings write asks again for rows that
+	// are locked: all other writes of this process wait behind it.
+	settingsLocked = time.Second
 )
 
 var (
@@ -37,6 +40,8 @@ var (
 	// well survive; errLocked, around those of a lock that was not had in time.
 	errRetry  = errors.New("try again")
 	errLocked = errors.New("locked by somebody else")
+
+	errSettingsLocked = models.Unavailable("somebody else keeps rows locked that these settings change; try again", nil)
 
 	// ErrTooLarge refuses a batch of several writes whose reservations have too
 	// many lines together, or of which one changes settings: such writes go
@@ -155,6 +160,7 @@ func (b batch) all() []models.Write { return slices.Concat(b.expiries(), b.write
 func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 	var (
 		ended    Outcome // of holds that were ended apart
+		began    = time.Now()
 		pause    = retryPause
 		lockWait = d.bounds.lockWait
 		locks    Locks // as of the last attempt that met some
@@ -182,6 +188,9 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 			found, by, probeErr := d.whoWaits(ctx, now, locks)
 			if slices.ContainsFunc(by, func(rows []Row) bool { return len(rows) > 0 }) {
 				return Outcome{}, &LockedError{By: by}
+			}
+			if slices.ContainsFunc(b.writes, Alone) && time.Since(began) > settingsLocked {
+				return Outcome{}, errSettingsLocked
 			}
 			if locks != nil { // other copies' writes: our turn comes, for Postgres keeps a queue
 				lockWait = max(lockWait, min(2*lockWait, lockTimeoutMax))
