@@ -248,7 +248,7 @@ func TestSettingsBehindAForgottenTransaction(t *testing.T) {
 				require.NoError(t, err)
 				_, err = s.Write(t.Context(), []models.Write{locations(models.LocationRow{LocationID: "north", Priority: new(9)})})
 				require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-				require.ErrorContains(t, err, "locked")
+				require.ErrorContains(t, err, "these settings change")
 				require.NoError(t, tx.Rollback())
 				s.ok(locations(models.LocationRow{LocationID: "north", Priority: new(9)}))
 			})
