@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -88,11 +89,19 @@ func (w *statusWatch) gather(moved []database.Moved) {
 	}
 }
 
-// judge finds the steps that changed a status.
+// judge finds the steps that changed a status. Of each product it reads the
+// stock after the last step alone, and goes back from there: to read it after
+// each of them would add up what came later as often.
 func (w *statusWatch) judge(ctx context.Context) error {
-	places := make([]database.Place, len(w.steps))
-	for i, s := range w.steps {
-		places[i] = database.Place{ProductID: s.last.ProductID, MovementID: s.last.MovementID}
+	var places []database.Place
+	place := map[string]int{} // by product
+	for _, s := range w.steps {
+		at, known := place[s.last.ProductID]
+		if !known {
+			at = len(places)
+			place[s.last.ProductID], places = at, append(places, database.Place{ProductID: s.last.ProductID})
+		}
+		places[at].MovementID = s.last.MovementID
 	}
 	stocks, err := w.store.database.ReadStocksAfter(ctx, places)
 	if err != nil {
@@ -102,24 +111,31 @@ func (w *statusWatch) judge(ctx context.Context) error {
 	if members, known := directory.Channel(w.channel); known { // a channel that is gone keeps its last locations
 		w.members = members
 	}
-	for i, stock := range stocks {
-		if stock == nil {
-			continue
-		}
-		before := w.steps[i].undo(stock, directory)
-		stock.Version, stock.AsOf = w.steps[i].last.Version, w.steps[i].last.CreatedAt
-		if w.channel != "" {
-			stock, before = stock.In(w.members), before.In(w.members)
-		}
-		was, is := before.Status(), stock.Status()
-		if was != is && (len(w.statuses) == 0 || slices.Contains(w.statuses, is)) {
-			changed := *stock
-			changed.PreviousStatus = &was
-			w.ready = append(w.ready, &changed)
+	changed := make([]*models.Stock, len(w.steps))
+	for i, s := range slices.Backward(w.steps) {
+		at := place[s.last.ProductID]
+		if after := stocks[at]; after != nil {
+			before := s.undo(after, directory)
+			changed[i], stocks[at] = w.change(s, after, before), before
 		}
 	}
+	w.ready = append(w.ready, slices.DeleteFunc(changed, func(s *models.Stock) bool { return s == nil })...)
 	w.steps = nil
 	return nil
+}
+
+// change is the stock after a step, if that changed a status that was asked for.
+func (w *statusWatch) change(s *step, after, before *models.Stock) *models.Stock {
+	if w.channel != "" {
+		after, before = after.In(w.members), before.In(w.members)
+	}
+	was, is := before.Status(), after.Status()
+	if was == is || len(w.statuses) > 0 && !slices.Contains(w.statuses, is) {
+		return nil
+	}
+	changed := *after
+	changed.Version, changed.AsOf, changed.PreviousStatus = s.last.Version, s.last.CreatedAt, &was
+	return &changed
 }
 
 // undo is the stock before the step.
@@ -137,5 +153,8 @@ func (s *step) undo(stock *models.Stock, directory *models.Directory) *models.St
 		}
 		before.Levels[at].Quantities = before.Levels[at].Minus(delta)
 	}
+	slices.SortFunc(before.Levels, func(a, b models.Level) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.LocationID, b.LocationID))
+	})
 	return &before
 }

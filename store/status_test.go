@@ -88,3 +88,26 @@ func TestStatusesOfABurst(t *testing.T) {
 		}
 	})
 }
+
+// A watcher that is far behind with one product catches up: a reading costs
+// what came later once, not once for each change in it.
+func TestStatusesFarBehind(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		if !strings.HasPrefix(s.config.DatabaseURL, "postgres") {
+			t.Skip("nobody else can write so much at once")
+		}
+		stockUp(t, s, 10, "x")
+		watch := watchStatus(t, s, "", nil)
+		// Sold out and back, 15,000 times, as by as many transactions.
+		require.NoError(t, outside(t, s.config.DatabaseURL).Exec(`INSERT INTO stock_movements (product_id, location_id,
+			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after, reason, version)
+			SELECT product_id, location_id, CASE n % 2 WHEN 1 THEN -10 ELSE 10 END, 0, 0, 0, 0, 0, 0,
+				CASE n % 2 WHEN 1 THEN 0 ELSE 10 END, 0, 0, 0, 0, 0, 0, 'OTHER', 100 + n
+			FROM stock_levels, generate_series(1, 30000) n WHERE product_id = 'x'`).Error)
+		for range 300 { // more than one reading
+			require.Equal(t, [3]string{"x", "IN_STOCK", "OUT_OF_STOCK"}, awaitStatus(t, watch))
+			require.Equal(t, [3]string{"x", "OUT_OF_STOCK", "IN_STOCK"}, awaitStatus(t, watch))
+		}
+	})
+}
