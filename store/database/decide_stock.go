@@ -68,10 +68,12 @@ func (d *decider) setRow(draft *draft, i int, row models.SetRow, onlyNew bool) m
 	floor := 0
 	if row.State == models.Available {
 		floor = product.Floor()
-		d.shortOf[row.ProductID] = true // holds past their time are ended first, or they would add to the count
 	}
 	if row.Quantity < floor {
 		return models.Invalid(models.InputPath("rows", i, "quantity"), "quantity must be at least %d", floor)
+	}
+	if row.State == models.Available { // holds past their time are ended first, or they would add to the count
+		d.shortOf[row.ProductID] = true
 	}
 	before := draft.now(id).Quantities
 	actual := *before.Of(row.State)
