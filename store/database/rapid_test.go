@@ -39,6 +39,8 @@ type model struct {
 	holds  []*held
 	past   []keptAnswer   // every keyed write and its first answer
 	owed   map[string]int // how many units of a product may be owed
+	// selling are the locations that sell.
+	selling map[string]bool
 }
 
 type held struct {
@@ -82,7 +84,7 @@ const owedMax = 4
 func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
-	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}, owed: map[string]int{}}
+	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}}
 	for len(s.sweep(1000)) > 0 {
 	} // what an earlier run left behind
 	for i, product := range m.products() {
@@ -91,25 +93,27 @@ func newModel(s *shop, prefix string) *model {
 			m.shelf[place{product, location}] = models.Quantities{Available: n}
 		}
 	}
+	m.open("south", true)
 	m.owed[m.products()[1]] = owedMax
 	s.settings(m.products()[1], fmt.Sprintf("inventory_policy = 'CONTINUE', backorder_limit = %d", owedMax))
 	return m
 }
 
-// active are the locations that sell.
-var active = []string{"north", "south"}
-
 // free is how much of a product a hold could get, in the channel "web" from
 // the south alone. What is owed elsewhere uses up the limit too.
 func (m *model) free(product, channel string) int {
-	total, spare := 0, -m.floor(product)
-	for _, location := range []string{"north", "south", "far"} {
+	total, spare, sells := 0, -m.floor(product), false
+	for _, location := range anywhere {
 		n := m.shelf[place{product, location}].Available
-		if location == "south" || location == "north" && channel == "" {
+		if m.selling[location] && (location == "south" || channel == "") {
 			total += n
+			sells = true
 		} else {
 			spare += min(0, n)
 		}
+	}
+	if !sells { // nowhere to be owed from
+		return 0
 	}
 	return total + max(0, spare)
 }
@@ -198,7 +202,7 @@ func (m *model) keep(h *held, r *models.Reservation, asked, got map[string]int, 
 		require.Equal(m.t, got[l.ProductID], l.Quantity)
 		sum := 0
 		for _, a := range l.Allocations {
-			require.Contains(m.t, active, a.LocationID)
+			require.True(m.t, m.selling[a.LocationID])
 			require.Positive(m.t, a.Quantity)
 			sum += a.Quantity
 		}

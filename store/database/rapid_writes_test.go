@@ -219,11 +219,18 @@ func (m *model) moveStock(t *rapid.T) {
 	m.put(to, toState, *q.Of(toState)+n)
 }
 
+// open lets a location sell, or not.
+func (m *model) open(location string, sells bool) {
+	m.fails(m.first(locations(models.LocationRow{LocationID: location, Active: &sells})))
+	m.selling[location] = sells
+}
+
 // changeSettings makes a rule for a product, or a sourcing order for the channel
 // that the carts know. What is below a new floor stays.
 func (m *model) changeSettings(t *rapid.T) {
 	rule := rapid.SampledFrom([]models.SourcingOrder{models.ByPriority, models.FewestLocations}).Draw(t, "sourcing")
 	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule})))
+	m.open("south", rapid.Bool().Draw(t, "south sells"))
 	row := models.ProductRow{ProductID: rapid.SampledFrom(m.products()).Draw(t, "product"), InventoryPolicy: new(models.Deny)}
 	owed := rapid.IntRange(0, owedMax).Draw(t, "owed")
 	if owed > 0 {
