@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -24,6 +25,7 @@ type Catalogue struct {
 func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
+	c.Products, c.Locations = slices.Clone(c.Products), slices.Clone(c.Locations) // gorm writes into what it creates
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if len(c.Locations) > 0 {
 			if err := tx.Clauses(renamed("location_id", "name")).CreateInBatches(c.Locations, catalogueBatch).Error; err != nil {
