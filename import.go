@@ -92,7 +92,7 @@ func (c *importCommand) take(ctx context.Context, st *store.Store, reader *stock
 		DryRun: c.DryRun, Create: c.Create, SkipBad: c.SkipBadRows, IgnoreStale: c.IgnoreStale, Reference: reference(c.File),
 	}
 	said := &spoken{dry: c.DryRun}
-	summary, err := st.ImportRows(ctx, next, options, func(row models.ImportedRow) error {
+	summary, err := st.Import(ctx, next, options, func(row models.ImportedRow) error {
 		said.row(row)
 		return report.row(row)
 	}, bar.imported)

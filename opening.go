@@ -35,9 +35,9 @@ func (c *importCommand) open(ctx context.Context, s *settings, file io.Reader) e
 	}
 	defer st.Close()
 	location := stockfile.OnlineRetailLocation()
-	load := st.Import
+	load := st.ImportOpening
 	if c.Replace {
-		load = st.Replace
+		load = st.ReplaceOpening
 	}
 	err = load(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
 		fmt.Printf("%d of %d products\n", done, len(rows))

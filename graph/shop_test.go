@@ -92,7 +92,7 @@ func fillShop(ctx context.Context, st *store.Store) error {
 		rows = append(rows, store.OpeningRow{ProductID: id, Title: "Odd " + id, LocationID: "london", Available: 7})
 	}
 	rows = append(rows, store.OpeningRow{ProductID: "untitled", LocationID: "closed", Available: 5})
-	return st.Import(ctx, rows, locations, channels, nil)
+	return st.ImportOpening(ctx, rows, locations, channels, nil)
 }
 
 // newShop is for tests that write: its API reads what was written at once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -47,7 +46,7 @@ type combiner struct {
 	// known to have happened.
 	run func(ctx context.Context, writes []models.Write) (database.Outcome, error)
 	// tell is called after the commit, before the callers are answered, while
-	// the next transaction is already running.
+	// the next transaction is already running. It must not panic.
 	tell func(ctx context.Context, out database.Outcome)
 	// ran, where not nil, is told of each transaction: how many writes it had,
 	// how long it took and how it ended.
@@ -211,7 +210,7 @@ func (c *combiner) attempt(ctx context.Context, writes []models.Write) (out data
 
 func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {
 	if err == nil {
-		c.tellOf(ctx, out)
+		c.tell(ctx, out)
 	}
 	for i, s := range batch {
 		if s.err = err; err == nil {
@@ -219,17 +218,6 @@ func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outco
 		}
 		close(s.done)
 	}
-}
-
-// tellOf tells of a commit; a panic there must not keep the callers from their
-// answers. The relay will carry what was not told.
-func (c *combiner) tellOf(ctx context.Context, out database.Outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			slog.Error("a commit was not told", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	c.tell(ctx, out)
 }
 
 func writesOf(batch []*seat) []models.Write {

@@ -22,8 +22,8 @@
 // only the keeper says which epoch is believed; a server whose Redis is its own
 // has the database to itself; every queue and wait here has a bound.
 //
-// Opening stock leaves stock alone that is there (import.go); a merchant's file
-// sets what he counted, unless it has changed since he looked (file.go). And a
+// Opening stock leaves stock alone that is there (opening.go); a merchant's file
+// sets what he counted, unless it has changed since he looked (import.go). And a
 // start waits for a database that is not up yet and for nothing else
 // (start.go).
 //

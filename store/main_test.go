@@ -82,7 +82,7 @@ func stockUp(t *testing.T, s *Store, quantity int, ids ...string) {
 		rows[i] = OpeningRow{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
 	}
 	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
-	require.NoError(t, s.Import(t.Context(), rows, locations, nil, nil))
+	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
 }
 
 // forgetCache empties Redis behind the store's back.

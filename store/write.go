@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"onhand/models"
@@ -38,8 +39,14 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 }
 
 // tell carries what was committed to Redis and to our own watchers. Should it
-// fail, the outbox still knows, and the relay will carry it.
+// fail, the outbox still knows, and the relay will carry it; not even a panic
+// keeps the callers from their answers.
 func (s *Store) tell(ctx context.Context, out database.Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("a commit was not told", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	if s.embedded != nil && s.stop == nil {
 		return // a command that does not serve: nobody reads its Redis, and the outbox tells who does
 	}

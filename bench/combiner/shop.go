@@ -78,7 +78,7 @@ func (s *shop) stock(ctx context.Context) error {
 		rows[i] = store.OpeningRow{ProductID: id, LocationID: place, Available: opening}
 	}
 	location := models.Location{LocationID: place, Name: "Warehouse", Priority: 1, Active: true}
-	if err := s.store.Import(ctx, rows, []models.Location{location}, nil, nil); err != nil {
+	if err := s.store.ImportOpening(ctx, rows, []models.Location{location}, nil, nil); err != nil {
 		return err
 	}
 	if err := s.store.Start(); err != nil {

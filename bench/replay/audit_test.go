@@ -93,7 +93,7 @@ func server(t *testing.T) (address string) {
 	require.NoError(t, err)
 	rows := []store.OpeningRow{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
 	locations := []models.Location{{LocationID: "open", Name: "Open", Active: true}}
-	require.NoError(t, s.Import(t.Context(), rows, locations, nil, nil))
+	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
 	result, err := s.Write(t.Context(), models.Adjust{IdempotencyKey: "k", Reason: models.ReasonReceived, Rows: []models.AdjustRow{
 		{ProductID: "A", LocationID: "open", State: models.Available, Delta: 1},
 	}})

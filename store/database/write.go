@@ -116,8 +116,9 @@ func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.lin
 // reasons fails alone. When it returns without error, all is committed.
 //
 // Errors: a *LockedError when one transaction of somebody else keeps rows locked
-// that some of the writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in
-// time. Nothing is known to have happened then; the same keys may be sent again.
+// that some of the writes need; ErrTooLarge; UNAVAILABLE when the database does
+// not answer in time. Nothing is known to have happened then; the same keys may
+// be sent again.
 func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, error) {
 	if len(writes) > 1 && slices.ContainsFunc(writes, Alone) {
 		return Outcome{}, ErrTooLarge

@@ -19,7 +19,7 @@ func opening(product string, quantity int) OpeningRow {
 
 func importInto(t *testing.T, s *Store, rows ...OpeningRow) error {
 	t.Helper()
-	return s.Import(t.Context(), rows, importPlaces, nil, nil)
+	return s.ImportOpening(t.Context(), rows, importPlaces, nil, nil)
 }
 
 // fresh is a product's only level, from the database.
@@ -55,7 +55,7 @@ func TestImportTwice(t *testing.T) {
 		require.Equal(t, models.Quantities{Available: 7, Reserved: 3}, fresh(t, s, "held"))
 		require.Equal(t, models.Quantities{}, fresh(t, s, "sold out"))
 
-		require.NoError(t, s.Replace(t.Context(), []OpeningRow{opening("held", 10), opening("sold out", 2)}, importPlaces, nil, nil))
+		require.NoError(t, s.ReplaceOpening(t.Context(), []OpeningRow{opening("held", 10), opening("sold out", 2)}, importPlaces, nil, nil))
 		require.Equal(t, models.Quantities{Available: 10, Reserved: 3}, fresh(t, s, "held"), "counted; the hold stays")
 		require.Equal(t, models.Quantities{Available: 2}, fresh(t, s, "sold out"))
 	})
@@ -67,7 +67,7 @@ func TestImportBesideASale(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 10, "p")
 		require.Empty(t, write(t, s, hold("k", "p", 3, time.Minute)).Errors)
-		err := s.importRows(t.Context(), []OpeningRow{opening("other", 1), opening("p", 10)}, importPlaces, nil, true, nil)
+		err := s.loadOpening(t.Context(), []OpeningRow{opening("other", 1), opening("p", 10)}, importPlaces, nil, true, nil)
 		var stocked *StockedError
 		require.ErrorAs(t, err, &stocked)
 		require.Equal(t, 1, stocked.Levels)
