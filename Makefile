@@ -14,6 +14,8 @@ RACE_PACKAGES ?= ./...
 RACE_RUN ?= .
 # 64 buyers at once outlast the write deadline when the detector slows them tenfold: `make test` runs those without it.
 RACE_SKIP ?= ^$$
+# All scenarios take less than 8 minutes on two cores.
+FAULT_TIMEOUT ?= 20m
 GO_FILES = git ls-files --cached --others --exclude-standard -- '*.go' ':!graph/generated'
 
 .PHONY: help
@@ -25,12 +27,13 @@ run: ## start the server; set DATABASE_URL and REDIS_URL for servers of your own
 	go run .
 
 .PHONY: test
-test: ## everything: servers, vet, tests, generated code, browser, races
+test: ## everything: servers, vet, tests, generated code, browser, faults, races
 	scripts/servers
 	go vet ./...
 	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
 	$(MAKE) verify
 	$(MAKE) e2e
+	$(MAKE) fault ARGS=-short
 	$(MAKE) race RACE_PACKAGES='./models/... ./graph/... ./store/rediscache ./store/stockfeed ./store/stockfile'
 	$(MAKE) race RACE_PACKAGES='./store ./store/database' RACE_RUN=/postgres RACE_SKIP='NeverOversold|OppositeCarts'
 
@@ -49,6 +52,12 @@ e2e: ## drive the real server with a real browser
 	else \
 		echo "e2e: skipped: $$answer"; \
 	fi
+
+# ARGS go to go test: make fault ARGS='-run F07 -v -seed 12345'; faults/doc.go says how scenarios are written.
+.PHONY: fault
+fault: ## kill, freeze and cut what the server depends on, under load, and prove that nothing is lost
+	scripts/servers
+	cd faults && go vet ./... && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
 
 .PHONY: replay
 replay: ## replay recorded traffic: make replay FILE=path

@@ -29,7 +29,7 @@ const (
 
 	// Without reservations the planner is spared the union.
 	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id)
-		WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id FOR UPDATE OF l`
+		WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock
 
 	postgresHeldIDs = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
 		UNION SELECT line->>'productId' FROM reservations, jsonb_array_elements(lines) line WHERE reservation_id = ANY ($2))`
@@ -40,7 +40,7 @@ const (
 	postgresHeldLevels = `SELECT ` + levelColumns + ` FROM ` + postgresHeldIDs + ` i
 		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
 		WHERE ` + postgresHeldLines + ` <= $3::bigint
-		ORDER BY l.product_id, l.location_id FOR UPDATE OF l`
+		ORDER BY l.product_id, l.location_id ` + levelLock
 
 	postgresProducts     = `SELECT ` + productColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
 	postgresHeldProducts = `SELECT ` + productColumns + ` FROM ` + postgresHeldIDs + ` i JOIN products p ON p.product_id = i.product_id

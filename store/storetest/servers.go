@@ -144,6 +144,14 @@ func (s *server) Stop() error {
 	return s.end(s.gentleSignal)
 }
 
+// Abort ends the server at once in an orderly way of its own: Postgres's immediate shutdown, which cuts the sessions and
+// writes nothing, so that the next start has to recover. Redis is simply killed.
+func (s *server) Abort() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end(s.deathSignal)
+}
+
 // Kill ends the server and all its processes as a power cut would: nothing is flushed, nobody is told.
 func (s *server) Kill() error {
 	s.mu.Lock()

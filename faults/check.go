@@ -1,0 +1,247 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+const (
+	// cacheLimit is how long Redis may differ from the database once all is well again.
+	cacheLimit = 2 * time.Second
+	// watchersLimit is the same for subscribers; a copy that hears nothing from Redis looks itself every 5 s.
+	watchersLimit = 7 * time.Second
+	// replaysMax bounds the keys that are asked again, chosen by chance.
+	replaysMax = 150
+	// reportsMax bounds how many lines of one kind of fault a check prints.
+	reportsMax = 8
+	// auditLimit bounds `onhand audit`.
+	auditLimit = 30 * time.Second
+)
+
+// Check proves the invariants I1 to I9 at the end of a scenario, after its load has stopped and its faults are healed:
+// every copy that is to serve runs again. It ends the subscribers. What follows only looks.
+func (s *Scene) Check() {
+	s.t.Helper()
+	s.CheckCache(cacheLimit) // I7; first, for its time runs
+	s.checkWatchers()        // I8
+	s.CheckDatabase()        // I2, I4, I5
+	s.checkHolds()           // I6
+	s.checkHistory()         // I1
+	s.checkPromises()        // I3
+	s.checkAudit()
+	s.checkRest() // I9
+}
+
+// report fails the test with what was found wrong with an invariant.
+func (s *Scene) report(invariant string, found []string) {
+	s.t.Helper()
+	for i, line := range found {
+		if i == reportsMax {
+			s.t.Errorf("%s: and %d more", invariant, len(found)-i)
+			return
+		}
+		s.t.Errorf("%s: %s", invariant, line)
+	}
+}
+
+func (s *Scene) looking() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), lookLimit)
+}
+
+// CheckCache is I7: within limit Redis says of every product what the database says, and it was never ahead of it.
+func (s *Scene) CheckCache(limit time.Duration) {
+	s.t.Helper()
+	began := time.Now()
+	var wrong []string
+	for {
+		wrong = s.cacheDifferences()
+		if len(wrong) == 0 || time.Since(began) > limit {
+			break
+		}
+		time.Sleep(pollEvery)
+	}
+	s.report("I7: Redis is not the database's copy after "+limit.String(), wrong)
+	if len(wrong) == 0 {
+		s.t.Logf("Redis is right after %s", time.Since(began).Round(time.Millisecond))
+	}
+	found, looked := s.ahead.result()
+	s.report("I7", found)
+	if looked == 0 {
+		s.t.Error("I7: nobody has ever looked whether Redis was ahead")
+	}
+}
+
+// cacheDifferences asks for all products, so that Redis is filled, and compares it.
+func (s *Scene) cacheDifferences() []string {
+	ctx, cancel := s.looking()
+	defer cancel()
+	var data struct{ Stocks []struct{ Version int64 } }
+	for _, c := range s.serving() {
+		if err := s.client.Ask(ctx, c.URL(), pageDocument, map[string]any{"ids": s.products}, &data); err != nil {
+			return []string{c.Name + ": " + err.Error()}
+		}
+	}
+	stored, epoch, err := s.truths(ctx)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	cached, err := s.cached(ctx, epoch)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var wrong []string
+	for _, product := range s.products {
+		switch c, is := cached[product], stored[product]; {
+		case c == nil:
+			wrong = append(wrong, product+" is not in Redis, although it was just asked for")
+		case *c != is:
+			wrong = append(wrong, fmt.Sprintf("%s is %+v in Redis, and %+v in the database", product, *c, is))
+		}
+	}
+	return wrong
+}
+
+// serving are the copies that run.
+func (s *Scene) serving() (list []*Copy) {
+	for _, c := range s.Copies {
+		if c.Alive() {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// checkWatchers is I8: each subscriber was given ever newer versions, over all its connections, and has the database's
+// last state of every product.
+func (s *Scene) checkWatchers() {
+	s.t.Helper()
+	ctx, cancel := s.looking()
+	defer cancel()
+	stored, _, err := s.truths(ctx)
+	s.Must(err)
+	for _, sub := range s.Subscribers {
+		behind := func() (products []string) {
+			latest := sub.latest()
+			for _, product := range s.products {
+				if is, e := stored[product], latest[product]; e.Version != is.Version || e.Shelf != is.Shelf {
+					products = append(products, fmt.Sprintf("%s has %s as %+v version %d, and it is %+v version %d", sub, product, e.Shelf, e.Version, is.Shelf, is.Version))
+				}
+			}
+			return products
+		}
+		for deadline := time.Now().Add(watchersLimit); len(behind()) > 0 && time.Now().Before(deadline); {
+			time.Sleep(pollEvery)
+		}
+		s.report("I8", append(behind(), sub.order()...))
+		s.t.Logf("%s: %d events in %d sessions", sub.Name, len(sub.Events()), sub.Sessions())
+		sub.Stop()
+	}
+}
+
+// checkHistory is I1.
+func (s *Scene) checkHistory() {
+	s.t.Helper()
+	operations, err := s.Explained()
+	s.Must(err)
+	began := time.Now()
+	illegal, err := Linearizable(s.plan.Opening, operations)
+	if err != nil {
+		s.t.Errorf("I1: %v", err)
+	}
+	for _, product := range slices.Sorted(maps.Keys(illegal)) {
+		s.t.Errorf("I1: no order explains what customers were told of %s; open %s in a browser", product, illegal[product])
+	}
+	pending := 0
+	for _, o := range operations {
+		if o.Pending() {
+			pending++
+		}
+	}
+	s.t.Logf("history: %d operations, %d of them pending, checked in %s", len(operations), pending, time.Since(began).Round(time.Millisecond))
+	if len(operations) == 0 {
+		s.t.Error("I1: an empty history proves nothing")
+	}
+}
+
+// Explained is the history with what nobody asked for: the ends of holds whose time was over, each at the moment that
+// the ledger names, or a little later, when its transaction committed.
+func (s *Scene) Explained() ([]Operation, error) {
+	ctx, cancel := s.looking()
+	defer cancel()
+	rows, err := s.rows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	operations := s.History.Operations()
+	lines := map[int]map[string]int{}
+	for _, o := range operations {
+		if o.Kind == Hold {
+			lines[o.Hold] = o.Lines
+		}
+	}
+	for _, r := range rows {
+		if r.state == stateExpired && r.hold() > 0 {
+			call := s.History.At(r.resolved)
+			operations = append(operations, Operation{
+				Customer: 0, Kind: Expire, Hold: r.hold(), Lines: lines[r.hold()], Done: true,
+				Call: call, Return: call + s.late(r.resolved, time.Second).Nanoseconds(),
+			})
+		}
+	}
+	return operations, nil
+}
+
+// late is by how much something that was due at a moment may be late: usual, unless a server was away then.
+func (s *Scene) late(due time.Time, usual time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.outages {
+		if due.After(o.from.Add(-usual)) && due.Before(o.to.Add(usual)) {
+			usual = max(usual, o.to.Sub(due)+outageRecovery)
+		}
+	}
+	return usual
+}
+
+// outageRecovery is how long after an outage what fell due in it may take: reconnecting, and what has piled up.
+const outageRecovery = 5 * time.Second
+
+// checkPromises is I3: every acknowledged key, asked again on any copy, gives the same answer as a replay.
+func (s *Scene) checkPromises() {
+	s.t.Helper()
+	promises, dice := s.History.Promises(), chance(s.t, "promises")
+	dice.Shuffle(len(promises), func(i, j int) { promises[i], promises[j] = promises[j], promises[i] })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	serving := s.serving()
+	var wrong []string
+	for i, p := range promises[:min(len(promises), replaysMax)] {
+		var data struct{ Answer answer }
+		c := serving[i%len(serving)]
+		err := s.client.Ask(ctx, c.URL(), p.Document, map[string]any{"input": p.Input}, &data)
+		switch {
+		case err != nil:
+			wrong = append(wrong, fmt.Sprintf("key %s, asked again of %s: %v", p.Input["idempotencyKey"], c.Name, err))
+		case !data.Answer.Replayed || data.Answer.essence() != p.Answer:
+			wrong = append(wrong, fmt.Sprintf("key %s: %s said %s (replayed %t), and the first answer was %s",
+				p.Input["idempotencyKey"], c.Name, data.Answer.essence(), data.Answer.Replayed, p.Answer))
+		}
+	}
+	s.report("I3", wrong)
+}
+
+// checkAudit has the program prove the same in its own way.
+func (s *Scene) checkAudit() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), auditLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, binary(s.t, s.plan.Variant), "audit")
+	command.Env = []string{"DATABASE_URL=" + s.Database, "REDIS_URL=" + s.Redis.URL(), "HOME=" + s.t.TempDir()}
+	if output, err := command.CombinedOutput(); err != nil {
+		s.t.Errorf("onhand audit: %v\n%s", err, output)
+	}
+}

@@ -1,0 +1,8 @@
+package faults
+
+import (
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) { os.Exit(runMain(m)) }

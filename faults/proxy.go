@@ -1,0 +1,86 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// The ways through a proxy.
+const (
+	// Up is from the copy to its server.
+	Up = "upstream"
+	// Down is from the server back to the copy.
+	Down = "downstream"
+)
+
+// Proxy is a wire between a copy and one of its servers, which a scenario can make slow, cut, or reset.
+type Proxy struct {
+	t     testing.TB
+	proxy *toxiproxy.Proxy
+}
+
+// newProxy listens on a port of its own and leads to upstream (host:port).
+func newProxy(t testing.TB, name, upstream string) *Proxy {
+	t.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	p := &Proxy{t: t, proxy: toxiproxy.NewProxy(server, name, freeAddress(t), upstream)}
+	if err := p.proxy.Start(); err != nil {
+		t.Fatalf("proxy %s: %v", name, err)
+	}
+	t.Cleanup(p.proxy.Stop)
+	return p
+}
+
+// Address is where it listens, as host:port.
+func (p *Proxy) Address() string { return p.proxy.Listen }
+
+// Delay makes every answer of the server later by this much, on the average, give or take the jitter.
+func (p *Proxy) Delay(latency, jitter time.Duration) {
+	p.t.Helper()
+	p.add("latency", Down, map[string]int64{"latency": latency.Milliseconds(), "jitter": jitter.Milliseconds()})
+}
+
+// Drop swallows what goes one way (Up or Down), for connections that are there and for new ones, and closes none: the
+// half-open partition, where one side goes on sending into nothing.
+func (p *Proxy) Drop(way string) {
+	p.t.Helper()
+	p.add("timeout", way, map[string]int64{"timeout": 0})
+}
+
+// Reset cuts every connection, old and new, with a TCP reset.
+func (p *Proxy) Reset() {
+	p.t.Helper()
+	p.add("reset_peer", Down, map[string]int64{"timeout": 0})
+}
+
+// Cut closes all connections and refuses new ones until Heal.
+func (p *Proxy) Cut() { p.proxy.Stop() }
+
+// Heal makes it a plain wire again. Connections that lost something are closed, as after a real partition their
+// sequence numbers would not fit either.
+func (p *Proxy) Heal() {
+	p.t.Helper()
+	p.proxy.Toxics.ResetToxics(context.Background())
+	if err := p.proxy.Start(); err != nil && err != toxiproxy.ErrProxyAlreadyStarted {
+		p.t.Fatalf("proxy: heal: %v", err)
+	}
+}
+
+func (p *Proxy) add(kind, way string, attributes map[string]int64) {
+	p.t.Helper()
+	raw, err := json.Marshal(map[string]any{"type": kind, "name": kind + "_" + way, "stream": way, "toxicity": 1, "attributes": attributes})
+	if err == nil {
+		_, err = p.proxy.Toxics.AddToxicJson(strings.NewReader(string(raw)))
+	}
+	if err != nil {
+		p.t.Fatalf("proxy: %s: %v", fmt.Sprint(kind, " ", way), err)
+	}
+}
