@@ -56,22 +56,28 @@ func (s *Scene) looking() (context.Context, context.CancelFunc) {
 func (s *Scene) CheckCache(limit time.Duration) {
 	s.t.Helper()
 	began := time.Now()
-	var wrong []string
-	for {
-		wrong = s.cacheDifferences()
-		if len(wrong) == 0 || time.Since(began) > limit {
-			break
-		}
-		time.Sleep(pollEvery)
-	}
+	wrong := s.awaitCache(limit)
 	s.report("I7: Redis is not the database's copy after "+limit.String(), wrong)
 	if len(wrong) == 0 {
 		s.t.Logf("Redis is right after %s", time.Since(began).Round(time.Millisecond))
 	}
-	found, looked := s.ahead.result()
+	found, back, looked := s.ahead.result()
 	s.report("I7", found)
+	if !s.plan.RedisForgets {
+		s.report("I7", back)
+	}
 	if looked == 0 {
 		s.t.Error("I7: nobody has ever looked whether Redis was ahead")
+	}
+}
+
+// awaitCache waits until Redis is right, and says what is still wrong after limit.
+func (s *Scene) awaitCache(limit time.Duration) (wrong []string) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(pollEvery) {
+		wrong = s.cacheDifferences()
+		if len(wrong) == 0 || time.Now().After(deadline) {
+			return wrong
+		}
 	}
 }
 
@@ -177,20 +183,22 @@ func (s *Scene) Explained() ([]Operation, error) {
 		return nil, err
 	}
 	operations := s.History.Operations()
-	lines := map[int]map[string]int{}
+	carts := map[int]map[string]int{}
 	for _, o := range operations {
 		if o.Kind == Hold {
-			lines[o.Hold] = o.Lines
+			carts[o.Hold] = o.Lines
 		}
 	}
 	for _, r := range rows {
-		if r.state == stateExpired && r.hold() > 0 {
-			call := s.History.At(r.resolved)
-			operations = append(operations, Operation{
-				Customer: 0, Kind: Expire, Hold: r.hold(), Lines: lines[r.hold()], Done: true,
-				Call: call, Return: call + s.late(r.resolved, time.Second).Nanoseconds(),
-			})
+		if r.state != stateExpired || r.hold() == 0 {
+			continue
 		}
+		o := Operation{Kind: Expire, Hold: r.hold(), Lines: carts[r.hold()], Done: true, Call: s.History.At(r.resolved)}
+		o.Return = o.Call + s.late(r.resolved, time.Second).Nanoseconds()
+		if s.plan.OtherClock {
+			o.Call, o.Return = 0, s.History.Now()
+		}
+		operations = append(operations, o)
 	}
 	return operations, nil
 }
@@ -215,11 +223,14 @@ func (s *Scene) checkPromises() {
 	s.t.Helper()
 	promises, dice := s.History.Promises(), chance(s.t, "promises")
 	dice.Shuffle(len(promises), func(i, j int) { promises[i], promises[j] = promises[j], promises[i] })
+	s.report("I3", s.brokenPromises(promises[:min(len(promises), replaysMax)]))
+}
+
+func (s *Scene) brokenPromises(promises []Promise) (wrong []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	serving := s.serving()
-	var wrong []string
-	for i, p := range promises[:min(len(promises), replaysMax)] {
+	for i, p := range promises {
 		var data struct{ Answer answer }
 		c := serving[i%len(serving)]
 		err := s.client.Ask(ctx, c.URL(), p.Document, map[string]any{"input": p.Input}, &data)
@@ -231,7 +242,7 @@ func (s *Scene) checkPromises() {
 				p.Input["idempotencyKey"], c.Name, data.Answer.essence(), data.Answer.Replayed, p.Answer))
 		}
 	}
-	s.report("I3", wrong)
+	return wrong
 }
 
 // checkAudit has the program prove the same in its own way.

@@ -79,7 +79,9 @@ func TestModel(t *testing.T) {
 // TestOrderOfEvents: the validator of subscribers' promise, with streams that keep and break it.
 func TestOrderOfEvents(t *testing.T) {
 	t.Parallel()
-	event := func(session int, version int64) Event { return Event{Session: session, ProductID: "cup", Version: version} }
+	event := func(session int, version int64) Event {
+		return Event{Session: session, ProductID: "cup", Version: version}
+	}
 	for name, c := range map[string]struct {
 		right  bool
 		events []Event

@@ -72,19 +72,28 @@ type customer struct {
 	keys    int
 }
 
-// shop goes on until ctx ends; what was begun then is finished.
-func (c *customer) shop(ctx context.Context) {
+// live follows a habit until ctx ends; what was begun then is finished.
+func (c *customer) live(ctx context.Context, habit func(*customer, context.Context)) {
 	for ctx.Err() == nil {
-		if c.dice.IntN(4) == 0 {
-			c.read(c.product())
-		} else {
-			c.cart()
-		}
+		habit(c, ctx)
 		c.load.ticked()
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(c.dice.Int64N(int64(c.scene.plan.Think)*2) + 1)):
-		}
+		c.think(ctx, time.Duration(c.dice.Int64N(int64(c.scene.plan.Think)*2)+1))
+	}
+}
+
+func (c *customer) think(ctx context.Context, length time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(length):
+	}
+}
+
+// shop is the usual habit: to look at a product, or to fill a cart and decide what becomes of it.
+func (c *customer) shop(context.Context) {
+	if c.dice.IntN(4) == 0 {
+		c.read(c.product())
+	} else {
+		c.cart()
 	}
 }
 
@@ -129,7 +138,9 @@ func (c *customer) hold(lines map[string]int, ttl time.Duration) Made {
 		c.scene.History.Record(o)
 		return made
 	}
-	made.ID = a.id()
+	if a.Reservation != nil {
+		made.ID, made.Ends = a.Reservation.ID, a.Reservation.ExpiresAt
+	}
 	o.Done = a.Reservation != nil && len(a.Errors) == 0
 	o.Short = map[string]int{}
 	for _, refusal := range a.Errors {

@@ -1,12 +1,10 @@
 package faults
 
 import (
-	"fmt"
-	"time"
-)
+	"context"
 
-// expiryLate is how long after its time a hold may stand in the tables; it counts for nobody in between.
-const expiryLate = time.Second
+	"github.com/jackc/pgx/v5"
+)
 
 // quantities are the columns of a level's states, and of a movement's with an ending.
 func quantities(table, ending string) string {
@@ -69,21 +67,29 @@ func (s *Scene) CheckDatabase() {
 	s.t.Helper()
 	ctx, cancel := s.looking()
 	defer cancel()
-	for _, check := range []struct{ invariant, statement string }{
-		{"I2: below the floor", belowFloor},
-		{"I4: levels and reservations", reservedByHolds},
-		{"I5: the ledger", brokenChain},
-		{"I5: the ledger and the levels", levelOffLedger},
-		{"I6: resolved once", resolvedTwice},
-		{"I6: all lines or none", heldInPart},
-	} {
-		found, err := s.lines(ctx, check.statement)
-		if err != nil {
-			s.t.Errorf("%s: %v", check.invariant, err)
-		}
-		s.report(check.invariant, found)
-	}
+	s.report("the database", s.databaseFaults(ctx, s.pool))
 	s.report("I5: on hand = opening + ledger", s.EndTotals())
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, statement string, args ...any) (pgx.Rows, error)
+}
+
+// databaseFaults lists what the tables have wrong, each with its invariant.
+func (s *Scene) databaseFaults(ctx context.Context, q querier) (found []string) {
+	for _, check := range []struct{ invariant, statement string }{
+		{"I2", belowFloor}, {"I4", reservedByHolds}, {"I5", brokenChain}, {"I5", levelOffLedger}, {"I6", resolvedTwice}, {"I6", heldInPart},
+	} {
+		wrong, err := lines(ctx, q, check.statement)
+		if err != nil {
+			wrong = append(wrong, err.Error())
+		}
+		for _, line := range wrong {
+			found = append(found, check.invariant+": "+line)
+		}
+	}
+	return found
 }
 
 // EndTotals compares what is on hand with the opening stock and the ledger: the check that everybody writes first, and
@@ -92,54 +98,15 @@ func (s *Scene) EndTotals() []string {
 	s.t.Helper()
 	ctx, cancel := s.looking()
 	defer cancel()
-	openings := make([]int, len(s.products))
-	for i, product := range s.products {
-		openings[i] = s.plan.Opening[product]
-	}
-	found, err := s.lines(ctx, onHand, s.products, openings)
+	found, err := s.endTotals(ctx, s.pool)
 	s.Must(err)
 	return found
 }
 
-// checkHolds is I6, and the half of I3 that needs no asking: each hold that was acknowledged is there once, each that was
-// refused is not, those past their time were ended in time and not before, and none was ordered after it.
-func (s *Scene) checkHolds() {
-	s.t.Helper()
-	s.await(ttlShort+outageRecovery, "the end of all short holds", func() bool {
-		ctx, cancel := s.looking()
-		defer cancel()
-		var left int
-		err := s.pool.QueryRow(ctx, `SELECT count(*) FROM reservations WHERE state = 'ACTIVE' AND expires_at < clock_timestamp() + '1 minute'`).Scan(&left)
-		return err == nil && left == 0
-	})
-	ctx, cancel := s.looking()
-	defer cancel()
-	rows, err := s.rows(ctx)
-	s.Must(err)
-	byHold := map[int]row{}
-	var wrong []string
-	for _, r := range rows {
-		if twin, twice := byHold[r.hold()]; twice && r.hold() > 0 {
-			wrong = append(wrong, fmt.Sprintf("hold #%d was made twice: %s and %s", r.hold(), twin.id, r.id))
-		}
-		byHold[r.hold()] = r
-		if r.state != stateExpired {
-			continue
-		}
-		late := r.resolved.Sub(r.expiresAt)
-		if limit := s.late(r.expiresAt, expiryLate); late < 0 || late > limit {
-			wrong = append(wrong, fmt.Sprintf("hold #%d was over at %s and ended %s later; at most %s is right", r.hold(), r.expiresAt.Format(time.StampMilli), late, limit))
-		}
+func (s *Scene) endTotals(ctx context.Context, q querier) ([]string, error) {
+	openings := make([]int, len(s.products))
+	for i, product := range s.products {
+		openings[i] = s.plan.Opening[product]
 	}
-	for _, o := range s.History.Operations() {
-		r, there := byHold[o.Hold]
-		switch {
-		case o.Kind == Hold && !o.Pending() && o.Done != there:
-			wrong = append(wrong, fmt.Sprintf("%s: there is a row: %t", o, there))
-		case o.Kind == Commit && !o.Pending() && o.Done && r.state == stateExpired,
-			o.Kind == Commit && !o.Pending() && o.Done && o.Call > s.History.At(r.expiresAt):
-			wrong = append(wrong, fmt.Sprintf("%s, and the hold, over at %s, is %s", o, r.expiresAt.Format(time.StampMilli), r.state))
-		}
-	}
-	s.report("I6", wrong)
+	return lines(ctx, q, onHand, s.products, openings)
 }

@@ -45,7 +45,10 @@ type page struct {
 }
 
 // Load starts the plan's customers and shoppers.
-func (s *Scene) Load() *Load {
+func (s *Scene) Load() *Load { return s.LoadOf((*customer).shop) }
+
+// LoadOf starts customers of another habit, and the plan's shoppers.
+func (s *Scene) LoadOf(h func(*customer, context.Context)) *Load {
 	l := &Load{scene: s}
 	l.patience, l.giveUp = context.WithCancel(context.Background())
 	ctx, stop := context.WithCancel(l.patience)
@@ -53,7 +56,7 @@ func (s *Scene) Load() *Load {
 	for n := range s.plan.Customers {
 		s.customers++
 		c := &customer{number: s.customers, scene: s, load: l, dice: chance(s.t, "customer "+strconv.Itoa(s.customers)), nearest: n}
-		l.people.Go(func() { c.shop(ctx) })
+		l.people.Go(func() { c.live(ctx, h) })
 	}
 	began := time.Now()
 	for n := range s.plan.Shoppers {

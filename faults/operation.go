@@ -68,6 +68,8 @@ type Made struct {
 	// ID is the reservation's, empty while it is not known.
 	ID    string
 	Lines map[string]int
+	// Ends is when it is over, as its answer said.
+	Ends time.Time
 }
 
 // owner is the ownerRef of the hold.

@@ -39,7 +39,7 @@ func (s *Scene) checkRest() {
 	for deadline := time.Now().Add(restLimit); ; time.Sleep(pollEvery) {
 		ctx, cancel := s.looking()
 		var err error
-		open, err = s.lines(ctx, `SELECT format('%s, for %s: %s', state, clock_timestamp() - xact_start, query) FROM pg_stat_activity
+		open, err = lines(ctx, s.pool, `SELECT format('%s, for %s: %s', state, clock_timestamp() - xact_start, query) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - '`+transactionMax+`'::interval`)
 		cancel()
 		s.Must(err)

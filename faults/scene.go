@@ -45,6 +45,8 @@ type Plan struct {
 	PrivatePostgres bool               // a server to be killed or frozen, rather than one shared by all scenarios
 	PostgresOptions []storetest.Option // of a private server
 	RedisOptions    []storetest.Option
+	RedisForgets    bool // the scenario empties Redis, so that versions there may go back
+	OtherClock      bool // the database's clock is not ours
 	Proxied         bool // each copy reaches its servers through proxies of its own
 	Subscribers     int  // of each kind (WebSocket, SSE); 2, -1 for none
 	Short           bool // runs with -short too

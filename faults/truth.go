@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,11 +113,10 @@ func (s *Scene) rows(ctx context.Context) ([]row, error) {
 }
 
 // lines runs a statement that lists what is wrong, a text each.
-func (s *Scene) lines(ctx context.Context, statement string, args ...any) ([]string, error) {
-	rows, err := s.pool.Query(ctx, statement, args...)
+func lines(ctx context.Context, q querier, statement string, args ...any) ([]string, error) {
+	rows, err := q.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, err
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return slices.Compact(list), err
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"onhand/models"
@@ -26,6 +27,23 @@ type batcher[V any] struct {
 	flights int
 	waiting []*batch[V]
 	flying  map[string]*batch[V]
+	over    uint64      // flights that have ended
+	recent  []*batch[V] // the last of them, at most recentMax
+}
+
+// recentMax is how many flights may end between a caller's ticket and his load
+// that would still have had room for him. One is usual: the flight that filled
+// Redis a moment after he looked there.
+const recentMax = 4
+
+// ticket is a moment in a batcher's time: how many flights had ended.
+type ticket uint64
+
+// now is the present moment.
+func (b *batcher[V]) now() ticket {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return ticket(b.over)
 }
 
 type batch[V any] struct {
@@ -34,19 +52,46 @@ type batch[V any] struct {
 	landed chan struct{}
 	values []V
 	err    error
+	ended  uint64 // which flight it was to end; 0 before
 }
 
 // errCrowded: more is asked than the bounds allow.
 var errCrowded = models.Unavailable("too many reads are waiting; try again", nil)
 
-// load asks for ids (distinct or not) and returns values in their order. With
-// join, an answer that is already on its way will do; without, the read starts
-// after this call.
-func (b *batcher[V]) load(ctx context.Context, ids []string, join bool) ([]V, error) {
+// load asks for ids (distinct or not) and returns values in their order, by a
+// read that starts after this call.
+func (b *batcher[V]) load(ctx context.Context, ids []string) ([]V, error) {
+	return b.await(ctx, ids, b.fresh)
+}
+
+// join is load where an answer will do that is already on its way, or that came
+// after the ticket was taken.
+func (b *batcher[V]) join(ctx context.Context, ids []string, since ticket) ([]V, error) {
+	return b.await(ctx, ids, func(id string) *batch[V] { return b.known(id, since) })
+}
+
+// fresh knows no answer.
+func (b *batcher[V]) fresh(string) *batch[V] { return nil }
+
+// known is a flight with the id that is under way or has ended since. Callers
+// hold mu.
+func (b *batcher[V]) known(id string, since ticket) *batch[V] {
+	if flying := b.flying[id]; flying != nil {
+		return flying
+	}
+	for i := len(b.recent) - 1; i >= 0 && b.recent[i].ended > uint64(since); i-- {
+		if _, ok := b.recent[i].index[id]; ok && b.recent[i].err == nil {
+			return b.recent[i]
+		}
+	}
+	return nil
+}
+
+func (b *batcher[V]) await(ctx context.Context, ids []string, known func(id string) *batch[V]) ([]V, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	seats, err := b.seat(ids, join)
+	seats, err := b.seat(ids, known)
 	if err != nil {
 		return nil, err
 	}
@@ -70,16 +115,15 @@ func (b *batcher[V]) load(ctx context.Context, ids []string, join bool) ([]V, er
 }
 
 // seat finds each id a place in a batch, and starts a flight if one may.
-func (b *batcher[V]) seat(ids []string, join bool) ([]*batch[V], error) {
+func (b *batcher[V]) seat(ids []string, known func(id string) *batch[V]) ([]*batch[V], error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	seats := make([]*batch[V], len(ids))
 	for i, id := range ids {
-		if flying := b.flying[id]; join && flying != nil {
-			seats[i] = flying
-			continue
+		seat := known(id)
+		if seat == nil {
+			seat = b.waitingSeat(id)
 		}
-		seat := b.waitingSeat(id)
 		if seat == nil {
 			return nil, errCrowded
 		}
@@ -150,6 +194,12 @@ func (b *batcher[V]) flight(f *batch[V]) {
 			}
 		}
 		b.flights--
+		b.over++
+		f.ended = b.over
+		b.recent = append(b.recent, f)
+		if len(b.recent) > recentMax {
+			b.recent = slices.Delete(b.recent, 0, 1) // which clears what it held
+		}
 		b.launch()
 	}()
 	b.fly(context.Background(), f.ids, land)

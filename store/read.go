@@ -34,7 +34,8 @@ func (s *Store) makeBatchers() {
 // answer; a *stockfeed.UnreadableError, beside the stocks that could be read,
 // when rows of some products are broken.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
-	entries, err := s.cached.load(ctx, ids, false)
+	looked := s.stored.now()
+	entries, err := s.cached.load(ctx, ids)
 	if ctx.Err() != nil || errors.Is(err, errCrowded) {
 		return nil, s.gone(ctx, err)
 	}
@@ -52,18 +53,30 @@ func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, erro
 		missing, at = append(missing, ids[i]), append(at, i)
 	}
 	// A product that Redis could have told of a newer write of the same client
-	// may be read together with others; where Redis was not told, only a read
-	// that starts now is sure to see it.
-	found, err := s.load(ctx, missing, join)
+	// may be read together with others, also with those whose fill came to Redis
+	// just after we had looked; where Redis was not told, only a read that starts
+	// now is sure to see it.
+	var read []readStock
+	if join {
+		read, err = s.stored.join(ctx, missing, looked)
+	} else {
+		read, err = s.stored.load(ctx, missing)
+	}
+	found, err := s.stocksIn(ctx, missing, read, err)
 	for i, stock := range found {
 		stocks[at[i]] = stock
 	}
 	return stocks, err
 }
 
-// load reads from the database, with others who ask: see Stocks.
-func (s *Store) load(ctx context.Context, ids []string, join bool) ([]*models.Stock, error) {
-	found, err := s.stored.load(ctx, ids, join)
+// load reads from the database, by a read that starts now.
+func (s *Store) load(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	read, err := s.stored.load(ctx, ids)
+	return s.stocksIn(ctx, ids, read, err)
+}
+
+// stocksIn are what a read of the database has found.
+func (s *Store) stocksIn(ctx context.Context, ids []string, found []readStock, err error) ([]*models.Stock, error) {
 	if err != nil {
 		return nil, s.gone(ctx, err)
 	}
@@ -84,7 +97,7 @@ func (s *Store) load(ctx context.Context, ids []string, join bool) ([]*models.St
 // FreshStock reads one product from the database, whatever Redis says; nil
 // when it is unknown.
 func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error) {
-	found, err := s.load(ctx, []string{id}, false)
+	found, err := s.load(ctx, []string{id})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"fmt"
 	"sync"
 	"testing"
@@ -192,17 +193,75 @@ func TestBatcherContexts(t *testing.T) {
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error)
-	go func() { _, err := b.load(ctx, []string{"x"}, false); gone <- err }()
+	go func() { _, err := b.load(ctx, []string{"x"}); gone <- err }()
 	require.Equal(t, []string{"x"}, <-flights)
 	cancel()
 	require.ErrorIs(t, <-gone, context.Canceled)
 
 	got := make(chan []string)
-	go func() { v, _ := b.load(t.Context(), []string{"x", "y", "x"}, false); got <- v }()
+	go func() { v, _ := b.load(t.Context(), []string{"x", "y", "x"}); got <- v }()
 	eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.waiting) == 1 })
 	close(release)
 	require.Equal(t, []string{"x", "y", "x"}, <-got)
 	require.Equal(t, []string{"x", "y"}, <-flights, "a repeated id is asked for once")
+}
+
+// Who looked into Redis before a flight had filled it, and asks when the flight
+// is over, is answered by that flight; who looked later, or wants a read of his
+// own, is not; nor is anybody by one that failed.
+func TestBatcherJoinsWhatHasJustLanded(t *testing.T) {
+	t.Parallel()
+	flights := 0
+	b := &batcher[int]{flightsMax: 1, batchMax: 10, waitingMax: 2, fly: func(_ context.Context, ids []string, land func([]int, error)) {
+		flights++
+		if ids[0] == "broken" {
+			land(nil, errors.New("no"))
+			return
+		}
+		land(slices.Repeat([]int{flights}, len(ids)), nil)
+	}}
+	over := func(n uint64) {
+		eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.over == n })
+	}
+	ask := func(want int, read func(context.Context, []string) ([]int, error), ids ...string) {
+		t.Helper()
+		got, err := read(t.Context(), ids)
+		require.NoError(t, err)
+		require.Equal(t, slices.Repeat([]int{want}, len(ids)), got)
+	}
+	joining := func(since ticket) func(context.Context, []string) ([]int, error) {
+		return func(ctx context.Context, ids []string) ([]int, error) { return b.join(ctx, ids, since) }
+	}
+	before := b.now()
+	ask(1, b.load, "x", "y")
+	over(1)
+	after := b.now()
+	ask(1, joining(before), "y", "x")
+	ask(2, joining(before), "z")
+	over(2)
+	ask(3, b.load, "x")
+	over(3)
+	ask(3, joining(after), "x")
+	ask(4, joining(b.now()), "x")
+	over(4)
+
+	before = b.now()
+	_, err := b.load(t.Context(), []string{"broken"})
+	require.Error(t, err)
+	over(5)
+	_, err = b.join(t.Context(), []string{"broken"}, before)
+	require.Error(t, err)
+	over(6)
+
+	before = b.now()
+	for n := range recentMax {
+		ask(7+n, b.load, "x")
+		over(uint64(7 + n))
+	}
+	ask(7+recentMax, b.load, "y")
+	over(uint64(7 + recentMax))
+	require.Len(t, b.recent, recentMax, "no more is remembered")
+	ask(6+recentMax, joining(before), "x")
 }
 
 // A line that is full refuses instead of growing, and a flight that panics or
@@ -220,15 +279,15 @@ func TestBatcherBounds(t *testing.T) {
 		}
 	}}
 	results := make(chan error, 2)
-	go func() { _, err := b.load(t.Context(), []string{"panic"}, false); results <- err }()
+	go func() { _, err := b.load(t.Context(), []string{"panic"}); results <- err }()
 	eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.flights == 1 })
-	go func() { _, err := b.load(t.Context(), []string{"error", "two"}, false); results <- err }()
+	go func() { _, err := b.load(t.Context(), []string{"error", "two"}); results <- err }()
 	eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.waiting) == 1 })
-	_, err := b.load(t.Context(), []string{"three"}, false)
+	_, err := b.load(t.Context(), []string{"three"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	close(release)
 	require.Error(t, <-results)
 	require.Error(t, <-results)
-	_, err = b.load(t.Context(), []string{"never lands"}, false)
+	_, err = b.load(t.Context(), []string{"never lands"})
 	require.Error(t, err)
 }

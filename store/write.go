@@ -83,7 +83,7 @@ func (s *Store) fillReplayed(ctx context.Context, result *models.WriteResult) er
 	for i, stock := range result.Stocks {
 		ids[i] = stock.ProductID
 	}
-	found, err := s.load(ctx, ids, false)
+	found, err := s.load(ctx, ids)
 	if err != nil {
 		return err
 	}
