@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func TestPostgresSettings(t *testing.T) {
 	require.Equal(t, "logical", query(t, own.DSN("postgres"), "SHOW wal_level"))
 }
 
-// What was committed is there after a stop and after a kill, behind the same address.
+// What was committed is there after a stop, an immediate shutdown and a kill, behind the same address.
 func TestPostgresKeepsItsData(t *testing.T) {
 	t.Parallel()
 	server := PrivatePostgres(t)
@@ -66,7 +67,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 	require.NoError(t, server.CreateDatabase(t.Context(), "kept"))
 	execute(t, dsn, "CREATE TABLE stock (quantity int); INSERT INTO stock VALUES (7)")
 
-	for name, end := range map[string]func() error{"stop": server.Stop, "kill": server.Kill} {
+	for name, end := range map[string]func() error{"stop": server.Stop, "abort": server.Abort, "kill": server.Kill} {
 		session, err := pgx.Connect(t.Context(), dsn) // an open session must not hold the server up
 		require.NoError(t, err, name)
 		require.NoError(t, end(), name)
@@ -77,6 +78,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 		require.NoError(t, server.Start(), name)
 		require.NoError(t, server.Start(), "%s: again is no error", name)
 		require.Equal(t, "7", query(t, dsn, "SELECT quantity::text FROM stock"), name)
+		require.Equal(t, name != "stop", strings.Contains(server.log(), "automatic recovery in progress"), "%s: only what ended in order needs no recovery", name)
 	}
 }
 
