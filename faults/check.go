@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -26,6 +28,11 @@ const (
 // every copy that is to serve runs again. It ends the subscribers. What follows only looks.
 func (s *Scene) Check() {
 	s.t.Helper()
+	for _, c := range s.Copies {
+		if c.Died() {
+			s.t.Errorf("%s ended without being told to", c.Name)
+		}
+	}
 	s.CheckCache(cacheLimit) // I7; first, for its time runs
 	s.checkWatchers()        // I8
 	s.CheckDatabase()        // I2, I4, I5
@@ -173,34 +180,38 @@ func (s *Scene) checkHistory() {
 	}
 }
 
-// Explained is the history with what nobody asked for: the ends of holds whose time was over, each at the moment that
-// the ledger names, or a little later, when its transaction committed.
+// Explained is the history with what nobody asked for: the ends of holds whose time was over, those of one transaction
+// together, at the moment that the ledger names, or a little later, when it committed.
 func (s *Scene) Explained() ([]Operation, error) {
 	ctx, cancel := s.looking()
 	defer cancel()
-	rows, err := s.rows(ctx)
+	rows, err := s.pool.Query(ctx, `SELECT m.txid, m.product_id, r.owner_ref, m.created_at FROM stock_movements m JOIN reservations r USING (reservation_id)
+		WHERE m.reason = 'EXPIRED' ORDER BY m.txid, m.movement_id`)
 	if err != nil {
 		return nil, err
 	}
-	operations := s.History.Operations()
-	carts := map[int]map[string]int{}
-	for _, o := range operations {
-		if o.Kind == Hold {
-			carts[o.Hold] = o.Lines
+	operations, last := s.History.Operations(), int64(0)
+	var ended *Operation
+	var transaction int64
+	var product string
+	var r row
+	_, err = pgx.ForEachRow(rows, []any{&transaction, &product, &r.owner, &r.resolved}, func() error {
+		if r.hold() == 0 {
+			return nil
 		}
-	}
-	for _, r := range rows {
-		if r.state != stateExpired || r.hold() == 0 {
-			continue
+		if ended == nil || transaction != last {
+			o := Operation{Kind: Expire, Ended: map[string][]int{}, Done: true, Call: s.History.At(r.resolved)}
+			o.Return = o.Call + s.late(r.resolved, time.Second).Nanoseconds()
+			if s.plan.OtherClock {
+				o.Call, o.Return = 0, s.History.Now()
+			}
+			operations, last = append(operations, o), transaction
+			ended = &operations[len(operations)-1]
 		}
-		o := Operation{Kind: Expire, Hold: r.hold(), Lines: carts[r.hold()], Done: true, Call: s.History.At(r.resolved)}
-		o.Return = o.Call + s.late(r.resolved, time.Second).Nanoseconds()
-		if s.plan.OtherClock {
-			o.Call, o.Return = 0, s.History.Now()
-		}
-		operations = append(operations, o)
-	}
-	return operations, nil
+		ended.Ended[product] = append(ended.Ended[product], r.hold())
+		return nil
+	})
+	return operations, err
 }
 
 // late is by how much something that was due at a moment may be late: usual, unless a server was away then.

@@ -36,6 +36,9 @@ func TestModel(t *testing.T) {
 	end := func(kind Kind, n, units int, call, back int64, done bool, state string) Operation {
 		return Operation{Kind: kind, Hold: n, Lines: map[string]int{"cup": units}, Call: call, Return: back, Done: done, State: state}
 	}
+	expire := func(call, back int64, holds ...int) Operation {
+		return Operation{Kind: Expire, Ended: map[string][]int{"cup": holds}, Call: call, Return: back, Done: true}
+	}
 	read := func(available, reserved, committed int, call, back int64) Operation {
 		return Operation{Kind: Read, Done: true, Seen: map[string]Shelf{"cup": {available, reserved, committed}}, Call: call, Return: back}
 	}
@@ -55,8 +58,10 @@ func TestModel(t *testing.T) {
 		"read too late":                 {false, []Operation{hold(1, 3, 1, 2, true, nil), read(10, 0, 0, 3, 4)}},
 		"read meanwhile, either way":    {true, []Operation{hold(1, 3, 1, 9, true, nil), read(10, 0, 0, 2, 3), read(7, 3, 0, 4, 5)}},
 		"ordered twice":                 {false, []Operation{hold(1, 3, 1, 2, true, nil), end(Commit, 1, 3, 3, 4, true, ""), end(Commit, 1, 3, 5, 6, true, "")}},
-		"ordered and expired":           {false, []Operation{hold(1, 3, 1, 2, true, nil), end(Commit, 1, 3, 3, 4, true, ""), end(Expire, 1, 3, 3, 9, true, "")}},
-		"expired, and free again":       {true, []Operation{hold(1, 10, 1, 2, true, nil), end(Expire, 1, 10, 3, 9, true, ""), hold(2, 10, 4, 5, true, nil)}},
+		"ordered and expired":           {false, []Operation{hold(1, 3, 1, 2, true, nil), end(Commit, 1, 3, 3, 4, true, ""), expire(3, 9, 1)}},
+		"expired, and free again":       {true, []Operation{hold(1, 10, 1, 2, true, nil), expire(3, 9, 1), hold(2, 10, 4, 5, true, nil)}},
+		"expired together":              {true, []Operation{hold(1, 4, 1, 2, true, nil), hold(2, 4, 1, 2, true, nil), expire(3, 4, 2, 1), read(10, 0, 0, 5, 6)}},
+		"expired in part":               {false, []Operation{hold(1, 4, 1, 2, true, nil), hold(2, 4, 1, 2, true, nil), expire(3, 9, 2, 1), read(6, 4, 0, 5, 6)}},
 		"order refused, for it expired": {true, []Operation{hold(1, 3, 1, 2, true, nil), end(Commit, 1, 3, 3, 4, false, stateExpired)}},
 		"order refused without cause":   {false, []Operation{hold(1, 3, 1, 2, true, nil), end(Commit, 1, 3, 3, 4, false, stateReleased)}},
 		"extended after its release":    {false, []Operation{hold(1, 3, 1, 2, true, nil), end(Release, 1, 3, 3, 4, true, ""), end(Extend, 1, 3, 5, 6, true, "")}},

@@ -52,6 +52,7 @@ type Copy struct {
 	mu       sync.Mutex
 	command  *exec.Cmd
 	done     chan struct{} // closed when the process was reaped
+	ending   bool          // it was told to end
 	baseline Metrics       // of its first start
 }
 
@@ -77,11 +78,28 @@ func newCopy(t testing.TB, name, variant string, env []string) *Copy {
 	c.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TZ=UTC", "LISTEN_ADDR=" + c.address}, env...)
 	t.Cleanup(func() {
 		c.Kill()
+		c.confess()
 		if t.Failed() {
 			t.Logf("the log of %s ends:\n%s", c.Name, c.Log())
 		}
 	})
 	return c
+}
+
+// confessions are what a program writes when something is wrong with itself, rather than with its world.
+var confessions = []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "panicked"}
+
+// confess fails the test for what the log says, whatever clients noticed.
+func (c *Copy) confess() {
+	raw, err := os.ReadFile(c.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		c.t.Errorf("%s: %v", c.Name, err)
+	}
+	for _, words := range confessions {
+		if at := strings.Index(string(raw), words); at >= 0 {
+			c.t.Errorf("%s: its log says %s", c.Name, raw[at:min(at+logTailBytes, len(raw))])
+		}
+	}
 }
 
 // Start starts the process and waits until it is ready; without a database it fails.
@@ -124,7 +142,7 @@ func (c *Copy) Launch() {
 	if err := <-started; err != nil {
 		c.t.Fatalf("%s: %v", c.Name, err)
 	}
-	c.command, c.done = command, done
+	c.command, c.done, c.ending = command, done, false
 }
 
 // Ready asks /readyz.
@@ -160,6 +178,13 @@ func (c *Copy) alive() bool {
 	default:
 		return true
 	}
+}
+
+// Died tells whether it ended without being told to.
+func (c *Copy) Died() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.done != nil && !c.alive() && !c.ending
 }
 
 // Stop ends the process as an operator does (SIGTERM) and waits.
@@ -202,6 +227,7 @@ func (c *Copy) end(s syscall.Signal) error {
 	if !c.alive() {
 		return nil
 	}
+	c.ending = true
 	if err := c.command.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"os"
 	"slices"
@@ -53,15 +52,17 @@ func (s shelf) String() string {
 	return fmt.Sprintf("%d free, %d held %v, %d ordered", s.available, s.reserved(), s.holds, s.committed)
 }
 
-var shelfSeed = maphash.MakeSeed()
-
+// hashShelf mixes all numbers of a shelf, as FNV-1a does with bytes.
 func hashShelf(state any) uint64 {
-	s := state.(shelf)
-	numbers := []int{s.available, s.committed}
+	s, sum := state.(shelf), uint64(14695981039346656037)
+	mix := func(n int) { sum = (sum ^ uint64(n)) * 1099511628211 }
+	mix(s.available)
+	mix(s.committed)
 	for _, h := range s.holds {
-		numbers = append(numbers, h.hold, h.units)
+		mix(h.hold)
+		mix(h.units)
 	}
-	return maphash.String(shelfSeed, fmt.Sprint(numbers))
+	return sum
 }
 
 func equalShelves(a, b any) bool {
@@ -71,19 +72,17 @@ func equalShelves(a, b any) bool {
 
 // step is the whole truth about one product in a few lines: what each operation does to it, and which answers fit.
 func step(s shelf, product string, o Operation) (bool, shelf) {
-	units, at, live := o.Lines[product], 0, false
-	if o.Kind != Read {
-		at, live = s.find(o.Hold)
-	}
+	at, live := s.find(o.Hold)
 	switch o.Kind {
 	case Read:
 		return o.Seen[product] == Shelf{s.available, s.reserved(), s.committed}, s
 	case Hold:
 		return stepHold(s, product, o)
-	case Commit, Release, Expire, Extend:
+	case Expire:
+		return stepExpire(s, o.Ended[product])
+	case Commit, Release, Extend:
 		if !o.Pending() && !o.Done {
-			// Past its time a hold is over at once, whenever its row is changed: see expiry.go.
-			return !live || o.State == stateExpired, s
+			return !live, s
 		}
 		if !live {
 			return o.Pending(), s
@@ -91,7 +90,7 @@ func step(s shelf, product string, o Operation) (bool, shelf) {
 		if o.Kind == Extend {
 			return true, s
 		}
-		after := s.without(at)
+		after, units := s.without(at), s.holds[at].units
 		if o.Kind == Commit {
 			after.committed += units
 		} else {
@@ -100,6 +99,20 @@ func step(s shelf, product string, o Operation) (bool, shelf) {
 		return true, after
 	}
 	return false, s
+}
+
+// stepExpire ends holds together, as one transaction did: all of them must be there.
+func stepExpire(s shelf, ended []int) (bool, shelf) {
+	after := s
+	for _, hold := range ended {
+		at, live := after.find(hold)
+		if !live {
+			return false, s
+		}
+		after.available += after.holds[at].units
+		after = after.without(at)
+	}
+	return true, after
 }
 
 func stepHold(s shelf, product string, o Operation) (bool, shelf) {
@@ -131,13 +144,16 @@ func modelOf(product string, opening int) porcupine.Model {
 	}
 }
 
-// of picks the operations that are about one product.
+// of picks the operations that are about one product. A refusal because the hold's time was over fits everywhere and only
+// makes the search longer: past its time a hold is over at once, whenever its row is changed. holds.go looks at those.
 func of(product string, operations []Operation) []porcupine.Operation {
 	var found []porcupine.Operation
 	for _, o := range operations {
 		_, holds := o.Lines[product]
 		_, reads := o.Seen[product]
-		if holds || reads {
+		_, ends := o.Ended[product]
+		over := !o.Pending() && !o.Done && o.State == stateExpired
+		if (holds || reads || ends) && !over {
 			found = append(found, porcupine.Operation{ClientId: o.Customer, Input: o, Call: o.Call, Return: o.Return})
 		}
 	}

@@ -34,6 +34,8 @@ type Operation struct {
 	Hold int
 	// Lines are units by product.
 	Lines map[string]int
+	// Ended are, for an Expire, the holds that one transaction has ended, by product.
+	Ended map[string][]int
 	// Call and Return are nanoseconds since the history began; Return is never without a definite answer.
 	Call, Return int64
 	// Done tells that it was carried out; refused otherwise.
@@ -136,7 +138,11 @@ func (h *History) Promises() []Promise {
 func (o Operation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "customer %d: %s", o.Customer, o.Kind)
-	if o.Kind != Read {
+	switch o.Kind {
+	case Read:
+	case Expire:
+		fmt.Fprintf(&b, " %v", o.Ended)
+	default:
 		fmt.Fprintf(&b, " #%d %v", o.Hold, o.Lines)
 	}
 	switch {
