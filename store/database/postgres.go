@@ -36,7 +36,7 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
-	pool := stdlib.OpenDB(*config)
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(learnColumns))
 	pool.SetMaxOpenConns(connectionsMax)
 	pool.SetMaxIdleConns(connectionsMax)
 	pool.SetConnMaxIdleTime(idleMax)
@@ -152,7 +152,7 @@ func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error
 		if !t.begun {
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-			batch.Queue("SELECT set_config('onhand.writer', 'on', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
+			batch.Queue("SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
 				strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
 		}
 		queue(batch)

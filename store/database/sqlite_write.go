@@ -55,8 +55,8 @@ const (
 )
 
 // The version is the one the trigger has just given.
-var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, version)
-	SELECT ` + strings.TrimSuffix(strings.Repeat("?, ", 22), ", ") + `, version FROM products WHERE product_id = ?1`
+var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, created_at)
+	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
 
 func (t *sqliteTx) due(ctx context.Context, limit int, _ []string) ([]dueHold, error) {
 	return t.holds(ctx, sqliteDue, limit)
@@ -138,7 +138,7 @@ func (t *sqliteTx) save(ctx context.Context, v *view) ([]*models.Stock, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	stocks, err := t.readBack(ctx, v.touched())
+	stocks, err := t.readBack(ctx, v.told())
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +193,15 @@ func (w *sqliteWriter) movements(movements []models.StockMovement) {
 			a.Available, a.Reserved, a.Committed, a.Damaged, a.QualityControl, a.SafetyStock, a.Incoming,
 			string(m.Reason), m.Note, m.Reference, m.Actor, movementKey(m), micros(m.CreatedAt))
 	}
+}
+
+// movementKey is the reservation's key, null where there was none (which a nil
+// slice is not).
+func movementKey(m models.StockMovement) any {
+	if key, ok := reservationKey(m.ReservationID); ok {
+		return key[:]
+	}
+	return nil
 }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }

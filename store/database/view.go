@@ -147,14 +147,48 @@ func (v *view) put(s *storedReservation) {
 	v.held[s.key] = s
 }
 
-// touched lists the products whose levels changed, and those that an answer
-// names, in id order.
+// touched lists the products whose levels changed, in id order.
 func (v *view) touched() []string {
+	set := map[string]bool{}
+	for id := range v.dirty {
+		set[id.product] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// told lists the products that watchers and answers are told of: those whose
+// levels changed, and those that an answer names.
+func (v *view) told() []string {
 	set := maps.Clone(v.named)
 	for id := range v.dirty {
 		set[id.product] = true
 	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+// committed is the stock of the products told of as it is once the transaction
+// has committed, those that are unknown left out. All of their rows are locked.
+func (v *view) committed() []*models.Stock {
+	touched := map[string]bool{}
+	for id := range v.dirty {
+		touched[id.product] = true
+	}
+	var stocks []*models.Stock
+	for _, id := range v.told() {
+		product := v.products[id]
+		if product == nil {
+			continue
+		}
+		s := &models.Stock{Product: *product, Epoch: v.epoch, AsOf: v.now, Source: models.FromDatabase}
+		if touched[id] {
+			s.Version++
+		}
+		for _, l := range v.levels[id] {
+			s.Levels = append(s.Levels, *l)
+		}
+		stocks = append(stocks, s)
+	}
+	return stocks
 }
 
 // dirtyLevels lists changed levels, new ones or old ones, in id order.
