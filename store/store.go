@@ -128,7 +128,7 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked}
+	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked, prepare: s.database.Prepare, begin: s.newPlan}
 	return s, nil
 }
 

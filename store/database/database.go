@@ -35,6 +35,9 @@ type Database struct {
 	engine engine
 	log    *slog.Logger
 
+	// memory is what holds are decided on ahead of their transaction; nil where
+	// none are.
+	memory *memory
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.

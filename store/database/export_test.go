@@ -16,6 +16,7 @@ const (
 	WriteTimeout   = writeTimeout
 	MovedMax       = movedMax
 	WindowsMax     = windowsMax
+	ContestedFor   = contestedFor
 )
 
 // SetLockWait makes writes wait longer for rows that others work on: tests

@@ -40,7 +40,7 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	pool.SetMaxOpenConns(connectionsMax)
 	pool.SetMaxIdleConns(connectionsMax)
 	pool.SetConnMaxIdleTime(idleMax)
-	db := &Database{sql: pool, engine: &postgresEngine{sql: pool, config: config}}
+	db := &Database{sql: pool, memory: newMemory(), engine: &postgresEngine{sql: pool, config: config}}
 	return db, postgres.New(postgres.Config{Conn: pool}), nil
 }
 

@@ -58,7 +58,7 @@ const (
 
 	// Sent last, so that the clock is read with every lock in hand. The smallest
 	// end of a hold is one step into its index; EXISTS would read all holds.
-	postgresClock = `SELECT epoch, clock_timestamp(), coalesce((
+	postgresClock = `SELECT epoch, directory_version, clock_timestamp(), coalesce((
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
@@ -134,7 +134,7 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 		b.Queue(postgresClock).QueryRow(func(r pgx.Row) error {
 			var now instant
 			defer func() { v.now = now.Time }()
-			return r.Scan(&v.epoch, &now, &v.anyDue)
+			return r.Scan(&v.epoch, &v.directory, &now, &v.anyDue)
 		})
 	})
 	if err == nil && heldLines > linesMax {

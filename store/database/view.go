@@ -17,7 +17,8 @@ type levelID struct{ product, location string }
 type view struct {
 	now       time.Time
 	epoch     string
-	anyDue    bool // some active hold of any product is past its time
+	directory int64 // the version of locations and channels; Postgres only
+	anyDue    bool  // some active hold of any product is past its time
 	products  map[string]*models.Product
 	levels    map[string][]*models.Level // by product, in sourcing order
 	held      map[[16]byte]*storedReservation
@@ -149,11 +150,15 @@ func (v *view) put(s *storedReservation) {
 
 // touched lists the products whose levels changed, in id order.
 func (v *view) touched() []string {
+	return slices.Sorted(maps.Keys(v.touchedSet()))
+}
+
+func (v *view) touchedSet() map[string]bool {
 	set := map[string]bool{}
 	for id := range v.dirty {
 		set[id.product] = true
 	}
-	return slices.Sorted(maps.Keys(set))
+	return set
 }
 
 // told lists the products that watchers and answers are told of: those whose
@@ -169,10 +174,7 @@ func (v *view) told() []string {
 // committed is the stock of the products told of as it is once the transaction
 // has committed, those that are unknown left out. All of their rows are locked.
 func (v *view) committed() []*models.Stock {
-	touched := map[string]bool{}
-	for id := range v.dirty {
-		touched[id.product] = true
-	}
+	touched := v.touchedSet()
 	var stocks []*models.Stock
 	for _, id := range v.told() {
 		product := v.products[id]

@@ -148,6 +148,16 @@ CREATE FUNCTION onhand_versions() RETURNS boolean LANGUAGE sql STABLE AS
 $$ SELECT coalesce(current_setting('onhand.writer', true), '') = 'versions' $$;
 -- +goose StatementEnd
 
+-- Ends a transaction that was decided on what is no longer so.
+-- +goose StatementBegin
+CREATE FUNCTION expect(so boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF so IS NOT TRUE THEN
+        RAISE EXCEPTION 'onhand: not as expected' USING ERRCODE = 'ONH01';
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- Gives the products a new version and puts them into the outbox. Rows are
 -- locked in one order, so that two writers never wait for each other in a ring.
 -- +goose StatementBegin
@@ -370,5 +380,5 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
 
 -- +goose Down
 DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, stock_movements, outbox, idempotency_keys CASCADE;
-DROP FUNCTION IF EXISTS onhand_writes, onhand_versions, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
+DROP FUNCTION IF EXISTS expect, onhand_writes, onhand_versions, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
     products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changed, refuse CASCADE;
