@@ -69,15 +69,16 @@ func MarshalTime(t time.Time) graphql.Marshaler {
 	})
 }
 
-// UnmarshalTime reads RFC 3339 in any zone.
+// UnmarshalTime reads RFC 3339 in any zone. A zone can carry a moment out of
+// the years that RFC 3339 has in UTC; that is none we could write.
 func UnmarshalTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {
 		return time.Time{}, models.BadInput("want a time such as 2026-03-01T12:00:00Z")
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, models.BadInput("want a time such as 2026-03-01T12:00:00Z")
 	}
-	return t.UTC(), nil
+	return t, nil
 }
