@@ -52,8 +52,10 @@ type bounds struct {
 	write     time.Duration
 	lockWait  time.Duration
 	carryIdle time.Duration
-	reapLines int
-	heldLines int
+	// quiet and importIdle are of the works of many statements.
+	quiet, importIdle time.Duration
+	reapLines         int
+	heldLines         int
 }
 
 // engine is what differs between Postgres and SQLite.
@@ -127,7 +129,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
-	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle}
+	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle, quiet: quietMax, importIdle: importIdle}
 	db.windows = windows{first: windowFirst, most: windowMax}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice

@@ -29,6 +29,11 @@ func (d *Database) SetLines(reaped, held int) { d.bounds.reapLines, d.bounds.hel
 // SetCarryIdle is how soon the server takes rows back from who carries them and froze.
 func (d *Database) SetCarryIdle(idle time.Duration) { d.bounds.carryIdle = idle }
 
+// SetQuiet bounds how long the server may be quiet, and an importer idle.
+func (d *Database) SetQuiet(server, importer time.Duration) {
+	d.bounds.quiet, d.bounds.importIdle = server, importer
+}
+
 // SetWriteLimit gives writes longer than writeTimeout.
 func (d *Database) SetWriteLimit(wait time.Duration) { d.bounds.write = wait }
 

@@ -75,7 +75,7 @@ func transient(err error) bool {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return retryable(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
-			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */
+			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* we were idle for too long */
 	}
 	var netErr net.Error
 	var connErr *pgconn.ConnectError
@@ -188,7 +188,10 @@ func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
-	if _, err := conn.Exec(ctx, "LISTEN inventory_change"); err != nil {
+	if err := answered(ctx, func(ctx context.Context) error {
+		_, err := conn.Exec(ctx, "LISTEN inventory_change")
+		return err
+	}); err != nil {
 		return err
 	}
 	for {
@@ -204,14 +207,18 @@ func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
 			return err
 		}
 		if err != nil {
-			ping, cancel := context.WithTimeout(ctx, readTimeout)
-			err = conn.Ping(ping)
-			cancel()
-			if err != nil {
+			if err := answered(ctx, conn.Ping); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// answered bounds one question on a connection that has no deadline of its own.
+func answered(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return ask(ctx)
 }
 
 // listenCheck is how long a listening connection may be silent.
