@@ -56,6 +56,7 @@ type bounds struct {
 	quiet, importIdle time.Duration
 	reapLines         int
 	heldLines         int
+	overdue           int
 }
 
 // engine is what differs between Postgres and SQLite.
@@ -67,6 +68,10 @@ type engine interface {
 	// locked finds which of these rows somebody else keeps locked, in a
 	// transaction of its own.
 	locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error)
+	// overdue lists active holds past their time, oldest first, and their
+	// products: at most limit holds, and no more when those have linesMax lines
+	// together. It leaves out those that hold one of the products without.
+	overdue(ctx context.Context, limit, linesMax int, without []string) ([]overdueHold, error)
 	// linesOf lists the products of reservations.
 	linesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error)
 	// ids is SQL for a table of one column "product_id" made from a parameter
@@ -129,7 +134,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
-	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle, quiet: quietMax, importIdle: importIdle}
+	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle, quiet: quietMax, importIdle: importIdle, overdue: overdueMax}
 	db.windows = windows{first: windowFirst, most: windowMax}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice

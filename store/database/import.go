@@ -18,8 +18,8 @@ const (
 	importApplyRows   = 10_000 // levels changed by one statement
 	importAttemptsMax = 5
 	importPause       = 100 * time.Millisecond
-	importSweepsMax   = 100  // times reapMax holds past their time that are ended first
-	importTellRows    = 1000 // rows between two calls of progress
+	importSweptMax    = 100_000 // holds past their time that are ended first
+	importTellRows    = 1000    // rows between two calls of progress
 	// importIdle is how long the server keeps the levels locked for an importer
 	// that froze, or is no longer there.
 	importIdle = 30 * time.Second
@@ -134,10 +134,8 @@ func (i *importing) run(ctx context.Context, next func() (models.StockRow, error
 		return i.decide(ctx)
 	}
 	// What holds past their time keep is nobody's, so it must not refuse a count.
-	for range importSweepsMax {
-		if out, err := i.ExpireDue(ctx, reapMax); err != nil || !out.More {
-			break // those that are left only make a row too low, which is told
-		}
+	for range i.ExpireDue(ctx, importSweptMax) {
+		continue // those that are left only make a row too low, which is told
 	}
 	pause := importPause
 	for attempt := 1; ; attempt++ {

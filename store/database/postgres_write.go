@@ -12,13 +12,8 @@ import (
 )
 
 const (
-	postgresDue = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-		AND (cardinality($2::text[]) = 0 OR NOT EXISTS (
-			SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($2)))
-		ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED`
-
 	postgresDueOf = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-		AND EXISTS (SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($1))
+		AND jsonb_path_query_array(lines, '$[*].productId') ?| $1
 		ORDER BY expires_at LIMIT $2`
 
 	postgresReservations = `SELECT ` + reservationColumns + ` FROM reservations
@@ -62,17 +57,9 @@ const (
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
-func (t *postgresTx) due(ctx context.Context, limit int, without []string) ([]dueHold, error) {
-	return t.holds(ctx, postgresDue, limit, append([]string{}, without...))
-}
-
-func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error) {
-	return t.holds(ctx, postgresDueOf, products, limit)
-}
-
-func (t *postgresTx) holds(ctx context.Context, query string, args ...any) (holds []dueHold, err error) {
+func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) (holds []dueHold, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(query, args...).Query(func(r pgx.Rows) error {
+		b.Queue(postgresDueOf, products, limit).Query(func(r pgx.Rows) error {
 			return each(r, scanDueHold, func(h dueHold) { holds = append(holds, h) })
 		})
 	})

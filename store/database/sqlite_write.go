@@ -15,9 +15,6 @@ import (
 const (
 	sqliteNow = "cast(unixepoch('subsec') * 1000000 AS INTEGER)"
 
-	sqliteDue = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
-		ORDER BY expires_at LIMIT ?`
-
 	sqliteDueOf = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
 		AND EXISTS (SELECT 1 FROM json_each(lines) line WHERE line.value->>'productId' IN (SELECT value FROM json_each(?)))
 		ORDER BY expires_at LIMIT ?`
@@ -58,16 +55,8 @@ const (
 var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, created_at)
 	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
 
-func (t *sqliteTx) due(ctx context.Context, limit int, _ []string) ([]dueHold, error) {
-	return t.holds(ctx, sqliteDue, limit)
-}
-
-func (t *sqliteTx) dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error) {
-	return t.holds(ctx, sqliteDueOf, jsonList(products), limit)
-}
-
-func (t *sqliteTx) holds(ctx context.Context, query string, args ...any) (holds []dueHold, err error) {
-	err = query1(ctx, t.tx, scanDueHold, func(h dueHold) { holds = append(holds, h) }, query, args...)
+func (t *sqliteTx) dueOf(ctx context.Context, products []string, limit int) (holds []dueHold, err error) {
+	err = query1(ctx, t.tx, scanDueHold, func(h dueHold) { holds = append(holds, h) }, sqliteDueOf, jsonList(products), limit)
 	return holds, err
 }
 
