@@ -29,7 +29,9 @@ const (
 	// reapLinesMax.
 	sweepHoldsMax = 500
 	// sweepFlights is how many of these transactions run side by side, where the
-	// database takes more than one.
+	// database takes more than one. More of them free sooner and leave buyers
+	// less: on 2 cores 100,000 holds took 7.8 s with one, 5.5 to 6.2 s with two
+	// and 4.4 to 4.8 s with three, at a p99 of 1.2, 1.5 and 2.3 to 2.9 times quiet.
 	sweepFlights = 3
 )
 
