@@ -50,6 +50,13 @@ func newMemory() *memory {
 	}
 }
 
+// learn remembers what a write has left behind.
+func (d *Database) learn(v *view) {
+	if d.memory != nil {
+		d.memory.learn(v)
+	}
+}
+
 // learn keeps what a transaction had locked and has committed.
 func (m *memory) learn(v *view) {
 	m.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"onhand/models"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 			FOR UPDATE SKIP LOCKED))
 		RETURNING ` + reservationColumns
 
-	postgresNow = `SELECT epoch, clock_timestamp() FROM onhand_meta`
+	postgresMoment = `SELECT epoch, directory_version, clock_timestamp() FROM onhand_meta`
 )
 
 func (e *postgresEngine) overdue(ctx context.Context, limit, linesMax int, without []string) (holds []overdueHold, err error) {
@@ -41,11 +43,14 @@ func (t *postgresTx) expire(ctx context.Context, holds [][16]byte, products []st
 		b.Queue(postgresExpire, byteSlices(holds)).Query(func(r pgx.Rows) error {
 			return each(r, scanReservation, func(s *storedReservation) { v.held[s.key] = s })
 		})
+		b.Queue(postgresLock, products).Query(func(r pgx.Rows) error {
+			return each(r, scanProduct, func(p *models.Product) { v.products[p.ProductID] = p })
+		})
 		b.Queue(postgresLevels, products).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
-		b.Queue(postgresNow).QueryRow(func(r pgx.Row) error {
+		b.Queue(postgresMoment).QueryRow(func(r pgx.Row) error {
 			var now instant
 			defer func() { v.now = now.Time }()
-			return r.Scan(&v.epoch, &now)
+			return r.Scan(&v.epoch, &v.directory, &now)
 		})
 	})
 	return v, err

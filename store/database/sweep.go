@@ -331,6 +331,7 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outc
 	if out.Stocks, err = tx.save(ctx, v); err != nil {
 		return Outcome{}, err
 	}
+	d.learn(v)
 	return out, nil
 }
 

@@ -267,9 +267,7 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 	if err != nil {
 		return Outcome{}, nil, err
 	}
-	if d.memory != nil {
-		d.memory.learn(v)
-	}
+	d.learn(v)
 	out := Outcome{Results: results[reaped:], Stocks: stocks}
 	for _, list := range [][]*storedReservation{v.reservations(true), v.reservations(false)} {
 		for _, s := range list {
