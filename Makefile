@@ -45,6 +45,18 @@ race: ## the tests under the race detector; RACE_PACKAGES names which
 		set -x; CGO_ENABLED=1 go test -race -short -p=1 -run='$(RACE_RUN)' -skip='$(RACE_SKIP)' -timeout=$(RACE_TIMEOUT) $(RACE_PACKAGES); \
 	fi
 
+# A target that finds something leaves it in testdata/fuzz beside the test, where every later run tries it again:
+# mend it, and put it among the target's seeds.
+FUZZTIME ?= 10s
+FUZZ_PARALLEL ?= 2
+FUZZ ?= .
+.PHONY: fuzz
+fuzz: ## look for inputs that break a promise; FUZZTIME each (10s), FUZZ names the targets
+	@git grep --untracked -Eo '^func Fuzz[A-Za-z0-9]*' -- '*_test.go' | sed 's|/[^/]*_test.go:func | |' | grep -E '$(FUZZ)' | while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run="^$$target$$" -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) -parallel=$(FUZZ_PARALLEL) -timeout=$(TEST_TIMEOUT) "./$$package" || exit 1; \
+	done
+
 .PHONY: e2e
 e2e: ## drive the real server with a real browser
 	@if answer=$$(scripts/servers --browser); then \

@@ -171,11 +171,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 		return err
 	}
 	closing := transports.NewClosing()
-	server := &http.Server{
-		Handler:           c.routes(st, closing, log),
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	server := bounded(c.routes(st, closing, log), log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	fmt.Printf("Onhand is ready: http://%s (playground: http://%s/playground)\n", listener.Addr(), listener.Addr())
@@ -195,6 +191,15 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 		log.Info("some sockets did not answer the close")
 	}
 	return err
+}
+
+// bounded is a server that no client keeps waiting.
+func bounded(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }
 
 // prepare brings the tables up to date, and loads the demo shop into a database

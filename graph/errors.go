@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,12 @@ import (
 	"onhand/models"
 )
 
-// retryAfterMs is the hint that comes with UNAVAILABLE, in milliseconds.
-const retryAfterMs = 500
+// retryAfterMin and retryAfterMax bound the hint that comes with UNAVAILABLE, in
+// milliseconds. It is drawn for each error: all that a server refused in one
+// moment must not come back in one.
+const retryAfterMin, retryAfterMax = 500, 1000
+
+func retryAfterMs() int { return retryAfterMin + rand.IntN(retryAfterMax-retryAfterMin+1) }
 
 // presenter makes every error that leaves the API one with a code and a
 // message for clients. What it hides it logs.
@@ -67,7 +72,7 @@ func present(ctx context.Context, log *slog.Logger, shown *gqlerror.Error, fault
 	message := fault.Message
 	switch fault.Code {
 	case models.CodeUnavailable:
-		shown.Extensions["retryAfterMs"] = retryAfterMs
+		shown.Extensions["retryAfterMs"] = retryAfterMs()
 		loggedOf(ctx).outage.Do(func() { log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault) })
 	case models.CodeInternal:
 		message = "internal error"

@@ -98,7 +98,7 @@ func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 			t.Parallel()
 			r := ask(t, f, query)
 			mustFail(t, r, models.CodeUnavailable, "the database cannot be reached; try again")
-			assert.InDelta(t, 500, r.Errors[0].Extensions["retryAfterMs"], 0)
+			assert.InDelta(t, 750, r.Errors[0].Extensions["retryAfterMs"], 250)
 		})
 	}
 }

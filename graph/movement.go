@@ -34,9 +34,9 @@ func parseMovementCursor(cursor string) (int64, error) {
 	if cursor == "" {
 		return 0, nil
 	}
-	number, ok := strings.CutPrefix(cursor, movementCursor)
+	number, _ := strings.CutPrefix(cursor, movementCursor)
 	id, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || id <= 0 {
+	if err != nil || id <= 0 || movementCursorOf(id) != cursorOf(cursor) {
 		return 0, models.BadInput("this is no cursor of an edge of stockMovements: %.40q", cursorOf(cursor))
 	}
 	return id, nil

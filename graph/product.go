@@ -2,7 +2,6 @@ package graph
 
 import (
 	"encoding/base64"
-	"unicode/utf8"
 
 	"onhand/graph/generated"
 	"onhand/models"
@@ -41,7 +40,7 @@ func parseCursor(cursor *string) (string, error) {
 		return "", nil
 	}
 	id, err := base64.RawURLEncoding.DecodeString(*cursor)
-	if err != nil || !utf8.Valid(id) || models.CheckID(string(id)) != "" {
+	if err != nil || models.CheckID(string(id)) != "" || cursorOf(string(id)) != *cursor { // base64 has other spellings
 		return "", models.BadInput("this is no cursor of ours: %.40q", *cursor)
 	}
 	return string(id), nil

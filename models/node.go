@@ -28,11 +28,12 @@ func (m *StockMovement) ID() string {
 	return movementNode + encodeKey(strconv.FormatInt(m.MovementID, 10)+":"+m.ProductID)
 }
 
-// ParseMovementKey takes the key of a movement's global id apart.
+// ParseMovementKey takes the key of a movement's global id apart. A number that
+// is written some other way than ID does is none.
 func ParseMovementKey(key string) (movementID int64, productID string, ok bool) {
 	number, productID, found := strings.Cut(key, ":")
 	movementID, err := strconv.ParseInt(number, 10, 64)
-	return movementID, productID, found && err == nil
+	return movementID, productID, found && err == nil && strconv.FormatInt(movementID, 10) == number
 }
 
 // ID is the shop's own product id, so that other graphs can join on it.
@@ -77,11 +78,13 @@ func ParseNodeID(id string) (kind NodeKind, key string) {
 
 func encodeKey(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
+// decodeKey takes exactly what encodeKey writes: base64 has other spellings
+// (line ends, spare bits), and one thing must not have two ids.
 func decodeKey(id, prefix string) (string, bool) {
 	rest, ok := strings.CutPrefix(id, prefix)
 	if !ok {
 		return "", false
 	}
 	key, err := base64.RawURLEncoding.DecodeString(rest)
-	return string(key), err == nil && len(key) > 0
+	return string(key), err == nil && len(key) > 0 && encodeKey(string(key)) == rest
 }

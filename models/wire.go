@@ -161,10 +161,10 @@ func (s *Stock) CheckWire() error {
 		return fmt.Errorf("version %d is out of range", s.Version)
 	case s.InventoryPolicy != Deny && s.InventoryPolicy != Continue:
 		return fmt.Errorf("no inventory policy: %.20q", s.InventoryPolicy)
-	case !quantityFits(s.LowStockThreshold),
-		s.BackorderLimit != nil && !quantityFits(*s.BackorderLimit),
-		s.MaxPerReservation != nil && !quantityFits(*s.MaxPerReservation):
+	case !within(&s.LowStockThreshold, 0), !within(s.BackorderLimit, 0), !within(s.MaxPerReservation, 1):
 		return errors.New("a setting is out of range")
+	case s.Title != nil && !utf8.ValidString(*s.Title):
+		return errors.New("the title is no UTF-8")
 	case !timeFits(s.AsOf), s.NextRestockAt != nil && !timeFits(*s.NextRestockAt):
 		return errors.New("a time is out of range")
 	}
@@ -349,7 +349,9 @@ func idFits(id string) bool {
 	return id != "" && len(id) <= utf8.UTFMax*IDLengthMax && utf8.RuneCountInString(id) <= IDLengthMax
 }
 
-func quantityFits(n int) bool { return n >= -QuantityMax && n <= QuantityMax }
+// within tells whether a setting is what the tables' own checks let through;
+// one that is left out is.
+func within(n *int, low int) bool { return n == nil || *n >= low && *n <= QuantityMax }
 
 // timeFits tells whether RFC 3339 can write the time, in UTC.
 func timeFits(t time.Time) bool { return t.UTC().Year() >= 0 && t.UTC().Year() <= 9999 }

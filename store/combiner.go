@@ -48,6 +48,10 @@ type combiner struct {
 	// tell is called after the commit, before the callers are answered, while
 	// the next transaction is already running. It must not panic.
 	tell func(ctx context.Context, out database.Outcome)
+	// prepare works out what a write needs before its turn; begin starts a plan.
+	// Where they are nil, or begin gives none, nothing is decided ahead.
+	prepare func(models.Write) *database.Prepared
+	begin   func() plan
 	// ran, where not nil, is told of each transaction: how many writes it had,
 	// how long it took and how it ended.
 	ran func(writes int, took time.Duration, err error)
@@ -56,6 +60,8 @@ type combiner struct {
 
 	mu      sync.Mutex
 	flights int
+	loading bool     // the flight decides on what it loads: nothing may be decided ahead of it
+	ahead   *planned // decided while a flight is under way; nil: nothing
 	waiting []*seat
 	aside   []*seat               // behind locked rows, in order of arrival
 	behind  map[database.Row]bool // the rows that those aside wait for; nil while nobody does
@@ -64,6 +70,7 @@ type combiner struct {
 // seat is one caller's place in the line.
 type seat struct {
 	write  models.Write
+	ready  *database.Prepared
 	levels int            // how many it may touch
 	gone   bool           // the caller gave up before its batch started
 	behind []database.Row // the locked rows it waits for, while it is aside
@@ -77,8 +84,11 @@ type seat struct {
 // stops waiting.
 func (c *combiner) submit(ctx context.Context, write models.Write) (models.WriteResult, error) {
 	s := &seat{write: write, levels: levelsOf(write), done: make(chan struct{})}
+	if c.prepare != nil {
+		s.ready = c.prepare(write)
+	}
 	c.mu.Lock()
-	if len(c.waiting)+len(c.aside) >= writeWaitingMax {
+	if len(c.waiting)+len(c.aside)+c.ahead.size() >= writeWaitingMax {
 		c.mu.Unlock()
 		return models.WriteResult{}, errFull
 	}
@@ -86,6 +96,7 @@ func (c *combiner) submit(ctx context.Context, write models.Write) (models.Write
 		c.aside = append(c.aside, s)
 	} else {
 		c.waiting = append(c.waiting, s)
+		c.decideAhead()
 		c.launch()
 	}
 	c.mu.Unlock()
@@ -107,11 +118,20 @@ func (c *combiner) launch() {
 	if c.flights >= writeFlights {
 		return
 	}
+	c.decideAhead()
+	if c.ahead != nil && slices.ContainsFunc(c.ahead.seats, func(s *seat) bool { return s.gone }) {
+		c.dissolve() // what was decided counts on those who gave up
+	}
+	if c.ahead != nil {
+		c.depart()
+		return
+	}
 	batch := c.next()
 	if len(batch) == 0 {
 		return
 	}
 	c.flights++
+	c.loading = true
 	go c.flight(batch)
 }
 
@@ -119,7 +139,7 @@ func (c *combiner) launch() {
 func (c *combiner) line() (waiting, aside int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.waiting), len(c.aside)
+	return len(c.waiting) + c.ahead.size(), len(c.aside)
 }
 
 // next takes the next batch out of the line. Callers hold mu.
@@ -191,6 +211,7 @@ func (c *combiner) land() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flights--
+	c.loading = false
 	c.launch()
 }
 

@@ -15,10 +15,9 @@ const (
 	// awayLooks is how many looks in a row must fail for Redis to be away.
 	awayLooks      = 2
 	forgetInterval = time.Hour
-	// sweepBatch is how many holds one transaction gives back; sweepRounds,
-	// how many transactions follow each other before the clock is looked at.
-	sweepBatch  = 500
-	sweepRounds = 200
+	// sweepMax is how many holds one sweep gives back; those that are left wait
+	// for the next one.
+	sweepMax = 100_000
 )
 
 // keep looks at what database and Redis say of themselves. Where either went
@@ -152,17 +151,12 @@ func (s *Store) readDirectory(ctx context.Context) bool {
 // its time already counts for nothing. Every copy sweeps; they pass over each
 // other's rows.
 func (s *Store) sweep(ctx context.Context) {
-	for range sweepRounds {
-		out, err := s.database.ExpireDue(ctx, sweepBatch)
-		if err != nil {
-			if models.CodeOf(err) != models.CodeUnavailable {
-				s.log.Error("holds past their time were not given back", "error", err)
-			}
-			return
-		}
-		s.tell(ctx, out)
-		if !out.More {
-			return
+	for out, err := range s.database.ExpireDue(ctx, sweepMax) {
+		switch {
+		case err == nil:
+			s.tell(ctx, out)
+		case models.CodeOf(err) != models.CodeUnavailable:
+			s.log.Error("holds past their time were not given back", "error", err)
 		}
 	}
 }

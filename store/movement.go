@@ -17,6 +17,9 @@ const (
 	followersMax = 256
 	// followEvery is how late a movement is that this process did not write.
 	followEvery = 250 * time.Millisecond
+	// followAwayMax bounds the wait of a follower whose database is away: all of
+	// them, of all copies, ask it again at once when it is back.
+	followAwayMax = 2 * time.Second
 	// followPause is the time between a write and the reading that it
 	// wakes: writes come in batches, many a second.
 	followPause = 20 * time.Millisecond
@@ -76,6 +79,7 @@ func (w *movementWatch) Next(ctx context.Context) (*models.StockMovement, error)
 // follower reads a feed whenever there may be more.
 type follower struct {
 	feed    *database.Feed
+	away    time.Duration // the last wait while the database was away
 	bell    *bell
 	dismiss func()
 	close   sync.Once
@@ -111,6 +115,7 @@ func (f *follower) read(ctx context.Context) ([]database.Moved, error) {
 			return nil, err
 		}
 		if len(moved) > 0 {
+			f.away = 0
 			return moved, nil
 		}
 		if more && err == nil {
@@ -122,13 +127,23 @@ func (f *follower) read(ctx context.Context) ([]database.Moved, error) {
 	}
 }
 
+// until is how long to wait for the next time: longer and longer while the
+// database is away.
+func (f *follower) until(away bool) time.Duration {
+	if away {
+		return backoff(&f.away, followEvery, followAwayMax)
+	}
+	f.away = 0
+	return around(followEvery)
+}
+
 // wait waits for a write of this process or, while the database is away, only
 // for the next time.
 func (f *follower) wait(ctx context.Context, rung <-chan struct{}, away bool) error {
 	if away {
 		rung = nil
 	}
-	timer := time.NewTimer(followEvery)
+	timer := time.NewTimer(f.until(away))
 	defer timer.Stop()
 	for {
 		select {

@@ -13,7 +13,7 @@ import (
 // Bounds of the wait for a database that is not there yet.
 const (
 	startWait     = 30 * time.Second // altogether
-	startInterval = time.Second      // between two attempts
+	startInterval = time.Second      // between two attempts, give or take a tenth
 	startSay      = 10               // attempts after which the same reason is said again
 )
 
@@ -48,7 +48,7 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(interval):
+		case <-time.After(around(interval)):
 		}
 	}
 }

@@ -128,7 +128,7 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked}
+	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked, prepare: s.database.Prepare, begin: s.newPlan}
 	return s, nil
 }
 
@@ -196,20 +196,21 @@ func (s *Store) Start() error {
 	return nil
 }
 
-// loop runs work every interval, and when woken, until ctx ends.
+// loop runs work about every interval, and when woken, until ctx ends.
 func (s *Store) loop(ctx context.Context, name string, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
 	s.stopped.Go(func() {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
+		timer := time.NewTimer(around(interval))
+		defer timer.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				s.log.Debug("stopped", "loop", name)
 				return
-			case <-ticker.C:
+			case <-timer.C:
 			case <-wake:
 			}
 			work(ctx)
+			timer.Reset(around(interval))
 		}
 	})
 }

@@ -69,16 +69,18 @@ func expireOnce(ctx context.Context, b *bench, sh *shop, number int) (round, err
 	}
 	freed := make(chan error, 1)
 	var took time.Duration
+	var spent string
+	spentBefore := cpuTimes()
 	go func() {
 		err := awaitFreed(ctx, sh)
-		took = time.Since(due)
+		took, spent = time.Since(due), perCall(spentBefore, cpuTimes(), dueHolds)
 		freed <- err
 	}()
 	meanwhile, err := run(load{callers: expiryCallers, length: freedWithin}, "meanwhile", call)
 	if err = errors.Join(err, <-freed, stop()); err != nil {
 		return nil, err
 	}
-	b.say(b.out, "  freed after %.2f s; quiet %.0f/s p99 %.2f ms; meanwhile %.0f/s p99 %.2f ms", took.Seconds(),
+	b.say(b.out, "  freed after %.2f s (with all else, CPU µs a hold: %s); quiet %.0f/s p99 %.2f ms; meanwhile %.0f/s p99 %.2f ms", took.Seconds(), spent,
 		before.PerSecond, p99Millis(before), meanwhile.PerSecond, p99Millis(meanwhile))
 	err = auditExpiry(ctx, sh, measure{
 		Acknowledged: before.Acknowledged + meanwhile.Acknowledged, Lines: before.Lines + meanwhile.Lines, Units: before.Units + meanwhile.Units,

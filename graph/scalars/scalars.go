@@ -69,7 +69,8 @@ func MarshalTime(t time.Time) graphql.Marshaler {
 	})
 }
 
-// UnmarshalTime reads RFC 3339 in any zone.
+// UnmarshalTime reads RFC 3339 in any zone. A zone can carry a moment out of
+// the years that RFC 3339 has in UTC: whoever stores it checks that.
 func UnmarshalTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {

@@ -18,7 +18,7 @@ import (
 func (s *shop) batch(writes ...models.Write) []models.WriteResult {
 	s.t.Helper()
 	ctx := context.Background()
-	out, err := s.Write(ctx, writes)
+	out, err := s.decide(ctx, writes)
 	require.NoError(s.t, err)
 	require.Len(s.t, out.Results, len(writes))
 	for i, r := range out.Results {

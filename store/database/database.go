@@ -35,6 +35,9 @@ type Database struct {
 	engine engine
 	log    *slog.Logger
 
+	// memory is what holds are decided on ahead of their transaction; nil where
+	// none are.
+	memory *memory
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.
@@ -49,8 +52,11 @@ type bounds struct {
 	write     time.Duration
 	lockWait  time.Duration
 	carryIdle time.Duration
-	reapLines int
-	heldLines int
+	// quiet and importIdle are of the works of many statements.
+	quiet, importIdle time.Duration
+	reapLines         int
+	heldLines         int
+	overdue           int
 }
 
 // engine is what differs between Postgres and SQLite.
@@ -62,6 +68,10 @@ type engine interface {
 	// locked finds which of these rows somebody else keeps locked, in a
 	// transaction of its own.
 	locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error)
+	// overdue lists active holds past their time, oldest first, and their
+	// products: at most limit holds, and no more when those have linesMax lines
+	// together. It leaves out those that hold one of the products without.
+	overdue(ctx context.Context, limit, linesMax int, without []string) ([]overdueHold, error)
 	// linesOf lists the products of reservations.
 	linesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error)
 	// ids is SQL for a table of one column "product_id" made from a parameter
@@ -124,7 +134,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		return nil, err
 	}
 	db.log = log
-	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle}
+	db.bounds = bounds{write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle, quiet: quietMax, importIdle: importIdle, overdue: overdueMax}
 	db.windows = windows{first: windowFirst, most: windowMax}
 	db.gorm, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice

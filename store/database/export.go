@@ -23,6 +23,12 @@ func exportSelect(e engine) string {
 // EachStock hands out all locations, by priority and id, and the number of
 // products, then every product's stock in id order, all as of one moment. It keeps one product in memory.
 func (d *Database) EachStock(ctx context.Context, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
+	ctx, waiting, done := patient(ctx, d.bounds.quiet)
+	defer done()
+	return over(ctx, d.eachStock(ctx, waiting, begin, each))
+}
+
+func (d *Database) eachStock(ctx context.Context, waiting *patience, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
 	tx, err := d.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.engine.snapshot()})
 	if err != nil {
 		return d.fault(err)
@@ -36,7 +42,7 @@ func (d *Database) EachStock(ctx context.Context, begin func([]models.Location, 
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM products").Scan(&products); err != nil {
 		return d.fault(err)
 	}
-	if err := begin(locations, products); err != nil {
+	if err := waiting.meanwhile(func() error { return begin(locations, products) }); err != nil {
 		return err
 	}
 	r, err := tx.QueryContext(ctx, exportSelect(d.engine))
@@ -50,9 +56,10 @@ func (d *Database) EachStock(ctx context.Context, begin func([]models.Location, 
 		if err != nil {
 			return d.fault(err)
 		}
+		waiting.heard()
 		if stock == nil || stock.ProductID != row.productID {
 			if stock != nil {
-				if err := each(stock); err != nil {
+				if err := waiting.meanwhile(func() error { return each(stock) }); err != nil {
 					return err
 				}
 			}

@@ -1,9 +1,11 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"encoding/hex"
 	"io/fs"
+	"iter"
 	"time"
 
 	"onhand/models"
@@ -13,9 +15,11 @@ import (
 const (
 	ConnectionsMax = connectionsMax
 	ReapMax        = reapMax
+	SweepHoldsMax  = sweepHoldsMax
 	WriteTimeout   = writeTimeout
 	MovedMax       = movedMax
 	WindowsMax     = windowsMax
+	ContestedFor   = contestedFor
 )
 
 // SetLockWait makes writes wait longer for rows that others work on: tests
@@ -25,8 +29,39 @@ func (d *Database) SetLockWait(wait time.Duration) { d.bounds.lockWait = wait }
 // SetLines makes the bounds of one transaction's lines smaller.
 func (d *Database) SetLines(reaped, held int) { d.bounds.reapLines, d.bounds.heldLines = reaped, held }
 
+// SetOverdue is how many holds past their time a sweep looks at together.
+func (d *Database) SetOverdue(holds int) { d.bounds.overdue = holds }
+
+// ExpireSeen looks at the holds past their time, lets something happen, and
+// then ends them.
+func (d *Database) ExpireSeen(ctx context.Context, between func()) iter.Seq2[Outcome, error] {
+	holds, err := d.readOverdue(ctx, overdueMax, nil)
+	between()
+	return func(yield func(Outcome, error) bool) {
+		if s := (sweep{Database: d}); err != nil || s.run(ctx, d.together(holds), yield) {
+			yield(Outcome{}, err)
+		}
+	}
+}
+
+// LockedAgain tells how many holds past their time a sweep that met these locks
+// tries again, and which products it passes over.
+func (d *Database) LockedAgain(ctx context.Context, locks Locks) (again int, kept []string, err error) {
+	holds, err := d.readOverdue(ctx, overdueMax, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	later, kept, err := (&sweep{Database: d}).locked(ctx, holds, locks)
+	return len(later), kept, err
+}
+
 // SetCarryIdle is how soon the server takes rows back from who carries them and froze.
 func (d *Database) SetCarryIdle(idle time.Duration) { d.bounds.carryIdle = idle }
+
+// SetQuiet bounds how long the server may be quiet, and an importer idle.
+func (d *Database) SetQuiet(server, importer time.Duration) {
+	d.bounds.quiet, d.bounds.importIdle = server, importer
+}
 
 // SetWriteLimit gives writes longer than writeTimeout.
 func (d *Database) SetWriteLimit(wait time.Duration) { d.bounds.write = wait }

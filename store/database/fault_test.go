@@ -29,9 +29,14 @@ func everyCall(db *database.Database) map[string]func(context.Context) error {
 			_, err := db.Write(ctx, []models.Write{reserve(line("mug", 1))})
 			return err
 		},
-		"expire": func(ctx context.Context) error { _, err := db.ExpireDue(ctx, 9); return err },
-		"read":   func(ctx context.Context) error { _, err := db.ReadStocks(ctx, []string{"mug"}); return err },
-		"meta":   func(ctx context.Context) error { _, err := db.ReadMeta(ctx); return err },
+		"expire": func(ctx context.Context) error {
+			for _, err := range db.ExpireDue(ctx, 9) {
+				return err
+			}
+			return nil
+		},
+		"read": func(ctx context.Context) error { _, err := db.ReadStocks(ctx, []string{"mug"}); return err },
+		"meta": func(ctx context.Context) error { _, err := db.ReadMeta(ctx); return err },
 		"products": func(ctx context.Context) error {
 			_, err := db.ReadProducts(ctx, models.Page{First: 1}, models.ProductFilter{})
 			return err

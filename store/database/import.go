@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"onhand/models"
@@ -17,8 +18,11 @@ const (
 	importApplyRows   = 10_000 // levels changed by one statement
 	importAttemptsMax = 5
 	importPause       = 100 * time.Millisecond
-	importSweepsMax   = 100  // times reapMax holds past their time that are ended first
-	importTellRows    = 1000 // rows between two calls of progress
+	importSweptMax    = 100_000 // holds past their time that are ended first
+	importTellRows    = 1000    // rows between two calls of progress
+	// importIdle is how long the server keeps the levels locked for an importer
+	// that froze, or is no longer there.
+	importIdle = 30 * time.Second
 )
 
 // ImportProgress is told how far an import has come: rows read, then levels
@@ -44,7 +48,7 @@ type importEngine interface {
 	copyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error
 	// importStart and importEnd are SQL around the transaction that writes;
 	// importLock locks the levels it will set, in the order of all locks.
-	importStart() []string
+	importStart(idle time.Duration) []string
 	importLock() string
 	importEnd() []string
 	// importTurn waits until no other write of this process is under way.
@@ -68,16 +72,18 @@ func (d *Database) Import(ctx context.Context, next func() (models.StockRow, err
 	if progress == nil {
 		progress = func(ImportStage, int, int) {}
 	}
+	ctx, waiting, done := patient(ctx, d.bounds.quiet)
+	defer done()
 	conn, err := d.sql.Conn(ctx)
 	if err != nil {
-		return models.ImportSummary{}, d.fault(err)
+		return models.ImportSummary{}, d.fault(over(ctx, err))
 	}
 	// Its tables go with the connection.
 	defer func() {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 	}()
-	i := &importing{Database: d, engine: d.engine.(importEngine), conn: conn, options: options, progress: progress}
+	i := &importing{Database: d, engine: d.engine.(importEngine), conn: conn, waiting: waiting, options: options, progress: progress}
 	summary, err := i.run(ctx, next)
 	if err == nil && each != nil {
 		err = i.report(ctx, each)
@@ -89,7 +95,7 @@ func (d *Database) Import(ctx context.Context, next func() (models.StockRow, err
 	if errors.Is(again(err), errLocked) {
 		err = models.Unavailable("somebody else keeps stock of the file locked; try again", err)
 	}
-	return summary, d.fault(err)
+	return summary, d.fault(over(ctx, err))
 }
 
 // fromFile marks the errors of next and each, which are no faults of ours.
@@ -100,6 +106,7 @@ type importing struct {
 	*Database
 	engine   importEngine
 	conn     *sql.Conn
+	waiting  *patience
 	options  models.ImportOptions
 	progress ImportProgress
 	variants bool // rows name variants beside SKUs
@@ -127,10 +134,8 @@ func (i *importing) run(ctx context.Context, next func() (models.StockRow, error
 		return i.decide(ctx)
 	}
 	// What holds past their time keep is nobody's, so it must not refuse a count.
-	for range importSweepsMax {
-		if out, err := i.ExpireDue(ctx, reapMax); err != nil || !out.More {
-			break // those that are left only make a row too low, which is told
-		}
+	for range i.ExpireDue(ctx, importSweptMax) {
+		continue // those that are left only make a row too low, which is told
 	}
 	pause := importPause
 	for attempt := 1; ; attempt++ {
@@ -140,7 +145,7 @@ func (i *importing) run(ctx context.Context, next func() (models.StockRow, error
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause)):
 		}
 		pause *= 2
 	}
@@ -148,6 +153,7 @@ func (i *importing) run(ctx context.Context, next func() (models.StockRow, error
 
 func (i *importing) exec(ctx context.Context, queries ...string) error {
 	for _, query := range queries {
+		i.waiting.heard()
 		if _, err := i.conn.ExecContext(ctx, query); err != nil {
 			return err
 		}
@@ -159,7 +165,11 @@ func (i *importing) exec(ctx context.Context, queries ...string) error {
 func (i *importing) stage(ctx context.Context, next func() (models.StockRow, error)) error {
 	rows := 0
 	return i.engine.copyRows(ctx, i.conn, func() ([]any, error) {
-		row, err := next()
+		var row models.StockRow
+		err := i.waiting.meanwhile(func() (err error) {
+			row, err = next()
+			return err
+		})
 		if errors.Is(err, io.EOF) {
 			i.progress(ImportReading, rows, 0)
 			return nil, io.EOF
@@ -184,7 +194,7 @@ func (i *importing) attemptImport(ctx context.Context) (summary models.ImportSum
 		return summary, err
 	}
 	defer done()
-	if err := i.exec(ctx, i.engine.importStart()...); err != nil {
+	if err := i.exec(ctx, i.engine.importStart(i.bounds.importIdle)...); err != nil {
 		i.undo()
 		return summary, err
 	}
@@ -264,6 +274,7 @@ func (i *importing) apply(ctx context.Context) error {
 		}{
 			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {importMovements, []any{i.options.Reference, from, to}},
 		} {
+			i.waiting.heard()
 			if _, err := i.conn.ExecContext(ctx, step.query, step.args...); err != nil {
 				return fmt.Errorf("write levels %d to %d: %w", from+1, to, err)
 			}
@@ -285,7 +296,7 @@ func (i *importing) report(ctx context.Context, each func(models.ImportedRow) er
 		if err != nil {
 			return err
 		}
-		if err := each(row); err != nil {
+		if err := i.waiting.meanwhile(func() error { return each(row) }); err != nil {
 			return fromFile{err}
 		}
 	}

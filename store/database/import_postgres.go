@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"io"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -37,9 +39,10 @@ func (e *postgresEngine) copyRows(ctx context.Context, conn *sql.Conn, next func
 }
 
 // importStart: a count waits longer for a row than a buyer does.
-func (e *postgresEngine) importStart() []string {
+func (e *postgresEngine) importStart(idle time.Duration) []string {
 	return []string{
 		"BEGIN ISOLATION LEVEL READ COMMITTED",
+		"SET LOCAL idle_in_transaction_session_timeout = " + strconv.FormatInt(idle.Milliseconds(), 10),
 		"SET LOCAL lock_timeout = '10s'",
 		"SELECT set_config('onhand.writer', 'on', true)",
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 )
 
 // importTables: the other connections keep such tables in memory; a file's rows
@@ -49,7 +50,7 @@ func (e *sqliteEngine) copyRows(ctx context.Context, conn *sql.Conn, next func()
 	return err
 }
 
-func (e *sqliteEngine) importStart() []string {
+func (e *sqliteEngine) importStart(time.Duration) []string {
 	return []string{"BEGIN IMMEDIATE", "UPDATE onhand_writer SET active = 1"}
 }
 

@@ -2,5 +2,8 @@
 
 package database
 
-// levelLock is how a write locks the levels that it decides on.
-const levelLock = "FOR UPDATE OF l"
+// levelLock and productLock lock what is read, until the transaction ends.
+const (
+	levelLock   = "FOR UPDATE OF l"
+	productLock = "FOR NO KEY UPDATE OF p"
+)

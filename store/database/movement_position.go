@@ -127,7 +127,9 @@ func parsePosition(cursor string) (p position, err error) {
 	for _, n := range []*int64{&p.id, &p.last, &p.txid, &p.createdAt} {
 		*n = r.next()
 	}
-	if r.broken || len(r.b) > 0 || p.last <= 0 {
+	// A movement's cursor stands in a step, at that movement; and base64 and
+	// numbers of variable length have other spellings.
+	if r.broken || len(r.b) > 0 || p.to == nil || p.id != p.last || p.id < 1 || p.String() != cursor {
 		return position{}, refused
 	}
 	return p, nil
@@ -157,7 +159,12 @@ func (r *varints) snapshot() (s snapshot) {
 		return s
 	}
 	for range count {
-		s.running = append(s.running, s.next-r.next())
+		txid := s.next - r.next()
+		if txid < 1 || txid >= s.next || len(s.running) > 0 && txid <= s.running[len(s.running)-1] {
+			r.broken = true
+			return s
+		}
+		s.running = append(s.running, txid)
 	}
 	return s
 }

@@ -36,11 +36,11 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
-	pool := stdlib.OpenDB(*config)
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(learnColumns))
 	pool.SetMaxOpenConns(connectionsMax)
 	pool.SetMaxIdleConns(connectionsMax)
 	pool.SetConnMaxIdleTime(idleMax)
-	db := &Database{sql: pool, engine: &postgresEngine{sql: pool, config: config}}
+	db := &Database{sql: pool, memory: newMemory(), engine: &postgresEngine{sql: pool, config: config}}
 	return db, postgres.New(postgres.Config{Conn: pool}), nil
 }
 
@@ -75,7 +75,7 @@ func transient(err error) bool {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return retryable(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
-			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */
+			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* we were idle for too long */
 	}
 	var netErr net.Error
 	var connErr *pgconn.ConnectError
@@ -152,7 +152,7 @@ func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error
 		if !t.begun {
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-			batch.Queue("SELECT set_config('onhand.writer', 'on', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
+			batch.Queue("SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
 				strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
 		}
 		queue(batch)
@@ -188,7 +188,10 @@ func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
-	if _, err := conn.Exec(ctx, "LISTEN inventory_change"); err != nil {
+	if err := answered(ctx, func(ctx context.Context) error {
+		_, err := conn.Exec(ctx, "LISTEN inventory_change")
+		return err
+	}); err != nil {
 		return err
 	}
 	for {
@@ -204,14 +207,18 @@ func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
 			return err
 		}
 		if err != nil {
-			ping, cancel := context.WithTimeout(ctx, readTimeout)
-			err = conn.Ping(ping)
-			cancel()
-			if err != nil {
+			if err := answered(ctx, conn.Ping); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// answered bounds one question on a connection that has no deadline of its own.
+func answered(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return ask(ctx)
 }
 
 // listenCheck is how long a listening connection may be silent.

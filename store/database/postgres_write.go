@@ -12,13 +12,8 @@ import (
 )
 
 const (
-	postgresDue = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-		AND (cardinality($2::text[]) = 0 OR NOT EXISTS (
-			SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($2)))
-		ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED`
-
 	postgresDueOf = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-		AND EXISTS (SELECT 1 FROM jsonb_array_elements(lines) line WHERE line->>'productId' = ANY ($1))
+		AND jsonb_path_query_array(lines, '$[*].productId') ?| $1
 		ORDER BY expires_at LIMIT $2`
 
 	postgresReservations = `SELECT ` + reservationColumns + ` FROM reservations
@@ -27,9 +22,14 @@ const (
 	// Not locked: what a key made before is only told again.
 	postgresKeyed = `SELECT ` + reservationColumns + ` FROM reservations WHERE reservation_id = ANY ($1)`
 
-	// Without reservations the planner is spared the union.
-	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id)
-		WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock
+	// Levels are locked before products, as the triggers do, each in one order.
+	// What somebody else has just committed is seen by the statements after this
+	// one. Without reservations the planner is spared the union.
+	postgresLock = `WITH locked AS MATERIALIZED (
+			SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock + `)
+		SELECT ` + productColumns + ` FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
+		ORDER BY p.product_id ` + productLock
+	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id) WHERE l.product_id = ANY ($1)`
 
 	postgresHeldIDs = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
 		UNION SELECT line->>'productId' FROM reservations, jsonb_array_elements(lines) line WHERE reservation_id = ANY ($2))`
@@ -37,13 +37,13 @@ const (
 	// Uncorrelated: counted once. A batch that is too large reads no levels.
 	postgresHeldLines = `(SELECT coalesce(sum(jsonb_array_length(lines)), 0) FROM reservations WHERE reservation_id = ANY ($2))`
 
+	postgresLockHeld = `WITH ids AS MATERIALIZED (SELECT product_id FROM ` + postgresHeldIDs + ` i WHERE ` + postgresHeldLines + ` <= $3::bigint),
+		locked AS MATERIALIZED (
+			SELECT 1 FROM ids JOIN stock_levels l ON l.product_id = ids.product_id ORDER BY l.product_id, l.location_id ` + levelLock + `)
+		SELECT ` + productColumns + ` FROM ids JOIN products p ON p.product_id = ids.product_id WHERE (SELECT count(*) FROM locked) >= 0
+		ORDER BY p.product_id ` + productLock
 	postgresHeldLevels = `SELECT ` + levelColumns + ` FROM ` + postgresHeldIDs + ` i
 		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
-		WHERE ` + postgresHeldLines + ` <= $3::bigint
-		ORDER BY l.product_id, l.location_id ` + levelLock
-
-	postgresProducts     = `SELECT ` + productColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
-	postgresHeldProducts = `SELECT ` + productColumns + ` FROM ` + postgresHeldIDs + ` i JOIN products p ON p.product_id = i.product_id
 		WHERE ` + postgresHeldLines + ` <= $3::bigint`
 
 	postgresKeys      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash = ANY ($1)`
@@ -53,21 +53,13 @@ const (
 
 	// Sent last, so that the clock is read with every lock in hand. The smallest
 	// end of a hold is one step into its index; EXISTS would read all holds.
-	postgresClock = `SELECT epoch, clock_timestamp(), coalesce((
+	postgresClock = `SELECT epoch, directory_version, clock_timestamp(), coalesce((
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
-func (t *postgresTx) due(ctx context.Context, limit int, without []string) ([]dueHold, error) {
-	return t.holds(ctx, postgresDue, limit, append([]string{}, without...))
-}
-
-func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error) {
-	return t.holds(ctx, postgresDueOf, products, limit)
-}
-
-func (t *postgresTx) holds(ctx context.Context, query string, args ...any) (holds []dueHold, err error) {
+func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) (holds []dueHold, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(query, args...).Query(func(r pgx.Rows) error {
+		b.Queue(postgresDueOf, products, limit).Query(func(r pgx.Rows) error {
 			return each(r, scanDueHold, func(h dueHold) { holds = append(holds, h) })
 		})
 	})
@@ -87,7 +79,7 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 		if w.settings {
 			b.Queue(postgresSettingsLock)
 		}
-		levels, products, args := postgresLevels, postgresProducts, []any{w.products}
+		lock, levels, args := postgresLock, postgresLevels, []any{w.products}
 		if len(w.reservations) > 0 {
 			b.Queue(postgresReservations, byteSlices(w.reservations)).Query(func(r pgx.Rows) error {
 				return each(r, scanReservation, func(s *storedReservation) {
@@ -95,18 +87,17 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 					heldLines += len(s.Lines)
 				})
 			})
-			levels, products, args = postgresHeldLevels, postgresHeldProducts, []any{w.products, byteSlices(w.reservations), linesMax}
+			lock, levels, args = postgresLockHeld, postgresHeldLevels, []any{w.products, byteSlices(w.reservations), linesMax}
 		}
 		locations, channels := postgresLocations, postgresChannels
 		if w.settings { // what a row leaves out stays as it is, whoever else is writing
-			products += " ORDER BY p.product_id FOR NO KEY UPDATE OF p"
 			locations += " ORDER BY location_id FOR NO KEY UPDATE"
 			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
 		}
-		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
-		b.Queue(products, args...).Query(func(r pgx.Rows) error {
+		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
 			return each(r, scanProduct, func(p *models.Product) { v.products[p.ProductID] = p })
 		})
+		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 		if len(w.keys) > 0 {
 			b.Queue(postgresKeys, byteSlices(w.keys)).Query(func(r pgx.Rows) error { return each(r, scanAnswer, v.addAnswer) })
 		}
@@ -130,7 +121,7 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 		b.Queue(postgresClock).QueryRow(func(r pgx.Row) error {
 			var now instant
 			defer func() { v.now = now.Time }()
-			return r.Scan(&v.epoch, &now, &v.anyDue)
+			return r.Scan(&v.epoch, &v.directory, &now, &v.anyDue)
 		})
 	})
 	if err == nil && heldLines > linesMax {
@@ -140,16 +131,21 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 }
 
 func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock, err error) {
+	stocks = v.committed()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		queueLevels(b, postgresUpdateLevels, v.dirtyLevels(false))
-		queueLevels(b, postgresInsertLevels, v.dirtyLevels(true))
-		queueReservations(b, postgresInsertReservations, v.reservations(true))
-		queueReservations(b, postgresUpdateReservations, v.reservations(false))
-		queueMovements(b, v.movements)
+		if made := v.dirtyLevels(true); len(made) > 0 {
+			b.Queue(postgresInsertLevels, levelColumnsOf(made)...)
+		}
+		if touched := v.touched(); len(touched) > 0 {
+			b.Queue(postgresUpdateLevels, append(levelColumnsOf(v.dirtyLevels(false)), v.versionColumns(touched)...)...)
+		}
+		queueReservations(b, postgresInsertReservations, v.reservations(true), v.now)
+		queueReservations(b, postgresUpdateReservations, v.reservations(false), v.now)
+		queueMovements(b, v)
 		queueAnswers(b, v)
 		queueSettings(b, v.settings)
-		if touched := v.touched(); len(touched) > 0 {
-			b.Queue(postgresReadBack, jsonList(touched)).Query(func(r pgx.Rows) (err error) {
+		if len(v.settings.products) > 0 { // only now is it known what they are
+			b.Queue(postgresReadBack, jsonList(sortedKeys(v.named))).Query(func(r pgx.Rows) (err error) {
 				stocks, _, err = collectStocks(r)
 				return err
 			})
@@ -159,141 +155,174 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 	return stocks, err
 }
 
-// postgresReadBack reads what was written with the versions the trigger gave,
-// while the rows are still locked.
+// postgresReadBack reads products that were just written, while their rows are
+// still locked.
 var postgresReadBack = strings.ReplaceAll(stockSelect(&postgresEngine{}), "?::json", "$1::json")
 
 const (
 	levelArrays = `unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[])
 		AS v(product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)`
 
-	postgresUpdateLevels = `UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
-		damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
-		FROM ` + levelArrays + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id`
+	// What the triggers do for others: with the levels, the products' versions
+	// and the outbox.
+	postgresUpdateLevels = `WITH levels AS (
+			UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
+				damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
+			FROM ` + levelArrays + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id),
+		versions AS (
+			UPDATE products p SET version = v.version FROM unnest($10::text[], $11::bigint[]) AS v(product_id, version)
+			WHERE p.product_id = v.product_id)
+		INSERT INTO outbox (product_id, version) SELECT * FROM unnest($10::text[], $11::bigint[])`
 
 	postgresInsertLevels = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
 		SELECT * FROM ` + levelArrays
 
-	reservationArrays = `unnest($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::timestamptz[], $10::timestamptz[])
-		AS v(reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at)`
-
-	postgresInsertReservations = `INSERT INTO reservations (` + reservationColumns + `) SELECT * FROM ` + reservationArrays
+	postgresInsertReservations = `INSERT INTO reservations (` + reservationColumns + `)
+		SELECT v.reservation_id, v.state, v.lines, v.channel, v.owner_ref, v.order_ref, v.fingerprint, v.version, $9::timestamptz, v.expires_at
+		FROM unnest($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $10::timestamptz[])
+		AS v(reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, expires_at)`
 
 	postgresUpdateReservations = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
-		version = v.version, expires_at = v.expires_at FROM ` + reservationArrays + ` WHERE r.reservation_id = v.reservation_id`
+		version = v.version, expires_at = v.expires_at
+		FROM unnest($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::bigint[], $6::timestamptz[])
+		AS v(reservation_id, state, lines, order_ref, version, expires_at) WHERE r.reservation_id = v.reservation_id`
 
 	movementColumns = `product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, note, reference, actor, reservation_id, created_at`
+		reason, note, reference, actor, reservation_id, version`
 
-	// The version is the one the trigger has just given. The ledger is in the
-	// order in which things were decided, whatever way the join goes.
-	postgresInsertMovements = `INSERT INTO stock_movements (` + movementColumns + `, version)
-		SELECT ` + movementColumns + `, version FROM unnest($1::text[], $2::text[],
+	postgresInsertMovements = `INSERT INTO stock_movements (` + movementColumns + `, created_at, txid)
+		SELECT v.*, $23::timestamptz, (SELECT pg_current_xact_id()::text::bigint) FROM unnest($1::text[], $2::text[],
 			$3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[],
 			$10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],
-			$17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[], $22::timestamptz[])
-		WITH ORDINALITY AS v(` + movementColumns + `, position) JOIN products USING (product_id) ORDER BY position`
+			$17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[], $22::bigint[]) v`
 
 	postgresInsertAnswers = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
 		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::jsonb[])`
 )
 
-func queueLevels(b *pgx.Batch, query string, levels []*models.Level) {
-	if len(levels) == 0 {
-		return
+// About how long the texts of a row are.
+const (
+	idSize     = 16
+	reasonSize = 10
+	linesSize  = 128
+)
+
+func levelColumnsOf(levels []*models.Level) []any {
+	products, locations, q := textColumn(len(levels), idSize), textColumn(len(levels), idSize), newQuantityColumns(len(levels))
+	for _, l := range levels {
+		products.text(l.ProductID)
+		locations.text(l.LocationID)
+		q.add(l.Quantities)
 	}
-	n := len(levels)
-	products, locations := make([]string, n), make([]string, n)
-	q := newQuantityColumns(n)
-	for i, l := range levels {
-		products[i], locations[i] = l.ProductID, l.LocationID
-		q.set(i, l.Quantities)
-	}
-	b.Queue(query, append([]any{products, locations}, q.args()...)...)
+	return append([]any{products, locations}, q.args()...)
 }
 
-// quantityColumns are one array a state.
-type quantityColumns [7][]int32
+// versionColumns are products with the versions they get.
+func (v *view) versionColumns(touched []string) []any {
+	products, versions := textColumn(len(touched), idSize), longColumn(len(touched))
+	for _, id := range touched {
+		products.text(id)
+		versions.long(v.products[id].Version + 1)
+	}
+	return []any{products, versions}
+}
+
+// quantityColumns are one column a state.
+type quantityColumns [7]*column
 
 func newQuantityColumns(n int) (q quantityColumns) {
-	all := make([]int32, 7*n)
 	for i := range q {
-		q[i] = all[i*n : (i+1)*n : (i+1)*n]
+		q[i] = intColumn(n)
 	}
 	return q
 }
 
-func (c *quantityColumns) set(i int, q models.Quantities) {
-	c[0][i], c[1][i], c[2][i], c[3][i] = int32(q.Available), int32(q.Reserved), int32(q.Committed), int32(q.Damaged)
-	c[4][i], c[5][i], c[6][i] = int32(q.QualityControl), int32(q.SafetyStock), int32(q.Incoming)
+func (c *quantityColumns) add(q models.Quantities) {
+	for i, n := range [...]int{q.Available, q.Reserved, q.Committed, q.Damaged, q.QualityControl, q.SafetyStock, q.Incoming} {
+		c[i].int(n)
+	}
 }
 
-func (c *quantityColumns) args() []any { return []any{c[0], c[1], c[2], c[3], c[4], c[5], c[6]} }
-
-func queueReservations(b *pgx.Batch, query string, list []*storedReservation) {
-	if len(list) == 0 {
-		return
+func (c *quantityColumns) args() []any {
+	args := make([]any, len(c))
+	for i := range c {
+		args[i] = c[i]
 	}
+	return args
+}
+
+func queueReservations(b *pgx.Batch, query string, list []*storedReservation, now time.Time) {
 	n := len(list)
-	keys, prints := make([][]byte, n), make([][]byte, n)
-	texts := make([]string, 5*n)
-	states, lines, channels, owners, orders := texts[:n], texts[n:2*n], texts[2*n:3*n], texts[3*n:4*n], texts[4*n:]
-	versions, created, expires := make([]int64, n), make([]time.Time, n), make([]time.Time, n)
-	for i, s := range list {
-		raw, _ := json.Marshal(s.Lines) // plain structs; cannot fail
-		lines[i] = string(raw)
-		keys[i], prints[i], states[i], channels[i], owners[i], orders[i] = s.key[:], s.fingerprint, string(s.State), s.Channel, s.Owner, s.Order
-		versions[i], created[i], expires[i] = s.Version, s.CreatedAt, s.ExpiresAt
-	}
-	b.Queue(query, keys, states, lines, channels, owners, orders, prints, versions, created, expires)
-}
-
-func queueMovements(b *pgx.Batch, movements []models.StockMovement) {
-	if len(movements) == 0 {
+	if n == 0 {
 		return
 	}
-	n := len(movements)
-	texts := make([]string, 6*n)
-	products, locations, reasons := texts[:n], texts[n:2*n], texts[2*n:3*n]
-	notes, references, actors := texts[3*n:4*n], texts[4*n:5*n], texts[5*n:]
-	reservations, created := make([][]byte, n), make([]time.Time, n)
+	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), jsonColumn(n, linesSize), textColumn(n, 0)
+	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
+	versions, expires := longColumn(n), timeColumn(n)
+	for _, s := range list {
+		raw, _ := json.Marshal(s.Lines) // plain structs; cannot fail
+		keys.bytes(s.key[:])
+		states.text(string(s.State))
+		lines.json(raw)
+		channels.text(s.Channel)
+		owners.text(s.Owner)
+		orders.text(s.Order)
+		prints.bytes(s.fingerprint)
+		versions.long(s.Version)
+		expires.time(s.ExpiresAt)
+	}
+	if query == postgresUpdateReservations {
+		b.Queue(query, keys, states, lines, orders, versions, expires)
+		return
+	}
+	b.Queue(query, keys, states, lines, channels, owners, orders, prints, versions, now, expires)
+}
+
+func queueMovements(b *pgx.Batch, v *view) {
+	n := len(v.movements)
+	if n == 0 {
+		return
+	}
+	products, locations, reasons := textColumn(n, idSize), textColumn(n, idSize), textColumn(n, reasonSize)
+	notes, references, actors := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0)
+	reservations, versions := bytesColumn(n, 16), longColumn(n)
 	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
-	for i, m := range movements {
-		products[i], locations[i], reasons[i] = m.ProductID, m.LocationID, string(m.Reason)
-		notes[i], references[i], actors[i] = m.Note, m.Reference, m.Actor
+	for i := range v.movements {
+		m := &v.movements[i]
+		products.text(m.ProductID)
+		locations.text(m.LocationID)
+		deltas.add(m.Delta)
+		afters.add(m.After)
+		reasons.text(string(m.Reason))
+		notes.text(m.Note)
+		references.text(m.Reference)
+		actors.text(m.Actor)
 		if key, ok := reservationKey(m.ReservationID); ok {
-			reservations[i] = key[:]
+			reservations.bytes(key[:])
+		} else {
+			reservations.null()
 		}
-		created[i] = m.CreatedAt
-		deltas.set(i, m.Delta)
-		afters.set(i, m.After)
+		versions.long(v.products[m.ProductID].Version + 1)
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(postgresInsertMovements, append(args, reasons, notes, references, actors, reservations, created)...)
-}
-
-// movementKey is the reservation's key, null where there was none (which a nil
-// slice is not, on SQLite).
-func movementKey(m models.StockMovement) any {
-	if key, ok := reservationKey(m.ReservationID); ok {
-		return key[:]
-	}
-	return nil
+	b.Queue(postgresInsertMovements, append(args, reasons, notes, references, actors, reservations, versions, v.now)...)
 }
 
 func queueAnswers(b *pgx.Batch, v *view) {
-	if len(v.answered) == 0 {
+	n := len(v.answered)
+	if n == 0 {
 		return
 	}
-	var keys, prints [][]byte
-	var answers []string
+	keys, prints, answers := bytesColumn(n, 16), bytesColumn(n, 16), jsonColumn(n, linesSize)
 	for _, key := range binaryKeys(v.answered) {
 		kept := v.answers[key]
 		raw, _ := json.Marshal(kept.answer) // plain structs; cannot fail
-		keys, prints, answers = append(keys, key[:]), append(prints, kept.fingerprint), append(answers, string(raw))
+		keys.bytes(key[:])
+		prints.bytes(kept.fingerprint)
+		answers.json(raw)
 	}
 	b.Queue(postgresInsertAnswers, keys, prints, answers)
 }

@@ -15,9 +15,6 @@ import (
 const (
 	sqliteNow = "cast(unixepoch('subsec') * 1000000 AS INTEGER)"
 
-	sqliteDue = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
-		ORDER BY expires_at LIMIT ?`
-
 	sqliteDueOf = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + sqliteNow + `
 		AND EXISTS (SELECT 1 FROM json_each(lines) line WHERE line.value->>'productId' IN (SELECT value FROM json_each(?)))
 		ORDER BY expires_at LIMIT ?`
@@ -55,19 +52,11 @@ const (
 )
 
 // The version is the one the trigger has just given.
-var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, version)
-	SELECT ` + strings.TrimSuffix(strings.Repeat("?, ", 22), ", ") + `, version FROM products WHERE product_id = ?1`
+var sqliteInsertMovement = `INSERT INTO stock_movements (` + movementColumns + `, created_at)
+	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
 
-func (t *sqliteTx) due(ctx context.Context, limit int, _ []string) ([]dueHold, error) {
-	return t.holds(ctx, sqliteDue, limit)
-}
-
-func (t *sqliteTx) dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error) {
-	return t.holds(ctx, sqliteDueOf, jsonList(products), limit)
-}
-
-func (t *sqliteTx) holds(ctx context.Context, query string, args ...any) (holds []dueHold, err error) {
-	err = query1(ctx, t.tx, scanDueHold, func(h dueHold) { holds = append(holds, h) }, query, args...)
+func (t *sqliteTx) dueOf(ctx context.Context, products []string, limit int) (holds []dueHold, err error) {
+	err = query1(ctx, t.tx, scanDueHold, func(h dueHold) { holds = append(holds, h) }, sqliteDueOf, jsonList(products), limit)
 	return holds, err
 }
 
@@ -138,7 +127,7 @@ func (t *sqliteTx) save(ctx context.Context, v *view) ([]*models.Stock, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	stocks, err := t.readBack(ctx, v.touched())
+	stocks, err := t.readBack(ctx, v.told())
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +182,15 @@ func (w *sqliteWriter) movements(movements []models.StockMovement) {
 			a.Available, a.Reserved, a.Committed, a.Damaged, a.QualityControl, a.SafetyStock, a.Incoming,
 			string(m.Reason), m.Note, m.Reference, m.Actor, movementKey(m), micros(m.CreatedAt))
 	}
+}
+
+// movementKey is the reservation's key, null where there was none (which a nil
+// slice is not).
+func movementKey(m models.StockMovement) any {
+	if key, ok := reservationKey(m.ReservationID); ok {
+		return key[:]
+	}
+	return nil
 }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }

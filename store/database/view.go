@@ -17,7 +17,8 @@ type levelID struct{ product, location string }
 type view struct {
 	now       time.Time
 	epoch     string
-	anyDue    bool // some active hold of any product is past its time
+	directory int64 // the version of locations and channels; Postgres only
+	anyDue    bool  // some active hold of any product is past its time
 	products  map[string]*models.Product
 	levels    map[string][]*models.Level // by product, in sourcing order
 	held      map[[16]byte]*storedReservation
@@ -49,6 +50,17 @@ func newView() *view {
 		made: map[[16]byte]bool{}, changed: map[[16]byte]bool{}, answered: map[[16]byte]bool{},
 		shortOf: map[string]bool{}, named: map[string]bool{},
 	}
+}
+
+// heldShort are the products somebody is short of and of which anything is
+// held: of others no hold past its time has anything to give back.
+func (v *view) heldShort() (products []string) {
+	for _, id := range sortedKeys(v.shortOf) {
+		if slices.ContainsFunc(v.levels[id], func(l *models.Level) bool { return l.Reserved > 0 }) {
+			products = append(products, id)
+		}
+	}
+	return products
 }
 
 // addLevel keeps a level that was loaded or newly made, in sourcing order.
@@ -147,14 +159,49 @@ func (v *view) put(s *storedReservation) {
 	v.held[s.key] = s
 }
 
-// touched lists the products whose levels changed, and those that an answer
-// names, in id order.
+// touched lists the products whose levels changed, in id order.
 func (v *view) touched() []string {
+	return slices.Sorted(maps.Keys(v.touchedSet()))
+}
+
+func (v *view) touchedSet() map[string]bool {
+	set := map[string]bool{}
+	for id := range v.dirty {
+		set[id.product] = true
+	}
+	return set
+}
+
+// told lists the products that watchers and answers are told of: those whose
+// levels changed, and those that an answer names.
+func (v *view) told() []string {
 	set := maps.Clone(v.named)
 	for id := range v.dirty {
 		set[id.product] = true
 	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+// committed is the stock of the products told of as it is once the transaction
+// has committed, those that are unknown left out. All of their rows are locked.
+func (v *view) committed() []*models.Stock {
+	touched := v.touchedSet()
+	var stocks []*models.Stock
+	for _, id := range v.told() {
+		product := v.products[id]
+		if product == nil {
+			continue
+		}
+		s := &models.Stock{Product: *product, Epoch: v.epoch, AsOf: v.now, Source: models.FromDatabase}
+		if touched[id] {
+			s.Version++
+		}
+		for _, l := range v.levels[id] {
+			s.Levels = append(s.Levels, *l)
+		}
+		stocks = append(stocks, s)
+	}
+	return stocks
 }
 
 // dirtyLevels lists changed levels, new ones or old ones, in id order.

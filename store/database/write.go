@@ -18,8 +18,8 @@ const (
 	// failures, connections lost on the way, keys met by two copies at once.
 	attemptsMax = 8
 	// reapMax and reapLinesMax bound how many holds past their time one
-	// transaction gives back, and how many lines they have together (one hold is
-	// never too many). For buyers who were short, that many are given back in a
+	// transaction gives back for buyers who were short, and how many lines they
+	// have together (one hold is never too many): that many are given back in a
 	// transaction of their own, before the writes.
 	reapMax      = 1000
 	reapLinesMax = 4000
@@ -52,10 +52,10 @@ var (
 // transaction is one write transaction of an engine. Its rows are locked until
 // save or rollback.
 type transaction interface {
-	// due picks active holds past their time, oldest first, at most limit,
-	// passing over those somebody else works on and those that hold one of the
-	// products without. They stay locked.
-	due(ctx context.Context, limit int, without []string) ([]dueHold, error)
+	// expire ends those of the holds that are still active and past their time,
+	// passing over those somebody else works on, and loads the levels of these
+	// products, locked, in at most one round trip. What it ended is in held.
+	expire(ctx context.Context, holds [][16]byte, products []string) (*view, error)
 	// load locks and reads what is wanted, in at most one round trip. When the
 	// reservations wanted have more lines than linesMax, it reads no levels and
 	// returns ErrTooLarge.
@@ -79,8 +79,6 @@ type Outcome struct {
 	Stocks []*models.Stock
 	// Reservations are those that changed.
 	Reservations []*models.Reservation
-	// More says that ExpireDue left holds past their time behind.
-	More bool
 }
 
 // dueHold is a hold past its time.
@@ -96,17 +94,15 @@ type reaping struct {
 	linesMax int
 }
 
-// add takes holds over until there are enough of them, and tells whether all
-// had room.
-func (r *reaping) add(holds []dueHold) (all bool) {
+// add takes holds over until there are enough of them.
+func (r *reaping) add(holds []dueHold) {
 	for _, h := range holds {
 		if r.full() {
-			return false
+			return
 		}
 		r.ids = append(r.ids, h.id)
 		r.lines += h.lines
 	}
-	return true
 }
 
 func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.linesMax }
@@ -129,21 +125,10 @@ func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, e
 	return d.write(ctx, batch{writes: writes, reap: reaping{linesMax: d.bounds.reapLines}})
 }
 
-// ExpireDue ends active holds whose time is over, oldest first, at most limit
-// and no more than fit one transaction. It passes over what another copy is
-// expiring, and over holds of products that somebody keeps locked.
-func (d *Database) ExpireDue(ctx context.Context, limit int) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
-	defer cancel()
-	return d.write(ctx, batch{due: limit, reap: reaping{linesMax: d.bounds.reapLines}})
-}
-
-// batch is the work of one transaction: writes, or the expiry of holds.
+// batch is the work of one transaction.
 type batch struct {
-	writes  []models.Write
-	due     int      // how many holds past their time to end at most
-	without []string // products whose holds are passed over
-	reap    reaping  // holds past their time, to be ended before the writes
+	writes []models.Write
+	reap   reaping // holds past their time, to be ended before the writes
 }
 
 // expiries end the holds past their time.
@@ -168,11 +153,11 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		last     error
 	)
 	for attempt := 0; attempt < attemptsMax; attempt++ {
-		now, apart := b, b.due == 0 && b.reap.full()
+		now, apart := b, b.reap.full()
 		if apart {
 			now.writes = nil
 		}
-		out, more, err := d.attempt(ctx, &now, lockWait)
+		out, more, err := d.attempt(ctx, now, lockWait)
 		switch {
 		case err == nil && apart:
 			ended = ended.then(out)
@@ -197,11 +182,6 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 				lockWait = max(lockWait, min(2*lockWait, lockTimeoutMax))
 			}
 			locks = found
-			for row := range locks {
-				if row.Product != "" {
-					b.without = append(b.without, row.Product)
-				}
-			}
 			last = cmp.Or(probeErr, err)
 		case errors.Is(err, ErrTooLarge):
 			return Outcome{}, err
@@ -225,9 +205,7 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 // attempt runs the batch once. When buyers were short while holds of the same
 // products are past their time, nothing is written, and those holds are
 // returned: the next attempt ends them first.
-//
-// The holds that a sweep picked are left in b.
-func (d *Database) attempt(ctx context.Context, b *batch, lockWait time.Duration) (Outcome, []dueHold, error) {
+func (d *Database) attempt(ctx context.Context, b batch, lockWait time.Duration) (Outcome, []dueHold, error) {
 	meta, err := d.trustedMeta(ctx)
 	if err != nil {
 		return Outcome{}, nil, err
@@ -237,14 +215,6 @@ func (d *Database) attempt(ctx context.Context, b *batch, lockWait time.Duration
 		return Outcome{}, nil, err
 	}
 	defer tx.rollback()
-	all := true
-	if b.due > 0 {
-		due, err := tx.due(ctx, b.due, b.without)
-		if err != nil || len(due) == 0 {
-			return Outcome{}, nil, err
-		}
-		all = b.reap.add(due) && len(due) < b.due
-	}
 	writes := b.all()
 	linesMax := d.bounds.heldLines
 	if len(b.writes) <= 1 {
@@ -259,9 +229,7 @@ func (d *Database) attempt(ctx context.Context, b *batch, lockWait time.Duration
 		d.notice(v.epoch) // another history, another secret
 		return Outcome{}, nil, errRetry
 	}
-	out, more, err := d.finish(ctx, tx, v, writes, len(b.reap.ids), hashes)
-	out.More = !all
-	return out, more, err
+	return d.finish(ctx, tx, v, writes, len(b.reap.ids), hashes)
 }
 
 // trustedMeta is the remembered meta with its secret, read where it is missing.
@@ -282,8 +250,8 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 			v.named[s.ProductID] = true
 		}
 	}
-	if v.anyDue && len(v.shortOf) > 0 {
-		more, err := tx.dueOf(ctx, sortedKeys(v.shortOf), reapMax+len(v.changed))
+	if short := v.heldShort(); v.anyDue && len(short) > 0 {
+		more, err := tx.dueOf(ctx, short, reapMax+len(v.changed))
 		if err != nil {
 			return Outcome{}, nil, err
 		}
@@ -299,6 +267,7 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 	if err != nil {
 		return Outcome{}, nil, err
 	}
+	d.learn(v)
 	out := Outcome{Results: results[reaped:], Stocks: stocks}
 	for _, list := range [][]*storedReservation{v.reservations(true), v.reservations(false)} {
 		for _, s := range list {

@@ -142,7 +142,7 @@ func (h *Hub) run(ctx context.Context) {
 func (h *Hub) tend(ctx context.Context) {
 	sweep := time.NewTicker(max(h.cfg.Linger/2, time.Millisecond))
 	defer sweep.Stop()
-	repair := time.NewTicker(h.cfg.RepairEvery)
+	repair := time.NewTimer(about(h.cfg.RepairEvery))
 	defer repair.Stop()
 	for {
 		select {
@@ -153,6 +153,7 @@ func (h *Hub) tend(ctx context.Context) {
 			h.reservations.sweep(h.cfg.Linger)
 			h.history() // so that a change is noticed also while nobody asks
 		case <-repair.C:
+			repair.Reset(about(h.cfg.RepairEvery))
 			h.retryUnreadable()
 			h.reservations.rereadAll(func(r *models.Reservation) bool { return !final(r.State) })
 			if !h.Connected() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,8 +160,7 @@ func (r *Relay) run(ctx context.Context) {
 
 // await waits for a wake-up or the next poll.
 func (r *Relay) await(ctx context.Context) bool {
-	tenth := r.cfg.PollInterval / 10
-	timer := time.NewTimer(r.cfg.PollInterval - tenth + rand.N(2*tenth+1))
+	timer := time.NewTimer(about(r.cfg.PollInterval))
 	defer timer.Stop()
 	select {
 	case <-r.wake:

@@ -77,6 +77,13 @@ func (b *backoff) next() time.Duration {
 
 func (b *backoff) reset() { b.current = 0 }
 
+// about is d, a tenth more or less at random, so that copies that were started
+// at one moment do not read in step.
+func about(d time.Duration) time.Duration {
+	tenth := d / 10
+	return d - tenth + rand.N(2*tenth+1)
+}
+
 // pause waits and tells whether ctx is still alive.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

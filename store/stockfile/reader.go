@@ -84,6 +84,7 @@ type table struct {
 	columns map[string]int
 	width   int
 	record  []string
+	line    int // of the record that was read last
 }
 
 func newCSVReader(r io.Reader, first []byte, format Format) (*Reader, error) {
@@ -94,7 +95,7 @@ func newCSVReader(r io.Reader, first []byte, format Format) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
-	t.width = len(header)
+	t.width, t.line = len(header), 1
 	for i, name := range header {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if _, twice := t.columns[name]; twice && name != "" {
@@ -175,22 +176,26 @@ func (t *table) reading(row func() (models.StockRow, error)) func() (models.Stoc
 			t.record, err = t.csv.Read()
 			var parse *csv.ParseError
 			if errors.As(err, &parse) {
-				return models.StockRow{Line: parse.StartLine, Problem: parse.Err.Error()}, nil
+				t.line = parse.StartLine
+				return models.StockRow{Line: t.line, Problem: parse.Err.Error()}, nil
+			}
+			if errors.Is(err, io.EOF) {
+				return models.StockRow{}, io.EOF
 			}
 			if err != nil {
-				return models.StockRow{}, err
+				return models.StockRow{}, fmt.Errorf("after line %d: %w", t.line, err)
 			}
+			t.line, _ = t.csv.FieldPos(0)
 			if !slices.ContainsFunc(t.record, func(cell string) bool { return strings.TrimSpace(cell) != "" }) {
 				continue
 			}
-			line, _ := t.csv.FieldPos(0)
 			made, err := models.StockRow{}, error(nil)
 			if len(t.record) != t.width {
 				err = fmt.Errorf("%d columns, want %d", len(t.record), t.width)
 			} else {
 				made, err = row()
 			}
-			made.Line = line
+			made.Line = t.line
 			if err != nil {
 				made.Problem = err.Error()
 			}

@@ -74,3 +74,15 @@ func ParseVariant(id string) (v Variant, ok bool) {
 	}
 	return v, true
 }
+
+// lasts tells whether a file's cells can hold the variant: readers drop blanks at the ends, and refuse what no id has.
+func (v Variant) lasts() bool {
+	for _, o := range append(v.Options[:], Option{Name: v.Handle}) {
+		for _, cell := range []string{o.Name, o.Value} {
+			if strings.TrimSpace(cell) != cell || text("a cell", cell) != nil {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -136,7 +136,7 @@ func newShopGrid(format Format, locations []models.Location) (*shopGrid, error) 
 func (g *shopGrid) rows(s *models.Stock) [][]string {
 	v, ok := ParseVariant(s.ProductID)
 	sku := ""
-	if !ok { // the product id is the SKU, and there is one variant of it
+	if !ok || !v.lasts() { // the product id is the SKU, and there is one variant of it
 		v, sku = Variant{Handle: s.ProductID, Options: [3]Option{plain}}, s.ProductID
 	}
 	records := make([][]string, len(g.locations))

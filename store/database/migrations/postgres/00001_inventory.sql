@@ -138,7 +138,24 @@ CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at);
 -- Redis themselves.
 -- +goose StatementBegin
 CREATE FUNCTION onhand_writes() RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT coalesce(current_setting('onhand.writer', true), '') = 'on' $$;
+$$ SELECT coalesce(current_setting('onhand.writer', true), '') IN ('on', 'versions') $$;
+-- +goose StatementEnd
+
+-- True inside those that have the products locked, and give the new versions
+-- and fill the outbox with their own statements.
+-- +goose StatementBegin
+CREATE FUNCTION onhand_versions() RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT coalesce(current_setting('onhand.writer', true), '') = 'versions' $$;
+-- +goose StatementEnd
+
+-- Ends a transaction that was decided on what is no longer so.
+-- +goose StatementBegin
+CREATE FUNCTION expect(so boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF so IS NOT TRUE THEN
+        RAISE EXCEPTION 'onhand: not as expected' USING ERRCODE = 'ONH01';
+    END IF;
+END $$;
 -- +goose StatementEnd
 
 -- Gives the products a new version and puts them into the outbox. Rows are
@@ -234,9 +251,9 @@ END $$;
 -- +goose StatementEnd
 
 CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_inserted();
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (NOT onhand_versions()) EXECUTE FUNCTION stock_levels_inserted();
 CREATE TRIGGER stock_levels_updated AFTER UPDATE ON stock_levels
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_updated();
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (NOT onhand_versions()) EXECUTE FUNCTION stock_levels_updated();
 CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_deleted();
 
@@ -363,5 +380,5 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
 
 -- +goose Down
 DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, stock_movements, outbox, idempotency_keys CASCADE;
-DROP FUNCTION IF EXISTS onhand_writes, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
+DROP FUNCTION IF EXISTS expect, onhand_writes, onhand_versions, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
     products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changed, refuse CASCADE;

@@ -1,0 +1,67 @@
+package graph
+
+import (
+	"errors"
+	"testing"
+
+	"onhand/models"
+)
+
+// isBadInput tells a refusal that a client can act on from a fault of ours.
+func isBadInput(err error) bool {
+	var fault *models.Fault
+	return errors.As(err, &fault) && fault.Code == models.CodeBadUserInput && fault.Message != ""
+}
+
+// FuzzCursor: a cursor of products or of the ledger is the one that its edge
+// was given, to the letter; everything else is refused, and not by a fault.
+func FuzzCursor(f *testing.F) {
+	for _, cursor := range []string{
+		cursorOf("mug-1"), cursorOf("süd 🫖"), movementCursorOf(7), cursorOf("movement:007"), cursorOf("movement:+7"), cursorOf("movement:-7"),
+		"", "Y", "YR", "Y\nQ", "YQ==", "_w", cursorOf("a\x00"),
+	} {
+		f.Add(cursor)
+	}
+	f.Fuzz(func(t *testing.T, cursor string) {
+		page, err := pageOf(nil, &cursor, nil, nil)
+		switch {
+		case err != nil && !isBadInput(err):
+			t.Fatalf("%q: %v", cursor, err)
+		case err == nil && cursorOf(page.After) != cursor:
+			t.Fatalf("%q is read as %q, whose cursor is %q", cursor, page.After, cursorOf(page.After))
+		}
+		moved, err := movementsPageOf(nil, nil, nil, &cursor)
+		switch {
+		case err != nil && !isBadInput(err):
+			t.Fatalf("%q: %v", cursor, err)
+		case err == nil && movementCursorOf(moved.Before) != cursor:
+			t.Fatalf("%q is read as movement %d, whose cursor is %q", cursor, moved.Before, movementCursorOf(moved.Before))
+		}
+	})
+}
+
+// FuzzPage: whatever numbers are asked for, a page is forwards or backwards and
+// has a bounded size.
+func FuzzPage(f *testing.F) {
+	f.Add(1, 0, uint8(1))
+	f.Add(-1, 250, uint8(3))
+	f.Add(251, -1<<63, uint8(2))
+	f.Fuzz(func(t *testing.T, first, last int, given uint8) {
+		var ask [2]*int
+		for i, n := range []*int{&first, &last} {
+			if given&(1<<i) != 0 {
+				ask[i] = n
+			}
+		}
+		page, err := pageOf(ask[0], nil, ask[1], nil)
+		if err != nil {
+			if !isBadInput(err) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if n := page.First + page.Last; n < 1 || n > models.PageSizeMax || page.First*page.Last != 0 {
+			t.Fatalf("first %d, last %d make a page of %d and %d", first, last, page.First, page.Last)
+		}
+	})
+}

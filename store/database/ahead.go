@@ -1,0 +1,208 @@
+package database
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"onhand/models"
+)
+
+// Prepared is a write with what can be worked out before its turn.
+type Prepared struct {
+	reserve models.Reserve
+	secret  string // what the hashes were made with
+	hashes  keyHashes
+	print   [16]byte
+}
+
+// Prepare works out what a write needs that does not depend on the stock. It is
+// nil for writes that are never decided ahead.
+func (d *Database) Prepare(w models.Write) *Prepared {
+	reserve, ok := w.(models.Reserve)
+	meta := d.meta.Load()
+	if !ok || d.memory == nil || meta == nil || meta.secret == "" || w.Key() == "" {
+		return nil
+	}
+	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesOf(meta.secret, []models.Write{w})[0], print: fingerprint(w)}
+}
+
+// Plan is a batch of holds that is decided while another transaction is still
+// running, on what this process remembers of the products. Its own transaction
+// then takes one round trip: the database compares the versions under lock,
+// and refuses all of it when anything was not as remembered.
+//
+// A plan may follow another one that has not been committed yet: it is decided
+// on what that one leaves behind, and refused should that one fail.
+//
+// Add, Close and Drop must be called one at a time.
+type Plan struct {
+	d        *Database
+	view     *view
+	decider  *decider
+	products map[string]*remembered // of all lines
+	holds    []hold
+	rows     heldRows
+	moves    moveRows
+	stocks   []*models.Stock
+	keys     *column
+	secret   string
+	levels   []*models.Level
+	expected []expected
+}
+
+// hold is one hold that was decided; its times come from the database.
+type hold struct {
+	reservation *models.Reservation
+	ttl         time.Duration
+}
+
+// expected is a product's version as remembered; changed tells whether it gets
+// the next one.
+type expected struct {
+	id      string
+	version int64
+	changed bool
+}
+
+// NewPlan begins a plan; nil where nothing is decided ahead.
+func (d *Database) NewPlan() *Plan {
+	if d.memory == nil {
+		return nil
+	}
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
+	p.decider = &decider{view: p.view}
+	return p
+}
+
+// planRoom is how many holds a plan has room for before it must grow.
+const planRoom = 64
+
+// Len is how many holds are in the plan.
+func (p *Plan) Len() int { return len(p.holds) }
+
+// Add decides one more hold. It is false, and nothing has changed, when the hold
+// must be decided the ordinary way: something of it is not remembered, or it
+// would not be granted whole, or its key may have been used before.
+func (p *Plan) Add(w *Prepared) bool {
+	if w == nil {
+		return false
+	}
+	m := p.d.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	meta := p.d.meta.Load()
+	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || !p.know(w.reserve) {
+		return false
+	}
+	draft := p.view.draft()
+	lines, errs := p.decider.allocate(draft, w.reserve.Lines, w.reserve.Channel, false)
+	if lines == nil || errs != nil || m.used(w.hashes.reservation) {
+		return false
+	}
+	key := w.hashes.reservation
+	r := &models.Reservation{
+		ID: reservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.reserve.Channel,
+		Owner: w.reserve.OwnerRef, Version: 1,
+	}
+	draft.apply(models.StockMovement{})
+	for i := range p.view.movements {
+		moved := &p.view.movements[i]
+		p.moves.add(moved, key, p.products[moved.ProductID].product.Version+1)
+	}
+	p.view.movements = p.view.movements[:0]
+	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
+	raw, _ := json.Marshal(lines) // plain structs; cannot fail
+	p.rows.add(key, raw, r, w.print, w.reserve.HoldTTL())
+	p.keys.bytes(w.hashes.answer[:])
+	return true
+}
+
+// know brings what a hold needs from memory into the plan's view; false where
+// something is missing. Callers hold the memory's lock.
+func (p *Plan) know(w models.Reserve) bool {
+	m := p.d.memory
+	if w.Channel != "" {
+		known := m.channels[w.Channel]
+		if known == nil {
+			return false
+		}
+		p.view.channels[w.Channel] = known
+	}
+	for _, line := range w.Lines {
+		if line.LocationID != "" {
+			location, known := m.locations[line.LocationID]
+			if !known {
+				return false
+			}
+			p.view.locations[line.LocationID] = location
+		}
+		if p.products[line.ProductID] != nil {
+			continue
+		}
+		known := m.products[line.ProductID]
+		if known == nil || m.isContested(line.ProductID) {
+			return false
+		}
+		p.products[line.ProductID] = known
+		p.view.products[line.ProductID] = &known.product
+		p.view.levels[line.ProductID] = known.levels
+	}
+	return true
+}
+
+// Close takes no more holds, and notes what the plan leaves behind: the next
+// one may be decided on that from now on.
+func (p *Plan) Close() {
+	m := p.d.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.view.epoch = m.epoch
+	p.view.directory = m.directory
+	p.levels = copies(p.view.dirtyLevels(false))
+	p.stocks = p.view.committed()
+	touched := p.view.touchedSet()
+	for _, id := range inOrderOf(p.products) {
+		known := p.products[id]
+		p.expected = append(p.expected, expected{id, known.product.Version, touched[id]})
+		if touched[id] {
+			known.product.Version++
+		}
+	}
+}
+
+// copies of levels: the next plan goes on changing them.
+func copies(levels []*models.Level) []*models.Level {
+	out := make([]*models.Level, len(levels))
+	for i, l := range levels {
+		copied := *l
+		out[i] = &copied
+	}
+	return out
+}
+
+// Drop forgets what the plan was decided on.
+func (p *Plan) Drop() { p.d.memory.forget(p.products) }
+
+// Commit carries the plan out. On an error nothing is known to have happened;
+// the same holds may be decided the ordinary way.
+func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
+	defer cancel()
+	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
+	if unexpected(err) {
+		p.d.memory.contest(p.products)
+	}
+	if err != nil {
+		return Outcome{}, p.d.fault(err)
+	}
+	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
+	for i, h := range p.holds {
+		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = now, now, now.Add(h.ttl)
+		out.Results[i] = models.WriteResult{Reservation: h.reservation}
+	}
+	for _, s := range out.Stocks {
+		s.AsOf = now
+	}
+	return out, nil
+}

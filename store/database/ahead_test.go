@@ -1,0 +1,260 @@
+package database_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// decide writes as the store does: holds ahead of their transaction where that
+// can be, everything else, and what was refused, the ordinary way.
+func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, error) {
+	if p := s.NewPlan(); p != nil {
+		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !p.Add(s.Prepare(w)) }) {
+			p.Close()
+			if out, err := p.Commit(ctx); err == nil {
+				return out, nil
+			}
+		}
+		p.Drop()
+	}
+	return s.Write(ctx, writes)
+}
+
+// plan decides holds ahead, all of them.
+func (s *shop) plan(writes ...models.Write) *database.Plan {
+	s.t.Helper()
+	p := s.NewPlan()
+	for _, w := range writes {
+		require.True(s.t, p.Add(s.Prepare(w)))
+	}
+	p.Close()
+	return p
+}
+
+// refuses tells that a hold is not decided ahead.
+func (s *shop) refuses(w models.Write) {
+	s.t.Helper()
+	p := s.NewPlan()
+	require.False(s.t, p.Add(s.Prepare(w)))
+}
+
+// onPostgres runs a test with mugs and cups that are remembered.
+func onPostgres(t *testing.T, test func(t *testing.T, s *shop)) {
+	t.Helper()
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10, "south", 10)
+		s.stock("cup", "north", 10)
+		test(t, s)
+	})
+}
+
+// A hold that was decided ahead is the hold it would have been otherwise, in
+// every table.
+func TestPlanWritesWhatAWriteWrites(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		row := func(query string) (all string) {
+			require.NoError(t, s.raw.QueryRow("SELECT json_agg(r)::text FROM ("+query+") r").Scan(&all))
+			return all
+		}
+		w := reserve(line("mug", 12), line("cup", 1))
+		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
+		p := s.plan(w)
+		before := len(s.movements(""))
+		out, err := p.Commit(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, out.Reservations, "nobody can watch what was not there")
+		r := out.Results[0].Reservation
+		require.Equal(t, 90*time.Second, r.ExpiresAt.Sub(r.CreatedAt))
+		require.Equal(t, r.CreatedAt, r.ServerTime)
+		got := s.reservation(r.ID)
+		got.ServerTime = r.ServerTime
+		require.Equal(t, *r, got)
+		require.Equal(t, []string{"cup", "mug"}, []string{out.Stocks[0].ProductID, out.Stocks[1].ProductID})
+		for _, stock := range out.Stocks {
+			require.Equal(t, s.read(stock.ProductID), timeless(stock))
+			require.Equal(t, r.CreatedAt, stock.AsOf)
+		}
+		require.Len(t, s.movements(""), before+3)
+		kept := `SELECT state, channel, owner_ref, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
+		ledger := `SELECT product_id, location_id, reason, note, reference, actor, available_delta, reserved_delta, committed_delta,
+			damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta, reservation_id IS NULL AS loose, txid > 0 AS known,
+			created_at = (SELECT created_at FROM reservations) AS at_once
+			FROM stock_movements WHERE reason = 'RESERVED' ORDER BY movement_id`
+		ahead, moved := row(kept), row(ledger)
+		s.ok(release(r.ID))
+		s.exec("DELETE FROM reservations")
+
+		w.IdempotencyKey = newKey()
+		_, err = s.Write(t.Context(), []models.Write{w})
+		require.NoError(t, err)
+		require.JSONEq(t, ahead, row(kept))
+		var rows []json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(row(ledger)), &rows))
+		again, err := json.Marshal(rows[3:])
+		require.NoError(t, err)
+		require.JSONEq(t, moved, string(again))
+	})
+}
+
+// What was not as remembered has the whole plan refused, and nothing written.
+func TestPlanIsRefused(t *testing.T) {
+	for name, meddle := range map[string]func(s *shop, w models.Reserve){
+		"a count": func(s *shop, _ models.Reserve) {
+			s.exec("UPDATE stock_levels SET available = 1 WHERE product_id = 'mug' AND location_id = 'south'")
+		},
+		"settings": func(s *shop, _ models.Reserve) { s.settings("mug", "max_per_reservation = 1") },
+		"a location": func(s *shop, _ models.Reserve) {
+			s.exec("UPDATE locations SET active = false WHERE location_id = 'north'")
+		},
+		"a channel": func(s *shop, _ models.Reserve) { s.exec("DELETE FROM channel_locations") },
+		"a new level": func(s *shop, _ models.Reserve) {
+			s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('mug', 'far', 1)")
+		},
+		"another history": func(s *shop, _ models.Reserve) { s.exec("UPDATE onhand_meta SET epoch = 'restored'") },
+		"another copy's hold": func(s *shop, w models.Reserve) {
+			_, err := s.other(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			require.NoError(s.t, err)
+		},
+		"an answer on record": func(s *shop, w models.Reserve) {
+			w.Lines = []models.Line{line("pen", 1)}
+			_, err := s.other(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			require.NoError(s.t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onPostgres(t, func(t *testing.T, s *shop) {
+				w := reserve(line("mug", 2), line("cup", 1))
+				p := s.plan(reserve(line("cup", 1)), w)
+				meddle(s, w)
+				levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
+				_, err := p.Commit(t.Context())
+				require.Error(t, err)
+				require.Equal(t, levels, s.levels())
+				require.Len(t, s.movements(""), ledger)
+				require.Equal(t, holds, s.number("SELECT count(*) FROM reservations"))
+				p.Drop()
+				s.refuses(reserve(line("mug", 1)))
+				s.do(reserve(line("cup", 1))) // the ordinary way
+			})
+		})
+	}
+}
+
+// other is another copy of the server.
+func (s *shop) other(t *testing.T) *database.Database {
+	db := openOnly(t, s.url)
+	_, err := db.ReadMeta(t.Context())
+	require.NoError(t, err)
+	return db
+}
+
+// A plan that follows one not committed yet counts on what that one leaves.
+func TestPlanUponPlan(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		first := s.plan(reserve(line("cup", 6)))
+		s.refuses(reserve(line("cup", 5)))
+		second := s.plan(reserve(line("cup", 4)))
+		_, err := second.Commit(t.Context())
+		require.Error(t, err, "not before the first")
+		_, err = first.Commit(t.Context())
+		require.NoError(t, err)
+		_, err = second.Commit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))
+		require.Equal(t, s.read("cup").Version, s.movements("cup")[0].Version+2)
+	})
+}
+
+// What is not remembered, not granted whole, or a key that was used before is
+// left to be decided the ordinary way, and changes nothing that is remembered.
+func TestPlanLeavesToTheOrdinaryWay(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		w := reserve(line("cup", 3))
+		p := s.plan(w)
+		s.refuses(w)
+		s.refuses(reserve(line("cup", 8)))
+		s.refuses(reserve(line("pen", 1)))
+		s.refuses(adjust(delta("cup", "north", models.Available, 1)))
+		partial := reserve(line("cup", 8))
+		partial.AllowPartial = true
+		s.refuses(partial)
+		web := reserve(line("cup", 1))
+		web.Channel = "web"
+		s.refuses(web)
+		s.refuses(reserve(line("cup", 1), pinned("cup", 1, "moon")))
+		s.refuses(reserve(line("cup", 1), line("pen", 1)))
+		_, err := p.Commit(t.Context())
+		require.NoError(t, err)
+		s.replayed(w, models.WriteResult{Reservation: new(s.reservation(s.ReservationOf(w.IdempotencyKey)))})
+		_, err = s.plan(reserve(line("cup", 7))).Commit(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// Channels and the locations that lines name are remembered too.
+func TestPlanKnowsChannelsAndLocations(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		web := func() models.Reserve {
+			w := reserve(line("mug", 1), pinned("mug", 2, "south"))
+			w.Channel = "web"
+			return w
+		}
+		s.ok(web())
+		out, err := s.plan(web()).Commit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, out.Results[0].Reservation))
+		require.Equal(t, "web", s.reservation(out.Results[0].Reservation.ID).Channel)
+	})
+}
+
+// A product that somebody else keeps changing is not decided ahead for a while.
+func TestPlanAvoidsTheContested(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		p := s.plan(reserve(line("mug", 1)))
+		s.settings("mug", "title = 'Mug'")
+		_, err := p.Commit(t.Context())
+		require.Error(t, err)
+		p.Drop()
+		s.ok(reserve(line("mug", 1)))
+		s.refuses(reserve(line("mug", 1)))
+		s.plan(reserve(line("cup", 1))).Drop()
+		require.Eventually(t, func() bool {
+			s.ok(reserve(line("mug", 1)))
+			p := s.NewPlan()
+			defer p.Drop()
+			return p.Add(s.Prepare(reserve(line("mug", 1))))
+		}, generous, database.ContestedFor/4)
+	})
+}
+
+// Columns arrive as they were sent, in the binary form and as text.
+func TestColumnsArrive(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		for _, mode := range []string{"cache_statement", "exec", "simple_protocol"} {
+			s.stock("mug", "north", 10)
+			db := openOnly(t, s.url+"&default_query_exec_mode="+mode)
+			_, err := db.ReadMeta(t.Context())
+			require.NoError(t, err)
+			w := reserve(line("mug", 1))
+			w.OwnerRef = `a "quoted" \ and {braced}, NULL`
+			out, err := db.Write(t.Context(), []models.Write{w})
+			require.NoError(t, err, mode)
+			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
+			p := db.NewPlan()
+			w.IdempotencyKey = newKey()
+			require.True(t, p.Add(db.Prepare(w)), mode)
+			p.Close()
+			out, err = p.Commit(t.Context())
+			require.NoError(t, err, mode)
+			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
+		}
+	})
+}

@@ -1,0 +1,151 @@
+package database
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"onhand/models"
+)
+
+// Bounds of what is remembered.
+const (
+	// rememberedMax is how many products are remembered with their levels;
+	// rememberedLevelsMax, how many levels one of them may have.
+	rememberedMax       = 20_000
+	rememberedLevelsMax = 64
+	// recentMax is how many keys are known to have been used lately, at least.
+	recentMax = 1 << 16
+	// contestedFor is how long a product is not decided ahead after somebody
+	// else changed it meanwhile: another copy is likely to do so again.
+	contestedFor = 500 * time.Millisecond
+)
+
+// memory is what this process knows of products it has written: their state as
+// of a version. It is never believed by itself: who decides on it has the
+// database check the versions.
+type memory struct {
+	mu        sync.Mutex
+	epoch     string
+	directory int64 // the version of the locations and channels remembered
+	products  map[string]*remembered
+	locations map[string]models.Location
+	channels  map[string]*channel
+	contested map[string]time.Time // until when
+	// recent are the reservations that were made here, in two generations.
+	recent, older map[[16]byte]struct{}
+}
+
+// remembered is a product and all its levels, in sourcing order.
+type remembered struct {
+	product models.Product
+	levels  []*models.Level
+}
+
+func newMemory() *memory {
+	return &memory{
+		products: map[string]*remembered{}, contested: map[string]time.Time{},
+		locations: map[string]models.Location{}, channels: map[string]*channel{},
+		recent: map[[16]byte]struct{}{}, older: map[[16]byte]struct{}{},
+	}
+}
+
+// learn remembers what a write has left behind.
+func (d *Database) learn(v *view) {
+	if d.memory != nil {
+		d.memory.learn(v)
+	}
+}
+
+// learn keeps what a transaction had locked and has committed.
+func (m *memory) learn(v *view) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(v.settings.products)+len(v.settings.locations)+len(v.settings.channels) > 0 {
+		return // what was loaded is not what is there now
+	}
+	if m.epoch != v.epoch {
+		m.epoch = v.epoch
+		clear(m.products)
+	}
+	if m.directory != v.directory {
+		m.directory = v.directory
+		clear(m.locations)
+		clear(m.channels)
+	}
+	maps.Copy(m.locations, v.locations)
+	maps.Copy(m.channels, v.channels)
+	touched := v.touchedSet()
+	for id, product := range v.products {
+		known := &remembered{product: *product, levels: v.levels[id]}
+		if touched[id] {
+			known.product.Version++
+		}
+		if m.isContested(id) || len(known.levels) > rememberedLevelsMax {
+			delete(m.products, id)
+			continue
+		}
+		if old := m.products[id]; old != nil && old.product.Version >= known.product.Version {
+			continue // somebody was faster to tell
+		}
+		m.room()
+		m.products[id] = known
+	}
+}
+
+// room makes room for one more product, forgetting some, whichever.
+func (m *memory) room() {
+	for id := range m.products {
+		if len(m.products) < rememberedMax {
+			return
+		}
+		delete(m.products, id)
+	}
+}
+
+func (m *memory) isContested(id string) bool {
+	until, known := m.contested[id]
+	if known && time.Now().After(until) {
+		delete(m.contested, id)
+		known = false
+	}
+	return known
+}
+
+// used notes a reservation made here, and tells whether it was known before.
+func (m *memory) used(key [16]byte) (before bool) {
+	if _, before = m.recent[key]; before {
+		return true
+	}
+	if _, before = m.older[key]; before {
+		return true
+	}
+	if len(m.recent) >= recentMax {
+		m.recent, m.older = map[[16]byte]struct{}{}, m.recent
+	}
+	m.recent[key] = struct{}{}
+	return false
+}
+
+// forget drops what is remembered of these products, unless it is newer.
+func (m *memory) forget(products map[string]*remembered) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, known := range products {
+		if m.products[id] == known {
+			delete(m.products, id)
+		}
+	}
+}
+
+// contest notes that somebody else changes one of these products.
+func (m *memory) contest(products map[string]*remembered) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	until := time.Now().Add(contestedFor)
+	for id := range products {
+		if len(m.contested) < rememberedMax {
+			m.contested[id] = until
+		}
+	}
+}

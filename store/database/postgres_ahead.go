@@ -1,0 +1,131 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"onhand/models"
+)
+
+const (
+	// Locks as postgresLock does, and compares what was remembered.
+	postgresExpectProducts = `WITH levels AS MATERIALIZED (
+			SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock + `),
+		locked AS MATERIALIZED (
+			SELECT product_id, version FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM levels) >= 0
+			ORDER BY p.product_id ` + productLock + `)
+		SELECT expect((SELECT count(*) FROM locked JOIN unnest($1::text[], $2::bigint[]) AS v(product_id, version)
+			USING (product_id, version)) = cardinality($1::text[]))`
+
+	// Now that all is locked, the time. A key that has an answer on record is
+	// answered from there.
+	postgresExpectMeta = `SELECT expect(epoch = $1 AND directory_version = $2
+			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
+			set_config('onhand.now', clock_timestamp()::text, true)::timestamptz FROM onhand_meta`
+
+	postgresNow = `(SELECT current_setting('onhand.now')::timestamptz)`
+
+	// A key that was used before is a reservation that is there: unique_violation.
+	postgresInsertHolds = `INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, fingerprint, created_at, expires_at)
+		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.fingerprint, ` + postgresNow + `,
+			` + postgresNow + ` + v.ttl * interval '1 microsecond'
+		FROM unnest($1::bytea[], $2::jsonb[], $3::text[], $4::text[], $5::bytea[], $6::bigint[])
+			AS v(reservation_id, lines, channel, owner_ref, fingerprint, ttl)`
+
+	postgresInsertMoves = `INSERT INTO stock_movements (product_id, location_id,
+			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+			reason, reservation_id, version, created_at, txid)
+		SELECT v.product_id, v.location_id, -v.quantity, v.quantity, 0, 0, 0, 0, 0,
+			v.available, v.reserved, v.committed, v.damaged, v.quality_control, v.safety_stock, v.incoming,
+			'RESERVED', v.reservation_id, v.version, ` + postgresNow + `, (SELECT pg_current_xact_id()::text::bigint)
+		FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[], $10::int[],
+			$11::bytea[], $12::bigint[])
+			AS v(product_id, location_id, quantity, available, reserved, committed, damaged, quality_control, safety_stock, incoming,
+				reservation_id, version)`
+)
+
+// unexpected tells that the database refused a plan because something was not
+// as remembered.
+func unexpected(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "ONH01"
+}
+
+// heldRows are the rows of new holds, as columns.
+type heldRows struct{ keys, lines, channels, owners, prints, ttls *column }
+
+func newHeldRows() heldRows {
+	return heldRows{bytesColumn(planRoom, 16), jsonColumn(planRoom, linesSize), textColumn(planRoom, 0),
+		textColumn(planRoom, 0), bytesColumn(planRoom, 16), longColumn(planRoom)}
+}
+
+func (r heldRows) add(key [16]byte, lines []byte, hold *models.Reservation, print [16]byte, ttl time.Duration) {
+	r.keys.bytes(key[:])
+	r.lines.json(lines)
+	r.channels.text(hold.Channel)
+	r.owners.text(hold.Owner)
+	r.prints.bytes(print[:])
+	r.ttls.long(ttl.Microseconds())
+}
+
+// moveRows are the ledger rows of new holds, as columns.
+type moveRows struct {
+	products, locations, quantities *column
+	afters                          quantityColumns
+	reservations, versions          *column
+}
+
+func newMoveRows() moveRows {
+	return moveRows{textColumn(planRoom, idSize), textColumn(planRoom, idSize), intColumn(planRoom),
+		newQuantityColumns(planRoom), bytesColumn(planRoom, 16), longColumn(planRoom)}
+}
+
+func (r *moveRows) add(m *models.StockMovement, reservation [16]byte, version int64) {
+	r.products.text(m.ProductID)
+	r.locations.text(m.LocationID)
+	r.quantities.int(m.Delta.Reserved)
+	r.afters.add(m.After)
+	r.reservations.bytes(reservation[:])
+	r.versions.long(version)
+}
+
+// commitPlan carries out a plan in one round trip, and tells when that was.
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, err error) {
+	t, err := e.beginTx(ctx, lockWait)
+	if err != nil {
+		return now, err
+	}
+	defer t.rollback()
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		n := len(p.expected)
+		ids, versions, changed, next := textColumn(n, idSize), longColumn(n), textColumn(n, idSize), longColumn(n)
+		for _, x := range p.expected {
+			ids.text(x.id)
+			versions.long(x.version)
+			if x.changed {
+				changed.text(x.id)
+				next.long(x.version + 1)
+			}
+		}
+		b.Queue(postgresExpectProducts, ids, versions)
+		b.Queue(postgresExpectMeta, p.view.epoch, p.view.directory, p.keys).QueryRow(func(r pgx.Row) error {
+			var at instant
+			err := r.Scan(nil, &at)
+			now = at.Time
+			return err
+		})
+		if len(p.levels) > 0 {
+			b.Queue(postgresUpdateLevels, append(levelColumnsOf(p.levels), changed, next)...)
+			m := p.moves
+			b.Queue(postgresInsertMoves, append(append([]any{m.products, m.locations, m.quantities}, m.afters.args()...), m.reservations, m.versions)...)
+		}
+		b.Queue(postgresInsertHolds, p.rows.keys, p.rows.lines, p.rows.channels, p.rows.owners, p.rows.prints, p.rows.ttls)
+		b.Queue("COMMIT")
+	})
+	return now, err
+}

@@ -1,0 +1,167 @@
+package database_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+	"onhand/store/storetest"
+)
+
+// TestSilentServer: a server that takes connections and says nothing costs every
+// call the time of one connection attempt, and a wait for it, not more.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	db := openOnly(t, "postgres://u@"+storetest.Silent(t)+"/x?sslmode=disable")
+	calls := everyCall(db)
+	calls["claim"] = func(ctx context.Context) error { _, err := db.Claim(ctx, true); return err }
+	calls["migrate"] = func(ctx context.Context) error { _, err := db.Migrate(ctx); return err }
+	calls["export"] = func(ctx context.Context) error { return db.EachStock(ctx, nil, nil) }
+	calls["import"] = func(ctx context.Context) error {
+		_, err := db.Import(ctx, nil, models.ImportOptions{}, nil, nil)
+		return err
+	}
+	calls["listen"] = func(ctx context.Context) error {
+		if err := db.Listen(ctx, func() {}); err == nil {
+			return nil
+		}
+		return models.Unavailable("it did not listen", nil)
+	}
+	began := time.Now()
+	var group sync.WaitGroup
+	for name, ask := range calls {
+		group.Go(func() {
+			err := ask(context.Background())
+			assert.Equal(t, models.CodeUnavailable, models.CodeOf(err), "%s: %v", name, err)
+			assert.Less(t, time.Since(began), database.WriteTimeout+3*time.Second+quick, name)
+		})
+	}
+	group.Wait()
+}
+
+// handshaken is the address of a server that lets everybody in and answers
+// nothing that is asked then.
+func handshaken(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server := pgproto3.NewBackend(conn, conn)
+			if _, err := server.ReceiveStartupMessage(); err != nil {
+				_ = conn.Close()
+				continue
+			}
+			server.Send(&pgproto3.AuthenticationOk{})
+			server.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{0, 0, 0, 1}})
+			server.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+			_ = server.Flush()
+			go func() {
+				_, _ = io.Copy(io.Discard, conn) // until the client has had enough
+				_ = conn.Close()
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// TestListenGivesUp: where nothing answers, listening ends, so that it can begin
+// elsewhere.
+func TestListenGivesUp(t *testing.T) {
+	t.Parallel()
+	db := openOnly(t, "postgres://u@"+handshaken(t)+"/x?sslmode=disable")
+	ended := make(chan error, 1)
+	go func() { ended <- db.Listen(t.Context(), func() { t.Error("nobody listens") }) }()
+	select {
+	case err := <-ended:
+		require.Error(t, err)
+	case <-time.After(generous):
+		t.Fatal("it waits for ever")
+	}
+}
+
+// TestQuietServer: a database that freezes under an export or an import is given
+// up, and what the file or the pipe takes does not count.
+func TestQuietServer(t *testing.T) {
+	t.Parallel()
+	server := storetest.PrivatePostgres(t)
+	require.NoError(t, server.CreateDatabase(t.Context(), "onhand"))
+	s := openShop(t, postgres, server.DSN("onhand"))
+	for _, id := range []string{"a", "b", "c"} {
+		s.stock(id, "north", 1)
+	}
+	const limit = time.Second
+	s.SetQuiet(limit, generous)
+	waited := 0
+	require.NoError(t, s.EachStock(t.Context(), func([]models.Location, int) error { return nil }, func(*models.Stock) error {
+		if waited++; waited == 1 {
+			time.Sleep(limit + limit/2) // the pipe is slow; there is nothing to wait for
+		}
+		return nil
+	}))
+	require.Equal(t, 3, waited)
+
+	err := s.EachStock(t.Context(), func([]models.Location, int) error { return server.Freeze() }, func(*models.Stock) error { return nil })
+	require.NoError(t, server.Thaw())
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+	require.ErrorContains(t, err, "not answered for a long time")
+
+	row := models.StockRow{Line: 2, ProductID: "a", Location: "north", New: models.Counts{Available: models.Counted(5)}}
+	_, err = s.Import(t.Context(), func() (models.StockRow, error) {
+		if row.ProductID == "" {
+			return row, io.EOF
+		}
+		next := row
+		row.ProductID = ""
+		return next, server.Freeze()
+	}, models.ImportOptions{IgnoreStale: true}, nil, nil)
+	require.NoError(t, server.Thaw())
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+	require.ErrorContains(t, err, "not answered for a long time")
+	require.Equal(t, 1, s.level("a", "north").Available)
+}
+
+// TestImporterFreezes: an import that stops in the middle keeps its levels locked
+// for a bounded time; its buyers go on, and nothing of it took effect.
+func TestImporterFreezes(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10)
+		s.SetQuiet(generous, 200*time.Millisecond)
+		rows := []models.StockRow{{Line: 2, ProductID: "mug", Location: "north", New: models.Counts{Available: models.Counted(99)}}}
+		frozen := false
+		_, err := s.Import(t.Context(), func() (models.StockRow, error) {
+			if len(rows) == 0 {
+				return models.StockRow{}, io.EOF
+			}
+			row := rows[0]
+			rows = nil
+			return row, nil
+		}, models.ImportOptions{IgnoreStale: true}, nil, func(stage database.ImportStage, _, _ int) {
+			if stage != database.ImportWriting {
+				return
+			}
+			frozen = true
+			out, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+			if assert.NoError(t, err) {
+				assert.Empty(t, out.Results[0].Errors)
+			}
+		})
+		require.True(t, frozen)
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+		require.Equal(t, 9, s.level("mug", "north").Available)
+	})
+}

@@ -1,0 +1,253 @@
+package database_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// Holds of the same product are given back together, in whatever order their
+// time ended: a product costs a sweep a version or two, however many holds of
+// it there were.
+func TestSweepTakesAProductsHoldsTogether(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		const products, each = 10, 2 * database.SweepHoldsMax / 10
+		name := func(i int) string { return fmt.Sprintf("mug %d", i%products) }
+		for i := range products {
+			s.stock(name(i), "north", each)
+		}
+		for range each {
+			var batch []models.Write
+			for i := range products {
+				batch = append(batch, reserve(line(name(i), 1)))
+			}
+			s.with(quiet{t}).mustWrite(batch...)
+		}
+		s.allOverdue()
+		ended, touched := 0, 0
+		for _, out := range s.sweeps(products * each) {
+			require.LessOrEqual(t, len(out.Reservations), database.SweepHoldsMax)
+			ended, touched = ended+len(out.Reservations), touched+len(out.Stocks)
+		}
+		require.Equal(t, products*each, ended)
+		require.LessOrEqual(t, touched, products+1, "one product may be in two batches")
+		for i := range products {
+			require.Equal(t, models.Quantities{Available: each}, s.level(name(i), "north"))
+		}
+	})
+}
+
+// A hold of several products, at several locations, gives back each part where
+// it was taken, with a row of the ledger for each level; so does one whose lines
+// were changed meanwhile.
+func TestSweepGivesBackEveryPart(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 2, "south", 3)
+		s.stock("cup", "south", 4)
+		s.stock("pen", "north", 1)
+		const odd = `an "odd", \"pen\" ü,`
+		s.stock(odd, "north", 2)
+		first, second := s.hold(line("mug", 4), line("cup", 1), line(odd, 2)), s.hold(line("pen", 1))
+		s.ok(update(second.ID, line("cup", 2), line("mug", 1)))
+		s.overdue(first.ID, second.ID)
+		require.Len(t, s.sweep(10), 2)
+		require.Equal(t, models.Quantities{Available: 2}, s.level(odd, "north"))
+		require.Equal(t, models.Quantities{Available: 2}, s.level("mug", "north"))
+		require.Equal(t, models.Quantities{Available: 3}, s.level("mug", "south"))
+		require.Equal(t, models.Quantities{Available: 4}, s.level("cup", "south"))
+		require.Equal(t, models.Quantities{Available: 1}, s.level("pen", "north"))
+		rows := 0
+		for _, m := range append(s.movements("mug"), s.movements("cup")...) {
+			if m.Reason == models.ReasonExpired {
+				require.Contains(t, []string{first.ID, second.ID}, m.ReservationID)
+				rows++
+			}
+		}
+		require.Equal(t, 5, rows)
+	})
+}
+
+// More holds than are looked at together are ended all the same, although the
+// oldest are of a product that somebody keeps locked.
+func TestSweepLooksOn(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.SetLockWait(brief)
+		s.SetOverdue(2)
+		s.stock("mug", "north", 9)
+		s.stock("cup", "north", 9)
+		for i := range 10 {
+			id := s.hold(line([]string{"mug", "cup"}[i/5], 1)).ID
+			s.exec("UPDATE reservations SET expires_at = "+s.clock(i-20)+" WHERE reservation_id = $1", keyOf(id))
+		}
+		unlock := s.blocked(t, "mug")
+		require.Len(t, s.sweep(100), 5)
+		unlock()
+		require.Len(t, s.sweep(100), 5)
+	})
+}
+
+// A product that passes from one transaction to the next is in demand: its
+// holds are tried again in the same sweep. One that a single transaction keeps
+// locked is passed over.
+func TestSweepOfAProductInDemand(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		s.stock("cup", "north", 5)
+		s.overdue(s.hold(line("mug", 1)).ID, s.hold(line("cup", 1)).ID)
+		unlock := s.blocked(t, "mug")
+		mug := database.Row{Product: "mug"}
+		locks, err := s.Locked(t.Context(), []database.Row{mug})
+		require.NoError(t, err)
+		again, kept, err := s.LockedAgain(t.Context(), locks)
+		require.NoError(t, err)
+		require.Zero(t, again)
+		require.Equal(t, []string{"mug"}, kept)
+		again, kept, err = s.LockedAgain(t.Context(), database.Locks{mug: {"an earlier one"}})
+		require.NoError(t, err)
+		require.Equal(t, 1, again)
+		require.Empty(t, kept)
+		unlock()
+		require.Len(t, s.sweep(10), 2)
+	})
+}
+
+// A hold that somebody keeps locked is passed over.
+func TestSweepPassesOverLockedHolds(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 9)
+		locked, free := s.hold(line("mug", 1)).ID, s.hold(line("mug", 2)).ID
+		s.overdue(locked, free)
+		tx, err := s.raw.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(locked))
+		require.NoError(t, err)
+		require.Equal(t, []string{free}, ids(s.sweep(10)))
+		require.NoError(t, tx.Rollback())
+		require.Equal(t, []string{locked}, ids(s.sweep(10)))
+	})
+}
+
+// A hold that cannot be ended does not keep the others, and is told.
+func TestSweepLeavesWhatCannotBeEnded(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.tampered = true
+		s.stock("mug", "north", 9)
+		var all []string
+		for range 5 {
+			all = append(all, s.hold(line("mug", 1)).ID)
+		}
+		s.exec(`UPDATE reservations SET lines = '[{"productId": "mug", "quantity": "one"}]' WHERE reservation_id = $1`, keyOf(all[2]))
+		s.overdue(all...)
+		ended, faults := 0, 0
+		for out, err := range s.ExpireDue(context.Background(), 10) {
+			ended += len(out.Reservations)
+			if err != nil {
+				assert.Equal(t, models.CodeInternal, models.CodeOf(err))
+				faults++
+			}
+		}
+		require.Equal(t, []int{4, 1}, []int{ended, faults})
+		require.Equal(t, models.Quantities{Available: 8, Reserved: 1}, s.level("mug", "north"))
+		s.exec("DELETE FROM reservations WHERE reservation_id = $1", keyOf(all[2]))
+	})
+}
+
+// What a hold became since the sweep looked at it is respected: another one's
+// end, a longer life, other lines.
+func TestSweepBelievesTheHoldAsItIs(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 9)
+		s.stock("cup", "north", 9)
+		over, ended, longer, other := s.hold(line("mug", 1)).ID, s.hold(line("mug", 1)).ID, s.hold(line("mug", 1)).ID, s.hold(line("mug", 1)).ID
+		s.overdue(over, ended, longer, other)
+		var swept []string
+		for out, err := range s.ExpireSeen(t.Context(), func() {
+			s.overdue(over)
+			for id, seconds := range map[string]int{ended: 60, longer: 60, other: 60} { // the clock was set back
+				s.exec("UPDATE reservations SET expires_at = "+s.clock(seconds)+" WHERE reservation_id = $1", keyOf(id))
+			}
+			s.ok(resolve(ended, models.ReservationCommitted))
+			s.ok(update(other, line("cup", 1)))
+			s.overdue(other)
+		}) {
+			require.NoError(t, err)
+			swept = append(swept, ids(out.Reservations)...)
+		}
+		require.Equal(t, []string{over}, swept)
+		require.Equal(t, models.ReservationCommitted, s.reservation(ended).State)
+		require.Equal(t, models.ReservationActive, s.reservation(longer).State)
+		require.Equal(t, models.Quantities{Available: 7, Reserved: 1, Committed: 1}, s.level("mug", "north"))
+		require.Equal(t, []string{other}, ids(s.sweep(10)), "the next look finds its new lines")
+		require.Equal(t, models.Quantities{Available: 9}, s.level("cup", "north"))
+	})
+}
+
+// Two copies sweep the same holds: each ends once, and neither waits for the
+// other's end.
+func TestCopiesSweepTogether(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		const holds = 3 * database.SweepHoldsMax
+		s.stock("mug", "north", holds)
+		for made := 0; made < holds; made += 500 {
+			batch := make([]models.Write, 500)
+			for i := range batch {
+				batch[i] = reserve(line("mug", 1))
+			}
+			s.with(quiet{t}).mustWrite(batch...)
+		}
+		s.allOverdue()
+		second := s.Database
+		if s.kind != memory {
+			second = open(t, s.url)
+		}
+		counts := make(chan int)
+		for _, db := range []*database.Database{s.Database, second} {
+			go func() {
+				ended := 0
+				for out, err := range db.ExpireDue(context.Background(), holds) {
+					assert.NoError(t, err)
+					ended += len(out.Reservations)
+				}
+				counts <- ended
+			}()
+		}
+		ended := <-counts + <-counts
+		ended += len(s.sweep(holds)) // what each passed over because of the other
+		require.Equal(t, holds, ended)
+		require.Equal(t, models.Quantities{Available: holds}, s.level("mug", "north"))
+		require.Len(t, s.movements("mug"), 1+2*holds)
+	})
+}
+
+// A buyer who is short of what nobody holds is told so without a search through
+// the holds past their time.
+func TestShortOfWhatNobodyHolds(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 1)
+		s.stock("cup", "north", 1)
+		s.stock("pen", "north", 1)
+		s.hold(line("pen", 1))
+		s.overdue(s.hold(line("mug", 1)).ID)
+		var w wire
+		db := openOnly(t, w.through(t, s.url))
+		trips := func(product string) int64 {
+			before := w.roundTrips.Load()
+			out, err := db.Write(t.Context(), []models.Write{reserve(line(product, 2))})
+			require.NoError(t, err)
+			require.NotEmpty(t, out.Results[0].Errors)
+			return w.roundTrips.Load() - before
+		}
+		for range 3 { // statements are prepared by now
+			trips("pen")
+			trips("cup")
+		}
+		require.Equal(t, trips("pen")-1, trips("cup"))
+		require.Equal(t, models.Quantities{Reserved: 1}, s.level("mug", "north"))
+	})
+}

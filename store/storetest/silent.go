@@ -1,0 +1,40 @@
+package storetest
+
+import (
+	"net"
+	"sync"
+	"testing"
+)
+
+// Silent is the address of a server that takes every connection and never says a word, as one behind a broken network
+// does, or one that is frozen. It ends with the test.
+func Silent(t testing.TB) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	demand(t, err)
+	var mu sync.Mutex
+	var taken []net.Conn
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			taken = append(taken, conn)
+			mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-over
+		mu.Lock()
+		defer mu.Unlock()
+		for _, conn := range taken {
+			_ = conn.Close()
+		}
+	})
+	return listener.Addr().String()
+}
