@@ -141,7 +141,7 @@ func (p *Plan) know(w models.Reserve) bool {
 			continue
 		}
 		known := m.products[line.ProductID]
-		if known == nil || m.isContested(line.ProductID) {
+		if known == nil || known.wrong {
 			return false
 		}
 		p.products[line.ProductID] = known
@@ -181,8 +181,20 @@ func copies(levels []*models.Level) []*models.Level {
 	return out
 }
 
-// Drop forgets what the plan was decided on.
-func (p *Plan) Drop() { p.d.memory.forget(p.products) }
+// Drop takes back what the plan left behind: what is remembered of its products
+// is no longer true, but for the versions they had.
+func (p *Plan) Drop() {
+	m := p.d.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, known := range p.products {
+		known.wrong = true
+	}
+	for _, x := range p.expected {
+		known := p.products[x.id]
+		known.product.Version = min(known.product.Version, x.version)
+	}
+}
 
 // Commit carries the plan out. On an error nothing is known to have happened;
 // the same holds may be decided the ordinary way.
@@ -190,12 +202,10 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
 	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
-	if unexpected(err) {
-		p.d.memory.contest(p.products)
-	}
 	if err != nil {
 		return Outcome{}, p.d.fault(err)
 	}
+	p.d.memory.agreed(p.products)
 	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = now, now, now.Add(h.ttl)

@@ -17,8 +17,11 @@ const (
 	// recentMax is how many keys are known to have been used lately, at least.
 	recentMax = 1 << 16
 	// contestedFor is how long a product is not decided ahead after somebody
-	// else changed it meanwhile: another copy is likely to do so again.
-	contestedFor = 500 * time.Millisecond
+	// else was found to have changed it: another copy is likely to do so again.
+	// It doubles each time, up to contestedMax, and shrinks with every plan that
+	// was right.
+	contestedFor = 250 * time.Millisecond
+	contestedMax = 4 * time.Second
 )
 
 // memory is what this process knows of products it has written: their state as
@@ -31,7 +34,7 @@ type memory struct {
 	products  map[string]*remembered
 	locations map[string]models.Location
 	channels  map[string]*channel
-	contested map[string]time.Time // until when
+	contested map[string]*contest
 	// recent are the reservations that were made here, in two generations.
 	recent, older map[[16]byte]struct{}
 }
@@ -40,11 +43,18 @@ type memory struct {
 type remembered struct {
 	product models.Product
 	levels  []*models.Level
+	wrong   bool // counted on what did not happen: only the version is true
+}
+
+// contest is what is known of a product that others change too.
+type contest struct {
+	times int
+	until time.Time
 }
 
 func newMemory() *memory {
 	return &memory{
-		products: map[string]*remembered{}, contested: map[string]time.Time{},
+		products: map[string]*remembered{}, contested: map[string]*contest{},
 		locations: map[string]models.Location{}, channels: map[string]*channel{},
 		recent: map[[16]byte]struct{}{}, older: map[[16]byte]struct{}{},
 	}
@@ -81,12 +91,16 @@ func (m *memory) learn(v *view) {
 		if touched[id] {
 			known.product.Version++
 		}
-		if m.isContested(id) || len(known.levels) > rememberedLevelsMax {
-			delete(m.products, id)
-			continue
+		if old := m.products[id]; old != nil {
+			if !old.wrong && old.product.Version >= known.product.Version {
+				continue // somebody was faster to tell
+			}
+			if old.product.Version != product.Version {
+				m.contest(id)
+			}
 		}
-		if old := m.products[id]; old != nil && old.product.Version >= known.product.Version {
-			continue // somebody was faster to tell
+		if m.isContested(id) || len(known.levels) > rememberedLevelsMax {
+			known.wrong = true
 		}
 		m.room()
 		m.products[id] = known
@@ -104,12 +118,43 @@ func (m *memory) room() {
 }
 
 func (m *memory) isContested(id string) bool {
-	until, known := m.contested[id]
-	if known && time.Now().After(until) {
-		delete(m.contested, id)
-		known = false
+	c := m.contested[id]
+	return c != nil && time.Now().Before(c.until)
+}
+
+// contest notes that somebody else changed a product.
+func (m *memory) contest(id string) {
+	c := m.contested[id]
+	if c == nil {
+		for other := range m.contested {
+			if len(m.contested) < rememberedMax {
+				break
+			}
+			delete(m.contested, other)
+		}
+		c = new(contest)
+		m.contested[id] = c
 	}
-	return known
+	c.until = time.Now().Add(min(contestedFor<<c.times, contestedMax))
+	if contestedFor<<c.times < contestedMax {
+		c.times++
+	}
+}
+
+// agreed notes that a plan was right about its products.
+func (m *memory) agreed(products map[string]*remembered) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.contested) == 0 {
+		return
+	}
+	for id := range products {
+		if c := m.contested[id]; c != nil && c.times > 0 {
+			c.times--
+		} else if c != nil {
+			delete(m.contested, id)
+		}
+	}
 }
 
 // used notes a reservation made here, and tells whether it was known before.
@@ -125,27 +170,4 @@ func (m *memory) used(key [16]byte) (before bool) {
 	}
 	m.recent[key] = struct{}{}
 	return false
-}
-
-// forget drops what is remembered of these products, unless it is newer.
-func (m *memory) forget(products map[string]*remembered) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for id, known := range products {
-		if m.products[id] == known {
-			delete(m.products, id)
-		}
-	}
-}
-
-// contest notes that somebody else changes one of these products.
-func (m *memory) contest(products map[string]*remembered) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	until := time.Now().Add(contestedFor)
-	for id := range products {
-		if len(m.contested) < rememberedMax {
-			m.contested[id] = until
-		}
-	}
 }

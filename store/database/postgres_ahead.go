@@ -2,11 +2,9 @@ package database
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"onhand/models"
 )
@@ -48,13 +46,6 @@ const (
 			AS v(product_id, location_id, quantity, available, reserved, committed, damaged, quality_control, safety_stock, incoming,
 				reservation_id, version)`
 )
-
-// unexpected tells that the database refused a plan because something was not
-// as remembered.
-func unexpected(err error) bool {
-	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && pgErr.Code == "ONH01"
-}
 
 // heldRows are the rows of new holds, as columns.
 type heldRows struct{ keys, lines, channels, owners, prints, ttls *column }
