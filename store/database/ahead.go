@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"encoding/json"
+	"hash"
 	"time"
 
 	"onhand/models"
@@ -24,7 +25,9 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 	if !ok || d.memory == nil || meta == nil || meta.secret == "" || w.Key() == "" {
 		return nil
 	}
-	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesOf(meta.secret, []models.Write{w})[0], print: fingerprint(w)}
+	mac := meta.macs.Get().(hash.Hash)
+	defer meta.macs.Put(mac)
+	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesWith(mac, w.Key()), print: fingerprint(w)}
 }
 
 // Plan is a batch of holds that is decided while another transaction is still

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -36,26 +37,28 @@ type storedAnswer struct {
 
 // keyHashes are what is derived from one idempotency key, so that nobody can
 // guess it without the database's secret: the key of the hold it may make, and
-// that of the answer it may have.
+// that of the answer it may have. They are the halves of one keyed hash.
 type keyHashes struct{ reservation, answer [16]byte }
 
 // hashesOf derives them for every write that has a key.
 func hashesOf(secret string, writes []models.Write) []keyHashes {
 	mac := hmac.New(sha256.New, []byte(secret))
-	var sum [sha256.Size]byte
-	one := func(purpose, key string) (out [16]byte) {
-		mac.Reset()
-		_, _ = io.WriteString(mac, purpose+"\x00")
-		_, _ = io.WriteString(mac, key)
-		copy(out[:], mac.Sum(sum[:0]))
-		return out
-	}
 	hashes := make([]keyHashes, len(writes))
 	for i, w := range writes {
 		if key := w.Key(); key != "" {
-			hashes[i] = keyHashes{one("reservation", key), one("key", key)}
+			hashes[i] = hashesWith(mac, key)
 		}
 	}
+	return hashes
+}
+
+func hashesWith(mac hash.Hash, key string) (hashes keyHashes) {
+	var sum [sha256.Size]byte
+	mac.Reset()
+	_, _ = io.WriteString(mac, key)
+	mac.Sum(sum[:0])
+	copy(hashes.reservation[:], sum[:])
+	copy(hashes.answer[:], sum[len(hashes.reservation):])
 	return hashes
 }
 

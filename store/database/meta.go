@@ -1,6 +1,11 @@
 package database
 
-import "context"
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"sync"
+)
 
 // Meta is what the database says of itself.
 type Meta struct {
@@ -13,6 +18,7 @@ type Meta struct {
 	DirectoryVersion int64
 
 	secret string
+	macs   *sync.Pool // keyed hashes under the secret
 }
 
 // ReadMeta asks the database what it is, and remembers it.
@@ -25,6 +31,7 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &m.secret, &m.Sequence); err != nil {
 		return Meta{}, d.fault(err)
 	}
+	m.macs = &sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(m.secret)) }}
 	d.meta.Store(&m)
 	return m, nil
 }
