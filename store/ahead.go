@@ -57,46 +57,46 @@ func (c *combiner) decideAhead() {
 	if c.begin == nil || c.loading || c.behind != nil {
 		return
 	}
-	taken := 0
-	for _, s := range c.waiting {
-		if s.gone {
-			taken++
-			continue
+	for len(c.waiting) > 0 {
+		if s := c.waiting[0]; !s.gone && !c.decide(s) {
+			return
 		}
-		if s.ready == nil || c.ahead.size() >= plannedMax || c.ahead != nil && c.ahead.levels+s.levels > plannedLevelsMax || !c.decide(s) {
-			break
-		}
-		taken++
+		c.waiting = c.waiting[1:]
 	}
-	c.waiting = c.waiting[taken:]
-	if len(c.waiting) == 0 {
-		c.waiting = nil
-	}
+	c.waiting = nil // let go of the array
 }
 
-// decide adds one seat to the plan. A panic is not the process's end, and not
-// the plan's: nobody knows what it left behind, and so all are decided anew.
-func (c *combiner) decide(s *seat) (ok bool) {
-	if c.ahead == nil {
-		begun := c.begin()
-		if begun == nil {
-			return false
-		}
-		c.ahead = &planned{plan: begun}
-	}
-	defer func() {
-		if recover() != nil {
-			c.dissolve()
-		} else if len(c.ahead.seats) == 0 {
-			c.ahead = nil
-		}
-	}()
-	if !c.ahead.plan.Add(s.ready) {
+// decide adds one seat to the plan, where there is room. Callers hold mu.
+func (c *combiner) decide(s *seat) bool {
+	if s.ready == nil || c.ahead.size() >= plannedMax || c.ahead != nil && c.ahead.levels+s.levels > plannedLevelsMax {
 		return false
 	}
-	c.ahead.seats = append(c.ahead.seats, s)
-	c.ahead.levels += s.levels
-	return true
+	p := c.ahead
+	if p == nil {
+		if p = (&planned{plan: c.begin()}); p.plan == nil {
+			return false
+		}
+	}
+	added, whole := p.add(s)
+	if !whole { // nobody knows what it left behind
+		s.ready = nil
+		c.ahead = p
+		c.dissolve()
+	}
+	if added {
+		c.ahead = p
+	}
+	return added
+}
+
+// add is not whole when the plan panicked.
+func (p *planned) add(s *seat) (added, whole bool) {
+	defer func() { _ = recover() }()
+	if added = p.plan.Add(s.ready); added {
+		p.seats = append(p.seats, s)
+		p.levels += s.levels
+	}
+	return added, true
 }
 
 // dissolve has those in the plan decided the ordinary way, in their places in

@@ -108,7 +108,7 @@ func (c *callers) submit(ctx context.Context, w models.Write) {
 	eventually(c.t, func() bool { // one after another, so that the order of arrival is known
 		c.c.mu.Lock()
 		defer c.c.mu.Unlock()
-		return len(c.c.waiting)+len(c.c.aside) == c.before
+		return len(c.c.waiting)+len(c.c.aside)+c.c.ahead.size() == c.before
 	})
 }
 

@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// fakePlans are plans of a database that remembers everything, but for writes
+// whose keys begin with "ordinary". Keys that begin with "panic" break a plan.
+type fakePlans struct {
+	*fakeTruth
+	keys    map[*database.Prepared]string
+	plans   [][]string // those that were sent
+	refuse  int        // so many plans fail
+	with    error      // how they do
+	dropped int
+}
+
+type fakePlan struct {
+	all  *fakePlans
+	keys []string
+}
+
+func newFakePlans() (*fakePlans, *combiner) {
+	f, c := newFakeTruth()
+	p := &fakePlans{fakeTruth: f, keys: map[*database.Prepared]string{}}
+	c.prepare = func(w models.Write) *database.Prepared {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		ready := new(database.Prepared)
+		p.keys[ready] = w.Key()
+		return ready
+	}
+	c.begin = func() plan { return &fakePlan{all: p} }
+	return p, c
+}
+
+func (p *fakePlan) Add(ready *database.Prepared) bool {
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	key := p.all.keys[ready]
+	if strings.HasPrefix(key, "panic") {
+		panic(key)
+	}
+	if strings.HasPrefix(key, "ordinary") {
+		return false
+	}
+	p.keys = append(p.keys, key)
+	return true
+}
+
+func (p *fakePlan) Close() {}
+
+func (p *fakePlan) Drop() {
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	p.all.dropped++
+}
+
+func (p *fakePlan) Commit(context.Context) (database.Outcome, error) {
+	p.all.started <- len(p.keys)
+	<-p.all.released
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	p.all.plans = append(p.all.plans, p.keys)
+	if p.all.refuse > 0 {
+		p.all.refuse--
+		return database.Outcome{}, p.all.with
+	}
+	return database.Outcome{Results: make([]models.WriteResult, len(p.keys))}, nil
+}
+
+// planning starts a first plan, puts the keys in line behind it, and lets all go.
+func planning(t *testing.T, f *fakePlans, c *combiner, keys ...string) *callers {
+	t.Helper()
+	line := busy(t, f.fakeTruth, c)
+	for _, key := range keys {
+		line.submit(t.Context(), receive(key, "x", 1))
+	}
+	close(f.released)
+	line.Wait()
+	return line
+}
+
+// What arrives while a plan is under way is decided at once, and is the next
+// plan, in order of arrival.
+func TestPlanGathers(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	planning(t, f, c, "a", "b", "c")
+	require.Equal(t, [][]string{{"first"}, {"a", "b", "c"}}, f.plans)
+	require.Empty(t, f.batches)
+}
+
+// What cannot be decided ahead is decided the ordinary way, in its place in
+// line: nobody overtakes it.
+func TestPlanKeepsTheLine(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	planning(t, f, c, "a", "ordinary", "b")
+	require.Equal(t, [][]string{{"first"}, {"a"}}, f.plans)
+	require.Equal(t, [][]string{{"ordinary", "b"}}, f.batches)
+}
+
+// When a plan is refused, its callers are answered the ordinary way, and so are
+// those who were decided on top of it: what they counted on has not happened.
+func TestPlanRefused(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	f.refuse, f.with = 1, &models.Fault{Code: models.CodeInternal, Message: "not as expected"}
+	line := planning(t, f, c, "a", "b")
+	require.Equal(t, [][]string{{"first"}, {"a", "b"}}, f.plans, "decided anew, on what the ordinary way left")
+	require.Equal(t, [][]string{{"first"}}, f.batches)
+	require.Equal(t, 2, f.dropped)
+	require.NoError(t, line.told("a"))
+}
+
+// A plan that got no answer in time may have happened: nothing is tried again,
+// and the callers are told to.
+func TestPlanWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	f.refuse, f.with = 2, models.Unavailable("no answer", fmt.Errorf("commit: %w", context.DeadlineExceeded))
+	close(f.released)
+	_, err := c.submit(t.Context(), receive("a", "x", 1))
+	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+	require.Empty(t, f.batches)
+	require.Equal(t, 1, f.dropped)
+}
+
+// Who gives up before the plan is sent takes nothing.
+func TestPlanWithoutThoseWhoGaveUp(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	line := busy(t, f.fakeTruth, c)
+	ctx, cancel := context.WithCancel(t.Context())
+	line.submit(t.Context(), receive("a", "x", 1))
+	line.submit(ctx, receive("gone", "x", 1))
+	line.submit(t.Context(), receive("b", "x", 1))
+	cancel()
+	eventually(t, func() bool { return models.CodeOf(line.told("gone")) == models.CodeUnavailable })
+	close(f.released)
+	line.Wait()
+	require.Equal(t, [][]string{{"first"}}, f.plans)
+	require.Equal(t, [][]string{{"a", "b"}}, f.batches)
+	require.Equal(t, 1, f.dropped)
+}
+
+// A write that breaks the plan is decided the ordinary way, and nobody is lost.
+func TestPlanPanics(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	line := planning(t, f, c, "a", "panic", "b")
+	for _, key := range []string{"a", "panic", "b"} {
+		require.NoError(t, line.told(key))
+	}
+	require.Equal(t, 1, f.dropped)
+	require.Contains(t, f.batches[0], "panic")
+}
+
+// A plan has a bound of holds, and one of levels.
+func TestPlanBounds(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	line := busy(t, f.fakeTruth, c)
+	fill := func(n, levels int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for range n {
+			s := &seat{write: receive("filler", "x", 1), levels: levels, done: make(chan struct{})}
+			s.ready = c.prepare(s.write)
+			c.waiting = append(c.waiting, s)
+		}
+	}
+	fill(1, plannedLevelsMax)
+	fill(plannedMax+1, 1)
+	line.before = plannedMax + 2
+	line.submit(t.Context(), receive("last", "x", 1))
+	close(f.released)
+	line.Wait()
+	var sizes []int
+	for _, p := range f.plans {
+		sizes = append(sizes, len(p))
+	}
+	require.Equal(t, []int{1, 1, plannedMax, 2}, sizes)
+}
