@@ -7,6 +7,7 @@
 // what was loaded: no SQL, no clock of their own, the same for both.
 //
 //	Write       batch of writes → lock and load → decide in order → save → commit
+//	Plan        holds decided ahead on what is remembered → lock, compare, save, commit
 //	ReadStocks  one SELECT for any number of products; ReadStockAsOf, one as it was
 //	Movements   the ledger in pages (ReadMovements) and onwards from a place (Feed)
 //	Import      a file's rows, all or none, compared and written set by set
@@ -15,12 +16,17 @@
 //	Outbox      what changed and has not reached Redis yet
 //
 // Locks are taken in one order everywhere: reservations by id, then levels by
-// product and location, then (in the triggers) products by id. An outside
-// writer takes the last two in the same order.
+// product and location, then products by id. An outside writer takes the last
+// two in the same order, the products in the triggers.
 //
-// Triggers, not this package, give a product its next version and put it into
-// the outbox, so it makes no difference who writes. Levels changed by others
-// also get a ledger row, with reason EXTERNAL.
+// Triggers give a product its next version and put it into the outbox, so it
+// makes no difference who writes; on Postgres a batch, which has the products
+// locked, does the same in one statement and the triggers leave it alone. Levels
+// changed by others also get a ledger row, with reason EXTERNAL.
+//
+// What is remembered of products (memory.go) is what the last write here left,
+// with its version. It decides nothing: a plan made on it is compared with the
+// rows under lock, and refused where anything differs.
 //
 // Settings writes (of products, locations, channels) go alone in their batch and
 // one at a time. An import locks the levels it sets until its commit.
