@@ -76,6 +76,39 @@ func TestF02RedisFrozen(t *testing.T) {
 	s.Check()
 }
 
+// slowWire is how late what one copy tells Redis arrives: long after the copy has given it up.
+const slowWire = time.Second
+
+// TestF02LateWritesLose: what a copy told Redis arrives there after newer versions of the other copy. It changes nothing,
+// and no later write makes up for it.
+func TestF02LateWritesLose(t *testing.T) {
+	s := Open(t, Plan{Proxied: true, Opening: map[string]int{"cup": 1000, "mug": 1000, "jug": 1000}, Shoppers: -1})
+	load := s.Load()
+	load.More(200)
+	load.Stop()
+	slow, quick := s.Customer(0), s.Customer(1)
+	for range 3 {
+		require.Empty(t, s.awaitCache(cacheLimit))
+		s.Copies[0].Redis.Delay(Up, slowWire)
+		sent := time.Now()
+		for _, product := range s.products {
+			slow.hold(map[string]int{product: 1}, ttlLong)
+		}
+		for _, product := range s.products {
+			quick.hold(map[string]int{product: 1}, ttlLong)
+		}
+		assert.Less(t, time.Since(sent), slowWire, "the later writes were not the first to arrive")
+		load.During(time.Until(sent.Add(2 * slowWire)))
+		s.Copies[0].Redis.Heal()
+		require.Empty(t, s.awaitCache(0), "an older version has won")
+		s.await(repairLimit, "the breaker closes", func() bool {
+			m, err := s.Copies[0].Metrics()
+			return err == nil && m["onhand_redis_up"] == 1
+		})
+	}
+	s.Check()
+}
+
 // TestF03RedisFlushed: FLUSHALL again and again under load; and then one with many readers at once and nobody writing,
 // of whom each copy makes at most one SELECT a product.
 func TestF03RedisFlushed(t *testing.T) {
