@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ const (
 	breakerLimit, pagesLimit = time.Second, 300 * time.Millisecond
 	// noticeLimit is how soon a copy notices that Redis is at one end only of its connections: it pings.
 	noticeLimit = 10 * time.Second
+	// resyncLimit is how soon subscribers are told what they have missed once Redis is heard again.
+	resyncLimit = 3 * time.Second
 	// repairLimit is how soon a copy that Redis tells nothing shows what others wrote: it looks itself every 5 s.
 	repairLimit = 7 * time.Second
 )
@@ -238,8 +241,34 @@ func TestF05RedisHalfOpen(t *testing.T) {
 	load.More(200)
 	load.Stop()
 	load.untroubled(t)
+	s.missed(cut)
 	s.Check()
 	for _, sub := range s.Subscribers {
 		assert.Equal(t, 1, sub.Sessions(), "%s: a subscriber need not notice", sub)
 	}
+}
+
+// missed has others write, in a silence, while a copy hears nothing from Redis, and sees that its subscribers are told as
+// soon as it hears again, rather than when it looks itself.
+func (s *Scene) missed(deaf *Copy) {
+	s.t.Helper()
+	s.Must(errorsOf(s.awaitCache(cacheLimit)))
+	deaf.Redis.Drop(Down)
+	s.await(noticeLimit, deaf.Name+" notices", func() bool {
+		m, err := deaf.Metrics()
+		return err == nil && m["onhand_feed_connected"] == 0
+	})
+	other := s.Customer(0)
+	for _, product := range s.products {
+		other.hold(map[string]int{product: 1}, ttlLong)
+	}
+	deaf.Redis.Heal()
+	s.report("what was missed", s.AwaitWatchers(resyncLimit, s.Subscribers...))
+}
+
+func errorsOf(found []string) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(found, "\n"))
 }
