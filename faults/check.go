@@ -140,15 +140,15 @@ func (s *Scene) checkWatchers() {
 	}
 }
 
-// AwaitWatchers waits until each of these subscribers has the database's state of every product, while nobody writes, and
-// says what they lack after limit.
+// AwaitWatchers waits until each of these subscribers has the database's state of every product, while no customer writes,
+// and says what they lack after limit.
 func (s *Scene) AwaitWatchers(limit time.Duration, subscribers ...*Subscriber) (behind []string) {
 	s.t.Helper()
-	ctx, cancel := s.looking()
-	defer cancel()
-	stored, _, err := s.truths(ctx)
-	s.Must(err)
 	for deadline := time.Now().Add(limit); ; time.Sleep(pollEvery) {
+		ctx, cancel := s.looking()
+		stored, _, err := s.truths(ctx) // each time: holds may run out meanwhile
+		cancel()
+		s.Must(err)
 		behind = nil
 		for _, sub := range subscribers {
 			latest := sub.latest()
