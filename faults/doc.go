@@ -6,6 +6,7 @@
 //	make fault ARGS='-run F07 -v'           one of them
 //	make fault ARGS='-run F07 -seed 12345'  again, with the choices of a run that printed this seed
 //	make fault ARGS='-server-race'          the copies built with the race detector
+//	make soak FOR=1h                        load for an hour with a fault now and then: does anything grow? (3 minutes)
 //
 // # A scenario in ten lines
 //
