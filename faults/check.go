@@ -132,26 +132,35 @@ func (s *Scene) serving() (list []*Copy) {
 // last state of every product.
 func (s *Scene) checkWatchers() {
 	s.t.Helper()
-	ctx, cancel := s.looking()
-	defer cancel()
-	stored, _, err := s.truths(ctx)
-	s.Must(err)
+	s.report("I8", s.AwaitWatchers(watchersLimit, s.Subscribers...))
 	for _, sub := range s.Subscribers {
-		behind := func() (products []string) {
+		s.report("I8", sub.order())
+		s.t.Logf("%s: %d events in %d sessions", sub.Name, len(sub.Events()), sub.Sessions())
+		sub.Stop()
+	}
+}
+
+// AwaitWatchers waits until each of these subscribers has the database's state of every product, while no customer writes,
+// and says what they lack after limit.
+func (s *Scene) AwaitWatchers(limit time.Duration, subscribers ...*Subscriber) (behind []string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(pollEvery) {
+		ctx, cancel := s.looking()
+		stored, _, err := s.truths(ctx) // each time: holds may run out meanwhile
+		cancel()
+		s.Must(err)
+		behind = nil
+		for _, sub := range subscribers {
 			latest := sub.latest()
 			for _, product := range s.products {
 				if is, e := stored[product], latest[product]; e.Version != is.Version || e.Shelf != is.Shelf {
-					products = append(products, fmt.Sprintf("%s has %s as %+v version %d, and it is %+v version %d", sub, product, e.Shelf, e.Version, is.Shelf, is.Version))
+					behind = append(behind, fmt.Sprintf("%s has %s as %+v version %d, and it is %+v version %d", sub, product, e.Shelf, e.Version, is.Shelf, is.Version))
 				}
 			}
-			return products
 		}
-		for deadline := time.Now().Add(watchersLimit); len(behind()) > 0 && time.Now().Before(deadline); {
-			time.Sleep(pollEvery)
+		if len(behind) == 0 || time.Now().After(deadline) {
+			return behind
 		}
-		s.report("I8", append(behind(), sub.order()...))
-		s.t.Logf("%s: %d events in %d sessions", sub.Name, len(sub.Events()), sub.Sessions())
-		sub.Stop()
 	}
 }
 

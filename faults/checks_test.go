@@ -89,8 +89,7 @@ func (s *Scene) breakRedis(t *testing.T) {
 
 	old, err := s.redis.HGetAll(ctx, "inventory:mug").Result()
 	require.NoError(t, err)
-	c := &customer{number: 99, scene: s, load: &Load{scene: s, patience: ctx}, dice: chance(t, "late")}
-	require.NotEmpty(t, c.hold(map[string]int{"mug": 1}, ttlLong).ID)
+	require.NotEmpty(t, s.Customer(0).hold(map[string]int{"mug": 1}, ttlLong).ID)
 	require.Empty(t, s.cacheDifferences())
 	require.NoError(t, s.redis.HSet(ctx, "inventory:mug", old).Err())
 	assert.NotEmpty(t, s.cacheDifferences(), "an old value")

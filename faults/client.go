@@ -25,12 +25,16 @@ const (
 	pauseMin, pauseMax = 10 * time.Millisecond, 400 * time.Millisecond
 	// answerBytesMax is the longest answer that is read.
 	answerBytesMax = 8 << 20
+	// tornMax bounds the answers that are kept because they were not whole.
+	tornMax = 20
 )
 
 // lost is an attempt that got no definite answer: what was asked may have happened or not.
 type lost struct {
 	// code is the error's code, or "lost" where no answer came at all.
 	code, message string
+	// torn tells that an answer began and was no whole one.
+	torn bool
 }
 
 // Error implements error.
@@ -41,6 +45,7 @@ type Codes struct {
 	mu     sync.Mutex
 	counts map[string]int
 	firsts map[string]string // an example of each
+	torn   []string          // answers that were not whole, a few of them
 }
 
 func (c *Codes) add(err error) {
@@ -54,9 +59,19 @@ func (c *Codes) add(err error) {
 		c.counts, c.firsts = map[string]int{}, map[string]string{}
 	}
 	c.counts[code]++
+	if l, ok := err.(*lost); ok && l.torn && len(c.torn) < tornMax {
+		c.torn = append(c.torn, message)
+	}
 	if c.firsts[code] == "" {
 		c.firsts[code] = message
 	}
+}
+
+// Torn are answers that began and were not whole.
+func (c *Codes) Torn() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.torn)
 }
 
 // Count is how often a code came.
@@ -120,12 +135,12 @@ func (c *Client) Ask(ctx context.Context, url, document string, variables map[st
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return &lost{"lost", err.Error()}
+		return &lost{code: "lost", message: err.Error()}
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
 	if err != nil {
-		return &lost{"lost", err.Error()}
+		return &lost{code: "lost", message: err.Error(), torn: true}
 	}
 	var answer struct {
 		Data   json.RawMessage
@@ -135,10 +150,10 @@ func (c *Client) Ask(ctx context.Context, url, document string, variables map[st
 		}
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil {
-		return &lost{"lost", fmt.Sprintf("HTTP %d: %.100s", response.StatusCode, raw)}
+		return &lost{code: "lost", message: fmt.Sprintf("HTTP %d: %.100s", response.StatusCode, raw), torn: true}
 	}
 	if len(answer.Errors) > 0 {
-		return &lost{answer.Errors[0].Extensions.Code, answer.Errors[0].Message}
+		return &lost{code: answer.Errors[0].Extensions.Code, message: answer.Errors[0].Message}
 	}
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return fmt.Errorf("decode the answer %.200s: %w", answer.Data, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 )
 
@@ -70,6 +71,14 @@ type customer struct {
 	dice    *rand.Rand
 	nearest int // the copy asked first
 	keys    int
+}
+
+// Customer is one more, outside of any load, for a scenario to send where it likes; it asks the copy of that number first.
+func (s *Scene) Customer(at int) *customer {
+	s.customers++
+	ctx, cancel := context.WithCancel(context.Background())
+	s.t.Cleanup(cancel)
+	return &customer{number: s.customers, scene: s, nearest: at, load: &Load{scene: s, patience: ctx}, dice: chance(s.t, "customer "+strconv.Itoa(s.customers))}
 }
 
 // live follows a habit until ctx ends; what was begun then is finished.

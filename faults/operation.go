@@ -120,6 +120,22 @@ func (h *History) Promised(p Promise) {
 	h.promises = append(h.promises, p)
 }
 
+// historyMark is how far a history has come, with nothing under way.
+type historyMark struct{ operations, promises int }
+
+func (h *History) mark() historyMark {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return historyMark{len(h.operations), len(h.promises)}
+}
+
+// cut takes everything after a mark out of the history: it never happened.
+func (h *History) cut(m historyMark) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.operations, h.promises = h.operations[:m.operations], h.promises[:m.promises]
+}
+
 // Operations is a copy of what was recorded.
 func (h *History) Operations() []Operation {
 	h.mu.Lock()

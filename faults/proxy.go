@@ -49,10 +49,11 @@ func (p *Proxy) lay() {
 // Address is where it listens, as host:port.
 func (p *Proxy) Address() string { return p.address }
 
-// Delay makes every answer of the server later by this much, on the average, give or take the jitter.
-func (p *Proxy) Delay(latency, jitter time.Duration) {
+// Delay makes everything that goes one way (Up or Down) later by this much. What a side has sent before it hung up still
+// arrives.
+func (p *Proxy) Delay(way string, latency time.Duration) {
 	p.t.Helper()
-	p.add("latency", Down, map[string]int64{"latency": latency.Milliseconds(), "jitter": jitter.Milliseconds()})
+	p.add("latency", way, map[string]int64{"latency": latency.Milliseconds()})
 }
 
 // Drop swallows what goes one way (Up or Down), for connections that are there and for new ones, and closes none: the

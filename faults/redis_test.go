@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ const (
 	breakerLimit, pagesLimit = time.Second, 300 * time.Millisecond
 	// noticeLimit is how soon a copy notices that Redis is at one end only of its connections: it pings.
 	noticeLimit = 10 * time.Second
+	// resyncLimit is how soon subscribers are told what they have missed once Redis is heard again.
+	resyncLimit = 3 * time.Second
 	// repairLimit is how soon a copy that Redis tells nothing shows what others wrote: it looks itself every 5 s.
 	repairLimit = 7 * time.Second
 )
@@ -73,6 +76,39 @@ func TestF02RedisFrozen(t *testing.T) {
 	assert.Positive(t, pages.Read)
 	assert.Less(t, pages.P99, pagesLimit)
 	load.untroubled(t)
+	s.Check()
+}
+
+// slowWire is how late what one copy tells Redis arrives: long after the copy has given it up.
+const slowWire = time.Second
+
+// TestF02LateWritesLose: what a copy told Redis arrives there after newer versions of the other copy. It changes nothing,
+// and no later write makes up for it.
+func TestF02LateWritesLose(t *testing.T) {
+	s := Open(t, Plan{Proxied: true, Opening: map[string]int{"cup": 1000, "mug": 1000, "jug": 1000}, Shoppers: -1})
+	load := s.Load()
+	load.More(200)
+	load.Stop()
+	slow, quick := s.Customer(0), s.Customer(1)
+	for range 3 {
+		require.Empty(t, s.awaitCache(cacheLimit))
+		s.Copies[0].Redis.Delay(Up, slowWire)
+		sent := time.Now()
+		for _, product := range s.products {
+			slow.hold(map[string]int{product: 1}, ttlLong)
+		}
+		for _, product := range s.products {
+			quick.hold(map[string]int{product: 1}, ttlLong)
+		}
+		assert.Less(t, time.Since(sent), slowWire, "the later writes were not the first to arrive")
+		load.During(time.Until(sent.Add(2 * slowWire)))
+		s.Copies[0].Redis.Heal()
+		require.Empty(t, s.awaitCache(0), "an older version has won")
+		s.await(repairLimit, "the breaker closes", func() bool {
+			m, err := s.Copies[0].Metrics()
+			return err == nil && m["onhand_redis_up"] == 1
+		})
+	}
 	s.Check()
 }
 
@@ -205,8 +241,42 @@ func TestF05RedisHalfOpen(t *testing.T) {
 	load.More(200)
 	load.Stop()
 	load.untroubled(t)
+	for range missedRounds {
+		s.missed(cut)
+	}
 	s.Check()
 	for _, sub := range s.Subscribers {
 		assert.Equal(t, 1, sub.Sessions(), "%s: a subscriber need not notice", sub)
 	}
+}
+
+// missedRounds: in one round of three or so the copy happens to look itself just then.
+const missedRounds = 3
+
+// missed has others write, in a silence, while a copy hears nothing from Redis, and sees that its subscribers are told as
+// soon as it hears again, rather than when it looks itself.
+func (s *Scene) missed(deaf *Copy) {
+	s.t.Helper()
+	s.Must(errorsOf(s.awaitCache(cacheLimit)))
+	deaf.Redis.Drop(Down)
+	s.await(noticeLimit, deaf.Name+" notices", func() bool {
+		m, err := deaf.Metrics()
+		return err == nil && m["onhand_feed_connected"] == 0
+	})
+	other := s.Customer(0)
+	for _, product := range s.products {
+		other.hold(map[string]int{product: 1}, ttlLong)
+	}
+	deaf.Redis.Heal()
+	healed := time.Now()
+	lacking := s.AwaitWatchers(resyncLimit, s.Subscribers...)
+	s.report("what was missed", lacking)
+	s.t.Logf("after %s subscribers lack %d products", time.Since(healed).Round(time.Millisecond), len(lacking))
+}
+
+func errorsOf(found []string) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(found, "\n"))
 }

@@ -68,6 +68,7 @@ type Scene struct {
 	products  []string
 	client    *Client
 	customers int // so far
+	prepared  int // writes that made the shop, so far
 	pool      *pgxpool.Pool
 	redis     *redis.Client
 	ahead     *ahead
@@ -187,34 +188,41 @@ func hostOf(t testing.TB, dsn string) string {
 	return config.ConnConfig.Host + ":" + strconv.Itoa(int(config.ConnConfig.Port))
 }
 
-// stockUp makes the products and gives them their opening stock, through the API.
+// stockUp makes the place, and the products with their opening stock.
 func (s *Scene) stockUp() {
+	s.prepare("upsertLocations", "UpsertLocationsInput", map[string]any{"rows": []map[string]any{{"locationId": place, "name": "The house"}}})
+	s.Stock(s.plan.Opening, "")
+}
+
+// Stock makes more products, each with so many units, through the API. Customers know only those of the plan.
+func (s *Scene) Stock(units map[string]int, title string) {
+	s.t.Helper()
+	products, levels := []map[string]any{}, []map[string]any{}
+	for _, product := range slices.Sorted(maps.Keys(units)) {
+		products = append(products, map[string]any{"productId": product})
+		if title != "" {
+			products[len(products)-1]["title"] = title
+		}
+		levels = append(levels, map[string]any{"productId": product, "locationId": place, "quantity": units[product], "ignoreStale": true})
+	}
+	s.prepare("upsertProducts", "UpsertProductsInput", map[string]any{"rows": products})
+	s.prepare("setStock", "SetStockInput", map[string]any{"rows": levels, "reason": "CYCLE_COUNT"})
+}
+
+// prepare sends a write that must succeed.
+func (s *Scene) prepare(mutation, kind string, input map[string]any) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), preparing)
 	defer cancel()
-	products, levels := []map[string]any{}, []map[string]any{}
-	for _, product := range s.products {
-		products = append(products, map[string]any{"productId": product})
-		levels = append(levels, map[string]any{"productId": product, "locationId": place, "quantity": s.plan.Opening[product], "ignoreStale": true})
+	s.prepared++
+	input["idempotencyKey"] = fmt.Sprintf("%s-%s-%d", s.name, mutation, s.prepared)
+	document := "mutation($input: " + kind + "!) { answer: " + mutation + "(input: $input) { errors { __typename ... on UserError { message path } } } }"
+	var data struct{ Answer answer }
+	if err := s.client.Ask(ctx, s.Copies[0].URL(), document, map[string]any{"input": input}, &data); err != nil {
+		s.t.Fatalf("%s: %v", mutation, err)
 	}
-	for _, write := range []struct {
-		document string
-		input    map[string]any
-	}{
-		{`mutation($input: UpsertLocationsInput!) { answer: upsertLocations(input: $input) { errors { __typename ... on UserError { message path } } } }`,
-			map[string]any{"rows": []map[string]any{{"locationId": place, "name": "The house"}}}},
-		{`mutation($input: UpsertProductsInput!) { answer: upsertProducts(input: $input) { errors { __typename ... on UserError { message path } } } }`,
-			map[string]any{"rows": products}},
-		{`mutation($input: SetStockInput!) { answer: setStock(input: $input) { errors { __typename ... on UserError { message path } } } }`,
-			map[string]any{"rows": levels, "reason": "CYCLE_COUNT"}},
-	} {
-		write.input["idempotencyKey"] = s.name + write.document[:40]
-		var data struct{ Answer answer }
-		if err := s.client.Ask(ctx, s.Copies[0].URL(), write.document, map[string]any{"input": write.input}, &data); err != nil {
-			s.t.Fatalf("stock up: %v", err)
-		}
-		if len(data.Answer.Errors) > 0 {
-			s.t.Fatalf("stock up: %+v", data.Answer.Errors)
-		}
+	if len(data.Answer.Errors) > 0 {
+		s.t.Fatalf("%s: %+v", mutation, data.Answer.Errors)
 	}
 }
 

@@ -26,7 +26,7 @@ type message struct {
 }
 
 func (sub *Subscriber) request() json.RawMessage {
-	raw, _ := json.Marshal(map[string]any{"query": watchDocument, "variables": map[string]any{"ids": sub.scene.products}}) // cannot fail
+	raw, _ := json.Marshal(map[string]any{"query": watchDocument, "variables": map[string]any{"ids": sub.products}}) // cannot fail
 	return raw
 }
 

@@ -3,6 +3,8 @@ package faults
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +28,8 @@ type Event struct {
 	ProductID string
 	Version   int64
 	Shelf
+	// At is when it came.
+	At time.Time
 }
 
 // Subscriber watches all products of a scenario, and connects again, to the next copy, whenever it is cut off.
@@ -34,6 +38,7 @@ type Subscriber struct {
 	Name string
 
 	scene    *Scene
+	products []string
 	listen   func(ctx context.Context, url string, subscribed func(), give func(Event)) error
 	first    int // the copy it begins with
 	stop     context.CancelFunc
@@ -56,10 +61,13 @@ func (s *Scene) subscribe() {
 	}
 }
 
-// Watch starts one more subscriber, by "websocket" or "sse", at the copy of that number.
-func (s *Scene) Watch(kind string, at int) *Subscriber {
+// Watch starts one more subscriber to all products, by "websocket" or "sse", at the copy of that number.
+func (s *Scene) Watch(kind string, at int) *Subscriber { return s.WatchThese(kind, at, s.products) }
+
+// WatchThese is Watch for some products.
+func (s *Scene) WatchThese(kind string, at int, products []string) *Subscriber {
 	at %= len(s.Copies)
-	sub := &Subscriber{Name: fmt.Sprintf("%s %d at %s", kind, len(s.Subscribers), s.Copies[at].Name), scene: s, first: at, ended: make(chan struct{})}
+	sub := &Subscriber{Name: fmt.Sprintf("%s %d at %s", kind, len(s.Subscribers), s.Copies[at].Name), scene: s, products: products, first: at, ended: make(chan struct{})}
 	sub.listen = sub.overWebSocket
 	if kind == "sse" {
 		sub.listen = sub.overEvents
@@ -104,11 +112,11 @@ func (sub *Subscriber) run(ctx context.Context) {
 		subscribed := func() { sub.sessions.Add(1) }
 		err := sub.listen(ctx, sub.scene.Copies[n%len(sub.scene.Copies)].URL(), subscribed, func(e Event) {
 			sub.mu.Lock()
-			e.Session = int(sub.sessions.Load())
+			e.Session, e.At = int(sub.sessions.Load()), time.Now()
 			sub.events = append(sub.events, e)
 			sub.mu.Unlock()
 			seen[e.ProductID] = true
-			if len(seen) == len(sub.scene.products) {
+			if len(seen) == len(sub.products) {
 				sub.live.Store(true)
 			}
 		})
@@ -148,6 +156,17 @@ func (sub *Subscriber) order() []string {
 		last[e.ProductID] = e
 	}
 	return broken
+}
+
+// believe forgets all events but the newest of each product: from here on the subscriber is in another history.
+func (sub *Subscriber) believe() {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	latest := map[string]Event{}
+	for _, e := range sub.events {
+		latest[e.ProductID] = e
+	}
+	sub.events = slices.Collect(maps.Values(latest))
 }
 
 // String is the subscriber's story.
