@@ -14,7 +14,6 @@ type Prepared struct {
 	reserve models.Reserve
 	secret  string // what the hashes were made with
 	hashes  keyHashes
-	print   [16]byte
 }
 
 // Prepare works out what a write needs that does not depend on the stock. It is
@@ -27,7 +26,7 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 	}
 	mac := meta.macs.Get().(hash.Hash)
 	defer meta.macs.Put(mac)
-	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesWith(mac, w.Key()), print: fingerprint(w)}
+	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesWith(mac, w)}
 }
 
 // Plan is a batch of holds that is decided while another transaction is still
@@ -116,7 +115,7 @@ func (p *Plan) Add(w *Prepared) bool {
 	p.view.movements = p.view.movements[:0]
 	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
 	raw, _ := json.Marshal(lines) // plain structs; cannot fail
-	p.rows.add(key, raw, r, w.print, w.reserve.HoldTTL())
+	p.rows.add(key, raw, r, w.hashes.print, w.reserve.HoldTTL())
 	p.keys.bytes(w.hashes.answer[:])
 	return true
 }
