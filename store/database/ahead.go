@@ -49,7 +49,8 @@ type Plan struct {
 	stocks   []*models.Stock
 	keys     *column
 	secret   string
-	levels   []*models.Level
+	taken    map[levelID]int // from available to reserved
+	levels   []heldLevel
 	expected []expected
 }
 
@@ -57,6 +58,12 @@ type Plan struct {
 type hold struct {
 	reservation *models.Reservation
 	ttl         time.Duration
+}
+
+// heldLevel is a level as the plan leaves it, and what the plan has taken of it.
+type heldLevel struct {
+	models.Level
+	taken int
 }
 
 // expected is a product's version as remembered; changed tells whether it gets
@@ -72,7 +79,7 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, taken: map[levelID]int{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
 	p.decider = &decider{view: p.view}
 	return p
 }
@@ -93,8 +100,14 @@ func (p *Plan) Add(w *Prepared) bool {
 	m := p.d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(p.holds) == 0 {
+		p.view.epoch, p.view.directory = m.epoch, m.directory
+	}
 	meta := p.d.meta.Load()
-	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || !p.know(w.reserve) {
+	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || p.view.epoch != m.epoch || p.view.directory != m.directory {
+		return false
+	}
+	if !p.know(w.reserve) {
 		return false
 	}
 	draft := p.view.draft()
@@ -110,6 +123,7 @@ func (p *Plan) Add(w *Prepared) bool {
 	draft.apply(models.StockMovement{})
 	for i := range p.view.movements {
 		moved := &p.view.movements[i]
+		p.taken[levelID{moved.ProductID, moved.LocationID}] += moved.Delta.Reserved
 		p.moves.add(moved, key, p.products[moved.ProductID].product.Version+1)
 	}
 	p.view.movements = p.view.movements[:0]
@@ -159,9 +173,9 @@ func (p *Plan) Close() {
 	m := p.d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.view.epoch = m.epoch
-	p.view.directory = m.directory
-	p.levels = copies(p.view.dirtyLevels(false))
+	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them
+		p.levels = append(p.levels, heldLevel{*l, p.taken[levelID{l.ProductID, l.LocationID}]})
+	}
 	p.stocks = p.view.committed()
 	touched := p.view.touchedSet()
 	for _, id := range inOrderOf(p.products) {
@@ -171,16 +185,6 @@ func (p *Plan) Close() {
 			known.product.Version++
 		}
 	}
-}
-
-// copies of levels: the next plan goes on changing them.
-func copies(levels []*models.Level) []*models.Level {
-	out := make([]*models.Level, len(levels))
-	for i, l := range levels {
-		copied := *l
-		out[i] = &copied
-	}
-	return out
 }
 
 // Drop takes back what the plan left behind: what is remembered of its products
