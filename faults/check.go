@@ -271,7 +271,7 @@ func (s *Scene) checkAudit() {
 	ctx, cancel := context.WithTimeout(context.Background(), auditLimit)
 	defer cancel()
 	command := exec.CommandContext(ctx, binary(s.t, s.plan.Variant), "audit")
-	command.Env = []string{"DATABASE_URL=" + s.Database, "REDIS_URL=" + s.Redis.URL(), "HOME=" + s.t.TempDir()}
+	command.Env = []string{"DATABASE_URL=" + s.Database, "REDIS_URL=" + s.cacheURL, "HOME=" + s.t.TempDir()}
 	if output, err := command.CombinedOutput(); err != nil {
 		s.t.Errorf("onhand audit: %v\n%s", err, output)
 	}

@@ -35,6 +35,8 @@ type lost struct {
 	code, message string
 	// torn tells that an answer began and was no whole one.
 	torn bool
+	// retryAfter is when the server says to come back; 0 where it says nothing.
+	retryAfter time.Duration
 }
 
 // Error implements error.
@@ -146,14 +148,18 @@ func (c *Client) Ask(ctx context.Context, url, document string, variables map[st
 		Data   json.RawMessage
 		Errors []struct {
 			Message    string
-			Extensions struct{ Code string }
+			Extensions struct {
+				Code         string
+				RetryAfterMs int
+			}
 		}
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return &lost{code: "lost", message: fmt.Sprintf("HTTP %d: %.100s", response.StatusCode, raw), torn: true}
 	}
 	if len(answer.Errors) > 0 {
-		return &lost{code: answer.Errors[0].Extensions.Code, message: answer.Errors[0].Message}
+		first := answer.Errors[0]
+		return &lost{code: first.Extensions.Code, message: first.Message, retryAfter: time.Duration(first.Extensions.RetryAfterMs) * time.Millisecond}
 	}
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return fmt.Errorf("decode the answer %.200s: %w", answer.Data, err)

@@ -237,7 +237,9 @@ func (c *customer) insist(ask func(ctx context.Context, url string) error) bool 
 	ctx, cancel := context.WithTimeout(c.load.patience, patience)
 	defer cancel()
 	for n := 0; ctx.Err() == nil; n++ {
+		began := time.Now()
 		err := ask(ctx, c.scene.Copies[(c.nearest+n)%len(c.scene.Copies)].URL())
+		c.load.attempted(time.Since(began))
 		if err == nil {
 			return true
 		}

@@ -62,6 +62,12 @@
 //	reading again after the feed reconnects     TestF05RedisHalfOpen
 //	the relay's telling Redis                   TestF11CrashBeforePublish
 //	expiry as a predicate of a commit           TestF14SweepersRace
+//	a deadline of 10 s on what goes to a client TestF13FrozenClients (sockets and event streams; event streams alone)
+//	telling streams that the server stops       TestF17RollingRestart
+//	finishing requests under way                TestF17RequestsUnderWay
+//	a new epoch where the database went back    TestF18DatabaseRestored
+//	telling subscribers of a new epoch          TestF18DatabaseRestored
+//	goroutines that end (one in 50 did not)     TestSoak
 //
 // A hot load hides much: the next write repairs what one lost. What must be repaired by itself is checked in a silence.
 //

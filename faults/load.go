@@ -34,8 +34,9 @@ type Load struct {
 	people   sync.WaitGroup
 	ticks    atomic.Int64
 
-	mu    sync.Mutex
-	pages []page
+	mu      sync.Mutex
+	pages   []page
+	slowest time.Duration // of the customers' attempts
 }
 
 // page is one page read by a shopper.
@@ -64,6 +65,21 @@ func (s *Scene) LoadOf(h func(*customer, context.Context)) *Load {
 	}
 	s.t.Cleanup(func() { l.giveUp(); l.people.Wait() })
 	return l
+}
+
+// attempted notes how long one attempt of a customer took, whatever came of it.
+func (l *Load) attempted(took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slowest = max(l.slowest, took)
+}
+
+// Slowest is the longest that any attempt of a customer took since it was asked last.
+func (l *Load) Slowest() (took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	took, l.slowest = l.slowest, 0
+	return took.Round(time.Millisecond)
 }
 
 func (l *Load) ticked() { l.ticks.Add(1) }

@@ -41,12 +41,16 @@ type Plan struct {
 	Walkaways bool           // some customers' holds are short, and expire
 
 	Variant         string             // of the program; Usual
+	Skews           []time.Duration    // of the copies' clocks, in their order; none
 	Env             []string           // more settings of the copies
 	PrivatePostgres bool               // a server to be killed or frozen, rather than one shared by all scenarios
 	PostgresOptions []storetest.Option // of a private server
 	RedisOptions    []storetest.Option
 	RedisForgets    bool // the scenario empties Redis, so that versions there may go back
 	OtherClock      bool // the database's clock is not ours
+	Cluster         bool // Redis is a cluster of six nodes, Scene.Cluster, and Scene.Redis is nil
+	Standby         bool // a second Postgres follows the private one, and no commit is answered before it has it
+	ConnectionsMax  int  // which the private Postgres gives all copies together
 	Proxied         bool // each copy reaches its servers through proxies of its own
 	Subscribers     int  // of each kind (WebSocket, SSE); 2, -1 for none
 	Short           bool // runs with -short too
@@ -58,6 +62,8 @@ type Scene struct {
 	Redis    *storetest.RedisServer
 	Postgres *storetest.PostgresServer // nil unless the plan has a private one
 	Database string                    // the DSN, past any proxy
+	Cluster  *Cluster                  // nil unless the plan has one
+	Standby  *storetest.PostgresServer // nil unless the plan has one
 	History  *History
 	// Subscribers are the plan's; they listen from the start.
 	Subscribers []*Subscriber
@@ -70,7 +76,9 @@ type Scene struct {
 	customers int // so far
 	prepared  int // writes that made the shop, so far
 	pool      *pgxpool.Pool
-	redis     *redis.Client
+	redis     redis.UniversalClient
+	cacheURL  string // REDIS_URL, past any proxy
+	copiesDSN string // DATABASE_URL of the copies, before any proxy
 	ahead     *ahead
 
 	mu       sync.Mutex
@@ -120,18 +128,8 @@ func Open(t *testing.T, plan Plan) *Scene {
 	s := &Scene{t: t, plan: plan.usual(), name: strings.ReplaceAll(t.Name(), "/", "-"), History: newHistory()}
 	t.Logf("seed %d", runSeed())
 	s.products = slices.Sorted(maps.Keys(s.plan.Opening))
-	s.Redis = storetest.Redis(t, s.plan.RedisOptions...)
-	if s.plan.PrivatePostgres {
-		s.Postgres = storetest.PrivatePostgres(t, s.plan.PostgresOptions...)
-		ctx, cancel := context.WithTimeout(context.Background(), preparing)
-		defer cancel()
-		if err := s.Postgres.CreateDatabase(ctx, "shop"); err != nil {
-			t.Fatal(err)
-		}
-		s.Database = s.Postgres.DSN("shop")
-	} else {
-		s.Database = storetest.Postgres(t)
-	}
+	s.openRedis()
+	s.openPostgres()
 	s.client = newClient(s.plan.Customers + s.plan.Shoppers)
 	t.Cleanup(s.client.Close)
 	s.connect()
@@ -150,7 +148,7 @@ func Open(t *testing.T, plan Plan) *Scene {
 	return s
 }
 
-// connect opens the scenario's own ways to Postgres and Redis, past any proxy.
+// connect opens the scenario's own way to Postgres, past any proxy.
 func (s *Scene) connect() {
 	config, err := pgxpool.ParseConfig(s.Database)
 	if err != nil {
@@ -162,12 +160,10 @@ func (s *Scene) connect() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(s.pool.Close)
-	s.redis = redis.NewClient(&redis.Options{Addr: s.Redis.Addr(), MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, PoolSize: 4})
-	s.t.Cleanup(func() { _ = s.redis.Close() })
 }
 
 func (s *Scene) newCopy(name string) *Copy {
-	database, cache := s.Database, s.Redis.URL()
+	database, cache := s.copiesDSN, s.cacheURL
 	var toRedis, toPostgres *Proxy
 	if s.plan.Proxied {
 		address := hostOf(s.t, s.Database)
@@ -177,6 +173,9 @@ func (s *Scene) newCopy(name string) *Copy {
 	}
 	c := newCopy(s.t, name, s.plan.Variant, append([]string{"DATABASE_URL=" + database, "REDIS_URL=" + cache}, s.plan.Env...))
 	c.Redis, c.Postgres = toRedis, toPostgres
+	if n := len(s.Copies); n < len(s.plan.Skews) {
+		c.program = skewed(s.t, s.plan.Skews[n])
+	}
 	return c
 }
 

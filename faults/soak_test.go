@@ -99,13 +99,7 @@ func (s *soak) round() {
 	assert.Empty(s.t, load.Codes.unexpected())
 	assert.Empty(s.t, load.PageCodes.unexpected())
 
-	s.await(ttlShort+outageRecovery, "the end of all holds", func() bool {
-		ctx, cancel := s.looking()
-		defer cancel()
-		var left int
-		err := s.pool.QueryRow(ctx, `SELECT count(*) FROM reservations WHERE state = 'ACTIVE'`).Scan(&left)
-		return err == nil && left == 0
-	})
+	s.quiet()
 	require.Empty(s.t, s.awaitCache(cacheLimit), "I7")
 	require.Empty(s.t, s.AwaitWatchers(watchersLimit, s.Subscribers...), "I8")
 	for _, sub := range s.Subscribers {

@@ -19,7 +19,7 @@ import (
 const (
 	connectionsMax = 16                     // open connections of one process; a server allows 100 by default, and there may be several copies
 	idleMax        = 5 * time.Minute        // an unused connection is closed
-	connectTimeout = 2 * time.Second        // one dial
+	connectTimeout = 2 * time.Second        // one connection, all servers of the URL tried in turn
 	readTimeout    = 3 * time.Second        // one read, waiting for a connection included
 	writeTimeout   = 5 * time.Second        // one write with all its retries
 	partTimeout    = time.Second            // taking leave of a connection; one that does not let go is dropped

@@ -94,6 +94,9 @@ func (d *decider) inState(id string, want models.ReservationState) (*storedReser
 	if at.State == want {
 		return s, models.WriteResult{}
 	}
+	// Whoever is told that a hold's time is over must not find it alive again,
+	// should the database's clock go back before the sweep.
+	d.expire(models.Resolve{ID: id, To: models.ReservationExpired})
 	return nil, models.WriteResult{Reservation: &at, Errors: []models.UserError{models.ReservationNotActiveError{
 		Failure: models.Failure{Message: fmt.Sprintf("the reservation is %s, not %s", at.State, want), Path: models.InputPath("id")},
 		State:   at.State,

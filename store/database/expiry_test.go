@@ -278,3 +278,24 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 		require.Len(t, s.movements("mug"), 1+2*holds, "counted once, and each hold made and ended once")
 	})
 }
+
+// Whoever is told that a hold's time is over has ended it: it stays over, even
+// when the database's clock goes back.
+func TestToldExpiredIsExpired(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 9)
+		for _, write := range []func(id string) models.Write{
+			func(id string) models.Write { return resolve(id, models.ReservationCommitted) },
+			func(id string) models.Write { return resolve(id, models.ReservationReleased) },
+			func(id string) models.Write { return models.ExtendReservation{ID: id, TTL: time.Hour} },
+			func(id string) models.Write { return update(id, line("mug", 1)) },
+		} {
+			held := s.hold(line("mug", 3))
+			s.overdue(held.ID)
+			require.NotEmpty(t, s.do(write(held.ID)).Errors)
+			s.exec("UPDATE reservations SET expires_at = "+s.clock(600)+" WHERE reservation_id = $1", keyOf(held.ID))
+			require.Equal(t, models.ReservationExpired, s.do(resolve(held.ID, models.ReservationReleased)).Reservation.State)
+			require.Equal(t, models.Quantities{Available: 9}, s.level("mug", "north"))
+		}
+	})
+}

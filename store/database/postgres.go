@@ -31,7 +31,7 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 		return nil, nil, fmt.Errorf("database url: %w", hidePassword(err))
 	}
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = connectTimeout
+		config.ConnectTimeout = connectTimeout / time.Duration(addressesOf(config))
 	}
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
@@ -42,6 +42,16 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	pool.SetConnMaxIdleTime(idleMax)
 	db := &Database{sql: pool, memory: newMemory(), engine: &postgresEngine{sql: pool, config: config}}
 	return db, postgres.New(postgres.Config{Conn: pool}), nil
+}
+
+// addressesOf counts the servers that a URL names. They are tried in turn: those
+// that are silent must leave the last one its share of a read's time.
+func addressesOf(config *pgx.ConnConfig) int {
+	addresses := map[string]bool{fmt.Sprint(config.Host, config.Port): true}
+	for _, other := range config.Fallbacks { // with the first one again, where TLS is optional
+		addresses[fmt.Sprint(other.Host, other.Port)] = true
+	}
+	return len(addresses)
 }
 
 // hidePassword: pgx quotes the whole URL in its parse errors.

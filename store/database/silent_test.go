@@ -2,12 +2,14 @@ package database_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -46,6 +48,17 @@ func TestSilentServer(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestSilentHosts: where a URL names several servers, those that say nothing leave
+// a read its time to reach the one that does.
+func TestSilentHosts(t *testing.T) {
+	t.Parallel()
+	real, err := pgx.ParseConfig(storetest.Postgres(t))
+	require.NoError(t, err)
+	db := openOnly(t, fmt.Sprintf("postgres://postgres@%s,%s,127.0.0.1:%d/%s?sslmode=disable&target_session_attrs=primary",
+		storetest.Silent(t), storetest.Silent(t), real.Port, real.Database))
+	require.NoError(t, db.Ping(t.Context()))
 }
 
 // handshaken is the address of a server that lets everybody in and answers

@@ -175,6 +175,7 @@ func (c *Cache) roundTrip(ctx context.Context, what string, do func(context.Cont
 			return struct{}{}, fmt.Errorf("%w: %w", errCallerGone, ctx.Err())
 		}
 		c.counts.failures.Add(1)
+		c.doubtTopology(ctx)
 		return struct{}{}, fmt.Errorf("%w: %w", ErrDown, err)
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
@@ -185,6 +186,17 @@ func (c *Cache) roundTrip(ctx context.Context, what string, do func(context.Cont
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// doubtTopology has the clients of a cluster ask who serves what: after a call
+// that failed, somebody else may. With the breaker open there is one such call a
+// second, so that this is how soon a new master is found. It waits for nothing.
+func (c *Cache) doubtTopology(ctx context.Context) {
+	for _, client := range []redis.UniversalClient{c.reader, c.writer} {
+		if cluster, is := client.(*redis.ClusterClient); is {
+			cluster.ReloadState(ctx)
+		}
+	}
 }
 
 // notServing begins the answers of a Redis that is there but cannot serve:

@@ -35,7 +35,8 @@ const (
 	retryWaitMax   = 25 * time.Millisecond
 	// redirectsMax is how many MOVED and ASK a command follows in a cluster.
 	redirectsMax = 3
-	// topologyEvery is how old a cluster client's picture of the cluster may be.
+	// topologyEvery is how old a cluster client's picture of the cluster may be
+	// while all is well. A call that fails has it taken anew at once.
 	topologyEvery = 5 * time.Second
 	// seedsMax bounds the addresses one URL may name.
 	seedsMax = 100
@@ -48,9 +49,14 @@ const (
 //	redis://host:6379?cluster=true               Cluster, by one address
 //	redis://s1:26379,s2:26379/0?master=NAME      Sentinels, and whom they watch
 //
-// sentinel_username and sentinel_password may follow as parameters. The writer
-// never resends a script whose answer was lost; the reader may, once. Neither
-// connects before it is used. Close both.
+// sentinel_username and sentinel_password may follow as parameters. Neither
+// client connects before it is used. Close both.
+//
+// After a lost connection the reader asks once more, and the writer does not
+// send its script again, but for a cluster: there the library sends to another
+// node whatever met a lost connection, up to redirectsMax times, and has no
+// setting of its own against it. Scripts are versioned, so that one that runs
+// twice has the effect of one, but it may be told twice: see Apply.
 func NewClients(rawURL string) (reader, writer redis.UniversalClient, err error) {
 	options, err := parseURL(rawURL)
 	if err != nil {

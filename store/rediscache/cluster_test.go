@@ -20,11 +20,18 @@ const clusterLimit = 30 * time.Second
 // a client of each.
 func startCluster(t *testing.T) (url string, nodes []*redis.Client) {
 	t.Helper()
+	url, nodes, _ = startClusterOf(t)
+	return url, nodes
+}
+
+// startClusterOf gives the servers too.
+func startClusterOf(t *testing.T) (url string, nodes []*redis.Client, servers []*storetest.RedisServer) {
+	t.Helper()
 	var addresses []string
 	for range 3 {
 		server := storetest.Redis(t, storetest.WithSetting("cluster-enabled", "yes"))
 		nodes = append(nodes, rawClient(t, server.URL()))
-		addresses = append(addresses, server.Addr())
+		addresses, servers = append(addresses, server.Addr()), append(servers, server)
 	}
 	slots := [][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}}
 	host, port, err := net.SplitHostPort(addresses[0])
@@ -42,7 +49,7 @@ func startCluster(t *testing.T) (url string, nodes []*redis.Client) {
 			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
 		}, clusterLimit, eventuallyTick)
 	}
-	return "redis://" + strings.Join(addresses, ","), nodes
+	return "redis://" + strings.Join(addresses, ","), nodes, servers
 }
 
 // TestCluster: every call works where the keys are spread over nodes, and a
@@ -100,4 +107,49 @@ func TestCluster(t *testing.T) {
 	again, err := c.Mark(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, mark, again)
+}
+
+// TestClusterFailover: a master dies and its replica takes its place. The client
+// finds it as soon as a call has failed, not when its picture of the cluster is
+// old.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	url, nodes, servers := startClusterOf(t)
+	replica := storetest.Redis(t, storetest.WithSetting("cluster-enabled", "yes"))
+	raw := rawClient(t, replica.URL())
+	host, port, err := net.SplitHostPort(servers[2].Addr())
+	require.NoError(t, err)
+	require.NoError(t, raw.ClusterMeet(t.Context(), host, port).Err())
+	master := nodes[2].Do(t.Context(), "cluster", "myid").Val().(string)
+	require.Eventually(t, func() bool { return raw.ClusterReplicate(t.Context(), master).Err() == nil }, clusterLimit, eventuallyTick)
+	for _, node := range append(nodes, raw) {
+		require.Eventually(t, func() bool {
+			return strings.Contains(node.ClusterInfo(t.Context()).Val(), "cluster_known_nodes:4") &&
+				strings.Contains(raw.Info(t.Context(), "replication").Val(), "master_link_status:up")
+		}, clusterLimit, eventuallyTick)
+	}
+
+	c := newCache(t, url, Config{Timeout: generous})
+	ask := func() error { _, err := c.Get(t.Context(), epoch, ids(90)); return err }
+	require.NoError(t, ask())
+	require.NoError(t, servers[2].Kill())
+	require.NoError(t, raw.Do(t.Context(), "cluster", "failover", "takeover").Err())
+	for _, node := range nodes[:2] {
+		require.Eventually(t, func() bool {
+			text, _ := node.Do(t.Context(), "cluster", "nodes").Text()
+			return strings.Contains(text, raw.Options().Addr) && !strings.Contains(lineOf(text, raw.Options().Addr), "slave")
+		}, clusterLimit, eventuallyTick)
+	}
+	require.ErrorIs(t, ask(), ErrDown, "the picture is that of before")
+	require.Eventually(t, func() bool { return ask() == nil }, topologyEvery/2, eventuallyTick)
+}
+
+// lineOf is the line that has these words.
+func lineOf(text, words string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, words) {
+			return line
+		}
+	}
+	return ""
 }

@@ -16,7 +16,10 @@ type board[T any] struct {
 	epoch func() string
 	// accept tells whether value is news for the topic. With first it is, for
 	// there is no older one of the same history. It is called under the lock.
-	accept     func(t *topic[T], value *T, first bool) bool
+	accept func(t *topic[T], value *T, first bool) bool
+	// same tells whether two values of different histories say the same; nil:
+	// they never do.
+	same       func(a, b *T) bool
 	subscriber *subscriber
 	rereader   *rereader
 
@@ -166,7 +169,8 @@ func (b *board[T]) sweep(linger time.Duration) {
 // watches its id, if it is news. Within a history the newer version wins; of
 // two histories, the one that the database is in. A value of another one may
 // be a late word of a history that was lost, or the first of one that we have
-// not heard of: doubtful says that the id must be read again.
+// not heard of: doubtful says that the id must be read again. What a new history
+// repeats word by word is no news: it also begins when Redis alone was replaced.
 func (b *board[T]) deliver(id, epoch string, value *T) (doubtful bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,7 +185,11 @@ func (b *board[T]) deliver(id, epoch string, value *T) (doubtful bool) {
 		return true
 	}
 	if b.accept(t, value, t.latest == nil || another) {
+		told := t.latest != nil && another && b.same != nil && b.same(t.latest, value)
 		t.latest, t.epoch = value, epoch
+		if told {
+			return foreign
+		}
 		for box := range t.boxes {
 			box.put(t.id, value)
 		}

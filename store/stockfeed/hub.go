@@ -102,6 +102,7 @@ func NewHub(cfg HubConfig) *Hub {
 	h := &Hub{service: newService(), cfg: cfg, seats: make(chan struct{}, cfg.WatchesMax), unreadable: make(map[string]bool)}
 	h.subscriber = newSubscriber(cfg.Client, cfg.PingEvery, h, cfg.Logger)
 	h.stocks = newBoard(cfg.Channel, cfg.Epoch, acceptStock)
+	h.stocks.same = sameStock
 	h.stocks.subscriber = h.subscriber
 	h.stocks.rereader = newRereader("stock", cfg.Logger, h.rereadStocks)
 	h.reservations = newBoard(cfg.ReservationChannel, cfg.Epoch, h.acceptReservation)

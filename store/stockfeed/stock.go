@@ -1,6 +1,7 @@
 package stockfeed
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -18,6 +19,17 @@ var errDoubt = errors.New("the database may have been replaced; what was read is
 // acceptStock lets a topic's versions only grow.
 func acceptStock(t *topic[models.Stock], s *models.Stock, first bool) bool {
 	return first || s.Version > t.latest.Version
+}
+
+// sameStock tells whether two stocks differ in their history, and in when they
+// were read, alone.
+func sameStock(a, b *models.Stock) bool {
+	if a.Version != b.Version {
+		return false
+	}
+	renamed := *a
+	renamed.Epoch, renamed.AsOf = b.Epoch, b.AsOf
+	return bytes.Equal(models.EncodeStock(&renamed), models.EncodeStock(b))
 }
 
 // Watch is one watcher of some products.

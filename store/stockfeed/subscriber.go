@@ -113,6 +113,16 @@ func (s *subscriber) run(ctx context.Context) {
 // errSilent ends a session whose server answers no pings.
 var errSilent = errors.New("no answer to pings")
 
+// hearing is when a connection said something last, on a clock that nobody sets.
+type hearing struct {
+	since time.Time
+	after atomic.Int64 // nanoseconds since
+}
+
+func (h *hearing) now() { h.after.Store(int64(time.Since(h.since))) }
+
+func (h *hearing) ago() time.Duration { return time.Since(h.since) - time.Duration(h.after.Load()) }
+
 // session connects, subscribes everything, and serves until something fails.
 func (s *subscriber) session(ctx context.Context) error {
 	// What is noted up to here is in the list of channels below.
@@ -125,17 +135,16 @@ func (s *subscriber) session(ctx context.Context) error {
 	if err := s.command(ctx, func(ctx context.Context) error { return ps.Ping(ctx) }); err != nil {
 		return err
 	}
-	var heard atomic.Int64
-	heard.Store(time.Now().UnixNano())
+	heard := &hearing{since: time.Now()}
 	broken := make(chan error, 1)
-	go func() { broken <- s.read(ctx, ps, &heard) }()
+	go func() { broken <- s.read(ctx, ps, heard) }()
 	err := s.subscribe(ctx, ps, s.audience.channels())
 	if err == nil {
 		if s.sessions.Add(1) > 1 {
 			s.logger.Info("redis subscription restored")
 		}
 		s.connected.Store(true)
-		err = s.serve(ctx, ps, &heard, broken)
+		err = s.serve(ctx, ps, heard, broken)
 	}
 	s.connected.Store(false)
 	_ = ps.Close() // which ends read
@@ -146,7 +155,7 @@ func (s *subscriber) session(ctx context.Context) error {
 
 // serve sends what is noted and watches the connection until it fails. The
 // reader's error is put back for session, which waits for it.
-func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *atomic.Int64, broken chan error) error {
+func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *hearing, broken chan error) error {
 	ticker := time.NewTicker(s.pingEvery)
 	defer ticker.Stop()
 	silence := time.Duration(silentPings * float64(s.pingEvery))
@@ -161,7 +170,7 @@ func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *atomic.
 		case <-s.wake:
 			err = s.send(ctx, ps)
 		case <-ticker.C:
-			if time.Since(time.Unix(0, heard.Load())) > silence {
+			if heard.ago() > silence {
 				return errSilent
 			}
 			err = s.command(ctx, func(ctx context.Context) error { return ps.Ping(ctx) })
@@ -173,13 +182,13 @@ func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *atomic.
 }
 
 // read hands on what arrives until the connection fails or is closed.
-func (s *subscriber) read(ctx context.Context, ps *redis.PubSub, heard *atomic.Int64) error {
+func (s *subscriber) read(ctx context.Context, ps *redis.PubSub, heard *hearing) error {
 	for {
 		received, err := ps.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		heard.Store(time.Now().UnixNano())
+		heard.now()
 		switch received := received.(type) {
 		case *redis.Subscription:
 			if received.Kind == "subscribe" {

@@ -15,7 +15,7 @@ import (
 
 const kindPostgres = "postgres"
 
-// initdbLimit bounds the making of an empty cluster, which takes a second on an idle machine.
+// initdbLimit bounds the making of a cluster, empty or a copy, which takes a second on an idle machine.
 const initdbLimit = 2 * time.Minute
 
 // postgresSettings are ours; WithSetting adds to them and overrides them. fsync is not here: it is on, as it is in life.
@@ -44,7 +44,21 @@ func StartPostgres(opts ...Option) (*PostgresServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := append(postgresSettings[:len(postgresSettings):len(postgresSettings)], collect(opts).settings...)
+	p := newPostgres(programs, account, collect(opts))
+	if err := p.prepare(); err != nil {
+		return nil, err
+	}
+	if err := p.initialise(filepath.Join(programs, "initdb")); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if err := p.open(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func newPostgres(programs string, account *syscall.Credential, o options) *PostgresServer {
+	settings := append(postgresSettings[:len(postgresSettings):len(postgresSettings)], o.settings...)
 	p := &PostgresServer{server{
 		kind:         kindPostgres,
 		account:      account,
@@ -56,18 +70,11 @@ func StartPostgres(opts ...Option) (*PostgresServer, error) {
 		for _, s := range settings {
 			arguments = append(arguments, "-c", s.name+"="+s.value)
 		}
-		return exec.Command(filepath.Join(programs, "postgres"), arguments...)
+		cmd := exec.Command(filepath.Join(programs, "postgres"), arguments...)
+		cmd.Env = o.environment
+		return cmd
 	}
-	if err := p.prepare(); err != nil {
-		return nil, err
-	}
-	if err := p.initialise(filepath.Join(programs, "initdb")); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	if err := p.open(); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	return p, nil
+	return p
 }
 
 // DSN is the address of a database of this server, for pgx, gorm and psql alike.
@@ -104,16 +111,21 @@ func (p *PostgresServer) data() string { return filepath.Join(p.directory, "data
 
 // initialise makes the empty cluster. It need not be synced to disk: it is worth nothing before the server has run.
 func (p *PostgresServer) initialise(initdb string) error {
-	process, err := p.launch(exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres",
+	return p.run("initdb", exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres",
 		"--encoding=UTF8", "--locale=C", "--pgdata="+p.data()))
+}
+
+// run runs a program that makes the data, to its end.
+func (p *PostgresServer) run(name string, cmd *exec.Cmd) error {
+	process, err := p.launch(cmd)
 	if err != nil {
 		return err
 	}
 	if err := process.wait(initdbLimit); err != nil {
-		return errors.Join(fmt.Errorf("initdb: %w", err), process.signal(syscall.SIGKILL))
+		return errors.Join(fmt.Errorf("%s: %w", name, err), process.signal(syscall.SIGKILL))
 	}
 	if process.err != nil {
-		return fmt.Errorf("initdb: %w; its log ends:\n%s", process.err, tail(p.log()))
+		return fmt.Errorf("%s: %w; its log ends:\n%s", name, process.err, tail(p.log()))
 	}
 	return p.forget()
 }

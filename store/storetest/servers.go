@@ -38,6 +38,9 @@ const (
 // server's own log, because the port alone may be answered by somebody else.
 const readyLine = "ready to accept connections"
 
+// standbyReadyLine is what a Postgres that follows another one writes instead.
+const standbyReadyLine = "ready to accept read-only connections"
+
 // portTakenLine is what both servers write when somebody else has the port.
 const portTakenLine = "Address already in use"
 
@@ -47,7 +50,8 @@ var errPortTaken = errors.New("port is taken")
 type Option func(*options)
 
 type options struct {
-	settings []setting
+	settings    []setting
+	environment []string
 }
 
 type setting struct{ name, value string }
@@ -56,6 +60,11 @@ type setting struct{ name, value string }
 // for Redis.
 func WithSetting(name, value string) Option {
 	return func(o *options) { o.settings = append(o.settings, setting{name, value}) }
+}
+
+// WithEnvironment gives a Postgres a variable ("NAME=value") in its environment, which is bare otherwise.
+func WithEnvironment(variable string) Option {
+	return func(o *options) { o.environment = append(o.environment, variable) }
 }
 
 func collect(list []Option) options {
@@ -250,7 +259,7 @@ func (s *server) launch(cmd *exec.Cmd) (*process, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.directory
 	// The messages we look for in the log are English only in the C locale.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.directory, "LC_ALL=C", "TZ=UTC"}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.directory, "LC_ALL=C", "TZ=UTC"}, cmd.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account}
 	process, err := startProcess(cmd, s.deathSignal)
 	if err != nil {
@@ -271,7 +280,7 @@ func (s *server) awaitReady(p *process) error {
 			return errPortTaken
 		case ended:
 			return fmt.Errorf("ended while starting (%v); its log ends:\n%s", p.err, tail(log))
-		case strings.Contains(strings.ToLower(log), readyLine):
+		case strings.Contains(strings.ToLower(log), readyLine), strings.Contains(log, standbyReadyLine):
 			return nil
 		case time.Now().After(deadline):
 			return fmt.Errorf("not ready after %s; its log ends:\n%s", startLimit, tail(log))

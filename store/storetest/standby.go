@@ -1,0 +1,78 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// standbySlot keeps what the standby has not read yet.
+const standbySlot = "standby"
+
+// StartStandby serves a copy of the primary that follows it and can be read from. From then on the primary answers no
+// COMMIT before the standby has it on its disk. One standby a primary. The caller must Close it.
+func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
+	programs, err := findPostgres()
+	if err != nil {
+		return nil, err
+	}
+	p := newPostgres(programs, primary.account, collect(opts))
+	if err := p.prepare(); err != nil {
+		return nil, err
+	}
+	err = p.run("pg_basebackup", exec.Command(filepath.Join(programs, "pg_basebackup"), "--dbname="+primary.DSN("postgres"), "--pgdata="+p.data(),
+		"--checkpoint=fast", "--write-recovery-conf", "--create-slot", "--slot="+standbySlot, "--no-sync"))
+	if err == nil {
+		err = p.open()
+	}
+	if err == nil {
+		err = primary.awaitStandby(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// awaitStandby has the primary wait for its standby with each COMMIT, once that one follows.
+func (p *PostgresServer) awaitStandby(ctx context.Context) error {
+	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	defer connection.Close(context.WithoutCancel(ctx))
+	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
+		if _, err := connection.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	for following := false; !following; time.Sleep(pollEvery) {
+		err := connection.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'").Scan(&following)
+		if err != nil {
+			return fmt.Errorf("the standby does not follow: %w", err)
+		}
+	}
+	return nil
+}
+
+// Promote makes a standby a primary, and waits until it takes writes.
+func (p *PostgresServer) Promote(ctx context.Context) error {
+	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	defer connection.Close(context.WithoutCancel(ctx))
+	var promoted bool
+	if err := connection.QueryRow(ctx, "SELECT pg_promote(true, $1)", int(startLimit.Seconds())).Scan(&promoted); err != nil {
+		return fmt.Errorf("promote: %w", err)
+	}
+	if !promoted {
+		return fmt.Errorf("promote: it did not within %s", startLimit)
+	}
+	return nil
+}
