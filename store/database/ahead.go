@@ -14,7 +14,6 @@ type Prepared struct {
 	reserve models.Reserve
 	secret  string // what the hashes were made with
 	hashes  keyHashes
-	print   [16]byte
 }
 
 // Prepare works out what a write needs that does not depend on the stock. It is
@@ -27,7 +26,7 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 	}
 	mac := meta.macs.Get().(hash.Hash)
 	defer meta.macs.Put(mac)
-	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesWith(mac, w.Key()), print: fingerprint(w)}
+	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesWith(mac, w)}
 }
 
 // Plan is a batch of holds that is decided while another transaction is still
@@ -50,7 +49,8 @@ type Plan struct {
 	stocks   []*models.Stock
 	keys     *column
 	secret   string
-	levels   []*models.Level
+	taken    map[levelID]int // from available to reserved
+	levels   []heldLevel
 	expected []expected
 }
 
@@ -58,6 +58,12 @@ type Plan struct {
 type hold struct {
 	reservation *models.Reservation
 	ttl         time.Duration
+}
+
+// heldLevel is a level as the plan leaves it, and what the plan has taken of it.
+type heldLevel struct {
+	models.Level
+	taken int
 }
 
 // expected is a product's version as remembered; changed tells whether it gets
@@ -73,7 +79,7 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, taken: map[levelID]int{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
 	p.decider = &decider{view: p.view}
 	return p
 }
@@ -91,8 +97,14 @@ func (p *Plan) Add(w *Prepared) bool {
 	m := p.d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(p.holds) == 0 {
+		p.view.epoch, p.view.directory = m.epoch, m.directory
+	}
 	meta := p.d.meta.Load()
-	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || !p.know(w.reserve) {
+	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || p.view.epoch != m.epoch || p.view.directory != m.directory {
+		return false
+	}
+	if !p.know(w.reserve) {
 		return false
 	}
 	draft := p.view.draft()
@@ -108,12 +120,13 @@ func (p *Plan) Add(w *Prepared) bool {
 	draft.apply(models.StockMovement{})
 	for i := range p.view.movements {
 		moved := &p.view.movements[i]
+		p.taken[levelID{moved.ProductID, moved.LocationID}] += moved.Delta.Reserved
 		p.moves.add(moved, key, p.products[moved.ProductID].product.Version+1)
 	}
 	p.view.movements = p.view.movements[:0]
 	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
 	raw, _ := json.Marshal(lines) // plain structs; cannot fail
-	p.rows.add(key, raw, r, w.print, w.reserve.HoldTTL())
+	p.rows.add(key, raw, r, w.hashes.print, w.reserve.HoldTTL())
 	p.keys.bytes(w.hashes.answer[:])
 	return true
 }
@@ -157,9 +170,9 @@ func (p *Plan) Close() {
 	m := p.d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.view.epoch = m.epoch
-	p.view.directory = m.directory
-	p.levels = copies(p.view.dirtyLevels(false))
+	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them
+		p.levels = append(p.levels, heldLevel{*l, p.taken[levelID{l.ProductID, l.LocationID}]})
+	}
 	p.stocks = p.view.committed()
 	touched := p.view.touchedSet()
 	for _, id := range sortedKeys(p.products) {
@@ -169,16 +182,6 @@ func (p *Plan) Close() {
 			known.product.Version++
 		}
 	}
-}
-
-// copies of levels: the next plan goes on changing them.
-func copies(levels []*models.Level) []*models.Level {
-	out := make([]*models.Level, len(levels))
-	for i, l := range levels {
-		copied := *l
-		out[i] = &copied
-	}
-	return out
 }
 
 // Drop takes back what the plan left behind: what is remembered of its products

@@ -3,6 +3,7 @@ package database_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -256,5 +257,23 @@ func TestColumnsArrive(t *testing.T) {
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
 		}
+	})
+}
+
+// A version says which history it is of only within one. Should one come back
+// with other quantities, what a plan counted on is compared as well.
+func TestPlanComparesQuantities(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		behindTheTriggers := func(available int) {
+			s.exec(fmt.Sprintf(`SET session_replication_role = replica;
+				UPDATE stock_levels SET available = %d WHERE product_id = 'cup'; RESET session_replication_role`, available))
+		}
+		p := s.plan(reserve(line("cup", 1)))
+		behindTheTriggers(1)
+		_, err := p.Commit(t.Context())
+		require.Error(t, err)
+		require.Equal(t, models.Quantities{Available: 1}, s.level("cup", "north"))
+		p.Drop()
+		behindTheTriggers(10)
 	})
 }

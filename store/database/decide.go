@@ -16,16 +16,15 @@ type decider struct {
 // part of the answer; a write that fails changes nothing.
 func (d *decider) decide(w models.Write, hashes keyHashes) models.WriteResult {
 	d.hashes = hashes
-	print := fingerprint(w)
 	if w.Key() != "" {
-		if result, known := d.replay(w, print); known {
+		if result, known := d.replay(w); known {
 			return result
 		}
 	}
 	var result models.WriteResult
 	switch w := w.(type) {
 	case models.Reserve:
-		result = d.reserve(w, print)
+		result = d.reserve(w)
 	case models.UpdateReservation:
 		result = d.update(w)
 	case models.ExtendReservation:
@@ -49,7 +48,7 @@ func (d *decider) decide(w models.Write, hashes keyHashes) models.WriteResult {
 		return result
 	}
 	if w.Key() != "" && !onRecord(w, result) {
-		d.remember(w, print, result)
+		d.remember(result)
 	}
 	return result
 }

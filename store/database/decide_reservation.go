@@ -2,12 +2,13 @@ package database
 
 import (
 	"fmt"
+	"slices"
 
 	"onhand/models"
 )
 
 // reserve decides a new hold: every line, or none.
-func (d *decider) reserve(w models.Reserve, print [16]byte) models.WriteResult {
+func (d *decider) reserve(w models.Reserve) models.WriteResult {
 	if result, ok := d.unknownChannel(w.Channel); !ok {
 		return result
 	}
@@ -18,7 +19,7 @@ func (d *decider) reserve(w models.Reserve, print [16]byte) models.WriteResult {
 	}
 	key := d.hashes.reservation
 	s := &storedReservation{
-		key: key, fingerprint: print[:],
+		key: key, fingerprint: slices.Clone(d.hashes.print[:]),
 		Reservation: models.Reservation{
 			ID: reservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
 			Owner: w.OwnerRef, CreatedAt: d.now, ExpiresAt: d.now.Add(w.HoldTTL()), Version: 1,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"onhand/models"
@@ -38,27 +39,32 @@ type storedAnswer struct {
 // keyHashes are what is derived from one idempotency key, so that nobody can
 // guess it without the database's secret: the key of the hold it may make, and
 // that of the answer it may have. They are the halves of one keyed hash.
-type keyHashes struct{ reservation, answer [16]byte }
+type keyHashes struct {
+	reservation, answer [16]byte
+	print               [16]byte // fingerprint of the whole write
+}
 
-// hashesOf derives them for every write that has a key.
+// hashesOf derives them for every write that has a key, before anything is
+// locked for it.
 func hashesOf(secret string, writes []models.Write) []keyHashes {
 	mac := hmac.New(sha256.New, []byte(secret))
 	hashes := make([]keyHashes, len(writes))
 	for i, w := range writes {
-		if key := w.Key(); key != "" {
-			hashes[i] = hashesWith(mac, key)
+		if w.Key() != "" {
+			hashes[i] = hashesWith(mac, w)
 		}
 	}
 	return hashes
 }
 
-func hashesWith(mac hash.Hash, key string) (hashes keyHashes) {
+func hashesWith(mac hash.Hash, w models.Write) (hashes keyHashes) {
 	var sum [sha256.Size]byte
 	mac.Reset()
-	_, _ = io.WriteString(mac, key)
+	_, _ = io.WriteString(mac, w.Key())
 	mac.Sum(sum[:0])
 	copy(hashes.reservation[:], sum[:])
 	copy(hashes.answer[:], sum[len(hashes.reservation):])
+	hashes.print = fingerprint(w)
 	return hashes
 }
 
@@ -74,11 +80,11 @@ func fingerprint(w models.Write) [16]byte {
 
 // replay finds the first answer to a key. A reservation's id is derived from
 // the key that made it, so it is its own record.
-func (d *decider) replay(w models.Write, print [16]byte) (models.WriteResult, bool) {
+func (d *decider) replay(w models.Write) (models.WriteResult, bool) {
 	known := d.answers[d.hashes.answer]
 	if s := d.held[d.hashes.reservation]; s != nil && known == nil {
 		_, reserving := w.(models.Reserve)
-		if !reserving || !bytes.Equal(s.fingerprint, print[:]) {
+		if !reserving || !bytes.Equal(s.fingerprint, d.hashes.print[:]) {
 			return mismatch(), true
 		}
 		at := s.At(d.now)
@@ -87,7 +93,7 @@ func (d *decider) replay(w models.Write, print [16]byte) (models.WriteResult, bo
 	if known == nil {
 		return models.WriteResult{}, false
 	}
-	if !bytes.Equal(known.fingerprint, print[:]) {
+	if !bytes.Equal(known.fingerprint, d.hashes.print[:]) {
 		return mismatch(), true
 	}
 	errs, err := readErrors(known.answer.Errors)
@@ -115,7 +121,7 @@ func mismatch() models.WriteResult {
 }
 
 // remember keeps the answer to a keyed write.
-func (d *decider) remember(w models.Write, print [16]byte, result models.WriteResult) {
+func (d *decider) remember(result models.WriteResult) {
 	kept := answer{Errors: writeErrors(result.Errors), Locations: result.Locations, Channels: result.Channels}
 	if result.Reservation != nil {
 		kept.Reservation = result.Reservation.ID
@@ -124,7 +130,7 @@ func (d *decider) remember(w models.Write, print [16]byte, result models.WriteRe
 		kept.Products = append(kept.Products, s.ProductID)
 	}
 	key := d.hashes.answer
-	d.answers[key] = &storedAnswer{fingerprint: print[:], answer: kept}
+	d.answers[key] = &storedAnswer{fingerprint: slices.Clone(d.hashes.print[:]), answer: kept}
 	d.answered[key] = true
 }
 

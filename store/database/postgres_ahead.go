@@ -25,6 +25,20 @@ const (
 			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
 			set_config('onhand.now', clock_timestamp()::text, true)::timestamptz FROM onhand_meta`
 
+	// As postgresUpdateLevels, of levels that are still as the plan found them.
+	postgresHoldLevels = `WITH levels AS (
+			UPDATE stock_levels l SET available = v.available, reserved = v.reserved
+			FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[]) AS v(product_id, location_id, available, reserved, taken)
+			WHERE l.product_id = v.product_id AND l.location_id = v.location_id
+				AND l.available = v.available + v.taken AND l.reserved = v.reserved - v.taken
+			RETURNING 1),
+		versions AS (
+			UPDATE products p SET version = v.version FROM unnest($6::text[], $7::bigint[]) AS v(product_id, version)
+			WHERE p.product_id = v.product_id),
+		told AS (
+			INSERT INTO outbox (product_id, version) SELECT * FROM unnest($6::text[], $7::bigint[]))
+		SELECT expect((SELECT count(*) FROM levels) = cardinality($1::text[]))`
+
 	postgresNow = `(SELECT current_setting('onhand.now')::timestamptz)`
 
 	// A key that was used before is a reservation that is there: unique_violation.
@@ -85,6 +99,21 @@ func (r *moveRows) add(m *models.StockMovement, reservation [16]byte, version in
 	r.versions.long(version)
 }
 
+func heldColumns(levels []heldLevel) []any {
+	n := len(levels)
+	products, locations := textColumn(n, idSize), textColumn(n, idSize)
+	available, reserved, taken := intColumn(n), intColumn(n), intColumn(n)
+	for i := range levels {
+		l := &levels[i]
+		products.text(l.ProductID)
+		locations.text(l.LocationID)
+		available.int(l.Available)
+		reserved.int(l.Reserved)
+		taken.int(l.taken)
+	}
+	return []any{products, locations, available, reserved, taken}
+}
+
 // commitPlan carries out a plan in one round trip, and tells when that was.
 func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, err error) {
 	t, err := e.beginTx(ctx, lockWait)
@@ -111,7 +140,7 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 			return err
 		})
 		if len(p.levels) > 0 {
-			b.Queue(postgresUpdateLevels, append(levelColumnsOf(p.levels), changed, next)...)
+			b.Queue(postgresHoldLevels, append(heldColumns(p.levels), changed, next)...)
 			m := p.moves
 			b.Queue(postgresInsertMoves, append(append([]any{m.products, m.locations, m.quantities}, m.afters.args()...), m.reservations, m.versions)...)
 		}
