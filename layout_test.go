@@ -136,6 +136,30 @@ func TestWhatStaysApart(t *testing.T) {
 	}
 }
 
+// faultsMayImport is what the fault suite, a module of its own, may know of the
+// product: it speaks to the program from outside.
+var faultsMayImport = []string{"onhand/models", "onhand/store/storetest"}
+
+// TestFaultsStayOutside: the scenarios import no more of the product than that.
+func TestFaultsStayOutside(t *testing.T) {
+	t.Parallel()
+	imports := 0
+	for path, text := range sources(t) {
+		if filepath.Dir(path) != "faults" {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range file.Imports {
+			if imported := strings.Trim(spec.Path.Value, `"`); ours(imported) {
+				imports++
+				assert.Contains(t, faultsMayImport, imported, path)
+			}
+		}
+	}
+	assert.Positive(t, imports)
+}
+
 // TestEveryPackageHasItsPage: a doc.go whose comment says what the package is
 // for. The program's page is in server.go; generated code has none.
 func TestEveryPackageHasItsPage(t *testing.T) {

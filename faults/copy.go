@@ -256,7 +256,15 @@ func (c *Copy) Log() string {
 // Metrics are the numbers of /metrics by name and labels, as in `onhand_requests_open{transport="sse"}`.
 type Metrics map[string]float64
 
-// Metrics reads them now.
+// metricsAlways are those that a copy tells whatever its state, and of which a scenario says what they must be: one that
+// went under another name would be 0, which often is just what is hoped for.
+var metricsAlways = []string{
+	"go_goroutines", "go_memstats_heap_inuse_bytes", "onhand_database_connections", "onhand_database_connections_in_use",
+	"onhand_database_reads_total", "onhand_feed_connected", "onhand_redis_up", "onhand_watches", "onhand_writes_aside",
+	"onhand_writes_waiting",
+}
+
+// Metrics reads them now. Without one of metricsAlways they are an error.
 func (c *Copy) Metrics() (Metrics, error) {
 	response, err := probes.Get(c.URL() + "/metrics")
 	if err != nil {
@@ -275,5 +283,13 @@ func (c *Copy) Metrics() (Metrics, error) {
 			m[name] = value
 		}
 	}
-	return m, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	for _, name := range metricsAlways {
+		if _, told := m[name]; !told {
+			return nil, fmt.Errorf("%s tells no %s", c.Name, name)
+		}
+	}
+	return m, nil
 }

@@ -27,7 +27,8 @@
 // Plan.PrivatePostgres, s.Postgres too ([storetest.PostgresServer]: also Abort, an immediate shutdown); with Plan.Proxied
 // each copy has a [Proxy] to either, to be slowed, cut, reset, or made to swallow one direction. Copy.Metrics reads
 // /metrics. Scene.LoadOf gives customers another habit than shopping; Scene.Customer is one to be sent where you like, in a
-// silence in which no later write makes up for what went wrong. Plan.Short puts a scenario into the subset that `make test` runs; keep that below a minute.
+// silence in which no later write makes up for what went wrong. Plan.Short puts a scenario into the subset that
+// `make test` runs; keep that below a minute.
 //
 // # What is checked
 //

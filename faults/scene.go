@@ -89,7 +89,7 @@ type Scene struct {
 // outage is a time in which a server was away or frozen, so that nothing could be done when it was due.
 type outage struct{ from, to time.Time }
 
-// TestMain of the suite runs the scenarios and tidies up.
+// runMain is TestMain: it runs the scenarios and tidies up.
 func runMain(m *testing.M) int {
 	flag.Parse()
 	fmt.Printf("seed %d (again: go test -seed %[1]d, or FAULT_SEED=%[1]d)\n", runSeed())

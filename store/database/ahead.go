@@ -87,9 +87,6 @@ func (d *Database) NewPlan() *Plan {
 // planRoom is how many holds a plan has room for before it must grow.
 const planRoom = 64
 
-// Len is how many holds are in the plan.
-func (p *Plan) Len() int { return len(p.holds) }
-
 // Add decides one more hold. It is false, and nothing has changed, when the hold
 // must be decided the ordinary way: something of it is not remembered, or it
 // would not be granted whole, or its key may have been used before.
@@ -178,7 +175,7 @@ func (p *Plan) Close() {
 	}
 	p.stocks = p.view.committed()
 	touched := p.view.touchedSet()
-	for _, id := range inOrderOf(p.products) {
+	for _, id := range sortedKeys(p.products) {
 		known := p.products[id]
 		p.expected = append(p.expected, expected{id, known.product.Version, touched[id]})
 		if touched[id] {

@@ -27,13 +27,10 @@ func Alone(w models.Write) bool {
 	return false
 }
 
-// inOrderOf lists the keys of a map in order.
-func inOrderOf[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
-
 // inOrder lists what is in a map by id, so that all writers lock in one order.
 func inOrder[T any](m map[string]T) []T {
 	out := make([]T, 0, len(m))
-	for _, id := range slices.Sorted(maps.Keys(m)) {
+	for _, id := range sortedKeys(m) {
 		out = append(out, m[id])
 	}
 	return out

@@ -18,7 +18,6 @@ const (
 	SweepHoldsMax  = sweepHoldsMax
 	WriteTimeout   = writeTimeout
 	MovedMax       = movedMax
-	WindowsMax     = windowsMax
 	ContestedFor   = contestedFor
 )
 

@@ -24,9 +24,9 @@ const (
 	contestedMax = 4 * time.Second
 )
 
-// memory is what this process knows of products it has written: their state as
-// of a version. It is never believed by itself: who decides on it has the
-// database check the versions.
+// memory is what this process knows of the products that its last writes had
+// locked: their state as of a version. It is never believed by itself: who
+// decides on it has the database check the versions.
 type memory struct {
 	mu        sync.Mutex
 	epoch     string
@@ -43,7 +43,10 @@ type memory struct {
 type remembered struct {
 	product models.Product
 	levels  []*models.Level
-	wrong   bool // counted on what did not happen: only the version is true
+	// wrong: nothing is decided on this. It counts on what did not happen, or
+	// others change the product too, or it has too many levels. The version is
+	// the one that was last known, so that the next change by others is noticed.
+	wrong bool
 }
 
 // contest is what is known of a product that others change too.
@@ -60,7 +63,7 @@ func newMemory() *memory {
 	}
 }
 
-// learn remembers what a write has left behind.
+// learn remembers what a write has left behind, where anything is decided ahead.
 func (d *Database) learn(v *view) {
 	if d.memory != nil {
 		d.memory.learn(v)

@@ -132,8 +132,8 @@ func (c *column) valueText(raw []byte) (string, error) {
 	return "", fmt.Errorf("a column of type %d cannot be written as text", c.element)
 }
 
-// learnColumns teaches a connection to send columns as they are.
-func learnColumns(_ context.Context, conn *pgx.Conn) error {
+// teachColumns has a connection send columns as they are.
+func teachColumns(_ context.Context, conn *pgx.Conn) error {
 	types := conn.TypeMap()
 	types.TryWrapEncodePlanFuncs = append([]pgtype.TryWrapEncodePlanFunc{planColumn}, types.TryWrapEncodePlanFuncs...)
 	return nil

@@ -248,7 +248,7 @@ func (s *sweep) end(ctx context.Context, batch []overdueHold, done chan<- ended)
 // locked looks again at what was locked: it gives the holds that can be tried
 // again, and the products that one transaction keeps locked.
 func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks Locks) (later []overdueHold, kept []string, err error) {
-	now, err := s.engine.locked(ctx, slices.Sorted(maps.Keys(locks.products())), nil)
+	now, err := s.engine.locked(ctx, sortedKeys(locks.products()), nil)
 	if err != nil {
 		return nil, nil, s.fault(err)
 	}

@@ -188,8 +188,8 @@ func TestSweepBelievesTheHoldAsItIs(t *testing.T) {
 	})
 }
 
-// Two copies sweep the same holds: each ends once, and neither waits for the
-// other's end.
+// Two copies sweep the same holds at the same time: each hold ends once, whichever
+// of them ends it.
 func TestCopiesSweepTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const holds = 3 * database.SweepHoldsMax

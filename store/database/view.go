@@ -160,9 +160,7 @@ func (v *view) put(s *storedReservation) {
 }
 
 // touched lists the products whose levels changed, in id order.
-func (v *view) touched() []string {
-	return slices.Sorted(maps.Keys(v.touchedSet()))
-}
+func (v *view) touched() []string { return sortedKeys(v.touchedSet()) }
 
 func (v *view) touchedSet() map[string]bool {
 	set := map[string]bool{}
@@ -179,7 +177,7 @@ func (v *view) told() []string {
 	for id := range v.dirty {
 		set[id.product] = true
 	}
-	return slices.Sorted(maps.Keys(set))
+	return sortedKeys(set)
 }
 
 // committed is the stock of the products told of as it is once the transaction

@@ -113,9 +113,11 @@ func (c *collector) reservation(id string) {
 	}
 }
 
-func sortedKeys(set map[string]bool) []string {
-	out := make([]string, 0, len(set))
-	for k := range set {
+// sortedKeys lists the keys of a map in order. An empty list is not nil, which
+// as a parameter of a statement would be null.
+func sortedKeys[T any](m map[string]T) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
 		out = append(out, k)
 	}
 	slices.Sort(out)

@@ -63,8 +63,8 @@ type transaction interface {
 	// dueOf finds active holds past their time that hold one of the products,
 	// oldest first, at most limit.
 	dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error)
-	// save writes what was decided, reads the touched products back and
-	// commits, in at most one round trip.
+	// save writes what was decided and commits, in at most one round trip. It
+	// returns the products that watchers and answers are told of, as committed.
 	save(ctx context.Context, v *view) ([]*models.Stock, error)
 	// rollback ends the transaction without effect. After save it does nothing.
 	rollback()
@@ -77,7 +77,8 @@ type Outcome struct {
 	// Stocks are the products that were touched or are named by a result, as
 	// committed, to be told to Redis.
 	Stocks []*models.Stock
-	// Reservations are those that changed.
+	// Reservations are those that changed. Holds that were decided ahead are not
+	// among them: nobody can watch one whose id has not been given out yet.
 	Reservations []*models.Reservation
 }
 
