@@ -132,7 +132,7 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.mu.Unlock()
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		c.flight(p.seats)
+		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
 	c.land()

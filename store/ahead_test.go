@@ -191,3 +191,21 @@ func TestPlanBounds(t *testing.T) {
 	}
 	require.Equal(t, []int{1, 1, plannedMax, 2}, sizes)
 }
+
+// Those of a refused plan are decided in batches of the size that one
+// transaction may have.
+func TestPlanRefusedInBatches(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	f.refuse, f.with = 2, &models.Fault{Code: models.CodeInternal, Message: "not as expected"}
+	keys := make([]string, writeBatchMax+1)
+	for i := range keys {
+		keys[i] = fmt.Sprint("key ", i)
+	}
+	planning(t, f, c, keys...)
+	var sizes []int
+	for _, batch := range f.batches {
+		sizes = append(sizes, len(batch))
+	}
+	require.Equal(t, []int{1, writeBatchMax, 1}, sizes)
+}

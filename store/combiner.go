@@ -166,11 +166,12 @@ func (c *combiner) next() []*seat {
 	return batch
 }
 
-// flight answers a batch. What keeps it from being decided as a whole is found
-// by halving it, in the same place in line.
-func (c *combiner) flight(batch []*seat) {
+// flight answers batches, one after the other. What keeps one from being decided
+// as a whole is found by halving it, in the same place in line.
+func (c *combiner) flight(batches ...[]*seat) {
 	ctx := context.Background() // the database bounds its own time
-	for todo := [][]*seat{batch}; len(todo) > 0; {
+	for todo := batches; len(todo) > 0; {
+		var batch []*seat
 		batch, todo = c.present(todo[0]), todo[1:]
 		if len(batch) == 0 {
 			continue

@@ -3,11 +3,15 @@ package database
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"hash"
 	"time"
 
 	"onhand/models"
 )
+
+// errMistaken: nothing was sent.
+var errMistaken = errors.New("a plan counts on what was remembered wrongly")
 
 // Prepared is a write with what can be worked out before its turn.
 type Prepared struct {
@@ -52,6 +56,7 @@ type Plan struct {
 	taken    map[levelID]int // from available to reserved
 	levels   []heldLevel
 	expected []expected
+	mistaken bool // something of it was found to be remembered wrongly since
 }
 
 // hold is one hold that was decided; its times come from the database.
@@ -97,14 +102,8 @@ func (p *Plan) Add(w *Prepared) bool {
 	m := p.d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(p.holds) == 0 {
-		p.view.epoch, p.view.directory = m.epoch, m.directory
-	}
 	meta := p.d.meta.Load()
-	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || p.view.epoch != m.epoch || p.view.directory != m.directory {
-		return false
-	}
-	if !p.know(w.reserve) {
+	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || !p.begun(m) || !p.know(w.reserve) {
 		return false
 	}
 	draft := p.view.draft()
@@ -129,6 +128,15 @@ func (p *Plan) Add(w *Prepared) bool {
 	p.rows.add(key, raw, r, w.hashes.print, w.reserve.HoldTTL())
 	p.keys.bytes(w.hashes.answer[:])
 	return true
+}
+
+// begun tells whether memory still is of the history and the directory that the
+// plan was begun on: these are what the database compares.
+func (p *Plan) begun(m *memory) bool {
+	if p.view.epoch == "" {
+		p.view.epoch, p.view.directory = m.epoch, m.directory
+	}
+	return p.view.epoch == m.epoch && p.view.directory == m.directory
 }
 
 // know brings what a hold needs from memory into the plan's view; false where
@@ -177,6 +185,7 @@ func (p *Plan) Close() {
 	touched := p.view.touchedSet()
 	for _, id := range sortedKeys(p.products) {
 		known := p.products[id]
+		p.mistaken = p.mistaken || known.wrong
 		p.expected = append(p.expected, expected{id, known.product.Version, touched[id]})
 		if touched[id] {
 			known.product.Version++
@@ -202,6 +211,9 @@ func (p *Plan) Drop() {
 // Commit carries the plan out. On an error nothing is known to have happened;
 // the same holds may be decided the ordinary way.
 func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
+	if p.mistaken {
+		return Outcome{}, errMistaken
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
 	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)

@@ -95,8 +95,11 @@ func (m *memory) learn(v *view) {
 			known.product.Version++
 		}
 		if old := m.products[id]; old != nil {
-			if !old.wrong && old.product.Version >= known.product.Version {
-				continue // somebody was faster to tell
+			if !old.wrong && old.product.Version > known.product.Version {
+				// Somebody was faster to tell, or the database went back, where
+				// the version may soon be another state's.
+				old.wrong = true
+				continue
 			}
 			if old.product.Version != product.Version {
 				m.contest(id)

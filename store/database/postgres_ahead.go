@@ -19,11 +19,11 @@ const (
 		SELECT expect((SELECT count(*) FROM locked JOIN unnest($1::text[], $2::bigint[]) AS v(product_id, version)
 			USING (product_id, version)) = cardinality($1::text[]))`
 
-	// Now that all is locked, the time. A key that has an answer on record is
-	// answered from there.
+	// Now that all is locked, the time, in a form that every DateStyle reads
+	// alike. A key that has an answer on record is answered from there.
 	postgresExpectMeta = `SELECT expect(epoch = $1 AND directory_version = $2
 			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
-			set_config('onhand.now', clock_timestamp()::text, true)::timestamptz FROM onhand_meta`
+			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
 
 	// As postgresUpdateLevels, of levels that are still as the plan found them.
 	postgresHoldLevels = `WITH levels AS (

@@ -51,9 +51,13 @@ const (
 	postgresChannels  = `SELECT ` + memberColumns + ` FROM channels c LEFT JOIN channel_locations m USING (channel_id)
 		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
 
+	// Sent before locations and channels are read, which nobody locks: what is
+	// remembered of them may be newer than the version it goes by, never older.
+	postgresDirectory = `SELECT directory_version FROM onhand_meta`
+
 	// Sent last, so that the clock is read with every lock in hand. The smallest
 	// end of a hold is one step into its index; EXISTS would read all holds.
-	postgresClock = `SELECT epoch, directory_version, clock_timestamp(), coalesce((
+	postgresClock = `SELECT epoch, clock_timestamp(), coalesce((
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
@@ -101,6 +105,7 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 		if len(w.keys) > 0 {
 			b.Queue(postgresKeys, byteSlices(w.keys)).Query(func(r pgx.Rows) error { return each(r, scanAnswer, v.addAnswer) })
 		}
+		b.Queue(postgresDirectory).QueryRow(func(r pgx.Row) error { return r.Scan(&v.directory) })
 		if len(w.locations) > 0 {
 			b.Queue(locations, w.locations).Query(func(r pgx.Rows) error {
 				return each(r, scanLocation, func(l models.Location) { v.locations[l.LocationID] = l })
@@ -121,7 +126,7 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 		b.Queue(postgresClock).QueryRow(func(r pgx.Row) error {
 			var now instant
 			defer func() { v.now = now.Time }()
-			return r.Scan(&v.epoch, &v.directory, &now, &v.anyDue)
+			return r.Scan(&v.epoch, &now, &v.anyDue)
 		})
 	})
 	if err == nil && heldLines > linesMax {
@@ -133,7 +138,8 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock, err error) {
 	stocks = v.committed()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		if made := v.dirtyLevels(true); len(made) > 0 {
+		made := v.dirtyLevels(true)
+		if len(made) > 0 {
 			b.Queue(postgresInsertLevels, levelColumnsOf(made)...)
 		}
 		if touched := v.touched(); len(touched) > 0 {
@@ -144,9 +150,13 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 		queueMovements(b, v)
 		queueAnswers(b, v)
 		queueSettings(b, v.settings)
-		if len(v.settings.products) > 0 { // only now is it known what they are
-			b.Queue(postgresReadBack, jsonList(sortedKeys(v.named))).Query(func(r pgx.Rows) (err error) {
-				stocks, _, err = collectStocks(r)
+		// Only now is it known what the products are, and where new levels lie: who
+		// makes one has its location locked from then on.
+		if len(v.settings.products)+len(made) > 0 {
+			b.Queue(postgresReadBack, jsonList(v.told())).Query(func(r pgx.Rows) (err error) {
+				if stocks, _, err = collectStocks(r); err == nil {
+					v.reread(stocks)
+				}
 				return err
 			})
 		}

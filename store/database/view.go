@@ -202,6 +202,16 @@ func (v *view) committed() []*models.Stock {
 	return stocks
 }
 
+// reread has the levels as they were read back.
+func (v *view) reread(stocks []*models.Stock) {
+	for _, s := range stocks {
+		v.levels[s.ProductID] = nil
+		for _, l := range s.Levels {
+			v.addLevel(&l)
+		}
+	}
+}
+
 // dirtyLevels lists changed levels, new ones or old ones, in id order.
 func (v *view) dirtyLevels(created bool) []*models.Level {
 	var out []*models.Level

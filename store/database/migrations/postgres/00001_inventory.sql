@@ -340,6 +340,19 @@ CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON
 CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON channel_locations
     FOR EACH STATEMENT EXECUTE FUNCTION directory_changed();
 
+-- Who makes a level has its location locked by the foreign key. It is waited
+-- for, and waits: else neither would see the other, and the level would be of
+-- a location as it was, under a version that stays.
+-- +goose StatementBegin
+CREATE FUNCTION location_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM locations WHERE location_id = OLD.location_id FOR UPDATE;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER location_changes BEFORE UPDATE OF active, priority ON locations
+    FOR EACH ROW WHEN ((NEW.active, NEW.priority) IS DISTINCT FROM (OLD.active, OLD.priority)) EXECUTE FUNCTION location_changes();
+
 -- Opening or closing a location, or moving it in the sourcing order, changes
 -- the stock of what it holds.
 -- +goose StatementBegin
@@ -381,4 +394,4 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
 -- +goose Down
 DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, stock_movements, outbox, idempotency_keys CASCADE;
 DROP FUNCTION IF EXISTS expect, onhand_writes, onhand_versions, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
-    products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changed, refuse CASCADE;
+    products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changes, location_changed, refuse CASCADE;
