@@ -36,9 +36,10 @@ type storedAnswer struct {
 	answer      answer
 }
 
-// keyHashes are what is derived from one idempotency key, so that nobody can
-// guess it without the database's secret: the key of the hold it may make, and
-// that of the answer it may have. They are the halves of one keyed hash.
+// keyHashes are what is derived from a keyed write. The key of the hold it may
+// make, and that of the answer it may have, are the halves of one keyed hash of
+// its idempotency key, so that nobody can guess them without the database's
+// secret.
 type keyHashes struct {
 	reservation, answer [16]byte
 	print               [16]byte // fingerprint of the whole write
