@@ -69,7 +69,9 @@ func (s *Scene) CheckCache(limit time.Duration) {
 		s.t.Logf("Redis is right after %s", time.Since(began).Round(time.Millisecond))
 	}
 	found, back, looked := s.ahead.result()
-	s.report("I7", found)
+	if !s.plan.Unreplicated {
+		s.report("I7", found)
+	}
 	if !s.plan.RedisForgets {
 		s.report("I7", back)
 	}

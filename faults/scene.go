@@ -50,6 +50,7 @@ type Plan struct {
 	OtherClock      bool // the database's clock is not ours
 	Cluster         bool // Redis is a cluster of six nodes, Scene.Cluster, and Scene.Redis is nil
 	Standby         bool // a second Postgres follows the private one, and no commit is answered before it has it
+	Unreplicated    bool // commits that no standby has are seen for a moment, by Redis too, and lost: Postgres shows them once their writer gave up
 	ConnectionsMax  int  // which the private Postgres gives all copies together
 	Proxied         bool // each copy reaches its servers through proxies of its own
 	Subscribers     int  // of each kind (WebSocket, SSE); 2, -1 for none
