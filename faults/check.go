@@ -69,7 +69,9 @@ func (s *Scene) CheckCache(limit time.Duration) {
 		s.t.Logf("Redis is right after %s", time.Since(began).Round(time.Millisecond))
 	}
 	found, back, looked := s.ahead.result()
-	s.report("I7", found)
+	if !s.plan.Unreplicated {
+		s.report("I7", found)
+	}
 	if !s.plan.RedisForgets {
 		s.report("I7", back)
 	}
@@ -209,11 +211,9 @@ func (s *Scene) Explained() ([]Operation, error) {
 			return nil
 		}
 		if ended == nil || transaction != last {
-			o := Operation{Kind: Expire, Ended: map[string][]int{}, Done: true, Call: s.History.At(r.resolved)}
-			o.Return = o.Call + s.late(r.resolved, time.Second).Nanoseconds()
-			if s.plan.OtherClock {
-				o.Call, o.Return = 0, s.History.Now()
-			}
+			resolved := s.ours(r.resolved)
+			o := Operation{Kind: Expire, Ended: map[string][]int{}, Done: true, Call: s.History.At(resolved)}
+			o.Return = o.Call + s.late(resolved, time.Second).Nanoseconds()
 			operations, last = append(operations, o), transaction
 			ended = &operations[len(operations)-1]
 		}
@@ -221,6 +221,16 @@ func (s *Scene) Explained() ([]Operation, error) {
 		return nil
 	})
 	return operations, err
+}
+
+// ours is a moment of the database on our clock: with the offset that puts it into the scenario.
+func (s *Scene) ours(moment time.Time) time.Time {
+	for _, off := range s.plan.Clocks {
+		if at := moment.Add(-off); at.After(s.History.began) && at.Before(time.Now()) {
+			return at
+		}
+	}
+	return moment
 }
 
 // late is by how much something that was due at a moment may be late: usual, unless a server was away then.

@@ -62,7 +62,7 @@ func (c *clock) set(offset string) {
 func TestF12ClocksJump(t *testing.T) {
 	clock, options := newClock(t)
 	s := Open(t, Plan{PrivatePostgres: true, PostgresOptions: options, OtherClock: true, Walkaways: true, Customers: 16,
-		Think: 3 * time.Millisecond, Skews: []time.Duration{time.Hour, -30 * time.Minute}})
+		Clocks: []time.Duration{0, time.Hour, 50 * time.Minute}, Think: 3 * time.Millisecond, Skews: []time.Duration{time.Hour, -30 * time.Minute}})
 	ctx, cancel := context.WithTimeout(context.Background(), moreLimit)
 	defer cancel()
 	s.clockIs(ctx, 0)

@@ -14,7 +14,7 @@ const (
 	// fromRedisLimit is how soon pages come from Redis again after that: a Redis that was away is not believed at once.
 	fromRedisLimit = 5 * time.Second
 	// quietAfter is for how long there must be no more errors.
-	quietAfter = 3 * time.Second
+	quietAfter = 2 * time.Second
 )
 
 // TestF06RedisClusterMasterDies: of six nodes one master dies under load, and its replica takes its place; then another

@@ -27,7 +27,9 @@
 // Plan.PrivatePostgres, s.Postgres too ([storetest.PostgresServer]: also Abort, an immediate shutdown); with Plan.Proxied
 // each copy has a [Proxy] to either, to be slowed, cut, reset, or made to swallow one direction. Copy.Metrics reads
 // /metrics. Scene.LoadOf gives customers another habit than shopping; Scene.Customer is one to be sent where you like, in a
-// silence in which no later write makes up for what went wrong. Plan.Short puts a scenario into the subset that
+// silence in which no later write makes up for what went wrong. Plan.Cluster gives six Redis nodes ([Cluster]), Plan.Standby
+// a second Postgres to be promoted, Plan.Skews copies with wrong clocks (skew.go); libfaketime moves the clock of a Postgres
+// (clock_test.go). Plan.Short puts a scenario into the subset that
 // `make test` runs; keep that below a minute.
 //
 // # What is checked

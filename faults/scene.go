@@ -46,14 +46,16 @@ type Plan struct {
 	PrivatePostgres bool               // a server to be killed or frozen, rather than one shared by all scenarios
 	PostgresOptions []storetest.Option // of a private server
 	RedisOptions    []storetest.Option
-	RedisForgets    bool // the scenario empties Redis, so that versions there may go back
-	OtherClock      bool // the database's clock is not ours
-	Cluster         bool // Redis is a cluster of six nodes, Scene.Cluster, and Scene.Redis is nil
-	Standby         bool // a second Postgres follows the private one, and no commit is answered before it has it
-	ConnectionsMax  int  // which the private Postgres gives all copies together
-	Proxied         bool // each copy reaches its servers through proxies of its own
-	Subscribers     int  // of each kind (WebSocket, SSE); 2, -1 for none
-	Short           bool // runs with -short too
+	RedisForgets    bool            // the scenario empties Redis, so that versions there may go back
+	OtherClock      bool            // the database's clock is not ours
+	Clocks          []time.Duration // by which it is off then, at one time or another; far apart beside a scenario's length
+	Cluster         bool            // Redis is a cluster of six nodes, Scene.Cluster, and Scene.Redis is nil
+	Standby         bool            // a second Postgres follows the private one, and no commit is answered before it has it
+	Unreplicated    bool            // commits that no standby has are seen for a moment, by Redis too, and lost: Postgres shows them once their writer gave up
+	ConnectionsMax  int             // which the private Postgres gives all copies together
+	Proxied         bool            // each copy reaches its servers through proxies of its own
+	Subscribers     int             // of each kind (WebSocket, SSE); 2, -1 for none
+	Short           bool            // runs with -short too
 }
 
 // Scene is a shop under test: copies of the server, their Postgres and Redis, and what is known of it.

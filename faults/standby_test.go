@@ -47,5 +47,28 @@ func TestF09StandbyPromoted(t *testing.T) {
 	}
 }
 
+// TestF09StandbyAwayFirst: the standby is away for longer than a write waits, and then the primary dies. No write was
+// acknowledged that only the primary had, not even when it was asked for again.
+func TestF09StandbyAwayFirst(t *testing.T) {
+	s := Open(t, Plan{PrivatePostgres: true, Standby: true, Unreplicated: true})
+	load := s.Load()
+	load.More(400)
+	ctx, cancel := context.WithTimeout(context.Background(), preparing)
+	defer cancel()
+	s.Outage(func() {
+		s.Must(s.Standby.Stop())
+		load.During(attemptMax) // what was under way is over, and asked for again
+		done := s.acknowledged()
+		load.During(2 * time.Second)
+		assert.Equal(t, done, s.acknowledged())
+		s.Must(s.Postgres.Kill(), s.Standby.Start(), s.Standby.Promote(ctx))
+	})
+	load.More(300)
+	load.Stop()
+	assert.Empty(t, load.Codes.unexpected())
+	assert.Empty(t, load.PageCodes.unexpected())
+	s.Check()
+}
+
 // acknowledged is how many writes with a key were answered.
 func (s *Scene) acknowledged() int { return len(s.History.Promises()) }

@@ -82,14 +82,17 @@ func (e *postgresEngine) migrations() (string, string) {
 // transient tells errors of the connection, the server's state and contention
 // from errors of the statement.
 func transient(err error) bool {
+	var connErr *pgconn.ConnectError
+	if errors.As(err, &connErr) { // whatever the server says to it: it took connections when we started
+		return true
+	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return retryable(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
 			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* we were idle for too long */
 	}
 	var netErr net.Error
-	var connErr *pgconn.ConnectError
-	return errors.As(err, &connErr) || errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) ||
+	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) ||
 		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
 }

@@ -180,6 +180,7 @@ func (c *Cache) roundTrip(ctx context.Context, what string, do func(context.Cont
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		c.counts.refusals.Add(1)
+		c.doubtTopology(ctx)
 		err = ErrDown
 	}
 	if err != nil {
@@ -189,8 +190,9 @@ func (c *Cache) roundTrip(ctx context.Context, what string, do func(context.Cont
 }
 
 // doubtTopology has the clients of a cluster ask who serves what: after a call
-// that failed, somebody else may. With the breaker open there is one such call a
-// second, so that this is how soon a new master is found. It waits for nothing.
+// that failed, somebody else may; and with the breaker open its next try, a second
+// later, should know. It waits for nothing, and asks at most five times a second,
+// as the library has it.
 func (c *Cache) doubtTopology(ctx context.Context) {
 	for _, client := range []redis.UniversalClient{c.reader, c.writer} {
 		if cluster, is := client.(*redis.ClusterClient); is {

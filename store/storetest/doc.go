@@ -3,7 +3,8 @@
 //
 // Tests call [Postgres] for a fresh empty database on a server that all tests of the process share, [Redis] for a server
 // that is theirs alone, and [PrivatePostgres] when they want to break the server itself. Benchmarks and other programs
-// call [StartPostgres] and [StartRedis], which need no testing.T. Every server can be stopped, killed as a power cut would,
+// call [StartPostgres] and [StartRedis], which need no testing.T; [StartStandby] adds a second Postgres that follows one.
+// Every server can be stopped, killed as a power cut would,
 // frozen as a stalled machine would, and started again on the same port with the same data.
 //
 // What holds:

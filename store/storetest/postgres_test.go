@@ -140,3 +140,18 @@ func BenchmarkPostgresStart(b *testing.B) {
 		}
 	}
 }
+
+// What the primary has answered is on the standby, which takes writes once it is promoted.
+func TestStandby(t *testing.T) {
+	t.Parallel()
+	primary := PrivatePostgres(t)
+	standby, err := StartStandby(t.Context(), primary)
+	require.NoError(t, err)
+	closeAtEnd(t, standby.Close)
+	execute(t, primary.DSN("postgres"), "CREATE TABLE stock (quantity int); INSERT INTO stock VALUES (7)")
+	require.Equal(t, "true", query(t, standby.DSN("postgres"), "SELECT pg_is_in_recovery()::text"))
+	require.NoError(t, primary.Kill())
+	require.NoError(t, standby.Promote(t.Context()))
+	execute(t, standby.DSN("postgres"), "UPDATE stock SET quantity = quantity - 1")
+	require.Equal(t, "6", query(t, standby.DSN("postgres"), "SELECT quantity::text FROM stock"))
+}

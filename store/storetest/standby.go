@@ -17,6 +17,8 @@ const standbySlot = "standby"
 // StartStandby serves a copy of the primary that follows it and can be read from. From then on the primary answers no
 // COMMIT before the standby has it on its disk. One standby a primary. The caller must Close it.
 func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
 	programs, err := findPostgres()
 	if err != nil {
 		return nil, err
