@@ -52,8 +52,9 @@ func TestHoldEndsByItself(t *testing.T) {
 		w.TTL = 30 * time.Millisecond
 		r := s.ok(w).Reservation
 		require.Eventually(t, func() bool { return s.reservation(r.ID).State == models.ReservationExpired }, generous, poll)
-		levels := s.levels()
 		s.fails(s.do(resolve(r.ID, models.ReservationCommitted)), notActive(models.ReservationExpired))
+		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"), "whoever is told ends it")
+		levels := s.levels()
 		s.fails(s.do(release(r.ID)), notActive(models.ReservationExpired))
 		s.fails(s.do(update(r.ID, line("mug", 1))), notActive(models.ReservationExpired))
 		s.fails(s.do(models.ExtendReservation{ID: r.ID, TTL: time.Hour}), notActive(models.ReservationExpired))
