@@ -16,12 +16,12 @@ const (
 		locked AS MATERIALIZED (
 			SELECT product_id, version FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM levels) >= 0
 			ORDER BY p.product_id ` + productLock + `)
-		SELECT expect((SELECT count(*) FROM locked JOIN unnest($1::text[], $2::bigint[]) AS v(product_id, version)
+		SELECT onhand_expect((SELECT count(*) FROM locked JOIN unnest($1::text[], $2::bigint[]) AS v(product_id, version)
 			USING (product_id, version)) = cardinality($1::text[]))`
 
 	// Now that all is locked, the time, in a form that every DateStyle reads
 	// alike. A key that has an answer on record is answered from there.
-	postgresExpectMeta = `SELECT expect(epoch = $1 AND directory_version = $2
+	postgresExpectMeta = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
 			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
 
@@ -37,7 +37,7 @@ const (
 			WHERE p.product_id = v.product_id),
 		told AS (
 			INSERT INTO outbox (product_id, version) SELECT * FROM unnest($6::text[], $7::bigint[]))
-		SELECT expect((SELECT count(*) FROM levels) = cardinality($1::text[]))`
+		SELECT onhand_expect((SELECT count(*) FROM levels) = cardinality($1::text[]))`
 
 	postgresNow = `(SELECT current_setting('onhand.now')::timestamptz)`
 

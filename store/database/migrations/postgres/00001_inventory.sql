@@ -138,24 +138,7 @@ CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at);
 -- Redis themselves.
 -- +goose StatementBegin
 CREATE FUNCTION onhand_writes() RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT coalesce(current_setting('onhand.writer', true), '') IN ('on', 'versions') $$;
--- +goose StatementEnd
-
--- True inside those that have the products locked, and give the new versions
--- and fill the outbox with their own statements.
--- +goose StatementBegin
-CREATE FUNCTION onhand_versions() RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT coalesce(current_setting('onhand.writer', true), '') = 'versions' $$;
--- +goose StatementEnd
-
--- Ends a transaction that was decided on what is no longer so.
--- +goose StatementBegin
-CREATE FUNCTION expect(so boolean) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF so IS NOT TRUE THEN
-        RAISE EXCEPTION 'onhand: not as expected' USING ERRCODE = 'ONH01';
-    END IF;
-END $$;
+$$ SELECT coalesce(current_setting('onhand.writer', true), '') = 'on' $$;
 -- +goose StatementEnd
 
 -- Gives the products a new version and puts them into the outbox. Rows are
@@ -251,9 +234,9 @@ END $$;
 -- +goose StatementEnd
 
 CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (NOT onhand_versions()) EXECUTE FUNCTION stock_levels_inserted();
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_inserted();
 CREATE TRIGGER stock_levels_updated AFTER UPDATE ON stock_levels
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (NOT onhand_versions()) EXECUTE FUNCTION stock_levels_updated();
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_updated();
 CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_deleted();
 
@@ -340,19 +323,6 @@ CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON
 CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON channel_locations
     FOR EACH STATEMENT EXECUTE FUNCTION directory_changed();
 
--- Who makes a level has its location locked by the foreign key. It is waited
--- for, and waits: else neither would see the other, and the level would be of
--- a location as it was, under a version that stays.
--- +goose StatementBegin
-CREATE FUNCTION location_changes() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM 1 FROM locations WHERE location_id = OLD.location_id FOR UPDATE;
-    RETURN NEW;
-END $$;
--- +goose StatementEnd
-CREATE TRIGGER location_changes BEFORE UPDATE OF active, priority ON locations
-    FOR EACH ROW WHEN ((NEW.active, NEW.priority) IS DISTINCT FROM (OLD.active, OLD.priority)) EXECUTE FUNCTION location_changes();
-
 -- Opening or closing a location, or moving it in the sourcing order, changes
 -- the stock of what it holds.
 -- +goose StatementBegin
@@ -393,5 +363,5 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
 
 -- +goose Down
 DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, stock_movements, outbox, idempotency_keys CASCADE;
-DROP FUNCTION IF EXISTS expect, onhand_writes, onhand_versions, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
-    products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changes, location_changed, refuse CASCADE;
+DROP FUNCTION IF EXISTS onhand_writes, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
+    products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changed, refuse CASCADE;
