@@ -96,7 +96,9 @@ func (d *decider) inState(id string, want models.ReservationState) (*storedReser
 	}
 	// Whoever is told that a hold's time is over must not find it alive again,
 	// should the database's clock go back before the sweep.
-	d.expire(models.Resolve{ID: id, To: models.ReservationExpired})
+	if ended := d.expire(models.Resolve{ID: id, To: models.ReservationExpired}); ended.Reservation != nil {
+		at = *ended.Reservation
+	}
 	return nil, models.WriteResult{Reservation: &at, Errors: []models.UserError{models.ReservationNotActiveError{
 		Failure: models.Failure{Message: fmt.Sprintf("the reservation is %s, not %s", at.State, want), Path: models.InputPath("id")},
 		State:   at.State,

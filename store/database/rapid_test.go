@@ -182,6 +182,13 @@ func (m *model) end(h *held) {
 	h.version++
 }
 
+// told ends a hold that somebody was told is over.
+func (m *model) told(h *held) {
+	if h.state == models.ReservationActive && h.over {
+		m.end(h)
+	}
+}
+
 // shortages are the errors that a cart is told.
 func shortages(asked, got map[string]int, order []string, lines []models.Line) (errs []models.UserError) {
 	for _, product := range order {
@@ -260,6 +267,7 @@ func (m *model) update(t *rapid.T) {
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	if h.now() != models.ReservationActive {
 		m.fails(m.first(w), notActive(h.now()))
+		m.told(h)
 		return
 	}
 	m.move(h.lines, models.Reserved, models.Available)
@@ -282,6 +290,7 @@ func (m *model) extend(t *rapid.T) {
 	r := m.first(models.ExtendReservation{ID: h.id, TTL: 2 * time.Hour})
 	if h.now() != models.ReservationActive {
 		m.fails(r, notActive(h.now()))
+		m.told(h)
 		return
 	}
 	m.fails(r)

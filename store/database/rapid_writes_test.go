@@ -38,6 +38,7 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			require.True(t, m.do(w).Replayed)
 		default:
 			m.fails(m.first(w), notActive(h.now()))
+			m.told(h)
 		}
 	}
 }

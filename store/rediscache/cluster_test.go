@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,8 +95,11 @@ func TestCluster(t *testing.T) {
 	published := subscribe(t, nodes[2], c.keys.StockChannel("*"), c.keys.ReservationChannel("*"))
 	write(3)
 	require.NoError(t, c.PublishReservation(t.Context(), names[:5]))
-	heard := 0
-	require.Eventually(t, func() bool { heard = len(published()); return heard == n+5 }, generous, eventuallyTick, "%d", heard)
+	require.Eventually(t, func() bool { // some twice, where the library sent a script again
+		heard := slices.Clone(published())
+		slices.Sort(heard)
+		return len(slices.Compact(heard)) == n+5
+	}, generous, eventuallyTick)
 
 	require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: epoch, Sequence: 12}))
 	mark, err := c.Mark(t.Context())
