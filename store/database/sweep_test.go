@@ -224,30 +224,3 @@ func TestCopiesSweepTogether(t *testing.T) {
 		require.Len(t, s.movements("mug"), 1+2*holds)
 	})
 }
-
-// A buyer who is short of what nobody holds is told so without a search through
-// the holds past their time.
-func TestShortOfWhatNobodyHolds(t *testing.T) {
-	on(t, []string{postgres}, func(t *testing.T, s *shop) {
-		s.stock("mug", "north", 1)
-		s.stock("cup", "north", 1)
-		s.stock("pen", "north", 1)
-		s.hold(line("pen", 1))
-		s.overdue(s.hold(line("mug", 1)).ID)
-		var w wire
-		db := openOnly(t, w.through(t, s.url))
-		trips := func(product string) int64 {
-			before := w.roundTrips.Load()
-			out, err := db.Write(t.Context(), []models.Write{reserve(line(product, 2))})
-			require.NoError(t, err)
-			require.NotEmpty(t, out.Results[0].Errors)
-			return w.roundTrips.Load() - before
-		}
-		for range 3 { // statements are prepared by now
-			trips("pen")
-			trips("cup")
-		}
-		require.Equal(t, trips("pen")-1, trips("cup"))
-		require.Equal(t, models.Quantities{Reserved: 1}, s.level("mug", "north"))
-	})
-}

@@ -52,17 +52,6 @@ func newView() *view {
 	}
 }
 
-// heldShort are the products somebody is short of and of which anything is
-// held: of others no hold past its time has anything to give back.
-func (v *view) heldShort() (products []string) {
-	for _, id := range sortedKeys(v.shortOf) {
-		if slices.ContainsFunc(v.levels[id], func(l *models.Level) bool { return l.Reserved > 0 }) {
-			products = append(products, id)
-		}
-	}
-	return products
-}
-
 // addLevel keeps a level that was loaded or newly made, in sourcing order.
 func (v *view) addLevel(l *models.Level) {
 	levels := append(v.levels[l.ProductID], l)

@@ -251,7 +251,7 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 			v.named[s.ProductID] = true
 		}
 	}
-	if short := v.heldShort(); v.anyDue && len(short) > 0 {
+	if short := sortedKeys(v.shortOf); v.anyDue && len(short) > 0 {
 		more, err := tx.dueOf(ctx, short, reapMax+len(v.changed))
 		if err != nil {
 			return Outcome{}, nil, err

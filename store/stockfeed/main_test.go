@@ -43,7 +43,17 @@ type embedded struct {
 
 func (e embedded) Addr() string { return e.addr }
 func (e embedded) Kill() error  { e.Close(); return nil }
-func (e embedded) Start() error { e.FlushAll(); return e.Restart() }
+
+// Start tries for a while: meanwhile somebody's connection may have got the port.
+func (e embedded) Start() (err error) {
+	e.FlushAll()
+	for begun := time.Now(); time.Since(begun) < soon; time.Sleep(tick) {
+		if err = e.Restart(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
 
 // onEvery runs a test against a real Redis and against the embedded one.
 func onEvery(t *testing.T, test func(t *testing.T, s server)) {
