@@ -3,12 +3,8 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
-	"time"
 
-	"onhand/models"
 	"onhand/store/database"
 )
 
@@ -123,7 +119,7 @@ func (c *combiner) depart() {
 // carried out, they and those decided on top of it are decided the ordinary way.
 func (c *combiner) flyPlanned(p *planned) {
 	ctx := context.Background() // the database bounds its own time
-	out, err := c.commit(ctx, p)
+	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx) })
 	if err != nil {
 		c.mu.Lock()
 		p.plan.Drop()
@@ -137,17 +133,4 @@ func (c *combiner) flyPlanned(p *planned) {
 	}
 	c.land()
 	c.answer(ctx, p.seats, out, err)
-}
-
-func (c *combiner) commit(ctx context.Context, p *planned) (out database.Outcome, err error) {
-	began := time.Now()
-	defer func() {
-		if r := recover(); r != nil {
-			err = &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
-		}
-		if c.ran != nil {
-			c.ran(len(p.seats), time.Since(began), err)
-		}
-	}()
-	return p.plan.Commit(ctx)
 }

@@ -176,7 +176,7 @@ func (c *combiner) flight(batches ...[]*seat) {
 		if len(batch) == 0 {
 			continue
 		}
-		out, err := c.attempt(ctx, writesOf(batch))
+		out, err := c.attempt(len(batch), func() (database.Outcome, error) { return c.run(ctx, writesOf(batch)) })
 		var locked *database.LockedError
 		switch {
 		case errors.As(err, &locked):
@@ -216,18 +216,19 @@ func (c *combiner) land() {
 	c.launch()
 }
 
-// attempt runs a batch; a panic is an error of the batch, not the process's end.
-func (c *combiner) attempt(ctx context.Context, writes []models.Write) (out database.Outcome, err error) {
+// attempt carries out so many writes; a panic is an error of theirs, not the
+// process's end.
+func (c *combiner) attempt(writes int, carryOut func() (database.Outcome, error)) (out database.Outcome, err error) {
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
 		}
 		if c.ran != nil {
-			c.ran(len(writes), time.Since(began), err)
+			c.ran(writes, time.Since(began), err)
 		}
 	}()
-	return c.run(ctx, writes)
+	return carryOut()
 }
 
 func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {

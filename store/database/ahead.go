@@ -52,7 +52,6 @@ type Plan struct {
 	moves    moveRows
 	stocks   []*models.Stock
 	keys     *column
-	secret   string
 	taken    map[levelID]int // from available to reserved
 	levels   []heldLevel
 	expected []expected
@@ -139,10 +138,15 @@ func (p *Plan) begun(m *memory) bool {
 	return p.view.epoch == m.epoch && p.view.directory == m.directory
 }
 
-// know brings what a hold needs from memory into the plan's view; false where
-// something is missing. Callers hold the memory's lock.
+// know brings what a hold needs from memory into the plan's view; false, and
+// nothing is taken over, where a product is missing. Callers hold the memory's lock.
 func (p *Plan) know(w models.Reserve) bool {
 	m := p.d.memory
+	for _, line := range w.Lines {
+		if known := m.products[line.ProductID]; p.products[line.ProductID] == nil && (known == nil || known.wrong) {
+			return false
+		}
+	}
 	if w.Channel != "" {
 		known := m.channels[w.Channel]
 		if known == nil {
@@ -162,9 +166,6 @@ func (p *Plan) know(w models.Reserve) bool {
 			continue
 		}
 		known := m.products[line.ProductID]
-		if known == nil || known.wrong {
-			return false
-		}
 		p.products[line.ProductID] = known
 		p.view.products[line.ProductID] = &known.product
 		p.view.levels[line.ProductID] = known.levels
