@@ -50,7 +50,7 @@ func (s *Store) newPlan() plan {
 // decideAhead moves those at the head of the line into the plan, as far as they
 // can be decided on what is remembered. Callers hold mu.
 func (c *combiner) decideAhead() {
-	if c.begin == nil || c.loading || c.behind != nil {
+	if c.begin == nil || c.loading > 0 || c.behind != nil {
 		return
 	}
 	for len(c.waiting) > 0 {
@@ -111,6 +111,7 @@ func (c *combiner) depart() {
 	p := c.ahead
 	c.ahead = nil
 	c.flights++
+	c.flying = p.size()
 	p.plan.Close()
 	go c.flyPlanned(p)
 }
@@ -124,13 +125,17 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.mu.Lock()
 		p.plan.Drop()
 		c.dissolve()
-		c.loading = true
+		c.loading++
 		c.mu.Unlock()
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
-	c.land()
+	if err != nil {
+		c.loaded()
+	} else {
+		c.land()
+	}
 	c.answer(ctx, p.seats, out, err)
 }

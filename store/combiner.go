@@ -15,9 +15,12 @@ import (
 
 // Bounds of the write path.
 const (
-	// writeFlights: transactions under way at once. More would split the
-	// batches, and the rows they share would make them wait for each other.
-	writeFlights = 1
+	// planFlights: plans under way at once; the later one waits for the rows of
+	// the earlier one in the database, and goes on when they are free, instead of
+	// when this process has heard of it. Of other transactions there is one, and
+	// nothing beside it: more would split the batches.
+	planFlights    = 2
+	planFollowsMin = 16
 	// writeBatchMax and writeLevelsMax bound one transaction: how many writes,
 	// and how many levels they may touch together.
 	writeBatchMax  = 512
@@ -60,7 +63,8 @@ type combiner struct {
 
 	mu      sync.Mutex
 	flights int
-	loading bool     // the flight decides on what it loads: nothing may be decided ahead of it
+	loading int      // flights that decide on what they load: nothing may be decided ahead of them
+	flying  int      // seats of the plan that left last
 	ahead   *planned // decided while a flight is under way; nil: nothing
 	waiting []*seat
 	aside   []*seat               // behind locked rows, in order of arrival
@@ -100,22 +104,39 @@ func (c *combiner) submit(ctx context.Context, write models.Write) (models.Write
 		c.launch()
 	}
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
-	defer cancel()
+	return c.wait(ctx, s)
+}
+
+// timers are those of writes that have been answered, to be used again: with a
+// context of its own a write would cost the process a twentieth more.
+var timers = sync.Pool{New: func() any { return time.NewTimer(writeWait) }}
+
+// wait waits for the answer, but not for ever.
+func (c *combiner) wait(ctx context.Context, s *seat) (models.WriteResult, error) {
+	timer := timers.Get().(*time.Timer)
+	timer.Reset(writeWait)
+	defer func() {
+		timer.Stop()
+		timers.Put(timer)
+	}()
+	var cause error
 	select {
 	case <-s.done:
 		return s.result, s.err
 	case <-ctx.Done():
-		c.mu.Lock()
-		s.gone = true
-		c.mu.Unlock()
-		return models.WriteResult{}, models.Unavailable("there was no answer in time; send the same key again", context.Cause(ctx))
+		cause = context.Cause(ctx)
+	case <-timer.C:
+		cause = context.DeadlineExceeded
 	}
+	c.mu.Lock()
+	s.gone = true
+	c.mu.Unlock()
+	return models.WriteResult{}, models.Unavailable("there was no answer in time; send the same key again", cause)
 }
 
 // launch starts a batch if one may start. Callers hold mu.
 func (c *combiner) launch() {
-	if c.flights >= writeFlights {
+	if c.flights > 0 && !c.mayFollow() {
 		return
 	}
 	c.decideAhead()
@@ -126,13 +147,22 @@ func (c *combiner) launch() {
 		c.depart()
 		return
 	}
+	if c.flights > 0 {
+		return
+	}
 	batch := c.next()
 	if len(batch) == 0 {
 		return
 	}
 	c.flights++
-	c.loading = true
+	c.loading++
 	go c.flight(batch)
+}
+
+// mayFollow tells whether the plan may leave while another one is under way: as
+// many wait as fly, so that batches do not get smaller for it. Callers hold mu.
+func (c *combiner) mayFollow() bool {
+	return c.loading == 0 && c.flights < planFlights && c.ahead.size() >= max(c.flying, planFollowsMin)
 }
 
 // line is how many callers wait for their batch, and how many for locked rows.
@@ -191,13 +221,13 @@ func (c *combiner) flight(batches ...[]*seat) {
 			continue
 		}
 		if len(todo) == 0 {
-			c.land()
+			c.loaded()
 			c.answer(ctx, batch, out, err)
 			return
 		}
 		c.answer(ctx, batch, out, err)
 	}
-	c.land()
+	c.loaded()
 }
 
 // present leaves out the seats whose callers gave up.
@@ -212,8 +242,15 @@ func (c *combiner) land() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flights--
-	c.loading = false
 	c.launch()
+}
+
+// loaded lands a flight that decided on what it loaded.
+func (c *combiner) loaded() {
+	c.mu.Lock()
+	c.loading--
+	c.mu.Unlock()
+	c.land()
 }
 
 // attempt carries out so many writes; a panic is an error of theirs, not the

@@ -1,10 +1,11 @@
 package database
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"hash"
+	"slices"
 	"time"
 
 	"onhand/models"
@@ -39,16 +40,20 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 // and refuses all of it when anything was not as remembered.
 //
 // A plan may follow another one that has not been committed yet: it is decided
-// on what that one leaves behind, and refused should that one fail.
+// on what that one leaves behind, and refused should that one fail. It may be
+// sent before that is known: the database makes it wait for the rows they share,
+// and then looks whether the other one's holds are there.
 //
 // Add, Close and Drop must be called one at a time.
 type Plan struct {
 	d        *Database
 	view     *view
 	decider  *decider
+	draft    *draft                 // of one hold after the other
 	products map[string]*remembered // of all lines
 	holds    []hold
 	rows     heldRows
+	raw      []byte // room for lines as JSON
 	moves    moveRows
 	stocks   []*models.Stock
 	keys     *column
@@ -56,6 +61,14 @@ type Plan struct {
 	levels   []heldLevel
 	expected []expected
 	mistaken bool // something of it was found to be remembered wrongly since
+	trace    *trace
+	follows  [][]byte // a hold each of the plans under way that it was decided on
+}
+
+// trace is what later plans need to know of one that they are decided on.
+type trace struct {
+	first [16]byte // the key of its first hold
+	over  bool     // it has been carried out, or not
 }
 
 // hold is one hold that was decided; its times come from the database.
@@ -83,8 +96,8 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, taken: map[levelID]int{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
-	p.decider = &decider{view: p.view}
+	p := &Plan{d: d, view: newView(), trace: &trace{}, follows: [][]byte{}, products: map[string]*remembered{}, taken: map[levelID]int{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
+	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
 
@@ -105,7 +118,8 @@ func (p *Plan) Add(w *Prepared) bool {
 	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || !p.begun(m) || !p.know(w.reserve) {
 		return false
 	}
-	draft := p.view.draft()
+	draft := p.draft
+	draft.reset()
 	lines, errs := p.decider.allocate(draft, w.reserve.Lines, w.reserve.Channel, false)
 	if lines == nil || errs != nil || m.used(w.hashes.reservation) {
 		return false
@@ -123,9 +137,12 @@ func (p *Plan) Add(w *Prepared) bool {
 	}
 	p.view.movements = p.view.movements[:0]
 	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
-	raw, _ := json.Marshal(lines) // plain structs; cannot fail
-	p.rows.add(key, raw, r, w.hashes.print, w.reserve.HoldTTL())
+	p.raw = appendLines(p.raw[:0], lines)
+	p.rows.add(key, p.raw, r, w.hashes.print, w.reserve.HoldTTL())
 	p.keys.bytes(w.hashes.answer[:])
+	if len(p.holds) == 1 {
+		p.trace.first = key
+	}
 	return true
 }
 
@@ -187,9 +204,13 @@ func (p *Plan) Close() {
 	for _, id := range sortedKeys(p.products) {
 		known := p.products[id]
 		p.mistaken = p.mistaken || known.wrong
+		if by := known.by; by != nil && !by.over && !slices.ContainsFunc(p.follows, func(key []byte) bool { return bytes.Equal(key, by.first[:]) }) {
+			p.follows = append(p.follows, by.first[:])
+		}
 		p.expected = append(p.expected, expected{id, known.product.Version, touched[id]})
 		if touched[id] {
 			known.product.Version++
+			known.by = p.trace
 		}
 	}
 }
@@ -218,10 +239,10 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
 	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
+	p.d.memory.ended(p, err == nil)
 	if err != nil {
 		return Outcome{}, p.d.fault(err)
 	}
-	p.d.memory.agreed(p.products)
 	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = now, now, now.Add(h.ttl)

@@ -47,6 +47,7 @@ type remembered struct {
 	// others change the product too, or it has too many levels. The version is
 	// the one that was last known, so that the next change by others is noticed.
 	wrong bool
+	by    *trace // of the last plan that changed it
 }
 
 // contest is what is known of a product that others change too.
@@ -147,14 +148,16 @@ func (m *memory) contest(id string) {
 	}
 }
 
-// agreed notes that a plan was right about its products.
-func (m *memory) agreed(products map[string]*remembered) {
+// ended notes that a plan is over, and of one that was right about its products
+// that nobody else changed them.
+func (m *memory) ended(p *Plan, right bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.contested) == 0 {
+	p.trace.over = true
+	if !right || len(m.contested) == 0 {
 		return
 	}
-	for id := range products {
+	for id := range p.products {
 		if c := m.contested[id]; c != nil && c.times > 0 {
 			c.times--
 		} else if c != nil {
