@@ -29,12 +29,19 @@ type Sourcing struct {
 // SourcingOf narrows a product's levels to those that sell: active ones, of
 // members only (nil: of all locations).
 func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
-	s := Sourcing{Floor: p.Floor()}
-	for _, l := range levels {
-		if l.Active && (members == nil || members[l.LocationID]) {
-			s.Levels = append(s.Levels, l)
-		} else {
-			s.Floor -= min(0, l.Available)
+	s := Sourcing{Levels: levels, Floor: p.Floor()}
+	sells := func(l *Level) bool { return l.Active && (members == nil || members[l.LocationID]) }
+	for i := range levels {
+		if !sells(&levels[i]) {
+			s.Levels = slices.Clone(levels[:i])
+			for i := i; i < len(levels); i++ {
+				if l := &levels[i]; sells(l) {
+					s.Levels = append(s.Levels, *l)
+				} else {
+					s.Floor -= min(0, l.Available)
+				}
+			}
+			break
 		}
 	}
 	s.Floor = min(0, s.Floor)
@@ -91,14 +98,18 @@ func (s Sourcing) Spread(want int) (taken []Allocation, got int) {
 	if got <= 0 {
 		return nil, 0
 	}
-	rest := got
-	byLevel := make([]int, len(s.Levels))
-	for i, l := range s.Levels {
-		byLevel[i] = max(0, min(rest, l.Available))
-		rest -= byLevel[i]
+	there := 0
+	for i := range s.Levels {
+		there += max(0, s.Levels[i].Available)
 	}
-	byLevel[0] += rest
-	for i, n := range byLevel {
+	owed := max(0, got-there)
+	rest := got - owed
+	for i := range s.Levels {
+		n := max(0, min(rest, s.Levels[i].Available))
+		rest -= n
+		if i == 0 {
+			n += owed
+		}
 		if n > 0 {
 			taken = append(taken, Allocation{LocationID: s.Levels[i].LocationID, Quantity: n})
 		}

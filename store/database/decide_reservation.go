@@ -116,16 +116,22 @@ type demand struct {
 }
 
 // demands adds up lines by product, in the order first asked.
-func demands(lines []models.Line) []*demand {
-	var out []*demand
-	byProduct := make(map[string]*demand, len(lines))
+func demands(lines []models.Line) []demand {
+	out := make([]demand, 0, len(lines))
+	var byProduct map[string]int // of out
+	if len(lines) > 1 {
+		byProduct = make(map[string]int, len(lines))
+	}
 	for i, line := range lines {
-		d := byProduct[line.ProductID]
-		if d == nil {
-			d = &demand{product: line.ProductID, index: i}
-			byProduct[line.ProductID] = d
-			out = append(out, d)
+		at, known := byProduct[line.ProductID]
+		if !known {
+			at = len(out)
+			if byProduct != nil {
+				byProduct[line.ProductID] = at
+			}
+			out = append(out, demand{product: line.ProductID, index: i})
 		}
+		d := &out[at]
 		d.total += line.Quantity
 		if line.LocationID == "" {
 			d.free += line.Quantity
@@ -142,15 +148,16 @@ func demands(lines []models.Line) []*demand {
 // allowPartial, shortages come beside the lines.
 func (d *decider) allocate(draft *draft, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
 	var (
-		lines   []models.ReservationLine
+		lines   = make([]models.ReservationLine, 0, len(asked))
 		errs    []models.UserError
 		refused bool
 		held    int
 	)
 	wanted, from := demands(asked), d.source(channel)
-	d.chooseOne(draft, wanted, from)
-	for _, want := range wanted {
-		line, err := d.allocateOne(draft, want, from)
+	d.chooseOne(draft, wanted, &from)
+	for i := range wanted {
+		want := &wanted[i]
+		line, err := d.allocateOne(draft, want, &from)
 		if err != nil {
 			errs = append(errs, err)
 			if _, short := err.(models.InsufficientStockError); short {

@@ -6,22 +6,25 @@ import "onhand/models"
 type source struct {
 	members map[string]bool // nil for no channel: all locations
 	fewest  bool
-	used    map[string]bool // locations that the cart is sent from already
+	used    map[string]bool // locations that the cart is sent from already, where few are wanted
 }
 
-func (d *decider) source(channel string) *source {
-	from := &source{used: map[string]bool{}}
+func (d *decider) source(channel string) source {
+	var from source
 	if known := d.channels[channel]; known != nil {
 		from.members, from.fewest = known.members, known.Sourcing == models.FewestLocations
 	} else if channel != "" {
 		from.members = map[string]bool{} // a hold outlived its channel
+	}
+	if from.fewest {
+		from.used = map[string]bool{}
 	}
 	return from
 }
 
 // chooseOne looks for one location that has the whole cart, and has it asked
 // first: one that some lines name themselves, else the first by priority.
-func (d *decider) chooseOne(draft *draft, wanted []*demand, from *source) {
+func (d *decider) chooseOne(draft *draft, wanted []demand, from *source) {
 	if !from.fewest {
 		return
 	}
@@ -74,8 +77,16 @@ func (from *source) spread(draft *draft, line *models.ReservationLine, product m
 	line.Quantity += got
 	for _, a := range taken {
 		draft.move(levelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
+		if from.fewest {
+			from.used[a.LocationID] = true
+		}
+	}
+	if line.Allocations == nil {
+		line.Allocations = taken
+		return
+	}
+	for _, a := range taken {
 		line.Allocations = mergeAllocation(line.Allocations, a)
-		from.used[a.LocationID] = true
 	}
 }
 

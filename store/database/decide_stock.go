@@ -49,8 +49,8 @@ func (d *decider) stockRows(w models.Bulk, entry models.StockMovement, row func(
 // named are the draft's products, in id order, to be filled in after the commit.
 func (d *draft) named() []*models.Stock {
 	set := map[string]bool{}
-	for _, id := range d.order {
-		set[id.product] = true
+	for _, change := range d.changes {
+		set[change.id.product] = true
 	}
 	var out []*models.Stock
 	for _, id := range sortedKeys(set) {

@@ -71,11 +71,18 @@ func hashesWith(mac hash.Hash, w models.Write) (hashes keyHashes) {
 
 // fingerprint is a hash of all a write asks for, its key included.
 func fingerprint(w models.Write) [16]byte {
-	input, err := json.Marshal(w)
-	if err != nil {
-		panic(fmt.Sprintf("a write that is not JSON: %v", err)) // plain structs; cannot happen
+	var room [256]byte
+	input := append(append(room[:0], w.Kind()...), 0)
+	if reserve, ok := w.(models.Reserve); ok {
+		input = appendReserve(input, reserve)
+	} else {
+		raw, err := json.Marshal(w)
+		if err != nil {
+			panic(fmt.Sprintf("a write that is not JSON: %v", err)) // plain structs; cannot happen
+		}
+		input = append(input, raw...)
 	}
-	sum := sha256.Sum256(append([]byte(w.Kind()+"\x00"), input...))
+	sum := sha256.Sum256(input)
 	return [16]byte(sum[:16])
 }
 

@@ -31,9 +31,13 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &m.secret, &m.Sequence); err != nil {
 		return Meta{}, d.fault(err)
 	}
-	m.macs = &sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(m.secret)) }}
+	m.macs = macsWith(m.secret)
 	d.meta.Store(&m)
 	return m, nil
+}
+
+func macsWith(secret string) *sync.Pool {
+	return &sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(secret)) }}
 }
 
 // Epoch is the history this process believes in: empty until the database was

@@ -271,8 +271,9 @@ func queueReservations(b *pgx.Batch, query string, list []*storedReservation, no
 	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), jsonColumn(n, linesSize), textColumn(n, 0)
 	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
 	versions, expires := longColumn(n), timeColumn(n)
+	var raw []byte
 	for _, s := range list {
-		raw, _ := json.Marshal(s.Lines) // plain structs; cannot fail
+		raw = appendLines(raw[:0], s.Lines)
 		keys.bytes(s.key[:])
 		states.text(string(s.State))
 		lines.json(raw)

@@ -339,8 +339,7 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outc
 // whose levels are at hand, in order.
 func (d *draft) giveBack(s *storedReservation, products []string) error {
 	step, _ := models.TransitionTo(models.ReservationExpired)
-	clear(d.delta)
-	d.order = d.order[:0]
+	d.reset()
 	for _, line := range s.Lines {
 		if _, at := slices.BinarySearch(products, line.ProductID); !at {
 			return fmt.Errorf("%w: %s", errChanged, s.ID)

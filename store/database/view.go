@@ -73,19 +73,63 @@ func (v *view) level(id levelID) *models.Level {
 // draft collects what one write wants to change, so that a write that fails
 // half-way leaves the view as it was.
 type draft struct {
-	view  *view
-	delta map[levelID]models.Quantities
-	order []levelID
+	view    *view
+	changes []change        // in the order first asked for
+	index   map[levelID]int // of changes, where they are many
+	sold    []models.Level  // room for the answer of levels
 }
 
-func (v *view) draft() *draft { return &draft{view: v, delta: map[levelID]models.Quantities{}} }
+// change is what a draft does to one level.
+type change struct {
+	id    levelID
+	delta models.Quantities
+}
+
+// changesSearched is how many changes are looked through one by one.
+const changesSearched = 16
+
+func (v *view) draft() *draft { return &draft{view: v} }
+
+// reset forgets all changes.
+func (d *draft) reset() {
+	d.changes = d.changes[:0]
+	clear(d.index)
+}
+
+// at is what is done to a level; nil: nothing.
+func (d *draft) at(id levelID) *models.Quantities {
+	if len(d.changes) > changesSearched {
+		if i, known := d.index[id]; known {
+			return &d.changes[i].delta
+		}
+		return nil
+	}
+	for i := range d.changes {
+		if d.changes[i].id == id {
+			return &d.changes[i].delta
+		}
+	}
+	return nil
+}
 
 // move adds a delta to a level.
 func (d *draft) move(id levelID, delta models.Quantities) {
-	if _, known := d.delta[id]; !known {
-		d.order = append(d.order, id)
+	if sum := d.at(id); sum != nil {
+		*sum = sum.Plus(delta)
+		return
 	}
-	d.delta[id] = d.delta[id].Plus(delta)
+	d.changes = append(d.changes, change{id, delta})
+	switch n := len(d.changes); {
+	case n == changesSearched+1:
+		if d.index == nil {
+			d.index = make(map[levelID]int, 2*n)
+		}
+		for i := range d.changes {
+			d.index[d.changes[i].id] = i
+		}
+	case n > changesSearched:
+		d.index[id] = n - 1
+	}
 }
 
 // now is the level with this draft's changes; a zero level where there is none.
@@ -96,24 +140,31 @@ func (d *draft) now(id levelID) models.Level {
 	} else if place, ok := d.view.locations[id.location]; ok {
 		l.Active, l.Priority = place.Active, place.Priority
 	}
-	l.Quantities = l.Plus(d.delta[id])
+	if delta := d.at(id); delta != nil {
+		l.Quantities = l.Plus(*delta)
+	}
 	return l
 }
 
 // levels are a product's levels with this draft's changes, in sourcing order.
+// They are good until it is asked again.
 func (d *draft) levels(product string) []models.Level {
-	out := make([]models.Level, 0, len(d.view.levels[product]))
+	d.sold = d.sold[:0]
 	for _, l := range d.view.levels[product] {
-		out = append(out, d.now(levelID{product, l.LocationID}))
+		now := *l
+		if delta := d.at(levelID{product, l.LocationID}); delta != nil {
+			now.Quantities = now.Plus(*delta)
+		}
+		d.sold = append(d.sold, now)
 	}
-	return out
+	return d.sold
 }
 
 // apply writes the draft into the view, one ledger row a level that changed. A
 // level counted as zero for the first time is made, but nothing has moved.
 func (d *draft) apply(row models.StockMovement) {
-	for _, id := range d.order {
-		delta := d.delta[id]
+	for _, change := range d.changes {
+		id, delta := change.id, change.delta
 		l := d.view.level(id)
 		still := delta == (models.Quantities{})
 		if still && l != nil {
