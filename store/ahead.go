@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"onhand/store/database"
 )
@@ -20,8 +21,9 @@ type plan interface {
 	Add(*database.Prepared) bool
 	// Close takes no more.
 	Close()
-	// Commit carries it out. On an error nothing is known to have happened.
-	Commit(context.Context) (database.Outcome, error)
+	// Commit carries it out, and says when it is on its way to the database. On an
+	// error nothing is known to have happened.
+	Commit(ctx context.Context, sent func()) (database.Outcome, error)
 	// Drop forgets what it was decided on.
 	Drop()
 }
@@ -111,16 +113,23 @@ func (c *combiner) depart() {
 	p := c.ahead
 	c.ahead = nil
 	c.flights++
-	c.flying = p.size()
+	c.flying, c.sent = p.size(), time.Time{}
 	p.plan.Close()
 	go c.flyPlanned(p)
+}
+
+// follow notes that the plan that left last is on its way.
+func (c *combiner) follow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = time.Now()
 }
 
 // flyPlanned carries out a plan, and answers its callers. Where it cannot be
 // carried out, they and those decided on top of it are decided the ordinary way.
 func (c *combiner) flyPlanned(p *planned) {
-	ctx := context.Background() // the database bounds its own time
-	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx) })
+	ctx, began := context.Background(), time.Now() // the database bounds its own time
+	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx, c.follow) })
 	if err != nil {
 		c.mu.Lock()
 		p.plan.Drop()
@@ -135,7 +144,7 @@ func (c *combiner) flyPlanned(p *planned) {
 	if err != nil {
 		c.loaded()
 	} else {
-		c.land()
+		c.landed(time.Since(began))
 	}
 	c.answer(ctx, p.seats, out, err)
 }

@@ -64,7 +64,8 @@ func (p *fakePlan) Drop() {
 	p.all.dropped++
 }
 
-func (p *fakePlan) Commit(context.Context) (database.Outcome, error) {
+func (p *fakePlan) Commit(_ context.Context, sent func()) (database.Outcome, error) {
+	sent()
 	p.all.started <- len(p.keys)
 	<-p.all.released
 	p.all.mu.Lock()

@@ -230,15 +230,16 @@ func (p *Plan) Drop() {
 	}
 }
 
-// Commit carries the plan out. On an error nothing is known to have happened;
-// the same holds may be decided the ordinary way.
-func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
+// Commit carries the plan out, and calls sent when the database has all of it
+// but has not answered yet. On an error nothing is known to have happened; the
+// same holds may be decided the ordinary way.
+func (p *Plan) Commit(ctx context.Context, sent func()) (Outcome, error) {
 	if p.mistaken {
 		return Outcome{}, errMistaken
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
-	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
+	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait, sent)
 	p.d.memory.ended(p, err == nil)
 	if err != nil {
 		return Outcome{}, p.d.fault(err)

@@ -117,13 +117,13 @@ func heldColumns(levels []heldLevel) []any {
 }
 
 // commitPlan carries out a plan in one round trip, and tells when that was.
-func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, err error) {
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration, sent func()) (now time.Time, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
 		return now, err
 	}
 	defer t.rollback()
-	err = t.pipeline(ctx, func(b *pgx.Batch) {
+	err = t.pipelineTelling(ctx, sent, func(b *pgx.Batch) {
 		n := len(p.expected)
 		ids, versions, changed, next := textColumn(n, idSize), longColumn(n), textColumn(n, idSize), longColumn(n)
 		for _, x := range p.expected {
