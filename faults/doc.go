@@ -77,7 +77,7 @@
 //
 // # Under the race detector
 //
-// A copy that is built with it is some five times slower, and is held to the same bounds. Its report in a copy's log fails
+// A copy that is built with it is several times slower, and is held to the same bounds. Its report in a copy's log fails
 // the scenario, whatever the customers saw (confess). All scenarios together take twelve minutes so.
 //
 // # Rules
