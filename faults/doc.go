@@ -5,7 +5,8 @@
 //	make fault                              all scenarios, one after the other
 //	make fault ARGS='-run F07 -v'           one of them
 //	make fault ARGS='-run F07 -seed 12345'  again, with the choices of a run that printed this seed
-//	make fault ARGS='-server-race'          the copies built with the race detector
+//	make fault ARGS='-server-race'          the copies built with the race detector, within the same bounds
+//	make races                              that, the checkers, and all tests of the product under the detector (25 minutes)
 //	make soak FOR=1h                        load for an hour with a fault now and then: does anything grow? (3 minutes)
 //
 // # A scenario in ten lines
@@ -73,6 +74,11 @@
 //	goroutines that end (one in 50 did not)     TestSoak
 //
 // A hot load hides much: the next write repairs what one lost. What must be repaired by itself is checked in a silence.
+//
+// # Under the race detector
+//
+// A copy that is built with it is several times slower, and is held to the same bounds. Its report in a copy's log fails
+// the scenario, whatever the customers saw (confess). All scenarios together take twelve minutes so.
 //
 // # Rules
 //

@@ -35,14 +35,14 @@ func opposite(c *customer, ctx context.Context) {
 const directs = 2
 
 // directPause is how long one of them waits before the next transaction, at most.
-const directPause = 120 * time.Millisecond
+const directPause = 40 * time.Millisecond
 
 // TestF15OppositeOrder: customers of both copies hold carts of the same products, and sessions of other programs change
 // several levels a transaction, in both orders, a row at a time. They deadlock, and Postgres, which looks sooner than it
 // usually does, ends one of them or one of ours; no customer is told of it, nor of anything else.
 func TestF15OppositeOrder(t *testing.T) {
 	s := Open(t, Plan{Customers: 16, Think: time.Millisecond, PrivatePostgres: true,
-		PostgresOptions: []storetest.Option{storetest.WithSetting("deadlock_timeout", "50ms")}})
+		PostgresOptions: []storetest.Option{storetest.WithSetting("deadlock_timeout", "20ms")}})
 	load := s.LoadOf(opposite)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -73,7 +73,7 @@ func TestF15OppositeOrder(t *testing.T) {
 			}
 		})
 	}
-	load.More(1500)
+	load.More(1000)
 	stop()
 	sessions.Wait()
 	load.More(100)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -34,6 +35,7 @@ type auditShop struct {
 func onEachAudited(t *testing.T, config Config, test func(t *testing.T, s auditShop)) {
 	t.Helper()
 	t.Parallel()
+	config.RedisTimeout = cmp.Or(config.RedisTimeout, redisPatience)
 	t.Run("postgres and redis", func(t *testing.T) {
 		t.Parallel()
 		config := config

@@ -143,7 +143,7 @@ func (s *Store) open() (err error) {
 		}
 		url = s.embedded.url()
 	}
-	reader, writer, err := rediscache.NewClients(url)
+	reader, writer, err := rediscache.NewClients(url, s.config.RedisTimeout)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func openShop(ctx context.Context, s *servers, name string, products []string) (
 	if sh.store, err = openStore(sh.url, sh.redisURL, name); err != nil {
 		return nil, errors.Join(err, sh.close(ctx))
 	}
-	if sh.reader, sh.writer, err = rediscache.NewClients(sh.redisURL); err != nil {
+	if sh.reader, sh.writer, err = rediscache.NewClients(sh.redisURL, 0); err != nil {
 		return nil, errors.Join(err, sh.close(ctx))
 	}
 	sh.cache = rediscache.New(rediscache.Config{Client: sh.reader, Writer: sh.writer, KeyPrefix: name})

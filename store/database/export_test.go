@@ -13,6 +13,8 @@ import (
 
 // What the tests of package database_test see beyond the public names.
 const (
+	AttemptsMax    = attemptsMax
+	ContendedMax   = contendedMax
 	ConnectionsMax = connectionsMax
 	ReapMax        = reapMax
 	SweepHoldsMax  = sweepHoldsMax

@@ -317,6 +317,11 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outc
 		return Outcome{}, err
 	}
 	d.notice(v.epoch)
+	for _, s := range v.held {
+		if s.ExpiresAt.After(v.now) { // the clock went back meanwhile: by what it says now, this hold has time again
+			return Outcome{}, errRetry
+		}
+	}
 	out := Outcome{Reservations: make([]*models.Reservation, 0, len(v.held))}
 	draft := v.draft()
 	for _, key := range keys {

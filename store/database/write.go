@@ -9,14 +9,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"onhand/models"
 )
 
 // Bounds of a batch of writes.
 const (
-	// attemptsMax bounds how often a batch is tried: deadlocks, serialisation
-	// failures, connections lost on the way, keys met by two copies at once.
+	// attemptsMax bounds how often a batch is tried when it fails by itself:
+	// connections lost on the way, a server without room, keys met by two copies
+	// at once. Such a thing has passed soon, or stays.
 	attemptsMax = 8
+	// contendedMax bounds how often it is tried when others got in its way
+	// (contended): that many pauses are longer than a write has, so that its
+	// deadline comes first, and nothing spins where there is none.
+	contendedMax = 64
 	// reapMax and reapLinesMax bound how many holds past their time one
 	// transaction gives back for buyers who were short, and how many lines they
 	// have together (one hold is never too many): that many are given back in a
@@ -152,8 +159,10 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		lockWait = d.bounds.lockWait
 		locks    Locks // as of the last attempt that met some
 		last     error
+
+		attempts, contentions int
 	)
-	for attempt := 0; attempt < attemptsMax; attempt++ {
+	for attempts < attemptsMax && contentions < contendedMax && ctx.Err() == nil {
 		now, apart := b, b.reap.full()
 		if apart {
 			now.writes = nil
@@ -162,7 +171,7 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		switch {
 		case err == nil && apart:
 			ended = ended.then(out)
-			b.reap, attempt = reaping{linesMax: b.reap.linesMax}, 0 // that many fewer: the deadline is bound enough
+			b.reap, attempts = reaping{linesMax: b.reap.linesMax}, 0 // that many fewer: the deadline is bound enough
 			continue
 		case err == nil && len(more) == 0:
 			return ended.then(out), nil
@@ -170,6 +179,7 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 			// Giving back for one buyer may leave the next one short of
 			// something else, so the list only grows.
 			b.reap.add(more)
+			attempts++
 			continue
 		case errors.Is(err, errLocked) && ctx.Err() == nil:
 			found, by, probeErr := d.whoWaits(ctx, now, locks)
@@ -186,21 +196,41 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 			last = cmp.Or(probeErr, err)
 		case errors.Is(err, ErrTooLarge):
 			return Outcome{}, err
+		case ctx.Err() != nil && contended(last) && d.engine.survivable(err):
+			continue // out of time, because of others
 		case !errors.Is(err, errRetry) || ctx.Err() != nil:
 			return Outcome{}, d.fault(err)
 		default:
 			last = err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause/2 + rand.N(pause)):
+		if contended(err) {
+			contentions++
+		} else {
+			attempts++
 		}
-		pause = min(2*pause, retryPauseMax)
+		pause = rest(ctx, pause)
 	}
 	if last != nil && !d.engine.survivable(last) {
 		return Outcome{}, d.fault(last)
 	}
 	return Outcome{}, models.Unavailable("the stock is too busy; try again", last)
+}
+
+// rest pauses between two attempts, and gives the next pause.
+func rest(ctx context.Context, pause time.Duration) time.Duration {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause/2 + rand.N(pause)):
+	}
+	return min(2*pause, retryPauseMax)
+}
+
+// contended tells that somebody else was in the way: a deadlock, a serialisation
+// failure, a lock. Trying again is worth while as long as there is time.
+func contended(err error) bool {
+	var refused *pgconn.PgError
+	return errors.Is(err, errLocked) || busy(err) ||
+		errors.As(err, &refused) && (refused.Code == "40P01" || refused.Code == "40001")
 }
 
 // attempt runs the batch once. When buyers were short while holds of the same

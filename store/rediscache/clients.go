@@ -50,18 +50,20 @@ const (
 //	redis://s1:26379,s2:26379/0?master=NAME      Sentinels, and whom they watch
 //
 // sentinel_username and sentinel_password may follow as parameters. Neither
-// client connects before it is used. Close both.
+// client connects before it is used. Close both. A cache with a
+// [Config.Timeout] needs clients that wait as long; 0 is for one without.
 //
 // After a lost connection the reader asks once more, and the writer does not
 // send its script again, but for a cluster: there the library sends to another
 // node whatever met a lost connection, up to redirectsMax times, and has no
 // setting of its own against it. Scripts are versioned, so that one that runs
 // twice has the effect of one, but it may be told twice: see Apply.
-func NewClients(rawURL string) (reader, writer redis.UniversalClient, err error) {
+func NewClients(rawURL string, timeout time.Duration) (reader, writer redis.UniversalClient, err error) {
 	options, err := parseURL(rawURL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("redis URL: %w", err)
 	}
+	options.ReadTimeout, options.WriteTimeout = max(readTimeout, timeout), max(writeTimeout, timeout)
 	silence() // its pool would log every refused dial; what matters is returned as an error
 	options.MaxRetries = readRetriesMax
 	reader = newClient(options)

@@ -44,7 +44,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"redis://a,b/1", "redis://a?cluster=perhaps", "redis://a?cluster=true&master=m", "redis://a?timeout=1",
 		"redis://secret:%zz@a",
 	} {
-		_, _, err := NewClients(raw)
+		_, _, err := NewClients(raw, 0)
 		require.Error(t, err, raw)
 		require.NotContains(t, err.Error(), "secret")
 	}
@@ -53,7 +53,7 @@ func TestParseURLRefuses(t *testing.T) {
 func TestClientsAreOfTheRightKind(t *testing.T) {
 	t.Parallel()
 	for raw, cluster := range map[string]bool{"redis://a": false, "redis://a,b": true, "redis://a?master=m": false} {
-		reader, writer, err := NewClients(raw)
+		reader, writer, err := NewClients(raw, 0)
 		require.NoError(t, err)
 		_, isCluster := reader.(*redis.ClusterClient)
 		require.Equal(t, cluster, isCluster, raw)

@@ -183,7 +183,7 @@ func BenchmarkApply(b *testing.B) {
 	embedded := miniredis.RunT(b)
 	for name, url := range map[string]string{"redis": server.URL(), "embedded": "redis://" + embedded.Addr()} {
 		b.Run(name, func(b *testing.B) {
-			reader, writer, err := NewClients(url)
+			reader, writer, err := NewClients(url, generous)
 			require.NoError(b, err)
 			defer reader.Close()
 			defer writer.Close()

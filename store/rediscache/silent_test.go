@@ -21,7 +21,7 @@ func TestSilentRedis(t *testing.T) {
 	for kind, url := range map[string]string{"one": "redis://HOST", "cluster": "redis://HOST,HOST", "sentinel": "redis://HOST?master=m"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			reader, writer, err := NewClients(strings.ReplaceAll(url, "HOST", storetest.Silent(t)))
+			reader, writer, err := NewClients(strings.ReplaceAll(url, "HOST", storetest.Silent(t)), 0)
 			require.NoError(t, err)
 			t.Cleanup(func() { assert.NoError(t, reader.Close()); assert.NoError(t, writer.Close()) })
 			c := New(Config{Client: reader, Writer: writer})
@@ -46,5 +46,24 @@ func TestSilentRedis(t *testing.T) {
 			assert.Less(t, took, timeoutDefault+busy)
 			assert.False(t, c.Healthy())
 		})
+	}
+}
+
+// TestClientsWaitAsLongAsTheCache: a limit that is longer than usual is kept
+// to, not cut short by the clients' own.
+func TestClientsWaitAsLongAsTheCache(t *testing.T) {
+	t.Parallel()
+	const timeout = 3 * readTimeout
+	reader, writer, err := NewClients("redis://"+storetest.Silent(t), timeout)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, reader.Close()); assert.NoError(t, writer.Close()) })
+	c := New(Config{Client: reader, Writer: writer, Timeout: timeout})
+	for name, ask := range map[string]func() error{
+		"read":  func() error { _, err := c.Get(t.Context(), epoch, []string{"p"}); return err },
+		"write": func() error { return c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}) },
+	} {
+		began := time.Now()
+		require.ErrorIs(t, ask(), ErrDown, name)
+		require.GreaterOrEqual(t, time.Since(began), timeout, name)
 	}
 }

@@ -1,0 +1,59 @@
+package database_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// otherClock opens the shop as a process whose database has a clock that may be
+// set so many seconds ahead.
+func (s *shop) otherClock(t *testing.T) (db *database.Database, set func(seconds int)) {
+	t.Helper()
+	s.exec(`CREATE SCHEMA other; CREATE SEQUENCE other.ahead;
+		CREATE FUNCTION other.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+			SELECT pg_catalog.clock_timestamp() + make_interval(secs => last_value::float8) FROM other.ahead $$`)
+	t.Cleanup(func() { s.exec("DROP SCHEMA other CASCADE") })
+	u, err := url.Parse(s.url)
+	require.NoError(t, err)
+	query := u.Query()
+	query.Set("search_path", "other,pg_catalog,public") // functions of ours come before those of Postgres
+	u.RawQuery = query.Encode()
+	return openOnly(t, u.String()), func(seconds int) { s.exec("SELECT setval('other.ahead', $1)", seconds) }
+}
+
+// The database's clock goes back while a sweep waits for the levels of a hold
+// that it has found to be over: the hold has time again, and is not ended at a
+// time when it was not over.
+func TestClockGoesBackDuringASweep(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		made := s.hold(line("mug", 1))
+		db, ahead := s.otherClock(t)
+		db.SetLockWait(generous)
+		ahead(int(2 * holdTTL.Seconds()))
+		unlock := s.blocked(t, "mug")
+		ended := make(chan int, 1)
+		go func() {
+			n := 0
+			for out, err := range db.ExpireDue(context.Background(), 10) {
+				assert.NoError(t, err)
+				n += len(out.Reservations)
+			}
+			ended <- n
+		}()
+		s.waiting(t)
+		ahead(1)
+		unlock()
+		require.Zero(t, <-ended)
+		require.Equal(t, models.ReservationActive, s.reservation(made.ID).State)
+		s.overdue(made.ID)
+		require.Equal(t, []string{made.ID}, ids(s.sweep(10)))
+	})
+}

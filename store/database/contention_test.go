@@ -1,0 +1,77 @@
+package database_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// refusing makes Postgres refuse so many changes of levels with a code, as it
+// would in a deadlock; asked tells how many it has been asked for.
+func (s *shop) refusing(t *testing.T, times int, code string) (asked func() int64) {
+	t.Helper()
+	s.exec("CREATE SEQUENCE asked")
+	s.exec(fmt.Sprintf(`CREATE FUNCTION stand_in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF nextval('asked') <= %d THEN RAISE EXCEPTION 'refused' USING ERRCODE = '%s'; END IF;
+		RETURN NULL; END $$`, times, code))
+	s.exec("CREATE TRIGGER a_refusal BEFORE UPDATE ON stock_levels FOR EACH STATEMENT EXECUTE FUNCTION stand_in_the_way()")
+	t.Cleanup(func() { s.exec("DROP FUNCTION stand_in_the_way CASCADE; DROP SEQUENCE asked") })
+	return func() int64 { return s.number("SELECT last_value FROM asked") }
+}
+
+const ever = 1 << 30
+
+// Whatever others do, a write that they only keep from its turn gets it, while
+// it has time.
+func TestContentionIsOutlasted(t *testing.T) {
+	for _, code := range []string{"40P01", "40001"} {
+		t.Run(code, func(t *testing.T) {
+			on(t, []string{postgres}, func(t *testing.T, s *shop) {
+				s.stock("mug", "north", 5)
+				const times = database.AttemptsMax + 4
+				asked := s.refusing(t, times, code)
+				s.hold(line("mug", 1))
+				require.Equal(t, int64(times+1), asked())
+				require.Equal(t, models.Quantities{Available: 4, Reserved: 1}, s.level("mug", "north"))
+			})
+		})
+	}
+}
+
+// A write is tried no longer than it has time, and no more often than is of
+// use: what stays refused is the database's answer, not an accident.
+func TestAttemptsAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		code        string
+		limit       time.Duration
+		least, most int64
+	}{
+		"out of time":        {"40P01", time.Second, database.AttemptsMax + 1, database.ContendedMax - 1},
+		"without a deadline": {"40P01", time.Hour, database.ContendedMax, database.ContendedMax},
+		"a full disk":        {"53100", time.Hour, database.AttemptsMax, database.AttemptsMax},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on(t, []string{postgres}, func(t *testing.T, s *shop) {
+				if testing.Short() && c.most == database.ContendedMax {
+					t.Skip("rests for seven seconds")
+				}
+				s.stock("mug", "north", 5)
+				s.SetWriteLimit(c.limit)
+				asked, began := s.refusing(t, ever, c.code), time.Now()
+				_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+				require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
+				require.ErrorContains(t, err, "too busy")
+				require.Less(t, time.Since(began), min(c.limit, 2*database.WriteTimeout)+quick)
+				require.GreaterOrEqual(t, asked(), c.least)
+				require.LessOrEqual(t, asked(), c.most)
+				require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
+			})
+		})
+	}
+}
