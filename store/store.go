@@ -13,6 +13,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/pace"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
 )
@@ -199,7 +200,7 @@ func (s *Store) Start() error {
 // loop runs work about every interval, and when woken, until ctx ends.
 func (s *Store) loop(ctx context.Context, name string, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
 	s.stopped.Go(func() {
-		timer := time.NewTimer(around(interval))
+		timer := time.NewTimer(pace.Around(interval))
 		defer timer.Stop()
 		for {
 			select {
@@ -210,7 +211,7 @@ func (s *Store) loop(ctx context.Context, name string, interval time.Duration, w
 			case <-wake:
 			}
 			work(ctx)
-			timer.Reset(around(interval))
+			timer.Reset(pace.Around(interval))
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/pace"
 )
 
 const (
@@ -137,7 +138,7 @@ func (r *Relay) run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { r.listen(ctx) })
-	wait := backoff{min: retryMin, max: retryMax}
+	wait := pace.Backoff{Min: retryMin, Max: retryMax}
 	for ctx.Err() == nil {
 		err := r.drain(ctx)
 		if ctx.Err() != nil {
@@ -146,12 +147,12 @@ func (r *Relay) run(ctx context.Context) {
 		r.report(err)
 		if err != nil {
 			r.compact(ctx)
-			if !pause(ctx, wait.next()) {
+			if !pause(ctx, wait.Next()) {
 				return
 			}
 			continue
 		}
-		wait.reset()
+		wait.Reset()
 		if !r.await(ctx) {
 			return
 		}
@@ -160,7 +161,7 @@ func (r *Relay) run(ctx context.Context) {
 
 // await waits for a wake-up or the next poll.
 func (r *Relay) await(ctx context.Context) bool {
-	timer := time.NewTimer(about(r.cfg.PollInterval))
+	timer := time.NewTimer(pace.Around(r.cfg.PollInterval))
 	defer timer.Stop()
 	select {
 	case <-r.wake:
@@ -309,7 +310,7 @@ func (r *Relay) compact(ctx context.Context) {
 // listen keeps listening for notifications, for ever. Without it a change
 // waits for the next poll, no more.
 func (r *Relay) listen(ctx context.Context) {
-	wait := backoff{min: listenRetryMin, max: listenRetryMax}
+	wait := pace.Backoff{Min: listenRetryMin, Max: listenRetryMax}
 	reported := false
 	for ctx.Err() == nil {
 		err := r.cfg.Outbox.Listen(ctx, func() {
@@ -317,7 +318,7 @@ func (r *Relay) listen(ctx context.Context) {
 			poke(r.wake)
 		})
 		if r.listening.Swap(false) {
-			wait.reset()
+			wait.Reset()
 			reported = false
 		}
 		if errors.Is(err, ErrNoListen) || ctx.Err() != nil {
@@ -327,7 +328,7 @@ func (r *Relay) listen(ctx context.Context) {
 			reported = true
 			r.cfg.Logger.Warn("no notifications from the database; polling", "error", err)
 		}
-		if !pause(ctx, wait.next()) {
+		if !pause(ctx, wait.Next()) {
 			return
 		}
 	}
