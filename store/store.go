@@ -129,7 +129,10 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked, prepare: s.database.Prepare, begin: s.newPlan}
+	s.writes = &combiner{
+		run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked,
+		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
+	}
 	return s, nil
 }
 
