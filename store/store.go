@@ -103,7 +103,7 @@ type Store struct {
 	// which copies are believed: answers of several connections may overtake
 	// each other when a database is replaced.
 	epoch atomic.Pointer[string]
-	doubt chan struct{} // poked when an answer was of another epoch
+	doubt chan struct{} // poked when an answer was of another epoch, and when Redis is back
 
 	written   *bell         // rung by each commit
 	followers chan struct{} // one token for each that follows the ledger
@@ -154,6 +154,7 @@ func (s *Store) open() (err error) {
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
 		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		Back: s.redisBack,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,

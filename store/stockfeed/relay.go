@@ -83,9 +83,11 @@ type Relay struct {
 	service
 	cfg       RelayConfig
 	wake      chan struct{}
-	compacted time.Time // when the outbox last was, or the failing began
-	// compactEvery is the constant, but for tests.
+	again     chan struct{} // poked by TryAgain
+	compacted time.Time     // when the outbox last was, or the failing began
+	// compactEvery and retry are the constants, but for tests.
 	compactEvery time.Duration
+	retry        pace.Backoff
 	parked       parked
 
 	carried, applied, failures atomic.Int64
@@ -102,7 +104,8 @@ func NewRelay(cfg RelayConfig) *Relay {
 	}
 	setDefault(&cfg.PollInterval, pollEveryDefault)
 	return &Relay{
-		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), compactEvery: compactEvery,
+		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), compactEvery: compactEvery,
+		retry:  pace.Backoff{Min: retryMin, Max: retryMax},
 		parked: parked{products: make(map[string]*parkedProduct), waitMin: parkMin},
 	}
 }
@@ -138,7 +141,7 @@ func (r *Relay) run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { r.listen(ctx) })
-	wait := pace.Backoff{Min: retryMin, Max: retryMax}
+	wait := r.retry
 	for ctx.Err() == nil {
 		err := r.drain(ctx)
 		if ctx.Err() != nil {
@@ -147,7 +150,7 @@ func (r *Relay) run(ctx context.Context) {
 		r.report(err)
 		if err != nil {
 			r.compact(ctx)
-			if !pause(ctx, wait.Next()) {
+			if !r.awaitAgain(ctx, wait.Next()) {
 				return
 			}
 			continue
@@ -156,6 +159,24 @@ func (r *Relay) run(ctx context.Context) {
 		if !r.await(ctx) {
 			return
 		}
+	}
+}
+
+// TryAgain ends the wait after a failure: what was away is back. It does not
+// block.
+func (r *Relay) TryAgain() { poke(r.again) }
+
+// awaitAgain waits after a failure. What notifies of changes does not end it.
+func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-r.again:
+		return true
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
