@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -66,6 +67,7 @@ func TestF12ClocksJump(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), moreLimit)
 	defer cancel()
 	s.clockIs(ctx, 0)
+	s.copiesAreOff()
 	load := s.Load()
 	load.More(300)
 	s.lives(ctx)
@@ -102,6 +104,20 @@ func (s *Scene) clockIs(ctx context.Context, off time.Duration) {
 	var at time.Time
 	s.Must(s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at))
 	assert.InDelta(s.t, off.Seconds(), time.Until(at).Seconds(), 2, "the database's clock")
+}
+
+// copiesAreOff makes sure that the copies' clocks are off by what the plan has: without that they would decide nothing
+// even if they were asked.
+func (s *Scene) copiesAreOff() {
+	s.t.Helper()
+	for n, c := range s.Copies {
+		response, err := probes.Get(c.URL() + "/healthz")
+		s.Must(err)
+		s.Must(response.Body.Close())
+		at, err := http.ParseTime(response.Header.Get("Date"))
+		s.Must(err)
+		assert.InDelta(s.t, s.plan.Skews[n].Seconds(), time.Until(at).Seconds(), 2, "the clock of %s, by what it answers", c.Name)
+	}
 }
 
 // lives makes sure that the copies' clocks decide nothing: what is held for an hour has an hour on the database's clock.

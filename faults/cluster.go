@@ -121,19 +121,37 @@ func (c *Cluster) MasterOf(ctx context.Context, key string) *storetest.RedisServ
 	c.t.Helper()
 	for ; ctx.Err() == nil; time.Sleep(pollEvery) {
 		for _, client := range c.clients {
-			slot, slotErr := client.ClusterKeySlot(ctx, key).Result()
-			ranges, rangesErr := client.ClusterSlots(ctx).Result()
-			if slotErr != nil || rangesErr != nil {
-				continue // this one is dead
-			}
-			for _, r := range ranges {
-				if node := c.masterOf(r); node != nil && int(slot) >= r.Start && int(slot) <= r.End {
-					return node
-				}
+			if node := c.asTold(ctx, client, key); node != nil {
+				return node
 			}
 		}
 	}
 	c.t.Fatalf("redis cluster: nobody serves %s", key)
+	return nil
+}
+
+// Replaced tells whether any node knows of another that serves a key than the one that did.
+func (c *Cluster) Replaced(before *storetest.RedisServer, key string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return slices.ContainsFunc(c.clients, func(client *redis.Client) bool {
+		node := c.asTold(ctx, client, key)
+		return node != nil && node != before
+	})
+}
+
+// asTold is who serves a key, as one node has it; nil when that one is dead.
+func (c *Cluster) asTold(ctx context.Context, client *redis.Client, key string) *storetest.RedisServer {
+	slot, slotErr := client.ClusterKeySlot(ctx, key).Result()
+	ranges, rangesErr := client.ClusterSlots(ctx).Result()
+	if slotErr != nil || rangesErr != nil {
+		return nil
+	}
+	for _, r := range ranges {
+		if node := c.masterOf(r); node != nil && int(slot) >= r.Start && int(slot) <= r.End {
+			return node
+		}
+	}
 	return nil
 }
 

@@ -67,6 +67,8 @@
 //	the relay's telling Redis                   TestF11CrashBeforePublish
 //	expiry as a predicate of a commit           TestF14SweepersRace
 //	a deadline of 10 s on what goes to a client TestF13FrozenClients (sockets and event streams; event streams alone)
+//	a bound on what the kernel keeps for them   TestF13FrozenClients
+//	passing on without a look at who is behind  TestF13FrozenClients (0.1 ms for each)
 //	telling streams that the server stops       TestF17RollingRestart
 //	finishing requests under way                TestF17RequestsUnderWay
 //	a new epoch where the database went back    TestF18DatabaseRestored

@@ -96,13 +96,16 @@ func (k *ticker) change(n int) {
 type Heard struct {
 	Times    int
 	P50, P99 time.Duration
+	// Usual is the P99 of the median second: one in which the machine was busy with something else does not move it.
+	Usual time.Duration
 	// Never are those that nobody was given.
 	Never int
 }
 
 // String is the summary in a line.
 func (h Heard) String() string {
-	return fmt.Sprintf("%d changes heard, %d never, p50 %s, p99 %s", h.Times, h.Never, h.P50.Round(time.Millisecond/10), h.P99.Round(time.Millisecond/10))
+	return fmt.Sprintf("%d changes heard, %d never, p50 %s, p99 %s, in a usual second %s", h.Times, h.Never, h.P50.Round(time.Millisecond/10),
+		h.P99.Round(time.Millisecond/10), h.Usual.Round(time.Millisecond/10))
 }
 
 // heard sums up, for the changes asked for between two moments, how soon each of the subscribers had them.
@@ -112,6 +115,7 @@ func (k *ticker) heard(from, to time.Time, subscribers []*Subscriber) Heard {
 	k.mu.Unlock()
 	var h Heard
 	var took []time.Duration
+	seconds := map[int][]time.Duration{}
 	for _, sub := range subscribers {
 		given := map[string][]Event{}
 		for _, e := range sub.Events() {
@@ -127,12 +131,23 @@ func (k *ticker) heard(from, to time.Time, subscribers []*Subscriber) Heard {
 				h.Never++
 				continue
 			}
-			took = append(took, events[at].At.Sub(tick.at))
+			delay, second := events[at].At.Sub(tick.at), int(tick.at.Sub(from)/time.Second)
+			took, seconds[second] = append(took, delay), append(seconds[second], delay)
 		}
 	}
 	if h.Times = len(took); h.Times > 0 {
-		slices.Sort(took)
-		h.P50, h.P99 = took[len(took)/2], took[len(took)*99/100]
+		h.P50, h.P99 = percentile(took, 50), percentile(took, 99)
+		var worst []time.Duration
+		for _, delays := range seconds {
+			worst = append(worst, percentile(delays, 99))
+		}
+		h.Usual = percentile(worst, 50)
 	}
 	return h
+}
+
+// percentile sorts the durations, of which there is one at least.
+func percentile(list []time.Duration, percent int) time.Duration {
+	slices.Sort(list)
+	return list[len(list)*percent/100]
 }

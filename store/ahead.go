@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"time"
 
+	"onhand/models"
 	"onhand/store/database"
 )
 
@@ -28,6 +30,23 @@ type plan interface {
 	Drop()
 }
 
+// planEnd is how a plan ended.
+type planEnd string
+
+// The ends of plans.
+const (
+	planCommitted planEnd = "committed"
+	// planRefused: something was no longer as remembered.
+	planRefused planEnd = "refused"
+	// planFailed: anything else, such as a database that is away, or a panic.
+	planFailed planEnd = "failed"
+	// planDissolved: it was never sent, because of what it was decided on, a caller
+	// who gave up, or a panic.
+	planDissolved planEnd = "dissolved"
+)
+
+var planEnds = []planEnd{planCommitted, planRefused, planFailed, planDissolved}
+
 // planned is a plan with its callers.
 type planned struct {
 	plan   plan
@@ -47,6 +66,11 @@ func (s *Store) newPlan() plan {
 		return p
 	}
 	return nil
+}
+
+// planBroke logs a panic that no caller hears of.
+func (s *Store) planBroke(p *panicError) {
+	s.log.Error("a plan of holds panicked; they are decided the ordinary way", "panic", p.value, "stack", string(p.stack))
 }
 
 // decideAhead moves those at the head of the line into the plan, as far as they
@@ -75,8 +99,9 @@ func (c *combiner) decide(s *seat) bool {
 			return false
 		}
 	}
-	added, whole := p.add(s)
-	if !whole { // nobody knows what it left behind
+	added, panicked := p.add(s)
+	if panicked != nil { // nobody knows what it left behind
+		c.planBroke(panicked)
 		s.ready = nil
 		c.ahead = p
 		c.dissolve()
@@ -87,14 +112,42 @@ func (c *combiner) decide(s *seat) bool {
 	return added
 }
 
-// add is not whole when the plan panicked.
-func (p *planned) add(s *seat) (added, whole bool) {
-	defer func() { _ = recover() }()
+// add tells of a panic of the plan, if there was one.
+func (p *planned) add(s *seat) (added bool, panicked *panicError) {
+	defer func() {
+		if value := recover(); value != nil {
+			added, panicked = false, &panicError{value, debug.Stack()}
+		}
+	}()
 	if added = p.plan.Add(s.ready); added {
 		p.seats = append(p.seats, s)
 		p.levels += s.levels
 	}
-	return added, true
+	return added, nil
+}
+
+func (c *combiner) planBroke(panicked *panicError) {
+	if c.broke != nil {
+		c.broke(panicked)
+	}
+}
+
+func (c *combiner) planEnded(how planEnd) {
+	if c.ended != nil {
+		c.ended(how)
+	}
+}
+
+// endOf tells how a plan ended that was sent.
+func endOf(err error) planEnd {
+	var panicked *panicError
+	switch {
+	case err == nil:
+		return planCommitted
+	case errors.As(err, &panicked), models.CodeOf(err) == models.CodeUnavailable:
+		return planFailed
+	}
+	return planRefused
 }
 
 // dissolve has those in the plan decided the ordinary way, in their places in
@@ -106,6 +159,7 @@ func (c *combiner) dissolve() {
 	c.ahead.plan.Drop()
 	c.waiting = slices.Concat(c.ahead.seats, c.waiting)
 	c.ahead = nil
+	c.planEnded(planDissolved)
 }
 
 // depart sends the plan. Callers hold mu.
@@ -130,6 +184,11 @@ func (c *combiner) follow() {
 func (c *combiner) flyPlanned(p *planned) {
 	ctx, began := context.Background(), time.Now() // the database bounds its own time
 	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx, c.follow) })
+	c.planEnded(endOf(err))
+	var panicked *panicError
+	if errors.As(err, &panicked) { // its callers are answered, and nobody else would hear of it
+		c.planBroke(panicked)
+	}
 	if err != nil {
 		c.mu.Lock()
 		p.plan.Drop()

@@ -2,18 +2,24 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/storetest"
 )
 
 // fakePlans are plans of a database that remembers everything, but for writes
-// whose keys begin with "ordinary". Keys that begin with "panic" break a plan.
+// whose keys begin with "ordinary". Keys that begin with "panic" break a plan,
+// and those that begin with "late" break it when it is carried out.
 type fakePlans struct {
 	*fakeTruth
 	keys    map[*database.Prepared]string
@@ -21,6 +27,8 @@ type fakePlans struct {
 	refuse  int        // so many plans fail
 	with    error      // how they do
 	dropped int
+	ends    []planEnd
+	broke   []string // the panics
 }
 
 type fakePlan struct {
@@ -39,6 +47,16 @@ func newFakePlans() (*fakePlans, *combiner) {
 		return ready
 	}
 	c.begin = func() plan { return &fakePlan{all: p} }
+	c.ended = func(how planEnd) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.ends = append(p.ends, how)
+	}
+	c.broke = func(panicked *panicError) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.broke = append(p.broke, panicked.Error())
+	}
 	return p, c
 }
 
@@ -71,6 +89,9 @@ func (p *fakePlan) Commit(_ context.Context, sent func()) (database.Outcome, err
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	p.all.plans = append(p.all.plans, p.keys)
+	if strings.HasPrefix(p.keys[0], "late") {
+		panic(p.keys[0])
+	}
 	if p.all.refuse > 0 {
 		p.all.refuse--
 		return database.Outcome{}, p.all.with
@@ -98,6 +119,7 @@ func TestPlanGathers(t *testing.T) {
 	planning(t, f, c, "a", "b", "c")
 	require.Equal(t, [][]string{{"first"}, {"a", "b", "c"}}, f.plans)
 	require.Empty(t, f.batches)
+	require.Equal(t, []planEnd{planCommitted, planCommitted}, f.ends)
 }
 
 // A plan need not wait for the answer to the one under way, when it is as large;
@@ -164,6 +186,8 @@ func TestPlanRefused(t *testing.T) {
 	require.Equal(t, [][]string{{"first"}}, f.batches)
 	require.Equal(t, 2, f.dropped)
 	require.NoError(t, line.told("a"))
+	require.Equal(t, []planEnd{planRefused, planDissolved, planCommitted}, f.ends)
+	require.Empty(t, f.broke)
 }
 
 // A plan that got no answer in time may have happened: nothing is tried again,
@@ -177,6 +201,7 @@ func TestPlanWithoutAnswer(t *testing.T) {
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	require.Empty(t, f.batches)
 	require.Equal(t, 1, f.dropped)
+	require.Equal(t, []planEnd{planFailed}, f.ends)
 }
 
 // Who gives up before the plan is sent takes nothing.
@@ -195,9 +220,11 @@ func TestPlanWithoutThoseWhoGaveUp(t *testing.T) {
 	require.Equal(t, [][]string{{"first"}}, f.plans)
 	require.Equal(t, [][]string{{"a", "b"}}, f.batches)
 	require.Equal(t, 1, f.dropped)
+	require.Equal(t, []planEnd{planCommitted, planDissolved}, f.ends)
 }
 
-// A write that breaks the plan is decided the ordinary way, and nobody is lost.
+// A write that breaks the plan is decided the ordinary way, and nobody is lost;
+// but it is told, once and with its place.
 func TestPlanPanics(t *testing.T) {
 	t.Parallel()
 	f, c := newFakePlans()
@@ -207,6 +234,53 @@ func TestPlanPanics(t *testing.T) {
 	}
 	require.Equal(t, 1, f.dropped)
 	require.Contains(t, f.batches[0], "panic")
+	require.Contains(t, f.ends, planDissolved)
+	require.Len(t, f.broke, 1)
+	require.Contains(t, f.broke[0], "panic: panic\n")
+	require.Contains(t, f.broke[0], "fakePlan).Add", "where")
+}
+
+// So is one that breaks while it is carried out.
+func TestPlanPanicsLate(t *testing.T) {
+	t.Parallel()
+	f, c := newFakePlans()
+	line := planning(t, f, c, "late")
+	require.NoError(t, line.told("late"))
+	require.Equal(t, [][]string{{"late"}}, f.batches)
+	require.Equal(t, []planEnd{planCommitted, planFailed}, f.ends)
+	require.Len(t, f.broke, 1)
+	require.Contains(t, f.broke[0], "fakePlan).Commit")
+}
+
+// What broke a plan is in the log, with its stack.
+func TestPlanPanicIsLogged(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	s := &Store{log: slog.New(slog.NewJSONHandler(&log, nil))}
+	s.planBroke(&panicError{"oh", []byte("where it was")})
+	require.Contains(t, log.String(), `"panic":"oh","stack":"where it was"`)
+}
+
+// Plans are counted by how they ended, from zero on.
+func TestPlanMetrics(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t)})
+	const refused, committed = "onhand_write_plans_total{refused}", "onhand_write_plans_total{committed}"
+	require.Contains(t, measured(t, s), "onhand_write_plans_total{dissolved}")
+	require.Zero(t, measured(t, s)[committed])
+	stockUp(t, s, 10_000, "x")
+	eventually(t, func() bool {
+		write(t, s, hold(rand.Text(), "x", 1, time.Hour))
+		return measured(t, s)[committed] > 0
+	})
+	require.Zero(t, measured(t, s)[refused])
+	db, err := sql.Open("pgx", s.config.DatabaseURL)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), "UPDATE products SET low_stock_threshold = 3 WHERE product_id = 'x'")
+	require.NoError(t, err)
+	write(t, s, hold(rand.Text(), "x", 1, time.Hour))
+	require.EqualValues(t, 1, measured(t, s)[refused], "what was remembered is no longer so")
 }
 
 // fill puts writes into the line that nobody waits for.

@@ -58,6 +58,11 @@ type combiner struct {
 	// ran, where not nil, is told of each transaction: how many writes it had,
 	// how long it took and how it ended.
 	ran func(writes int, took time.Duration, err error)
+	// ended, where not nil, is told of each plan; broke, of one that panicked: its
+	// callers are decided the ordinary way, and hear nothing of it. Both may be
+	// called under the lock.
+	ended func(planEnd)
+	broke func(*panicError)
 	// locked tells which of the rows are locked now.
 	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
 
@@ -271,7 +276,7 @@ func (c *combiner) attempt(writes int, carryOut func() (database.Outcome, error)
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			err = &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+			err = &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: &panicError{p, debug.Stack()}}
 		}
 		if c.ran != nil {
 			c.ran(writes, time.Since(began), err)
@@ -279,6 +284,15 @@ func (c *combiner) attempt(writes int, carryOut func() (database.Outcome, error)
 	}()
 	return carryOut()
 }
+
+// panicError is a panic that was survived.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+// Error implements error.
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
 func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {
 	if err == nil {

@@ -28,7 +28,7 @@
 // start waits for a database that is not up yet and for nothing else
 // (start.go).
 //
-// May import: models, database, rediscache, stockfeed, go-redis (to close its
+// May import: models, database, pace, rediscache, stockfeed, go-redis (to close its
 // clients), prometheus (its metrics), miniredis (the one inside the process).
 //
 // When the database is gone, reads that the cache can answer go on, followers

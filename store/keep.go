@@ -118,10 +118,23 @@ func (s *Store) compare(epoch string) {
 	if epoch == "" || epoch == s.believed() {
 		return
 	}
+	s.lookSoon()
+}
+
+// lookSoon has the keeper look at once.
+func (s *Store) lookSoon() {
 	select {
 	case s.doubt <- struct{}{}:
 	default: // it is about to look
 	}
+}
+
+// redisBack is called when Redis answers again. It may be another one, or have
+// lost its last writes, and has not heard what changed meanwhile: neither keeper
+// nor relay waits for its next turn.
+func (s *Store) redisBack() {
+	s.lookSoon()
+	s.relay.TryAgain()
 }
 
 func (s *Store) keepDirectory(ctx context.Context, version int64, again bool) {

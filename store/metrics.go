@@ -15,6 +15,7 @@ type metrics struct {
 	writes       *prometheus.CounterVec
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
+	plans        *prometheus.CounterVec
 
 	auditProducts    prometheus.Counter
 	auditDifferences *prometheus.CounterVec
@@ -44,6 +45,7 @@ func newMetrics() *metrics {
 		batchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "onhand_write_batch_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"outcome"}),
+		plans:            counters("onhand_write_plans_total", "Batches of holds decided ahead, by how they ended: committed, refused (something was no longer as remembered), failed (anything else), dissolved (never sent). The holds of those that were not committed are decided the ordinary way.", "outcome"),
 		auditProducts:    counter("onhand_audit_products_total", "Products that the audit beside the service has compared."),
 		auditDifferences: counters("onhand_audit_differences_total", "Differences the audit beside the service has found, each once in every pass.", "kind"),
 		auditFailures:    counter("onhand_audit_failures_total", "Steps of the audit that could not be carried out."),
@@ -53,7 +55,10 @@ func newMetrics() *metrics {
 		outboxRows:       gauge("onhand_outbox_rows", "Changes that the relay has not carried to Redis yet."),
 		relayLag:         gauge("onhand_relay_lag_seconds", "How long the oldest change in the outbox has been seen to wait."),
 	}
-	for _, kind := range auditKinds { // so that a rate over them begins at zero
+	for _, how := range planEnds { // so that a rate over them begins at zero
+		m.plans.WithLabelValues(string(how))
+	}
+	for _, kind := range auditKinds {
 		m.auditDifferences.WithLabelValues(string(kind))
 		m.auditLast.WithLabelValues(string(kind))
 	}
@@ -69,6 +74,9 @@ func (m *metrics) ran(writes int, took time.Duration, err error) {
 	m.batchWrites.Observe(float64(writes))
 	m.batchSeconds.WithLabelValues(outcome).Observe(took.Seconds())
 }
+
+// planEnded counts one plan.
+func (m *metrics) planEnded(how planEnd) { m.plans.WithLabelValues(string(how)).Inc() }
 
 // wrote counts one write.
 func (m *metrics) wrote(write models.Write, result models.WriteResult, err error) {
@@ -89,7 +97,7 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	list := []prometheus.Collector{
-		m.writes, m.batchWrites, m.batchSeconds, m.auditProducts, m.auditDifferences, m.auditFailures, m.auditLast,
+		m.writes, m.batchWrites, m.batchSeconds, m.plans, m.auditProducts, m.auditDifferences, m.auditFailures, m.auditLast,
 		m.auditPass, m.auditPassSeconds, m.outboxRows, m.relayLag,
 	}
 	counter := func(name, help string, read func() int64) {

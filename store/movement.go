@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/pace"
 )
 
 // Bounds of following the ledger.
@@ -79,7 +80,7 @@ func (w *movementWatch) Next(ctx context.Context) (*models.StockMovement, error)
 // follower reads a feed whenever there may be more.
 type follower struct {
 	feed    *database.Feed
-	away    time.Duration // the last wait while the database was away
+	away    pace.Backoff // of waits while the database is away
 	bell    *bell
 	dismiss func()
 	close   sync.Once
@@ -97,7 +98,9 @@ func (s *Store) follow(begin func() (*database.Feed, error)) (*follower, error) 
 		<-s.followers
 		return nil, err
 	}
-	return &follower{feed: feed, bell: s.written, dismiss: func() { <-s.followers }, closed: make(chan struct{})}, nil
+	return &follower{
+		feed: feed, away: awayPace(), bell: s.written, dismiss: func() { <-s.followers }, closed: make(chan struct{}),
+	}, nil
 }
 
 // errNoLongerFollowed ends a watch that was closed, or whose store was.
@@ -115,7 +118,7 @@ func (f *follower) read(ctx context.Context) ([]database.Moved, error) {
 			return nil, err
 		}
 		if len(moved) > 0 {
-			f.away = 0
+			f.away.Reset()
 			return moved, nil
 		}
 		if more && err == nil {
@@ -127,14 +130,16 @@ func (f *follower) read(ctx context.Context) ([]database.Moved, error) {
 	}
 }
 
+func awayPace() pace.Backoff { return pace.Backoff{Min: followEvery, Max: followAwayMax} }
+
 // until is how long to wait for the next time: longer and longer while the
 // database is away.
 func (f *follower) until(away bool) time.Duration {
 	if away {
-		return backoff(&f.away, followEvery, followAwayMax)
+		return f.away.Next()
 	}
-	f.away = 0
-	return around(followEvery)
+	f.away.Reset()
+	return pace.Around(followEvery)
 }
 
 // wait waits for a write of this process or, while the database is away, only

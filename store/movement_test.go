@@ -153,3 +153,22 @@ func TestFollowersAreBounded(t *testing.T) {
 	s.Close()
 	require.Error(t, <-ended)
 }
+
+// TestFollowersBackOff: while the database is away each follower asks less and
+// less often, no two at the same times; and as ever once it is back.
+func TestFollowersBackOff(t *testing.T) {
+	t.Parallel()
+	f, other := follower{away: awayPace()}, follower{away: awayPace()}
+	var waits, others []time.Duration
+	for range 8 {
+		waits, others = append(waits, f.until(true)), append(others, other.until(true))
+	}
+	require.NotEqual(t, waits, others)
+	require.LessOrEqual(t, waits[0], followEvery)
+	for _, wait := range waits[3:] {
+		require.GreaterOrEqual(t, wait, followAwayMax/2)
+		require.LessOrEqual(t, wait, followAwayMax)
+	}
+	require.InDelta(t, followEvery, f.until(false), float64(followEvery)/10)
+	require.LessOrEqual(t, f.until(true), followEvery, "it begins anew")
+}

@@ -41,6 +41,23 @@ func TestRedisDown(t *testing.T) {
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
 }
 
+// The keeper looks as soon as Redis answers again, not at its next turn: the one
+// that is back may have lost what it knew, here also the keeper's mark.
+func TestRedisBackIsLookedAt(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), KeepInterval: time.Hour})
+	marked := func() bool {
+		mark, err := s.cache.Mark(t.Context())
+		return err == nil && mark.Epoch != "" && mark.Epoch == s.believed()
+	}
+	eventually(t, marked)
+	redis.Kill()
+	eventually(t, func() bool { read(t, s, "x"); return !s.cache.Healthy() })
+	require.NoError(t, redis.Start())
+	eventually(t, marked)
+}
+
 // A Redis that hangs costs little: the breaker opens after a few round trips,
 // and then reads are answered from the database without waiting for Redis.
 func TestRedisFrozen(t *testing.T) {

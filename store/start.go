@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/pace"
 )
 
 // Bounds of the wait for a database that is not there yet.
@@ -48,7 +49,7 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(around(interval)):
+		case <-time.After(pace.Around(interval)):
 		}
 	}
 }

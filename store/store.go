@@ -13,6 +13,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/pace"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
 )
@@ -102,7 +103,7 @@ type Store struct {
 	// which copies are believed: answers of several connections may overtake
 	// each other when a database is replaced.
 	epoch atomic.Pointer[string]
-	doubt chan struct{} // poked when an answer was of another epoch
+	doubt chan struct{} // poked when an answer was of another epoch, and when Redis is back
 
 	written   *bell         // rung by each commit
 	followers chan struct{} // one token for each that follows the ledger
@@ -128,7 +129,10 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked, prepare: s.database.Prepare, begin: s.newPlan}
+	s.writes = &combiner{
+		run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked,
+		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
+	}
 	return s, nil
 }
 
@@ -150,6 +154,7 @@ func (s *Store) open() (err error) {
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
 		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		Back: s.redisBack,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
@@ -199,7 +204,7 @@ func (s *Store) Start() error {
 // loop runs work about every interval, and when woken, until ctx ends.
 func (s *Store) loop(ctx context.Context, name string, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
 	s.stopped.Go(func() {
-		timer := time.NewTimer(around(interval))
+		timer := time.NewTimer(pace.Around(interval))
 		defer timer.Stop()
 		for {
 			select {
@@ -210,7 +215,7 @@ func (s *Store) loop(ctx context.Context, name string, interval time.Duration, w
 			case <-wake:
 			}
 			work(ctx)
-			timer.Reset(around(interval))
+			timer.Reset(pace.Around(interval))
 		}
 	})
 }

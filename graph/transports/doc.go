@@ -6,9 +6,10 @@
 //
 // Invariants: what was not executed is answered without "data" and with a code;
 // every write to a stream has a deadline, and a client that misses it is cut
-// off; nothing is written after a handler returned; one socket has a bounded
-// number of operations under way; when the server stops, streams end without a
-// "complete", so that clients come back (sockets with close code 1012).
+// off; little waits for it in the kernel meanwhile; nothing is written after a
+// handler returned; one socket has a bounded number of operations under way; when
+// the server stops, streams end without a "complete", so that clients come back
+// (sockets with close code 1012).
 //
 // May import: guard, models, gqlgen, coder/websocket.
 package transports

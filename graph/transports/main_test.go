@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type bench struct {
 	closing *Closing
 	ticks   chan string
 	floods  chan struct{} // one for each flood that has ended
+	given   atomic.Int64  // events of floods
 }
 
 // floodBytes is one event of the subscription flood.
@@ -59,6 +61,7 @@ func newBenchOn(t *testing.T, limits limits, settings *http.Server) *bench {
 	api.AddTransport(HTTP{})
 	api.AddTransport(Unsupported{})
 	server := httptest.NewUnstartedServer(api)
+	server.Config.ConnContext = Connection
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.ReadTimeout, settings.WriteTimeout
 	server.Start()
 	b.url = server.URL
@@ -87,7 +90,7 @@ func (b *bench) schema() graphql.ExecutableSchema {
 				return hello()
 			case "flood":
 				context.AfterFunc(ctx, func() { b.floods <- struct{}{} })
-				return flood
+				return b.flood
 			}
 			return b.tick
 		},
@@ -118,7 +121,8 @@ func hello() graphql.ResponseHandler {
 	}
 }
 
-func flood(context.Context) *graphql.Response {
+func (b *bench) flood(context.Context) *graphql.Response {
+	b.given.Add(1)
 	return &graphql.Response{Data: []byte(`{"flood":"` + strings.Repeat("x", floodBytes) + `"}`)}
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/stretchr/testify/require"
 )
 
 // verdicts are the close codes that a message can earn.
@@ -49,6 +50,62 @@ func FuzzProtocol(f *testing.F) {
 			under(t, p, forward)
 		}
 	})
+}
+
+// gqlgens is a message in the order in which gqlgen writes it.
+type gqlgens struct {
+	Payload json.RawMessage `json:"payload,omitempty"`
+	ID      string          `json:"id,omitempty"`
+	Type    string          `json:"type"`
+}
+
+// TestAnswersAreTakenApart: the short way is taken for what gqlgen sends, not just allowed.
+func TestAnswersAreTakenApart(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"next", "error"} {
+		data, err := json.Marshal(gqlgens{json.RawMessage(`{"data":{"a":[1,2]}}`), "12", kind})
+		require.NoError(t, err)
+		m, ok := answerIn(data)
+		require.True(t, ok)
+		require.Equal(t, message{Type: kind, ID: "12", Payload: json.RawMessage(`{"data":{"a":[1,2]}}`)}, m)
+	}
+}
+
+// FuzzAnswerIn: whatever is taken apart the short way says what it says in full.
+func FuzzAnswerIn(f *testing.F) {
+	for _, data := range []string{
+		`{"payload":{"data":{"name":"onhand"}},"id":"1","type":"next"}`, `{"payload":[{"message":"no"}],"id":"22","type":"error"}`,
+		`{"payload":{"x":1,"id":"5","type":"next"},"type":"pong"}`, `{"payload":{"a":",\"id\":\"7\",\"type\":\"next\"}"},"id":"6","type":"next"}`,
+		`{"id":"1","type":"complete"}`, `{"type":"connection_ack"}`,
+	} {
+		f.Add([]byte(data))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var whole message
+		if json.Unmarshal(data, &whole) != nil {
+			return
+		}
+		if written, err := json.Marshal(gqlgens{whole.Payload, whole.ID, whole.Type}); err != nil || !bytes.Equal(written, data) {
+			return // gqlgen does not write so
+		}
+		short, ok := answerIn(data)
+		if ok && (short.ID != whole.ID || short.Type != whole.Type || !bytes.Equal(short.Payload, whole.Payload)) {
+			t.Fatalf("%s: %+v, in full %+v", data, short, whole)
+		}
+	})
+}
+
+// BenchmarkOutgoing is one event of three kilobytes for one client.
+func BenchmarkOutgoing(b *testing.B) {
+	p := newProtocol()
+	p.theirs["1"] = "client"
+	data := []byte(`{"payload":{"data":{"stockChanged":{"title":"` + string(bytes.Repeat([]byte("x"), 3000)) + `"}}},"id":"1","type":"next"}`)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if p.outgoing(data) == nil {
+			b.Fatal("nothing")
+		}
+	}
 }
 
 // under checks that what is under way is answered under the client's id.

@@ -62,6 +62,7 @@ type streaming struct {
 
 // Do implements graphql.Transport.
 func (s streaming) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	bound(r.Context())
 	ctx, cancel := s.closing.with(guard.Streaming(r.Context()))
 	defer cancel()
 	s.Transport.Do(w, r.WithContext(ctx), streamed{exec})

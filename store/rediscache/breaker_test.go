@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,18 +51,21 @@ func TestBreakerOpensOnAFrozenRedisAndClosesAgain(t *testing.T) {
 func TestBreakerOpensOnAKilledRedisAndServesItsSuccessor(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	c := newCache(t, server.URL(), Config{Timeout: generous})
+	var back atomic.Int64
+	c := newCache(t, server.URL(), Config{Timeout: generous, Back: func() { back.Add(1) }})
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}))
 	require.NoError(t, server.Kill())
 	for range failuresMax {
 		require.ErrorIs(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}), ErrDown)
 	}
 	require.False(t, c.Healthy())
+	require.Zero(t, back.Load())
 	require.NoError(t, server.Start())
 	require.Eventually(t, func() bool {
 		entries, err := c.Get(t.Context(), epoch, []string{"p"})
 		return err == nil && !entries[0].Known
 	}, generous, eventuallyTick, "it came back empty")
+	require.EqualValues(t, 1, back.Load())
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
 	require.EqualValues(t, 2, versionOf(t, c, epoch, "p"))
 }

@@ -37,8 +37,10 @@ const (
 	// failuresMax is how many round trips in a row may fail before the breaker
 	// opens: with timeoutDefault less than half a second on a frozen Redis.
 	failuresMax = 3
-	// openFor is how long the breaker stays open before one call may try again.
-	openFor = time.Second
+	// openFor is how long the breaker stays open before one call may try again: it
+	// is what a Redis that is back waits for, and what one that hangs costs a caller
+	// its timeoutDefault for.
+	openFor = 500 * time.Millisecond
 )
 
 // ErrDown says that Redis cannot be reached or does not answer in time. While
@@ -56,6 +58,9 @@ type Config struct {
 	Timeout   time.Duration
 	Logger    *slog.Logger
 	KeyPrefix string
+	// Back, where not nil, is called when Redis answers again after the breaker was
+	// open. It must not block.
+	Back func()
 }
 
 // Cache is the copy of the stock in Redis. It is safe for concurrent use and
@@ -119,6 +124,9 @@ func New(cfg Config) *Cache {
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			if to != gobreaker.StateHalfOpen && from != to {
 				c.logger.Warn("redis circuit breaker", "from", from.String(), "to", to.String())
+			}
+			if to == gobreaker.StateClosed && cfg.Back != nil {
+				cfg.Back()
 			}
 		},
 	})
@@ -190,8 +198,8 @@ func (c *Cache) roundTrip(ctx context.Context, what string, do func(context.Cont
 }
 
 // doubtTopology has the clients of a cluster ask who serves what: after a call
-// that failed, somebody else may; and with the breaker open its next try, a second
-// later, should know. It waits for nothing, and asks at most five times a second,
+// that failed, somebody else may; and with the breaker open its next try, soon
+// after, should know. It waits for nothing, and asks at most five times a second,
 // as the library has it.
 func (c *Cache) doubtTopology(ctx context.Context) {
 	for _, client := range []redis.UniversalClient{c.reader, c.writer} {

@@ -33,8 +33,9 @@
 //     one twice has the effect of running it once.
 //
 // When Redis is gone: after three failures in a row a circuit breaker opens
-// and every call answers [ErrDown] at once; one call a second tries again. No
-// round trip takes longer than Config.Timeout. Callers read the database meanwhile.
+// and every call answers [ErrDown] at once; one call every half second tries
+// again. No round trip takes longer than Config.Timeout. Callers read the
+// database meanwhile.
 // A Redis that comes back empty is filled by the reads; one that comes back
 // with old data is told by its run id and epoch ([Cache.Mark]).
 package rediscache

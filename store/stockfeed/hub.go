@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/store/pace"
 )
 
 const (
@@ -143,7 +144,7 @@ func (h *Hub) run(ctx context.Context) {
 func (h *Hub) tend(ctx context.Context) {
 	sweep := time.NewTicker(max(h.cfg.Linger/2, time.Millisecond))
 	defer sweep.Stop()
-	repair := time.NewTimer(about(h.cfg.RepairEvery))
+	repair := time.NewTimer(pace.Around(h.cfg.RepairEvery))
 	defer repair.Stop()
 	for {
 		select {
@@ -154,7 +155,7 @@ func (h *Hub) tend(ctx context.Context) {
 			h.reservations.sweep(h.cfg.Linger)
 			h.history() // so that a change is noticed also while nobody asks
 		case <-repair.C:
-			repair.Reset(about(h.cfg.RepairEvery))
+			repair.Reset(pace.Around(h.cfg.RepairEvery))
 			h.retryUnreadable()
 			h.reservations.rereadAll(func(r *models.Reservation) bool { return !final(r.State) })
 			if !h.Connected() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/pace"
 )
 
 const (
@@ -32,7 +33,7 @@ type parked struct {
 
 type parkedProduct struct {
 	change models.Change // the latest
-	wait   backoff
+	wait   pace.Backoff
 	due    time.Time
 }
 
@@ -55,14 +56,14 @@ func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *U
 		}
 	}
 	for _, id := range fresh {
-		p.products[id] = &parkedProduct{wait: backoff{min: p.waitMin, max: max(parkMax, p.waitMin)}}
+		p.products[id] = &parkedProduct{wait: pace.Backoff{Min: p.waitMin, Max: max(parkMax, p.waitMin)}}
 		r.cfg.Logger.Error("a product cannot be read and is put aside; mend its rows", "product", id, "error", unreadable.Causes[id])
 	}
 	for _, change := range changes {
 		if unreadable.Causes[change.ProductID] != nil {
 			aside := p.products[change.ProductID]
 			aside.change = change
-			aside.due = time.Now().Add(aside.wait.next())
+			aside.due = time.Now().Add(aside.wait.Next())
 		}
 	}
 	p.count.Store(int64(len(p.products)))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/pace"
 )
 
 const (
@@ -82,9 +83,11 @@ type Relay struct {
 	service
 	cfg       RelayConfig
 	wake      chan struct{}
-	compacted time.Time // when the outbox last was, or the failing began
-	// compactEvery is the constant, but for tests.
+	again     chan struct{} // poked by TryAgain
+	compacted time.Time     // when the outbox last was, or the failing began
+	// compactEvery and retry are the constants, but for tests.
 	compactEvery time.Duration
+	retry        pace.Backoff
 	parked       parked
 
 	carried, applied, failures atomic.Int64
@@ -101,7 +104,8 @@ func NewRelay(cfg RelayConfig) *Relay {
 	}
 	setDefault(&cfg.PollInterval, pollEveryDefault)
 	return &Relay{
-		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), compactEvery: compactEvery,
+		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), compactEvery: compactEvery,
+		retry:  pace.Backoff{Min: retryMin, Max: retryMax},
 		parked: parked{products: make(map[string]*parkedProduct), waitMin: parkMin},
 	}
 }
@@ -137,7 +141,7 @@ func (r *Relay) run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { r.listen(ctx) })
-	wait := backoff{min: retryMin, max: retryMax}
+	wait := r.retry
 	for ctx.Err() == nil {
 		err := r.drain(ctx)
 		if ctx.Err() != nil {
@@ -146,21 +150,39 @@ func (r *Relay) run(ctx context.Context) {
 		r.report(err)
 		if err != nil {
 			r.compact(ctx)
-			if !pause(ctx, wait.next()) {
+			if !r.awaitAgain(ctx, wait.Next()) {
 				return
 			}
 			continue
 		}
-		wait.reset()
+		wait.Reset()
 		if !r.await(ctx) {
 			return
 		}
 	}
 }
 
+// TryAgain ends the wait after a failure: what was away is back. It does not
+// block.
+func (r *Relay) TryAgain() { poke(r.again) }
+
+// awaitAgain waits after a failure. What notifies of changes does not end it.
+func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-r.again:
+		return true
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // await waits for a wake-up or the next poll.
 func (r *Relay) await(ctx context.Context) bool {
-	timer := time.NewTimer(about(r.cfg.PollInterval))
+	timer := time.NewTimer(pace.Around(r.cfg.PollInterval))
 	defer timer.Stop()
 	select {
 	case <-r.wake:
@@ -309,7 +331,7 @@ func (r *Relay) compact(ctx context.Context) {
 // listen keeps listening for notifications, for ever. Without it a change
 // waits for the next poll, no more.
 func (r *Relay) listen(ctx context.Context) {
-	wait := backoff{min: listenRetryMin, max: listenRetryMax}
+	wait := pace.Backoff{Min: listenRetryMin, Max: listenRetryMax}
 	reported := false
 	for ctx.Err() == nil {
 		err := r.cfg.Outbox.Listen(ctx, func() {
@@ -317,7 +339,7 @@ func (r *Relay) listen(ctx context.Context) {
 			poke(r.wake)
 		})
 		if r.listening.Swap(false) {
-			wait.reset()
+			wait.Reset()
 			reported = false
 		}
 		if errors.Is(err, ErrNoListen) || ctx.Err() != nil {
@@ -327,7 +349,7 @@ func (r *Relay) listen(ctx context.Context) {
 			reported = true
 			r.cfg.Logger.Warn("no notifications from the database; polling", "error", err)
 		}
-		if !pause(ctx, wait.next()) {
+		if !pause(ctx, wait.Next()) {
 			return
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/pace"
 )
 
 // outbox stands for the database's outbox: rows are claimed, carried, deleted.
@@ -225,6 +226,24 @@ func TestRelayWaitsForRedis(t *testing.T) {
 	r.Stop()
 	require.Equal(t, []string{"a@1"}, c.applied)
 	require.Equal(t, 2, strings.Count(log.String(), "\n"), "one line when it fails, one when it is over:\n%s", log.String())
+}
+
+// Who is told that Redis is back does not wait for its next turn.
+func TestRelayTriesAgainWhenTold(t *testing.T) {
+	t.Parallel()
+	o, c, db := &outbox{}, newRecord(), newShop()
+	c.setDown(true)
+	r := NewRelay(relayOf(o, c, db))
+	r.retry = pace.Backoff{Min: time.Hour, Max: time.Hour}
+	require.NoError(t, r.Start(t.Context()))
+	t.Cleanup(r.Stop)
+	db.set("a", 1)
+	o.add(models.Change{ProductID: "a", Version: 1})
+	require.Eventually(t, func() bool { return r.Stats().Failing }, soon, tick)
+	c.setDown(false)
+	require.Equal(t, 1, o.left())
+	r.TryAgain()
+	require.Eventually(t, o.empty, soon, tick)
 }
 
 func TestRelayTellsOfDeletedProducts(t *testing.T) {

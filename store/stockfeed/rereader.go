@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"onhand/store/pace"
 )
 
 const (
@@ -66,7 +68,7 @@ func (r *rereader) add(ids ...string) {
 // run reads round after round until ctx ends. What could not be read is read
 // again, after a wait.
 func (r *rereader) run(ctx context.Context) {
-	wait := backoff{min: rereadRetryMin, max: rereadRetryMax}
+	wait := pace.Backoff{Min: rereadRetryMin, Max: rereadRetryMax}
 	failing := false
 	for {
 		select {
@@ -82,7 +84,7 @@ func (r *rereader) run(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			wait.reset()
+			wait.Reset()
 			failing = false
 			continue
 		}
@@ -90,7 +92,7 @@ func (r *rereader) run(ctx context.Context) {
 			failing = true
 			r.logger.Warn("cannot read what is watched", "what", r.what, "error", err)
 		}
-		if !pause(ctx, wait.next()) {
+		if !pause(ctx, wait.Next()) {
 			return
 		}
 		r.add(failed...)

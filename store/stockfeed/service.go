@@ -3,7 +3,6 @@ package stockfeed
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -60,28 +59,6 @@ func (s *service) stop() {
 		cancel()
 		<-s.done
 	}
-}
-
-// backoff is a growing wait between attempts. The first is min, the longest
-// max; each is shortened at random by up to half, so that many processes do
-// not come back at the same moment.
-type backoff struct {
-	min, max time.Duration
-	current  time.Duration
-}
-
-func (b *backoff) next() time.Duration {
-	b.current = min(max(2*b.current, b.min), b.max)
-	return b.current/2 + rand.N(b.current/2+1)
-}
-
-func (b *backoff) reset() { b.current = 0 }
-
-// about is d, a tenth more or less at random, so that copies that were started
-// at one moment do not read in step.
-func about(d time.Duration) time.Duration {
-	tenth := d / 10
-	return d - tenth + rand.N(2*tenth+1)
 }
 
 // pause waits and tells whether ctx is still alive.

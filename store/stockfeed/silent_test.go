@@ -27,17 +27,3 @@ func TestSilentRedisAtStart(t *testing.T) {
 	h.Stop()
 	require.Less(t, time.Since(began), commandTimeout+time.Second)
 }
-
-// TestAbout: two that wait as long do not wait as long.
-func TestAbout(t *testing.T) {
-	t.Parallel()
-	const wait = time.Second
-	seen := map[time.Duration]bool{}
-	for range 100 {
-		d := about(wait)
-		require.InDelta(t, wait, d, float64(wait)/10)
-		seen[d] = true
-	}
-	require.Greater(t, len(seen), 50)
-	require.Zero(t, about(0))
-}

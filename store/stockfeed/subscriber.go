@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"onhand/store/pace"
 )
 
 const (
@@ -88,7 +90,7 @@ func (s *subscriber) note(channels []string, wanted bool) {
 
 // run keeps a session open until ctx ends.
 func (s *subscriber) run(ctx context.Context) {
-	wait := backoff{min: reconnectMin, max: reconnectMax}
+	wait := pace.Backoff{Min: reconnectMin, Max: reconnectMax}
 	var reported bool
 	for ctx.Err() == nil {
 		before := s.sessions.Load()
@@ -97,14 +99,14 @@ func (s *subscriber) run(ctx context.Context) {
 			return
 		}
 		if s.sessions.Load() > before {
-			wait.reset()
+			wait.Reset()
 			reported = false
 		}
 		if !reported {
 			reported = true
 			s.logger.Warn("redis subscription lost", "error", err)
 		}
-		if !pause(ctx, wait.next()) {
+		if !pause(ctx, wait.Next()) {
 			return
 		}
 	}

@@ -11,40 +11,6 @@ import (
 	"onhand/store/storetest"
 )
 
-// TestLoopsAreNotInStep: two copies that begin at one moment drift apart, and
-// both go about as often as they should.
-func TestLoopsAreNotInStep(t *testing.T) {
-	t.Parallel()
-	const interval, turns = time.Second, 200
-	var first, second time.Duration
-	apart := false
-	for range turns {
-		first, second = first+around(interval), second+around(interval)
-		apart = apart || (first-second).Abs() > interval/10
-	}
-	require.True(t, apart)
-	require.InDelta(t, turns*interval, first, float64(turns*interval)/20)
-}
-
-// TestFollowersBackOff: while the database is away each follower asks less and
-// less often, no two at the same times; and as ever once it is back.
-func TestFollowersBackOff(t *testing.T) {
-	t.Parallel()
-	var f, other follower
-	var waits, others []time.Duration
-	for range 8 {
-		waits, others = append(waits, f.until(true)), append(others, other.until(true))
-	}
-	require.NotEqual(t, waits, others)
-	require.LessOrEqual(t, waits[0], followEvery)
-	for _, wait := range waits[3:] {
-		require.GreaterOrEqual(t, wait, followAwayMax/2)
-		require.LessOrEqual(t, wait, followAwayMax)
-	}
-	require.InDelta(t, followEvery, f.until(false), float64(followEvery)/10)
-	require.LessOrEqual(t, f.until(true), followEvery, "it begins anew")
-}
-
 // TestSilentServers: with both servers taking connections and saying nothing, a
 // copy starts, says UNAVAILABLE within the bounds, and ends.
 func TestSilentServers(t *testing.T) {

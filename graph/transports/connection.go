@@ -1,0 +1,27 @@
+package transports
+
+import (
+	"context"
+	"net"
+)
+
+// streamBufferBytes is what the kernel keeps for the client of a stream (Linux
+// keeps as much again for its own accounts). Left alone it keeps megabytes: a slow
+// client would be given what was true long ago, instead of the latest, and one
+// that has stopped reading would be noticed late.
+const streamBufferBytes = 64 << 10
+
+type connectionKey struct{}
+
+// Connection remembers a request's connection, for streams to bound what waits in
+// it. It is an http.Server's ConnContext.
+func Connection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// bound bounds the connection of a stream, where it is known and can be.
+func bound(ctx context.Context) {
+	if conn, ok := ctx.Value(connectionKey{}).(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = conn.SetWriteBuffer(streamBufferBytes) // a client that is slow is then only noticed later
+	}
+}
