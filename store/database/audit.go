@@ -155,7 +155,7 @@ func ledgerAudit(e engine, windowed bool) string {
 		SELECT p.product_id, %s AS first_id FROM products p WHERE p.product_id > ? AND p.product_id <= ?
 	), links AS (
 		SELECT m.product_id, m.location_id, m.movement_id, m.size, m.sound, %s, %s, s.first_id, lag(m.movement_id) OVER w AS before_id, lead(m.movement_id) OVER w AS next_id, (%s) AS broken
-		FROM span s JOIN %s m ON m.product_id = s.product_id AND m.movement_id >= s.first_id
+		FROM span s %s
 		WINDOW w AS (PARTITION BY m.product_id, m.location_id ORDER BY m.movement_id)
 	), ledger AS (
 		SELECT product_id, location_id, CAST(sum(size) AS bigint) AS row_count,
@@ -171,7 +171,7 @@ func ledgerAudit(e engine, windowed bool) string {
 	SELECT b.product_id, b.location_id, b.found, b.row_count, s.first_id = 0, b.broken_at, %s, %s, %s
 	FROM pair b JOIN span s ON s.product_id = b.product_id ORDER BY b.product_id, b.location_id`,
 		from, perState("m.$_delta", ", "), perState("m.$_after", ", "),
-		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "), e.entries(),
+		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "), e.entriesOfSpan(),
 		perState("max(CASE WHEN next_id IS NULL THEN $_after END) AS $_last", ", "),
 		perState("CAST(sum($_delta) AS bigint) AS $_sum", ", "),
 		perState("coalesce(l.$, 0) AS $", ", "), perState("coalesce(g.$_last, 0) AS $_last", ", "), perState("coalesce(g.$_sum, 0) AS $_sum", ", "),

@@ -91,10 +91,12 @@ type engine interface {
 	// ledger is the table of movements that are rows of their own; entries is SQL
 	// for the ledger as it is kept, one row each for these and for packs of many:
 	// movement_id (of the first) to last_id, size, the deltas together, the
-	// quantities after the last, and whether it is sound. movementStep is how
-	// many ids an entry takes. packedAfter is more of what levelsAfter adds up.
+	// quantities after the last, and whether it is sound; entriesOfSpan joins them
+	// as m to s, products with a first id. movementStep is how many ids an entry
+	// takes. packedAfter is more of what levelsAfter adds up.
 	ledger() string
 	entries() string
+	entriesOfSpan() string
 	movementStep() int64
 	packedAfter() string
 	// movements is the SELECT of what a query asks for, with its parameters.

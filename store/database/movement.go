@@ -148,6 +148,9 @@ func (s *movementSearch) run(ctx context.Context) error {
 	if s.filter.Reference != "" || s.filter.ReservationID != "" {
 		within.most = 1 << 40 // what has a summary of its own is found in any window
 	}
+	if s.filter == (models.MovementFilter{}) {
+		size = min(size, int64(s.wanted)) // every movement counts
+	}
 	for range windowsMax {
 		if s.lo >= s.hi || len(s.found) >= s.wanted {
 			return nil

@@ -18,6 +18,13 @@ func (e *postgresEngine) ledger() string { return "stock_movement_rows" }
 
 func (e *postgresEngine) entries() string { return "stock_movement_entries" }
 
+// entriesOfSpan: looked up product by product, so that no other pack is looked
+// into (OFFSET 0).
+func (e *postgresEngine) entriesOfSpan() string {
+	return `CROSS JOIN LATERAL (SELECT * FROM stock_movement_entries x
+			WHERE x.product_id = s.product_id AND x.movement_id >= s.first_id OFFSET 0) m`
+}
+
 // movementStep: the sequence goes on by it, and a pack has as many ids.
 func (e *postgresEngine) movementStep() int64 { return packMax }
 
@@ -54,6 +61,10 @@ func (e *sqliteEngine) ledger() string { return "stock_movements" }
 
 func (e *sqliteEngine) entries() string {
 	return "(SELECT *, movement_id AS last_id, 1 AS size, true AS sound FROM stock_movements)"
+}
+
+func (e *sqliteEngine) entriesOfSpan() string {
+	return "JOIN " + e.entries() + " m ON m.product_id = s.product_id AND m.movement_id >= s.first_id"
 }
 
 func (e *sqliteEngine) movementStep() int64 { return 1 }

@@ -118,8 +118,9 @@ func (e *postgresEngine) movements(q *movementQuery) (string, []any) {
 		append(append(append(rows.args, q.limit), args...), q.limit)
 }
 
-// packedMovements finds at most limit packs, leaves out those that come after
-// enough movements of others, and unpacks the rest.
+// packedMovements finds at most limit packs, of which it sorts the keys alone,
+// leaves out those that come after enough movements of others, and unpacks the
+// rest.
 func (e *postgresEngine) packedMovements(q *movementQuery) (string, []any) {
 	c := entryConditions(e, q)
 	c.add("m.first_id > ?", q.above-packMax)
@@ -129,7 +130,7 @@ func (e *postgresEngine) packedMovements(q *movementQuery) (string, []any) {
 	wanted.add("u.movement_id > ?", q.above)
 	wanted.add("u.movement_id <= ?", q.through)
 	if q.filter.ReservationID == "" {
-		wanted.add("p.ahead < ?", q.limit)
+		wanted.add("k.ahead < ?", q.limit)
 	} else {
 		key, _ := reservationKey(q.filter.ReservationID)
 		made := "(SELECT r.created_at FROM reservations r WHERE r.reservation_id = ?)"
@@ -141,12 +142,12 @@ func (e *postgresEngine) packedMovements(q *movementQuery) (string, []any) {
 	order := strings.TrimSuffix(q.order("m.first_id"), " LIMIT ?")
 	args := append([]any{q.through, q.above}, c.args...)
 	args = append(append(args, q.limit), wanted.args...)
-	return `SELECT u.movement_id, p.product_id, p.location_id, -u.quantity, u.quantity, 0, 0, 0, 0, 0,
-				p.available - u.taken, p.reserved + u.taken, p.committed, p.damaged, p.quality_control, p.safety_stock, p.incoming,
-				'RESERVED', '', '', '', u.reservation_id, p.version, p.created_at, p.written
-			FROM (SELECT m.*, ` + e.txid() + ` AS written,
-					coalesce(sum(least(m.first_id + m.size - 1, ?::bigint) - greatest(m.first_id, ?::bigint + 1) + 1)
-						OVER (` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS ahead
-				FROM stock_movement_packs m` + c.where() + q.order("m.first_id") + `) p
-			CROSS JOIN LATERAL unpack_movements(p.first_id, p.quantities, p.reservations) u` + wanted.where(), args
+	return `SELECT u.movement_id, m.product_id, m.location_id, -u.quantity, u.quantity, 0, 0, 0, 0, 0,
+				m.available - u.taken, m.reserved + u.taken, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
+				'RESERVED', '', '', '', u.reservation_id, m.version, m.created_at, ` + e.txid() + `
+			FROM (SELECT m.product_id, m.first_id, coalesce(sum(least(m.first_id + m.size - 1, ?::bigint) - greatest(m.first_id, ?::bigint + 1) + 1)
+					OVER (` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS ahead
+				FROM stock_movement_packs m` + c.where() + q.order("m.first_id") + `) k
+			JOIN stock_movement_packs m ON m.product_id = k.product_id AND m.first_id = k.first_id
+			CROSS JOIN LATERAL unpack_movements(m.first_id, m.quantities, m.reservations) u` + wanted.where(), args
 }
