@@ -101,6 +101,8 @@ func (s *shop) mixed(t *testing.T, rounds int) {
 func TestPacksReadAsRows(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		feed := s.feed(t, "", models.MovementFilter{})
+		edges, err := s.FeedOfProducts(t.Context(), nil)
+		require.NoError(t, err)
 		s.mixed(t, 12)
 		require.Positive(t, s.number("SELECT count(*) FROM stock_movement_packs"))
 		require.Positive(t, s.number("SELECT count(*) FROM stock_movement_rows WHERE reason = 'RESERVED'"))
@@ -110,6 +112,16 @@ func TestPacksReadAsRows(t *testing.T) {
 		}
 		moved := drain(t, feed)
 		require.Equal(t, ledgerIDs(ledger, nil), movedIDs(moved))
+		told := map[string]database.Moved{} // the last one of each product
+		for _, m := range drain(t, edges) {
+			before := told[m.ProductID]
+			require.Equal(t, before.StockMovement == nil || before.Version != m.Version, m.First, "movement %d", m.MovementID)
+			require.True(t, before.StockMovement == nil || before.Last == m.First, "movement %d", m.MovementID)
+			told[m.ProductID] = m
+		}
+		for _, m := range told {
+			require.True(t, m.Last)
+		}
 		for range 5 {
 			i := rand.N(len(moved))
 			s.SetWindows(1+rand.Int64N(5), 1+rand.Int64N(50))
