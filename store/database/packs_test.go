@@ -104,6 +104,8 @@ func TestPacksReadAsRows(t *testing.T) {
 		edges, err := s.FeedOfProducts(t.Context(), nil)
 		require.NoError(t, err)
 		s.mixed(t, 12)
+		s.ok(adjust(delta("mug", "south", models.Available, 100)))
+		s.packed("mug", 9) // the ledger ends inside a pack's ids
 		require.Positive(t, s.number("SELECT count(*) FROM stock_movement_packs"))
 		require.Positive(t, s.number("SELECT count(*) FROM stock_movement_rows WHERE reason = 'RESERVED'"))
 		ledger, times := s.movements(""), s.times()
