@@ -92,8 +92,9 @@ func (s auditShop) unseen(statements ...string) {
 func (s auditShop) rewrite(statement string) {
 	s.t.Helper()
 	if s.postgres {
-		s.exec("ALTER TABLE stock_movements DISABLE TRIGGER USER")
-		defer s.exec("ALTER TABLE stock_movements ENABLE TRIGGER USER")
+		s.exec("ALTER TABLE stock_movement_rows DISABLE TRIGGER USER")
+		defer s.exec("ALTER TABLE stock_movement_rows ENABLE TRIGGER USER")
+		statement = strings.ReplaceAll(statement, "stock_movements", "stock_movement_rows")
 	} else {
 		s.exec("DROP TRIGGER append_only_update")
 		s.exec("DROP TRIGGER append_only_delete")
@@ -209,10 +210,16 @@ func TestAuditFindsWhatTheDatabaseHides(t *testing.T) {
 				stockUp(t, s.Store, 5, "a", "b", "c", "d")
 				c.plant(s)
 				lines, report := s.findings(AuditOptions{Repair: true, Settle: time.Minute})
-				require.Equal(t, c.want, ledgerOnly(lines))
-				require.EqualValues(t, len(c.want), report.Remaining(), "only Redis is mended")
+				want := slices.Clone(c.want)
+				if s.postgres { // where ids go on by 256
+					for i := range want {
+						want[i] = strings.ReplaceAll(want[i], "movement 5 ", "movement 1025 ")
+					}
+				}
+				require.Equal(t, want, ledgerOnly(lines))
+				require.EqualValues(t, len(want), report.Remaining(), "only Redis is mended")
 				again, _ := s.findings(AuditOptions{Settle: time.Minute})
-				require.Equal(t, c.want, again)
+				require.Equal(t, want, again)
 			})
 		})
 	}

@@ -12,7 +12,7 @@ const (
 	// sampleSettle is how long Redis may take to catch up before the sampler
 	// counts a difference: twice what a copy reads around an untold change.
 	sampleSettle = 2 * distrustFor
-	// sampleWindow is how many of a product's last ledger rows are looked at, so
+	// sampleWindow is how many of a product's last entries in the ledger are looked at, so
 	// that an old product costs no more than a new one. "onhand audit" reads all.
 	sampleWindow = 500
 	// sampleTimeout bounds one step.

@@ -91,7 +91,7 @@ const (
 		WHERE product_id = $1 AND location_id = $3 AND available >= $2`
 	keepReservation = `INSERT INTO reservations (reservation_id, state, lines, fingerprint, created_at, expires_at)
 		SELECT $1, 'ACTIVE', $2, $3, t, t + $4 FROM clock_timestamp() t RETURNING created_at, expires_at`
-	ledgerColumns = `INSERT INTO stock_movements (product_id, location_id,
+	ledgerColumns = `INSERT INTO stock_movement_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 			reason, reservation_id, version)

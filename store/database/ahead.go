@@ -54,10 +54,9 @@ type Plan struct {
 	holds    []hold
 	rows     heldRows
 	raw      []byte // room for lines as JSON
-	moves    moveRows
+	moves    planMoves
 	stocks   []*models.Stock
 	keys     *column
-	taken    map[levelID]int // from available to reserved
 	levels   []heldLevel
 	expected []expected
 	mistaken bool // something of it was found to be remembered wrongly since
@@ -96,7 +95,7 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), trace: &trace{}, follows: [][]byte{}, products: map[string]*remembered{}, taken: map[levelID]int{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newMoveRows()}
+	p := &Plan{d: d, view: newView(), trace: &trace{}, follows: [][]byte{}, products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
@@ -132,7 +131,6 @@ func (p *Plan) Add(w *Prepared) bool {
 	draft.apply(models.StockMovement{})
 	for i := range p.view.movements {
 		moved := &p.view.movements[i]
-		p.taken[levelID{moved.ProductID, moved.LocationID}] += moved.Delta.Reserved
 		p.moves.add(moved, key, p.products[moved.ProductID].product.Version+1)
 	}
 	p.view.movements = p.view.movements[:0]
@@ -197,7 +195,7 @@ func (p *Plan) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them
-		p.levels = append(p.levels, heldLevel{*l, p.taken[levelID{l.ProductID, l.LocationID}]})
+		p.levels = append(p.levels, heldLevel{*l, p.moves.taken(levelID{l.ProductID, l.LocationID})})
 	}
 	p.stocks = p.view.committed()
 	touched := p.view.touchedSet()

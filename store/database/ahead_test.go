@@ -281,7 +281,7 @@ func TestPlanAvoidsTheContested(t *testing.T) {
 func TestColumnsArrive(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		for _, mode := range []string{"cache_statement", "exec", "simple_protocol"} {
-			s.stock("mug", "north", 10)
+			s.stock("mug", "north", 20)
 			db := openOnly(t, s.url+"&default_query_exec_mode="+mode)
 			_, err := db.ReadMeta(t.Context())
 			require.NoError(t, err)
@@ -293,6 +293,9 @@ func TestColumnsArrive(t *testing.T) {
 			p := db.NewPlan()
 			w.IdempotencyKey = newKey()
 			require.True(t, p.Add(db.Prepare(w)), mode)
+			for range database.PackMin {
+				require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))), mode)
+			}
 			p.Close()
 			out, err = p.Commit(t.Context(), func() {})
 			require.NoError(t, err, mode)

@@ -25,7 +25,7 @@ type LedgerAudit struct {
 	// Exists tells whether there is such a level; without one Level is zero.
 	Exists bool
 	Level  models.Quantities
-	// Rows counts the ledger rows that were looked at. Last is the quantities
+	// Rows counts the movements that were looked at. Last is the quantities
 	// after the last of them.
 	Rows int64
 	Last models.Quantities
@@ -34,7 +34,8 @@ type LedgerAudit struct {
 	Complete bool
 	Sum      models.Quantities
 	// BrokenAt is the first movement whose quantities after do not follow from
-	// its delta and the row before it; 0 where there is none.
+	// its delta and the movement before it, or the first of a pack that does not
+	// fit together; 0 where there is none.
 	BrokenAt int64
 }
 
@@ -48,7 +49,8 @@ func (d *Database) AuditPage(ctx context.Context, after string, limit int) (ids 
 
 // AuditLedger calls each for every level of the products in span, and for
 // every level that has ledger rows alone, in order of ids. With a window, only
-// about so many of a product's last ledger rows are looked at; 0 means all.
+// about so many of a product's last entries (rows, or packs of many movements)
+// are looked at; 0 means all.
 func (d *Database) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
 	db, cancel := d.auditing(ctx)
 	defer cancel()
@@ -56,7 +58,7 @@ func (d *Database) AuditLedger(ctx context.Context, span Span, window int, each 
 	if window > 0 {
 		args = append([]any{window - 1}, args...)
 	}
-	return d.auditRows(db, ledgerAudit(window > 0), args, func(r rows) error {
+	return d.auditRows(db, ledgerAudit(d.engine, window > 0), args, func(r rows) error {
 		var a LedgerAudit
 		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Rows, &a.Complete, &a.BrokenAt}
 		for _, q := range []*models.Quantities{&a.Level, &a.Last, &a.Sum} {
@@ -143,21 +145,21 @@ func perState(pattern, separator string) string {
 //
 // A level's movements get their numbers while its row is locked, so that for
 // one level the order of the numbers is the order of the commits.
-func ledgerAudit(windowed bool) string {
+func ledgerAudit(e engine, windowed bool) string {
 	from := "0"
 	if windowed {
-		from = `coalesce((SELECT x.movement_id FROM stock_movements x WHERE x.product_id = p.product_id
+		from = `coalesce((SELECT x.movement_id FROM ` + e.entries() + ` x WHERE x.product_id = p.product_id
 			ORDER BY x.movement_id DESC LIMIT 1 OFFSET ?), 0)`
 	}
 	return fmt.Sprintf(`WITH span AS (
 		SELECT p.product_id, %s AS first_id FROM products p WHERE p.product_id > ? AND p.product_id <= ?
 	), links AS (
-		SELECT m.*, s.first_id, lag(m.movement_id) OVER w AS before_id, lead(m.movement_id) OVER w AS next_id, (%s) AS broken
-		FROM span s JOIN stock_movements m ON m.product_id = s.product_id AND m.movement_id >= s.first_id
+		SELECT m.product_id, m.location_id, m.movement_id, m.size, m.sound, %s, %s, s.first_id, lag(m.movement_id) OVER w AS before_id, lead(m.movement_id) OVER w AS next_id, (%s) AS broken
+		FROM span s %s
 		WINDOW w AS (PARTITION BY m.product_id, m.location_id ORDER BY m.movement_id)
 	), ledger AS (
-		SELECT product_id, location_id, count(*) AS row_count,
-			min(CASE WHEN broken AND (before_id IS NOT NULL OR first_id = 0) THEN movement_id END) AS broken_at, %s, %s
+		SELECT product_id, location_id, CAST(sum(size) AS bigint) AS row_count,
+			min(CASE WHEN broken AND (before_id IS NOT NULL OR first_id = 0) OR NOT sound THEN movement_id END) AS broken_at, %s, %s
 		FROM links GROUP BY product_id, location_id
 	), levels AS (
 		SELECT * FROM stock_levels WHERE product_id > ? AND product_id <= ?
@@ -168,8 +170,8 @@ func ledgerAudit(windowed bool) string {
 	)
 	SELECT b.product_id, b.location_id, b.found, b.row_count, s.first_id = 0, b.broken_at, %s, %s, %s
 	FROM pair b JOIN span s ON s.product_id = b.product_id ORDER BY b.product_id, b.location_id`,
-		from,
-		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "),
+		from, perState("m.$_delta", ", "), perState("m.$_after", ", "),
+		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "), e.entriesOfSpan(),
 		perState("max(CASE WHEN next_id IS NULL THEN $_after END) AS $_last", ", "),
 		perState("CAST(sum($_delta) AS bigint) AS $_sum", ", "),
 		perState("coalesce(l.$, 0) AS $", ", "), perState("coalesce(g.$_last, 0) AS $_last", ", "), perState("coalesce(g.$_sum, 0) AS $_sum", ", "),

@@ -88,11 +88,25 @@ type engine interface {
 	snapshot() sql.IsolationLevel
 	// moment is a time as a parameter.
 	moment(t time.Time) any
-	// movementTop is SQL for the largest movement id ever given; committed, for
-	// what has committed, as pg_current_snapshot() writes it; txid, for the
-	// transaction that wrote the ledger row m, 0 when that was in a database it
-	// was copied from; txidColumn is that as it is stored.
-	movementTop() string
+	// ledger is the table of movements that are rows of their own; entries is SQL
+	// for the ledger as it is kept, one row each for these and for packs of many:
+	// movement_id (of the first) to last_id, size, the deltas together, the
+	// quantities after the last, and whether it is sound; entriesOfSpan joins them
+	// as m to s, products with a first id. movementStep is how many ids an entry
+	// takes. packedAfter is more of what levelsAfter adds up.
+	ledger() string
+	entries() string
+	entriesOfSpan() string
+	movementStep() int64
+	packedAfter() string
+	// movements is the SELECT of what a query asks for, with its parameters.
+	movements(q *movementQuery) (string, []any)
+	// movementEnds is SQL for the largest movement id ever given, and for the
+	// first of those that are given in steps; committed, for what has committed,
+	// as pg_current_snapshot() writes it; txid, for the transaction that wrote the
+	// row or pack m, 0 when that was in a database it was copied from; txidColumn
+	// is that as it is stored.
+	movementEnds() string
 	committed() string
 	txid() string
 	txidColumn() string

@@ -34,6 +34,11 @@
 // Movement ids are not the order of commits; a place in the ledger is two
 // snapshots and an id (movement_position.go).
 //
+// On Postgres what a plan holds of one level is kept as one row, a pack
+// (packs.go); everything else writes rows. Readers see movements either way: of
+// rows and packs they take no more than they are asked for, by the first ids of
+// packs, and unpack those (movement_select.go).
+//
 // An epoch names the history that versions belong to. Versions of different
 // epochs do not compare.
 //

@@ -67,7 +67,13 @@ func (d *Database) SetQuiet(server, importer time.Duration) {
 // SetWriteLimit gives writes longer than writeTimeout.
 func (d *Database) SetWriteLimit(wait time.Duration) { d.bounds.write = wait }
 
-// SetWindows makes each SELECT of the ledger look at fewer ids.
+// The bounds of packs.
+const (
+	PackMax = packMax
+	PackMin = packMin
+)
+
+// SetWindows makes each SELECT of the ledger look at fewer rows and packs.
 func (d *Database) SetWindows(first, most int64) { d.windows = windows{first, most} }
 
 // SQL is the pool; it is the only way to look into a database in memory.

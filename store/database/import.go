@@ -272,7 +272,7 @@ func (i *importing) apply(ctx context.Context) error {
 			query string
 			args  []any
 		}{
-			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {importMovements, []any{i.options.Reference, from, to}},
+			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {"INSERT INTO " + i.Database.engine.ledger() + importMovements, []any{i.options.Reference, from, to}},
 		} {
 			i.waiting.heard()
 			if _, err := i.conn.ExecContext(ctx, step.query, step.args...); err != nil {

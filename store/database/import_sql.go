@@ -111,10 +111,10 @@ const (
 		SELECT product_id, location_id, after_available, after_damaged, after_quality_control, after_safety_stock, after_incoming, available_floor
 		FROM import_work WHERE position > $1 AND position <= $2 AND fresh = 1 ORDER BY position`
 
-	// A level that begins with nothing has not moved. The version is the one the
+	// Follows INSERT INTO and the table. A level that begins with nothing has not moved. The version is the one the
 	// trigger has just given. SQLite numbers $1 and the
 	// like by where they come first.
-	importMovements = `INSERT INTO stock_movements (product_id, location_id,
+	importMovements = ` (product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 		reason, reference, version)

@@ -3,16 +3,15 @@ package database
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"onhand/models"
 )
 
 // Bounds of reading the ledger.
 const (
-	// windowFirst is how many movement ids, or rows of a product, the first
-	// SELECT for a page looks at; each further one that finds nothing looks at
-	// windowGrowth times as many, up to windowMax: some 15 MB of the ledger.
+	// windowFirst is how many entries (rows or packs) the first SELECT for a page
+	// looks at; each further one that finds nothing looks at windowGrowth times as
+	// many, up to windowMax: some 15 MB of the ledger.
 	windowFirst  = 1 << 12
 	windowGrowth = 4
 	windowMax    = 1 << 16
@@ -20,19 +19,31 @@ const (
 	windowsMax = 24
 )
 
+// ledgerEnds are where the ledger ends, and how its ids are given: from start
+// on, step of them to each row or pack; before that, one to each row.
+type ledgerEnds struct{ top, start, step int64 }
+
+// before is where a window ends that begins with hi and goes down: there are at
+// most size entries in it.
+func (l ledgerEnds) before(hi, size int64) int64 {
+	if hi < l.start {
+		return hi - size
+	}
+	return max(hi-size*l.step, l.start-1)
+}
+
+// after is the same upwards.
+func (l ledgerEnds) after(lo, size int64) int64 {
+	if lo < l.start-1 {
+		return min(lo+size, l.start-1)
+	}
+	return lo + size*l.step
+}
+
 // windows are the bounds of one SELECT of the ledger; tests make them narrow.
 type windows struct{ first, most int64 }
 
 func (w windows) grown(size int64) int64 { return min(windowGrowth*size, w.most) }
-
-// movementSelect reads ledger rows of the table m, with more columns at the end.
-func movementSelect(e engine, more string) string {
-	return `SELECT m.movement_id, m.product_id, m.location_id,
-		m.available_delta, m.reserved_delta, m.committed_delta, m.damaged_delta, m.quality_control_delta, m.safety_stock_delta, m.incoming_delta,
-		m.available_after, m.reserved_after, m.committed_after, m.damaged_after, m.quality_control_after, m.safety_stock_after, m.incoming_after,
-		m.reason, m.note, m.reference, m.actor, m.reservation_id, m.version, m.created_at, ` + e.txid() + `, ` + e.committed() + more + `
-	FROM stock_movements m`
-}
 
 // movementRow is a movement with the transaction that wrote it, and the
 // snapshot it was read in.
@@ -60,65 +71,16 @@ func scanMovement(r rows) (*movementRow, error) {
 	return &m, err
 }
 
-// conditions is a WHERE clause under construction.
-type conditions struct {
-	sql  []string
-	args []any
-}
-
-func (c *conditions) add(sql string, args ...any) {
-	c.sql = append(c.sql, sql)
-	c.args = append(c.args, args...)
-}
-
-func (c *conditions) where() string { return " WHERE " + strings.Join(c.sql, " AND ") }
-
-// movementConditions says in SQL what a filter asks for. Nothing matches an id
-// that cannot be one of ours.
-func (d *Database) movementConditions(f models.MovementFilter) conditions {
-	var c conditions
-	if f.ProductID != "" {
-		c.add("m.product_id = ?", f.ProductID)
-	}
-	if f.LocationID != "" {
-		c.add("m.location_id = ?", f.LocationID)
-	}
-	if f.State != "" {
-		c.add("m." + strings.ToLower(string(f.State)) + "_delta <> 0")
-	}
-	if f.Reason != "" {
-		c.add("m.reason = ?", string(f.Reason))
-	}
-	if f.Reference != "" {
-		c.add("m.reference = ?", f.Reference)
-	}
-	if f.ReservationID != "" {
-		key, _ := reservationKey(f.ReservationID)
-		c.add("m.reservation_id = ?", key[:])
-	}
-	if f.Since != nil {
-		c.add("m.created_at >= ?", d.engine.moment(*f.Since))
-	}
-	if f.Until != nil {
-		c.add("m.created_at <= ?", d.engine.moment(*f.Until))
-	}
-	return c
-}
-
-// selectMovements reads rows that meet the conditions, in id order or against it.
-func (d *Database) selectMovements(ctx context.Context, c conditions, descending bool, limit int) ([]*movementRow, error) {
+// selectMovements reads the movements that a query asks for.
+func (d *Database) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
-	order := " ORDER BY m.movement_id"
-	if descending {
-		order += " DESC"
-	}
-	r, err := db.Raw(movementSelect(d.engine, "")+c.where()+order+" LIMIT ?", append(c.args, limit)...).Rows()
+	query, args := d.engine.movements(&q)
+	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
 		return nil, d.fault(err)
 	}
 	defer r.Close()
-	var found []*movementRow
 	err = each(r, scanMovement, func(m *movementRow) { found = append(found, m) })
 	return found, d.fault(err)
 }
@@ -129,12 +91,12 @@ func (d *Database) selectMovements(ctx context.Context, c conditions, descending
 // It looks through windows of ids, which the ledger's summaries find, and with
 // a product in the filter through its rows in the primary key.
 func (d *Database) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
-	top, err := d.ledgerTop(ctx)
+	ends, err := d.ledgerEnds(ctx)
 	if err != nil {
 		return models.MovementPage{}, err
 	}
 	s := &movementSearch{
-		database: d, filter: filter, lo: page.Before, hi: top,
+		database: d, filter: filter, ends: ends, lo: page.Before, hi: ends.top,
 		descending: page.Last == 0, wanted: max(page.First, page.Last) + 1,
 	}
 	if page.After > 0 {
@@ -148,28 +110,29 @@ func (d *Database) ReadMovements(ctx context.Context, page models.MovementsPage,
 
 // ReadMovement reads one movement; nil when there is none.
 func (d *Database) ReadMovement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
-	c := conditions{}
-	c.add("m.product_id = ?", productID)
-	c.add("m.movement_id = ?", movementID)
-	found, err := d.selectMovements(ctx, c, false, 1)
+	found, err := d.selectMovements(ctx, movementQuery{
+		filter: models.MovementFilter{ProductID: productID}, above: movementID - 1, through: movementID, limit: 1,
+	})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	return withCursor(found[0]), nil
 }
 
-// ledgerTop is the largest movement id ever given.
-func (d *Database) ledgerTop(ctx context.Context) (top int64, err error) {
+// ledgerEnds reads where the ledger ends now.
+func (d *Database) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
-	err = db.Raw("SELECT " + d.engine.movementTop()).Row().Scan(&top)
-	return top, d.fault(err)
+	ends.step = d.engine.movementStep()
+	err = db.Raw("SELECT "+d.engine.movementEnds()).Row().Scan(&ends.top, &ends.start)
+	return ends, d.fault(err)
 }
 
 // movementSearch looks for one page in the ids above lo, up to hi.
 type movementSearch struct {
 	database   *Database
 	filter     models.MovementFilter
+	ends       ledgerEnds
 	lo, hi     int64
 	descending bool
 	wanted     int // one more than the page holds
@@ -185,6 +148,9 @@ func (s *movementSearch) run(ctx context.Context) error {
 	if s.filter.Reference != "" || s.filter.ReservationID != "" {
 		within.most = 1 << 40 // what has a summary of its own is found in any window
 	}
+	if s.filter == (models.MovementFilter{}) {
+		size = min(size, int64(s.wanted)) // every movement counts
+	}
 	for range windowsMax {
 		if s.lo >= s.hi || len(s.found) >= s.wanted {
 			return nil
@@ -193,10 +159,9 @@ func (s *movementSearch) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := s.database.movementConditions(s.filter)
-		c.add("m.movement_id > ?", lo)
-		c.add("m.movement_id <= ?", hi)
-		found, err := s.database.selectMovements(ctx, c, s.descending, s.wanted-len(s.found))
+		found, err := s.database.selectMovements(ctx, movementQuery{
+			filter: s.filter, above: lo, through: hi, descending: s.descending, limit: s.wanted - len(s.found),
+		})
 		if err != nil {
 			return err
 		}
@@ -220,13 +185,13 @@ func (s *movementSearch) window(ctx context.Context, size int64) (lo, hi int64, 
 	case product != "":
 		return s.productWindow(ctx, size)
 	case s.descending:
-		return max(s.lo, s.hi-size), s.hi, nil
+		return max(s.lo, s.ends.before(s.hi, size)), s.hi, nil
 	default:
-		return s.lo, min(s.hi, s.lo+size), nil
+		return s.lo, min(s.hi, s.ends.after(s.lo, size)), nil
 	}
 }
 
-// productWindow is as many rows of the product.
+// productWindow is as many entries of the product.
 func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi int64, err error) {
 	db, cancel := s.database.reading(ctx)
 	defer cancel()
@@ -235,7 +200,7 @@ func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi 
 		order += " DESC"
 	}
 	var edges []int64
-	err = db.Raw("SELECT movement_id FROM stock_movements WHERE product_id = ? AND movement_id > ? AND movement_id <= ? ORDER BY "+
+	err = db.Raw("SELECT movement_id FROM "+s.database.engine.entries()+" n WHERE product_id = ? AND movement_id > ? AND movement_id <= ? ORDER BY "+
 		order+" LIMIT 1 OFFSET ?", s.filter.ProductID, s.lo, s.hi, size).Scan(&edges).Error
 	switch {
 	case err != nil:

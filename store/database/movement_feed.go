@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"onhand/models"
@@ -28,7 +29,7 @@ type Feed struct {
 	products []string // none: all
 	edges    bool     // tell First and Last
 	at       position
-	top      int64 // the largest id that the step in hand may hold
+	ends     ledgerEnds // no id of the step in hand is larger than its top
 	window   int64
 }
 
@@ -46,8 +47,8 @@ type Moved struct {
 func (d *Database) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
 	f := &Feed{database: d, filter: filter, window: d.windows.first}
 	if after == "" {
-		now, top, err := d.ledgerNow(ctx)
-		f.at, f.top = position{from: now}, top
+		now, ends, err := d.ledgerNow(ctx)
+		f.at, f.ends = position{from: now}, ends
 		return f, err
 	}
 	var err error
@@ -57,11 +58,11 @@ func (d *Database) Feed(ctx context.Context, after string, filter models.Movemen
 	if err := f.checkLast(ctx); err != nil {
 		return nil, err
 	}
-	now, top, err := d.ledgerNow(ctx)
+	now, ends, err := d.ledgerNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f.top = top
+	f.ends = ends
 	return f, f.checkBack(now)
 }
 
@@ -81,9 +82,7 @@ var errOtherLedger = models.BadInput("this cursor is of another ledger than the 
 
 // checkLast tells whether the movement seen last is still there.
 func (f *Feed) checkLast(ctx context.Context) error {
-	var c conditions
-	c.add("m.movement_id = ?", f.at.last)
-	found, err := f.database.selectMovements(ctx, c, false, 1)
+	found, err := f.database.selectMovements(ctx, movementQuery{above: f.at.last - 1, through: f.at.last, limit: 1})
 	if err != nil {
 		return err
 	}
@@ -101,17 +100,18 @@ func (f *Feed) checkBack(now snapshot) error {
 	return nil
 }
 
-// ledgerNow is what has committed now, and the largest id given so far.
-func (d *Database) ledgerNow(ctx context.Context) (now snapshot, top int64, err error) {
+// ledgerNow is what has committed now, and where the ledger ends.
+func (d *Database) ledgerNow(ctx context.Context) (now snapshot, ends ledgerEnds, err error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
 	var text string
+	ends.step = d.engine.movementStep()
 	// The id is read after the snapshot was taken: nothing in it has a larger one.
-	if err := db.Raw("SELECT "+d.engine.committed()+", "+d.engine.movementTop()).Row().Scan(&text, &top); err != nil {
-		return now, 0, d.fault(err)
+	if err := db.Raw("SELECT "+d.engine.committed()+", "+d.engine.movementEnds()).Row().Scan(&text, &ends.top, &ends.start); err != nil {
+		return now, ends, d.fault(err)
 	}
 	now, err = parseSnapshot(text)
-	return now, top, err
+	return now, ends, err
 }
 
 // Next reads what comes next, at most movedMax movements; none when there is
@@ -137,7 +137,7 @@ func (f *Feed) Next(ctx context.Context) (moved []Moved, more bool, err error) {
 			moved = append(moved, Moved{StockMovement: &row.StockMovement, First: row.first, Last: row.last})
 		}
 		f.at.id = until
-		if until >= f.top { // the step is done
+		if until >= f.ends.top { // the step is done
 			f.at.from, f.at.to = *f.at.to, nil
 			return moved, true, nil
 		}
@@ -151,7 +151,7 @@ func (f *Feed) Next(ctx context.Context) (moved []Moved, more bool, err error) {
 // begin begins the next step: what has committed since the last one. It tells
 // whether there is anything.
 func (f *Feed) begin(ctx context.Context) (bool, error) {
-	now, top, err := f.database.ledgerNow(ctx)
+	now, ends, err := f.database.ledgerNow(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -164,14 +164,14 @@ func (f *Feed) begin(ctx context.Context) (bool, error) {
 	db, cancel := f.database.reading(ctx)
 	defer cancel()
 	var least *int64
-	if err := db.Raw("SELECT min(m.movement_id) FROM stock_movements m"+c.where(), c.args...).Row().Scan(&least); err != nil {
+	if err := db.Raw("SELECT min(m.movement_id) FROM "+f.database.engine.entries()+" m"+c.where(), c.args...).Row().Scan(&least); err != nil {
 		return false, f.database.fault(err)
 	}
 	if least == nil {
 		f.at.from = now
 		return false, nil
 	}
-	f.at.to, f.at.id, f.top = &now, *least-1, top
+	f.at.to, f.at.id, f.ends = &now, *least-1, ends
 	return true, nil
 }
 
@@ -183,21 +183,19 @@ type movedRow struct {
 // read reads the next window of the step in hand, and how far it looked.
 func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err error) {
 	e := f.database.engine
-	until = min(f.at.id+f.window, f.top)
-	c := f.database.movementConditions(f.filter)
-	c.add("m.movement_id > ?", f.at.id)
-	c.add("m.movement_id <= ?", until)
-	f.news(&c, *f.at.to)
-	columns := ""
+	until = min(f.ends.after(f.at.id, f.window), f.ends.top)
+	q := movementQuery{filter: f.filter, above: f.at.id, through: until, limit: movedMax}
+	f.news(&q.more, *f.at.to)
 	if f.edges {
-		columns = ", " + otherTransaction("<", "DESC") + ", " + otherTransaction(">", "ASC")
+		q.columns = otherTransactions(e)
 	}
 	if len(f.products) > 0 {
-		c.add("m.product_id IN (SELECT product_id FROM "+e.ids()+" i)", jsonList(f.products))
+		q.more.add("m.product_id IN (SELECT product_id FROM "+e.ids()+" i)", jsonList(f.products))
 	}
 	db, cancel := f.database.reading(ctx)
 	defer cancel()
-	r, err := db.Raw(movementSelect(e, columns)+c.where()+" ORDER BY m.movement_id LIMIT ?", append(c.args, movedMax)...).Rows()
+	query, args := e.movements(&q)
+	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
 		return nil, 0, f.database.fault(err)
 	}
@@ -205,12 +203,13 @@ func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err er
 	if err := each(r, f.scan, func(m *movedRow) { found = append(found, m) }); err != nil {
 		return nil, 0, f.database.fault(err)
 	}
-	if len(found) == movedMax {
+	switch {
+	case len(found) == movedMax:
 		until = found[movedMax-1].MovementID
-	}
-	if len(found) > 0 {
+		f.window = max(1, f.window/windowGrowth) // a few packs are enough
+	case len(found) > 0:
 		f.window = f.database.windows.first
-	} else {
+	default:
 		f.window = f.database.windows.grown(f.window)
 	}
 	return found, until, nil
@@ -236,12 +235,13 @@ type trailing struct {
 
 func (t trailing) Scan(dest ...any) error { return t.rows.Scan(append(dest, t.more...)...) }
 
-// otherTransaction is SQL for whether the product's nearest movement on one
-// side has another version than m. The movements that a transaction writes for
-// one product follow each other, for the product is locked meanwhile.
-func otherTransaction(side, order string) string {
-	return "(SELECT n.version FROM stock_movements n WHERE n.product_id = m.product_id AND n.movement_id " + side +
-		" m.movement_id ORDER BY n.movement_id " + order + " LIMIT 1) IS DISTINCT FROM m.version"
+// otherTransactions is SQL for whether the product's nearest movement before m,
+// and the one after it, has another version. The movements that a transaction
+// writes for one product follow each other, for the product is locked meanwhile.
+func otherTransactions(e engine) string {
+	nearest := ", (SELECT n.version FROM " + e.entries() + " n WHERE n.product_id = m.product_id AND "
+	return nearest + "n.movement_id < m.movement_id ORDER BY n.movement_id DESC LIMIT 1) IS DISTINCT FROM m.version" +
+		nearest + fmt.Sprintf("n.movement_id > m.movement_id - %d AND n.last_id > m.movement_id ORDER BY n.movement_id LIMIT 1) IS DISTINCT FROM m.version", e.movementStep())
 }
 
 // news limits to what had committed in to and not in from.

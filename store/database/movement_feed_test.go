@@ -279,17 +279,19 @@ func TestFeedCursors(t *testing.T) {
 			require.Equal(t, models.CodeBadUserInput, models.CodeOf(err), wrong)
 			require.ErrorContains(t, err, "no cursor")
 		}
+		table := "stock_movements"
 		if s.kind == sqlite || s.kind == memory {
 			s.exec("DROP TRIGGER append_only_update")
 		} else {
-			s.exec("ALTER TABLE stock_movements DISABLE TRIGGER append_only")
+			table = "stock_movement_rows"
+			s.exec("ALTER TABLE stock_movement_rows DISABLE TRIGGER append_only")
 		}
-		s.exec("UPDATE stock_movements SET created_at = " + s.clock(-3600))
+		s.exec("UPDATE " + table + " SET created_at = " + s.clock(-3600))
 		_, err := s.Feed(t.Context(), moved[0].Cursor, models.MovementFilter{})
 		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 		require.ErrorContains(t, err, "another ledger")
 		if s.kind == postgres {
-			s.exec("ALTER TABLE stock_movements ENABLE TRIGGER append_only")
+			s.exec("ALTER TABLE stock_movement_rows ENABLE TRIGGER append_only")
 		}
 	})
 }
@@ -300,15 +302,20 @@ func TestFeedCursors(t *testing.T) {
 func TestFeedOfARestoredDump(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
+		s.packed("mug", 5)
 		conn, err := pgx.Connect(t.Context(), s.url)
 		require.NoError(t, err)
 		defer conn.Close(context.Background())
-		// As a restore does: rows with the numbers they had, and no triggers.
+		// As a restore does: rows and packs with the numbers they had, and no triggers.
 		_, err = conn.Exec(t.Context(), `SET session_replication_role = replica;
-			CREATE TEMP TABLE dump AS SELECT * FROM stock_movements;
+			CREATE TEMP TABLE dump AS SELECT * FROM stock_movement_rows;
+			CREATE TEMP TABLE dumped_packs AS SELECT * FROM stock_movement_packs;
 			UPDATE dump SET txid = pg_current_xact_id()::text::bigint + 5;
-			DELETE FROM stock_movements;
-			INSERT INTO stock_movements OVERRIDING SYSTEM VALUE SELECT * FROM dump`)
+			UPDATE dumped_packs SET txid = pg_current_xact_id()::text::bigint + 5;
+			DELETE FROM stock_movement_rows;
+			DELETE FROM stock_movement_packs;
+			INSERT INTO stock_movement_rows OVERRIDING SYSTEM VALUE SELECT * FROM dump;
+			INSERT INTO stock_movement_packs SELECT * FROM dumped_packs`)
 		require.NoError(t, err)
 		f := s.feed(t, "", models.MovementFilter{})
 		for range 20 { // past those numbers
@@ -319,6 +326,6 @@ func TestFeedOfARestoredDump(t *testing.T) {
 		require.Len(t, drain(t, f), 1)
 		page, err := s.ReadMovements(t.Context(), models.MovementsPage{Last: 1}, models.MovementFilter{})
 		require.NoError(t, err)
-		require.Len(t, drain(t, s.feed(t, page.Movements[0].Cursor, models.MovementFilter{})), 1, "a page's cursor works")
+		require.Len(t, drain(t, s.feed(t, page.Movements[0].Cursor, models.MovementFilter{})), 6, "a page's cursor works")
 	})
 }

@@ -50,7 +50,7 @@ const (
 		FROM unnest($1::bytea[], $2::jsonb[], $3::text[], $4::text[], $5::bytea[], $6::bigint[])
 			AS v(reservation_id, lines, channel, owner_ref, fingerprint, ttl)`
 
-	postgresInsertMoves = `INSERT INTO stock_movements (product_id, location_id,
+	postgresInsertMoves = `INSERT INTO stock_movement_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 			reason, reservation_id, version, created_at, txid)
@@ -61,6 +61,18 @@ const (
 			$11::bytea[], $12::bigint[])
 			AS v(product_id, location_id, quantity, available, reserved, committed, damaged, quality_control, safety_stock, incoming,
 				reservation_id, version)`
+
+	// A step of the sequence is as many ids as a pack may have.
+	postgresInsertPacks = `INSERT INTO stock_movement_packs (first_id, product_id, location_id, size, total, quantities, reservations,
+			available, reserved, committed, damaged, quality_control, safety_stock, incoming, version, created_at, txid)
+		SELECT nextval('stock_movements_movement_id_seq'), v.product_id, v.location_id, v.size, v.total,
+			($15::int[])[v.place : v.place + v.size - 1], v.reservations,
+			v.available, v.reserved, v.committed, v.damaged, v.quality_control, v.safety_stock, v.incoming,
+			v.version, ` + postgresNow + `, (SELECT pg_current_xact_id()::text::bigint)
+		FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[], $10::int[], $11::int[],
+			$12::int[], $13::bytea[], $14::bigint[])
+			AS v(product_id, location_id, size, total, place, available, reserved, committed, damaged, quality_control, safety_stock, incoming,
+				reservations, version)`
 )
 
 // heldRows are the rows of new holds, as columns.
@@ -78,27 +90,6 @@ func (r heldRows) add(key [16]byte, lines []byte, hold *models.Reservation, prin
 	r.owners.text(hold.Owner)
 	r.prints.bytes(print[:])
 	r.ttls.long(ttl.Microseconds())
-}
-
-// moveRows are the ledger rows of new holds, as columns.
-type moveRows struct {
-	products, locations, quantities *column
-	afters                          quantityColumns
-	reservations, versions          *column
-}
-
-func newMoveRows() moveRows {
-	return moveRows{textColumn(planRoom, idSize), textColumn(planRoom, idSize), intColumn(planRoom),
-		newQuantityColumns(planRoom), bytesColumn(planRoom, 16), longColumn(planRoom)}
-}
-
-func (r *moveRows) add(m *models.StockMovement, reservation [16]byte, version int64) {
-	r.products.text(m.ProductID)
-	r.locations.text(m.LocationID)
-	r.quantities.int(m.Delta.Reserved)
-	r.afters.add(m.After)
-	r.reservations.bytes(reservation[:])
-	r.versions.long(version)
 }
 
 func heldColumns(levels []heldLevel) []any {
@@ -143,8 +134,13 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 		})
 		if len(p.levels) > 0 {
 			b.Queue(postgresHoldLevels, append(heldColumns(p.levels), changed, next)...)
-			m := p.moves
-			b.Queue(postgresInsertMoves, append(append([]any{m.products, m.locations, m.quantities}, m.afters.args()...), m.reservations, m.versions)...)
+			rows, packs := p.moves.columns()
+			if rows.products.n > 0 {
+				b.Queue(postgresInsertMoves, rows.args()...)
+			}
+			if packs.products.n > 0 {
+				b.Queue(postgresInsertPacks, packs.args()...)
+			}
 		}
 		b.Queue(postgresInsertHolds, p.rows.keys, p.rows.lines, p.rows.channels, p.rows.owners, p.rows.prints, p.rows.ttls)
 		b.Queue("COMMIT")

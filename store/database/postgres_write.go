@@ -202,7 +202,7 @@ const (
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 		reason, note, reference, actor, reservation_id, version`
 
-	postgresInsertMovements = `INSERT INTO stock_movements (` + movementColumns + `, created_at, txid)
+	postgresInsertMovements = `INSERT INTO stock_movement_rows (` + movementColumns + `, created_at, txid)
 		SELECT v.*, $23::timestamptz, (SELECT pg_current_xact_id()::text::bigint) FROM unnest($1::text[], $2::text[],
 			$3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[],
 			$10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],

@@ -29,8 +29,9 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 	defer cancel()
 	r, err := db.Raw(`SELECT m.product_id, m.location_id, m.available_after, m.reserved_after, m.committed_after, m.damaged_after,
 			m.quality_control_after, m.safety_stock_after, m.incoming_after, coalesce(c.active, false), coalesce(c.priority, 0), m.version
-		FROM (SELECT *, row_number() OVER (PARTITION BY location_id ORDER BY movement_id DESC) AS newest
-			FROM stock_movements WHERE product_id = ? AND created_at <= ?) m
+		FROM (SELECT product_id, location_id, `+perState("$_after", ", ")+`, version,
+				row_number() OVER (PARTITION BY location_id ORDER BY movement_id DESC) AS newest
+			FROM `+d.engine.entries()+` n WHERE product_id = ? AND created_at <= ?) m
 		LEFT JOIN locations c ON c.location_id = m.location_id
 		WHERE m.newest = 1 ORDER BY c.priority, m.location_id`, productID, d.engine.moment(at)).Rows()
 	if err != nil {
@@ -111,7 +112,8 @@ func levelsAfter(e engine) string {
 			UNION ALL
 			SELECT a.n, m.location_id, -m.available_delta, -m.reserved_delta, -m.committed_delta, -m.damaged_delta,
 				-m.quality_control_delta, -m.safety_stock_delta, -m.incoming_delta
-			FROM a JOIN stock_movements m ON m.product_id = a.product_id AND m.movement_id > a.id
+			FROM a JOIN ` + e.entries() + ` m ON m.product_id = a.product_id AND m.movement_id > a.id
+			` + e.packedAfter() + `
 		) t GROUP BY n, location_id
 	) s ON s.n = a.n LEFT JOIN locations c ON c.location_id = s.location_id
 	ORDER BY a.n, c.priority, s.location_id`

@@ -203,7 +203,7 @@ func TestDatabaseRefuses(t *testing.T) {
 			"DELETE FROM locations WHERE location_id = 'north'":                                         "",
 		}
 		if s.kind == postgres {
-			for _, table := range []string{"stock_movements", "products CASCADE", "stock_levels"} {
+			for _, table := range []string{"stock_movement_rows", "stock_movement_packs", "products CASCADE", "stock_levels"} {
 				queries["TRUNCATE "+table] = "refused"
 			}
 		}

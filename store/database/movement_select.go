@@ -1,0 +1,153 @@
+package database
+
+import (
+	"strings"
+
+	"onhand/models"
+)
+
+// movementQuery asks for movements of the ids above one and through another, in
+// id order or against it.
+type movementQuery struct {
+	filter         models.MovementFilter
+	above, through int64
+	more           conditions // on columns of m that rows and packs both have
+	columns        string     // SQL for more columns of each movement m, at the end
+	descending     bool
+	limit          int
+}
+
+func (q *movementQuery) order(column string) string {
+	if q.descending {
+		return " ORDER BY " + column + " DESC LIMIT ?"
+	}
+	return " ORDER BY " + column + " LIMIT ?"
+}
+
+// movementRead are the columns of a movement m.
+var movementRead = "m.movement_id, m.product_id, m.location_id, " + perState("m.$_delta", ", ") + ", " + perState("m.$_after", ", ") +
+	", m.reason, m.note, m.reference, m.actor, m.reservation_id, m.version, m.created_at"
+
+// conditions is a WHERE clause under construction.
+type conditions struct {
+	sql  []string
+	args []any
+}
+
+func (c *conditions) add(sql string, args ...any) {
+	c.sql = append(c.sql, sql)
+	c.args = append(c.args, args...)
+}
+
+func (c *conditions) join(more conditions) { c.add(strings.Join(more.sql, " AND "), more.args...) }
+
+func (c *conditions) where() string { return " WHERE " + strings.Join(c.sql, " AND ") }
+
+// rowConditions says in SQL what a query asks of rows. Nothing matches an id
+// that cannot be one of ours.
+func rowConditions(e engine, q *movementQuery) conditions {
+	c := entryConditions(e, q)
+	f := q.filter
+	if f.State != "" {
+		c.add("m." + strings.ToLower(string(f.State)) + "_delta <> 0")
+	}
+	if f.Reason != "" {
+		c.add("m.reason = ?", string(f.Reason))
+	}
+	if f.Reference != "" {
+		c.add("m.reference = ?", f.Reference)
+	}
+	if f.ReservationID != "" {
+		key, _ := reservationKey(f.ReservationID)
+		c.add("m.reservation_id = ?", key[:])
+	}
+	c.add("m.movement_id > ?", q.above)
+	c.add("m.movement_id <= ?", q.through)
+	return c
+}
+
+// entryConditions is the part that rows and packs have in common.
+func entryConditions(e engine, q *movementQuery) (c conditions) {
+	f := q.filter
+	if f.ProductID != "" {
+		c.add("m.product_id = ?", f.ProductID)
+	}
+	if f.LocationID != "" {
+		c.add("m.location_id = ?", f.LocationID)
+	}
+	if f.Since != nil {
+		c.add("m.created_at >= ?", e.moment(*f.Since))
+	}
+	if f.Until != nil {
+		c.add("m.created_at <= ?", e.moment(*f.Until))
+	}
+	if len(q.more.sql) > 0 {
+		c.join(q.more)
+	}
+	return c
+}
+
+// fromRows reads what is kept as rows of a table.
+func fromRows(e engine, table string, q *movementQuery) (string, []any) {
+	c := rowConditions(e, q)
+	return "SELECT " + movementRead + ", " + e.txid() + ", " + e.committed() + q.columns + " FROM " + table + " m" + c.where() +
+		q.order("m.movement_id"), append(c.args, q.limit)
+}
+
+func (e *sqliteEngine) movements(q *movementQuery) (string, []any) {
+	return fromRows(e, e.ledger(), q)
+}
+
+// mayBePacked tells whether a filter lets movements of packs through.
+func mayBePacked(f models.MovementFilter) bool {
+	return (f.State == "" || f.State == models.Available || f.State == models.Reserved) &&
+		(f.Reason == "" || f.Reason == models.ReasonReserved) && f.Reference == ""
+}
+
+// movements takes from rows and from packs no more than is asked for, each in
+// order, and unpacks only as many packs as that takes.
+func (e *postgresEngine) movements(q *movementQuery) (string, []any) {
+	if !mayBePacked(q.filter) {
+		return fromRows(e, e.ledger(), q)
+	}
+	rows := rowConditions(e, q)
+	packed, args := e.packedMovements(q)
+	return "SELECT " + movementRead + ", m.written, " + e.committed() + q.columns + ` FROM (
+			(SELECT ` + movementRead + ", " + e.txid() + " AS written FROM stock_movement_rows m" + rows.where() + q.order("m.movement_id") + `)
+			UNION ALL ` + packed + `) m` + q.order("m.movement_id"),
+		append(append(append(rows.args, q.limit), args...), q.limit)
+}
+
+// packedMovements finds at most limit packs, of which it sorts the keys alone,
+// leaves out those that come after enough movements of others, and unpacks the
+// rest.
+func (e *postgresEngine) packedMovements(q *movementQuery) (string, []any) {
+	c := entryConditions(e, q)
+	c.add("m.first_id > ?", q.above-packMax)
+	c.add("m.first_id <= ?", q.through)
+	c.add("m.first_id + m.size - 1 > ?", q.above)
+	wanted := conditions{}
+	wanted.add("u.movement_id > ?", q.above)
+	wanted.add("u.movement_id <= ?", q.through)
+	if q.filter.ReservationID == "" {
+		wanted.add("k.ahead < ?", q.limit)
+	} else {
+		key, _ := reservationKey(q.filter.ReservationID)
+		made := "(SELECT r.created_at FROM reservations r WHERE r.reservation_id = ?)"
+		c.add("m.created_at >= "+made, key[:])
+		c.add("m.created_at <= "+made+" + interval '"+packedWithin.String()+"'", key[:])
+		c.add("pg_catalog.position(m.reservations, ?) > 0", key[:]) // finds the pack; the movement's place in it is looked at below
+		wanted.add("u.reservation_id = ?", key[:])
+	}
+	order := strings.TrimSuffix(q.order("m.first_id"), " LIMIT ?")
+	args := append([]any{q.through, q.above}, c.args...)
+	args = append(append(args, q.limit), wanted.args...)
+	return `SELECT u.movement_id, m.product_id, m.location_id, -u.quantity, u.quantity, 0, 0, 0, 0, 0,
+				m.available - u.taken, m.reserved + u.taken, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
+				'RESERVED', '', '', '', u.reservation_id, m.version, m.created_at, ` + e.txid() + `
+			FROM (SELECT m.product_id, m.first_id, coalesce(sum(least(m.first_id + m.size - 1, ?::bigint) - greatest(m.first_id, ?::bigint + 1) + 1)
+					OVER (` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS ahead
+				FROM stock_movement_packs m` + c.where() + q.order("m.first_id") + `) k
+			JOIN stock_movement_packs m ON m.product_id = k.product_id AND m.first_id = k.first_id
+			CROSS JOIN LATERAL unpack_movements(m.first_id, m.quantities, m.reservations) u` + wanted.where(), args
+}
