@@ -95,7 +95,7 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), trace: &trace{}, follows: [][]byte{}, products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
+	p := &Plan{d: d, view: newView(), trace: &trace{}, products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
