@@ -14,10 +14,12 @@ const (
 	crowdEach, healthyEach = 200, 25
 	// frozenLimit is how soon those that do not read must be gone.
 	frozenLimit = 15 * time.Second
-	// quietFor is how long the healthy are timed alone, and beside those that will freeze while they still read.
-	quietFor = 5 * time.Second
+	// quietFor is how long the healthy are timed alone, before and after, and beside those that will freeze while they
+	// still read.
+	quietFor = 4 * time.Second
 	// unmovedTimes and unmovedMore are by how much later the healthy may hear beside the frozen: in a usual second than
-	// alone, for who does not read is no work; in all seconds together than while the frozen read.
+	// alone, before or after (a machine grows busy in between), for who does not read is no work; in all seconds together
+	// than while the frozen read.
 	unmovedTimes, unmovedMore = 1.5, 15 * time.Millisecond
 	// goneEvery is how often it is asked whether they are gone. To be asked is work, too.
 	goneEvery = 250 * time.Millisecond
@@ -44,7 +46,7 @@ func TestF13FrozenClients(t *testing.T) {
 	froze := time.Now()
 	heapMax := s.awaitGone(t, open)
 	gone := time.Now()
-	load.During(2 * time.Second)
+	load.During(quietFor)
 	ticker.end()
 	load.Stop()
 
@@ -61,7 +63,7 @@ func TestF13FrozenClients(t *testing.T) {
 	t.Logf("healthy, beside them reading: %s", reading)
 	t.Logf("healthy, beside them frozen: %s", frozen)
 	t.Logf("healthy, after them: %s", after)
-	assert.Less(t, frozen.Usual, unmoved(alone.Usual), "in a usual second, beside the frozen and alone")
+	assert.Less(t, frozen.Usual, unmoved(max(alone.Usual, after.Usual)), "in a usual second, beside the frozen and alone")
 	assert.Less(t, frozen.P99, unmoved(reading.P99), "in all seconds, beside the frozen and while they read")
 	assert.Less(t, heapMax, float64(heapMore))
 	load.untroubled(t)
