@@ -49,9 +49,9 @@ var (
 		FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE reason IN ('RELEASED', 'EXPIRED', 'COMMITTED')
 		GROUP BY m.reservation_id, m.product_id, m.location_id HAVING count(*) > 1 OR max(m.reason) <> max(r.state)`
 
-	heldInPart = `SELECT format('reservation %s has %s lines, and %s were held', encode(reservation_id, 'hex'), jsonb_array_length(r.lines), count(m.*))
-		FROM reservations r LEFT JOIN stock_movements m USING (reservation_id)
-		WHERE m.reason = 'RESERVED' OR m.reason IS NULL GROUP BY reservation_id HAVING count(m.*) <> jsonb_array_length(r.lines)`
+	heldInPart = `SELECT format('reservation %s has %s lines, and %s were held', encode(r.reservation_id, 'hex'), jsonb_array_length(r.lines), count(m.*))
+		FROM reservations r LEFT JOIN stock_movements m ON m.reservation_id = r.reservation_id
+		WHERE m.reason = 'RESERVED' OR m.reason IS NULL GROUP BY r.reservation_id HAVING count(m.*) <> jsonb_array_length(r.lines)`
 
 	onHand = `SELECT format('%s has %s on hand, and the ledger says %s', product_id, l.on_hand, m.on_hand)
 		FROM (SELECT product_id, sum(available + reserved + committed + damaged + quality_control + safety_stock) AS on_hand FROM stock_levels GROUP BY 1) l
