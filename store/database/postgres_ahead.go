@@ -22,7 +22,7 @@ const (
 	// Now that all is locked, the time, in a form that every DateStyle reads
 	// alike. A key that has an answer on record is answered from there.
 	postgresExpectMeta = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
-			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3)),
+			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
 			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
 
 	// What the plan was decided on must have happened: whoever did it had the rows
