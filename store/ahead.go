@@ -5,7 +5,6 @@ import (
 	"errors"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"onhand/models"
 	"onhand/store/database"
@@ -23,9 +22,8 @@ type plan interface {
 	Add(*database.Prepared) bool
 	// Close takes no more.
 	Close()
-	// Commit carries it out, and says when it is on its way to the database. On an
-	// error nothing is known to have happened.
-	Commit(ctx context.Context, sent func()) (database.Outcome, error)
+	// Commit carries it out. On an error nothing is known to have happened.
+	Commit(context.Context) (database.Outcome, error)
 	// Drop forgets what it was decided on.
 	Drop()
 }
@@ -167,23 +165,16 @@ func (c *combiner) depart() {
 	p := c.ahead
 	c.ahead = nil
 	c.flights++
-	c.flying, c.sent = p.size(), time.Time{}
+	c.flying = p.size()
 	p.plan.Close()
 	go c.flyPlanned(p)
-}
-
-// follow notes that the plan that left last is on its way.
-func (c *combiner) follow() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sent = time.Now()
 }
 
 // flyPlanned carries out a plan, and answers its callers. Where it cannot be
 // carried out, they and those decided on top of it are decided the ordinary way.
 func (c *combiner) flyPlanned(p *planned) {
-	ctx, began := context.Background(), time.Now() // the database bounds its own time
-	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx, c.follow) })
+	ctx := context.Background() // the database bounds its own time
+	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx) })
 	c.planEnded(endOf(err))
 	var panicked *panicError
 	if errors.As(err, &panicked) { // its callers are answered, and nobody else would hear of it
@@ -203,7 +194,7 @@ func (c *combiner) flyPlanned(p *planned) {
 	if err != nil {
 		c.loaded()
 	} else {
-		c.landed(time.Since(began))
+		c.land()
 	}
 	c.answer(ctx, p.seats, out, err)
 }

@@ -82,8 +82,7 @@ func (p *fakePlan) Drop() {
 	p.all.dropped++
 }
 
-func (p *fakePlan) Commit(_ context.Context, sent func()) (database.Outcome, error) {
-	sent()
+func (p *fakePlan) Commit(context.Context) (database.Outcome, error) {
 	p.all.started <- len(p.keys)
 	<-p.all.released
 	p.all.mu.Lock()

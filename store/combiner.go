@@ -68,11 +68,9 @@ type combiner struct {
 
 	mu      sync.Mutex
 	flights int
-	loading int           // flights that decide on what they load: nothing may be decided ahead of them
-	flying  int           // seats of the plan that left last
-	sent    time.Time     // when it was on its way to the database; zero: not yet
-	took    time.Duration // how long the last plan was on its way and back
-	ahead   *planned      // decided while a flight is under way; nil: nothing
+	loading int      // flights that decide on what they load: nothing may be decided ahead of them
+	flying  int      // seats of the plan that left last
+	ahead   *planned // decided while a flight is under way; nil: nothing
 	waiting []*seat
 	aside   []*seat               // behind locked rows, in order of arrival
 	behind  map[database.Row]bool // the rows that those aside wait for; nil while nobody does
@@ -167,11 +165,9 @@ func (c *combiner) launch() {
 }
 
 // mayFollow tells whether the plan may leave while another one is under way: as
-// many wait as fly, so that batches do not get smaller for it, and the other one
-// is about half-way, or this one might have the rows first, and be refused.
-// Callers hold mu.
+// many wait as fly, so that batches do not get smaller for it. Callers hold mu.
 func (c *combiner) mayFollow() bool {
-	return c.loading == 0 && c.flights < planFlights && !c.sent.IsZero() && time.Since(c.sent) >= c.took/2 && c.ahead.size() >= max(c.flying, planFollowsMin)
+	return c.loading == 0 && c.flights < planFlights && c.ahead.size() >= max(c.flying, planFollowsMin)
 }
 
 // line is how many callers wait for their batch, and how many for locked rows.
@@ -252,14 +248,6 @@ func (c *combiner) land() {
 	defer c.mu.Unlock()
 	c.flights--
 	c.launch()
-}
-
-// landed lands a plan.
-func (c *combiner) landed(after time.Duration) {
-	c.mu.Lock()
-	c.took = after
-	c.mu.Unlock()
-	c.land()
 }
 
 // loaded lands a flight that decided on what it loaded.

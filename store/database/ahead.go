@@ -95,7 +95,7 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), trace: &trace{}, products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
+	p := &Plan{d: d, view: newView(), trace: &trace{}, follows: [][]byte{}, products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
@@ -228,16 +228,15 @@ func (p *Plan) Drop() {
 	}
 }
 
-// Commit carries the plan out, and calls sent when the database has all of it
-// but has not answered yet. On an error nothing is known to have happened; the
-// same holds may be decided the ordinary way.
-func (p *Plan) Commit(ctx context.Context, sent func()) (Outcome, error) {
+// Commit carries the plan out. On an error nothing is known to have happened;
+// the same holds may be decided the ordinary way.
+func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	if p.mistaken {
 		return Outcome{}, errMistaken
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
-	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait, sent)
+	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
 	p.d.memory.ended(p, err == nil)
 	if err != nil {
 		return Outcome{}, p.d.fault(err)

@@ -20,7 +20,7 @@ func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, erro
 	if p := s.NewPlan(); p != nil {
 		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !p.Add(s.Prepare(w)) }) {
 			p.Close()
-			if out, err := p.Commit(ctx, func() {}); err == nil {
+			if out, err := p.Commit(ctx); err == nil {
 				return out, nil
 			}
 		}
@@ -69,7 +69,7 @@ func TestPlanWritesWhatAWriteWrites(t *testing.T) {
 		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
 		p := s.plan(w)
 		before := len(s.movements(""))
-		out, err := p.Commit(t.Context(), func() {})
+		out, err := p.Commit(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, out.Reservations, "nobody can watch what was not there")
 		r := out.Results[0].Reservation
@@ -136,7 +136,7 @@ func TestPlanIsRefused(t *testing.T) {
 				p := s.plan(reserve(line("cup", 1)), w)
 				meddle(s, w)
 				levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
-				_, err := p.Commit(t.Context(), func() {})
+				_, err := p.Commit(t.Context())
 				require.Error(t, err)
 				require.Equal(t, levels, s.levels())
 				require.Len(t, s.movements(""), ledger)
@@ -163,11 +163,11 @@ func TestPlanUponPlan(t *testing.T) {
 		first := s.plan(reserve(line("cup", 6)))
 		s.refuses(reserve(line("cup", 5)))
 		second := s.plan(reserve(line("cup", 4)))
-		_, err := second.Commit(t.Context(), func() {})
+		_, err := second.Commit(t.Context())
 		require.Error(t, err, "not before the first")
-		_, err = first.Commit(t.Context(), func() {})
+		_, err = first.Commit(t.Context())
 		require.NoError(t, err)
-		_, err = second.Commit(t.Context(), func() {})
+		_, err = second.Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))
 		require.Equal(t, s.read("cup").Version, s.movements("cup")[0].Version+2)
@@ -181,9 +181,9 @@ func TestPlanUponPlanThatFailed(t *testing.T) {
 		first := s.plan(reserve(pinned("mug", 1, "north")))
 		second := s.plan(reserve(pinned("mug", 2, "south")))
 		s.exec("UPDATE products SET max_per_reservation = 1 WHERE product_id = 'mug'") // the version that the first would have given
-		_, err := second.Commit(t.Context(), func() {})
+		_, err := second.Commit(t.Context())
 		require.Error(t, err)
-		_, err = first.Commit(t.Context(), func() {})
+		_, err = first.Commit(t.Context())
 		require.Error(t, err)
 		require.Zero(t, s.number("SELECT count(*) FROM reservations"))
 	})
@@ -203,10 +203,10 @@ func TestPlanSentUponPlan(t *testing.T) {
 		}
 		first := s.plan(reserve(line("cup", 6)))
 		results := make(chan error, 2)
-		go func() { _, err := first.Commit(context.Background(), func() {}); results <- err }()
+		go func() { _, err := first.Commit(context.Background()); results <- err }()
 		waiting(1)
 		second := s.plan(reserve(line("cup", 4)))
-		go func() { _, err := second.Commit(context.Background(), func() {}); results <- err }()
+		go func() { _, err := second.Commit(context.Background()); results <- err }()
 		waiting(2)
 		unlock()
 		require.NoError(t, <-results)
@@ -233,10 +233,10 @@ func TestPlanLeavesToTheOrdinaryWay(t *testing.T) {
 		s.refuses(web)
 		s.refuses(reserve(line("cup", 1), pinned("cup", 1, "moon")))
 		s.refuses(reserve(line("cup", 1), line("pen", 1)))
-		_, err := p.Commit(t.Context(), func() {})
+		_, err := p.Commit(t.Context())
 		require.NoError(t, err)
 		s.replayed(w, models.WriteResult{Reservation: new(s.reservation(s.ReservationOf(w.IdempotencyKey)))})
-		_, err = s.plan(reserve(line("cup", 7))).Commit(t.Context(), func() {})
+		_, err = s.plan(reserve(line("cup", 7))).Commit(t.Context())
 		require.NoError(t, err)
 	})
 }
@@ -250,7 +250,7 @@ func TestPlanKnowsChannelsAndLocations(t *testing.T) {
 			return w
 		}
 		s.ok(web())
-		out, err := s.plan(web()).Commit(t.Context(), func() {})
+		out, err := s.plan(web()).Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, out.Results[0].Reservation))
 		require.Equal(t, "web", s.reservation(out.Results[0].Reservation.ID).Channel)
@@ -262,7 +262,7 @@ func TestPlanAvoidsTheContested(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		p := s.plan(reserve(line("mug", 1)))
 		s.settings("mug", "title = 'Mug'")
-		_, err := p.Commit(t.Context(), func() {})
+		_, err := p.Commit(t.Context())
 		require.Error(t, err)
 		p.Drop()
 		s.ok(reserve(line("mug", 1)))
@@ -297,7 +297,7 @@ func TestColumnsArrive(t *testing.T) {
 				require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))), mode)
 			}
 			p.Close()
-			out, err = p.Commit(t.Context(), func() {})
+			out, err = p.Commit(t.Context())
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
 		}
@@ -314,7 +314,7 @@ func TestPlanComparesQuantities(t *testing.T) {
 		}
 		p := s.plan(reserve(line("cup", 1)))
 		behindTheTriggers(1)
-		_, err := p.Commit(t.Context(), func() {})
+		_, err := p.Commit(t.Context())
 		require.Error(t, err)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("cup", "north"))
 		p.Drop()

@@ -55,7 +55,7 @@ func TestPlanWhileTheDirectoryIsLearned(t *testing.T) {
 		s.exec("UPDATE channel_locations SET location_id = 'north' WHERE channel_id = 'web'")
 		s.ok(reserve(line("cup", 1)))
 		p.Close()
-		_, err := p.Commit(t.Context(), func() {})
+		_, err := p.Commit(t.Context())
 		require.Error(t, err)
 	})
 }
@@ -70,7 +70,7 @@ func TestPlanWhileAnEpochIsLearned(t *testing.T) {
 		require.NoError(t, err)
 		s.ok(reserve(line("cup", 1)))
 		p.Close()
-		_, err = p.Commit(t.Context(), func() {})
+		_, err = p.Commit(t.Context())
 		require.Error(t, err)
 	})
 }
@@ -134,7 +134,7 @@ func TestPlanTimesInAnyStyle(t *testing.T) {
 		p := db.NewPlan()
 		require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))))
 		p.Close()
-		then, err := p.Commit(t.Context(), func() {})
+		then, err := p.Commit(t.Context())
 		require.NoError(t, err)
 		require.WithinDuration(t, out.Results[0].Reservation.CreatedAt, then.Results[0].Reservation.CreatedAt, time.Minute)
 	})

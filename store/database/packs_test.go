@@ -21,7 +21,7 @@ func (s *shop) packed(product string, n int) []models.WriteResult {
 	for range n {
 		writes = append(writes, reserve(line(product, 1)))
 	}
-	out, err := s.plan(writes...).Commit(s.t.(*testing.T).Context(), func() {})
+	out, err := s.plan(writes...).Commit(s.t.(*testing.T).Context())
 	require.NoError(s.t, err)
 	return out.Results
 }

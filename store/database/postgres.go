@@ -161,11 +161,6 @@ func connectAgain(err error) error {
 // pipeline sends statements in one round trip and reads their answers. The
 // first one of a transaction carries its BEGIN.
 func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
-	return t.pipelineTelling(ctx, func() {}, queue)
-}
-
-// pipelineTelling calls sent between the two.
-func (t *postgresTx) pipelineTelling(ctx context.Context, sent func(), queue func(*pgx.Batch)) error {
 	return t.conn.Raw(func(driverConn any) error {
 		batch := &pgx.Batch{}
 		if !t.begun {
@@ -175,9 +170,7 @@ func (t *postgresTx) pipelineTelling(ctx context.Context, sent func(), queue fun
 				strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
 		}
 		queue(batch)
-		results := driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch)
-		sent()
-		return again(results.Close())
+		return again(driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close())
 	})
 }
 

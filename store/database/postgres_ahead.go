@@ -20,14 +20,12 @@ const (
 			USING (product_id, version)) = cardinality($1::text[]))`
 
 	// Now that all is locked, the time, in a form that every DateStyle reads
-	// alike. A key that has an answer on record is answered from there.
+	// alike. A key that has an answer on record is answered from there. What the
+	// plan was decided on must have happened: whoever did it had the rows locked.
 	postgresExpectMeta = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
-			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
+			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))
+			AND (SELECT count(*) FROM reservations WHERE reservation_id = ANY ($4)) = cardinality($4::bytea[])),
 			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
-
-	// What the plan was decided on must have happened: whoever did it had the rows
-	// locked. Of its own, so that it is planned once.
-	postgresExpectHold = `SELECT onhand_expect(EXISTS (SELECT 1 FROM reservations WHERE reservation_id = $1))`
 
 	// As postgresUpdateLevels, of levels that are still as the plan found them.
 	postgresHoldLevels = `WITH levels AS (
@@ -110,13 +108,13 @@ func heldColumns(levels []heldLevel) []any {
 }
 
 // commitPlan carries out a plan in one round trip, and tells when that was.
-func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration, sent func()) (now time.Time, err error) {
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
 		return now, err
 	}
 	defer t.rollback()
-	err = t.pipelineTelling(ctx, sent, func(b *pgx.Batch) {
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		n := len(p.expected)
 		ids, versions, changed, next := textColumn(n, idSize), longColumn(n), textColumn(n, idSize), longColumn(n)
 		for _, x := range p.expected {
@@ -128,15 +126,12 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 			}
 		}
 		b.Queue(postgresExpectProducts, ids, versions)
-		b.Queue(postgresExpectMeta, p.view.epoch, p.view.directory, p.keys).QueryRow(func(r pgx.Row) error {
+		b.Queue(postgresExpectMeta, p.view.epoch, p.view.directory, p.keys, p.follows).QueryRow(func(r pgx.Row) error {
 			var at instant
 			err := r.Scan(nil, &at)
 			now = at.Time
 			return err
 		})
-		for _, key := range p.follows {
-			b.Queue(postgresExpectHold, key)
-		}
 		if len(p.levels) > 0 {
 			b.Queue(postgresHoldLevels, append(heldColumns(p.levels), changed, next)...)
 			rows, packs := p.moves.columns()
