@@ -74,7 +74,7 @@ func (s *Store) planBroke(p *panicError) {
 // decideAhead moves those at the head of the line into the plan, as far as they
 // can be decided on what is remembered. Callers hold mu.
 func (c *combiner) decideAhead() {
-	if c.begin == nil || c.loading > 0 || c.behind != nil {
+	if c.begin == nil || c.loading || c.behind != nil {
 		return
 	}
 	for len(c.waiting) > 0 {
@@ -165,7 +165,6 @@ func (c *combiner) depart() {
 	p := c.ahead
 	c.ahead = nil
 	c.flights++
-	c.flying = p.size()
 	p.plan.Close()
 	go c.flyPlanned(p)
 }
@@ -184,17 +183,13 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.mu.Lock()
 		p.plan.Drop()
 		c.dissolve()
-		c.loading++
+		c.loading = true
 		c.mu.Unlock()
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
-	if err != nil {
-		c.loaded()
-	} else {
-		c.land()
-	}
+	c.land()
 	c.answer(ctx, p.seats, out, err)
 }

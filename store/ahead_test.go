@@ -121,49 +121,6 @@ func TestPlanGathers(t *testing.T) {
 	require.Equal(t, []planEnd{planCommitted, planCommitted}, f.ends)
 }
 
-// A plan need not wait for the answer to the one under way, when it is as large;
-// a third one does.
-func TestPlanFollows(t *testing.T) {
-	t.Parallel()
-	f, c := newFakePlans()
-	line := busy(t, f.fakeTruth, c)
-	for n := range 2 * planFollowsMin {
-		if n == planFollowsMin-1 {
-			line.before = -1 // all leave with this one
-		}
-		line.submit(t.Context(), receive(fmt.Sprint(n), "x", 1))
-	}
-	require.Equal(t, planFollowsMin, <-f.started)
-	require.Empty(t, f.started)
-	close(f.released)
-	line.Wait()
-	require.Len(t, f.plans, 3)
-}
-
-// When both plans under way are refused, everybody is answered the ordinary way,
-// and plans are made again afterwards.
-func TestPlanFollowsRefused(t *testing.T) {
-	t.Parallel()
-	f, c := newFakePlans()
-	f.refuse, f.with = 2, &models.Fault{Code: models.CodeInternal, Message: "not as expected"}
-	line := busy(t, f.fakeTruth, c)
-	for n := range 2*planFollowsMin - 1 {
-		if n == planFollowsMin-1 {
-			line.before = -1
-		}
-		line.submit(t.Context(), receive(fmt.Sprint(n), "x", 1))
-	}
-	close(f.released)
-	line.Wait()
-	for n := range 2*planFollowsMin - 1 {
-		require.NoError(t, line.told(fmt.Sprint(n)))
-	}
-	require.Equal(t, 3, f.dropped)
-	_, err := c.submit(t.Context(), receive("after", "x", 1))
-	require.NoError(t, err)
-	require.Equal(t, []string{"after"}, f.plans[len(f.plans)-1])
-}
-
 // What cannot be decided ahead is decided the ordinary way, in its place in
 // line: nobody overtakes it.
 func TestPlanKeepsTheLine(t *testing.T) {
@@ -282,25 +239,23 @@ func TestPlanMetrics(t *testing.T) {
 	require.EqualValues(t, 1, measured(t, s)[refused], "what was remembered is no longer so")
 }
 
-// fill puts writes into the line that nobody waits for.
-func (c *callers) fill(n, levels int) {
-	c.c.mu.Lock()
-	defer c.c.mu.Unlock()
-	for range n {
-		s := &seat{write: receive("filler", "x", 1), levels: levels, done: make(chan struct{})}
-		s.ready = c.c.prepare(s.write)
-		c.c.waiting = append(c.c.waiting, s)
-	}
-	c.before += n
-}
-
 // A plan has a bound of holds, and one of levels.
 func TestPlanBounds(t *testing.T) {
 	t.Parallel()
 	f, c := newFakePlans()
 	line := busy(t, f.fakeTruth, c)
-	line.fill(1, plannedLevelsMax)
-	line.fill(plannedMax+1, 1)
+	fill := func(n, levels int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for range n {
+			s := &seat{write: receive("filler", "x", 1), levels: levels, done: make(chan struct{})}
+			s.ready = c.prepare(s.write)
+			c.waiting = append(c.waiting, s)
+		}
+	}
+	fill(1, plannedLevelsMax)
+	fill(plannedMax+1, 1)
+	line.before = plannedMax + 2
 	line.submit(t.Context(), receive("last", "x", 1))
 	close(f.released)
 	line.Wait()
@@ -317,15 +272,14 @@ func TestPlanRefusedInBatches(t *testing.T) {
 	t.Parallel()
 	f, c := newFakePlans()
 	f.refuse, f.with = 2, &models.Fault{Code: models.CodeInternal, Message: "not as expected"}
-	line := busy(t, f.fakeTruth, c)
-	line.fill(writeBatchMax, 1)
-	line.before = -1 // all leave with the next one
-	line.submit(t.Context(), receive("last", "x", 1))
-	close(f.released)
-	line.Wait()
+	keys := make([]string, writeBatchMax+1)
+	for i := range keys {
+		keys[i] = fmt.Sprint("key ", i)
+	}
+	planning(t, f, c, keys...)
 	var sizes []int
 	for _, batch := range f.batches {
 		sizes = append(sizes, len(batch))
 	}
-	require.ElementsMatch(t, []int{1, writeBatchMax, 1}, sizes)
+	require.Equal(t, []int{1, writeBatchMax, 1}, sizes)
 }

@@ -15,12 +15,9 @@ import (
 
 // Bounds of the write path.
 const (
-	// planFlights: plans under way at once; the later one waits for the rows of
-	// the earlier one in the database, and goes on when they are free, instead of
-	// when this process has heard of it. Of other transactions there is one, and
-	// nothing beside it: more would split the batches.
-	planFlights    = 2
-	planFollowsMin = 16
+	// writeFlights: transactions under way at once. More would split the
+	// batches, and the rows they share would make them wait for each other.
+	writeFlights = 1
 	// writeBatchMax and writeLevelsMax bound one transaction: how many writes,
 	// and how many levels they may touch together.
 	writeBatchMax  = 512
@@ -68,8 +65,7 @@ type combiner struct {
 
 	mu      sync.Mutex
 	flights int
-	loading int      // flights that decide on what they load: nothing may be decided ahead of them
-	flying  int      // seats of the plan that left last
+	loading bool     // the flight decides on what it loads: nothing may be decided ahead of it
 	ahead   *planned // decided while a flight is under way; nil: nothing
 	waiting []*seat
 	aside   []*seat               // behind locked rows, in order of arrival
@@ -141,7 +137,7 @@ func (c *combiner) wait(ctx context.Context, s *seat) (models.WriteResult, error
 
 // launch starts a batch if one may start. Callers hold mu.
 func (c *combiner) launch() {
-	if c.flights > 0 && !c.mayFollow() {
+	if c.flights >= writeFlights {
 		return
 	}
 	c.decideAhead()
@@ -152,22 +148,13 @@ func (c *combiner) launch() {
 		c.depart()
 		return
 	}
-	if c.flights > 0 {
-		return
-	}
 	batch := c.next()
 	if len(batch) == 0 {
 		return
 	}
 	c.flights++
-	c.loading++
+	c.loading = true
 	go c.flight(batch)
-}
-
-// mayFollow tells whether the plan may leave while another one is under way: as
-// many wait as fly, so that batches do not get smaller for it. Callers hold mu.
-func (c *combiner) mayFollow() bool {
-	return c.loading == 0 && c.flights < planFlights && c.ahead.size() >= max(c.flying, planFollowsMin)
 }
 
 // line is how many callers wait for their batch, and how many for locked rows.
@@ -226,13 +213,13 @@ func (c *combiner) flight(batches ...[]*seat) {
 			continue
 		}
 		if len(todo) == 0 {
-			c.loaded()
+			c.land()
 			c.answer(ctx, batch, out, err)
 			return
 		}
 		c.answer(ctx, batch, out, err)
 	}
-	c.loaded()
+	c.land()
 }
 
 // present leaves out the seats whose callers gave up.
@@ -247,15 +234,8 @@ func (c *combiner) land() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flights--
+	c.loading = false
 	c.launch()
-}
-
-// loaded lands a flight that decided on what it loaded.
-func (c *combiner) loaded() {
-	c.mu.Lock()
-	c.loading--
-	c.mu.Unlock()
-	c.land()
 }
 
 // attempt carries out so many writes; a panic is an error of theirs, not the

@@ -1,11 +1,9 @@
 package database
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"hash"
-	"slices"
 	"time"
 
 	"onhand/models"
@@ -40,9 +38,7 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 // and refuses all of it when anything was not as remembered.
 //
 // A plan may follow another one that has not been committed yet: it is decided
-// on what that one leaves behind, and refused should that one fail. It may be
-// sent before that is known: the database makes it wait for the rows they share,
-// and then looks whether the other one's holds are there.
+// on what that one leaves behind, and refused should that one fail.
 //
 // Add, Close and Drop must be called one at a time.
 type Plan struct {
@@ -60,14 +56,6 @@ type Plan struct {
 	levels   []heldLevel
 	expected []expected
 	mistaken bool // something of it was found to be remembered wrongly since
-	trace    *trace
-	follows  [][]byte // a hold each of the plans under way that it was decided on
-}
-
-// trace is what later plans need to know of one that they are decided on.
-type trace struct {
-	first [16]byte // the key of its first hold
-	over  bool     // it has been carried out, or not
 }
 
 // hold is one hold that was decided; its times come from the database.
@@ -95,7 +83,7 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), trace: &trace{}, follows: [][]byte{}, products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
@@ -138,9 +126,6 @@ func (p *Plan) Add(w *Prepared) bool {
 	p.raw = appendLines(p.raw[:0], lines)
 	p.rows.add(key, p.raw, r, w.hashes.print, w.reserve.HoldTTL())
 	p.keys.bytes(w.hashes.answer[:])
-	if len(p.holds) == 1 {
-		p.trace.first = key
-	}
 	return true
 }
 
@@ -202,13 +187,9 @@ func (p *Plan) Close() {
 	for _, id := range sortedKeys(p.products) {
 		known := p.products[id]
 		p.mistaken = p.mistaken || known.wrong
-		if by := known.by; by != nil && !by.over && !slices.ContainsFunc(p.follows, func(key []byte) bool { return bytes.Equal(key, by.first[:]) }) {
-			p.follows = append(p.follows, by.first[:])
-		}
 		p.expected = append(p.expected, expected{id, known.product.Version, touched[id]})
 		if touched[id] {
 			known.product.Version++
-			known.by = p.trace
 		}
 	}
 }
@@ -237,10 +218,10 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
 	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
-	p.d.memory.ended(p, err == nil)
 	if err != nil {
 		return Outcome{}, p.d.fault(err)
 	}
+	p.d.memory.agreed(p.products)
 	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = now, now, now.Add(h.ttl)

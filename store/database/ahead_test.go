@@ -174,47 +174,6 @@ func TestPlanUponPlan(t *testing.T) {
 	})
 }
 
-// One that follows another is refused when that one has not happened, whatever
-// gave the product the version that it was decided on.
-func TestPlanUponPlanThatFailed(t *testing.T) {
-	onPostgres(t, func(t *testing.T, s *shop) {
-		first := s.plan(reserve(pinned("mug", 1, "north")))
-		second := s.plan(reserve(pinned("mug", 2, "south")))
-		s.exec("UPDATE products SET max_per_reservation = 1 WHERE product_id = 'mug'") // the version that the first would have given
-		_, err := second.Commit(t.Context())
-		require.Error(t, err)
-		_, err = first.Commit(t.Context())
-		require.Error(t, err)
-		require.Zero(t, s.number("SELECT count(*) FROM reservations"))
-	})
-}
-
-// Sent before the first one is known to have happened, it waits for it in the
-// database.
-func TestPlanSentUponPlan(t *testing.T) {
-	onPostgres(t, func(t *testing.T, s *shop) {
-		unlock := s.blocked(t, "cup")
-		waiting := func(n int64) {
-			t.Helper()
-			require.Eventually(t, func() bool {
-				return s.number(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'onhand'
-					AND wait_event_type = 'Lock'`) == n
-			}, generous, time.Millisecond)
-		}
-		first := s.plan(reserve(line("cup", 6)))
-		results := make(chan error, 2)
-		go func() { _, err := first.Commit(context.Background()); results <- err }()
-		waiting(1)
-		second := s.plan(reserve(line("cup", 4)))
-		go func() { _, err := second.Commit(context.Background()); results <- err }()
-		waiting(2)
-		unlock()
-		require.NoError(t, <-results)
-		require.NoError(t, <-results)
-		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))
-	})
-}
-
 // What is not remembered, not granted whole, or a key that was used before is
 // left to be decided the ordinary way, and changes nothing that is remembered.
 func TestPlanLeavesToTheOrdinaryWay(t *testing.T) {

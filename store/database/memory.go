@@ -47,7 +47,6 @@ type remembered struct {
 	// others change the product too, or it has too many levels. The version is
 	// the one that was last known, so that the next change by others is noticed.
 	wrong bool
-	by    *trace // of the last plan that changed it
 }
 
 // contest is what is known of a product that others change too.
@@ -148,16 +147,14 @@ func (m *memory) contest(id string) {
 	}
 }
 
-// ended notes that a plan is over, and of one that was right about its products
-// that nobody else changed them.
-func (m *memory) ended(p *Plan, right bool) {
+// agreed notes that a plan was right about its products.
+func (m *memory) agreed(products map[string]*remembered) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.trace.over = true
-	if !right || len(m.contested) == 0 {
+	if len(m.contested) == 0 {
 		return
 	}
-	for id := range p.products {
+	for id := range products {
 		if c := m.contested[id]; c != nil && c.times > 0 {
 			c.times--
 		} else if c != nil {

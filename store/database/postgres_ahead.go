@@ -20,11 +20,9 @@ const (
 			USING (product_id, version)) = cardinality($1::text[]))`
 
 	// Now that all is locked, the time, in a form that every DateStyle reads
-	// alike. A key that has an answer on record is answered from there. What the
-	// plan was decided on must have happened: whoever did it had the rows locked.
+	// alike. A key that has an answer on record is answered from there.
 	postgresExpectMeta = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
-			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))
-			AND (SELECT count(*) FROM reservations WHERE reservation_id = ANY ($4)) = cardinality($4::bytea[])),
+			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
 			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
 
 	// As postgresUpdateLevels, of levels that are still as the plan found them.
@@ -126,7 +124,7 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 			}
 		}
 		b.Queue(postgresExpectProducts, ids, versions)
-		b.Queue(postgresExpectMeta, p.view.epoch, p.view.directory, p.keys, p.follows).QueryRow(func(r pgx.Row) error {
+		b.Queue(postgresExpectMeta, p.view.epoch, p.view.directory, p.keys).QueryRow(func(r pgx.Row) error {
 			var at instant
 			err := r.Scan(nil, &at)
 			now = at.Time
