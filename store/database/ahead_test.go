@@ -174,6 +174,49 @@ func TestPlanUponPlan(t *testing.T) {
 	})
 }
 
+// What others have under way is waited for, and then decides: a plan of one
+// level, which compares while it changes, and one of several.
+func TestPlanWaitsForOthers(t *testing.T) {
+	for name, lines := range map[string][]models.Line{
+		"one level": {line("cup", 1)}, "two levels": {line("cup", 1), line("mug", 1)},
+	} {
+		for meddling, others := range map[string]string{
+			"settings":      "UPDATE products SET title = 'Cup' WHERE product_id = 'cup'",
+			"a count":       "UPDATE stock_levels SET available = available + 1 WHERE product_id = 'cup'",
+			"another state": "UPDATE stock_levels SET damaged = 1 WHERE product_id = 'cup'",
+			"a new level":   "INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'far', 1)",
+		} {
+			for _, done := range []string{"COMMIT", "ROLLBACK"} {
+				t.Run(name+", "+meddling+", "+done, func(t *testing.T) {
+					onPostgres(t, func(t *testing.T, s *shop) {
+						conn, err := s.raw.Conn(t.Context())
+						require.NoError(t, err)
+						defer conn.Close()
+						for _, statement := range []string{"BEGIN", others} {
+							_, err = conn.ExecContext(t.Context(), statement)
+							require.NoError(t, err)
+						}
+						ended := make(chan error, 1)
+						p := s.plan(reserve(lines...))
+						go func() { _, err := p.Commit(context.Background()); ended <- err }()
+						s.waiting(t)
+						_, err = conn.ExecContext(t.Context(), done)
+						require.NoError(t, err)
+						if err = <-ended; done == "ROLLBACK" {
+							require.NoError(t, err)
+							require.Equal(t, int64(1), s.number("SELECT count(*) FROM reservations"))
+							return
+						}
+						require.Error(t, err)
+						require.Zero(t, s.number("SELECT count(*) FROM reservations"))
+						require.Zero(t, s.number("SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED'"))
+					})
+				})
+			}
+		}
+	}
+}
+
 // What is not remembered, not granted whole, or a key that was used before is
 // left to be decided the ordinary way, and changes nothing that is remembered.
 func TestPlanLeavesToTheOrdinaryWay(t *testing.T) {

@@ -25,6 +25,20 @@ const (
 			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
 			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
 
+	// All of this and of postgresHoldLevels at once, where there is one level: what
+	// is updated is locked, and the level comes first. A product that has moved on
+	// while its lock was waited for is compared again.
+	postgresHoldLevel = `WITH level AS (
+			UPDATE stock_levels SET available = $3::int, reserved = $4::int WHERE product_id = $1::text AND location_id = $2::text
+				AND available = $3::int + $5::int AND reserved = $4::int - $5::int
+			RETURNING 1),
+		version AS (
+			UPDATE products SET version = $6::bigint + 1 WHERE product_id = $1::text AND version = $6::bigint AND (SELECT count(*) FROM level) = 1
+			RETURNING product_id, version),
+		told AS (
+			INSERT INTO outbox (product_id, version) SELECT * FROM version)
+		SELECT onhand_expect((SELECT count(*) FROM version) = 1)`
+
 	// As postgresUpdateLevels, of levels that are still as the plan found them.
 	postgresHoldLevels = `WITH levels AS (
 			UPDATE stock_levels l SET available = v.available, reserved = v.reserved
@@ -113,35 +127,53 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 	}
 	defer t.rollback()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		n := len(p.expected)
-		ids, versions, changed, next := textColumn(n, idSize), longColumn(n), textColumn(n, idSize), longColumn(n)
-		for _, x := range p.expected {
-			ids.text(x.id)
-			versions.long(x.version)
-			if x.changed {
-				changed.text(x.id)
-				next.long(x.version + 1)
-			}
+		one := len(p.levels) == 1 && len(p.expected) == 1
+		if one {
+			l := &p.levels[0]
+			b.Queue(postgresHoldLevel, l.ProductID, l.LocationID, l.Available, l.Reserved, l.taken, p.expected[0].version)
+		} else {
+			b.Queue(postgresExpectProducts, expectedColumns(p.expected)...)
 		}
-		b.Queue(postgresExpectProducts, ids, versions)
 		b.Queue(postgresExpectMeta, p.view.epoch, p.view.directory, p.keys).QueryRow(func(r pgx.Row) error {
 			var at instant
 			err := r.Scan(nil, &at)
 			now = at.Time
 			return err
 		})
-		if len(p.levels) > 0 {
-			b.Queue(postgresHoldLevels, append(heldColumns(p.levels), changed, next)...)
-			rows, packs := p.moves.columns()
-			if rows.products.n > 0 {
-				b.Queue(postgresInsertMoves, rows.args()...)
-			}
-			if packs.products.n > 0 {
-				b.Queue(postgresInsertPacks, packs.args()...)
-			}
+		if len(p.levels) > 0 && !one {
+			b.Queue(postgresHoldLevels, append(heldColumns(p.levels), nextColumns(p.expected)...)...)
+		}
+		rows, packs := p.moves.columns()
+		if rows.products.n > 0 {
+			b.Queue(postgresInsertMoves, rows.args()...)
+		}
+		if packs.products.n > 0 {
+			b.Queue(postgresInsertPacks, packs.args()...)
 		}
 		b.Queue(postgresInsertHolds, p.rows.keys, p.rows.lines, p.rows.channels, p.rows.owners, p.rows.prints, p.rows.ttls)
 		b.Queue("COMMIT")
 	})
 	return now, err
+}
+
+// expectedColumns are products with the versions they should have.
+func expectedColumns(list []expected) []any {
+	ids, versions := textColumn(len(list), idSize), longColumn(len(list))
+	for _, x := range list {
+		ids.text(x.id)
+		versions.long(x.version)
+	}
+	return []any{ids, versions}
+}
+
+// nextColumns are those that change, with the versions they get.
+func nextColumns(list []expected) []any {
+	ids, versions := textColumn(len(list), idSize), longColumn(len(list))
+	for _, x := range list {
+		if x.changed {
+			ids.text(x.id)
+			versions.long(x.version + 1)
+		}
+	}
+	return []any{ids, versions}
 }
