@@ -83,13 +83,15 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(planRoom, 16), rows: newHeldRows(), moves: newPlanMoves()}
+	room := max(1, min(int(d.memory.lately.Load()), planRoomMax))
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(room, 16), rows: newHeldRows(room), moves: newPlanMoves()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
 
-// planRoom is how many holds a plan has room for before it must grow.
-const planRoom = 64
+// planRoomMax is how many holds a plan has room for at most before it must grow;
+// it begins with room for as many as the last one had.
+const planRoomMax = 512
 
 // Add decides one more hold. It is false, and nothing has changed, when the hold
 // must be decided the ordinary way: something of it is not remembered, or it
@@ -177,6 +179,7 @@ func (p *Plan) know(w models.Reserve) bool {
 // one may be decided on that from now on.
 func (p *Plan) Close() {
 	m := p.d.memory
+	m.lately.Store(int32(len(p.holds)))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them

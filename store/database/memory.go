@@ -3,6 +3,7 @@ package database
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onhand/models"
@@ -28,6 +29,7 @@ const (
 // locked: their state as of a version. It is never believed by itself: who
 // decides on it has the database check the versions.
 type memory struct {
+	lately    atomic.Int32 // how many holds the last plan had
 	mu        sync.Mutex
 	epoch     string
 	directory int64 // the version of the locations and channels remembered

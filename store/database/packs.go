@@ -3,6 +3,8 @@ package database
 import (
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"onhand/models"
 )
 
@@ -61,7 +63,15 @@ func (p *planMoves) taken(id levelID) int {
 
 // columns are the rows and the packs, in the order of decisions.
 func (p *planMoves) columns() (rows moveRows, packs movePacks) {
-	rows, packs = newMoveRows(), newMovePacks(len(p.order))
+	single, packed := 0, 0 // movements
+	for _, l := range p.order {
+		if n := len(l.quantities); n < packMin {
+			single += n
+		} else {
+			packed += n
+		}
+	}
+	rows, packs = newMoveRows(single), newMovePacks(len(p.order), packed)
 	for _, l := range p.order {
 		if len(l.quantities) < packMin {
 			rows.add(l)
@@ -79,9 +89,8 @@ type moveRows struct {
 	reservations, versions          *column
 }
 
-func newMoveRows() moveRows {
-	return moveRows{textColumn(planRoom, idSize), textColumn(planRoom, idSize), intColumn(planRoom),
-		newQuantityColumns(planRoom), bytesColumn(planRoom, 16), longColumn(planRoom)}
+func newMoveRows(n int) moveRows {
+	return moveRows{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), newQuantityColumns(n), bytesColumn(n, 16), longColumn(n)}
 }
 
 func (r *moveRows) add(l *levelMoves) {
@@ -112,9 +121,9 @@ type movePacks struct {
 	quantities             *column
 }
 
-func newMovePacks(n int) movePacks {
+func newMovePacks(n, movements int) movePacks {
 	return movePacks{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n), intColumn(n),
-		newQuantityColumns(n), bytesColumn(n, 16*planRoom), longColumn(n), intColumn(planRoom)}
+		newQuantityColumns(n), newColumn(pgtype.ByteaOID, 1, 16*movements+4*n), longColumn(n), intColumn(movements)}
 }
 
 // add adds a level's movements, in as many packs as they take.

@@ -90,9 +90,8 @@ const (
 // heldRows are the rows of new holds, as columns.
 type heldRows struct{ keys, lines, channels, owners, prints, ttls *column }
 
-func newHeldRows() heldRows {
-	return heldRows{bytesColumn(planRoom, 16), jsonColumn(planRoom, linesSize), textColumn(planRoom, 0),
-		textColumn(planRoom, 0), bytesColumn(planRoom, 16), longColumn(planRoom)}
+func newHeldRows(n int) heldRows {
+	return heldRows{bytesColumn(n, 16), jsonColumn(n, linesSize), textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16), longColumn(n)}
 }
 
 func (r heldRows) add(key [16]byte, lines []byte, hold *models.Reservation, print [16]byte, ttl time.Duration) {
