@@ -37,8 +37,9 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 // then takes one round trip: the database compares the versions under lock,
 // and refuses all of it when anything was not as remembered.
 //
-// A plan may follow another one that has not been committed yet: it is decided
-// on what that one leaves behind, and refused should that one fail.
+// The next plan may be decided while this one is carried out: on what this one
+// leaves behind from Close on. It is committed after this one, and refused should
+// this one have failed.
 //
 // Add, Close and Drop must be called one at a time.
 type Plan struct {
