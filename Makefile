@@ -16,7 +16,7 @@ RACE_PACKAGES ?= ./...
 # of those would look like a race.
 RACE_PLAIN ?= github.com/ncruces/go-sqlite3-wasm/...
 RACE_FLAGS = -race -gcflags='$(RACE_PLAIN)=-race=false'
-# `make test` races Postgres alone, for its length.
+# With SQLite as well `make test` would take much longer: it races Postgres alone.
 RACE_RUN ?= .
 # 64 buyers at once outlast the write deadline when the detector slows them tenfold: `make test` runs those without it.
 RACE_SKIP ?= ^$$
@@ -52,7 +52,7 @@ race: ## the tests under the race detector; RACE_PACKAGES names which
 	fi
 
 .PHONY: races
-races: ## all of it under the race detector: every test, the checkers of the fault suite, and every scenario
+races: ## all of it under the race detector: the tests, SQLite's too, the checkers of the fault suite, and every scenario
 	$(MAKE) race
 	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) .
 	$(MAKE) fault ARGS=-server-race

@@ -27,7 +27,8 @@ type Sourcing struct {
 }
 
 // SourcingOf narrows a product's levels to those that sell: active ones, of
-// members only (nil: of all locations).
+// members only (nil: of all locations). Where all of them sell, its levels are
+// those it was given, not a copy.
 func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 	s := Sourcing{Levels: levels, Floor: p.Floor()}
 	sells := func(l *Level) bool { return l.Active && (members == nil || members[l.LocationID]) }

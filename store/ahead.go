@@ -34,7 +34,7 @@ type planEnd string
 // The ends of plans.
 const (
 	planCommitted planEnd = "committed"
-	// planRefused: something was no longer as remembered.
+	// planRefused: something was no longer as remembered, or a key had been used.
 	planRefused planEnd = "refused"
 	// planFailed: anything else, such as a database that is away, or a panic.
 	planFailed planEnd = "failed"
@@ -170,7 +170,9 @@ func (c *combiner) depart() {
 }
 
 // flyPlanned carries out a plan, and answers its callers. Where it cannot be
-// carried out, they and those decided on top of it are decided the ordinary way.
+// carried out, they and those decided on top of it are decided the ordinary way;
+// but where its time was over before there was an answer, its own are told so,
+// for it may have happened.
 func (c *combiner) flyPlanned(p *planned) {
 	ctx := context.Background() // the database bounds its own time
 	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx) })

@@ -74,7 +74,7 @@ func (a *auditor) ledger(l database.LedgerAudit) {
 	if l.Exists {
 		a.report.Levels++
 	}
-	a.report.Movements += l.Rows
+	a.report.Movements += l.Movements
 	differ := func(kind AuditKind, other models.Quantities, words string) {
 		if states := differing(l.Level, other, words); states != "" {
 			if !l.Exists {
@@ -86,7 +86,7 @@ func (a *auditor) ledger(l database.LedgerAudit) {
 	if l.Complete {
 		differ(AuditLedgerSum, l.Sum, "its ledger adds up to")
 	}
-	if l.Complete || l.Rows > 0 { // a quiet level may have no row in the window
+	if l.Complete || l.Movements > 0 { // a quiet level may have none in the window
 		differ(AuditLedgerLast, l.Last, "its last ledger row says")
 	}
 	if l.BrokenAt != 0 {

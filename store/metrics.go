@@ -45,7 +45,7 @@ func newMetrics() *metrics {
 		batchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "onhand_write_batch_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"outcome"}),
-		plans:            counters("onhand_write_plans_total", "Batches of holds decided ahead, by how they ended: committed, refused (something was no longer as remembered), failed (anything else), dissolved (never sent). The holds of those that were not committed are decided the ordinary way.", "outcome"),
+		plans:            counters("onhand_write_plans_total", "Batches of holds decided ahead, by how they ended: committed, refused (something was no longer as remembered, or a key had been used), failed (anything else), dissolved (never sent). The holds of those that were not committed are decided the ordinary way, or told UNAVAILABLE where there was no answer in time.", "outcome"),
 		auditProducts:    counter("onhand_audit_products_total", "Products that the audit beside the service has compared."),
 		auditDifferences: counters("onhand_audit_differences_total", "Differences the audit beside the service has found, each once in every pass.", "kind"),
 		auditFailures:    counter("onhand_audit_failures_total", "Steps of the audit that could not be carried out."),

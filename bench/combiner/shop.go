@@ -139,9 +139,9 @@ func (s *shop) audit(ctx context.Context, total measure) error {
 		{"units held by reservations", "SELECT coalesce(sum((line->>'quantity')::int), 0) FROM reservations, jsonb_array_elements(lines) line", total.Units},
 		{"units reserved", "SELECT sum(reserved::bigint) FROM stock_levels", total.Units},
 		{"units available", "SELECT sum(available::bigint) FROM stock_levels", all - total.Units},
-		{"ledger rows", "SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED'", total.Lines},
+		{"movements", "SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED'", total.Lines},
 		{"units that left in the ledger", "SELECT coalesce(-sum(available_delta), 0) FROM stock_movements WHERE reason = 'RESERVED'", total.Units},
-		{"levels that differ from their last ledger row", `SELECT count(*) FROM stock_levels l WHERE (l.available, l.reserved::integer) IS DISTINCT FROM
+		{"levels that differ from what the ledger ends on", `SELECT count(*) FROM stock_levels l WHERE (l.available, l.reserved::integer) IS DISTINCT FROM
 			(SELECT (m.available_after, m.reserved_after) FROM stock_movement_entries m WHERE m.product_id = l.product_id ORDER BY movement_id DESC LIMIT 1)`, 0},
 	} {
 		var got int

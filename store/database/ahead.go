@@ -37,25 +37,26 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 // then takes one round trip: the database compares the versions under lock,
 // and refuses all of it when anything was not as remembered.
 //
-// A plan may follow another one that has not been committed yet: it is decided
-// on what that one leaves behind, and refused should that one fail.
+// The next plan may be decided while this one is carried out: on what this one
+// leaves behind from Close on. It is committed after this one, and refused should
+// this one have failed.
 //
 // Add, Close and Drop must be called one at a time.
 type Plan struct {
-	d        *Database
-	view     *view
-	decider  *decider
-	draft    *draft                 // of one hold after the other
-	products map[string]*remembered // of all lines
-	holds    []hold
-	rows     heldRows
-	raw      []byte // room for lines as JSON
-	moves    planMoves
-	stocks   []*models.Stock
-	keys     *column
-	levels   []heldLevel
-	expected []expected
-	mistaken bool // something of it was found to be remembered wrongly since
+	d         *Database
+	view      *view
+	decider   *decider
+	draft     *draft                 // of one hold after the other
+	products  map[string]*remembered // of all lines
+	holds     []hold
+	rows      heldRows
+	raw       []byte // room for lines as JSON
+	movements planMovements
+	stocks    []*models.Stock
+	keys      *column
+	levels    []heldLevel
+	expected  []expected
+	mistaken  bool // something of it was found to be remembered wrongly since
 }
 
 // hold is one hold that was decided; its times come from the database.
@@ -84,7 +85,7 @@ func (d *Database) NewPlan() *Plan {
 		return nil
 	}
 	room := max(1, min(int(d.memory.lately.Load()), planRoomMax))
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(room, 16), rows: newHeldRows(room), moves: newPlanMoves()}
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(room, 16), rows: newHeldRows(room), movements: newPlanMovements()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
@@ -121,7 +122,7 @@ func (p *Plan) Add(w *Prepared) bool {
 	draft.apply(models.StockMovement{})
 	for i := range p.view.movements {
 		moved := &p.view.movements[i]
-		p.moves.add(moved, key, p.products[moved.ProductID].product.Version+1)
+		p.movements.add(moved, key, p.products[moved.ProductID].product.Version+1)
 	}
 	p.view.movements = p.view.movements[:0]
 	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
@@ -183,7 +184,7 @@ func (p *Plan) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them
-		p.levels = append(p.levels, heldLevel{*l, p.moves.taken(levelID{l.ProductID, l.LocationID})})
+		p.levels = append(p.levels, heldLevel{*l, p.movements.taken(levelID{l.ProductID, l.LocationID})})
 	}
 	p.stocks = p.view.committed()
 	touched := p.view.touchedSet()

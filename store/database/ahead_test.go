@@ -157,7 +157,8 @@ func (s *shop) other(t *testing.T) *database.Database {
 	return db
 }
 
-// A plan that follows one not committed yet counts on what that one leaves.
+// A plan that is decided before the last one is committed counts on what that one
+// leaves.
 func TestPlanUponPlan(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		first := s.plan(reserve(line("cup", 6)))

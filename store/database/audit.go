@@ -25,10 +25,10 @@ type LedgerAudit struct {
 	// Exists tells whether there is such a level; without one Level is zero.
 	Exists bool
 	Level  models.Quantities
-	// Rows counts the movements that were looked at. Last is the quantities
-	// after the last of them.
-	Rows int64
-	Last models.Quantities
+	// Movements counts those that were looked at. Last is the quantities after
+	// the last of them.
+	Movements int64
+	Last      models.Quantities
 	// Complete tells that they were all there are. Then Sum is all deltas
 	// together.
 	Complete bool
@@ -48,7 +48,7 @@ func (d *Database) AuditPage(ctx context.Context, after string, limit int) (ids 
 }
 
 // AuditLedger calls each for every level of the products in span, and for
-// every level that has ledger rows alone, in order of ids. With a window, only
+// every level that has movements alone, in order of ids. With a window, only
 // about so many of a product's last entries (rows, or packs of many movements)
 // are looked at; 0 means all.
 func (d *Database) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
@@ -60,7 +60,7 @@ func (d *Database) AuditLedger(ctx context.Context, span Span, window int, each 
 	}
 	return d.auditRows(db, ledgerAudit(d.engine, window > 0), args, func(r rows) error {
 		var a LedgerAudit
-		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Rows, &a.Complete, &a.BrokenAt}
+		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Movements, &a.Complete, &a.BrokenAt}
 		for _, q := range []*models.Quantities{&a.Level, &a.Last, &a.Sum} {
 			into = append(into, &q.Available, &q.Reserved, &q.Committed, &q.Damaged, &q.QualityControl, &q.SafetyStock, &q.Incoming)
 		}

@@ -45,10 +45,10 @@ func TestAuditLedger(t *testing.T) {
 
 		north := models.Quantities{Available: 2, Reserved: 1, Committed: 2, Damaged: 1, QualityControl: 2, SafetyStock: 3, Incoming: 4}
 		want := []database.LedgerAudit{
-			{ProductID: "cup", LocationID: "north", Exists: true, Level: models.Quantities{Available: 4}, Rows: 1, Last: models.Quantities{Available: 4}, Complete: true, Sum: models.Quantities{Available: 4}},
-			{ProductID: "cup", LocationID: "south", Rows: 2, Complete: true},
-			{ProductID: "mug", LocationID: "north", Exists: true, Level: north, Rows: 5, Last: north, Complete: true, Sum: north},
-			{ProductID: "mug", LocationID: "south", Exists: true, Level: models.Quantities{Available: 2}, Rows: 1, Last: models.Quantities{Available: 2}, Complete: true, Sum: models.Quantities{Available: 2}},
+			{ProductID: "cup", LocationID: "north", Exists: true, Level: models.Quantities{Available: 4}, Movements: 1, Last: models.Quantities{Available: 4}, Complete: true, Sum: models.Quantities{Available: 4}},
+			{ProductID: "cup", LocationID: "south", Movements: 2, Complete: true},
+			{ProductID: "mug", LocationID: "north", Exists: true, Level: north, Movements: 5, Last: north, Complete: true, Sum: north},
+			{ProductID: "mug", LocationID: "south", Exists: true, Level: models.Quantities{Available: 2}, Movements: 1, Last: models.Quantities{Available: 2}, Complete: true, Sum: models.Quantities{Available: 2}},
 		}
 		require.Equal(t, want, s.ledgers(everything, 0))
 		require.Equal(t, want, s.ledgers(everything, 100))
@@ -73,12 +73,12 @@ func TestAuditLedgerWindow(t *testing.T) {
 			s.ok(adjust(delta("mug", "north", models.Available, 1)))
 		}
 		seen := s.ledgers(everything, 4)
-		require.Equal(t, int64(4), seen[0].Rows)
+		require.Equal(t, int64(4), seen[0].Movements)
 		require.False(t, seen[0].Complete)
 		require.Equal(t, models.Quantities{Available: 15}, seen[0].Last)
 		require.Zero(t, seen[0].BrokenAt)
 		require.Equal(t, "south", seen[1].LocationID)
-		require.Zero(t, seen[1].Rows)
+		require.Zero(t, seen[1].Movements)
 		require.False(t, seen[1].Complete)
 	})
 }

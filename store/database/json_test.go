@@ -2,6 +2,7 @@ package database
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -46,4 +47,10 @@ func TestJSONByHand(t *testing.T) {
 		require.Equal(t, string(want), string(appendLines(nil, lines)))
 	})
 	require.Equal(t, "null", string(appendLines(nil, nil)))
+	for what, fields := range map[reflect.Type]int{
+		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.Line](): 3,
+		reflect.TypeFor[models.ReservationLine](): 6, reflect.TypeFor[models.Allocation](): 3,
+	} {
+		require.Equal(t, fields, what.NumField(), "%s has got other fields: teach appendReserve, appendLines and this test", what)
+	}
 }

@@ -89,7 +89,7 @@ func (d *Database) selectMovements(ctx context.Context, q movementQuery) (found 
 // costs the same wherever it is.
 //
 // It looks through windows of ids, which the ledger's summaries find, and with
-// a product in the filter through its rows in the primary key.
+// a product in the filter through its entries, by the primary keys.
 func (d *Database) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
 	ends, err := d.ledgerEnds(ctx)
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *movementSearch) window(ctx context.Context, size int64) (lo, hi int64, 
 	product := s.filter.ProductID
 	switch {
 	case product != "" && s.filter == (models.MovementFilter{ProductID: product}):
-		return s.lo, s.hi, nil // every row counts
+		return s.lo, s.hi, nil // every movement counts
 	case product != "":
 		return s.productWindow(ctx, size)
 	case s.descending:

@@ -23,14 +23,14 @@ const (
 	packedWithin = time.Second
 )
 
-// planMoves are the movements of a plan's holds, by level.
-type planMoves struct {
-	levels map[levelID]*levelMoves
-	order  []*levelMoves // in which they came first
+// planMovements are the movements of a plan's holds, by level.
+type planMovements struct {
+	levels map[levelID]*levelMovements
+	order  []*levelMovements // in which they came first
 }
 
-// levelMoves are those of one level.
-type levelMoves struct {
+// levelMovements are those of one level.
+type levelMovements struct {
 	levelID
 	before     models.Quantities
 	version    int64
@@ -39,13 +39,13 @@ type levelMoves struct {
 	keys       []byte // 16 bytes a reservation
 }
 
-func newPlanMoves() planMoves { return planMoves{levels: map[levelID]*levelMoves{}} }
+func newPlanMovements() planMovements { return planMovements{levels: map[levelID]*levelMovements{}} }
 
-func (p *planMoves) add(m *models.StockMovement, reservation [16]byte, version int64) {
+func (p *planMovements) add(m *models.StockMovement, reservation [16]byte, version int64) {
 	id := levelID{m.ProductID, m.LocationID}
 	l := p.levels[id]
 	if l == nil {
-		l = &levelMoves{levelID: id, before: m.After.Minus(m.Delta), version: version}
+		l = &levelMovements{levelID: id, before: m.After.Minus(m.Delta), version: version}
 		p.levels[id], p.order = l, append(p.order, l)
 	}
 	l.quantities = append(l.quantities, int32(m.Delta.Reserved))
@@ -54,7 +54,7 @@ func (p *planMoves) add(m *models.StockMovement, reservation [16]byte, version i
 }
 
 // taken is how many units went from available to reserved.
-func (p *planMoves) taken(id levelID) int {
+func (p *planMovements) taken(id levelID) int {
 	if l := p.levels[id]; l != nil {
 		return l.taken
 	}
@@ -62,7 +62,7 @@ func (p *planMoves) taken(id levelID) int {
 }
 
 // columns are the rows and the packs, in the order of decisions.
-func (p *planMoves) columns() (rows moveRows, packs movePacks) {
+func (p *planMovements) columns() (rows rowColumns, packs packColumns) {
 	single, packed := 0, 0 // movements
 	for _, l := range p.order {
 		if n := len(l.quantities); n < packMin {
@@ -71,7 +71,7 @@ func (p *planMoves) columns() (rows moveRows, packs movePacks) {
 			packed += n
 		}
 	}
-	rows, packs = newMoveRows(single), newMovePacks(len(p.order), packed)
+	rows, packs = newRowColumns(single), newPackColumns(len(p.order), packed)
 	for _, l := range p.order {
 		if len(l.quantities) < packMin {
 			rows.add(l)
@@ -82,18 +82,18 @@ func (p *planMoves) columns() (rows moveRows, packs movePacks) {
 	return rows, packs
 }
 
-// moveRows are movements of holds as rows of their own, as columns.
-type moveRows struct {
+// rowColumns are movements of holds as rows of their own, as columns.
+type rowColumns struct {
 	products, locations, quantities *column
 	afters                          quantityColumns
 	reservations, versions          *column
 }
 
-func newMoveRows(n int) moveRows {
-	return moveRows{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), newQuantityColumns(n), bytesColumn(n, 16), longColumn(n)}
+func newRowColumns(n int) rowColumns {
+	return rowColumns{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), newQuantityColumns(n), bytesColumn(n, 16), longColumn(n)}
 }
 
-func (r *moveRows) add(l *levelMoves) {
+func (r *rowColumns) add(l *levelMovements) {
 	after := l.before
 	for i, quantity := range l.quantities {
 		after.Available -= int(quantity)
@@ -107,13 +107,13 @@ func (r *moveRows) add(l *levelMoves) {
 	}
 }
 
-func (r *moveRows) args() []any {
+func (r *rowColumns) args() []any {
 	return append(append([]any{r.products, r.locations, r.quantities}, r.afters.args()...), r.reservations, r.versions)
 }
 
-// movePacks are packs, as columns. The quantities of all lie in one, each
+// packColumns are packs, as columns. The quantities of all lie in one, each
 // pack's from its place on.
-type movePacks struct {
+type packColumns struct {
 	products, locations    *column
 	sizes, totals, places  *column
 	befores                quantityColumns
@@ -121,13 +121,13 @@ type movePacks struct {
 	quantities             *column
 }
 
-func newMovePacks(n, movements int) movePacks {
-	return movePacks{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n), intColumn(n),
+func newPackColumns(n, movements int) packColumns {
+	return packColumns{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n), intColumn(n),
 		newQuantityColumns(n), newColumn(pgtype.ByteaOID, 1, 16*movements+4*n), longColumn(n), intColumn(movements)}
 }
 
 // add adds a level's movements, in as many packs as they take.
-func (p *movePacks) add(l *levelMoves) {
+func (p *packColumns) add(l *levelMovements) {
 	before := l.before
 	for from := 0; from < len(l.quantities); from += packMax {
 		part := l.quantities[from:min(from+packMax, len(l.quantities))]
@@ -149,6 +149,6 @@ func (p *movePacks) add(l *levelMoves) {
 	}
 }
 
-func (p *movePacks) args() []any {
+func (p *packColumns) args() []any {
 	return append(append([]any{p.products, p.locations, p.sizes, p.totals, p.places}, p.befores.args()...), p.reservations, p.versions, p.quantities)
 }

@@ -243,7 +243,7 @@ func TestAuditOfPacks(t *testing.T) {
 				audits := func() database.LedgerAudit { return s.ledgers(everything, 0)[0] }
 				sound := audits()
 				require.Zero(t, sound.BrokenAt)
-				require.EqualValues(t, 11, sound.Rows)
+				require.EqualValues(t, 11, sound.Movements)
 				require.Equal(t, sound.Level, sound.Last)
 				first := s.number("SELECT first_id FROM stock_movement_packs")
 				_, err := s.raw.Exec("UPDATE stock_movement_packs SET total = 5")

@@ -62,7 +62,7 @@ const (
 		FROM unnest($1::bytea[], $2::jsonb[], $3::text[], $4::text[], $5::bytea[], $6::bigint[])
 			AS v(reservation_id, lines, channel, owner_ref, fingerprint, ttl)`
 
-	postgresInsertMoves = `INSERT INTO stock_movement_rows (product_id, location_id,
+	postgresInsertRows = `INSERT INTO stock_movement_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 			reason, reservation_id, version, created_at, txid)
@@ -142,9 +142,9 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 		if len(p.levels) > 0 && !one {
 			b.Queue(postgresHoldLevels, append(heldColumns(p.levels), nextColumns(p.expected)...)...)
 		}
-		rows, packs := p.moves.columns()
+		rows, packs := p.movements.columns()
 		if rows.products.n > 0 {
-			b.Queue(postgresInsertMoves, rows.args()...)
+			b.Queue(postgresInsertRows, rows.args()...)
 		}
 		if packs.products.n > 0 {
 			b.Queue(postgresInsertPacks, packs.args()...)

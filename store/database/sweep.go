@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"onhand/models"
 )
@@ -113,12 +112,9 @@ func (d *Database) retry(ctx context.Context, try func() error) error {
 		if !errors.Is(err, errRetry) || attempt == attemptsMax {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if pause = rest(ctx, pause); ctx.Err() != nil {
 			return err
-		case <-time.After(pause/2 + rand.N(pause)):
 		}
-		pause = min(2*pause, retryPauseMax)
 	}
 }
 

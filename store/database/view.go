@@ -76,7 +76,7 @@ type draft struct {
 	view    *view
 	changes []change        // in the order first asked for
 	index   map[levelID]int // of changes, where they are many
-	sold    []models.Level  // room for the answer of levels
+	room    []models.Level  // for the answer of levels
 }
 
 // change is what a draft does to one level.
@@ -149,18 +149,18 @@ func (d *draft) now(id levelID) models.Level {
 // levels are a product's levels with this draft's changes, in sourcing order.
 // They are good until it is asked again.
 func (d *draft) levels(product string) []models.Level {
-	d.sold = d.sold[:0]
+	d.room = d.room[:0]
 	for _, l := range d.view.levels[product] {
 		now := *l
 		if delta := d.at(levelID{product, l.LocationID}); delta != nil {
 			now.Quantities = now.Plus(*delta)
 		}
-		d.sold = append(d.sold, now)
+		d.room = append(d.room, now)
 	}
-	return d.sold
+	return d.room
 }
 
-// apply writes the draft into the view, one ledger row a level that changed. A
+// apply writes the draft into the view, one movement a level that changed. A
 // level counted as zero for the first time is made, but nothing has moved.
 func (d *draft) apply(row models.StockMovement) {
 	for _, change := range d.changes {

@@ -37,9 +37,9 @@ const (
 	// failuresMax is how many round trips in a row may fail before the breaker
 	// opens: with timeoutDefault less than half a second on a frozen Redis.
 	failuresMax = 3
-	// openFor is how long the breaker stays open before one call may try again: it
-	// is what a Redis that is back waits for, and what one that hangs costs a caller
-	// its timeoutDefault for.
+	// openFor is how long the breaker stays open before one call may try again: a
+	// Redis that is back is used that much later at most, and one that hangs costs
+	// one caller so often its timeoutDefault.
 	openFor = 500 * time.Millisecond
 )
 
