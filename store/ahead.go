@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"onhand/models"
 	"onhand/store/database"
 )
 
@@ -138,14 +137,13 @@ func (c *combiner) planEnded(how planEnd) {
 
 // endOf tells how a plan ended that was sent.
 func endOf(err error) planEnd {
-	var panicked *panicError
 	switch {
 	case err == nil:
 		return planCommitted
-	case errors.As(err, &panicked), models.CodeOf(err) == models.CodeUnavailable:
-		return planFailed
+	case errors.Is(err, database.ErrRefused):
+		return planRefused
 	}
-	return planRefused
+	return planFailed
 }
 
 // dissolve has those in the plan decided the ordinary way, in their places in

@@ -136,7 +136,7 @@ func TestPlanKeepsTheLine(t *testing.T) {
 func TestPlanRefused(t *testing.T) {
 	t.Parallel()
 	f, c := newFakePlans()
-	f.refuse, f.with = 1, &models.Fault{Code: models.CodeInternal, Message: "not as expected"}
+	f.refuse, f.with = 1, database.ErrRefused
 	line := planning(t, f, c, "a", "b")
 	require.Equal(t, [][]string{{"first"}, {"a", "b"}}, f.plans, "decided anew, on what the ordinary way left")
 	require.Equal(t, [][]string{{"first"}}, f.batches)
@@ -271,7 +271,7 @@ func TestPlanBounds(t *testing.T) {
 func TestPlanRefusedInBatches(t *testing.T) {
 	t.Parallel()
 	f, c := newFakePlans()
-	f.refuse, f.with = 2, &models.Fault{Code: models.CodeInternal, Message: "not as expected"}
+	f.refuse, f.with = 2, database.ErrRefused
 	keys := make([]string, writeBatchMax+1)
 	for i := range keys {
 		keys[i] = fmt.Sprint("key ", i)

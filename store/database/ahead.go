@@ -3,14 +3,15 @@ package database
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash"
 	"time"
 
 	"onhand/models"
 )
 
-// errMistaken: nothing was sent.
-var errMistaken = errors.New("a plan counts on what was remembered wrongly")
+// ErrRefused is what becomes of a plan that was decided on what is no longer so.
+var ErrRefused = errors.New("a plan counts on what is no longer so")
 
 // Prepared is a write with what can be worked out before its turn.
 type Prepared struct {
@@ -217,11 +218,14 @@ func (p *Plan) Drop() {
 // the same holds may be decided the ordinary way.
 func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	if p.mistaken {
-		return Outcome{}, errMistaken
+		return Outcome{}, ErrRefused // found out before it was sent
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
 	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
+	if planRefused(err) {
+		return Outcome{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
 	if err != nil {
 		return Outcome{}, p.d.fault(err)
 	}

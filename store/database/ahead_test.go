@@ -137,7 +137,7 @@ func TestPlanIsRefused(t *testing.T) {
 				meddle(s, w)
 				levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
 				_, err := p.Commit(t.Context())
-				require.Error(t, err)
+				require.ErrorIs(t, err, database.ErrRefused)
 				require.Equal(t, levels, s.levels())
 				require.Len(t, s.movements(""), ledger)
 				require.Equal(t, holds, s.number("SELECT count(*) FROM reservations"))

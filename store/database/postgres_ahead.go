@@ -2,9 +2,11 @@ package database
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onhand/models"
 )
@@ -86,6 +88,13 @@ const (
 			AS v(product_id, location_id, size, total, place, available, reserved, committed, damaged, quality_control, safety_stock, incoming,
 				reservations, version)`
 )
+
+// planRefused tells whether the database found something else than a plan expected,
+// or one of its keys used before.
+func planRefused(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && (pgErr.Code == "ONH01" || pgErr.Code == "23505")
+}
 
 // heldRows are the rows of new holds, as columns.
 type heldRows struct{ keys, lines, channels, owners, prints, ttls *column }
