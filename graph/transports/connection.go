@@ -25,3 +25,19 @@ func bound(ctx context.Context) {
 		_ = conn.SetWriteBuffer(streamBufferBytes) // a client that is slow is then only noticed later
 	}
 }
+
+// pieceBytes is how much of a message is written at once: who takes a piece in
+// limits.write is slow, not stuck, however large the message.
+const pieceBytes = 16 << 10
+
+// inPieces hands data to write, piece by piece, until one fails.
+func inPieces(data []byte, write func(piece []byte) error) error {
+	for len(data) > 0 {
+		n := min(len(data), pieceBytes)
+		if err := write(data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}

@@ -28,8 +28,8 @@ const patience = 20 * time.Second
 
 // quick are limits for tests that wait for them; patient, for those that do not.
 var (
-	quick   = limits{write: 200 * time.Millisecond, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond}
-	patient = limits{write: patience, init: patience, ping: patience, keepAlive: patience}
+	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond}
+	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience}
 )
 
 // bench is a server with a small schema: the query name answers at once, the
@@ -44,7 +44,7 @@ type bench struct {
 }
 
 // floodBytes is one event of the subscription flood.
-const floodBytes = 256 << 10
+const floodBytes = 1 << 20
 
 func newBench(t *testing.T, limits limits) *bench {
 	t.Helper()

@@ -20,7 +20,7 @@ func SSE(closing *Closing) graphql.Transport { return sse(closing, usualLimits) 
 
 func sse(closing *Closing, limits limits) graphql.Transport {
 	return streaming{closing: closing, Transport: events{
-		SSE: transport.SSE{KeepAlivePingInterval: limits.keepAlive}, closing: closing, write: limits.write,
+		SSE: transport.SSE{KeepAlivePingInterval: limits.keepAlive}, closing: closing, limits: limits,
 	}}
 }
 
@@ -28,7 +28,7 @@ func sse(closing *Closing, limits limits) graphql.Transport {
 type events struct {
 	transport.SSE
 	closing *Closing
-	write   time.Duration
+	limits  limits
 }
 
 // Do implements graphql.Transport.
@@ -42,7 +42,7 @@ func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
-	guarded := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, write: e.write}
+	guarded := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, limits: e.limits}
 	defer guarded.end() // gqlgen's keep-alive may write once more, into a response that is no longer there
 	e.SSE.Do(guarded, r.WithContext(ctx), exec)
 }
@@ -54,7 +54,7 @@ type eventWriter struct {
 	control *http.ResponseController
 	cancel  context.CancelFunc
 	closing *Closing
-	write   time.Duration // the deadline of one write
+	limits  limits
 
 	mu    sync.Mutex
 	ended bool
@@ -79,13 +79,20 @@ func (e *eventWriter) Write(data []byte) (int, error) {
 	if e.ended || e.closing.closed() { // above all no "complete": clients would not come back
 		return len(data), nil
 	}
-	_ = e.control.SetWriteDeadline(time.Now().Add(e.write))
 	n := len(data)
 	if string(data) == gqlgensComplete {
 		data = []byte(complete)
 	}
 	data = unmarked(data, "\n\n")
-	_, err := e.w.Write(data)
+	end := time.Now().Add(e.limits.message)
+	err := inPieces(data, func(piece []byte) error {
+		if e.closing.closed() { // a client passes over half an event
+			return errStopping
+		}
+		e.allow(end)
+		_, err := e.w.Write(piece)
+		return err
+	})
 	e.check(err)
 	return n, err
 }
@@ -104,7 +111,17 @@ func (e *eventWriter) Flush() {
 	if e.ended || e.closing.closed() {
 		return
 	}
+	e.allow(time.Now().Add(e.limits.message))
 	e.check(e.control.Flush())
+}
+
+// allow gives the next piece its time, and none after end.
+func (e *eventWriter) allow(end time.Time) {
+	at := time.Now().Add(e.limits.write)
+	if at.After(end) {
+		at = end
+	}
+	_ = e.control.SetWriteDeadline(at)
 }
 
 // check ends the stream after a failed write. Callers hold mu.

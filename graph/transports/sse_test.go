@@ -184,7 +184,7 @@ func TestAClientThatLeavesEndsItsStream(t *testing.T) {
 func TestNothingIsWrittenAfterTheHandler(t *testing.T) {
 	t.Parallel()
 	recorder := httptest.NewRecorder()
-	w := &eventWriter{w: recorder, control: http.NewResponseController(recorder), cancel: func() {}, closing: NewClosing(), write: patience}
+	w := &eventWriter{w: recorder, control: http.NewResponseController(recorder), cancel: func() {}, closing: NewClosing(), limits: patient}
 	n, err := w.Write([]byte("data: 1\n\n"))
 	require.NoError(t, err)
 	assert.Equal(t, 9, n)
@@ -204,7 +204,7 @@ func TestAFailedWriteEndsTheStream(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	broken := &brokenWriter{}
-	w := &eventWriter{w: broken, control: http.NewResponseController(broken), cancel: cancel, closing: NewClosing(), write: patience}
+	w := &eventWriter{w: broken, control: http.NewResponseController(broken), cancel: cancel, closing: NewClosing(), limits: patient}
 	_, err := w.Write([]byte("data: 1\n\n"))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 	require.Error(t, ctx.Err())

@@ -21,13 +21,14 @@ import (
 
 // limits are the times of a stream, of either kind.
 type limits struct {
-	write     time.Duration // one message to a client that has stopped reading
+	write     time.Duration // a piece of a message, to a client that has stopped reading
+	message   time.Duration // all of a message, to one that reads as slowly as it may
 	init      time.Duration // connection_init after the handshake
 	ping      time.Duration // a client that answers no ping is gone after two
 	keepAlive time.Duration // how often a quiet event stream says that it is still there
 }
 
-var usualLimits = limits{write: 10 * time.Second, init: 5 * time.Second, ping: 10 * time.Second, keepAlive: 10 * time.Second}
+var usualLimits = limits{write: 10 * time.Second, message: time.Minute, init: 5 * time.Second, ping: 10 * time.Second, keepAlive: 10 * time.Second}
 
 const readBytesMax = guard.BodyBytesMax
 
@@ -126,7 +127,7 @@ func (a acceptor) Accept(w http.ResponseWriter, r *http.Request, _ transport.Web
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: conn, closing: a.closing, write: a.limits.write, protocol: newProtocol()}
+	s := &socket{conn: conn, closing: a.closing, write: a.limits.write, message: a.limits.message, protocol: newProtocol()}
 	// Whatever way gqlgen leaves, also while it waits for connection_init.
 	context.AfterFunc(r.Context(), func() { _ = s.WriteClose(int(websocket.StatusNormalClosure), "terminated") })
 	return s, nil
@@ -136,8 +137,10 @@ func (a acceptor) Accept(w http.ResponseWriter, r *http.Request, _ transport.Web
 type socket struct {
 	conn     *websocket.Conn
 	closing  *Closing
-	write    time.Duration
+	write    time.Duration // limits.write and limits.message
+	message  time.Duration
 	protocol *protocol
+	sending  sync.Mutex // one message after the other
 
 	mu     sync.Mutex
 	end    *verdict    // why we end the connection, where it was not gqlgen's decision
@@ -195,16 +198,43 @@ func (s *socket) WriteJSON(v any) error {
 }
 
 func (s *socket) send(data []byte) error {
+	s.sending.Lock() // what waits here has not begun: its time runs once it is written
+	defer s.sending.Unlock()
 	if s.isEnding() {
 		return errStopping
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.write)
-	defer cancel()
-	err := s.conn.Write(ctx, websocket.MessageText, data)
+	err := s.deliver(data)
 	if err != nil && !s.isEnding() {
 		_ = s.conn.CloseNow()
 	}
 	return err
+}
+
+// deliver writes a message: a large one in pieces, each of which has its time.
+func (s *socket) deliver(data []byte) error {
+	if len(data) <= pieceBytes {
+		ctx, cancel := context.WithTimeout(context.Background(), s.write)
+		defer cancel()
+		return s.conn.Write(ctx, websocket.MessageText, data)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.message)
+	defer cancel()
+	stuck := time.AfterFunc(s.write, cancel)
+	defer stuck.Stop()
+	message, err := s.conn.Writer(ctx, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	err = inPieces(data, func(piece []byte) error {
+		stuck.Reset(s.write)
+		_, err := message.Write(piece)
+		return err
+	})
+	if err != nil {
+		return err // the connection is closed: half a message has no end
+	}
+	stuck.Reset(s.write)
+	return message.Close()
 }
 
 func (s *socket) isEnding() bool {

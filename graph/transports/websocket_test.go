@@ -246,6 +246,28 @@ func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	assert.Equal(t, websocket.StatusCode(-1), code, "there was no room for a close frame")
 }
 
+// TestASlowReaderIsGivenLargeMessages: who goes on reading is not cut off because
+// one message takes longer than a client may be stuck.
+func TestASlowReaderIsGivenLargeMessages(t *testing.T) {
+	t.Parallel()
+	const every, piece = 50 * time.Millisecond, floodBytes / 16 // a message takes twice the write deadline
+	for kind, request := range floodRequests {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			limits := patient
+			limits.write = 2 * quick.write
+			slow := newBench(t, limits).flooded(t, request, piece)
+			pace := time.NewTicker(every)
+			defer pace.Stop()
+			for read := int64(0); read < 2*floodBytes; read += piece {
+				_, err := io.CopyN(io.Discard, slow, piece)
+				require.NoError(t, err, "after %d bytes", read)
+				<-pace.C
+			}
+		})
+	}
+}
+
 // TestAServerThatStopsSaysSo: close code 1012, which clients come back on, and
 // no "complete", which they would not. Also where nobody has said hello.
 func TestAServerThatStopsSaysSo(t *testing.T) {

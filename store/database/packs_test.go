@@ -233,6 +233,9 @@ func TestAuditOfPacks(t *testing.T) {
 		"a lost one":         "size = size - 1",
 		"a lost hold":        "reservations = substr(reservations, 17)",
 		"the sum":            "total = total + 1",
+		"all of it":          "size = 0, quantities = '{}', reservations = ''",
+		"one unknown":        "quantities[3] = null, total = total - 1",
+		"one the wrong way":  "quantities[3] = -1, quantities[4] = 3",
 		"where it goes on":   "available = available + 1",
 		"what has not moved": "damaged = 1",
 	} {

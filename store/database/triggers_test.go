@@ -203,6 +203,22 @@ func TestDatabaseRefuses(t *testing.T) {
 			"DELETE FROM locations WHERE location_id = 'north'":                                         "",
 		}
 		if s.kind == postgres {
+			for query, why := range map[string]string{
+				"UPDATE stock_levels SET reserved = -1 WHERE product_id = 'mug'":         "0 to 1000000000",
+				"UPDATE stock_levels SET incoming = 1000000001 WHERE product_id = 'mug'": "0 to 1000000000",
+				"UPDATE stock_levels SET available_floor = 1":                            "0 or less",
+				"UPDATE products SET version = 0":                                        "more than 0",
+				"INSERT INTO products (product_id) VALUES ('')":                          "1 to 255 characters",
+				"INSERT INTO products (product_id) VALUES (repeat('x', 256))":            "1 to 255 characters",
+				"UPDATE products SET inventory_policy = 'MAYBE'":                         "DENY or CONTINUE",
+				"UPDATE products SET max_per_reservation = 0":                            "1 to 1000000000",
+				"UPDATE products SET next_restock_at = 'infinity'":                       "years 1 to 9999",
+				"UPDATE reservations SET state = 'MAYBE'":                                "a state of reservations",
+				"UPDATE reservations SET expires_at = '0044-03-15 BC'":                   "years 1 to 9999",
+				"UPDATE reservations SET reservation_id = 'short'":                       "16 bytes",
+			} {
+				queries[query] = `"` + why + `"`
+			}
 			for _, table := range []string{"stock_movement_rows", "stock_movement_packs", "products CASCADE", "stock_levels"} {
 				queries["TRUNCATE "+table] = "refused"
 			}

@@ -3,17 +3,18 @@
 -- A CHECK of a table is parsed and planned anew by each statement that writes
 -- the table, whichever columns it writes; that of a domain once a session, and
 -- only for what is written. So is the condition of a trigger: what it calls is
--- looked into each time.
-CREATE DOMAIN onhand_id AS text COLLATE "C" CHECK (length(VALUE) BETWEEN 1 AND 255);
-CREATE DOMAIN onhand_quantity AS integer CHECK (VALUE BETWEEN 0 AND 1000000000);
-CREATE DOMAIN onhand_limit AS integer CHECK (VALUE BETWEEN 1 AND 1000000000);
-CREATE DOMAIN onhand_floor AS integer CHECK (VALUE <= 0);
-CREATE DOMAIN onhand_version AS bigint CHECK (VALUE > 0);
-CREATE DOMAIN onhand_policy AS text CHECK (VALUE IN ('DENY', 'CONTINUE'));
-CREATE DOMAIN onhand_state AS text CHECK (VALUE IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED'));
-CREATE DOMAIN onhand_key AS bytea CHECK (length(VALUE) = 16);
+-- looked into each time. Whoever writes a wrong value is told the name of the
+-- constraint, which therefore says what is right.
+CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHECK (length(VALUE) BETWEEN 1 AND 255);
+CREATE DOMAIN onhand_quantity AS integer CONSTRAINT "0 to 1000000000" CHECK (VALUE BETWEEN 0 AND 1000000000);
+CREATE DOMAIN onhand_limit AS integer CONSTRAINT "1 to 1000000000" CHECK (VALUE BETWEEN 1 AND 1000000000);
+CREATE DOMAIN onhand_floor AS integer CONSTRAINT "0 or less" CHECK (VALUE <= 0);
+CREATE DOMAIN onhand_version AS bigint CONSTRAINT "more than 0" CHECK (VALUE > 0);
+CREATE DOMAIN onhand_policy AS text CONSTRAINT "DENY or CONTINUE" CHECK (VALUE IN ('DENY', 'CONTINUE'));
+CREATE DOMAIN onhand_state AS text CONSTRAINT "a state of reservations" CHECK (VALUE IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED'));
+CREATE DOMAIN onhand_key AS bytea CONSTRAINT "16 bytes" CHECK (length(VALUE) = 16);
 -- Not infinity, and no year that RFC 3339 cannot write.
-CREATE DOMAIN onhand_time AS timestamptz CHECK (VALUE >= '0001-01-01Z' AND VALUE < '10000-01-01Z');
+CREATE DOMAIN onhand_time AS timestamptz CONSTRAINT "years 1 to 9999" CHECK (VALUE >= '0001-01-01Z' AND VALUE < '10000-01-01Z');
 
 DROP TRIGGER product_settings_change ON products;
 DROP TRIGGER product_settings_changed ON products;

@@ -89,7 +89,8 @@ CREATE VIEW stock_movement_entries AS
     FROM stock_movement_rows
     UNION ALL
     SELECT first_id, first_id + size - 1, size,
-        cardinality(quantities) = size AND length(reservations) = 16 * size AND (SELECT sum(q) FROM unnest(quantities) q) = total,
+        cardinality(quantities) = size AND length(reservations) = 16 * size
+            AND (SELECT coalesce(sum(q) = total AND min(q) > 0 AND count(q) = count(*), false) FROM unnest(quantities) q),
         product_id, location_id, -total, total, 0, 0, 0, 0, 0,
         available - total, reserved + total, committed, damaged, quality_control, safety_stock, incoming,
         version, created_at, txid, xmin
