@@ -26,8 +26,8 @@ func TestF07PostgresKilled(t *testing.T) {
 }
 
 const (
-	// ambiguousRounds bounds the search for COMMITs whose answer is lost: each round meets one about every second time.
-	ambiguousRounds = 25
+	// ambiguousRounds bounds the search for COMMITs whose answer is lost: a round meets one about every fourth time.
+	ambiguousRounds = 80
 	// ambiguousMin is how many there must be.
 	ambiguousMin = 6
 	// deafFor is how long a copy hears nothing from its database.
