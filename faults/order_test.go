@@ -73,7 +73,7 @@ func TestF15OppositeOrder(t *testing.T) {
 			}
 		})
 	}
-	load.More(1000)
+	load.More(1500)
 	stop()
 	sessions.Wait()
 	load.More(100)

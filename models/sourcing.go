@@ -31,18 +31,15 @@ type Sourcing struct {
 // those it was given, not a copy.
 func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 	s := Sourcing{Levels: levels, Floor: p.Floor()}
-	sells := func(l *Level) bool { return l.Active && (members == nil || members[l.LocationID]) }
-	for i := range levels {
-		if !sells(&levels[i]) {
-			s.Levels = slices.Clone(levels[:i])
-			for i := i; i < len(levels); i++ {
-				if l := &levels[i]; sells(l) {
-					s.Levels = append(s.Levels, *l)
-				} else {
-					s.Floor -= min(0, l.Available)
-				}
+	stays := func(l Level) bool { return !l.Active || members != nil && !members[l.LocationID] }
+	if slices.ContainsFunc(levels, stays) {
+		s.Levels = nil
+		for _, l := range levels {
+			if stays(l) {
+				s.Floor -= min(0, l.Available)
+			} else {
+				s.Levels = append(s.Levels, l)
 			}
-			break
 		}
 	}
 	s.Floor = min(0, s.Floor)
