@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"onhand/store/database"
 )
@@ -173,6 +174,7 @@ func (c *combiner) depart() {
 // for it may have happened.
 func (c *combiner) flyPlanned(p *planned) {
 	ctx := context.Background() // the database bounds its own time
+	began := time.Now()
 	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx) })
 	c.planEnded(endOf(err))
 	var panicked *panicError
@@ -190,6 +192,6 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
-	c.land()
+	c.land(len(p.seats), time.Since(began))
 	c.answer(ctx, p.seats, out, err)
 }

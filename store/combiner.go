@@ -60,16 +60,19 @@ type combiner struct {
 	// called under the lock.
 	ended func(planEnd)
 	broke func(*panicError)
+	// gatherWait bounds how long a transaction waits for company; 0: not at all.
+	gatherWait time.Duration
 	// locked tells which of the rows are locked now.
 	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
 
-	mu      sync.Mutex
-	flights int
-	loading bool     // the flight decides on what it loads: nothing may be decided ahead of it
-	ahead   *planned // decided while a flight is under way; nil: nothing
-	waiting []*seat
-	aside   []*seat               // behind locked rows, in order of arrival
-	behind  map[database.Row]bool // the rows that those aside wait for; nil while nobody does
+	mu        sync.Mutex
+	flights   int
+	loading   bool     // the flight decides on what it loads: nothing may be decided ahead of it
+	ahead     *planned // decided while a flight is under way; nil: nothing
+	waiting   []*seat
+	gathering *gathering            // the next flight waits; nil: it does not
+	aside     []*seat               // behind locked rows, in order of arrival
+	behind    map[database.Row]bool // the rows that those aside wait for; nil while nobody does
 }
 
 // seat is one caller's place in the line.
@@ -93,7 +96,7 @@ func (c *combiner) submit(ctx context.Context, write models.Write) (models.Write
 		s.ready = c.prepare(write)
 	}
 	c.mu.Lock()
-	if len(c.waiting)+len(c.aside)+c.ahead.size() >= writeWaitingMax {
+	if c.inLine()+len(c.aside) >= writeWaitingMax {
 		c.mu.Unlock()
 		return models.WriteResult{}, errFull
 	}
@@ -144,6 +147,9 @@ func (c *combiner) launch() {
 	if c.ahead != nil && slices.ContainsFunc(c.ahead.seats, func(s *seat) bool { return s.gone }) {
 		c.dissolve() // what was decided counts on those who gave up
 	}
+	if c.gathers() {
+		return
+	}
 	if c.ahead != nil {
 		c.depart()
 		return
@@ -161,8 +167,11 @@ func (c *combiner) launch() {
 func (c *combiner) line() (waiting, aside int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.waiting) + c.ahead.size(), len(c.aside)
+	return c.inLine(), len(c.aside)
 }
+
+// inLine is how many callers wait for their batch. Callers hold mu.
+func (c *combiner) inLine() int { return len(c.waiting) + c.ahead.size() }
 
 // next takes the next batch out of the line. Callers hold mu.
 func (c *combiner) next() []*seat {
@@ -192,6 +201,7 @@ func (c *combiner) next() []*seat {
 // as a whole is found by halving it, in the same place in line.
 func (c *combiner) flight(batches ...[]*seat) {
 	ctx := context.Background() // the database bounds its own time
+	began := time.Now()
 	for todo := batches; len(todo) > 0; {
 		var batch []*seat
 		batch, todo = c.present(todo[0]), todo[1:]
@@ -213,13 +223,13 @@ func (c *combiner) flight(batches ...[]*seat) {
 			continue
 		}
 		if len(todo) == 0 {
-			c.land()
+			c.land(len(batch), time.Since(began))
 			c.answer(ctx, batch, out, err)
 			return
 		}
 		c.answer(ctx, batch, out, err)
 	}
-	c.land()
+	c.land(0, 0)
 }
 
 // present leaves out the seats whose callers gave up.
@@ -229,12 +239,13 @@ func (c *combiner) present(batch []*seat) []*seat {
 	return slices.DeleteFunc(slices.Clone(batch), func(s *seat) bool { return s.gone })
 }
 
-// land lets the next batch start.
-func (c *combiner) land() {
+// land lets the next batch start, after a flight in which so many are answered.
+func (c *combiner) land(answered int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flights--
 	c.loading = false
+	c.gather(answered, took)
 	c.launch()
 }
 
