@@ -1,10 +1,12 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"time"
 
 	"onhand/models"
@@ -38,6 +40,10 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 // then takes one round trip: the database compares the versions under lock,
 // and refuses all of it when anything was not as remembered.
 //
+// Where others change its products too, and each has one level only, it need not
+// be as remembered: the database asks for the same settings and for enough stock,
+// whatever was taken or brought meanwhile. So several copies share a rush.
+//
 // The next plan may be decided while this one is carried out: on what this one
 // leaves behind from Close on. It is committed after this one, and refused should
 // this one have failed.
@@ -57,6 +63,9 @@ type Plan struct {
 	keys      *column
 	levels    []heldLevel
 	expected  []expected
+	several   bool // some product has several levels, or is not tracked
+	contested bool // others change some product too
+	byStock   bool // the database compares shapes and asks for enough stock, not for the versions
 	mistaken  bool // something of it was found to be remembered wrongly since
 }
 
@@ -77,7 +86,15 @@ type heldLevel struct {
 type expected struct {
 	id      string
 	version int64
+	shape   int64
 	changed bool
+}
+
+// foundLevel is a product's one level after a plan, where it is not as planned.
+type foundLevel struct {
+	product string
+	version int64
+	models.Quantities
 }
 
 // NewPlan begins a plan; nil where nothing is decided ahead.
@@ -146,11 +163,21 @@ func (p *Plan) begun(m *memory) bool {
 // nothing is taken over, where a product is missing. Callers hold the memory's lock.
 func (p *Plan) know(w models.Reserve) bool {
 	m := p.d.memory
+	several, contested := p.several, p.contested
 	for _, line := range w.Lines {
-		if known := m.products[line.ProductID]; p.products[line.ProductID] == nil && (known == nil || known.wrong) {
+		known := p.products[line.ProductID]
+		if known == nil {
+			known = m.products[line.ProductID]
+		}
+		if known == nil || known.wrong && p.products[line.ProductID] == nil {
 			return false
 		}
+		several, contested = several || !known.alone(), contested || m.isContested(line.ProductID)
 	}
+	if several && contested { // it would have to go by versions that others are about to change
+		return false
+	}
+	p.several, p.contested = several, contested
 	if w.Channel != "" {
 		known := m.channels[w.Channel]
 		if known == nil {
@@ -192,11 +219,19 @@ func (p *Plan) Close() {
 	for _, id := range sortedKeys(p.products) {
 		known := p.products[id]
 		p.mistaken = p.mistaken || known.wrong
-		p.expected = append(p.expected, expected{id, known.product.Version, touched[id]})
+		p.contested = p.contested || m.isContested(id)
+		p.expected = append(p.expected, expected{id, known.product.Version, known.shape, touched[id]})
 		if touched[id] {
 			known.product.Version++
 		}
 	}
+	p.byStock = p.contested && !p.several
+}
+
+// level is the plan's one level of a product.
+func (p *Plan) level(product string) *heldLevel {
+	i, _ := slices.BinarySearchFunc(p.levels, product, func(l heldLevel, id string) int { return cmp.Compare(l.ProductID, id) })
+	return &p.levels[i]
 }
 
 // Drop takes back what the plan left behind: what is remembered of its products
@@ -222,14 +257,14 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
-	now, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
+	now, found, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
 	if planRefused(err) {
 		return Outcome{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err != nil {
 		return Outcome{}, p.d.fault(err)
 	}
-	p.d.memory.agreed(p.products)
+	p.d.memory.agreed(p, found)
 	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = now, now, now.Add(h.ttl)
@@ -237,6 +272,10 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	}
 	for _, s := range out.Stocks {
 		s.AsOf = now
+	}
+	for _, f := range found {
+		i, _ := slices.BinarySearchFunc(out.Stocks, f.product, func(s *models.Stock, id string) int { return cmp.Compare(s.ProductID, id) })
+		out.Stocks[i].Version, out.Stocks[i].Levels[0].Quantities = f.version, f.Quantities
 	}
 	return out, nil
 }

@@ -82,6 +82,30 @@ func scanProduct(r rows) (*models.Product, error) {
 	return &p, err
 }
 
+// shapedColumns are those of a product with its shape; Postgres only.
+const shapedColumns = productColumns + ", p.shape"
+
+// shapedProduct is a product with its shape: a number that grows when its settings
+// or the list of its levels change, and stays when only quantities do.
+type shapedProduct struct {
+	models.Product
+	shape int64
+}
+
+func scanShaped(r rows) (*shapedProduct, error) {
+	var shape int64
+	p, err := scanProduct(and{r, &shape})
+	return &shapedProduct{*p, shape}, err
+}
+
+// and scans one more value, the last of the row.
+type and struct {
+	rows
+	last any
+}
+
+func (a and) Scan(dest ...any) error { return a.rows.Scan(append(dest, a.last)...) }
+
 // each calls scan for every row.
 func each[T any](r rows, scan func(rows) (T, error), keep func(T)) error {
 	for r.Next() {

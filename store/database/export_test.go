@@ -97,3 +97,15 @@ func Fingerprint(w models.Write) string {
 	sum := fingerprint(w)
 	return hex.EncodeToString(sum[:])
 }
+
+// Contest has plans of these products go by stock for a while.
+func (d *Database) Contest(products ...string) {
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	for _, id := range products {
+		d.memory.contest(id)
+	}
+}
+
+// ByStock tells whether a closed plan goes by stock.
+func (p *Plan) ByStock() bool { return p.byStock }

@@ -17,10 +17,10 @@ const (
 	rememberedLevelsMax = 64
 	// recentMax is how many keys are known to have been used lately, at least.
 	recentMax = 1 << 16
-	// contestedFor is how long a product is not decided ahead after somebody
-	// else was found to have changed it: another copy is likely to do so again.
-	// It doubles each time, up to contestedMax, and shrinks with every plan that
-	// was right.
+	// contestedFor is for how long plans go by stock, or are not made where a
+	// product has several levels, after somebody else was found to have changed
+	// it: another copy is likely to do so again. It doubles each time, up to
+	// contestedMax, and shrinks with every plan that was right.
 	contestedFor = 250 * time.Millisecond
 	contestedMax = 4 * time.Second
 )
@@ -44,12 +44,17 @@ type memory struct {
 // remembered is a product and all its levels, in sourcing order.
 type remembered struct {
 	product models.Product
+	shape   int64
 	levels  []*models.Level
 	// wrong: nothing is decided on this. It counts on what did not happen, or
 	// others change the product too, or it has too many levels. The version is
 	// the one that was last known, so that the next change by others is noticed.
 	wrong bool
 }
+
+// alone tells that the product has one level: whatever others take or bring
+// meanwhile, units come from there as long as there are enough.
+func (r *remembered) alone() bool { return r.product.Tracked && len(r.levels) == 1 }
 
 // contest is what is known of a product that others change too.
 type contest struct {
@@ -91,8 +96,15 @@ func (m *memory) learn(v *view) {
 	maps.Copy(m.locations, v.locations)
 	maps.Copy(m.channels, v.channels)
 	touched := v.touchedSet()
+	reshaped := map[string]bool{} // all new levels are made by one statement, which the trigger counts as one change
+	for id := range v.created {
+		reshaped[id.product] = true
+	}
 	for id, product := range v.products {
-		known := &remembered{product: *product, levels: v.levels[id]}
+		known := &remembered{product: *product, shape: v.shapes[id], levels: v.levels[id]}
+		if reshaped[id] {
+			known.shape++
+		}
 		if touched[id] {
 			known.product.Version++
 		}
@@ -100,14 +112,16 @@ func (m *memory) learn(v *view) {
 			if !old.wrong && old.product.Version > known.product.Version {
 				// Somebody was faster to tell, or the database went back, where
 				// the version may soon be another state's.
-				old.wrong = true
+				if old.wrong = !old.alone(); !old.wrong {
+					m.contest(id) // a plan by stock finds out
+				}
 				continue
 			}
 			if old.product.Version != product.Version {
 				m.contest(id)
 			}
 		}
-		if m.isContested(id) || len(known.levels) > rememberedLevelsMax {
+		if m.isContested(id) && !known.alone() || len(known.levels) > rememberedLevelsMax {
 			known.wrong = true
 		}
 		m.room()
@@ -149,14 +163,21 @@ func (m *memory) contest(id string) {
 	}
 }
 
-// agreed notes that a plan was right about its products.
-func (m *memory) agreed(products map[string]*remembered) {
+// agreed notes that a plan was right about its products; found is what others had
+// made of them meanwhile.
+func (m *memory) agreed(p *Plan, found []foundLevel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.contested) == 0 {
+	for i := range found { // the next plan may have been decided on these already
+		known, planned := p.products[found[i].product], p.level(found[i].product)
+		known.levels[0].Quantities = known.levels[0].Plus(found[i].Minus(planned.Quantities))
+		known.product.Version = found[i].version
+		m.contest(found[i].product)
+	}
+	if len(found) > 0 || len(m.contested) == 0 {
 		return
 	}
-	for id := range products {
+	for id := range p.products {
 		if c := m.contested[id]; c != nil && c.times > 0 {
 			c.times--
 		} else if c != nil {

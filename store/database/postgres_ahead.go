@@ -127,13 +127,23 @@ func heldColumns(levels []heldLevel) []any {
 	return []any{products, locations, available, reserved, taken}
 }
 
-// commitPlan carries out a plan in one round trip, and tells when that was.
-func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, err error) {
+// commitPlan carries out a plan in one round trip. It tells when that was, and
+// what is not as planned.
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, found []foundLevel, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
-		return now, err
+		return now, nil, err
 	}
 	defer t.rollback()
+	if p.byStock {
+		return t.commitByStock(ctx, p)
+	}
+	now, err = t.commitByVersion(ctx, p)
+	return now, nil, err
+}
+
+// commitByVersion carries out a plan by version.
+func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Time, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		one := len(p.levels) == 1 && len(p.expected) == 1
 		if one {

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-
-	"onhand/models"
 )
 
 const (
@@ -44,7 +42,7 @@ func (t *postgresTx) expire(ctx context.Context, holds [][16]byte, products []st
 			return each(r, scanReservation, func(s *storedReservation) { v.held[s.key] = s })
 		})
 		b.Queue(postgresLock, products).Query(func(r pgx.Rows) error {
-			return each(r, scanProduct, func(p *models.Product) { v.products[p.ProductID] = p })
+			return each(r, scanShaped, v.addShaped)
 		})
 		b.Queue(postgresLevels, products).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 		b.Queue(postgresMoment).QueryRow(func(r pgx.Row) error {

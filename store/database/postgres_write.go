@@ -27,7 +27,7 @@ const (
 	// one. Without reservations the planner is spared the union.
 	postgresLock = `WITH locked AS MATERIALIZED (
 			SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock + `)
-		SELECT ` + productColumns + ` FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
+		SELECT ` + shapedColumns + ` FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
 		ORDER BY p.product_id ` + productLock
 	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id) WHERE l.product_id = ANY ($1)`
 
@@ -40,7 +40,7 @@ const (
 	postgresLockHeld = `WITH ids AS MATERIALIZED (SELECT product_id FROM ` + postgresHeldIDs + ` i WHERE ` + postgresHeldLines + ` <= $3::bigint),
 		locked AS MATERIALIZED (
 			SELECT 1 FROM ids JOIN stock_levels l ON l.product_id = ids.product_id ORDER BY l.product_id, l.location_id ` + levelLock + `)
-		SELECT ` + productColumns + ` FROM ids JOIN products p ON p.product_id = ids.product_id WHERE (SELECT count(*) FROM locked) >= 0
+		SELECT ` + shapedColumns + ` FROM ids JOIN products p ON p.product_id = ids.product_id WHERE (SELECT count(*) FROM locked) >= 0
 		ORDER BY p.product_id ` + productLock
 	postgresHeldLevels = `SELECT ` + levelColumns + ` FROM ` + postgresHeldIDs + ` i
 		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
@@ -99,7 +99,7 @@ func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, er
 			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
 		}
 		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
-			return each(r, scanProduct, func(p *models.Product) { v.products[p.ProductID] = p })
+			return each(r, scanShaped, v.addShaped)
 		})
 		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 		if len(w.keys) > 0 {

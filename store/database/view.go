@@ -20,6 +20,7 @@ type view struct {
 	directory int64 // the version of locations and channels; Postgres only
 	anyDue    bool  // some active hold of any product is past its time
 	products  map[string]*models.Product
+	shapes    map[string]int64           // of the products; Postgres only
 	levels    map[string][]*models.Level // by product, in sourcing order
 	held      map[[16]byte]*storedReservation
 	answers   map[[16]byte]*storedAnswer
@@ -43,13 +44,17 @@ type view struct {
 
 func newView() *view {
 	return &view{
-		products: map[string]*models.Product{}, levels: map[string][]*models.Level{},
+		products: map[string]*models.Product{}, shapes: map[string]int64{}, levels: map[string][]*models.Level{},
 		held: map[[16]byte]*storedReservation{}, answers: map[[16]byte]*storedAnswer{},
 		locations: map[string]models.Location{}, channels: map[string]*channel{},
 		dirty: map[levelID]*models.Level{}, created: map[levelID]bool{},
 		made: map[[16]byte]bool{}, changed: map[[16]byte]bool{}, answered: map[[16]byte]bool{},
 		shortOf: map[string]bool{}, named: map[string]bool{},
 	}
+}
+
+func (v *view) addShaped(p *shapedProduct) {
+	v.products[p.ProductID], v.shapes[p.ProductID] = &p.Product, p.shape
 }
 
 // addLevel keeps a level that was loaded or newly made, in sourcing order.

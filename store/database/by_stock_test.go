@@ -1,0 +1,236 @@
+package database_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// onContested runs a test with cups and pens of one level each that another copy
+// sells too.
+func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.Database)) {
+	t.Helper()
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("cup", "north", 1000)
+		s.stock("pen", "south", 1000)
+		other := s.other(t)
+		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
+		require.NoError(t, err)
+		s.Contest("cup", "pen")
+		test(t, s, other)
+	})
+}
+
+func holdsOf(n int, lines ...models.Line) (writes []models.Write) {
+	for range n {
+		writes = append(writes, reserve(lines...))
+	}
+	return writes
+}
+
+// What another copy took and brought meanwhile is no reason to refuse a plan, nor
+// is it lost, however the movements are kept; what is told is what is there.
+func TestPlanByStock(t *testing.T) {
+	for name, is := range map[string]struct{ cups, pens int }{
+		"rows":           {database.PackMin - 1, 1},
+		"a pack":         {database.PackMin, 0},
+		"packs":          {2*database.PackMax + 3, database.PackMax},
+		"rows and packs": {1, database.PackMax + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+				writes := append(holdsOf(is.cups, line("cup", 1)), holdsOf(is.pens, line("pen", 1))...)
+				if is.pens > 0 {
+					writes = append(writes, reserve(line("pen", 3), line("cup", 2)))
+				}
+				p := s.plan(writes...)
+				require.True(t, p.ByStock())
+				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
+				require.NoError(t, err)
+				next := s.NewPlan() // decided before the first is known to have happened
+				w := reserve(line("cup", 5))
+				require.True(t, next.Add(s.Prepare(w)))
+
+				before := len(s.movements(""))
+				out, err := p.Commit(t.Context())
+				require.NoError(t, err)
+				for _, stock := range out.Stocks {
+					require.Equal(t, s.read(stock.ProductID), timeless(stock))
+				}
+				ledger := s.movements("")[before:]
+				units := 0
+				for _, m := range ledger {
+					units += m.Delta.Reserved
+				}
+				wanted := is.cups + is.pens
+				if is.pens > 0 {
+					wanted += 5
+				}
+				require.Equal(t, wanted, units)
+				cups := s.movements("cup")
+				require.Equal(t, out.Results[0].Reservation.ID, slices.DeleteFunc(cups, func(m models.StockMovement) bool { return m.Version < out.Stocks[0].Version })[0].ReservationID)
+				require.Zero(t, s.number("SELECT count(*) FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE m.created_at <> r.created_at"))
+
+				next.Close()
+				require.True(t, next.ByStock())
+				again, err := next.Commit(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, s.read("cup"), timeless(again.Stocks[0]))
+				require.Equal(t, models.Quantities{Reserved: 5, Available: -5}, s.movements("cup")[len(s.movements("cup"))-1].Delta)
+			})
+		})
+	}
+}
+
+// What it does count on has it refused: enough stock, settings, which levels
+// there are, where they lie, the history, and keys that nobody used.
+func TestPlanByStockIsRefused(t *testing.T) {
+	for name, meddle := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
+		"too little left": func(s *shop, other *database.Database, _ models.Reserve) error {
+			_, err := other.Write(context.Background(), []models.Write{reserve(line("cup", 998))})
+			return err
+		},
+		"settings": func(s *shop, _ *database.Database, _ models.Reserve) error {
+			s.settings("cup", "max_per_reservation = 1")
+			return nil
+		},
+		"a new level": func(s *shop, _ *database.Database, _ models.Reserve) error {
+			s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'far', 1)")
+			return nil
+		},
+		"another copy's new level": func(s *shop, other *database.Database, _ models.Reserve) error {
+			_, err := other.Write(context.Background(), []models.Write{adjust(delta("cup", "far", models.Available, 1))})
+			return err
+		},
+		"the level is gone": func(s *shop, _ *database.Database, _ models.Reserve) error {
+			s.exec("DELETE FROM stock_levels WHERE product_id = 'cup'")
+			return nil
+		},
+		"a location": func(s *shop, _ *database.Database, _ models.Reserve) error {
+			s.exec("UPDATE locations SET active = false WHERE location_id = 'north'")
+			return nil
+		},
+		"another history": func(s *shop, _ *database.Database, _ models.Reserve) error {
+			s.exec("UPDATE onhand_meta SET epoch = 'restored'")
+			return nil
+		},
+		"another copy's hold": func(_ *shop, other *database.Database, w models.Reserve) error {
+			_, err := other.Write(context.Background(), []models.Write{w})
+			return err
+		},
+		"an answer on record": func(_ *shop, other *database.Database, w models.Reserve) error {
+			w.Lines = []models.Line{line("mug", 1)}
+			_, err := other.Write(context.Background(), []models.Write{w})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+				w := reserve(line("cup", 2))
+				p := s.plan(reserve(line("pen", 1)), w)
+				require.True(t, p.ByStock())
+				require.NoError(t, meddle(s, other, w))
+				levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
+				_, err := p.Commit(t.Context())
+				require.ErrorIs(t, err, database.ErrRefused)
+				require.Equal(t, levels, s.levels())
+				require.Len(t, s.movements(""), ledger)
+				require.Equal(t, holds, s.number("SELECT count(*) FROM reservations"))
+				p.Drop()
+				s.do(reserve(line("pen", 1))) // the ordinary way
+			})
+		})
+	}
+}
+
+// A backorder goes down to the product's floor, and not below.
+func TestPlanByStockKeepsTheFloor(t *testing.T) {
+	onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+		s.settings("cup", "inventory_policy = 'CONTINUE', backorder_limit = 10")
+		s.ok(reserve(line("cup", 1)))
+		fits, tooMuch := s.plan(reserve(line("cup", 1000))), s.plan(reserve(line("cup", 8)))
+		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 5))})
+		require.NoError(t, err)
+		_, err = fits.Commit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, -7, s.level("cup", "north").Available)
+		_, err = tooMuch.Commit(t.Context())
+		require.ErrorIs(t, err, database.ErrRefused)
+	})
+}
+
+// Carts that also ask for products of several levels are not decided ahead while
+// others change what is in them: versions would have to be right.
+func TestPlanByStockNeedsSingleLevels(t *testing.T) {
+	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+		s.stock("mug", "north", 10, "south", 10)
+		s.refuses(reserve(line("cup", 1), line("mug", 1)))
+		p := s.NewPlan()
+		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
+		require.False(t, p.Add(s.Prepare(reserve(line("cup", 1)))))
+		p.Close()
+		require.False(t, p.ByStock())
+		_, err := p.Commit(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// Once nobody else changes a product any more, plans go by version again.
+func TestPlanByStockEnds(t *testing.T) {
+	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+		require.Eventually(t, func() bool {
+			p := s.plan(reserve(line("cup", 1)))
+			_, err := p.Commit(t.Context())
+			return err == nil && !p.ByStock()
+		}, generous, database.ContestedFor/10)
+	})
+}
+
+// Copies that serve one rush sell what there is, each unit once.
+func TestCopiesShareARush(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("cup", "north", 2000)
+		copies := []*database.Database{s.Database, s.other(t), s.other(t)}
+		var group sync.WaitGroup
+		sold := make([]int, len(copies))
+		for i, db := range copies {
+			group.Go(func() {
+				one := s.with(t)
+				one.Database = db
+				for round, none := 0, 0; none < 5; round++ {
+					var writes []models.Write
+					for n := range 1 + rand.N(60) {
+						w := reserve(line("cup", 1+rand.N(2)))
+						w.IdempotencyKey = strconv.Itoa(i) + "-" + strconv.Itoa(round) + "-" + strconv.Itoa(n)
+						writes = append(writes, w)
+					}
+					out, err := one.decide(t.Context(), writes)
+					if !assert.NoError(t, err) {
+						return
+					}
+					before := sold[i]
+					for _, r := range out.Results {
+						if r.Reservation != nil {
+							sold[i] += r.Reservation.Lines[0].Quantity
+						}
+					}
+					if none++; sold[i] > before {
+						none = 0
+					}
+				}
+			})
+		}
+		group.Wait()
+		require.Equal(t, 2000, sold[0]+sold[1]+sold[2])
+		require.Equal(t, models.Quantities{Reserved: 2000}, s.level("cup", "north"))
+	})
+}

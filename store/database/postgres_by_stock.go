@@ -1,0 +1,176 @@
+package database
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/models"
+)
+
+// The statements of a plan by stock, by how its movements are kept: as rows, as
+// packs, as both.
+var (
+	postgresByStockRows  = postgresByStock(true, false)
+	postgresByStockPacks = postgresByStock(false, true)
+	postgresByStockBoth  = postgresByStock(true, true)
+)
+
+// postgresByStock is all of a plan by stock but for what no product tells: the
+// levels are locked and then the products, have enough and the shape expected, or
+// nothing happens. Versions and quantities come of what is there; it answers with
+// the time, and with what is not as planned.
+//
+// $11 to $13 have a place for each movement, level by level: how many units, how
+// many from it to the level's last, and 16 bytes for whom.
+func postgresByStock(rows, packs bool) string {
+	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(packMin), strconv.Itoa(packMax)
+	query := `WITH levels AS (
+			UPDATE stock_levels l SET available = l.available - a.taken, reserved = l.reserved + a.taken
+			FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::int[])
+				AS a(product_id, location_id, taken, floor, shape, version, available, reserved, place, size)
+			WHERE l.product_id = a.product_id AND l.location_id = a.location_id
+				AND l.available >= a.floor + a.taken AND l.reserved <= ` + quantityMax + ` - a.taken
+			RETURNING l.*, a.shape, a.version AS planned_version, a.available AS planned_available, a.reserved AS planned_reserved, a.place, a.size),
+		moved AS (
+			UPDATE products p SET version = p.version + 1 FROM levels l
+			WHERE p.product_id = l.product_id AND p.shape = l.shape AND (SELECT count(*) FROM levels) = cardinality($1::text[])
+			RETURNING l.*, p.version),
+		clock AS MATERIALIZED (
+			SELECT clock_timestamp() AS now, pg_current_xact_id()::text::bigint AS txid,
+				onhand_expect((SELECT count(*) FROM moved) = cardinality($1::text[]))),
+		told AS (
+			INSERT INTO outbox (product_id, version) SELECT product_id, version FROM moved),`
+	if rows {
+		query += `
+		single AS (
+			INSERT INTO stock_movement_rows (product_id, location_id,
+				available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+				available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+				reason, reservation_id, version, created_at, txid)
+			SELECT m.product_id, m.location_id, -($11::int[])[i], ($11::int[])[i], 0, 0, 0, 0, 0,
+				m.available + ($12::int[])[i] - ($11::int[])[i], m.reserved - ($12::int[])[i] + ($11::int[])[i],
+				m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
+				'RESERVED', substr($13::bytea, 16 * i - 15, 16), m.version, c.now, c.txid
+			FROM clock c CROSS JOIN moved m CROSS JOIN generate_series(m.place, m.place + m.size - 1) i WHERE m.size < ` + packMin + `),`
+	}
+	if packs { // a step of the sequence is as many ids as a pack may have
+		query += `
+		packed AS (
+			INSERT INTO stock_movement_packs (first_id, product_id, location_id, size, total, quantities, reservations,
+				available, reserved, committed, damaged, quality_control, safety_stock, incoming, version, created_at, txid)
+			SELECT nextval('stock_movements_movement_id_seq'), m.product_id, m.location_id, n,
+				($12::int[])[i] - CASE WHEN i + n < m.place + m.size THEN ($12::int[])[i + n] ELSE 0 END,
+				($11::int[])[i : i + n - 1], substr($13::bytea, 16 * i - 15, 16 * n),
+				m.available + ($12::int[])[i], m.reserved - ($12::int[])[i],
+				m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming, m.version, c.now, c.txid
+			FROM clock c CROSS JOIN moved m CROSS JOIN generate_series(m.place, m.place + m.size - 1, ` + packMax + `) i
+				CROSS JOIN least(` + packMax + `, m.place + m.size - i) n WHERE m.size >= ` + packMin + `),`
+	}
+	// A key that was used before is a reservation that is there: unique_violation.
+	return query + `
+		held AS (
+			INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, fingerprint, created_at, expires_at)
+			SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.fingerprint, c.now, c.now + v.ttl * interval '1 microsecond'
+			FROM clock c CROSS JOIN unnest($14::bytea[], $15::jsonb[], $16::text[], $17::text[], $18::bytea[], $19::bigint[])
+				AS v(reservation_id, lines, channel, owner_ref, fingerprint, ttl))
+		SELECT c.now, m.product_id, m.version, m.available, m.reserved, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming
+		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`
+}
+
+// A key that has an answer on record is answered from there.
+const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
+	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
+
+// commitByStock carries out a plan by stock.
+func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (now time.Time, found []foundLevel, err error) {
+	query, args := p.byStockArgs()
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		b.Queue(query, append(args, p.rows.keys, p.rows.lines, p.rows.channels, p.rows.owners, p.rows.prints, p.rows.ttls)...).Query(func(r pgx.Rows) error {
+			return each(r, scanFound, func(f foundRow) {
+				now = f.now
+				if f.product != nil {
+					found = append(found, foundLevel{*f.product, *f.version, f.quantities()})
+				}
+			})
+		})
+		// With all locks in hand.
+		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.keys)
+		b.Queue("COMMIT")
+	})
+	return now, found, err
+}
+
+func (p *Plan) byStockArgs() (query string, args []any) {
+	n, movements := len(p.levels), 0
+	for _, l := range p.movements.order {
+		movements += len(l.quantities)
+	}
+	products, locations, taken, floors := textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n)
+	shapes, versions := longColumn(n), longColumn(n)
+	available, reserved, places, sizes := intColumn(n), intColumn(n), intColumn(n), intColumn(n)
+	quantities, sums, keys := intColumn(movements), intColumn(movements), make([]byte, 0, 16*movements)
+	rows, packs, next := false, false, 0
+	for i := range p.levels {
+		for p.expected[next].id != p.levels[i].ProductID { // both are in order; not all products were taken of
+			next++
+		}
+		l, x := &p.levels[i], &p.expected[next]
+		moved := p.movements.levels[levelID{l.ProductID, l.LocationID}]
+		products.text(l.ProductID)
+		locations.text(l.LocationID)
+		taken.int(l.taken)
+		floors.int(min(0, p.products[l.ProductID].product.Floor()))
+		shapes.long(x.shape)
+		versions.long(x.version + 1)
+		available.int(l.Available)
+		reserved.int(l.Reserved)
+		places.int(int(quantities.n) + 1)
+		sizes.int(len(moved.quantities))
+		rest := l.taken
+		for _, q := range moved.quantities {
+			quantities.int(int(q))
+			sums.int(rest)
+			rest -= int(q)
+		}
+		keys = append(keys, moved.keys...)
+		rows, packs = rows || len(moved.quantities) < packMin, packs || len(moved.quantities) >= packMin
+	}
+	query = postgresByStockBoth
+	switch {
+	case !packs:
+		query = postgresByStockRows
+	case !rows:
+		query = postgresByStockPacks
+	}
+	return query, []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
+}
+
+// foundRow is a row of the answer: what is not as planned, or only the time.
+type foundRow struct {
+	now     time.Time
+	product *string
+	version *int64
+	states  [7]*int32
+}
+
+func scanFound(r rows) (f foundRow, err error) {
+	var at instant
+	dest := []any{&at, &f.product, &f.version}
+	for i := range f.states {
+		dest = append(dest, &f.states[i])
+	}
+	err = r.Scan(dest...)
+	f.now = at.Time
+	return f, err
+}
+
+func (f foundRow) quantities() models.Quantities {
+	s := f.states
+	return models.Quantities{
+		Available: int(*s[0]), Reserved: int(*s[1]), Committed: int(*s[2]), Damaged: int(*s[3]),
+		QualityControl: int(*s[4]), SafetyStock: int(*s[5]), Incoming: int(*s[6]),
+	}
+}
