@@ -234,3 +234,22 @@ func TestCopiesShareARush(t *testing.T) {
 		require.Equal(t, models.Quantities{Reserved: 2000}, s.level("cup", "north"))
 	})
 }
+
+// Holds that end meanwhile are no reason to refuse a plan either; products of
+// several levels are decided ahead as before.
+func TestPlanBesideASweep(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		s.overdue(s.hold(line("cup", 4)).ID, s.hold(line("mug", 4)).ID)
+		p := s.NewPlan()
+		require.True(t, p.Add(s.Prepare(reserve(line("cup", 6)))))
+		require.Len(t, s.sweep(10), 2)
+		p.Close()
+		require.True(t, p.ByStock())
+		out, err := p.Commit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, models.Quantities{Available: 4, Reserved: 6}, s.level("cup", "north"))
+		require.Equal(t, s.read("cup"), timeless(out.Stocks[0]))
+		_, err = s.plan(reserve(line("mug", 1))).Commit(t.Context())
+		require.NoError(t, err)
+	})
+}

@@ -144,8 +144,30 @@ func (m *memory) isContested(id string) bool {
 	return c != nil && time.Now().Before(c.until)
 }
 
-// contest notes that somebody else changed a product.
-func (m *memory) contest(id string) {
+// willChange has plans of these products go by stock for a moment: something
+// beside them is about to change what is there. Those of several levels go on by
+// version, and are refused if they come second.
+func (d *Database) willChange(products []string) {
+	if d.memory == nil {
+		return
+	}
+	m := d.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	until := time.Now().Add(contestedFor)
+	for _, id := range products {
+		if known := m.products[id]; known == nil || !known.alone() {
+			continue
+		}
+		if c := m.contestOf(id); c.until.Before(until) {
+			c.until = until
+		}
+	}
+}
+
+// contestOf is what is known of a product that others change, new where it is
+// nothing.
+func (m *memory) contestOf(id string) *contest {
 	c := m.contested[id]
 	if c == nil {
 		for other := range m.contested {
@@ -157,6 +179,12 @@ func (m *memory) contest(id string) {
 		c = new(contest)
 		m.contested[id] = c
 	}
+	return c
+}
+
+// contest notes that somebody else changed a product.
+func (m *memory) contest(id string) {
+	c := m.contestOf(id)
 	c.until = time.Now().Add(min(contestedFor<<c.times, contestedMax))
 	if contestedFor<<c.times < contestedMax {
 		c.times++

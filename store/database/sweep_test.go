@@ -194,8 +194,8 @@ func TestCopiesSweepTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const holds = 3 * database.SweepHoldsMax
 		s.stock("mug", "north", holds)
-		for made := 0; made < holds; made += 500 {
-			batch := make([]models.Write, 500)
+		for range 3 {
+			batch := make([]models.Write, database.SweepHoldsMax)
 			for i := range batch {
 				batch[i] = reserve(line("mug", 1))
 			}
