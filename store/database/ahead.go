@@ -257,23 +257,23 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
-	now, found, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
+	c, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
 	if planRefused(err) {
 		return Outcome{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err != nil {
 		return Outcome{}, p.d.fault(err)
 	}
-	p.d.memory.agreed(p, found)
+	p.d.memory.agreed(p, c.found)
 	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
-		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = now, now, now.Add(h.ttl)
+		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = c.held, c.moved, c.held.Add(h.ttl)
 		out.Results[i] = models.WriteResult{Reservation: h.reservation}
 	}
 	for _, s := range out.Stocks {
-		s.AsOf = now
+		s.AsOf = c.moved
 	}
-	for _, f := range found {
+	for _, f := range c.found {
 		i, _ := slices.BinarySearchFunc(out.Stocks, f.product, func(s *models.Stock, id string) int { return cmp.Compare(s.ProductID, id) })
 		out.Stocks[i].Version, out.Stocks[i].Levels[0].Quantities = f.version, f.Quantities
 	}

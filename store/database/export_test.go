@@ -69,8 +69,9 @@ func (d *Database) SetWriteLimit(wait time.Duration) { d.bounds.write = wait }
 
 // The bounds of packs.
 const (
-	PackMax = packMax
-	PackMin = packMin
+	PackMax      = packMax
+	PackMin      = packMin
+	PackedWithin = packedWithin
 )
 
 // SetWindows makes each SELECT of the ledger look at fewer rows and packs.
@@ -98,13 +99,17 @@ func Fingerprint(w models.Write) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Contest has plans of these products go by stock for a while.
+// Contest has plans of these products go by stock, until one was right.
 func (d *Database) Contest(products ...string) {
+	d.LongContests()
+	d.willChange(products)
+}
+
+// LongContests has what is about to change be so until a plan was right.
+func (d *Database) LongContests() {
 	d.memory.mu.Lock()
 	defer d.memory.mu.Unlock()
-	for _, id := range products {
-		d.memory.contest(id)
-	}
+	d.memory.contestedFor = time.Hour
 }
 
 // ByStock tells whether a closed plan goes by stock.

@@ -29,14 +29,15 @@ const (
 // locked: their state as of a version. It is never believed by itself: who
 // decides on it has the database check the versions.
 type memory struct {
-	lately    atomic.Int32 // how many holds the last plan had
-	mu        sync.Mutex
-	epoch     string
-	directory int64 // the version of the locations and channels remembered
-	products  map[string]*remembered
-	locations map[string]models.Location
-	channels  map[string]*channel
-	contested map[string]*contest
+	lately       atomic.Int32  // how many holds the last plan had
+	contestedFor time.Duration // the constant, but for tests
+	mu           sync.Mutex
+	epoch        string
+	directory    int64 // the version of the locations and channels remembered
+	products     map[string]*remembered
+	locations    map[string]models.Location
+	channels     map[string]*channel
+	contested    map[string]*contest
 	// recent are the reservations that were made here, in two generations.
 	recent, older map[[16]byte]struct{}
 }
@@ -64,7 +65,8 @@ type contest struct {
 
 func newMemory() *memory {
 	return &memory{
-		products: map[string]*remembered{}, contested: map[string]*contest{},
+		contestedFor: contestedFor,
+		products:     map[string]*remembered{}, contested: map[string]*contest{},
 		locations: map[string]models.Location{}, channels: map[string]*channel{},
 		recent: map[[16]byte]struct{}{}, older: map[[16]byte]struct{}{},
 	}
@@ -154,7 +156,7 @@ func (d *Database) willChange(products []string) {
 	m := d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	until := time.Now().Add(contestedFor)
+	until := time.Now().Add(m.contestedFor)
 	for _, id := range products {
 		if known := m.products[id]; known == nil || !known.alone() {
 			continue

@@ -25,7 +25,10 @@ const (
 	// alike. A key that has an answer on record is answered from there.
 	postgresExpectMeta = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))),
-			set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz FROM onhand_meta`
+			` + setNow + ` FROM onhand_meta`
+
+	setNow         = `set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
+	postgresSetNow = `SELECT ` + setNow
 
 	// All of this and of postgresHoldLevels at once, where there is one level: what
 	// is updated is locked, and the level comes first. A product that has moved on
@@ -112,6 +115,8 @@ func (r heldRows) add(key [16]byte, lines []byte, hold *models.Reservation, prin
 	r.ttls.long(ttl.Microseconds())
 }
 
+func (r heldRows) args() []any { return []any{r.keys, r.lines, r.channels, r.owners, r.prints, r.ttls} }
+
 func heldColumns(levels []heldLevel) []any {
 	n := len(levels)
 	products, locations := textColumn(n, idSize), textColumn(n, idSize)
@@ -127,19 +132,25 @@ func heldColumns(levels []heldLevel) []any {
 	return []any{products, locations, available, reserved, taken}
 }
 
-// commitPlan carries out a plan in one round trip. It tells when that was, and
-// what is not as planned.
-func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (now time.Time, found []foundLevel, err error) {
+// committed is what became of a plan.
+type committed struct {
+	held, moved time.Time // as of which the holds were made, and the stock changed
+	found       []foundLevel
+}
+
+// commitPlan carries out a plan in one round trip.
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (c committed, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
-		return now, nil, err
+		return c, err
 	}
 	defer t.rollback()
 	if p.byStock {
 		return t.commitByStock(ctx, p)
 	}
-	now, err = t.commitByVersion(ctx, p)
-	return now, nil, err
+	c.held, err = t.commitByVersion(ctx, p)
+	c.moved = c.held
+	return c, err
 }
 
 // commitByVersion carries out a plan by version.
@@ -168,7 +179,7 @@ func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Tim
 		if packs.products.n > 0 {
 			b.Queue(postgresInsertPacks, packs.args()...)
 		}
-		b.Queue(postgresInsertHolds, p.rows.keys, p.rows.lines, p.rows.channels, p.rows.owners, p.rows.prints, p.rows.ttls)
+		b.Queue(postgresInsertHolds, p.rows.args()...)
 		b.Queue("COMMIT")
 	})
 	return now, err

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,9 +19,9 @@ var (
 	postgresByStockBoth  = postgresByStock(true, true)
 )
 
-// postgresByStock is all of a plan by stock but for what no product tells: the
-// levels are locked and then the products, have enough and the shape expected, or
-// nothing happens. Versions and quantities come of what is there; it answers with
+// postgresByStock is what a plan by stock does to products: the levels are locked
+// and then the products, have enough and the shape expected, or nothing happens.
+// Versions and quantities come of what is there; it answers with
 // the time, and with what is not as planned.
 //
 // $11 to $13 have a place for each movement, level by level: how many units, how
@@ -40,7 +41,8 @@ func postgresByStock(rows, packs bool) string {
 			RETURNING l.*, p.version),
 		clock AS MATERIALIZED (
 			SELECT clock_timestamp() AS now, pg_current_xact_id()::text::bigint AS txid,
-				onhand_expect((SELECT count(*) FROM moved) = cardinality($1::text[]))),
+				onhand_expect((SELECT count(*) FROM moved) = cardinality($1::text[])
+					AND clock_timestamp() < ` + postgresNow + ` + interval '` + packedWithin.String() + `')),
 		told AS (
 			INSERT INTO outbox (product_id, version) SELECT product_id, version FROM moved),`
 	if rows {
@@ -69,13 +71,7 @@ func postgresByStock(rows, packs bool) string {
 			FROM clock c CROSS JOIN moved m CROSS JOIN generate_series(m.place, m.place + m.size - 1, ` + packMax + `) i
 				CROSS JOIN least(` + packMax + `, m.place + m.size - i) n WHERE m.size >= ` + packMin + `),`
 	}
-	// A key that was used before is a reservation that is there: unique_violation.
-	return query + `
-		held AS (
-			INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, fingerprint, created_at, expires_at)
-			SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.fingerprint, c.now, c.now + v.ttl * interval '1 microsecond'
-			FROM clock c CROSS JOIN unnest($14::bytea[], $15::jsonb[], $16::text[], $17::text[], $18::bytea[], $19::bigint[])
-				AS v(reservation_id, lines, channel, owner_ref, fingerprint, ttl))
+	return strings.TrimSuffix(query, ",") + `
 		SELECT c.now, m.product_id, m.version, m.available, m.reserved, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming
 		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`
 }
@@ -84,15 +80,24 @@ func postgresByStock(rows, packs bool) string {
 const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
 
-// commitByStock carries out a plan by stock.
-func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (now time.Time, found []foundLevel, err error) {
+// commitByStock carries out a plan by stock. The holds come first, which nobody
+// else waits for: so the levels, which others do wait for, are locked for as short
+// as can be. The holds' time is therefore a little before that of the stock.
+func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c committed, err error) {
 	query, args := p.byStockArgs()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(query, append(args, p.rows.keys, p.rows.lines, p.rows.channels, p.rows.owners, p.rows.prints, p.rows.ttls)...).Query(func(r pgx.Rows) error {
+		b.Queue(postgresSetNow).QueryRow(func(r pgx.Row) error {
+			var at instant
+			err := r.Scan(&at)
+			c.held = at.Time
+			return err
+		})
+		b.Queue(postgresInsertHolds, p.rows.args()...)
+		b.Queue(query, args...).Query(func(r pgx.Rows) error {
 			return each(r, scanFound, func(f foundRow) {
-				now = f.now
+				c.moved = f.now
 				if f.product != nil {
-					found = append(found, foundLevel{*f.product, *f.version, f.quantities()})
+					c.found = append(c.found, foundLevel{*f.product, *f.version, f.quantities()})
 				}
 			})
 		})
@@ -100,7 +105,7 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (now time.Time,
 		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.keys)
 		b.Queue("COMMIT")
 	})
-	return now, found, err
+	return c, err
 }
 
 func (p *Plan) byStockArgs() (query string, args []any) {
