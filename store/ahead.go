@@ -16,6 +16,15 @@ const (
 	plannedLevelsMax = writeLevelsMax
 )
 
+// Bounds of fetching.
+const (
+	// fetchMax is about how many products are fetched at once.
+	fetchMax = 1000
+	// fetchWait bounds it. After that they are decided the ordinary way, which
+	// reads them itself.
+	fetchWait = 500 * time.Millisecond
+)
+
 // plan is a batch of holds decided before its transaction begins.
 type plan interface {
 	// Add decides one more, or leaves it to be decided the ordinary way.
@@ -79,11 +88,58 @@ func (c *combiner) decideAhead() {
 	}
 	for len(c.waiting) > 0 {
 		if s := c.waiting[0]; !s.gone && !c.decide(s) {
+			c.fetchUnknown()
 			return
 		}
 		c.waiting = c.waiting[1:]
 	}
 	c.waiting = nil // let go of the array
+}
+
+// fetchUnknown starts to read what those in line ask for and nobody remembers.
+// Callers hold mu.
+func (c *combiner) fetchUnknown() {
+	if c.fetch == nil || c.fetching {
+		return
+	}
+	var ids []string
+	for _, s := range c.waiting {
+		if s.sought || s.ready == nil {
+			break // decided the ordinary way, and those behind it after that
+		}
+		s.sought = true
+		ids = append(ids, c.unknown(s.ready)...)
+		if len(ids) == 0 || len(ids) >= fetchMax { // the first is not kept for the others
+			break
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	c.fetching = true
+	go func() {
+		if panicked := c.fetchThese(ids); panicked != nil {
+			c.planBroke(panicked)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fetching = false
+		c.launch()
+	}()
+}
+
+// fetchThese reads products. What it cannot read is decided the ordinary way,
+// which tells its callers why.
+func (c *combiner) fetchThese(ids []string) (panicked *panicError) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchWait)
+	defer cancel()
+	defer func() {
+		if value := recover(); value != nil {
+			panicked = &panicError{value, debug.Stack()}
+		}
+	}()
+	_ = c.fetch(ctx, ids)
+	return nil
 }
 
 // decide adds one seat to the plan, where there is room. Callers hold mu.

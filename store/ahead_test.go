@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,54 @@ func TestPlanKeepsTheLine(t *testing.T) {
 	planning(t, f, c, "a", "ordinary", "b")
 	require.Equal(t, [][]string{{"first"}, {"a"}}, f.plans)
 	require.Equal(t, [][]string{{"ordinary", "b"}}, f.batches)
+}
+
+// What nothing is remembered of is read first, for all that are in line, and then
+// decided ahead; where reading does not help, once, and the ordinary way.
+func TestPlanFetchesTheUnknown(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]struct {
+		fetch func(read func()) error
+		plans []string // in order
+		rest  [][]string
+		broke int
+	}{
+		"it is read":     {func(read func()) error { read(); return nil }, []string{"first", "a", "b", "c", "d"}, nil, 0},
+		"it is not":      {func(func()) error { return context.DeadlineExceeded }, []string{"first", "a"}, [][]string{{"ordinary b", "ordinary c", "d"}}, 0},
+		"reading panics": {func(func()) error { panic("broken") }, []string{"first", "a"}, [][]string{{"ordinary b", "ordinary c", "d"}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, c := newFakePlans()
+			asked := 0
+			c.unknown = func(ready *database.Prepared) []string {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if !strings.HasPrefix(f.keys[ready], "ordinary") {
+					return nil
+				}
+				return []string{f.keys[ready]}
+			}
+			c.fetch = func(_ context.Context, ids []string) error {
+				asked++
+				return is.fetch(func() {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					for ready, key := range f.keys {
+						if slices.Contains(ids, key) {
+							f.keys[ready] = strings.TrimPrefix(key, "ordinary ")
+						}
+					}
+				})
+			}
+			line := planning(t, f, c, "a", "ordinary b", "ordinary c", "d")
+			require.NoError(t, line.told("ordinary c"))
+			require.LessOrEqual(t, asked, 2)
+			require.Equal(t, is.plans, slices.Concat(f.plans...))
+			require.Equal(t, is.rest, f.batches)
+			require.Len(t, f.broke, is.broke*asked)
+		})
+	}
 }
 
 // When a plan is refused, its callers are answered the ordinary way, and so are

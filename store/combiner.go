@@ -52,6 +52,10 @@ type combiner struct {
 	// Where they are nil, or begin gives none, nothing is decided ahead.
 	prepare func(models.Write) *database.Prepared
 	begin   func() plan
+	// unknown lists the products of which nothing is remembered, and fetch reads
+	// them, so that who asks for them can be decided ahead. nil: nothing is read.
+	unknown func(*database.Prepared) []string
+	fetch   func(ctx context.Context, ids []string) error
 	// ran, where not nil, is told of each transaction: how many writes it had,
 	// how long it took and how it ended.
 	ran func(writes int, took time.Duration, err error)
@@ -68,6 +72,7 @@ type combiner struct {
 	mu        sync.Mutex
 	flights   int
 	loading   bool     // the flight decides on what it loads: nothing may be decided ahead of it
+	fetching  bool     // products of those at the head of the line are being read
 	ahead     *planned // decided while a flight is under way; nil: nothing
 	waiting   []*seat
 	gathering *gathering            // the next flight waits; nil: it does not
@@ -80,6 +85,7 @@ type seat struct {
 	write  models.Write
 	ready  *database.Prepared
 	levels int            // how many it may touch
+	sought bool           // its products were fetched, or need not be
 	gone   bool           // the caller gave up before its batch started
 	behind []database.Row // the locked rows it waits for, while it is aside
 	done   chan struct{}
@@ -152,6 +158,9 @@ func (c *combiner) launch() {
 	}
 	if c.ahead != nil {
 		c.depart()
+		return
+	}
+	if c.fetching { // those at the head are about to be decided ahead
 		return
 	}
 	batch := c.next()

@@ -132,7 +132,7 @@ func Open(config Config) (*Store, error) {
 	s.writes = &combiner{
 		run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked,
 		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
-		gatherWait: gatherWait,
+		unknown: s.database.Unknown, fetch: s.database.Fetch, gatherWait: gatherWait,
 	}
 	return s, nil
 }

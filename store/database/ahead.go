@@ -108,6 +108,36 @@ func (d *Database) NewPlan() *Plan {
 	return p
 }
 
+// Unknown lists the products of a hold of which nothing is remembered, each once
+// or more: those that Fetch would read.
+func (d *Database) Unknown(w *Prepared) (ids []string) {
+	m := d.memory
+	if w == nil || m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, line := range w.reserve.Lines {
+		if m.products[line.ProductID] == nil {
+			ids = append(ids, line.ProductID)
+		}
+	}
+	return ids
+}
+
+// Fetch reads products, so that holds of them can be decided ahead. Nothing is
+// locked: who decides on it has the database check. Those that do not exist stay
+// unknown.
+func (d *Database) Fetch(ctx context.Context, ids []string) error {
+	slices.Sort(ids)
+	v, err := d.engine.(*postgresEngine).fetch(ctx, slices.Compact(ids))
+	if err != nil {
+		return d.fault(err)
+	}
+	d.memory.fetched(v)
+	return nil
+}
+
 // planRoomMax is how many holds a plan has room for at most before it must grow;
 // it begins with room for as many as the last one had.
 const planRoomMax = 512

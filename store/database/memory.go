@@ -83,6 +83,11 @@ func (d *Database) learn(v *view) {
 func (m *memory) learn(v *view) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.take(v)
+}
+
+// take takes over what a view knows. Callers hold mu.
+func (m *memory) take(v *view) {
 	if len(v.settings.products)+len(v.settings.locations)+len(v.settings.channels) > 0 {
 		return // what was loaded is not what is there now
 	}
@@ -129,6 +134,17 @@ func (m *memory) learn(v *view) {
 		m.room()
 		m.products[id] = known
 	}
+}
+
+// fetched keeps what was read without a lock of products that nothing is known of.
+func (m *memory) fetched(v *view) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.epoch == v.epoch && m.directory > v.directory {
+		return // overtaken: a later fetch, or an ordinary write, tells
+	}
+	maps.DeleteFunc(v.products, func(id string, _ *models.Product) bool { return m.products[id] != nil })
+	m.take(v)
 }
 
 // room makes room for one more product, forgetting some, whichever.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/database"
 )
 
 // A channel that changes while a write reads is not remembered as it was before
@@ -137,5 +138,34 @@ func TestPlanTimesInAnyStyle(t *testing.T) {
 		then, err := p.Commit(t.Context())
 		require.NoError(t, err)
 		require.WithinDuration(t, out.Results[0].Reservation.CreatedAt, then.Results[0].Reservation.CreatedAt, time.Minute)
+	})
+}
+
+// Products that nothing is known of are read without a lock, and then decided on
+// like others: what changed since has a plan refused.
+func TestFetch(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		db := s.other(t)
+		prepared := func() *database.Prepared { return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1))) }
+		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))
+		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
+		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
+
+		plan := func() *database.Plan {
+			p := db.NewPlan()
+			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
+			p.Close()
+			return p
+		}
+		out, err := plan().Commit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, s.read("mug"), timeless(out.Stocks[1]))
+		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup"}), "what is known stays")
+		refused := db.NewPlan()
+		require.True(t, refused.Add(db.Prepare(reserve(line("mug", 1)))))
+		s.settings("mug", "max_per_reservation = 1")
+		refused.Close()
+		_, err = refused.Commit(t.Context())
+		require.ErrorIs(t, err, database.ErrRefused)
 	})
 }

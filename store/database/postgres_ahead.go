@@ -99,6 +99,30 @@ func planRefused(err error) bool {
 	return errors.As(err, &pgErr) && (pgErr.Code == "ONH01" || pgErr.Code == "23505")
 }
 
+const (
+	// Products before their levels: a change in between is one that the version
+	// does not know of, and a plan is refused for.
+	postgresFetchProducts = `SELECT ` + shapedColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
+	postgresFetchMeta     = `SELECT epoch, directory_version FROM onhand_meta`
+)
+
+// fetch reads products and their levels without a lock, in one round trip.
+func (e *postgresEngine) fetch(ctx context.Context, products []string) (*view, error) {
+	t, err := e.beginTx(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer t.rollback()
+	t.begun = true // a transaction for one pipeline is what it is without asking
+	v := newView()
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		b.Queue(postgresFetchMeta).QueryRow(func(r pgx.Row) error { return r.Scan(&v.epoch, &v.directory) })
+		b.Queue(postgresFetchProducts, products).Query(func(r pgx.Rows) error { return each(r, scanShaped, v.addShaped) })
+		b.Queue(postgresLevels, products).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
+	})
+	return v, err
+}
+
 // heldRows are the rows of new holds, as columns.
 type heldRows struct{ keys, lines, channels, owners, prints, ttls *column }
 
