@@ -146,7 +146,9 @@ func TestPlanTimesInAnyStyle(t *testing.T) {
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		db := s.other(t)
-		prepared := func() *database.Prepared { return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1))) }
+		prepared := func() *database.Prepared {
+			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
+		}
 		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))
 		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
 		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
