@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // landed is a combiner whose transaction has just answered so many.
@@ -41,8 +42,8 @@ func TestGatherWaitsForThoseJustAnswered(t *testing.T) {
 	assert.Empty(t, f.started, "one is still to come")
 	arrive(t, c, 1).Wait()
 	first.Wait()
-	assert.Equal(t, 5, <-f.started)
-	assert.Empty(t, f.started)
+	require.Len(t, f.started, 1)
+	require.Equal(t, 5, <-f.started)
 }
 
 // The wait is over although they do not come: after the time that the last
@@ -62,7 +63,7 @@ func TestGatherEndsWithoutThem(t *testing.T) {
 			eventually(t, func() bool { waiting, _ := c.line(); return waiting == 1 })
 			c.land(5, is.took) // with one in line, so that nothing but the end of the wait starts it
 			one.Wait()
-			assert.Equal(t, 1, <-f.started)
+			require.Len(t, f.started, 1)
 		})
 	}
 }
@@ -79,7 +80,8 @@ func TestGatherIsBounded(t *testing.T) {
 			t.Parallel()
 			f, c := landed(is.answered, time.Hour, time.Hour)
 			arrive(t, c, is.callers).Wait()
-			assert.Equal(t, is.callers, <-f.started)
+			require.Len(t, f.started, 1)
+			require.Equal(t, is.callers, <-f.started)
 		})
 	}
 }
