@@ -98,12 +98,15 @@ func Fingerprint(w models.Write) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Contest has plans of these products go by stock for a while.
-func (d *Database) Contest(products ...string) {
+// Contest has these products found changed by others so many times, and so their
+// plans go by stock: from ContestedFor, doubled each time, to some seconds.
+func (d *Database) Contest(times int, products ...string) {
 	d.memory.mu.Lock()
 	defer d.memory.mu.Unlock()
-	for _, id := range products {
-		d.memory.contest(id)
+	for range times {
+		for _, id := range products {
+			d.memory.contest(id)
+		}
 	}
 }
 
