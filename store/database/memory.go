@@ -27,7 +27,7 @@ const (
 
 // memory is what this process knows of the products that its last writes had
 // locked: their state as of a version. It is never believed by itself: who
-// decides on it has the database check the versions.
+// decides on it has the database check the versions, or the shapes and the stock.
 type memory struct {
 	lately    atomic.Int32 // how many holds the last plan had
 	mu        sync.Mutex
@@ -44,11 +44,12 @@ type memory struct {
 // remembered is a product and all its levels, in sourcing order.
 type remembered struct {
 	product models.Product
-	shape   int64
+	shape   int64 // see shapedProduct
 	levels  []*models.Level
 	// wrong: nothing is decided on this. It counts on what did not happen, or
-	// others change the product too, or it has too many levels. The version is
-	// the one that was last known, so that the next change by others is noticed.
+	// others change the product too and it has several levels, or too many. The
+	// version is the one that was last known, so that the next change by others is
+	// noticed.
 	wrong bool
 }
 
@@ -58,8 +59,8 @@ func (r *remembered) alone() bool { return r.product.Tracked && len(r.levels) ==
 
 // contest is what is known of a product that others change too.
 type contest struct {
-	times int
-	until time.Time
+	times int       // how often the next one is doubled
+	until time.Time // by this process's clock
 }
 
 func newMemory() *memory {
@@ -96,7 +97,7 @@ func (m *memory) learn(v *view) {
 	maps.Copy(m.locations, v.locations)
 	maps.Copy(m.channels, v.channels)
 	touched := v.touchedSet()
-	reshaped := map[string]bool{} // all new levels are made by one statement, which the trigger counts as one change
+	reshaped := map[string]bool{} // new levels are made by one statement, which the trigger counts as one change of each product
 	for id := range v.created {
 		reshaped[id.product] = true
 	}
@@ -111,9 +112,10 @@ func (m *memory) learn(v *view) {
 		if old := m.products[id]; old != nil {
 			if !old.wrong && old.product.Version > known.product.Version {
 				// Somebody was faster to tell, or the database went back, where
-				// the version may soon be another state's.
+				// the version may soon be another state's. A plan by stock finds
+				// out which; one by version cannot.
 				if old.wrong = !old.alone(); !old.wrong {
-					m.contest(id) // a plan by stock finds out
+					m.contest(id)
 				}
 				continue
 			}
@@ -191,12 +193,12 @@ func (m *memory) contest(id string) {
 	}
 }
 
-// agreed notes that a plan was right about its products; found is what others had
-// made of them meanwhile.
+// agreed notes that a plan was carried out; found is what others had made of its
+// products meanwhile. Where it was all as planned, they are less contested.
 func (m *memory) agreed(p *Plan, found []foundLevel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range found { // the next plan may have been decided on these already
+	for i := range found { // as a difference: the next plan may have taken of them already
 		known, planned := p.products[found[i].product], p.level(found[i].product)
 		known.levels[0].Quantities = known.levels[0].Plus(found[i].Minus(planned.Quantities))
 		known.product.Version = found[i].version

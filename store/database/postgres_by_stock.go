@@ -18,13 +18,22 @@ var (
 	postgresByStockBoth  = postgresByStock(true, true)
 )
 
-// postgresByStock is all of a plan by stock but for what no product tells: the
-// levels are locked and then the products, have enough and the shape expected, or
-// nothing happens. Versions and quantities come of what is there; it answers with
-// the time, and with what is not as planned.
+// postgresByStock is all of a plan by stock but for what no product tells
+// (postgresExpectSame): the levels are locked and then the products, have enough
+// and the shape expected, or nothing happens. Versions and quantities come of what
+// is there; it answers with the time, and with what is not as planned.
 //
-// $11 to $13 have a place for each movement, level by level: how many units, how
-// many from it to the level's last, and 16 bytes for whom.
+// $1 to $10 have a place for each level, in order of product: which, how many units
+// are taken, down to which floor, the shape expected, what version, available and
+// reserved are to be after it if nobody else changed it, and where its movements
+// begin (from 1) and how many they are. $11 to $13 have a place for each movement,
+// level by level: how many units, how many from it to the level's last, and 16
+// bytes for whom. $14 to $19 are the rows of the holds (heldRows).
+//
+// Levels are locked in the order of $1 because the planner looks each up by its
+// key, or in a table made of all of them; no clause orders it. Should two
+// transactions meet crosswise nevertheless, this one is given up, and its holds are
+// decided the ordinary way.
 func postgresByStock(rows, packs bool) string {
 	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(packMin), strconv.Itoa(packMax)
 	query := `WITH levels AS (
@@ -84,7 +93,8 @@ func postgresByStock(rows, packs bool) string {
 const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
 
-// commitByStock carries out a plan by stock.
+// commitByStock carries out a plan by stock. It tells when that was, and what is not
+// as planned: at most one for each level taken of.
 func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (now time.Time, found []foundLevel, err error) {
 	query, args := p.byStockArgs()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
@@ -103,6 +113,8 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (now time.Time,
 	return now, found, err
 }
 
+// byStockArgs is the statement that fits a closed plan's movements, and $1 to $13 of
+// it.
 func (p *Plan) byStockArgs() (query string, args []any) {
 	n, movements := len(p.levels), 0
 	for _, l := range p.movements.order {
@@ -122,7 +134,7 @@ func (p *Plan) byStockArgs() (query string, args []any) {
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
 		taken.int(l.taken)
-		floors.int(min(0, p.products[l.ProductID].product.Floor()))
+		floors.int(p.products[l.ProductID].product.Floor())
 		shapes.long(x.shape)
 		versions.long(x.version + 1)
 		available.int(l.Available)
@@ -148,7 +160,8 @@ func (p *Plan) byStockArgs() (query string, args []any) {
 	return query, []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
 }
 
-// foundRow is a row of the answer: what is not as planned, or only the time.
+// foundRow is a row of the answer of postgresByStock: what is not as planned, or,
+// where all is, the time alone. Its states are in the order of quantityColumns.
 type foundRow struct {
 	now     time.Time
 	product *string
