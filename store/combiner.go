@@ -36,8 +36,9 @@ const (
 // errFull is the answer to a write that finds the line full.
 var errFull = models.Unavailable("too many writes are waiting; try again", nil)
 
-// combiner joins writes that arrive while a transaction is running into the
-// next one. Each is still decided on its own, in the order of arrival.
+// combiner joins writes that arrive while a transaction is running, and for a
+// moment after one of several, into the next one. Each is still decided on its
+// own, in the order of arrival.
 //
 // Writes that need rows which somebody else keeps locked step aside, so that
 // one forgotten transaction in a console does not stop the shop.
@@ -64,7 +65,8 @@ type combiner struct {
 	// called under the lock.
 	ended func(planEnd)
 	broke func(*panicError)
-	// gatherWait bounds how long a transaction waits for company; 0: not at all.
+	// gatherWait bounds how long a transaction waits for company (gather.go); 0: not
+	// at all.
 	gatherWait time.Duration
 	// locked tells which of the rows are locked now.
 	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
@@ -75,7 +77,7 @@ type combiner struct {
 	fetching  bool     // products of those at the head of the line are being read
 	ahead     *planned // decided while a flight is under way; nil: nothing
 	waiting   []*seat
-	gathering *gathering            // the next flight waits; nil: it does not
+	gathering *gathering            // the next flight waits for company; nil: it does not
 	aside     []*seat               // behind locked rows, in order of arrival
 	behind    map[database.Row]bool // the rows that those aside wait for; nil while nobody does
 }

@@ -7,18 +7,20 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
-// gatherFor has the combiner wait as it does after a transaction.
-func gatherFor(c *combiner, answered int, wait time.Duration) {
-	c.gatherWait = wait
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gather(answered, time.Hour)
-	c.launch()
+// landed is a combiner whose transaction has just answered so many.
+func landed(answered int, took, gatherWait time.Duration) (*fakeTruth, *combiner) {
+	f, c := newFakeTruth()
+	close(f.released)
+	c.gatherWait, c.flights = gatherWait, 1
+	c.land(answered, took)
+	return f, c
 }
 
-// arrive has so many callers submit at once, and tells when all are answered.
+// arrive has so many callers submit at once; all are answered when the group is
+// done.
 func arrive(t *testing.T, c *combiner, callers int) *sync.WaitGroup {
 	var group sync.WaitGroup
 	for i := range callers {
@@ -30,29 +32,44 @@ func arrive(t *testing.T, c *combiner, callers int) *sync.WaitGroup {
 	return &group
 }
 
+// As many as were answered, and nobody had been in line: the last of them starts
+// the transaction.
 func TestGatherWaitsForThoseJustAnswered(t *testing.T) {
 	t.Parallel()
-	f, c := newFakeTruth()
-	close(f.released)
-	gatherFor(c, 5, time.Hour)
+	f, c := landed(5, time.Hour, time.Hour)
 	first := arrive(t, c, 4)
 	eventually(t, func() bool { waiting, _ := c.line(); return waiting == 4 })
 	assert.Empty(t, f.started, "one is still to come")
 	arrive(t, c, 1).Wait()
 	first.Wait()
-	assert.Equal(t, 5, <-f.started)
-	assert.Empty(t, f.started)
+	require.Len(t, f.started, 1)
+	require.Equal(t, 5, <-f.started)
 }
 
+// The wait is over although they do not come: after the time that the last
+// transaction took, and never later than the bound says.
 func TestGatherEndsWithoutThem(t *testing.T) {
 	t.Parallel()
-	f, c := newFakeTruth()
-	close(f.released)
-	gatherFor(c, 5, time.Millisecond)
-	arrive(t, c, 1).Wait()
-	assert.Equal(t, 1, <-f.started)
+	for name, is := range map[string]struct{ took, bound time.Duration }{
+		"as long as it took": {time.Millisecond, time.Hour},
+		"the bound":          {time.Hour, time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, c := newFakeTruth()
+			close(f.released)
+			c.gatherWait, c.flights = is.bound, 1
+			one := arrive(t, c, 1)
+			eventually(t, func() bool { waiting, _ := c.line(); return waiting == 1 })
+			c.land(5, is.took) // with one in line, so that nothing but the end of the wait starts it
+			one.Wait()
+			require.Len(t, f.started, 1)
+		})
+	}
 }
 
+// A lone caller does not wait after a transaction of few, nor do many for all of
+// those who were more.
 func TestGatherIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, is := range map[string]struct{ answered, callers int }{
@@ -61,11 +78,10 @@ func TestGatherIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c := newFakeTruth()
-			close(f.released)
-			gatherFor(c, is.answered, time.Hour)
+			f, c := landed(is.answered, time.Hour, time.Hour)
 			arrive(t, c, is.callers).Wait()
-			assert.Equal(t, is.callers, <-f.started)
+			require.Len(t, f.started, 1)
+			require.Equal(t, is.callers, <-f.started)
 		})
 	}
 }

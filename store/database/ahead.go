@@ -37,12 +37,14 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 
 // Plan is a batch of holds that is decided while another transaction is still
 // running, on what this process remembers of the products. Its own transaction
-// then takes one round trip: the database compares the versions under lock,
-// and refuses all of it when anything was not as remembered.
+// then takes one round trip. A plan by version has the database compare the
+// products' versions under lock, and is refused, all of it, when anything was not
+// as remembered.
 //
-// Where others change its products too, and each has one level only, it need not
-// be as remembered: the database asks for the same settings and for enough stock,
-// whatever was taken or brought meanwhile. So several copies share a rush.
+// Where others change its products too, and each has one level only, it goes by
+// stock: the database asks for the same shape and for enough stock, whatever was
+// taken or brought meanwhile, and tells what it came to. So several copies share a
+// rush.
 //
 // The next plan may be decided while this one is carried out: on what this one
 // leaves behind from Close on. It is committed after this one, and refused should
@@ -65,7 +67,7 @@ type Plan struct {
 	expected  []expected
 	several   bool // some product has several levels, or is not tracked
 	contested bool // others change some product too
-	byStock   bool // the database compares shapes and asks for enough stock, not for the versions
+	byStock   bool // it goes by stock, not by version
 	mistaken  bool // something of it was found to be remembered wrongly since
 }
 
@@ -81,8 +83,8 @@ type heldLevel struct {
 	taken int
 }
 
-// expected is a product's version as remembered; changed tells whether it gets
-// the next one.
+// expected is a product's version and shape as remembered; changed tells whether
+// it gets the next version.
 type expected struct {
 	id      string
 	version int64
@@ -90,7 +92,8 @@ type expected struct {
 	changed bool
 }
 
-// foundLevel is a product's one level after a plan, where it is not as planned.
+// foundLevel is a product's one level after a plan by stock, and its version, where
+// they are not as planned.
 type foundLevel struct {
 	product string
 	version int64
@@ -258,7 +261,7 @@ func (p *Plan) Close() {
 	p.byStock = p.contested && !p.several
 }
 
-// level is the plan's one level of a product.
+// level is the one level of a product that a closed plan takes of.
 func (p *Plan) level(product string) *heldLevel {
 	i, _ := slices.BinarySearchFunc(p.levels, product, func(l heldLevel, id string) int { return cmp.Compare(l.ProductID, id) })
 	return &p.levels[i]

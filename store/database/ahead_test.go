@@ -260,7 +260,8 @@ func TestPlanKnowsChannelsAndLocations(t *testing.T) {
 	})
 }
 
-// A product that somebody else keeps changing is not decided ahead for a while.
+// A product of several levels that somebody else keeps changing is not decided
+// ahead for a while.
 func TestPlanAvoidsTheContested(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		p := s.plan(reserve(line("mug", 1)))

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,8 @@ func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.
 		other := s.other(t)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
-		s.Contest("cup", "pen")
+		s.LongContests()
+		s.WillChange("cup", "pen")
 		test(t, s, other)
 	})
 }
@@ -76,8 +78,8 @@ func TestPlanByStock(t *testing.T) {
 					wanted += 5
 				}
 				require.Equal(t, wanted, units)
-				cups := s.movements("cup")
-				require.Equal(t, out.Results[0].Reservation.ID, slices.DeleteFunc(cups, func(m models.StockMovement) bool { return m.Version < out.Stocks[0].Version })[0].ReservationID)
+				cups := slices.DeleteFunc(s.movements("cup"), func(m models.StockMovement) bool { return m.Version < out.Stocks[0].Version })
+				require.Equal(t, out.Results[0].Reservation.ID, cups[0].ReservationID, "in the order of decisions")
 				require.Zero(t, s.number("SELECT count(*) FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE m.created_at < r.created_at"))
 
 				next.Close()
@@ -85,7 +87,8 @@ func TestPlanByStock(t *testing.T) {
 				again, err := next.Commit(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, s.read("cup"), timeless(again.Stocks[0]))
-				require.Equal(t, models.Quantities{Reserved: 5, Available: -5}, s.movements("cup")[len(s.movements("cup"))-1].Delta)
+				cups = s.movements("cup")
+				require.Equal(t, models.Quantities{Reserved: 5, Available: -5}, cups[len(cups)-1].Delta)
 			})
 		})
 	}
@@ -162,7 +165,7 @@ func TestPlanByStockKeepsTheFloor(t *testing.T) {
 	onContested(t, func(t *testing.T, s *shop, other *database.Database) {
 		s.settings("cup", "inventory_policy = 'CONTINUE', backorder_limit = 10")
 		s.ok(reserve(line("cup", 1)))
-		s.Contest("cup")
+		s.WillChange("cup")
 		fits, tooMuch := s.plan(reserve(line("cup", 1000))), s.plan(reserve(line("cup", 8)))
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 5))})
 		require.NoError(t, err)
@@ -171,6 +174,54 @@ func TestPlanByStockKeepsTheFloor(t *testing.T) {
 		require.Equal(t, -7, s.level("cup", "north").Available)
 		_, err = tooMuch.Commit(t.Context())
 		require.ErrorIs(t, err, database.ErrRefused)
+	})
+}
+
+// A plan's stock is as of its locks, not of the wait for them: the ledger of a
+// product is in the order of its times, however long somebody had it locked.
+func TestPlanReadsTheClockUnderItsLocks(t *testing.T) {
+	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
+		t.Run(name, func(t *testing.T) {
+			onPostgres(t, func(t *testing.T, s *shop) {
+				if byStock {
+					s.LongContests()
+					s.WillChange("cup")
+				}
+				p := s.plan(reserve(line("cup", 1)))
+				require.Equal(t, byStock, p.ByStock())
+				tx, err := s.raw.Begin()
+				require.NoError(t, err)
+				defer func() { _ = tx.Rollback() }()
+				_, err = tx.Exec("SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE")
+				require.NoError(t, err)
+				done := make(chan outcome, 1)
+				go func() {
+					defer close(done)
+					out, err := p.Commit(context.Background())
+					assert.NoError(t, err)
+					done <- out
+				}()
+				s.waiting(t)
+				var unlocked time.Time
+				require.NoError(t, tx.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
+				require.NoError(t, tx.Commit())
+				require.False(t, (<-done).Stocks[0].AsOf.Before(unlocked))
+				require.Zero(t, s.number("SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED' AND created_at < $1", unlocked))
+			})
+		})
+	}
+}
+
+// A product stays contested for its time, however many plans were right meanwhile:
+// a sweep that was announced may still wait for their locks.
+func TestPlanByStockOutlastsPlansThatAreRight(t *testing.T) {
+	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+		for range 10 {
+			p := s.plan(reserve(line("cup", 1)))
+			require.True(t, p.ByStock())
+			_, err := p.Commit(t.Context())
+			require.NoError(t, err)
+		}
 	})
 }
 
@@ -192,7 +243,9 @@ func TestPlanByStockNeedsSingleLevels(t *testing.T) {
 
 // Once nobody else changes a product any more, plans go by version again.
 func TestPlanByStockEnds(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("cup", "north", 1000)
+		s.WillChange("cup")
 		require.Eventually(t, func() bool {
 			p := s.NewPlan()
 			decided := p.Add(s.Prepare(reserve(line("cup", 1))))

@@ -86,7 +86,8 @@ func scanProduct(r rows) (*models.Product, error) {
 const shapedColumns = productColumns + ", p.shape"
 
 // shapedProduct is a product with its shape: a number that grows when its settings
-// or the list of its levels change, and stays when only quantities do.
+// or the list of its levels change, and stays when only quantities do. The triggers
+// count it, whoever writes (migrations/postgres/00005_shape.sql).
 type shapedProduct struct {
 	models.Product
 	shape int64
@@ -94,17 +95,9 @@ type shapedProduct struct {
 
 func scanShaped(r rows) (*shapedProduct, error) {
 	var shape int64
-	p, err := scanProduct(and{r, &shape})
+	p, err := scanProduct(trailing{r, []any{&shape}})
 	return &shapedProduct{*p, shape}, err
 }
-
-// and scans one more value, the last of the row.
-type and struct {
-	rows
-	last any
-}
-
-func (a and) Scan(dest ...any) error { return a.rows.Scan(append(dest, a.last)...) }
 
 // each calls scan for every row.
 func each[T any](r rows, scan func(rows) (T, error), keep func(T)) error {

@@ -99,18 +99,15 @@ func Fingerprint(w models.Write) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Contest has plans of these products go by stock, until one was right.
-func (d *Database) Contest(products ...string) {
-	d.LongContests()
-	d.willChange(products)
-}
-
-// LongContests has what is about to change be so until a plan was right.
+// LongContests has what is about to change be so for as long as a test takes.
 func (d *Database) LongContests() {
 	d.memory.mu.Lock()
 	defer d.memory.mu.Unlock()
 	d.memory.contestedFor = time.Hour
 }
+
+// WillChange announces a change, as the sweeper does.
+func (d *Database) WillChange(products ...string) { d.willChange(products) }
 
 // ByStock tells whether a closed plan goes by stock.
 func (p *Plan) ByStock() bool { return p.byStock }

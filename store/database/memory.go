@@ -27,7 +27,7 @@ const (
 
 // memory is what this process knows of the products that its last writes had
 // locked: their state as of a version. It is never believed by itself: who
-// decides on it has the database check the versions.
+// decides on it has the database check the versions, or the shapes and the stock.
 type memory struct {
 	lately       atomic.Int32  // how many holds the last plan had
 	contestedFor time.Duration // the constant, but for tests
@@ -45,11 +45,12 @@ type memory struct {
 // remembered is a product and all its levels, in sourcing order.
 type remembered struct {
 	product models.Product
-	shape   int64
+	shape   int64 // see shapedProduct
 	levels  []*models.Level
 	// wrong: nothing is decided on this. It counts on what did not happen, or
-	// others change the product too, or it has too many levels. The version is
-	// the one that was last known, so that the next change by others is noticed.
+	// others change the product too and it has several levels, or too many. The
+	// version is the one that was last known, so that the next change by others is
+	// noticed.
 	wrong bool
 }
 
@@ -59,8 +60,8 @@ func (r *remembered) alone() bool { return r.product.Tracked && len(r.levels) ==
 
 // contest is what is known of a product that others change too.
 type contest struct {
-	times int
-	until time.Time
+	times int       // how often the next one is doubled
+	until time.Time // by this process's clock
 }
 
 func newMemory() *memory {
@@ -103,7 +104,7 @@ func (m *memory) take(v *view) {
 	maps.Copy(m.locations, v.locations)
 	maps.Copy(m.channels, v.channels)
 	touched := v.touchedSet()
-	reshaped := map[string]bool{} // all new levels are made by one statement, which the trigger counts as one change
+	reshaped := map[string]bool{} // new levels are made by one statement, which the trigger counts as one change of each product
 	for id := range v.created {
 		reshaped[id.product] = true
 	}
@@ -118,9 +119,10 @@ func (m *memory) take(v *view) {
 		if old := m.products[id]; old != nil {
 			if !old.wrong && old.product.Version > known.product.Version {
 				// Somebody was faster to tell, or the database went back, where
-				// the version may soon be another state's.
+				// the version may soon be another state's. A plan by stock finds
+				// out which; one by version cannot.
 				if old.wrong = !old.alone(); !old.wrong {
-					m.contest(id) // a plan by stock finds out
+					m.contest(id)
 				}
 				continue
 			}
@@ -203,18 +205,22 @@ func (m *memory) contestOf(id string) *contest {
 // contest notes that somebody else changed a product.
 func (m *memory) contest(id string) {
 	c := m.contestOf(id)
-	c.until = time.Now().Add(min(contestedFor<<c.times, contestedMax))
+	if until := time.Now().Add(min(contestedFor<<c.times, contestedMax)); c.until.Before(until) {
+		c.until = until
+	}
 	if contestedFor<<c.times < contestedMax {
 		c.times++
 	}
 }
 
-// agreed notes that a plan was right about its products; found is what others had
-// made of them meanwhile.
+// agreed notes that a plan was carried out; found is what others had made of its
+// products meanwhile. Where it was all as planned, they are less contested the next
+// time, but for as long as they are now: a sweep that was announced (willChange) may
+// still wait for this plan's locks.
 func (m *memory) agreed(p *Plan, found []foundLevel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range found { // the next plan may have been decided on these already
+	for i := range found { // as a difference: the next plan may have taken of them already
 		known, planned := p.products[found[i].product], p.level(found[i].product)
 		known.levels[0].Quantities = known.levels[0].Plus(found[i].Minus(planned.Quantities))
 		known.product.Version = found[i].version
@@ -226,7 +232,7 @@ func (m *memory) agreed(p *Plan, found []foundLevel) {
 	for id := range p.products {
 		if c := m.contested[id]; c != nil && c.times > 0 {
 			c.times--
-		} else if c != nil {
+		} else if c != nil && !m.isContested(id) {
 			delete(m.contested, id)
 		}
 	}

@@ -21,11 +21,21 @@ var (
 
 // postgresByStock is what a plan by stock does to products: the levels are locked
 // and then the products, have enough and the shape expected, or nothing happens.
-// Versions and quantities come of what is there; it answers with
-// the time, and with what is not as planned.
+// Versions and quantities come of what is there; it answers with the time, and
+// with what is not as planned. The time is read once all is locked: what is counted
+// of moved comes before what is selected.
 //
-// $11 to $13 have a place for each movement, level by level: how many units, how
-// many from it to the level's last, and 16 bytes for whom.
+// $1 to $10 have a place for each level, in order of product: which, how many units
+// are taken, down to which floor, the shape expected, what version, available and
+// reserved are to be after it if nobody else changed it, and where its movements
+// begin (from 1) and how many they are. $11 to $13 have a place for each movement,
+// level by level: how many units, how many from it to the level's last, and 16
+// bytes for whom.
+//
+// Levels are locked in the order of $1 because the planner looks each up by its
+// key, or in a table made of all of them; no clause orders it. Should two
+// transactions meet crosswise nevertheless, this one is given up, and its holds are
+// decided the ordinary way.
 func postgresByStock(rows, packs bool) string {
 	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(packMin), strconv.Itoa(packMax)
 	query := `WITH levels AS (
@@ -41,8 +51,8 @@ func postgresByStock(rows, packs bool) string {
 			RETURNING l.*, p.version),
 		clock AS MATERIALIZED (
 			SELECT clock_timestamp() AS now, pg_current_xact_id()::text::bigint AS txid,
-				onhand_expect((SELECT count(*) FROM moved) = cardinality($1::text[])
-					AND clock_timestamp() < ` + postgresNow + ` + interval '` + packedWithin.String() + `')),
+				onhand_expect(m.n = cardinality($1::text[]) AND clock_timestamp() < ` + postgresNow + ` + interval '` + packedWithin.String() + `')
+			FROM (SELECT count(*) AS n FROM moved) m),
 		told AS (
 			INSERT INTO outbox (product_id, version) SELECT product_id, version FROM moved),`
 	if rows {
@@ -108,6 +118,8 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c committed, e
 	return c, err
 }
 
+// byStockArgs is the statement that fits a closed plan's movements, and $1 to $13 of
+// it.
 func (p *Plan) byStockArgs() (query string, args []any) {
 	n, movements := len(p.levels), 0
 	for _, l := range p.movements.order {
@@ -127,7 +139,7 @@ func (p *Plan) byStockArgs() (query string, args []any) {
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
 		taken.int(l.taken)
-		floors.int(min(0, p.products[l.ProductID].product.Floor()))
+		floors.int(p.products[l.ProductID].product.Floor())
 		shapes.long(x.shape)
 		versions.long(x.version + 1)
 		available.int(l.Available)
@@ -153,7 +165,8 @@ func (p *Plan) byStockArgs() (query string, args []any) {
 	return query, []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
 }
 
-// foundRow is a row of the answer: what is not as planned, or only the time.
+// foundRow is a row of the answer of postgresByStock: what is not as planned, or,
+// where all is, the time alone. Its states are in the order of quantityColumns.
 type foundRow struct {
 	now     time.Time
 	product *string

@@ -23,9 +23,9 @@ const (
 	// them have a product in common.
 	overdueMax      = 50_000
 	overdueLinesMax = 100_000
-	// sweepHoldsMax is how many holds one transaction gives back, of which buyers
-	// of the same products may have to await the end. Their lines are bounded by
-	// reapLinesMax.
+	// sweepHoldsMax is how many holds one transaction gives back. Buyers of the same
+	// products may have to await its end: more holds would be back a little sooner,
+	// and leave those waiting longer. Their lines are bounded by reapLinesMax.
 	sweepHoldsMax = 300
 	// sweepFlights is how many of these transactions run side by side, where the
 	// database takes more than one. More of them free sooner and leave buyers
@@ -307,7 +307,7 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outc
 		keys[i] = h.key
 	}
 	products := productsOf(holds)
-	d.willChange(products)
+	d.willChange(products) // before they are locked: plans made meanwhile count on it
 	v, err := tx.expire(ctx, keys, products)
 	if err != nil || len(v.held) == 0 {
 		return Outcome{}, err

@@ -20,7 +20,7 @@ type view struct {
 	directory int64 // the version of locations and channels; Postgres only
 	anyDue    bool  // some active hold of any product is past its time
 	products  map[string]*models.Product
-	shapes    map[string]int64           // of the products; Postgres only
+	shapes    map[string]int64           // of the products as loaded; Postgres only
 	levels    map[string][]*models.Level // by product, in sourcing order
 	held      map[[16]byte]*storedReservation
 	answers   map[[16]byte]*storedAnswer
@@ -53,6 +53,7 @@ func newView() *view {
 	}
 }
 
+// addShaped keeps a product that was loaded, with its shape.
 func (v *view) addShaped(p *shapedProduct) {
 	v.products[p.ProductID], v.shapes[p.ProductID] = &p.Product, p.shape
 }

@@ -2,7 +2,9 @@
 
 -- The shape of a product: its settings, and which levels it has. This grows when
 -- they change, and stays when only quantities do: who counts on the shape and on
--- enough stock need not have seen the last change.
+-- enough stock need not have seen the last change. It is counted by triggers alone,
+-- so that copies of Onhand from before may go on beside newer ones. Where a level
+-- lies is not in it: that is the directory_version of onhand_meta.
 ALTER TABLE products ADD shape bigint NOT NULL DEFAULT 1;
 
 -- +goose StatementBegin
@@ -16,8 +18,9 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Whoever makes or deletes a level changes the shape, Onhand too. Its name puts
--- it after the triggers that lock the products in order.
+-- Whoever makes or deletes a level changes the shape, Onhand too: by one for each
+-- statement, however many levels. The triggers' names put them after those that lock
+-- the products in order.
 -- +goose StatementBegin
 CREATE FUNCTION stock_levels_shape() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
