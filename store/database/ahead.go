@@ -248,7 +248,7 @@ func (p *Plan) Close() {
 		p.levels = append(p.levels, heldLevel{*l, p.movements.taken(levelID{l.ProductID, l.LocationID})})
 	}
 	p.stocks = p.view.committed()
-	touched := p.view.touchedSet()
+	touched, overtaken := p.view.touchedSet(), p.overtaken()
 	for _, id := range sortedKeys(p.products) {
 		known := p.products[id]
 		p.mistaken = p.mistaken || known.wrong
@@ -259,6 +259,17 @@ func (p *Plan) Close() {
 		}
 	}
 	p.byStock = p.contested && !p.several
+	p.mistaken = p.mistaken || overtaken && !p.byStock
+}
+
+// overtaken tells that the plan before this one found that others had changed some
+// product. Its levels are right by now; of what was decided before that, the
+// movements still say what was thought to be there, which a plan by stock does not
+// use.
+func (p *Plan) overtaken() bool {
+	return slices.ContainsFunc(p.movements.order, func(l *levelMovements) bool {
+		return l.version != p.products[l.product].product.Version+1
+	})
 }
 
 // level is the one level of a product that a closed plan takes of.

@@ -241,6 +241,34 @@ func TestPlanByStockNeedsSingleLevels(t *testing.T) {
 	})
 }
 
+// A plan that cannot go by stock is not sent where the one before it found other
+// quantities than it had left: its movements would tell of what was not there.
+func TestPlanAfterOneThatFoundOthers(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("cup", "north", 1000)
+		s.stock("pen", "south", 1000)
+		s.stock("mug", "north", 10, "south", 10)
+		other := s.other(t)
+		s.Contest("cup")
+		p := s.plan(reserve(line("cup", 1)), reserve(line("pen", 1)))
+		require.True(t, p.ByStock())
+		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
+		require.NoError(t, err)
+		w := reserve(line("pen", 1), line("mug", 1))
+		next := s.NewPlan() // while pens are not known to be contested
+		require.True(t, next.Add(s.Prepare(w)))
+		_, err = p.Commit(t.Context())
+		require.NoError(t, err)
+		next.Close()
+		require.False(t, next.ByStock())
+		_, err = next.Commit(t.Context())
+		require.ErrorIs(t, err, database.ErrRefused)
+		next.Drop()
+		s.ok(w)
+		require.Equal(t, models.Quantities{Available: 991, Reserved: 9}, s.movements("pen")[3].After)
+	})
+}
+
 // Once nobody else changes a product any more, plans go by version again.
 func TestPlanByStockEnds(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
