@@ -81,6 +81,41 @@ func TestMigrateGoesOn(t *testing.T) {
 	s.audit()
 }
 
+// Who writes while a database is brought up to date waits, and is done: no
+// migration from 5 on keeps levels and products locked together.
+func TestMigrateBesideWriters(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, postgres, freshURL(t, postgres))
+	s.stock("mug", "north", 5)
+	dialect, files, err := s.Migrations()
+	require.NoError(t, err)
+	provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL(), files, goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	_, err = provider.DownTo(t.Context(), 4)
+	require.NoError(t, err)
+	reader, err := s.raw.Begin()
+	require.NoError(t, err)
+	defer func() { _ = reader.Rollback() }()
+	_, err = reader.Exec("SELECT 1 FROM products")
+	require.NoError(t, err)
+	ended := make(chan error, 2)
+	waiting := func(sessions int64) {
+		require.Eventually(t, func() bool {
+			return s.number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == sessions
+		}, generous, poll)
+	}
+	go func() { _, err := s.Migrate(context.Background()); ended <- err }()
+	waiting(1)
+	go func() { _, err := s.raw.Exec("UPDATE stock_levels SET available = 7"); ended <- err }()
+	waiting(2)
+	require.NoError(t, reader.Commit())
+	for range 2 {
+		require.NoError(t, <-ended)
+	}
+	require.Equal(t, models.Quantities{Available: 7}, s.level("mug", "north"))
+	s.audit()
+}
+
 // Down leaves nothing behind, and up works again after it, as another
 // history.
 func TestMigrateDown(t *testing.T) {
