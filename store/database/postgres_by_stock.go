@@ -32,10 +32,8 @@ var (
 // level by level: how many units, how many from it to the level's last, and 16
 // bytes for whom.
 //
-// Levels are locked in the order of $1 because the planner looks each up by its
-// key, or in a table made of all of them; no clause orders it. Should two
-// transactions meet crosswise nevertheless, this one is given up, and its holds are
-// decided the ordinary way.
+// Nothing says in which order it comes by several products: they are locked before
+// (postgresLockInOrder).
 func postgresByStock(rows, packs bool) string {
 	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(packMin), strconv.Itoa(packMax)
 	query := `WITH levels AS (
@@ -86,6 +84,15 @@ func postgresByStock(rows, packs bool) string {
 		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`
 }
 
+// The rows of several products are locked as postgresLock does before anything is
+// changed: the server changes them in whatever order it finds them, and two such
+// statements would wait for each other.
+const postgresLockInOrder = `WITH levels AS MATERIALIZED (
+		SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock + `),
+	locked AS MATERIALIZED (
+		SELECT 1 FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM levels) >= 0 ORDER BY p.product_id ` + productLock + `)
+	SELECT count(*) FROM locked`
+
 // A key that has an answer on record is answered from there.
 const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
@@ -103,6 +110,9 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c committed, e
 			return err
 		})
 		b.Queue(postgresInsertHolds, p.rows.args()...)
+		if len(p.levels) > 1 {
+			b.Queue(postgresLockInOrder, args[0])
+		}
 		b.Queue(query, args...).Query(func(r pgx.Rows) error {
 			return each(r, scanFound, func(f foundRow) {
 				c.moved = f.now

@@ -1,0 +1,49 @@
+package database_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/store/database"
+)
+
+// whileLocked carries a plan out while somebody else has changed rows and not
+// committed yet; between happens once the plan waits for them.
+func (s *shop) whileLocked(t *testing.T, p *database.Plan, change string, between func()) error {
+	t.Helper()
+	tx, err := s.raw.Begin()
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.Exec(change)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { _, err := p.Commit(t.Context()); done <- err }()
+	s.waiting(t)
+	between()
+	require.NoError(t, tx.Commit())
+	return <-done
+}
+
+// Rows of several products are locked in order of their ids, wherever they lie in
+// their tables, levels before products: who waits for one has none that comes
+// later.
+func TestPlanByStockLocksInOrder(t *testing.T) {
+	for table, column := range map[string]string{"stock_levels": "damaged", "products": "version"} {
+		t.Run(table, func(t *testing.T) {
+			onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+				// So few rows that the server reads the table from its beginning, where the
+				// pen is now.
+				s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, 50) n")
+				s.exec("INSERT INTO stock_levels (product_id, location_id) SELECT product_id, 'north' FROM products WHERE product_id LIKE 'other %'")
+				s.exec("VACUUM FULL ANALYZE " + table)
+				s.exec("UPDATE " + table + " SET " + column + " = " + column + " WHERE product_id = 'cup'")
+				p := s.plan(reserve(line("pen", 1), line("cup", 1)))
+				require.True(t, p.ByStock())
+				require.NoError(t, s.whileLocked(t, p, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
+					s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
+				}))
+			})
+		})
+	}
+}
