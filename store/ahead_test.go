@@ -137,14 +137,14 @@ func TestPlanKeepsTheLine(t *testing.T) {
 func TestPlanFetchesTheUnknown(t *testing.T) {
 	t.Parallel()
 	for name, is := range map[string]struct {
-		fetch func(read func()) error
+		fetch func(ctx context.Context, read func()) error
 		plans []string // in order
 		rest  [][]string
 		broke int
 	}{
-		"it is read":     {func(read func()) error { read(); return nil }, []string{"first", "a", "b", "c", "d"}, nil, 0},
-		"it is not":      {func(func()) error { return context.DeadlineExceeded }, []string{"first", "a"}, [][]string{{"ordinary b", "ordinary c", "d"}}, 0},
-		"reading panics": {func(func()) error { panic("broken") }, []string{"first", "a"}, [][]string{{"ordinary b", "ordinary c", "d"}}, 1},
+		"it is read":     {func(_ context.Context, read func()) error { read(); return nil }, []string{"first", "a", "b", "c", "d"}, nil, 0},
+		"it is not":      {func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() }, []string{"first", "a"}, [][]string{{"ordinary b", "ordinary c", "d"}}, 0},
+		"reading panics": {func(context.Context, func()) error { panic("broken") }, []string{"first", "a"}, [][]string{{"ordinary b", "ordinary c", "d"}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,9 +158,9 @@ func TestPlanFetchesTheUnknown(t *testing.T) {
 				}
 				return []string{f.keys[ready]}
 			}
-			c.fetch = func(_ context.Context, ids []string) error {
+			c.fetch = func(ctx context.Context, ids []string) error {
 				asked++
-				return is.fetch(func() {
+				return is.fetch(ctx, func() {
 					f.mu.Lock()
 					defer f.mu.Unlock()
 					for ready, key := range f.keys {

@@ -4,8 +4,8 @@
 //	read   request → batcher → Redis, one pipeline → misses: one SELECT → fill
 //	write  request → line (combiner.go) → database decides a batch and commits →
 //	       Redis and local watchers are told → answer; holds are decided while
-//	       they wait in line (ahead.go), and after a
-//	       transaction of several the next waits a moment for company (gather.go)
+//	       they wait in line (ahead.go), and after a transaction of several
+//	       the next waits a moment for company (gather.go)
 //	watch  current stock, then every newer version, from Redis or from our own
 //	       writes, whichever comes first
 //	follow the ledger from a cursor on, every movement once (movement.go), and

@@ -47,6 +47,18 @@ func (s *shop) refuses(w models.Write) {
 	require.False(s.t, p.Add(s.Prepare(w)))
 }
 
+// refusesPlan tells that a plan is refused, all of it, and drops it.
+func (s *shop) refusesPlan(p *database.Plan) {
+	s.t.Helper()
+	levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
+	_, err := p.Commit(context.Background())
+	require.ErrorIs(s.t, err, database.ErrRefused)
+	require.Equal(s.t, levels, s.levels())
+	require.Len(s.t, s.movements(""), ledger)
+	require.Equal(s.t, holds, s.number("SELECT count(*) FROM reservations"))
+	p.Drop()
+}
+
 // onPostgres runs a test with mugs and cups that are remembered.
 func onPostgres(t *testing.T, test func(t *testing.T, s *shop)) {
 	t.Helper()
@@ -135,13 +147,7 @@ func TestPlanIsRefused(t *testing.T) {
 				w := reserve(line("mug", 2), line("cup", 1))
 				p := s.plan(reserve(line("cup", 1)), w)
 				meddle(s, w)
-				levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
-				_, err := p.Commit(t.Context())
-				require.ErrorIs(t, err, database.ErrRefused)
-				require.Equal(t, levels, s.levels())
-				require.Len(t, s.movements(""), ledger)
-				require.Equal(t, holds, s.number("SELECT count(*) FROM reservations"))
-				p.Drop()
+				s.refusesPlan(p)
 				s.refuses(reserve(line("mug", 1)))
 				s.do(reserve(line("cup", 1))) // the ordinary way
 			})

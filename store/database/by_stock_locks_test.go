@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,19 +11,21 @@ import (
 
 // whileLocked carries a plan out while somebody else has changed rows and not
 // committed yet; between happens once the plan waits for them.
-func (s *shop) whileLocked(t *testing.T, p *database.Plan, change string, between func()) error {
+func (s *shop) whileLocked(t *testing.T, p *database.Plan, change string, between func()) (out outcome, err error) {
 	t.Helper()
 	tx, err := s.raw.Begin()
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback() }()
 	_, err = tx.Exec(change)
 	require.NoError(t, err)
-	done := make(chan error, 1)
-	go func() { _, err := p.Commit(t.Context()); done <- err }()
+	done := make(chan struct{})
+	go func() { out, err = p.Commit(context.Background()); close(done) }()
 	s.waiting(t)
 	between()
-	require.NoError(t, tx.Commit())
-	return <-done
+	unlocked := tx.Commit()
+	<-done
+	require.NoError(t, unlocked)
+	return out, err
 }
 
 // Rows of several products are locked in order of their ids, wherever they lie in
@@ -40,9 +43,10 @@ func TestPlanByStockLocksInOrder(t *testing.T) {
 				s.exec("UPDATE " + table + " SET " + column + " = " + column + " WHERE product_id = 'cup'")
 				p := s.plan(reserve(line("pen", 1), line("cup", 1)))
 				require.True(t, p.ByStock())
-				require.NoError(t, s.whileLocked(t, p, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
+				_, err := s.whileLocked(t, p, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
 					s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
-				}))
+				})
+				require.NoError(t, err)
 			})
 		})
 	}

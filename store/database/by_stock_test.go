@@ -147,13 +147,7 @@ func TestPlanByStockIsRefused(t *testing.T) {
 				p := s.plan(reserve(line("pen", 1)), w)
 				require.True(t, p.ByStock())
 				require.NoError(t, meddle(s, other, w))
-				levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
-				_, err := p.Commit(t.Context())
-				require.ErrorIs(t, err, database.ErrRefused)
-				require.Equal(t, levels, s.levels())
-				require.Len(t, s.movements(""), ledger)
-				require.Equal(t, holds, s.number("SELECT count(*) FROM reservations"))
-				p.Drop()
+				s.refusesPlan(p)
 				s.do(reserve(line("pen", 1))) // the ordinary way
 			})
 		})
@@ -189,23 +183,12 @@ func TestPlanReadsTheClockUnderItsLocks(t *testing.T) {
 				}
 				p := s.plan(reserve(line("cup", 1)))
 				require.Equal(t, byStock, p.ByStock())
-				tx, err := s.raw.Begin()
-				require.NoError(t, err)
-				defer func() { _ = tx.Rollback() }()
-				_, err = tx.Exec("SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE")
-				require.NoError(t, err)
-				done := make(chan outcome, 1)
-				go func() {
-					defer close(done)
-					out, err := p.Commit(context.Background())
-					assert.NoError(t, err)
-					done <- out
-				}()
-				s.waiting(t)
 				var unlocked time.Time
-				require.NoError(t, tx.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
-				require.NoError(t, tx.Commit())
-				require.False(t, (<-done).Stocks[0].AsOf.Before(unlocked))
+				out, err := s.whileLocked(t, p, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
+					require.NoError(t, s.raw.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
+				})
+				require.NoError(t, err)
+				require.False(t, out.Stocks[0].AsOf.Before(unlocked))
 				require.Zero(t, s.number("SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED' AND created_at < $1", unlocked))
 			})
 		})

@@ -26,8 +26,8 @@
 // changed by others also get a ledger row, with reason EXTERNAL.
 //
 // What is remembered of products (memory.go) is what the last write here left, or
-// what was read for want of one, with its version and its shape: a number for the settings and the list of levels,
-// which triggers count. It decides nothing. A plan made on it is compared with the
+// what was read for want of one, with its version and its shape: a number for the
+// settings and the list of levels, which triggers count. It decides nothing. A plan made on it is compared with the
 // rows under lock, and refused where anything differs. Where other copies or the
 // sweeper change its products too, and each has one level, it goes by stock: the
 // shape must be the same and there must be enough; versions and quantities come of

@@ -158,9 +158,6 @@ func connectAgain(err error) error {
 	return err
 }
 
-// postgresSettings are those of every write transaction.
-const postgresSettings = "SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)"
-
 // pipeline sends statements in one round trip and reads their answers. The
 // first one of a transaction carries its BEGIN.
 func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
@@ -169,7 +166,8 @@ func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error
 		if !t.begun {
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-			batch.Queue(postgresSettings, strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
+			batch.Queue("SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
+				strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
 		}
 		queue(batch)
 		return again(driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close())

@@ -99,14 +99,11 @@ func planRefused(err error) bool {
 	return errors.As(err, &pgErr) && (pgErr.Code == "ONH01" || pgErr.Code == "23505")
 }
 
-const (
-	// Products before their levels: a change in between is one that the version
-	// does not know of, and a plan is refused for.
-	postgresFetchProducts = `SELECT ` + shapedColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
-	postgresFetchMeta     = `SELECT epoch, directory_version FROM onhand_meta`
-)
+const postgresFetch = `SELECT ` + shapedColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
 
-// fetch reads products and their levels without a lock, in one round trip.
+// fetch reads products and then their levels without a lock, in one round trip: a
+// change in between is one that the version does not know of, and a plan is refused
+// for.
 func (e *postgresEngine) fetch(ctx context.Context, products []string) (*view, error) {
 	t, err := e.beginTx(ctx, 0)
 	if err != nil {
@@ -116,8 +113,8 @@ func (e *postgresEngine) fetch(ctx context.Context, products []string) (*view, e
 	t.begun = true // a transaction for one pipeline is what it is without asking
 	v := newView()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(postgresFetchMeta).QueryRow(func(r pgx.Row) error { return r.Scan(&v.epoch, &v.directory) })
-		b.Queue(postgresFetchProducts, products).Query(func(r pgx.Rows) error { return each(r, scanShaped, v.addShaped) })
+		b.Queue(postgresMoment).QueryRow(v.scanMoment)
+		b.Queue(postgresFetch, products).Query(func(r pgx.Rows) error { return each(r, scanShaped, v.addShaped) })
 		b.Queue(postgresLevels, products).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 	})
 	return v, err
@@ -156,14 +153,14 @@ func heldColumns(levels []heldLevel) []any {
 	return []any{products, locations, available, reserved, taken}
 }
 
-// committed is what became of a plan.
-type committed struct {
+// planOutcome is what became of a plan that was carried out.
+type planOutcome struct {
 	held, moved time.Time // as of which the holds were made, and the stock changed
 	found       []foundLevel
 }
 
 // commitPlan carries out a plan in one round trip.
-func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (c committed, err error) {
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (c planOutcome, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
 		return c, err

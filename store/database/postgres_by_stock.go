@@ -32,8 +32,8 @@ var (
 // level by level: how many units, how many from it to the level's last, and 16
 // bytes for whom.
 //
-// Nothing says in which order it comes by several products: they are locked before
-// (postgresLockInOrder).
+// Nothing says in which order it comes by several products: they are locked before,
+// in order (commitByStock).
 func postgresByStock(rows, packs bool) string {
 	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(packMin), strconv.Itoa(packMax)
 	query := `WITH levels AS (
@@ -84,15 +84,6 @@ func postgresByStock(rows, packs bool) string {
 		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`
 }
 
-// The rows of several products are locked as postgresLock does before anything is
-// changed: the server changes them in whatever order it finds them, and two such
-// statements would wait for each other.
-const postgresLockInOrder = `WITH levels AS MATERIALIZED (
-		SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + levelLock + `),
-	locked AS MATERIALIZED (
-		SELECT 1 FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM levels) >= 0 ORDER BY p.product_id ` + productLock + `)
-	SELECT count(*) FROM locked`
-
 // A key that has an answer on record is answered from there.
 const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
@@ -100,7 +91,7 @@ const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_versio
 // commitByStock carries out a plan by stock. The holds come first, which nobody
 // else waits for: so the levels, which others do wait for, are locked for as short
 // as can be. The holds' time is therefore a little before that of the stock.
-func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c committed, err error) {
+func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome, err error) {
 	query, args := p.byStockArgs()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresSetNow).QueryRow(func(r pgx.Row) error {
@@ -110,8 +101,8 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c committed, e
 			return err
 		})
 		b.Queue(postgresInsertHolds, p.rows.args()...)
-		if len(p.levels) > 1 {
-			b.Queue(postgresLockInOrder, args[0])
+		if len(p.levels) > 1 { // else they are changed in whatever order they are found, and two plans wait for each other
+			b.Queue(postgresLock, args[0])
 		}
 		b.Queue(query, args...).Query(func(r pgx.Rows) error {
 			return each(r, scanFound, func(f foundRow) {
