@@ -130,11 +130,6 @@ func TestPlanByStockIsRefused(t *testing.T) {
 			_, err := other.Write(context.Background(), []models.Write{w})
 			return err
 		},
-		"locks that took too long": func(s *shop, _ *database.Database, _ models.Reserve) error {
-			s.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(` + strconv.FormatFloat(database.PackedWithin.Seconds(), 'f', 1, 64) + `); RETURN NEW; END $$;
-				CREATE TRIGGER dawdle BEFORE UPDATE ON products FOR EACH ROW WHEN (NEW.product_id = 'cup') EXECUTE FUNCTION dawdle()`)
-			return nil
-		},
 		"an answer on record": func(_ *shop, other *database.Database, w models.Reserve) error {
 			w.Lines = []models.Line{line("mug", 1)}
 			_, err := other.Write(context.Background(), []models.Write{w})
@@ -152,6 +147,18 @@ func TestPlanByStockIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A movement that is much later than its reservation would not be found by it: a
+// plan that had to wait too long for its locks is refused.
+func TestPlanByStockIsNotMuchLater(t *testing.T) {
+	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+		p := s.plan(reserve(line("cup", 1)))
+		s.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(` + strconv.FormatFloat(database.PackedWithin.Seconds(), 'f', 1, 64) + `); RETURN NEW; END $$;
+			CREATE TRIGGER dawdle BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION dawdle()`)
+		t.Cleanup(func() { s.exec("DROP FUNCTION dawdle CASCADE") }) // another test has this database next
+		s.refusesPlan(p)
+	})
 }
 
 // A backorder goes down to the product's floor, and not below.
