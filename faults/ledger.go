@@ -28,7 +28,7 @@ var (
 			SELECT line->>'productId' AS product_id, a->>'locationId' AS location_id,
 				sum((a->>'quantity')::int) FILTER (WHERE state = 'ACTIVE') AS reserved,
 				sum((a->>'quantity')::int - coalesce((a->>'done')::int, 0)) FILTER (WHERE state = 'COMMITTED') AS committed
-			FROM reservations, jsonb_array_elements(lines) line, jsonb_array_elements(line->'allocations') a GROUP BY 1, 2) r USING (product_id, location_id)
+			FROM reservations, jsonb_array_elements(lines::jsonb) line, jsonb_array_elements(line->'allocations') a GROUP BY 1, 2) r USING (product_id, location_id)
 		WHERE l.reserved <> coalesce(r.reserved, 0) OR l.committed <> coalesce(r.committed, 0)`
 
 	// I5: each movement goes on where the one before it ended, and the last ends at the level.
@@ -49,9 +49,9 @@ var (
 		FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE reason IN ('RELEASED', 'EXPIRED', 'COMMITTED')
 		GROUP BY m.reservation_id, m.product_id, m.location_id HAVING count(*) > 1 OR max(m.reason) <> max(r.state)`
 
-	heldInPart = `SELECT format('reservation %s has %s lines, and %s were held', encode(r.reservation_id, 'hex'), jsonb_array_length(r.lines), count(m.*))
+	heldInPart = `SELECT format('reservation %s has %s lines, and %s were held', encode(r.reservation_id, 'hex'), json_array_length(r.lines), count(m.*))
 		FROM reservations r LEFT JOIN stock_movements m ON m.reservation_id = r.reservation_id
-		WHERE m.reason = 'RESERVED' OR m.reason IS NULL GROUP BY r.reservation_id HAVING count(m.*) <> jsonb_array_length(r.lines)`
+		WHERE m.reason = 'RESERVED' OR m.reason IS NULL GROUP BY r.reservation_id HAVING count(m.*) <> json_array_length(r.lines)`
 
 	onHand = `SELECT format('%s has %s on hand, and the ledger says %s', product_id, l.on_hand, m.on_hand)
 		FROM (SELECT product_id, sum(available + reserved + committed + damaged + quality_control + safety_stock) AS on_hand FROM stock_levels GROUP BY 1) l

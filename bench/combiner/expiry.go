@@ -93,8 +93,8 @@ func expireOnce(ctx context.Context, b *bench, sh *shop, number int) (round, err
 // makeHolds puts the holds into the tables as a store would have, and lets it settle.
 func makeHolds(ctx context.Context, sh *shop, due time.Time) error {
 	_, err := sh.admin.Exec(ctx, `INSERT INTO reservations (reservation_id, state, lines, fingerprint, expires_at)
-		SELECT decode(md5('due ' || i), 'hex'), 'ACTIVE', jsonb_build_array(jsonb_build_object('productId', ($1::text[])[1 + i % $2], 'requested', 1, 'quantity', 1,
-			'allocations', jsonb_build_array(jsonb_build_object('locationId', $3::text, 'quantity', 1)))), '\x00', $4
+		SELECT decode(md5('due ' || i), 'hex'), 'ACTIVE', json_build_array(json_build_object('productId', ($1::text[])[1 + i % $2], 'requested', 1, 'quantity', 1,
+			'allocations', json_build_array(json_build_object('locationId', $3::text, 'quantity', 1)))), '\x00', $4
 		FROM generate_series(0, $5 - 1) i`, sh.products, len(sh.products), place, due, dueHolds)
 	if err == nil {
 		_, err = sh.admin.Exec(ctx, "UPDATE stock_levels SET available = available - $1, reserved = reserved + $1", dueHolds/dueProducts)

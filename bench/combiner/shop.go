@@ -135,8 +135,8 @@ func (s *shop) audit(ctx context.Context, total measure) error {
 		want        int
 	}{
 		{"reservations", "SELECT count(*) FROM reservations", total.Acknowledged},
-		{"lines", "SELECT coalesce(sum(jsonb_array_length(lines)), 0) FROM reservations", total.Lines},
-		{"units held by reservations", "SELECT coalesce(sum((line->>'quantity')::int), 0) FROM reservations, jsonb_array_elements(lines) line", total.Units},
+		{"lines", "SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations", total.Lines},
+		{"units held by reservations", "SELECT coalesce(sum((line->>'quantity')::int), 0) FROM reservations, json_array_elements(lines) line", total.Units},
 		{"units reserved", "SELECT sum(reserved::bigint) FROM stock_levels", total.Units},
 		{"units available", "SELECT sum(available::bigint) FROM stock_levels", all - total.Units},
 		{"movements", "SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED'", total.Lines},

@@ -92,6 +92,14 @@ type expected struct {
 	changed bool
 }
 
+// next is the version that the product has after the plan.
+func (x *expected) next() int64 {
+	if x.changed {
+		return x.version + 1
+	}
+	return x.version
+}
+
 // foundLevel is a product's one level after a plan by stock, and its version, where
 // they are not as planned.
 type foundLevel struct {

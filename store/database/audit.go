@@ -207,7 +207,7 @@ func (e *postgresEngine) openParts() string {
 			CASE WHEN g.gone > 0 THEN (SELECT sum((x.part->>'quantity')::bigint)
 				FROM jsonb_array_elements(line->'allocations') WITH ORDINALITY AS x(part, place) WHERE x.place <= a.place) END AS through
 		FROM reservations r
-		CROSS JOIN LATERAL jsonb_array_elements(r.lines) AS line
+		CROSS JOIN LATERAL jsonb_array_elements(r.lines::jsonb) AS line
 		CROSS JOIN LATERAL (SELECT coalesce((line->>'fulfilled')::bigint, 0) + coalesce((line->>'cancelled')::bigint, 0) AS gone) g
 		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)
 		WHERE r.state IN ('ACTIVE', 'COMMITTED')`

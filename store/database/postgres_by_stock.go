@@ -100,7 +100,7 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome,
 			c.held = at.Time
 			return err
 		})
-		b.Queue(postgresInsertHolds, p.rows.args()...)
+		b.Queue(postgresInsertHolds.of(p.rows.keys), p.rows.args()...)
 		if len(p.levels) > 1 { // else they are changed in whatever order they are found, and two plans wait for each other
 			b.Queue(postgresLock, args[0])
 		}

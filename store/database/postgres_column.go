@@ -36,6 +36,7 @@ func newColumn(element uint32, n, size int) *column {
 
 func textColumn(n, size int) *column  { return newColumn(pgtype.TextOID, n, size) }
 func jsonColumn(n, size int) *column  { return newColumn(pgtype.JSONBOID, n, size) }
+func linesColumn(n int) *column       { return newColumn(pgtype.JSONOID, n, linesSize) }
 func bytesColumn(n, size int) *column { return newColumn(pgtype.ByteaOID, n, size) }
 func intColumn(n int) *column         { return newColumn(pgtype.Int4OID, n, 4) }
 func longColumn(n int) *column        { return newColumn(pgtype.Int8OID, n, 8) }
@@ -48,8 +49,13 @@ func (c *column) text(s string) {
 
 // json appends a text that is JSON.
 func (c *column) json(s []byte) {
-	c.size(len(s) + 1)
-	c.buf = append(append(c.buf, 1), s...) // the version of the binary form
+	if c.element == pgtype.JSONBOID {
+		c.size(len(s) + 1)
+		c.buf = append(c.buf, 1) // the version of the binary form
+	} else {
+		c.size(len(s))
+	}
+	c.buf = append(c.buf, s...)
 }
 
 func (c *column) bytes(b []byte) {
@@ -115,7 +121,7 @@ var quoteValue = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 func (c *column) valueText(raw []byte) (string, error) {
 	switch c.element {
-	case pgtype.TextOID:
+	case pgtype.TextOID, pgtype.JSONOID:
 		return `"` + quoteValue.Replace(string(raw)) + `"`, nil
 	case pgtype.JSONBOID:
 		return `"` + quoteValue.Replace(string(raw[1:])) + `"`, nil

@@ -24,7 +24,7 @@ const (
 		SELECT reservation_id, xmax::text FROM reservations r WHERE reservation_id = ANY ($1)
 			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.reservation_id = r.reservation_id)`
 
-	postgresLinesOf = `SELECT reservation_id, line->>'productId' FROM reservations, jsonb_array_elements(lines) line
+	postgresLinesOf = `SELECT reservation_id, line->>'productId' FROM reservations, json_array_elements(lines) line
 		WHERE reservation_id = ANY ($1) LIMIT $2`
 )
 

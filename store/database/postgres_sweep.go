@@ -8,10 +8,11 @@ import (
 
 const (
 	postgresOverdue = `SELECT reservation_id, products FROM (
-			SELECT reservation_id, jsonb_path_query_array(lines, '$[*].productId') AS products,
-				sum(jsonb_array_length(lines)) OVER (ORDER BY expires_at ROWS UNBOUNDED PRECEDING) - jsonb_array_length(lines) AS lines_before
-			FROM (SELECT reservation_id, lines, expires_at FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-				AND (cardinality($1::text[]) = 0 OR NOT jsonb_path_query_array(lines, '$[*].productId') ?| $1)
+			SELECT reservation_id, products,
+				sum(jsonb_array_length(products)) OVER (ORDER BY expires_at ROWS UNBOUNDED PRECEDING) - jsonb_array_length(products) AS lines_before
+			FROM (SELECT reservation_id, jsonb_path_query_array(lines::jsonb, '$[*].productId') AS products, expires_at
+				FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
+				AND (cardinality($1::text[]) = 0 OR NOT jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1)
 				ORDER BY expires_at LIMIT $2) oldest
 		) counted WHERE lines_before < $3`
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,8 +11,8 @@ import (
 )
 
 const (
-	postgresDueOf = `SELECT reservation_id, jsonb_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-		AND jsonb_path_query_array(lines, '$[*].productId') ?| $1
+	postgresDueOf = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
+		AND jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1
 		ORDER BY expires_at LIMIT $2`
 
 	postgresReservations = `SELECT ` + reservationColumns + ` FROM reservations
@@ -32,10 +31,10 @@ const (
 	postgresLevels = `SELECT ` + levelColumns + ` FROM stock_levels l JOIN locations c USING (location_id) WHERE l.product_id = ANY ($1)`
 
 	postgresHeldIDs = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
-		UNION SELECT line->>'productId' FROM reservations, jsonb_array_elements(lines) line WHERE reservation_id = ANY ($2))`
+		UNION SELECT line->>'productId' FROM reservations, json_array_elements(lines) line WHERE reservation_id = ANY ($2))`
 
 	// Uncorrelated: counted once. A batch that is too large reads no levels.
-	postgresHeldLines = `(SELECT coalesce(sum(jsonb_array_length(lines)), 0) FROM reservations WHERE reservation_id = ANY ($2))`
+	postgresHeldLines = `(SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations WHERE reservation_id = ANY ($2))`
 
 	postgresLockHeld = `WITH ids AS MATERIALIZED (SELECT product_id FROM ` + postgresHeldIDs + ` i WHERE ` + postgresHeldLines + ` <= $3::bigint),
 		locked AS MATERIALIZED (
@@ -140,13 +139,15 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		made := v.dirtyLevels(true)
 		if len(made) > 0 {
-			b.Queue(postgresInsertLevels, levelColumnsOf(made)...)
+			columns := levelColumnsOf(made)
+			b.Queue(postgresInsertLevels.of(columns[0].(*column)), columns...)
 		}
 		if touched := v.touched(); len(touched) > 0 {
-			b.Queue(postgresUpdateLevels, append(levelColumnsOf(v.dirtyLevels(false)), v.versionColumns(touched)...)...)
+			columns := levelColumnsOf(v.dirtyLevels(false))
+			b.Queue(postgresUpdateLevels.of(columns[0].(*column)), append(columns, v.versionColumns(touched)...)...)
 		}
-		queueReservations(b, postgresInsertReservations, v.reservations(true), v.now)
-		queueReservations(b, postgresUpdateReservations, v.reservations(false), v.now)
+		queueReservations(b, v, true)
+		queueReservations(b, v, false)
 		queueMovements(b, v)
 		queueAnswers(b, v)
 		queueSettings(b, v.settings)
@@ -170,46 +171,49 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 var postgresReadBack = strings.ReplaceAll(stockSelect(&postgresEngine{}), "?::json", "$1::json")
 
 const (
-	levelArrays = `unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[])
-		AS v(product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)`
-
-	// What the triggers do for others: with the levels, the products' versions
-	// and the outbox.
-	postgresUpdateLevels = `WITH levels AS (
-			UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
-				damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
-			FROM ` + levelArrays + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id),
-		versions AS (
-			UPDATE products p SET version = v.version FROM unnest($10::text[], $11::bigint[]) AS v(product_id, version)
-			WHERE p.product_id = v.product_id)
-		INSERT INTO outbox (product_id, version) SELECT * FROM unnest($10::text[], $11::bigint[])`
-
-	postgresInsertLevels = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
-		SELECT * FROM ` + levelArrays
-
-	postgresInsertReservations = `INSERT INTO reservations (` + reservationColumns + `)
-		SELECT v.reservation_id, v.state, v.lines, v.channel, v.owner_ref, v.order_ref, v.fingerprint, v.version, $9::timestamptz, v.expires_at
-		FROM unnest($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $10::timestamptz[])
-		AS v(reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, expires_at)`
-
-	postgresUpdateReservations = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
-		version = v.version, expires_at = v.expires_at
-		FROM unnest($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::bigint[], $6::timestamptz[])
-		AS v(reservation_id, state, lines, order_ref, version, expires_at) WHERE r.reservation_id = v.reservation_id`
+	eachLevel = `(SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS available, each($4::int[]) AS reserved,
+		each($5::int[]) AS committed, each($6::int[]) AS damaged, each($7::int[]) AS quality_control, each($8::int[]) AS safety_stock,
+		each($9::int[]) AS incoming) v`
 
 	movementColumns = `product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 		reason, note, reference, actor, reservation_id, version`
+)
 
-	postgresInsertMovements = `INSERT INTO stock_movement_rows (` + movementColumns + `, created_at, txid)
-		SELECT v.*, $23::timestamptz, (SELECT pg_current_xact_id()::text::bigint) FROM unnest($1::text[], $2::text[],
-			$3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[],
-			$10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],
-			$17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[], $22::bigint[]) v`
+var (
+	// What the triggers do for others: with the levels, the products' versions
+	// and the outbox.
+	postgresUpdateLevels = newBulk(`WITH levels AS (
+			UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
+				damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
+			FROM ` + eachLevel + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id),
+		versions AS (
+			UPDATE products p SET version = v.version FROM (SELECT unnest($10::text[]) AS product_id, unnest($11::bigint[]) AS version) v
+			WHERE p.product_id = v.product_id)
+		INSERT INTO outbox (product_id, version) SELECT unnest($10::text[]), unnest($11::bigint[])`)
 
-	postgresInsertAnswers = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
-		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::jsonb[])`
+	postgresInsertLevels = newBulk(`INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
+		SELECT v.* FROM ` + eachLevel)
+
+	postgresInsertReservations = newBulk(`INSERT INTO reservations (` + reservationColumns + `)
+		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::bytea[]),
+			each($8::bigint[]), $9::timestamptz, each($10::timestamptz[])`)
+
+	postgresUpdateReservations = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
+			version = v.version, expires_at = v.expires_at
+		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
+			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at) v WHERE r.reservation_id = v.reservation_id`)
+
+	postgresInsertMovements = newBulk(`INSERT INTO stock_movement_rows (` + movementColumns + `, created_at, txid)
+		SELECT each($1::text[]), each($2::text[]),
+			each($3::int[]), each($4::int[]), each($5::int[]), each($6::int[]), each($7::int[]), each($8::int[]), each($9::int[]),
+			each($10::int[]), each($11::int[]), each($12::int[]), each($13::int[]), each($14::int[]), each($15::int[]), each($16::int[]),
+			each($17::text[]), each($18::text[]), each($19::text[]), each($20::text[]), each($21::bytea[]), each($22::bigint[]),
+			$23::timestamptz, (SELECT pg_current_xact_id()::text::bigint)`)
+
+	postgresInsertAnswers = newBulk(`INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
+		SELECT each($1::bytea[]), each($2::bytea[]), each($3::jsonb[])`)
 )
 
 // About how long the texts of a row are.
@@ -263,12 +267,14 @@ func (c *quantityColumns) args() []any {
 	return args
 }
 
-func queueReservations(b *pgx.Batch, query string, list []*storedReservation, now time.Time) {
+// queueReservations writes those that were made, or those that were changed.
+func queueReservations(b *pgx.Batch, v *view, made bool) {
+	list := v.reservations(made)
 	n := len(list)
 	if n == 0 {
 		return
 	}
-	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), jsonColumn(n, linesSize), textColumn(n, 0)
+	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n), textColumn(n, 0)
 	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
 	versions, expires := longColumn(n), timeColumn(n)
 	var raw []byte
@@ -284,11 +290,11 @@ func queueReservations(b *pgx.Batch, query string, list []*storedReservation, no
 		versions.long(s.Version)
 		expires.time(s.ExpiresAt)
 	}
-	if query == postgresUpdateReservations {
-		b.Queue(query, keys, states, lines, orders, versions, expires)
-		return
+	if made {
+		b.Queue(postgresInsertReservations.of(keys), keys, states, lines, channels, owners, orders, prints, versions, v.now, expires)
+	} else {
+		b.Queue(postgresUpdateReservations.of(keys), keys, states, lines, orders, versions, expires)
 	}
-	b.Queue(query, keys, states, lines, channels, owners, orders, prints, versions, now, expires)
 }
 
 func queueMovements(b *pgx.Batch, v *view) {
@@ -319,7 +325,7 @@ func queueMovements(b *pgx.Batch, v *view) {
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(postgresInsertMovements, append(args, reasons, notes, references, actors, reservations, versions, v.now)...)
+	b.Queue(postgresInsertMovements.of(products), append(args, reasons, notes, references, actors, reservations, versions, v.now)...)
 }
 
 func queueAnswers(b *pgx.Batch, v *view) {
@@ -335,7 +341,7 @@ func queueAnswers(b *pgx.Batch, v *view) {
 		prints.bytes(kept.fingerprint)
 		answers.json(raw)
 	}
-	b.Queue(postgresInsertAnswers, keys, prints, answers)
+	b.Queue(postgresInsertAnswers.of(keys), keys, prints, answers)
 }
 
 func byteSlices(keys [][16]byte) [][]byte {
