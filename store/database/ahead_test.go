@@ -155,6 +155,32 @@ func TestPlanIsRefused(t *testing.T) {
 	}
 }
 
+// A product that is not tracked stays as it is, whatever is held of it, and is
+// compared like any other.
+func TestPlanOfTheUntracked(t *testing.T) {
+	for name, lines := range map[string][]models.Line{
+		"alone": {line("song", 5)}, "in a cart": {line("cup", 1), line("song", 5)}, "beside several": {line("cup", 1), line("mug", 12), line("song", 5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onPostgres(t, func(t *testing.T, s *shop) {
+				s.stock("song", "north", 3)
+				s.settings("song", "tracked = false")
+				s.ok(reserve(line("song", 1), line("cup", 1), line("mug", 1))) // remembered from then on
+				p, next := s.plan(reserve(lines...)), s.plan(reserve(lines...))
+				song := s.read("song")
+				s.exec("DELETE FROM outbox")
+				out, err := p.Commit(t.Context())
+				require.NoError(t, err)
+				require.Len(t, out.Stocks, len(lines)-1)
+				require.Equal(t, song, s.read("song"))
+				require.EqualValues(t, len(lines)-1, s.number("SELECT count(*) FROM outbox o JOIN products USING (product_id, version)"))
+				s.settings("song", "title = 'Song'")
+				s.refusesPlan(next)
+			})
+		})
+	}
+}
+
 // other is another copy of the server.
 func (s *shop) other(t *testing.T) *database.Database {
 	db := openOnly(t, s.url)

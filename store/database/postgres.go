@@ -167,12 +167,15 @@ func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 			batch.Queue("SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
-				strconv.FormatInt(t.lockWait.Milliseconds(), 10), idleTxTimeout)
+				t.lockWaitText(), idleTxTimeout)
 		}
 		queue(batch)
 		return again(driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close())
 	})
 }
+
+// lockWaitText is how long to wait for a lock, as a setting of the server: in milliseconds.
+func (t *postgresTx) lockWaitText() string { return strconv.FormatInt(t.lockWait.Milliseconds(), 10) }
 
 // rollback gives the connection back, clean: one that is still inside a
 // transaction and cannot leave it is closed.

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,9 +15,7 @@ const (
 	// onhand_take, of migration 00008.
 	postgresTake = `SELECT onhand_take($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
-	// The time, in a form that every DateStyle reads alike.
-	postgresSetNow = `SELECT set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
-	postgresNow    = `(SELECT current_setting('onhand.now')::timestamptz)`
+	postgresNow = `(SELECT current_setting('onhand.now')::timestamptz)`
 )
 
 var (
@@ -126,7 +123,7 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Time, err error) {
 	t.begun = true // a transaction for one pipeline is what it is without asking
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(postgresTake, p.takeArgs(t.lockWait)...).QueryRow(func(r pgx.Row) error {
+		b.Queue(postgresTake, p.takeArgs(t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
 			var at instant
 			err := r.Scan(&at)
 			now = at.Time
@@ -145,7 +142,7 @@ func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Tim
 }
 
 // takeArgs are those of postgresTake.
-func (p *Plan) takeArgs(lockWait time.Duration) []any {
+func (p *Plan) takeArgs(lockWait string) []any {
 	ids, versions, next := textColumn(len(p.expected), idSize), longColumn(len(p.expected)), longColumn(len(p.expected))
 	for _, x := range p.expected {
 		ids.text(x.id)
@@ -163,6 +160,6 @@ func (p *Plan) takeArgs(lockWait time.Duration) []any {
 		reserved.int(l.Reserved)
 		taken.int(l.taken)
 	}
-	return []any{strconv.FormatInt(lockWait.Milliseconds(), 10), p.view.epoch, p.view.directory, p.keys, ids, versions, next,
+	return []any{lockWait, p.view.epoch, p.view.directory, p.keys, ids, versions, next,
 		products, locations, available, reserved, taken}
 }

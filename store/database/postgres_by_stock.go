@@ -84,6 +84,10 @@ func postgresByStock(rows, packs bool) string {
 		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`
 }
 
+// Begins a plan by stock, at this time, in a form that every DateStyle reads alike.
+const postgresBeginByStock = `SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true),
+	set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
+
 // A key that has an answer on record is answered from there.
 const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
@@ -93,10 +97,11 @@ const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_versio
 // as can be. The holds' time is therefore a little before that of the stock.
 func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome, err error) {
 	query, args := p.byStockArgs()
+	t.begun = true // a transaction for one pipeline is what it is without asking
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(postgresSetNow).QueryRow(func(r pgx.Row) error {
+		b.Queue(postgresBeginByStock, t.lockWaitText()).QueryRow(func(r pgx.Row) error {
 			var at instant
-			err := r.Scan(&at)
+			err := r.Scan(nil, nil, &at)
 			c.held = at.Time
 			return err
 		})
@@ -114,7 +119,6 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome,
 		})
 		// With all locks in hand.
 		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.keys)
-		b.Queue("COMMIT")
 	})
 	return c, err
 }
