@@ -183,7 +183,7 @@ func ledgerAudit(e engine, windowed bool) string {
 // are used up in their order.
 func holdsAudit(e engine) string {
 	return `WITH parts AS (
-		SELECT product_id, location_id, state,
+		SELECT product_id, location_id, state, alike *
 			CASE WHEN gone = 0 THEN quantity WHEN through <= gone THEN 0 WHEN through - gone < quantity THEN through - gone ELSE quantity END AS rest
 		FROM (` + e.openParts() + `) p WHERE product_id > ? AND product_id <= ?
 	), held AS (
@@ -201,23 +201,26 @@ func holdsAudit(e engine) string {
 	WHERE reserved <> held OR committed <> ordered ORDER BY product_id, location_id`
 }
 
+// openLines takes open reservations of the same lines together: in a rush there are
+// many, and to take lines apart is most of the work.
+const openLines = `SELECT state, CAST(lines AS text) AS lines, count(*) AS alike FROM reservations
+			WHERE state IN ('ACTIVE', 'COMMITTED') GROUP BY state, CAST(lines AS text)`
+
 func (e *postgresEngine) openParts() string {
-	return `SELECT (line->>'productId') COLLATE "C" AS product_id, (a.part->>'locationId') COLLATE "C" AS location_id, r.state,
+	return `SELECT (line->>'productId') COLLATE "C" AS product_id, (a.part->>'locationId') COLLATE "C" AS location_id, r.state, r.alike,
 			(a.part->>'quantity')::bigint AS quantity, g.gone,
 			CASE WHEN g.gone > 0 THEN (SELECT sum((x.part->>'quantity')::bigint)
 				FROM jsonb_array_elements(line->'allocations') WITH ORDINALITY AS x(part, place) WHERE x.place <= a.place) END AS through
-		FROM reservations r
+		FROM (` + openLines + `) r
 		CROSS JOIN LATERAL jsonb_array_elements(r.lines::jsonb) AS line
 		CROSS JOIN LATERAL (SELECT coalesce((line->>'fulfilled')::bigint, 0) + coalesce((line->>'cancelled')::bigint, 0) AS gone) g
-		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)
-		WHERE r.state IN ('ACTIVE', 'COMMITTED')`
+		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)`
 }
 
 func (e *sqliteEngine) openParts() string {
-	return `SELECT json_extract(line.value, '$.productId') AS product_id, json_extract(part.value, '$.locationId') AS location_id, r.state,
+	return `SELECT json_extract(line.value, '$.productId') AS product_id, json_extract(part.value, '$.locationId') AS location_id, r.state, r.alike,
 			json_extract(part.value, '$.quantity') AS quantity,
 			coalesce(json_extract(line.value, '$.fulfilled'), 0) + coalesce(json_extract(line.value, '$.cancelled'), 0) AS gone,
 			(SELECT sum(json_extract(x.value, '$.quantity')) FROM json_each(line.value, '$.allocations') x WHERE x.key <= part.key) AS through
-		FROM reservations r, json_each(r.lines) line, json_each(line.value, '$.allocations') part
-		WHERE r.state IN ('ACTIVE', 'COMMITTED')`
+		FROM (` + openLines + `) r, json_each(r.lines) line, json_each(line.value, '$.allocations') part`
 }

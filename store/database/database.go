@@ -113,7 +113,8 @@ type engine interface {
 	// oneWriter tells that a write transaction stops every other one.
 	oneWriter() bool
 	// openParts is SQL for what open reservations hold: for each allocation
-	// product_id, location_id, the reservation's state, the allocation's quantity,
+	// product_id, location_id, the reservation's state, how many reservations are
+	// alike in state and lines, the allocation's quantity,
 	// how many units of its line are gone already (gone), and how many the
 	// allocations up to and with this one have (through; may be null where gone
 	// is 0).
