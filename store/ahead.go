@@ -248,6 +248,6 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
-	c.land(len(p.seats), time.Since(began))
+	c.land(len(p.seats), len(out.Stocks), time.Since(began))
 	c.answer(ctx, p.seats, out, err)
 }

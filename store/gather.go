@@ -10,6 +10,11 @@ const (
 	// gatherEnough is company enough: with so many in line, what a transaction costs
 	// whatever is in it is no longer most of it.
 	gatherEnough = 64
+	// gatherWork is work enough, in holds of one product. A product that changes with
+	// it adds four (gatherChange): with many of those, the process and the database
+	// had better work at the same time than in turns.
+	gatherWork   = 128
+	gatherChange = 4
 	// gatherWait bounds the wait; it is never longer than the last transaction took.
 	gatherWait = 2 * time.Millisecond
 )
@@ -22,13 +27,15 @@ type gathering struct {
 	want int // how many in line end it
 }
 
-// gather has the next transaction wait, after one that answered so many and took
-// so long: until as many more are in line, or are enough. Callers hold mu.
-func (c *combiner) gather(answered int, took time.Duration) {
+// gather has the next transaction wait, after one that answered so many, changed so
+// many products and took so long: until as many more are in line, or are enough.
+// Callers hold mu.
+func (c *combiner) gather(answered, changed int, took time.Duration) {
 	if answered < gatherFrom || c.gatherWait == 0 {
 		return
 	}
-	g := &gathering{want: min(gatherEnough, answered+c.inLine())}
+	each := (answered + gatherChange*changed) / answered
+	g := &gathering{want: min(answered+c.inLine(), gatherEnough, gatherWork/each)}
 	c.gathering = g
 	time.AfterFunc(min(took, c.gatherWait), func() {
 		c.mu.Lock()
