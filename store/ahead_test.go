@@ -288,6 +288,19 @@ func TestPlanMetrics(t *testing.T) {
 	require.EqualValues(t, 1, measured(t, s)[refused], "what was remembered is no longer so")
 }
 
+// A copy that starts reads products before anybody asks.
+func TestStartReadsProductsAhead(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	first := open(t, Config{DatabaseURL: url})
+	stockUp(t, first, 10, "x")
+	first.Close()
+	s := open(t, Config{DatabaseURL: url})
+	w := hold(rand.Text(), "x", 1, time.Hour)
+	eventually(t, func() bool { return len(s.database.Unknown(s.database.Prepare(w))) == 0 })
+	write(t, s, w)
+}
+
 // A plan has a bound of holds, and one of levels.
 func TestPlanBounds(t *testing.T) {
 	t.Parallel()

@@ -149,6 +149,30 @@ func (d *Database) Fetch(ctx context.Context, ids []string) error {
 	return nil
 }
 
+// preloadPage is how many products Preload reads at once.
+const preloadPage = 1000
+
+// Preload reads products in order of their ids, as Fetch does, until as many are
+// remembered as can be: a copy that starts in the middle of a rush decides ahead
+// from the first hold on.
+func (d *Database) Preload(ctx context.Context) error {
+	if d.memory == nil {
+		return nil
+	}
+	after := ""
+	for left := rememberedMax; left > 0; {
+		ids, err := d.ProductPage(ctx, after, min(left, preloadPage))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		after, left = ids[len(ids)-1], left-len(ids)
+		if err := d.Fetch(ctx, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // planRoomMax is how many holds a plan has room for at most before it must grow;
 // it begins with room for as many as the last one had.
 const planRoomMax = 512

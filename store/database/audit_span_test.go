@@ -55,10 +55,10 @@ func TestAuditLedger(t *testing.T) {
 		require.Equal(t, want[2:], s.ledgers(database.Span{After: "cup", Through: "mug"}, 0))
 		require.Equal(t, want[:2], s.ledgers(database.Span{Through: "cup"}, 0))
 
-		ids, err := s.AuditPage(t.Context(), "", 2)
+		ids, err := s.ProductPage(t.Context(), "", 2)
 		require.NoError(t, err)
 		require.Equal(t, []string{"cup", "jug"}, ids)
-		ids, err = s.AuditPage(t.Context(), "jug", 2)
+		ids, err = s.ProductPage(t.Context(), "jug", 2)
 		require.NoError(t, err)
 		require.Equal(t, []string{"mug"}, ids)
 	})

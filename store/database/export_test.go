@@ -21,6 +21,7 @@ const (
 	WriteTimeout   = writeTimeout
 	MovedMax       = movedMax
 	ContestedFor   = contestedFor
+	RememberedMax  = rememberedMax
 )
 
 // SetLockWait makes writes wait longer for rows that others work on: tests
@@ -97,6 +98,13 @@ func (d *Database) Migrations() (dialect string, files fs.FS, err error) {
 func Fingerprint(w models.Write) string {
 	sum := fingerprint(w)
 	return hex.EncodeToString(sum[:])
+}
+
+// Remembered is how many products are remembered.
+func (d *Database) Remembered() int {
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	return len(d.memory.products)
 }
 
 // LongContests has what is about to change be so for as long as a test takes.

@@ -141,6 +141,21 @@ func TestPlanTimesInAnyStyle(t *testing.T) {
 	})
 }
 
+// A copy that has just started decides ahead, of as many products as it remembers.
+func TestPreload(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		db := s.other(t)
+		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.RememberedMax)
+		require.NoError(t, db.Preload(t.Context()))
+		require.Equal(t, database.RememberedMax, db.Remembered(), "no more than that")
+		p := db.NewPlan()
+		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
+		p.Close()
+		_, err := p.Commit(t.Context())
+		require.NoError(t, err)
+	})
+}
+
 // Products that nothing is known of are read without a lock, and then decided on
 // like others: what changed since has a plan refused.
 func TestFetch(t *testing.T) {
