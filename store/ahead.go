@@ -31,6 +31,8 @@ type plan interface {
 	Add(*database.Prepared) bool
 	// Close takes no more.
 	Close()
+	// ByStock tells of a closed one that others change its products too.
+	ByStock() bool
 	// Commit carries it out. On an error nothing is known to have happened.
 	Commit(context.Context) (database.Outcome, error)
 	// Drop forgets what it was decided on.
@@ -248,6 +250,6 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
-	c.land(len(p.seats), len(out.Stocks), time.Since(began))
+	c.land(landing{len(p.seats), len(out.Stocks), p.plan.ByStock(), time.Since(began)})
 	c.answer(ctx, p.seats, out, err)
 }

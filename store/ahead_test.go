@@ -77,6 +77,8 @@ func (p *fakePlan) Add(ready *database.Prepared) bool {
 
 func (p *fakePlan) Close() {}
 
+func (p *fakePlan) ByStock() bool { return false }
+
 func (p *fakePlan) Drop() {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()

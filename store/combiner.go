@@ -234,13 +234,13 @@ func (c *combiner) flight(batches ...[]*seat) {
 			continue
 		}
 		if len(todo) == 0 {
-			c.land(len(batch), len(out.Stocks), time.Since(began))
+			c.land(landing{answered: len(batch), changed: len(out.Stocks), took: time.Since(began)})
 			c.answer(ctx, batch, out, err)
 			return
 		}
 		c.answer(ctx, batch, out, err)
 	}
-	c.land(0, 0, 0)
+	c.land(landing{})
 }
 
 // present leaves out the seats whose callers gave up.
@@ -250,14 +250,13 @@ func (c *combiner) present(batch []*seat) []*seat {
 	return slices.DeleteFunc(slices.Clone(batch), func(s *seat) bool { return s.gone })
 }
 
-// land lets the next batch start, after a flight in which so many are answered and
-// so many products changed.
-func (c *combiner) land(answered, changed int, took time.Duration) {
+// land lets the next batch start.
+func (c *combiner) land(l landing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flights--
 	c.loading = false
-	c.gather(answered, changed, took)
+	c.gather(l)
 	c.launch()
 }
 

@@ -15,6 +15,9 @@ const (
 	// had better work at the same time than in turns.
 	gatherWork   = 128
 	gatherChange = 4
+	// gatherShared is company enough where others change the same product, another
+	// copy as a rule: it has its turn meanwhile, and the fewer, the better for both.
+	gatherShared = 256
 	// gatherWait bounds the wait; it is never longer than the last transaction took.
 	gatherWait = 2 * time.Millisecond
 )
@@ -27,17 +30,29 @@ type gathering struct {
 	want int // how many in line end it
 }
 
-// gather has the next transaction wait, after one that answered so many, changed so
-// many products and took so long: until as many more are in line, or are enough.
-// Callers hold mu.
-func (c *combiner) gather(answered, changed int, took time.Duration) {
-	if answered < gatherFrom || c.gatherWait == 0 {
+// landing is what a transaction has done: how many callers are answered, how many
+// products changed, whether others change them too, and how long it took.
+type landing struct {
+	answered, changed int
+	shared            bool
+	took              time.Duration
+}
+
+// gather has the next transaction wait after one that has landed, until as many as
+// that one answered are in line besides those who are, or enough are. Callers hold
+// mu.
+func (c *combiner) gather(l landing) {
+	if l.answered < gatherFrom || c.gatherWait == 0 {
 		return
 	}
-	each := (answered + gatherChange*changed) / answered
-	g := &gathering{want: min(answered+c.inLine(), gatherEnough, gatherWork/each)}
+	enough := gatherEnough
+	if l.shared {
+		enough = gatherShared
+	}
+	each := (l.answered + gatherChange*l.changed) / l.answered
+	g := &gathering{want: min(l.answered+c.inLine(), enough, max(enough, gatherWork)/each)}
 	c.gathering = g
-	time.AfterFunc(min(took, c.gatherWait), func() {
+	time.AfterFunc(min(l.took, c.gatherWait), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.gathering == g { // else it has ended, or this is another one

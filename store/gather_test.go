@@ -10,13 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// landed is a combiner whose transaction has just answered so many and changed so
-// many products.
-func landed(answered, changed int, took, gatherWait time.Duration) (*fakeTruth, *combiner) {
+// landed is a combiner whose transaction has just landed.
+func landed(l landing, gatherWait time.Duration) (*fakeTruth, *combiner) {
 	f, c := newFakeTruth()
 	close(f.released)
 	c.gatherWait, c.flights = gatherWait, 1
-	c.land(answered, changed, took)
+	c.land(l)
 	return f, c
 }
 
@@ -37,7 +36,7 @@ func arrive(t *testing.T, c *combiner, callers int) *sync.WaitGroup {
 // the transaction.
 func TestGatherWaitsForThoseJustAnswered(t *testing.T) {
 	t.Parallel()
-	f, c := landed(5, 1, time.Hour, time.Hour)
+	f, c := landed(landing{5, 1, false, time.Hour}, time.Hour)
 	first := arrive(t, c, 4)
 	eventually(t, func() bool { waiting, _ := c.line(); return waiting == 4 })
 	assert.Empty(t, f.started, "one is still to come")
@@ -62,7 +61,7 @@ func TestGatherEndsWithoutThem(t *testing.T) {
 			c.gatherWait, c.flights = is.bound, 1
 			one := arrive(t, c, 1)
 			eventually(t, func() bool { waiting, _ := c.line(); return waiting == 1 })
-			c.land(5, 1, is.took) // with one in line, so that nothing but the end of the wait starts it
+			c.land(landing{5, 1, false, is.took}) // with one in line, so that nothing but the end of the wait starts it
 			one.Wait()
 			require.Len(t, f.started, 1)
 		})
@@ -73,15 +72,19 @@ func TestGatherEndsWithoutThem(t *testing.T) {
 // those who were more.
 func TestGatherIsBounded(t *testing.T) {
 	t.Parallel()
-	for name, is := range map[string]struct{ answered, changed, callers int }{
-		"after few, nobody waits":                        {gatherFrom - 1, 1, 1},
-		"many are enough":                                {10 * gatherEnough, 1, gatherEnough},
-		"fewer, where each changes a product of its own": {gatherEnough, gatherEnough, gatherWork / (1 + gatherChange)},
-		"one, where each changes many":                   {gatherEnough, 100 * gatherEnough, 1},
+	for name, is := range map[string]struct {
+		landing landing
+		callers int
+	}{
+		"after few, nobody waits":                        {landing{gatherFrom - 1, 1, false, time.Hour}, 1},
+		"many are enough":                                {landing{10 * gatherEnough, 1, false, time.Hour}, gatherEnough},
+		"and many more where others change the product":  {landing{10 * gatherEnough, 1, true, time.Hour}, gatherShared},
+		"fewer, where each changes a product of its own": {landing{gatherEnough, gatherEnough, false, time.Hour}, gatherWork / (1 + gatherChange)},
+		"one, where each changes many":                   {landing{gatherEnough, 100 * gatherEnough, false, time.Hour}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c := landed(is.answered, is.changed, time.Hour, time.Hour)
+			f, c := landed(is.landing, time.Hour)
 			arrive(t, c, is.callers).Wait()
 			require.Len(t, f.started, 1)
 			require.Equal(t, is.callers, <-f.started)

@@ -294,6 +294,9 @@ func (p *Plan) Close() {
 	p.mistaken = p.mistaken || overtaken && !p.byStock
 }
 
+// ByStock tells whether a closed plan goes by stock: others change its products too.
+func (p *Plan) ByStock() bool { return p.byStock }
+
 // overtaken tells that the plan before this one found that others had changed some
 // product. Its levels are right by now; of what was decided before that, the
 // movements still say what was thought to be there, which a plan by stock does not

@@ -116,6 +116,3 @@ func (d *Database) LongContests() {
 
 // WillChange announces a change, as the sweeper does.
 func (d *Database) WillChange(products ...string) { d.willChange(products) }
-
-// ByStock tells whether a closed plan goes by stock.
-func (p *Plan) ByStock() bool { return p.byStock }
