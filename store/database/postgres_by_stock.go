@@ -34,12 +34,13 @@ var (
 //
 // Nothing says in which order it comes by several products: they are locked before,
 // in order (commitByStock).
-func postgresByStock(rows, packs bool) string {
+func postgresByStock(rows, packs bool) bulk {
 	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(packMin), strconv.Itoa(packMax)
 	query := `WITH levels AS (
 			UPDATE stock_levels l SET available = l.available - a.taken, reserved = l.reserved + a.taken
-			FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::int[])
-				AS a(product_id, location_id, taken, floor, shape, version, available, reserved, place, size)
+			FROM (SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS taken, each($4::int[]) AS floor,
+				each($5::bigint[]) AS shape, each($6::bigint[]) AS version, each($7::int[]) AS available, each($8::int[]) AS reserved,
+				each($9::int[]) AS place, each($10::int[]) AS size) a
 			WHERE l.product_id = a.product_id AND l.location_id = a.location_id
 				AND l.available >= a.floor + a.taken AND l.reserved <= ` + quantityMax + ` - a.taken
 			RETURNING l.*, a.shape, a.version AS planned_version, a.available AS planned_available, a.reserved AS planned_reserved, a.place, a.size),
@@ -79,9 +80,9 @@ func postgresByStock(rows, packs bool) string {
 			FROM clock c CROSS JOIN moved m CROSS JOIN generate_series(m.place, m.place + m.size - 1, ` + packMax + `) i
 				CROSS JOIN least(` + packMax + `, m.place + m.size - i) n WHERE m.size >= ` + packMin + `),`
 	}
-	return strings.TrimSuffix(query, ",") + `
+	return newBulk(strings.TrimSuffix(query, ",") + `
 		SELECT c.now, m.product_id, m.version, m.available, m.reserved, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming
-		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`
+		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`)
 }
 
 // Begins a plan by stock, at this time, in a form that every DateStyle reads alike.
@@ -160,14 +161,14 @@ func (p *Plan) byStockArgs() (query string, args []any) {
 		keys = append(keys, moved.keys...)
 		rows, packs = rows || len(moved.quantities) < packMin, packs || len(moved.quantities) >= packMin
 	}
-	query = postgresByStockBoth
+	statement := postgresByStockBoth
 	switch {
 	case !packs:
-		query = postgresByStockRows
+		statement = postgresByStockRows
 	case !rows:
-		query = postgresByStockPacks
+		statement = postgresByStockPacks
 	}
-	return query, []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
+	return statement.of(products), []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
 }
 
 // foundRow is a row of the answer of postgresByStock: what is not as planned, or,
