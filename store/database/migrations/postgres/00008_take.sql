@@ -16,7 +16,8 @@ CREATE FUNCTION onhand_take(lock_wait text, planned_epoch text, planned_director
     level_ids text[], location_ids text[], next_available integer[], next_reserved integer[], taken integer[])
     RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
-    several boolean := cardinality(level_ids) > 1 OR cardinality(ids) > 1;
+    -- No level at all is several too: the statement for many is planned with it.
+    several boolean := cardinality(level_ids) <> 1 OR cardinality(ids) > 1;
     changed bigint;
 BEGIN
     PERFORM set_config('onhand.writer', 'versions', true), set_config('lock_timeout', lock_wait, true);
