@@ -102,3 +102,27 @@ func TestBackorderByHand(t *testing.T) {
 		require.Equal(t, -2, s.level("mug", "south").Available)
 	})
 }
+
+// A plan that counts on a limit which is gone since is refused, by version or by
+// stock: the table's check may find out first.
+func TestPlanBelowANewFloor(t *testing.T) {
+	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
+		t.Run(name, func(t *testing.T) {
+			on(t, []string{postgres}, func(t *testing.T, s *shop) {
+				s.stock("mug", "north", 2)
+				s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
+				s = s.with(t)
+				s.Database = s.other(t) // to which nothing is contested yet
+				s.hold(line("mug", 1))  // remembered with its limit from then on
+				if byStock {
+					s.LongContests()
+					s.WillChange("mug")
+				}
+				p := s.plan(reserve(line("mug", 4)))
+				require.Equal(t, byStock, p.ByStock())
+				s.settings("mug", "inventory_policy = 'DENY'")
+				s.refusesPlan(p)
+			})
+		})
+	}
+}

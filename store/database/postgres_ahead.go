@@ -53,10 +53,11 @@ var (
 )
 
 // planRefused tells whether the database found something else than a plan expected,
-// or one of its keys used before.
+// or one of its keys used before. A floor that was raised since is met before the
+// versions are compared.
 func planRefused(err error) bool {
 	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && (pgErr.Code == "ONH01" || pgErr.Code == "23505")
+	return errors.As(err, &pgErr) && (pgErr.Code == "ONH01" || pgErr.Code == "23505" || pgErr.ConstraintName == "never_oversold")
 }
 
 const postgresFetch = `SELECT ` + shapedColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
