@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"onhand/models"
 	"onhand/store/database"
 )
 
@@ -66,6 +67,34 @@ func TestPlanLocksInOrder(t *testing.T) {
 						s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
 					})
 					require.NoError(t, err)
+				})
+			})
+		}
+	}
+}
+
+// Where the server's default isolation is a stricter one, a plan that waited for
+// somebody else's change is refused, and what it took is not taken twice.
+func TestPlanUnderStricterIsolation(t *testing.T) {
+	for _, level := range []string{"repeatable%20read", "serializable"} {
+		for _, byStock := range []bool{true, false} {
+			t.Run(level+map[bool]string{true: " by stock", false: " by version"}[byStock], func(t *testing.T) {
+				onPostgres(t, func(t *testing.T, s *shop) {
+					strict := s.with(t)
+					strict.url += "&default_transaction_isolation=" + level
+					strict.Database = strict.other(t)
+					strict.do(reserve(line("cup", 1))) // remembered from then on
+					if byStock {
+						strict.LongContests()
+						strict.WillChange("cup")
+					}
+					p := strict.plan(reserve(line("cup", 2)))
+					require.Equal(t, byStock, p.ByStock())
+					_, err := strict.whileLocked(t, p, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
+					require.ErrorIs(t, err, database.ErrRefused)
+					p.Drop()
+					strict.do(reserve(line("cup", 2)))
+					require.Equal(t, models.Quantities{Available: 5, Reserved: 3}, s.level("cup", "north"))
 				})
 			})
 		}

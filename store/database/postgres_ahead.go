@@ -54,10 +54,12 @@ var (
 
 // planRefused tells whether the database found something else than a plan expected,
 // or one of its keys used before. A floor that was raised since is met before the
-// versions are compared.
+// versions are compared; and where the server's default isolation is a stricter one,
+// which a pipeline without BEGIN has, rows that others changed are an error.
 func planRefused(err error) bool {
 	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && (pgErr.Code == "ONH01" || pgErr.Code == "23505" || pgErr.ConstraintName == "never_oversold")
+	return errors.As(err, &pgErr) &&
+		(pgErr.Code == "ONH01" || pgErr.Code == "23505" || pgErr.Code == "40001" || pgErr.ConstraintName == "never_oversold")
 }
 
 const postgresFetch = `SELECT ` + shapedColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
