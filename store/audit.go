@@ -173,7 +173,7 @@ func (s *Store) Waiting(ctx context.Context) (int64, error) { return s.database.
 func (a *auditor) walk(ctx context.Context) error {
 	stride, strideFrom := 0, ""
 	for after, done := "", false; !done; {
-		ids, err := a.store.database.ProductPage(ctx, after, auditPageSize)
+		ids, err := a.store.database.ProductIDs(ctx, after, auditPageSize)
 		if err != nil {
 			return fmt.Errorf("list products: %w", err)
 		}

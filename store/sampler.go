@@ -85,7 +85,7 @@ func (p *sampler) sample(ctx context.Context) error {
 	}
 	began := time.Now()
 	size := p.size
-	ids, err := p.store.database.ProductPage(bounded, p.after, size)
+	ids, err := p.store.database.ProductIDs(bounded, p.after, size)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func (d *Database) Preload(ctx context.Context) error {
 	}
 	after := ""
 	for left := rememberedMax; left > 0; {
-		ids, err := d.ProductPage(ctx, after, min(left, preloadPage))
+		ids, err := d.ProductIDs(ctx, after, min(left, preloadPage))
 		if err != nil || len(ids) == 0 {
 			return err
 		}

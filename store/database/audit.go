@@ -39,8 +39,8 @@ type LedgerAudit struct {
 	BrokenAt int64
 }
 
-// ProductPage lists the ids of products after an id, in order, at most limit.
-func (d *Database) ProductPage(ctx context.Context, after string, limit int) (ids []string, err error) {
+// ProductIDs lists the ids of products after an id, in order, at most limit.
+func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids []string, err error) {
 	db, cancel := d.auditing(ctx)
 	defer cancel()
 	err = db.Raw("SELECT product_id FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?", after, limit).Scan(&ids).Error

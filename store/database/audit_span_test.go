@@ -55,10 +55,10 @@ func TestAuditLedger(t *testing.T) {
 		require.Equal(t, want[2:], s.ledgers(database.Span{After: "cup", Through: "mug"}, 0))
 		require.Equal(t, want[:2], s.ledgers(database.Span{Through: "cup"}, 0))
 
-		ids, err := s.ProductPage(t.Context(), "", 2)
+		ids, err := s.ProductIDs(t.Context(), "", 2)
 		require.NoError(t, err)
 		require.Equal(t, []string{"cup", "jug"}, ids)
-		ids, err = s.ProductPage(t.Context(), "jug", 2)
+		ids, err = s.ProductIDs(t.Context(), "jug", 2)
 		require.NoError(t, err)
 		require.Equal(t, []string{"mug"}, ids)
 	})
@@ -129,8 +129,10 @@ func TestAuditHolds(t *testing.T) {
 		}, s.holdings(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
 
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup'")
-		held := s.hold(pinned("mug", 1, "south"))
+		for range 2 { // of the same lines
+			s.hold(pinned("mug", 1, "south"))
+		}
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
-		require.Contains(t, s.holdings(everything), database.HoldsAudit{ProductID: "mug", LocationID: "south", Held: 1}, held.ID)
+		require.Contains(t, s.holdings(everything), database.HoldsAudit{ProductID: "mug", LocationID: "south", Held: 2})
 	})
 }

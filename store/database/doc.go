@@ -7,7 +7,7 @@
 // what was loaded: no SQL, no clock of their own, the same for both.
 //
 //	Write       batch of writes → lock and load → decide in order → save → commit
-//	Plan        holds decided ahead on what is remembered → lock, compare, save, commit,
+//	Plan        holds decided ahead on what is remembered → compare and lock, save, commit,
 //	            by version (postgres_ahead.go) or by stock (postgres_by_stock.go)
 //	ReadStocks  one SELECT for any number of products; ReadStockAsOf, one as it was
 //	Movements   the ledger in pages (ReadMovements) and onwards from a place (Feed)
@@ -27,11 +27,12 @@
 //
 // What is remembered of products (memory.go) is what the last write here left, or
 // what was read for want of one, with its version and its shape: a number for the
-// settings and the list of levels, which triggers count. It decides nothing. A plan made on it is compared with the
-// rows under lock, and refused where anything differs. Where other copies or the
-// sweeper change its products too, and each has one level, it goes by stock: the
-// shape must be the same and there must be enough; versions and quantities come of
-// the rows, and what is told is what the database gave back.
+// settings and the list of levels, which triggers count. It decides nothing. A
+// plan made on it is compared with the rows under lock, and refused where anything
+// differs. Where other copies or the sweeper change its products too, and each has
+// one level, it goes by stock: the shape must be the same and there must be enough;
+// versions and quantities come of the rows, and what is told is what the database
+// gave back.
 //
 // Settings writes (of products, locations, channels) go alone in their batch and
 // one at a time. An import locks the levels it sets until its commit.

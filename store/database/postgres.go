@@ -159,7 +159,8 @@ func connectAgain(err error) error {
 }
 
 // pipeline sends statements in one round trip and reads their answers. The
-// first one of a transaction carries its BEGIN.
+// first one of a transaction carries its BEGIN, but for one that is all of it
+// (onePipeline).
 func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
 	return t.conn.Raw(func(driverConn any) error {
 		batch := &pgx.Batch{}
@@ -173,6 +174,10 @@ func (t *postgresTx) pipeline(ctx context.Context, queue func(*pgx.Batch)) error
 		return again(driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close())
 	})
 }
+
+// onePipeline has a transaction be its one pipeline, which needs no BEGIN and COMMIT
+// for that. It has the server's default isolation.
+func (t *postgresTx) onePipeline() { t.begun = true }
 
 // lockWaitText is how long to wait for a lock, as a setting of the server: in milliseconds.
 func (t *postgresTx) lockWaitText() string { return strconv.FormatInt(t.lockWait.Milliseconds(), 10) }

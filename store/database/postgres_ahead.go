@@ -73,7 +73,7 @@ func (e *postgresEngine) fetch(ctx context.Context, products []string) (*view, e
 		return nil, err
 	}
 	defer t.rollback()
-	t.begun = true // a transaction for one pipeline is what it is without asking
+	t.onePipeline()
 	v := newView()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresMoment).QueryRow(v.scanMoment)
@@ -124,7 +124,7 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 
 // commitByVersion carries out a plan by version.
 func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Time, err error) {
-	t.begun = true // a transaction for one pipeline is what it is without asking
+	t.onePipeline()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresTake, p.takeArgs(t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
 			var at instant

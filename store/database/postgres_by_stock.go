@@ -98,7 +98,7 @@ const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_versio
 // as can be. The holds' time is therefore a little before that of the stock.
 func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome, err error) {
 	query, args := p.byStockArgs()
-	t.begun = true // a transaction for one pipeline is what it is without asking
+	t.onePipeline()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresBeginByStock, t.lockWaitText()).QueryRow(func(r pgx.Row) error {
 			var at instant

@@ -32,6 +32,8 @@ func TestSilentServer(t *testing.T) {
 		_, err := db.Import(ctx, nil, models.ImportOptions{}, nil, nil)
 		return err
 	}
+	calls["fetch"] = func(ctx context.Context) error { return db.Fetch(ctx, []string{"mug"}) }
+	calls["preload"] = db.Preload
 	calls["listen"] = func(ctx context.Context) error {
 		if err := db.Listen(ctx, func() {}); err == nil {
 			return nil

@@ -1,11 +1,11 @@
 -- +goose Up
 
--- Takes units for holds that were decided ahead: levels and products get what was
--- planned, and relays are told, if all is still as it was when that was decided, or
--- the transaction ends (onhand_expect). Answers with the time, which is read once
--- all is locked, and is onhand.now from then on. It is a function because one
--- statement after another costs half of what they cost as one with several parts,
--- or sent one by one.
+-- Takes units for a plan by version: levels and products get what was planned, and
+-- relays are told, if all is still as it was when that was decided, or the
+-- transaction ends (onhand_expect). Answers with the time, which is read once all is
+-- locked, and is onhand.now from then on. It is a function because one statement
+-- after another costs less than the same as one with several parts, or sent one by
+-- one.
 --
 -- Levels are locked before products, each in order of their ids: which is how they
 -- are given, and an index finds them one after the other. A small table would be
@@ -49,7 +49,7 @@ BEGIN
         WHERE p.product_id = v.product_id AND p.version = v.version;
     END IF;
     GET DIAGNOSTICS changed = ROW_COUNT;
-    IF several THEN
+    IF several THEN -- onhand_meta is read as a whole, at costs that would start the JIT
         PERFORM set_config('enable_seqscan', 'on', true);
     END IF;
     INSERT INTO outbox (product_id, version)
