@@ -303,6 +303,23 @@ func TestStartReadsProductsAhead(t *testing.T) {
 	write(t, s, w)
 }
 
+// Products that somebody keeps from being read are given up.
+func TestPreloadGivesUp(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t)})
+	db, err := sql.Open("pgx", s.config.DatabaseURL)
+	require.NoError(t, err)
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.ExecContext(t.Context(), "LOCK TABLE products")
+	require.NoError(t, err)
+	began := time.Now()
+	s.preload(t.Context(), 50*time.Millisecond)
+	require.Less(t, time.Since(began), preloadMax)
+}
+
 // A plan has a bound of holds, and one of levels.
 func TestPlanBounds(t *testing.T) {
 	t.Parallel()

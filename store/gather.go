@@ -10,9 +10,9 @@ const (
 	// gatherEnough is company enough: with so many in line, what a transaction costs
 	// whatever is in it is no longer most of it.
 	gatherEnough = 64
-	// gatherWork is work enough, in holds of one product. A product that changes with
-	// it adds four (gatherChange): with many of those, the process and the database
-	// had better work at the same time than in turns.
+	// gatherWork is work enough, in holds of one product; each product that changes
+	// adds as much as gatherChange holds. With many of those, the process and the
+	// database had better work at the same time than in turns.
 	gatherWork   = 128
 	gatherChange = 4
 	// gatherShared is company enough where others change the same product, another

@@ -195,25 +195,12 @@ func (s *Store) Start() error {
 		return fmt.Errorf("start relay: %w", err)
 	}
 	s.keep(ctx) // once before the first request, so that it finds a directory
-	s.stopped.Go(func() { s.preload(ctx) })
+	s.stopped.Go(func() { s.preload(ctx, preloadMax) })
 	s.loop(ctx, "keeper", s.config.KeepInterval, s.doubt, s.keep)
 	s.loop(ctx, "sweeper", s.config.SweepInterval, nil, s.sweep)
 	s.loop(ctx, "forgetter", forgetInterval, nil, s.forget)
 	s.loop(ctx, "auditor", s.config.AuditInterval, nil, s.newSampler().step)
 	return nil
-}
-
-// preloadMax bounds the reading of products ahead of those who ask.
-const preloadMax = 10 * time.Second
-
-// preload reads products before anybody asks; those it does not come to are read
-// when they are asked for.
-func (s *Store) preload(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, preloadMax)
-	defer cancel()
-	if err := s.database.Preload(ctx); err != nil && ctx.Err() == nil {
-		s.log.Debug("products were not read ahead", "error", err)
-	}
 }
 
 // loop runs work about every interval, and when woken, until ctx ends.
