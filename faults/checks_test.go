@@ -29,7 +29,7 @@ func TestChecksFind(t *testing.T) {
 		"I6 released twice": {`INSERT INTO stock_movement_rows (` + movementColumns + `) SELECT ` + movementColumns + ` FROM stock_movements
 			WHERE reason = 'RELEASED' ORDER BY movement_id LIMIT 1`, "I6"},
 		"I6 released and ordered": {`UPDATE reservations SET state = 'COMMITTED' WHERE state = 'RELEASED'`, "I6"},
-		"I6 half a cart":          {`UPDATE reservations SET lines = lines || lines->0 WHERE state = 'RELEASED'`, "I6"},
+		"I6 half a cart":          {`UPDATE reservations SET lines = lines::jsonb || (lines->0)::jsonb WHERE state = 'RELEASED'`, "I6"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Contains(t, s.behindTheBack(t, c.statement), c.finds+": ")
