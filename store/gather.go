@@ -38,9 +38,9 @@ type landing struct {
 	took              time.Duration
 }
 
-// gather has the next transaction wait after one that has landed, until as many as
-// that one answered are in line besides those who are, or enough are. Callers hold
-// mu.
+// gather has the next transaction wait after one that has landed, until those it
+// answered are in line again, behind those who are there already, or enough are.
+// Callers hold mu.
 func (c *combiner) gather(l landing) {
 	if l.answered < gatherFrom || c.gatherWait == 0 {
 		return

@@ -26,8 +26,9 @@ const (
 )
 
 // memory is what this process knows of the products that its last writes had
-// locked, or that were fetched: their state as of a version. It is never believed by itself: who
-// decides on it has the database check the versions, or the shapes and the stock.
+// locked, or that were fetched: their state as of a version. It is never believed by
+// itself: who decides on it has the database check the versions, or the shapes and
+// the stock.
 type memory struct {
 	lately       atomic.Int32  // how many holds the last plan had
 	contestedFor time.Duration // the constant, but for tests

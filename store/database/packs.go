@@ -18,9 +18,9 @@ const (
 	// with less.
 	packMin = 4
 	// packedWithin is how much later than its reservation a movement that is
-	// packed may have been written: longer than anybody waits for a lock. Packs are
-	// looked for by time, since no index holds their reservations.
-	packedWithin = 3 * time.Second
+	// packed may have been written. Packs are looked for by time, since no index
+	// holds their reservations.
+	packedWithin = time.Second
 )
 
 // planMovements are the movements of a plan's holds, by level.

@@ -134,12 +134,12 @@ func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Tim
 		})
 		rows, packs := p.movements.columns()
 		if rows.products.n > 0 {
-			b.Queue(postgresInsertRows.of(rows.products), rows.args()...)
+			b.Queue(postgresInsertRows.of(int(rows.products.n)), rows.args()...)
 		}
 		if packs.products.n > 0 {
-			b.Queue(postgresInsertPacks.of(packs.products), packs.args()...)
+			b.Queue(postgresInsertPacks.of(int(packs.products.n)), packs.args()...)
 		}
-		b.Queue(postgresInsertHolds.of(p.rows.keys), p.rows.args()...)
+		b.Queue(postgresInsertHolds.of(len(p.holds)), p.rows.args()...)
 	})
 	return now, err
 }

@@ -19,9 +19,9 @@ func newBulk(query string) bulk {
 	return bulk{eachValue.ReplaceAllString(query, "(${1})[1]"), strings.ReplaceAll(query, "each(", "unnest(")}
 }
 
-// of is the statement for so many values as a column has.
-func (b bulk) of(c *column) string {
-	if c.n == 1 {
+// of is the statement for n values of each.
+func (b bulk) of(n int) string {
+	if n == 1 {
 		return b.one
 	}
 	return b.many

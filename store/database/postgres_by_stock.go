@@ -106,7 +106,7 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome,
 			c.held = at.Time
 			return err
 		})
-		b.Queue(postgresInsertHolds.of(p.rows.keys), p.rows.args()...)
+		b.Queue(postgresInsertHolds.of(len(p.holds)), p.rows.args()...)
 		if len(p.levels) > 1 { // else they are changed in whatever order they are found, and two plans wait for each other
 			b.Queue(postgresLock, args[0])
 		}
@@ -168,7 +168,7 @@ func (p *Plan) byStockArgs() (query string, args []any) {
 	case !rows:
 		statement = postgresByStockPacks
 	}
-	return statement.of(products), []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
+	return statement.of(n), []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
 }
 
 // foundRow is a row of the answer of postgresByStock: what is not as planned, or,

@@ -139,12 +139,11 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		made := v.dirtyLevels(true)
 		if len(made) > 0 {
-			columns := levelColumnsOf(made)
-			b.Queue(postgresInsertLevels.of(columns[0].(*column)), columns...)
+			b.Queue(postgresInsertLevels.of(len(made)), levelColumnsOf(made)...)
 		}
 		if touched := v.touched(); len(touched) > 0 {
-			columns := levelColumnsOf(v.dirtyLevels(false))
-			b.Queue(postgresUpdateLevels.of(columns[0].(*column)), append(columns, v.versionColumns(touched)...)...)
+			changed := v.dirtyLevels(false)
+			b.Queue(postgresUpdateLevels.of(len(changed)), append(levelColumnsOf(changed), v.versionColumns(touched)...)...)
 		}
 		queueReservations(b, v, true)
 		queueReservations(b, v, false)
@@ -291,9 +290,9 @@ func queueReservations(b *pgx.Batch, v *view, made bool) {
 		expires.time(s.ExpiresAt)
 	}
 	if made {
-		b.Queue(postgresInsertReservations.of(keys), keys, states, lines, channels, owners, orders, prints, versions, v.now, expires)
+		b.Queue(postgresInsertReservations.of(n), keys, states, lines, channels, owners, orders, prints, versions, v.now, expires)
 	} else {
-		b.Queue(postgresUpdateReservations.of(keys), keys, states, lines, orders, versions, expires)
+		b.Queue(postgresUpdateReservations.of(n), keys, states, lines, orders, versions, expires)
 	}
 }
 
@@ -325,7 +324,7 @@ func queueMovements(b *pgx.Batch, v *view) {
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(postgresInsertMovements.of(products), append(args, reasons, notes, references, actors, reservations, versions, v.now)...)
+	b.Queue(postgresInsertMovements.of(n), append(args, reasons, notes, references, actors, reservations, versions, v.now)...)
 }
 
 func queueAnswers(b *pgx.Batch, v *view) {
@@ -341,7 +340,7 @@ func queueAnswers(b *pgx.Batch, v *view) {
 		prints.bytes(kept.fingerprint)
 		answers.json(raw)
 	}
-	b.Queue(postgresInsertAnswers.of(keys), keys, prints, answers)
+	b.Queue(postgresInsertAnswers.of(n), keys, prints, answers)
 }
 
 func byteSlices(keys [][16]byte) [][]byte {
