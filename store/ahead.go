@@ -233,9 +233,8 @@ func (c *combiner) dissolve() {
 func (c *combiner) depart() {
 	p := c.ahead
 	c.ahead = nil
-	c.flights++
 	p.plan.Close()
-	go c.flyPlanned(p)
+	c.fly(p.seats, func() { c.flyPlanned(p) })
 }
 
 // flyPlanned carries out a plan, and answers its callers. Where it cannot be

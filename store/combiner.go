@@ -24,9 +24,6 @@ const (
 	writeLevelsMax = 4000
 	// writeWaitingMax bounds the line. Beyond it callers are told to come back.
 	writeWaitingMax = 8192
-	// writeWait bounds how long a caller waits, in line and in its batch: a
-	// little longer than the database takes to give up on a transaction.
-	writeWait = 6 * time.Second
 	// lockPoll is how often those who stepped aside look whether their rows are
 	// still locked; lockRowsMax, about how many rows one look asks.
 	lockPoll    = 50 * time.Millisecond
@@ -80,19 +77,9 @@ type combiner struct {
 	gathering *gathering            // the next flight waits for company; nil: it does not
 	aside     []*seat               // behind locked rows, in order of arrival
 	behind    map[database.Row]bool // the rows that those aside wait for; nil while nobody does
-}
-
-// seat is one caller's place in the line.
-type seat struct {
-	write  models.Write
-	ready  *database.Prepared
-	levels int            // how many it may touch
-	sought bool           // its products were fetched, or need not be
-	gone   bool           // the caller gave up before its batch started
-	behind []database.Row // the locked rows it waits for, while it is aside
-	done   chan struct{}
-	result models.WriteResult
-	err    error
+	flying    map[*seat][]*seat     // those of a flight, by the first of them, until it is over
+	watched   bool                  // somebody is going to look whose time is over
+	looks     int                   // how often that was done
 }
 
 // submit waits for the answer to one write. A caller whose context ends while
@@ -108,6 +95,8 @@ func (c *combiner) submit(ctx context.Context, write models.Write) (models.Write
 		c.mu.Unlock()
 		return models.WriteResult{}, errFull
 	}
+	s.joined = c.looks
+	c.watch()
 	if s.behind = c.blocked(write); len(s.behind) > 0 {
 		c.aside = append(c.aside, s)
 	} else {
@@ -117,33 +106,6 @@ func (c *combiner) submit(ctx context.Context, write models.Write) (models.Write
 	}
 	c.mu.Unlock()
 	return c.wait(ctx, s)
-}
-
-// timers are those of writes that have been answered, to be used again: with a
-// context of its own a write would cost the process a twentieth more.
-var timers = sync.Pool{New: func() any { return time.NewTimer(writeWait) }}
-
-// wait waits for the answer, but not for ever.
-func (c *combiner) wait(ctx context.Context, s *seat) (models.WriteResult, error) {
-	timer := timers.Get().(*time.Timer)
-	timer.Reset(writeWait)
-	defer func() {
-		timer.Stop()
-		timers.Put(timer)
-	}()
-	var cause error
-	select {
-	case <-s.done:
-		return s.result, s.err
-	case <-ctx.Done():
-		cause = context.Cause(ctx)
-	case <-timer.C:
-		cause = context.DeadlineExceeded
-	}
-	c.mu.Lock()
-	s.gone = true
-	c.mu.Unlock()
-	return models.WriteResult{}, models.Unavailable("there was no answer in time; send the same key again", cause)
 }
 
 // launch starts a batch if one may start. Callers hold mu.
@@ -169,9 +131,23 @@ func (c *combiner) launch() {
 	if len(batch) == 0 {
 		return
 	}
-	c.flights++
 	c.loading = true
-	go c.flight(batch)
+	c.fly(batch, func() { c.flight(batch) })
+}
+
+// fly carries out a flight that takes these along. Callers hold mu.
+func (c *combiner) fly(seats []*seat, carryOut func()) {
+	if c.flying == nil {
+		c.flying = map[*seat][]*seat{}
+	}
+	c.flying[seats[0]] = seats
+	c.flights++
+	go func() {
+		carryOut()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.flying, seats[0])
+	}()
 }
 
 // line is how many callers wait for their batch, and how many for locked rows.
@@ -289,10 +265,11 @@ func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outco
 		c.tell(ctx, out)
 	}
 	for i, s := range batch {
-		if s.err = err; err == nil {
-			s.result, s.err = out.Results[i], out.Results[i].Fault
+		if err != nil {
+			s.tell(models.WriteResult{}, err)
+		} else {
+			s.tell(out.Results[i], out.Results[i].Fault)
 		}
-		close(s.done)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // count it when somebody asks.
 type metrics struct {
 	writes       *prometheus.CounterVec
+	held         prometheus.Counter // of writes: the holds that were made, most of all there is
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
 	plans        *prometheus.CounterVec
@@ -55,6 +56,7 @@ func newMetrics() *metrics {
 		outboxRows:       gauge("onhand_outbox_rows", "Changes that the relay has not carried to Redis yet."),
 		relayLag:         gauge("onhand_relay_lag_seconds", "How long the oldest change in the outbox has been seen to wait."),
 	}
+	m.held = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
 	for _, how := range planEnds { // so that a rate over them begins at zero
 		m.plans.WithLabelValues(string(how))
 	}
@@ -78,9 +80,12 @@ func (m *metrics) ran(writes int, took time.Duration, err error) {
 // planEnded counts one plan.
 func (m *metrics) planEnded(how planEnd) { m.plans.WithLabelValues(string(how)).Inc() }
 
+// writeDone is the outcome of a write that did what it was asked for.
+const writeDone = "done"
+
 // wrote counts one write.
 func (m *metrics) wrote(write models.Write, result models.WriteResult, err error) {
-	outcome := "done"
+	outcome := writeDone
 	switch {
 	case err != nil:
 		outcome = "failed"
@@ -88,6 +93,10 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 		outcome = "replayed"
 	case len(result.Errors) > 0 && result.Reservation == nil && len(result.Stocks) == 0:
 		outcome = "refused"
+	}
+	if _, hold := write.(models.Reserve); hold && outcome == writeDone {
+		m.held.Inc()
+		return
 	}
 	m.writes.WithLabelValues(reflect.TypeOf(write).Name(), outcome).Inc()
 }

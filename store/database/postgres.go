@@ -36,7 +36,9 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(teachColumns))
+	pooled := config.Copy()
+	pooled.DialFunc = polling(config.DialFunc)
+	pool := stdlib.OpenDB(*pooled, stdlib.OptionAfterConnect(teachColumns))
 	pool.SetMaxOpenConns(connectionsMax)
 	pool.SetMaxIdleConns(connectionsMax)
 	pool.SetConnMaxIdleTime(idleMax)
