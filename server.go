@@ -48,11 +48,6 @@ const (
 	databaseDefault = "onhand.db"
 )
 
-// gcPercent is GOGC of a server, unless that is set: by how much memory may grow
-// before it is looked through for garbage. What is alive is little beside what
-// passes through, and with many callers a fifth of a server's time went into looking.
-const gcPercent = 400
-
 // settings are shared by all commands; every flag has an environment variable.
 type settings struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"postgres://… (several hosts allowed), sqlite:PATH or sqlite::memory:. Default: a SQLite file in your data directory."`
@@ -154,9 +149,6 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 	}
 	if c.ReservationTTL < models.ReservationTTLMin || c.ReservationTTL > c.ReservationTTLMax {
 		return fmt.Errorf("reservation-ttl %s must be between %s and reservation-ttl-max %s", c.ReservationTTL, models.ReservationTTLMin, c.ReservationTTLMax)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 	log := s.logger()
 	slog.SetDefault(log)

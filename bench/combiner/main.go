@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -62,13 +61,7 @@ type commands struct {
 	Copy copyCommand `cmd:"" hidden:""`
 }
 
-// gcPercent is as the server has it, for everybody in this process.
-const gcPercent = 400
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("combiner"), kong.Description("Measures reservations, each figure beside its floor."),
 		kong.Vars{"results": resultsFile})
