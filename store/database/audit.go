@@ -112,19 +112,32 @@ func (d *Database) auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) 
 }
 
 // auditRows streams a query's rows, so that it takes no memory to speak of
-// however many there are.
+// however many there are; and on Postgres one core, however many are idle.
 func (d *Database) auditRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
+	alone := d.engine.oneCore()
+	if alone == "" {
+		return d.fault(streamRows(db, query, args, each))
+	}
+	return d.fault(db.Transaction(func(tx *gorm.DB) error {
+		if err := tx.Exec(alone).Error; err != nil {
+			return err
+		}
+		return streamRows(tx, query, args, each)
+	}))
+}
+
+func streamRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
-		return d.fault(err)
+		return err
 	}
 	defer r.Close()
 	for r.Next() {
 		if err := each(r); err != nil {
-			return d.fault(err)
+			return err
 		}
 	}
-	return d.fault(r.Err())
+	return r.Err()
 }
 
 // stateColumns are the quantity states as columns, in the order of

@@ -30,6 +30,19 @@ func (s *shop) holdings(span database.Span) []database.HoldsAudit {
 	return list
 }
 
+// An audit beside the service leaves the other cores to the service, and whoever has
+// its connection next the server's own settings.
+func TestAuditTakesOneCore(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		for range 2 {
+			parallel, jit, err := s.AuditSettings(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []string{"0", "off"}, []string{parallel, jit})
+		}
+		require.Zero(t, s.number("SELECT count(*) FROM pg_settings WHERE source = 'session' AND name IN ('jit', 'max_parallel_workers_per_gather')"))
+	})
+}
+
 // The audit sees every level with all its states beside its ledger, of the
 // span and of no other product.
 func TestAuditLedger(t *testing.T) {

@@ -84,6 +84,9 @@ type engine interface {
 	sequence() string
 	// ago is SQL for the moment as many seconds before now as its parameter says.
 	ago() string
+	// oneCore is SQL that has the queries of its transaction take no more than one
+	// core, and nothing be compiled for them; empty where that is always so.
+	oneCore() string
 	// snapshot is the isolation in which a transaction reads one moment.
 	snapshot() sql.IsolationLevel
 	// moment is a time as a parameter.

@@ -116,3 +116,12 @@ func (d *Database) LongContests() {
 
 // WillChange announces a change, as the sweeper does.
 func (d *Database) WillChange(products ...string) { d.willChange(products) }
+
+// AuditSettings are some settings of the server while an audit reads.
+func (d *Database) AuditSettings(ctx context.Context) (parallel, jit string, err error) {
+	db, cancel := d.auditing(ctx)
+	defer cancel()
+	err = d.auditRows(db, "SELECT current_setting('max_parallel_workers_per_gather'), current_setting('jit')", nil,
+		func(r rows) error { return r.Scan(&parallel, &jit) })
+	return parallel, jit, err
+}

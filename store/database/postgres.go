@@ -75,8 +75,11 @@ func (e *postgresEngine) sequence() string {
 }
 func (e *postgresEngine) ago() string                  { return "clock_timestamp() - make_interval(secs => ?)" }
 func (e *postgresEngine) snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }
-func (e *postgresEngine) oneWriter() bool              { return false }
-func (e *postgresEngine) skipLocked() string           { return "FOR UPDATE SKIP LOCKED" }
+func (e *postgresEngine) oneCore() string {
+	return "SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)"
+}
+func (e *postgresEngine) oneWriter() bool    { return false }
+func (e *postgresEngine) skipLocked() string { return "FOR UPDATE SKIP LOCKED" }
 func (e *postgresEngine) migrations() (string, string) {
 	return "postgres", "migrations/postgres"
 }

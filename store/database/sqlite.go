@@ -71,6 +71,7 @@ func (e *sqliteEngine) sequence() string {
 }
 func (e *sqliteEngine) ago() string                  { return e.now() + " - ? * 1000000" }
 func (e *sqliteEngine) snapshot() sql.IsolationLevel { return sql.LevelDefault }
+func (e *sqliteEngine) oneCore() string              { return "" }
 func (e *sqliteEngine) oneWriter() bool              { return true }
 func (e *sqliteEngine) skipLocked() string           { return "" }
 func (e *sqliteEngine) migrations() (string, string) {
