@@ -58,11 +58,9 @@ type Plan struct {
 	draft     *draft                 // of one hold after the other
 	products  map[string]*remembered // of all lines
 	holds     []hold
-	rows      heldRows
-	raw       []byte // room for lines as JSON
+	rows      *heldRows
 	movements planMovements
 	stocks    []*models.Stock
-	keys      *column
 	levels    []heldLevel
 	expected  []expected
 	several   bool // some product has several levels, or is not tracked
@@ -113,8 +111,11 @@ func (d *Database) NewPlan() *Plan {
 	if d.memory == nil {
 		return nil
 	}
-	room := max(1, min(int(d.memory.lately.Load()), planRoomMax))
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, keys: bytesColumn(room, 16), rows: newHeldRows(room), movements: newPlanMovements()}
+	rows := d.memory.spare.Swap(nil)
+	if rows == nil {
+		rows = newHeldRows()
+	}
+	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, rows: rows, movements: newPlanMovements()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
@@ -173,10 +174,6 @@ func (d *Database) Preload(ctx context.Context) error {
 	return nil
 }
 
-// planRoomMax is how many holds a plan has room for at most before it must grow;
-// it begins with room for as many as the last one had.
-const planRoomMax = 512
-
 // Add decides one more hold. It is false, and nothing has changed, when the hold
 // must be decided the ordinary way: something of it is not remembered, or it
 // would not be granted whole, or its key may have been used before.
@@ -209,9 +206,7 @@ func (p *Plan) Add(w *Prepared) bool {
 	}
 	p.view.movements = p.view.movements[:0]
 	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
-	p.raw = appendLines(p.raw[:0], lines)
-	p.rows.add(key, p.raw, r, w.hashes.print, w.reserve.HoldTTL())
-	p.keys.bytes(w.hashes.answer[:])
+	p.rows.add(&w.hashes, r, w.reserve.HoldTTL())
 	return true
 }
 
@@ -273,7 +268,6 @@ func (p *Plan) know(w models.Reserve) bool {
 // one may be decided on that from now on.
 func (p *Plan) Close() {
 	m := p.d.memory
-	m.lately.Store(int32(len(p.holds)))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them
@@ -328,6 +322,15 @@ func (p *Plan) Drop() {
 	}
 }
 
+// release leaves the rows of a plan that was carried out to another: they are most
+// of what a hold takes up.
+func (p *Plan) release() {
+	if p.rows.reset() {
+		p.d.memory.spare.Store(p.rows)
+	}
+	p.rows = nil
+}
+
 // Commit carries the plan out. On an error nothing is known to have happened;
 // the same holds may be decided the ordinary way.
 func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
@@ -344,6 +347,7 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 		return Outcome{}, p.d.fault(err)
 	}
 	p.d.memory.agreed(p, c.found)
+	p.release()
 	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = c.held, c.moved, c.held.Add(h.ttl)

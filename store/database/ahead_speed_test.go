@@ -23,6 +23,7 @@ func BenchmarkDecideAhead(b *testing.B) {
 	for n := range b.N {
 		if n%256 == 255 {
 			p.Close()
+			p.release()
 			p = d.NewPlan()
 		}
 		w := models.Reserve{

@@ -30,8 +30,8 @@ const (
 // itself: who decides on it has the database check the versions, or the shapes and
 // the stock.
 type memory struct {
-	lately       atomic.Int32  // how many holds the last plan had
-	contestedFor time.Duration // the constant, but for tests
+	spare        atomic.Pointer[heldRows] // of a plan that is done, for the next one
+	contestedFor time.Duration            // the constant, but for tests
 	mu           sync.Mutex
 	epoch        string
 	directory    int64 // the version of the locations and channels remembered

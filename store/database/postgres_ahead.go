@@ -83,23 +83,44 @@ func (e *postgresEngine) fetch(ctx context.Context, products []string) (*view, e
 	return v, err
 }
 
-// heldRows are the rows of new holds, as columns.
-type heldRows struct{ keys, lines, channels, owners, prints, ttls *column }
+// heldRows are the rows of new holds, as columns, and the keys of the answers that
+// there must not be.
+type heldRows struct{ keys, lines, channels, owners, prints, ttls, answers *column }
 
-func newHeldRows(n int) heldRows {
-	return heldRows{bytesColumn(n, 16), linesColumn(n), textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16), longColumn(n)}
+// heldRowsKept bounds what is kept of a plan's rows for another plan, in bytes.
+const heldRowsKept = 1 << 20
+
+func newHeldRows() *heldRows {
+	return &heldRows{bytesColumn(1, 16), linesColumn(1), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
 }
 
-func (r heldRows) add(key [16]byte, lines []byte, hold *models.Reservation, print [16]byte, ttl time.Duration) {
-	r.keys.bytes(key[:])
-	r.lines.json(lines)
+func (r *heldRows) columns() []*column {
+	return []*column{r.keys, r.lines, r.channels, r.owners, r.prints, r.ttls, r.answers}
+}
+
+func (r *heldRows) add(hashes *keyHashes, hold *models.Reservation, ttl time.Duration) {
+	r.keys.bytes(hashes.reservation[:])
+	r.lines.lines(hold.Lines)
 	r.channels.text(hold.Channel)
 	r.owners.text(hold.Owner)
-	r.prints.bytes(print[:])
+	r.prints.bytes(hashes.print[:])
 	r.ttls.long(ttl.Microseconds())
+	r.answers.bytes(hashes.answer[:])
 }
 
-func (r heldRows) args() []any { return []any{r.keys, r.lines, r.channels, r.owners, r.prints, r.ttls} }
+func (r *heldRows) args() []any {
+	return parameters(r.keys, r.lines, r.channels, r.owners, r.prints, r.ttls)
+}
+
+// reset empties the rows; false, where they are too large to be kept.
+func (r *heldRows) reset() bool {
+	kept := 0
+	for _, c := range r.columns() {
+		c.reset()
+		kept += cap(c.buf)
+	}
+	return kept <= heldRowsKept
+}
 
 // planOutcome is what became of a plan that was carried out.
 type planOutcome struct {
@@ -163,6 +184,6 @@ func (p *Plan) takeArgs(lockWait string) []any {
 		reserved.int(l.Reserved)
 		taken.int(l.taken)
 	}
-	return []any{lockWait, p.view.epoch, p.view.directory, p.keys, ids, versions, next,
+	return []any{lockWait, p.view.epoch, p.view.directory, p.rows.answers, ids, versions, next,
 		products, locations, available, reserved, taken}
 }

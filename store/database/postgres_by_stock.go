@@ -119,7 +119,7 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome,
 			})
 		})
 		// With all locks in hand.
-		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.keys)
+		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.rows.answers)
 	})
 	return c, err
 }

@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"onhand/models"
 )
 
 // column is a parameter of many values: an array in the server's own binary
@@ -20,6 +23,7 @@ type column struct {
 	element uint32 // the type of its values
 	buf     []byte // the head of an array, then the values
 	n       int32
+	room    int // bytes of all columns of its statement, in the first of them
 }
 
 // columnHead is the size of an array's head: how many dimensions, whether any
@@ -58,6 +62,14 @@ func (c *column) json(s []byte) {
 	c.buf = append(c.buf, s...)
 }
 
+// lines appends a reservation's lines.
+func (c *column) lines(lines []models.ReservationLine) {
+	c.size(0)
+	at := len(c.buf)
+	c.buf = appendLines(c.buf, lines)
+	binary.BigEndian.PutUint32(c.buf[at-4:], uint32(len(c.buf)-at))
+}
+
 func (c *column) bytes(b []byte) {
 	if b == nil {
 		c.null()
@@ -87,6 +99,12 @@ func (c *column) null() {
 func (c *column) size(n int) {
 	c.n++
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(int32(n)))
+}
+
+// reset empties the column, and keeps its room.
+func (c *column) reset() {
+	c.buf, c.n = c.buf[:columnHead], 0
+	clear(c.buf)
 }
 
 // array is the whole in binary form.
@@ -168,6 +186,18 @@ func planColumn(value any) (pgtype.WrappedEncodePlanNextSetter, any, bool) {
 	return encodeColumn{}, alike, true
 }
 
+// parameters are the columns of a statement. The first has pgx make room for all:
+// else it doubles its buffer again and again.
+func parameters(columns ...*column) []any {
+	list := make([]any, len(columns))
+	columns[0].room = 0
+	for i, c := range columns {
+		list[i] = c
+		columns[0].room += len(c.buf)
+	}
+	return list
+}
+
 type encodeColumn struct{}
 
 // SetNext implements pgtype.WrappedEncodePlanNextSetter.
@@ -175,5 +205,6 @@ func (encodeColumn) SetNext(pgtype.EncodePlan) {}
 
 // Encode implements pgtype.EncodePlan.
 func (encodeColumn) Encode(value any, buf []byte) ([]byte, error) {
-	return append(buf, value.(*column).array()...), nil
+	c := value.(*column)
+	return append(slices.Grow(buf, max(c.room, len(c.buf))), c.array()...), nil
 }
