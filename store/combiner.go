@@ -77,9 +77,10 @@ type combiner struct {
 	gathering *gathering            // the next flight waits for company; nil: it does not
 	aside     []*seat               // behind locked rows, in order of arrival
 	behind    map[database.Row]bool // the rows that those aside wait for; nil while nobody does
-	flying    map[*seat][]*seat     // those of a flight, by the first of them, until it is over
-	watched   bool                  // somebody is going to look whose time is over
-	looks     int                   // how often that was done
+	flown     int                   // how many flights there were
+	flying    map[int][]*seat       // those of each flight, by its number, until they are answered
+	looking   bool                  // lookForLate is going to run
+	looks     int                   // how often it has run
 }
 
 // submit waits for the answer to one write. A caller whose context ends while
@@ -96,7 +97,7 @@ func (c *combiner) submit(ctx context.Context, write models.Write) (models.Write
 		return models.WriteResult{}, errFull
 	}
 	s.joined = c.looks
-	c.watch()
+	c.lookLater()
 	if s.behind = c.blocked(write); len(s.behind) > 0 {
 		c.aside = append(c.aside, s)
 	} else {
@@ -135,18 +136,22 @@ func (c *combiner) launch() {
 	c.fly(batch, func() { c.flight(batch) })
 }
 
-// fly carries out a flight that takes these along. Callers hold mu.
+// fly carries out a flight that takes these along. It has a number because one who
+// stepped aside may be in the next one while this one's are still answered. Callers
+// hold mu.
 func (c *combiner) fly(seats []*seat, carryOut func()) {
 	if c.flying == nil {
-		c.flying = map[*seat][]*seat{}
+		c.flying = map[int][]*seat{}
 	}
-	c.flying[seats[0]] = seats
+	c.flown++
+	number := c.flown
+	c.flying[number] = seats
 	c.flights++
 	go func() {
 		carryOut()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.flying, seats[0])
+		delete(c.flying, number)
 	}()
 }
 
@@ -266,9 +271,9 @@ func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outco
 	}
 	for i, s := range batch {
 		if err != nil {
-			s.tell(models.WriteResult{}, err)
+			s.answer(models.WriteResult{}, err)
 		} else {
-			s.tell(out.Results[i], out.Results[i].Fault)
+			s.answer(out.Results[i], out.Results[i].Fault)
 		}
 	}
 }

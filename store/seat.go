@@ -15,40 +15,42 @@ const (
 	// little longer than the database takes to give up on a transaction.
 	writeWait = 6 * time.Second
 	// lookEvery is how often those who wait are looked through for the ones whose
-	// time is over: a timer each would cost the process a twentieth more.
+	// time is over: a timer each would cost the process a twentieth more. looksMax
+	// is how many looks one may outlast.
 	lookEvery = 100 * time.Millisecond
 	looksMax  = int(writeWait / lookEvery)
 )
 
 // seat is one caller's place in the line.
 type seat struct {
-	write  models.Write
-	ready  *database.Prepared
-	levels int            // how many it may touch
-	joined int            // after how many looks it came
-	sought bool           // its products were fetched, or need not be
-	gone   bool           // the caller gave up
-	behind []database.Row // the locked rows it waits for, while it is aside
-	told   atomic.Bool    // it has its answer, which is then read once done is closed
-	done   chan struct{}
-	result models.WriteResult
-	err    error
+	write    models.Write
+	ready    *database.Prepared
+	levels   int            // how many it may touch
+	joined   int            // after how many looks it came
+	sought   bool           // its products were fetched, or need not be
+	gone     bool           // the caller gave up, or its time is over
+	behind   []database.Row // the locked rows it waits for, while it is aside
+	answered atomic.Bool    // whoever sets it gives the answer
+	done     chan struct{}  // closed when there are result and err
+	result   models.WriteResult
+	err      error
 }
 
-// tell gives the caller an answer, unless it has one.
-func (s *seat) tell(result models.WriteResult, err error) {
-	if s.told.CompareAndSwap(false, true) {
+// answer gives the caller its answer, unless it has one: a flight may land just
+// when its time is over.
+func (s *seat) answer(result models.WriteResult, err error) {
+	if s.answered.CompareAndSwap(false, true) {
 		s.result, s.err = result, err
 		close(s.done)
 	}
 }
 
-// noAnswer is the answer to who waited for nothing.
+// noAnswer is what those are told who waited in vain.
 func noAnswer(cause error) error {
 	return models.Unavailable("there was no answer in time; send the same key again", cause)
 }
 
-// wait waits for the answer, which comes within writeWait and a look.
+// wait waits for the answer, which comes within writeWait and lookEvery.
 func (c *combiner) wait(ctx context.Context, s *seat) (models.WriteResult, error) {
 	if ctx.Done() == nil { // cheaper than a choice of one
 		<-s.done
@@ -65,39 +67,39 @@ func (c *combiner) wait(ctx context.Context, s *seat) (models.WriteResult, error
 	}
 }
 
-// watch has somebody look while anybody waits. Callers hold mu.
-func (c *combiner) watch() {
-	if !c.watched {
-		c.watched = true
-		time.AfterFunc(lookEvery, c.look)
+// lookLater has lookForLate run in a while, if it is not going to. Callers hold mu.
+func (c *combiner) lookLater() {
+	if !c.looking {
+		c.looking = true
+		time.AfterFunc(lookEvery, c.lookForLate)
 	}
 }
 
-// look tells those whose time is over.
-func (c *combiner) look() {
+// lookForLate answers those whose time is over, and looks again while anybody waits.
+func (c *combiner) lookForLate() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.looks++
-	waiting := c.tellLate(c.waiting) + c.tellLate(c.aside)
+	waiting := c.answerLate(c.waiting) + c.answerLate(c.aside)
 	if c.ahead != nil {
-		waiting += c.tellLate(c.ahead.seats)
+		waiting += c.answerLate(c.ahead.seats)
 	}
 	for _, seats := range c.flying {
-		waiting += c.tellLate(seats)
+		waiting += c.answerLate(seats)
 	}
-	if c.watched = false; waiting > 0 {
-		c.watch()
+	if c.looking = false; waiting > 0 {
+		c.lookLater()
 	}
 }
 
-// tellLate tells those of the seats whose time is over, and counts who else waits.
-func (c *combiner) tellLate(seats []*seat) (waiting int) {
+// answerLate answers those of the seats whose time is over, and counts who else waits.
+func (c *combiner) answerLate(seats []*seat) (waiting int) {
 	for _, s := range seats {
 		switch {
-		case s.gone || s.told.Load():
+		case s.gone || s.answered.Load():
 		case c.looks-s.joined > looksMax:
 			s.gone = true
-			s.tell(models.WriteResult{}, noAnswer(context.DeadlineExceeded))
+			s.answer(models.WriteResult{}, noAnswer(context.DeadlineExceeded))
 		default:
 			waiting++
 		}
