@@ -13,7 +13,7 @@ import (
 // count it when somebody asks.
 type metrics struct {
 	writes       *prometheus.CounterVec
-	held         prometheus.Counter // of writes: the holds that were made, most of all there is
+	holdsDone    prometheus.Counter // the one of writes that counts most, kept: finding it by its labels is work for each
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
 	plans        *prometheus.CounterVec
@@ -56,7 +56,7 @@ func newMetrics() *metrics {
 		outboxRows:       gauge("onhand_outbox_rows", "Changes that the relay has not carried to Redis yet."),
 		relayLag:         gauge("onhand_relay_lag_seconds", "How long the oldest change in the outbox has been seen to wait."),
 	}
-	m.held = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
+	m.holdsDone = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
 	for _, how := range planEnds { // so that a rate over them begins at zero
 		m.plans.WithLabelValues(string(how))
 	}
@@ -95,7 +95,7 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 		outcome = "refused"
 	}
 	if _, hold := write.(models.Reserve); hold && outcome == writeDone {
-		m.held.Inc()
+		m.holdsDone.Inc()
 		return
 	}
 	m.writes.WithLabelValues(reflect.TypeOf(write).Name(), outcome).Inc()
