@@ -112,20 +112,22 @@ func (d *Database) auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) 
 }
 
 // auditRows streams a query's rows, so that it takes no memory to speak of
-// however many there are; and on Postgres one core, however many are idle.
+// however many there are; and on Postgres no more than one core, for the others are
+// for buyers.
 func (d *Database) auditRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
-	alone := d.engine.oneCore()
-	if alone == "" {
+	oneCore := d.engine.oneCore()
+	if oneCore == "" {
 		return d.fault(streamRows(db, query, args, each))
 	}
 	return d.fault(db.Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec(alone).Error; err != nil {
+		if err := tx.Exec(oneCore).Error; err != nil {
 			return err
 		}
 		return streamRows(tx, query, args, each)
 	}))
 }
 
+// streamRows calls each for every row of a query, as they come.
 func streamRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {

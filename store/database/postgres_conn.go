@@ -17,7 +17,8 @@ const (
 	// pollFrom is how large a request is whose answer is polled for, in bytes: what
 	// some hundred callers ask for together.
 	pollFrom = 16 << 10
-	// pollEvery is how often it is looked for, and pollFor how long.
+	// pollEvery is how often the answer is looked for, and pollFor how long: longer
+	// than a transaction of such a request takes as a rule.
 	pollEvery = 200 * time.Microsecond
 	pollFor   = 50 * time.Millisecond
 )
@@ -25,12 +26,13 @@ const (
 // pollingConn is a connection that polls for the answers to large requests. The
 // runtime looks at the network when it has nothing else to run, or after 10 ms: with
 // hundreds of callers at work an answer would lie there, and the database be idle.
-// Timers it looks at all the time.
+// Timers it looks at all the time, so a deadline a moment ahead has it look at the
+// network too. TLS, if any, is on top of this.
 type pollingConn struct {
 	net.Conn
 	written  atomic.Int64 // bytes since the last read
 	mu       sync.Mutex
-	deadline time.Time // of reads, as set from outside
+	deadline time.Time // of reads, as set from outside; zero: none
 }
 
 // polling has a dialer's connections poll.
@@ -58,21 +60,21 @@ func (c *pollingConn) Read(b []byte) (int, error) {
 	}
 	began := time.Now()
 	for now := began; now.Sub(began) < pollFor; now = time.Now() {
-		deadline := c.wake(now.Add(pollEvery))
+		deadline := c.readUntil(now.Add(pollEvery))
 		n, err := c.Conn.Read(b)
 		over := !deadline.IsZero() && !time.Now().Before(deadline)
 		if n > 0 || over || !errors.Is(err, os.ErrDeadlineExceeded) {
-			c.wake(time.Time{})
+			c.readUntil(time.Time{})
 			return n, err
 		}
 	}
-	c.wake(time.Time{})
+	c.readUntil(time.Time{})
 	return c.Conn.Read(b)
 }
 
-// wake has a read return at a time, if its deadline, which is returned, is not
-// before that; the zero time is never.
-func (c *pollingConn) wake(at time.Time) time.Time {
+// readUntil has reads end at a time, or at the deadline set from outside where that is
+// sooner; the zero time is never. It returns that deadline.
+func (c *pollingConn) readUntil(at time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at.IsZero() || !c.deadline.IsZero() && c.deadline.Before(at) {
