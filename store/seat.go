@@ -52,10 +52,6 @@ func noAnswer(cause error) error {
 
 // wait waits for the answer, which comes within writeWait and lookEvery.
 func (c *combiner) wait(ctx context.Context, s *seat) (models.WriteResult, error) {
-	if ctx.Done() == nil { // cheaper than a choice of one
-		<-s.done
-		return s.result, s.err
-	}
 	select {
 	case <-s.done:
 		return s.result, s.err

@@ -14,7 +14,9 @@ import (
 // worker is one caller of the closed loop.
 type worker struct {
 	// turn ends with the turn: whoever is still waiting to begin a call may give up.
-	turn   context.Context
+	turn context.Context
+	// own is a context of its own that could end, as each request to a server has.
+	own    context.Context
 	number int
 	rng    *rand.Rand
 	prefix string
@@ -72,7 +74,9 @@ func run(l load, name string, call func(*worker) error) (measure, error) {
 	prefix := name + "-" + strconv.FormatInt(runCount.Add(1), 10) + "-"
 	for i := range l.callers {
 		group.Go(func() {
-			w := &worker{turn: turn, number: i, prefix: prefix, rng: rand.New(rand.NewPCG(uint64(i), 4))}
+			own, leave := context.WithCancel(context.Background())
+			defer leave()
+			w := &worker{turn: turn, own: own, number: i, prefix: prefix, rng: rand.New(rand.NewPCG(uint64(i), 4))}
 			done := 0
 			<-start
 			for before := time.Now(); before.Before(to) && !failed.Load(); {

@@ -205,7 +205,7 @@ type write = func(context.Context, models.Write) (models.WriteResult, error)
 
 // reserving calls a writer as the API does, and waits for every answer.
 func reserving(write write, next cart) func(*worker) error {
-	return func(w *worker) error { return w.reserve(context.Background(), write, next(w)) }
+	return func(w *worker) error { return w.reserve(w.own, write, next(w)) }
 }
 
 // givingUp is reserving, but calls that have not begun when the turn ends are given up: at a few hundred a second, two
