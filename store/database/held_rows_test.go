@@ -1,0 +1,46 @@
+package database
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// Rows that were used before are as new ones; those of an uncommonly large plan are not
+// kept.
+func TestHeldRowsAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	hold := func(rows *heldRows, id byte) {
+		rows.add(&keyHashes{reservation: [16]byte{id}, answer: [16]byte{id}, print: [16]byte{id}},
+			&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0)
+	}
+	arrays := func(rows *heldRows) (all []string) {
+		for _, c := range rows.columns() {
+			all = append(all, string(c.array()))
+		}
+		return all
+	}
+	used, fresh := newHeldRows(), newHeldRows()
+	hold(used, 1)
+	hold(used, 2)
+	used.prints.null()
+	arrays(used)
+	require.True(t, used.reset())
+	hold(used, 3)
+	hold(fresh, 3)
+	require.Equal(t, arrays(fresh), arrays(used))
+
+	var size int
+	for _, c := range used.columns() {
+		size += len(c.array())
+	}
+	used.args()
+	require.Equal(t, size-len(used.answers.buf), used.keys.room, "room for those of one statement")
+
+	for range heldRowsKept / 16 {
+		hold(used, 4)
+	}
+	require.False(t, used.reset())
+}
