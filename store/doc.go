@@ -2,7 +2,7 @@
 // them to the API as one thing.
 //
 //	read   request → batcher → Redis, one pipeline → misses: one SELECT → fill
-//	write  request → line (combiner.go) → database decides a batch and commits →
+//	write  request → line (combiner.go, seat.go) → database decides a batch and commits →
 //	       Redis and local watchers are told → answer; holds are decided while
 //	       they wait in line (ahead.go), and after a transaction of several
 //	       the next waits a moment for company (gather.go)

@@ -15,8 +15,8 @@ const (
 	// little longer than the database takes to give up on a transaction.
 	writeWait = 6 * time.Second
 	// lookEvery is how often those who wait are looked through for the ones whose
-	// time is over: a timer each would cost the process a twentieth more. looksMax
-	// is how many looks one may outlast.
+	// time is over: a timer each would be work for all, for the few who are late.
+	// looksMax is how many looks one may outlast.
 	lookEvery = 100 * time.Millisecond
 	looksMax  = int(writeWait / lookEvery)
 )

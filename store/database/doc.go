@@ -37,6 +37,8 @@
 // Settings writes (of products, locations, channels) go alone in their batch and
 // one at a time. An import locks the levels it sets until its commit.
 //
+// Connections to Postgres poll for the answers to large requests (postgres_conn.go).
+//
 // Movement ids are not the order of commits; a place in the ledger is two
 // snapshots and an id (movement_position.go).
 //

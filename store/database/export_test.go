@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"iter"
 	"time"
@@ -117,11 +118,16 @@ func (d *Database) LongContests() {
 // WillChange announces a change, as the sweeper does.
 func (d *Database) WillChange(products ...string) { d.willChange(products) }
 
-// AuditSettings are some settings of the server while an audit reads.
-func (d *Database) AuditSettings(ctx context.Context) (parallel, jit string, err error) {
+// AuditSettings are some settings of one connection before an audit reads, while it
+// does, and after that.
+func (d *Database) AuditSettings(ctx context.Context) (before, during, after [2]string, err error) {
+	d.sql.SetMaxOpenConns(1)
 	db, cancel := d.auditing(ctx)
 	defer cancel()
-	err = d.auditRows(db, "SELECT current_setting('max_parallel_workers_per_gather'), current_setting('jit')", nil,
-		func(r rows) error { return r.Scan(&parallel, &jit) })
-	return parallel, jit, err
+	const query = "SELECT current_setting('max_parallel_workers_per_gather'), current_setting('jit')"
+	into := func(settings *[2]string) func(rows) error {
+		return func(r rows) error { return r.Scan(&settings[0], &settings[1]) }
+	}
+	err = errors.Join(streamRows(db, query, nil, into(&before)), d.auditRows(db, query, nil, into(&during)), streamRows(db, query, nil, into(&after)))
+	return before, during, after, err
 }
