@@ -101,14 +101,14 @@ func TestCluster(t *testing.T) {
 		return len(heard) >= n+5 && len(slices.Compact(heard)) == n+1 // reservations have no message but their channel
 	}, generous, eventuallyTick)
 
-	require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: epoch, Sequence: 12}))
-	mark, err := c.Mark(t.Context())
+	require.NoError(t, c.SetWatermark(t.Context(), Watermark{Epoch: epoch, Sequence: 12}))
+	mark, err := c.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, epoch, mark.Epoch)
 	require.EqualValues(t, 12, mark.Sequence)
 	require.Len(t, strings.Split(mark.RunIDs, ","), 3)
 	require.Len(t, mark.RunIDs, 3*40+2)
-	again, err := c.Mark(t.Context())
+	again, err := c.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, mark, again)
 }

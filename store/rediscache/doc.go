@@ -37,5 +37,5 @@
 // again. No round trip takes longer than Config.Timeout. Callers read the
 // database meanwhile.
 // A Redis that comes back empty is filled by the reads; one that comes back
-// with old data is told by its run id and epoch ([Cache.Mark]).
+// with old data is told by its run id and epoch ([Cache.Watermark]).
 package rediscache

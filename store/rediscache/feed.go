@@ -74,20 +74,20 @@ func (c *Cache) PublishReservation(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// Mark is how far the feed had come when it was last noted, and which Redis
+// Watermark is how far the feed had come when it was last noted, and which Redis
 // says so. A database that shows less than the mark went back in time; a Redis
 // whose mark or run id is not the one expected was replaced, restored or
 // restarted.
-type Mark struct {
+type Watermark struct {
 	Epoch    string // empty: no mark
 	Sequence int64
-	// NotedRunIDs are the run ids when the mark was noted, RunIDs those of now:
+	// RecordedRunIDs are the run ids when the mark was noted, RunIDs those of now:
 	// of all masters, sorted and joined by commas; empty where the server has
 	// none. Where they differ, another server serves what this one had saved.
-	NotedRunIDs, RunIDs string
+	RecordedRunIDs, RunIDs string
 }
 
-// markScript notes how far the feed has come.
+// watermarkScript notes how far the feed has come.
 //
 // KEYS[1] the feed's hash
 // ARGV[1] epoch
@@ -98,7 +98,7 @@ type Mark struct {
 // The run ids are always noted. Returns 1 if the sequence was written, else 0.
 // No time to live: a mark that expires would look like a Redis that was
 // replaced.
-var markScript = redis.NewScript(`
+var watermarkScript = redis.NewScript(`
 local had = redis.pcall('HMGET', KEYS[1], 'epoch', 'sequence')
 if had.err then
   redis.call('DEL', KEYS[1])
@@ -110,29 +110,29 @@ redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'sequence', ARGV[2])
 return 1
 `)
 
-// Mark reads the mark and the run ids. One round trip; on a cluster, one more
+// Watermark reads the watermark and the run ids. One round trip; on a cluster, one more
 // to every master at once.
-func (c *Cache) Mark(ctx context.Context) (Mark, error) {
+func (c *Cache) Watermark(ctx context.Context) (Watermark, error) {
 	cluster, isCluster := c.reader.(*redis.ClusterClient)
 	var hash *redis.SliceCmd
 	var info *redis.StringCmd
-	err := c.pipeline(ctx, c.reader, "read mark", func(p redis.Pipeliner) {
-		hash = p.HMGet(ctx, c.keys.Feed(), fieldEpoch, fieldSequence, fieldRunIDs)
+	err := c.pipeline(ctx, c.reader, "read watermark", func(p redis.Pipeliner) {
+		hash = p.HMGet(ctx, c.keys.Watermark(), fieldEpoch, fieldSequence, fieldRunIDs)
 		if !isCluster {
 			info = p.Info(ctx, "server")
 		}
 	})
 	if err != nil {
-		return Mark{}, err
+		return Watermark{}, err
 	}
-	var mark Mark
+	var mark Watermark
 	// A mark that is not ours to read is no mark.
 	if values, err := hash.Result(); err == nil && len(values) == 3 {
 		epoch, _ := values[0].(string)
 		text, _ := values[1].(string)
 		if sequence, err := strconv.ParseInt(text, 10, 64); err == nil {
 			mark.Epoch, mark.Sequence = epoch, sequence
-			mark.NotedRunIDs, _ = values[2].(string)
+			mark.RecordedRunIDs, _ = values[2].(string)
 		}
 	}
 	if isCluster {
@@ -173,8 +173,8 @@ func runID(info string) string {
 	return ""
 }
 
-// SetMark notes how far the feed has come, and on which Redis: RunIDs become
+// SetWatermark notes how far the feed has come, and on which Redis: RunIDs become
 // the noted ones.
-func (c *Cache) SetMark(ctx context.Context, mark Mark) error {
-	return c.run(ctx, "set mark", markScript, []invocation{{c.keys.Feed(), []any{mark.Epoch, mark.Sequence, mark.RunIDs}}})
+func (c *Cache) SetWatermark(ctx context.Context, mark Watermark) error {
+	return c.run(ctx, "set watermark", watermarkScript, []invocation{{c.keys.Watermark(), []any{mark.Epoch, mark.Sequence, mark.RunIDs}}})
 }

@@ -39,7 +39,7 @@ func TestPublishReservationSaysNothingButWhich(t *testing.T) {
 func TestMarkKeepsTheLargerSequenceOfAnEpoch(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		mark := func() (string, int64) {
-			m, err := c.Mark(t.Context())
+			m, err := c.Watermark(t.Context())
 			require.NoError(t, err)
 			return m.Epoch, m.Sequence
 		}
@@ -47,15 +47,15 @@ func TestMarkKeepsTheLargerSequenceOfAnEpoch(t *testing.T) {
 			epoch         string
 			set, sequence int64
 		}{{"a", 5, 5}, {"a", 3, 5}, {"a", 8, 8}, {"b", 2, 2}, {"b", 2, 2}, {"a", 1, 1}} {
-			require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: s.epoch, Sequence: s.set, RunIDs: "run"}))
+			require.NoError(t, c.SetWatermark(t.Context(), Watermark{Epoch: s.epoch, Sequence: s.set, RunIDs: "run"}))
 			gotEpoch, gotSequence := mark()
 			require.Equal(t, s.epoch, gotEpoch)
 			require.Equal(t, s.sequence, gotSequence)
 		}
-		require.NoError(t, raw.Set(t.Context(), c.keys.Feed(), "not a hash", 0).Err())
+		require.NoError(t, raw.Set(t.Context(), c.keys.Watermark(), "not a hash", 0).Err())
 		gotEpoch, _ := mark()
 		require.Empty(t, gotEpoch)
-		require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: "a", Sequence: 9}))
+		require.NoError(t, c.SetWatermark(t.Context(), Watermark{Epoch: "a", Sequence: 9}))
 		_, gotSequence := mark()
 		require.EqualValues(t, 9, gotSequence)
 		require.NoError(t, raw.FlushAll(t.Context()).Err())
@@ -69,21 +69,21 @@ func TestMarkTellsWhichRedisItIs(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
 	c := newCache(t, server.URL(), Config{Timeout: generous})
-	before, err := c.Mark(t.Context())
+	before, err := c.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Len(t, before.RunIDs, 40)
-	again, err := c.Mark(t.Context())
+	again, err := c.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, before, again)
 	require.NoError(t, server.Kill())
 	require.NoError(t, server.Start())
 	require.Eventually(t, func() bool {
-		after, err := c.Mark(t.Context())
+		after, err := c.Watermark(t.Context())
 		return err == nil && after.RunIDs != before.RunIDs && len(after.RunIDs) == 40
 	}, generous, eventuallyTick)
 
 	embedded := newCache(t, "redis://"+miniredis.RunT(t).Addr(), Config{Timeout: generous})
-	mark, err := embedded.Mark(t.Context())
+	mark, err := embedded.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, mark.RunIDs)
 }

@@ -20,7 +20,7 @@ func (k Keys) ReservationChannel(reservationID string) string {
 }
 
 // Feed is the hash that holds the mark.
-func (k Keys) Feed() string { return k.Prefix + "inventory_feed" }
+func (k Keys) Watermark() string { return k.Prefix + "inventory_watermark" }
 
 // The fields of a product's hash.
 const (

@@ -37,7 +37,7 @@ func TestSilentRedis(t *testing.T) {
 					assert.ErrorIs(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}), ErrDown)
 				})
 				group.Go(func() {
-					_, err := c.Mark(t.Context())
+					_, err := c.Watermark(t.Context())
 					assert.ErrorIs(t, err, ErrDown)
 				})
 			}

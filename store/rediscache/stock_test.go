@@ -52,8 +52,8 @@ func TestTimesToLive(t *testing.T) {
 			got := raw.PTTL(t.Context(), c.keys.Stock(id)).Val()
 			require.InDelta(t, ttl.Seconds(), got.Seconds(), ttl.Seconds()*ttlJitter+4, id) // and some seconds that passed
 		}
-		require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: epoch, Sequence: 1}))
-		require.EqualValues(t, -1, raw.TTL(t.Context(), c.keys.Feed()).Val())
+		require.NoError(t, c.SetWatermark(t.Context(), Watermark{Epoch: epoch, Sequence: 1}))
+		require.EqualValues(t, -1, raw.TTL(t.Context(), c.keys.Watermark()).Val())
 	})
 }
 
