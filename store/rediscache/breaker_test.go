@@ -99,7 +99,7 @@ func TestFlushAllIsOnlyManyMisses(t *testing.T) {
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 7)}))
 	require.NoError(t, raw.FlushAll(t.Context()).Err())
 	require.EqualValues(t, -1, versionOf(t, c, epoch, "p"))
-	behind, err := c.Behind(t.Context(), []models.Change{{ProductID: "p", Version: 7}}, epoch)
+	behind, err := c.Unpublished(t.Context(), []models.Change{{ProductID: "p", Version: 7}}, epoch)
 	require.NoError(t, err)
 	require.Equal(t, []string{"p"}, behind)
 	require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 7)}, nil))

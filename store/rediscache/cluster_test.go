@@ -87,7 +87,7 @@ func TestCluster(t *testing.T) {
 		changes[i] = models.Change{ProductID: id, Version: 2}
 	}
 	changes[7].Version = 3
-	behind, err := c.Behind(t.Context(), changes, epoch)
+	behind, err := c.Unpublished(t.Context(), changes, epoch)
 	require.NoError(t, err)
 	require.Equal(t, []string{names[7]}, behind)
 

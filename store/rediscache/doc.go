@@ -8,7 +8,7 @@
 // that fills the cache after a miss can never put back what a newer write
 // replaced. The script sets the hash and publishes in one step, and notes in
 // the field "published" that it did; a mere fill does not. So the feed can ask
-// which changes nobody was told of yet ([Cache.Behind]).
+// which changes nobody was told of yet ([Cache.Unpublished]).
 //
 // Whoever misses takes a lease before it reads the database, and fills under
 // it ([Cache.Lease]). The lease lies in the hash: where Redis lost what was

@@ -13,10 +13,10 @@ import (
 	"onhand/models"
 )
 
-// Behind returns the products, each once, of which Redis does not show that
+// Unpublished returns the products, each once, of which Redis does not show that
 // the change or a later one was published in that epoch. One round trip for
 // each PipelineMax changes.
-func (c *Cache) Behind(ctx context.Context, changes []models.Change, epoch string) ([]string, error) {
+func (c *Cache) Unpublished(ctx context.Context, changes []models.Change, epoch string) ([]string, error) {
 	var behind []string
 	listed := make(map[string]bool)
 	for chunk := range slices.Chunk(changes, PipelineMax) {

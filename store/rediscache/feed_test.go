@@ -11,18 +11,18 @@ import (
 	"onhand/store/storetest"
 )
 
-func TestBehindNamesWhatWasNotPublished(t *testing.T) {
+func TestUnpublished(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("told", epoch, 5), stockAt("foreign", "other", 9)}))
 		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("filled", epoch, 5)}, []string{"missing"}))
-		behind, err := c.Behind(t.Context(), []models.Change{
+		behind, err := c.Unpublished(t.Context(), []models.Change{
 			{ProductID: "told", Version: 5}, {ProductID: "told", Version: 4}, {ProductID: "filled", Version: 5},
 			{ProductID: "foreign", Version: 1}, {ProductID: "missing", Version: 1}, {ProductID: "never", Version: 1},
 			{ProductID: "never", Version: 2},
 		}, epoch)
 		require.NoError(t, err)
 		require.Equal(t, []string{"filled", "foreign", "missing", "never"}, behind)
-		behind, err = c.Behind(t.Context(), []models.Change{{ProductID: "told", Version: 6}}, epoch)
+		behind, err = c.Unpublished(t.Context(), []models.Change{{ProductID: "told", Version: 6}}, epoch)
 		require.NoError(t, err)
 		require.Equal(t, []string{"told"}, behind)
 	})

@@ -176,7 +176,7 @@ func TestAnotherEpochIsAMissAndIsOverwritten(t *testing.T) {
 		require.NoError(t, fill(t, c, "old", nil, []string{"q"}))
 		require.EqualValues(t, -1, versionOf(t, c, "new", "p"))
 		require.EqualValues(t, -1, versionOf(t, c, "new", "q"))
-		behind, err := c.Behind(t.Context(), []models.Change{{ProductID: "p", Version: 5}}, "new")
+		behind, err := c.Unpublished(t.Context(), []models.Change{{ProductID: "p", Version: 5}}, "new")
 		require.NoError(t, err)
 		require.Equal(t, []string{"p"}, behind)
 
@@ -253,7 +253,7 @@ func TestAWriteIsOnePipeline(t *testing.T) {
 		require.EqualValues(t, 2, counter.trips.Load())
 		require.NoError(t, c.Apply(t.Context(), stocks))
 		require.EqualValues(t, 3, counter.trips.Load())
-		behind, err := c.Behind(t.Context(), changes, epoch)
+		behind, err := c.Unpublished(t.Context(), changes, epoch)
 		require.NoError(t, err)
 		require.Empty(t, behind)
 		require.EqualValues(t, 4, counter.trips.Load())

@@ -48,9 +48,9 @@ type Outbox interface {
 
 // RelayCache is the cache's side of the relay.
 type RelayCache interface {
-	// Behind names the products of which Redis does not show that the change or
+	// Unpublished names the products of which Redis does not show that the change or
 	// a later one was published in that epoch.
-	Behind(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
+	Unpublished(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
 	// Apply sets and publishes stocks, unless newer ones are there.
 	Apply(ctx context.Context, stocks []*models.Stock) error
 }
@@ -214,7 +214,7 @@ func (r *Relay) drain(ctx context.Context) error {
 func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 	latest := coalesce(changes)
 	epoch := r.cfg.Epoch()
-	behind, err := r.cfg.Cache.Behind(ctx, latest, epoch)
+	behind, err := r.cfg.Cache.Unpublished(ctx, latest, epoch)
 	if err != nil || len(behind) == 0 {
 		return err
 	}

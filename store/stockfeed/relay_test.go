@@ -94,7 +94,7 @@ var errDown = errors.New("redis is away")
 
 func newRecord() *record { return &record{published: make(map[string]int64)} }
 
-func (c *record) Behind(_ context.Context, changes []models.Change, _ string) ([]string, error) {
+func (c *record) Unpublished(_ context.Context, changes []models.Change, _ string) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.down {
