@@ -12,9 +12,9 @@ import (
 	"onhand/models"
 )
 
-// Look is what lies in Redis under a product's name, whether or not a reader
+// Inspection is what lies in Redis under a product's name, whether or not a reader
 // would believe it.
-type Look struct {
+type Inspection struct {
 	// Cached is false where there is nothing.
 	Cached bool
 	// Epoch and Version are the hash's own; Version is -1 where it has none.
@@ -22,16 +22,16 @@ type Look struct {
 	Version int64
 	// Missing tells that the hash says there is no such product.
 	Missing bool
-	// Stock is what the hash holds; nil where Missing, and where Broken says why
+	// Stock is what the hash holds; nil where Missing, and where Err says why
 	// it cannot be read.
 	Stock  *models.Stock
-	Broken error
+	Err error
 }
 
-// Look reads products as they lie in Redis, in the order of ids, in one round
+// Inspect reads products as they lie in Redis, in the order of ids, in one round
 // trip for each PipelineMax of them. It counts neither hits nor misses.
-func (c *Cache) Look(ctx context.Context, ids []string) ([]Look, error) {
-	looks := make([]Look, 0, len(ids))
+func (c *Cache) Inspect(ctx context.Context, ids []string) ([]Inspection, error) {
+	looks := make([]Inspection, 0, len(ids))
 	for chunk := range slices.Chunk(ids, PipelineMax) {
 		commands := make([]*redis.MapStringStringCmd, len(chunk))
 		err := c.pipeline(ctx, c.reader, "look at stock", func(p redis.Pipeliner) {
@@ -49,25 +49,25 @@ func (c *Cache) Look(ctx context.Context, ids []string) ([]Look, error) {
 	return looks, nil
 }
 
-func look(id string, command *redis.MapStringStringCmd) Look {
+func look(id string, command *redis.MapStringStringCmd) Inspection {
 	hash, err := command.Result()
 	if err != nil { // answered, but not with a hash
-		return Look{Cached: true, Version: -1, Broken: err}
+		return Inspection{Cached: true, Version: -1, Err: err}
 	}
 	if _, leased := hash[fieldLease]; len(hash) == 0 || (leased && len(hash) == 1) {
-		return Look{}
+		return Inspection{}
 	}
-	l := Look{Cached: true, Epoch: hash[fieldEpoch], Version: -1, Missing: hash[fieldMissing] != ""}
+	l := Inspection{Cached: true, Epoch: hash[fieldEpoch], Version: -1, Missing: hash[fieldMissing] != ""}
 	if version, err := strconv.ParseInt(hash[fieldVersion], 10, 64); err == nil {
 		l.Version = version
 	}
 	switch {
 	case hash[fieldProductID] != id:
-		l.Broken = fmt.Errorf("it says it is product %q", hash[fieldProductID])
+		l.Err = fmt.Errorf("it says it is product %q", hash[fieldProductID])
 	case l.Version < 0:
-		l.Broken = errors.New("it has no version")
+		l.Err = errors.New("it has no version")
 	case !l.Missing:
-		l.Stock, l.Broken = parse(hash)
+		l.Stock, l.Err = parse(hash)
 	}
 	return l
 }
