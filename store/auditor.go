@@ -182,7 +182,7 @@ func (a *auditor) lookAgain(ctx context.Context) error {
 func (a *auditor) mend(ctx context.Context) error {
 	slices.Sort(a.wrong)
 	for ids := range slices.Chunk(slices.Compact(a.wrong), auditPageSize) {
-		if err := a.try(ctx, func() error { return a.store.cache.Drop(ctx, ids) }); err != nil {
+		if err := a.try(ctx, func() error { return a.store.cache.Invalidate(ctx, ids) }); err != nil {
 			return fmt.Errorf("mend redis: %w", err)
 		}
 		read, _, err := a.store.readApartWith(ctx, ids, a.store.database.AuditStocks)

@@ -163,7 +163,7 @@ func (s *Store) open() (err error) {
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Offer: s.hub.Offer,
-		Forget: s.cache.Forget, Drop: s.cache.Drop, Logger: s.log,
+		Forget: s.cache.ApplyDeletions, Drop: s.cache.Invalidate, Logger: s.log,
 	})
 	return nil
 }

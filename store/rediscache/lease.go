@@ -79,12 +79,12 @@ func (c *Cache) leaseWrongTypes(ctx context.Context, ids []string, commands []*r
 	})
 }
 
-// Drop removes products, so that nobody reads what is there. One round trip for
+// Invalidate removes products, so that nobody reads what is there. One round trip for
 // each PipelineMax ids.
-func (c *Cache) Drop(ctx context.Context, ids []string) error {
+func (c *Cache) Invalidate(ctx context.Context, ids []string) error {
 	for chunk := range slices.Chunk(ids, PipelineMax) {
 		commands := make([]*redis.Cmd, len(chunk))
-		err := c.pipeline(ctx, c.writer, "drop stock", func(p redis.Pipeliner) {
+		err := c.pipeline(ctx, c.writer, "invalidate stock", func(p redis.Pipeliner) {
 			for i, id := range chunk {
 				commands[i] = p.Do(ctx, "del", c.keys.Stock(id))
 			}
@@ -92,7 +92,7 @@ func (c *Cache) Drop(ctx context.Context, ids []string) error {
 		if err != nil {
 			return err
 		}
-		if err := firstOf("drop stock", commands); err != nil {
+		if err := firstOf("invalidate stock", commands); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ func TestLateFillAfterALoss(t *testing.T) {
 		"evicted": func(t *testing.T, c *Cache, raw *redis.Client) {
 			require.NoError(t, raw.Del(t.Context(), c.keys.Stock("p")).Err())
 		},
-		"dropped": func(t *testing.T, c *Cache, _ *redis.Client) { require.NoError(t, c.Drop(t.Context(), []string{"p"})) },
+		"dropped": func(t *testing.T, c *Cache, _ *redis.Client) { require.NoError(t, c.Invalidate(t.Context(), []string{"p"})) },
 		"flushed, and another reader has missed": func(t *testing.T, c *Cache, raw *redis.Client) {
 			require.NoError(t, raw.FlushAll(t.Context()).Err())
 			_, err := c.Lease(t.Context(), []string{"p"})
@@ -38,7 +38,7 @@ func TestLateFillAfterALoss(t *testing.T) {
 				require.EqualValues(t, -1, versionOf(t, c, epoch, "p"), name)
 				require.NoError(t, c.Fill(t.Context(), lease, epoch, nil, []string{"p"}))
 				require.EqualValues(t, -1, versionOf(t, c, epoch, "p"), name)
-				require.NoError(t, c.Drop(t.Context(), []string{"p"}))
+				require.NoError(t, c.Invalidate(t.Context(), []string{"p"}))
 			}
 		}
 	})

@@ -108,14 +108,14 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	return c.runAll(ctx, "apply stock", runs)
 }
 
-// Forget replaces products that are no longer in the database, as of these
+// ApplyDeletions replaces products that are no longer in the database, as of these
 // changes, by short negative entries.
-func (c *Cache) Forget(ctx context.Context, epoch string, gone []models.Change) error {
+func (c *Cache) ApplyDeletions(ctx context.Context, epoch string, gone []models.Change) error {
 	runs := make([]invocation, 0, len(gone))
 	for _, change := range gone {
 		runs = append(runs, c.setMissing(epoch, change.ProductID, change.Version, ""))
 	}
-	return c.runAll(ctx, "forget stock", runs)
+	return c.runAll(ctx, "apply deletions", runs)
 }
 
 func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease Lease) invocation {

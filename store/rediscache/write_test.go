@@ -206,10 +206,10 @@ func TestNegativeEntryGivesWayToTheFirstVersion(t *testing.T) {
 	})
 }
 
-func TestForgetReplacesADeletedProduct(t *testing.T) {
+func TestApplyDeletionsReplacesADeletedProduct(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 4), stockAt("q", epoch, 9)}))
-		require.NoError(t, c.Forget(t.Context(), epoch, []models.Change{{ProductID: "p", Version: 5}, {ProductID: "q", Version: 8}}))
+		require.NoError(t, c.ApplyDeletions(t.Context(), epoch, []models.Change{{ProductID: "p", Version: 5}, {ProductID: "q", Version: 8}}))
 		require.EqualValues(t, 0, versionOf(t, c, epoch, "p"))
 		require.EqualValues(t, 9, versionOf(t, c, epoch, "q"), "newer than the deletion")
 		require.Len(t, raw.HGetAll(t.Context(), c.keys.Stock("p")).Val(), 4)
