@@ -69,7 +69,7 @@ func (s *Store) tell(ctx context.Context, out database.Outcome) {
 			ids = append(ids, r.ID)
 		}
 	}
-	if err := s.cache.PublishReservation(ctx, ids); err != nil {
+	if err := s.cache.PublishReservations(ctx, ids); err != nil {
 		s.log.Debug("reservations were not announced", "reservations", len(ids), "error", err)
 	}
 }

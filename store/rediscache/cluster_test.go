@@ -94,7 +94,7 @@ func TestCluster(t *testing.T) {
 	// A message published on whatever node is heard on any.
 	published := subscribe(t, nodes[2], c.keys.StockChannel("*"), c.keys.ReservationChannel("*"))
 	write(3)
-	require.NoError(t, c.PublishReservation(t.Context(), names[:5]))
+	require.NoError(t, c.PublishReservations(t.Context(), names[:5]))
 	require.Eventually(t, func() bool { // some twice, where the library sent a script again
 		heard := slices.Clone(published())
 		slices.Sort(heard)

@@ -53,10 +53,10 @@ func publishedOf(command *redis.SliceCmd, epoch string) int64 {
 	return version
 }
 
-// PublishReservation wakes whoever watches these reservations. The messages
+// PublishReservations wakes whoever watches these reservations. The messages
 // are empty: a reservation's id is the permission to read it, and its contents
 // are read from the database. One round trip for each PipelineMax ids.
-func (c *Cache) PublishReservation(ctx context.Context, ids []string) error {
+func (c *Cache) PublishReservations(ctx context.Context, ids []string) error {
 	for chunk := range slices.Chunk(ids, PipelineMax) {
 		commands := make([]*redis.Cmd, len(chunk))
 		err := c.pipeline(ctx, c.writer, "publish reservations", func(p redis.Pipeliner) {

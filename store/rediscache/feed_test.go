@@ -31,7 +31,7 @@ func TestUnpublished(t *testing.T) {
 func TestPublishReservationSaysNothingButWhich(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		published := subscribe(t, raw, c.keys.ReservationChannel("res_1"), c.keys.ReservationChannel("res_2"))
-		require.NoError(t, c.PublishReservation(t.Context(), []string{"res_1", "res_2", "res_3"}))
+		require.NoError(t, c.PublishReservations(t.Context(), []string{"res_1", "res_2", "res_3"}))
 		require.Equal(t, []string{"", ""}, published())
 	})
 }

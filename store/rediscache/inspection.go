@@ -24,8 +24,8 @@ type Inspection struct {
 	Missing bool
 	// Stock is what the hash holds; nil where Missing, and where Err says why
 	// it cannot be read.
-	Stock  *models.Stock
-	Err error
+	Stock *models.Stock
+	Err   error
 }
 
 // Inspect reads products as they lie in Redis, in the order of ids, in one round

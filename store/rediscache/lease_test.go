@@ -18,7 +18,9 @@ func TestLateFillAfterALoss(t *testing.T) {
 		"evicted": func(t *testing.T, c *Cache, raw *redis.Client) {
 			require.NoError(t, raw.Del(t.Context(), c.keys.Stock("p")).Err())
 		},
-		"dropped": func(t *testing.T, c *Cache, _ *redis.Client) { require.NoError(t, c.Invalidate(t.Context(), []string{"p"})) },
+		"dropped": func(t *testing.T, c *Cache, _ *redis.Client) {
+			require.NoError(t, c.Invalidate(t.Context(), []string{"p"}))
+		},
 		"flushed, and another reader has missed": func(t *testing.T, c *Cache, raw *redis.Client) {
 			require.NoError(t, raw.FlushAll(t.Context()).Err())
 			_, err := c.Lease(t.Context(), []string{"p"})

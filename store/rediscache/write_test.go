@@ -257,7 +257,7 @@ func TestAWriteIsOnePipeline(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, behind)
 		require.EqualValues(t, 4, counter.trips.Load())
-		require.NoError(t, c.PublishReservation(t.Context(), ids(PipelineMax)))
+		require.NoError(t, c.PublishReservations(t.Context(), ids(PipelineMax)))
 		require.EqualValues(t, 5, counter.trips.Load())
 		require.NoError(t, c.Fill(t.Context(), lease, epoch, stocks, []string{"one more"}))
 		require.EqualValues(t, 7, counter.trips.Load())
