@@ -154,8 +154,8 @@ func (s *Store) open() (err error) {
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
-		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		Back: s.redisBack,
+		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		OnRecovered: s.redisBack,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,

@@ -54,7 +54,7 @@ func openShop(ctx context.Context, s *servers, name string, products []string) (
 	if sh.reader, sh.writer, err = rediscache.NewClients(sh.redisURL, 0); err != nil {
 		return nil, errors.Join(err, sh.close(ctx))
 	}
-	sh.cache = rediscache.New(rediscache.Config{Client: sh.reader, Writer: sh.writer, KeyPrefix: name})
+	sh.cache = rediscache.New(rediscache.Config{Reader: sh.reader, Writer: sh.writer, KeyPrefix: name})
 	if err := sh.stock(ctx); err != nil {
 		return nil, errors.Join(err, sh.close(ctx))
 	}

@@ -52,7 +52,7 @@ func TestBreakerOpensOnAKilledRedisAndServesItsSuccessor(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
 	var back atomic.Int64
-	c := newCache(t, server.URL(), Config{Timeout: generous, Back: func() { back.Add(1) }})
+	c := newCache(t, server.URL(), Config{Timeout: generous, OnRecovered: func() { back.Add(1) }})
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}))
 	require.NoError(t, server.Kill())
 	for range failuresMax {

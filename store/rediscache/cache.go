@@ -49,18 +49,18 @@ var ErrDown = errors.New("redis is down")
 
 // Config is what a Cache needs; zero durations and a nil Logger mean defaults.
 type Config struct {
-	// Client is used for reads. Writer, for scripts, must not resend what it
+	// Reader is used for reads. Writer, for scripts, must not resend what it
 	// has no answer to. NewClients makes both.
-	Client, Writer redis.UniversalClient
+	Reader, Writer redis.UniversalClient
 	// TTL and NegativeTTL are how long a hash lives, give or take a tenth.
 	TTL, NegativeTTL time.Duration
 	// Timeout bounds each round trip.
 	Timeout   time.Duration
 	Logger    *slog.Logger
 	KeyPrefix string
-	// Back, where not nil, is called when Redis answers again after the breaker was
+	// OnRecovered, where not nil, is called when Redis answers again after the breaker was
 	// open. It must not block.
-	Back func()
+	OnRecovered func()
 }
 
 // Cache is the copy of the stock in Redis. It is safe for concurrent use and
@@ -99,7 +99,7 @@ type Stats struct {
 // start is no different from one that goes down later.
 func New(cfg Config) *Cache {
 	c := &Cache{
-		reader: cfg.Client, writer: cfg.Writer, keys: Keys{Prefix: cfg.KeyPrefix},
+		reader: cfg.Reader, writer: cfg.Writer, keys: Keys{Prefix: cfg.KeyPrefix},
 		ttl: cfg.TTL, negativeTTL: cfg.NegativeTTL, timeout: cfg.Timeout, logger: cfg.Logger,
 		leasePrefix: crand.Text()[:leasePrefixLength],
 	}
@@ -125,8 +125,8 @@ func New(cfg Config) *Cache {
 			if to != gobreaker.StateHalfOpen && from != to {
 				c.logger.Warn("redis circuit breaker", "from", from.String(), "to", to.String())
 			}
-			if to == gobreaker.StateClosed && cfg.Back != nil {
-				cfg.Back()
+			if to == gobreaker.StateClosed && cfg.OnRecovered != nil {
+				cfg.OnRecovered()
 			}
 		},
 	})

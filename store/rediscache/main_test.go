@@ -53,7 +53,7 @@ func newCache(t *testing.T, url string, cfg Config) *Cache {
 	options.MaxRetries = -1
 	writer := newClient(options)
 	t.Cleanup(func() { require.NoError(t, reader.Close()); require.NoError(t, writer.Close()) })
-	cfg.Client, cfg.Writer, cfg.KeyPrefix = reader, writer, "test:"
+	cfg.Reader, cfg.Writer, cfg.KeyPrefix = reader, writer, "test:"
 	return New(cfg)
 }
 
@@ -187,7 +187,7 @@ func BenchmarkApply(b *testing.B) {
 			require.NoError(b, err)
 			defer reader.Close()
 			defer writer.Close()
-			c := New(Config{Client: reader, Writer: writer, Timeout: generous})
+			c := New(Config{Reader: reader, Writer: writer, Timeout: generous})
 			stocks := make([]*models.Stock, 250)
 			names := ids(len(stocks))
 			var version int64

@@ -24,7 +24,7 @@ func TestSilentRedis(t *testing.T) {
 			reader, writer, err := NewClients(strings.ReplaceAll(url, "HOST", storetest.Silent(t)), 0)
 			require.NoError(t, err)
 			t.Cleanup(func() { assert.NoError(t, reader.Close()); assert.NoError(t, writer.Close()) })
-			c := New(Config{Client: reader, Writer: writer})
+			c := New(Config{Reader: reader, Writer: writer})
 			const callers, busy = 8, 700 * time.Millisecond // less than a dial may take
 			began := time.Now()
 			var group sync.WaitGroup
@@ -57,7 +57,7 @@ func TestClientsWaitAsLongAsTheCache(t *testing.T) {
 	reader, writer, err := NewClients("redis://"+storetest.Silent(t), timeout)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, reader.Close()); assert.NoError(t, writer.Close()) })
-	c := New(Config{Client: reader, Writer: writer, Timeout: timeout})
+	c := New(Config{Reader: reader, Writer: writer, Timeout: timeout})
 	for name, ask := range map[string]func() error{
 		"read":  func() error { _, err := c.Get(t.Context(), epoch, []string{"p"}); return err },
 		"write": func() error { return c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}) },
