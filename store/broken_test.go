@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/stockfeed"
 )
 
 // Somebody wrote what we cannot read into the row of one product. It alone
@@ -38,7 +37,7 @@ func TestBrokenProduct(t *testing.T) {
 	forgetCache(t, s)
 	selects := s.database.Reads()
 	stocks, err = s.Stocks(t.Context(), ids)
-	var unreadable *stockfeed.UnreadableError
+	var unreadable *models.PoisonRowsError
 	require.ErrorAs(t, err, &unreadable)
 	require.Len(t, unreadable.Causes, 1)
 	require.Contains(t, unreadable.Causes, "p042")

@@ -47,7 +47,7 @@ type HubConfig struct {
 	Epoch func() string
 	// ReadStocks reads the current stock of products, nil (or left out) for
 	// unknown ones. At most WatchIDsMax ids. Those that cannot be read are in an
-	// *UnreadableError beside the others.
+	// *models.PoisonRowsError beside the others.
 	ReadStocks func(ctx context.Context, ids []string) ([]*models.Stock, error)
 	// ReadReservations reads reservations from the database, with ServerTime.
 	ReadReservations func(ctx context.Context, ids []string) ([]*models.Reservation, error)

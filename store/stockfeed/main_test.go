@@ -139,7 +139,7 @@ func (s *shop) readStocks(_ context.Context, ids []string) ([]*models.Stock, err
 		}
 	}
 	if len(causes) > 0 {
-		return list, &UnreadableError{causes}
+		return list, &models.PoisonRowsError{Causes: causes}
 	}
 	return list, nil
 }

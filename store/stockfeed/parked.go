@@ -39,7 +39,7 @@ type parkedProduct struct {
 
 // park puts the unreadable of these changes aside. An error means that they
 // stay in the outbox.
-func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *UnreadableError) error {
+func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *models.PoisonRowsError) error {
 	p := &r.parked
 	var fresh []string
 	for id := range unreadable.Causes {
@@ -71,7 +71,7 @@ func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *U
 }
 
 // unpark forgets those that were read at last.
-func (r *Relay) unpark(read []string, unreadable *UnreadableError) {
+func (r *Relay) unpark(read []string, unreadable *models.PoisonRowsError) {
 	p := &r.parked
 	if len(p.products) == 0 {
 		return

@@ -60,7 +60,7 @@ type RelayConfig struct {
 	Outbox Outbox
 	Cache  RelayCache
 	// Read reads products from the database, nil (or left out) for unknown ones.
-	// Those that cannot be read are in an *UnreadableError beside the others.
+	// Those that cannot be read are in an *models.PoisonRowsError beside the others.
 	Read func(ctx context.Context, ids []string) ([]*models.Stock, error)
 	// Epoch is the history the database is in.
 	Epoch func() string
@@ -225,7 +225,7 @@ func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 // aside, so that the others go on.
 func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change, behind []string) error {
 	stocks, err := r.cfg.Read(ctx, behind)
-	var unreadable *UnreadableError
+	var unreadable *models.PoisonRowsError
 	if errors.As(err, &unreadable) {
 		err = r.park(ctx, changes, unreadable)
 	}
@@ -274,7 +274,7 @@ func coalesce(changes []models.Change) []models.Change {
 }
 
 // missing lists the changes of products that were read and not found.
-func missing(changes []models.Change, read []string, found []*models.Stock, unreadable *UnreadableError) []models.Change {
+func missing(changes []models.Change, read []string, found []*models.Stock, unreadable *models.PoisonRowsError) []models.Change {
 	if len(read) == len(found) {
 		return nil
 	}

@@ -103,7 +103,7 @@ func (h *Hub) Offer(stocks []*models.Stock) {
 // epoch is not known for sure.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 	stocks, err := h.cfg.ReadStocks(ctx, ids)
-	var unreadable *UnreadableError
+	var unreadable *models.PoisonRowsError
 	if err != nil && !errors.As(err, &unreadable) {
 		return err
 	}
@@ -119,7 +119,7 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 // hold up the others: it is tried again with the next repair.
 func (h *Hub) rereadStocks(ctx context.Context, ids []string) error {
 	err := h.readStocks(ctx, ids)
-	var unreadable *UnreadableError
+	var unreadable *models.PoisonRowsError
 	if !errors.As(err, &unreadable) {
 		return err
 	}
