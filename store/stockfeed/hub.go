@@ -57,7 +57,7 @@ type HubConfig struct {
 	WatchesMax int
 	// Linger is how long a channel stays subscribed after its last watcher.
 	Linger time.Duration
-	// ConfirmWait bounds how long Watch waits for Redis to confirm.
+	// ConfirmWait bounds how long WatchStock waits for Redis to confirm.
 	ConfirmWait time.Duration
 	// PingEvery is how often the connection is tried.
 	PingEvery time.Duration

@@ -209,16 +209,16 @@ func startHubAlone(t *testing.T, addr string, cfg HubConfig) *Hub {
 	return h
 }
 
-func watch(t *testing.T, h *Hub, ids ...string) *Watch {
+func watch(t *testing.T, h *Hub, ids ...string) *StockWatch {
 	t.Helper()
-	w, err := h.Watch(t.Context(), ids)
+	w, err := h.WatchStock(t.Context(), ids)
 	require.NoError(t, err)
 	t.Cleanup(w.Close)
 	return w
 }
 
 // nextVersion waits for the next stock of a watch.
-func nextVersion(t *testing.T, w *Watch) int64 {
+func nextVersion(t *testing.T, w *StockWatch) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
@@ -229,7 +229,7 @@ func nextVersion(t *testing.T, w *Watch) int64 {
 }
 
 // quiet says that a watch has nothing to give now.
-func quiet(t *testing.T, w *Watch) {
+func quiet(t *testing.T, w *StockWatch) {
 	t.Helper()
 	s, err := w.seat.box.pop()
 	require.NoError(t, err)

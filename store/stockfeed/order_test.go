@@ -35,7 +35,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 			db.put(stockAt(id, name(current), 1))
 		}
 		type watcher struct {
-			w    *Watch
+			w    *StockWatch
 			seen map[string]int64 // by product and epoch
 			last map[string]*models.Stock
 		}
@@ -100,7 +100,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 			},
 			"reread": func(*rapid.T) { reread() },
 			"watch": func(t *rapid.T) {
-				w, err := h.Watch(context.Background(), products)
+				w, err := h.WatchStock(context.Background(), products)
 				require.NoError(t, err)
 				watchers = append(watchers, &watcher{w, map[string]int64{}, map[string]*models.Stock{}})
 			},
@@ -135,7 +135,7 @@ func TestNewestArrivesInOneHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := NewHub(quick(newShop()))
 		defer h.Stop()
-		w, err := h.Watch(context.Background(), []string{"a"})
+		w, err := h.WatchStock(context.Background(), []string{"a"})
 		require.NoError(t, err)
 		var highest, last int64
 		for _, v := range rapid.SliceOfN(rapid.Int64Range(1, 50), 1, 60).Draw(t, "versions") {
@@ -156,7 +156,7 @@ func TestNewestArrivesInOneHistory(t *testing.T) {
 }
 
 // w takes what is pending, without waiting.
-func (w *Watch) w() (*models.Stock, error) { return w.seat.box.pop() }
+func (w *StockWatch) w() (*models.Stock, error) { return w.seat.box.pop() }
 
 // TestLateWordOfALostHistory: the database was restored; whatever of the lost
 // history is still under way is at most a reason to read again.
@@ -169,7 +169,7 @@ func TestLateWordOfALostHistory(t *testing.T) {
 	cfg.Epoch = func() string { return current }
 	h := NewHub(cfg)
 	defer h.Stop()
-	w, err := h.Watch(t.Context(), []string{"a"})
+	w, err := h.WatchStock(t.Context(), []string{"a"})
 	require.NoError(t, err)
 	s, err := w.w()
 	require.NoError(t, err)
@@ -240,13 +240,13 @@ func TestNewcomersHearNothingOfALostHistory(t *testing.T) {
 	cfg.Epoch = func() string { return current }
 	h := NewHub(cfg)
 	defer h.Stop()
-	first, err := h.Watch(t.Context(), []string{"a"})
+	first, err := h.WatchStock(t.Context(), []string{"a"})
 	require.NoError(t, err)
 	require.EqualValues(t, 900, nextVersion(t, first))
 	first.Close()
 	delete(db.stocks, "a")
 	current = "new"
-	second, err := h.Watch(t.Context(), []string{"a"})
+	second, err := h.WatchStock(t.Context(), []string{"a"})
 	require.NoError(t, err)
 	quiet(t, second)
 	db.put(stockAt("a", "new", 1))

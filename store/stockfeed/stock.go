@@ -32,19 +32,19 @@ func sameStock(a, b *models.Stock) bool {
 	return bytes.Equal(models.EncodeStock(&renamed), models.EncodeStock(b))
 }
 
-// Watch is one watcher of some products.
-type Watch struct {
+// StockWatch is one watcher of some products.
+type StockWatch struct {
 	hub   *Hub
 	seat  *seat[models.Stock]
 	close sync.Once
 }
 
-// Watch begins to watch products, 1 to WatchIDsMax of them. It returns once
+// WatchStock begins to watch products, 1 to WatchIDsMax of them. It returns once
 // their current stock is read. Close the watch when done.
 //
 // Errors: bad input for a wrong number of ids, unavailable where the process
 // has no room for more, ErrStopped, and whatever reading the stock answers.
-func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
+func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error) {
 	ids = distinct(ids)
 	if len(ids) == 0 || len(ids) > WatchIDsMax {
 		return nil, models.BadInput("between 1 and %d products can be watched at once", WatchIDsMax)
@@ -57,7 +57,7 @@ func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
 		h.dismiss()
 		return nil, err
 	}
-	w := &Watch{hub: h, seat: seat}
+	w := &StockWatch{hub: h, seat: seat}
 	err = h.stocks.await(ctx, seat, h.cfg.ConfirmWait)
 	if err == nil {
 		err = h.readStocks(ctx, ids)
@@ -77,10 +77,10 @@ func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
 // Next waits for the next stock: first the current one of each product that is
 // known, then every newer one. A product that changed several times since is
 // given once, as it is now. Errors: that of ctx, ErrStopped, ErrClosed.
-func (w *Watch) Next(ctx context.Context) (*models.Stock, error) { return w.seat.box.take(ctx) }
+func (w *StockWatch) Next(ctx context.Context) (*models.Stock, error) { return w.seat.box.take(ctx) }
 
 // Close ends the watch; it may be called more than once.
-func (w *Watch) Close() {
+func (w *StockWatch) Close() {
 	w.close.Do(func() {
 		w.hub.stocks.leave(w.seat)
 		w.seat.box.end(ErrClosed)
