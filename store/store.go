@@ -162,7 +162,7 @@ func (s *Store) open() (err error) {
 		Epoch: s.believed, ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Offer: s.hub.Offer,
+		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Deliver: s.hub.Deliver,
 		Forget: s.cache.ApplyDeletions, Drop: s.cache.Invalidate, Logger: s.log,
 	})
 	return nil

@@ -60,9 +60,9 @@ func (s *Store) tell(ctx context.Context, out database.Outcome) {
 	}
 	// Watchers after Redis: who reads again because of what he saw must not
 	// meet an older value there.
-	s.hub.Offer(out.Stocks)
+	s.hub.Deliver(out.Stocks)
 	s.written.ring()
-	s.hub.OfferReservations(out.Reservations)
+	s.hub.DeliverReservations(out.Reservations)
 	var ids []string
 	for _, r := range out.Reservations {
 		if r.Version > 1 { // nobody can watch one whose id has not been given out yet

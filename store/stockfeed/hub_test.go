@@ -31,7 +31,7 @@ func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
 		publish(t, raw, stockAt("a", epoch, 2))
 		publish(t, raw, stockAt("a", epoch, 4))
 		publish(t, raw, stockAt("b", epoch, 9))
-		h.Offer([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
+		h.Deliver([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
 		publish(t, raw, stockAt("a", epoch, 5))
 		require.EqualValues(t, 5, nextVersion(t, w))
 		quiet(t, w)
@@ -263,7 +263,7 @@ func TestStopEndsEverything(t *testing.T) {
 		_, err = h.WatchStock(t.Context(), []string{"a"})
 		require.ErrorIs(t, err, ErrStopped)
 		require.ErrorIs(t, h.Start(t.Context()), ErrStopped)
-		h.OfferReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
+		h.DeliverReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
 		require.False(t, h.Connected())
 	})
 }

@@ -65,7 +65,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 				old := stored(rapid.SampledFrom(products).Draw(t, "product"))
 				s := db.put(stockAt(old.ProductID, old.Epoch, old.Version+1))
 				if rapid.Bool().Draw(t, "heard") {
-					h.Offer([]*models.Stock{s})
+					h.Deliver([]*models.Stock{s})
 				} else {
 					h.stocks.rereader.add(s.ProductID) // as after any gap
 				}
@@ -93,7 +93,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 				}
 				s := stockAt(id, name(n), version)
 				if rapid.Bool().Draw(t, "offered") {
-					h.Offer([]*models.Stock{s})
+					h.Deliver([]*models.Stock{s})
 				} else {
 					h.message(channelOf(s.ProductID), string(models.EncodeStock(s)))
 				}
@@ -250,6 +250,6 @@ func TestNewcomersHearNothingOfALostHistory(t *testing.T) {
 	require.NoError(t, err)
 	quiet(t, second)
 	db.put(stockAt("a", "new", 1))
-	h.Offer([]*models.Stock{db.stocks["a"]})
+	h.Deliver([]*models.Stock{db.stocks["a"]})
 	require.EqualValues(t, 1, nextVersion(t, second))
 }

@@ -29,7 +29,7 @@ func TestGapOnReconnect(t *testing.T) {
 			require.NoError(t, s.Kill())
 			db.set("a", 10*round)
 			db.set("b", 10*round)
-			h.Offer([]*models.Stock{stockAt("b", epoch, 10*round+1)}) // our own write, newer still
+			h.Deliver([]*models.Stock{stockAt("b", epoch, 10*round+1)}) // our own write, newer still
 			require.Equal(t, 10*round+1, nextVersion(t, w))
 			require.NoError(t, s.Start())
 			require.Equal(t, 10*round, nextVersion(t, w))
@@ -53,7 +53,7 @@ func TestRedisDownAtStart(t *testing.T) {
 		w := watch(t, h, "a")
 		require.Less(t, time.Since(began), soon/2, "nobody waits for a Redis that is known to be away")
 		require.EqualValues(t, 1, nextVersion(t, w))
-		h.Offer([]*models.Stock{db.set("a", 2)})
+		h.Deliver([]*models.Stock{db.set("a", 2)})
 		require.EqualValues(t, 2, nextVersion(t, w))
 		db.set("a", 3) // somebody else's write
 		require.False(t, h.Connected())
@@ -101,7 +101,7 @@ func TestFrozenRedis(t *testing.T) {
 	frozen := time.Now()
 	b := watch(t, h, "b") // its subscription is not confirmed
 	require.EqualValues(t, 1, nextVersion(t, b))
-	h.Offer([]*models.Stock{db.set("b", 2)})
+	h.Deliver([]*models.Stock{db.set("b", 2)})
 	require.EqualValues(t, 2, nextVersion(t, b))
 	db.set("a", 7)
 	db.set("b", 7)

@@ -64,8 +64,8 @@ type RelayConfig struct {
 	Read func(ctx context.Context, ids []string) ([]*models.Stock, error)
 	// Epoch is the history the database is in.
 	Epoch func() string
-	// Offer, where not nil, is given what was carried: Hub.Offer.
-	Offer func([]*models.Stock)
+	// Deliver, where not nil, is given what was carried: Hub.Deliver.
+	Deliver func([]*models.Stock)
 	// Forget, where not nil, is told of products that changed and are no longer
 	// in the database.
 	Forget func(ctx context.Context, epoch string, gone []models.Change) error
@@ -241,8 +241,8 @@ func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change,
 	err = r.cfg.Cache.Apply(ctx, found)
 	// After Redis, whether or not it listened: a watcher who reads again must
 	// not meet an older value there.
-	if r.cfg.Offer != nil {
-		r.cfg.Offer(found)
+	if r.cfg.Deliver != nil {
+		r.cfg.Deliver(found)
 	}
 	if err != nil {
 		return err

@@ -161,7 +161,7 @@ func TestRelayCarriesOnlyWhatIsBehind(t *testing.T) {
 		models.Change{ProductID: "a", Version: 2})
 	var offered []*models.Stock
 	cfg := relayOf(o, c, db)
-	cfg.Offer = func(stocks []*models.Stock) { offered = append(offered, stocks...) }
+	cfg.Deliver = func(stocks []*models.Stock) { offered = append(offered, stocks...) }
 	r := startRelay(t, cfg)
 	require.Eventually(t, o.empty, soon, tick)
 	r.Stop()

@@ -114,9 +114,9 @@ func (w *ReservationWatch) Close() {
 	})
 }
 
-// OfferReservations gives this process's own committed changes to its
+// DeliverReservations gives this process's own committed changes to its
 // watchers, without the way through Redis. It does not block.
-func (h *Hub) OfferReservations(reservations []*models.Reservation) {
+func (h *Hub) DeliverReservations(reservations []*models.Reservation) {
 	epoch, age := h.history()
 	for _, r := range reservations {
 		switch {

@@ -88,9 +88,9 @@ func (w *StockWatch) Close() {
 	})
 }
 
-// Offer gives this process's own committed changes to its watchers, without
+// Deliver gives this process's own committed changes to its watchers, without
 // the way through Redis. It does not block.
-func (h *Hub) Offer(stocks []*models.Stock) {
+func (h *Hub) Deliver(stocks []*models.Stock) {
 	for _, s := range stocks {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
 			h.stocks.rereader.add(s.ProductID)
@@ -149,7 +149,7 @@ func (h *Hub) stockMessage(id, payload string) {
 		h.stocks.rereader.add(id)
 		return
 	}
-	h.Offer([]*models.Stock{s})
+	h.Deliver([]*models.Stock{s})
 }
 
 // distinct drops repeated ids and keeps the order.
