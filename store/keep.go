@@ -134,7 +134,7 @@ func (s *Store) lookSoon() {
 // nor relay waits for its next turn.
 func (s *Store) redisBack() {
 	s.lookSoon()
-	s.relay.TryAgain()
+	s.relay.RetryNow()
 }
 
 func (s *Store) keepDirectory(ctx context.Context, version int64, again bool) {

@@ -253,12 +253,18 @@ func (s *Store) Close() {
 	}
 }
 
-// outbox is the database as the relay sees it.
-type outbox struct{ *database.Database }
+// outbox adapts the database to stockfeed.Outbox.
+type outbox struct{ database *database.Database }
 
-// Listen says "no notifications" in the relay's own words.
+func (o outbox) Drain(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
+	return o.database.Carry(ctx, limit, publish)
+}
+
+func (o outbox) Compact(ctx context.Context) error { return o.database.Compact(ctx) }
+
+// Listen translates the database's ErrNoListen to stockfeed's.
 func (o outbox) Listen(ctx context.Context, wake func()) error {
-	err := o.Database.Listen(ctx, wake)
+	err := o.database.Listen(ctx, wake)
 	if errors.Is(err, database.ErrNoListen) {
 		return stockfeed.ErrNoListen
 	}

@@ -35,10 +35,10 @@ var ErrNoListen = errors.New("the database has no notifications")
 
 // Outbox is the database's side of the relay.
 type Outbox interface {
-	// Carry claims up to limit rows that no other copy is carrying and calls
+	// Drain claims up to limit rows that no other copy is carrying and calls
 	// carry; when that returns nil, the rows are deleted. It returns how many
 	// rows that were. Rows whose carrier died are claimed again.
-	Carry(ctx context.Context, limit int, carry func(ctx context.Context, changes []models.Change) error) (carried int, err error)
+	Drain(ctx context.Context, limit int, carry func(ctx context.Context, changes []models.Change) error) (carried int, err error)
 	// Listen calls wake once it listens and then for every notification. It
 	// returns when the connection is lost or ctx ends, or ErrNoListen at once.
 	Listen(ctx context.Context, wake func()) error
@@ -83,14 +83,14 @@ type Relay struct {
 	service
 	cfg       RelayConfig
 	wake      chan struct{}
-	again     chan struct{} // poked by TryAgain
+	again     chan struct{} // poked by RetryNow
 	compacted time.Time     // when the outbox last was, or the failing began
 	// compactEvery and retry are the constants, but for tests.
 	compactEvery time.Duration
 	retry        pace.Backoff
 	parked       parked
 
-	carried, applied, failures atomic.Int64
+	drained, published, failures atomic.Int64
 	listening, failing         atomic.Bool
 }
 
@@ -119,21 +119,21 @@ func (r *Relay) Stop() { r.stop() }
 
 // RelayStats are the relay's numbers, for metrics.
 type RelayStats struct {
-	// Carried counts outbox rows taken off, Applied the products Redis had to be
+	// Drained counts outbox rows taken off, Published the products Redis had to be
 	// told of, Failures the rounds that failed.
-	Carried, Applied, Failures int64
+	Drained, Published, Failures int64
 	// Listening tells whether notifications arrive; Failing, whether the last
 	// round failed, so that rows are waiting.
 	Listening, Failing bool
-	// Parked counts the products that changed and cannot be read.
-	Parked int64
+	// PoisonRows counts the products that changed and cannot be read.
+	PoisonRows int64
 }
 
 // Stats returns the relay's numbers.
 func (r *Relay) Stats() RelayStats {
 	return RelayStats{
-		Carried: r.carried.Load(), Applied: r.applied.Load(), Failures: r.failures.Load(),
-		Listening: r.listening.Load(), Failing: r.failing.Load(), Parked: r.parked.count.Load(),
+		Drained: r.drained.Load(), Published: r.published.Load(), Failures: r.failures.Load(),
+		Listening: r.listening.Load(), Failing: r.failing.Load(), PoisonRows: r.parked.count.Load(),
 	}
 }
 
@@ -162,9 +162,9 @@ func (r *Relay) run(ctx context.Context) {
 	}
 }
 
-// TryAgain ends the wait after a failure: what was away is back. It does not
+// RetryNow ends the wait after a failure: what was away is back. It does not
 // block.
-func (r *Relay) TryAgain() { poke(r.again) }
+func (r *Relay) RetryNow() { poke(r.again) }
 
 // awaitAgain waits after a failure. What notifies of changes does not end it.
 func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
@@ -198,11 +198,11 @@ func (r *Relay) await(ctx context.Context) bool {
 // what was put aside.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		carried, err := r.cfg.Outbox.Carry(ctx, r.cfg.Batch, r.carry)
+		carried, err := r.cfg.Outbox.Drain(ctx, r.cfg.Batch, r.carry)
 		if err != nil {
 			return err
 		}
-		r.carried.Add(int64(carried))
+		r.drained.Add(int64(carried))
 		if carried < r.cfg.Batch {
 			return r.retryParked(ctx)
 		}
@@ -247,7 +247,7 @@ func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change,
 	if err != nil {
 		return err
 	}
-	r.applied.Add(int64(len(found)))
+	r.published.Add(int64(len(found)))
 	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 && r.cfg.Forget != nil {
 		if err := r.cfg.Forget(ctx, epoch, gone); err != nil {
 			return err

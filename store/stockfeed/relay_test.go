@@ -38,7 +38,7 @@ func (o *outbox) add(changes ...models.Change) {
 	o.rows = append(o.rows, changes...)
 }
 
-func (o *outbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+func (o *outbox) Drain(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
 	o.mu.Lock()
 	batch := append([]models.Change(nil), o.rows[:min(limit, len(o.rows))]...)
 	if o.claimed || len(batch) == 0 {
@@ -169,7 +169,7 @@ func TestRelayCarriesOnlyWhatIsBehind(t *testing.T) {
 	require.Equal(t, []string{"a@3", "b@7"}, c.applied)
 	require.EqualValues(t, 2, db.reads.Load())
 	require.Len(t, offered, 2)
-	require.Equal(t, RelayStats{Carried: 5, Applied: 2}, r.Stats())
+	require.Equal(t, RelayStats{Drained: 5, Published: 2}, r.Stats())
 }
 
 func TestRelayDrainsInBatches(t *testing.T) {
@@ -242,7 +242,7 @@ func TestRelayTriesAgainWhenTold(t *testing.T) {
 	require.Eventually(t, func() bool { return r.Stats().Failing }, soon, tick)
 	c.setDown(false)
 	require.Equal(t, 1, o.left())
-	r.TryAgain()
+	r.RetryNow()
 	require.Eventually(t, o.empty, soon, tick)
 }
 
@@ -296,14 +296,14 @@ func TestRelayPutsAsideWhatCannotBeRead(t *testing.T) {
 	r.parked.waitMin = time.Millisecond
 	require.NoError(t, r.Start(t.Context()))
 	t.Cleanup(r.Stop)
-	require.Eventually(t, func() bool { return o.empty() && r.Stats().Applied == 1 }, soon, tick)
-	require.EqualValues(t, 1, r.Stats().Parked)
+	require.Eventually(t, func() bool { return o.empty() && r.Stats().Published == 1 }, soon, tick)
+	require.EqualValues(t, 1, r.Stats().PoisonRows)
 	asked := db.asked.Load()
 	require.Eventually(t, func() bool { return db.asked.Load() > asked+2 }, soon, tick)
 	require.Equal(t, "[broken]", dropped.String())
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 	db.breakProduct("broken", false)
-	require.Eventually(t, func() bool { return r.Stats().Parked == 0 }, soon, tick)
+	require.Eventually(t, func() bool { return r.Stats().PoisonRows == 0 }, soon, tick)
 	r.Stop()
 	require.Equal(t, []string{"a@1", "broken@20"}, c.applied)
 	require.Zero(t, r.Stats().Failures)
@@ -325,7 +325,7 @@ func TestRelayKeepsRowsBeyondTheParkingBound(t *testing.T) {
 	r := startRelay(t, cfg)
 	require.Eventually(t, func() bool { return r.Stats().Failures > 0 }, soon, tick)
 	r.Stop()
-	require.EqualValues(t, parkedMax, r.Stats().Parked)
+	require.EqualValues(t, parkedMax, r.Stats().PoisonRows)
 	require.Equal(t, 1, o.left())
 }
 
