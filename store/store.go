@@ -158,12 +158,10 @@ func (s *Store) open() (err error) {
 		OnRecovered: s.redisBack,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
-		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
-		Epoch: s.believed, ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
+		Client: reader, Channels: s.cache.Keys(), Epochs: epochSource{s}, Stocks: s, Reservations: s.database, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Deliver: s.hub.Deliver,
-		Forget: s.cache.ApplyDeletions, Drop: s.cache.Invalidate, Logger: s.log,
+		Outbox: outbox{s.database}, Cache: s.cache, Stocks: databaseReader{s}, Epochs: epochSource{s}, Hub: s.hub, Logger: s.log,
 	})
 	return nil
 }
@@ -269,4 +267,17 @@ func (o outbox) Listen(ctx context.Context, wake func()) error {
 		return stockfeed.ErrNoListen
 	}
 	return err
+}
+
+// epochSource adapts the store to stockfeed.EpochSource.
+type epochSource struct{ store *Store }
+
+func (e epochSource) Epoch() string { return e.store.believed() }
+
+// databaseReader adapts the store to stockfeed.StockReader, for the relay: it
+// reads from the database, because the relay repairs the cache.
+type databaseReader struct{ store *Store }
+
+func (r databaseReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	return r.store.readForRelay(ctx, ids)
 }

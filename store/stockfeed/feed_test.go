@@ -30,6 +30,10 @@ func (c miniCache) Unpublished(ctx context.Context, changes []models.Change, _ s
 	return ids, nil
 }
 
+func (c miniCache) ApplyDeletions(context.Context, string, []models.Change) error { return nil }
+
+func (c miniCache) Invalidate(context.Context, []string) error { return nil }
+
 func (c miniCache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	for _, s := range stocks {
 		if err := c.client.Set(ctx, "published:"+s.ProductID, s.Version, 0).Err(); err != nil {

@@ -62,8 +62,19 @@ func onEvery(t *testing.T, test func(t *testing.T, s server)) {
 	t.Run("embedded", func(t *testing.T) { t.Parallel(); m := miniredis.RunT(t); test(t, embedded{m, m.Addr()}) })
 }
 
-func channelOf(id string) string            { return "inventory_change:" + id }
-func reservationChannelOf(id string) string { return "reservation_change:" + id }
+// channels names the channels as rediscache does.
+type channels struct{}
+
+func (channels) StockChannel(id string) string       { return "inventory_change:" + id }
+func (channels) ReservationChannel(id string) string { return "reservation_change:" + id }
+
+func channelOf(id string) string            { return channels{}.StockChannel(id) }
+func reservationChannelOf(id string) string { return channels{}.ReservationChannel(id) }
+
+// epochFunc is an EpochSource.
+type epochFunc func() string
+
+func (f epochFunc) Epoch() string { return f() }
 
 func clientOf(t testing.TB, addr string) *redis.Client {
 	t.Helper()
@@ -121,7 +132,7 @@ func (s *shop) breakDown(broken bool) {
 	s.broken = broken
 }
 
-func (s *shop) readStocks(_ context.Context, ids []string) ([]*models.Stock, error) {
+func (s *shop) Stocks(_ context.Context, ids []string) ([]*models.Stock, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked.Add(1)
@@ -157,7 +168,7 @@ func (s *shop) breakProduct(id string, broken bool) {
 	}
 }
 
-func (s *shop) readReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
+func (s *shop) ReadReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked.Add(1)
@@ -184,9 +195,8 @@ func (s *shop) reserve(r models.Reservation) {
 // asks for it.
 func quick(s *shop) HubConfig {
 	return HubConfig{
-		Channel: channelOf, ReservationChannel: reservationChannelOf,
-		ReadStocks: s.readStocks, ReadReservations: s.readReservations,
-		Linger: time.Minute, ConfirmWait: soon, PingEvery: soon, RepairEvery: time.Hour,
+		Channels: channels{}, Epochs: epochFunc(func() string { return "" }), Stocks: s, Reservations: s,
+		Linger: time.Minute, ConfirmTimeout: soon, PingInterval: soon, RereadInterval: time.Hour,
 	}
 }
 

@@ -27,7 +27,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 		current := 1
 		name := func(n int) string { return fmt.Sprint("e", n) }
 		cfg := quick(db)
-		cfg.Epoch = func() string { return name(current) }
+		cfg.Epochs = epochFunc(func() string { return name(current) })
 		h := NewHub(cfg) // not started: there is no Redis in this
 		products := []string{"a", "b"}
 		stored := func(id string) *models.Stock { return db.stocks[id] }
@@ -166,7 +166,7 @@ func TestLateWordOfALostHistory(t *testing.T) {
 	db.put(stockAt("a", "old", 900))
 	current := "old"
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current }
+	cfg.Epochs = epochFunc(func() string { return current })
 	h := NewHub(cfg)
 	defer h.Stop()
 	w, err := h.WatchStock(t.Context(), []string{"a"})
@@ -212,7 +212,7 @@ func TestReadOfAnotherHistoryIsPaced(t *testing.T) {
 	var current atomic.Value
 	current.Store("old")
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current.Load().(string) }
+	cfg.Epochs = epochFunc(func() string { return current.Load().(string) })
 	h := startHub(t, s.Addr(), cfg)
 	w := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, w), "the best there is")
@@ -237,7 +237,7 @@ func TestNewcomersHearNothingOfALostHistory(t *testing.T) {
 	db.put(stockAt("a", "old", 900))
 	current := "old"
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current }
+	cfg.Epochs = epochFunc(func() string { return current })
 	h := NewHub(cfg)
 	defer h.Stop()
 	first, err := h.WatchStock(t.Context(), []string{"a"})

@@ -50,8 +50,8 @@ func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *m
 	if len(p.products)+len(fresh) > parkedMax {
 		return fmt.Errorf("more than %d products cannot be read: %w", parkedMax, unreadable)
 	}
-	if r.cfg.Drop != nil && len(fresh) > 0 {
-		if err := r.cfg.Drop(ctx, fresh); err != nil {
+	if len(fresh) > 0 {
+		if err := r.cfg.Cache.Invalidate(ctx, fresh); err != nil {
 			return err
 		}
 	}
@@ -98,5 +98,5 @@ func (r *Relay) retryParked(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return r.tell(ctx, r.cfg.Epoch(), changes, ids)
+	return r.tell(ctx, r.cfg.Epochs.Epoch(), changes, ids)
 }

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// pollEveryDefault is how late a change is that nobody announced: those of a
+	// pollIntervalDefault is how late a change is that nobody announced: those of a
 	// process that died between its commit and telling Redis.
-	pollEveryDefault = 250 * time.Millisecond
-	// batchDefault is how many rows one transaction carries.
-	batchDefault = 500
+	pollIntervalDefault = 250 * time.Millisecond
+	// batchSizeDefault is how many rows one transaction carries.
+	batchSizeDefault = 500
 	// retryMin and retryMax bound the wait after a failure.
 	retryMin = 100 * time.Millisecond
 	retryMax = 2 * time.Second
@@ -53,28 +53,28 @@ type RelayCache interface {
 	Unpublished(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
 	// Apply sets and publishes stocks, unless newer ones are there.
 	Apply(ctx context.Context, stocks []*models.Stock) error
+	// ApplyDeletions replaces products that are no longer in the database.
+	ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error
+	// Invalidate removes products, so that they are read from the database.
+	Invalidate(ctx context.Context, ids []string) error
+}
+
+// Deliverer takes stocks that were published, for the watchers in this process.
+type Deliverer interface {
+	Deliver(stocks []*models.Stock)
 }
 
 // RelayConfig is what a Relay needs; zero bounds mean defaults.
 type RelayConfig struct {
 	Outbox Outbox
 	Cache  RelayCache
-	// Read reads products from the database, nil (or left out) for unknown ones.
-	// Those that cannot be read are in an *models.PoisonRowsError beside the others.
-	Read func(ctx context.Context, ids []string) ([]*models.Stock, error)
-	// Epoch is the history the database is in.
-	Epoch func() string
-	// Deliver, where not nil, is given what was carried: Hub.Deliver.
-	Deliver func([]*models.Stock)
-	// Forget, where not nil, is told of products that changed and are no longer
-	// in the database.
-	Forget func(ctx context.Context, epoch string, gone []models.Change) error
-	// Drop, where not nil, removes products from the cache that cannot be read.
-	Drop func(ctx context.Context, ids []string) error
+	Stocks StockReader // reads from the database, past the cache
+	Epochs EpochSource
+	Hub    Deliverer
 	// PollInterval is how often the outbox is looked at unasked, give or take a
-	// tenth; Batch, how many rows one transaction carries.
+	// tenth; BatchSize, how many rows one transaction carries.
 	PollInterval time.Duration
-	Batch        int
+	BatchSize    int
 	Logger       *slog.Logger
 }
 
@@ -91,7 +91,7 @@ type Relay struct {
 	parked       parked
 
 	drained, published, failures atomic.Int64
-	listening, failing         atomic.Bool
+	listening, failing           atomic.Bool
 }
 
 // NewRelay makes a relay.
@@ -99,10 +99,10 @@ func NewRelay(cfg RelayConfig) *Relay {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Batch <= 0 {
-		cfg.Batch = batchDefault
+	if cfg.BatchSize <= 0 {
+		cfg.BatchSize = batchSizeDefault
 	}
-	setDefault(&cfg.PollInterval, pollEveryDefault)
+	setDefault(&cfg.PollInterval, pollIntervalDefault)
 	return &Relay{
 		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), compactEvery: compactEvery,
 		retry:  pace.Backoff{Min: retryMin, Max: retryMax},
@@ -198,12 +198,12 @@ func (r *Relay) await(ctx context.Context) bool {
 // what was put aside.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		carried, err := r.cfg.Outbox.Drain(ctx, r.cfg.Batch, r.carry)
+		carried, err := r.cfg.Outbox.Drain(ctx, r.cfg.BatchSize, r.carry)
 		if err != nil {
 			return err
 		}
 		r.drained.Add(int64(carried))
-		if carried < r.cfg.Batch {
+		if carried < r.cfg.BatchSize {
 			return r.retryParked(ctx)
 		}
 	}
@@ -213,7 +213,7 @@ func (r *Relay) drain(ctx context.Context) error {
 // none: whoever made them told it.
 func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 	latest := coalesce(changes)
-	epoch := r.cfg.Epoch()
+	epoch := r.cfg.Epochs.Epoch()
 	behind, err := r.cfg.Cache.Unpublished(ctx, latest, epoch)
 	if err != nil || len(behind) == 0 {
 		return err
@@ -224,7 +224,7 @@ func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 // tell reads products that changed and tells Redis. What cannot be read is put
 // aside, so that the others go on.
 func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change, behind []string) error {
-	stocks, err := r.cfg.Read(ctx, behind)
+	stocks, err := r.cfg.Stocks.Stocks(ctx, behind)
 	var unreadable *models.PoisonRowsError
 	if errors.As(err, &unreadable) {
 		err = r.park(ctx, changes, unreadable)
@@ -241,15 +241,13 @@ func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change,
 	err = r.cfg.Cache.Apply(ctx, found)
 	// After Redis, whether or not it listened: a watcher who reads again must
 	// not meet an older value there.
-	if r.cfg.Deliver != nil {
-		r.cfg.Deliver(found)
-	}
+	r.cfg.Hub.Deliver(found)
 	if err != nil {
 		return err
 	}
 	r.published.Add(int64(len(found)))
-	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 && r.cfg.Forget != nil {
-		if err := r.cfg.Forget(ctx, epoch, gone); err != nil {
+	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 {
+		if err := r.cfg.Cache.ApplyDeletions(ctx, epoch, gone); err != nil {
 			return err
 		}
 	}

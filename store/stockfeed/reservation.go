@@ -75,7 +75,7 @@ func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatc
 		return nil, err
 	}
 	w := &ReservationWatch{hub: h, seat: seat}
-	err = h.reservations.await(ctx, seat, h.cfg.ConfirmWait)
+	err = h.reservations.await(ctx, seat, h.cfg.ConfirmTimeout)
 	if err == nil {
 		err = h.readReservations(ctx, []string{id})
 	}
@@ -142,7 +142,7 @@ func (h *Hub) deliverReservation(epoch string, r *models.Reservation) {
 // known before the read began, or of a later one: then it is read once more.
 func (h *Hub) readReservations(ctx context.Context, ids []string) error {
 	epoch, _ := h.history()
-	reservations, err := h.cfg.ReadReservations(ctx, ids)
+	reservations, err := h.cfg.Reservations.ReadReservations(ctx, ids)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func TestReservationsAreRepaired(t *testing.T) {
 			}
 			db := newShop()
 			cfg := quick(db)
-			cfg.RepairEvery = 20 * time.Millisecond
+			cfg.RereadInterval = 20 * time.Millisecond
 			h := startHubAlone(t, s.Addr(), cfg)
 			r := holdAt("res_1", 1, later())
 			db.reserve(r)
@@ -215,7 +215,7 @@ func TestReservationsOfARestoredDatabase(t *testing.T) {
 	var current atomic.Value
 	current.Store("old")
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current.Load().(string) }
+	cfg.Epochs = epochFunc(func() string { return current.Load().(string) })
 	h := startHub(t, s.Addr(), cfg)
 	backup := holdAt("res_1", 1, later())
 	lost := backup

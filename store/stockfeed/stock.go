@@ -58,7 +58,7 @@ func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error)
 		return nil, err
 	}
 	w := &StockWatch{hub: h, seat: seat}
-	err = h.stocks.await(ctx, seat, h.cfg.ConfirmWait)
+	err = h.stocks.await(ctx, seat, h.cfg.ConfirmTimeout)
 	if err == nil {
 		err = h.readStocks(ctx, ids)
 	}
@@ -102,7 +102,7 @@ func (h *Hub) Deliver(stocks []*models.Stock) {
 // read again, but not at once, for that may last as long as the database's
 // epoch is not known for sure.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
-	stocks, err := h.cfg.ReadStocks(ctx, ids)
+	stocks, err := h.cfg.Stocks.Stocks(ctx, ids)
 	var unreadable *models.PoisonRowsError
 	if err != nil && !errors.As(err, &unreadable) {
 		return err
