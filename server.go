@@ -216,7 +216,7 @@ func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) 
 		return nil
 	}
 	rows, locations, channels := stockfile.Demo()
-	return st.Seed(ctx, openingRows(rows), locations, channels)
+	return st.Seed(ctx, rows, locations, channels)
 }
 
 func (c *serveCommand) routes(st *store.Store, closing *transports.Closing, log *slog.Logger) http.Handler {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/models"
 	"onhand/store/stockfile"
 )
 
@@ -58,7 +59,7 @@ type books struct {
 }
 
 // newBooks opens an account for each product of the file.
-func newBooks(rows []stockfile.Row) *books {
+func newBooks(rows []models.OpeningRow) *books {
 	b := &books{accounts: make(map[string]*account, len(rows))}
 	for _, row := range rows {
 		b.accounts[row.ProductID] = &account{opening: row.Available}

@@ -14,14 +14,6 @@ import (
 // descriptionsMax is how many different descriptions of one product are counted; the real file has at most 8.
 const descriptionsMax = 64
 
-// Row is the opening stock of one product at one location.
-type Row struct {
-	ProductID  string
-	Title      string // may be empty: 112 products of the real file have no description
-	LocationID string
-	Available  int // units
-}
-
 // Count is how often one kind of invoice appears.
 type Count struct {
 	Invoices int
@@ -51,7 +43,7 @@ type Summary struct {
 // Every bad line is an error: a *BadLinesError names the first of them, and then there are no rows.
 //
 // Source: Chen, D. (2015), Online Retail, UCI Machine Learning Repository, doi:10.24432/C5BW33.
-func ReadOnlineRetail(r io.Reader, opening Opening) ([]Row, Summary, error) {
+func ReadOnlineRetail(r io.Reader, opening Opening) ([]models.OpeningRow, Summary, error) {
 	if err := opening.check(); err != nil {
 		return nil, Summary{}, err
 	}
@@ -154,15 +146,15 @@ func (y *retailYear) count(line retailLine, invoiceLines int) {
 }
 
 // close turns the sums into rows.
-func (y *retailYear) close(opening Opening) ([]Row, Summary, error) {
+func (y *retailYear) close(opening Opening) ([]models.OpeningRow, Summary, error) {
 	location := OnlineRetailLocation().LocationID
-	rows := make([]Row, 0, len(y.products))
+	rows := make([]models.OpeningRow, 0, len(y.products))
 	for id, product := range y.products {
-		row := Row{ProductID: id, Title: product.title(), LocationID: location, Available: opening.of(product.need)}
+		row := models.OpeningRow{ProductID: id, Title: product.title(), LocationID: location, Available: opening.of(product.need)}
 		y.summary.OpeningUnits += row.Available
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.ProductID, b.ProductID) })
+	slices.SortFunc(rows, func(a, b models.OpeningRow) int { return cmp.Compare(a.ProductID, b.ProductID) })
 	y.summary.Products = len(rows)
 	return rows, y.summary, nil
 }

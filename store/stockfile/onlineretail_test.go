@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"onhand/models"
 )
 
 const header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
@@ -54,11 +56,11 @@ func TestReadOnlineRetail(t *testing.T) {
 			rows, summary, err := ReadOnlineRetail(bytes.NewReader(input), FullOpening)
 			require.NoError(t, err)
 			at := OnlineRetailLocation().LocationID
-			require.Equal(t, []Row{
-				{"15056BL", "PARASOL, BLACK", at, 3},
-				{"15056bl", "EDWARDIAN PARASOL BLACK", at, 15},
-				{"22423", "", at, 7},
-				{"B", "Adjust bad debt", at, 1},
+			require.Equal(t, []models.OpeningRow{
+				{ProductID: "15056BL", Title: "PARASOL, BLACK", LocationID: at, Available: 3},
+				{ProductID: "15056bl", Title: "EDWARDIAN PARASOL BLACK", LocationID: at, Available: 15},
+				{ProductID: "22423", Title: "", LocationID: at, Available: 7},
+				{ProductID: "B", Title: "Adjust bad debt", LocationID: at, Available: 1},
 			}, rows)
 			require.Equal(t, Summary{
 				Lines: 6, Products: 4,
