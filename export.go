@@ -92,7 +92,7 @@ func (c *exportCommand) format() stockfile.Format {
 	case ".jsonl", ".ndjson":
 		return stockfile.JSONLines
 	}
-	return stockfile.Plain
+	return stockfile.CSV
 }
 
 // replacement is a file that takes its place only when it is whole.

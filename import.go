@@ -77,7 +77,7 @@ func (c *importCommand) take(ctx context.Context, st *store.Store, reader *stock
 	if err != nil {
 		return err
 	}
-	places := stockfile.NewPlaces(locations)
+	places := stockfile.NewLocationIndex(locations)
 	next := func() (models.StockRow, error) {
 		row, err := reader.Next()
 		if err != nil || row.Problem != "" {

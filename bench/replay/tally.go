@@ -68,7 +68,7 @@ func newBooks(rows []models.OpeningRow) *books {
 }
 
 // post enters lines that were acknowledged.
-func (b *books) post(kind stockfile.Kind, lines []stockfile.InvoiceLine) {
+func (b *books) post(kind stockfile.InvoiceKind, lines []stockfile.InvoiceLine) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, line := range lines {

@@ -14,8 +14,8 @@ import (
 // descriptionsMax is how many different descriptions of one product are counted; the real file has at most 8.
 const descriptionsMax = 64
 
-// Count is how often one kind of invoice appears.
-type Count struct {
+// InvoiceCount is how often one kind of invoice appears.
+type InvoiceCount struct {
 	Invoices int
 	Lines    int
 	Units    int
@@ -25,9 +25,9 @@ type Count struct {
 type Summary struct {
 	Lines         int
 	Products      int
-	Sales         Count
-	Cancellations Count
-	Adjustments   Count
+	Sales         InvoiceCount
+	Cancellations InvoiceCount
+	Adjustments   InvoiceCount
 	// LinesPerInvoiceMax is the size of the largest invoice.
 	LinesPerInvoiceMax int
 	// OpeningUnits is the sum of the rows' available units.
@@ -92,7 +92,7 @@ type describedTimes struct {
 }
 
 type retailInvoice struct {
-	kind  Kind
+	kind  InvoiceKind
 	lines int
 }
 
@@ -160,7 +160,7 @@ func (y *retailYear) close(opening Opening) ([]models.OpeningRow, Summary, error
 }
 
 // of returns the counter of one kind.
-func (s *Summary) of(kind Kind) *Count {
+func (s *Summary) of(kind InvoiceKind) *InvoiceCount {
 	switch kind {
 	case Cancellation:
 		return &s.Cancellations

@@ -64,7 +64,7 @@ func TestReadOnlineRetail(t *testing.T) {
 			}, rows)
 			require.Equal(t, Summary{
 				Lines: 6, Products: 4,
-				Sales: Count{2, 4, 19}, Cancellations: Count{1, 1, 2}, Adjustments: Count{1, 1, 7},
+				Sales: InvoiceCount{2, 4, 19}, Cancellations: InvoiceCount{1, 1, 2}, Adjustments: InvoiceCount{1, 1, 7},
 				LinesPerInvoiceMax: 3, OpeningUnits: 26,
 				First: time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), Last: time.Date(2010, 12, 2, 9, 1, 0, 0, time.UTC),
 			}, summary)
