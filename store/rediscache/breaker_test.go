@@ -21,7 +21,7 @@ const eventuallyTick = 20 * time.Millisecond
 // freezeTimeout is the production limit, for tests that measure time.
 const freezeTimeout = timeoutDefault
 
-func TestBreakerWithAFrozenRedis(t *testing.T) {
+func TestBreakerOpensOnAFrozenRedisAndClosesAgain(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
 	c := newCache(t, server.URL(), Config{Timeout: freezeTimeout})
@@ -146,9 +146,9 @@ func TestSilentRedis(t *testing.T) {
 	}
 }
 
-// TestALongTimeoutIsNotCutShort: clients wait as long as Config.Timeout, even
+// TestClientsWaitAsLongAsTheCache: clients wait as long as Config.Timeout, even
 // where it is longer than their default.
-func TestALongTimeoutIsNotCutShort(t *testing.T) {
+func TestClientsWaitAsLongAsTheCache(t *testing.T) {
 	t.Parallel()
 	const timeout = 3 * readTimeout
 	reader, writer, err := NewClients("redis://"+storetest.Silent(t), timeout)
