@@ -78,7 +78,7 @@ func (d *Database) whoWaits(ctx context.Context, b batch, earlier models.Locks) 
 		return nil, nil, err
 	}
 	all := b.all()
-	wants := wantsOf(all, hashesOf(meta.secret, all))
+	wants := wantsOf(all, meta.secret.hashesOf(all))
 	lines, err := d.engine.linesOf(ctx, wants.reservations)
 	if err != nil {
 		return nil, nil, err

@@ -3,14 +3,12 @@ package database
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 
 	"onhand/models"
@@ -32,38 +30,6 @@ const (
 	// less.
 	sweepFlights = 3
 )
-
-// errChanged: a hold is not what it was when the sweep looked at it.
-var errChanged = errors.New("a hold past its time has got other lines")
-
-// overdueHold is a hold past its time, and the products it holds. It stands
-// with others under one of them.
-type overdueHold struct {
-	key      [16]byte
-	products []string
-	under    string
-}
-
-func scanOverdueHold(r rows) (h overdueHold, err error) {
-	var key []byte
-	var products string
-	if err := r.Scan(&key, &products); err != nil {
-		return h, err
-	}
-	h.key = [16]byte(key)
-	if strings.Contains(products, `\`) {
-		if err := json.Unmarshal([]byte(products), &h.products); err != nil {
-			return h, fmt.Errorf("lines of reservation %x: %w", key, err)
-		}
-		return h, nil
-	}
-	// Nothing is escaped: every second part between quotes is a product.
-	parts := strings.Split(products, `"`)
-	for i := 1; i < len(parts); i += 2 {
-		h.products = append(h.products, parts[i])
-	}
-	return h, nil
-}
 
 // ExpireDue ends active holds whose time is over, the oldest first, at most
 // limit. It takes as many transactions as fit the bounds, and yields what each
@@ -173,7 +139,7 @@ func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(mod
 	defer workers.Wait()
 	defer cancel()
 	flights := sweepFlights
-	if s.engine.oneWriter() {
+	if s.Fragments.OneWriter {
 		flights = 1
 	}
 	todo, done := make(chan []overdueHold, len(batches)), make(chan ended)
@@ -279,11 +245,6 @@ func (d *Database) expire(ctx context.Context, holds []overdueHold) (out models.
 	return out, locks, d.fault(err)
 }
 
-// among tells whether the hold holds one of the products.
-func (h overdueHold) among(products map[string]bool) bool {
-	return slices.ContainsFunc(h.products, func(id string) bool { return products[id] })
-}
-
 func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (models.Outcome, error) {
 	if len(holds) == 0 {
 		return models.Outcome{}, nil
@@ -298,7 +259,7 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (mode
 		keys[i] = h.key
 	}
 	products := productsOf(holds)
-	d.willChange(products) // before they are locked: plans made meanwhile count on it
+	d.executor.willChange(products) // before they are locked: plans made meanwhile count on it
 	v, err := tx.expire(ctx, keys, products)
 	if err != nil || len(v.held) == 0 {
 		return models.Outcome{}, err
@@ -323,24 +284,8 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (mode
 	if out.Stocks, err = tx.save(ctx, v); err != nil {
 		return models.Outcome{}, err
 	}
-	d.learn(v)
+	d.executor.learn(v)
 	return out, nil
-}
-
-// giveBack returns what an ended hold held to the shelf. products are those
-// whose levels are at hand, in order.
-func (d *draft) giveBack(s *storedReservation, products []string) error {
-	step, _ := models.TransitionTo(models.ReservationExpired)
-	d.reset()
-	for _, line := range s.Lines {
-		if _, at := slices.BinarySearch(products, line.ProductID); !at {
-			return fmt.Errorf("%w: %s", errChanged, s.ID)
-		}
-		held, _ := line.Split(line.Left())
-		d.shift(line.ProductID, held, step.Take, step.Give)
-	}
-	d.apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
-	return nil
 }
 
 // productsOf lists the products of holds, each once, in order.

@@ -42,46 +42,7 @@ const (
 	settingsLocked = time.Second
 )
 
-var (
-	// errRetry is what engines wrap around failures that another attempt may
-	// well survive; errLocked, around those of a lock that was not had in time.
-	errRetry  = errors.New("try again")
-	errLocked = errors.New("locked by somebody else")
-
-	errSettingsLocked = models.Unavailable("somebody else keeps rows locked that these settings change; try again", nil)
-
-	// ErrTooLarge refuses a batch of several writes whose reservations have too
-	// many lines together, or of which one changes settings: such writes go
-	// alone. Nothing was written; send its halves.
-	ErrTooLarge = errors.New("the batch is too large for one transaction")
-)
-
-// transaction is one write transaction of an engine. Its rows are locked until
-// save or rollback.
-type transaction interface {
-	// expire ends those of the holds that are still active and past their time,
-	// passing over those somebody else works on, and loads the levels of these
-	// products, locked, in at most one round trip. What it ended is in held.
-	expire(ctx context.Context, holds [][16]byte, products []string) (*view, error)
-	// load locks and reads what is wanted, in at most one round trip. When the
-	// reservations wanted have more lines than linesMax, it reads no levels and
-	// returns ErrTooLarge.
-	load(ctx context.Context, w wants, linesMax int) (*view, error)
-	// dueOf finds active holds past their time that hold one of the products,
-	// oldest first, at most limit.
-	dueOf(ctx context.Context, products []string, limit int) ([]dueHold, error)
-	// save writes what was decided and commits, in at most one round trip. It
-	// returns the products that watchers and answers are told of, as committed.
-	save(ctx context.Context, v *view) ([]*models.Stock, error)
-	// rollback ends the transaction without effect. After save it does nothing.
-	rollback()
-}
-
-// dueHold is a hold past its time.
-type dueHold struct {
-	id    string
-	lines int
-}
+var errSettingsLocked = models.Unavailable("another transaction keeps rows locked that these settings change; try again", nil)
 
 // reaping is a list of holds past their time, to be ended before the writes.
 type reaping struct {
@@ -184,7 +145,7 @@ func (d *Database) write(ctx context.Context, b batch) (models.Outcome, error) {
 			last = cmp.Or(probeErr, err)
 		case errors.Is(err, ErrTooLarge):
 			return models.Outcome{}, err
-		case ctx.Err() != nil && contended(last) && d.engine.survivable(err):
+		case ctx.Err() != nil && contended(last) && survivable(err):
 			continue // out of time, because of others
 		case !errors.Is(err, errRetry) || ctx.Err() != nil:
 			return models.Outcome{}, d.fault(err)
@@ -198,7 +159,7 @@ func (d *Database) write(ctx context.Context, b batch) (models.Outcome, error) {
 		}
 		pause = rest(ctx, pause)
 	}
-	if last != nil && !d.engine.survivable(last) {
+	if last != nil && !survivable(last) {
 		return models.Outcome{}, d.fault(last)
 	}
 	return models.Outcome{}, models.Unavailable("the stock is too busy; try again", last)
@@ -239,7 +200,7 @@ func (d *Database) attempt(ctx context.Context, b batch, lockWait time.Duration)
 	if len(b.writes) <= 1 {
 		linesMax = math.MaxInt32
 	}
-	hashes := hashesOf(meta.secret, writes)
+	hashes := meta.secret.hashesOf(writes)
 	v, err := tx.load(ctx, wantsOf(writes, hashes), linesMax)
 	if err != nil {
 		return models.Outcome{}, nil, err
@@ -253,7 +214,7 @@ func (d *Database) attempt(ctx context.Context, b batch, lockWait time.Duration)
 
 // trustedMeta is the remembered meta with its secret, read where it is missing.
 func (d *Database) trustedMeta(ctx context.Context) (*Meta, error) {
-	if m := d.meta.Load(); m != nil && m.secret != "" {
+	if m := d.meta.Load(); m != nil && m.secret != nil {
 		return m, nil
 	}
 	m, err := d.ReadMeta(ctx)
@@ -286,7 +247,7 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 	if err != nil {
 		return models.Outcome{}, nil, err
 	}
-	d.learn(v)
+	d.executor.learn(v)
 	out := models.Outcome{Results: results[reaped:], Stocks: stocks}
 	for _, list := range [][]*storedReservation{v.reservations(true), v.reservations(false)} {
 		for _, s := range list {
