@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/database/dialect"
 )
 
 const (
@@ -27,12 +28,12 @@ func (d *Database) ClaimMigration(ctx context.Context) (release func(), err erro
 	ticker := time.NewTicker(migrateLook)
 	defer ticker.Stop()
 	for waited := false; ; waited = true {
-		release, err = d.engine.claimMigration()
+		release, err = d.engine.ClaimMigration()
 		switch {
-		case errors.Is(err, ErrNoClaim):
+		case errors.Is(err, dialect.ErrNoClaim):
 			d.Log.Debug("migrations are not guarded", "error", err)
 			return func() {}, nil
-		case !errors.Is(err, ErrClaimed):
+		case !errors.Is(err, dialect.ErrClaimed):
 			return release, err
 		}
 		if !waited {

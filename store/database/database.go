@@ -7,11 +7,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"onhand/store/database/dialect"
+	"onhand/store/database/importer"
+	"onhand/store/database/ledger"
+	"onhand/store/database/optimistic"
+	"onhand/store/database/postgres"
+	"onhand/store/database/sqlite"
 )
 
 // Bounds of a write.
 const (
-	writeTimeout = 5 * time.Second // one write with all its retries
 	// lockTimeoutMax is how long a write waits for one row that passes from one
 	// transaction to the next.
 	lockTimeoutMax = 2 * time.Second
@@ -19,13 +25,13 @@ const (
 
 // Database is the source of truth. It is safe for concurrent use.
 type Database struct {
-	*DB
-	*Ledger
-	*Importer
-	engine Engine
+	*dialect.DB
+	*ledger.Ledger
+	*importer.Importer
+	engine dialect.Engine
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
-	executor *Executor
+	executor *optimistic.Executor
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.
@@ -36,12 +42,12 @@ type Database struct {
 
 // bounds of one transaction.
 type bounds struct {
-	write     time.Duration
-	lockWait  time.Duration
-	carryIdle time.Duration
-	reapLines int
-	heldLines int
-	overdue   int
+	write         time.Duration
+	lockWait      time.Duration
+	drainIdle     time.Duration
+	expireLines   int
+	reservedLines int
+	overdue       int
 }
 
 // Open connects to the database that a URL names: postgres://…, sqlite:PATH or
@@ -49,28 +55,28 @@ type bounds struct {
 // is UNAVAILABLE.
 func Open(url string, log *slog.Logger) (*Database, error) {
 	d := &Database{bounds: bounds{
-		write: writeTimeout, lockWait: lockTimeout, reapLines: reapLinesMax, heldLines: heldLinesMax, carryIdle: carryIdle, overdue: overdueMax,
+		write: dialect.WriteTimeout, lockWait: dialect.LockTimeout, expireLines: expireLinesMax, reservedLines: dialect.ReservedLinesMax, drainIdle: drainIdle, overdue: overdueMax,
 	}}
 	switch {
 	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
-		db, engine, err := openPostgres(url, log)
+		db, engine, err := postgres.Open(url, log)
 		if err != nil {
 			return nil, err
 		}
 		d.DB, d.engine = db, engine
-		d.executor = newExecutor(engine, d.secrets)
-		d.Importer = newImporter(db, engine, d)
+		d.executor = optimistic.NewExecutor(engine, d.epochAndSecret)
+		d.Importer = importer.New(db, engine, d)
 	case strings.HasPrefix(url, "sqlite:"):
-		db, engine, err := openSQLite(strings.TrimPrefix(url, "sqlite:"), log)
+		db, engine, err := sqlite.Open(strings.TrimPrefix(url, "sqlite:"), log)
 		if err != nil {
 			return nil, err
 		}
 		d.DB, d.engine = db, engine
-		d.Importer = newImporter(db, engine, d)
+		d.Importer = importer.New(db, engine, d)
 	default:
 		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite:PATH or sqlite::memory:", schemeOf(url))
 	}
-	d.Ledger = newLedger(d.DB)
+	d.Ledger = ledger.New(d.DB)
 	return d, nil
 }
 
@@ -94,11 +100,11 @@ func (d *Database) Reads() int64 { return d.reads.Load() }
 // pooler that lends connections out for one transaction makes it worthless.
 //
 // Errors: ErrClaimed, ErrNoClaim, UNAVAILABLE.
-func (d *Database) Claim(ctx context.Context, exclusive bool) (*Claim, error) {
-	return d.engine.claim(ctx, exclusive)
+func (d *Database) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, error) {
+	return d.engine.Claim(ctx, exclusive)
 }
 
 // Listen calls wake once it listens and then for every change by an outside writer,
 // until the connection is lost or ctx ends. On an engine without notifications it
 // returns ErrNoListen at once.
-func (d *Database) Listen(ctx context.Context, wake func()) error { return d.engine.listen(ctx, wake) }
+func (d *Database) Listen(ctx context.Context, wake func()) error { return d.engine.Listen(ctx, wake) }

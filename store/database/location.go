@@ -8,11 +8,11 @@ import (
 
 // Directory reads all locations and channels.
 func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var locations []models.Location
 	if err := db.Order("priority, location_id").Find(&locations).Error; err != nil {
-		return nil, d.fault(err)
+		return nil, d.Fault(err)
 	}
 	var rows []struct {
 		ChannelID, Name string
@@ -24,7 +24,7 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 		LEFT JOIN locations l ON l.location_id = m.location_id
 		ORDER BY c.channel_id, l.priority, l.location_id`).Scan(&rows).Error
 	if err != nil {
-		return nil, d.fault(err)
+		return nil, d.Fault(err)
 	}
 	var channels []models.Channel
 	for _, r := range rows {

@@ -2,6 +2,9 @@ package database
 
 import (
 	"context"
+
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
 )
 
 // Meta is what the database says of itself.
@@ -14,12 +17,12 @@ type Meta struct {
 	// DirectoryVersion grows when locations or channels change.
 	DirectoryVersion int64
 
-	secret *Secret // nil: not read yet
+	secret *decide.Secret // nil: not read yet
 }
 
 // ReadMeta asks the database what it is, and remembers it.
 func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var (
 		m      Meta
@@ -28,9 +31,9 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	row := db.Raw("SELECT epoch, directory_version, reservation_secret, " +
 		d.Fragments.Sequence + " FROM onhand_meta").Row()
 	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &secret, &m.Sequence); err != nil {
-		return Meta{}, d.fault(err)
+		return Meta{}, d.Fault(err)
 	}
-	m.secret = newSecret(secret)
+	m.secret = decide.NewSecret(secret)
 	d.meta.Store(&m)
 	return m, nil
 }
@@ -48,13 +51,13 @@ func (d *Database) Epoch() string {
 // believed any more. Only the first of several copies that notice the same
 // thing has an effect: it counts only while the epoch is still the old one.
 func (d *Database) NewEpoch(ctx context.Context, old string) error {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	return d.fault(db.Exec("UPDATE onhand_meta SET epoch = ? WHERE epoch = ?", newEpoch(), old).Error)
+	return d.Fault(db.Exec("UPDATE onhand_meta SET epoch = ? WHERE epoch = ?", dialect.NewEpoch(), old).Error)
 }
 
 // secrets returns the epoch and the secret as they were read last.
-func (d *Database) secrets() (epoch string, secret *Secret) {
+func (d *Database) epochAndSecret() (epoch string, secret *decide.Secret) {
 	if m := d.meta.Load(); m != nil {
 		return m.Epoch, m.secret
 	}

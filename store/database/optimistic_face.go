@@ -4,17 +4,20 @@ import (
 	"context"
 
 	"onhand/models"
+	"onhand/store/database/optimistic"
 )
 
 // Prepare works out what a write needs that does not depend on the stock. It is
 // nil for writes that are never decided ahead.
-func (d *Database) Prepare(w models.Write) *Prepared { return d.executor.Prepare(w) }
+func (d *Database) Prepare(w models.Write) *optimistic.PreparedReservation {
+	return d.executor.Prepare(w)
+}
 
 // NewPlan begins an optimistic batch; nil where the engine has none.
-func (d *Database) NewPlan() *Plan { return d.executor.NewPlan() }
+func (d *Database) NewPlan() *optimistic.Batch { return d.executor.Begin() }
 
 // Unknown lists the products of a write that the snapshot cache lacks.
-func (d *Database) Unknown(w *Prepared) []string { return d.executor.Unknown(w) }
+func (d *Database) Unknown(w *optimistic.PreparedReservation) []string { return d.executor.Missing(w) }
 
 // Fetch reads products into the snapshot cache.
 func (d *Database) Fetch(ctx context.Context, ids []string) error { return d.executor.Fetch(ctx, ids) }
@@ -30,7 +33,7 @@ func (d *Database) Preload(ctx context.Context) error {
 		return nil
 	}
 	after := ""
-	for left := rememberedMax; left > 0; {
+	for left := optimistic.CachedProductsMax; left > 0; {
 		ids, err := d.ProductIDs(ctx, after, min(left, preloadPage))
 		if err != nil || len(ids) == 0 {
 			return err

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
 )
 
 // ReadReservations reads reservations by id with one SELECT, as of the
@@ -11,21 +13,21 @@ import (
 func (d *Database) ReadReservations(ctx context.Context, ids []string) ([]*models.Reservation, error) {
 	keys := make([][]byte, 0, len(ids))
 	for _, id := range ids {
-		if key, ok := reservationKey(id); ok {
+		if key, ok := decide.ReservationKey(id); ok {
 			keys = append(keys, key[:])
 		}
 	}
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	r, err := db.Raw("SELECT "+d.Fragments.Now+", "+reservationColumns+" FROM reservations WHERE reservation_id IN ?", keys).Rows()
+	r, err := db.Raw("SELECT "+d.Fragments.Now+", "+dialect.ReservationColumns+" FROM reservations WHERE reservation_id IN ?", keys).Rows()
 	if err != nil {
-		return nil, d.fault(err)
+		return nil, d.Fault(err)
 	}
 	defer r.Close()
 	var found []*models.Reservation
-	err = each(r, scanReservationNow, func(s *models.Reservation) { found = append(found, s) })
-	return found, d.fault(err)
+	err = dialect.Each(r, dialect.ScanReservationNow, func(s *models.Reservation) { found = append(found, s) })
+	return found, d.Fault(err)
 }

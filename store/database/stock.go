@@ -7,6 +7,9 @@ import (
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+	"onhand/store/database/ledger"
 )
 
 // Reading is the answer to ReadStocks: everything in it was true at one moment.
@@ -20,21 +23,21 @@ type Reading struct {
 //
 // Errors: UNAVAILABLE when the server does not answer within its deadline.
 func (d *Database) ReadStocks(ctx context.Context, productIDs []string) (Reading, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	d.reads.Add(1)
 	return d.readStocks(db, productIDs)
 }
 
 func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error) {
-	r, err := db.Raw(stockSelect(d.Fragments), jsonList(productIDs)).Rows()
+	r, err := db.Raw(dialect.StockSelect(d.Fragments), dialect.JSONList(productIDs)).Rows()
 	if err != nil {
-		return Reading{}, d.fault(err)
+		return Reading{}, d.Fault(err)
 	}
 	defer r.Close()
-	stocks, epoch, err := collectStocks(r)
+	stocks, epoch, err := dialect.CollectStocks(r)
 	if err != nil {
-		return Reading{}, d.fault(err)
+		return Reading{}, d.Fault(err)
 	}
 	d.notice(epoch)
 	return Reading{Stocks: stocks, Epoch: epoch}, nil
@@ -53,16 +56,16 @@ func (d *Database) notice(epoch string) {
 
 // ProductIDs lists the ids of products after an id, in order, at most limit.
 func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
 	defer cancel()
 	err = d.Gorm.WithContext(ctx).Raw("SELECT product_id FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?", after, limit).Scan(&ids).Error
-	return ids, d.fault(err)
+	return ids, d.Fault(err)
 }
 
 // AuditStocks is ReadStocks for the audit, which does not count as a read of
 // the shop's.
 func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Reading, error) {
-	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
 	defer cancel()
 	return d.readStocks(d.Gorm.WithContext(ctx), productIDs)
 }
@@ -86,12 +89,12 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 
 // ReadStocksAfter reads products as they were right after a movement. Settings are
 // today's. Unknown products are nil.
-func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*models.Stock, error) {
+func (d *Database) ReadStocksAfter(ctx context.Context, places []ledger.Place) ([]*models.Stock, error) {
 	ids := make(map[string]bool, len(places))
 	for _, p := range places {
 		ids[p.ProductID] = true
 	}
-	today, err := d.ReadStocks(ctx, sortedKeys(ids))
+	today, err := d.ReadStocks(ctx, decide.SortedKeys(ids))
 	if err != nil {
 		return nil, err
 	}
