@@ -255,10 +255,10 @@ func (s *Store) Close() {
 type outbox struct{ database *database.Database }
 
 func (o outbox) Drain(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
-	return o.database.Carry(ctx, limit, publish)
+	return o.database.DrainOutbox(ctx, limit, publish)
 }
 
-func (o outbox) Compact(ctx context.Context) error { return o.database.Compact(ctx) }
+func (o outbox) Compact(ctx context.Context) error { return o.database.CompactOutbox(ctx) }
 
 // Listen translates the database's ErrNoListen to stockfeed's.
 func (o outbox) Listen(ctx context.Context, wake func()) error {
