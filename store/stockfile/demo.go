@@ -10,15 +10,16 @@ import (
 	"onhand/models"
 )
 
-// demoFile has one row per product and location, in the order a shop window would show them. Where it comes from is
-// said in NOTICE.md.
+// demoFile has one row for each product and location, in the order in which a
+// storefront shows them. NOTICE.md says where it comes from.
 //
 //go:embed demo.csv
 var demoFile string
 
-// Demo returns the demo shop: its opening stock, places and storefronts. Products are real ones of the Online Retail
-// data set; quantities are made up so that most are in stock, some are low and a few are gone. It is the same every
-// time, and the caller may change what it gets.
+// Demo returns the demo shop: its opening stock, locations and channels. Products
+// are real ones of the Online Retail data set. Quantities are invented so that
+// most products are in stock, some are low and a few are out of stock. Every call
+// returns new slices with the same contents.
 func Demo() ([]models.OpeningRow, []models.Location, []models.Channel) {
 	locations := []models.Location{
 		{LocationID: "london", Name: "London warehouse", Priority: 1, Active: true},
@@ -32,7 +33,8 @@ func Demo() ([]models.OpeningRow, []models.Location, []models.Channel) {
 	return demoRows(), locations, channels
 }
 
-// demoRows reads the embedded file. It is part of the program and tests read it, so a fault in it is a bug.
+// demoRows parses the embedded file. It panics on an invalid file, because the
+// file is part of the program.
 func demoRows() []models.OpeningRow {
 	records, err := csv.NewReader(strings.NewReader(demoFile)).ReadAll()
 	if err != nil {
