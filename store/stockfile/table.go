@@ -133,7 +133,7 @@ func (t *table) read() (err error) {
 	return nil
 }
 
-// blank tells whether the current record has no value.
+// blank reports whether the current record has no value.
 func (t *table) blank() bool {
 	return !slices.ContainsFunc(t.record, func(cell string) bool { return strings.TrimSpace(cell) != "" })
 }

@@ -79,7 +79,7 @@ func ParseVariant(id string) (v Variant, ok bool) {
 	return v, true
 }
 
-// writable tells whether a file can have the variant: readers drop spaces around
+// writable reports whether a file can have the variant: readers drop spaces around
 // a cell, and refuse text that no id may have.
 func (v Variant) writable() bool {
 	for _, o := range append(v.Options[:], VariantOption{Name: v.Handle}) {
