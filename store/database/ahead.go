@@ -22,9 +22,9 @@ type Prepared struct {
 	hashes  keyHashes
 }
 
-// Prepare works out what a write needs that does not depend on the stock. It is
+// prepare works out what a write needs that does not depend on the stock. It is
 // nil for writes that are never decided ahead.
-func (d *Database) Prepare(w models.Write) *Prepared {
+func (d *Database) prepare(w models.Write) *Prepared {
 	reserve, ok := w.(models.Reserve)
 	meta := d.meta.Load()
 	if !ok || d.memory == nil || meta == nil || meta.secret == "" || w.Key() == "" {
@@ -50,7 +50,7 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 // leaves behind from Close on. It is committed after this one, and refused should
 // this one have failed.
 //
-// Add, Close and Drop must be called one at a time.
+// add, Close and Drop must be called one at a time.
 type Plan struct {
 	d         *Database
 	view      *view
@@ -120,9 +120,9 @@ func (d *Database) NewPlan() *Plan {
 	return p
 }
 
-// Unknown lists the products of a hold of which nothing is remembered, each once
-// or more: those that Fetch would read.
-func (d *Database) Unknown(w *Prepared) (ids []string) {
+// unknown lists the products of a hold of which nothing is remembered, each once
+// or more: those that fetch would read.
+func (d *Database) unknown(w *Prepared) (ids []string) {
 	m := d.memory
 	if w == nil || m == nil {
 		return nil
@@ -137,10 +137,10 @@ func (d *Database) Unknown(w *Prepared) (ids []string) {
 	return ids
 }
 
-// Fetch reads products, so that holds of them can be decided ahead. Nothing is
+// fetch reads products, so that holds of them can be decided ahead. Nothing is
 // locked: who decides on it has the database check. Those that do not exist stay
 // unknown.
-func (d *Database) Fetch(ctx context.Context, ids []string) error {
+func (d *Database) fetch(ctx context.Context, ids []string) error {
 	slices.Sort(ids)
 	v, err := d.engine.(*postgresEngine).fetch(ctx, slices.Compact(ids))
 	if err != nil {
@@ -174,10 +174,10 @@ func (d *Database) Preload(ctx context.Context) error {
 	return nil
 }
 
-// Add decides one more hold. It is false, and nothing has changed, when the hold
+// add decides one more hold. It is false, and nothing has changed, when the hold
 // must be decided the ordinary way: something of it is not remembered, or it
 // would not be granted whole, or its key may have been used before.
-func (p *Plan) Add(w *Prepared) bool {
+func (p *Plan) add(w *Prepared) bool {
 	if w == nil {
 		return false
 	}

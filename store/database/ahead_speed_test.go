@@ -30,7 +30,7 @@ func BenchmarkDecideAhead(b *testing.B) {
 			IdempotencyKey: "a key of a usual length, " + strconv.Itoa(n), TTL: time.Hour,
 			Lines: []models.Line{{ProductID: product.ProductID, Quantity: 1}},
 		}
-		if !p.Add(d.Prepare(w)) {
+		if !p.add(d.prepare(w)) {
 			b.Fatal("not decided ahead")
 		}
 	}

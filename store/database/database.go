@@ -38,6 +38,8 @@ type Database struct {
 	// memory is what holds are decided on ahead of their transaction; nil where
 	// none are.
 	memory *memory
+	// batches are those that are open or committing.
+	batches batches
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.

@@ -163,7 +163,7 @@ func TestPreload(t *testing.T) {
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		db := s.other(t)
-		prepared := func() *database.Prepared {
+		prepared := func() *database.PreparedWrite {
 			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
 		}
 		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))

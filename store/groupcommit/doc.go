@@ -1,0 +1,2 @@
+// Package groupcommit joins concurrent writes into transactions.
+package groupcommit
