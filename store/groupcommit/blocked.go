@@ -31,7 +31,7 @@ func (c *Committer) isBlocked(w *waiter) bool {
 // blocked too, for their turn would be in vain. Callers hold mu.
 func (c *Committer) block(g *group, rows [][]models.RowRef) {
 	for i, w := range g.waiters {
-		if w.rows = rows[i]; len(w.rows) > 0 {
+		if w.rows = slices.Clone(rows[i]); len(w.rows) > 0 {
 			c.blocked = append(c.blocked, w)
 		}
 	}
