@@ -1,5 +1,7 @@
 package database
 
+import "log/slog"
+
 // The bounds of a batch.
 const (
 	BatchWritesMax      = batchWritesMax
@@ -27,3 +29,6 @@ func (d *Database) LoseSnapshotCache() {
 	defer d.memory.mu.Unlock()
 	d.memory.products = nil
 }
+
+// SetLog gives the database another log.
+func (d *Database) SetLog(log *slog.Logger) { d.log = log }
