@@ -110,12 +110,12 @@ func differing(level, other models.Quantities, words string) string {
 
 // holds compares the levels of a span with the open reservations.
 func (a *auditor) holds(ctx context.Context, span database.Span) error {
-	err := a.store.database.AuditHolds(ctx, span, func(h database.HoldsAudit) {
-		if h.Reserved != h.Held {
-			a.found(AuditReserved, h.ProductID, h.LocationID, "the level has %d reserved, active holds hold %d", h.Reserved, h.Held)
+	err := a.store.database.AuditReservations(ctx, span, func(h database.ReservationsAudit) {
+		if h.Reserved != h.ActiveUnits {
+			a.found(AuditReserved, h.ProductID, h.LocationID, "the level has %d reserved, active holds hold %d", h.Reserved, h.ActiveUnits)
 		}
-		if h.Committed != h.Ordered {
-			a.found(AuditCommitted, h.ProductID, h.LocationID, "the level has %d committed, open orders hold %d", h.Committed, h.Ordered)
+		if h.Committed != h.OrderedUnits {
+			a.found(AuditCommitted, h.ProductID, h.LocationID, "the level has %d committed, open orders hold %d", h.Committed, h.OrderedUnits)
 		}
 	})
 	if err != nil {

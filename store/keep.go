@@ -176,7 +176,7 @@ func (s *Store) sweep(ctx context.Context) {
 
 // forget drops answers to idempotency keys that nobody will repeat.
 func (s *Store) forget(ctx context.Context) {
-	if err := s.database.ForgetKeys(ctx); err != nil {
+	if err := s.database.DeleteOldKeys(ctx); err != nil {
 		s.log.Debug("old idempotency keys were not dropped", "error", err)
 	}
 }

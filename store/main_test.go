@@ -96,7 +96,7 @@ func forgetCache(t *testing.T, s *Store) {
 func drained(t *testing.T, s *Store) {
 	t.Helper()
 	eventually(t, func() bool {
-		rows, err := s.database.Waiting(t.Context())
+		rows, err := s.database.OutboxLen(t.Context())
 		return err == nil && rows == 0
 	})
 }

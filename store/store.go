@@ -263,3 +263,11 @@ func (o outbox) Listen(ctx context.Context, wake func()) error {
 	}
 	return err
 }
+
+// Carry drains the outbox.
+func (o outbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+	return o.DrainOutbox(ctx, limit, carry)
+}
+
+// Compact drops outbox rows that a later row of the same product makes needless.
+func (o outbox) Compact(ctx context.Context) error { return o.CompactOutbox(ctx) }

@@ -119,7 +119,7 @@ func TestPlanBelowANewFloor(t *testing.T) {
 					s.WillChange("mug")
 				}
 				p := s.plan(reserve(line("mug", 4)))
-				require.Equal(t, byStock, p.ByStock())
+				require.Equal(t, byStock, p.Contended())
 				s.settings("mug", "inventory_policy = 'DENY'")
 				s.refusesPlan(p)
 			})

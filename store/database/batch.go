@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/optimistic"
 )
 
 // Bounds of one batch.
@@ -25,15 +27,15 @@ const (
 type PreparedWrite struct {
 	Write models.Write
 
-	levels     int       // that it may touch
-	optimistic *Prepared // nil: the write is decided under lock
-	looked     bool      // Missing has looked at it
+	levels     int                             // that it may touch
+	optimistic *optimistic.PreparedReservation // nil: the write is decided under lock
+	looked     bool                            // Missing has looked at it
 }
 
 // Prepare computes what a write needs that depends on no stock and no lock. It may
 // be called at any time and from any goroutine.
 func (d *Database) Prepare(w models.Write) *PreparedWrite {
-	return &PreparedWrite{Write: w, levels: levelsOf(w), optimistic: d.prepare(w)}
+	return &PreparedWrite{Write: w, levels: levelsOf(w), optimistic: d.executor.Prepare(w)}
 }
 
 // Rows returns the rows that a write names. The products of a reservation are not
@@ -64,10 +66,10 @@ func levelsOf(w models.Write) int {
 // [Database.Missing] are called one at a time; Commit may run beside those of the
 // next batch.
 type Batch struct {
-	d      *Database
-	writes []*PreparedWrite
-	levels int
-	plan   *Plan // of an optimistic batch; nil: the writes are decided under lock
+	d          *Database
+	writes     []*PreparedWrite
+	levels     int
+	optimistic *optimistic.Batch // nil: the writes are decided under lock
 }
 
 // batches has the batches of a database that are not done.
@@ -123,52 +125,52 @@ func (b *Batch) Add(w *PreparedWrite) bool {
 func (b *Batch) decide(w *PreparedWrite) (added bool) {
 	committing := b.d.batches.committing
 	switch {
-	case w.optimistic == nil || b.plan == nil && len(b.writes) > 0:
+	case w.optimistic == nil || b.optimistic == nil && len(b.writes) > 0:
 		return false
-	case committing != nil && committing.plan == nil: // it is about to change what the snapshot cache has
+	case committing != nil && committing.optimistic == nil: // it is about to change what the snapshot cache has
 		return false
 	case len(b.writes) >= optimisticWritesMax || len(b.writes) > 0 && b.levels+w.levels > batchLevelsMax:
 		return false
 	}
-	plan := b.plan
-	if plan == nil {
-		plan = b.d.NewPlan()
+	batch := b.optimistic
+	if batch == nil {
+		batch = b.d.executor.Begin()
 	}
 	defer func() {
 		if value := recover(); value != nil { // what it has changed by then is not known
 			b.d.logPanic("an optimistic batch panicked; its writes are decided under lock", recovered(value))
-			added, w.optimistic, b.plan = false, nil, plan
+			added, w.optimistic, b.optimistic = false, nil, batch
 			b.undecide()
 		}
 	}()
-	if !plan.add(w.optimistic) {
-		if b.plan == nil {
-			plan.release()
+	if !batch.Add(w.optimistic) {
+		if b.optimistic == nil {
+			b.d.executor.Engine.Recycle(batch.Rows)
 		}
 		return false
 	}
-	b.plan = plan
+	b.optimistic = batch
 	return true
 }
 
 // collect takes a write to be decided under lock, if it can. Callers hold batches.mu.
 func (b *Batch) collect(w *PreparedWrite) bool {
-	if b.plan != nil || b.d.batches.committing != nil {
+	if b.optimistic != nil || b.d.batches.committing != nil {
 		return false
 	}
 	if len(b.writes) == 0 {
 		return w.looked || len(b.d.missing(w)) == 0
 	}
-	return !Alone(w.Write) && !Alone(b.writes[0].Write) && len(b.writes) < batchWritesMax && b.levels+w.levels <= batchLevelsMax
+	return !decide.ChangesSettings(w.Write) && !decide.ChangesSettings(b.writes[0].Write) && len(b.writes) < batchWritesMax && b.levels+w.levels <= batchLevelsMax
 }
 
 // undecide makes an optimistic batch one that is decided under lock: what it was
 // decided on is not so, or it is not sent. The snapshot cache no longer believes
 // what the batch left in it. Callers hold batches.mu.
 func (b *Batch) undecide() {
-	if b.plan != nil {
-		b.plan.Drop()
-		b.plan = nil
+	if b.optimistic != nil {
+		b.optimistic.Drop()
+		b.optimistic = nil
 		b.d.batches.ends.Discarded++
 	}
 }
@@ -198,18 +200,12 @@ func (d *Database) Missing(w *PreparedWrite) []string {
 }
 
 func (d *Database) missing(w *PreparedWrite) []string {
-	if w.optimistic == nil {
-		return nil
-	}
-	return d.unknown(w.optimistic)
+	return d.executor.Missing(w.optimistic)
 }
 
 // Fetch reads products into the snapshot cache. Products that do not exist stay
 // missing. It locks nothing.
 func (d *Database) Fetch(ctx context.Context, productIDs []string) (err error) {
-	if d.memory == nil {
-		return nil
-	}
 	defer func() {
 		if value := recover(); value != nil {
 			panicked := recovered(value)
@@ -217,7 +213,7 @@ func (d *Database) Fetch(ctx context.Context, productIDs []string) (err error) {
 			err = panicked.fault()
 		}
 	}()
-	return d.fetch(ctx, productIDs)
+	return d.executor.Fetch(ctx, productIDs)
 }
 
 // panicError is a panic that the process outlived.
@@ -239,5 +235,5 @@ func (p *panicError) fault() error {
 
 // logPanic logs a panic that no caller is answered with.
 func (d *Database) logPanic(message string, p *panicError) {
-	d.log.Error(message, "panic", p.value, "stack", string(p.stack))
+	d.Log.Error(message, "panic", p.value, "stack", string(p.stack))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/database/optimistic"
 )
 
 // BatchResult is what Commit made of the writes of a batch.
@@ -42,7 +43,7 @@ type Attempt struct {
 func (b *Batch) Commit(ctx context.Context) BatchResult {
 	var r BatchResult
 	defer b.d.batches.committed(b)
-	if b.plan == nil || !b.commitOptimistic(ctx, &r) {
+	if b.optimistic == nil || !b.commitOptimistic(ctx, &r) {
 		b.commitUnderLock(ctx, &r)
 	}
 	return r
@@ -57,8 +58,8 @@ func (b *Batch) close() {
 	if s.open == b {
 		s.open = nil
 	}
-	if b.plan != nil {
-		b.plan.Close()
+	if b.optimistic != nil {
+		b.optimistic.Close()
 	}
 }
 
@@ -76,11 +77,11 @@ func (s *batches) committed(b *Batch) {
 func (b *Batch) commitOptimistic(ctx context.Context, r *BatchResult) bool {
 	out, err := r.attempt(len(b.writes), func() (models.Outcome, error) {
 		b.close()
-		return b.plan.Commit(ctx)
+		return b.optimistic.Commit(ctx)
 	})
 	if b.ended(err); err == nil {
 		r.Outcome = out
-		r.Contended = b.plan.ByStock()
+		r.Contended = b.optimistic.Contended()
 		return true
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
@@ -104,7 +105,7 @@ func (b *Batch) ended(err error) {
 	case err == nil:
 		s.ends.Committed++
 		return
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, optimistic.ErrRefused):
 		s.ends.Refused++
 	case errors.As(err, &panicked): // the writes are decided under lock, so that no caller hears of it
 		b.d.logPanic("an optimistic batch panicked; its writes are decided under lock", panicked)
@@ -112,8 +113,8 @@ func (b *Batch) ended(err error) {
 	default:
 		s.ends.Failed++
 	}
-	b.plan.Drop()
-	b.plan = nil
+	b.optimistic.Drop()
+	b.optimistic = nil
 	if s.open != nil {
 		s.open.undecide()
 	}
@@ -131,12 +132,12 @@ func (b *Batch) commitUnderLock(ctx context.Context, r *BatchResult) {
 		part := todo[0]
 		todo = todo[1:]
 		out, err := r.attempt(len(part), func() (models.Outcome, error) { return b.d.Write(ctx, b.at(part)) })
-		var locked *LockedError
+		var blocked *BlockedError
 		switch {
 		case err == nil:
 			r.merge(part, out)
-		case errors.As(err, &locked):
-			if rest := r.block(part, locked.By); len(rest) > 0 {
+		case errors.As(err, &blocked):
+			if rest := r.block(part, blocked.Rows); len(rest) > 0 {
 				todo = slices.Insert(todo, 0, rest)
 			}
 		case models.CodeOf(err) == models.CodeUnavailable: // the rest need not find out for themselves

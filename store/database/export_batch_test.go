@@ -1,6 +1,10 @@
 package database
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"onhand/store/database/optimistic"
+)
 
 // The bounds of a batch.
 const (
@@ -9,26 +13,37 @@ const (
 	OptimisticWritesMax = optimisticWritesMax
 )
 
-// Add decides one more hold.
-func (p *Plan) Add(w *PreparedWrite) bool { return p.add(w.optimistic) }
+// Plan is an optimistic batch that tests commit by themselves.
+type Plan struct{ *optimistic.Batch }
 
-// Unknown lists the products of a hold of which nothing is remembered.
+// NewPlan begins an optimistic batch; nil where the engine has none.
+func (d *Database) NewPlan() *Plan {
+	if d.executor == nil {
+		return nil
+	}
+	return &Plan{d.executor.Begin()}
+}
+
+// Add decides one more write.
+func (p *Plan) Add(w *PreparedWrite) bool { return p.Batch.Add(w.optimistic) }
+
+// Unknown lists the products of a write that the snapshot cache lacks.
 func (d *Database) Unknown(w *PreparedWrite) []string { return d.missing(w) }
 
 // BreakSnapshotCache makes every optimistic decision on a product panic, and the
 // commit of those that were made before.
 func (d *Database) BreakSnapshotCache(product string) {
-	d.memory.mu.Lock()
-	defer d.memory.mu.Unlock()
-	clear(d.memory.products[product].levels)
+	d.executor.Cache.Mu.Lock()
+	defer d.executor.Cache.Mu.Unlock()
+	clear(d.executor.Cache.Products[product].Levels)
 }
 
 // LoseSnapshotCache makes reading products into the snapshot cache panic.
 func (d *Database) LoseSnapshotCache() {
-	d.memory.mu.Lock()
-	defer d.memory.mu.Unlock()
-	d.memory.products = nil
+	d.executor.Cache.Mu.Lock()
+	defer d.executor.Cache.Mu.Unlock()
+	d.executor.Cache.Products = nil
 }
 
 // SetLog gives the database another log.
-func (d *Database) SetLog(log *slog.Logger) { d.log = log }
+func (d *Database) SetLog(log *slog.Logger) { d.Log = log }
