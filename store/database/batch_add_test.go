@@ -283,7 +283,7 @@ func TestPanicInAdd(t *testing.T) {
 				s.requireEnds(before, 0, 0, 0, 1)
 				require.Equal(t, 1, strings.Count(log.String(), "panicked"))
 				require.Contains(t, log.String(), `"stack":"goroutine`)
-				require.Contains(t, log.String(), "allocate", "where")
+				require.Contains(t, log.String(), "Allocate", "where")
 			})
 		})
 	}
@@ -303,6 +303,6 @@ func TestPanicInFetch(t *testing.T) {
 		s.LoseSnapshotCache()
 		require.Equal(t, models.CodeInternal, models.CodeOf(s.Fetch(t.Context(), []string{"mug"})))
 		require.Equal(t, 1, strings.Count(log.String(), "panicked"))
-		require.Contains(t, log.String(), "take", "where")
+		require.Contains(t, log.String(), "addFetched", "where")
 	})
 }
