@@ -2,6 +2,7 @@ package groupcommit
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,23 @@ func TestBlockedWritesStepOutOfTheWay(t *testing.T) {
 		s.pass(2*lockPollInterval + 2*commitDelayMax)
 		s.requireDone(waiting, "y1", "y2", "y3", "y4")
 		require.Equal(t, [][]string{{"c"}, {"y1", "y2", "y3"}, {"y4"}}, s.batches[3:])
+	})
+}
+
+// Blocked writes whose rows are free are committed before those that are queued: they
+// came first.
+func TestBlockedWritesKeepTheirPlace(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *setup) {
+		s.lock("y")
+		blocked := []*caller{s.submit(t.Context(), "y1", "y")}
+		s.releaseOne()
+		blocked = append(blocked, s.submit(t.Context(), "y2", "y"))
+		inFlight, queued := s.submitAll("x"), s.submitAll("under lock")
+		s.lock()
+		s.pass(2 * lockPollInterval)
+		s.release()
+		s.requireDone(slices.Concat(inFlight, blocked, queued), "x", "y1", "y2", "under lock")
+		require.Equal(t, []string{"x", "y1", "y2", "under lock"}, slices.Concat(s.batches...))
 	})
 }
 

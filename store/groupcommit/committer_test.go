@@ -79,18 +79,20 @@ func TestCallerGivesUp(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		first, others := s.submitAll("first"), s.submitAll("a")
 		gone := s.submit(ctx, "gone", "x")
-		others = append(others, s.submitAll("b")...)
+		others = append(others, s.submitAll("b", "under lock")...)
 		cancel()
 		synctest.Wait()
 		s.release()
 		gone.requireUnavailable(t)
 		require.ErrorIs(t, gone.err, context.Canceled)
-		require.Equal(t, [][]string{{"first"}, {"a", "b"}}, s.batches)
 		s.requireDone(first, "first")
-		s.requireDone(others, "a", "b")
-		if !s.underLock {
-			require.Equal(t, 1, s.discarded, "b was decided on what the lost write had left")
+		s.requireDone(others, "a", "b", "under lock")
+		if s.underLock {
+			require.Equal(t, [][]string{{"first"}, {"a", "b", "under lock"}}, s.batches)
+			return
 		}
+		require.Equal(t, [][]string{{"first"}, {"a", "b"}, {"under lock"}}, s.batches)
+		require.Equal(t, 1, s.discarded, "b was decided on what the lost write had left")
 	})
 }
 

@@ -135,6 +135,9 @@ func TestDelayAfterABatch(t *testing.T) {
 				s.committer.mu.Unlock()
 				s.releaseOne()
 				require.Equal(t, is.started, s.started)
+				if is.contended {
+					require.Equal(t, delayFrom+delayTarget, s.committer.delay.target)
+				}
 				s.lock()
 				close(s.released)
 				s.pass(2 * time.Second)
