@@ -39,7 +39,7 @@ type plan interface {
 	// Commit carries it out. On an error nothing is known to have happened.
 	Commit(context.Context) (models.Outcome, error)
 	// Drop forgets what it was decided on.
-	Drop()
+	Discard()
 }
 
 // planEnd is how a plan ended.
@@ -224,7 +224,7 @@ func (c *combiner) dissolve() {
 	if c.ahead == nil {
 		return
 	}
-	c.ahead.plan.Drop()
+	c.ahead.plan.Discard()
 	c.waiting = slices.Concat(c.ahead.seats, c.waiting)
 	c.ahead = nil
 	c.planEnded(planDissolved)
@@ -253,7 +253,7 @@ func (c *combiner) flyPlanned(p *planned) {
 	}
 	if err != nil {
 		c.mu.Lock()
-		p.plan.Drop()
+		p.plan.Discard()
 		c.dissolve()
 		c.loading = true
 		c.mu.Unlock()

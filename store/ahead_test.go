@@ -79,7 +79,7 @@ func (p *fakePlan) Close() {}
 
 func (p *fakePlan) Contended() bool { return false }
 
-func (p *fakePlan) Drop() {
+func (p *fakePlan) Discard() {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	p.all.dropped++

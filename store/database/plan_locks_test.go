@@ -47,7 +47,7 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.stock("pen", "south", 1000)
 					s.do(reserve(line("cup", 1), line("pen", 1), line("song", 1)))
 					if byStock {
-						s.LongContests()
+						s.LongContention()
 						s.WillChange("cup", "pen")
 					}
 					// So few rows that the server reads the table from its beginning, where the
@@ -86,7 +86,7 @@ func TestPlanUnderStricterIsolation(t *testing.T) {
 					strict.Database = strict.other(t)
 					strict.do(reserve(line("cup", 1))) // remembered from then on
 					if byStock {
-						strict.LongContests()
+						strict.LongContention()
 						strict.WillChange("cup")
 					}
 					p := strict.plan(reserve(line("cup", 2)))
