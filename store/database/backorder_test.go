@@ -115,7 +115,7 @@ func TestPlanBelowANewFloor(t *testing.T) {
 				s.Database = s.other(t) // to which nothing is contested yet
 				s.hold(line("mug", 1))  // remembered with its limit from then on
 				if byStock {
-					s.LongContests()
+					s.LongContention()
 					s.WillChange("mug")
 				}
 				p := s.plan(reserve(line("mug", 4)))

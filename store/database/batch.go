@@ -145,7 +145,7 @@ func (b *Batch) decide(w *PreparedWrite) (added bool) {
 	}()
 	if !batch.Add(w.optimistic) {
 		if b.optimistic == nil {
-			b.d.executor.Engine.Recycle(batch.Rows)
+			batch.Release()
 		}
 		return false
 	}
@@ -169,7 +169,7 @@ func (b *Batch) collect(w *PreparedWrite) bool {
 // what the batch left in it. Callers hold batches.mu.
 func (b *Batch) undecide() {
 	if b.optimistic != nil {
-		b.optimistic.Drop()
+		b.optimistic.Discard()
 		b.optimistic = nil
 		b.d.batches.ends.Discarded++
 	}

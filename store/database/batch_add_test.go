@@ -251,15 +251,15 @@ func TestDiscard(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 10)
 		before := s.OptimisticBatches()
-		w := reserve(line("cup", 10))
+		w := reserve(line("cup", 9))
 		s.begun(w).Discard()
 		discarded := int64(0)
 		if s.kind == postgres {
 			discarded = 1
 		}
+		require.Len(t, s.commit(s.begun(reserve(line("cup", 1)))).Attempts, 1)
 		s.requireEnds(before, 0, 0, 0, discarded)
 		s.commit(s.begun(w))
-		s.requireEnds(before, 0, 0, 0, discarded)
 		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))
 		s.Begin().Discard()
 	})
@@ -272,18 +272,16 @@ func TestPanicInAdd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				log := s.logs()
-				writes := holdsOf(added, line("cup", 1))
-				b := s.begun(writes...)
-				s.BreakSnapshotCache("mug")
-				before := s.OptimisticBatches()
-				s.add(b, reserve(line("mug", 12)))
-				s.add(b, reserve(line("cup", 1)))
-				s.requireEnds(before, 0, 0, 0, 1)
-				s.commit(b)
-				s.requireEnds(before, 0, 0, 0, 1)
+				s.BreakEngine().Product = "mug"
+				s.ok(reserve(line("cup", 1), line("mug", 1)))
+				b := s.begun(holdsOf(added, line("cup", 1))...)
+				s.add(b, reserve(line("mug", 12)), reserve(line("cup", 1)))
+				s.requireEnds(database.OptimisticBatches{}, 0, 0, 0, 1)
+				require.Equal(t, []int{added + 2}, sizes(s.commit(b)))
+				s.requireEnds(database.OptimisticBatches{}, 0, 0, 0, 1)
 				require.Equal(t, 1, strings.Count(log.String(), "panicked"))
-				require.Contains(t, log.String(), `"stack":"goroutine`)
-				require.Contains(t, log.String(), "Allocate", "where")
+				require.Contains(t, log.String(), `"panic":"broken rows","stack":"goroutine`)
+				require.Contains(t, log.String(), "brokenRows.Add", "where")
 			})
 		})
 	}
@@ -300,9 +298,9 @@ func (s *shop) logs() *strings.Builder {
 func TestPanicInFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		log := s.logs()
-		s.LoseSnapshotCache()
+		s.BreakEngine().Fetches = true
 		require.Equal(t, models.CodeInternal, models.CodeOf(s.Fetch(t.Context(), []string{"mug"})))
 		require.Equal(t, 1, strings.Count(log.String(), "panicked"))
-		require.Contains(t, log.String(), "addFetched", "where")
+		require.Contains(t, log.String(), "BrokenEngine).FetchProducts", "where")
 	})
 }

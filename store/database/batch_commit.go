@@ -81,7 +81,6 @@ func (b *Batch) commitOptimistic(ctx context.Context, r *BatchResult) bool {
 	})
 	if b.ended(err); err == nil {
 		r.Outcome = out
-		r.Contended = b.optimistic.Contended()
 		return true
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
@@ -113,7 +112,7 @@ func (b *Batch) ended(err error) {
 	default:
 		s.ends.Failed++
 	}
-	b.optimistic.Drop()
+	b.optimistic.Discard()
 	b.optimistic = nil
 	if s.open != nil {
 		s.open.undecide()

@@ -148,16 +148,17 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- b.Commit(t.Context()) }()
 		s.waiting(t)
-		next := s.begun(reserve(line("cup", 2)))
+		next := s.begun(reserve(line("mug", 2)))
 		r := <-done
 		require.Equal(t, []int{1}, sizes(r))
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(r.Results[0].Fault))
 		require.ErrorIs(t, r.Results[0].Fault, context.DeadlineExceeded)
 		require.Empty(t, r.Stocks)
-		s.requireEnds(before, 0, 0, 1, 1)
 		unlock()
 		s.SetWriteLimit(generous)
 		s.commit(next)
+		require.Equal(t, []int{1}, sizes(s.commit(s.begun(reserve(line("cup", 2))))))
+		s.requireEnds(before, 0, 0, 1, 1)
 		s.commit(s.begun(w)) // its key makes sure that it happens once
 		require.Equal(t, models.Quantities{Available: 7, Reserved: 3}, s.level("cup", "north"))
 	})
@@ -280,18 +281,63 @@ func TestCommitWhileTheDatabaseIsUnavailable(t *testing.T) {
 	})
 }
 
+// undecided is a batch of more writes than a transaction has under lock: it was
+// optimistic when they were added.
+func (s *shop) undecided(writes ...models.Write) *database.Batch {
+	s.t.Helper()
+	broken := s.BreakEngine()
+	s.stock("pen", "south", 10_000)
+	s.stock("mine", "north", 10)
+	s.ok(reserve(line("pen", 1), line("cup", 1), line("mine", 1)))
+	writes = append(writes, holdsOf(database.BatchWritesMax-len(writes)+1, line("pen", 1))...)
+	b := s.begun(writes...)
+	broken.Product = "mine"
+	require.False(s.t, b.Add(s.Prepare(reserve(line("mine", 1)))))
+	return b
+}
+
+// The rest of a large batch is not tried either, once the database is UNAVAILABLE.
+func TestCommitOfALargeBatchWhileTheDatabaseIsUnavailable(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		b := s.undecided()
+		s.SetWriteLimit(time.Nanosecond)
+		r := b.Commit(t.Context())
+		require.Equal(t, []int{database.BatchWritesMax}, sizes(r))
+		require.Len(t, r.Results, database.BatchWritesMax+1)
+		for _, result := range r.Results {
+			require.Equal(t, models.CodeUnavailable, models.CodeOf(result.Fault))
+		}
+	})
+}
+
+// What is left of a part of a large batch is executed before the next part.
+func TestCommitOfALargeBatchWithBlockedWrites(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		b := s.undecided(reserve(line("cup", 1)))
+		s.SetLockWait(brief)
+		unlock := s.blocked(t, "cup")
+		r := b.Commit(t.Context())
+		unlock()
+		require.Equal(t, []int{database.BatchWritesMax, database.BatchWritesMax - 1, 1}, sizes(r))
+		for i, rows := range r.Blocked {
+			require.Equal(t, i == 0, len(rows) > 0, i)
+			require.Equal(t, i > 0, r.Results[i].Reservation != nil, i)
+		}
+	})
+}
+
 // An optimistic batch that panics when it is committed is decided under lock. No caller
 // hears of it, so it is in the log.
 func TestPanicInAnOptimisticCommit(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		log := s.logs()
-		before := s.OptimisticBatches()
+		s.BreakEngine().Commits = true
+		s.ok(reserve(line("cup", 1), line("mug", 1)))
 		b := s.begun(reserve(line("mug", 1)), reserve(line("cup", 1)))
-		s.BreakSnapshotCache("mug")
 		require.Equal(t, []int{2, 2}, sizes(s.commit(b)))
-		s.requireEnds(before, 0, 0, 1, 0)
+		s.requireEnds(database.OptimisticBatches{}, 0, 0, 1, 0)
 		require.Equal(t, 1, strings.Count(log.String(), "panicked"))
-		require.Contains(t, log.String(), `"stack":"goroutine`)
+		require.Contains(t, log.String(), "BrokenEngine).CommitBatch", "where")
 		s.commit(s.begun(reserve(line("mug", 1))))
 	})
 }

@@ -26,7 +26,7 @@ func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.
 		other := s.other(t)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
-		s.LongContests()
+		s.LongContention()
 		s.WillChange("cup", "pen")
 		test(t, s, other)
 	})
@@ -185,7 +185,7 @@ func TestPlanReadsTheClockUnderItsLocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				if byStock {
-					s.LongContests()
+					s.LongContention()
 					s.WillChange("cup")
 				}
 				p := s.plan(reserve(line("cup", 1)))
@@ -239,7 +239,7 @@ func TestPlanAfterOneThatFoundOthers(t *testing.T) {
 		s.stock("pen", "south", 1000)
 		s.stock("mug", "north", 10, "south", 10)
 		other := s.other(t)
-		s.LongContests()
+		s.LongContention()
 		s.WillChange("cup")
 		p := s.plan(reserve(line("cup", 1)), reserve(line("pen", 1)))
 		require.True(t, p.Contended())
@@ -254,7 +254,7 @@ func TestPlanAfterOneThatFoundOthers(t *testing.T) {
 		require.False(t, next.Contended())
 		_, err = next.Commit(t.Context())
 		require.ErrorIs(t, err, database.ErrRefused)
-		next.Drop()
+		next.Discard()
 		s.ok(w)
 		require.Equal(t, models.Quantities{Available: 991, Reserved: 9}, s.movements("pen")[3].After)
 	})
@@ -270,7 +270,7 @@ func TestPlanByStockEnds(t *testing.T) {
 			decided := p.Add(s.Prepare(reserve(line("cup", 1))))
 			p.Close()
 			if _, err := p.Commit(t.Context()); !decided || err != nil {
-				p.Drop()
+				p.Discard()
 				s.ok(reserve(line("cup", 1)))
 				return false
 			}
@@ -323,7 +323,7 @@ func TestCopiesShareARush(t *testing.T) {
 // several levels are decided ahead as before.
 func TestPlanBesideASweep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		s.LongContests()
+		s.LongContention()
 		s.overdue(s.hold(line("cup", 4)).ID, s.hold(line("mug", 4)).ID)
 		p := s.NewPlan()
 		require.True(t, p.Add(s.Prepare(reserve(line("cup", 6)))))

@@ -111,19 +111,12 @@ func Fingerprint(w models.Write) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Remembered is how many products are remembered.
-func (d *Database) Remembered() int {
-	d.executor.Cache.Mu.Lock()
-	defer d.executor.Cache.Mu.Unlock()
-	return len(d.executor.Cache.Products)
-}
+// CachedProducts is how many products the snapshot cache has.
+func (d *Database) CachedProducts() int { return d.executor.CachedProducts() }
 
-// LongContests has what is about to change be so for as long as a test takes.
-func (d *Database) LongContests() {
-	d.executor.Cache.Mu.Lock()
-	defer d.executor.Cache.Mu.Unlock()
-	d.executor.Cache.ContendedFor = time.Hour
-}
+// LongContention has an announced change count as contention for as long as a test
+// takes.
+func (d *Database) LongContention() { d.executor.ContendedFor = time.Hour }
 
 // WillChange announces a change, as the sweeper does.
 func (d *Database) WillChange(products ...string) { d.executor.ExpectContention(products) }

@@ -149,7 +149,7 @@ func conditionalArgs(p *optimistic.Batch) (query string, args []any) {
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
 		taken.int(l.Taken)
-		floors.int(p.Products[l.ProductID].Product.Floor())
+		floors.int(x.Floor)
 		shapes.long(x.SettingsRevision)
 		versions.long(x.Version + 1)
 		available.int(l.Available)
