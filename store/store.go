@@ -13,6 +13,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/groupcommit"
 	"onhand/store/pace"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
@@ -40,7 +41,9 @@ type Config struct {
 	AuditInterval time.Duration
 	// KeyPrefix sets apart the Redis keys of several shops, or of tests.
 	KeyPrefix string
-	Logger    *slog.Logger
+	// GroupCommit switches optimisations of the write path off, for benchmarks.
+	GroupCommit groupcommit.Config
+	Logger      *slog.Logger
 }
 
 // Defaults of Config.
@@ -85,7 +88,7 @@ type Store struct {
 
 	cached   *batcher[rediscache.Entry]
 	stored   *batcher[readStock]
-	writes   *combiner
+	writes   *groupcommit.Committer
 	distrust distrust
 	metrics  *metrics
 
@@ -129,11 +132,7 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{
-		run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked,
-		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
-		unknown: s.database.Unknown, fetch: s.database.Fetch, gatherWait: gatherWait,
-	}
+	s.writes = groupcommit.New(batches{s.database}, publisher{s}, config.GroupCommit)
 	return s, nil
 }
 

@@ -27,9 +27,6 @@ type (
 	// ImportProgress is called with how far an import has come in an ImportStage.
 	ImportProgress = importer.Progress
 	ImportStage    = importer.Stage
-
-	PreparedReservation = optimistic.PreparedReservation
-	Plan                = optimistic.Batch
 )
 
 // The stages of an import.

@@ -254,7 +254,7 @@ func TestPlanAfterOneThatFoundOthers(t *testing.T) {
 		require.False(t, next.Contended())
 		_, err = next.Commit(t.Context())
 		require.ErrorIs(t, err, database.ErrRefused)
-		next.Drop()
+		next.Discard()
 		s.ok(w)
 		require.Equal(t, models.Quantities{Available: 991, Reserved: 9}, s.movements("pen")[3].After)
 	})
@@ -270,7 +270,7 @@ func TestPlanByStockEnds(t *testing.T) {
 			decided := p.Add(s.Prepare(reserve(line("cup", 1))))
 			p.Close()
 			if _, err := p.Commit(t.Context()); !decided || err != nil {
-				p.Drop()
+				p.Discard()
 				s.ok(reserve(line("cup", 1)))
 				return false
 			}

@@ -32,6 +32,8 @@ type Database struct {
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
 	executor *optimistic.Executor
+	// batches are the batches that are open or committing.
+	batches batches
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.

@@ -11,7 +11,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
-	"onhand/store/database/optimistic"
 )
 
 // A channel that changes while a write reads is not remembered as it was before
@@ -164,14 +163,14 @@ func TestPreload(t *testing.T) {
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		db := s.other(t)
-		prepared := func() *optimistic.PreparedReservation {
+		prepared := func() *database.PreparedWrite {
 			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
 		}
 		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))
 		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
 		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
 
-		plan := func() *optimistic.Batch {
+		plan := func() *database.Plan {
 			p := db.NewPlan()
 			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
 			p.Close()

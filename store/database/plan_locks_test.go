@@ -8,12 +8,11 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
-	"onhand/store/database/optimistic"
 )
 
 // whileLocked carries a plan out while somebody else has changed rows and not
 // committed yet; between happens once the plan waits for them.
-func (s *shop) whileLocked(t *testing.T, p *optimistic.Batch, change string, between func()) (out outcome, err error) {
+func (s *shop) whileLocked(t *testing.T, p *database.Plan, change string, between func()) (out outcome, err error) {
 	t.Helper()
 	tx, err := s.raw.Begin()
 	require.NoError(t, err)
@@ -93,7 +92,7 @@ func TestPlanUnderStricterIsolation(t *testing.T) {
 					require.Equal(t, byStock, p.Contended())
 					_, err := strict.whileLocked(t, p, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
 					require.ErrorIs(t, err, database.ErrRefused)
-					p.Drop()
+					p.Discard()
 					strict.do(reserve(line("cup", 2)))
 					require.Equal(t, models.Quantities{Available: 5, Reserved: 3}, s.level("cup", "north"))
 				})

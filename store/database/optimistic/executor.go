@@ -66,6 +66,9 @@ func NewExecutor(engine Engine, identity func() (epoch string, secret *decide.Se
 	return &Executor{LockWait: dialect.LockTimeout, Timeout: dialect.WriteTimeout, ContendedFor: ContendedFor, engine: engine, cache: newCache(), identity: identity}
 }
 
+// Wrap replaces the engine by a wrapper of it. Tests inject faults with it.
+func (e *Executor) Wrap(wrap func(Engine) Engine) { e.engine = wrap(e.engine) }
+
 // PreparedReservation is a reserve write with its hashes.
 type PreparedReservation struct {
 	reserve models.Reserve
