@@ -146,7 +146,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 	case strings.HasPrefix(url, "sqlite:"):
 		db, dialector, err = openSQLite(strings.TrimPrefix(url, "sqlite:"))
 	default:
-		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite:PATH or sqlite::memory:", schemeOf(url))
+		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite::memory: or sqlite:PATH", schemeOf(url))
 	}
 	if err != nil {
 		return nil, err

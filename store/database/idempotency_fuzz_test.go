@@ -33,7 +33,7 @@ func (r oneRow) Scan(dest ...any) error {
 func FuzzRecords(f *testing.F) {
 	invalid := models.Invalid(models.InputPath("rows", 1), "no <good> \u2028")
 	kept, err := json.Marshal(answer{Reservation: reservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: writeErrors([]models.UserError{
-		invalid, models.NotFoundError{Failure: invalid.Failure}, models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
+		invalid, models.NotFoundError(invalid), models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
 		models.InsufficientStockError{Failure: invalid.Failure, ProductID: "a", Requested: 1}, models.ReservationNotActiveError{State: models.ReservationExpired},
 		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1},
 	})})
