@@ -11,7 +11,6 @@ import (
 
 // Bounds of a write.
 const (
-	writeTimeout = 5 * time.Second // one write with all its retries
 	// lockTimeoutMax is how long a write waits for one row that passes from one
 	// transaction to the next.
 	lockTimeoutMax = 2 * time.Second

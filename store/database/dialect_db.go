@@ -19,6 +19,7 @@ const (
 	idleMax        = 5 * time.Minute        // an unused connection is closed
 	connectTimeout = 2 * time.Second        // one connection, all servers of the URL tried in turn
 	readTimeout    = 3 * time.Second        // one read, waiting for a connection included
+	writeTimeout   = 5 * time.Second        // one write with all its retries
 	leaveTimeout   = time.Second            // returning a connection; one that cannot be returned clean is closed
 	lockTimeout    = 100 * time.Millisecond // waiting for one row that another transaction has locked
 	idleTxTimeout  = "10s"                  // the server ends a transaction whose process froze; longer than any write

@@ -83,3 +83,7 @@ func (c *Claim) Release() {
 		c.release()
 	}
 }
+
+// heldLinesMax bounds the lines of all reservations that a batch of several writes
+// may load.
+const heldLinesMax = 10_000

@@ -2,16 +2,12 @@ package database
 
 import (
 	"context"
-	"embed"
 	"fmt"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // migrateTimeout bounds all migrations together.
 const migrateTimeout = 5 * time.Minute

@@ -71,7 +71,7 @@ func hidePassword(err error) error {
 }
 
 func (e *postgresEngine) migrations() (string, fs.FS) {
-	files, _ := fs.Sub(migrations, "migrations/postgres") // embedded; cannot fail
+	files, _ := fs.Sub(postgresMigrations, "migrations/postgres") // embedded; cannot fail
 	return "postgres", files
 }
 

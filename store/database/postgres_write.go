@@ -166,11 +166,6 @@ const (
 	eachLevel = `(SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS available, each($4::int[]) AS reserved,
 		each($5::int[]) AS committed, each($6::int[]) AS damaged, each($7::int[]) AS quality_control, each($8::int[]) AS safety_stock,
 		each($9::int[]) AS incoming) v`
-
-	movementColumns = `product_id, location_id,
-		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
-		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, note, reference, actor, reservation_id, version`
 )
 
 var (

@@ -3,6 +3,7 @@ package database
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,3 +152,14 @@ func orNull[T any](p *T) any {
 	}
 	return *p
 }
+
+// among tells whether the hold holds one of the products.
+func (h overdueHold) among(products map[string]bool) bool {
+	return slices.ContainsFunc(h.products, func(id string) bool { return products[id] })
+}
+
+// movementColumns are the columns that a movement is written to, without its time.
+const movementColumns = `product_id, location_id,
+		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+		reason, note, reference, actor, reservation_id, version`

@@ -70,7 +70,7 @@ func openSQLite(path string, log *slog.Logger) (*DB, *sqliteEngine, error) {
 }
 
 func (e *sqliteEngine) migrations() (string, fs.FS) {
-	files, _ := fs.Sub(migrations, "migrations/sqlite") // embedded; cannot fail
+	files, _ := fs.Sub(sqliteMigrations, "migrations/sqlite") // embedded; cannot fail
 	return "sqlite3", files
 }
 

@@ -30,9 +30,6 @@ const (
 	// transaction of their own, before the writes.
 	reapMax      = 1000
 	reapLinesMax = 4000
-	// heldLinesMax bounds the lines of all reservations that a batch of several
-	// writes may work on.
-	heldLinesMax = 10_000
 	// retryPause is the first pause between attempts; it doubles, jittered, up
 	// to retryPauseMax.
 	retryPause    = 2 * time.Millisecond
