@@ -4,13 +4,67 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"hash"
 	"slices"
 	"time"
 
 	"onhand/models"
 )
+
+// OptimisticEngine is what an engine does for optimistic batches.
+type OptimisticEngine interface {
+	// fetch reads products and then their levels without a lock, in one round trip.
+	fetch(ctx context.Context, products []string) (*view, error)
+	// newRows returns an empty list of reservation rows; recycle takes one back that
+	// is not needed any more.
+	newRows() ReservationRows
+	recycle(ReservationRows)
+	// commitPlan commits a closed batch in one round trip.
+	//
+	// Errors: one that wraps ErrRefused where the database found something else than
+	// the batch expects, or one of its keys used before.
+	commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (planOutcome, error)
+}
+
+// ReservationRows collects the rows of new reservations in the engine's own form.
+type ReservationRows interface {
+	// Add adds the row of one reservation with its time to live.
+	Add(hashes *keyHashes, reservation *models.Reservation, ttl time.Duration)
+	// Args are the rows as parameters of a statement.
+	Args() []any
+	// AnswerKeys are the keys of the answers that there must not be, as a parameter.
+	AnswerKeys() any
+	// Reset empties the list; false, where it is too large to be kept.
+	Reset() bool
+}
+
+// Executor decides reservations on the snapshot cache before their transaction
+// begins. A nil Executor decides none. It is safe for concurrent use.
+type Executor struct {
+	// LockWait bounds the wait for one locked row; Timeout bounds one commit.
+	LockWait, Timeout time.Duration
+
+	engine  OptimisticEngine
+	memory  *memory
+	secrets func() (epoch string, secret *Secret)
+}
+
+func newExecutor(engine OptimisticEngine, secrets func() (string, *Secret)) *Executor {
+	return &Executor{LockWait: lockTimeout, Timeout: writeTimeout, engine: engine, memory: newMemory(), secrets: secrets}
+}
+
+// Prepare works out what a write needs that does not depend on the stock. It is
+// nil for writes that are never decided ahead.
+func (e *Executor) Prepare(w models.Write) *Prepared {
+	reserve, ok := w.(models.Reserve)
+	if e == nil || !ok || w.Key() == "" {
+		return nil
+	}
+	_, secret := e.secrets()
+	if secret == nil {
+		return nil
+	}
+	return &Prepared{reserve: reserve, secret: secret, hashes: secret.hashes(w)}
+}
 
 // ErrRefused is what becomes of a plan that was decided on what is no longer so.
 var ErrRefused = errors.New("a plan counts on what is no longer so")
@@ -18,21 +72,8 @@ var ErrRefused = errors.New("a plan counts on what is no longer so")
 // Prepared is a write with what can be worked out before its turn.
 type Prepared struct {
 	reserve models.Reserve
-	secret  string // what the hashes were made with
+	secret  *Secret // what the hashes were made with
 	hashes  keyHashes
-}
-
-// Prepare works out what a write needs that does not depend on the stock. It is
-// nil for writes that are never decided ahead.
-func (d *Database) Prepare(w models.Write) *Prepared {
-	reserve, ok := w.(models.Reserve)
-	meta := d.meta.Load()
-	if !ok || d.memory == nil || meta == nil || meta.secret == "" || w.Key() == "" {
-		return nil
-	}
-	mac := meta.macs.Get().(hash.Hash)
-	defer meta.macs.Put(mac)
-	return &Prepared{reserve: reserve, secret: meta.secret, hashes: hashesWith(mac, w)}
 }
 
 // Plan is a batch of holds that is decided while another transaction is still
@@ -52,13 +93,13 @@ func (d *Database) Prepare(w models.Write) *Prepared {
 //
 // Add, Close and Drop must be called one at a time.
 type Plan struct {
-	d         *Database
+	executor  *Executor
 	view      *view
 	decider   *decider
 	draft     *draft                 // of one hold after the other
 	products  map[string]*remembered // of all lines
 	holds     []hold
-	rows      *heldRows
+	rows      ReservationRows
 	movements planMovements
 	stocks    []*models.Stock
 	levels    []heldLevel
@@ -107,24 +148,24 @@ type foundLevel struct {
 }
 
 // NewPlan begins a plan; nil where nothing is decided ahead.
-func (d *Database) NewPlan() *Plan {
-	if d.memory == nil {
+func (e *Executor) NewPlan() *Plan {
+	if e == nil {
 		return nil
 	}
-	rows := d.memory.spare.Swap(nil)
-	if rows == nil {
-		rows = newHeldRows()
-	}
-	p := &Plan{d: d, view: newView(), products: map[string]*remembered{}, rows: rows, movements: newPlanMovements()}
+	rows := e.engine.newRows()
+	p := &Plan{executor: e, view: newView(), products: map[string]*remembered{}, rows: rows, movements: newPlanMovements()}
 	p.decider, p.draft = &decider{view: p.view}, p.view.draft()
 	return p
 }
 
 // Unknown lists the products of a hold of which nothing is remembered, each once
 // or more: those that Fetch would read.
-func (d *Database) Unknown(w *Prepared) (ids []string) {
-	m := d.memory
-	if w == nil || m == nil {
+func (e *Executor) Unknown(w *Prepared) (ids []string) {
+	if e == nil {
+		return nil
+	}
+	m := e.memory
+	if w == nil {
 		return nil
 	}
 	m.mu.Lock()
@@ -140,37 +181,16 @@ func (d *Database) Unknown(w *Prepared) (ids []string) {
 // Fetch reads products, so that holds of them can be decided ahead. Nothing is
 // locked: who decides on it has the database check. Those that do not exist stay
 // unknown.
-func (d *Database) Fetch(ctx context.Context, ids []string) error {
-	slices.Sort(ids)
-	v, err := d.engine.(*postgresEngine).fetch(ctx, slices.Compact(ids))
-	if err != nil {
-		return d.fault(err)
-	}
-	d.memory.fetched(v)
-	return nil
-}
-
-// preloadPage is how many products Preload reads at once.
-const preloadPage = 1000
-
-// Preload reads products in order of their ids, as Fetch does, until as many are
-// remembered as can be: a copy that starts in the middle of a rush decides ahead
-// from the first hold on.
-func (d *Database) Preload(ctx context.Context) error {
-	if d.memory == nil {
+func (e *Executor) Fetch(ctx context.Context, ids []string) error {
+	if e == nil {
 		return nil
 	}
-	after := ""
-	for left := rememberedMax; left > 0; {
-		ids, err := d.ProductIDs(ctx, after, min(left, preloadPage))
-		if err != nil || len(ids) == 0 {
-			return err
-		}
-		after, left = ids[len(ids)-1], left-len(ids)
-		if err := d.Fetch(ctx, ids); err != nil {
-			return err
-		}
+	slices.Sort(ids)
+	v, err := e.engine.fetch(ctx, slices.Compact(ids))
+	if err != nil {
+		return err
 	}
+	e.memory.fetched(v)
 	return nil
 }
 
@@ -181,11 +201,11 @@ func (p *Plan) Add(w *Prepared) bool {
 	if w == nil {
 		return false
 	}
-	m := p.d.memory
+	m := p.executor.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	meta := p.d.meta.Load()
-	if meta == nil || meta.Epoch != m.epoch || meta.secret != w.secret || !p.begun(m) || !p.know(w.reserve) {
+	epoch, secret := p.executor.secrets()
+	if epoch == "" || epoch != m.epoch || !secret.same(w.secret) || !p.begun(m) || !p.know(w.reserve) {
 		return false
 	}
 	draft := p.draft
@@ -206,7 +226,7 @@ func (p *Plan) Add(w *Prepared) bool {
 	}
 	p.view.movements = p.view.movements[:0]
 	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
-	p.rows.add(&w.hashes, r, w.reserve.HoldTTL())
+	p.rows.Add(&w.hashes, r, w.reserve.HoldTTL())
 	return true
 }
 
@@ -222,7 +242,7 @@ func (p *Plan) begun(m *memory) bool {
 // know brings what a hold needs from memory into the plan's view; false, and
 // nothing is taken over, where a product is missing. Callers hold the memory's lock.
 func (p *Plan) know(w models.Reserve) bool {
-	m := p.d.memory
+	m := p.executor.memory
 	several, contested := p.several, p.contested
 	for _, line := range w.Lines {
 		known := p.products[line.ProductID]
@@ -267,7 +287,7 @@ func (p *Plan) know(w models.Reserve) bool {
 // Close takes no more holds, and notes what the plan leaves behind: the next
 // one may be decided on that from now on.
 func (p *Plan) Close() {
-	m := p.d.memory
+	m := p.executor.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range p.view.dirtyLevels(false) { // copied: the next plan goes on changing them
@@ -310,7 +330,7 @@ func (p *Plan) level(product string) *heldLevel {
 // Drop takes back what the plan left behind: what is remembered of its products
 // is no longer true, but for the versions they had.
 func (p *Plan) Drop() {
-	m := p.d.memory
+	m := p.executor.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, known := range p.products {
@@ -322,33 +342,22 @@ func (p *Plan) Drop() {
 	}
 }
 
-// release leaves the rows of a plan that was carried out to another: they are most
-// of what a hold takes up.
-func (p *Plan) release() {
-	if p.rows.reset() {
-		p.d.memory.spare.Store(p.rows)
-	}
-	p.rows = nil
-}
-
 // Commit carries the plan out. On an error nothing is known to have happened;
 // the same holds may be decided the ordinary way.
-func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
+func (p *Plan) Commit(ctx context.Context) (models.Outcome, error) {
 	if p.mistaken {
-		return Outcome{}, ErrRefused // found out before it was sent
+		return models.Outcome{}, ErrRefused // found out before it was sent
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.executor.Timeout)
 	defer cancel()
-	c, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
-	if planRefused(err) {
-		return Outcome{}, fmt.Errorf("%w: %w", ErrRefused, err)
-	}
+	c, err := p.executor.engine.commitPlan(ctx, p, p.executor.LockWait)
 	if err != nil {
-		return Outcome{}, p.d.fault(err)
+		return models.Outcome{}, err
 	}
-	p.d.memory.agreed(p, c.found)
-	p.release()
-	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
+	p.executor.memory.agreed(p, c.found)
+	p.executor.engine.recycle(p.rows)
+	p.rows = nil
+	out := models.Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = c.held, c.moved, c.held.Add(h.ttl)
 		out.Results[i] = models.WriteResult{Reservation: h.reservation}
@@ -361,4 +370,10 @@ func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
 		out.Stocks[i].Version, out.Stocks[i].Levels[0].Quantities = f.version, f.Quantities
 	}
 	return out, nil
+}
+
+// planOutcome is what became of a plan that was carried out.
+type planOutcome struct {
+	held, moved time.Time // as of which the holds were made, and the stock changed
+	found       []foundLevel
 }

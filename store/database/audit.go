@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -39,26 +38,18 @@ type LedgerAudit struct {
 	BrokenAt int64
 }
 
-// ProductIDs lists the ids of products after an id, in order, at most limit.
-func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids []string, err error) {
-	db, cancel := d.auditing(ctx)
-	defer cancel()
-	err = db.Raw("SELECT product_id FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?", after, limit).Scan(&ids).Error
-	return ids, d.fault(err)
-}
-
 // AuditLedger calls each for every level of the products in span, and for
 // every level that has movements alone, in order of ids. With a window, only
 // about so many of a product's last entries (rows, or packs of many movements)
 // are looked at; 0 means all.
-func (d *Database) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
+func (d *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
 	db, cancel := d.auditing(ctx)
 	defer cancel()
 	args := []any{span.After, span.Through, span.After, span.Through}
 	if window > 0 {
 		args = append([]any{window - 1}, args...)
 	}
-	return d.auditRows(db, ledgerAudit(d.engine, window > 0), args, func(r rows) error {
+	return d.auditRows(db, ledgerAudit(d.Fragments, window > 0), args, func(r rows) error {
 		var a LedgerAudit
 		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Movements, &a.Complete, &a.BrokenAt}
 		for _, q := range []*models.Quantities{&a.Level, &a.Last, &a.Sum} {
@@ -84,11 +75,11 @@ type HoldsAudit struct {
 // AuditHolds calls each for every level of the products in span that differs
 // from the reservations, in order of ids. It reads all open reservations, in
 // one statement, however small the span is.
-func (d *Database) AuditHolds(ctx context.Context, span Span, each func(HoldsAudit)) error {
+func (d *Ledger) AuditHolds(ctx context.Context, span Span, each func(HoldsAudit)) error {
 	db, cancel := d.auditing(ctx)
 	defer cancel()
 	args := []any{span.After, span.Through, span.After, span.Through}
-	return d.auditRows(db, holdsAudit(d.engine), args, func(r rows) error {
+	return d.auditRows(db, holdsAudit(d.Fragments), args, func(r rows) error {
 		var a HoldsAudit
 		if err := r.Scan(&a.ProductID, &a.LocationID, &a.Reserved, &a.Held, &a.Committed, &a.Ordered); err != nil {
 			return err
@@ -98,61 +89,25 @@ func (d *Database) AuditHolds(ctx context.Context, span Span, each func(HoldsAud
 	})
 }
 
-// AuditStocks is ReadStocks for the audit, which does not count as a read of
-// the shop's.
-func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Reading, error) {
-	db, cancel := d.auditing(ctx)
-	defer cancel()
-	return d.readStocks(db, productIDs)
-}
-
-func (d *Database) auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+func (d *Ledger) auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
-	return d.gorm.WithContext(ctx), cancel
+	return d.Gorm.WithContext(ctx), cancel
 }
 
 // auditRows streams a query's rows, so that it takes no memory to speak of
 // however many there are; and on Postgres no more than one core, for the others are
 // for buyers.
-func (d *Database) auditRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
-	oneCore := d.engine.oneCore()
+func (d *Ledger) auditRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
+	oneCore := d.Fragments.OneCore
 	if oneCore == "" {
-		return d.fault(streamRows(db, query, args, each))
+		return d.fault(stream(db, query, args, each))
 	}
 	return d.fault(db.Transaction(func(tx *gorm.DB) error {
 		if err := tx.Exec(oneCore).Error; err != nil {
 			return err
 		}
-		return streamRows(tx, query, args, each)
+		return stream(tx, query, args, each)
 	}))
-}
-
-// streamRows calls each for every row of a query, as they come.
-func streamRows(db *gorm.DB, query string, args []any, each func(rows) error) error {
-	r, err := db.Raw(query, args...).Rows()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for r.Next() {
-		if err := each(r); err != nil {
-			return err
-		}
-	}
-	return r.Err()
-}
-
-// stateColumns are the quantity states as columns, in the order of
-// models.Quantities.
-var stateColumns = []string{"available", "reserved", "committed", "damaged", "quality_control", "safety_stock", "incoming"}
-
-// perState writes a pattern for each state's column, $ standing for its name.
-func perState(pattern, separator string) string {
-	parts := make([]string, len(stateColumns))
-	for i, column := range stateColumns {
-		parts[i] = strings.ReplaceAll(pattern, "$", column)
-	}
-	return strings.Join(parts, separator)
 }
 
 // ledgerAudit compares levels with their ledger. Its parameters are the
@@ -160,10 +115,10 @@ func perState(pattern, separator string) string {
 //
 // A level's movements get their numbers while its row is locked, so that for
 // one level the order of the numbers is the order of the commits.
-func ledgerAudit(e engine, windowed bool) string {
+func ledgerAudit(f *Fragments, windowed bool) string {
 	from := "0"
 	if windowed {
-		from = `coalesce((SELECT x.movement_id FROM ` + e.entries() + ` x WHERE x.product_id = p.product_id
+		from = `coalesce((SELECT x.movement_id FROM ` + f.LedgerEntries + ` x WHERE x.product_id = p.product_id
 			ORDER BY x.movement_id DESC LIMIT 1 OFFSET ?), 0)`
 	}
 	return fmt.Sprintf(`WITH span AS (
@@ -186,7 +141,7 @@ func ledgerAudit(e engine, windowed bool) string {
 	SELECT b.product_id, b.location_id, b.found, b.row_count, s.first_id = 0, b.broken_at, %s, %s, %s
 	FROM pair b JOIN span s ON s.product_id = b.product_id ORDER BY b.product_id, b.location_id`,
 		from, perState("m.$_delta", ", "), perState("m.$_after", ", "),
-		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "), e.entriesOfSpan(),
+		perState("CAST(m.$_after AS bigint) - m.$_delta <> coalesce(lag(m.$_after) OVER w, 0)", " OR "), f.LedgerEntriesOf,
 		perState("max(CASE WHEN next_id IS NULL THEN $_after END) AS $_last", ", "),
 		perState("CAST(sum($_delta) AS bigint) AS $_sum", ", "),
 		perState("coalesce(l.$, 0) AS $", ", "), perState("coalesce(g.$_last, 0) AS $_last", ", "), perState("coalesce(g.$_sum, 0) AS $_sum", ", "),
@@ -196,11 +151,11 @@ func ledgerAudit(e engine, windowed bool) string {
 // holdsAudit compares levels with open reservations. Its parameters are twice
 // the span. Of an order that is shipped or cancelled in part, the allocations
 // are used up in their order.
-func holdsAudit(e engine) string {
+func holdsAudit(f *Fragments) string {
 	return `WITH parts AS (
 		SELECT product_id, location_id, state, alike *
 			CASE WHEN gone = 0 THEN quantity WHEN through <= gone THEN 0 WHEN through - gone < quantity THEN through - gone ELSE quantity END AS rest
-		FROM (` + e.openParts() + `) p WHERE product_id > ? AND product_id <= ?
+		FROM (` + f.OpenReservations + `) p WHERE product_id > ? AND product_id <= ?
 	), held AS (
 		SELECT product_id, location_id, CAST(sum(CASE WHEN state = 'ACTIVE' THEN rest ELSE 0 END) AS bigint) AS held,
 			CAST(sum(CASE WHEN state = 'COMMITTED' THEN rest ELSE 0 END) AS bigint) AS ordered
@@ -214,28 +169,4 @@ func holdsAudit(e engine) string {
 	)
 	SELECT product_id, location_id, reserved, held, committed, ordered FROM pair
 	WHERE reserved <> held OR committed <> ordered ORDER BY product_id, location_id`
-}
-
-// openLines takes open reservations of the same lines together: in a rush there are
-// many, and to take lines apart is most of the work.
-const openLines = `SELECT state, CAST(lines AS text) AS lines, count(*) AS alike FROM reservations
-			WHERE state IN ('ACTIVE', 'COMMITTED') GROUP BY state, CAST(lines AS text)`
-
-func (e *postgresEngine) openParts() string {
-	return `SELECT (line->>'productId') COLLATE "C" AS product_id, (a.part->>'locationId') COLLATE "C" AS location_id, r.state, r.alike,
-			(a.part->>'quantity')::bigint AS quantity, g.gone,
-			CASE WHEN g.gone > 0 THEN (SELECT sum((x.part->>'quantity')::bigint)
-				FROM jsonb_array_elements(line->'allocations') WITH ORDINALITY AS x(part, place) WHERE x.place <= a.place) END AS through
-		FROM (` + openLines + `) r
-		CROSS JOIN LATERAL jsonb_array_elements(r.lines::jsonb) AS line
-		CROSS JOIN LATERAL (SELECT coalesce((line->>'fulfilled')::bigint, 0) + coalesce((line->>'cancelled')::bigint, 0) AS gone) g
-		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)`
-}
-
-func (e *sqliteEngine) openParts() string {
-	return `SELECT json_extract(line.value, '$.productId') AS product_id, json_extract(part.value, '$.locationId') AS location_id, r.state, r.alike,
-			json_extract(part.value, '$.quantity') AS quantity,
-			coalesce(json_extract(line.value, '$.fulfilled'), 0) + coalesce(json_extract(line.value, '$.cancelled'), 0) AS gone,
-			(SELECT sum(json_extract(x.value, '$.quantity')) FROM json_each(line.value, '$.allocations') x WHERE x.key <= part.key) AS through
-		FROM (` + openLines + `) r, json_each(r.lines) line, json_each(line.value, '$.allocations') part`
 }

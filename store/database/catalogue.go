@@ -26,7 +26,7 @@ func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	c.Products, c.Locations = slices.Clone(c.Products), slices.Clone(c.Locations) // gorm writes into what it creates
-	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if len(c.Locations) > 0 {
 			if err := tx.Clauses(renamed("location_id", "name")).CreateInBatches(c.Locations, catalogueBatch).Error; err != nil {
 				return err

@@ -85,14 +85,6 @@ func scanProduct(r rows) (*models.Product, error) {
 // shapedColumns are those of a product with its shape; Postgres only.
 const shapedColumns = productColumns + ", p.shape"
 
-// shapedProduct is a product with its shape: a number that grows when its settings
-// or the list of its levels change, and stays when only quantities do. The triggers
-// count it, whoever writes (migrations/postgres/00005_shape.sql).
-type shapedProduct struct {
-	models.Product
-	shape int64
-}
-
 func scanShaped(r rows) (*shapedProduct, error) {
 	var shape int64
 	p, err := scanProduct(trailing{r, []any{&shape}})

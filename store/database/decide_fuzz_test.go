@@ -225,7 +225,7 @@ func refused(t *testing.T, w models.Write, errs []models.UserError) {
 
 // decidedWell decides a write twice: a second time it has no effect.
 func decidedWell(t *testing.T, v *view, w models.Write) {
-	hashes := hashesOf("secret", []models.Write{w})[0]
+	hashes := newSecret("secret").hashes(w)
 	before := levelsIn(v)
 	result := (&decider{view: v}).decide(w, hashes)
 	if result.Fault != nil {

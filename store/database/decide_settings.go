@@ -27,15 +27,6 @@ func Alone(w models.Write) bool {
 	return false
 }
 
-// inOrder lists what is in a map by id, so that all writers lock in one order.
-func inOrder[T any](m map[string]T) []T {
-	out := make([]T, 0, len(m))
-	for _, id := range sortedKeys(m) {
-		out = append(out, m[id])
-	}
-	return out
-}
-
 // settingsRows decides the rows of a settings write one by one. ok is false
 // when one bad row rejects them all.
 func settingsRows(w models.Bulk, row func(i int) []models.UserError) (errs []models.UserError, ok bool) {

@@ -9,8 +9,8 @@ import (
 
 // exportSelect reads all products with their levels in id order, as stockSelect
 // reads some. Levels of one product come in any order.
-func exportSelect(e engine) string {
-	return `SELECT m.epoch, ` + e.now() + `, p.product_id, p.version, p.title, p.tracked, p.inventory_policy,
+func exportSelect(f *Fragments) string {
+	return `SELECT m.epoch, ` + f.Now + `, p.product_id, p.version, p.title, p.tracked, p.inventory_policy,
 		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at,
 		l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
 		c.active, c.priority
@@ -23,13 +23,13 @@ func exportSelect(e engine) string {
 // EachStock hands out all locations, by priority and id, and the number of
 // products, then every product's stock in id order, all as of one moment. It keeps one product in memory.
 func (d *Database) EachStock(ctx context.Context, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
-	ctx, waiting, done := patient(ctx, d.bounds.quiet)
+	ctx, waiting, done := patient(ctx, d.quiet)
 	defer done()
 	return over(ctx, d.eachStock(ctx, waiting, begin, each))
 }
 
 func (d *Database) eachStock(ctx context.Context, waiting *patience, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
-	tx, err := d.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.engine.snapshot()})
+	tx, err := d.SQL.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.Fragments.Snapshot})
 	if err != nil {
 		return d.fault(err)
 	}
@@ -45,7 +45,7 @@ func (d *Database) eachStock(ctx context.Context, waiting *patience, begin func(
 	if err := waiting.meanwhile(func() error { return begin(locations, products) }); err != nil {
 		return err
 	}
-	r, err := tx.QueryContext(ctx, exportSelect(d.engine))
+	r, err := tx.QueryContext(ctx, exportSelect(d.Fragments))
 	if err != nil {
 		return d.fault(err)
 	}

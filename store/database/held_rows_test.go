@@ -13,7 +13,7 @@ import (
 func TestHeldRowsAreUsedAgain(t *testing.T) {
 	t.Parallel()
 	hold := func(rows *heldRows, id byte) {
-		rows.add(&keyHashes{reservation: [16]byte{id}, answer: [16]byte{id}, print: [16]byte{id}},
+		rows.Add(&keyHashes{reservation: [16]byte{id}, answer: [16]byte{id}, print: [16]byte{id}},
 			&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0)
 	}
 	arrays := func(rows *heldRows) (all []string) {
@@ -27,7 +27,7 @@ func TestHeldRowsAreUsedAgain(t *testing.T) {
 	hold(used, 2)
 	used.prints.null()
 	arrays(used)
-	require.True(t, used.reset())
+	require.True(t, used.Reset())
 	hold(used, 3)
 	hold(fresh, 3)
 	require.Equal(t, arrays(fresh), arrays(used))
@@ -36,11 +36,11 @@ func TestHeldRowsAreUsedAgain(t *testing.T) {
 	for _, c := range used.columns() {
 		size += len(c.array())
 	}
-	used.args()
+	used.Args()
 	require.Equal(t, size-len(used.answers.buf), used.keys.room, "room for those of one statement")
 
 	for range heldRowsKept / 16 {
 		hold(used, 4)
 	}
-	require.False(t, used.reset())
+	require.False(t, used.Reset())
 }

@@ -47,7 +47,7 @@ func FuzzRecords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw, lines []byte, state string) {
 		w := models.Resolve{IdempotencyKey: "k", ID: reservationID(orderKey[:]), To: models.ReservationCommitted}
-		hashes := hashesOf("secret", []models.Write{w})[0]
+		hashes := newSecret("secret").hashes(w)
 		v := fuzzView()
 		now := v.now
 		held, err := scanReservation(oneRow{orderKey[:], state, lines, "web", "", "", []byte("x"), int64(1), now, now.Add(time.Hour)})

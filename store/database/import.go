@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -55,6 +56,25 @@ type importEngine interface {
 	importTurn(ctx context.Context) (done func(), err error)
 }
 
+// Expirer ends reservations past their expiry.
+type Expirer interface {
+	ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Outcome, error]
+}
+
+// Importer takes stock from files.
+type Importer struct {
+	*DB
+	engine  importEngine
+	expirer Expirer
+	// quiet is how long the database may be silent; idle, how long it keeps rows
+	// locked for an importer that froze.
+	quiet, idle time.Duration
+}
+
+func newImporter(db *DB, engine importEngine, expirer Expirer) *Importer {
+	return &Importer{DB: db, engine: engine, expirer: expirer, quiet: quietMax, idle: importIdle}
+}
+
 // Import takes a file's rows: all that are fine, or, unless SkipBad, none. It
 // reads the file once, into a table of its own connection, and decides all rows
 // in one transaction that begins when the last row has been read; so nothing is
@@ -68,13 +88,13 @@ type importEngine interface {
 //
 // Errors: those of next and each; UNAVAILABLE. Only an error of each leaves an
 // import behind that took effect.
-func (d *Database) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress ImportProgress) (models.ImportSummary, error) {
+func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress ImportProgress) (models.ImportSummary, error) {
 	if progress == nil {
 		progress = func(ImportStage, int, int) {}
 	}
-	ctx, waiting, done := patient(ctx, d.bounds.quiet)
+	ctx, waiting, done := patient(ctx, d.quiet)
 	defer done()
-	conn, err := d.sql.Conn(ctx)
+	conn, err := d.SQL.Conn(ctx)
 	if err != nil {
 		return models.ImportSummary{}, d.fault(over(ctx, err))
 	}
@@ -83,7 +103,7 @@ func (d *Database) Import(ctx context.Context, next func() (models.StockRow, err
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 	}()
-	i := &importing{Database: d, engine: d.engine.(importEngine), conn: conn, waiting: waiting, options: options, progress: progress}
+	i := &importing{Importer: d, conn: conn, waiting: waiting, options: options, progress: progress}
 	summary, err := i.run(ctx, next)
 	if err == nil && each != nil {
 		err = i.report(ctx, each)
@@ -103,8 +123,7 @@ type fromFile struct{ error }
 
 // importing is one import under way.
 type importing struct {
-	*Database
-	engine   importEngine
+	*Importer
 	conn     *sql.Conn
 	waiting  *patience
 	options  models.ImportOptions
@@ -134,13 +153,13 @@ func (i *importing) run(ctx context.Context, next func() (models.StockRow, error
 		return i.decide(ctx)
 	}
 	// What holds past their time keep is nobody's, so it must not refuse a count.
-	for range i.ExpireDue(ctx, importSweptMax) {
+	for range i.expirer.ExpireDue(ctx, importSweptMax) {
 		continue // those that are left only make a row too low, which is told
 	}
 	pause := importPause
 	for attempt := 1; ; attempt++ {
 		summary, err := i.attemptImport(ctx)
-		if err == nil || attempt == importAttemptsMax || ctx.Err() != nil || !i.Database.engine.survivable(err) {
+		if err == nil || attempt == importAttemptsMax || ctx.Err() != nil || !survivable(err) {
 			return summary, err
 		}
 		select {
@@ -194,7 +213,7 @@ func (i *importing) attemptImport(ctx context.Context) (summary models.ImportSum
 		return summary, err
 	}
 	defer done()
-	if err := i.exec(ctx, i.engine.importStart(i.bounds.importIdle)...); err != nil {
+	if err := i.exec(ctx, i.engine.importStart(i.idle)...); err != nil {
 		i.undo()
 		return summary, err
 	}
@@ -272,7 +291,7 @@ func (i *importing) apply(ctx context.Context) error {
 			query string
 			args  []any
 		}{
-			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {"INSERT INTO " + i.Database.engine.ledger() + importMovements, []any{i.options.Reference, from, to}},
+			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {"INSERT INTO " + i.Fragments.LedgerRows + importMovements, []any{i.options.Reference, from, to}},
 		} {
 			i.waiting.heard()
 			if _, err := i.conn.ExecContext(ctx, step.query, step.args...); err != nil {

@@ -3,7 +3,6 @@ package database
 import (
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"onhand/models"
@@ -30,8 +29,7 @@ const (
 // itself: who decides on it has the database check the versions, or the shapes and
 // the stock.
 type memory struct {
-	spare        atomic.Pointer[heldRows] // of a plan that is done, for the next one
-	contestedFor time.Duration            // the constant, but for tests
+	contestedFor time.Duration // the constant, but for tests
 	mu           sync.Mutex
 	epoch        string
 	directory    int64 // the version of the locations and channels remembered
@@ -74,15 +72,12 @@ func newMemory() *memory {
 	}
 }
 
-// learn remembers what a write has left behind, where anything is decided ahead.
-func (d *Database) learn(v *view) {
-	if d.memory != nil {
-		d.memory.learn(v)
-	}
-}
-
 // learn keeps what a transaction had locked and has committed.
-func (m *memory) learn(v *view) {
+func (e *Executor) learn(v *view) {
+	if e == nil {
+		return
+	}
+	m := e.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.take(v)
@@ -168,11 +163,11 @@ func (m *memory) isContested(id string) bool {
 // willChange has plans of these products go by stock for a moment: something
 // beside them is about to change what is there. Those of several levels go on by
 // version, and are refused if they come second.
-func (d *Database) willChange(products []string) {
-	if d.memory == nil {
+func (e *Executor) willChange(products []string) {
+	if e == nil {
 		return
 	}
-	m := d.memory
+	m := e.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	until := time.Now().Add(m.contestedFor)

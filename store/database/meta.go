@@ -2,9 +2,6 @@ package database
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"sync"
 )
 
 // Meta is what the database says of itself.
@@ -17,27 +14,25 @@ type Meta struct {
 	// DirectoryVersion grows when locations or channels change.
 	DirectoryVersion int64
 
-	secret string
-	macs   *sync.Pool // keyed hashes under the secret
+	secret *Secret // nil: not read yet
 }
 
 // ReadMeta asks the database what it is, and remembers it.
 func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
-	var m Meta
+	var (
+		m      Meta
+		secret string
+	)
 	row := db.Raw("SELECT epoch, directory_version, reservation_secret, " +
-		d.engine.sequence() + " FROM onhand_meta").Row()
-	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &m.secret, &m.Sequence); err != nil {
+		d.Fragments.Sequence + " FROM onhand_meta").Row()
+	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &secret, &m.Sequence); err != nil {
 		return Meta{}, d.fault(err)
 	}
-	m.macs = macsWith(m.secret)
+	m.secret = newSecret(secret)
 	d.meta.Store(&m)
 	return m, nil
-}
-
-func macsWith(secret string) *sync.Pool {
-	return &sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(secret)) }}
 }
 
 // Epoch is the history this process believes in: empty until the database was
@@ -56,4 +51,12 @@ func (d *Database) NewEpoch(ctx context.Context, old string) error {
 	db, cancel := d.reading(ctx)
 	defer cancel()
 	return d.fault(db.Exec("UPDATE onhand_meta SET epoch = ? WHERE epoch = ?", newEpoch(), old).Error)
+}
+
+// secrets returns the epoch and the secret as they were read last.
+func (d *Database) secrets() (epoch string, secret *Secret) {
+	if m := d.meta.Load(); m != nil {
+		return m.Epoch, m.secret
+	}
+	return "", nil
 }

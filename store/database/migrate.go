@@ -2,17 +2,12 @@ package database
 
 import (
 	"context"
-	"embed"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // migrateTimeout bounds all migrations together.
 const migrateTimeout = 5 * time.Minute
@@ -22,11 +17,7 @@ const migrateTimeout = 5 * time.Minute
 func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	dialect, folder := d.engine.migrations()
-	files, err := fs.Sub(migrations, folder)
-	if err != nil {
-		return 0, fmt.Errorf("migrations: %w", err)
-	}
+	dialect, files := d.engine.migrations()
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if dialect == "postgres" {
 		locker, err := lock.NewPostgresSessionLocker()
@@ -35,7 +26,7 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(goose.Dialect(dialect), d.sql, files, options...)
+	provider, err := goose.NewProvider(goose.Dialect(dialect), d.SQL, files, options...)
 	if err != nil {
 		return 0, d.fault(fmt.Errorf("migrations: %w", err))
 	}

@@ -40,6 +40,16 @@ func (l ledgerEnds) after(lo, size int64) int64 {
 	return lo + size*l.step
 }
 
+// Ledger reads the append-only ledger of stock movements.
+type Ledger struct {
+	*DB
+	windows windows
+}
+
+func newLedger(db *DB) *Ledger {
+	return &Ledger{DB: db, windows: windows{first: windowFirst, most: windowMax}}
+}
+
 // windows are the bounds of one SELECT of the ledger; tests make them narrow.
 type windows struct{ first, most int64 }
 
@@ -72,10 +82,10 @@ func scanMovement(r rows) (*movementRow, error) {
 }
 
 // selectMovements reads the movements that a query asks for.
-func (d *Database) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
+func (d *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
-	query, args := d.engine.movements(&q)
+	query, args := movementsSelect(d.Fragments, &q)
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
 		return nil, d.fault(err)
@@ -90,13 +100,13 @@ func (d *Database) selectMovements(ctx context.Context, q movementQuery) (found 
 //
 // It looks through windows of ids, which the ledger's summaries find, and with
 // a product in the filter through its entries, by the primary keys.
-func (d *Database) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
+func (d *Ledger) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
 	ends, err := d.ledgerEnds(ctx)
 	if err != nil {
 		return models.MovementPage{}, err
 	}
 	s := &movementSearch{
-		database: d, filter: filter, ends: ends, lo: page.Before, hi: ends.top,
+		ledger: d, filter: filter, ends: ends, lo: page.Before, hi: ends.top,
 		descending: page.Last == 0, wanted: max(page.First, page.Last) + 1,
 	}
 	if page.After > 0 {
@@ -109,7 +119,7 @@ func (d *Database) ReadMovements(ctx context.Context, page models.MovementsPage,
 }
 
 // ReadMovement reads one movement; nil when there is none.
-func (d *Database) ReadMovement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
+func (d *Ledger) ReadMovement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
 	found, err := d.selectMovements(ctx, movementQuery{
 		filter: models.MovementFilter{ProductID: productID}, above: movementID - 1, through: movementID, limit: 1,
 	})
@@ -120,17 +130,17 @@ func (d *Database) ReadMovement(ctx context.Context, movementID int64, productID
 }
 
 // ledgerEnds reads where the ledger ends now.
-func (d *Database) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
+func (d *Ledger) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
-	ends.step = d.engine.movementStep()
-	err = db.Raw("SELECT "+d.engine.movementEnds()).Row().Scan(&ends.top, &ends.start)
+	ends.step = d.Fragments.LedgerStep
+	err = db.Raw("SELECT "+d.Fragments.LedgerEnd).Row().Scan(&ends.top, &ends.start)
 	return ends, d.fault(err)
 }
 
 // movementSearch looks for one page in the ids above lo, up to hi.
 type movementSearch struct {
-	database   *Database
+	ledger     *Ledger
 	filter     models.MovementFilter
 	ends       ledgerEnds
 	lo, hi     int64
@@ -143,7 +153,7 @@ type movementSearch struct {
 // run narrows lo and hi to what it has not looked at yet, until enough is
 // found, nothing is left, or it has looked often enough.
 func (s *movementSearch) run(ctx context.Context) error {
-	within := s.database.windows
+	within := s.ledger.windows
 	size := within.first
 	if s.filter.Reference != "" || s.filter.ReservationID != "" {
 		within.most = 1 << 40 // what has a summary of its own is found in any window
@@ -159,7 +169,7 @@ func (s *movementSearch) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		found, err := s.database.selectMovements(ctx, movementQuery{
+		found, err := s.ledger.selectMovements(ctx, movementQuery{
 			filter: s.filter, above: lo, through: hi, descending: s.descending, limit: s.wanted - len(s.found),
 		})
 		if err != nil {
@@ -193,18 +203,18 @@ func (s *movementSearch) window(ctx context.Context, size int64) (lo, hi int64, 
 
 // productWindow is as many entries of the product.
 func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi int64, err error) {
-	db, cancel := s.database.reading(ctx)
+	db, cancel := s.ledger.reading(ctx)
 	defer cancel()
 	order := "movement_id"
 	if s.descending {
 		order += " DESC"
 	}
 	var edges []int64
-	err = db.Raw("SELECT movement_id FROM "+s.database.engine.entries()+" n WHERE product_id = ? AND movement_id > ? AND movement_id <= ? ORDER BY "+
+	err = db.Raw("SELECT movement_id FROM "+s.ledger.Fragments.LedgerEntries+" n WHERE product_id = ? AND movement_id > ? AND movement_id <= ? ORDER BY "+
 		order+" LIMIT 1 OFFSET ?", s.filter.ProductID, s.lo, s.hi, size).Scan(&edges).Error
 	switch {
 	case err != nil:
-		return 0, 0, s.database.fault(err)
+		return 0, 0, s.ledger.fault(err)
 	case len(edges) == 0:
 		return s.lo, s.hi, nil
 	case s.descending:

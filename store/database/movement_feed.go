@@ -24,7 +24,7 @@ const (
 //
 // It is not safe for concurrent use.
 type Feed struct {
-	database *Database
+	ledger   *Ledger
 	filter   models.MovementFilter
 	products []string // none: all
 	edges    bool     // tell First and Last
@@ -44,8 +44,8 @@ type Moved struct {
 // Feed makes a reader that begins after a cursor or, with an empty one, now.
 //
 // Errors: bad input for a cursor that is none, or none of this ledger.
-func (d *Database) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
-	f := &Feed{database: d, filter: filter, window: d.windows.first}
+func (d *Ledger) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
+	f := &Feed{ledger: d, filter: filter, window: d.windows.first}
 	if after == "" {
 		now, ends, err := d.ledgerNow(ctx)
 		f.at, f.ends = position{from: now}, ends
@@ -68,7 +68,7 @@ func (d *Database) Feed(ctx context.Context, after string, filter models.Movemen
 
 // FeedOfProducts makes a reader that begins now and tells the edges of
 // transactions; without products, of all.
-func (d *Database) FeedOfProducts(ctx context.Context, products []string) (*Feed, error) {
+func (d *Ledger) FeedOfProducts(ctx context.Context, products []string) (*Feed, error) {
 	f, err := d.Feed(ctx, "", models.MovementFilter{})
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ var errOtherLedger = models.BadInput("this cursor is of another ledger than the 
 
 // checkLast tells whether the movement seen last is still there.
 func (f *Feed) checkLast(ctx context.Context) error {
-	found, err := f.database.selectMovements(ctx, movementQuery{above: f.at.last - 1, through: f.at.last, limit: 1})
+	found, err := f.ledger.selectMovements(ctx, movementQuery{above: f.at.last - 1, through: f.at.last, limit: 1})
 	if err != nil {
 		return err
 	}
@@ -101,13 +101,13 @@ func (f *Feed) checkBack(now snapshot) error {
 }
 
 // ledgerNow is what has committed now, and where the ledger ends.
-func (d *Database) ledgerNow(ctx context.Context) (now snapshot, ends ledgerEnds, err error) {
+func (d *Ledger) ledgerNow(ctx context.Context) (now snapshot, ends ledgerEnds, err error) {
 	db, cancel := d.reading(ctx)
 	defer cancel()
 	var text string
-	ends.step = d.engine.movementStep()
+	ends.step = d.Fragments.LedgerStep
 	// The id is read after the snapshot was taken: nothing in it has a larger one.
-	if err := db.Raw("SELECT "+d.engine.committed()+", "+d.engine.movementEnds()).Row().Scan(&text, &ends.top, &ends.start); err != nil {
+	if err := db.Raw("SELECT "+d.Fragments.Committed+", "+d.Fragments.LedgerEnd).Row().Scan(&text, &ends.top, &ends.start); err != nil {
 		return now, ends, d.fault(err)
 	}
 	now, err = parseSnapshot(text)
@@ -151,7 +151,7 @@ func (f *Feed) Next(ctx context.Context) (moved []Moved, more bool, err error) {
 // begin begins the next step: what has committed since the last one. It tells
 // whether there is anything.
 func (f *Feed) begin(ctx context.Context) (bool, error) {
-	now, ends, err := f.database.ledgerNow(ctx)
+	now, ends, err := f.ledger.ledgerNow(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -161,11 +161,11 @@ func (f *Feed) begin(ctx context.Context) (bool, error) {
 	var c conditions
 	f.recent(&c)
 	f.news(&c, now)
-	db, cancel := f.database.reading(ctx)
+	db, cancel := f.ledger.reading(ctx)
 	defer cancel()
 	var least *int64
-	if err := db.Raw("SELECT min(m.movement_id) FROM "+f.database.engine.entries()+" m"+c.where(), c.args...).Row().Scan(&least); err != nil {
-		return false, f.database.fault(err)
+	if err := db.Raw("SELECT min(m.movement_id) FROM "+f.ledger.Fragments.LedgerEntries+" m"+c.where(), c.args...).Row().Scan(&least); err != nil {
+		return false, f.ledger.fault(err)
 	}
 	if least == nil {
 		f.at.from = now
@@ -182,7 +182,7 @@ type movedRow struct {
 
 // read reads the next window of the step in hand, and how far it looked.
 func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err error) {
-	e := f.database.engine
+	e := f.ledger.Fragments
 	until = min(f.ends.after(f.at.id, f.window), f.ends.top)
 	q := movementQuery{filter: f.filter, above: f.at.id, through: until, limit: movedMax}
 	f.news(&q.more, *f.at.to)
@@ -190,27 +190,27 @@ func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err er
 		q.columns = otherTransactions(e)
 	}
 	if len(f.products) > 0 {
-		q.more.add("m.product_id IN (SELECT product_id FROM "+e.ids()+" i)", jsonList(f.products))
+		q.more.add("m.product_id IN (SELECT product_id FROM "+e.IDs+" i)", jsonList(f.products))
 	}
-	db, cancel := f.database.reading(ctx)
+	db, cancel := f.ledger.reading(ctx)
 	defer cancel()
-	query, args := e.movements(&q)
+	query, args := movementsSelect(e, &q)
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
-		return nil, 0, f.database.fault(err)
+		return nil, 0, f.ledger.fault(err)
 	}
 	defer r.Close()
 	if err := each(r, f.scan, func(m *movedRow) { found = append(found, m) }); err != nil {
-		return nil, 0, f.database.fault(err)
+		return nil, 0, f.ledger.fault(err)
 	}
 	switch {
 	case len(found) == movedMax:
 		until = found[movedMax-1].MovementID
 		f.window = max(1, f.window/windowGrowth) // a few packs are enough
 	case len(found) > 0:
-		f.window = f.database.windows.first
+		f.window = f.ledger.windows.first
 	default:
-		f.window = f.database.windows.grown(f.window)
+		f.window = f.ledger.windows.grown(f.window)
 	}
 	return found, until, nil
 }
@@ -227,26 +227,18 @@ func (f *Feed) scan(r rows) (*movedRow, error) {
 	return &row, err
 }
 
-// trailing scans more columns behind the others.
-type trailing struct {
-	rows
-	more []any
-}
-
-func (t trailing) Scan(dest ...any) error { return t.rows.Scan(append(dest, t.more...)...) }
-
 // otherTransactions is SQL for whether the product's nearest movement before m,
 // and the one after it, has another version. The movements that a transaction
 // writes for one product follow each other, for the product is locked meanwhile.
-func otherTransactions(e engine) string {
-	nearest := ", (SELECT n.version FROM " + e.entries() + " n WHERE n.product_id = m.product_id AND "
+func otherTransactions(f *Fragments) string {
+	nearest := ", (SELECT n.version FROM " + f.LedgerEntries + " n WHERE n.product_id = m.product_id AND "
 	return nearest + "n.movement_id < m.movement_id ORDER BY n.movement_id DESC LIMIT 1) IS DISTINCT FROM m.version" +
-		nearest + fmt.Sprintf("n.movement_id > m.movement_id - %d AND n.last_id > m.movement_id ORDER BY n.movement_id LIMIT 1) IS DISTINCT FROM m.version", e.movementStep())
+		nearest + fmt.Sprintf("n.movement_id > m.movement_id - %d AND n.last_id > m.movement_id ORDER BY n.movement_id LIMIT 1) IS DISTINCT FROM m.version", f.LedgerStep)
 }
 
 // news limits to what had committed in to and not in from.
 func (f *Feed) news(c *conditions, to snapshot) {
-	txid := f.database.engine.txid()
+	txid := f.ledger.Fragments.TxID
 	c.add(txid+" < ?", to.next)
 	if len(to.running) > 0 {
 		c.add(txid+" NOT IN ?", to.running)
@@ -263,7 +255,7 @@ func (f *Feed) news(c *conditions, to snapshot) {
 // recent limits to the transactions that from has not seen committed, in words
 // that the ledger's summaries understand.
 func (f *Feed) recent(c *conditions) {
-	column, from := f.database.engine.txidColumn(), f.at.from
+	column, from := f.ledger.Fragments.TxIDColumn, f.at.from
 	named := from.running[:min(len(from.running), runningNamed)]
 	young := from.next
 	if len(from.running) > runningNamed {

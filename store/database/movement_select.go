@@ -45,20 +45,20 @@ func (c *conditions) where() string { return " WHERE " + strings.Join(c.sql, " A
 
 // rowConditions says in SQL what a query asks of rows. Nothing matches an id
 // that cannot be one of ours.
-func rowConditions(e engine, q *movementQuery) conditions {
-	c := entryConditions(e, q)
-	f := q.filter
-	if f.State != "" {
-		c.add("m." + strings.ToLower(string(f.State)) + "_delta <> 0")
+func rowConditions(f *Fragments, q *movementQuery) conditions {
+	c := entryConditions(f, q)
+	filter := q.filter
+	if filter.State != "" {
+		c.add("m." + strings.ToLower(string(filter.State)) + "_delta <> 0")
 	}
-	if f.Reason != "" {
-		c.add("m.reason = ?", string(f.Reason))
+	if filter.Reason != "" {
+		c.add("m.reason = ?", string(filter.Reason))
 	}
-	if f.Reference != "" {
-		c.add("m.reference = ?", f.Reference)
+	if filter.Reference != "" {
+		c.add("m.reference = ?", filter.Reference)
 	}
-	if f.ReservationID != "" {
-		key, _ := reservationKey(f.ReservationID)
+	if filter.ReservationID != "" {
+		key, _ := reservationKey(filter.ReservationID)
 		c.add("m.reservation_id = ?", key[:])
 	}
 	c.add("m.movement_id > ?", q.above)
@@ -67,19 +67,19 @@ func rowConditions(e engine, q *movementQuery) conditions {
 }
 
 // entryConditions is the part that rows and packs have in common.
-func entryConditions(e engine, q *movementQuery) (c conditions) {
-	f := q.filter
-	if f.ProductID != "" {
-		c.add("m.product_id = ?", f.ProductID)
+func entryConditions(f *Fragments, q *movementQuery) (c conditions) {
+	filter := q.filter
+	if filter.ProductID != "" {
+		c.add("m.product_id = ?", filter.ProductID)
 	}
-	if f.LocationID != "" {
-		c.add("m.location_id = ?", f.LocationID)
+	if filter.LocationID != "" {
+		c.add("m.location_id = ?", filter.LocationID)
 	}
-	if f.Since != nil {
-		c.add("m.created_at >= ?", e.moment(*f.Since))
+	if filter.Since != nil {
+		c.add("m.created_at >= ?", f.Moment(*filter.Since))
 	}
-	if f.Until != nil {
-		c.add("m.created_at <= ?", e.moment(*f.Until))
+	if filter.Until != nil {
+		c.add("m.created_at <= ?", f.Moment(*filter.Until))
 	}
 	if len(q.more.sql) > 0 {
 		c.join(q.more)
@@ -88,14 +88,10 @@ func entryConditions(e engine, q *movementQuery) (c conditions) {
 }
 
 // fromRows reads what is kept as rows of a table.
-func fromRows(e engine, table string, q *movementQuery) (string, []any) {
-	c := rowConditions(e, q)
-	return "SELECT " + movementRead + ", " + e.txid() + ", " + e.committed() + q.columns + " FROM " + table + " m" + c.where() +
+func fromRows(f *Fragments, table string, q *movementQuery) (string, []any) {
+	c := rowConditions(f, q)
+	return "SELECT " + movementRead + ", " + f.TxID + ", " + f.Committed + q.columns + " FROM " + table + " m" + c.where() +
 		q.order("m.movement_id"), append(c.args, q.limit)
-}
-
-func (e *sqliteEngine) movements(q *movementQuery) (string, []any) {
-	return fromRows(e, e.ledger(), q)
 }
 
 // mayBePacked tells whether a filter lets movements of packs through.
@@ -104,16 +100,17 @@ func mayBePacked(f models.MovementFilter) bool {
 		(f.Reason == "" || f.Reason == models.ReasonReserved) && f.Reference == ""
 }
 
-// movements takes from rows and from packs no more than is asked for, each in
-// order, and unpacks only as many packs as that takes.
-func (e *postgresEngine) movements(q *movementQuery) (string, []any) {
-	if !mayBePacked(q.filter) {
-		return fromRows(e, e.ledger(), q)
+// movementsSelect is the SELECT of what a query asks for, with its parameters. It
+// takes from rows and from chunks no more than is asked for, each in order, and
+// unpacks only as many chunks as that takes.
+func movementsSelect(f *Fragments, q *movementQuery) (string, []any) {
+	if f.LedgerStep == 1 || !mayBePacked(q.filter) {
+		return fromRows(f, f.LedgerRows, q)
 	}
-	rows := rowConditions(e, q)
-	packed, args := e.packedMovements(q)
-	return "SELECT " + movementRead + ", m.written, " + e.committed() + q.columns + ` FROM (
-			(SELECT ` + movementRead + ", " + e.txid() + " AS written FROM stock_movement_rows m" + rows.where() + q.order("m.movement_id") + `)
+	rows := rowConditions(f, q)
+	packed, args := packedMovements(f, q)
+	return "SELECT " + movementRead + ", m.written, " + f.Committed + q.columns + ` FROM (
+			(SELECT ` + movementRead + ", " + f.TxID + " AS written FROM stock_movement_rows m" + rows.where() + q.order("m.movement_id") + `)
 			UNION ALL ` + packed + `) m` + q.order("m.movement_id"),
 		append(append(append(rows.args, q.limit), args...), q.limit)
 }
@@ -121,8 +118,8 @@ func (e *postgresEngine) movements(q *movementQuery) (string, []any) {
 // packedMovements finds at most limit packs, of which it sorts the keys alone,
 // leaves out those that come after enough movements of others, and unpacks the
 // rest.
-func (e *postgresEngine) packedMovements(q *movementQuery) (string, []any) {
-	c := entryConditions(e, q)
+func packedMovements(f *Fragments, q *movementQuery) (string, []any) {
+	c := entryConditions(f, q)
 	c.add("m.first_id > ?", q.above-packMax)
 	c.add("m.first_id <= ?", q.through)
 	c.add("m.first_id + m.size - 1 > ?", q.above)
@@ -144,7 +141,7 @@ func (e *postgresEngine) packedMovements(q *movementQuery) (string, []any) {
 	args = append(append(args, q.limit), wanted.args...)
 	return `SELECT u.movement_id, m.product_id, m.location_id, -u.quantity, u.quantity, 0, 0, 0, 0, 0,
 				m.available - u.taken, m.reserved + u.taken, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
-				'RESERVED', '', '', '', u.reservation_id, m.version, m.created_at, ` + e.txid() + `
+				'RESERVED', '', '', '', u.reservation_id, m.version, m.created_at, ` + f.TxID + `
 			FROM (SELECT m.product_id, m.first_id, coalesce(sum(least(m.first_id + m.size - 1, ?::bigint) - greatest(m.first_id, ?::bigint + 1) + 1)
 					OVER (` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS ahead
 				FROM stock_movement_packs m` + c.where() + q.order("m.first_id") + `) k

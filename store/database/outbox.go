@@ -25,16 +25,16 @@ const (
 func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
 	defer cancel()
-	if d.engine.oneWriter() {
+	if d.Fragments.OneWriter {
 		return d.carryUnlocked(ctx, limit, carry)
 	}
 	var carried int
-	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		idle := strconv.FormatInt(d.bounds.carryIdle.Milliseconds(), 10)
 		if err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', ?, true)", idle).Error; err != nil {
 			return err
 		}
-		ids, changes, err := outboxRows(tx, limit, d.engine.skipLocked())
+		ids, changes, err := outboxRows(tx, limit, d.Fragments.SkipLocked)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -54,7 +54,7 @@ func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Cont
 // transaction while Redis is spoken to would stop every sale. Two processes
 // may carry the same row; versions make that harmless.
 func (d *Database) carryUnlocked(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
-	db := d.gorm.WithContext(ctx)
+	db := d.Gorm.WithContext(ctx)
 	ids, changes, err := outboxRows(db, limit, "")
 	if err != nil || len(ids) == 0 {
 		return 0, d.fault(err)
@@ -85,7 +85,7 @@ func outboxRows(db *gorm.DB, limit int, lock string) (ids []int64, changes []mod
 func (d *Database) Compact(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
 	defer cancel()
-	return d.fault(d.gorm.WithContext(ctx).Exec(`DELETE FROM outbox WHERE outbox_id NOT IN (
+	return d.fault(d.Gorm.WithContext(ctx).Exec(`DELETE FROM outbox WHERE outbox_id NOT IN (
 		SELECT max(outbox_id) FROM outbox GROUP BY product_id)`).Error)
 }
 
@@ -104,11 +104,4 @@ func (d *Database) Backlog(ctx context.Context) (oldest, rows int64, err error) 
 	defer cancel()
 	err = db.Raw("SELECT coalesce(min(outbox_id), 0), count(*) FROM outbox").Row().Scan(&oldest, &rows)
 	return oldest, rows, d.fault(err)
-}
-
-// Listen calls wake once it listens and then for every change that somebody
-// else made, until the connection is lost or ctx ends. On an engine without
-// notifications it returns ErrNoListen at once.
-func (d *Database) Listen(ctx context.Context, wake func()) error {
-	return d.engine.listen(ctx, wake)
 }

@@ -56,7 +56,7 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.exec("VACUUM FULL ANALYZE " + table)
 					s.exec("UPDATE " + table + " SET " + column + " = " + column + " WHERE product_id = 'cup'")
 					// What the server has prepared for plans without any level is not for these.
-					s.SQL().SetMaxOpenConns(1)
+					s.SQL.SetMaxOpenConns(1)
 					for range preparedAfter {
 						_, err := s.plan(reserve(line("song", 1))).Commit(t.Context())
 						require.NoError(t, err)

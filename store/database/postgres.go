@@ -3,29 +3,30 @@ package database
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
+	"io/fs"
+	"log/slog"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
-	"gorm.io/gorm"
 )
 
 // postgresEngine writes through pgx itself, because database/sql cannot send
 // several statements in one round trip.
 type postgresEngine struct {
+	db     *DB
 	sql    *sql.DB
 	config *pgx.ConnConfig
+	spare  atomic.Pointer[ReservationRows] // of a batch that is done, for the next one
 }
 
-func openPostgres(url string) (*Database, gorm.Dialector, error) {
+func openPostgres(url string, log *slog.Logger) (*DB, *postgresEngine, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, nil, fmt.Errorf("database url: %w", hidePassword(err))
@@ -42,8 +43,12 @@ func openPostgres(url string) (*Database, gorm.Dialector, error) {
 	pool.SetMaxOpenConns(connectionsMax)
 	pool.SetMaxIdleConns(connectionsMax)
 	pool.SetConnMaxIdleTime(idleMax)
-	db := &Database{sql: pool, memory: newMemory(), engine: &postgresEngine{sql: pool, config: config}}
-	return db, postgres.New(postgres.Config{Conn: pool}), nil
+	db, err := newDB(pool, postgres.New(postgres.Config{Conn: pool}), &postgresFragments, log)
+	if err != nil {
+		_ = pool.Close()
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	return db, &postgresEngine{db: db, sql: pool, config: config}, nil
 }
 
 // addressesOf counts the servers that a URL names. They are tried in turn: those
@@ -65,74 +70,10 @@ func hidePassword(err error) error {
 	return err
 }
 
-func (e *postgresEngine) ids() string {
-	return `(SELECT value AS product_id FROM json_array_elements_text(?::json) AS value)`
+func (e *postgresEngine) migrations() (string, fs.FS) {
+	files, _ := fs.Sub(postgresMigrations, "migrations/postgres") // embedded; cannot fail
+	return "postgres", files
 }
-
-func (e *postgresEngine) now() string { return "clock_timestamp()" }
-func (e *postgresEngine) sequence() string {
-	return "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)"
-}
-func (e *postgresEngine) ago() string                  { return "clock_timestamp() - make_interval(secs => ?)" }
-func (e *postgresEngine) snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }
-func (e *postgresEngine) oneCore() string {
-	return "SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)"
-}
-func (e *postgresEngine) oneWriter() bool    { return false }
-func (e *postgresEngine) skipLocked() string { return "FOR UPDATE SKIP LOCKED" }
-func (e *postgresEngine) migrations() (string, string) {
-	return "postgres", "migrations/postgres"
-}
-
-// transient tells errors of the connection, the server's state and contention
-// from errors of the statement.
-func transient(err error) bool {
-	var connErr *pgconn.ConnectError
-	if errors.As(err, &connErr) { // whatever the server says to it: it took connections when we started
-		return true
-	}
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
-		return retryable(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
-			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* we were idle for too long */ ||
-			pgErr.Code == "0A000" && strings.Contains(pgErr.Message, "cached plan") /* a newer copy has migrated; prepared anew next time */
-	}
-	var netErr net.Error
-	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) ||
-		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
-}
-
-// retryable are the codes that another attempt of the same transaction may
-// survive at once: serialisation failure, deadlock, lock timeout, and a unique
-// key that another copy took first.
-func retryable(code string) bool {
-	switch code {
-	case "40001", "40P01", "55P03", "23505":
-		return true
-	}
-	return false
-}
-
-// again marks an error that the next attempt may survive. A level below its
-// floor is one: somebody may have changed the product's settings after they
-// were read.
-func again(err error) error {
-	var pgErr *pgconn.PgError
-	isPg := errors.As(err, &pgErr)
-	switch {
-	case err == nil:
-		return nil
-	case isPg && pgErr.Code == "55P03":
-		return fmt.Errorf("%w: %w", errLocked, err)
-	case transient(err) || isPg && pgErr.ConstraintName == "never_oversold":
-		return fmt.Errorf("%w: %w", errRetry, err)
-	}
-	return err
-}
-
-// survivable tells what another attempt, some time later, may survive.
-func (e *postgresEngine) survivable(err error) bool { return transient(err) }
 
 // postgresTx is a transaction on one connection, spoken to in pipelines.
 type postgresTx struct {
@@ -151,16 +92,6 @@ func (e *postgresEngine) beginTx(ctx context.Context, lockWait time.Duration) (*
 		return nil, connectAgain(err)
 	}
 	return &postgresTx{conn: conn, lockWait: lockWait}, nil
-}
-
-// connectAgain: a refused connection is worth one more try only when the
-// server is on its way up or down; otherwise the caller should know at once.
-func connectAgain(err error) error {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && (pgErr.Code == "57P03" || pgErr.Code == "57P01") {
-		return again(err)
-	}
-	return err
 }
 
 // pipeline sends statements in one round trip and reads their answers. The
@@ -195,7 +126,7 @@ func (t *postgresTx) rollback() {
 		if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 		defer cancel()
 		if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
 			_ = conn.Close(ctx)
@@ -211,7 +142,7 @@ func (e *postgresEngine) listen(ctx context.Context, wake func()) error {
 		return err
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -70,17 +71,17 @@ const postgresFetch = `SELECT ` + shapedColumns + ` FROM products p WHERE p.prod
 func (e *postgresEngine) fetch(ctx context.Context, products []string) (*view, error) {
 	t, err := e.beginTx(ctx, 0)
 	if err != nil {
-		return nil, err
+		return nil, e.db.fault(err)
 	}
 	defer t.rollback()
 	t.onePipeline()
 	v := newView()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(postgresMoment).QueryRow(v.scanMoment)
+		b.Queue(postgresMoment).QueryRow(scanMoment(v))
 		b.Queue(postgresFetch, products).Query(func(r pgx.Rows) error { return each(r, scanShaped, v.addShaped) })
 		b.Queue(postgresLevels, products).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
 	})
-	return v, err
+	return v, e.db.fault(err)
 }
 
 // heldRows are the rows of new holds, as columns, and the keys of the answers that
@@ -98,7 +99,8 @@ func (r *heldRows) columns() []*column {
 	return []*column{r.keys, r.lines, r.channels, r.owners, r.prints, r.ttls, r.answers}
 }
 
-func (r *heldRows) add(hashes *keyHashes, hold *models.Reservation, ttl time.Duration) {
+// Add implements [ReservationRows].
+func (r *heldRows) Add(hashes *keyHashes, hold *models.Reservation, ttl time.Duration) {
 	r.keys.bytes(hashes.reservation[:])
 	r.lines.lines(hold.Lines)
 	r.channels.text(hold.Channel)
@@ -108,12 +110,16 @@ func (r *heldRows) add(hashes *keyHashes, hold *models.Reservation, ttl time.Dur
 	r.answers.bytes(hashes.answer[:])
 }
 
-func (r *heldRows) args() []any {
+// Args implements [ReservationRows].
+func (r *heldRows) Args() []any {
 	return parameters(r.keys, r.lines, r.channels, r.owners, r.prints, r.ttls)
 }
 
-// reset empties the rows; false, where they are too large to be kept.
-func (r *heldRows) reset() bool {
+// AnswerKeys implements [ReservationRows].
+func (r *heldRows) AnswerKeys() any { return r.answers }
+
+// Reset implements [ReservationRows].
+func (r *heldRows) Reset() bool {
 	kept := 0
 	for _, c := range r.columns() {
 		c.reset()
@@ -122,14 +128,16 @@ func (r *heldRows) reset() bool {
 	return kept <= heldRowsKept
 }
 
-// planOutcome is what became of a plan that was carried out.
-type planOutcome struct {
-	held, moved time.Time // as of which the holds were made, and the stock changed
-	found       []foundLevel
+// commitPlan carries out a plan in one round trip.
+func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (planOutcome, error) {
+	c, err := e.tryPlan(ctx, p, lockWait)
+	if planRefused(err) {
+		return c, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return c, e.db.fault(err)
 }
 
-// commitPlan carries out a plan in one round trip.
-func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.Duration) (c planOutcome, err error) {
+func (e *postgresEngine) tryPlan(ctx context.Context, p *Plan, lockWait time.Duration) (c planOutcome, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
 		return c, err
@@ -147,26 +155,26 @@ func (e *postgresEngine) commitPlan(ctx context.Context, p *Plan, lockWait time.
 func (t *postgresTx) commitByVersion(ctx context.Context, p *Plan) (now time.Time, err error) {
 	t.onePipeline()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(postgresTake, p.takeArgs(t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
+		b.Queue(postgresTake, takeArgs(p, t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
 			var at instant
 			err := r.Scan(&at)
 			now = at.Time
 			return err
 		})
-		rows, packs := p.movements.columns()
+		rows, packs := ledgerColumns(&p.movements)
 		if rows.products.n > 0 {
 			b.Queue(postgresInsertRows.of(int(rows.products.n)), rows.args()...)
 		}
 		if packs.products.n > 0 {
 			b.Queue(postgresInsertPacks.of(int(packs.products.n)), packs.args()...)
 		}
-		b.Queue(postgresInsertHolds.of(len(p.holds)), p.rows.args()...)
+		b.Queue(postgresInsertHolds.of(len(p.holds)), p.rows.Args()...)
 	})
 	return now, err
 }
 
 // takeArgs are those of postgresTake.
-func (p *Plan) takeArgs(lockWait string) []any {
+func takeArgs(p *Plan, lockWait string) []any {
 	ids, versions, next := textColumn(len(p.expected), idSize), longColumn(len(p.expected)), longColumn(len(p.expected))
 	for _, x := range p.expected {
 		ids.text(x.id)
@@ -184,6 +192,22 @@ func (p *Plan) takeArgs(lockWait string) []any {
 		reserved.int(l.Reserved)
 		taken.int(l.taken)
 	}
-	return []any{lockWait, p.view.epoch, p.view.directory, p.rows.answers, ids, versions, next,
+	return []any{lockWait, p.view.epoch, p.view.directory, p.rows.AnswerKeys(), ids, versions, next,
 		products, locations, available, reserved, taken}
+}
+
+// newRows implements [OptimisticEngine]. The rows of a batch that is done are used
+// again: they are most of what a reservation takes up.
+func (e *postgresEngine) newRows() ReservationRows {
+	if rows := e.spare.Swap(nil); rows != nil {
+		return *rows
+	}
+	return newHeldRows()
+}
+
+// recycle implements [OptimisticEngine].
+func (e *postgresEngine) recycle(rows ReservationRows) {
+	if rows.Reset() {
+		e.spare.Store(&rows)
+	}
 }

@@ -97,7 +97,7 @@ const postgresExpectSame = `SELECT onhand_expect(epoch = $1 AND directory_versio
 // else waits for: so the levels, which others do wait for, are locked for as short
 // as can be. The holds' time is therefore a little before that of the stock.
 func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome, err error) {
-	query, args := p.byStockArgs()
+	query, args := byStockArgs(p)
 	t.onePipeline()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresBeginByStock, t.lockWaitText()).QueryRow(func(r pgx.Row) error {
@@ -106,7 +106,7 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome,
 			c.held = at.Time
 			return err
 		})
-		b.Queue(postgresInsertHolds.of(len(p.holds)), p.rows.args()...)
+		b.Queue(postgresInsertHolds.of(len(p.holds)), p.rows.Args()...)
 		if len(p.levels) > 1 { // else they are changed in whatever order they are found, and two plans wait for each other
 			b.Queue(postgresLock, args[0])
 		}
@@ -119,14 +119,14 @@ func (t *postgresTx) commitByStock(ctx context.Context, p *Plan) (c planOutcome,
 			})
 		})
 		// With all locks in hand.
-		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.rows.answers)
+		b.Queue(postgresExpectSame, p.view.epoch, p.view.directory, p.rows.AnswerKeys())
 	})
 	return c, err
 }
 
 // byStockArgs is the statement that fits a closed plan's movements, and $1 to $13 of
 // it.
-func (p *Plan) byStockArgs() (query string, args []any) {
+func byStockArgs(p *Plan) (query string, args []any) {
 	n, movements := len(p.levels), 0
 	for _, l := range p.movements.order {
 		movements += len(l.quantities)

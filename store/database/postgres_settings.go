@@ -82,14 +82,6 @@ func queueChannels(b *pgx.Batch, s settings) {
 	}
 }
 
-// orNull is a value, or null: a nil pointer inside an any is not nil.
-func orNull[T any](p *T) any {
-	if p == nil {
-		return nil
-	}
-	return *p
-}
-
 // columns turns rows of values into one array a column.
 type columns [][]any
 

@@ -46,14 +46,16 @@ func (t *postgresTx) expire(ctx context.Context, holds [][16]byte, products []st
 			return each(r, scanShaped, v.addShaped)
 		})
 		b.Queue(postgresLevels, products).Query(func(r pgx.Rows) error { return each(r, scanLevel, v.addLevel) })
-		b.Queue(postgresMoment).QueryRow(v.scanMoment)
+		b.Queue(postgresMoment).QueryRow(scanMoment(v))
 	})
 	return v, err
 }
 
 // scanMoment keeps the history, the version of locations and channels, and the time.
-func (v *view) scanMoment(r pgx.Row) error {
-	var now instant
-	defer func() { v.now = now.Time }()
-	return r.Scan(&v.epoch, &v.directory, &now)
+func scanMoment(v *view) func(pgx.Row) error {
+	return func(r pgx.Row) error {
+		var now instant
+		defer func() { v.now = now.Time }()
+		return r.Scan(&v.epoch, &v.directory, &now)
+	}
 }

@@ -69,13 +69,6 @@ func (t *postgresTx) dueOf(ctx context.Context, products []string, limit int) (h
 	return holds, err
 }
 
-func scanDueHold(r rows) (h dueHold, err error) {
-	var key []byte
-	err = r.Scan(&key, &h.lines)
-	h.id = reservationID(key)
-	return h, err
-}
-
 func (t *postgresTx) load(ctx context.Context, w wants, linesMax int) (*view, error) {
 	v, heldLines := newView(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
@@ -143,7 +136,7 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 		}
 		if touched := v.touched(); len(touched) > 0 {
 			changed := v.dirtyLevels(false)
-			b.Queue(postgresUpdateLevels.of(len(changed)), append(levelColumnsOf(changed), v.versionColumns(touched)...)...)
+			b.Queue(postgresUpdateLevels.of(len(changed)), append(levelColumnsOf(changed), versionColumns(v, touched)...)...)
 		}
 		queueReservations(b, v, true)
 		queueReservations(b, v, false)
@@ -167,17 +160,12 @@ func (t *postgresTx) save(ctx context.Context, v *view) (stocks []*models.Stock,
 
 // postgresReadBack reads products that were just written, while their rows are
 // still locked.
-var postgresReadBack = strings.ReplaceAll(stockSelect(&postgresEngine{}), "?::json", "$1::json")
+var postgresReadBack = strings.ReplaceAll(stockSelect(&postgresFragments), "?::json", "$1::json")
 
 const (
 	eachLevel = `(SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS available, each($4::int[]) AS reserved,
 		each($5::int[]) AS committed, each($6::int[]) AS damaged, each($7::int[]) AS quality_control, each($8::int[]) AS safety_stock,
 		each($9::int[]) AS incoming) v`
-
-	movementColumns = `product_id, location_id,
-		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
-		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, note, reference, actor, reservation_id, version`
 )
 
 var (
@@ -233,7 +221,7 @@ func levelColumnsOf(levels []*models.Level) []any {
 }
 
 // versionColumns are products with the versions they get.
-func (v *view) versionColumns(touched []string) []any {
+func versionColumns(v *view, touched []string) []any {
 	products, versions := textColumn(len(touched), idSize), longColumn(len(touched))
 	for _, id := range touched {
 		products.text(id)

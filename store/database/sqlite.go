@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,11 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ncruces/go-sqlite3"
+	"onhand/models"
+
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/ncruces/go-sqlite3/vfs/memdb"
-	"gorm.io/gorm"
 )
 
 // sqliteReaders is how many connections read beside the one that writes.
@@ -33,7 +35,7 @@ type sqliteEngine struct {
 // memories numbers in-memory databases, which are shared by name.
 var memories atomic.Int64
 
-func openSQLite(path string) (*Database, gorm.Dialector, error) {
+func openSQLite(path string, log *slog.Logger) (*DB, *sqliteEngine, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(3000)", "foreign_keys(on)", "synchronous(full)", "temp_store(memory)",
 	}}
@@ -59,46 +61,29 @@ func openSQLite(path string) (*Database, gorm.Dialector, error) {
 	}
 	pool.SetMaxOpenConns(sqliteReaders + 1)
 	pool.SetMaxIdleConns(sqliteReaders + 1)
-	db := &Database{sql: pool, engine: &sqliteEngine{sql: pool, turn: make(chan struct{}, 1), file: file}}
-	return db, gormlite.OpenDB(pool), nil
+	db, err := newDB(pool, gormlite.OpenDB(pool), &sqliteFragments, log)
+	if err != nil {
+		_ = pool.Close()
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	return db, &sqliteEngine{sql: pool, turn: make(chan struct{}, 1), file: file}, nil
 }
 
-func (e *sqliteEngine) ids() string { return `(SELECT value AS product_id FROM json_each(?))` }
-
-func (e *sqliteEngine) now() string { return sqliteNow }
-func (e *sqliteEngine) sequence() string {
-	return "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)"
+func (e *sqliteEngine) migrations() (string, fs.FS) {
+	files, _ := fs.Sub(sqliteMigrations, "migrations/sqlite") // embedded; cannot fail
+	return "sqlite3", files
 }
-func (e *sqliteEngine) ago() string                  { return e.now() + " - ? * 1000000" }
-func (e *sqliteEngine) snapshot() sql.IsolationLevel { return sql.LevelDefault }
-func (e *sqliteEngine) oneCore() string              { return "" }
-func (e *sqliteEngine) oneWriter() bool              { return true }
-func (e *sqliteEngine) skipLocked() string           { return "" }
-func (e *sqliteEngine) migrations() (string, string) {
-	return "sqlite3", "migrations/sqlite"
-}
-
-// ErrNoListen says that the engine has no notifications; poll instead.
-var ErrNoListen = errors.New("this database sends no notifications")
 
 func (e *sqliteEngine) listen(context.Context, func()) error { return ErrNoListen }
 
-// survivable tells what another attempt, some time later, may survive.
-func (e *sqliteEngine) survivable(err error) bool {
-	return busy(err) || errors.Is(err, errRetry) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, sqlite3.INTERRUPT) || errors.Is(err, sqlite3.FULL) || errors.Is(err, sqlite3.IOERR) || errors.Is(err, sqlite3.CANTOPEN)
-}
-
 // locked: there are no row locks here; who writes locks everything.
-func (e *sqliteEngine) locked(context.Context, []string, [][16]byte) (Locks, error) {
+func (e *sqliteEngine) locked(context.Context, []string, [][16]byte) (models.Locks, error) {
 	return nil, nil
 }
 
 func (e *sqliteEngine) linesOf(context.Context, [][16]byte) (map[[16]byte][]string, error) {
 	return nil, nil
 }
-
-func busy(err error) bool { return errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.LOCKED) }
 
 // sqliteTx is a transaction on the one writing connection.
 type sqliteTx struct {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"onhand/models"
 )
@@ -138,7 +137,7 @@ func (t *sqliteTx) readBack(ctx context.Context, touched []string) ([]*models.St
 	if len(touched) == 0 {
 		return nil, nil
 	}
-	r, err := t.tx.QueryContext(ctx, stockSelect(&sqliteEngine{}), jsonList(touched))
+	r, err := t.tx.QueryContext(ctx, stockSelect(&sqliteFragments), jsonList(touched))
 	if err != nil {
 		return nil, err
 	}
@@ -192,8 +191,6 @@ func movementKey(m models.StockMovement) any {
 	}
 	return nil
 }
-
-func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func jsonHex(keys [][16]byte) string {
 	digits := make([]string, len(keys))

@@ -8,32 +8,20 @@ import (
 	"onhand/models"
 )
 
-// ReadStockAsOf reads a product's levels as they were at a moment: of each, the
-// last row of the ledger that had been written. Before the first movement there
-// are none. Settings, and which locations are active, are today's. Version is
-// that of the last movement, 0 before the first; nil means an unknown product.
-//
-// It reads the product's ledger up to then, by its primary key.
-//
-// Errors: bad input for a moment that has not come, to the millisecond.
-func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.Time) (*models.Stock, error) {
-	today, err := d.ReadStocks(ctx, []string{productID})
-	if err != nil || len(today.Stocks) == 0 {
-		return nil, err
-	}
-	stock := *today.Stocks[0]
-	if at.Truncate(time.Millisecond).After(stock.AsOf) {
-		return nil, models.BadInput("asOf must not be in the future")
-	}
+// StockAsOf is today's stock of a product as it was at a moment: of each level, the
+// last ledger entry that had been written. It reads the product's ledger up to then,
+// by its primary key.
+func (d *Ledger) StockAsOf(ctx context.Context, today *models.Stock, at time.Time) (*models.Stock, error) {
+	stock := *today
 	db, cancel := d.reading(ctx)
 	defer cancel()
 	r, err := db.Raw(`SELECT m.product_id, m.location_id, m.available_after, m.reserved_after, m.committed_after, m.damaged_after,
 			m.quality_control_after, m.safety_stock_after, m.incoming_after, coalesce(c.active, false), coalesce(c.priority, 0), m.version
 		FROM (SELECT product_id, location_id, `+perState("$_after", ", ")+`, version,
 				row_number() OVER (PARTITION BY location_id ORDER BY movement_id DESC) AS newest
-			FROM `+d.engine.entries()+` n WHERE product_id = ? AND created_at <= ?) m
+			FROM `+d.Fragments.LedgerEntries+` n WHERE product_id = ? AND created_at <= ?) m
 		LEFT JOIN locations c ON c.location_id = m.location_id
-		WHERE m.newest = 1 ORDER BY c.priority, m.location_id`, productID, d.engine.moment(at)).Rows()
+		WHERE m.newest = 1 ORDER BY c.priority, m.location_id`, stock.ProductID, d.Fragments.Moment(at)).Rows()
 	if err != nil {
 		return nil, d.fault(err)
 	}
@@ -52,29 +40,21 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 type Place struct {
 	ProductID  string `json:"product_id"`
 	MovementID int64  `json:"id"`
-	Number     int    `json:"n"` // its index; set by ReadStocksAfter
+	Number     int    `json:"n"` // its index; set by StocksAfter
 }
 
-// ReadStocksAfter reads products as they were right after a movement: the
-// levels of today without what the ledger says came later. Settings are
-// today's. Unknown products are nil.
-func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*models.Stock, error) {
-	ids := make(map[string]bool, len(places))
-	for i := range places {
-		places[i].Number = i
-		ids[places[i].ProductID] = true
-	}
-	today, err := d.ReadStocks(ctx, sortedKeys(ids))
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[string]*models.Stock, len(today.Stocks))
-	for _, s := range today.Stocks {
+// StocksAfter is today's stock of products as it was right after a movement: the
+// levels of today without what the ledger says came later. It returns a stock for
+// each place, nil where today has none.
+func (d *Ledger) StocksAfter(ctx context.Context, today []*models.Stock, places []Place) ([]*models.Stock, error) {
+	known := make(map[string]*models.Stock, len(today))
+	for _, s := range today {
 		known[s.ProductID] = s
 	}
 	stocks := make([]*models.Stock, len(places))
-	for i, p := range places {
-		if s := known[p.ProductID]; s != nil {
+	for i := range places {
+		places[i].Number = i
+		if s := known[places[i].ProductID]; s != nil {
 			past := *s
 			past.Levels = nil
 			stocks[i] = &past
@@ -83,7 +63,7 @@ func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*mode
 	raw, _ := json.Marshal(places) // plain structs; cannot fail
 	db, cancel := d.reading(ctx)
 	defer cancel()
-	r, err := db.Raw(levelsAfter(d.engine), string(raw)).Rows()
+	r, err := db.Raw(levelsAfter(d.Fragments), string(raw)).Rows()
 	if err != nil {
 		return nil, d.fault(err)
 	}
@@ -99,8 +79,8 @@ func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*mode
 	return stocks, d.fault(err)
 }
 
-func levelsAfter(e engine) string {
-	return `WITH a AS (SELECT n, product_id, id FROM ` + e.places() + `)
+func levelsAfter(f *Fragments) string {
+	return `WITH a AS (SELECT n, product_id, id FROM ` + f.Places + `)
 	SELECT a.n, a.product_id, s.location_id, s.available, s.reserved, s.committed, s.damaged, s.quality_control, s.safety_stock, s.incoming,
 		coalesce(c.active, false), coalesce(c.priority, 0)
 	FROM a JOIN (
@@ -112,8 +92,8 @@ func levelsAfter(e engine) string {
 			UNION ALL
 			SELECT a.n, m.location_id, -m.available_delta, -m.reserved_delta, -m.committed_delta, -m.damaged_delta,
 				-m.quality_control_delta, -m.safety_stock_delta, -m.incoming_delta
-			FROM a JOIN ` + e.entries() + ` m ON m.product_id = a.product_id AND m.movement_id > a.id
-			` + e.packedAfter() + `
+			FROM a JOIN ` + f.LedgerEntries + ` m ON m.product_id = a.product_id AND m.movement_id > a.id
+			` + f.ChunksAfter + `
 		) t GROUP BY n, location_id
 	) s ON s.n = a.n LEFT JOIN locations c ON c.location_id = s.location_id
 	ORDER BY a.n, c.priority, s.location_id`

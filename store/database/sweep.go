@@ -3,14 +3,12 @@ package database
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 
 	"onhand/models"
@@ -33,38 +31,6 @@ const (
 	sweepFlights = 3
 )
 
-// errChanged: a hold is not what it was when the sweep looked at it.
-var errChanged = errors.New("a hold past its time has got other lines")
-
-// overdueHold is a hold past its time, and the products it holds. It stands
-// with others under one of them.
-type overdueHold struct {
-	key      [16]byte
-	products []string
-	under    string
-}
-
-func scanOverdueHold(r rows) (h overdueHold, err error) {
-	var key []byte
-	var products string
-	if err := r.Scan(&key, &products); err != nil {
-		return h, err
-	}
-	h.key = [16]byte(key)
-	if strings.Contains(products, `\`) {
-		if err := json.Unmarshal([]byte(products), &h.products); err != nil {
-			return h, fmt.Errorf("lines of reservation %x: %w", key, err)
-		}
-		return h, nil
-	}
-	// Nothing is escaped: every second part between quotes is a product.
-	parts := strings.Split(products, `"`)
-	for i := 1; i < len(parts); i += 2 {
-		h.products = append(h.products, parts[i])
-	}
-	return h, nil
-}
-
 // ExpireDue ends active holds whose time is over, the oldest first, at most
 // limit. It takes as many transactions as fit the bounds, and yields what each
 // of them came to after its commit. Holds of the same products are given back
@@ -76,13 +42,13 @@ func scanOverdueHold(r rows) (h overdueHold, err error) {
 //
 // Errors: UNAVAILABLE when the database does not answer in time, which ends the
 // sweep. A hold that cannot be ended is left, with an error of its own.
-func (d *Database) ExpireDue(ctx context.Context, limit int) iter.Seq2[Outcome, error] {
-	return func(yield func(Outcome, error) bool) {
+func (d *Database) ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Outcome, error] {
+	return func(yield func(models.Outcome, error) bool) {
 		s := sweep{Database: d}
 		for left := limit; left > 0; {
 			holds, err := d.readOverdue(ctx, min(left, d.bounds.overdue), s.without)
 			if err != nil {
-				yield(Outcome{}, err)
+				yield(models.Outcome{}, err)
 				return
 			}
 			if !s.run(ctx, d.together(holds), yield) {
@@ -159,7 +125,7 @@ type sweep struct {
 
 // ended is what became of one batch.
 type ended struct {
-	out    Outcome
+	out    models.Outcome
 	locked []string // products that were passed over
 	err    error
 }
@@ -167,13 +133,13 @@ type ended struct {
 // run ends the holds of the batches, several side by side, and yields what
 // came of them. It tells whether to go on: somebody listens, nothing failed,
 // and the next look will not find the same.
-func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(Outcome, error) bool) bool {
+func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(models.Outcome, error) bool) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel()
 	flights := sweepFlights
-	if s.engine.oneWriter() {
+	if s.Fragments.OneWriter {
 		flights = 1
 	}
 	todo, done := make(chan []overdueHold, len(batches)), make(chan ended)
@@ -242,14 +208,14 @@ func (s *sweep) end(ctx context.Context, batch []overdueHold, done chan<- ended)
 
 // locked looks again at what was locked: it gives the holds that can be tried
 // again, and the products that one transaction keeps locked.
-func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks Locks) (later []overdueHold, kept []string, err error) {
-	now, err := s.engine.locked(ctx, sortedKeys(locks.products()), nil)
+func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks models.Locks) (later []overdueHold, kept []string, err error) {
+	now, err := s.engine.locked(ctx, sortedKeys(locks.Products()), nil)
 	if err != nil {
 		return nil, nil, s.fault(err)
 	}
-	keeps := now.Kept(locks).products()
+	keeps := now.HeldSince(locks).Products()
 	for _, h := range batch {
-		if h.among(locks.products()) && !h.among(keeps) {
+		if h.among(locks.Products()) && !h.among(keeps) {
 			later = append(later, h)
 		}
 	}
@@ -258,10 +224,10 @@ func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks Locks) (l
 
 // expire ends a batch of holds in one transaction. It leaves out those of
 // products that are locked for long, and gives these locks.
-func (d *Database) expire(ctx context.Context, holds []overdueHold) (out Outcome, locks Locks, err error) {
+func (d *Database) expire(ctx context.Context, holds []overdueHold) (out models.Outcome, locks models.Locks, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
 	defer cancel()
-	locks = Locks{}
+	locks = models.Locks{}
 	err = d.retry(ctx, func() error {
 		out, err = d.attemptExpire(ctx, holds)
 		if !errors.Is(err, errLocked) || ctx.Err() != nil {
@@ -272,34 +238,20 @@ func (d *Database) expire(ctx context.Context, holds []overdueHold) (out Outcome
 			return probeErr
 		}
 		maps.Copy(locks, found)
-		products := found.products()
+		products := found.Products()
 		holds = slices.DeleteFunc(slices.Clone(holds), func(h overdueHold) bool { return h.among(products) })
 		return fmt.Errorf("%w: %w", errRetry, err)
 	})
 	return out, locks, d.fault(err)
 }
 
-// products are those that are locked.
-func (l Locks) products() map[string]bool {
-	set := make(map[string]bool, len(l))
-	for row := range l {
-		set[row.Product] = true
-	}
-	return set
-}
-
-// among tells whether the hold holds one of the products.
-func (h overdueHold) among(products map[string]bool) bool {
-	return slices.ContainsFunc(h.products, func(id string) bool { return products[id] })
-}
-
-func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outcome, error) {
+func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (models.Outcome, error) {
 	if len(holds) == 0 {
-		return Outcome{}, nil
+		return models.Outcome{}, nil
 	}
 	tx, err := d.engine.begin(ctx, d.bounds.lockWait)
 	if err != nil {
-		return Outcome{}, err
+		return models.Outcome{}, err
 	}
 	defer tx.rollback()
 	keys := make([][16]byte, len(holds))
@@ -307,49 +259,33 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outc
 		keys[i] = h.key
 	}
 	products := productsOf(holds)
-	d.willChange(products) // before they are locked: plans made meanwhile count on it
+	d.executor.willChange(products) // before they are locked: plans made meanwhile count on it
 	v, err := tx.expire(ctx, keys, products)
 	if err != nil || len(v.held) == 0 {
-		return Outcome{}, err
+		return models.Outcome{}, err
 	}
 	d.notice(v.epoch)
 	for _, s := range v.held {
 		if s.ExpiresAt.After(v.now) { // the clock went back meanwhile: by what it says now, this hold has time again
-			return Outcome{}, errRetry
+			return models.Outcome{}, errRetry
 		}
 	}
-	out := Outcome{Reservations: make([]*models.Reservation, 0, len(v.held))}
+	out := models.Outcome{Reservations: make([]*models.Reservation, 0, len(v.held))}
 	draft := v.draft()
 	for _, key := range keys {
 		if s := v.held[key]; s != nil {
 			if err := draft.giveBack(s, products); err != nil {
-				return Outcome{}, err
+				return models.Outcome{}, err
 			}
 			at := s.At(v.now)
 			out.Reservations = append(out.Reservations, &at)
 		}
 	}
 	if out.Stocks, err = tx.save(ctx, v); err != nil {
-		return Outcome{}, err
+		return models.Outcome{}, err
 	}
-	d.learn(v)
+	d.executor.learn(v)
 	return out, nil
-}
-
-// giveBack returns what an ended hold held to the shelf. products are those
-// whose levels are at hand, in order.
-func (d *draft) giveBack(s *storedReservation, products []string) error {
-	step, _ := models.TransitionTo(models.ReservationExpired)
-	d.reset()
-	for _, line := range s.Lines {
-		if _, at := slices.BinarySearch(products, line.ProductID); !at {
-			return fmt.Errorf("%w: %s", errChanged, s.ID)
-		}
-		held, _ := line.Split(line.Left())
-		d.shift(line.ProductID, held, step.Take, step.Give)
-	}
-	d.apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
-	return nil
 }
 
 // productsOf lists the products of holds, each once, in order.

@@ -13,6 +13,6 @@ import (
 // audit's may, has database/sql say that the transaction is over.
 func TestOverBeforeItsCommitIsUnavailable(t *testing.T) {
 	t.Parallel()
-	d := &Database{engine: &postgresEngine{}}
+	d := &DB{}
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(d.fault(sql.ErrTxDone)))
 }

@@ -1,0 +1,6 @@
+package database
+
+import "embed"
+
+//go:embed migrations/postgres
+var postgresMigrations embed.FS

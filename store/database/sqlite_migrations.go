@@ -1,0 +1,6 @@
+package database
+
+import "embed"
+
+//go:embed migrations/sqlite
+var sqliteMigrations embed.FS
