@@ -145,7 +145,7 @@ func TestClusterFailover(t *testing.T) {
 		}, clusterLimit, eventuallyTick)
 	}
 	require.ErrorIs(t, ask(), ErrDown, "the picture is that of before")
-	require.Eventually(t, func() bool { return ask() == nil }, topologyEvery/2, eventuallyTick)
+	require.Eventually(t, func() bool { return ask() == nil }, topologyInterval/2, eventuallyTick)
 }
 
 // lineOf is the line that has these words.

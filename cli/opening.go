@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -19,17 +19,17 @@ func openingRows(rows []stockfile.Row) []store.OpeningRow {
 	return out
 }
 
-// open makes opening stock of a year of invoices. It reads the whole file
-// first: a broken file changes nothing.
-func (c *importCommand) open(ctx context.Context, s *settings, file io.Reader) error {
+// importOpening imports the opening stock of a year of invoices. It reads the
+// whole file first, so that a broken file changes nothing.
+func (c *importCommand) importOpening(ctx context.Context, s *settings, file io.Reader, stdout io.Writer) error {
 	if c.DryRun || c.Create || c.SkipBadRows || c.IgnoreStale || c.Report != "" {
-		return fmt.Errorf("%s: a file of invoices knows only --opening and --replace", c.File)
+		return fmt.Errorf("%s: for a file of invoices there are only --opening and --replace", c.File)
 	}
 	rows, summary, err := stockfile.ReadOnlineRetail(file, c.Opening)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	st, err := s.prepared(ctx)
+	st, err := s.openMigrated(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,16 +40,16 @@ func (c *importCommand) open(ctx context.Context, s *settings, file io.Reader) e
 		load = st.ReplaceOpening
 	}
 	err = load(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
-		fmt.Printf("%d of %d products\n", done, len(rows))
+		fmt.Fprintf(stdout, "%d of %d products\n", done, len(rows))
 	})
 	var stocked *store.StockedError
 	if errors.As(err, &stocked) {
-		return fmt.Errorf("%s: %w. Stock that is there is left alone, so that what was sold does not come back; --replace sets it to what the file says", c.File, err)
+		return fmt.Errorf("%s: %w. Existing stock is not changed, so that sold units do not come back; --replace sets it to the quantities of the file", c.File, err)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d products, %d units at %s; the file has %d sales, %d cancellations, %d adjustments\n",
+	fmt.Fprintf(stdout, "%d products, %d units at %s; the file has %d sales, %d cancellations, %d adjustments\n",
 		len(rows), summary.OpeningUnits, location.Name, summary.Sales.Invoices, summary.Cancellations.Invoices, summary.Adjustments.Invoices)
 	return nil
 }
