@@ -91,5 +91,5 @@ func (c *exportCommand) format() stockfile.Format {
 	case ".jsonl", ".ndjson":
 		return stockfile.JSONLines
 	}
-	return stockfile.Plain
+	return stockfile.CSV
 }

@@ -95,7 +95,7 @@ func (c *importCommand) importRows(ctx context.Context, st *store.Store, reader 
 // rowsByLocationID reads rows and replaces the location's name, which a shop's
 // file has, by its id.
 func rowsByLocationID(reader *stockfile.Reader, locations []models.Location) func() (models.StockRow, error) {
-	places := stockfile.NewPlaces(locations)
+	places := stockfile.NewLocationIndex(locations)
 	return func() (models.StockRow, error) {
 		row, err := reader.Next()
 		if err != nil || row.Problem != "" {

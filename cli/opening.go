@@ -11,14 +11,6 @@ import (
 	"onhand/store/stockfile"
 )
 
-func openingRows(rows []stockfile.Row) []store.OpeningRow {
-	out := make([]store.OpeningRow, len(rows))
-	for i, r := range rows {
-		out[i] = store.OpeningRow(r)
-	}
-	return out
-}
-
 // importOpening imports the opening stock of a year of invoices. It reads the
 // whole file first, so that a broken file changes nothing.
 func (c *importCommand) importOpening(ctx context.Context, s *settings, file io.Reader, stdout io.Writer) error {
@@ -39,7 +31,7 @@ func (c *importCommand) importOpening(ctx context.Context, s *settings, file io.
 	if c.Replace {
 		load = st.ReplaceOpening
 	}
-	err = load(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
+	err = load(ctx, rows, []models.Location{location}, nil, func(done int) {
 		fmt.Fprintf(stdout, "%d of %d products\n", done, len(rows))
 	})
 	var stocked *store.StockedError

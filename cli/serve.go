@@ -101,7 +101,7 @@ func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) 
 		return nil
 	}
 	rows, locations, channels := stockfile.Demo()
-	return st.Seed(ctx, openingRows(rows), locations, channels)
+	return st.Seed(ctx, rows, locations, channels)
 }
 
 // newServer is an HTTP server with a bound on every wait for a client.

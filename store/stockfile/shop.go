@@ -133,7 +133,7 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 	cells := []string{v.Handle}
 	for i := range v.Options {
 		n := string(rune('1' + i))
-		v.Options[i] = Option{Name: t.cell("option" + n + " name"), Value: t.cell("option" + n + " value")}
+		v.Options[i] = VariantOption{Name: t.cell("option" + n + " name"), Value: t.cell("option" + n + " value")}
 		cells = append(cells, v.Options[i].Name, v.Options[i].Value)
 	}
 	for _, cell := range cells {
