@@ -51,8 +51,8 @@ func mustFail(t *testing.T, r reply, code models.Code, message string) {
 	}
 }
 
-// nasty is what a driver may say.
-var nasty = errors.New(`pq: SELECT secret FROM users: dial tcp 127.0.0.1:5432: connection refused at /root/onhand/store/database.go:12`)
+// errDriver is an error as a driver may return it.
+var errDriver = errors.New(`pq: SELECT secret FROM users: dial tcp 127.0.0.1:5432: connection refused at /root/onhand/store/database.go:12`)
 
 // everywhere makes a store that fails in every method.
 func everywhere(fail func() error) *fakeStore {
@@ -92,7 +92,7 @@ var everyField = map[string]string{
 // a hint, its own words for clients, and nothing of the cause.
 func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
-	f := everywhere(func() error { return models.Unavailable("the database cannot be reached; try again", nasty) })
+	f := everywhere(func() error { return models.Unavailable("the database cannot be reached; try again", errDriver) })
 	for name, query := range everyField {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 // TestAnOutageIsLoggedOnce: a response, however many of its fields it fails.
 func TestAnOutageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
-	f := everywhere(func() error { return models.Unavailable("later", nasty) })
+	f := everywhere(func() error { return models.Unavailable("later", errDriver) })
 	var log bytes.Buffer
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
@@ -126,7 +126,7 @@ func TestInternalErrorsAreLoggedInPart(t *testing.T) {
 		query += fmt.Sprintf(` s%d: stock(productId: "a") { id }`, i)
 	}
 	query += "}"
-	for word, fail := range map[string]func() error{"internal error": func() error { return nasty }, "panic": func() error { panic(nasty) }} {
+	for word, fail := range map[string]func() error{"internal error": func() error { return errDriver }, "panic": func() error { panic(errDriver) }} {
 		var log bytes.Buffer
 		api := graph.Handler(graph.HandlerConfig{
 			Resolver: &graph.Resolver{Store: everywhere(fail), Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
@@ -137,7 +137,7 @@ func TestInternalErrorsAreLoggedInPart(t *testing.T) {
 			assert.Equal(t, 10*(response+1), strings.Count(log.String(), "level=ERROR"), "%s", &log)
 		}
 		assert.Contains(t, log.String(), word)
-		assert.Contains(t, log.String(), nasty.Error()[:10], "the log knows the cause")
+		assert.Contains(t, log.String(), errDriver.Error()[:10], "the log knows the cause")
 	}
 }
 
@@ -172,10 +172,12 @@ func TestASocketTellsWhatIsRefused(t *testing.T) {
 func TestInternalErrorsShowNothing(t *testing.T) {
 	t.Parallel()
 	for kind, fail := range map[string]func() error{
-		"plain":            func() error { return nasty },
-		"fault":            func() error { return &models.Fault{Code: models.CodeInternal, Message: nasty.Error(), Cause: nasty} },
+		"plain": func() error { return errDriver },
+		"fault": func() error {
+			return &models.Fault{Code: models.CodeInternal, Message: errDriver.Error(), Cause: errDriver}
+		},
 		"context canceled": func() error { return context.Canceled },
-		"panic":            func() error { panic(nasty) },
+		"panic":            func() error { panic(errDriver) },
 		"nil pointer":      func() error { var s *models.Stock; return errors.New(s.ProductID) },
 	} {
 		f := everywhere(fail)
@@ -194,7 +196,7 @@ func TestInternalErrorsShowNothing(t *testing.T) {
 func TestWrappedFaultsKeepTheirCode(t *testing.T) {
 	t.Parallel()
 	f := everywhere(func() error {
-		return errors.Join(nasty, &models.Fault{Code: models.CodeRateLimited, Message: "slow down", Cause: nasty})
+		return errors.Join(errDriver, &models.Fault{Code: models.CodeRateLimited, Message: "slow down", Cause: errDriver})
 	})
 	mustFail(t, ask(t, f, everyField["stock"]), models.CodeRateLimited, "slow down")
 }
@@ -249,7 +251,7 @@ func TestEveryUserErrorHasItsFields(t *testing.T) {
 func TestTheScannerSees(t *testing.T) {
 	t.Parallel()
 	for _, leak := range []string{
-		nasty.Error(), "SELECT product_id FROM products", "INSERT INTO outbox", "sqlite3: database is locked", "SQLSTATE 23514",
+		errDriver.Error(), "SELECT product_id FROM products", "INSERT INTO outbox", "sqlite3: database is locked", "SQLSTATE 23514",
 		"open /root/data.db", "store.go:12", "goroutine 7 [running]", "runtime error: nil pointer dereference", "dial tcp", "127.0.0.1:5432",
 	} {
 		assert.Regexp(t, secrets, leak)

@@ -165,8 +165,8 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 func TestFaultsOfAWatch(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[error]models.Code{
-		nasty: models.CodeInternal,
-		models.Unavailable("too many watchers; please try again later", nasty): models.CodeUnavailable,
+		errDriver: models.CodeInternal,
+		models.Unavailable("too many watchers; please try again later", errDriver): models.CodeUnavailable,
 	} {
 		f := &fakeStore{
 			reservation:  func(id string) (*models.Reservation, error) { return &models.Reservation{ID: id}, nil },
@@ -181,7 +181,7 @@ func TestFaultsOfAWatch(t *testing.T) {
 		}
 	}
 	broken := newFakeWatch(stockOf("a", 1))
-	broken.err = errors.Join(nasty)
+	broken.err = errors.Join(errDriver)
 	close(broken.states)
 	f := &fakeStore{watch: func(context.Context) (models.Watch[*models.Stock], error) { return broken, nil }}
 	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version } }`)
@@ -224,7 +224,7 @@ func TestAPanicInAStreamEndsOnlyTheAnswer(t *testing.T) {
 			return newFakeWatch(stockOf("a", 1), stockOf("a", 2)), nil
 		},
 		stocks: func(ids []string) ([]*models.Stock, error) {
-			panic(nasty)
+			panic(errDriver)
 		},
 	}
 	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version product { stock { version } } } }`)

@@ -68,3 +68,12 @@ func (c *Counts) Of(s State) *Count {
 
 // Any tells whether something is given.
 func (c Counts) Any() bool { return c != Counts{} }
+
+// OpeningRow is the counted stock of one product at one location, with which a
+// shop opens.
+type OpeningRow struct {
+	ProductID  string
+	Title      string // may be empty
+	LocationID string
+	Available  int // units
+}

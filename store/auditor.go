@@ -182,7 +182,7 @@ func (a *auditor) lookAgain(ctx context.Context) error {
 func (a *auditor) mend(ctx context.Context) error {
 	slices.Sort(a.wrong)
 	for ids := range slices.Chunk(slices.Compact(a.wrong), auditPageSize) {
-		if err := a.try(ctx, func() error { return a.store.cache.Drop(ctx, ids) }); err != nil {
+		if err := a.try(ctx, func() error { return a.store.cache.Invalidate(ctx, ids) }); err != nil {
 			return fmt.Errorf("mend redis: %w", err)
 		}
 		read, _, err := a.store.readApartWith(ctx, ids, a.store.database.AuditStocks)
@@ -218,7 +218,7 @@ func (a *auditor) try(ctx context.Context, ask func() error) error {
 // sight is a product in Redis beside the same in the database, read after it.
 type sight struct {
 	id     string
-	look   rediscache.Look
+	look   rediscache.Inspection
 	stock  *models.Stock // nil: the database does not know it
 	broken error         // the database knows it, and nobody can read it
 	epoch  string
@@ -227,9 +227,9 @@ type sight struct {
 // lookAt reads products in Redis and then in the database: what Redis knows
 // the database must have known before.
 func (a *auditor) lookAt(ctx context.Context, ids []string) ([]sight, error) {
-	var looks []rediscache.Look
+	var looks []rediscache.Inspection
 	err := a.try(ctx, func() (err error) {
-		looks, err = a.store.cache.Look(ctx, ids)
+		looks, err = a.store.cache.Inspect(ctx, ids)
 		return err
 	})
 	if err != nil {
@@ -275,7 +275,7 @@ func (s sight) verdict() verdict {
 	case !l.Cached || (l.Missing && s.stock == nil):
 		return verdict{}
 	case l.Version < 0:
-		return is(AuditRedisContent, true, "what lies in Redis cannot be read: %v", l.Broken)
+		return is(AuditRedisContent, true, "what lies in Redis cannot be read: %v", l.Err)
 	case l.Epoch != s.epoch:
 		return is(AuditRedisEpoch, false, "Redis has version %d of epoch %q, the database version %d of epoch %q", l.Version, l.Epoch, s.version(), s.epoch)
 	case l.Version > s.version():
@@ -284,8 +284,8 @@ func (s sight) verdict() verdict {
 		return is(AuditRedisBehind, false, "Redis has version %d, the database %d", l.Version, s.version())
 	case l.Missing:
 		return is(AuditRedisContent, true, "Redis says that version %d is no product", l.Version)
-	case l.Broken != nil:
-		return is(AuditRedisContent, true, "version %d in Redis cannot be believed: %v", l.Version, l.Broken)
+	case l.Err != nil:
+		return is(AuditRedisContent, true, "version %d in Redis cannot be believed: %v", l.Version, l.Err)
 	case !same(l.Stock, s.stock):
 		return is(AuditRedisContent, true, "version %d has quantity %d in Redis and %d in the database, or other levels or settings", l.Version, l.Stock.Quantity(), s.stock.Quantity())
 	}

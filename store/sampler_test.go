@@ -186,7 +186,7 @@ func TestMetrics(t *testing.T) {
 		}
 		eventually(t, func() bool {
 			m := measured(t, s)
-			return m["onhand_relay_carried_total"] > 0 && m["onhand_feed_connected"] == 1
+			return m["onhand_relay_drained_total"] > 0 && m["onhand_feed_connected"] == 1
 		})
 	})
 }

@@ -153,16 +153,14 @@ func (s *Store) open() (err error) {
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
-		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		Back: s.redisBack,
+		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		OnRecovered: s.redisBack,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
-		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
-		Epoch: s.believed, ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
+		Client: reader, Channels: s.cache.Keys(), Epochs: epochSource{s}, Stocks: s, Reservations: s.database, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Offer: s.hub.Offer,
-		Forget: s.cache.Forget, Drop: s.cache.Drop, Logger: s.log,
+		Outbox: outbox{s.database}, Cache: s.cache, Stocks: databaseReader{s}, Epochs: epochSource{s}, Hub: s.hub, Logger: s.log,
 	})
 	return nil
 }
@@ -252,22 +250,33 @@ func (s *Store) Close() {
 	}
 }
 
-// outbox is the database as the relay sees it.
-type outbox struct{ *database.Database }
+// outbox adapts the database to stockfeed.Outbox.
+type outbox struct{ database *database.Database }
 
-// Listen says "no notifications" in the relay's own words.
+func (o outbox) Drain(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
+	return o.database.DrainOutbox(ctx, limit, publish)
+}
+
+func (o outbox) Compact(ctx context.Context) error { return o.database.CompactOutbox(ctx) }
+
+// Listen translates the database's ErrNoListen to stockfeed's.
 func (o outbox) Listen(ctx context.Context, wake func()) error {
-	err := o.Database.Listen(ctx, wake)
+	err := o.database.Listen(ctx, wake)
 	if errors.Is(err, database.ErrNoListen) {
 		return stockfeed.ErrNoListen
 	}
 	return err
 }
 
-// Carry drains the outbox.
-func (o outbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
-	return o.DrainOutbox(ctx, limit, carry)
-}
+// epochSource adapts the store to stockfeed.EpochSource.
+type epochSource struct{ store *Store }
 
-// Compact drops outbox rows that a later row of the same product makes needless.
-func (o outbox) Compact(ctx context.Context) error { return o.CompactOutbox(ctx) }
+func (e epochSource) Epoch() string { return e.store.believed() }
+
+// databaseReader adapts the store to stockfeed.StockReader, for the relay: it
+// reads from the database, because the relay repairs the cache.
+type databaseReader struct{ store *Store }
+
+func (r databaseReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	return r.store.readForRelay(ctx, ids)
+}

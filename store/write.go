@@ -59,16 +59,16 @@ func (s *Store) tell(ctx context.Context, out models.Outcome) {
 	}
 	// Watchers after Redis: who reads again because of what he saw must not
 	// meet an older value there.
-	s.hub.Offer(out.Stocks)
+	s.hub.Deliver(out.Stocks)
 	s.written.ring()
-	s.hub.OfferReservations(out.Reservations)
+	s.hub.DeliverReservations(out.Reservations)
 	var ids []string
 	for _, r := range out.Reservations {
 		if r.Version > 1 { // nobody can watch one whose id has not been given out yet
 			ids = append(ids, r.ID)
 		}
 	}
-	if err := s.cache.PublishReservation(ctx, ids); err != nil {
+	if err := s.cache.PublishReservations(ctx, ids); err != nil {
 		s.log.Debug("reservations were not announced", "reservations", len(ids), "error", err)
 	}
 }

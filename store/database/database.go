@@ -76,7 +76,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		d.DB, d.engine = db, engine
 		d.Importer = importer.New(db, engine, d)
 	default:
-		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite:PATH or sqlite::memory:", schemeOf(url))
+		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite::memory: or sqlite:PATH", schemeOf(url))
 	}
 	d.Ledger = ledger.New(d.DB)
 	return d, nil

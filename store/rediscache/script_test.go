@@ -15,7 +15,7 @@ import (
 	"onhand/store/storetest"
 )
 
-// textOf is how go-redis writes an argument.
+// textOf is an argument as go-redis sends it.
 func textOf(v any) string {
 	switch v := v.(type) {
 	case []byte:
@@ -29,36 +29,36 @@ func textOf(v any) string {
 	return fmt.Sprint(v)
 }
 
-// step is one write in a permutation.
-type step struct {
+// write is one write in a permutation.
+type write struct {
 	version int64
 	apply   bool
 }
 
-func permutations(steps []step) [][]step {
-	if len(steps) < 2 {
-		return [][]step{slices.Clone(steps)}
+func permutations(writes []write) [][]write {
+	if len(writes) < 2 {
+		return [][]write{slices.Clone(writes)}
 	}
-	var all [][]step
-	for i := range steps {
-		rest := append(slices.Clone(steps[:i]), steps[i+1:]...)
+	var all [][]write
+	for i := range writes {
+		rest := append(slices.Clone(writes[:i]), writes[i+1:]...)
 		for _, p := range permutations(rest) {
-			all = append(all, append([]step{steps[i]}, p...))
+			all = append(all, append([]write{writes[i]}, p...))
 		}
 	}
 	return all
 }
 
 // TestNewestWinsInEveryOrder runs fills and applies of three versions in all
-// 720 orders, one product each: the newest stays, nothing is published twice
-// or out of order, and what was applied is known as published.
+// 720 orders, one product each. The newest version stays, versions are published
+// once and in order, and the field "published" has the last one.
 func TestNewestWinsInEveryOrder(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
-		orders := permutations([]step{{1, false}, {2, false}, {3, false}, {1, true}, {2, true}, {3, true}})
+		orders := permutations([]write{{1, false}, {2, false}, {3, false}, {1, true}, {2, true}, {3, true}})
 		require.Len(t, orders, 720)
 		names := ids(len(orders))
 		published := subscribe(t, raw, c.keys.StockChannel("*"))
-		newest, told := make([]int64, len(orders)), make([]int64, len(orders))
+		newest, last := make([]int64, len(orders)), make([]int64, len(orders))
 		want := make(map[string][]int64)
 		for nth := range orders[0] {
 			var fills, applies []*models.Stock
@@ -68,8 +68,8 @@ func TestNewestWinsInEveryOrder(t *testing.T) {
 					fills = append(fills, stockAt(names[i], epoch, s.version))
 				} else {
 					applies = append(applies, stockAt(names[i], epoch, s.version))
-					if s.version >= newest[i] && s.version > told[i] {
-						told[i] = s.version
+					if s.version >= newest[i] && s.version > last[i] {
+						last[i] = s.version
 						want[names[i]] = append(want[names[i]], s.version)
 					}
 				}
@@ -97,9 +97,9 @@ func TestNewestWinsInEveryOrder(t *testing.T) {
 	})
 }
 
-// TestDelayedFillLosesTheRace is the stale fill: a reader misses and reads
-// version 1, a writer commits and applies version 2, the reader fills.
-func TestDelayedFillLosesTheRace(t *testing.T) {
+// TestStaleFill: a reader misses and reads version 1, a writer applies version
+// 2, and the reader fills.
+func TestStaleFill(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		read := stockAt("p", epoch, 1)
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
@@ -107,16 +107,16 @@ func TestDelayedFillLosesTheRace(t *testing.T) {
 		require.NoError(t, fill(t, c, epoch, nil, []string{"p"}))
 		require.EqualValues(t, 2, versionOf(t, c, epoch, "p"))
 		require.Equal(t, "2", raw.HGet(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
-		// Nor does a fill of the same version forget that it was published.
+		// A fill of the same version keeps the field "published".
 		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 2)}, nil))
 		require.Equal(t, "2", raw.HGet(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
-		// A newer one does: that version nobody was told of.
+		// A fill of a newer version removes it: that version was not published.
 		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 3)}, nil))
 		require.False(t, raw.HExists(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
 	})
 }
 
-func TestConcurrentWritersNeverGoBack(t *testing.T) {
+func TestVersionsNeverFallUnderConcurrentWrites(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
 		const writers, versions = 8, 40
 		var group sync.WaitGroup
@@ -137,7 +137,7 @@ func TestConcurrentWritersNeverGoBack(t *testing.T) {
 			})
 		}
 		stop := make(chan struct{})
-		watched := make(chan error, 1)
+		checked := make(chan error, 1)
 		go func() {
 			last := int64(-1)
 			for {
@@ -151,34 +151,34 @@ func TestConcurrentWritersNeverGoBack(t *testing.T) {
 				}
 				select {
 				case <-stop:
-					watched <- err
+					checked <- err
 					return
 				default:
 				}
 				if err != nil {
-					watched <- err
+					checked <- err
 					return
 				}
 			}
 		}()
 		group.Wait()
 		close(stop)
-		require.NoError(t, <-watched)
+		require.NoError(t, <-checked)
 		close(errs)
 		require.NoError(t, <-errs)
 		require.EqualValues(t, versions, versionOf(t, c, epoch, "p"))
 	})
 }
 
-func TestAnotherEpochIsAMissAndIsOverwritten(t *testing.T) {
+func TestAnotherEpochIsAMissAndIsReplaced(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", "old", 900)}))
 		require.NoError(t, fill(t, c, "old", nil, []string{"q"}))
 		require.EqualValues(t, -1, versionOf(t, c, "new", "p"))
 		require.EqualValues(t, -1, versionOf(t, c, "new", "q"))
-		behind, err := c.Behind(t.Context(), []models.Change{{ProductID: "p", Version: 5}}, "new")
+		unpublished, err := c.Unpublished(t.Context(), []models.Change{{ProductID: "p", Version: 5}}, "new")
 		require.NoError(t, err)
-		require.Equal(t, []string{"p"}, behind)
+		require.Equal(t, []string{"p"}, unpublished)
 
 		published := subscribe(t, raw, c.keys.StockChannel("p"))
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", "new", 5)}))
@@ -186,14 +186,14 @@ func TestAnotherEpochIsAMissAndIsOverwritten(t *testing.T) {
 		require.EqualValues(t, -1, versionOf(t, c, "old", "p"))
 		require.Len(t, published(), 1)
 
-		// A fill of another epoch takes over as well, and is not published.
+		// A fill of another epoch also replaces the hash, and is not published.
 		require.NoError(t, fill(t, c, "newer", []*models.Stock{stockAt("p", "newer", 2)}, nil))
 		require.EqualValues(t, 2, versionOf(t, c, "newer", "p"))
 		require.False(t, raw.HExists(t.Context(), c.keys.Stock("p"), fieldPublished).Val())
 	})
 }
 
-func TestNegativeEntryGivesWayToTheFirstVersion(t *testing.T) {
+func TestTheFirstVersionReplacesANegativeEntry(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, fill(t, c, epoch, nil, []string{"p"}))
 		require.Equal(t, map[string]string{"product_id": "p", "version": "0", "epoch": epoch, "missing": "1"},
@@ -206,10 +206,10 @@ func TestNegativeEntryGivesWayToTheFirstVersion(t *testing.T) {
 	})
 }
 
-func TestForgetReplacesADeletedProduct(t *testing.T) {
+func TestApplyDeletionsReplacesADeletedProduct(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 4), stockAt("q", epoch, 9)}))
-		require.NoError(t, c.Forget(t.Context(), epoch, []models.Change{{ProductID: "p", Version: 5}, {ProductID: "q", Version: 8}}))
+		require.NoError(t, c.ApplyDeletions(t.Context(), epoch, []models.Change{{ProductID: "p", Version: 5}, {ProductID: "q", Version: 8}}))
 		require.EqualValues(t, 0, versionOf(t, c, epoch, "p"))
 		require.EqualValues(t, 9, versionOf(t, c, epoch, "q"), "newer than the deletion")
 		require.Len(t, raw.HGetAll(t.Context(), c.keys.Stock("p")).Val(), 4)
@@ -218,11 +218,11 @@ func TestForgetReplacesADeletedProduct(t *testing.T) {
 	})
 }
 
-func TestScriptFlushHealsByItself(t *testing.T) {
+func TestScriptsAreLoadedAgainAfterAFlush(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		counter := countTrips(t, c)
 		stocks := []*models.Stock{stockAt("a", epoch, 1), stockAt("b", epoch, 1)}
-		for _, want := range []int64{2, 1, 1} { // the first one loads the script
+		for _, want := range []int64{2, 1, 1} { // the first call loads the script
 			before := counter.trips.Load()
 			require.NoError(t, c.Apply(t.Context(), stocks))
 			require.Equal(t, want, counter.trips.Load()-before)
@@ -235,9 +235,9 @@ func TestScriptFlushHealsByItself(t *testing.T) {
 	})
 }
 
-func TestAWriteIsOnePipeline(t *testing.T) {
+func TestRoundTripsOfWrites(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
-		require.NoError(t, fill(t, c, epoch, nil, []string{"loads the script"}))
+		require.NoError(t, fill(t, c, epoch, nil, []string{"load the script"}))
 		counter := countTrips(t, c)
 		const n = ScriptsMax
 		stocks := make([]*models.Stock, n)
@@ -253,11 +253,11 @@ func TestAWriteIsOnePipeline(t *testing.T) {
 		require.EqualValues(t, 2, counter.trips.Load())
 		require.NoError(t, c.Apply(t.Context(), stocks))
 		require.EqualValues(t, 3, counter.trips.Load())
-		behind, err := c.Behind(t.Context(), changes, epoch)
+		unpublished, err := c.Unpublished(t.Context(), changes, epoch)
 		require.NoError(t, err)
-		require.Empty(t, behind)
+		require.Empty(t, unpublished)
 		require.EqualValues(t, 4, counter.trips.Load())
-		require.NoError(t, c.PublishReservation(t.Context(), ids(PipelineMax)))
+		require.NoError(t, c.PublishReservations(t.Context(), ids(PipelineMax)))
 		require.EqualValues(t, 5, counter.trips.Load())
 		require.NoError(t, c.Fill(t.Context(), lease, epoch, stocks, []string{"one more"}))
 		require.EqualValues(t, 7, counter.trips.Load())
@@ -266,9 +266,10 @@ func TestAWriteIsOnePipeline(t *testing.T) {
 	})
 }
 
-// TestOutOfMemoryLeavesNothingOlder: a write that finds no room removes the
-// hash, publishes all the same, and says so; Redis counts as healthy.
-func TestOutOfMemoryLeavesNothingOlder(t *testing.T) {
+// TestOutOfMemoryRemovesTheOlderValue: a write for which Redis has no memory
+// removes the hash, publishes all the same, and returns an error. The circuit
+// breaker stays closed.
+func TestOutOfMemoryRemovesTheOlderValue(t *testing.T) {
 	t.Parallel()
 	url := storetest.Redis(t).URL()
 	c, raw := newCache(t, url, Config{Timeout: generous}), rawClient(t, url)
@@ -283,7 +284,7 @@ func TestOutOfMemoryLeavesNothingOlder(t *testing.T) {
 	require.EqualValues(t, -1, versionOf(t, c, epoch, "p"))
 	require.EqualValues(t, 1, versionOf(t, c, epoch, "q"))
 	require.Len(t, published(), 1)
-	require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 2)}, []string{"r"}), "no room for a lease, nothing to fill")
+	require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("p", epoch, 2)}, []string{"r"}), "without memory for the lease nothing is filled")
 	require.EqualValues(t, -1, versionOf(t, c, epoch, "r"))
 	for range 2 * failuresMax {
 		require.Error(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))

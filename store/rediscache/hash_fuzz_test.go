@@ -11,9 +11,9 @@ import (
 	"onhand/models"
 )
 
-// hashOf is what Redis holds once the fields of a stock were set.
+// hashOf is the hash that Redis has after a stock was written.
 func hashOf(s *models.Stock) map[string]string {
-	pairs, _ := fields(s)
+	pairs, _ := encodeHash(s)
 	hash := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {
 		hash[pairs[i].(string)] = textOf(pairs[i+1])
@@ -21,8 +21,8 @@ func hashOf(s *models.Stock) map[string]string {
 	return hash
 }
 
-// possible finds what no database of ours could have said of a stock.
-func possible(s *models.Stock) string {
+// outOfRange names a value that no database accepts; empty where there is none.
+func outOfRange(s *models.Stock) string {
 	switch {
 	case s.Version < 0 || s.Version > models.VersionMax:
 		return "version"
@@ -31,7 +31,7 @@ func possible(s *models.Stock) string {
 	case s.BackorderLimit != nil && (*s.BackorderLimit < 0 || *s.BackorderLimit > models.QuantityMax):
 		return "backorder limit"
 	case s.MaxPerReservation != nil && (*s.MaxPerReservation < 1 || *s.MaxPerReservation > models.QuantityMax):
-		return "most in a reservation"
+		return "max per reservation"
 	case s.Title != nil && !utf8.ValidString(*s.Title):
 		return "title"
 	case len(s.Levels) > models.LevelsMax:
@@ -45,9 +45,9 @@ func possible(s *models.Stock) string {
 	return ""
 }
 
-// FuzzHash: whatever somebody wrote into a product's hash, a reader gets a
-// stock that a database could hold, and that is the same once it is written
-// again; or it is a miss, and counted as one.
+// FuzzHash reads arbitrary hashes. The reader gets either a miss, which is
+// counted as one, or a stock that a database accepts and that stays the same
+// when it is written again.
 func FuzzHash(f *testing.F) {
 	add := func(hash map[string]string) {
 		encoded, err := json.Marshal(hash)
@@ -83,19 +83,19 @@ func FuzzHash(f *testing.F) {
 		}
 		c := New(Config{})
 		entry := c.entry(epoch, "p", redis.NewMapStringStringResult(hash, nil))
-		counted := c.Stats()
-		if counted.Hits+counted.NegativeHits+counted.Misses != 1 || entry.Known != (counted.Misses == 0) || (entry.Stock != nil) != (counted.Hits == 1) {
-			t.Fatalf("%q: %+v, counted as %+v", hash, entry, counted)
+		stats := c.Stats()
+		if stats.Hits+stats.NegativeHits+stats.Misses != 1 || entry.Known != (stats.Misses == 0) || (entry.Stock != nil) != (stats.Hits == 1) {
+			t.Fatalf("%q: %+v, counted as %+v", hash, entry, stats)
 		}
 		if entry.Stock == nil {
 			return
 		}
-		if wrong := possible(entry.Stock); wrong != "" {
-			t.Fatalf("%q: the %s is impossible: %+v", hash, wrong, entry.Stock)
+		if wrong := outOfRange(entry.Stock); wrong != "" {
+			t.Fatalf("%q: the %s is out of range: %+v", hash, wrong, entry.Stock)
 		}
-		again, err := parse(hashOf(entry.Stock))
+		again, err := decodeHash(hashOf(entry.Stock))
 		if err != nil || !reflect.DeepEqual(again, entry.Stock) {
-			t.Fatalf("%q is %+v, and written again %+v, %v", hash, entry.Stock, again, err)
+			t.Fatalf("%q is %+v, and after a rewrite %+v, %v", hash, entry.Stock, again, err)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 
 const (
 	barWidth    = 30                     // characters
-	barInterval = 100 * time.Millisecond // between two drawings
+	barInterval = 100 * time.Millisecond // the shortest time between two redraws
 )
 
-// bar shows on a terminal how far something has come, and nothing elsewhere. A
-// nil bar shows nothing.
+// bar is a progress bar on a terminal. Without a terminal, and when it is nil, it
+// prints nothing.
 type bar struct {
-	out   io.Writer // nil when nobody looks
+	out   io.Writer // nil without a terminal
 	drawn time.Time
 	stage string
 	now   func() time.Time
@@ -32,7 +32,7 @@ func newBar() *bar {
 	return b
 }
 
-// show draws done of total; a total of zero is not known.
+// show draws done of total. A total of zero means that it is not known.
 func (b *bar) show(stage string, done, total int) {
 	if b == nil || b.out == nil {
 		return
@@ -50,14 +50,14 @@ func (b *bar) show(stage string, done, total int) {
 	fmt.Fprintf(b.out, "\r\x1b[K%-9s [%s%s] %3d %%", stage, strings.Repeat("#", full), strings.Repeat(".", barWidth-full), 100*done/total)
 }
 
-// end takes the bar away.
-func (b *bar) end() {
+// clear erases the bar.
+func (b *bar) clear() {
 	if b != nil && b.out != nil && b.stage != "" {
 		fmt.Fprint(b.out, "\r\x1b[K")
 	}
 }
 
-// fileBar is a bar that knows how much of a file was read.
+// fileBar is a bar that counts how much of a file was read.
 type fileBar struct {
 	*bar
 	file       io.Reader
@@ -79,9 +79,9 @@ func (b *fileBar) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// imported is told of an import's progress. How much of the file was read says
-// more than a number of rows.
-func (b *fileBar) imported(stage store.ImportStage, done, total int) {
+// showImport draws the progress of an import. While it reads, the part of the
+// file is drawn, because the number of rows is not known yet.
+func (b *fileBar) showImport(stage store.ImportStage, done, total int) {
 	if stage == store.ImportReading {
 		done, total = min(b.read, b.size), b.size
 	}

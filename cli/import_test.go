@@ -1,15 +1,10 @@
-package main
+package cli
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/csv"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,16 +12,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"onhand/models"
-	"onhand/store"
 	"onhand/store/storetest"
 )
 
-// merchant is somebody with a database and a folder of files.
+// merchant has a database and a directory of files.
 type merchant struct {
-	t    *testing.T
-	home string
-	env  []string
+	t        *testing.T
+	home     string
+	database string // --database-url
 }
 
 // onBoth runs a test on both databases.
@@ -39,7 +32,7 @@ func onBoth(t *testing.T, test func(m merchant)) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := t.TempDir()
-			test(merchant{t, home, []string{"DATABASE_URL=" + url(home)}})
+			test(merchant{t, home, "--database-url=" + url(home)})
 		})
 	}
 }
@@ -54,10 +47,13 @@ func (m merchant) file(name, text string) string {
 // run wants a command to end with a code, and returns what it prints.
 func (m merchant) run(code int, args ...string) (stdout, stderr string) {
 	m.t.Helper()
-	got, stdout, stderr := run(m.t, m.home, m.env, args...)
-	require.Equal(m.t, code, got, "%s\n%s", stdout, stderr)
-	assert.NotContains(m.t, stderr, "goroutine")
-	return stdout, stderr
+	var out strings.Builder
+	err := run(m.t.Context(), m.t, &out, append(args, m.database)...)
+	if err != nil {
+		stderr = err.Error()
+	}
+	require.Equal(m.t, code, ExitCode(err), "%s\n%s", &out, stderr)
+	return out.String(), stderr
 }
 
 // export is the file that an export in a format writes.
@@ -70,10 +66,13 @@ func (m merchant) export(format string) string {
 	return string(text)
 }
 
+// retailHeader is the first line of the Online Retail file.
+const retailHeader = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
 const shopHead = "Handle,Title,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Option3 Name,Option3 Value,SKU,HS Code,COO,Location,Bin name,Incoming (not editable),Unavailable (not editable),Committed (not editable),Available (not editable),On hand (current),On hand (new)\n"
 
 // shopFile is as a shop exports it: a product with variants, two of which share
-// a SKU, one without a SKU, a place that does not carry something.
+// a SKU, one without a SKU, and a location that does not stock a product.
 const shopFile = "\ufeff" + shopHead +
 	"shirt,T-Shirt,Size,S,,,,,TS-S,,,North,A1,0,0,0,5,5,\r\n" +
 	"shirt,T-Shirt,Size,S,,,,,TS-S,,,South,,not stocked,not stocked,not stocked,not stocked,not stocked,\r\n" +
@@ -81,9 +80,9 @@ const shopFile = "\ufeff" + shopHead +
 	"shirt,T-Shirt,Size,L,,,,,TS-X,,,North,A1,0,0,0,3,3,\r\n" +
 	"mug,\"Mug, big\",Title,Default Title,,,,,,,,South,,0,0,0,9,9,\r\n"
 
-// TestFilesGoRound: from a shop's file into an empty database and out again, in
-// every format, in again without any change, and into another empty database,
-// to come out the same.
+// TestFilesGoRound imports a shop's file into an empty database and exports it in
+// every format. Each export imports again without a change, and gives the same
+// bytes when it has gone through another empty database.
 func TestFilesGoRound(t *testing.T) {
 	onBoth(t, func(m merchant) {
 		_, stderr := m.run(1, "import", m.file("shop.csv", shopFile))
@@ -100,7 +99,7 @@ func TestFilesGoRound(t *testing.T) {
 
 			other := m
 			other.home = m.t.TempDir()
-			other.env = []string{"DATABASE_URL=sqlite:" + filepath.Join(other.home, "other.db")}
+			other.database = "--database-url=sqlite:" + filepath.Join(other.home, "other.db")
 			other.run(0, "import", other.file("in."+format, before), "--create")
 			assert.Equal(m.t, before, other.export(format), "%s: the same bytes from another database", format)
 		}
@@ -108,14 +107,14 @@ func TestFilesGoRound(t *testing.T) {
 	})
 }
 
-// TestAMerchantEditsAnExport: what he writes into On hand (new) is what he
-// gets, whatever was sold meanwhile is not lost, and nothing else moves.
+// TestAMerchantEditsAnExport: the quantity written into On hand (new) is set,
+// units sold meanwhile stay sold, and nothing else changes.
 func TestAMerchantEditsAnExport(t *testing.T) {
 	onBoth(t, func(m merchant) {
 		m.run(0, "import", m.file("opening.csv", "product_id,title,location_id,available\nmug,Mug,North,10\ncup,Cup,North,4\njug,Jug,North,1\n"), "--create")
 		edited := strings.Replace(m.export("shop"), "mug,Mug,Title,Default Title,,,,,mug,,,North,,0,0,0,10,10,\n", "mug,Mug,Title,Default Title,,,,,mug,,,North,,0,0,0,10,10,12\n", 1)
 
-		s := start(m.t, m.home, m.env...)
+		s := serve(m.t, m.database)
 		s.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "mug", quantity: 3}, {productId: "cup", quantity: 4}], ttlSeconds: 3600}) { reservation { id } } }`)
 		stdout, _ := m.run(0, "import", m.file("edited.csv", edited), "--dry-run")
 		assert.Equal(m.t, "line 4: mug at North: available 7 -> 9\n3 rows: 1 changed, 2 unchanged (dry run: nothing was changed)\n", stdout)
@@ -123,17 +122,17 @@ func TestAMerchantEditsAnExport(t *testing.T) {
 
 		stdout, _ = m.run(0, "import", m.file("edited.csv", edited))
 		assert.Equal(m.t, "3 rows: 1 changed, 2 unchanged\n", stdout)
-		require.Eventually(m.t, func() bool { // the server's relay tells its Redis
+		require.Eventually(m.t, func() bool { // the server's relay publishes to its Redis
 			return strings.Contains(s.post(`{ stock(productId: "mug") { quantityAvailable onHand reserved } }`), `{"quantityAvailable":9,"onHand":12,"reserved":3}`)
 		}, patience, 20*time.Millisecond)
 		assert.Contains(m.t, s.post(`{ stock(productId: "cup") { quantityAvailable } }`), `:0}`)
 
 		stdout, _ = m.run(0, "import", m.file("edited.csv", edited))
-		assert.Equal(m.t, "3 rows: 3 unchanged\n", stdout, "again: it is what he wants already")
+		assert.Equal(m.t, "3 rows: 3 unchanged\n", stdout, "again: the stock is as the file asks already")
 
 		report := filepath.Join(m.home, "report.csv")
 		_, stderr := m.run(1, "import", m.file("late.csv", strings.Replace(edited, ",10,10,12\n", ",10,10,15\n", 1)), "--report", report)
-		assert.Contains(m.t, stderr, "nothing was changed, because 1 of 3 rows have problems; correct them, or --skip-bad-rows takes the others")
+		assert.Contains(m.t, stderr, "nothing was changed, because 1 of 3 rows have problems; correct them, or import the others with --skip-bad-rows")
 		text, err := os.ReadFile(report)
 		require.NoError(m.t, err)
 		rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
@@ -148,18 +147,18 @@ func TestAMerchantEditsAnExport(t *testing.T) {
 		jug := m.file("jug.csv", "product_id,location_id,available\njug,North,8\ntea,North,1\n")
 		stdout, stderr = m.run(2, "import", jug, "--skip-bad-rows")
 		assert.Equal(m.t, "line 3: tea at North: no product \"tea\"; --create adds it\n2 rows: 1 changed, 1 unknown product\n", stdout)
-		assert.Contains(m.t, stderr, "1 of 2 rows have problems and were left out; the others were taken")
+		assert.Contains(m.t, stderr, "1 of 2 rows have problems and were left out; the others were imported")
 		s.stop()
 		assert.Contains(m.t, m.export("csv"), "jug,Jug,North,8,0,0,0,0,0,0,8,,,,,,\n")
 	})
 }
 
-// TestTheProgramRefusesFiles: broken ones change nothing, and the message says
-// what to do.
+// TestTheProgramRefusesFiles: a broken file changes nothing, and the message
+// says what to do.
 func TestTheProgramRefusesFiles(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	m := merchant{t, home, []string{"DATABASE_URL=sqlite:" + filepath.Join(home, "shop.db")}}
+	m := merchant{t, home, "--database-url=sqlite:" + filepath.Join(home, "shop.db")}
 	const head = "product_id,location_id,available\n"
 	m.run(0, "import", m.file("good.csv", head+"mug,North,10\n"), "--create")
 	before := m.export("csv")
@@ -184,128 +183,16 @@ func TestTheProgramRefusesFiles(t *testing.T) {
 	_, stderr := m.run(1, "import", filepath.Join(home, "good.csv"), "--format", "jsonl")
 	assert.Contains(t, stderr, "the file is csv, not jsonl")
 	_, stderr = m.run(1, "import", m.file("sales.csv", retailHeader), "--dry-run")
-	assert.Contains(t, stderr, "a file of invoices knows only --opening and --replace")
+	assert.Contains(t, stderr, "for a file of invoices there are only --opening and --replace")
 	_, stderr = m.run(1, "export", filepath.Join(home, "nowhere", "export.csv"))
 	assert.Contains(t, stderr, "cannot be written")
 	assert.Equal(t, before, m.export("csv"))
 	stdout, _ := m.run(0, "export")
-	assert.Equal(t, before, stdout, "without a file, to whoever reads")
+	assert.Equal(t, before, stdout, "without a file, to the standard output")
 	m.run(0, "export", filepath.Join(home, "export.jsonl.gz"))
 	stdout, _ = m.run(0, "import", filepath.Join(home, "export.jsonl.gz"))
 	assert.Equal(t, "1 rows: 1 unchanged\n", stdout)
 	left, err := filepath.Glob(filepath.Join(home, ".*.*"))
 	require.NoError(t, err)
-	assert.Empty(t, left, "nothing half written is left behind")
-}
-
-func TestProgressBar(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	now := time.Unix(0, 0)
-	b := &bar{out: &out, now: func() time.Time { return now }}
-	b.show("writing", 0, 10)
-	b.show("writing", 1, 10) // too soon
-	now = now.Add(barInterval)
-	b.show("writing", 5, 10)
-	b.show("writing", 10, 10) // the end is always shown
-	b.show("deciding", 0, 0)
-	b.end()
-	assert.Equal(t, "\r\x1b[Kwriting   [..............................]   0 %"+
-		"\r\x1b[Kwriting   [###############...............]  50 %"+
-		"\r\x1b[Kwriting   [##############################] 100 %"+
-		"\r\x1b[Kdeciding …\r\x1b[K", out.String())
-
-	(&bar{now: time.Now}).show("nobody looks", 1, 2)
-	(*bar)(nil).show("nobody", 1, 2)
-	f := &fileBar{bar: b, file: strings.NewReader("abcd"), size: 8}
-	_, err := f.Read(make([]byte, 4))
-	require.NoError(t, err)
-	out.Reset()
-	f.imported(store.ImportReading, 1000, 0)
-	assert.Contains(t, out.String(), " 50 %")
-}
-
-func TestWhatAnImportSays(t *testing.T) {
-	t.Parallel()
-	s := spoken{dry: true}
-	for i := range 60 {
-		s.row(models.ImportedRow{Line: i + 2, ProductID: "mug", LocationID: "north", Outcome: models.ImportChanged, After: models.Quantities{Available: 1}})
-		s.row(models.ImportedRow{Line: i + 2, Outcome: models.ImportUnreadable, Problem: "odd"})
-	}
-	lines := strings.Split(strings.TrimSpace(s.text()), "\n")
-	assert.Len(t, lines, changesShownMax+problemsShownMax+1)
-	assert.Equal(t, "line 2: mug at north: available 0 -> 1", lines[0])
-	assert.Equal(t, "line 2: odd", lines[1])
-	assert.Equal(t, fmt.Sprintf("and %d more; --report FILE lists every row", 120-changesShownMax-problemsShownMax), lines[len(lines)-1])
-	assert.Equal(t, "the file has no rows", inWords(models.ImportSummary{}, false))
-}
-
-// TestARealChainOfStores: the products of a grocery chain at hundreds of
-// stores, each product in a few of them, go in, out, and in again.
-func TestARealChainOfStores(t *testing.T) {
-	onBoth(t, func(m merchant) {
-		path := os.Getenv("COMPLETEJOURNEY_CSV")
-		if path == "" {
-			path = filepath.Join("testdata", "completejourney.csv")
-		}
-		opening, chain := openingOf(t, path)
-		stdout, _ := m.run(0, "import", m.file("opening.csv", opening), "--create")
-		assert.Equal(t, fmt.Sprintf("%d rows: %d created; %d new products, %d new locations\n", len(chain.units), len(chain.units), len(chain.products), len(chain.stores)), stdout)
-
-		rows, err := csv.NewReader(strings.NewReader(m.export("csv"))).ReadAll()
-		require.NoError(t, err)
-		units := map[[2]string]string{}
-		for _, row := range rows[1:] {
-			units[[2]string{row[0], row[2]}] = row[3]
-		}
-		assert.Len(t, units, len(chain.units))
-		for level, n := range chain.units {
-			assert.Equal(t, strconv.Itoa(n), units[level], level)
-		}
-		if len(chain.products)*len(chain.stores) > 1_000_000 {
-			return // a shop's file has a row for each
-		}
-		shop := m.export("shop")
-		assert.Equal(t, 1+len(chain.products)*len(chain.stores), strings.Count(shop, "\n"), "a shop's file has every product at every store")
-		assert.Equal(t, 5*(len(chain.products)*len(chain.stores)-len(chain.units)), strings.Count(shop, "not stocked"))
-		stdout, _ = m.run(0, "import", m.file("again.csv", shop))
-		assert.Equal(t, fmt.Sprintf("%d rows: %d unchanged\n", len(chain.products)*len(chain.stores), len(chain.products)*len(chain.stores)), stdout)
-		assert.Equal(t, shop, m.export("shop"))
-	})
-}
-
-// chain is what a file of transactions says of a chain of stores.
-type chain struct {
-	units            map[[2]string]int // sold of a product at a store
-	products, stores map[string]bool
-}
-
-// openingOf makes a file of stock out of what was sold.
-func openingOf(t *testing.T, path string) (string, chain) {
-	t.Helper()
-	file, err := os.Open(path)
-	require.NoError(t, err)
-	defer file.Close()
-	var plain io.Reader = file
-	if strings.HasSuffix(path, ".gz") {
-		plain, err = gzip.NewReader(file)
-		require.NoError(t, err)
-	}
-	records, err := csv.NewReader(plain).ReadAll()
-	require.NoError(t, err)
-	column := func(name string) int { return slices.Index(records[0], name) }
-	product, shop, quantity := column("product_id"), column("store_id"), column("quantity")
-	c := chain{map[[2]string]int{}, map[string]bool{}, map[string]bool{}}
-	for _, r := range records[1:] {
-		n, err := strconv.Atoi(r[quantity])
-		require.NoError(t, err)
-		c.units[[2]string{r[product], "Store " + r[shop]}] += n
-		c.products[r[product]], c.stores[r[shop]] = true, true
-	}
-	var b strings.Builder
-	b.WriteString("product_id,location_id,available\n")
-	for level, n := range c.units {
-		fmt.Fprintf(&b, "%s,%s,%d\n", level[0], level[1], n)
-	}
-	return b.String(), c
+	assert.Empty(t, left, "no temporary file is left")
 }

@@ -9,9 +9,9 @@ import (
 	"onhand/models"
 )
 
-// A look shows what lies there, believed by readers or not, and does not count
-// as a read.
-func TestLook(t *testing.T) {
+// TestInspect finds hashes that readers accept and hashes that they do not, and
+// does not count as a read.
+func TestInspect(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		ctx := t.Context()
 		lease, err := c.Lease(ctx, []string{"unknown", "leased"})
@@ -25,20 +25,20 @@ func TestLook(t *testing.T) {
 		require.NoError(t, raw.Rename(ctx, c.keys.Stock("moved"), c.keys.Stock("there")).Err())
 		require.NoError(t, raw.Set(ctx, c.keys.Stock("text"), "x", 0).Err())
 		before := c.Stats()
-		looks, err := c.Look(ctx, []string{"right", "other epoch", "edited", "bare", "there", "text", "unknown", "nothing", "leased"})
+		found, err := c.Inspect(ctx, []string{"right", "other epoch", "edited", "bare", "there", "text", "unknown", "nothing", "leased"})
 		require.NoError(t, err)
 
-		require.Equal(t, Look{Cached: true, Epoch: epoch, Version: 3, Stock: stockAt("right", epoch, 3)}, looks[0])
-		require.Equal(t, Look{Cached: true, Epoch: "epoch-0", Version: 5, Stock: stockAt("other epoch", "epoch-0", 5)}, looks[1])
+		require.Equal(t, Inspection{Cached: true, Epoch: epoch, Version: 3, Stock: stockAt("right", epoch, 3)}, found[0])
+		require.Equal(t, Inspection{Cached: true, Epoch: "epoch-0", Version: 5, Stock: stockAt("other epoch", "epoch-0", 5)}, found[1])
 		for i, want := range map[int]string{2: "quantity is 99", 3: "no version", 4: `product "moved"`, 5: "WRONGTYPE"} {
-			require.True(t, looks[i].Cached, want)
-			require.Nil(t, looks[i].Stock, want)
-			require.ErrorContains(t, looks[i].Broken, want)
+			require.True(t, found[i].Cached, want)
+			require.Nil(t, found[i].Stock, want)
+			require.ErrorContains(t, found[i].Err, want)
 		}
-		require.EqualValues(t, []int64{4, -1, 6, -1}, []int64{looks[2].Version, looks[3].Version, looks[4].Version, looks[5].Version})
-		require.Equal(t, Look{Cached: true, Epoch: epoch, Missing: true}, looks[6])
-		require.Equal(t, Look{}, looks[7])
-		require.Equal(t, Look{}, looks[8], "about to be filled")
+		require.EqualValues(t, []int64{4, -1, 6, -1}, []int64{found[2].Version, found[3].Version, found[4].Version, found[5].Version})
+		require.Equal(t, Inspection{Cached: true, Epoch: epoch, Missing: true}, found[6])
+		require.Equal(t, Inspection{}, found[7])
+		require.Equal(t, Inspection{}, found[8], "only a lease")
 		after := c.Stats()
 		require.Equal(t, before.RoundTrips+1, after.RoundTrips)
 		require.Equal(t, []int64{before.Hits, before.Misses, before.NegativeHits}, []int64{after.Hits, after.Misses, after.NegativeHits})
