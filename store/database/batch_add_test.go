@@ -66,7 +66,7 @@ func (s *shop) held(t *testing.T, b *database.Batch, product string) (release fu
 
 // A batch is either optimistic or decided under lock: writes of both kinds are not in
 // the same batch, unless the one that is decided under lock comes first.
-func TestAddKeepsKindsApart(t *testing.T) {
+func TestAddSeparatesKinds(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		b := s.begun(reserve(line("cup", 1)), reserve(line("mug", 12)))
 		for _, w := range []models.Write{

@@ -48,7 +48,7 @@ type brokenRows struct {
 	engine *BrokenEngine
 }
 
-// BreakEngine gives the database an engine that panics when it is told to, and an
+// BreakEngine gives the database an engine that panics as its fields say, and an
 // empty snapshot cache.
 func (d *Database) BreakEngine() *BrokenEngine {
 	e := &BrokenEngine{Engine: d.engine.(optimistic.Engine)}

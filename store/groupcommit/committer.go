@@ -222,7 +222,7 @@ func (c *Committer) commit(g *group) {
 	delete(c.unanswered, g)
 }
 
-// finish ends the flight of a batch.
+// finish takes the result of the batch in flight, and dispatches the next one.
 func (c *Committer) finish(g *group, result *database.BatchResult, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -61,7 +61,7 @@ func TestPrefetch(t *testing.T) {
 }
 
 // A batch that is full of what can be decided does not wait for a read.
-func TestPrefetchDoesNotHoldUpTheOpenBatch(t *testing.T) {
+func TestPrefetchDoesNotDelayTheOpenBatch(t *testing.T) {
 	inBubble(t, &fakeDatabase{}, Config{}, func(t *testing.T, s *setup) {
 		s.fetching = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		decided := s.submitAll("first", "a")
