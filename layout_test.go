@@ -26,11 +26,11 @@ import (
 var mayImport = map[string][]string{
 	"onhand": {"onhand/graph", "onhand/graph/guard", "onhand/graph/transports", "onhand/models", "onhand/store", "onhand/store/stockfile", "onhand/web"},
 
-	"onhand/graph":            {"onhand/graph/generated", "onhand/graph/guard", "onhand/graph/loaders", "onhand/graph/scalars", "onhand/graph/transports", "onhand/models"},
-	"onhand/graph/generated":  {"onhand/graph/scalars", "onhand/models"},
+	"onhand/graph":            {"onhand/graph/generated", "onhand/graph/guard", "onhand/graph/loaders", "onhand/graph/scalar", "onhand/graph/transports", "onhand/models"},
+	"onhand/graph/generated":  {"onhand/graph/scalar", "onhand/models"},
 	"onhand/graph/guard":      {"onhand/models"},
 	"onhand/graph/loaders":    {"onhand/models"},
-	"onhand/graph/scalars":    {"onhand/models"},
+	"onhand/graph/scalar":    {"onhand/models"},
 	"onhand/graph/transports": {"onhand/graph/guard", "onhand/models"},
 
 	"onhand/store":            {"onhand/models", "onhand/store/database", "onhand/store/pace", "onhand/store/rediscache", "onhand/store/stockfeed"},

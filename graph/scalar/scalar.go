@@ -1,4 +1,4 @@
-package scalars
+package scalar
 
 import (
 	"encoding/json"

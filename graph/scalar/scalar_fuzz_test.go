@@ -1,4 +1,4 @@
-package scalars_test
+package scalar_test
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"onhand/graph/scalars"
+	"onhand/graph/scalar"
 	"onhand/models"
 )
 
@@ -19,7 +19,7 @@ func FuzzNumbers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, sent := range []any{json.Number(text), text} {
-			n, err := scalars.UnmarshalBigInt(sent)
+			n, err := scalar.UnmarshalBigInt(sent)
 			if err != nil {
 				if models.CodeOf(err) != models.CodeBadUserInput {
 					t.Fatalf("%T %q: %v", sent, text, err)
@@ -29,18 +29,18 @@ func FuzzNumbers(f *testing.F) {
 			if n >= 1<<53 || n <= -1<<53 {
 				t.Fatalf("%q is taken as %d", text, n)
 			}
-			if back := written(scalars.MarshalBigInt(n)); back != strconv.FormatInt(n, 10) {
+			if back := written(scalar.MarshalBigInt(n)); back != strconv.FormatInt(n, 10) {
 				t.Fatalf("%q is written as %s", text, back)
 			}
 		}
-		n, err := scalars.UnmarshalInt(json.Number(text))
+		n, err := scalar.UnmarshalInt(json.Number(text))
 		if err != nil {
 			if models.CodeOf(err) != models.CodeBadUserInput {
 				t.Fatalf("%q: %v", text, err)
 			}
 			return
 		}
-		if n > math.MaxInt32 || n < math.MinInt32 || written(scalars.MarshalInt(n)) != strconv.Itoa(n) {
+		if n > math.MaxInt32 || n < math.MinInt32 || written(scalar.MarshalInt(n)) != strconv.Itoa(n) {
 			t.Fatalf("%q is taken as %d", text, n)
 		}
 	})
@@ -56,7 +56,7 @@ func FuzzTime(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		at, err := scalars.UnmarshalTime(text)
+		at, err := scalar.UnmarshalTime(text)
 		if err != nil {
 			if models.CodeOf(err) != models.CodeBadUserInput {
 				t.Fatalf("%q: %v", text, err)
@@ -70,10 +70,10 @@ func FuzzTime(f *testing.F) {
 			return
 		}
 		var shown string
-		if err := json.Unmarshal([]byte(written(scalars.MarshalTime(at))), &shown); err != nil {
+		if err := json.Unmarshal([]byte(written(scalar.MarshalTime(at))), &shown); err != nil {
 			t.Fatal(err)
 		}
-		back, err := scalars.UnmarshalTime(shown)
+		back, err := scalar.UnmarshalTime(shown)
 		if err != nil || !back.Equal(at.Truncate(time.Millisecond)) {
 			t.Fatalf("%q is %v, is written %q and read as %v, %v", text, at, shown, back, err)
 		}
