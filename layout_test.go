@@ -24,14 +24,14 @@ import (
 // mayImport is the direction of imports: each package with the packages of
 // this module that it may import. What is not named here fails the test.
 var mayImport = map[string][]string{
-	"onhand": {"onhand/graph", "onhand/graph/guard", "onhand/graph/transports", "onhand/models", "onhand/store", "onhand/store/stockfile", "onhand/web"},
+	"onhand": {"onhand/graph", "onhand/graph/guard", "onhand/graph/transport", "onhand/models", "onhand/store", "onhand/store/stockfile", "onhand/web"},
 
-	"onhand/graph":            {"onhand/graph/generated", "onhand/graph/guard", "onhand/graph/loaders", "onhand/graph/scalar", "onhand/graph/transports", "onhand/models"},
-	"onhand/graph/generated":  {"onhand/graph/scalar", "onhand/models"},
-	"onhand/graph/guard":      {"onhand/models"},
-	"onhand/graph/loaders":    {"onhand/models"},
+	"onhand/graph":           {"onhand/graph/generated", "onhand/graph/guard", "onhand/graph/loaders", "onhand/graph/scalar", "onhand/graph/transport", "onhand/models"},
+	"onhand/graph/generated": {"onhand/graph/scalar", "onhand/models"},
+	"onhand/graph/guard":     {"onhand/models"},
+	"onhand/graph/loaders":   {"onhand/models"},
 	"onhand/graph/scalar":    {"onhand/models"},
-	"onhand/graph/transports": {"onhand/graph/guard", "onhand/models"},
+	"onhand/graph/transport": {"onhand/graph/guard", "onhand/models"},
 
 	"onhand/store":            {"onhand/models", "onhand/store/database", "onhand/store/pace", "onhand/store/rediscache", "onhand/store/stockfeed"},
 	"onhand/store/database":   {"onhand/models"},
@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	// Nothing that is served imports these.
 	"onhand/store/storetest": {},
 	"onhand/bench/replay":    {"onhand/models", "onhand/store", "onhand/store/stockfile"},
-	"onhand/bench/combiner":  {"onhand/graph", "onhand/graph/guard", "onhand/graph/transports", "onhand/models", "onhand/store", "onhand/store/rediscache", "onhand/store/stockfile", "onhand/store/storetest"},
+	"onhand/bench/combiner":  {"onhand/graph", "onhand/graph/guard", "onhand/graph/transport", "onhand/models", "onhand/store", "onhand/store/rediscache", "onhand/store/stockfile", "onhand/store/storetest"},
 	"onhand/bench/importing": {"onhand/models", "onhand/store/database", "onhand/store/stockfile", "onhand/store/storetest"},
 }
 

@@ -28,7 +28,7 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/store"
 	"onhand/store/stockfile"
@@ -170,7 +170,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 		_ = listener.Close()
 		return err
 	}
-	closing := transports.NewClosing()
+	closing := transport.NewClosing()
 	server := bounded(c.routes(st, closing, log), log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -196,7 +196,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 // bounded is a server that no client keeps waiting.
 func bounded(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ConnContext: transports.Connection,
+		Handler: handler, ConnContext: transport.Connection,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -219,7 +219,7 @@ func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) 
 	return st.Seed(ctx, openingRows(rows), locations, channels)
 }
 
-func (c *serveCommand) routes(st *store.Store, closing *transports.Closing, log *slog.Logger) http.Handler {
+func (c *serveCommand) routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.Handler {
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: st, Log: log},
 		Closing:  closing,

@@ -14,7 +14,7 @@
 // writes are one call each; what asks for a scope asks guard first; moments are
 // milliseconds, here and in filters (endOf).
 //
-// May import: models, loaders, guard, transports, generated, scalar, gqlgen and
+// May import: models, loaders, guard, transport, generated, scalar, gqlgen and
 // gqlparser. Never the store.
 //
 // When the store is gone, its faults come through as UNAVAILABLE.

@@ -17,7 +17,7 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 )
 
@@ -109,7 +109,7 @@ func TestAnOutageIsLoggedOnce(t *testing.T) {
 	f := everywhere(func() error { return models.Unavailable("later", nasty) })
 	var log bytes.Buffer
 	api := graph.Handler(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
+		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transport.NewClosing(),
 	})
 	for response := range 3 {
 		_, body := post(t, api, "", request{Query: `{ a: stock(productId: "a") { id } b: stock(productId: "b") { id } reservation(id: "r") { id } products { nodes { id } } }`})
@@ -129,7 +129,7 @@ func TestInternalErrorsAreLoggedInPart(t *testing.T) {
 	for word, fail := range map[string]func() error{"internal error": func() error { return nasty }, "panic": func() error { panic(nasty) }} {
 		var log bytes.Buffer
 		api := graph.Handler(graph.HandlerConfig{
-			Resolver: &graph.Resolver{Store: everywhere(fail), Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
+			Resolver: &graph.Resolver{Store: everywhere(fail), Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transport.NewClosing(),
 		})
 		for response := range 2 {
 			_, body := post(t, api, "", request{Query: query})

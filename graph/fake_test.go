@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"onhand/graph"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 )
 
@@ -135,7 +135,7 @@ func stockOf(id string, version int64) *models.Stock {
 func apiOver(store graph.Store) http.Handler {
 	return graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler)},
-		Closing:  transports.NewClosing(),
+		Closing:  transport.NewClosing(),
 	})
 }
 

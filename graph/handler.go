@@ -11,14 +11,14 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 )
 
 // HandlerConfig is what the GraphQL endpoint needs.
 type HandlerConfig struct {
 	Resolver *Resolver
 	// Closing ends all subscriptions.
-	Closing *transports.Closing
+	Closing *transport.Closing
 	// Origins are the origins, as patterns of host and port, whose pages may
 	// open a WebSocket beside the server's own.
 	Origins []string
@@ -29,10 +29,10 @@ type HandlerConfig struct {
 func Handler(config HandlerConfig) http.Handler {
 	r := config.Resolver
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()}))
-	server.AddTransport(transports.WebSocket(config.Closing, config.Origins))
-	server.AddTransport(transports.SSE(config.Closing))
-	server.AddTransport(transports.HTTP{})
-	server.AddTransport(transports.Unsupported{})
+	server.AddTransport(transport.WebSocket(config.Closing, config.Origins))
+	server.AddTransport(transport.SSE(config.Closing))
+	server.AddTransport(transport.HTTP{})
+	server.AddTransport(transport.Unsupported{})
 	documents := guard.NewDocuments()
 	server.Use(documents)
 	server.SetQueryCache(documents)

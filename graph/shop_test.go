@@ -17,7 +17,7 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/store"
 	"onhand/store/stockfile"
@@ -31,7 +31,7 @@ var oddProducts = []string{`"quoted" \ id`, `a'b;--`, `{curly}[square]*?`, "käs
 type shop struct {
 	store   *store.Store
 	api     http.Handler // without an identity
-	closing *transports.Closing
+	closing *transport.Closing
 }
 
 // exact reads from the database only. A busy machine may be late in telling the
@@ -59,7 +59,7 @@ func openShop() (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shop{store: st, closing: transports.NewClosing()}
+	s := &shop{store: st, closing: transport.NewClosing()}
 	if _, err = st.Migrate(ctx); err == nil {
 		err = fillShop(ctx, st)
 	}

@@ -1,4 +1,4 @@
-// Package transports answers HTTP, and makes gqlgen's two streaming transports
+// Package transport answers HTTP, and makes gqlgen's two streaming transports
 // safe for clients that stop reading and for servers that stop.
 //
 // Where gqlgen is laxer than graphql-transport-ws, the protocol's own close
@@ -13,4 +13,4 @@
 // (sockets with close code 1012).
 //
 // May import: guard, models, gqlgen, coder/websocket.
-package transports
+package transport
