@@ -100,7 +100,7 @@ func (w Reserve) Check(ttlMax time.Duration) []UserError {
 	var c checker
 	c.key(w.IdempotencyKey)
 	c.lines(w.Lines)
-	c.ttl(w.HoldTTL(), ttlMax)
+	c.ttl(w.ReservationTTL(), ttlMax)
 	if w.Channel != "" {
 		c.add(CheckID(w.Channel), "channel")
 	}
@@ -122,7 +122,7 @@ func (w UpdateReservation) Check(ttlMax time.Duration) []UserError {
 // Check implements Write.
 func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
 	var c checker
-	c.ttl(w.HoldTTL(), ttlMax)
+	c.ttl(w.ReservationTTL(), ttlMax)
 	return c.errs
 }
 

@@ -75,11 +75,11 @@ type Resolve struct {
 	Actor          string           `json:"-"`
 }
 
-// HoldTTL is how long the hold lasts.
-func (w Reserve) HoldTTL() time.Duration           { return holdTTL(w.TTL, w.DefaultTTL) }
-func (w ExtendReservation) HoldTTL() time.Duration { return holdTTL(w.TTL, w.DefaultTTL) }
+// ReservationTTL is how long the hold lasts.
+func (w Reserve) ReservationTTL() time.Duration           { return reservationTTL(w.TTL, w.DefaultTTL) }
+func (w ExtendReservation) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
 
-func holdTTL(asked, fallback time.Duration) time.Duration {
+func reservationTTL(asked, fallback time.Duration) time.Duration {
 	if asked == 0 {
 		return fallback
 	}

@@ -205,8 +205,8 @@ func (p *Plan) Add(w *Prepared) bool {
 		p.movements.add(moved, key, p.products[moved.ProductID].product.Version+1)
 	}
 	p.view.movements = p.view.movements[:0]
-	p.holds = append(p.holds, hold{r, w.reserve.HoldTTL()})
-	p.rows.add(&w.hashes, r, w.reserve.HoldTTL())
+	p.holds = append(p.holds, hold{r, w.reserve.ReservationTTL()})
+	p.rows.add(&w.hashes, r, w.reserve.ReservationTTL())
 	return true
 }
 

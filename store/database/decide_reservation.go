@@ -22,7 +22,7 @@ func (d *decider) reserve(w models.Reserve) models.WriteResult {
 		key: key, fingerprint: slices.Clone(d.hashes.print[:]),
 		Reservation: models.Reservation{
 			ID: reservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
-			Owner: w.OwnerRef, CreatedAt: d.now, ExpiresAt: d.now.Add(w.HoldTTL()), Version: 1,
+			Owner: w.OwnerRef, CreatedAt: d.now, ExpiresAt: d.now.Add(w.ReservationTTL()), Version: 1,
 		},
 	}
 	draft.apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
@@ -74,7 +74,7 @@ func (d *decider) extend(w models.ExtendReservation) models.WriteResult {
 		return result
 	}
 	next := *s
-	next.ExpiresAt = d.now.Add(w.HoldTTL())
+	next.ExpiresAt = d.now.Add(w.ReservationTTL())
 	d.put(&next)
 	at := next.At(d.now)
 	return models.WriteResult{Reservation: &at}
