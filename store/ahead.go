@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"onhand/models"
 	"onhand/store/database"
 )
 
@@ -36,7 +37,7 @@ type plan interface {
 	// ByStock tells of a closed one that others change its products too.
 	ByStock() bool
 	// Commit carries it out. On an error nothing is known to have happened.
-	Commit(context.Context) (database.Outcome, error)
+	Commit(context.Context) (models.Outcome, error)
 	// Drop forgets what it was decided on.
 	Drop()
 }
@@ -244,7 +245,7 @@ func (c *combiner) depart() {
 func (c *combiner) flyPlanned(p *planned) {
 	ctx := context.Background() // the database bounds its own time
 	began := time.Now()
-	out, err := c.attempt(len(p.seats), func() (database.Outcome, error) { return p.plan.Commit(ctx) })
+	out, err := c.attempt(len(p.seats), func() (models.Outcome, error) { return p.plan.Commit(ctx) })
 	c.planEnded(endOf(err))
 	var panicked *panicError
 	if errors.As(err, &panicked) { // its callers are answered, and nobody else would hear of it

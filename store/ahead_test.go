@@ -85,7 +85,7 @@ func (p *fakePlan) Drop() {
 	p.all.dropped++
 }
 
-func (p *fakePlan) Commit(context.Context) (database.Outcome, error) {
+func (p *fakePlan) Commit(context.Context) (models.Outcome, error) {
 	p.all.started <- len(p.keys)
 	<-p.all.released
 	p.all.mu.Lock()
@@ -96,9 +96,9 @@ func (p *fakePlan) Commit(context.Context) (database.Outcome, error) {
 	}
 	if p.all.refuse > 0 {
 		p.all.refuse--
-		return database.Outcome{}, p.all.with
+		return models.Outcome{}, p.all.with
 	}
-	return database.Outcome{Results: make([]models.WriteResult, len(p.keys))}, nil
+	return models.Outcome{Results: make([]models.WriteResult, len(p.keys))}, nil
 }
 
 // planning starts a first plan, puts the keys in line behind it, and lets all go.

@@ -11,16 +11,16 @@ import (
 
 // blocked are the rows among those a write names that somebody keeps locked,
 // as far as is known. Callers hold mu.
-func (c *combiner) blocked(write models.Write) (rows []database.Row) {
+func (c *combiner) blocked(write models.Write) (rows []models.RowRef) {
 	if c.behind == nil {
 		return nil
 	}
-	return slices.DeleteFunc(database.RowsOf(write), func(r database.Row) bool { return !c.behind[r] })
+	return slices.DeleteFunc(database.RowsOf(write), func(r models.RowRef) bool { return !c.behind[r] })
 }
 
 // stepAside takes the seats out of a batch that wait for locked rows, and
 // returns the others. by has the rows of every seat.
-func (c *combiner) stepAside(batch []*seat, by [][]database.Row) (rest []*seat) {
+func (c *combiner) stepAside(batch []*seat, by [][]models.RowRef) (rest []*seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, s := range batch {
@@ -39,7 +39,7 @@ func (c *combiner) stepAside(batch []*seat, by [][]database.Row) (rest []*seat) 
 
 // noteBehind brings behind up to date. Callers hold mu.
 func (c *combiner) noteBehind() {
-	c.behind = map[database.Row]bool{}
+	c.behind = map[models.RowRef]bool{}
 	for _, s := range c.aside {
 		for _, row := range s.behind {
 			c.behind[row] = true
@@ -52,7 +52,7 @@ func (c *combiner) noteBehind() {
 func (c *combiner) watchLocks() {
 	ticker := time.NewTicker(lockPoll)
 	defer ticker.Stop()
-	seen := database.Locks{} // when each row was looked at last
+	seen := models.Locks{} // when each row was looked at last
 	for range ticker.C {
 		rows := c.awaited()
 		if rows == nil {
@@ -70,8 +70,8 @@ func (c *combiner) watchLocks() {
 // last, or whose row is seen for the first time: a row that has passed to another
 // transaction since is in demand, and who waits for it must stand in line there.
 // seen is brought up to date.
-func keeping(rows []database.Row, seen, locks database.Locks) database.Locks {
-	kept := locks.Kept(seen)
+func keeping(rows []models.RowRef, seen, locks models.Locks) models.Locks {
+	kept := locks.HeldSince(seen)
 	if len(seen) > lockRowsMax { // rows that nobody waits for any more
 		clear(seen)
 	}
@@ -85,7 +85,7 @@ func keeping(rows []database.Row, seen, locks database.Locks) database.Locks {
 }
 
 // awaited are rows that somebody present waits for, nil when nobody waits.
-func (c *combiner) awaited() (rows []database.Row) {
+func (c *combiner) awaited() (rows []models.RowRef) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.aside = slices.DeleteFunc(c.aside, func(s *seat) bool { return s.gone })
@@ -103,16 +103,16 @@ func (c *combiner) awaited() (rows []database.Row) {
 }
 
 // rejoin puts those whose rows are all free to the front of the line.
-func (c *combiner) rejoin(asked []database.Row, locks database.Locks) {
+func (c *combiner) rejoin(asked []models.RowRef, locks models.Locks) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	free := make(map[database.Row]bool, len(asked))
+	free := make(map[models.RowRef]bool, len(asked))
 	for _, row := range asked {
 		free[row] = len(locks[row]) == 0
 	}
 	var back []*seat
 	c.aside = slices.DeleteFunc(c.aside, func(s *seat) bool {
-		s.behind = slices.DeleteFunc(s.behind, func(row database.Row) bool { return free[row] })
+		s.behind = slices.DeleteFunc(s.behind, func(row models.RowRef) bool { return free[row] })
 		if len(s.behind) == 0 {
 			back = append(back, s)
 		}

@@ -42,10 +42,10 @@ var errFull = models.Unavailable("too many writes are waiting; try again", nil)
 type combiner struct {
 	// run decides a batch in one transaction; an error means that nothing is
 	// known to have happened.
-	run func(ctx context.Context, writes []models.Write) (database.Outcome, error)
+	run func(ctx context.Context, writes []models.Write) (models.Outcome, error)
 	// tell is called after the commit, before the callers are answered, while
 	// the next transaction is already running. It must not panic.
-	tell func(ctx context.Context, out database.Outcome)
+	tell func(ctx context.Context, out models.Outcome)
 	// prepare works out what a write needs before its turn; begin starts a plan.
 	// Where they are nil, or begin gives none, nothing is decided ahead.
 	prepare func(models.Write) *database.Prepared
@@ -66,7 +66,7 @@ type combiner struct {
 	// at all.
 	gatherWait time.Duration
 	// locked tells which of the rows are locked now.
-	locked func(ctx context.Context, rows []database.Row) (database.Locks, error)
+	locked func(ctx context.Context, rows []models.RowRef) (models.Locks, error)
 
 	mu        sync.Mutex
 	flights   int
@@ -74,13 +74,13 @@ type combiner struct {
 	fetching  bool     // products of those at the head of the line are being read
 	ahead     *planned // decided while a flight is under way; nil: nothing
 	waiting   []*seat
-	gathering *gathering            // the next flight waits for company; nil: it does not
-	aside     []*seat               // behind locked rows, in order of arrival
-	behind    map[database.Row]bool // the rows that those aside wait for; nil while nobody does
-	flown     int                   // how many flights there were
-	flying    map[int][]*seat       // those of each flight, by its number, until they are answered
-	looking   bool                  // lookForLate is going to run
-	looks     int                   // how often it has run
+	gathering *gathering             // the next flight waits for company; nil: it does not
+	aside     []*seat                // behind locked rows, in order of arrival
+	behind    map[models.RowRef]bool // the rows that those aside wait for; nil while nobody does
+	flown     int                    // how many flights there were
+	flying    map[int][]*seat        // those of each flight, by its number, until they are answered
+	looking   bool                   // lookForLate is going to run
+	looks     int                    // how often it has run
 }
 
 // submit waits for the answer to one write. A caller whose context ends while
@@ -200,7 +200,7 @@ func (c *combiner) flight(batches ...[]*seat) {
 		if len(batch) == 0 {
 			continue
 		}
-		out, err := c.attempt(len(batch), func() (database.Outcome, error) { return c.run(ctx, writesOf(batch)) })
+		out, err := c.attempt(len(batch), func() (models.Outcome, error) { return c.run(ctx, writesOf(batch)) })
 		var locked *database.LockedError
 		switch {
 		case errors.As(err, &locked):
@@ -243,7 +243,7 @@ func (c *combiner) land(l landing) {
 
 // attempt carries out so many writes; a panic is an error of theirs, not the
 // process's end.
-func (c *combiner) attempt(writes int, carryOut func() (database.Outcome, error)) (out database.Outcome, err error) {
+func (c *combiner) attempt(writes int, carryOut func() (models.Outcome, error)) (out models.Outcome, err error) {
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -265,7 +265,7 @@ type panicError struct {
 // Error implements error.
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
-func (c *combiner) answer(ctx context.Context, batch []*seat, out database.Outcome, err error) {
+func (c *combiner) answer(ctx context.Context, batch []*seat, out models.Outcome, err error) {
 	if err == nil {
 		c.tell(ctx, out)
 	}

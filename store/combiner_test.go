@@ -23,7 +23,7 @@ import (
 type fakeTruth struct {
 	mu       sync.Mutex
 	batches  [][]string // the keys of each batch, in order
-	locked   database.Locks
+	locked   models.Locks
 	rowsMax  int  // a larger batch is too large
 	gone     bool // does not answer
 	started  chan int
@@ -32,16 +32,16 @@ type fakeTruth struct {
 
 func newFakeTruth() (*fakeTruth, *combiner) {
 	f := &fakeTruth{started: make(chan int, 1000), released: make(chan struct{})}
-	return f, &combiner{run: f.run, tell: func(context.Context, database.Outcome) {}, locked: f.stillLocked}
+	return f, &combiner{run: f.run, tell: func(context.Context, models.Outcome) {}, locked: f.stillLocked}
 }
 
-func (f *fakeTruth) run(_ context.Context, writes []models.Write) (database.Outcome, error) {
+func (f *fakeTruth) run(_ context.Context, writes []models.Write) (models.Outcome, error) {
 	f.started <- len(writes)
 	<-f.released
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var keys []string
-	by, held, rows, poison := make([][]database.Row, len(writes)), false, 0, false
+	by, held, rows, poison := make([][]models.RowRef, len(writes)), false, 0, false
 	for i, w := range writes {
 		keys = append(keys, w.Key())
 		rows += levelsOf(w)
@@ -55,21 +55,21 @@ func (f *fakeTruth) run(_ context.Context, writes []models.Write) (database.Outc
 	f.batches = append(f.batches, keys)
 	switch {
 	case f.gone:
-		return database.Outcome{}, models.Unavailable("gone", nil)
+		return models.Outcome{}, models.Unavailable("gone", nil)
 	case held:
-		return database.Outcome{}, &database.LockedError{By: by}
+		return models.Outcome{}, &database.LockedError{By: by}
 	case f.rowsMax > 0 && rows > f.rowsMax && len(writes) > 1:
-		return database.Outcome{}, database.ErrTooLarge
+		return models.Outcome{}, database.ErrTooLarge
 	case poison:
-		return database.Outcome{}, &models.Fault{Code: models.CodeInternal, Message: "internal error"}
+		return models.Outcome{}, &models.Fault{Code: models.CodeInternal, Message: "internal error"}
 	}
-	return database.Outcome{Results: make([]models.WriteResult, len(writes))}, nil
+	return models.Outcome{Results: make([]models.WriteResult, len(writes))}, nil
 }
 
-func (f *fakeTruth) stillLocked(_ context.Context, rows []database.Row) (database.Locks, error) {
+func (f *fakeTruth) stillLocked(_ context.Context, rows []models.RowRef) (models.Locks, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	still := database.Locks{}
+	still := models.Locks{}
 	for _, row := range rows {
 		if holders := f.locked[row]; holders != nil {
 			still[row] = holders
@@ -81,9 +81,9 @@ func (f *fakeTruth) stillLocked(_ context.Context, rows []database.Row) (databas
 func (f *fakeTruth) lock(products ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.locked = database.Locks{}
+	f.locked = models.Locks{}
 	for _, id := range products {
-		f.locked[database.Row{Product: id}] = []string{"somebody"}
+		f.locked[models.RowRef{Product: id}] = []string{"somebody"}
 	}
 }
 
@@ -319,14 +319,14 @@ func TestCombinerAsideForARowInDemand(t *testing.T) {
 	t.Parallel()
 	f, c := newFakeTruth()
 	close(f.released)
-	row := database.Row{Product: "y"}
+	row := models.RowRef{Product: "y"}
 	looks := 0
-	c.locked = func(context.Context, []database.Row) (database.Locks, error) {
+	c.locked = func(context.Context, []models.RowRef) (models.Locks, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if looks++; looks == 3 { // twice the same, then another one, which the database waits for
 			f.locked = nil
-			return database.Locks{row: {"another"}}, nil
+			return models.Locks{row: {"another"}}, nil
 		}
 		return f.locked, nil
 	}
@@ -343,5 +343,5 @@ func TestCombinerAsideForARowInDemand(t *testing.T) {
 func TestTellNeverPanics(t *testing.T) {
 	t.Parallel()
 	broken := &Store{log: slog.New(slog.DiscardHandler)} // nothing to tell to
-	require.NotPanics(t, func() { broken.tell(t.Context(), database.Outcome{}) })
+	require.NotPanics(t, func() { broken.tell(t.Context(), models.Outcome{}) })
 }

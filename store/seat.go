@@ -25,13 +25,13 @@ const (
 type seat struct {
 	write    models.Write
 	ready    *database.Prepared
-	levels   int            // how many it may touch
-	joined   int            // after how many looks it came
-	sought   bool           // its products were fetched, or need not be
-	gone     bool           // the caller gave up, or its time is over
-	behind   []database.Row // the locked rows it waits for, while it is aside
-	answered atomic.Bool    // whoever sets it gives the answer
-	done     chan struct{}  // closed when there are result and err
+	levels   int             // how many it may touch
+	joined   int             // after how many looks it came
+	sought   bool            // its products were fetched, or need not be
+	gone     bool            // the caller gave up, or its time is over
+	behind   []models.RowRef // the locked rows it waits for, while it is aside
+	answered atomic.Bool     // whoever sets it gives the answer
+	done     chan struct{}   // closed when there are result and err
 	result   models.WriteResult
 	err      error
 }

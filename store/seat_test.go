@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
 )
 
 // patient is a caller, and what became of it.
@@ -140,7 +139,7 @@ func TestCombinerTellsTheLateOfTwoFlights(t *testing.T) {
 		redis := make(chan struct{}) // takes its time to be told
 		release := sync.OnceFunc(func() { close(f.released); close(redis) })
 		defer release()
-		c.tell = func(context.Context, database.Outcome) { <-redis }
+		c.tell = func(context.Context, models.Outcome) { <-redis }
 		f.lock("kept")
 		var first, aside, other patient
 		first.waits(t.Context(), c, "first", "x")

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/store/database"
 )
 
 // Write decides one write and answers after its commit. Failures that a person
@@ -41,7 +40,7 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 // tell carries what was committed to Redis and to our own watchers. Should it
 // fail, the outbox still knows, and the relay will carry it; not even a panic
 // keeps the callers from their answers.
-func (s *Store) tell(ctx context.Context, out database.Outcome) {
+func (s *Store) tell(ctx context.Context, out models.Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.Error("a commit was not told", "panic", p, "stack", string(debug.Stack()))

@@ -333,22 +333,22 @@ func (p *Plan) release() {
 
 // Commit carries the plan out. On an error nothing is known to have happened;
 // the same holds may be decided the ordinary way.
-func (p *Plan) Commit(ctx context.Context) (Outcome, error) {
+func (p *Plan) Commit(ctx context.Context) (models.Outcome, error) {
 	if p.mistaken {
-		return Outcome{}, ErrRefused // found out before it was sent
+		return models.Outcome{}, ErrRefused // found out before it was sent
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.d.bounds.write)
 	defer cancel()
 	c, err := p.d.engine.(*postgresEngine).commitPlan(ctx, p, p.d.bounds.lockWait)
 	if planRefused(err) {
-		return Outcome{}, fmt.Errorf("%w: %w", ErrRefused, err)
+		return models.Outcome{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err != nil {
-		return Outcome{}, p.d.fault(err)
+		return models.Outcome{}, p.d.fault(err)
 	}
 	p.d.memory.agreed(p, c.found)
 	p.release()
-	out := Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
+	out := models.Outcome{Results: make([]models.WriteResult, len(p.holds)), Stocks: p.stocks}
 	for i, h := range p.holds {
 		h.reservation.CreatedAt, h.reservation.ServerTime, h.reservation.ExpiresAt = c.held, c.moved, c.held.Add(h.ttl)
 		out.Results[i] = models.WriteResult{Reservation: h.reservation}

@@ -8,10 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
 )
 
-type outcome = database.Outcome
+type outcome = models.Outcome
 
 // quiet is a tester for what runs beside the test.
 type quiet struct{ *testing.T }

@@ -67,7 +67,7 @@ type engine interface {
 	begin(ctx context.Context, lockWait time.Duration) (transaction, error)
 	// locked finds which of these rows somebody else keeps locked, in a
 	// transaction of its own.
-	locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error)
+	locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error)
 	// overdue lists active holds past their time, oldest first, and their
 	// products: at most limit holds, and no more when those have linesMax lines
 	// together. It leaves out those that hold one of the products without.

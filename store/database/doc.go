@@ -16,7 +16,7 @@
 //	Audit       levels beside their ledger and their reservations (AuditLedger)
 //	Outbox      what changed and has not reached Redis yet
 //
-// Locks are taken in one order everywhere: reservations by id, then levels by
+// models.Locks are taken in one order everywhere: reservations by id, then levels by
 // product and location, then products by id. An outside writer takes the last
 // two in the same order, the products in the triggers.
 //

@@ -37,19 +37,19 @@ func (d *Database) SetOverdue(holds int) { d.bounds.overdue = holds }
 
 // ExpireSeen looks at the holds past their time, lets something happen, and
 // then ends them.
-func (d *Database) ExpireSeen(ctx context.Context, between func()) iter.Seq2[Outcome, error] {
+func (d *Database) ExpireSeen(ctx context.Context, between func()) iter.Seq2[models.Outcome, error] {
 	holds, err := d.readOverdue(ctx, overdueMax, nil)
 	between()
-	return func(yield func(Outcome, error) bool) {
+	return func(yield func(models.Outcome, error) bool) {
 		if s := (sweep{Database: d}); err != nil || s.run(ctx, d.together(holds), yield) {
-			yield(Outcome{}, err)
+			yield(models.Outcome{}, err)
 		}
 	}
 }
 
 // LockedAgain tells how many holds past their time a sweep that met these locks
 // tries again, and which products it passes over.
-func (d *Database) LockedAgain(ctx context.Context, locks Locks) (again int, kept []string, err error) {
+func (d *Database) LockedAgain(ctx context.Context, locks models.Locks) (again int, kept []string, err error) {
 	holds, err := d.readOverdue(ctx, overdueMax, nil)
 	if err != nil {
 		return 0, nil, err

@@ -8,35 +8,12 @@ import (
 	"onhand/models"
 )
 
-// Row names what can be locked: a product (its levels included) or a
-// reservation. One of the two is empty.
-type Row struct{ Product, Reservation string }
-
-// Locks are rows that somebody else has locked, each with the names of the
-// transactions that did.
-type Locks map[Row][]string
-
-// Kept are the locks of l that earlier ones had too, by the same transaction.
-// A row that passes from one to the next is only in demand: who waits for it
-// has his turn.
-func (l Locks) Kept(earlier Locks) Locks {
-	kept := Locks{}
-	for row, holders := range l {
-		for _, holder := range holders {
-			if slices.Contains(earlier[row], holder) {
-				kept[row] = append(kept[row], holder)
-			}
-		}
-	}
-	return kept
-}
-
 // LockedError says that somebody else keeps rows locked. Nothing was written.
 // To callers it is UNAVAILABLE.
 type LockedError struct {
 	// By has, for every write of the batch, the locked rows it waits for; none
 	// for writes that could go ahead.
-	By [][]Row
+	By [][]models.RowRef
 }
 
 var errStockLocked = models.Unavailable("somebody else keeps this stock locked; try again", nil)
@@ -49,14 +26,14 @@ func (e *LockedError) Unwrap() error { return errStockLocked }
 
 // RowsOf are the rows that a write names. A reservation's products are not
 // among them: only the database knows those.
-func RowsOf(w models.Write) []Row {
+func RowsOf(w models.Write) []models.RowRef {
 	wants := wantsOf([]models.Write{w}, []keyHashes{{}})
-	rows := make([]Row, 0, len(wants.products)+1)
+	rows := make([]models.RowRef, 0, len(wants.products)+1)
 	for _, id := range wants.products {
-		rows = append(rows, Row{Product: id})
+		rows = append(rows, models.RowRef{Product: id})
 	}
 	if id := reservationNamed(w); id != "" {
-		rows = append(rows, Row{Reservation: id})
+		rows = append(rows, models.RowRef{Reservation: id})
 	}
 	return rows
 }
@@ -74,7 +51,7 @@ func reservationNamed(w models.Write) string {
 }
 
 // Locked tells which of these rows somebody else has locked right now.
-func (d *Database) Locked(ctx context.Context, rows []Row) (Locks, error) {
+func (d *Database) Locked(ctx context.Context, rows []models.RowRef) (models.Locks, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var (
@@ -94,8 +71,8 @@ func (d *Database) Locked(ctx context.Context, rows []Row) (Locks, error) {
 
 // whoWaits finds the rows of a batch that somebody else has locked, and which
 // of its writes wait for those that were locked by the same transaction already
-// earlier. Locks are empty when all has been let go.
-func (d *Database) whoWaits(ctx context.Context, b batch, earlier Locks) (Locks, [][]Row, error) {
+// earlier. models.Locks are empty when all has been let go.
+func (d *Database) whoWaits(ctx context.Context, b batch, earlier models.Locks) (models.Locks, [][]models.RowRef, error) {
 	meta, err := d.trustedMeta(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -112,14 +89,14 @@ func (d *Database) whoWaits(ctx context.Context, b batch, earlier Locks) (Locks,
 	if err != nil {
 		return nil, nil, err
 	}
-	return locks, waitingFor(b, lines, locks.Kept(earlier)), nil
+	return locks, waitingFor(b, lines, locks.HeldSince(earlier)), nil
 }
 
 // waitingFor says which locks each write waits for. A buyer who is short
 // because of a hold past its time waits for what locks that hold.
-func waitingFor(b batch, lines map[[16]byte][]string, locks Locks) [][]Row {
-	behind := map[string][]Row{} // by product: what holds of it past their time wait for
-	waits := func(w models.Write) (found []Row) {
+func waitingFor(b batch, lines map[[16]byte][]string, locks models.Locks) [][]models.RowRef {
+	behind := map[string][]models.RowRef{} // by product: what holds of it past their time wait for
+	waits := func(w models.Write) (found []models.RowRef) {
 		for _, row := range RowsOf(w) {
 			if locks[row] != nil {
 				found = append(found, row)
@@ -129,7 +106,7 @@ func waitingFor(b batch, lines map[[16]byte][]string, locks Locks) [][]Row {
 				products = lines[key]
 			}
 			for _, id := range products {
-				if held := (Row{Product: id}); held != row && locks[held] != nil {
+				if held := (models.RowRef{Product: id}); held != row && locks[held] != nil {
 					found = append(found, held)
 				}
 				found = append(found, behind[id]...)
@@ -147,7 +124,7 @@ func waitingFor(b batch, lines map[[16]byte][]string, locks Locks) [][]Row {
 			}
 		}
 	}
-	by := make([][]Row, len(b.writes))
+	by := make([][]models.RowRef, len(b.writes))
 	for i, w := range b.writes {
 		by[i] = waits(w)
 	}

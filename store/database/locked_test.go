@@ -15,7 +15,7 @@ const brief = 50 * time.Millisecond
 
 // locks writes a batch that must wait for locked rows, and gives those rows,
 // write by write.
-func (s *shop) locks(writes ...models.Write) [][]database.Row {
+func (s *shop) locks(writes ...models.Write) [][]models.RowRef {
 	s.t.Helper()
 	before := s.levels()
 	_, err := s.Write(context.Background(), writes)
@@ -36,15 +36,15 @@ func TestLockedRowsAreNamed(t *testing.T) {
 		s.stock("pen", "north", 5)
 		mugs, pens := s.hold(line("mug", 1)), s.hold(line("pen", 1))
 		unlock := s.blocked(t, "mug")
-		mug := []database.Row{{Product: "mug"}}
-		require.Equal(t, [][]database.Row{mug, nil, mug, nil, mug}, s.locks(
+		mug := []models.RowRef{{Product: "mug"}}
+		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.locks(
 			reserve(line("cup", 1), line("mug", 1)),
 			reserve(line("cup", 1)),
 			resolve(mugs.ID, models.ReservationCommitted),
 			resolve(pens.ID, models.ReservationCommitted),
 			adjust(delta("mug", "south", models.Available, 1)),
 		))
-		asked := []database.Row{{Product: "mug"}, {Product: "cup"}, {Reservation: mugs.ID}}
+		asked := []models.RowRef{{Product: "mug"}, {Product: "cup"}, {Reservation: mugs.ID}}
 		locks, err := s.Locked(t.Context(), asked)
 		require.NoError(t, err)
 		require.Len(t, locks, 1)
@@ -71,7 +71,7 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(r.ID))
 		require.NoError(t, err)
 		by := s.locks(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
-		require.Equal(t, [][]database.Row{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, by)
+		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, by)
 		require.NoError(t, tx.Rollback())
 		s.ok(release(r.ID))
 	})
@@ -87,7 +87,7 @@ func TestBuyerWaitsForALockedExpiredHold(t *testing.T) {
 		s.overdue(s.hold(line("mug", 1), line("cup", 1)).ID)
 		unlock := s.blocked(t, "cup")
 		w := reserve(line("mug", 1))
-		require.Equal(t, [][]database.Row{{{Product: "cup"}}}, s.locks(w))
+		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.locks(w))
 		unlock()
 		s.ok(w)
 	})

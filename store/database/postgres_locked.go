@@ -3,6 +3,8 @@ package database
 import (
 	"context"
 
+	"onhand/models"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -32,16 +34,16 @@ const (
 // waiting: twice what it may work on, for it was not counted yet.
 const linesOfMax = 2 * heldLinesMax
 
-func (e *postgresEngine) locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error) {
-	locks := Locks{}
+func (e *postgresEngine) locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {
+	locks := models.Locks{}
 	product := func(r pgx.Rows) error {
-		return each(r, scanHolder[string], func(l lockedRow[string]) { locks.add(Row{Product: l.id}, l.holder) })
+		return each(r, scanHolder[string], func(l lockedRow[string]) { locks.Add(models.RowRef{Product: l.id}, l.holder) })
 	}
 	err := e.once(ctx, func(b *pgx.Batch) {
 		b.Queue(postgresLockedLevels, products).Query(product)
 		b.Queue(postgresLockedProducts, products).Query(product)
 		b.Queue(postgresLockedReservations, byteSlices(reservations)).Query(func(r pgx.Rows) error {
-			return each(r, scanHolder[[]byte], func(l lockedRow[[]byte]) { locks.add(Row{Reservation: reservationID(l.id)}, l.holder) })
+			return each(r, scanHolder[[]byte], func(l lockedRow[[]byte]) { locks.Add(models.RowRef{Reservation: reservationID(l.id)}, l.holder) })
 		})
 	})
 	return locks, err
@@ -85,5 +87,3 @@ func scanHolder[ID any](r rows) (l lockedRow[ID], err error) {
 	err = r.Scan(&l.id, &l.holder)
 	return l, err
 }
-
-func (l Locks) add(row Row, holder string) { l[row] = append(l[row], holder) }

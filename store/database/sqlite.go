@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/models"
+
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/gormlite"
@@ -90,7 +92,7 @@ func (e *sqliteEngine) survivable(err error) bool {
 }
 
 // locked: there are no row locks here; who writes locks everything.
-func (e *sqliteEngine) locked(context.Context, []string, [][16]byte) (Locks, error) {
+func (e *sqliteEngine) locked(context.Context, []string, [][16]byte) (models.Locks, error) {
 	return nil, nil
 }
 

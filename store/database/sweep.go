@@ -76,13 +76,13 @@ func scanOverdueHold(r rows) (h overdueHold, err error) {
 //
 // Errors: UNAVAILABLE when the database does not answer in time, which ends the
 // sweep. A hold that cannot be ended is left, with an error of its own.
-func (d *Database) ExpireDue(ctx context.Context, limit int) iter.Seq2[Outcome, error] {
-	return func(yield func(Outcome, error) bool) {
+func (d *Database) ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Outcome, error] {
+	return func(yield func(models.Outcome, error) bool) {
 		s := sweep{Database: d}
 		for left := limit; left > 0; {
 			holds, err := d.readOverdue(ctx, min(left, d.bounds.overdue), s.without)
 			if err != nil {
-				yield(Outcome{}, err)
+				yield(models.Outcome{}, err)
 				return
 			}
 			if !s.run(ctx, d.together(holds), yield) {
@@ -159,7 +159,7 @@ type sweep struct {
 
 // ended is what became of one batch.
 type ended struct {
-	out    Outcome
+	out    models.Outcome
 	locked []string // products that were passed over
 	err    error
 }
@@ -167,7 +167,7 @@ type ended struct {
 // run ends the holds of the batches, several side by side, and yields what
 // came of them. It tells whether to go on: somebody listens, nothing failed,
 // and the next look will not find the same.
-func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(Outcome, error) bool) bool {
+func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(models.Outcome, error) bool) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -242,14 +242,14 @@ func (s *sweep) end(ctx context.Context, batch []overdueHold, done chan<- ended)
 
 // locked looks again at what was locked: it gives the holds that can be tried
 // again, and the products that one transaction keeps locked.
-func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks Locks) (later []overdueHold, kept []string, err error) {
-	now, err := s.engine.locked(ctx, sortedKeys(locks.products()), nil)
+func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks models.Locks) (later []overdueHold, kept []string, err error) {
+	now, err := s.engine.locked(ctx, sortedKeys(locks.Products()), nil)
 	if err != nil {
 		return nil, nil, s.fault(err)
 	}
-	keeps := now.Kept(locks).products()
+	keeps := now.HeldSince(locks).Products()
 	for _, h := range batch {
-		if h.among(locks.products()) && !h.among(keeps) {
+		if h.among(locks.Products()) && !h.among(keeps) {
 			later = append(later, h)
 		}
 	}
@@ -258,10 +258,10 @@ func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks Locks) (l
 
 // expire ends a batch of holds in one transaction. It leaves out those of
 // products that are locked for long, and gives these locks.
-func (d *Database) expire(ctx context.Context, holds []overdueHold) (out Outcome, locks Locks, err error) {
+func (d *Database) expire(ctx context.Context, holds []overdueHold) (out models.Outcome, locks models.Locks, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
 	defer cancel()
-	locks = Locks{}
+	locks = models.Locks{}
 	err = d.retry(ctx, func() error {
 		out, err = d.attemptExpire(ctx, holds)
 		if !errors.Is(err, errLocked) || ctx.Err() != nil {
@@ -272,20 +272,11 @@ func (d *Database) expire(ctx context.Context, holds []overdueHold) (out Outcome
 			return probeErr
 		}
 		maps.Copy(locks, found)
-		products := found.products()
+		products := found.Products()
 		holds = slices.DeleteFunc(slices.Clone(holds), func(h overdueHold) bool { return h.among(products) })
 		return fmt.Errorf("%w: %w", errRetry, err)
 	})
 	return out, locks, d.fault(err)
-}
-
-// products are those that are locked.
-func (l Locks) products() map[string]bool {
-	set := make(map[string]bool, len(l))
-	for row := range l {
-		set[row.Product] = true
-	}
-	return set
 }
 
 // among tells whether the hold holds one of the products.
@@ -293,13 +284,13 @@ func (h overdueHold) among(products map[string]bool) bool {
 	return slices.ContainsFunc(h.products, func(id string) bool { return products[id] })
 }
 
-func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outcome, error) {
+func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (models.Outcome, error) {
 	if len(holds) == 0 {
-		return Outcome{}, nil
+		return models.Outcome{}, nil
 	}
 	tx, err := d.engine.begin(ctx, d.bounds.lockWait)
 	if err != nil {
-		return Outcome{}, err
+		return models.Outcome{}, err
 	}
 	defer tx.rollback()
 	keys := make([][16]byte, len(holds))
@@ -310,27 +301,27 @@ func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (Outc
 	d.willChange(products) // before they are locked: plans made meanwhile count on it
 	v, err := tx.expire(ctx, keys, products)
 	if err != nil || len(v.held) == 0 {
-		return Outcome{}, err
+		return models.Outcome{}, err
 	}
 	d.notice(v.epoch)
 	for _, s := range v.held {
 		if s.ExpiresAt.After(v.now) { // the clock went back meanwhile: by what it says now, this hold has time again
-			return Outcome{}, errRetry
+			return models.Outcome{}, errRetry
 		}
 	}
-	out := Outcome{Reservations: make([]*models.Reservation, 0, len(v.held))}
+	out := models.Outcome{Reservations: make([]*models.Reservation, 0, len(v.held))}
 	draft := v.draft()
 	for _, key := range keys {
 		if s := v.held[key]; s != nil {
 			if err := draft.giveBack(s, products); err != nil {
-				return Outcome{}, err
+				return models.Outcome{}, err
 			}
 			at := s.At(v.now)
 			out.Reservations = append(out.Reservations, &at)
 		}
 	}
 	if out.Stocks, err = tx.save(ctx, v); err != nil {
-		return Outcome{}, err
+		return models.Outcome{}, err
 	}
 	d.learn(v)
 	return out, nil

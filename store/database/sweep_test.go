@@ -101,14 +101,14 @@ func TestSweepOfAProductInDemand(t *testing.T) {
 		s.stock("cup", "north", 5)
 		s.overdue(s.hold(line("mug", 1)).ID, s.hold(line("cup", 1)).ID)
 		unlock := s.blocked(t, "mug")
-		mug := database.Row{Product: "mug"}
-		locks, err := s.Locked(t.Context(), []database.Row{mug})
+		mug := models.RowRef{Product: "mug"}
+		locks, err := s.Locked(t.Context(), []models.RowRef{mug})
 		require.NoError(t, err)
 		again, kept, err := s.LockedAgain(t.Context(), locks)
 		require.NoError(t, err)
 		require.Zero(t, again)
 		require.Equal(t, []string{"mug"}, kept)
-		again, kept, err = s.LockedAgain(t.Context(), database.Locks{mug: {"an earlier one"}})
+		again, kept, err = s.LockedAgain(t.Context(), models.Locks{mug: {"an earlier one"}})
 		require.NoError(t, err)
 		require.Equal(t, 1, again)
 		require.Empty(t, kept)

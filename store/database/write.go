@@ -77,18 +77,6 @@ type transaction interface {
 	rollback()
 }
 
-// Outcome is what a batch of writes came to, after its commit.
-type Outcome struct {
-	// Results are in the order of the writes.
-	Results []models.WriteResult
-	// Stocks are the products that were touched or are named by a result, as
-	// committed, to be told to Redis.
-	Stocks []*models.Stock
-	// Reservations are those that changed. Holds that were decided ahead are not
-	// among them: nobody can watch one whose id has not been given out yet.
-	Reservations []*models.Reservation
-}
-
 // dueHold is a hold past its time.
 type dueHold struct {
 	id    string
@@ -123,9 +111,9 @@ func (r *reaping) full() bool { return len(r.ids) >= reapMax || r.lines >= r.lin
 // that some of the writes need; ErrTooLarge; UNAVAILABLE when the database does
 // not answer in time. Nothing is known to have happened then; the same keys may
 // be sent again.
-func (d *Database) Write(ctx context.Context, writes []models.Write) (Outcome, error) {
+func (d *Database) Write(ctx context.Context, writes []models.Write) (models.Outcome, error) {
 	if len(writes) > 1 && slices.ContainsFunc(writes, Alone) {
-		return Outcome{}, ErrTooLarge
+		return models.Outcome{}, ErrTooLarge
 	}
 	// The caller may go away; a batch that was started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.bounds.write)
@@ -151,13 +139,13 @@ func (b batch) expiries() []models.Write {
 // all is what one transaction decides, in order.
 func (b batch) all() []models.Write { return slices.Concat(b.expiries(), b.writes) }
 
-func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
+func (d *Database) write(ctx context.Context, b batch) (models.Outcome, error) {
 	var (
-		ended    Outcome // of holds that were ended apart
+		ended    models.Outcome // of holds that were ended apart
 		began    = time.Now()
 		pause    = retryPause
 		lockWait = d.bounds.lockWait
-		locks    Locks // as of the last attempt that met some
+		locks    models.Locks // as of the last attempt that met some
 		last     error
 
 		attempts, contentions int
@@ -170,11 +158,11 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		out, more, err := d.attempt(ctx, now, lockWait)
 		switch {
 		case err == nil && apart:
-			ended = ended.then(out)
+			ended = ended.Then(out)
 			b.reap, attempts = reaping{linesMax: b.reap.linesMax}, 0 // that many fewer: the deadline is bound enough
 			continue
 		case err == nil && len(more) == 0:
-			return ended.then(out), nil
+			return ended.Then(out), nil
 		case err == nil:
 			// Giving back for one buyer may leave the next one short of
 			// something else, so the list only grows.
@@ -183,11 +171,11 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 			continue
 		case errors.Is(err, errLocked) && ctx.Err() == nil:
 			found, by, probeErr := d.whoWaits(ctx, now, locks)
-			if slices.ContainsFunc(by, func(rows []Row) bool { return len(rows) > 0 }) {
-				return Outcome{}, &LockedError{By: by}
+			if slices.ContainsFunc(by, func(rows []models.RowRef) bool { return len(rows) > 0 }) {
+				return models.Outcome{}, &LockedError{By: by}
 			}
 			if slices.ContainsFunc(b.writes, Alone) && time.Since(began) > settingsLocked {
-				return Outcome{}, errSettingsLocked
+				return models.Outcome{}, errSettingsLocked
 			}
 			if locks != nil { // other copies' writes: our turn comes, for Postgres keeps a queue
 				lockWait = max(lockWait, min(2*lockWait, lockTimeoutMax))
@@ -195,11 +183,11 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 			locks = found
 			last = cmp.Or(probeErr, err)
 		case errors.Is(err, ErrTooLarge):
-			return Outcome{}, err
+			return models.Outcome{}, err
 		case ctx.Err() != nil && contended(last) && d.engine.survivable(err):
 			continue // out of time, because of others
 		case !errors.Is(err, errRetry) || ctx.Err() != nil:
-			return Outcome{}, d.fault(err)
+			return models.Outcome{}, d.fault(err)
 		default:
 			last = err
 		}
@@ -211,9 +199,9 @@ func (d *Database) write(ctx context.Context, b batch) (Outcome, error) {
 		pause = rest(ctx, pause)
 	}
 	if last != nil && !d.engine.survivable(last) {
-		return Outcome{}, d.fault(last)
+		return models.Outcome{}, d.fault(last)
 	}
-	return Outcome{}, models.Unavailable("the stock is too busy; try again", last)
+	return models.Outcome{}, models.Unavailable("the stock is too busy; try again", last)
 }
 
 // rest pauses between two attempts, and gives the next pause.
@@ -236,14 +224,14 @@ func contended(err error) bool {
 // attempt runs the batch once. When buyers were short while holds of the same
 // products are past their time, nothing is written, and those holds are
 // returned: the next attempt ends them first.
-func (d *Database) attempt(ctx context.Context, b batch, lockWait time.Duration) (Outcome, []dueHold, error) {
+func (d *Database) attempt(ctx context.Context, b batch, lockWait time.Duration) (models.Outcome, []dueHold, error) {
 	meta, err := d.trustedMeta(ctx)
 	if err != nil {
-		return Outcome{}, nil, err
+		return models.Outcome{}, nil, err
 	}
 	tx, err := d.engine.begin(ctx, lockWait)
 	if err != nil {
-		return Outcome{}, nil, err
+		return models.Outcome{}, nil, err
 	}
 	defer tx.rollback()
 	writes := b.all()
@@ -254,11 +242,11 @@ func (d *Database) attempt(ctx context.Context, b batch, lockWait time.Duration)
 	hashes := hashesOf(meta.secret, writes)
 	v, err := tx.load(ctx, wantsOf(writes, hashes), linesMax)
 	if err != nil {
-		return Outcome{}, nil, err
+		return models.Outcome{}, nil, err
 	}
 	if v.epoch != meta.Epoch {
 		d.notice(v.epoch) // another history, another secret
-		return Outcome{}, nil, errRetry
+		return models.Outcome{}, nil, errRetry
 	}
 	return d.finish(ctx, tx, v, writes, len(b.reap.ids), hashes)
 }
@@ -272,7 +260,7 @@ func (d *Database) trustedMeta(ctx context.Context) (*Meta, error) {
 	return &m, err
 }
 
-func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes []models.Write, reaped int, hashes []keyHashes) (Outcome, []dueHold, error) {
+func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes []models.Write, reaped int, hashes []keyHashes) (models.Outcome, []dueHold, error) {
 	decider := &decider{view: v}
 	results := make([]models.WriteResult, len(writes))
 	for i, w := range writes {
@@ -284,22 +272,22 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 	if short := sortedKeys(v.shortOf); v.anyDue && len(short) > 0 {
 		more, err := tx.dueOf(ctx, short, reapMax+len(v.changed))
 		if err != nil {
-			return Outcome{}, nil, err
+			return models.Outcome{}, nil, err
 		}
 		more = slices.DeleteFunc(more, func(h dueHold) bool { // those this attempt ended itself
 			key, _ := reservationKey(h.id)
 			return v.changed[key]
 		})
 		if len(more) > 0 {
-			return Outcome{}, more, nil
+			return models.Outcome{}, more, nil
 		}
 	}
 	stocks, err := tx.save(ctx, v)
 	if err != nil {
-		return Outcome{}, nil, err
+		return models.Outcome{}, nil, err
 	}
 	d.learn(v)
-	out := Outcome{Results: results[reaped:], Stocks: stocks}
+	out := models.Outcome{Results: results[reaped:], Stocks: stocks}
 	for _, list := range [][]*storedReservation{v.reservations(true), v.reservations(false)} {
 		for _, s := range list {
 			at := s.At(v.now)
@@ -310,26 +298,8 @@ func (d *Database) finish(ctx context.Context, tx transaction, v *view, writes [
 	return out, nil, nil
 }
 
-// then is the outcome of o followed by later: the newest of every stock.
-func (o Outcome) then(later Outcome) Outcome {
-	if len(o.Reservations) == 0 {
-		return later
-	}
-	newer := make(map[string]bool, len(later.Stocks))
-	for _, s := range later.Stocks {
-		newer[s.ProductID] = true
-	}
-	for _, s := range o.Stocks {
-		if !newer[s.ProductID] {
-			later.Stocks = append(later.Stocks, s)
-		}
-	}
-	later.Reservations = append(o.Reservations, later.Reservations...)
-	return later
-}
-
 // fillStocks puts the committed stocks where results only named the products.
-func fillStocks(out Outcome) {
+func fillStocks(out models.Outcome) {
 	byID := make(map[string]*models.Stock, len(out.Stocks))
 	for _, s := range out.Stocks {
 		byID[s.ProductID] = s
