@@ -30,6 +30,10 @@ const (
 	// PageSizeMax and PageSizeDefault bound a connection's page.
 	PageSizeMax     = 250
 	PageSizeDefault = 50
-	// ReservationTTLMin is the shortest hold.
+	// ReservationTTLMin is the shortest time to live of a reservation.
 	ReservationTTLMin = time.Second
+	// VersionMax is the largest version: 2^53 - 1. JSON readers and Redis scripts
+	// count in floating point, where it is the last whole number that differs from
+	// its neighbour.
+	VersionMax = 1<<53 - 1
 )

@@ -8,7 +8,7 @@ type Keys struct{ Prefix string }
 func (k Keys) Stock(productID string) string { return k.Prefix + "inventory:" + productID }
 
 // StockChannel is where one product's changes are published, as
-// models.EncodeStock writes them.
+// stockjson.Encode writes them.
 func (k Keys) StockChannel(productID string) string {
 	return k.Prefix + "inventory_change:" + productID
 }
@@ -36,7 +36,7 @@ const (
 	fieldMaxPerReservation = "max_per_reservation" // absent: no bound
 	fieldNextRestockAt     = "next_restock_at"     // RFC 3339; absent: not known
 	fieldAsOf              = "as_of"               // RFC 3339
-	fieldLevels            = "levels"              // as models.EncodeLevels writes them
+	fieldLevels            = "levels"              // as stockjson.EncodeLevels writes them
 	fieldPublished         = "published"           // the version subscribers were told of; absent: none
 	fieldMissing           = "missing"             // 1: there is no such product
 	fieldLease             = "lease"               // who may fill it; alone in the hash: not cached

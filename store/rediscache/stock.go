@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // Entry is what the cache knows of one product.
@@ -76,8 +77,8 @@ func fields(s *models.Stock) (pairs, absent []any) {
 		fieldTracked, s.Tracked,
 		fieldPolicy, string(s.InventoryPolicy),
 		fieldLowStockThreshold, s.LowStockThreshold,
-		fieldAsOf, models.WireTime(s.AsOf),
-		fieldLevels, models.EncodeLevels(s.Levels),
+		fieldAsOf, stockjson.FormatTime(s.AsOf),
+		fieldLevels, stockjson.EncodeLevels(s.Levels),
 	)
 	optional := func(name string, has bool, value func() any) {
 		if has {
@@ -89,7 +90,7 @@ func fields(s *models.Stock) (pairs, absent []any) {
 	optional(fieldTitle, s.Title != nil, func() any { return *s.Title })
 	optional(fieldBackorderLimit, s.BackorderLimit != nil, func() any { return *s.BackorderLimit })
 	optional(fieldMaxPerReservation, s.MaxPerReservation != nil, func() any { return *s.MaxPerReservation })
-	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return models.WireTime(*s.NextRestockAt) })
+	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return stockjson.FormatTime(*s.NextRestockAt) })
 	return pairs, append(absent, fieldMissing, fieldLease)
 }
 
@@ -122,12 +123,12 @@ func parse(hash map[string]string) (*models.Stock, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	levels, err := models.DecodeLevels(s.ProductID, []byte(hash[fieldLevels]))
+	levels, err := stockjson.DecodeLevels(s.ProductID, []byte(hash[fieldLevels]))
 	if err != nil {
 		return nil, err
 	}
 	s.Levels = levels
-	if err := s.CheckWire(); err != nil {
+	if err := stockjson.Check(s); err != nil {
 		return nil, err
 	}
 	if int64(s.Quantity()) != quantity {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // hashOf is what Redis holds once the fields of a stock were set.
@@ -34,7 +35,7 @@ func possible(s *models.Stock) string {
 		return "most in a reservation"
 	case s.Title != nil && !utf8.ValidString(*s.Title):
 		return "title"
-	case len(s.Levels) > models.LevelsMax:
+	case len(s.Levels) > stockjson.LevelsMax:
 		return "number of levels"
 	}
 	for _, l := range s.Levels {

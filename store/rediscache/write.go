@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // setScript writes one product's hash if it is news.
@@ -101,7 +102,7 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	runs := make([]invocation, 0, len(stocks))
 	for _, s := range stocks {
 		if s != nil {
-			runs = append(runs, c.setStock(s, c.keys.StockChannel(s.ProductID), models.EncodeStock(s), ""))
+			runs = append(runs, c.setStock(s, c.keys.StockChannel(s.ProductID), stockjson.Encode(s), ""))
 		}
 	}
 	c.counts.applies.Add(int64(len(runs)))
