@@ -196,7 +196,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings) error {
 // bounded is a server that no client keeps waiting.
 func bounded(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ConnContext: transport.Connection,
+		Handler: handler, ConnContext: transport.ConnContext,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}

@@ -83,7 +83,7 @@ func (l ReservationLine) Split(n int) (first, rest []Allocation) {
 }
 
 // Finish notes that the first n units of what is left are done with.
-func (l ReservationLine) Finish(n int) ReservationLine {
+func (l ReservationLine) WithDone(n int) ReservationLine {
 	l.Allocations = slices.Clone(l.Allocations)
 	for i, a := range l.Allocations {
 		take := min(n, a.Left())

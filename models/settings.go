@@ -75,7 +75,7 @@ func (p Patch[T]) MarshalJSON() ([]byte, error) {
 }
 
 // Over is the setting after the patch.
-func (p Patch[T]) Over(old *T) *T {
+func (p Patch[T]) ApplyTo(old *T) *T {
 	if p.Given {
 		return p.Value
 	}
@@ -89,15 +89,15 @@ const (
 )
 
 // Over is the product after the row; p is nil for a new one.
-func (r ProductRow) Over(p *Product) Product {
+func (r ProductRow) ApplyTo(p *Product) Product {
 	next := Product{ProductID: r.ProductID, Tracked: true, InventoryPolicy: Deny, LowStockThreshold: lowStockThresholdDefault}
 	if p != nil {
 		next = *p
 	}
-	next.Title = r.Title.Over(next.Title)
-	next.BackorderLimit = r.BackorderLimit.Over(next.BackorderLimit)
-	next.MaxPerReservation = r.MaxPerReservation.Over(next.MaxPerReservation)
-	next.NextRestockAt = r.NextRestockAt.Over(next.NextRestockAt)
+	next.Title = r.Title.ApplyTo(next.Title)
+	next.BackorderLimit = r.BackorderLimit.ApplyTo(next.BackorderLimit)
+	next.MaxPerReservation = r.MaxPerReservation.ApplyTo(next.MaxPerReservation)
+	next.NextRestockAt = r.NextRestockAt.ApplyTo(next.NextRestockAt)
 	replace(&next.Tracked, r.Tracked)
 	replace(&next.InventoryPolicy, r.InventoryPolicy)
 	replace(&next.LowStockThreshold, r.LowStockThreshold)
@@ -105,7 +105,7 @@ func (r ProductRow) Over(p *Product) Product {
 }
 
 // Over is the location after the row; l is nil for a new one.
-func (r LocationRow) Over(l *Location) Location {
+func (r LocationRow) ApplyTo(l *Location) Location {
 	next := Location{LocationID: r.LocationID, Name: r.LocationID, Priority: priorityDefault, Active: true}
 	if l != nil {
 		next = *l
@@ -118,7 +118,7 @@ func (r LocationRow) Over(l *Location) Location {
 }
 
 // Over is the channel after the row; c is nil for a new one.
-func (r ChannelRow) Over(c *Channel) Channel {
+func (r ChannelRow) ApplyTo(c *Channel) Channel {
 	next := Channel{ChannelID: r.ChannelID, Name: r.ChannelID, Sourcing: ByPriority}
 	if c != nil {
 		next = *c

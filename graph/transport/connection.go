@@ -13,9 +13,9 @@ const streamBufferBytes = 64 << 10
 
 type connectionKey struct{}
 
-// Connection remembers a request's connection, for streams to bound what waits in
+// ConnContext remembers a request's connection, for streams to bound what waits in
 // it. It is an http.Server's ConnContext.
-func Connection(ctx context.Context, conn net.Conn) context.Context {
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 

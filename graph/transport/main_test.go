@@ -61,7 +61,7 @@ func newBenchOn(t *testing.T, limits limits, settings *http.Server) *bench {
 	api.AddTransport(HTTP{})
 	api.AddTransport(Unsupported{})
 	server := httptest.NewUnstartedServer(api)
-	server.Config.ConnContext = Connection
+	server.Config.ConnContext = ConnContext
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.ReadTimeout, settings.WriteTimeout
 	server.Start()
 	b.url = server.URL

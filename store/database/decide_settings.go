@@ -54,7 +54,7 @@ func (d *decider) upsertProducts(w models.UpsertProducts) models.WriteResult {
 	next := make(map[string]models.Product, len(w.Rows))
 	errs, ok := settingsRows(w, func(i int) []models.UserError {
 		row := w.Rows[i]
-		next[row.ProductID] = row.Over(d.products[row.ProductID])
+		next[row.ProductID] = row.ApplyTo(d.products[row.ProductID])
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
@@ -75,7 +75,7 @@ func (d *decider) upsertLocations(w models.UpsertLocations) models.WriteResult {
 		if known, there := d.locations[row.LocationID]; there {
 			old = &known
 		}
-		next[row.LocationID] = row.Over(old)
+		next[row.LocationID] = row.ApplyTo(old)
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
@@ -102,7 +102,7 @@ func (d *decider) upsertChannels(w models.UpsertChannels) models.WriteResult {
 		if known := d.channels[row.ChannelID]; known != nil {
 			old = &known.Channel
 		}
-		next[row.ChannelID] = row.Over(old)
+		next[row.ChannelID] = row.ApplyTo(old)
 		emptied[row.ChannelID] = row.LocationIDs != nil
 		return nil
 	})
