@@ -5,47 +5,112 @@ import (
 	"strings"
 )
 
-// ImportOptions say how a file's rows are taken.
+// Count is a number of units that a file gives or leaves out.
+type Count struct {
+	Units int
+	Given bool
+}
+
+// Counted returns a Count that is given.
+func Counted(units int) Count { return Count{Units: units, Given: true} }
+
+// Counts are the quantities of one level in a file. Unavailable is damaged, quality
+// control and safety stock together, for files that have one column for the three.
+type Counts struct {
+	Available, Reserved, Committed, Damaged, QualityControl, SafetyStock, Incoming Count
+
+	Unavailable, OnHand Count
+}
+
+// StockRow is one parsed row of a stock file: the quantities of one level when the
+// file was made, and the new quantities.
+type StockRow struct {
+	// Line is the number of the row's first line in the file; the first line is 1.
+	Line int
+	// ProductID is the product's id. In a shop's file it is the SKU. A SKU can be
+	// empty, or the same for several variants. Then Variant is the id.
+	ProductID string
+	// Variant is the id made from a shop's handle and options; empty in files that
+	// have product ids.
+	Variant string
+	Title   string // for new products; may be empty
+	// Location is a location's id or, in a shop's file, its name. It is empty in a
+	// row without a level.
+	Location string
+	// Now are the quantities when the file was made, New the new ones. A count that
+	// New does not give stays as it is.
+	Now, New Counts
+	// Note is for the report: what the file says and the import ignores.
+	Note string
+	// Problem is why the row cannot be parsed. Its other fields are then incomplete.
+	Problem string
+}
+
+// Of returns a pointer to the count of a state; nil for an unknown state.
+func (c *Counts) Of(s State) *Count {
+	switch s {
+	case Available:
+		return &c.Available
+	case Reserved:
+		return &c.Reserved
+	case Committed:
+		return &c.Committed
+	case Damaged:
+		return &c.Damaged
+	case QualityControl:
+		return &c.QualityControl
+	case SafetyStock:
+		return &c.SafetyStock
+	case Incoming:
+		return &c.Incoming
+	}
+	return nil
+}
+
+// Any reports whether a count is given.
+func (c Counts) Any() bool { return c != Counts{} }
+
+// ImportOptions control an import.
 type ImportOptions struct {
-	// DryRun decides everything and changes nothing.
+	// DryRun checks every row and changes nothing.
 	DryRun bool
-	// Create adds products, locations and levels that are not there yet, with
-	// the quantities that the file shows.
+	// Create adds the products, locations and levels that do not exist yet, with
+	// the file's quantities.
 	Create bool
-	// SkipBad imports the other rows when some have problems.
+	// SkipBad imports the other rows when some rows have problems.
 	SkipBad bool
-	// IgnoreStale sets quantities whatever changed since the file was made.
+	// IgnoreStale sets quantities even where they changed after the file was made.
 	IgnoreStale bool
-	// Reference is kept with every movement; usually the file's name.
+	// Reference is stored with every movement. It is usually the file's name.
 	Reference string
 }
 
 // ImportOutcome is what an import did, or would do, with one row.
 type ImportOutcome string
 
-// The outcomes. The first group is fine, the second are problems.
+// The outcomes. The second group are problems.
 const (
 	ImportUnchanged ImportOutcome = "unchanged"
 	ImportChanged   ImportOutcome = "changed"
 	ImportCreated   ImportOutcome = "created" // the level is new
-	ImportSame      ImportOutcome = "same"    // as an earlier row, which counts
+	ImportSame      ImportOutcome = "same"    // an earlier row says the same
 
 	ImportUnreadable      ImportOutcome = "unreadable"
 	ImportUnknownProduct  ImportOutcome = "unknown product"
 	ImportUnknownLocation ImportOutcome = "unknown location"
-	ImportRepeated        ImportOutcome = "repeated" // rows of one level that ask for different things
-	ImportStale           ImportOutcome = "stale"    // the level is not what it was when the file was made
+	ImportRepeated        ImportOutcome = "repeated" // rows of one level with different quantities
+	ImportStale           ImportOutcome = "stale"    // the level changed after the file was made
 	ImportTooLow          ImportOutcome = "too low"
 	ImportTooHigh         ImportOutcome = "too high"
 )
 
-// ImportOutcomes in the order in which they are told.
+// ImportOutcomes lists the outcomes in the order of the report.
 var ImportOutcomes = []ImportOutcome{
 	ImportChanged, ImportCreated, ImportUnchanged, ImportSame,
 	ImportStale, ImportTooLow, ImportTooHigh, ImportRepeated, ImportUnknownProduct, ImportUnknownLocation, ImportUnreadable,
 }
 
-// Fine tells that the row is no problem.
+// Fine reports that the row has no problem.
 func (o ImportOutcome) Fine() bool {
 	return o == ImportUnchanged || o == ImportChanged || o == ImportCreated || o == ImportSame
 }
@@ -54,9 +119,9 @@ func (o ImportOutcome) Fine() bool {
 type ImportSummary struct {
 	Rows, Problems      int
 	Outcomes            map[ImportOutcome]int
-	Products, Locations int // that are new
-	// Applied says that the fine rows were written. They were not in a dry run,
-	// nor when some had problems and those were not to be skipped.
+	Products, Locations int // new ones
+	// Applied reports that the fine rows were written. They are not written in a dry
+	// run, nor when rows have problems and SkipBad is not set.
 	Applied bool
 }
 
@@ -65,15 +130,16 @@ type ImportedRow struct {
 	Line                  int
 	ProductID, LocationID string
 	Outcome               ImportOutcome
-	// Before and After are the level's quantities; of a problem, After is what
-	// was asked for.
+	// Before and After are the level's quantities. Of a row with a problem, After is
+	// what the file asks for.
 	Before, After Quantities
-	Now           Counts // what the file says was there
+	Now           Counts // the quantities when the file was made
 	Note, Problem string
-	FirstLine     int // of the rows that are about the same level
+	FirstLine     int // of the rows for the same level
 }
 
-// Message says in a sentence what happened to the row; empty where nothing did.
+// Message describes in a sentence what happened to the row; empty where nothing
+// happened.
 func (r ImportedRow) Message() string {
 	text := r.sentence()
 	if r.Note != "" && r.Outcome == ImportCreated {
@@ -109,7 +175,7 @@ func (r ImportedRow) sentence() string {
 	return ""
 }
 
-// changes lists each state that differs.
+// changes lists the states that differ.
 func (r ImportedRow) changes() string {
 	var parts []string
 	for _, s := range Settable {

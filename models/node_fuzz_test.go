@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzIDs: an id that is accepted is what every store holds unchanged, and a
-// global id made of it leads back to it.
+// FuzzIDs: JSON keeps an accepted id as it is, and the global id made from it is
+// parsed back to it.
 func FuzzIDs(f *testing.F) {
 	for _, id := range []string{"mug-1", "", "Ä\u00a0ß 🫖", "a\x00b", "\xff", "res_", "Stock:bXVn", string(make([]byte, IDLengthMax+1))} {
 		f.Add(id, int64(7))
@@ -36,7 +36,7 @@ func FuzzIDs(f *testing.F) {
 			NodeLocation: Location{LocationID: id}.ID(),
 		} {
 			if found, key := ParseNodeID(made); found != kind || key != id {
-				t.Fatalf("%q: %s leads to %d %q", id, made, found, key)
+				t.Fatalf("%q: %s is parsed as %d %q", id, made, found, key)
 			}
 		}
 		kind, key := ParseNodeID((&StockMovement{MovementID: movement, ProductID: id}).ID())
@@ -47,8 +47,8 @@ func FuzzIDs(f *testing.F) {
 	})
 }
 
-// FuzzParseNodeID: a global id has one spelling. Any other text is an id that
-// somebody gave a product.
+// FuzzParseNodeID: a global id has one spelling. Any other text is a product's own
+// id.
 func FuzzParseNodeID(f *testing.F) {
 	for _, id := range []string{
 		Location{LocationID: "north"}.ID(), (&StockMovement{MovementID: 7, ProductID: "mug"}).ID(), (&Stock{}).ID(),
@@ -67,12 +67,12 @@ func FuzzParseNodeID(f *testing.F) {
 		case NodeMovement:
 			number, product, ok := ParseMovementKey(key)
 			if !ok {
-				return // names nothing
+				return // no movement has this key
 			}
 			again = (&StockMovement{MovementID: number, ProductID: product}).ID()
 		}
 		if again != id {
-			t.Fatalf("%q is read as %d %q, which is written %q", id, kind, key, again)
+			t.Fatalf("%q is parsed as %d %q, which is written %q", id, kind, key, again)
 		}
 	})
 }
