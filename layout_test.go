@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"onhand": {"onhand/graph", "onhand/graph/guard", "onhand/graph/transport", "onhand/models", "onhand/store", "onhand/store/stockfile", "onhand/web"},
 
 	"onhand/graph":           {"onhand/graph/generated", "onhand/graph/guard", "onhand/graph/loaders", "onhand/graph/scalar", "onhand/graph/transport", "onhand/models"},
+	"onhand/graph/apierror":  {"onhand/models"},
 	"onhand/graph/generated": {"onhand/graph/scalar", "onhand/models"},
 	"onhand/graph/guard":     {"onhand/models"},
 	"onhand/graph/loaders":   {"onhand/models"},
