@@ -12,7 +12,7 @@ import (
 	"onhand/models"
 )
 
-// bigIntLimit is 2^53: beyond it JSON numbers lose digits in browsers.
+// bigIntLimit is 2^53. A browser's numbers lose digits beyond it.
 const bigIntLimit = 1 << 53
 
 // MarshalBigInt writes a JSON number.
@@ -44,13 +44,12 @@ func UnmarshalBigInt(v any) (int64, error) {
 	return n, nil
 }
 
-// MarshalInt writes a JSON number of 32 bits, the nearest one where n has more:
-// the lines of one product can add up to more than any product may hold, and
-// "far too much" is all that such a number says. A typed client could not read
-// the whole number, nor ask for it beside an Int of the same name.
+// MarshalInt writes a JSON number of 32 bits, the nearest one where n has more. The
+// lines of one product can add up to more, far above what any product may have. A
+// typed client cannot read more than 32 bits.
 func MarshalInt(n int) graphql.Marshaler { return graphql.MarshalInt(models.Units(n)) }
 
-// UnmarshalInt reads a whole number of 32 bits, as the specification has it.
+// UnmarshalInt reads a whole number of 32 bits, as the GraphQL specification says.
 func UnmarshalInt(v any) (int, error) {
 	n, err := graphql.UnmarshalInt(v)
 	if err != nil || n > math.MaxInt32 || n < math.MinInt32 {
@@ -69,8 +68,8 @@ func MarshalTime(t time.Time) graphql.Marshaler {
 	})
 }
 
-// UnmarshalTime reads RFC 3339 in any zone. A zone can carry a moment out of
-// the years that RFC 3339 has in UTC: whoever stores it checks that.
+// UnmarshalTime reads RFC 3339 in any zone. In UTC the time can be outside of the
+// years that RFC 3339 has. The write's own check refuses such a time.
 func UnmarshalTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"onhand/models"
 )
 
-// FuzzNumbers: a number that is accepted is the one that was sent and is
-// written back so; every other text is refused as the client's mistake.
+// FuzzNumbers: an accepted number is the one that was sent, and is written back the
+// same. Any other text is refused as BAD_USER_INPUT.
 func FuzzNumbers(f *testing.F) {
 	for _, text := range []string{"0", "-1", "9007199254740991", "9007199254740992", "2147483648", "1e3", "+1", "007", "-0", "1_000", " 1", ""} {
 		f.Add(text)
@@ -27,7 +27,7 @@ func FuzzNumbers(f *testing.F) {
 				continue
 			}
 			if n >= 1<<53 || n <= -1<<53 {
-				t.Fatalf("%q is taken as %d", text, n)
+				t.Fatalf("%q is read as %d", text, n)
 			}
 			if back := written(scalar.MarshalBigInt(n)); back != strconv.FormatInt(n, 10) {
 				t.Fatalf("%q is written as %s", text, back)
@@ -41,13 +41,13 @@ func FuzzNumbers(f *testing.F) {
 			return
 		}
 		if n > math.MaxInt32 || n < math.MinInt32 || written(scalar.MarshalInt(n)) != strconv.Itoa(n) {
-			t.Fatalf("%q is taken as %d", text, n)
+			t.Fatalf("%q is read as %d", text, n)
 		}
 	})
 }
 
-// FuzzTime: a moment that is accepted, in the years that RFC 3339 can write and
-// stores keep, is the same to the millisecond when it comes back.
+// FuzzTime: an accepted time within the years of RFC 3339 is written and read back the
+// same, to the millisecond.
 func FuzzTime(f *testing.F) {
 	for _, text := range []string{
 		"2026-03-01T12:00:00Z", "2026-03-01T12:00:00.999999999+14:00", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",

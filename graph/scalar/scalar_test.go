@@ -21,7 +21,7 @@ func written(m graphql.Marshaler) string {
 	return b.String()
 }
 
-// TestBigInt: a JSON number below 2^53 either way, from numbers and digits.
+// TestBigInt: written as a JSON number, read from a number or digits, below 2^53.
 func TestBigInt(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "9007199254740991", written(scalar.MarshalBigInt(1<<53-1)))
@@ -41,7 +41,7 @@ func TestBigInt(t *testing.T) {
 	}
 }
 
-// TestInt: 32 bits, as GraphQL has it; a larger sum becomes the nearest one.
+// TestInt: 32 bits. A larger number is written as the nearest one, and refused as input.
 func TestInt(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "-5", written(scalar.MarshalInt(-5)))
@@ -58,7 +58,7 @@ func TestInt(t *testing.T) {
 	}
 }
 
-// TestTime: RFC 3339 in UTC, always with milliseconds, from any zone.
+// TestTime: written as RFC 3339 in UTC with milliseconds, read from any zone.
 func TestTime(t *testing.T) {
 	t.Parallel()
 	east := time.Date(2026, 3, 1, 12, 0, 0, 1999999, time.FixedZone("east", 3600))
