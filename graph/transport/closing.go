@@ -7,27 +7,26 @@ import (
 	"time"
 )
 
-// Closing tells all streams of a server that it stops. Make it with
-// NewClosing.
+// Closing ends all streams of a server that stops. Make it with NewClosing.
 type Closing struct {
 	once sync.Once
 	done chan struct{}
-	open atomic.Int64 // streams that have not ended yet
+	open atomic.Int64 // streams that have not ended
 }
 
-// NewClosing makes a Closing that has not happened yet.
+// NewClosing returns a Closing for a server that runs.
 func NewClosing() *Closing { return &Closing{done: make(chan struct{})} }
 
 // Close ends all streams. It may be called more than once.
 func (c *Closing) Close() { c.once.Do(func() { close(c.done) }) }
 
-// waitTick is how often Wait looks.
-const waitTick = 10 * time.Millisecond
+// waitInterval is how often Wait counts the open streams.
+const waitInterval = 10 * time.Millisecond
 
-// Wait returns when all streams have ended, their closing handshakes included,
-// or when ctx does. It tells which.
+// Wait waits until all streams have ended, their closing handshakes included. It
+// returns false when ctx ends first.
 func (c *Closing) Wait(ctx context.Context) (ended bool) {
-	tick := time.NewTicker(waitTick)
+	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
 	for c.open.Load() > 0 {
 		select {
@@ -48,7 +47,7 @@ func (c *Closing) closed() bool {
 	}
 }
 
-// with gives a context that also ends when the server stops.
+// with returns a context that also ends when the server stops.
 func (c *Closing) with(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := make(chan struct{})

@@ -10,25 +10,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatWaitsForAClientIsBounded: for one that reads nothing the kernel takes a
-// part of the first event, not megabytes of what will be old when it is read.
-func TestWhatWaitsForAClientIsBounded(t *testing.T) {
+// TestSendBufferIsBounded: for a client that reads nothing, the kernel buffers a part
+// of the first event, not megabytes of events.
+func TestSendBufferIsBounded(t *testing.T) {
 	t.Parallel()
 	for kind, request := range floodRequests {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			limits := patient
 			limits.write = quick.write
-			b := newBench(t, limits)
-			b.flooded(t, request, 4096)
+			b := newTestServer(t, limits)
+			b.dialFlood(t, request, 4096)
 			b.floodEnded(t)
-			assert.Positive(t, b.given.Load())
-			assert.LessOrEqual(t, b.given.Load(), int64(2), "one that is being written, one that is ready")
+			assert.Positive(t, b.flooded.Load())
+			assert.LessOrEqual(t, b.flooded.Load(), int64(2), "one event in flight and one ready")
 		})
 	}
 }
 
-// floodRequests ask for a flood, as bytes on a connection.
+// floodRequests subscribe to flood, as bytes on a connection.
 var floodRequests = map[string]string{
 	"event stream": "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\nContent-Length: 34\r\n\r\n" +
 		`{"query":"subscription { flood }"}`,
@@ -37,9 +37,9 @@ var floodRequests = map[string]string{
 		frame(`{"id":"1","type":"subscribe","payload":{"query":"subscription { flood }"}}`),
 }
 
-// flooded is a connection that asked for a flood, of a client that keeps so much of
-// what it has not read.
-func (b *bench) flooded(t *testing.T, request string, buffer int) net.Conn {
+// dialFlood returns the connection of a client that subscribed to flood, with a receive
+// buffer of so many bytes.
+func (b *testServer) dialFlood(t *testing.T, request string, buffer int) net.Conn {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.url, "http://"))
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func (b *bench) flooded(t *testing.T, request string, buffer int) net.Conn {
 	return conn
 }
 
-// frame is a text message of a client in a WebSocket frame, with a mask of zeros.
+// frame returns a client's text message as a WebSocket frame, masked with zeros.
 func frame(text string) string {
 	return "\x81" + string([]byte{0x80 | byte(len(text))}) + "\x00\x00\x00\x00" + text
 }

@@ -1,16 +1,25 @@
-// Package transport answers HTTP, and makes gqlgen's two streaming transports
-// safe for clients that stop reading and for servers that stop.
+// Package transport answers GraphQL over HTTP, WebSocket (graphql-transport-ws) and
+// server-sent events (graphql-sse). For the two streaming transports it wraps
+// gqlgen's: it bounds clients that stop reading, and ends streams when the server
+// stops.
 //
-// Where gqlgen is laxer than graphql-transport-ws, the protocol's own close
-// codes and rules are kept here (protocol.go).
+// Terms: a stream is a connection that carries many answers: a WebSocket or an event
+// stream. A piece is the part of a message that is written with one deadline.
 //
-// Invariants: what was not executed is answered without "data" and with a code;
-// every piece of a message to a stream has a deadline, and a client that misses it
-// is cut off, but one that goes on reading is not, however large the message, for a
-// minute; little waits for it in the kernel meanwhile; nothing is written after a
-// handler returned; one socket has a bounded number of operations under way; when
-// the server stops, streams end without a "complete", so that clients come back
-// (sockets with close code 1012).
+// Where gqlgen is laxer than graphql-transport-ws, protocol.go has the protocol's own
+// rules and close codes.
+//
+// Invariants:
+//   - An answer to a request that was not executed has a code and no "data".
+//   - Every piece of a message has a deadline. A client that misses it is cut off. A
+//     client that keeps reading is not, for up to a minute per message.
+//   - The kernel buffers little for a client, so that a slow client gets new values.
+//   - Nothing is written after a handler returned.
+//   - One WebSocket has a bounded number of operations in flight.
+//   - When the server stops, streams end without "complete" (WebSockets with close
+//     code 1012), so that clients reconnect.
 //
 // May import: guard, models, gqlgen, coder/websocket.
+//
+// There is no server behind this package: nothing here can be down.
 package transport

@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOnlyWhatWasExecutedHasData: over each transport, a refusal has no "data",
-// and an execution that came to nothing says null.
-func TestOnlyWhatWasExecutedHasData(t *testing.T) {
+// TestDataMeansExecuted: over each transport, a refusal has no "data", and an execution
+// without a result has null.
+func TestDataMeansExecuted(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	for query, want := range map[string]string{
 		"empty":   `{"errors":[{"message":"oh"}],"data":null}`,
 		"refused": `{"errors":[{"message":"no"}]}`,
@@ -39,10 +39,10 @@ func TestOnlyWhatWasExecutedHasData(t *testing.T) {
 	}
 }
 
-// TestManyMistakesAreToldInPart: over a socket, too.
-func TestManyMistakesAreToldInPart(t *testing.T) {
+// TestErrorsAreBounded: a WebSocket gets at most errorsMax errors of one request.
+func TestErrorsAreBounded(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, patient).connect(t)
+	p := newTestServer(t, patient).connect(t)
 	p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ ` + strings.Repeat("nothing ", 50) + `}"}}`)
 	answer := p.read()
 	assert.Contains(t, answer, `{"id":"1","type":"error","payload":[`)

@@ -16,17 +16,15 @@ import (
 	"onhand/models"
 )
 
-// The media types of an answer.
+// The media types of answers.
 const (
 	mediaJSON    = "application/json"
 	mediaGraphQL = "application/graphql-response+json"
 )
 
-// HTTP answers POST, and GET for queries. gqlgen's own transports repeat a
-// broken body to its sender and into the log, refuse without a code, and say
-// "data": null where nothing was executed.
-//
-// Source: the GraphQL-over-HTTP specification.
+// HTTP answers POST, and GET for queries, as the GraphQL-over-HTTP specification says.
+// gqlgen's own transports send an invalid body back and into the log, refuse without
+// a code, and send "data": null for a request that was not executed.
 type HTTP struct{}
 
 // Supports implements graphql.Transport.
@@ -40,7 +38,7 @@ func (HTTP) Supports(r *http.Request) bool {
 // Do implements graphql.Transport.
 func (HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	start := graphql.Now()
-	params, problem := read(r)
+	params, problem := readRequest(r)
 	if problem != "" {
 		guard.Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, problem)
 		return
@@ -63,7 +61,7 @@ func (HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecuto
 	answer(w, r, responses(ctx))
 }
 
-func read(r *http.Request) (params *graphql.RawParams, problem string) {
+func readRequest(r *http.Request) (params *graphql.RawParams, problem string) {
 	if r.Method == http.MethodGet {
 		return readURL(r.URL)
 	}
@@ -93,7 +91,7 @@ func readURL(u *url.URL) (params *graphql.RawParams, problem string) {
 	return params, ""
 }
 
-// decode reads exactly one JSON value, with numbers as they were written.
+// decode reads exactly one JSON value, and keeps numbers as text.
 func decode(data []byte, to any) bool {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -112,8 +110,8 @@ func mediaType(r *http.Request) string {
 	return kind
 }
 
-// accepted is the first of our media types that the client names; the older
-// one where it names none.
+// accepted returns the first supported media type that the client names;
+// application/json where it names none.
 func accepted(r *http.Request) string {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		kind, _, err := mime.ParseMediaType(part)
@@ -124,8 +122,8 @@ func accepted(r *http.Request) string {
 	return mediaJSON
 }
 
-// answer writes a response; nil when the client is gone. One without data was
-// not executed: the request itself is wrong.
+// answer writes a response; nil when the client has gone. A response without data was
+// not executed, because the request is wrong.
 func answer(w http.ResponseWriter, r *http.Request, response *graphql.Response) {
 	if response == nil {
 		return
@@ -134,7 +132,7 @@ func answer(w http.ResponseWriter, r *http.Request, response *graphql.Response) 
 	if response.Data == nil {
 		status = http.StatusUnprocessableEntity
 		if kind == mediaGraphQL {
-			status = http.StatusBadRequest // the only one its specification has for this
+			status = http.StatusBadRequest // as the specification of this media type says
 		}
 	}
 	w.Header().Set("Content-Type", kind+"; charset=utf-8")
@@ -142,14 +140,14 @@ func answer(w http.ResponseWriter, r *http.Request, response *graphql.Response) 
 	_, _ = w.Write(encodeResponse(response))
 }
 
-// encodeResponse writes a response in JSON. The data is JSON already and may be
-// large, so it is not looked at again.
+// encodeResponse writes a response in JSON. The data is JSON already and may be large,
+// so it is copied without parsing.
 func encodeResponse(response *graphql.Response) []byte {
 	b := make([]byte, 0, len(response.Data)+32)
 	b = append(b, '{')
 	if len(response.Errors) > 0 {
 		errors, err := json.Marshal(response.Errors)
-		if err != nil { // an extension that is no JSON; ours all are
+		if err != nil { // only an extension that JSON cannot encode, which Onhand never sets
 			errors = []byte(`[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`)
 		}
 		b = append(append(b, `"errors":`...), errors...)

@@ -20,41 +20,41 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain looks for goroutines that nobody ended.
+// TestMain fails on leaked goroutines.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen.
+// patience bounds how long a test waits for an event.
 const patience = 20 * time.Second
 
-// quick are limits for tests that wait for them; patient, for those that do not.
+// quick are limits for tests that wait for a limit to pass, patient for all others.
 var (
 	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond}
 	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience}
 )
 
-// bench is a server with a small schema: the query name answers at once, the
-// subscription tick when the test sends, hello once and then nothing, flood as
-// much as the client takes.
-type bench struct {
+// testServer is a server with a small schema. The query name answers at once. The
+// subscription tick answers when the test sends a value, hello once, and flood as fast
+// as the client reads.
+type testServer struct {
 	url     string
 	closing *Closing
 	ticks   chan string
-	floods  chan struct{} // one for each flood that has ended
-	given   atomic.Int64  // events of floods
+	floods  chan struct{} // gets a value for each flood that ends
+	flooded atomic.Int64  // events of floods
 }
 
 // floodBytes is one event of the subscription flood.
 const floodBytes = 1 << 20
 
-func newBench(t *testing.T, limits limits) *bench {
+func newTestServer(t *testing.T, limits limits) *testServer {
 	t.Helper()
-	return newBenchOn(t, limits, &http.Server{})
+	return newTestServerOn(t, limits, &http.Server{})
 }
 
-// newBenchOn is newBench with an HTTP server's own settings.
-func newBenchOn(t *testing.T, limits limits, settings *http.Server) *bench {
+// newTestServerOn is newTestServer with an HTTP server's own settings.
+func newTestServerOn(t *testing.T, limits limits, settings *http.Server) *testServer {
 	t.Helper()
-	b := &bench{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10)}
+	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10)}
 	api := handler.New(b.schema())
 	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, limits))
 	api.AddTransport(sse(b.closing, limits))
@@ -73,14 +73,14 @@ func newBenchOn(t *testing.T, limits limits, settings *http.Server) *bench {
 	return b
 }
 
-func (b *bench) schema() graphql.ExecutableSchema {
+func (b *testServer) schema() graphql.ExecutableSchema {
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! } type Subscription { tick: String! hello: String! flood: String! }`})
 	return &graphql.ExecutableSchemaMock{
 		SchemaFunc:     func() *ast.Schema { return schema },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) { return 1, true },
 		ExecFunc: func(ctx context.Context) graphql.ResponseHandler {
 			switch graphql.GetOperationContext(ctx).Operation.SelectionSet[0].(*ast.Field).Name {
-			case "empty": // executed, and nothing came of it
+			case "empty": // executed, with null data
 				return graphql.OneShot(&graphql.Response{Data: []byte("null"), Errors: gqlerror.List{{Message: "oh"}}})
 			case "refused": // not executed
 				return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{Message: "no"}}})
@@ -97,7 +97,7 @@ func (b *bench) schema() graphql.ExecutableSchema {
 	}
 }
 
-func (b *bench) tick(ctx context.Context) *graphql.Response {
+func (b *testServer) tick(ctx context.Context) *graphql.Response {
 	select {
 	case value, more := <-b.ticks:
 		if !more {
@@ -121,23 +121,23 @@ func hello() graphql.ResponseHandler {
 	}
 }
 
-func (b *bench) flood(context.Context) *graphql.Response {
-	b.given.Add(1)
+func (b *testServer) flood(context.Context) *graphql.Response {
+	b.flooded.Add(1)
 	return &graphql.Response{Data: []byte(`{"flood":"` + strings.Repeat("x", floodBytes) + `"}`)}
 }
 
-// send makes the subscription tick.
-func (b *bench) send(t *testing.T, value string) {
+// send makes the subscription tick answer.
+func (b *testServer) send(t *testing.T, value string) {
 	t.Helper()
 	select {
 	case b.ticks <- value:
 	case <-time.After(patience):
-		require.Fail(t, "nobody takes the tick")
+		require.Fail(t, "no subscription takes the tick")
 	}
 }
 
-// floodEnded waits for a flood's end.
-func (b *bench) floodEnded(t *testing.T) {
+// floodEnded waits until a flood has ended.
+func (b *testServer) floodEnded(t *testing.T) {
 	t.Helper()
 	select {
 	case <-b.floods:
@@ -152,7 +152,7 @@ type peer struct {
 	conn *websocket.Conn
 }
 
-func (b *bench) dial(t *testing.T, protocols ...string) *peer {
+func (b *testServer) dial(t *testing.T, protocols ...string) *peer {
 	t.Helper()
 	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{Subprotocols: protocols})
 	require.NoError(t, err)
@@ -162,8 +162,8 @@ func (b *bench) dial(t *testing.T, protocols ...string) *peer {
 	return &peer{t: t, conn: conn}
 }
 
-// connect dials and says hello.
-func (b *bench) connect(t *testing.T) *peer {
+// connect dials and sends connection_init.
+func (b *testServer) connect(t *testing.T) *peer {
 	t.Helper()
 	p := b.dial(t, subprotocol)
 	p.send(`{"type":"connection_init"}`)
@@ -198,8 +198,8 @@ func (p *peer) wants(text string) {
 	require.JSONEq(p.t, text, p.read())
 }
 
-// closed reads up to the end and returns the close code and what came before,
-// by type.
+// closed reads until the connection ends. It returns the close code and the types of
+// the messages before it.
 func (p *peer) closed() (code websocket.StatusCode, types []string) {
 	p.t.Helper()
 	for {

@@ -10,9 +10,8 @@ import (
 	"sync"
 )
 
-// operationsMax is how many operations one socket may have under way: many
-// times what a page needs, and a small part of the watches that a process has
-// room for.
+// operationsMax is how many operations one WebSocket may have in flight: many times
+// what a page needs, and a small part of the watches that an instance allows.
 const operationsMax = 256
 
 // The close codes of graphql-transport-ws.
@@ -25,149 +24,150 @@ const (
 	closeRepeatedInit = 4429
 )
 
-// closeReasonBytesMax is what fits into a close frame.
+// closeReasonBytesMax is how long a reason fits into a close frame.
 const closeReasonBytesMax = 123
 
-// verdict is the end of a connection: close code and reason.
-type verdict struct {
+// closeError ends a connection with a close code and a reason.
+type closeError struct {
 	code   int
 	reason string
 }
 
 // Error implements error.
-func (v verdict) Error() string { return fmt.Sprintf("%d: %s", v.code, v.reason) }
+func (e closeError) Error() string { return fmt.Sprintf("%d: %s", e.code, e.reason) }
 
-func breach(code int, format string, args ...any) verdict {
+func closeErrorf(code int, format string, args ...any) closeError {
 	reason := fmt.Sprintf(format, args...)
 	if len(reason) > closeReasonBytesMax {
 		reason = strings.ToValidUTF8(reason[:closeReasonBytesMax], "")
 	}
-	return verdict{code: code, reason: reason}
+	return closeError{code: code, reason: reason}
 }
 
-// message is one message of either side.
+// message is one message of the client or the server.
 type message struct {
 	Type    string          `json:"type"`
 	ID      string          `json:"id,omitempty"`
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// protocol holds both sides of a connection to graphql-transport-ws where
-// gqlgen is laxer: it refuses messages with the protocol's own close codes, and
-// says nothing more of an operation that is over. To tell an operation from an
-// earlier one of the same id, gqlgen sees ids of ours.
+// protocol enforces graphql-transport-ws where gqlgen is laxer. It refuses messages
+// with the protocol's own close codes, and drops messages of an operation that is
+// over. A client may use an id again, so gqlgen gets a server id for each operation,
+// which is never used again.
 //
 // Source: PROTOCOL.md of graphql-ws 6.
 type protocol struct {
-	mu      sync.Mutex
-	greeted bool
-	ours    map[string]string // the client's id of an operation under way: our id
-	theirs  map[string]string // our id: the client's
-	made    int
+	mu          sync.Mutex
+	initialised bool
+	serverIDs   map[string]string // by client id, of operations in flight
+	clientIDs   map[string]string // by server id
+	lastID      int
 }
 
 func newProtocol() *protocol {
-	return &protocol{ours: map[string]string{}, theirs: map[string]string{}}
+	return &protocol{serverIDs: map[string]string{}, clientIDs: map[string]string{}}
 }
 
-// hasGreeted tells whether connection_init came.
-func (p *protocol) hasGreeted() bool {
+// isInitialised reports whether the client has sent connection_init.
+func (p *protocol) isInitialised() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.greeted
+	return p.initialised
 }
 
-// incoming takes in one message of the client: what gqlgen should read, what
-// the client should be answered, nothing where there is nothing to do.
+// incoming takes one message of the client. It returns what gqlgen should read and
+// what to answer the client; nil for nothing.
 //
-// Errors: a verdict where the connection must end.
+// Errors: a closeError where the connection must end.
 func (p *protocol) incoming(data []byte) (forward, answer []byte, err error) {
 	var m message
 	if json.Unmarshal(data, &m) != nil || m.Type == "" {
-		return nil, nil, breach(closeBadMessage, "Invalid message")
+		return nil, nil, closeErrorf(closeBadMessage, "Invalid message")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch m.Type {
 	case "connection_init":
-		if p.greeted {
-			return nil, nil, breach(closeRepeatedInit, "Too many initialisation requests")
+		if p.initialised {
+			return nil, nil, closeErrorf(closeRepeatedInit, "Too many initialisation requests")
 		}
-		p.greeted = true
-		return data, nil, objectOrNothing(m)
+		p.initialised = true
+		return data, nil, checkObject(m)
 	case "ping":
-		return nil, pong(m.Payload), objectOrNothing(m)
+		return nil, pong(m.Payload), checkObject(m)
 	case "pong":
-		if !p.greeted {
+		if !p.initialised {
 			data = nil
 		}
-		return data, nil, objectOrNothing(m)
+		return data, nil, checkObject(m)
 	case "subscribe":
 		return p.subscribe(m)
 	case "complete":
 		return p.complete(m)
 	}
-	return nil, nil, breach(closeBadMessage, "Invalid message type %q", m.Type)
+	return nil, nil, closeErrorf(closeBadMessage, "Invalid message type %q", m.Type)
 }
 
 func (p *protocol) subscribe(m message) (forward, answer []byte, err error) {
-	if !p.greeted {
-		return nil, nil, breach(closeNoInit, "Unauthorized")
+	if !p.initialised {
+		return nil, nil, closeErrorf(closeNoInit, "Unauthorized")
 	}
 	if err := checkSubscribe(m); err != nil {
 		return nil, nil, err
 	}
-	if _, active := p.ours[m.ID]; active {
-		return nil, nil, breach(closeRepeatedID, "Subscriber for %.30s already exists", m.ID)
+	if _, active := p.serverIDs[m.ID]; active {
+		return nil, nil, closeErrorf(closeRepeatedID, "Subscriber for %.30s already exists", m.ID)
 	}
-	if len(p.ours) >= operationsMax {
-		return nil, tooMany(m.ID), nil
+	if len(p.serverIDs) >= operationsMax {
+		return nil, tooManyOperations(m.ID), nil
 	}
-	p.made++
-	ours := strconv.Itoa(p.made)
-	p.ours[m.ID], p.theirs[ours] = ours, m.ID
-	return encode(ours, m.Type, m.Payload), nil, nil
+	p.lastID++
+	serverID := strconv.Itoa(p.lastID)
+	p.serverIDs[m.ID], p.clientIDs[serverID] = serverID, m.ID
+	return encode(serverID, m.Type, m.Payload), nil, nil
 }
 
-// complete ends an operation for the client: it hears no more of it, and the
-// id is free at once. That of an operation already over means nothing.
+// complete ends an operation for the client. The client gets no more messages of it,
+// and may use the id again at once. For an operation that is over it does nothing.
 func (p *protocol) complete(m message) (forward, answer []byte, err error) {
-	ours, active := p.ours[m.ID]
+	serverID, active := p.serverIDs[m.ID]
 	if !active {
 		return nil, nil, nil
 	}
-	p.forget(ours)
-	return encode(ours, m.Type, nil), nil, nil
+	p.remove(serverID)
+	return encode(serverID, m.Type, nil), nil, nil
 }
 
-func (p *protocol) forget(ours string) {
-	delete(p.ours, p.theirs[ours])
-	delete(p.theirs, ours)
+func (p *protocol) remove(serverID string) {
+	delete(p.serverIDs, p.clientIDs[serverID])
+	delete(p.clientIDs, serverID)
 }
 
-// outgoing is a message of gqlgen's in the client's ids; nil when the client
-// should not hear it.
+// outgoing returns gqlgen's message with the client's id; nil for an operation that is
+// over.
 func (p *protocol) outgoing(data []byte) []byte {
-	m, ok := answerIn(data)
+	m, ok := splitAnswer(data)
 	if !ok && (json.Unmarshal(data, &m) != nil || m.ID == "") {
 		return data
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	theirs, active := p.theirs[m.ID]
+	clientID, active := p.clientIDs[m.ID]
 	if !active {
 		return nil
 	}
 	if m.Type == "complete" || m.Type == "error" {
-		p.forget(m.ID)
+		p.remove(m.ID)
 	}
-	return encode(theirs, m.Type, unmarked(m.Payload, ""))
+	return encode(clientID, m.Type, withoutNoData(m.Payload, ""))
 }
 
-// answerIn takes gqlgen's answers apart as it writes them: payload, id, type.
-// All of a payload read once more for each client it goes to is a good part of
-// what a change costs that many watch. It is not ok where the message is another.
-func answerIn(data []byte) (m message, ok bool) {
+// splitAnswer splits an answer in gqlgen's own field order (payload, id, type) without
+// parsing the payload, which can be large and is sent to each client. It is not ok for
+// other messages, which outgoing parses. For an event of 3 kB, outgoing takes 2.5 µs
+// instead of 21 µs (BenchmarkOutgoing, which runs both ways).
+func splitAnswer(data []byte) (m message, ok bool) {
 	rest, ok := bytes.CutPrefix(data, []byte(`{"payload":`))
 	at := bytes.LastIndex(rest, []byte(`,"id":"`))
 	if !ok || at < 0 {
@@ -181,10 +181,10 @@ func answerIn(data []byte) (m message, ok bool) {
 	return message{ID: id, Type: kind, Payload: json.RawMessage(rest[:at])}, true
 }
 
-// encode makes a message. The payload is JSON already and may be large, so it
-// is not looked at again.
+// encode writes a message. The payload is JSON already and may be large, so it is
+// copied without parsing.
 func encode(id, kind string, payload []byte) []byte {
-	quoted, _ := json.Marshal(id) // a string; cannot fail
+	quoted, _ := json.Marshal(id) // a string cannot fail
 	b := make([]byte, 0, len(payload)+len(quoted)+len(kind)+32)
 	b = append(b, `{"id":`...)
 	b = append(b, quoted...)
@@ -196,26 +196,26 @@ func encode(id, kind string, payload []byte) []byte {
 }
 
 func pong(payload []byte) []byte {
-	b, _ := json.Marshal(message{Type: "pong", Payload: payload}) // valid JSON; cannot fail
+	b, _ := json.Marshal(message{Type: "pong", Payload: payload}) // valid JSON cannot fail
 	return b
 }
 
-func tooMany(id string) []byte {
+func tooManyOperations(id string) []byte {
 	return encode(id, "error", []byte(`[{"message":"too many operations on one connection; at most `+
 		strconv.Itoa(operationsMax)+`","extensions":{"code":"RATE_LIMITED"}}]`))
 }
 
-// objectOrNothing checks an optional payload.
-func objectOrNothing(m message) error {
+// checkObject checks that an optional payload is an object.
+func checkObject(m message) error {
 	if len(m.Payload) == 0 || bytes.Equal(m.Payload, []byte("null")) || m.Payload[0] == '{' {
 		return nil
 	}
-	return breach(closeBadMessage, "Invalid message: the payload of %s must be an object", m.Type)
+	return closeErrorf(closeBadMessage, "Invalid message: the payload of %s must be an object", m.Type)
 }
 
 func checkSubscribe(m message) error {
 	if m.ID == "" {
-		return breach(closeBadMessage, "Invalid message: subscribe needs an id")
+		return closeErrorf(closeBadMessage, "Invalid message: subscribe needs an id")
 	}
 	var payload struct {
 		Query         *string                    `json:"query"`
@@ -228,7 +228,7 @@ func checkSubscribe(m message) error {
 		err = json.Unmarshal(m.Payload, &payload)
 	}
 	if err != nil || payload.Query == nil {
-		return breach(closeBadMessage, "Invalid message: the payload of subscribe must be a GraphQL request")
+		return closeErrorf(closeBadMessage, "Invalid message: the payload of subscribe must be a GraphQL request")
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // SSE is server-sent events in graphql-sse's distinct connections mode.
-func SSE(closing *Closing) graphql.Transport { return sse(closing, usualLimits) }
+func SSE(closing *Closing) graphql.Transport { return sse(closing, defaultLimits) }
 
 func sse(closing *Closing, limits limits) graphql.Transport {
 	return streaming{closing: closing, Transport: events{
@@ -24,7 +24,7 @@ func sse(closing *Closing, limits limits) graphql.Transport {
 	}}
 }
 
-// events is gqlgen's SSE behind a writer that it cannot break.
+// events is gqlgen's SSE over an eventWriter.
 type events struct {
 	transport.SSE
 	closing *Closing
@@ -34,21 +34,21 @@ type events struct {
 // Do implements graphql.Transport.
 func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	body, err := io.ReadAll(r.Body)
-	if err != nil || !decode(body, &graphql.RawParams{}) { // gqlgen would write the body to the log
+	if err != nil || !decode(body, &graphql.RawParams{}) { // gqlgen would log the body
 		guard.Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, "the request's body is no GraphQL request in JSON")
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
-	guarded := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, limits: e.limits}
-	defer guarded.end() // gqlgen's keep-alive may write once more, into a response that is no longer there
-	e.SSE.Do(guarded, r.WithContext(ctx), exec)
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx buffers events
+	writer := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, limits: e.limits}
+	defer writer.end() // gqlgen's keep-alive may write after this handler returned
+	e.SSE.Do(writer, r.WithContext(ctx), exec)
 }
 
-// eventWriter writes with a deadline, ends the stream when a write fails, and
-// writes nothing after the end.
+// eventWriter writes with deadlines, ends the stream when a write fails, and writes
+// nothing after the end.
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -76,29 +76,28 @@ func (e *eventWriter) WriteHeader(status int) {
 func (e *eventWriter) Write(data []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.ended || e.closing.closed() { // above all no "complete": clients would not come back
+	if e.ended || e.closing.closed() { // after "complete", clients would not reconnect
 		return len(data), nil
 	}
 	n := len(data)
 	if string(data) == gqlgensComplete {
 		data = []byte(complete)
 	}
-	data = unmarked(data, "\n\n")
+	data = withoutNoData(data, "\n\n")
 	end := time.Now().Add(e.limits.message)
 	err := inPieces(data, func(piece []byte) error {
-		if e.closing.closed() { // a client passes over half an event
+		if e.closing.closed() { // clients ignore an incomplete event
 			return errStopping
 		}
-		e.allow(end)
+		e.setDeadline(end)
 		_, err := e.w.Write(piece)
 		return err
 	})
-	e.check(err)
+	e.endOn(err)
 	return n, err
 }
 
-// An event without data is no event to a browser, so "complete" has some that
-// is empty.
+// A browser ignores an event without a data field, so "complete" gets an empty one.
 const (
 	gqlgensComplete = "event: complete\n\n"
 	complete        = "event: complete\ndata:\n\n"
@@ -111,12 +110,12 @@ func (e *eventWriter) Flush() {
 	if e.ended || e.closing.closed() {
 		return
 	}
-	e.allow(time.Now().Add(e.limits.message))
-	e.check(e.control.Flush())
+	e.setDeadline(time.Now().Add(e.limits.message))
+	e.endOn(e.control.Flush())
 }
 
-// allow gives the next piece its time, and none after end.
-func (e *eventWriter) allow(end time.Time) {
+// setDeadline sets the deadline of the next piece, at the latest end.
+func (e *eventWriter) setDeadline(end time.Time) {
 	at := time.Now().Add(e.limits.write)
 	if at.After(end) {
 		at = end
@@ -124,8 +123,8 @@ func (e *eventWriter) allow(end time.Time) {
 	_ = e.control.SetWriteDeadline(at)
 }
 
-// check ends the stream after a failed write. Callers hold mu.
-func (e *eventWriter) check(err error) {
+// endOn ends the stream after a failed write. The caller has locked mu.
+func (e *eventWriter) endOn(err error) {
 	if err != nil {
 		e.ended = true
 		e.cancel()

@@ -15,14 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// events is a client's end of an event stream.
+// eventStream is a client's end of an event stream.
 type eventStream struct {
 	t        *testing.T
 	response *http.Response
 	lines    *bufio.Reader
 }
 
-func (b *bench) stream(t *testing.T, body string) *eventStream {
+func (b *testServer) stream(t *testing.T, body string) *eventStream {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -36,7 +36,7 @@ func (b *bench) stream(t *testing.T, body string) *eventStream {
 	return &eventStream{t: t, response: response, lines: bufio.NewReader(response.Body)}
 }
 
-// wants reads one block, up to an empty line, passing over "still there".
+// wants reads one block, up to an empty line, and ignores pings.
 func (s *eventStream) wants(block string) {
 	s.t.Helper()
 	for {
@@ -61,21 +61,21 @@ func (s *eventStream) block() string {
 	}
 }
 
-// rest reads to the end.
+// rest reads until the stream ends.
 func (s *eventStream) rest() string {
 	s.t.Helper()
 	rest, err := io.ReadAll(s.lines)
-	require.NoError(s.t, err, "the stream broke after %q", rest)
+	require.NoError(s.t, err, "the stream failed after %q", rest)
 	return string(rest)
 }
 
 const tickRequest = `{"query":"subscription { tick }"}`
 
-// TestASubscriptionOverSSE: "next" for each result, "complete" with data that
-// is empty once the source has ended, and the stream's own headers.
-func TestASubscriptionOverSSE(t *testing.T) {
+// TestSSESubscription: "next" for each result, "complete" with an empty data field after
+// the last, and the headers of an event stream.
+func TestSSESubscription(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	s := b.stream(t, tickRequest)
 	assert.Equal(t, http.StatusOK, s.response.StatusCode)
 	assert.Equal(t, "text/event-stream", s.response.Header.Get("Content-Type"))
@@ -90,11 +90,11 @@ func TestASubscriptionOverSSE(t *testing.T) {
 	assert.Equal(t, "event: complete\ndata:\n\n", s.rest())
 }
 
-// TestAQueryOverSSE: one result and "complete"; errors of a document come as a
-// result too, because a browser shows nothing of other answers.
-func TestAQueryOverSSE(t *testing.T) {
+// TestSSEQuery: one result and "complete". Errors of a document come as a result too,
+// because a browser's EventSource shows no other answer.
+func TestSSEQuery(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	s := b.stream(t, `{"query":"{ name }"}`)
 	assert.Equal(t, ":\n\nevent: next\ndata: {\"data\":{\"name\":\"onhand\"}}\n\nevent: complete\ndata:\n\n", s.rest())
 	s = b.stream(t, `{"query":"{ nothing }"}`)
@@ -102,29 +102,28 @@ func TestAQueryOverSSE(t *testing.T) {
 	rest := s.rest()
 	assert.Contains(t, rest, "event: next\ndata: {\"errors\":[")
 	assert.True(t, strings.HasSuffix(rest, "}\n\nevent: complete\ndata:\n\n"), rest)
-	assert.NotContains(t, rest, `"data":`, "what was not executed has no data")
-	for _, broken := range []string{``, `{"query":`, `{"query":5}`, `[]`, `{"query":"{ name }","variables":[]}`} {
-		s = b.stream(t, broken)
-		assert.Equal(t, http.StatusBadRequest, s.response.StatusCode, broken)
+	assert.NotContains(t, rest, `"data":`, "a refusal has no data")
+	for _, invalid := range []string{``, `{"query":`, `{"query":5}`, `[]`, `{"query":"{ name }","variables":[]}`} {
+		s = b.stream(t, invalid)
+		assert.Equal(t, http.StatusBadRequest, s.response.StatusCode, invalid)
 		assert.Equal(t, "application/json; charset=utf-8", s.response.Header.Get("Content-Type"))
 		assert.JSONEq(t, `{"errors":[{"message":"the request's body is no GraphQL request in JSON","extensions":{"code":"BAD_USER_INPUT"}}]}`, s.rest())
 	}
 }
 
-// TestAQuietStreamSaysThatItIsThere: with a comment, again and again.
-func TestAQuietStreamSaysThatItIsThere(t *testing.T) {
+// TestSSEKeepAlive: a stream without events gets a comment in each interval.
+func TestSSEKeepAlive(t *testing.T) {
 	t.Parallel()
-	s := newBench(t, quick).stream(t, tickRequest)
+	s := newTestServer(t, quick).stream(t, tickRequest)
 	assert.Equal(t, ":\n", s.block())
 	assert.Equal(t, ": ping\n", s.block())
 	assert.Equal(t, ": ping\n", s.block())
 }
 
-// TestAStreamOutlivesTheServersTimeouts: those are for requests and for answers
-// that end.
-func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
+// TestSSEOutlivesServerTimeouts: http.Server's timeouts do not end a stream.
+func TestSSEOutlivesServerTimeouts(t *testing.T) {
 	t.Parallel()
-	b := newBenchOn(t, quick, &http.Server{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond})
+	b := newTestServerOn(t, quick, &http.Server{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond})
 	s := b.stream(t, tickRequest)
 	s.wants(":\n")
 	for range 18 { // three times as long
@@ -134,11 +133,11 @@ func TestAStreamOutlivesTheServersTimeouts(t *testing.T) {
 	s.wants("event: next\ndata: {\"data\":{\"tick\":\"late\"}}\n")
 }
 
-// TestAServerThatStopsEndsStreams: without "complete", so that clients come
-// back, and one that comes while it stops is sent away too.
-func TestAServerThatStopsEndsStreams(t *testing.T) {
+// TestSSEServerStops: streams end without "complete", so that clients reconnect, and so
+// does a stream that begins while the server stops.
+func TestSSEServerStops(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	s := b.stream(t, tickRequest)
 	b.send(t, "one")
 	s.wants(":\n")
@@ -148,12 +147,13 @@ func TestAServerThatStopsEndsStreams(t *testing.T) {
 	assert.Empty(t, b.stream(t, tickRequest).rest())
 }
 
-// TestAReaderThatStopsIsCutOff: within the write deadline, and others go on.
-func TestAReaderThatStopsIsCutOff(t *testing.T) {
+// TestSSEStuckClient: a client that stops reading is cut off after the write deadline,
+// and other streams continue.
+func TestSSEStuckClient(t *testing.T) {
 	t.Parallel()
 	limits := patient
 	limits.write = quick.write
-	b := newBench(t, limits)
+	b := newTestServer(t, limits)
 	other := b.stream(t, tickRequest)
 	other.wants(":\n")
 	address := strings.TrimPrefix(b.url, "http://")
@@ -170,18 +170,18 @@ func TestAReaderThatStopsIsCutOff(t *testing.T) {
 	other.wants("event: next\ndata: {\"data\":{\"tick\":\"after\"}}\n")
 }
 
-// TestAClientThatLeavesEndsItsStream: the subscription behind it ends.
-func TestAClientThatLeavesEndsItsStream(t *testing.T) {
+// TestSSEClientLeaves: its subscription ends.
+func TestSSEClientLeaves(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	s := b.stream(t, `{"query":"subscription { flood }"}`)
 	s.wants(":\n")
 	require.NoError(t, s.response.Body.Close())
 	b.floodEnded(t)
 }
 
-// TestNothingIsWrittenAfterTheHandler: gqlgen's keep-alive may be late.
-func TestNothingIsWrittenAfterTheHandler(t *testing.T) {
+// TestSSENoWriteAfterHandler: gqlgen's keep-alive can write after the handler returned.
+func TestSSENoWriteAfterHandler(t *testing.T) {
 	t.Parallel()
 	recorder := httptest.NewRecorder()
 	w := &eventWriter{w: recorder, control: http.NewResponseController(recorder), cancel: func() {}, closing: NewClosing(), limits: patient}
@@ -198,37 +198,37 @@ func TestNothingIsWrittenAfterTheHandler(t *testing.T) {
 	assert.Equal(t, http.StatusOK, recorder.Code)
 }
 
-// TestAFailedWriteEndsTheStream: the request's context ends, and nothing more
-// is tried.
-func TestAFailedWriteEndsTheStream(t *testing.T) {
+// TestSSEFailedWrite: a failed write ends the request's context, and nothing more is
+// written.
+func TestSSEFailedWrite(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	broken := &brokenWriter{}
-	w := &eventWriter{w: broken, control: http.NewResponseController(broken), cancel: cancel, closing: NewClosing(), limits: patient}
+	failing := &failingWriter{}
+	w := &eventWriter{w: failing, control: http.NewResponseController(failing), cancel: cancel, closing: NewClosing(), limits: patient}
 	_, err := w.Write([]byte("data: 1\n\n"))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 	require.Error(t, ctx.Err())
 	_, err = w.Write([]byte("data: 2\n\n"))
 	require.NoError(t, err)
-	assert.Equal(t, 1, broken.writes)
+	assert.Equal(t, 1, failing.writes)
 }
 
-// brokenWriter is a client that is gone.
-type brokenWriter struct {
+// failingWriter is the connection of a client that has gone.
+type failingWriter struct {
 	http.ResponseWriter
 	writes int
 }
 
 // Write implements http.ResponseWriter.
-func (b *brokenWriter) Write([]byte) (int, error) {
-	b.writes++
+func (w *failingWriter) Write([]byte) (int, error) {
+	w.writes++
 	return 0, io.ErrClosedPipe
 }
 
-// TestOtherRequestsAreRefused: by method or by what the body is said to be.
-func TestOtherRequestsAreRefused(t *testing.T) {
+// TestUnsupportedRequests: other methods and media types are refused.
+func TestUnsupportedRequests(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	for _, test := range []struct {
 		method, kind string
 		status       int

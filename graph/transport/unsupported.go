@@ -12,8 +12,8 @@ import (
 // allowed are the methods of the endpoint.
 const allowed = "GET, POST, OPTIONS"
 
-// Unsupported says what the endpoint takes: to who asks, and to who sent
-// something else, in GraphQL's form. It goes last.
+// Unsupported answers OPTIONS, and refuses all requests that no other transport
+// supports, in GraphQL's form. It must be the last transport.
 type Unsupported struct{}
 
 // Supports implements graphql.Transport.

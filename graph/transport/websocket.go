@@ -19,29 +19,29 @@ import (
 	"onhand/models"
 )
 
-// limits are the times of a stream, of either kind.
+// limits are the time limits of a stream.
 type limits struct {
-	write     time.Duration // a piece of a message, to a client that has stopped reading
-	message   time.Duration // all of a message, to one that reads as slowly as it may
-	init      time.Duration // connection_init after the handshake
-	ping      time.Duration // a client that answers no ping is gone after two
-	keepAlive time.Duration // how often a quiet event stream says that it is still there
+	write     time.Duration // for one piece of a message
+	message   time.Duration // for a whole message
+	init      time.Duration // from the handshake to connection_init
+	ping      time.Duration // interval; a client that answers no ping is cut off after two
+	keepAlive time.Duration // interval of comments on an event stream without events
 }
 
-var usualLimits = limits{write: 10 * time.Second, message: time.Minute, init: 5 * time.Second, ping: 10 * time.Second, keepAlive: 10 * time.Second}
+var defaultLimits = limits{write: 10 * time.Second, message: time.Minute, init: 5 * time.Second, ping: 10 * time.Second, keepAlive: 10 * time.Second}
 
 const readBytesMax = guard.BodyBytesMax
 
-// closeRestart is the close code of a server that stops and will be back
-// (RFC 6455's registry: 1012, Service Restart). Clients reconnect on it.
+// closeRestart is the close code of a server that stops (RFC 6455's registry: 1012,
+// Service Restart). Clients reconnect after it.
 const closeRestart = 1012
 
-// subprotocol is the only one spoken.
+// subprotocol is the only supported one.
 const subprotocol = "graphql-transport-ws"
 
 // WebSocket is graphql-transport-ws on coder/websocket.
 func WebSocket(closing *Closing, origins []string) graphql.Transport {
-	return webSocket(closing, origins, usualLimits)
+	return webSocket(closing, origins, defaultLimits)
 }
 
 func webSocket(closing *Closing, origins []string, limits limits) graphql.Transport {
@@ -54,8 +54,8 @@ func webSocket(closing *Closing, origins []string, limits limits) graphql.Transp
 	}}}
 }
 
-// streaming runs a transport under a context that ends when the server stops
-// and that tells resolvers it can carry many answers.
+// streaming runs a transport under a context that ends when the server stops and that
+// allows subscriptions.
 type streaming struct {
 	graphql.Transport
 	closing *Closing
@@ -63,10 +63,10 @@ type streaming struct {
 
 // Do implements graphql.Transport.
 func (s streaming) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	bound(r.Context())
+	boundSendBuffer(r.Context())
 	ctx, cancel := s.closing.with(guard.Streaming(r.Context()))
 	defer cancel()
-	s.Transport.Do(w, r.WithContext(ctx), streamed{exec})
+	s.Transport.Do(w, r.WithContext(ctx), streamExecutor{exec})
 }
 
 // sockets is gqlgen's transport with one answer to a refused handshake.
@@ -77,14 +77,14 @@ func (s sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	s.Websocket.Do(&handshake{ResponseWriter: w}, r, exec)
 }
 
-// handshake puts a refusal into GraphQL's form and keeps the first one: both
-// coder/websocket and gqlgen would answer.
+// handshake gives a refusal GraphQL's form, and sends only the first one: both
+// coder/websocket and gqlgen write a refusal.
 type handshake struct {
 	http.ResponseWriter
 	refused bool
 }
 
-// Unwrap lets the connection be taken over.
+// Unwrap gives coder/websocket access to the connection.
 func (h *handshake) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
@@ -110,8 +110,8 @@ func (h *handshake) Write(data []byte) (int, error) {
 	return h.ResponseWriter.Write(data)
 }
 
-// acceptor accepts sockets whose writes have a deadline; gqlgen's own have
-// none, and one client that stops reading would hold its goroutines for ever.
+// acceptor accepts WebSockets whose writes have a deadline. gqlgen's own have none: a
+// client that stops reading would block its goroutines for ever.
 type acceptor struct {
 	closing *Closing
 	origins []string
@@ -128,7 +128,8 @@ func (a acceptor) Accept(w http.ResponseWriter, r *http.Request, _ transport.Web
 		return nil, err
 	}
 	s := &socket{conn: conn, closing: a.closing, write: a.limits.write, message: a.limits.message, protocol: newProtocol()}
-	// Whatever way gqlgen leaves, also while it waits for connection_init.
+	// gqlgen does not close the connection on every return, for example while it
+	// waits for connection_init.
 	context.AfterFunc(r.Context(), func() { _ = s.WriteClose(int(websocket.StatusNormalClosure), "terminated") })
 	return s, nil
 }
@@ -140,16 +141,16 @@ type socket struct {
 	write    time.Duration // limits.write and limits.message
 	message  time.Duration
 	protocol *protocol
-	sending  sync.Mutex // one message after the other
+	sending  sync.Mutex // held while a message is sent
 
 	mu     sync.Mutex
-	end    *verdict    // why we end the connection, where it was not gqlgen's decision
-	ended  bool        // a close frame is on its way; nothing may follow it
-	silent *time.Timer // ends a connection that answers no ping
+	end    *closeError // set where this package, not gqlgen, ends the connection
+	ended  bool        // the close frame is in flight; nothing may follow it
+	silent *time.Timer // cuts off a client that answers no ping
 }
 
-// NextReader implements transport.WebsocketConn: the next message that gqlgen
-// has to know of.
+// NextReader implements transport.WebsocketConn. It returns the next message that is
+// for gqlgen.
 func (s *socket) NextReader() (int, io.Reader, error) {
 	for {
 		kind, data, err := s.conn.Read(context.Background()) // ended by Close and by the read deadline
@@ -160,7 +161,7 @@ func (s *socket) NextReader() (int, io.Reader, error) {
 			return int(kind), nil, err
 		}
 		forward, answer, err := s.protocol.incoming(data)
-		var end verdict
+		var end closeError
 		if errors.As(err, &end) {
 			s.mu.Lock()
 			s.end = &end
@@ -178,8 +179,7 @@ func (s *socket) NextReader() (int, io.Reader, error) {
 	}
 }
 
-// errStopping: what is not written when the server stops, the client will ask
-// for again.
+// errStopping ends a write to a stream that ends. The client subscribes again.
 var errStopping = errors.New("the connection ends")
 
 // WriteJSON implements transport.WebsocketConn.
@@ -189,7 +189,7 @@ func (s *socket) WriteJSON(v any) error {
 		return err
 	}
 	if s.closing.closed() {
-		return errStopping // above all no "complete": clients would not come back
+		return errStopping // after "complete", clients would not reconnect
 	}
 	if data = s.protocol.outgoing(data); data == nil {
 		return nil
@@ -198,7 +198,7 @@ func (s *socket) WriteJSON(v any) error {
 }
 
 func (s *socket) send(data []byte) error {
-	s.sending.Lock() // what waits here has not begun: its time runs once it is written
+	s.sending.Lock() // a message that waits here has no deadline yet
 	defer s.sending.Unlock()
 	if s.isEnding() {
 		return errStopping
@@ -210,7 +210,7 @@ func (s *socket) send(data []byte) error {
 	return err
 }
 
-// deliver writes a message: a large one in pieces, each of which has its time.
+// deliver writes a message. A large one is written in pieces, each with its deadline.
 func (s *socket) deliver(data []byte) error {
 	if len(data) <= pieceBytes {
 		ctx, cancel := context.WithTimeout(context.Background(), s.write)
@@ -231,7 +231,7 @@ func (s *socket) deliver(data []byte) error {
 		return err
 	})
 	if err != nil {
-		return err // the connection is closed: half a message has no end
+		return err // coder/websocket has closed the connection, as after every failed write
 	}
 	stuck.Reset(s.write)
 	return message.Close()
@@ -243,8 +243,8 @@ func (s *socket) isEnding() bool {
 	return s.ended || s.end != nil || s.closing.closed()
 }
 
-// WriteClose implements transport.WebsocketConn; the first one counts. The
-// closing handshake goes on behind it, for at most the library's ten seconds.
+// WriteClose implements transport.WebsocketConn. Only the first call counts. The
+// closing handshake continues in a goroutine, for at most the library's ten seconds.
 func (s *socket) WriteClose(code int, reason string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,34 +255,34 @@ func (s *socket) WriteClose(code int, reason string) error {
 	if s.silent != nil {
 		s.silent.Stop()
 	}
-	end := s.verdict(verdict{code, reason})
+	end := s.closeWith(closeError{code, reason})
 	go func() { _ = s.conn.Close(websocket.StatusCode(end.code), end.reason) }()
 	return nil
 }
 
-// verdict puts gqlgen's close codes into the protocol's. Callers hold mu.
-func (s *socket) verdict(gqlgens verdict) verdict {
+// closeWith translates gqlgen's close code to the protocol's. The caller has locked mu.
+func (s *socket) closeWith(gqlgens closeError) closeError {
 	switch {
 	case s.closing.closed():
-		return verdict{closeRestart, "the server restarts"}
+		return closeError{closeRestart, "the server restarts"}
 	case s.end != nil:
 		return *s.end
 	case gqlgens.code != transport.WebsocketCloseProtocolError:
 		return gqlgens
 	case s.conn.Subprotocol() == "":
-		return verdict{closeSubprotocol, "Subprotocol not acceptable"}
-	case !s.protocol.hasGreeted():
-		return verdict{closeInitTimeout, "Connection initialisation timeout"}
+		return closeError{closeSubprotocol, "Subprotocol not acceptable"}
+	case !s.protocol.isInitialised():
+		return closeError{closeInitTimeout, "Connection initialisation timeout"}
 	}
 	return gqlgens
 }
 
-// Close implements transport.WebsocketConn. WriteClose, which always comes
-// before it, ends the connection.
+// Close implements transport.WebsocketConn. It does nothing: gqlgen calls WriteClose
+// first, which ends the connection.
 func (s *socket) Close() error { return nil }
 
-// Subprotocol implements transport.WebsocketConn. A client that asked for none
-// gets "none", which gqlgen closes: the older protocols are not spoken.
+// Subprotocol implements transport.WebsocketConn. For a client that asked for no
+// supported one it returns "none", on which gqlgen closes the connection.
 func (s *socket) Subprotocol() string {
 	if s.conn.Subprotocol() == "" {
 		return "none"

@@ -17,11 +17,10 @@ import (
 
 const tick = `{"id":"1","type":"subscribe","payload":{"query":"subscription { tick }"}}`
 
-// TestASubscriptionOverASocket: acknowledgement, results, and "complete" once
-// the source has ended.
-func TestASubscriptionOverASocket(t *testing.T) {
+// TestWebSocketSubscription: acknowledgement, results, and "complete" after the last.
+func TestWebSocketSubscription(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	p := b.connect(t)
 	p.send(tick)
 	b.send(t, "one")
@@ -32,11 +31,11 @@ func TestASubscriptionOverASocket(t *testing.T) {
 	p.wants(`{"id":"1","type":"complete"}`)
 }
 
-// TestAQueryOverASocket: one result, then "complete"; the id is any text, and
-// free again.
-func TestAQueryOverASocket(t *testing.T) {
+// TestWebSocketQuery: one result, then "complete". The id may be any text, and may be
+// used again.
+func TestWebSocketQuery(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, patient).connect(t)
+	p := newTestServer(t, patient).connect(t)
 	for range 3 {
 		p.send(`{"id":"käse \" 1","type":"subscribe","payload":{"query":"query N { name }","operationName":"N","variables":null,"extensions":{}}}`)
 		p.wants(`{"id":"käse \" 1","type":"next","payload":{"data":{"name":"onhand"}}}`)
@@ -44,10 +43,10 @@ func TestAQueryOverASocket(t *testing.T) {
 	}
 }
 
-// TestPingsAreAnswered: at any time, with their payload.
-func TestPingsAreAnswered(t *testing.T) {
+// TestWebSocketPing: a ping is answered at any time, with its payload.
+func TestWebSocketPing(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, patient).dial(t, subprotocol)
+	p := newTestServer(t, patient).dial(t, subprotocol)
 	p.send(`{"type":"ping"}`)
 	p.wants(`{"type":"pong"}`)
 	p.send(`{"type":"pong"}`)
@@ -58,11 +57,11 @@ func TestPingsAreAnswered(t *testing.T) {
 	p.wants(`{"type":"pong","payload":{"at":1}}`)
 }
 
-// TestARefusedOperationHasOneMessage: "error" is the last word on an operation,
-// which leaves the socket open and the id free.
-func TestARefusedOperationHasOneMessage(t *testing.T) {
+// TestWebSocketRefusal: "error" is the last message of an operation. The connection
+// stays open, and the id may be used again.
+func TestWebSocketRefusal(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, patient).connect(t)
+	p := newTestServer(t, patient).connect(t)
 	for range 2 {
 		p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ nothing }"}}`)
 		answer := p.read()
@@ -73,18 +72,18 @@ func TestARefusedOperationHasOneMessage(t *testing.T) {
 	p.wants(`{"type":"pong"}`)
 }
 
-// TestACompletedOperationIsSilent: once the server has heard the client's
-// "complete", it says no more of that operation.
-func TestACompletedOperationIsSilent(t *testing.T) {
+// TestWebSocketClientCompletes: after the client's "complete", the server sends no more
+// messages of that operation.
+func TestWebSocketClientCompletes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	p := b.connect(t)
 	p.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
 	require.Contains(t, p.read(), "flood")
 	p.send(`{"id":"f","type":"complete"}`)
 	p.send(`{"type":"ping"}`)
 	for text := p.read(); text != `{"type":"pong"}`; text = p.read() {
-		require.Contains(t, text, `"type":"next"`) // was on its way
+		require.Contains(t, text, `"type":"next"`) // was in flight
 	}
 	b.floodEnded(t)
 	p.send(`{"id":"f","type":"complete"}`)
@@ -93,11 +92,11 @@ func TestACompletedOperationIsSilent(t *testing.T) {
 	p.wants(`{"type":"pong"}`)
 }
 
-// TestAnIDIsFreeAtOnce: after the client's "complete", and what is left of the
-// first operation does not disturb the next.
-func TestAnIDIsFreeAtOnce(t *testing.T) {
+// TestWebSocketIDReuse: after its "complete" the client may use the id again at once,
+// and messages of the first operation do not reach the next.
+func TestWebSocketIDReuse(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, patient).connect(t)
+	p := newTestServer(t, patient).connect(t)
 	for range 200 {
 		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { hello }"}}`)
 		p.wants(`{"id":"1","type":"next","payload":{"data":{"hello":"you"}}}`)
@@ -105,11 +104,11 @@ func TestAnIDIsFreeAtOnce(t *testing.T) {
 	}
 }
 
-// TestOneSocketHasABound: more operations than that are refused one by one, and
-// the connection lives.
-func TestOneSocketHasABound(t *testing.T) {
+// TestWebSocketOperationsAreBounded: operations above the bound are refused, and the
+// connection stays open.
+func TestWebSocketOperationsAreBounded(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	p := b.connect(t)
 	for i := range operationsMax + 1 {
 		p.send(strings.Replace(tick, `"1"`, `"`+strconv.Itoa(i)+`"`, 1))
@@ -122,14 +121,15 @@ func TestOneSocketHasABound(t *testing.T) {
 	p.wants(`{"id":"q","type":"next","payload":{"data":{"name":"onhand"}}}`)
 	p.wants(`{"id":"q","type":"complete"}`)
 
-	other := b.connect(t) // each socket has its own
+	other := b.connect(t) // each WebSocket has a bound of its own
 	other.send(tick)
 	other.send(`{"type":"ping"}`)
 	other.wants(`{"type":"pong"}`)
 }
 
-// TestBreachesEndTheConnection: each with the protocol's own close code.
-func TestBreachesEndTheConnection(t *testing.T) {
+// TestWebSocketViolations: each violation of the protocol ends the connection with the
+// protocol's close code.
+func TestWebSocketViolations(t *testing.T) {
 	t.Parallel()
 	const hello = `{"type":"connection_init"}`
 	for name, test := range map[string]struct {
@@ -142,7 +142,7 @@ func TestBreachesEndTheConnection(t *testing.T) {
 		"long id in use":          {4409, []string{hello, strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1), strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1)}},
 		"no JSON":                 {4400, []string{`hello`}},
 		"no JSON after init":      {4400, []string{hello, `{"type":`}},
-		"nothing":                 {4400, []string{``}},
+		"empty message":           {4400, []string{``}},
 		"two messages at once":    {4400, []string{hello + hello}},
 		"a list":                  {4400, []string{`[]`}},
 		"null":                    {4400, []string{`null`}},
@@ -164,7 +164,7 @@ func TestBreachesEndTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newBench(t, patient).dial(t, subprotocol)
+			p := newTestServer(t, patient).dial(t, subprotocol)
 			for _, text := range test.send {
 				p.send(text)
 			}
@@ -175,35 +175,35 @@ func TestBreachesEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestInitHasATime: who does not say hello is not kept.
-func TestInitHasATime(t *testing.T) {
+// TestWebSocketInitTimeout: a client that sends no connection_init is cut off.
+func TestWebSocketInitTimeout(t *testing.T) {
 	t.Parallel()
-	p := newBench(t, quick).dial(t, subprotocol)
+	p := newTestServer(t, quick).dial(t, subprotocol)
 	code, types := p.closed()
 	assert.Equal(t, websocket.StatusCode(4408), code)
 	assert.Empty(t, types)
 }
 
-// TestOtherSubprotocolsAreNotSpoken: 4406, also for none at all. The one that
-// is spoken may be spelled in any case.
-func TestOtherSubprotocolsAreNotSpoken(t *testing.T) {
+// TestWebSocketSubprotocol: any other subprotocol, or none, ends with 4406. The
+// supported one is accepted in any case.
+func TestWebSocketSubprotocol(t *testing.T) {
 	t.Parallel()
 	for _, protocols := range [][]string{nil, {"graphql-ws"}, {"mqtt", "graphql-ws"}} {
-		code, _ := newBench(t, patient).dial(t, protocols...).closed()
+		code, _ := newTestServer(t, patient).dial(t, protocols...).closed()
 		assert.Equal(t, websocket.StatusCode(4406), code, "%v", protocols)
 	}
-	p := newBench(t, patient).dial(t, "graphql-ws", "GraphQL-Transport-WS")
+	p := newTestServer(t, patient).dial(t, "graphql-ws", "GraphQL-Transport-WS")
 	p.send(`{"type":"connection_init"}`)
 	p.wants(`{"type":"connection_ack"}`)
 }
 
-// TestASilentClientIsGone: a client that answers no ping is dropped, and one
-// that does is kept.
-func TestASilentClientIsGone(t *testing.T) {
+// TestWebSocketSilentClient: a client that answers no ping is cut off, and a client that
+// does is not.
+func TestWebSocketSilentClient(t *testing.T) {
 	t.Parallel()
 	limits := patient
-	limits.ping = 4 * quick.ping // a busy machine lets even a willing client answer late
-	b := newBench(t, limits)
+	limits.ping = 4 * quick.ping // on a busy machine a client can answer late
+	b := newTestServer(t, limits)
 	talker, silent := b.connect(t), b.connect(t)
 	gone := make(chan struct{})
 	go func() {
@@ -215,7 +215,7 @@ func TestASilentClientIsGone(t *testing.T) {
 		}
 	}()
 	pings := 0
-	for done := false; !done || pings < 8; pings++ { // eight are twice what a silent client gets
+	for done := false; !done || pings < 8; pings++ { // a silent client gets four
 		talker.wants(`{"type":"ping"}`)
 		talker.send(`{"type":"pong"}`)
 		select {
@@ -227,13 +227,13 @@ func TestASilentClientIsGone(t *testing.T) {
 	}
 }
 
-// TestAClientThatStopsReadingIsCutOff: within the write deadline, and the
-// others go on.
-func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
+// TestWebSocketStuckClient: a client that stops reading is cut off after the write
+// deadline, and other clients continue.
+func TestWebSocketStuckClient(t *testing.T) {
 	t.Parallel()
 	limits := patient
 	limits.write = quick.write
-	b := newBench(t, limits)
+	b := newTestServer(t, limits)
 	stuck, other := b.connect(t), b.connect(t)
 	other.send(tick)
 	stuck.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
@@ -243,12 +243,12 @@ func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	b.send(t, "after")
 	other.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"after"}}}`)
 	code, _ := stuck.closed()
-	assert.Equal(t, websocket.StatusCode(-1), code, "there was no room for a close frame")
+	assert.Equal(t, websocket.StatusCode(-1), code, "no close frame fits")
 }
 
-// TestASlowReaderIsGivenLargeMessages: who goes on reading is not cut off because
-// one message takes longer than a client may be stuck.
-func TestASlowReaderIsGivenLargeMessages(t *testing.T) {
+// TestSlowClientGetsLargeMessages: a client that keeps reading is not cut off when one
+// message takes longer than the write deadline.
+func TestSlowClientGetsLargeMessages(t *testing.T) {
 	t.Parallel()
 	const every, piece = 50 * time.Millisecond, floodBytes / 16 // a message takes twice the write deadline
 	for kind, request := range floodRequests {
@@ -256,57 +256,57 @@ func TestASlowReaderIsGivenLargeMessages(t *testing.T) {
 			t.Parallel()
 			limits := patient
 			limits.write = 2 * quick.write
-			slow := newBench(t, limits).flooded(t, request, piece)
-			pace := time.NewTicker(every)
-			defer pace.Stop()
+			slow := newTestServer(t, limits).dialFlood(t, request, piece)
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
 			for read := int64(0); read < 2*floodBytes; read += piece {
 				_, err := io.CopyN(io.Discard, slow, piece)
 				require.NoError(t, err, "after %d bytes", read)
-				<-pace.C
+				<-ticker.C
 			}
 		})
 	}
 }
 
-// TestAServerThatStopsSaysSo: close code 1012, which clients come back on, and
-// no "complete", which they would not. Also where nobody has said hello.
-func TestAServerThatStopsSaysSo(t *testing.T) {
+// TestWebSocketServerStops: connections end with close code 1012 and without "complete",
+// so that clients reconnect, also before connection_init.
+func TestWebSocketServerStops(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
-	idle, greeted, watching := b.dial(t, subprotocol), b.connect(t), b.connect(t)
+	b := newTestServer(t, patient)
+	idle, initialised, watching := b.dial(t, subprotocol), b.connect(t), b.connect(t)
 	watching.send(tick)
 	b.send(t, "one")
 	watching.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
 	b.closing.Close()
-	b.closing.Close() // once more does no harm
-	for name, p := range map[string]*peer{"idle": idle, "greeted": greeted, "watching": watching, "late": b.dial(t, subprotocol)} {
+	b.closing.Close() // a second call does nothing
+	for name, p := range map[string]*peer{"idle": idle, "initialised": initialised, "watching": watching, "late": b.dial(t, subprotocol)} {
 		code, types := p.closed()
 		assert.Equal(t, websocket.StatusServiceRestart, code, name)
 		assert.Empty(t, types, name)
 	}
 }
 
-// TestWaitingForTheLastClient: a server that stops learns when all clients are
-// gone, and does not wait for one that never goes.
-func TestWaitingForTheLastClient(t *testing.T) {
+// TestClosingWait: a server that stops waits until all clients have left, but no longer
+// than its context allows.
+func TestClosingWait(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
-	polite, deaf := b.connect(t), b.connect(t)
+	b := newTestServer(t, patient)
+	leaves, stays := b.connect(t), b.connect(t)
 	b.closing.Close()
-	polite.closed()
+	leaves.closed()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	assert.False(t, b.closing.Wait(short), "the deaf one is still there")
-	deaf.closed()
+	assert.False(t, b.closing.Wait(short), "one client is still connected")
+	stays.closed()
 	long, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	assert.True(t, b.closing.Wait(long))
 }
 
-// TestAClientMayLeaveAnyWay: politely or not, with operations under way.
-func TestAClientMayLeaveAnyWay(t *testing.T) {
+// TestWebSocketClientLeaves: its operations end, with any close code or none.
+func TestWebSocketClientLeaves(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	for i, leave := range []func(*websocket.Conn) error{
 		(*websocket.Conn).CloseNow,
 		func(c *websocket.Conn) error { return c.Close(websocket.StatusNormalClosure, "") },
@@ -317,7 +317,7 @@ func TestAClientMayLeaveAnyWay(t *testing.T) {
 		p.send(tick)
 		p.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
 		assert.Contains(t, p.read(), `flood`)
-		if i > 0 { // the closing handshake wants somebody to read
+		if i > 0 { // the closing handshake needs a reader
 			go func() {
 				for {
 					if _, err := p.next(); err != nil {
@@ -331,22 +331,23 @@ func TestAClientMayLeaveAnyWay(t *testing.T) {
 	}
 }
 
-// TestHandshakesThatAreRefused: in GraphQL's form, once, with the right status.
-func TestHandshakesThatAreRefused(t *testing.T) {
+// TestWebSocketHandshakeRefused: a refusal is written once, in GraphQL's form, with the
+// right status.
+func TestWebSocketHandshakeRefused(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, patient)
+	b := newTestServer(t, patient)
 	key := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
 	for name, test := range map[string]struct {
 		header, value string
 		status        int
 		code          string
 	}{
-		"foreign origin":    {"Origin", "https://evil.example", http.StatusForbidden, "FORBIDDEN"},
-		"no origin at all":  {"Origin", "null", http.StatusForbidden, "FORBIDDEN"},
-		"old version":       {"Sec-Websocket-Version", "8", http.StatusBadRequest, "BAD_USER_INPUT"},
-		"no key":            {"Sec-Websocket-Key", "", http.StatusBadRequest, "BAD_USER_INPUT"},
-		"another upgrade":   {"Upgrade", "h2c", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
-		"no upgrade really": {"Connection", "keep-alive", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
+		"foreign origin":  {"Origin", "https://evil.example", http.StatusForbidden, "FORBIDDEN"},
+		"null origin":     {"Origin", "null", http.StatusForbidden, "FORBIDDEN"},
+		"old version":     {"Sec-Websocket-Version", "8", http.StatusBadRequest, "BAD_USER_INPUT"},
+		"no key":          {"Sec-Websocket-Key", "", http.StatusBadRequest, "BAD_USER_INPUT"},
+		"another upgrade": {"Upgrade", "h2c", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
+		"no upgrade":      {"Connection", "keep-alive", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -372,7 +373,7 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{
 		Subprotocols: []string{subprotocol}, HTTPHeader: http.Header{"Origin": {"https://friend.example"}},
 	})
-	require.NoError(t, err, "a friend's page may")
+	require.NoError(t, err, "a page of an allowed origin")
 	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	_ = conn.CloseNow()
 }
