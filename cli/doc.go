@@ -9,7 +9,7 @@
 // import.go, opening.go, export.go, audit.go and version.go one command or part of it each; report.go, replacement.go and
 // progress.go what import and export print and write.
 //
-// May import: onhand/graph, onhand/graph/guard, onhand/graph/transports, onhand/models, onhand/store,
+// May import: onhand/graph, onhand/graph/guard, onhand/graph/transport, onhand/models, onhand/store,
 // onhand/store/stockfile and onhand/web. Only the program imports it.
 //
 // Invariants: settings that can never work are refused before a connection is opened. No message contains a password. An

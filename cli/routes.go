@@ -13,7 +13,7 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/store"
 	"onhand/web"
 )
@@ -22,7 +22,7 @@ import (
 const readyTimeout = 2 * time.Second
 
 // routes is the handler of the whole server.
-func routes(st *store.Store, closing *transports.Closing, log *slog.Logger) http.Handler {
+func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.Handler {
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: st, Log: log},
 		Closing:  closing,

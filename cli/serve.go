@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/store"
 	"onhand/store/stockfile"
@@ -65,7 +65,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 		_ = listener.Close()
 		return err
 	}
-	closing := transports.NewClosing()
+	closing := transport.NewClosing()
 	server := newServer(routes(st, closing, log), log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -107,7 +107,7 @@ func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) 
 // newServer is an HTTP server with a bound on every wait for a client.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ConnContext: transports.Connection,
+		Handler: handler, ConnContext: transport.ConnContext,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -115,7 +115,7 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 
 // shutDown stops in order: it sends a close code to every socket, takes no new
 // connections, finishes the requests in flight, and waits for the handshakes.
-func shutDown(server *http.Server, closing *transports.Closing, log *slog.Logger) error {
+func shutDown(server *http.Server, closing *transport.Closing, log *slog.Logger) error {
 	closing.Close()
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // lookLimit bounds one look of the checks into Postgres or Redis.
@@ -56,7 +57,7 @@ func (s *Scene) cached(ctx context.Context, epoch string) (map[string]*truth, er
 		if t.Version, err = strconv.ParseInt(hash["version"], 10, 64); err != nil {
 			return nil, err
 		}
-		levels, err := models.DecodeLevels(product, []byte(hash["levels"]))
+		levels, err := stockjson.DecodeLevels(product, []byte(hash["levels"]))
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@
 // row takes turns, round after round, so that what else the machine does meets both sides; a figure is the median of
 // its rounds, and a ratio the median of the ratios within a round.
 //
-// May import: graph and its guard and transports (to serve the same API over other writers), models, store,
+// May import: graph and its guard and transport (to serve the same API over other writers), models, store,
 // store/rediscache, store/stockfile, store/storetest, drivers.
 //
 // Invariants: the load is a closed loop: every caller has one call under way. Every acknowledged reservation is counted

@@ -16,7 +16,7 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/store"
 )
@@ -53,7 +53,7 @@ func serve(st graph.Store, callers int) (*served, error) {
 	}
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: st, Log: slog.New(slog.DiscardHandler)},
-		Closing:  transports.NewClosing(), Origins: []string{"127.0.0.1:*"},
+		Closing:  transport.NewClosing(), Origins: []string{"127.0.0.1:*"},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", guard.Local(api))

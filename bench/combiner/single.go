@@ -147,7 +147,7 @@ func (s single) reserve(ctx context.Context, w models.Reserve) (*models.Reservat
 		b.Queue("SELECT set_config('onhand.writer', 'on', true)")
 		return queueTake(b, products, quantities)
 	}, func(b *pgx.Batch) {
-		b.Queue(keepReservation, id[:16], string(lines), fingerprint[:16], cmp.Or(w.HoldTTL(), holdTTL)).QueryRow(func(row pgx.Row) error {
+		b.Queue(keepReservation, id[:16], string(lines), fingerprint[:16], cmp.Or(w.ReservationTTL(), holdTTL)).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&r.CreatedAt, &r.ExpiresAt)
 		})
 		queueLedger(b, products, quantities, id[:16])

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -249,7 +250,7 @@ func quiet(t *testing.T, w *StockWatch) {
 // publish sends a stock as the cache does, and returns how many heard it.
 func publish(t *testing.T, raw *redis.Client, s *models.Stock) int64 {
 	t.Helper()
-	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), models.EncodeStock(s)).Result()
+	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), stockjson.Encode(s)).Result()
 	require.NoError(t, err)
 	return n
 }

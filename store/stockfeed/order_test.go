@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -95,7 +96,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 				if rapid.Bool().Draw(t, "offered") {
 					h.Deliver([]*models.Stock{s})
 				} else {
-					h.message(channelOf(s.ProductID), string(models.EncodeStock(s)))
+					h.message(channelOf(s.ProductID), string(stockjson.Encode(s)))
 				}
 			},
 			"reread": func(*rapid.T) { reread() },
@@ -139,7 +140,7 @@ func TestNewestArrivesInOneHistory(t *testing.T) {
 		require.NoError(t, err)
 		var highest, last int64
 		for _, v := range rapid.SliceOfN(rapid.Int64Range(1, 50), 1, 60).Draw(t, "versions") {
-			h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", epoch, v))))
+			h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", epoch, v))))
 			highest = max(highest, v)
 			if rapid.Bool().Draw(t, "reads") {
 				if s, _ := w.w(); s != nil {
@@ -176,7 +177,7 @@ func TestLateWordOfALostHistory(t *testing.T) {
 	require.EqualValues(t, 900, s.Version)
 
 	db.put(stockAt("a", "new", 5)) // and the first word of it comes before the keeper knows
-	h.message(channelOf("a"), string(models.EncodeStock(db.stocks["a"])))
+	h.message(channelOf("a"), string(stockjson.Encode(db.stocks["a"])))
 	require.Equal(t, []string{"a"}, h.stocks.rereader.takeAll())
 	current = "new"
 	for _, c := range []struct {
@@ -191,7 +192,7 @@ func TestLateWordOfALostHistory(t *testing.T) {
 		{"new", 5, false},
 		{"new", 6, true},
 	} {
-		h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", c.epoch, c.version))))
+		h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", c.epoch, c.version))))
 		s, err := w.w()
 		require.NoError(t, err)
 		require.Equal(t, c.accepted, s != nil, "%+v", c)

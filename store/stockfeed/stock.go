@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // ErrClosed is what Next answers on a watch that was closed.
@@ -29,7 +30,7 @@ func sameStock(a, b *models.Stock) bool {
 	}
 	renamed := *a
 	renamed.Epoch, renamed.AsOf = b.Epoch, b.AsOf
-	return bytes.Equal(models.EncodeStock(&renamed), models.EncodeStock(b))
+	return bytes.Equal(stockjson.Encode(&renamed), stockjson.Encode(b))
 }
 
 // StockWatch is one watcher of some products.
@@ -144,7 +145,7 @@ func (h *Hub) retryUnreadable() {
 // stockMessage takes in a change. A message that cannot be read still says
 // that there was a change.
 func (h *Hub) stockMessage(id, payload string) {
-	s, err := models.DecodeStock([]byte(payload))
+	s, err := stockjson.Decode([]byte(payload))
 	if err != nil || s.ProductID != id {
 		h.stocks.rereader.add(id)
 		return
