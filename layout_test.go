@@ -284,7 +284,7 @@ func everything(t *testing.T) string {
 		}
 	}
 	others := []string{"Makefile", "compose.yaml", "scripts/servers"}
-	for _, pattern := range []string{"graph/schema/*.graphqls", "store/database/migrations/*/*.sql", "web/operations/*.graphql"} {
+	for _, pattern := range []string{"graph/schema/*.graphqls", "store/database/*/migrations/*.sql", "web/operations/*.graphql"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, found, pattern)

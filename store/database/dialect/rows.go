@@ -83,13 +83,13 @@ func ScanProduct(r Rows) (*models.Product, error) {
 	return &p, err
 }
 
-// shapedColumns are those of a product with its shape; Postgres only.
-const RevisedProductColumns = ProductColumns + ", p.shape"
+// RevisedProductColumns are a product with its settings revision; Postgres only.
+const RevisedProductColumns = ProductColumns + ", p.settings_revision"
 
 func ScanRevisedProduct(r Rows) (*decide.RevisedProduct, error) {
-	var shape int64
-	p, err := ScanProduct(Trailing{Rows: r, More: []any{&shape}})
-	return &decide.RevisedProduct{Product: *p, SettingsRevision: shape}, err
+	var revision int64
+	p, err := ScanProduct(Trailing{Rows: r, More: []any{&revision}})
+	return &decide.RevisedProduct{Product: *p, SettingsRevision: revision}, err
 }
 
 // each calls scan for every row.

@@ -8,13 +8,11 @@ import (
 )
 
 const (
-	// One settings write at a time: of two that make the same thing, one would
-	// not see the other's. What is there is locked row by row. The number is the
-	// lock's name, nothing else.
+	// One settings write at a time: of two that insert the same row, neither would see
+	// the other's. Existing rows have row locks. The number is an arbitrary lock key.
 	settingsLockSQL = `SELECT pg_advisory_xact_lock(7305804402467468404)`
 
-	// Only a row that differs is written, so that nothing that stays as it is
-	// gets a new version.
+	// Writes only a row that differs, so that an unchanged product keeps its version.
 	upsertProductsSQL = `INSERT INTO products AS p (product_id, title, tracked, inventory_policy, backorder_limit, low_stock_threshold, max_per_reservation, next_restock_at)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::int[], $6::int[], $7::int[], $8::timestamptz[])
 		ON CONFLICT (product_id) DO UPDATE SET title = excluded.title, tracked = excluded.tracked, inventory_policy = excluded.inventory_policy,
