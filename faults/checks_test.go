@@ -20,13 +20,13 @@ func TestChecksFind(t *testing.T) {
 	s.Check()
 
 	for name, c := range map[string]struct{ statement, finds string }{
-		"I2 below the floor":   {`UPDATE stock_movement_rows SET available_after = -1 WHERE movement_id = ` + fifthRow, "I2"},
+		"I2 below the floor":   {`UPDATE ledger_rows SET available_after = -1 WHERE movement_id = ` + fifthRow, "I2"},
 		"I4 a lost update":     {`UPDATE stock_levels SET available = available + 1, reserved = reserved - 1 WHERE product_id = 'cup' AND reserved > 0`, "I4"},
 		"I4 a forgotten order": {`DELETE FROM reservations WHERE state = 'COMMITTED'`, "I4"},
-		"I5 a lost movement":   {`DELETE FROM stock_movement_rows WHERE movement_id = ` + fifthRow, "I5"},
-		"I5 a wrong delta":     {`UPDATE stock_movement_rows SET damaged_delta = 1 WHERE movement_id = ` + fifthRow, "I5"},
-		"I5 the last movement": {`DELETE FROM stock_movement_rows WHERE movement_id = (SELECT max(movement_id) FROM stock_movement_rows)`, "I5"},
-		"I6 released twice": {`INSERT INTO stock_movement_rows (` + movementColumns + `) SELECT ` + movementColumns + ` FROM stock_movements
+		"I5 a lost movement":   {`DELETE FROM ledger_rows WHERE movement_id = ` + fifthRow, "I5"},
+		"I5 a wrong delta":     {`UPDATE ledger_rows SET damaged_delta = 1 WHERE movement_id = ` + fifthRow, "I5"},
+		"I5 the last movement": {`DELETE FROM ledger_rows WHERE movement_id = (SELECT max(movement_id) FROM ledger_rows)`, "I5"},
+		"I6 released twice": {`INSERT INTO ledger_rows (` + movementColumns + `) SELECT ` + movementColumns + ` FROM stock_movements
 			WHERE reason = 'RELEASED' ORDER BY movement_id LIMIT 1`, "I6"},
 		"I6 released and ordered": {`UPDATE reservations SET state = 'COMMITTED' WHERE state = 'RELEASED'`, "I6"},
 		"I6 half a cart":          {`UPDATE reservations SET lines = lines::jsonb || (lines->0)::jsonb WHERE state = 'RELEASED'`, "I6"},
@@ -47,7 +47,7 @@ func TestChecksFind(t *testing.T) {
 	t.Run("I7", func(t *testing.T) { s.breakRedis(t) })
 }
 
-const fifthRow = `(SELECT movement_id FROM stock_movement_rows ORDER BY movement_id OFFSET 4 LIMIT 1)`
+const fifthRow = `(SELECT movement_id FROM ledger_rows ORDER BY movement_id OFFSET 4 LIMIT 1)`
 
 const movementColumns = `product_id, location_id, available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta,
 	incoming_delta, available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after, reason, reservation_id, version`

@@ -142,7 +142,7 @@ func (s *shop) audit(ctx context.Context, total measure) error {
 		{"movements", "SELECT count(*) FROM stock_movements WHERE reason = 'RESERVED'", total.Lines},
 		{"units that left in the ledger", "SELECT coalesce(-sum(available_delta), 0) FROM stock_movements WHERE reason = 'RESERVED'", total.Units},
 		{"levels that differ from what the ledger ends on", `SELECT count(*) FROM stock_levels l WHERE (l.available, l.reserved::integer) IS DISTINCT FROM
-			(SELECT (m.available_after, m.reserved_after) FROM stock_movement_entries m WHERE m.product_id = l.product_id ORDER BY movement_id DESC LIMIT 1)`, 0},
+			(SELECT (m.available_after, m.reserved_after) FROM ledger_entries m WHERE m.product_id = l.product_id ORDER BY movement_id DESC LIMIT 1)`, 0},
 	} {
 		var got int
 		if err := s.admin.QueryRow(ctx, check.query).Scan(&got); err != nil {

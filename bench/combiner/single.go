@@ -91,7 +91,7 @@ const (
 		WHERE product_id = $1 AND location_id = $3 AND available >= $2`
 	keepReservation = `INSERT INTO reservations (reservation_id, state, lines, fingerprint, created_at, expires_at)
 		SELECT $1, 'ACTIVE', $2, $3, t, t + $4 FROM clock_timestamp() t RETURNING created_at, expires_at`
-	ledgerColumns = `INSERT INTO stock_movement_rows (product_id, location_id,
+	ledgerColumns = `INSERT INTO ledger_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 			reason, reservation_id, version)
@@ -144,7 +144,7 @@ func (s single) reserve(ctx context.Context, w models.Reserve) (*models.Reservat
 	fingerprint := sha256.Sum256(append(lines, w.IdempotencyKey...))
 	var stocks []*models.Stock
 	taken, err := s.pool.transaction(ctx, func(b *pgx.Batch) *bool {
-		b.Queue("SELECT set_config('onhand.writer', 'on', true)")
+		b.Queue("SELECT set_config('onhand.writer', 'ledger', true)")
 		return queueTake(b, products, quantities)
 	}, func(b *pgx.Batch) {
 		b.Queue(keepReservation, id[:16], string(lines), fingerprint[:16], cmp.Or(w.ReservationTTL(), holdTTL)).QueryRow(func(row pgx.Row) error {

@@ -85,7 +85,7 @@ func TestMemoryOfALostVersion(t *testing.T) {
 		s.exec(fmt.Sprintf(`BEGIN; SET LOCAL session_replication_role = replica;
 			UPDATE stock_levels SET available = 10 WHERE product_id = 'mug' AND location_id = 'north';
 			UPDATE products SET version = %[1]d - 1 WHERE product_id = 'mug';
-			DELETE FROM stock_movement_rows WHERE product_id = 'mug' AND version = %[1]d; COMMIT`, v))
+			DELETE FROM ledger_rows WHERE product_id = 'mug' AND version = %[1]d; COMMIT`, v))
 		s.ok(adjust(delta("mug", "south", models.Available, 5)))
 		require.Equal(t, v, s.read("mug").Version)
 		_, err := s.decide(t.Context(), []models.Write{reserve(line("mug", 1))})

@@ -28,7 +28,7 @@ func (s *shop) packed(product string, n int) []models.WriteResult {
 // The sequence goes on by as many ids as a pack may have.
 func TestPackStep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		require.EqualValues(t, database.PackMax, s.number("SELECT increment_by FROM pg_sequences WHERE sequencename = 'stock_movements_movement_id_seq'"))
+		require.EqualValues(t, database.PackMax, s.number("SELECT increment_by FROM pg_sequences WHERE sequencename = 'movement_sequence'"))
 	})
 }
 
@@ -37,7 +37,7 @@ func TestPackStep(t *testing.T) {
 func TestPacksOfAPlan(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2000, "south", 2000)
-		packs := func() int64 { return s.number("SELECT count(*) FROM stock_movement_packs") }
+		packs := func() int64 { return s.number("SELECT count(*) FROM ledger_chunks") }
 		s.packed("mug", database.PackMin-1)
 		require.Zero(t, packs())
 		s.packed("mug", database.PackMin)
@@ -46,7 +46,7 @@ func TestPacksOfAPlan(t *testing.T) {
 		before := len(s.movements("mug"))
 		held := s.packed("mug", n)
 		require.EqualValues(t, 4, packs())
-		require.EqualValues(t, 1, s.number("SELECT min(size) FROM stock_movement_packs"))
+		require.EqualValues(t, 1, s.number("SELECT min(size) FROM ledger_chunks"))
 		ledger := s.movements("mug")[before:]
 		require.Len(t, ledger, n)
 		for i, m := range ledger {
@@ -105,8 +105,8 @@ func TestPacksReadAsRows(t *testing.T) {
 		s.mixed(t, 12)
 		s.ok(adjust(delta("mug", "south", models.Available, 100)))
 		s.packed("mug", 9) // the ledger ends inside a pack's ids
-		require.Positive(t, s.number("SELECT count(*) FROM stock_movement_packs"))
-		require.Positive(t, s.number("SELECT count(*) FROM stock_movement_rows WHERE reason = 'RESERVED'"))
+		require.Positive(t, s.number("SELECT count(*) FROM ledger_chunks"))
+		require.Positive(t, s.number("SELECT count(*) FROM ledger_rows WHERE reason = 'RESERVED'"))
 		ledger, times := s.movements(""), s.times()
 		for i := range ledger[1:] {
 			require.Less(t, ledger[i].MovementID, ledger[i+1].MovementID)
@@ -247,17 +247,17 @@ func TestAuditOfPacks(t *testing.T) {
 				require.Zero(t, sound.BrokenAt)
 				require.EqualValues(t, 11, sound.Movements)
 				require.Equal(t, sound.Level, sound.Last)
-				first := s.number("SELECT first_id FROM stock_movement_packs")
-				_, err := s.raw.Exec("UPDATE stock_movement_packs SET total = 5")
+				first := s.number("SELECT first_id FROM ledger_chunks")
+				_, err := s.raw.Exec("UPDATE ledger_chunks SET total = 5")
 				require.ErrorContains(t, err, "append-only")
-				s.exec("ALTER TABLE stock_movement_packs DISABLE TRIGGER append_only")
-				defer s.exec("ALTER TABLE stock_movement_packs ENABLE TRIGGER append_only")
+				s.exec("ALTER TABLE ledger_chunks DISABLE TRIGGER append_only")
+				defer s.exec("ALTER TABLE ledger_chunks ENABLE TRIGGER append_only")
 				var whole string
-				require.NoError(t, s.raw.QueryRow("SELECT to_json(p)::text FROM stock_movement_packs p").Scan(&whole))
-				s.exec("UPDATE stock_movement_packs SET " + damage)
+				require.NoError(t, s.raw.QueryRow("SELECT to_json(p)::text FROM ledger_chunks p").Scan(&whole))
+				s.exec("UPDATE ledger_chunks SET " + damage)
 				require.Equal(t, first, audits().BrokenAt)
-				s.exec("DELETE FROM stock_movement_packs")
-				s.exec("INSERT INTO stock_movement_packs SELECT * FROM json_populate_record(null::stock_movement_packs, $1)", whole)
+				s.exec("DELETE FROM ledger_chunks")
+				s.exec("INSERT INTO ledger_chunks SELECT * FROM json_populate_record(null::ledger_chunks, $1)", whole)
 			})
 		})
 	}
@@ -271,7 +271,7 @@ func TestReadersUnpackLittle(t *testing.T) {
 		for range 40 {
 			s.packed("mug", database.PackMax)
 		}
-		s.exec("VACUUM ANALYZE stock_movement_packs, stock_movement_rows")
+		s.exec("VACUUM ANALYZE ledger_chunks, ledger_rows")
 		since, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 		middle := s.movements("mug")[2500]
 		middle.CreatedAt = s.times()[middle.MovementID]
@@ -322,7 +322,7 @@ func TestReadersUnpackLittle(t *testing.T) {
 			require.NoError(t, read(s.Database), name)
 			few := int64(4)
 			if name == "by hold" { // all that were written within a second of it
-				few = s.number("SELECT count(*) FROM stock_movement_packs WHERE created_at BETWEEN $1 AND $1 + interval '1 second'", middle.CreatedAt) + 1
+				few = s.number("SELECT count(*) FROM ledger_chunks WHERE created_at BETWEEN $1 AND $1 + interval '1 second'", middle.CreatedAt) + 1
 			}
 			fetched := s.fetched(t, read)
 			require.LessOrEqual(t, fetched, few, "%s fetches from %d packs of 40", name, fetched)
@@ -339,7 +339,7 @@ func (s *shop) fetched(t *testing.T, read func(db *database.Database) error) int
 		_, err := db.SQL.Exec("SELECT pg_stat_force_next_flush()")
 		require.NoError(t, err)
 		return s.number(`SELECT coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables
-			WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'stock_movement_packs'::regclass)`)
+			WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'ledger_chunks'::regclass)`)
 	}
 	least := int64(math.MaxInt64)
 	for range 3 { // others tell what they counted as well, a little later

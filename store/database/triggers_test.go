@@ -219,7 +219,7 @@ func TestDatabaseRefuses(t *testing.T) {
 			} {
 				queries[query] = `"` + why + `"`
 			}
-			for _, table := range []string{"stock_movement_rows", "stock_movement_packs", "products CASCADE", "stock_levels"} {
+			for _, table := range []string{"ledger_rows", "ledger_chunks", "products CASCADE", "stock_levels"} {
 				queries["TRUNCATE "+table] = "refused"
 			}
 		}

@@ -90,7 +90,7 @@ func ScanProduct(r Rows) (*models.Product, error) {
 
 // RevisedProductColumns are those of a product with its settings revision; Postgres
 // only.
-const RevisedProductColumns = ProductColumns + ", p.shape"
+const RevisedProductColumns = ProductColumns + ", p.settings_revision"
 
 // ScanRevisedProduct scans RevisedProductColumns.
 func ScanRevisedProduct(r Rows) (*decide.RevisedProduct, error) {

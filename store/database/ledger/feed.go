@@ -108,7 +108,7 @@ func (d *Ledger) ledgerNow(ctx context.Context) (now txSnapshot, ends ledgerEnds
 	var text string
 	ends.step = d.Fragments.LedgerStep
 	// The id is read after the snapshot was taken: nothing in it has a larger one.
-	if err := db.Raw("SELECT "+d.Fragments.Committed+", "+d.Fragments.LedgerEnd).Row().Scan(&text, &ends.top, &ends.start); err != nil {
+	if err := db.Raw("SELECT "+d.Fragments.Committed+", "+d.Fragments.LedgerEnd).Row().Scan(&text, &ends.top); err != nil {
 		return now, ends, d.Fault(err)
 	}
 	now, err = parseSnapshot(text)

@@ -21,24 +21,18 @@ const (
 	windowsMax = 24
 )
 
-// ledgerEnds are where the ledger ends, and how its ids are given: from start
-// on, step of them to each row or pack; before that, one to each row.
-type ledgerEnds struct{ top, start, step int64 }
+// ledgerEnds is the ledger's largest id, top, and the number of ids that each row or
+// chunk takes, step.
+type ledgerEnds struct{ top, step int64 }
 
 // before is where a window ends that begins with hi and goes down: there are at
 // most size entries in it.
 func (l ledgerEnds) before(hi, size int64) int64 {
-	if hi < l.start {
-		return hi - size
-	}
-	return max(hi-size*l.step, l.start-1)
+	return max(hi-size*l.step, 0)
 }
 
 // after is the same upwards.
 func (l ledgerEnds) after(lo, size int64) int64 {
-	if lo < l.start-1 {
-		return min(lo+size, l.start-1)
-	}
 	return lo + size*l.step
 }
 
@@ -136,7 +130,7 @@ func (d *Ledger) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	ends.step = d.Fragments.LedgerStep
-	err = db.Raw("SELECT "+d.Fragments.LedgerEnd).Row().Scan(&ends.top, &ends.start)
+	err = db.Raw("SELECT " + d.Fragments.LedgerEnd).Row().Scan(&ends.top)
 	return ends, d.Fault(err)
 }
 

@@ -112,7 +112,7 @@ func movementsSelect(f *dialect.Fragments, q *movementQuery) (string, []any) {
 	rows := rowConditions(f, q)
 	packed, args := chunkedMovements(f, q)
 	return "SELECT " + movementRead + ", m.written, " + f.Committed + q.columns + ` FROM (
-			(SELECT ` + movementRead + ", " + f.TxID + " AS written FROM stock_movement_rows m" + rows.where() + q.order("m.movement_id") + `)
+			(SELECT ` + movementRead + ", " + f.TxID + " AS written FROM ledger_rows m" + rows.where() + q.order("m.movement_id") + `)
 			UNION ALL ` + packed + `) m` + q.order("m.movement_id"),
 		append(append(append(rows.args, q.limit), args...), q.limit)
 }
@@ -142,11 +142,11 @@ func chunkedMovements(f *dialect.Fragments, q *movementQuery) (string, []any) {
 	args := append([]any{q.through, q.above}, c.args...)
 	args = append(append(args, q.limit), wanted.args...)
 	return `SELECT u.movement_id, m.product_id, m.location_id, -u.quantity, u.quantity, 0, 0, 0, 0, 0,
-				m.available - u.taken, m.reserved + u.taken, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
+				m.available - u.reserved_so_far, m.reserved + u.reserved_so_far, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
 				'RESERVED', '', '', '', u.reservation_id, m.version, m.created_at, ` + f.TxID + `
 			FROM (SELECT m.product_id, m.first_id, coalesce(sum(least(m.first_id + m.size - 1, ?::bigint) - greatest(m.first_id, ?::bigint + 1) + 1)
 					OVER (` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS ahead
-				FROM stock_movement_packs m` + c.where() + q.order("m.first_id") + `) k
-			JOIN stock_movement_packs m ON m.product_id = k.product_id AND m.first_id = k.first_id
-			CROSS JOIN LATERAL unpack_movements(m.first_id, m.quantities, m.reservations) u` + wanted.where(), args
+				FROM ledger_chunks m` + c.where() + q.order("m.first_id") + `) k
+			JOIN ledger_chunks m ON m.product_id = k.product_id AND m.first_id = k.first_id
+			CROSS JOIN LATERAL ledger_chunk_movements(m.first_id, m.quantities, m.reservations) u` + wanted.where(), args
 }

@@ -107,7 +107,7 @@ func (t *transaction) pipeline(ctx context.Context, queue func(*pgx.Batch)) erro
 		if !t.begun {
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-			batch.Queue("SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
+			batch.Queue("SELECT set_config('onhand.writer', 'ledger_versions_outbox', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
 				t.lockWaitText(), dialect.IdleTxTimeout)
 		}
 		queue(batch)

@@ -40,13 +40,13 @@ func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]an
 	return cmp.Or(broken, err)
 }
 
-// ImportStart: a count waits longer for a row than a buyer does.
+// ImportStart: an import waits longer for a row lock than a buyer's write does.
 func (e *Engine) ImportStart(idle time.Duration) []string {
 	return []string{
 		"BEGIN ISOLATION LEVEL READ COMMITTED",
 		"SET LOCAL idle_in_transaction_session_timeout = " + strconv.FormatInt(idle.Milliseconds(), 10),
 		"SET LOCAL lock_timeout = '10s'",
-		"SELECT set_config('onhand.writer', 'on', true)",
+		"SELECT set_config('onhand.writer', 'ledger', true)",
 	}
 }
 

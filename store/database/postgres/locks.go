@@ -10,8 +10,9 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// What is not free is locked, by the transaction in its xmax. The locks taken to
-// find out end with the transaction, at once.
+// These statements find blocked rows: SKIP LOCKED locks all others. xmax is the
+// transaction that locked the row. The statements' own locks end with their
+// transaction, at once.
 const (
 	lockedLevelsSQL = `WITH free AS MATERIALIZED (
 			SELECT product_id, location_id FROM stock_levels WHERE product_id = ANY ($1) FOR UPDATE SKIP LOCKED)
@@ -32,8 +33,8 @@ const (
 		WHERE reservation_id = ANY ($1) LIMIT $2`
 )
 
-// linesOfMax is how many lines are looked through for what keeps a batch
-// waiting: twice what it may work on, for it was not counted yet.
+// linesOfMax bounds the lines that are searched for the row that blocks a batch: twice
+// what a batch may have, because it has not been counted yet.
 const linesOfMax = 2 * dialect.ReservedLinesMax
 
 func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {

@@ -33,7 +33,7 @@ var fragments = dialect.Fragments{
 	LedgerEntries:   entriesSQL,
 	LedgerEntriesOf: "JOIN " + entriesSQL + " m ON m.product_id = s.product_id AND m.movement_id >= s.first_id",
 	LedgerStep:      1,
-	LedgerEnd:       lastMovementSQL + ", 1",
+	LedgerEnd:       lastMovementSQL,
 	Committed:       "(SELECT seq || ':' || (seq + 1) || ':' FROM (SELECT " + lastMovementSQL + " AS seq))",
 	TxID:            "m.movement_id",
 	TxIDColumn:      "m.movement_id",
