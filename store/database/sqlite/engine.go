@@ -49,7 +49,7 @@ func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		query.Set("vfs", "memdb")
 	} else {
 		if path == "" {
-			return nil, nil, errors.New("database url: sqlite: needs a path, or :memory:")
+			return nil, nil, errors.New("database url: sqlite: needs :memory: or a path")
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, nil, fmt.Errorf("database folder: %w", err)
