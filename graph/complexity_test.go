@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
@@ -18,7 +19,7 @@ import (
 func costOf(t *testing.T, document string, variables map[string]any) int {
 	t.Helper()
 	schema := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
-	parsed, errs := gqlparser.LoadQuery(schema.Schema(), document)
+	parsed, errs := gqlparser.LoadQueryWithRules(schema.Schema(), document, rules.NewDefaultRules())
 	require.Empty(t, errs)
 	return gqlgen.Calculate(t.Context(), schema, parsed.Operations[0], variables)
 }

@@ -84,14 +84,14 @@ func (s *demoShop) apiOver(st graph.Store) http.Handler {
 func fillShop(ctx context.Context, st *store.Store) error {
 	demo, locations, channels := stockfile.Demo()
 	locations = append(locations, models.Location{LocationID: "closed", Name: "Closed shop", Priority: 9})
-	rows := make([]store.OpeningRow, 0, len(demo)+len(oddProducts)+1)
+	rows := make([]models.OpeningRow, 0, len(demo)+len(oddProducts)+1)
 	for _, row := range demo {
-		rows = append(rows, store.OpeningRow(row))
+		rows = append(rows, row)
 	}
 	for _, id := range oddProducts {
-		rows = append(rows, store.OpeningRow{ProductID: id, Title: "Odd " + id, LocationID: "london", Available: 7})
+		rows = append(rows, models.OpeningRow{ProductID: id, Title: "Odd " + id, LocationID: "london", Available: 7})
 	}
-	rows = append(rows, store.OpeningRow{ProductID: "untitled", LocationID: "closed", Available: 5})
+	rows = append(rows, models.OpeningRow{ProductID: "untitled", LocationID: "closed", Available: 5})
 	return st.ImportOpening(ctx, rows, locations, channels, nil)
 }
 

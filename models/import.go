@@ -203,3 +203,12 @@ func (r ImportedRow) stale() string {
 }
 
 func (s State) words() string { return strings.ToLower(strings.ReplaceAll(string(s), "_", " ")) }
+
+// OpeningRow is the counted stock of one product at one location, with which a
+// shop opens.
+type OpeningRow struct {
+	ProductID  string
+	Title      string // may be empty
+	LocationID string
+	Available  int // units
+}

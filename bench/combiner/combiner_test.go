@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/graph/generated"
 	"onhand/models"
@@ -23,7 +24,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // TestDocumentFitsTheSchema holds the document against the schema that the server serves.
 func TestDocumentFitsTheSchema(t *testing.T) {
 	t.Parallel()
-	_, errs := gqlparser.LoadQuery(generated.NewExecutableSchema(generated.Config{}).Schema(), document)
+	_, errs := gqlparser.LoadQueryWithRules(generated.NewExecutableSchema(generated.Config{}).Schema(), document, rules.NewDefaultRules())
 	require.Empty(t, errs)
 }
 

@@ -54,7 +54,7 @@ func openShop(ctx context.Context, s *servers, name string, products []string) (
 	if sh.reader, sh.writer, err = rediscache.NewClients(sh.redisURL, 0); err != nil {
 		return nil, errors.Join(err, sh.close(ctx))
 	}
-	sh.cache = rediscache.New(rediscache.Config{Client: sh.reader, Writer: sh.writer, KeyPrefix: name})
+	sh.cache = rediscache.New(rediscache.Config{Reader: sh.reader, Writer: sh.writer, KeyPrefix: name})
 	if err := sh.stock(ctx); err != nil {
 		return nil, errors.Join(err, sh.close(ctx))
 	}
@@ -73,9 +73,9 @@ func (s *shop) stock(ctx context.Context) error {
 	if _, err := s.store.Migrate(ctx); err != nil {
 		return err
 	}
-	rows := make([]store.OpeningRow, len(s.products))
+	rows := make([]models.OpeningRow, len(s.products))
 	for i, id := range s.products {
-		rows[i] = store.OpeningRow{ProductID: id, LocationID: place, Available: opening}
+		rows[i] = models.OpeningRow{ProductID: id, LocationID: place, Available: opening}
 	}
 	location := models.Location{LocationID: place, Name: "Warehouse", Priority: 1, Active: true}
 	if err := s.store.ImportOpening(ctx, rows, []models.Location{location}, nil, nil); err != nil {

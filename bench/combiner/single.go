@@ -121,7 +121,7 @@ func (s single) Write(ctx context.Context, write models.Write) (models.WriteResu
 	ctx = context.WithoutCancel(ctx)
 	// Redis may be away; the outbox still knows.
 	_ = s.cache.Apply(ctx, stocks)
-	_ = s.cache.PublishReservation(ctx, []string{r.ID})
+	_ = s.cache.PublishReservations(ctx, []string{r.ID})
 	return models.WriteResult{Reservation: r}, nil
 }
 

@@ -44,7 +44,7 @@ const (
 )
 
 // newShop serves a shop with this opening stock.
-func newShop(t *testing.T, rows []stockfile.Row) (*shop, string) {
+func newShop(t *testing.T, rows []models.OpeningRow) (*shop, string) {
 	t.Helper()
 	s := &shop{
 		trouble: func(int, string) trouble { return none },

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/models"
 	"onhand/store/stockfile"
 )
 
@@ -58,7 +59,7 @@ type books struct {
 }
 
 // newBooks opens an account for each product of the file.
-func newBooks(rows []stockfile.Row) *books {
+func newBooks(rows []models.OpeningRow) *books {
 	b := &books{accounts: make(map[string]*account, len(rows))}
 	for _, row := range rows {
 		b.accounts[row.ProductID] = &account{opening: row.Available}
@@ -67,7 +68,7 @@ func newBooks(rows []stockfile.Row) *books {
 }
 
 // post enters lines that were acknowledged.
-func (b *books) post(kind stockfile.Kind, lines []stockfile.InvoiceLine) {
+func (b *books) post(kind stockfile.InvoiceKind, lines []stockfile.InvoiceLine) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, line := range lines {

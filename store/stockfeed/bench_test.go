@@ -17,7 +17,7 @@ func BenchmarkMessage(b *testing.B) {
 			h := NewHub(quick(newShop()))
 			defer h.Stop()
 			for range watchers {
-				w, err := h.Watch(b.Context(), []string{"a"})
+				w, err := h.WatchStock(b.Context(), []string{"a"})
 				require.NoError(b, err)
 				defer w.Close()
 			}

@@ -17,7 +17,7 @@ import (
 // miniCache is just enough of the cache to run the whole feed over a Redis.
 type miniCache struct{ client *redis.Client }
 
-func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
+func (c miniCache) Unpublished(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
 	var ids []string
 	for _, change := range changes {
 		version, err := c.client.Get(ctx, "published:"+change.ProductID).Int64()
@@ -30,6 +30,10 @@ func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string
 	}
 	return ids, nil
 }
+
+func (c miniCache) ApplyDeletions(context.Context, string, []models.Change) error { return nil }
+
+func (c miniCache) Invalidate(context.Context, []string) error { return nil }
 
 func (c miniCache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	for _, s := range stocks {
