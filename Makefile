@@ -95,10 +95,16 @@ replay: ## replay recorded traffic: make replay FILE=path
 	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
 	go run ./bench/replay --file "$(FILE)"
 
-# ARGS go to the program: make bench ARGS='--quick --row "hot 512"'; go run ./bench/combiner --help lists them.
+# ARGS go to the program: make bench ARGS='--quick --row "hot 512"'; go run ./bench/groupcommit --help lists them.
 .PHONY: bench
 bench: ## measure reservations beside their floors, on servers of its own; ARGS=--quick for a first look
-	go run ./bench/combiner $(ARGS)
+	go run ./bench/groupcommit $(ARGS)
+
+# make alternate BEFORE=/tmp/before AFTER=/tmp/after ARGS='--workload carts'; go run ./bench/alternate --help lists them.
+.PHONY: alternate
+alternate: ## compare two builds of the server in alternating rounds, over GraphQL and HTTP: BEFORE and AFTER name them
+	@[[ -n "$(BEFORE)" && -n "$(AFTER)" ]] || { echo "usage: make alternate BEFORE=path AFTER=path"; exit 2; }
+	go run ./bench/alternate --before "$(BEFORE)" --after "$(AFTER)" $(ARGS)
 
 .PHONY: generate
 generate: ## write graph/generated anew from the schema

@@ -22,13 +22,31 @@ func slug(name string) string {
 	return strings.Trim(notInSlug.ReplaceAllString(strings.ToLower(name), "-"), "-")
 }
 
-// startProfile begins a CPU profile of this process and a count of the server's statements; stop writes both. Without
-// --profile it does nothing.
-func (b *bench) startProfile(ctx context.Context, name string) (stop func() error, err error) {
-	if b.Profile == "" {
+// profileCPU writes a CPU profile of this process into a file until it is stopped. Without a file it does nothing.
+func profileCPU(path string) (stop func() error, err error) {
+	if path == "" {
 		return func() error { return nil }, nil
 	}
-	conn, err := pgx.Connect(ctx, b.servers.postgres.DSN("postgres"))
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
+}
+
+// startProfile begins a CPU profile of this process and a count of the database's statements; stop writes both. Without
+// --profile it does nothing.
+func (c *measureCommand) startProfile(ctx context.Context, name string) (stop func() error, err error) {
+	if c.Profile == "" {
+		return func() error { return nil }, nil
+	}
+	conn, err := pgx.Connect(ctx, c.servers.Postgres.DSN("postgres"))
 	if err != nil {
 		return nil, err
 	}
@@ -38,26 +56,22 @@ func (b *bench) startProfile(ctx context.Context, name string) (stop func() erro
 	if _, err := conn.Exec(ctx, "SELECT pg_stat_statements_reset(), pg_stat_reset_shared('wal')"); err != nil {
 		return nil, err
 	}
-	file, err := os.Create(filepath.Join(b.Profile, name+".cpu.prof"))
+	stopCPU, err := profileCPU(filepath.Join(c.Profile, name+".cpu.prof"))
 	if err != nil {
 		return nil, err
 	}
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return nil, err
-	}
 	return func() error {
-		pprof.StopCPUProfile()
-		err := writeStatements(ctx, conn, filepath.Join(b.Profile, name+".statements.txt"))
-		return errors.Join(err, file.Close(), conn.Close(ctx))
+		err := stopCPU()
+		err = errors.Join(err, writeStatements(ctx, conn, filepath.Join(c.Profile, name+".statements.txt")))
+		return errors.Join(err, conn.Close(ctx))
 	}, nil
 }
 
-// writeStatements lists what took the server's time, and what went through its log.
+// writeStatements lists the statements that took the database's time, and how much went through its log.
 func writeStatements(ctx context.Context, conn *pgx.Conn, path string) error {
 	var out strings.Builder
 	var records, bytes, syncs int64
-	var syncTime float64
-	err := conn.QueryRow(ctx, "SELECT wal_records, wal_bytes::bigint, wal_sync, wal_sync_time FROM pg_stat_wal").Scan(&records, &bytes, &syncs, &syncTime)
+	err := conn.QueryRow(ctx, "SELECT wal_records, wal_bytes::bigint, wal_sync FROM pg_stat_wal").Scan(&records, &bytes, &syncs)
 	if err != nil {
 		return err
 	}
