@@ -14,42 +14,42 @@ import (
 	"onhand/store/stockfile"
 )
 
-// shop is a server in miniature: right about stock, and as unreliable as a test wants it.
-type shop struct {
-	// trouble is asked before each call; tests replace it before the first one.
-	trouble func(call int, operation string) trouble
-	// forgetful shops do not know idempotency keys.
-	forgetful bool
+// fakeServer is a small server: right about stock, and as unreliable as a test wants it.
+type fakeServer struct {
+	// faultOf says what happens to each call; tests replace it before the first one.
+	faultOf func(call int, operation string) callFault
+	// ignoresKeys: it executes a repeated idempotency key again.
+	ignoresKeys bool
 	// listing changes what the products connection lists.
 	listing func(ids []string) []string
 
-	mu      sync.Mutex
-	calls   int
-	stock   map[string]*models.Quantities
-	holds   map[string][]stockfile.InvoiceLine
-	answers map[string]map[string]any
+	mu           sync.Mutex
+	calls        int
+	stock        map[string]*models.Quantities
+	reservations map[string][]stockfile.InvoiceLine
+	answers      map[string]map[string]any
 }
 
-// trouble is what happens to one call.
-type trouble int
+// callFault is what goes wrong with one call.
+type callFault int
 
 const (
-	none          trouble = iota
-	lostQuestion          // the connection breaks before anything is done
-	lostAnswer            // the connection breaks after everything was done
-	unavailable           // a fault that says: later
-	internal              // a fault that says nothing
-	badGateway            // somebody in between answers
-	sameKeyAtOnce         // the first attempt is still being worked on
+	none          callFault = iota
+	lostRequest             // the connection breaks before anything is done
+	lostAnswer              // the connection breaks after everything was done
+	unavailable             // the code to try again with
+	internal                // a code that says nothing
+	badGateway              // a proxy answers
+	sameKeyAtOnce           // the first attempt is still in flight
 )
 
-// newShop serves a shop with this opening stock.
-func newShop(t *testing.T, rows []stockfile.Row) (*shop, string) {
+// newFakeServer serves this opening stock.
+func newFakeServer(t *testing.T, rows []stockfile.Row) (*fakeServer, string) {
 	t.Helper()
-	s := &shop{
-		trouble: func(int, string) trouble { return none },
+	s := &fakeServer{
+		faultOf: func(int, string) callFault { return none },
 		listing: func(ids []string) []string { return ids },
-		stock:   map[string]*models.Quantities{}, holds: map[string][]stockfile.InvoiceLine{}, answers: map[string]map[string]any{},
+		stock:   map[string]*models.Quantities{}, reservations: map[string][]stockfile.InvoiceLine{}, answers: map[string]map[string]any{},
 	}
 	for _, row := range rows {
 		s.stock[row.ProductID] = &models.Quantities{Available: row.Available}
@@ -60,11 +60,11 @@ func newShop(t *testing.T, rows []stockfile.Row) (*shop, string) {
 }
 
 // ServeHTTP answers the program's own documents, told apart by their names.
-func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var request struct {
 		Query     string
 		Variables struct {
-			Input input
+			Input mutationInput
 			First int
 			After string
 			IDs   []string
@@ -81,10 +81,10 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls++
 	what := none
 	if !strings.HasPrefix(operation, "__typename") {
-		what = s.trouble(s.calls, operation)
+		what = s.faultOf(s.calls, operation)
 	}
 	switch what {
-	case lostQuestion:
+	case lostRequest:
 		panic(http.ErrAbortHandler)
 	case unavailable:
 		reply(w, `{"errors":[{"message":"later","extensions":{"code":"UNAVAILABLE"}}],"data":null}`)
@@ -121,8 +121,8 @@ func reply(w http.ResponseWriter, body string) {
 	_, _ = fmt.Fprint(w, body)
 }
 
-// input has the fields of all three mutations.
-type input struct {
+// mutationInput has the fields of all three mutations.
+type mutationInput struct {
 	IdempotencyKey string
 	ID             string
 	Lines          []struct {
@@ -135,8 +135,8 @@ type input struct {
 	}
 }
 
-func (s *shop) keyed(operation string, in input) map[string]any {
-	if first, ok := s.answers[in.IdempotencyKey]; ok && !s.forgetful {
+func (s *fakeServer) keyed(operation string, in mutationInput) map[string]any {
+	if first, ok := s.answers[in.IdempotencyKey]; ok && !s.ignoresKeys {
 		again := map[string]any{}
 		for k, v := range first {
 			again[k] = v
@@ -144,8 +144,8 @@ func (s *shop) keyed(operation string, in input) map[string]any {
 		again["replayed"] = true
 		return again
 	}
-	done := map[string]func(input) (any, []any){"Reserve": s.reserve, "Commit": s.commit, "Adjust": s.adjust}[operation]
-	reservation, errs := done(in)
+	execute := map[string]func(mutationInput) (any, []any){"Reserve": s.reserve, "Commit": s.commit, "Adjust": s.adjust}[operation]
+	reservation, errs := execute(in)
 	if errs == nil {
 		errs = []any{}
 	}
@@ -158,7 +158,7 @@ func shortage() []any {
 	return []any{map[string]any{"__typename": "InsufficientStockError", "message": "not enough"}}
 }
 
-func (s *shop) reserve(in input) (any, []any) {
+func (s *fakeServer) reserve(in mutationInput) (any, []any) {
 	wanted := map[string]int{}
 	for _, line := range in.Lines {
 		wanted[line.ProductID] += line.Quantity
@@ -168,25 +168,25 @@ func (s *shop) reserve(in input) (any, []any) {
 			return nil, shortage()
 		}
 	}
-	id := fmt.Sprintf("res_%d", len(s.holds))
-	s.holds[id] = []stockfile.InvoiceLine{}
+	id := fmt.Sprintf("res_%d", len(s.reservations))
+	s.reservations[id] = []stockfile.InvoiceLine{}
 	for product, n := range wanted {
 		s.stock[product].Available -= n
 		s.stock[product].Reserved += n
-		s.holds[id] = append(s.holds[id], stockfile.InvoiceLine{ProductID: product, Units: n})
+		s.reservations[id] = append(s.reservations[id], stockfile.InvoiceLine{ProductID: product, Units: n})
 	}
 	return map[string]any{"id": id, "state": "ACTIVE"}, nil
 }
 
-func (s *shop) commit(in input) (any, []any) {
-	for _, line := range s.holds[in.ID] {
+func (s *fakeServer) commit(in mutationInput) (any, []any) {
+	for _, line := range s.reservations[in.ID] {
 		s.stock[line.ProductID].Reserved -= line.Units
 		s.stock[line.ProductID].Committed += line.Units
 	}
 	return map[string]any{"id": in.ID, "state": "COMMITTED"}, nil
 }
 
-func (s *shop) adjust(in input) (any, []any) {
+func (s *fakeServer) adjust(in mutationInput) (any, []any) {
 	after := map[string]int{}
 	for _, row := range in.Rows {
 		if _, ok := after[row.ProductID]; !ok {
@@ -203,7 +203,7 @@ func (s *shop) adjust(in input) (any, []any) {
 	return nil, nil
 }
 
-func (s *shop) products(first int, after string) any {
+func (s *fakeServer) products(first int, after string) any {
 	var ids []string
 	for id := range s.stock {
 		ids = append(ids, id)
@@ -219,7 +219,7 @@ func (s *shop) products(first int, after string) any {
 	return map[string]any{"nodes": nodes, "pageInfo": map[string]any{"hasNextPage": to < len(ids), "endCursor": ids[to-1]}}
 }
 
-func (s *shop) stocks(ids []string) any {
+func (s *fakeServer) stocks(ids []string) any {
 	list := []any{}
 	for _, id := range ids {
 		q := s.stock[id]
