@@ -54,7 +54,7 @@ race: ## the tests under the race detector; RACE_PACKAGES names which
 .PHONY: races
 races: ## all of it under the race detector: the tests, SQLite's too, the checkers of the fault suite, and every scenario
 	$(MAKE) race
-	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) .
+	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) ./...
 	$(MAKE) fault ARGS=-server-race
 
 # A target that finds something leaves it in testdata/fuzz beside the test, where every later run tries it again:
@@ -77,11 +77,11 @@ e2e: ## drive the real server with a real browser
 		echo "e2e: skipped: $$answer"; \
 	fi
 
-# ARGS go to go test: make fault ARGS='-run F07 -v -seed 12345'; faults/doc.go says how scenarios are written.
+# ARGS go to go test: make fault ARGS='-run F07 -v -seed 12345'; faults/README.md says how scenarios are written.
 .PHONY: fault
 fault: ## kill, freeze and cut what the server depends on, under load, and prove that nothing is lost
 	scripts/servers
-	cd faults && go vet ./... && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
+	cd faults && go vet ./... && go test ./chance ./checker ./load ./model ./process ./wait && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
 
 # It bounds its own time: ten minutes more than FOR.
 FOR ?= 3m
