@@ -61,7 +61,7 @@ func TestCheckersFind(t *testing.T) {
 	t.Run("I7", func(t *testing.T) { s.checkRedisCorruptions(t) })
 }
 
-// findingsAfter runs a statement without triggers, tells what the checks find, and rolls back.
+// findingsAfter runs a statement without triggers, reports what the checks find, and rolls back.
 func (s *Shop) findingsAfter(t *testing.T, statement string) string {
 	ctx, cancel := reading()
 	defer cancel()

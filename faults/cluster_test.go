@@ -88,7 +88,7 @@ func (s *Shop) killMaster() deadMaster {
 }
 
 // awaitErrorsEnd waits until another node serves for the dead one and no instance has failed to reach Redis for a while.
-// It tells how long after the death either was.
+// It reports how long after the death either was.
 func (s *Shop) awaitErrorsEnd(dead deadMaster) (promoted, ended time.Duration) {
 	s.t.Helper()
 	before := s.redisErrors()

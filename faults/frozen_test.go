@@ -14,7 +14,7 @@ const answerLimit = 7 * time.Second
 
 // TestF08PostgresFrozen: Postgres hangs for 3 s and resumes, and then for 7 s, longer than any write waits. Each request
 // is answered within its deadline, a write with success or with a code to try again with. What a frozen Postgres had
-// received happens once, although the client was told to try again.
+// received happens once, although the client got a code to try again with.
 func TestF08PostgresFrozen(t *testing.T) {
 	s := Open(t, Setup{PrivatePostgres: true})
 	l := s.Load()

@@ -11,7 +11,7 @@ import (
 	"onhand/faults/process"
 )
 
-// TestF07PostgresKilled: Postgres is shut down at once three times and killed once, under load. Customers are told to try
+// TestF07PostgresKilled: Postgres is shut down at once three times and killed once, under load. Customers get a code to try
 // again, and a COMMIT whose answer was lost is settled by its key: each operation happens once.
 func TestF07PostgresKilled(t *testing.T) {
 	s := Open(t, Setup{Short: true, PrivatePostgres: true})

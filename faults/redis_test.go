@@ -73,7 +73,7 @@ func TestF02RedisFrozen(t *testing.T) {
 	s.Check()
 }
 
-// gaugeIs tells whether a metric of an instance has a value.
+// gaugeIs reports whether a metric of an instance has a value.
 func gaugeIs(i *process.Instance, name string, value float64) func() bool {
 	return func() bool {
 		m, err := i.Metrics()

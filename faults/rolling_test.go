@@ -18,7 +18,7 @@ import (
 const (
 	// resumeLimit is how soon a subscriber has everything again from another instance.
 	resumeLimit = 2 * time.Second
-	// inFlight is how many requests an instance has in flight when it is told to stop; inFlightFor, how long they must wait
+	// inFlight is how many requests an instance has in flight when it gets SIGTERM; inFlightFor, how long they must wait
 	// for their row after that.
 	inFlight, inFlightFor = 40, time.Second
 	// webSocketEnd is how a stopping server closes a socket: 1012 in the registry of RFC 6455.
@@ -62,7 +62,7 @@ func TestF17RollingRestart(t *testing.T) {
 	s.Check()
 }
 
-// TestF17RequestsInFlight: an instance is told to stop while requests wait in it for a row that another program has
+// TestF17RequestsInFlight: an instance gets SIGTERM while requests wait in it for a row that another program has
 // locked. It takes no new ones, and answers those that it has.
 func TestF17RequestsInFlight(t *testing.T) {
 	s := Open(t, Setup{Customers: 4})

@@ -109,7 +109,7 @@ func (s *Shop) subscribeHealthy(products []string) (list []*load.Subscriber) {
 	return list
 }
 
-// awaitStreams waits until no more streams are open than before, and tells by how much the heap of any instance was larger
+// awaitStreams waits until no more streams are open than before, and reports by how much the heap of any instance was larger
 // than at rest meanwhile.
 func (s *Shop) awaitStreams(before float64) (heapMax float64) {
 	ticker := time.NewTicker(goneEvery)

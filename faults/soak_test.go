@@ -148,7 +148,7 @@ func (s *soak) openingOfRound() (opening map[string]int, earlier []model.Operati
 	return opening, earlier
 }
 
-// checkRound is I1 for one round; it tells how many operations there were.
+// checkRound is I1 for one round; it reports how many operations there were.
 func (s *soak) checkRound(opening map[string]int, earlier []model.Operation) int {
 	s.t.Helper()
 	operations, err := s.Checker.Operations()

@@ -21,7 +21,7 @@ type spread struct{ median, least, most float64 }
 
 func (s spread) String() string { return fmt.Sprintf("%.3f (%.3f to %.3f)", s.median, s.least, s.most) }
 
-// contains tells whether a ratio lies within the spread.
+// contains reports whether a ratio lies within the spread.
 func (s spread) contains(ratio float64) bool { return ratio >= s.least && ratio <= s.most }
 
 // compare divides a figure of one build by that of the build before, round by round.

@@ -64,7 +64,7 @@ func startInstance(ctx context.Context, program, databaseURL, redisURL string) (
 	}
 }
 
-// freeAddress is a loopback address with a port that nobody listens on.
+// freeAddress is a loopback address with a port without a listener.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -122,8 +122,8 @@ func TestResult(t *testing.T) {
 	most := row{name: "r", beside: transactionEach, aim: 4, atMost: true}.withDefaults()
 	require.Equal(t, want, most.result(workload{name: "w"}, rounds))
 	want.Aim, want.Met = "", nil
-	told := row{name: "r", beside: transactionEach}.withDefaults()
-	require.Equal(t, want, told.result(workload{name: "w"}, rounds))
+	noAim := row{name: "r", beside: transactionEach}.withDefaults()
+	require.Equal(t, want, noAim.result(workload{name: "w"}, rounds))
 }
 
 // TestWorkloads: names of rows are unique, and each row names variants of its own.

@@ -167,5 +167,5 @@ func (c *measureCommand) newName(kind string) string {
 
 // say prints one line of progress.
 func (c *measureCommand) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.out, time.Since(c.started).Truncate(time.Second).String()+format+"\n", args...) // there is no other place to tell
+	_, _ = fmt.Fprintf(c.out, time.Since(c.started).Truncate(time.Second).String()+format+"\n", args...) // there is nowhere else to report it
 }

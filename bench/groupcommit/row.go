@@ -12,7 +12,7 @@ type row struct {
 	name   string  // of the row; made from the variants when empty
 	ours   string  // the variant that is measured; Onhand when empty
 	beside string  // the variant that it is compared with
-	aim    float64 // 0: none, the row is only told
+	aim    float64 // 0: none, the row has no verdict
 	atMost bool    // the ratio must not be above the aim; otherwise not below
 	// of picks the figure; reservations per second when nil.
 	of   func(loadgen.Measurement) float64

@@ -42,7 +42,7 @@ type variant struct {
 	profiled bool
 }
 
-// wanted tells whether a selected row needs a variant.
+// wanted reports whether a selected row needs a variant.
 type wanted func(name string) bool
 
 // workload is a load with its variants and rows.

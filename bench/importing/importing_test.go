@@ -117,7 +117,7 @@ func timeRound(t testing.TB, text, first, second string) []time.Duration {
 	}
 }
 
-// TestRatio tells how much longer an import takes than a COPY, and fails when it works row by row.
+// TestRatio reports how much longer an import takes than a COPY, and fails when it works row by row.
 func TestRatio(t *testing.T) {
 	if testing.Short() {
 		t.Skip("times 50,000 rows several times")

@@ -73,7 +73,7 @@ var (
 	noErrors      = []byte(`"errors":[]`)
 )
 
-// readAnswer reads one response, whose length the server tells, and fails unless it is a new reservation.
+// readAnswer reads one response, whose length the server gives, and fails unless it is a new reservation.
 func (c *Client) readAnswer() error {
 	status, length, err := c.readHead()
 	if err != nil {

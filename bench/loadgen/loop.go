@@ -94,7 +94,7 @@ type loop struct {
 }
 
 // Run lets callers call as fast as they are answered. It measures the calls that are answered after the warm-up and
-// before the end. name tells the idempotency keys of several programs apart. The first error ends the turn.
+// before the end. name keeps the idempotency keys of several programs apart. The first error ends the turn.
 func Run(load Load, name string, call func(*Worker) error) (Measurement, error) {
 	turn, end := context.WithCancel(context.Background())
 	defer end()

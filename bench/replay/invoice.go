@@ -101,7 +101,7 @@ func (s *sender) mutate(ctx context.Context, h *loadgen.Histogram, document stri
 	return got, err
 }
 
-// judge tells how a call ended, and counts what went wrong. A shortage is no error: the file has some.
+// judge reports how a call ended, and counts what went wrong. A shortage is no error: the file has some.
 func (s *sender) judge(call string, got mutationAnswer, err error) invoiceOutcome {
 	if err != nil {
 		var failed *callError

@@ -116,7 +116,7 @@ func (r Report) verdict() error {
 
 // print writes the report for people.
 func (r Report) print(out io.Writer) {
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) } // there is no other place to tell
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) } // there is nowhere else to report it
 	p("\n%d invoices, %d lines, %d calls in %.1f s", r.Invoices, r.Lines, r.Calls, r.Seconds)
 	p("throughput   %.0f invoices/s, %.0f lines/s, %.0f calls/s", r.InvoicesPerSecond, r.LinesPerSecond, r.CallsPerSecond)
 	p("sales        %d done (%d units), %d short", r.Sales, r.UnitsSold, r.Shortages)

@@ -59,7 +59,7 @@ func newFakeServer(t *testing.T, rows []stockfile.Row) (*fakeServer, string) {
 	return s, server.URL
 }
 
-// ServeHTTP answers the program's own documents, told apart by their names.
+// ServeHTTP answers the program's own documents, by their names.
 func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var request struct {
 		Query     string

@@ -91,7 +91,7 @@ func parseProcess(stat []byte) (pid int, p process, ok bool) {
 	return pid, p, true
 }
 
-// PerCall tells how much CPU time of each program one call took, in µs.
+// PerCall reports how much CPU time of each program one call took, in µs.
 func PerCall(before, after CPU, calls int) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(after)) {

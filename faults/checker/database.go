@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// CheckDatabase is I2, I4, I5 and the part of I6 that the tables alone tell. The tables of a long run take longer.
+// CheckDatabase is I2, I4, I5 and the part of I6 that the tables alone show. The tables of a long run take longer.
 func (c *Checker) CheckDatabase(limit time.Duration) {
 	c.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

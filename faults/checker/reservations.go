@@ -87,7 +87,7 @@ func (c *Checker) ReservationFaults(rows []ReservationRow, operations []model.Op
 	return wrong
 }
 
-// after tells whether a moment of the history comes after one of the database, as far as they are on the same clock.
+// after reports whether a moment of the history comes after one of the database, as far as they are on the same clock.
 func (c *Checker) after(at int64, moment time.Time) bool {
 	return !c.Tolerance.ClockMoved && at > c.Target.History.At(moment)
 }

@@ -76,7 +76,7 @@ func NewCrowd(t *testing.T, target *Target, n int, products []string) *Crowd {
 	return c
 }
 
-// listen reads for one client until all freeze. read tells whether it read a stock.
+// listen reads for one client until all freeze. read reports whether it read a stock.
 func (c *Crowd) listen(i int, read func() (bool, error)) {
 	for received := false; !c.frozen.Load(); {
 		stock, err := read()

@@ -120,7 +120,7 @@ func (c *Customer) Reserve(lines map[string]int, ttl time.Duration) model.Cart {
 	return cart
 }
 
-// Resolve commits, releases or extends a cart, and tells whether that was done.
+// Resolve commits, releases or extends a cart, and reports whether that was done.
 func (c *Customer) Resolve(kind model.Kind, cart model.Cart) bool {
 	o := model.Operation{Customer: c.number, Kind: kind, Cart: cart.Number, Lines: cart.Lines}
 	input := map[string]any{"id": cart.ID}

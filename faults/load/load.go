@@ -176,6 +176,6 @@ func (l *Load) CheckUndisturbed(t *testing.T) {
 func (l *Load) CheckRetryable(t *testing.T) {
 	t.Helper()
 	for _, code := range append(l.Attempts.Unexpected(), l.PageAttempts.Unexpected()...) {
-		t.Errorf("a client was told to give up: %s", code)
+		t.Errorf("a client got a code to give up: %s", code)
 	}
 }

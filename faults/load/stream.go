@@ -59,14 +59,14 @@ func dialWebSocket(ctx context.Context, client *http.Client, url string, request
 	conn.SetReadLimit(eventBytesMax)
 	for _, m := range []wsMessage{{Type: "connection_init"}, {ID: "1", Type: "subscribe", Payload: request}} {
 		if err := wsjson.Write(ctx, conn, m); err != nil {
-			_ = conn.CloseNow() // the error above is the one to tell
+			_ = conn.CloseNow() // the error above is the one to report
 			return nil, err
 		}
 	}
 	return conn, nil
 }
 
-// listenWebSocket listens until the connection ends, and tells how.
+// listenWebSocket listens until the connection ends, and reports how.
 func listenWebSocket(ctx context.Context, url string, request json.RawMessage, connected func(), receive func(StockEvent)) error {
 	dial, cancel := context.WithTimeout(ctx, AttemptLimit)
 	defer cancel()

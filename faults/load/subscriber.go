@@ -42,7 +42,7 @@ type StockEvent struct {
 
 // Subscriber watches products, and connects again, to the next instance, whenever it is cut off.
 type Subscriber struct {
-	// Name tells the protocol, and the instance that it connects to first.
+	// Name has the protocol and the instance that it connects to first.
 	Name string
 	// Protocol is how it connects.
 	Protocol Protocol
@@ -82,7 +82,7 @@ func (sub *Subscriber) Stop() {
 // Sessions is how often it has connected.
 func (sub *Subscriber) Sessions() int { return int(sub.sessions.Load()) }
 
-// Live tells whether it has received every product since it last connected.
+// Live reports whether it has received every product since it last connected.
 func (sub *Subscriber) Live() bool { return sub.live.Load() }
 
 // Ends are how its sessions ended.
@@ -111,7 +111,7 @@ func (sub *Subscriber) run(ctx context.Context) {
 	}
 }
 
-// listen is one session: it listens until the connection ends, and tells how.
+// listen is one session: it listens until the connection ends, and reports how.
 func (sub *Subscriber) listen(ctx context.Context, url string) error {
 	seen := map[string]bool{}
 	receive := func(e StockEvent) {

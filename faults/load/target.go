@@ -13,7 +13,7 @@ const (
 	LongTTL = time.Hour
 	// ShortTTL is over within a scenario.
 	ShortTTL = 2 * time.Second
-	// Location is the one location. With one, a product's level is its stock, and a shortage tells what the level has.
+	// Location is the one location. With one, a product's level is its stock, and a shortage gives what the level has.
 	Location = "warehouse"
 	// unexpectedMax is how many unexpected answers a scenario prints.
 	unexpectedMax = 10

@@ -44,7 +44,7 @@ type Operation struct {
 	Ended map[string][]int
 	// Call and Return are nanoseconds since the history began.
 	Call, Return int64
-	// Done tells that it was done; refused otherwise.
+	// Done: it was done; refused otherwise.
 	Done bool
 	// State is, for a refusal because of the reservation's state, that state.
 	State string
@@ -57,7 +57,7 @@ type Operation struct {
 // Counts is what a read on the primary sees of one product.
 type Counts struct{ Available, Reserved, Committed int }
 
-// Pending tells that it is not known whether it was done.
+// Pending reports that it is not known whether it was done.
 func (o Operation) Pending() bool { return o.Return == Never }
 
 // String is the operation in a line.
@@ -88,7 +88,7 @@ func (o Operation) String() string {
 
 // Cart is one reservation that a customer asked for.
 type Cart struct {
-	// Number tells it from all others of the scenario. It is the owner of the reservation, so that the row can be found
+	// Number distinguishes it from all others of the scenario. It is the owner of the reservation, so that the row can be found
 	// even when no answer came.
 	Number int
 	// ID is the reservation's, empty while it is not known.

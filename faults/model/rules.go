@@ -97,9 +97,9 @@ func stepReserve(p product, id string, o Operation) (bool, product) {
 		return true, p.with(reservedUnits{o.Cart, units})
 	}
 	// A refusal names all shortages of a cart, each with what is available.
-	told, short := o.Short[id]
+	shown, short := o.Short[id]
 	if short {
-		return !enough && told == p.available, p
+		return !enough && shown == p.available, p
 	}
 	return enough, p
 }

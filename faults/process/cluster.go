@@ -134,7 +134,7 @@ func (c *Cluster) MasterOf(ctx context.Context, key string) *storetest.RedisServ
 	return nil
 }
 
-// Replaced tells whether any node knows of another master of a key than the one before.
+// Replaced reports whether any node knows of another master of a key than the one before.
 func (c *Cluster) Replaced(before *storetest.RedisServer, key string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

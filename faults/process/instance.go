@@ -31,7 +31,7 @@ const (
 
 // Instance is one server process, on a port that it keeps over restarts.
 type Instance struct {
-	// Name tells it from the others: "instance0", "instance1".
+	// Name distinguishes it from the others: "instance0", "instance1".
 	Name string
 	// Redis and Postgres are the proxies between it and its servers; nil without proxies.
 	Redis, Postgres *Proxy
@@ -127,7 +127,7 @@ func (i *Instance) ready() bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// Alive tells whether the process runs (or is frozen).
+// Alive reports whether the process runs (or is frozen).
 func (i *Instance) Alive() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -146,7 +146,7 @@ func (i *Instance) alive() bool {
 	}
 }
 
-// Died tells whether it ended although the scenario did not end it.
+// Died reports whether it ended although the scenario did not end it.
 func (i *Instance) Died() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -207,7 +207,7 @@ func (i *Instance) end(s syscall.Signal) error {
 	}
 }
 
-// Date is the wall clock of the instance, as its answers tell it.
+// Date is the wall clock of the instance, as its answers show it.
 func (i *Instance) Date() (time.Time, error) {
 	response, err := probes.Get(i.URL() + "/healthz")
 	if err != nil {

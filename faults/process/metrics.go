@@ -11,7 +11,7 @@ import (
 // Metrics are the numbers of /metrics by name and labels, as in `onhand_requests_open{transport="sse"}`.
 type Metrics map[string]float64
 
-// expectedMetrics are those that an instance always tells, and that scenarios compare with a bound. One that was renamed
+// expectedMetrics are those that an instance always has, and that scenarios compare with a bound. One that was renamed
 // would read as 0, and 0 is within most bounds.
 var expectedMetrics = []string{
 	"go_goroutines", "go_memstats_heap_inuse_bytes", "onhand_database_connections", "onhand_database_connections_in_use",
@@ -31,7 +31,7 @@ func (i *Instance) Metrics() (Metrics, error) {
 		return nil, err
 	}
 	for _, name := range expectedMetrics {
-		if _, told := m[name]; !told {
+		if _, found := m[name]; !found {
 			return nil, fmt.Errorf("%s has no metric %s", i.Name, name)
 		}
 	}

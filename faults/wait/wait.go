@@ -16,7 +16,7 @@ func Until(t testing.TB, limit time.Duration, what string, done func() bool) {
 	}
 }
 
-// Within waits until done, and tells whether that was within limit. It looks at least once.
+// Within waits until done, and reports whether that was within limit. It looks at least once.
 func Within(limit time.Duration, done func() bool) bool {
 	for deadline := time.Now().Add(limit); !done(); time.Sleep(PollEvery) {
 		if time.Now().After(deadline) {
