@@ -22,8 +22,8 @@ func composeFile(t *testing.T) string {
 	return string(raw)
 }
 
-// TestComposeIsWhatTheREADMESays: the images, the account, and loopback for
-// every port.
+// TestComposeIsWhatTheREADMESays compares the images and the account, and requires
+// that every port is bound to loopback.
 func TestComposeIsWhatTheREADMESays(t *testing.T) {
 	t.Parallel()
 	text := composeFile(t)
@@ -51,8 +51,8 @@ func TestComposeIsWhatTheREADMESays(t *testing.T) {
 	assert.Contains(t, text, "POSTGRES_DB: "+strings.TrimPrefix(address.Path, "/")+"\n")
 }
 
-// TestComposeRedisStarts runs the command that compose.yaml gives its Redis,
-// and asks it for what that was to set.
+// TestComposeRedisStarts runs the Redis command of compose.yaml, and reads back the
+// settings that it gives.
 func TestComposeRedisStarts(t *testing.T) {
 	t.Parallel()
 	list := regexp.MustCompile(`(?ms)^    command:\n(.*?)^    \w`).FindStringSubmatch(composeFile(t))

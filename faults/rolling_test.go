@@ -83,7 +83,7 @@ func TestF17RequestsInFlight(t *testing.T) {
 	}
 	s.Await(load.MoreLimit, "the requests are in flight", func() bool {
 		m, err := i.Metrics()
-		return err == nil && m["onhand_writes_aside"] >= inFlight
+		return err == nil && m["onhand_writes_blocked"] >= inFlight
 	})
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); i.Stop() }()

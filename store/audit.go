@@ -161,13 +161,13 @@ func (s *Store) Audit(ctx context.Context, options AuditOptions) (AuditReport, e
 	a := newAuditor(s, options, withRedis)
 	err := a.walk(ctx)
 	if err == nil {
-		a.report.Waiting, err = s.database.Waiting(ctx)
+		a.report.Waiting, err = s.database.OutboxLen(ctx)
 	}
 	return a.report, err
 }
 
 // Waiting is how many changes the outbox holds that Redis was not told of yet.
-func (s *Store) Waiting(ctx context.Context) (int64, error) { return s.database.Waiting(ctx) }
+func (s *Store) Waiting(ctx context.Context) (int64, error) { return s.database.OutboxLen(ctx) }
 
 // walk goes through all products once.
 func (a *auditor) walk(ctx context.Context) error {

@@ -238,7 +238,7 @@ func TestAuditFindsAndMendsRedis(t *testing.T) {
 		plant func(s auditShop)
 		want  string
 	}{
-		"another quantity": {func(s auditShop) { s.hset("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis cannot be believed: quantity is 99 and its levels hold 5`},
+		"another quantity": {func(s auditShop) { s.hset("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis cannot be believed: quantity is 99, and its levels add up to 5`},
 		"other levels": {func(s auditShop) {
 			s.hset("b", "quantity", 4, "levels", `[{"location_id":"a","active":true,"priority":1,"available":4}]`)
 		}, `redis_content: "b": version 2 has quantity 4 in Redis and 5 in the database, or other levels or settings`},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/database"
 	"onhand/store/rediscache"
 )
@@ -110,12 +111,12 @@ func differing(level, other models.Quantities, words string) string {
 
 // holds compares the levels of a span with the open reservations.
 func (a *auditor) holds(ctx context.Context, span database.Span) error {
-	err := a.store.database.AuditHolds(ctx, span, func(h database.HoldsAudit) {
-		if h.Reserved != h.Held {
-			a.found(AuditReserved, h.ProductID, h.LocationID, "the level has %d reserved, active holds hold %d", h.Reserved, h.Held)
+	err := a.store.database.AuditReservations(ctx, span, func(h database.ReservationsAudit) {
+		if h.Reserved != h.ActiveUnits {
+			a.found(AuditReserved, h.ProductID, h.LocationID, "the level has %d reserved, active holds hold %d", h.Reserved, h.ActiveUnits)
 		}
-		if h.Committed != h.Ordered {
-			a.found(AuditCommitted, h.ProductID, h.LocationID, "the level has %d committed, open orders hold %d", h.Committed, h.Ordered)
+		if h.Committed != h.OrderedUnits {
+			a.found(AuditCommitted, h.ProductID, h.LocationID, "the level has %d committed, open orders hold %d", h.Committed, h.OrderedUnits)
 		}
 	})
 	if err != nil {
@@ -182,7 +183,7 @@ func (a *auditor) lookAgain(ctx context.Context) error {
 func (a *auditor) mend(ctx context.Context) error {
 	slices.Sort(a.wrong)
 	for ids := range slices.Chunk(slices.Compact(a.wrong), auditPageSize) {
-		if err := a.try(ctx, func() error { return a.store.cache.Drop(ctx, ids) }); err != nil {
+		if err := a.try(ctx, func() error { return a.store.cache.Invalidate(ctx, ids) }); err != nil {
 			return fmt.Errorf("mend redis: %w", err)
 		}
 		read, _, err := a.store.readApartWith(ctx, ids, a.store.database.AuditStocks)
@@ -218,7 +219,7 @@ func (a *auditor) try(ctx context.Context, ask func() error) error {
 // sight is a product in Redis beside the same in the database, read after it.
 type sight struct {
 	id     string
-	look   rediscache.Look
+	look   rediscache.Inspection
 	stock  *models.Stock // nil: the database does not know it
 	broken error         // the database knows it, and nobody can read it
 	epoch  string
@@ -227,9 +228,9 @@ type sight struct {
 // lookAt reads products in Redis and then in the database: what Redis knows
 // the database must have known before.
 func (a *auditor) lookAt(ctx context.Context, ids []string) ([]sight, error) {
-	var looks []rediscache.Look
+	var looks []rediscache.Inspection
 	err := a.try(ctx, func() (err error) {
-		looks, err = a.store.cache.Look(ctx, ids)
+		looks, err = a.store.cache.Inspect(ctx, ids)
 		return err
 	})
 	if err != nil {
@@ -275,7 +276,7 @@ func (s sight) verdict() verdict {
 	case !l.Cached || (l.Missing && s.stock == nil):
 		return verdict{}
 	case l.Version < 0:
-		return is(AuditRedisContent, true, "what lies in Redis cannot be read: %v", l.Broken)
+		return is(AuditRedisContent, true, "what lies in Redis cannot be read: %v", l.Err)
 	case l.Epoch != s.epoch:
 		return is(AuditRedisEpoch, false, "Redis has version %d of epoch %q, the database version %d of epoch %q", l.Version, l.Epoch, s.version(), s.epoch)
 	case l.Version > s.version():
@@ -284,8 +285,8 @@ func (s sight) verdict() verdict {
 		return is(AuditRedisBehind, false, "Redis has version %d, the database %d", l.Version, s.version())
 	case l.Missing:
 		return is(AuditRedisContent, true, "Redis says that version %d is no product", l.Version)
-	case l.Broken != nil:
-		return is(AuditRedisContent, true, "version %d in Redis cannot be believed: %v", l.Version, l.Broken)
+	case l.Err != nil:
+		return is(AuditRedisContent, true, "version %d in Redis cannot be believed: %v", l.Version, l.Err)
 	case !same(l.Stock, s.stock):
 		return is(AuditRedisContent, true, "version %d has quantity %d in Redis and %d in the database, or other levels or settings", l.Version, l.Stock.Quantity(), s.stock.Quantity())
 	}
@@ -296,5 +297,5 @@ func (s sight) verdict() verdict {
 func same(a, b *models.Stock) bool {
 	x, y := *a, *b
 	x.AsOf, y.AsOf = time.Time{}, time.Time{}
-	return bytes.Equal(models.EncodeStock(&x), models.EncodeStock(&y))
+	return bytes.Equal(stockjson.Encode(&x), stockjson.Encode(&y))
 }

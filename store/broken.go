@@ -5,7 +5,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
-	"onhand/store/stockfeed"
 )
 
 // apartMax bounds the SELECTs that look for broken rows in one batch: enough to
@@ -75,7 +74,7 @@ func withCause(causes map[string]error, id string, cause error) map[string]error
 func (s *Store) readForRelay(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	read, broken, err := s.readApart(ctx, ids)
 	if broken != nil {
-		err = &stockfeed.UnreadableError{Causes: broken}
+		err = &models.PoisonRowsError{Causes: broken}
 	}
 	return read.Stocks, err
 }

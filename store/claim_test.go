@@ -118,7 +118,7 @@ func TestImportBesideAServer(t *testing.T) {
 	_, err = command.Migrate(t.Context())
 	require.NoError(t, err)
 	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
-	require.NoError(t, command.ReplaceOpening(t.Context(), []OpeningRow{
+	require.NoError(t, command.ReplaceOpening(t.Context(), []models.OpeningRow{
 		{ProductID: "x", LocationID: "a", Available: 9}, {ProductID: "new", LocationID: "a", Available: 9},
 	}, locations, nil, nil))
 	command.Close()

@@ -30,7 +30,7 @@ func (s *Store) keep(ctx context.Context) {
 	s.keepClaim(ctx)
 	// First the mark, then the database: a database that is read later can
 	// only have moved on, unless it went back.
-	mark, markErr := s.cache.Mark(ctx)
+	mark, markErr := s.cache.Watermark(ctx)
 	s.keepAway(markErr)
 	meta, err := s.database.ReadMeta(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) keep(ctx context.Context) {
 	}
 	if markErr == nil && mark.Epoch != meta.Epoch {
 		// Another copy may have started an epoch between the two looks.
-		mark, markErr = s.cache.Mark(ctx)
+		mark, markErr = s.cache.Watermark(ctx)
 	}
 	if why := s.wentBack(mark, markErr, meta.Epoch, meta.Sequence); why != "" {
 		s.log.Warn("starting a new epoch: everything cached is read again", "reason", why)
@@ -56,8 +56,8 @@ func (s *Store) keep(ctx context.Context) {
 	s.epoch.Store(&meta.Epoch)
 	s.sequence = meta.Sequence
 	if markErr == nil {
-		mark = rediscache.Mark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
-		if err := s.cache.SetMark(ctx, mark); err != nil {
+		mark = rediscache.Watermark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
+		if err := s.cache.SetWatermark(ctx, mark); err != nil {
 			s.log.Debug("no mark", "error", err)
 		}
 	}
@@ -82,7 +82,7 @@ func (s *Store) keepAway(err error) {
 }
 
 // wentBack says what went back in time; empty when nothing did.
-func (s *Store) wentBack(mark rediscache.Mark, markErr error, epoch string, sequence int64) string {
+func (s *Store) wentBack(mark rediscache.Watermark, markErr error, epoch string, sequence int64) string {
 	known := s.believed()
 	switch {
 	case known == epoch && sequence < s.sequence:
@@ -97,7 +97,7 @@ func (s *Store) wentBack(mark rediscache.Mark, markErr error, epoch string, sequ
 		return ""
 	case sequence < mark.Sequence:
 		return "the database is older than redis remembers"
-	case mark.NotedRunIDs != mark.RunIDs:
+	case mark.RecordedRunIDs != mark.RunIDs:
 		return "another redis serves what the last one had saved"
 	}
 	return ""
@@ -134,7 +134,7 @@ func (s *Store) lookSoon() {
 // nor relay waits for its next turn.
 func (s *Store) redisBack() {
 	s.lookSoon()
-	s.relay.TryAgain()
+	s.relay.RetryNow()
 }
 
 func (s *Store) keepDirectory(ctx context.Context, version int64, again bool) {
@@ -176,7 +176,7 @@ func (s *Store) sweep(ctx context.Context) {
 
 // forget drops answers to idempotency keys that nobody will repeat.
 func (s *Store) forget(ctx context.Context) {
-	if err := s.database.ForgetKeys(ctx); err != nil {
+	if err := s.database.DeleteOldKeys(ctx); err != nil {
 		s.log.Debug("old idempotency keys were not dropped", "error", err)
 	}
 }

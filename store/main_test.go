@@ -77,9 +77,9 @@ func open(t *testing.T, config Config, prepare ...func(*Store)) *Store {
 // stockUp adds products, each with the same quantity at location "a".
 func stockUp(t *testing.T, s *Store, quantity int, ids ...string) {
 	t.Helper()
-	rows := make([]OpeningRow, len(ids))
+	rows := make([]models.OpeningRow, len(ids))
 	for i, id := range ids {
-		rows[i] = OpeningRow{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
+		rows[i] = models.OpeningRow{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
 	}
 	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
 	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
@@ -96,7 +96,7 @@ func forgetCache(t *testing.T, s *Store) {
 func drained(t *testing.T, s *Store) {
 	t.Helper()
 	eventually(t, func() bool {
-		rows, err := s.database.Waiting(t.Context())
+		rows, err := s.database.OutboxLen(t.Context())
 		return err == nil && rows == 0
 	})
 }

@@ -11,12 +11,6 @@ import (
 	"onhand/store/database"
 )
 
-// OpeningRow is the counted stock of one product at one location.
-type OpeningRow struct {
-	ProductID, Title, LocationID string
-	Available                    int // units
-}
-
 // stockedNamedMax is how many levels a StockedError names; it counts the rest.
 const stockedNamedMax = 3
 
@@ -51,7 +45,7 @@ func (e *StockedError) add(text string) {
 //
 // Should somebody change such a level while the import runs, the chunk of
 // [models.StockRowsMax] rows it belongs to is refused; chunks before it stay.
-func (s *Store) ImportOpening(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+func (s *Store) ImportOpening(ctx context.Context, rows []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
 	if err := s.checkUnstocked(ctx, rows); err != nil {
 		return err
 	}
@@ -60,7 +54,7 @@ func (s *Store) ImportOpening(ctx context.Context, rows []OpeningRow, locations 
 
 // ReplaceOpening is ImportOpening for whoever has counted: the available quantity of every
 // row is set, whatever it was. What is reserved or committed stays so.
-func (s *Store) ReplaceOpening(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+func (s *Store) ReplaceOpening(ctx context.Context, rows []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
 	return s.loadOpening(ctx, rows, locations, channels, false, progress)
 }
 
@@ -69,7 +63,7 @@ func (s *Store) ReplaceOpening(ctx context.Context, rows []OpeningRow, locations
 // leaves behind. Processes that start together on one new database may all call
 // it: the first one's stock counts, and the others find it. There may be at
 // most [models.StockRowsMax] rows, which are stocked in one transaction.
-func (s *Store) Seed(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel) error {
+func (s *Store) Seed(ctx context.Context, rows []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
 	fresh, err := s.unstocked(ctx, rows)
 	if err != nil || !fresh {
 		return err
@@ -82,7 +76,7 @@ func (s *Store) Seed(ctx context.Context, rows []OpeningRow, locations []models.
 	return err
 }
 
-func (s *Store) loadOpening(ctx context.Context, rows []OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
+func (s *Store) loadOpening(ctx context.Context, rows []models.OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
 	catalogue := database.Catalogue{Products: productsOf(rows), Locations: locations, Channels: channels}
 	if err := s.database.AddCatalogue(ctx, catalogue); err != nil {
 		return fmt.Errorf("add products: %w", err)
@@ -100,7 +94,7 @@ func (s *Store) loadOpening(ctx context.Context, rows []OpeningRow, locations []
 }
 
 // productsOf lists the products of rows once each, in their order.
-func productsOf(rows []OpeningRow) []models.Product {
+func productsOf(rows []models.OpeningRow) []models.Product {
 	var products []models.Product
 	seen := map[string]bool{}
 	for _, row := range rows {
@@ -117,7 +111,7 @@ func productsOf(rows []OpeningRow) []models.Product {
 	return products
 }
 
-func (s *Store) openingChunk(ctx context.Context, rows []OpeningRow, onlyNew bool) error {
+func (s *Store) openingChunk(ctx context.Context, rows []models.OpeningRow, onlyNew bool) error {
 	set := models.SetStock{IdempotencyKey: rand.Text(), Reason: models.ReasonImport, OnlyNew: onlyNew, Rows: make([]models.SetRow, len(rows))}
 	for i, row := range rows {
 		set.Rows[i] = models.SetRow{ProductID: row.ProductID, LocationID: row.LocationID, State: models.Available, Quantity: row.Available, IgnoreStale: true}
@@ -142,9 +136,9 @@ func (s *Store) openingChunk(ctx context.Context, rows []OpeningRow, onlyNew boo
 }
 
 // checkUnstocked compares every row with the level it would set.
-func (s *Store) checkUnstocked(ctx context.Context, rows []OpeningRow) error {
+func (s *Store) checkUnstocked(ctx context.Context, rows []models.OpeningRow) error {
 	var stocked StockedError
-	err := s.eachLevel(ctx, rows, func(row OpeningRow, level models.Level) {
+	err := s.eachLevel(ctx, rows, func(row models.OpeningRow, level models.Level) {
 		if level.Quantities != (models.Quantities{Available: row.Available}) {
 			stocked.add(fmt.Sprintf("%s at %s has %d available, %d reserved, %d committed, and the import says %d",
 				row.ProductID, row.LocationID, level.Available, level.Reserved, level.Committed, row.Available))
@@ -158,7 +152,7 @@ func (s *Store) checkUnstocked(ctx context.Context, rows []OpeningRow) error {
 
 // unstocked tells whether there is no product, or only products of these rows
 // and none of them stocked.
-func (s *Store) unstocked(ctx context.Context, rows []OpeningRow) (bool, error) {
+func (s *Store) unstocked(ctx context.Context, rows []models.OpeningRow) (bool, error) {
 	empty, err := s.database.Empty(ctx)
 	if err != nil || empty {
 		return empty, err
@@ -177,12 +171,12 @@ func (s *Store) unstocked(ctx context.Context, rows []OpeningRow) (bool, error) 
 		}
 	}
 	levels := 0
-	err = s.eachLevel(ctx, rows, func(OpeningRow, models.Level) { levels++ })
+	err = s.eachLevel(ctx, rows, func(models.OpeningRow, models.Level) { levels++ })
 	return err == nil && levels == 0, err
 }
 
 // eachLevel reads the levels that rows name and that are there.
-func (s *Store) eachLevel(ctx context.Context, rows []OpeningRow, visit func(OpeningRow, models.Level)) error {
+func (s *Store) eachLevel(ctx context.Context, rows []models.OpeningRow, visit func(models.OpeningRow, models.Level)) error {
 	for len(rows) > 0 {
 		chunk := rows[:min(readBatchMax, len(rows))]
 		rows = rows[len(chunk):]

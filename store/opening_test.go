@@ -13,11 +13,11 @@ import (
 
 var importPlaces = []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
 
-func opening(product string, quantity int) OpeningRow {
-	return OpeningRow{ProductID: product, Title: "Product " + product, LocationID: "a", Available: quantity}
+func opening(product string, quantity int) models.OpeningRow {
+	return models.OpeningRow{ProductID: product, Title: "Product " + product, LocationID: "a", Available: quantity}
 }
 
-func importInto(t *testing.T, s *Store, rows ...OpeningRow) error {
+func importInto(t *testing.T, s *Store, rows ...models.OpeningRow) error {
 	t.Helper()
 	return s.ImportOpening(t.Context(), rows, importPlaces, nil, nil)
 }
@@ -55,7 +55,7 @@ func TestImportTwice(t *testing.T) {
 		require.Equal(t, models.Quantities{Available: 7, Reserved: 3}, fresh(t, s, "held"))
 		require.Equal(t, models.Quantities{}, fresh(t, s, "sold out"))
 
-		require.NoError(t, s.ReplaceOpening(t.Context(), []OpeningRow{opening("held", 10), opening("sold out", 2)}, importPlaces, nil, nil))
+		require.NoError(t, s.ReplaceOpening(t.Context(), []models.OpeningRow{opening("held", 10), opening("sold out", 2)}, importPlaces, nil, nil))
 		require.Equal(t, models.Quantities{Available: 10, Reserved: 3}, fresh(t, s, "held"), "counted; the hold stays")
 		require.Equal(t, models.Quantities{Available: 2}, fresh(t, s, "sold out"))
 	})
@@ -67,7 +67,7 @@ func TestImportBesideASale(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 10, "p")
 		require.Empty(t, write(t, s, hold("k", "p", 3, time.Minute)).Errors)
-		err := s.loadOpening(t.Context(), []OpeningRow{opening("other", 1), opening("p", 10)}, importPlaces, nil, true, nil)
+		err := s.loadOpening(t.Context(), []models.OpeningRow{opening("other", 1), opening("p", 10)}, importPlaces, nil, true, nil)
 		var stocked *StockedError
 		require.ErrorAs(t, err, &stocked)
 		require.Equal(t, 1, stocked.Levels)
@@ -77,7 +77,7 @@ func TestImportBesideASale(t *testing.T) {
 
 // addProducts leaves what an import that was cut off leaves: products without
 // stock.
-func addProducts(t *testing.T, s *Store, rows []OpeningRow) {
+func addProducts(t *testing.T, s *Store, rows []models.OpeningRow) {
 	t.Helper()
 	require.NoError(t, s.database.AddCatalogue(t.Context(), database.Catalogue{Products: productsOf(rows), Locations: importPlaces}))
 }
@@ -90,7 +90,7 @@ func TestSeedAtOnce(t *testing.T) {
 		errs := make(chan error, 8)
 		for range cap(errs) {
 			all.Go(func() {
-				if err := s.Seed(t.Context(), []OpeningRow{opening("one", 1), opening("two", 2)}, importPlaces, nil); err != nil {
+				if err := s.Seed(t.Context(), []models.OpeningRow{opening("one", 1), opening("two", 2)}, importPlaces, nil); err != nil {
 					errs <- err
 					return
 				}
@@ -111,12 +111,12 @@ func TestSeedAtOnce(t *testing.T) {
 // a shop of somebody's is left alone.
 func TestSeedTellsShopsApart(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
-		rows := []OpeningRow{opening("one", 1), opening("two", 2)}
+		rows := []models.OpeningRow{opening("one", 1), opening("two", 2)}
 		addProducts(t, s, rows)
 		require.NoError(t, s.Seed(t.Context(), rows, importPlaces, nil))
 		require.Equal(t, models.Quantities{Available: 2}, fresh(t, s, "two"))
 
-		others := []OpeningRow{opening("three", 3)}
+		others := []models.OpeningRow{opening("three", 3)}
 		require.NoError(t, s.Seed(t.Context(), others, importPlaces, nil))
 		stock, err := s.FreshStock(t.Context(), "three")
 		require.NoError(t, err)

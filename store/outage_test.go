@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/store/groupcommit"
 	"onhand/store/storetest"
 )
 
@@ -48,7 +49,7 @@ func TestRedisBackIsLookedAt(t *testing.T) {
 	redis := storetest.Redis(t)
 	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), KeepInterval: time.Hour})
 	marked := func() bool {
-		mark, err := s.cache.Mark(t.Context())
+		mark, err := s.cache.Watermark(t.Context())
 		return err == nil && mark.Epoch != "" && mark.Epoch == s.believed()
 	}
 	eventually(t, marked)
@@ -115,7 +116,7 @@ func TestDatabaseDown(t *testing.T) {
 	began := time.Now()
 	_, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	require.Less(t, time.Since(began), writeWait, "the caller was told before his patience was over")
+	require.Less(t, time.Since(began), groupcommit.WaitMax, "the caller was told before his patience was over")
 	require.Equal(t, 5, read(t, s, "x").Quantity(), "what Redis knows is still answered")
 	_, err = s.Stocks(t.Context(), []string{"not cached"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
@@ -152,7 +153,7 @@ func TestDatabaseRestored(t *testing.T) {
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 105 })
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 	eventually(t, func() bool { // the keeper has seen how far the feed had come
-		mark, err := s.cache.Mark(t.Context())
+		mark, err := s.cache.Watermark(t.Context())
 		return err == nil && mark.Sequence > 10
 	})
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
@@ -165,7 +166,7 @@ func TestDatabaseRestored(t *testing.T) {
 		write(t, s, receive(fmt.Sprint("again", i), "x", 10))
 	}
 	eventually(t, func() bool {
-		mark, err := s.cache.Mark(t.Context())
+		mark, err := s.cache.Watermark(t.Context())
 		return err == nil && mark.Sequence > 10
 	})
 	s.Close()
@@ -184,12 +185,12 @@ func TestRedisRestored(t *testing.T) {
 	stockUp(t, s, 5, "x")
 	drained(t, s)
 	eventually(t, func() bool {
-		mark, err := s.cache.Mark(t.Context())
-		return err == nil && mark.NotedRunIDs == mark.RunIDs
+		mark, err := s.cache.Watermark(t.Context())
+		return err == nil && mark.RecordedRunIDs == mark.RunIDs
 	})
 	saved, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
 	require.NoError(t, err)
-	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Feed()).Result()
+	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
 	require.NoError(t, err)
 	write(t, s, receive("k", "x", 2))
 	drained(t, s)
@@ -201,7 +202,7 @@ func TestRedisRestored(t *testing.T) {
 	require.NoError(t, err)
 	client := goredis.NewClient(options)
 	defer client.Close()
-	require.NoError(t, client.RestoreReplace(t.Context(), keys.Feed(), 0, mark).Err())
+	require.NoError(t, client.RestoreReplace(t.Context(), keys.Watermark(), 0, mark).Err())
 	require.NoError(t, client.RestoreReplace(t.Context(), keys.Stock("x"), time.Hour, saved).Err())
 	s = open(t, config)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })

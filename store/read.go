@@ -7,7 +7,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/rediscache"
-	"onhand/store/stockfeed"
 )
 
 // Bounds of the read path.
@@ -31,7 +30,7 @@ func (s *Store) makeBatchers() {
 // shared; do not change them.
 //
 // Errors: UNAVAILABLE when Redis does not know and the database does not
-// answer; a *stockfeed.UnreadableError, beside the stocks that could be read,
+// answer; a *models.PoisonRowsError, beside the stocks that could be read,
 // when rows of some products are broken.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	looked := s.stored.now()
@@ -89,7 +88,7 @@ func (s *Store) stocksIn(ctx context.Context, ids []string, found []readStock, e
 		}
 	}
 	if broken != nil {
-		err = &stockfeed.UnreadableError{Causes: broken}
+		err = &models.PoisonRowsError{Causes: broken}
 	}
 	return stocks, err
 }

@@ -149,7 +149,7 @@ func (p *sampler) sampleHolds(ctx context.Context, span database.Span) error {
 func (p *sampler) measureOutbox(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
-	oldest, rows, err := p.store.database.Backlog(ctx)
+	oldest, rows, err := p.store.database.OutboxBacklog(ctx)
 	if err != nil {
 		return // the audit's own reading will say so
 	}

@@ -36,7 +36,7 @@ func watchStatus(t *testing.T, s *Store, channel string, statuses []models.Stock
 func TestWatchStatus(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}, {LocationID: "b", Name: "B", Priority: 2, Active: true}}
-		rows := []OpeningRow{{ProductID: "x", LocationID: "a", Available: 10}, {ProductID: "y", LocationID: "a", Available: 3}}
+		rows := []models.OpeningRow{{ProductID: "x", LocationID: "a", Available: 10}, {ProductID: "y", LocationID: "a", Available: 3}}
 		require.NoError(t, s.ImportOpening(t.Context(), rows, locations, []models.Channel{{ChannelID: "web", Name: "Web", LocationIDs: []string{"b"}}}, nil))
 		eventually(t, func() bool { _, known := s.Directory().Channel("web"); return known })
 		all := watchStatus(t, s, "", nil)

@@ -13,6 +13,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/groupcommit"
 	"onhand/store/pace"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
@@ -40,7 +41,9 @@ type Config struct {
 	AuditInterval time.Duration
 	// KeyPrefix sets apart the Redis keys of several shops, or of tests.
 	KeyPrefix string
-	Logger    *slog.Logger
+	// GroupCommit switches optimisations of the write path off, for benchmarks.
+	GroupCommit groupcommit.Config
+	Logger      *slog.Logger
 }
 
 // Defaults of Config.
@@ -85,7 +88,7 @@ type Store struct {
 
 	cached   *batcher[rediscache.Entry]
 	stored   *batcher[readStock]
-	writes   *combiner
+	writes   *groupcommit.Committer
 	distrust distrust
 	metrics  *metrics
 
@@ -129,11 +132,7 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{
-		run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked,
-		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
-		unknown: s.database.Unknown, fetch: s.database.Fetch, gatherWait: gatherWait,
-	}
+	s.writes = groupcommit.New(batches{s.database}, publisher{s}, config.GroupCommit)
 	return s, nil
 }
 
@@ -154,16 +153,14 @@ func (s *Store) open() (err error) {
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
-		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		Back: s.redisBack,
+		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		OnRecovered: s.redisBack,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
-		Client: reader, Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
-		Epoch: s.believed, ReadStocks: s.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
+		Client: reader, Channels: s.cache.Keys(), Epochs: epochSource{s}, Stocks: s, Reservations: s.database, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Read: s.readForRelay, Epoch: s.believed, Offer: s.hub.Offer,
-		Forget: s.cache.Forget, Drop: s.cache.Drop, Logger: s.log,
+		Outbox: outbox{s.database}, Cache: s.cache, Stocks: databaseReader{s}, Epochs: epochSource{s}, Hub: s.hub, Logger: s.log,
 	})
 	return nil
 }
@@ -253,14 +250,33 @@ func (s *Store) Close() {
 	}
 }
 
-// outbox is the database as the relay sees it.
-type outbox struct{ *database.Database }
+// outbox adapts the database to stockfeed.Outbox.
+type outbox struct{ database *database.Database }
 
-// Listen says "no notifications" in the relay's own words.
+func (o outbox) Drain(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
+	return o.database.DrainOutbox(ctx, limit, publish)
+}
+
+func (o outbox) Compact(ctx context.Context) error { return o.database.CompactOutbox(ctx) }
+
+// Listen translates the database's ErrNoListen to stockfeed's.
 func (o outbox) Listen(ctx context.Context, wake func()) error {
-	err := o.Database.Listen(ctx, wake)
+	err := o.database.Listen(ctx, wake)
 	if errors.Is(err, database.ErrNoListen) {
 		return stockfeed.ErrNoListen
 	}
 	return err
+}
+
+// epochSource adapts the store to stockfeed.EpochSource.
+type epochSource struct{ store *Store }
+
+func (e epochSource) Epoch() string { return e.store.believed() }
+
+// databaseReader adapts the store to stockfeed.StockReader, for the relay: it
+// reads from the database, because the relay repairs the cache.
+type databaseReader struct{ store *Store }
+
+func (r databaseReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	return r.store.readForRelay(ctx, ids)
 }

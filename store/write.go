@@ -26,7 +26,7 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 	if errs := write.Check(s.config.TTLMax); len(errs) > 0 {
 		return models.WriteResult{Errors: errs}, nil
 	}
-	result, err = s.writes.submit(ctx, write)
+	result, err = s.writes.Submit(ctx, write)
 	if err != nil {
 		return models.WriteResult{}, err
 	}
@@ -59,16 +59,16 @@ func (s *Store) tell(ctx context.Context, out models.Outcome) {
 	}
 	// Watchers after Redis: who reads again because of what he saw must not
 	// meet an older value there.
-	s.hub.Offer(out.Stocks)
+	s.hub.Deliver(out.Stocks)
 	s.written.ring()
-	s.hub.OfferReservations(out.Reservations)
+	s.hub.DeliverReservations(out.Reservations)
 	var ids []string
 	for _, r := range out.Reservations {
 		if r.Version > 1 { // nobody can watch one whose id has not been given out yet
 			ids = append(ids, r.ID)
 		}
 	}
-	if err := s.cache.PublishReservation(ctx, ids); err != nil {
+	if err := s.cache.PublishReservations(ctx, ids); err != nil {
 		s.log.Debug("reservations were not announced", "reservations", len(ids), "error", err)
 	}
 }

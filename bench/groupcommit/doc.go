@@ -23,6 +23,6 @@
 //   - The floors are written as well as we can: prepared statements, pipelines, a pool of the size that suits them. They
 //     run on the same servers, settings, tables and triggers.
 //
-// It may import graph with guard and transports (to serve the same API over other writers), models, store, and
+// It may import graph with guard and transport (to serve the same API over other writers), models, store, and
 // bench/fixture, bench/loadgen and bench/testbed. When a server is gone, the run ends with that error.
 package main

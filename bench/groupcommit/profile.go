@@ -75,7 +75,7 @@ func writeStatements(ctx context.Context, conn *pgx.Conn, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&out, "wal: %d records, %d bytes, %d syncs\n\n   total ms    plan ms      calls    mean ms       rows   blocks hit  statement\n", records, bytes, syncs)
+	fmt.Fprintf(&out, "wal: %d records, %d bytes, %d syncs\n\n   total ms  planning ms    calls    mean ms       rows   blocks hit  statement\n", records, bytes, syncs)
 	rows, err := conn.Query(ctx, `SELECT total_exec_time, total_plan_time, calls, mean_exec_time, rows, shared_blks_hit, toplevel, regexp_replace(query, '\s+', ' ', 'g')
 		FROM pg_stat_statements ORDER BY total_exec_time + total_plan_time DESC LIMIT $1`, statementsShown)
 	if err != nil {
@@ -83,17 +83,17 @@ func writeStatements(ctx context.Context, conn *pgx.Conn, path string) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var total, plan, mean float64
+		var total, planning, mean float64
 		var calls, count, hit int64
 		var top bool
 		var query string
-		if err := rows.Scan(&total, &plan, &calls, &mean, &count, &hit, &top, &query); err != nil {
+		if err := rows.Scan(&total, &planning, &calls, &mean, &count, &hit, &top, &query); err != nil {
 			return err
 		}
 		if !top {
 			query = "  in a trigger: " + query
 		}
-		fmt.Fprintf(&out, "%11.1f %10.1f %10d %10.3f %10d %12d  %.220s\n", total, plan, calls, mean, count, hit, query)
+		fmt.Fprintf(&out, "%11.1f %12.1f %8d %10.3f %10d %12d  %.220s\n", total, planning, calls, mean, count, hit, query)
 	}
 	return errors.Join(rows.Err(), os.WriteFile(path, []byte(out.String()), 0o644))
 }

@@ -15,7 +15,7 @@ import (
 	"onhand/bench/fixture"
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/store"
 )
@@ -55,7 +55,7 @@ func (c serveCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopProfile()) }()
-	server := &http.Server{Handler: handler(apiStore{st, write}), ConnContext: transports.Connection}
+	server := &http.Server{Handler: handler(apiStore{st, write}), ConnContext: transport.ConnContext}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }() // ended by Close
 	fmt.Println(readyWord, listener.Addr())
@@ -101,7 +101,7 @@ func (s apiStore) Write(ctx context.Context, write models.Write) (models.WriteRe
 func handler(st graph.Store) http.Handler {
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: st, Log: slog.New(slog.DiscardHandler)},
-		Closing:  transports.NewClosing(), Origins: []string{"127.0.0.1:*"},
+		Closing:  transport.NewClosing(), Origins: []string{"127.0.0.1:*"},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", guard.Local(api))

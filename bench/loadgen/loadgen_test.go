@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/graph/generated"
 	"onhand/models"
@@ -24,7 +25,7 @@ import (
 // TestDocumentFitsTheSchema validates the document against the schema that the server serves.
 func TestDocumentFitsTheSchema(t *testing.T) {
 	t.Parallel()
-	_, errs := gqlparser.LoadQuery(generated.NewExecutableSchema(generated.Config{}).Schema(), Document)
+	_, errs := gqlparser.LoadQueryWithRules(generated.NewExecutableSchema(generated.Config{}).Schema(), Document, rules.NewDefaultRules())
 	require.Empty(t, errs)
 }
 

@@ -91,7 +91,7 @@ func databaseFile(t *testing.T) (address string) {
 	defer s.Close()
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err)
-	rows := []store.OpeningRow{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
+	rows := []models.OpeningRow{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
 	locations := []models.Location{{LocationID: "open", Name: "Open", Active: true}}
 	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
 	result, err := s.Write(t.Context(), models.Adjust{IdempotencyKey: "k", Reason: models.ReasonReceived, Rows: []models.AdjustRow{

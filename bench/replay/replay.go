@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"onhand/models"
 	"onhand/store/stockfile"
 )
 
@@ -62,7 +63,7 @@ func Replay(ctx context.Context, config Config, out io.Writer) (Report, error) {
 }
 
 // readOpening computes the stock there must have been at the start, and so finds a broken file before the first call.
-func readOpening(config Config) ([]stockfile.Row, stockfile.Summary, error) {
+func readOpening(config Config) ([]models.OpeningRow, stockfile.Summary, error) {
 	f, err := os.Open(config.File)
 	if err != nil {
 		return nil, stockfile.Summary{}, err

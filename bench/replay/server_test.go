@@ -44,7 +44,7 @@ const (
 )
 
 // newFakeServer serves this opening stock.
-func newFakeServer(t *testing.T, rows []stockfile.Row) (*fakeServer, string) {
+func newFakeServer(t *testing.T, rows []models.OpeningRow) (*fakeServer, string) {
 	t.Helper()
 	s := &fakeServer{
 		faultOf: func(int, string) callFault { return none },

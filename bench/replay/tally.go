@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/bench/loadgen"
+	"onhand/models"
 	"onhand/store/stockfile"
 )
 
@@ -60,7 +61,7 @@ type expectedStock struct {
 }
 
 // newExpectedStock has the products of the file with their opening stock.
-func newExpectedStock(rows []stockfile.Row) *expectedStock {
+func newExpectedStock(rows []models.OpeningRow) *expectedStock {
 	e := &expectedStock{products: make(map[string]*productTotals, len(rows))}
 	for _, row := range rows {
 		e.products[row.ProductID] = &productTotals{opening: row.Available}
@@ -69,7 +70,7 @@ func newExpectedStock(rows []stockfile.Row) *expectedStock {
 }
 
 // add adds lines that were acknowledged.
-func (e *expectedStock) add(kind stockfile.Kind, lines []stockfile.InvoiceLine) {
+func (e *expectedStock) add(kind stockfile.InvoiceKind, lines []stockfile.InvoiceLine) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, line := range lines {

@@ -12,6 +12,7 @@ import (
 	"onhand/faults/load"
 	"onhand/faults/model"
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // readLimit bounds one reading of Postgres or Redis by the checks.
@@ -25,7 +26,7 @@ func reading() (context.Context, context.CancelFunc) {
 // ProductState is what the database, or Redis, has of a product.
 type ProductState struct {
 	Version int64
-	model.Counts
+	model.StateCounts
 	Level models.Quantities
 }
 
@@ -40,7 +41,7 @@ func (c *Checker) Stored(ctx context.Context) (products map[string]ProductState,
 	var p ProductState
 	q := &p.Level
 	_, err = pgx.ForEachRow(rows, []any{&id, &p.Version, &q.Available, &q.Reserved, &q.Committed, &q.Damaged, &q.QualityControl, &q.SafetyStock, &q.Incoming, &epoch}, func() error {
-		p.Counts = model.Counts{Available: q.Available, Reserved: q.Reserved, Committed: q.Committed}
+		p.StateCounts = model.StateCounts{Available: q.Available, Reserved: q.Reserved, Committed: q.Committed}
 		products[id] = p
 		return nil
 	})
@@ -72,7 +73,7 @@ func decodeHash(id string, hash map[string]string) (p ProductState, err error) {
 	if p.Version, err = strconv.ParseInt(hash["version"], 10, 64); err != nil {
 		return p, err
 	}
-	levels, err := models.DecodeLevels(id, []byte(hash["levels"]))
+	levels, err := stockjson.DecodeLevels(id, []byte(hash["levels"]))
 	if err != nil {
 		return p, err
 	}
@@ -81,7 +82,7 @@ func decodeHash(id string, hash map[string]string) (p ProductState, err error) {
 			p.Level = l.Quantities
 		}
 	}
-	p.Counts = model.Counts{Available: p.Level.Available, Reserved: p.Level.Reserved, Committed: p.Level.Committed}
+	p.StateCounts = model.StateCounts{Available: p.Level.Available, Reserved: p.Level.Reserved, Committed: p.Level.Committed}
 	if hash["quantity"] != strconv.Itoa(p.Level.Available) {
 		return p, fmt.Errorf("%s: quantity is %s, and its levels say %d", id, hash["quantity"], p.Level.Available)
 	}

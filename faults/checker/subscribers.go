@@ -37,8 +37,8 @@ func (c *Checker) AwaitSubscribers(limit time.Duration, subscribers ...*load.Sub
 		for _, sub := range subscribers {
 			latest := sub.Latest()
 			for _, id := range c.Target.Products {
-				if is, e := stored[id], latest[id]; e.Version != is.Version || e.Counts != is.Counts {
-					lacking = append(lacking, fmt.Sprintf("%s has %s as %+v version %d, and it is %+v version %d", sub, id, e.Counts, e.Version, is.Counts, is.Version))
+				if is, e := stored[id], latest[id]; e.Version != is.Version || e.StateCounts != is.StateCounts {
+					lacking = append(lacking, fmt.Sprintf("%s has %s as %+v version %d, and it is %+v version %d", sub, id, e.StateCounts, e.Version, is.StateCounts, is.Version))
 				}
 			}
 		}

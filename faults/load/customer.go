@@ -149,7 +149,7 @@ func (c *Customer) Resolve(kind model.Kind, cart model.Cart) bool {
 func (c *Customer) Read(product string) {
 	var data struct {
 		Stock *struct {
-			model.Counts
+			model.StateCounts
 			Source string
 		}
 	}
@@ -166,7 +166,7 @@ func (c *Customer) Read(product string) {
 		c.Target.errorf("a read of %s on the primary was answered by %+v", product, data.Stock)
 		return
 	}
-	o.Done, o.Seen = true, map[string]model.Counts{product: data.Stock.Counts}
+	o.Done, o.Seen = true, map[string]model.StateCounts{product: data.Stock.StateCounts}
 	c.Target.History.Record(o)
 }
 

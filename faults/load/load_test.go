@@ -85,7 +85,7 @@ func TestDeliveries(t *testing.T) {
 	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
 	c := &Changes{list: []change{{"cup", 1, at(0)}, {"cup", 2, at(100)}, {"cup", 3, at(200)}, {"cup", 4, at(5000)}}}
 	sub := &Subscriber{events: []StockEvent{
-		{ProductID: "cup", Version: 2, At: at(110), Counts: model.Counts{Available: 1}}, {ProductID: "mug", Version: 9, At: at(111)},
+		{ProductID: "cup", Version: 2, At: at(110), StateCounts: model.StateCounts{Available: 1}}, {ProductID: "mug", Version: 9, At: at(111)},
 	}}
 	d := c.Deliveries(began, at(1000), []*Subscriber{sub})
 	assert.Equal(t, Deliveries{Count: 2, P50: 110 * time.Millisecond, P99: 110 * time.Millisecond, Usual: 110 * time.Millisecond, Missing: 1}, d)

@@ -35,7 +35,7 @@ type StockEvent struct {
 	Session   int
 	ProductID string
 	Version   int64
-	model.Counts
+	model.StateCounts
 	// At is when it came.
 	At time.Time
 }

@@ -21,7 +21,7 @@ func TestRules(t *testing.T) {
 		return Operation{Kind: Expire, Ended: map[string][]int{"cup": carts}, Call: call, Return: back, Done: true}
 	}
 	read := func(available, reserved, committed int, call, back int64) Operation {
-		return Operation{Kind: Read, Done: true, Seen: map[string]Counts{"cup": {available, reserved, committed}}, Call: call, Return: back}
+		return Operation{Kind: Read, Done: true, Seen: map[string]StateCounts{"cup": {available, reserved, committed}}, Call: call, Return: back}
 	}
 	for name, c := range map[string]struct {
 		legal   bool

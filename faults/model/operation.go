@@ -51,11 +51,11 @@ type Operation struct {
 	// Short is, for a refusal, what there was of the products of which there was too little.
 	Short map[string]int
 	// Seen is what a Read saw, by product.
-	Seen map[string]Counts
+	Seen map[string]StateCounts
 }
 
-// Counts is what a read on the primary sees of one product.
-type Counts struct{ Available, Reserved, Committed int }
+// StateCounts is what a read on the primary sees of one product.
+type StateCounts struct{ Available, Reserved, Committed int }
 
 // Pending reports that it is not known whether it was done.
 func (o Operation) Pending() bool { return o.Return == Never }

@@ -47,7 +47,7 @@ func step(p product, id string, o Operation) (fits bool, after product) {
 	at, live := p.find(o.Cart)
 	switch o.Kind {
 	case Read:
-		return o.Seen[id] == Counts{p.available, p.totalReserved(), p.committed}, p
+		return o.Seen[id] == StateCounts{p.available, p.totalReserved(), p.committed}, p
 	case Reserve:
 		return stepReserve(p, id, o)
 	case Expire:

@@ -24,7 +24,7 @@ func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, erro
 				return out, nil
 			}
 		}
-		p.Drop()
+		p.Discard()
 	}
 	return s.Write(ctx, writes)
 }
@@ -56,7 +56,7 @@ func (s *shop) refusesPlan(p *database.Plan) {
 	require.Equal(s.t, levels, s.levels())
 	require.Len(s.t, s.movements(""), ledger)
 	require.Equal(s.t, holds, s.number("SELECT count(*) FROM reservations"))
-	p.Drop()
+	p.Discard()
 }
 
 // onPostgres runs a test with mugs and cups that are remembered.
@@ -299,14 +299,14 @@ func TestPlanAvoidsTheContested(t *testing.T) {
 		s.settings("mug", "title = 'Mug'")
 		_, err := p.Commit(t.Context())
 		require.Error(t, err)
-		p.Drop()
+		p.Discard()
 		s.ok(reserve(line("mug", 1)))
 		s.refuses(reserve(line("mug", 1)))
-		s.plan(reserve(line("cup", 1))).Drop()
+		s.plan(reserve(line("cup", 1))).Discard()
 		require.Eventually(t, func() bool {
 			s.ok(reserve(line("mug", 1)))
 			p := s.NewPlan()
-			defer p.Drop()
+			defer p.Discard()
 			return p.Add(s.Prepare(reserve(line("mug", 1))))
 		}, generous, database.ContestedFor/4)
 	})
@@ -352,7 +352,7 @@ func TestPlanComparesQuantities(t *testing.T) {
 		_, err := p.Commit(t.Context())
 		require.Error(t, err)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("cup", "north"))
-		p.Drop()
+		p.Discard()
 		behindTheTriggers(10)
 	})
 }

@@ -148,7 +148,7 @@ func TestPreload(t *testing.T) {
 		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.RememberedMax)
 		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
 		require.NoError(t, db.Preload(t.Context()))
-		require.Equal(t, database.RememberedMax, db.Remembered(), "no more than that")
+		require.Equal(t, database.RememberedMax, db.CachedProducts(), "no more than that")
 		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "nor read, and others forgotten for it")
 		p := db.NewPlan()
 		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
@@ -163,7 +163,7 @@ func TestPreload(t *testing.T) {
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		db := s.other(t)
-		prepared := func() *database.Prepared {
+		prepared := func() *database.PreparedWrite {
 			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
 		}
 		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))

@@ -46,7 +46,7 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.stock("pen", "south", 1000)
 					s.do(reserve(line("cup", 1), line("pen", 1), line("song", 1)))
 					if byStock {
-						s.LongContests()
+						s.LongContention()
 						s.WillChange("cup", "pen")
 					}
 					// So few rows that the server reads the table from its beginning, where the
@@ -56,13 +56,13 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.exec("VACUUM FULL ANALYZE " + table)
 					s.exec("UPDATE " + table + " SET " + column + " = " + column + " WHERE product_id = 'cup'")
 					// What the server has prepared for plans without any level is not for these.
-					s.SQL().SetMaxOpenConns(1)
+					s.SQL.SetMaxOpenConns(1)
 					for range preparedAfter {
 						_, err := s.plan(reserve(line("song", 1))).Commit(t.Context())
 						require.NoError(t, err)
 					}
 					p := s.plan(reserve(line("pen", 1), line("cup", 1)))
-					require.Equal(t, byStock, p.ByStock())
+					require.Equal(t, byStock, p.Contended())
 					_, err := s.whileLocked(t, p, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
 						s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
 					})
@@ -85,14 +85,14 @@ func TestPlanUnderStricterIsolation(t *testing.T) {
 					strict.Database = strict.other(t)
 					strict.do(reserve(line("cup", 1))) // remembered from then on
 					if byStock {
-						strict.LongContests()
+						strict.LongContention()
 						strict.WillChange("cup")
 					}
 					p := strict.plan(reserve(line("cup", 2)))
-					require.Equal(t, byStock, p.ByStock())
+					require.Equal(t, byStock, p.Contended())
 					_, err := strict.whileLocked(t, p, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
 					require.ErrorIs(t, err, database.ErrRefused)
-					p.Drop()
+					p.Discard()
 					strict.do(reserve(line("cup", 2)))
 					require.Equal(t, models.Quantities{Available: 5, Reserved: 3}, s.level("cup", "north"))
 				})

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // BenchmarkMessage is what one message costs the goroutine that reads the
@@ -17,14 +17,14 @@ func BenchmarkMessage(b *testing.B) {
 			h := NewHub(quick(newShop()))
 			defer h.Stop()
 			for range watchers {
-				w, err := h.Watch(b.Context(), []string{"a"})
+				w, err := h.WatchStock(b.Context(), []string{"a"})
 				require.NoError(b, err)
 				defer w.Close()
 			}
 			version := int64(0)
 			for b.Loop() {
 				version++
-				h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", epoch, version))))
+				h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", epoch, version))))
 			}
 		})
 	}

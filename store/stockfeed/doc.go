@@ -35,7 +35,7 @@
 //     returns.
 //
 // When Redis is gone: the hub goes on with what its own process commits
-// ([Hub.Offer]), reads watched values again every few seconds, and subscribes
+// ([Hub.Deliver]), reads watched values again every few seconds, and subscribes
 // anew by itself; a connection that has fallen silent is given up after three
 // seconds. The relay keeps the rows, has the outbox compacted, and tries again
 // every two seconds. When the database is gone: reads fail and are repeated,

@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
 // miniCache is just enough of the cache to run the whole feed over a Redis.
 type miniCache struct{ client *redis.Client }
 
-func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
+func (c miniCache) Unpublished(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
 	var ids []string
 	for _, change := range changes {
 		version, err := c.client.Get(ctx, "published:"+change.ProductID).Int64()
@@ -30,12 +31,16 @@ func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string
 	return ids, nil
 }
 
+func (c miniCache) ApplyDeletions(context.Context, string, []models.Change) error { return nil }
+
+func (c miniCache) Invalidate(context.Context, []string) error { return nil }
+
 func (c miniCache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	for _, s := range stocks {
 		if err := c.client.Set(ctx, "published:"+s.ProductID, s.Version, 0).Err(); err != nil {
 			return err
 		}
-		if err := c.client.Publish(ctx, channelOf(s.ProductID), models.EncodeStock(s)).Err(); err != nil {
+		if err := c.client.Publish(ctx, channelOf(s.ProductID), stockjson.Encode(s)).Err(); err != nil {
 			return err
 		}
 	}

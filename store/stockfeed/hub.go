@@ -25,45 +25,65 @@ const (
 	// lingerDefault is how long a product stays subscribed after its last
 	// watcher: a page that is reloaded finds it still there.
 	lingerDefault = 5 * time.Second
-	// confirmWaitDefault is how long a new watch waits for Redis before it
+	// confirmTimeoutDefault is how long a new watch waits for Redis before it
 	// reads all the same.
-	confirmWaitDefault = 250 * time.Millisecond
-	// pingEveryDefault is how often the connection is tried; one that is dead is
+	confirmTimeoutDefault = 250 * time.Millisecond
+	// pingIntervalDefault is how often the connection is tried; one that is dead is
 	// noticed within three of them.
-	pingEveryDefault = time.Second
-	// repairEveryDefault is how often reservations are read again unasked, and
+	pingIntervalDefault = time.Second
+	// rereadIntervalDefault is how often reservations are read again unasked, and
 	// stock too while there is no connection.
-	repairEveryDefault = 5 * time.Second
+	rereadIntervalDefault = 5 * time.Second
 )
+
+// ChannelNames gives the Redis channel on which the changes of a product or of
+// a reservation are published.
+type ChannelNames interface {
+	StockChannel(productID string) string
+	ReservationChannel(reservationID string) string
+}
+
+// EpochSource knows the epoch that the database is in.
+type EpochSource interface {
+	// Epoch is empty until this instance has read it. It must not block. Call
+	// Hub.Refresh after it has changed.
+	Epoch() string
+}
+
+// StockReader reads the current stock of products.
+type StockReader interface {
+	// Stocks reads at most WatchIDsMax products. A product that does not exist is
+	// nil or left out. Products with poison rows are in a *models.PoisonRowsError,
+	// which is returned beside the others.
+	Stocks(ctx context.Context, ids []string) ([]*models.Stock, error)
+}
+
+// ReservationReader reads reservations from the database, with ServerTime.
+type ReservationReader interface {
+	ReadReservations(ctx context.Context, ids []string) ([]*models.Reservation, error)
+}
 
 // HubConfig is what a Hub needs; zero bounds mean defaults.
 type HubConfig struct {
 	// Client makes the one connection; it may point to a Redis that is down.
-	Client redis.UniversalClient
-	// Channel and ReservationChannel name the pub/sub channel of an id.
-	Channel, ReservationChannel func(id string) string
-	// Epoch is the history the database is in, as far as this process knows;
-	// empty while it does not. It must not block. Call Refresh after it changed.
-	Epoch func() string
-	// ReadStocks reads the current stock of products, nil (or left out) for
-	// unknown ones. At most WatchIDsMax ids. Those that cannot be read are in an
-	// *UnreadableError beside the others.
-	ReadStocks func(ctx context.Context, ids []string) ([]*models.Stock, error)
-	// ReadReservations reads reservations from the database, with ServerTime.
-	ReadReservations func(ctx context.Context, ids []string) ([]*models.Reservation, error)
-	Logger           *slog.Logger
+	Client       redis.UniversalClient
+	Channels     ChannelNames
+	Epochs       EpochSource
+	Stocks       StockReader
+	Reservations ReservationReader
+	Logger       *slog.Logger
 
 	// WatchesMax bounds the watches of the process, of both kinds together.
 	WatchesMax int
 	// Linger is how long a channel stays subscribed after its last watcher.
 	Linger time.Duration
-	// ConfirmWait bounds how long Watch waits for Redis to confirm.
-	ConfirmWait time.Duration
-	// PingEvery is how often the connection is tried.
-	PingEvery time.Duration
-	// RepairEvery is how often reservations are read again unasked, and stock
+	// ConfirmTimeout bounds how long WatchStock waits for Redis to confirm.
+	ConfirmTimeout time.Duration
+	// PingInterval is how often the connection is tried.
+	PingInterval time.Duration
+	// RereadInterval is how often reservations are read again unasked, and stock
 	// too while Redis is away.
-	RepairEvery time.Duration
+	RereadInterval time.Duration
 }
 
 // Hub lets any number of watchers in this process share one Redis connection.
@@ -79,7 +99,7 @@ type Hub struct {
 	unreadable   map[string]bool // products; bounded by what is watched in between two repairs
 
 	historyMu sync.Mutex
-	epoch     string    // as cfg.Epoch said last
+	epoch     string    // as cfg.Epochs said last
 	changed   time.Time // when that replaced another one
 }
 
@@ -89,24 +109,21 @@ func NewHub(cfg HubConfig) *Hub {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Epoch == nil {
-		cfg.Epoch = func() string { return "" }
-	}
 	if cfg.WatchesMax <= 0 {
 		cfg.WatchesMax = watchesMaxDefault
 	}
 	setDefault(&cfg.Linger, lingerDefault)
-	setDefault(&cfg.ConfirmWait, confirmWaitDefault)
-	setDefault(&cfg.PingEvery, pingEveryDefault)
-	setDefault(&cfg.RepairEvery, repairEveryDefault)
+	setDefault(&cfg.ConfirmTimeout, confirmTimeoutDefault)
+	setDefault(&cfg.PingInterval, pingIntervalDefault)
+	setDefault(&cfg.RereadInterval, rereadIntervalDefault)
 
 	h := &Hub{service: newService(), cfg: cfg, seats: make(chan struct{}, cfg.WatchesMax), unreadable: make(map[string]bool)}
-	h.subscriber = newSubscriber(cfg.Client, cfg.PingEvery, h, cfg.Logger)
-	h.stocks = newBoard(cfg.Channel, cfg.Epoch, acceptStock)
+	h.subscriber = newSubscriber(cfg.Client, cfg.PingInterval, h, cfg.Logger)
+	h.stocks = newBoard(cfg.Channels.StockChannel, cfg.Epochs.Epoch, acceptStock)
 	h.stocks.same = sameStock
 	h.stocks.subscriber = h.subscriber
 	h.stocks.rereader = newRereader("stock", cfg.Logger, h.rereadStocks)
-	h.reservations = newBoard(cfg.ReservationChannel, cfg.Epoch, h.acceptReservation)
+	h.reservations = newBoard(cfg.Channels.ReservationChannel, cfg.Epochs.Epoch, h.acceptReservation)
 	h.reservations.subscriber = h.subscriber
 	h.reservations.rereader = newRereader("reservations", cfg.Logger, h.readReservations)
 	return h
@@ -144,7 +161,7 @@ func (h *Hub) run(ctx context.Context) {
 func (h *Hub) tend(ctx context.Context) {
 	sweep := time.NewTicker(max(h.cfg.Linger/2, time.Millisecond))
 	defer sweep.Stop()
-	repair := time.NewTimer(pace.Around(h.cfg.RepairEvery))
+	repair := time.NewTimer(pace.Around(h.cfg.RereadInterval))
 	defer repair.Stop()
 	for {
 		select {
@@ -155,7 +172,7 @@ func (h *Hub) tend(ctx context.Context) {
 			h.reservations.sweep(h.cfg.Linger)
 			h.history() // so that a change is noticed also while nobody asks
 		case <-repair.C:
-			repair.Reset(pace.Around(h.cfg.RepairEvery))
+			repair.Reset(pace.Around(h.cfg.RereadInterval))
 			h.retryUnreadable()
 			h.reservations.rereadAll(func(r *models.Reservation) bool { return !final(r.State) })
 			if !h.Connected() {
@@ -170,7 +187,7 @@ func (h *Hub) tend(ctx context.Context) {
 func (h *Hub) history() (epoch string, age time.Duration) {
 	h.historyMu.Lock()
 	defer h.historyMu.Unlock()
-	if epoch = h.cfg.Epoch(); epoch != h.epoch {
+	if epoch = h.cfg.Epochs.Epoch(); epoch != h.epoch {
 		if h.epoch != "" {
 			h.changed = time.Now()
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -31,7 +32,7 @@ func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
 		publish(t, raw, stockAt("a", epoch, 2))
 		publish(t, raw, stockAt("a", epoch, 4))
 		publish(t, raw, stockAt("b", epoch, 9))
-		h.Offer([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
+		h.Deliver([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
 		publish(t, raw, stockAt("a", epoch, 5))
 		require.EqualValues(t, 5, nextVersion(t, w))
 		quiet(t, w)
@@ -46,7 +47,7 @@ func TestGarbageIsAWakeUp(t *testing.T) {
 		w := watch(t, h, "a")
 		require.EqualValues(t, 1, nextVersion(t, w))
 		for version, payload := range map[int64]string{
-			2: "", 3: "{}", 4: string(models.EncodeStock(stockAt("another", epoch, 99))),
+			2: "", 3: "{}", 4: string(stockjson.Encode(stockAt("another", epoch, 99))),
 		} {
 			db.set("a", version+10*h.Stats().Messages)
 			require.NoError(t, raw.Publish(t.Context(), channelOf("a"), payload).Err())
@@ -91,7 +92,7 @@ func TestAThousandWatchersAreOneSubscription(t *testing.T) {
 		ready := make(chan struct{}, watchers)
 		for range watchers {
 			group.Go(func() {
-				w, err := h.Watch(t.Context(), []string{"a"})
+				w, err := h.WatchStock(t.Context(), []string{"a"})
 				if err != nil {
 					wrong.Add(1)
 					ready <- struct{}{}
@@ -159,7 +160,7 @@ func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
 			defer close(done)
 			for v := int64(1); v <= last; v++ {
 				stock := db.set("a", v)
-				if err := raw.Publish(t.Context(), channelOf("a"), models.EncodeStock(stock)).Err(); err != nil {
+				if err := raw.Publish(t.Context(), channelOf("a"), stockjson.Encode(stock)).Err(); err != nil {
 					t.Error(err)
 				}
 			}
@@ -197,7 +198,7 @@ func TestReadErrorsEndTheNewWatchOnly(t *testing.T) {
 	old := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, old))
 	db.breakDown(true)
-	_, err := h.Watch(t.Context(), []string{"a"})
+	_, err := h.WatchStock(t.Context(), []string{"a"})
 	require.ErrorIs(t, err, errShop)
 	require.Equal(t, 1, h.Stats().Watches)
 	// A re-read that fails is repeated until it succeeds.
@@ -221,12 +222,12 @@ func TestBounds(t *testing.T) {
 		for i := range list {
 			list[i] = fmt.Sprint(i)
 		}
-		_, err := h.Watch(t.Context(), list)
+		_, err := h.WatchStock(t.Context(), list)
 		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 	}
 	first := watch(t, h, "a")
 	watch(t, h, "b")
-	_, err := h.Watch(t.Context(), []string{"c"})
+	_, err := h.WatchStock(t.Context(), []string{"c"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	_, err = h.WatchReservation(t.Context(), "res_1")
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
@@ -260,10 +261,10 @@ func TestStopEndsEverything(t *testing.T) {
 		stops.Wait()
 		_, err = w.Next(t.Context())
 		require.ErrorIs(t, err, ErrStopped)
-		_, err = h.Watch(t.Context(), []string{"a"})
+		_, err = h.WatchStock(t.Context(), []string{"a"})
 		require.ErrorIs(t, err, ErrStopped)
 		require.ErrorIs(t, h.Start(t.Context()), ErrStopped)
-		h.OfferReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
+		h.DeliverReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
 		require.False(t, h.Connected())
 	})
 }
@@ -284,6 +285,6 @@ func TestAHubEndsWithItsContext(t *testing.T) {
 
 	never := NewHub(cfg)
 	never.Stop()
-	_, err = never.Watch(t.Context(), []string{"a"})
+	_, err = never.WatchStock(t.Context(), []string{"a"})
 	require.ErrorIs(t, err, ErrStopped)
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -62,8 +63,19 @@ func onEvery(t *testing.T, test func(t *testing.T, s server)) {
 	t.Run("embedded", func(t *testing.T) { t.Parallel(); m := miniredis.RunT(t); test(t, embedded{m, m.Addr()}) })
 }
 
-func channelOf(id string) string            { return "inventory_change:" + id }
-func reservationChannelOf(id string) string { return "reservation_change:" + id }
+// channels names the channels as rediscache does.
+type channels struct{}
+
+func (channels) StockChannel(id string) string       { return "inventory_change:" + id }
+func (channels) ReservationChannel(id string) string { return "reservation_change:" + id }
+
+func channelOf(id string) string            { return channels{}.StockChannel(id) }
+func reservationChannelOf(id string) string { return channels{}.ReservationChannel(id) }
+
+// epochFunc is an EpochSource.
+type epochFunc func() string
+
+func (f epochFunc) Epoch() string { return f() }
 
 func clientOf(t testing.TB, addr string) *redis.Client {
 	t.Helper()
@@ -121,7 +133,7 @@ func (s *shop) breakDown(broken bool) {
 	s.broken = broken
 }
 
-func (s *shop) readStocks(_ context.Context, ids []string) ([]*models.Stock, error) {
+func (s *shop) Stocks(_ context.Context, ids []string) ([]*models.Stock, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked.Add(1)
@@ -139,7 +151,7 @@ func (s *shop) readStocks(_ context.Context, ids []string) ([]*models.Stock, err
 		}
 	}
 	if len(causes) > 0 {
-		return list, &UnreadableError{causes}
+		return list, &models.PoisonRowsError{Causes: causes}
 	}
 	return list, nil
 }
@@ -157,7 +169,7 @@ func (s *shop) breakProduct(id string, broken bool) {
 	}
 }
 
-func (s *shop) readReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
+func (s *shop) ReadReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked.Add(1)
@@ -184,9 +196,8 @@ func (s *shop) reserve(r models.Reservation) {
 // asks for it.
 func quick(s *shop) HubConfig {
 	return HubConfig{
-		Channel: channelOf, ReservationChannel: reservationChannelOf,
-		ReadStocks: s.readStocks, ReadReservations: s.readReservations,
-		Linger: time.Minute, ConfirmWait: soon, PingEvery: soon, RepairEvery: time.Hour,
+		Channels: channels{}, Epochs: epochFunc(func() string { return "" }), Stocks: s, Reservations: s,
+		Linger: time.Minute, ConfirmTimeout: soon, PingInterval: soon, RereadInterval: time.Hour,
 	}
 }
 
@@ -209,16 +220,16 @@ func startHubAlone(t *testing.T, addr string, cfg HubConfig) *Hub {
 	return h
 }
 
-func watch(t *testing.T, h *Hub, ids ...string) *Watch {
+func watch(t *testing.T, h *Hub, ids ...string) *StockWatch {
 	t.Helper()
-	w, err := h.Watch(t.Context(), ids)
+	w, err := h.WatchStock(t.Context(), ids)
 	require.NoError(t, err)
 	t.Cleanup(w.Close)
 	return w
 }
 
 // nextVersion waits for the next stock of a watch.
-func nextVersion(t *testing.T, w *Watch) int64 {
+func nextVersion(t *testing.T, w *StockWatch) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
@@ -229,7 +240,7 @@ func nextVersion(t *testing.T, w *Watch) int64 {
 }
 
 // quiet says that a watch has nothing to give now.
-func quiet(t *testing.T, w *Watch) {
+func quiet(t *testing.T, w *StockWatch) {
 	t.Helper()
 	s, err := w.seat.box.pop()
 	require.NoError(t, err)
@@ -239,7 +250,7 @@ func quiet(t *testing.T, w *Watch) {
 // publish sends a stock as the cache does, and returns how many heard it.
 func publish(t *testing.T, raw *redis.Client, s *models.Stock) int64 {
 	t.Helper()
-	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), models.EncodeStock(s)).Result()
+	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), stockjson.Encode(s)).Result()
 	require.NoError(t, err)
 	return n
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -27,7 +28,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 		current := 1
 		name := func(n int) string { return fmt.Sprint("e", n) }
 		cfg := quick(db)
-		cfg.Epoch = func() string { return name(current) }
+		cfg.Epochs = epochFunc(func() string { return name(current) })
 		h := NewHub(cfg) // not started: there is no Redis in this
 		products := []string{"a", "b"}
 		stored := func(id string) *models.Stock { return db.stocks[id] }
@@ -35,7 +36,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 			db.put(stockAt(id, name(current), 1))
 		}
 		type watcher struct {
-			w    *Watch
+			w    *StockWatch
 			seen map[string]int64 // by product and epoch
 			last map[string]*models.Stock
 		}
@@ -65,7 +66,7 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 				old := stored(rapid.SampledFrom(products).Draw(t, "product"))
 				s := db.put(stockAt(old.ProductID, old.Epoch, old.Version+1))
 				if rapid.Bool().Draw(t, "heard") {
-					h.Offer([]*models.Stock{s})
+					h.Deliver([]*models.Stock{s})
 				} else {
 					h.stocks.rereader.add(s.ProductID) // as after any gap
 				}
@@ -93,14 +94,14 @@ func TestVersionsStrictlyIncrease(t *testing.T) {
 				}
 				s := stockAt(id, name(n), version)
 				if rapid.Bool().Draw(t, "offered") {
-					h.Offer([]*models.Stock{s})
+					h.Deliver([]*models.Stock{s})
 				} else {
-					h.message(channelOf(s.ProductID), string(models.EncodeStock(s)))
+					h.message(channelOf(s.ProductID), string(stockjson.Encode(s)))
 				}
 			},
 			"reread": func(*rapid.T) { reread() },
 			"watch": func(t *rapid.T) {
-				w, err := h.Watch(context.Background(), products)
+				w, err := h.WatchStock(context.Background(), products)
 				require.NoError(t, err)
 				watchers = append(watchers, &watcher{w, map[string]int64{}, map[string]*models.Stock{}})
 			},
@@ -135,11 +136,11 @@ func TestNewestArrivesInOneHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := NewHub(quick(newShop()))
 		defer h.Stop()
-		w, err := h.Watch(context.Background(), []string{"a"})
+		w, err := h.WatchStock(context.Background(), []string{"a"})
 		require.NoError(t, err)
 		var highest, last int64
 		for _, v := range rapid.SliceOfN(rapid.Int64Range(1, 50), 1, 60).Draw(t, "versions") {
-			h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", epoch, v))))
+			h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", epoch, v))))
 			highest = max(highest, v)
 			if rapid.Bool().Draw(t, "reads") {
 				if s, _ := w.w(); s != nil {
@@ -156,7 +157,7 @@ func TestNewestArrivesInOneHistory(t *testing.T) {
 }
 
 // w takes what is pending, without waiting.
-func (w *Watch) w() (*models.Stock, error) { return w.seat.box.pop() }
+func (w *StockWatch) w() (*models.Stock, error) { return w.seat.box.pop() }
 
 // TestLateWordOfALostHistory: the database was restored; whatever of the lost
 // history is still under way is at most a reason to read again.
@@ -166,17 +167,17 @@ func TestLateWordOfALostHistory(t *testing.T) {
 	db.put(stockAt("a", "old", 900))
 	current := "old"
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current }
+	cfg.Epochs = epochFunc(func() string { return current })
 	h := NewHub(cfg)
 	defer h.Stop()
-	w, err := h.Watch(t.Context(), []string{"a"})
+	w, err := h.WatchStock(t.Context(), []string{"a"})
 	require.NoError(t, err)
 	s, err := w.w()
 	require.NoError(t, err)
 	require.EqualValues(t, 900, s.Version)
 
 	db.put(stockAt("a", "new", 5)) // and the first word of it comes before the keeper knows
-	h.message(channelOf("a"), string(models.EncodeStock(db.stocks["a"])))
+	h.message(channelOf("a"), string(stockjson.Encode(db.stocks["a"])))
 	require.Equal(t, []string{"a"}, h.stocks.rereader.takeAll())
 	current = "new"
 	for _, c := range []struct {
@@ -191,7 +192,7 @@ func TestLateWordOfALostHistory(t *testing.T) {
 		{"new", 5, false},
 		{"new", 6, true},
 	} {
-		h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", c.epoch, c.version))))
+		h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", c.epoch, c.version))))
 		s, err := w.w()
 		require.NoError(t, err)
 		require.Equal(t, c.accepted, s != nil, "%+v", c)
@@ -212,7 +213,7 @@ func TestReadOfAnotherHistoryIsPaced(t *testing.T) {
 	var current atomic.Value
 	current.Store("old")
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current.Load().(string) }
+	cfg.Epochs = epochFunc(func() string { return current.Load().(string) })
 	h := startHub(t, s.Addr(), cfg)
 	w := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, w), "the best there is")
@@ -237,19 +238,19 @@ func TestNewcomersHearNothingOfALostHistory(t *testing.T) {
 	db.put(stockAt("a", "old", 900))
 	current := "old"
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current }
+	cfg.Epochs = epochFunc(func() string { return current })
 	h := NewHub(cfg)
 	defer h.Stop()
-	first, err := h.Watch(t.Context(), []string{"a"})
+	first, err := h.WatchStock(t.Context(), []string{"a"})
 	require.NoError(t, err)
 	require.EqualValues(t, 900, nextVersion(t, first))
 	first.Close()
 	delete(db.stocks, "a")
 	current = "new"
-	second, err := h.Watch(t.Context(), []string{"a"})
+	second, err := h.WatchStock(t.Context(), []string{"a"})
 	require.NoError(t, err)
 	quiet(t, second)
 	db.put(stockAt("a", "new", 1))
-	h.Offer([]*models.Stock{db.stocks["a"]})
+	h.Deliver([]*models.Stock{db.stocks["a"]})
 	require.EqualValues(t, 1, nextVersion(t, second))
 }

@@ -29,7 +29,7 @@ func TestGapOnReconnect(t *testing.T) {
 			require.NoError(t, s.Kill())
 			db.set("a", 10*round)
 			db.set("b", 10*round)
-			h.Offer([]*models.Stock{stockAt("b", epoch, 10*round+1)}) // our own write, newer still
+			h.Deliver([]*models.Stock{stockAt("b", epoch, 10*round+1)}) // our own write, newer still
 			require.Equal(t, 10*round+1, nextVersion(t, w))
 			require.NoError(t, s.Start())
 			require.Equal(t, 10*round, nextVersion(t, w))
@@ -53,7 +53,7 @@ func TestRedisDownAtStart(t *testing.T) {
 		w := watch(t, h, "a")
 		require.Less(t, time.Since(began), soon/2, "nobody waits for a Redis that is known to be away")
 		require.EqualValues(t, 1, nextVersion(t, w))
-		h.Offer([]*models.Stock{db.set("a", 2)})
+		h.Deliver([]*models.Stock{db.set("a", 2)})
 		require.EqualValues(t, 2, nextVersion(t, w))
 		db.set("a", 3) // somebody else's write
 		require.False(t, h.Connected())
@@ -73,7 +73,7 @@ func TestWritesOfOthersArriveWithoutRedis(t *testing.T) {
 	db := newShop()
 	db.set("a", 1)
 	cfg := quick(db)
-	cfg.RepairEvery = 20 * time.Millisecond
+	cfg.RereadInterval = 20 * time.Millisecond
 	w := watch(t, startHubAlone(t, s.Addr(), cfg), "a")
 	require.EqualValues(t, 1, nextVersion(t, w))
 	for v := int64(2); v < 5; v++ {
@@ -91,8 +91,8 @@ func TestFrozenRedis(t *testing.T) {
 	db.set("a", 1)
 	db.set("b", 1)
 	cfg := quick(db)
-	cfg.PingEvery = 200 * time.Millisecond
-	cfg.ConfirmWait = 50 * time.Millisecond
+	cfg.PingInterval = 200 * time.Millisecond
+	cfg.ConfirmTimeout = 50 * time.Millisecond
 	h := startHub(t, s.Addr(), cfg)
 	a := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, a))
@@ -101,12 +101,12 @@ func TestFrozenRedis(t *testing.T) {
 	frozen := time.Now()
 	b := watch(t, h, "b") // its subscription is not confirmed
 	require.EqualValues(t, 1, nextVersion(t, b))
-	h.Offer([]*models.Stock{db.set("b", 2)})
+	h.Deliver([]*models.Stock{db.set("b", 2)})
 	require.EqualValues(t, 2, nextVersion(t, b))
 	db.set("a", 7)
 	db.set("b", 7)
 	require.Eventually(t, func() bool { return !h.Connected() }, soon, tick)
-	t.Logf("noticed after %v, %.1f pings", time.Since(frozen), time.Since(frozen).Seconds()/cfg.PingEvery.Seconds())
+	t.Logf("noticed after %v, %.1f pings", time.Since(frozen), time.Since(frozen).Seconds()/cfg.PingInterval.Seconds())
 
 	require.NoError(t, s.Thaw())
 	require.EqualValues(t, 7, nextVersion(t, a))
@@ -122,8 +122,8 @@ func TestLateConfirmationIsReadAgain(t *testing.T) {
 	db := newShop()
 	db.set("a", 1)
 	cfg := quick(db)
-	cfg.PingEvery = time.Hour
-	cfg.ConfirmWait = 20 * time.Millisecond
+	cfg.PingInterval = time.Hour
+	cfg.ConfirmTimeout = 20 * time.Millisecond
 	h := startHub(t, s.Addr(), cfg)
 	require.NoError(t, s.Freeze())
 	w := watch(t, h, "a")
@@ -204,7 +204,7 @@ func TestEveryKindOfClient(t *testing.T) {
 			}
 			db := newShop()
 			cfg := quick(db)
-			cfg.PingEvery = 50 * time.Millisecond // so that answers to pings are read, too
+			cfg.PingInterval = 50 * time.Millisecond // so that answers to pings are read, too
 			cfg.Client = c.client(s.Addr())
 			t.Cleanup(func() { require.NoError(t, cfg.Client.Close()) })
 			h := NewHub(cfg)
@@ -241,7 +241,7 @@ func TestOneUnreadableProduct(t *testing.T) {
 	db.set("a", 1)
 	db.set("b", 1)
 	cfg := quick(db)
-	cfg.RepairEvery = 20 * time.Millisecond
+	cfg.RereadInterval = 20 * time.Millisecond
 	w := watch(t, startHub(t, s.Addr(), cfg), "a", "b")
 	for range 2 {
 		require.EqualValues(t, 1, nextVersion(t, w))

@@ -39,7 +39,7 @@ type parkedProduct struct {
 
 // park puts the unreadable of these changes aside. An error means that they
 // stay in the outbox.
-func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *UnreadableError) error {
+func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *models.PoisonRowsError) error {
 	p := &r.parked
 	var fresh []string
 	for id := range unreadable.Causes {
@@ -50,8 +50,8 @@ func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *U
 	if len(p.products)+len(fresh) > parkedMax {
 		return fmt.Errorf("more than %d products cannot be read: %w", parkedMax, unreadable)
 	}
-	if r.cfg.Drop != nil && len(fresh) > 0 {
-		if err := r.cfg.Drop(ctx, fresh); err != nil {
+	if len(fresh) > 0 {
+		if err := r.cfg.Cache.Invalidate(ctx, fresh); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *U
 }
 
 // unpark forgets those that were read at last.
-func (r *Relay) unpark(read []string, unreadable *UnreadableError) {
+func (r *Relay) unpark(read []string, unreadable *models.PoisonRowsError) {
 	p := &r.parked
 	if len(p.products) == 0 {
 		return
@@ -98,5 +98,5 @@ func (r *Relay) retryParked(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return r.tell(ctx, r.cfg.Epoch(), changes, ids)
+	return r.tell(ctx, r.cfg.Epochs.Epoch(), changes, ids)
 }

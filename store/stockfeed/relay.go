@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// pollEveryDefault is how late a change is that nobody announced: those of a
+	// pollIntervalDefault is how late a change is that nobody announced: those of a
 	// process that died between its commit and telling Redis.
-	pollEveryDefault = 250 * time.Millisecond
-	// batchDefault is how many rows one transaction carries.
-	batchDefault = 500
+	pollIntervalDefault = 250 * time.Millisecond
+	// batchSizeDefault is how many rows one transaction carries.
+	batchSizeDefault = 500
 	// retryMin and retryMax bound the wait after a failure.
 	retryMin = 100 * time.Millisecond
 	retryMax = 2 * time.Second
@@ -35,10 +35,10 @@ var ErrNoListen = errors.New("the database has no notifications")
 
 // Outbox is the database's side of the relay.
 type Outbox interface {
-	// Carry claims up to limit rows that no other copy is carrying and calls
+	// Drain claims up to limit rows that no other copy is carrying and calls
 	// carry; when that returns nil, the rows are deleted. It returns how many
 	// rows that were. Rows whose carrier died are claimed again.
-	Carry(ctx context.Context, limit int, carry func(ctx context.Context, changes []models.Change) error) (carried int, err error)
+	Drain(ctx context.Context, limit int, carry func(ctx context.Context, changes []models.Change) error) (carried int, err error)
 	// Listen calls wake once it listens and then for every notification. It
 	// returns when the connection is lost or ctx ends, or ErrNoListen at once.
 	Listen(ctx context.Context, wake func()) error
@@ -48,33 +48,33 @@ type Outbox interface {
 
 // RelayCache is the cache's side of the relay.
 type RelayCache interface {
-	// Behind names the products of which Redis does not show that the change or
+	// Unpublished names the products of which Redis does not show that the change or
 	// a later one was published in that epoch.
-	Behind(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
+	Unpublished(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
 	// Apply sets and publishes stocks, unless newer ones are there.
 	Apply(ctx context.Context, stocks []*models.Stock) error
+	// ApplyDeletions replaces products that are no longer in the database.
+	ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error
+	// Invalidate removes products, so that they are read from the database.
+	Invalidate(ctx context.Context, ids []string) error
+}
+
+// Deliverer takes stocks that were published, for the watchers in this process.
+type Deliverer interface {
+	Deliver(stocks []*models.Stock)
 }
 
 // RelayConfig is what a Relay needs; zero bounds mean defaults.
 type RelayConfig struct {
 	Outbox Outbox
 	Cache  RelayCache
-	// Read reads products from the database, nil (or left out) for unknown ones.
-	// Those that cannot be read are in an *UnreadableError beside the others.
-	Read func(ctx context.Context, ids []string) ([]*models.Stock, error)
-	// Epoch is the history the database is in.
-	Epoch func() string
-	// Offer, where not nil, is given what was carried: Hub.Offer.
-	Offer func([]*models.Stock)
-	// Forget, where not nil, is told of products that changed and are no longer
-	// in the database.
-	Forget func(ctx context.Context, epoch string, gone []models.Change) error
-	// Drop, where not nil, removes products from the cache that cannot be read.
-	Drop func(ctx context.Context, ids []string) error
+	Stocks StockReader // reads from the database, past the cache
+	Epochs EpochSource
+	Hub    Deliverer
 	// PollInterval is how often the outbox is looked at unasked, give or take a
-	// tenth; Batch, how many rows one transaction carries.
+	// tenth; BatchSize, how many rows one transaction carries.
 	PollInterval time.Duration
-	Batch        int
+	BatchSize    int
 	Logger       *slog.Logger
 }
 
@@ -83,15 +83,15 @@ type Relay struct {
 	service
 	cfg       RelayConfig
 	wake      chan struct{}
-	again     chan struct{} // poked by TryAgain
+	again     chan struct{} // poked by RetryNow
 	compacted time.Time     // when the outbox last was, or the failing began
 	// compactEvery and retry are the constants, but for tests.
 	compactEvery time.Duration
 	retry        pace.Backoff
 	parked       parked
 
-	carried, applied, failures atomic.Int64
-	listening, failing         atomic.Bool
+	drained, published, failures atomic.Int64
+	listening, failing           atomic.Bool
 }
 
 // NewRelay makes a relay.
@@ -99,10 +99,10 @@ func NewRelay(cfg RelayConfig) *Relay {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Batch <= 0 {
-		cfg.Batch = batchDefault
+	if cfg.BatchSize <= 0 {
+		cfg.BatchSize = batchSizeDefault
 	}
-	setDefault(&cfg.PollInterval, pollEveryDefault)
+	setDefault(&cfg.PollInterval, pollIntervalDefault)
 	return &Relay{
 		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), compactEvery: compactEvery,
 		retry:  pace.Backoff{Min: retryMin, Max: retryMax},
@@ -119,21 +119,21 @@ func (r *Relay) Stop() { r.stop() }
 
 // RelayStats are the relay's numbers, for metrics.
 type RelayStats struct {
-	// Carried counts outbox rows taken off, Applied the products Redis had to be
+	// Drained counts outbox rows taken off, Published the products Redis had to be
 	// told of, Failures the rounds that failed.
-	Carried, Applied, Failures int64
+	Drained, Published, Failures int64
 	// Listening tells whether notifications arrive; Failing, whether the last
 	// round failed, so that rows are waiting.
 	Listening, Failing bool
-	// Parked counts the products that changed and cannot be read.
-	Parked int64
+	// PoisonRows counts the products that changed and cannot be read.
+	PoisonRows int64
 }
 
 // Stats returns the relay's numbers.
 func (r *Relay) Stats() RelayStats {
 	return RelayStats{
-		Carried: r.carried.Load(), Applied: r.applied.Load(), Failures: r.failures.Load(),
-		Listening: r.listening.Load(), Failing: r.failing.Load(), Parked: r.parked.count.Load(),
+		Drained: r.drained.Load(), Published: r.published.Load(), Failures: r.failures.Load(),
+		Listening: r.listening.Load(), Failing: r.failing.Load(), PoisonRows: r.parked.count.Load(),
 	}
 }
 
@@ -162,9 +162,9 @@ func (r *Relay) run(ctx context.Context) {
 	}
 }
 
-// TryAgain ends the wait after a failure: what was away is back. It does not
+// RetryNow ends the wait after a failure: what was away is back. It does not
 // block.
-func (r *Relay) TryAgain() { poke(r.again) }
+func (r *Relay) RetryNow() { poke(r.again) }
 
 // awaitAgain waits after a failure. What notifies of changes does not end it.
 func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
@@ -198,12 +198,12 @@ func (r *Relay) await(ctx context.Context) bool {
 // what was put aside.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		carried, err := r.cfg.Outbox.Carry(ctx, r.cfg.Batch, r.carry)
+		carried, err := r.cfg.Outbox.Drain(ctx, r.cfg.BatchSize, r.carry)
 		if err != nil {
 			return err
 		}
-		r.carried.Add(int64(carried))
-		if carried < r.cfg.Batch {
+		r.drained.Add(int64(carried))
+		if carried < r.cfg.BatchSize {
 			return r.retryParked(ctx)
 		}
 	}
@@ -213,8 +213,8 @@ func (r *Relay) drain(ctx context.Context) error {
 // none: whoever made them told it.
 func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 	latest := coalesce(changes)
-	epoch := r.cfg.Epoch()
-	behind, err := r.cfg.Cache.Behind(ctx, latest, epoch)
+	epoch := r.cfg.Epochs.Epoch()
+	behind, err := r.cfg.Cache.Unpublished(ctx, latest, epoch)
 	if err != nil || len(behind) == 0 {
 		return err
 	}
@@ -224,8 +224,8 @@ func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
 // tell reads products that changed and tells Redis. What cannot be read is put
 // aside, so that the others go on.
 func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change, behind []string) error {
-	stocks, err := r.cfg.Read(ctx, behind)
-	var unreadable *UnreadableError
+	stocks, err := r.cfg.Stocks.Stocks(ctx, behind)
+	var unreadable *models.PoisonRowsError
 	if errors.As(err, &unreadable) {
 		err = r.park(ctx, changes, unreadable)
 	}
@@ -241,15 +241,13 @@ func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change,
 	err = r.cfg.Cache.Apply(ctx, found)
 	// After Redis, whether or not it listened: a watcher who reads again must
 	// not meet an older value there.
-	if r.cfg.Offer != nil {
-		r.cfg.Offer(found)
-	}
+	r.cfg.Hub.Deliver(found)
 	if err != nil {
 		return err
 	}
-	r.applied.Add(int64(len(found)))
-	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 && r.cfg.Forget != nil {
-		if err := r.cfg.Forget(ctx, epoch, gone); err != nil {
+	r.published.Add(int64(len(found)))
+	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 {
+		if err := r.cfg.Cache.ApplyDeletions(ctx, epoch, gone); err != nil {
 			return err
 		}
 	}
@@ -274,7 +272,7 @@ func coalesce(changes []models.Change) []models.Change {
 }
 
 // missing lists the changes of products that were read and not found.
-func missing(changes []models.Change, read []string, found []*models.Stock, unreadable *UnreadableError) []models.Change {
+func missing(changes []models.Change, read []string, found []*models.Stock, unreadable *models.PoisonRowsError) []models.Change {
 	if len(read) == len(found) {
 		return nil
 	}

@@ -38,7 +38,7 @@ func (o *outbox) add(changes ...models.Change) {
 	o.rows = append(o.rows, changes...)
 }
 
-func (o *outbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+func (o *outbox) Drain(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
 	o.mu.Lock()
 	batch := append([]models.Change(nil), o.rows[:min(limit, len(o.rows))]...)
 	if o.claimed || len(batch) == 0 {
@@ -88,13 +88,15 @@ type record struct {
 	published map[string]int64
 	behind    [][]models.Change
 	applied   []string
+	deleted   []string
+	dropped   []string
 }
 
 var errDown = errors.New("redis is away")
 
 func newRecord() *record { return &record{published: make(map[string]int64)} }
 
-func (c *record) Behind(_ context.Context, changes []models.Change, _ string) ([]string, error) {
+func (c *record) Unpublished(_ context.Context, changes []models.Change, _ string) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.down {
@@ -125,6 +127,28 @@ func (c *record) Apply(_ context.Context, stocks []*models.Stock) error {
 	return nil
 }
 
+func (c *record) ApplyDeletions(_ context.Context, epoch string, deletions []models.Change) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range deletions {
+		c.deleted = append(c.deleted, fmt.Sprintf("%s@%d in %s", d.ProductID, d.Version, epoch))
+	}
+	return nil
+}
+
+func (c *record) Invalidate(_ context.Context, ids []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropped = append(c.dropped, ids...)
+	return nil
+}
+
+// deliveries is a Deliverer that keeps what it is given. Read it after the
+// relay has stopped.
+type deliveries struct{ stocks []*models.Stock }
+
+func (d *deliveries) Deliver(stocks []*models.Stock) { d.stocks = append(d.stocks, stocks...) }
+
 func (c *record) setDown(down bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,7 +158,7 @@ func (c *record) setDown(down bool) {
 // relayOf makes a relay that polls often, so that tests need no wake-up.
 func relayOf(o *outbox, c RelayCache, db *shop) RelayConfig {
 	return RelayConfig{
-		Outbox: o, Cache: c, Read: db.readStocks, Epoch: func() string { return epoch },
+		Outbox: o, Cache: c, Stocks: db, Epochs: epochFunc(func() string { return epoch }), Hub: &deliveries{},
 		PollInterval: time.Millisecond,
 	}
 }
@@ -159,17 +183,17 @@ func TestRelayCarriesOnlyWhatIsBehind(t *testing.T) {
 	o.add(models.Change{ProductID: "a", Version: 1}, models.Change{ProductID: "told", Version: 5},
 		models.Change{ProductID: "a", Version: 3}, models.Change{ProductID: "b", Version: 6},
 		models.Change{ProductID: "a", Version: 2})
-	var offered []*models.Stock
+	delivered := &deliveries{}
 	cfg := relayOf(o, c, db)
-	cfg.Offer = func(stocks []*models.Stock) { offered = append(offered, stocks...) }
+	cfg.Hub = delivered
 	r := startRelay(t, cfg)
 	require.Eventually(t, o.empty, soon, tick)
 	r.Stop()
 	require.Equal(t, [][]models.Change{{{ProductID: "a", Version: 3}, {ProductID: "told", Version: 5}, {ProductID: "b", Version: 6}}}, c.behind)
 	require.Equal(t, []string{"a@3", "b@7"}, c.applied)
 	require.EqualValues(t, 2, db.reads.Load())
-	require.Len(t, offered, 2)
-	require.Equal(t, RelayStats{Carried: 5, Applied: 2}, r.Stats())
+	require.Len(t, delivered.stocks, 2)
+	require.Equal(t, RelayStats{Drained: 5, Published: 2}, r.Stats())
 }
 
 func TestRelayDrainsInBatches(t *testing.T) {
@@ -180,7 +204,7 @@ func TestRelayDrainsInBatches(t *testing.T) {
 		o.add(models.Change{ProductID: "a", Version: i + 1})
 	}
 	cfg := relayOf(o, c, db)
-	cfg.Batch = 10
+	cfg.BatchSize = 10
 	cfg.PollInterval = time.Hour // the first round takes all
 	r := startRelay(t, cfg)
 	require.Eventually(t, o.empty, soon, tick)
@@ -242,7 +266,7 @@ func TestRelayTriesAgainWhenTold(t *testing.T) {
 	require.Eventually(t, func() bool { return r.Stats().Failing }, soon, tick)
 	c.setDown(false)
 	require.Equal(t, 1, o.left())
-	r.TryAgain()
+	r.RetryNow()
 	require.Eventually(t, o.empty, soon, tick)
 }
 
@@ -251,19 +275,10 @@ func TestRelayTellsOfDeletedProducts(t *testing.T) {
 	o, c, db := &outbox{}, newRecord(), newShop()
 	db.set("a", 2)
 	o.add(models.Change{ProductID: "gone", Version: 4}, models.Change{ProductID: "a", Version: 2})
-	cfg := relayOf(o, c, db)
-	var gone []models.Change
-	cfg.Forget = func(_ context.Context, e string, changes []models.Change) error {
-		gone = append(gone, changes...)
-		if e != epoch {
-			t.Errorf("epoch %q", e)
-		}
-		return nil
-	}
-	r := startRelay(t, cfg)
+	r := startRelay(t, relayOf(o, c, db))
 	require.Eventually(t, o.empty, soon, tick)
 	r.Stop()
-	require.Equal(t, []models.Change{{ProductID: "gone", Version: 4}}, gone)
+	require.Equal(t, []string{"gone@4 in " + epoch}, c.deleted)
 	require.Equal(t, []string{"a@2"}, c.applied)
 }
 
@@ -281,31 +296,24 @@ func TestRelayPutsAsideWhatCannotBeRead(t *testing.T) {
 	o.add(models.Change{ProductID: "a", Version: 1})
 	db.breakProduct("broken", true)
 	var log lockedBuffer
-	var dropped lockedBuffer
 	cfg := relayOf(o, c, db)
-	cfg.Batch = 5
+	cfg.BatchSize = 5
 	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	cfg.Drop = func(_ context.Context, ids []string) error {
-		_, err := fmt.Fprint(&dropped, ids)
-		return err
-	}
-	cfg.Forget = func(_ context.Context, _ string, gone []models.Change) error {
-		return fmt.Errorf("forgot %v", gone)
-	}
 	r := NewRelay(cfg)
 	r.parked.waitMin = time.Millisecond
 	require.NoError(t, r.Start(t.Context()))
 	t.Cleanup(r.Stop)
-	require.Eventually(t, func() bool { return o.empty() && r.Stats().Applied == 1 }, soon, tick)
-	require.EqualValues(t, 1, r.Stats().Parked)
+	require.Eventually(t, func() bool { return o.empty() && r.Stats().Published == 1 }, soon, tick)
+	require.EqualValues(t, 1, r.Stats().PoisonRows)
 	asked := db.asked.Load()
 	require.Eventually(t, func() bool { return db.asked.Load() > asked+2 }, soon, tick)
-	require.Equal(t, "[broken]", dropped.String())
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 	db.breakProduct("broken", false)
-	require.Eventually(t, func() bool { return r.Stats().Parked == 0 }, soon, tick)
+	require.Eventually(t, func() bool { return r.Stats().PoisonRows == 0 }, soon, tick)
 	r.Stop()
 	require.Equal(t, []string{"a@1", "broken@20"}, c.applied)
+	require.Equal(t, []string{"broken"}, c.dropped)
+	require.Empty(t, c.deleted)
 	require.Zero(t, r.Stats().Failures)
 }
 
@@ -321,11 +329,11 @@ func TestRelayKeepsRowsBeyondTheParkingBound(t *testing.T) {
 		o.add(models.Change{ProductID: id, Version: 1})
 	}
 	cfg := relayOf(o, c, db)
-	cfg.Batch = 500
+	cfg.BatchSize = 500
 	r := startRelay(t, cfg)
 	require.Eventually(t, func() bool { return r.Stats().Failures > 0 }, soon, tick)
 	r.Stop()
-	require.EqualValues(t, parkedMax, r.Stats().Parked)
+	require.EqualValues(t, parkedMax, r.Stats().PoisonRows)
 	require.Equal(t, 1, o.left())
 }
 

@@ -75,7 +75,7 @@ func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatc
 		return nil, err
 	}
 	w := &ReservationWatch{hub: h, seat: seat}
-	err = h.reservations.await(ctx, seat, h.cfg.ConfirmWait)
+	err = h.reservations.await(ctx, seat, h.cfg.ConfirmTimeout)
 	if err == nil {
 		err = h.readReservations(ctx, []string{id})
 	}
@@ -114,9 +114,9 @@ func (w *ReservationWatch) Close() {
 	})
 }
 
-// OfferReservations gives this process's own committed changes to its
+// DeliverReservations gives this process's own committed changes to its
 // watchers, without the way through Redis. It does not block.
-func (h *Hub) OfferReservations(reservations []*models.Reservation) {
+func (h *Hub) DeliverReservations(reservations []*models.Reservation) {
 	epoch, age := h.history()
 	for _, r := range reservations {
 		switch {
@@ -142,7 +142,7 @@ func (h *Hub) deliverReservation(epoch string, r *models.Reservation) {
 // known before the read began, or of a later one: then it is read once more.
 func (h *Hub) readReservations(ctx context.Context, ids []string) error {
 	epoch, _ := h.history()
-	reservations, err := h.cfg.ReadReservations(ctx, ids)
+	reservations, err := h.cfg.Reservations.ReadReservations(ctx, ids)
 	if err != nil {
 		return err
 	}

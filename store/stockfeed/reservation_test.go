@@ -92,7 +92,7 @@ func TestReservationExpiresByTime(t *testing.T) {
 	extended := holdAt("res_2", 2, expires.Add(300*time.Millisecond))
 	db.reserve(extended)
 	extended.ServerTime = time.Now()
-	h.OfferReservations([]*models.Reservation{nil, &extended})
+	h.DeliverReservations([]*models.Reservation{nil, &extended})
 	require.EqualValues(t, 2, nextReservation(t, second).Version)
 
 	for w, at := range map[*ReservationWatch]time.Time{first: expires, second: extended.ExpiresAt} {
@@ -115,16 +115,16 @@ func TestReservationThatIsOverIsExpired(t *testing.T) {
 	require.NoError(t, err)
 	r := holdAt("res_1", 1, now)
 	r.ServerTime = now
-	h.OfferReservations([]*models.Reservation{&r})
+	h.DeliverReservations([]*models.Reservation{&r})
 	got, err := seat.box.pop()
 	require.NoError(t, err)
 	require.Equal(t, models.ReservationExpired, got.State)
 	// An earlier reading that comes late does not bring it back, nor does it
 	// come twice.
 	r.ServerTime = now.Add(-time.Second)
-	h.OfferReservations([]*models.Reservation{&r})
+	h.DeliverReservations([]*models.Reservation{&r})
 	r.ServerTime = now.Add(time.Second)
-	h.OfferReservations([]*models.Reservation{&r})
+	h.DeliverReservations([]*models.Reservation{&r})
 	got, err = seat.box.pop()
 	require.NoError(t, err)
 	require.Nil(t, got)
@@ -144,7 +144,7 @@ func TestReservationsAreRepaired(t *testing.T) {
 			}
 			db := newShop()
 			cfg := quick(db)
-			cfg.RepairEvery = 20 * time.Millisecond
+			cfg.RereadInterval = 20 * time.Millisecond
 			h := startHubAlone(t, s.Addr(), cfg)
 			r := holdAt("res_1", 1, later())
 			db.reserve(r)
@@ -215,7 +215,7 @@ func TestReservationsOfARestoredDatabase(t *testing.T) {
 	var current atomic.Value
 	current.Store("old")
 	cfg := quick(db)
-	cfg.Epoch = func() string { return current.Load().(string) }
+	cfg.Epochs = epochFunc(func() string { return current.Load().(string) })
 	h := startHub(t, s.Addr(), cfg)
 	backup := holdAt("res_1", 1, later())
 	lost := backup
@@ -233,7 +233,7 @@ func TestReservationsOfARestoredDatabase(t *testing.T) {
 	current.Store("new")
 	late := lost
 	late.Version, late.ServerTime = 6, time.Now()
-	h.OfferReservations([]*models.Reservation{&late}) // before anybody said Refresh
+	h.DeliverReservations([]*models.Reservation{&late}) // before anybody said Refresh
 	h.Refresh()
 	r := nextReservation(t, back)
 	require.EqualValues(t, 1, r.Version)
@@ -244,7 +244,7 @@ func TestReservationsOfARestoredDatabase(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoReservation)
 
 	asked := db.asked.Load()
-	h.OfferReservations([]*models.Reservation{&late})
+	h.DeliverReservations([]*models.Reservation{&late})
 	require.Eventually(t, func() bool { return db.asked.Load() > asked }, soon, tick)
 	backup.Version, backup.State = 2, models.ReservationReleased
 	db.reserve(backup)

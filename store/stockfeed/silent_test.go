@@ -16,7 +16,7 @@ func TestSilentRedisAtStart(t *testing.T) {
 	db := newShop()
 	db.set("a", 1)
 	cfg := quick(db)
-	cfg.ConfirmWait = 50 * time.Millisecond
+	cfg.ConfirmTimeout = 50 * time.Millisecond
 	h := startHubAlone(t, storetest.Silent(t), cfg)
 	began := time.Now()
 	w := watch(t, h, "a")

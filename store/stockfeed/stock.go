@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // ErrClosed is what Next answers on a watch that was closed.
@@ -29,22 +30,22 @@ func sameStock(a, b *models.Stock) bool {
 	}
 	renamed := *a
 	renamed.Epoch, renamed.AsOf = b.Epoch, b.AsOf
-	return bytes.Equal(models.EncodeStock(&renamed), models.EncodeStock(b))
+	return bytes.Equal(stockjson.Encode(&renamed), stockjson.Encode(b))
 }
 
-// Watch is one watcher of some products.
-type Watch struct {
+// StockWatch is one watcher of some products.
+type StockWatch struct {
 	hub   *Hub
 	seat  *seat[models.Stock]
 	close sync.Once
 }
 
-// Watch begins to watch products, 1 to WatchIDsMax of them. It returns once
+// WatchStock begins to watch products, 1 to WatchIDsMax of them. It returns once
 // their current stock is read. Close the watch when done.
 //
 // Errors: bad input for a wrong number of ids, unavailable where the process
 // has no room for more, ErrStopped, and whatever reading the stock answers.
-func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
+func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error) {
 	ids = distinct(ids)
 	if len(ids) == 0 || len(ids) > WatchIDsMax {
 		return nil, models.BadInput("between 1 and %d products can be watched at once", WatchIDsMax)
@@ -57,8 +58,8 @@ func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
 		h.dismiss()
 		return nil, err
 	}
-	w := &Watch{hub: h, seat: seat}
-	err = h.stocks.await(ctx, seat, h.cfg.ConfirmWait)
+	w := &StockWatch{hub: h, seat: seat}
+	err = h.stocks.await(ctx, seat, h.cfg.ConfirmTimeout)
 	if err == nil {
 		err = h.readStocks(ctx, ids)
 	}
@@ -77,10 +78,10 @@ func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
 // Next waits for the next stock: first the current one of each product that is
 // known, then every newer one. A product that changed several times since is
 // given once, as it is now. Errors: that of ctx, ErrStopped, ErrClosed.
-func (w *Watch) Next(ctx context.Context) (*models.Stock, error) { return w.seat.box.take(ctx) }
+func (w *StockWatch) Next(ctx context.Context) (*models.Stock, error) { return w.seat.box.take(ctx) }
 
 // Close ends the watch; it may be called more than once.
-func (w *Watch) Close() {
+func (w *StockWatch) Close() {
 	w.close.Do(func() {
 		w.hub.stocks.leave(w.seat)
 		w.seat.box.end(ErrClosed)
@@ -88,9 +89,9 @@ func (w *Watch) Close() {
 	})
 }
 
-// Offer gives this process's own committed changes to its watchers, without
+// Deliver gives this process's own committed changes to its watchers, without
 // the way through Redis. It does not block.
-func (h *Hub) Offer(stocks []*models.Stock) {
+func (h *Hub) Deliver(stocks []*models.Stock) {
 	for _, s := range stocks {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
 			h.stocks.rereader.add(s.ProductID)
@@ -102,8 +103,8 @@ func (h *Hub) Offer(stocks []*models.Stock) {
 // read again, but not at once, for that may last as long as the database's
 // epoch is not known for sure.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
-	stocks, err := h.cfg.ReadStocks(ctx, ids)
-	var unreadable *UnreadableError
+	stocks, err := h.cfg.Stocks.Stocks(ctx, ids)
+	var unreadable *models.PoisonRowsError
 	if err != nil && !errors.As(err, &unreadable) {
 		return err
 	}
@@ -119,7 +120,7 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 // hold up the others: it is tried again with the next repair.
 func (h *Hub) rereadStocks(ctx context.Context, ids []string) error {
 	err := h.readStocks(ctx, ids)
-	var unreadable *UnreadableError
+	var unreadable *models.PoisonRowsError
 	if !errors.As(err, &unreadable) {
 		return err
 	}
@@ -144,12 +145,12 @@ func (h *Hub) retryUnreadable() {
 // stockMessage takes in a change. A message that cannot be read still says
 // that there was a change.
 func (h *Hub) stockMessage(id, payload string) {
-	s, err := models.DecodeStock([]byte(payload))
+	s, err := stockjson.Decode([]byte(payload))
 	if err != nil || s.ProductID != id {
 		h.stocks.rereader.add(id)
 		return
 	}
-	h.Offer([]*models.Stock{s})
+	h.Deliver([]*models.Stock{s})
 }
 
 // distinct drops repeated ids and keeps the order.

@@ -50,10 +50,10 @@ type audience interface {
 // Here every connection is one session: any error or silence ends it, and the
 // next one confirms every channel anew.
 type subscriber struct {
-	client    redis.UniversalClient
-	pingEvery time.Duration
-	audience  audience
-	logger    *slog.Logger
+	client       redis.UniversalClient
+	pingInterval time.Duration
+	audience     audience
+	logger       *slog.Logger
 
 	mu      sync.Mutex
 	changes map[string]bool // not yet sent: true to subscribe, false to unsubscribe
@@ -64,9 +64,9 @@ type subscriber struct {
 	messages  atomic.Int64
 }
 
-func newSubscriber(client redis.UniversalClient, pingEvery time.Duration, to audience, logger *slog.Logger) *subscriber {
+func newSubscriber(client redis.UniversalClient, pingInterval time.Duration, to audience, logger *slog.Logger) *subscriber {
 	return &subscriber{
-		client: client, pingEvery: pingEvery, audience: to, logger: logger,
+		client: client, pingInterval: pingInterval, audience: to, logger: logger,
 		changes: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 }
@@ -158,9 +158,9 @@ func (s *subscriber) session(ctx context.Context) error {
 // serve sends what is noted and watches the connection until it fails. The
 // reader's error is put back for session, which waits for it.
 func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *hearing, broken chan error) error {
-	ticker := time.NewTicker(s.pingEvery)
+	ticker := time.NewTicker(s.pingInterval)
 	defer ticker.Stop()
-	silence := time.Duration(silentPings * float64(s.pingEvery))
+	silence := time.Duration(silentPings * float64(s.pingInterval))
 	for {
 		var err error
 		select {
