@@ -18,7 +18,7 @@ import (
 // TestPlantedRaceIsFound tests the checkers: two instances of a server that reads levels without locking them lose
 // updates. What is on hand still adds up at the end; the history shows it.
 func TestPlantedRaceIsFound(t *testing.T) {
-	s := Open(t, Setup{Short: true, Variant: process.PlantedRace, Opening: map[string]int{"cup": 500}, Shoppers: -1, Subscribers: -1})
+	s := Open(t, Setup{Short: true, BuildTag: process.PlantedRace, Opening: map[string]int{"cup": 500}, Shoppers: -1, Subscribers: -1})
 	l := s.Load()
 	l.More(400)
 	l.Stop()

@@ -119,7 +119,7 @@ func (s *Shop) awaitFromRedis(limit time.Duration) {
 	defer cancel()
 	for _, i := range s.Instances {
 		s.Await(limit, i.Name+" reads from Redis", func() bool {
-			var page load.Page
+			var page load.PageData
 			err := s.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": s.Target.Products}, &page)
 			for _, stock := range page.Stocks {
 				if stock.Source != "CACHE" {

@@ -144,7 +144,7 @@ func (s *Shop) readAtOnce(t *testing.T, n int) {
 		for reader := range n {
 			readers.Go(func() {
 				ids := []string{s.Target.Products[reader%len(s.Target.Products)]}
-				err := s.Target.Client.Ask(context.Background(), i.URL(), load.PageDocument, map[string]any{"ids": ids}, &load.Page{})
+				err := s.Target.Client.Ask(context.Background(), i.URL(), load.PageDocument, map[string]any{"ids": ids}, &load.PageData{})
 				assert.NoError(t, err)
 			})
 		}
@@ -187,7 +187,7 @@ func (s *Shop) awaitPages(instances ...*process.Instance) {
 	s.Must(err)
 	for _, i := range instances {
 		s.Await(repairLimit, i.Name+" shows what was committed", func() bool {
-			var page load.Page
+			var page load.PageData
 			err := s.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": s.Target.Products}, &page)
 			for _, stock := range page.Stocks {
 				if committed := stored[stock.ProductID].Version; stock.Version < committed {

@@ -109,7 +109,7 @@ func (s *Shop) awaitRestored(i *process.Instance) {
 		ctx, cancel := reading()
 		defer cancel()
 		stored, _, err := s.Checker.Stored(ctx)
-		var page load.Page
+		var page load.PageData
 		if err != nil || s.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": s.Target.Products}, &page) != nil {
 			return false
 		}

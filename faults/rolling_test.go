@@ -111,7 +111,7 @@ func TestF17RequestsInFlight(t *testing.T) {
 
 // reserveOne reserves one unit, asking once.
 func (s *Shop) reserveOne(ctx context.Context, i *process.Instance, product string, n int) error {
-	var data load.AnswerData
+	var data load.WriteData
 	err := s.Target.Client.Ask(ctx, i.URL(), load.ReserveDocument, map[string]any{"input": map[string]any{
 		"idempotencyKey": fmt.Sprintf("%s-%s-%d", s.Target.Name, product, n), "ttlSeconds": int(load.LongTTL.Seconds()),
 		"lines": []map[string]any{{"productId": product, "quantity": 1}},

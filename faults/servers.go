@@ -96,7 +96,7 @@ func (s *Shop) newInstance(number int) *process.Instance {
 		cache = strings.Replace(cache, s.Redis.Addr(), toRedis.Address(), 1)
 		database = strings.Replace(database, address, toPostgres.Address(), 1)
 	}
-	program := process.Build(s.t, s.setup.Variant)
+	program := process.Build(s.t, s.setup.BuildTag)
 	if number < len(s.setup.InstanceClocks) {
 		program = process.BuildWithClock(s.t, s.setup.InstanceClocks[number])
 	}

@@ -19,8 +19,8 @@ type Setup struct {
 	// ShortReservations: some customers reserve for two seconds and let the reservation expire.
 	ShortReservations bool
 
-	// Variant is that of the program.
-	Variant process.Variant
+	// BuildTag is that of the program.
+	BuildTag process.BuildTag
 	// InstanceClocks are the offsets of the instances' clocks, in their order.
 	InstanceClocks []time.Duration
 	// PrivatePostgres can be killed and frozen; otherwise all scenarios share a server.

@@ -82,7 +82,7 @@ func Open(t *testing.T, setup Setup) *Shop {
 		s.Instances, s.Target.URLs = append(s.Instances, i), append(s.Target.URLs, i.URL())
 	}
 	s.Checker = &checker.Checker{
-		T: t, Target: s.Target, Opening: s.setup.Opening, Instances: s.Instances, Variant: s.setup.Variant,
+		T: t, Target: s.Target, Opening: s.setup.Opening, Instances: s.Instances, BuildTag: s.setup.BuildTag,
 		Database: s.openPool(), DatabaseURL: s.databaseURL, Cache: cache, RedisURL: s.redisURL,
 		Tolerance: checker.Tolerance{
 			RedisEmptied: s.setup.RedisEmptied, Unreplicated: s.setup.Unreplicated,
@@ -109,7 +109,7 @@ func (s *Shop) newTarget() *load.Target {
 	target := &load.Target{
 		T: s.t, Name: strings.ReplaceAll(s.t.Name(), "/", "-"), Products: slices.Sorted(maps.Keys(s.setup.Opening)),
 		History: model.NewHistory(), Client: load.NewClient(s.setup.Customers + s.setup.Shoppers),
-		ThinkTime: s.setup.ThinkTime, ShortReservations: s.setup.ShortReservations, WrongAnswers: s.setup.Variant == process.PlantedRace,
+		ThinkTime: s.setup.ThinkTime, ShortReservations: s.setup.ShortReservations, WrongAnswers: s.setup.BuildTag == process.PlantedRace,
 	}
 	s.t.Cleanup(target.Client.Close)
 	return target
@@ -139,7 +139,7 @@ func (s *Shop) write(mutation, kind string, input map[string]any) {
 	s.prepared++
 	input["idempotencyKey"] = fmt.Sprintf("%s-%s-%d", s.Target.Name, mutation, s.prepared)
 	document := "mutation($input: " + kind + "!) { answer: " + mutation + "(input: $input) { errors { __typename ... on UserError { message path } } } }"
-	var data load.AnswerData
+	var data load.WriteData
 	if err := s.Target.Client.Ask(ctx, s.Instances[0].URL(), document, map[string]any{"input": input}, &data); err != nil {
 		s.t.Fatalf("%s: %v", mutation, err)
 	}

@@ -141,7 +141,7 @@ func (b *build) write(ctx context.Context, mutation, kind string, input map[stri
 type figures struct{ perSecond, p99Millis, cpuMicros float64 }
 
 // turn measures the build once. CPU time is that of all servers, without the load generator.
-func (b *build) turn(load loadgen.Load) (figures, error) {
+func (b *build) turn(load loadgen.Params) (figures, error) {
 	began := testbed.CPUTimes()
 	m, err := loadgen.Run(load, "alternate", b.pool.Reserve(b.baskets))
 	spent := testbed.CPUTimes().Children() - began.Children()

@@ -110,7 +110,7 @@ func (c command) run(ctx context.Context, out io.Writer) (err error) {
 // measure gives each build one turn that is not counted, and then the rounds.
 func (c command) measure(ctx context.Context, out io.Writer, builds []*build) (rounds []turns, err error) {
 	for _, b := range builds {
-		if _, err := b.turn(loadgen.Load{Callers: c.Connections, Length: c.Length}); err != nil {
+		if _, err := b.turn(loadgen.Params{Callers: c.Connections, Length: c.Length}); err != nil {
 			return nil, fmt.Errorf("%s: %w", b.name, err)
 		}
 		if err := b.vacuum(ctx); err != nil {
@@ -121,7 +121,7 @@ func (c command) measure(ctx context.Context, out io.Writer, builds []*build) (r
 		one := turns{}
 		for j := range builds {
 			b := builds[(i+j)%len(builds)] // no build is always first
-			if one[b.name], err = b.turn(loadgen.Load{Callers: c.Connections, Warm: c.Warm, Length: c.Length}); err != nil {
+			if one[b.name], err = b.turn(loadgen.Params{Callers: c.Connections, Warm: c.Warm, Length: c.Length}); err != nil {
 				return nil, fmt.Errorf("%s: %w", b.name, err)
 			}
 		}

@@ -59,7 +59,7 @@ func expireOnce(ctx context.Context, c *measureCommand, f *fixture.Fixture, numb
 		return nil, err
 	}
 	call := reserveWith(f.Store.Write, loadgen.Single(f.Products))
-	before, err := loadgen.Run(loadgen.Load{Callers: expiryCallers, Warm: c.Warm, Length: c.Length}, "quiet", call)
+	before, err := loadgen.Run(loadgen.Params{Callers: expiryCallers, Warm: c.Warm, Length: c.Length}, "quiet", call)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func expireOnce(ctx context.Context, c *measureCommand, f *fixture.Fixture, numb
 		took, spent = time.Since(due), testbed.PerCall(spentBefore, testbed.CPUTimes(), dueReservations)
 		released <- err
 	}()
-	meanwhile, err := loadgen.Run(loadgen.Load{Callers: expiryCallers, Length: releasedWithin}, "meanwhile", call)
+	meanwhile, err := loadgen.Run(loadgen.Params{Callers: expiryCallers, Length: releasedWithin}, "meanwhile", call)
 	if err = errors.Join(err, <-released, stop()); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func TestVariantsCountWhatTheySell(t *testing.T) {
 			if name == "carts" && v.name != onhand && v.name != transactionEach {
 				continue // these sell single lines
 			}
-			m, err := v.turn(loadgen.Load{Callers: 4, Length: 100 * time.Millisecond})
+			m, err := v.turn(loadgen.Params{Callers: 4, Length: 100 * time.Millisecond})
 			require.NoError(t, err, "%s: %s", name, v.name)
 			require.Positive(t, m.Acknowledged, "%s: %s", name, v.name)
 			if v.audit == nil {

@@ -57,7 +57,7 @@ func (v *variants) add(name string, call func(*loadgen.Worker) error,
 ) {
 	v.list = append(v.list, variant{
 		name: name, audit: audit, vacuum: vacuum, profiled: name == onhand,
-		turn: func(l loadgen.Load) (loadgen.Measurement, error) { return loadgen.Run(l, "run", call) },
+		turn: func(l loadgen.Params) (loadgen.Measurement, error) { return loadgen.Run(l, "run", call) },
 	})
 }
 

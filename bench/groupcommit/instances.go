@@ -38,7 +38,7 @@ func (c instanceCommand) Run(context.Context) error {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
 	}
-	load := loadgen.Load{Callers: c.Callers, Warm: c.Warm, Length: c.Length}
+	load := loadgen.Params{Callers: c.Callers, Warm: c.Warm, Length: c.Length}
 	m, err := loadgen.Run(load, c.Name, reserveWith(st.Write, baskets.List))
 	if err != nil {
 		return err
@@ -56,8 +56,8 @@ func openInstances(ctx context.Context, c *measureCommand, _ workload, _ wanted)
 	f.Leave()
 	var sum loadgen.Measurement
 	turns := 0
-	instances := func(number int) func(loadgen.Load) (loadgen.Measurement, error) {
-		return func(load loadgen.Load) (loadgen.Measurement, error) {
+	instances := func(number int) func(loadgen.Params) (loadgen.Measurement, error) {
+		return func(load loadgen.Params) (loadgen.Measurement, error) {
 			turns++
 			m, err := runInstances(ctx, f.StoreFlags, load, number, turns)
 			sum = sum.Plus(m)
@@ -82,7 +82,7 @@ func openInstances(ctx context.Context, c *measureCommand, _ workload, _ wanted)
 }
 
 // runInstances runs so many instances for one turn; they share the callers.
-func runInstances(ctx context.Context, f fixture.StoreFlags, load loadgen.Load, number, turn int) (loadgen.Measurement, error) {
+func runInstances(ctx context.Context, f fixture.StoreFlags, load loadgen.Params, number, turn int) (loadgen.Measurement, error) {
 	var list []*child
 	for i := range number {
 		c, err := startChild(ctx, append([]string{"instance"}, append(f.Arguments(),

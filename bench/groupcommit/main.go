@@ -59,7 +59,7 @@ func (c *measureCommand) Validate() error {
 type commands struct {
 	Run      measureCommand  `cmd:"" default:"withargs" help:"Measure (the default)."`
 	Instance instanceCommand `cmd:"" hidden:""`
-	Serve    serveCommand    `cmd:"" hidden:""`
+	Serve    apiCommand      `cmd:"" hidden:""`
 }
 
 func main() {

@@ -27,15 +27,15 @@ const (
 	writerNothing = "nothing"
 )
 
-// serveCommand is one server in a process of its own: the API over a store that writes in one of these ways.
-type serveCommand struct {
+// apiCommand is one server in a process of its own: the API over a store that writes in one of these ways.
+type apiCommand struct {
 	fixture.StoreFlags
 	Writer  string `required:"" enum:"onhand,each,nothing"`
 	Profile string // a file for the CPU profile of all turns; none when empty
 }
 
 // Run serves, prints the address, and ends when its input ends.
-func (c serveCommand) Run(ctx context.Context) (err error) {
+func (c apiCommand) Run(ctx context.Context) (err error) {
 	st, err := c.Start()
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (c serveCommand) Run(ctx context.Context) (err error) {
 }
 
 // writer is the way to write, and what closes it.
-func (c serveCommand) writer(ctx context.Context, st *store.Store) (writeFunc, func() error, error) {
+func (c apiCommand) writer(ctx context.Context, st *store.Store) (writeFunc, func() error, error) {
 	switch c.Writer {
 	case writerEach:
 		e, err := fixture.OpenOneEach(ctx, c.StoreFlags)

@@ -56,7 +56,7 @@ func openServed(source basketSource) opener {
 				return nil, nil, err
 			}
 			call := pool.Reserve(baskets.List)
-			v := variant{name: s.name, profiled: profile != "", turn: func(l loadgen.Load) (loadgen.Measurement, error) { return loadgen.Run(l, "http", call) }}
+			v := variant{name: s.name, profiled: profile != "", turn: func(l loadgen.Params) (loadgen.Measurement, error) { return loadgen.Run(l, "http", call) }}
 			if s.writer != writerNothing {
 				v.vacuum = f.Vacuum
 				v.audit = func(ctx context.Context, total loadgen.Measurement) error {

@@ -32,11 +32,11 @@ const (
 type variant struct {
 	name string
 	// turn measures it once.
-	turn func(loadgen.Load) (loadgen.Measurement, error)
+	turn func(loadgen.Params) (loadgen.Measurement, error)
 	// audit compares what was acknowledged in all turns with what the database has; nil where nothing is written.
 	audit func(context.Context, loadgen.Measurement) error
-	// vacuum does what autovacuum does within a minute; nil without a database. A database that was just made has plans
-	// for empty tables, and no shop lives like that.
+	// vacuum does what autovacuum does within a minute; nil without a database. Without it a new database keeps the
+	// query plans of empty tables.
 	vacuum func(context.Context) error
 	// profiled: --profile covers its turns.
 	profiled bool
@@ -113,7 +113,7 @@ func (w workload) rounds(ctx context.Context, c *measureCommand, rows []row) (ro
 func (w workload) warmUp(ctx context.Context, c *measureCommand, list []variant) (map[string]loadgen.Measurement, error) {
 	totals := map[string]loadgen.Measurement{}
 	for _, v := range list {
-		m, err := v.turn(loadgen.Load{Callers: w.callers, Length: c.Length})
+		m, err := v.turn(loadgen.Params{Callers: w.callers, Length: c.Length})
 		if err == nil && v.vacuum != nil {
 			err = v.vacuum(ctx)
 		}
@@ -136,7 +136,7 @@ func (c *measureCommand) turn(ctx context.Context, w workload, v variant, number
 		}
 	}
 	before := testbed.CPUTimes()
-	m, err := v.turn(loadgen.Load{Callers: w.callers, Warm: c.Warm, Length: c.Length})
+	m, err := v.turn(loadgen.Params{Callers: w.callers, Warm: c.Warm, Length: c.Length})
 	after := testbed.CPUTimes()
 	if err = errors.Join(err, stop()); err != nil {
 		return loadgen.Measurement{}, err

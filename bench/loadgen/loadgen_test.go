@@ -62,7 +62,7 @@ func TestRunMeasuresOnlyTheWindow(t *testing.T) {
 	t.Parallel()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	m, err := Run(Load{Callers: 1, Warm: 200 * time.Millisecond, Length: 200 * time.Millisecond}, "t", func(w *Worker) error {
+	m, err := Run(Params{Callers: 1, Warm: 200 * time.Millisecond, Length: 200 * time.Millisecond}, "t", func(w *Worker) error {
 		<-ticker.C
 		w.Acknowledge(NewBasket([]models.Line{{Quantity: 2}, {Quantity: 3}}))
 		return nil
@@ -75,9 +75,9 @@ func TestRunMeasuresOnlyTheWindow(t *testing.T) {
 // TestRunEnds: the first error ends a turn; a call that was given up does not count.
 func TestRunEnds(t *testing.T) {
 	t.Parallel()
-	_, err := Run(Load{Callers: 8, Length: time.Minute}, "t", func(*Worker) error { return context.Canceled })
+	_, err := Run(Params{Callers: 8, Length: time.Minute}, "t", func(*Worker) error { return context.Canceled })
 	require.ErrorIs(t, err, context.Canceled)
-	m, err := Run(Load{Callers: 8, Length: 50 * time.Millisecond}, "t", func(w *Worker) error {
+	m, err := Run(Params{Callers: 8, Length: 50 * time.Millisecond}, "t", func(w *Worker) error {
 		<-w.Turn.Done()
 		return ErrOver
 	})
@@ -134,8 +134,8 @@ func requireBaskets(t *testing.T, baskets Baskets) {
 	}
 }
 
-// TestClient: a request is what the API reads, and only a new reservation is acknowledged.
-func TestClient(t *testing.T) {
+// TestConnection: a request is what the API reads, and only a new reservation is acknowledged.
+func TestConnection(t *testing.T) {
 	t.Parallel()
 	var body string
 	answer := `{"data":{"reserveStock":{"reservation":{"state":"ACTIVE"},"replayed":false,"errors":[]}}}`

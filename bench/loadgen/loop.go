@@ -52,8 +52,8 @@ func (w *Worker) Acknowledge(b Basket) {
 	w.units += b.units
 }
 
-// Load says how many callers there are, and for how long.
-type Load struct {
+// Params are those of a turn: how many callers there are, and for how long.
+type Params struct {
 	Callers      int
 	Warm, Length time.Duration
 }
@@ -95,7 +95,7 @@ type loop struct {
 
 // Run lets callers call as fast as they are answered. It measures the calls that are answered after the warm-up and
 // before the end. name keeps the idempotency keys of several programs apart. The first error ends the turn.
-func Run(load Load, name string, call func(*Worker) error) (Measurement, error) {
+func Run(load Params, name string, call func(*Worker) error) (Measurement, error) {
 	turn, end := context.WithCancel(context.Background())
 	defer end()
 	l := &loop{call: call, turn: turn}

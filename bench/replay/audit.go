@@ -36,8 +36,8 @@ const (
 }`
 )
 
-// AuditReport is what the audit looked at and found.
-type AuditReport struct {
+// AuditFindings is what the audit looked at and found.
+type AuditFindings struct {
 	Products    int  `json:"products"` // asked of the API
 	Database    bool `json:"database"` // whether it was audited
 	Redis       bool `json:"redis"`
@@ -50,13 +50,13 @@ type AuditReport struct {
 }
 
 // differ counts a difference, and lists it while there is room.
-func (r *AuditReport) differ(format string, args ...any) {
+func (r *AuditFindings) differ(format string, args ...any) {
 	if r.Differences++; len(r.First) < differencesMax {
 		r.First = append(r.First, fmt.Sprintf(format, args...))
 	}
 }
 
-func (r AuditReport) print(p func(string, ...any)) {
+func (r AuditFindings) print(p func(string, ...any)) {
 	p("audit        %d products through the API", r.Products)
 	if r.Database {
 		p("audit        %d levels of the database against %d ledger rows", r.Levels, r.Movements)
@@ -77,10 +77,10 @@ func (r AuditReport) print(p func(string, ...any)) {
 
 // audit compares the expected stock with the API, and where asked the ledger with the levels and Redis with the
 // database. The error says that the audit could not be done.
-func audit(ctx context.Context, config Config, c *retryingClient, e *expectedStock) (AuditReport, error) {
+func audit(ctx context.Context, config Config, c *retryingClient, e *expectedStock) (AuditFindings, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTime)
 	defer cancel()
-	report := AuditReport{First: []string{}}
+	report := AuditFindings{First: []string{}}
 	if err := auditAPI(ctx, config, c, e, &report); err != nil {
 		return report, fmt.Errorf("audit through the API: %w", err)
 	}
@@ -94,7 +94,7 @@ func audit(ctx context.Context, config Config, c *retryingClient, e *expectedSto
 }
 
 // auditAPI walks the products connection and compares the stock of every product with what is expected.
-func auditAPI(ctx context.Context, config Config, c *retryingClient, e *expectedStock, report *AuditReport) error {
+func auditAPI(ctx context.Context, config Config, c *retryingClient, e *expectedStock, report *AuditFindings) error {
 	listed, err := listProducts(ctx, c, report)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func auditAPI(ctx context.Context, config Config, c *retryingClient, e *expected
 // settle compares ids, and compares those that differ again until the time is over: cache and outbox may be late by a
 // moment. What then still differs is reported. compare gets the number of the round, and returns a sentence for each id
 // that differs.
-func settle(ctx context.Context, within time.Duration, report *AuditReport, ids []string,
+func settle(ctx context.Context, within time.Duration, report *AuditFindings, ids []string,
 	compare func(round int, ids []string) (map[string]string, error),
 ) error {
 	deadline := time.Now().Add(within)
@@ -153,7 +153,7 @@ func settle(ctx context.Context, within time.Duration, report *AuditReport, ids 
 }
 
 // listProducts reads every page of the products connection; a product listed twice is a difference.
-func listProducts(ctx context.Context, c *retryingClient, report *AuditReport) (map[string]struct{}, error) {
+func listProducts(ctx context.Context, c *retryingClient, report *AuditFindings) (map[string]struct{}, error) {
 	listed := map[string]struct{}{}
 	after := ""
 	for {

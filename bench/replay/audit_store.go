@@ -23,7 +23,7 @@ func checkAuditDatabase(address string) error {
 
 // auditStore does what "onhand audit" does: it compares ledger, levels, reservations and, where there is an address,
 // Redis. Then it waits until the relay has drained the outbox.
-func auditStore(ctx context.Context, config Config, report *AuditReport) error {
+func auditStore(ctx context.Context, config Config, report *AuditFindings) error {
 	s, err := store.Open(store.Config{DatabaseURL: config.AuditDatabase, RedisURL: config.AuditRedis})
 	if err != nil {
 		return err

@@ -142,7 +142,7 @@ func TestAuditOfTheStore(t *testing.T) {
 			}
 			address := databaseFile(t)
 			execute(t, address, c.also)
-			report := AuditReport{First: []string{}}
+			report := AuditFindings{First: []string{}}
 			require.NoError(t, auditStore(t.Context(), Config{AuditDatabase: address, AuditRedis: "redis://" + m.Addr()}, &report))
 			require.Equal(t, c.want, report.First)
 			require.Equal(t, len(c.want), report.Differences)
@@ -153,13 +153,13 @@ func TestAuditOfTheStore(t *testing.T) {
 func TestAuditWaitsForTheRelay(t *testing.T) {
 	t.Parallel()
 	address := databaseFile(t)
-	report := AuditReport{First: []string{}}
+	report := AuditFindings{First: []string{}}
 	done := make(chan error, 1)
 	go func() { done <- auditStore(t.Context(), Config{AuditDatabase: address, Settle: time.Minute}, &report) }()
 	require.NoError(t, waitUntil(t.Context(), time.Now().Add(settleEvery))) // so that the audit waits
 	execute(t, address, drained)
 	require.NoError(t, <-done)
-	require.Equal(t, AuditReport{Database: true, Levels: 2, Movements: 3, First: []string{}}, report)
+	require.Equal(t, AuditFindings{Database: true, Levels: 2, Movements: 3, First: []string{}}, report)
 }
 
 func TestReplayWithEveryAudit(t *testing.T) {
@@ -169,7 +169,7 @@ func TestReplayWithEveryAudit(t *testing.T) {
 	execute(t, config.AuditDatabase, drained)
 	r, err := Replay(t.Context(), config, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, AuditReport{Products: 23, Database: true, Redis: true, Levels: 2, Movements: 3, First: []string{}}, r.Audit)
+	require.Equal(t, AuditFindings{Products: 23, Database: true, Redis: true, Levels: 2, Movements: 3, First: []string{}}, r.Audit)
 }
 
 func TestAuditDatabaseRefuses(t *testing.T) {
@@ -180,12 +180,12 @@ func TestAuditDatabaseRefuses(t *testing.T) {
 	for _, address := range []string{"", "sqlite:x", "postgres://x", "postgresql://x"} {
 		require.NoError(t, checkAuditDatabase(address), address)
 	}
-	require.Error(t, auditStore(t.Context(), Config{AuditDatabase: "sqlite:" + filepath.Join(t.TempDir(), "empty.db")}, &AuditReport{}))
+	require.Error(t, auditStore(t.Context(), Config{AuditDatabase: "sqlite:" + filepath.Join(t.TempDir(), "empty.db")}, &AuditFindings{}))
 }
 
 func TestAuditListsTheFirstDifferences(t *testing.T) {
 	t.Parallel()
-	var report AuditReport
+	var report AuditFindings
 	for i := range 50 {
 		report.differ("difference %d", i)
 	}

@@ -55,7 +55,7 @@ type Report struct {
 	Retries map[string]int `json:"retries"` // by kind
 	Errors  map[string]int `json:"errors"`  // by call and kind
 
-	Audit AuditReport `json:"audit"`
+	Audit AuditFindings `json:"audit"`
 }
 
 // Latency sums up how long calls took, in milliseconds, retries included.

@@ -31,8 +31,8 @@ func (c CPU) Children() (sum time.Duration) {
 	return sum
 }
 
-// process is one line of the process table.
-type process struct {
+// processTimes is one line of the process table.
+type processTimes struct {
 	parent int
 	name   string
 	spent  time.Duration
@@ -41,7 +41,7 @@ type process struct {
 // CPUTimes reads how much CPU time this process and its descendants have spent, by program. It is empty where there is
 // no /proc.
 func CPUTimes() CPU {
-	all := map[int]process{}
+	all := map[int]processTimes{}
 	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the only error is a bad pattern
 	for _, path := range paths {
 		raw, err := os.ReadFile(path)
@@ -70,18 +70,18 @@ func CPUTimes() CPU {
 }
 
 // parseProcess reads "pid (name) state parent …" (proc(5)). The name may have brackets; the last one ends it.
-func parseProcess(stat []byte) (pid int, p process, ok bool) {
+func parseProcess(stat []byte) (pid int, p processTimes, ok bool) {
 	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
 	if open < 0 || end < open {
-		return 0, process{}, false
+		return 0, processTimes{}, false
 	}
 	fields := strings.Fields(string(stat[end+1:]))
 	if len(fields) < 15 {
-		return 0, process{}, false
+		return 0, processTimes{}, false
 	}
 	number := func(field string) int { n, _ := strconv.Atoi(field); return n }
 	pid = number(strings.TrimSpace(string(stat[:open])))
-	p = process{parent: number(fields[1]), name: string(stat[open+1 : end])}
+	p = processTimes{parent: number(fields[1]), name: string(stat[open+1 : end])}
 	ticks := number(fields[11]) + number(fields[12])
 	if pid == os.Getpid() {
 		p.name = thisProcess

@@ -16,10 +16,10 @@ func TestParseProcess(t *testing.T) {
 	pid, p, ok := parseProcess([]byte(line))
 	require.True(t, ok)
 	require.Equal(t, 42, pid)
-	require.Equal(t, process{parent: 7, name: "a) b (c", spent: 150 * tick}, p)
+	require.Equal(t, processTimes{parent: 7, name: "a) b (c", spent: 150 * tick}, p)
 	_, p, ok = parseProcess([]byte(strings.Replace(line, "42", strconv.Itoa(os.Getpid()), 1)))
 	require.True(t, ok)
-	require.Equal(t, process{parent: 7, name: thisProcess, spent: 168 * tick}, p)
+	require.Equal(t, processTimes{parent: 7, name: thisProcess, spent: 168 * tick}, p)
 	for _, broken := range []string{"", "42", "42 (a", "42 (a) S 7"} {
 		_, _, ok := parseProcess([]byte(broken))
 		require.False(t, ok, broken)

@@ -26,7 +26,7 @@ func (c *Checker) RepeatFaults(writes []model.Acknowledged) (wrong []string) {
 	defer cancel()
 	serving := c.serving()
 	for n, w := range writes {
-		var data load.AnswerData
+		var data load.WriteData
 		i := serving[n%len(serving)]
 		err := c.Target.Client.Ask(ctx, i.URL(), w.Document, map[string]any{"input": w.Input}, &data)
 		switch answer := data.Answer; {

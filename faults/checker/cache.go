@@ -46,7 +46,7 @@ func (c *Checker) CacheFaults() (wrong []string) {
 	ctx, cancel := reading()
 	defer cancel()
 	for _, i := range c.serving() {
-		var page load.Page
+		var page load.PageData
 		if err := c.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": c.Target.Products}, &page); err != nil {
 			return []string{i.Name + ": " + err.Error()}
 		}

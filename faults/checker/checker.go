@@ -34,8 +34,8 @@ type Checker struct {
 	Cache    redis.UniversalClient
 	// DatabaseURL and RedisURL are those for `onhand audit`.
 	DatabaseURL, RedisURL string
-	// Variant is that of the program, for `onhand audit`.
-	Variant process.Variant
+	// BuildTag is that of the program, for `onhand audit`.
+	BuildTag process.BuildTag
 	// Tolerance is what the checks must allow for.
 	Tolerance Tolerance
 	// Outages are those of the scenario.
@@ -110,7 +110,7 @@ func (c *Checker) CheckAudit() {
 	c.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), auditLimit)
 	defer cancel()
-	command := exec.CommandContext(ctx, process.Build(c.T, c.Variant), "audit")
+	command := exec.CommandContext(ctx, process.Build(c.T, c.BuildTag), "audit")
 	command.Env = []string{"DATABASE_URL=" + c.DatabaseURL, "REDIS_URL=" + c.RedisURL, "HOME=" + c.T.TempDir()}
 	if output, err := command.CombinedOutput(); err != nil {
 		c.T.Errorf("onhand audit: %v\n%s", err, output)

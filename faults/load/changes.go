@@ -64,7 +64,7 @@ func (c *Changes) change(n int) {
 	product, at := c.products[n%len(c.products)], time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), AttemptLimit)
 	defer cancel()
-	var data AnswerData
+	var data WriteData
 	err := c.target.Client.Ask(ctx, c.target.url(n), adjustDocument, map[string]any{"input": map[string]any{
 		"idempotencyKey": fmt.Sprintf("%s-change-%d", c.target.Name, n), "reason": "RECEIVED",
 		"rows": []map[string]any{{"productId": product, "locationId": Location, "delta": 1}}}}, &data)

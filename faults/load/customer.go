@@ -171,16 +171,16 @@ func (c *Customer) Read(product string) {
 }
 
 // write sends the same write, over all instances, until there is a definite answer, and times it.
-func (c *Customer) write(o *model.Operation, document string, input map[string]any) (a Answer, definite bool) {
-	var data AnswerData
+func (c *Customer) write(o *model.Operation, document string, input map[string]any) (a WriteAnswer, definite bool) {
+	var data WriteData
 	o.Call = c.Target.History.Now()
 	definite = c.retry(func(ctx context.Context, url string) error {
-		data = AnswerData{}
+		data = WriteData{}
 		return c.Target.Client.Ask(ctx, url, document, map[string]any{"input": input}, &data)
 	})
 	if !definite {
 		o.Return = model.Never
-		return Answer{}, false
+		return WriteAnswer{}, false
 	}
 	o.Return = c.Target.History.Now()
 	if _, keyed := input["idempotencyKey"]; keyed {

@@ -30,8 +30,8 @@ const (
 		productId version available: quantityAvailable reserved committed } }`
 )
 
-// Page is the answer to PageDocument.
-type Page struct {
+// PageData is the answer to PageDocument.
+type PageData struct {
 	Stocks []struct {
 		ProductID string
 		Version   int64
@@ -40,8 +40,8 @@ type Page struct {
 	}
 }
 
-// Answer is that of any of the mutations.
-type Answer struct {
+// WriteAnswer is that of any of the mutations.
+type WriteAnswer struct {
 	Reservation *struct {
 		ID, State string
 		ExpiresAt time.Time
@@ -60,11 +60,11 @@ type Answer struct {
 	}
 }
 
-// AnswerData is the data that has an Answer.
-type AnswerData struct{ Answer Answer }
+// WriteData is the data that has a WriteAnswer.
+type WriteData struct{ Answer WriteAnswer }
 
 // ID is the reservation's, empty without one.
-func (a Answer) ID() string {
+func (a WriteAnswer) ID() string {
 	if a.Reservation == nil {
 		return ""
 	}
@@ -72,7 +72,7 @@ func (a Answer) ID() string {
 }
 
 // Repeatable is the part that a repeat of the same key must say again. The state is not: it is that of the moment.
-func (a Answer) Repeatable() string {
+func (a WriteAnswer) Repeatable() string {
 	raw, _ := json.Marshal(a.Errors) // plain structs; cannot fail
 	return a.ID() + " " + string(raw)
 }

@@ -101,7 +101,7 @@ func (l *Load) Stop() {
 // browse reads pages from one instance after the other, each once.
 func (l *Load) browse(ctx context.Context, first int) {
 	for n := first; ctx.Err() == nil; n++ {
-		var data Page
+		var data PageData
 		began := time.Now()
 		err := l.target.Client.Ask(ctx, l.target.url(n), PageDocument, map[string]any{"ids": l.target.Products}, &data)
 		if ctx.Err() != nil {

@@ -52,7 +52,7 @@ func TestDecodeAnswer(t *testing.T) {
 		"unavailable": {`{"data":null,"errors":[{"message":"later","extensions":{"code":"UNAVAILABLE","retryAfterMs":1500}}]}`, &AttemptError{Code: Unavailable, Message: "later", RetryAfter: 1500 * time.Millisecond}},
 		"truncated":   {`{"data":{"ans`, &AttemptError{Code: NoAnswer, Message: `HTTP 200: {"data":{"ans`, Truncated: true}},
 	} {
-		var data AnswerData
+		var data WriteData
 		err := decodeAnswer(200, []byte(c.body), &data)
 		if c.want == nil {
 			assert.NoError(t, err, name)

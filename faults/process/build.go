@@ -11,33 +11,33 @@ import (
 	"testing"
 )
 
-// Variant is a build tag of the server.
-type Variant string
+// BuildTag selects a build of the server.
+type BuildTag string
 
-// The variants that scenarios start.
+// The builds that scenarios start.
 const (
 	// Usual is the program as it is shipped.
-	Usual Variant = ""
+	Usual BuildTag = ""
 	// PlantedRace is the program with a check-then-act race in it: levels are read without their locks. Only the test of
 	// the checkers starts it.
-	PlantedRace Variant = "plantedrace"
+	PlantedRace BuildTag = "plantedrace"
 )
 
 var serverRace = flag.Bool("server-race", false, "build the server with the race detector")
 
-// builds are the built programs, one for each variant, in one directory that is removed with the test process.
+// builds are the built programs, one for each tag, in one directory that is removed with the test process.
 var builds struct {
 	mu        sync.Mutex
 	directory string
-	paths     map[Variant]string
+	paths     map[BuildTag]string
 }
 
 // Build returns the path of the program. It is built once.
-func Build(t testing.TB, variant Variant) string {
+func Build(t testing.TB, tag BuildTag) string {
 	t.Helper()
 	builds.mu.Lock()
 	defer builds.mu.Unlock()
-	if path := builds.paths[variant]; path != "" {
+	if path := builds.paths[tag]; path != "" {
 		return path
 	}
 	if builds.directory == "" {
@@ -45,15 +45,15 @@ func Build(t testing.TB, variant Variant) string {
 		if err != nil {
 			t.Fatalf("a directory for the program: %v", err)
 		}
-		builds.directory, builds.paths = directory, map[Variant]string{}
+		builds.directory, builds.paths = directory, map[BuildTag]string{}
 	}
-	path := filepath.Join(builds.directory, "onhand"+string(variant))
+	path := filepath.Join(builds.directory, "onhand"+string(tag))
 	arguments := append([]string{"build", "-o", path}, raceFlag()...)
-	if variant != Usual {
-		arguments = append(arguments, "-tags", string(variant))
+	if tag != Usual {
+		arguments = append(arguments, "-tags", string(tag))
 	}
 	goTool(t, append(arguments, ".")...)
-	builds.paths[variant] = path
+	builds.paths[tag] = path
 	return path
 }
 

@@ -17,8 +17,8 @@ const answerBytesMax = 8 << 10
 const Document = `mutation($input: ReserveStockInput!) { reserveStock(input: $input) {
 	reservation { id state expiresAt serverTime } replayed errors { __typename ... on UserError { message path } } } }`
 
-// Client reserves baskets over one HTTP connection, one call at a time.
-type Client struct {
+// Connection reserves baskets over one HTTP connection, one call at a time.
+type Connection struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	// The request: the head up to the value of Content-Length, and the body around the key and the lines.
@@ -29,7 +29,7 @@ type Client struct {
 const betweenKeyAndLines, afterLines = `","lines":`, `}}}`
 
 // Dial connects to the server at address (host:port).
-func Dial(address string) (*Client, error) {
+func Dial(address string) (*Connection, error) {
 	query, err := json.Marshal(Document)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func Dial(address string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{
+	return &Connection{
 		conn: conn, reader: bufio.NewReaderSize(conn, answerBytesMax),
 		head: []byte("POST /graphql HTTP/1.1\r\nHost: " + address +
 			"\r\nContent-Type: application/json\r\nAccept: application/json\r\nContent-Length: "),
@@ -47,10 +47,10 @@ func Dial(address string) (*Client, error) {
 }
 
 // Close closes the connection.
-func (c *Client) Close() error { return c.conn.Close() }
+func (c *Connection) Close() error { return c.conn.Close() }
 
 // Reserve sends one basket and waits for its reservation.
-func (c *Client) Reserve(w *Worker, basket Basket) error {
+func (c *Connection) Reserve(w *Worker, basket Basket) error {
 	c.body = w.AppendKey(append(c.body[:0], c.beforeKey...))
 	c.body = append(c.body, betweenKeyAndLines...)
 	c.body = append(append(c.body, basket.json...), afterLines...)
@@ -74,7 +74,7 @@ var (
 )
 
 // readAnswer reads one response, whose length the server gives, and fails unless it is a new reservation.
-func (c *Client) readAnswer() error {
+func (c *Connection) readAnswer() error {
 	status, length, err := c.readHead()
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (c *Client) readAnswer() error {
 }
 
 // readHead reads up to the empty line. Without a Content-Length, length is -1.
-func (c *Client) readHead() (ok bool, length int, err error) {
+func (c *Connection) readHead() (ok bool, length int, err error) {
 	length = -1
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
@@ -117,7 +117,7 @@ func (c *Client) readHead() (ok bool, length int, err error) {
 }
 
 // Pool has a connection for each worker.
-type Pool []*Client
+type Pool []*Connection
 
 // DialPool opens a connection for each of so many callers, to the servers in turn.
 func DialPool(addresses []string, callers int) (Pool, error) {
