@@ -5,6 +5,7 @@
 //	make bench ARGS='--quick'       # less than a minute a row, for a first look
 //	make bench ARGS='--row "^hot 512"'
 //	make bench ARGS='--row "^graphql"'
+//	make bench ARGS='--without commit-delay'   # an optimisation of the write path switched off
 //
 // Terms:
 //   - workload: what callers reserve, and how many there are. A row compares two of its variants.

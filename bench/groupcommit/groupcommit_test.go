@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
 	"onhand/bench/fixture"
@@ -124,6 +125,20 @@ func TestResult(t *testing.T) {
 	want.Aim, want.Met = "", nil
 	noAim := row{name: "r", beside: transactionEach}.withDefaults()
 	require.Equal(t, want, noAim.result(workload{name: "w"}, rounds))
+}
+
+// TestWithout: only known optimisations can be switched off, and children get them as flags.
+func TestWithout(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, (&measureCommand{Row: ".", Without: []string{"commit-delay", "prefetch", "ticker"}}).Validate())
+	require.ErrorContains(t, (&measureCommand{Row: ".", Without: []string{"fsync"}}).Validate(), "there are commit-delay, prefetch, ticker")
+	var c commands
+	parser, err := kong.New(&c, variables())
+	require.NoError(t, err)
+	flags := fixture.StoreFlags{Database: "d", Redis: "r", Prefix: "p", Without: []string{"prefetch", "ticker"}}
+	_, err = parser.Parse(append([]string{"serve", "--writer", writerOnhand}, flags.Arguments()...))
+	require.NoError(t, err)
+	require.Equal(t, flags, c.Serve.StoreFlags)
 }
 
 // TestWorkloads: names of rows are unique, and each row names variants of its own.

@@ -25,7 +25,7 @@ func (c *closers) close() error {
 
 // fixture opens a fixture. Every variant that needs one has its own.
 func (c *closers) fixture(ctx context.Context, run *measureCommand, products []string) (*fixture.Fixture, error) {
-	f, err := fixture.Open(ctx, run.servers, run.newName("stock"), products)
+	f, err := fixture.Open(ctx, run.servers, run.newName("stock"), products, run.Without)
 	if err == nil {
 		c.atEnd(func() error { return f.Close(context.WithoutCancel(ctx)) })
 	}

@@ -9,11 +9,13 @@ import (
 	"os/signal"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"onhand/bench/fixture"
 	"onhand/bench/testbed"
 )
 
@@ -37,6 +39,7 @@ type measureCommand struct {
 	Baskets string        `env:"ONLINE_RETAIL" default:"online_retail.csv.gz" help:"The Online Retail CSV, plain or compressed, for carts. Without it they are generated."`
 	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
 	Profile string        `type:"path" help:"Also write CPU profiles of this process, and the statements of the database, into this folder. It costs a few percent."`
+	Without []string      `placeholder:"NAME" help:"Switch an optimisation of the write path off: ${switches}. The results are not written, unless --results names a file."`
 	List    bool          `help:"List the rows and end."`
 
 	out       io.Writer
@@ -53,7 +56,7 @@ func (c *measureCommand) Validate() error {
 	if c.Rounds != 0 && c.Rounds < 3 {
 		return errors.New("--rounds must be 3 or more: a median of fewer says nothing")
 	}
-	return nil
+	return fixture.CheckSwitches(c.Without)
 }
 
 type commands struct {
@@ -62,10 +65,15 @@ type commands struct {
 	Serve    apiCommand      `cmd:"" hidden:""`
 }
 
+// variables are those of the help texts.
+func variables() kong.Vars {
+	return kong.Vars{"results": resultsFile, "switches": strings.Join(fixture.Switches(), ", ")}
+}
+
 func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("groupcommit"), kong.Description("Measures reservations, each figure beside its floor."),
-		kong.Vars{"results": resultsFile})
+		variables())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once
@@ -109,7 +117,7 @@ func (c *measureCommand) Run(ctx context.Context) (err error) {
 		results = append(results, measured...)
 	}
 	printTable(c.out, results)
-	if c.Quick && c.Results == resultsFile {
+	if (c.Quick || len(c.Without) > 0) && c.Results == resultsFile {
 		return failure
 	}
 	return errors.Join(failure, writeResults(c.Results, results))
