@@ -66,7 +66,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 			return nil, err
 		}
 		d.DB, d.engine = db, engine
-		d.executor = optimistic.NewExecutor(engine, d.epochAndSecret)
+		d.executor = optimistic.NewExecutor(engine, d.identity)
 		d.Importer = importer.New(db, engine, d)
 	case strings.HasPrefix(url, "sqlite:"):
 		db, engine, err := sqlite.Open(strings.TrimPrefix(url, "sqlite:"), log)

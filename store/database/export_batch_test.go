@@ -52,7 +52,7 @@ type brokenRows struct {
 // empty snapshot cache.
 func (d *Database) BreakEngine() *BrokenEngine {
 	e := &BrokenEngine{Engine: d.engine.(optimistic.Engine)}
-	d.executor = optimistic.NewExecutor(e, d.epochAndSecret)
+	d.executor = optimistic.NewExecutor(e, d.identity)
 	return e
 }
 

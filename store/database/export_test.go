@@ -64,7 +64,7 @@ func (d *Database) LockedAgain(ctx context.Context, locks models.Locks) (again i
 	if err != nil {
 		return 0, nil, err
 	}
-	later, kept, err := (&sweep{Database: d}).locked(ctx, holds, locks)
+	later, kept, err := (&sweep{Database: d}).recheck(ctx, holds, locks)
 	return len(later), kept, err
 }
 

@@ -66,7 +66,7 @@ func (f *Fragments) Moment(t time.Time) any {
 	return t
 }
 
-// openReservationLines groups open reservations of the same lines: in a rush there
+// OpenReservationLines groups open reservations of the same lines: in a rush there
 // are many, and splitting lines is most of the work.
 const OpenReservationLines = `SELECT state, CAST(lines AS text) AS lines, count(*) AS alike FROM reservations
 			WHERE state IN ('ACTIVE', 'COMMITTED') GROUP BY state, CAST(lines AS text)`

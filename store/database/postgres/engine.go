@@ -80,6 +80,7 @@ func (e *Engine) Migrations() (string, fs.FS) {
 
 // postgresTx is a transaction on one connection, spoken to in pipelines.
 type transaction struct {
+	db       *dialect.DB
 	conn     *sql.Conn
 	lockWait time.Duration
 	begun    bool
@@ -94,7 +95,7 @@ func (e *Engine) beginTx(ctx context.Context, lockWait time.Duration) (*transact
 	if err != nil {
 		return nil, dialect.MarkConnectRetry(err)
 	}
-	return &transaction{conn: conn, lockWait: lockWait}, nil
+	return &transaction{db: e.db, conn: conn, lockWait: lockWait}, nil
 }
 
 // pipeline sends statements in one round trip and reads their answers. The

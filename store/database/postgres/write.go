@@ -129,28 +129,34 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 	return v, err
 }
 
-func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) (stocks []*models.Stock, err error) {
-	stocks = v.CommittedStocks()
+// Save implements [dialect.Transaction] by one pipeline. Settings, which are rare, are
+// written by gorm before.
+func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []*models.Stock, err error) {
+	if u.Settings.Any() {
+		if err := dialect.MarkRetry(dialect.SaveSettings(t.db.Session(ctx, t.conn), t.db.Fragments, u.Settings)); err != nil {
+			return nil, err
+		}
+	}
+	stocks = u.CommittedStocks()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		made := v.LevelsToSave(true)
-		if len(made) > 0 {
-			b.Queue(insertLevelsSQL.of(len(made)), levelColumnsOf(made)...)
+		created := u.LevelsToSave(true)
+		if len(created) > 0 {
+			b.Queue(insertLevelsSQL.of(len(created)), levelColumnsOf(created)...)
 		}
-		if touched := v.ChangedProducts(); len(touched) > 0 {
-			changed := v.LevelsToSave(false)
-			b.Queue(updateLevelsSQL.of(len(changed)), append(levelColumnsOf(changed), versionColumns(v, touched)...)...)
+		if products := u.ChangedProducts(); len(products) > 0 {
+			changed := u.LevelsToSave(false)
+			b.Queue(updateLevelsSQL.of(len(changed)), append(levelColumnsOf(changed), versionColumns(u, products)...)...)
 		}
-		queueReservations(b, v, true)
-		queueReservations(b, v, false)
-		queueMovements(b, v)
-		queueAnswers(b, v)
-		queueSettings(b, v.Settings)
-		// Only now is it known what the products are, and where new levels lie: who
-		// makes one has its location locked from then on.
-		if len(v.Settings.Products)+len(made) > 0 {
-			b.Queue(readBackSQL, dialect.JSONList(v.PublishedProducts())).Query(func(r pgx.Rows) (err error) {
+		queueReservations(b, u, true)
+		queueReservations(b, u, false)
+		queueMovements(b, u)
+		queueAnswers(b, u)
+		// Only now are the new settings and the priorities of new levels known. The
+		// transaction that creates a level has its location locked from then on.
+		if len(u.Settings.Products)+len(created) > 0 {
+			b.Queue(readBackSQL, dialect.JSONList(u.PublishedProducts())).Query(func(r pgx.Rows) (err error) {
 				if stocks, _, err = dialect.CollectStocks(r); err == nil {
-					v.ReplaceLevels(stocks)
+					u.ReplaceLevels(stocks)
 				}
 				return err
 			})

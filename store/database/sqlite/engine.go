@@ -28,6 +28,7 @@ const readersMax = 4
 // sqliteEngine writes one transaction at a time: SQLite has one writer, and
 // waiting for our turn here costs less than being refused there.
 type Engine struct {
+	db   *dialect.DB
 	sql  *sql.DB
 	turn chan struct{}
 	file string // empty in memory
@@ -67,7 +68,7 @@ func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		_ = pool.Close()
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
-	return db, &Engine{sql: pool, turn: make(chan struct{}, 1), file: file}, nil
+	return db, &Engine{db: db, sql: pool, turn: make(chan struct{}, 1), file: file}, nil
 }
 
 func (e *Engine) Migrations() (string, fs.FS) {
@@ -88,6 +89,7 @@ func (e *Engine) LinesOf(context.Context, [][16]byte) (map[[16]byte][]string, er
 
 // sqliteTx is a transaction on the one writing connection.
 type transaction struct {
+	db   *dialect.DB
 	tx   *sql.Tx
 	done func()
 }
@@ -113,7 +115,7 @@ func (e *Engine) Begin(ctx context.Context, _ time.Duration) (dialect.Transactio
 		}
 		return nil, err
 	}
-	return &transaction{tx: tx, done: done}, nil
+	return &transaction{db: e.db, tx: tx, done: done}, nil
 }
 
 func (t *transaction) Rollback() {

@@ -127,7 +127,9 @@ func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) ([]*models
 		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
 		w.exec(insertAnswerSQL, key[:], kept.Fingerprint, string(raw))
 	}
-	w.settings(v.Settings)
+	if w.err == nil {
+		w.err = dialect.SaveSettings(t.db.Session(ctx, t.tx), t.db.Fragments, v.Settings)
+	}
 	w.exec("UPDATE onhand_writer SET active = 0")
 	if w.err != nil {
 		return nil, w.err
