@@ -97,7 +97,7 @@ race: ## run the tests under the race detector; RACE_PACKAGES names the packages
 .PHONY: races
 races: ## run everything under the race detector: all tests, the checkers of the faults, every scenario
 	$(MAKE) race
-	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) .
+	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) ./...
 	$(MAKE) fault ARGS=-server-race
 
 # A target that finds an input leaves it in testdata/fuzz beside the test, and every later run tries it again. Fix the
@@ -124,11 +124,11 @@ e2e: ## drive the real server with a real browser
 		echo "e2e: skipped: $$answer"; \
 	fi
 
-# ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/doc.go.
+# ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/README.md.
 .PHONY: fault
 fault: ## kill, freeze and disconnect the dependencies of the server under load, and check that nothing is lost
 	scripts/servers
-	cd faults && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
+	cd faults && go test ./chance ./checker ./load ./model ./process ./wait && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
 
 # The test bounds its own time: FOR and ten minutes.
 FOR ?= 3m
@@ -142,10 +142,16 @@ replay: ## replay recorded traffic: make replay FILE=path
 	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
 	go run ./bench/replay --file "$(FILE)"
 
-# ARGS are arguments of the program: make bench ARGS='--quick --row "hot 512"'; `go run ./bench/combiner --help` lists them.
+# ARGS are arguments of the program: make bench ARGS='--quick --row "hot 512"'; `go run ./bench/groupcommit --help` lists them.
 .PHONY: bench
 bench: ## measure reservations beside their floors, on servers of its own; ARGS=--quick for a first look
-	go run ./bench/combiner $(ARGS)
+	go run ./bench/groupcommit $(ARGS)
+
+# make alternate BEFORE=path AFTER=path ARGS='--workload carts'; `go run ./bench/alternate --help` lists the arguments.
+.PHONY: alternate
+alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating rounds over GraphQL and HTTP
+	@[[ -n "$(BEFORE)" && -n "$(AFTER)" ]] || { echo "usage: make alternate BEFORE=path AFTER=path"; exit 2; }
+	go run ./bench/alternate --before "$(BEFORE)" --after "$(AFTER)" $(ARGS)
 
 .PHONY: generate
 generate: ## write graph/generated from the schema
