@@ -109,7 +109,7 @@ func open(t *testing.T, url string) *database.Database {
 
 func openOnly(t *testing.T, url string) *database.Database {
 	t.Helper()
-	db, err := database.Open(url, slog.New(slog.DiscardHandler))
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	db.SetLockWait(3 * time.Second)

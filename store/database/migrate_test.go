@@ -115,7 +115,7 @@ func TestSchemaChangesBesideARunningInstance(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "mysql://onhand:secret@db/stock", "sqlite:", "postgres://onhand:secret@db:notaport/stock", "stock.db"} {
-		_, err := database.Open(url, nil)
+		_, err := database.Open(url, nil, database.Switches{})
 		require.Error(t, err, url)
 		require.NotContains(t, err.Error(), "secret")
 	}

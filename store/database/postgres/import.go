@@ -15,7 +15,8 @@ import (
 	"onhand/store/database/importer"
 )
 
-// ImportTables: memory for sorting is the server's, and one import's.
+// ImportTables implements [importer.Engine]. The memory for sorting is one import's, on
+// the server.
 func (e *Engine) ImportTables() []string {
 	return []string{
 		"SET work_mem = '32MB'", "SET temp_buffers = '32MB'",
@@ -40,7 +41,7 @@ func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]an
 	return cmp.Or(broken, err)
 }
 
-// ImportStart: an import waits longer for a row lock than a buyer's write does.
+// ImportStart implements [importer.Engine]. An import waits longer for a row lock than a buyer's write does.
 func (e *Engine) ImportStart(idle time.Duration) []string {
 	return []string{
 		"BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -58,5 +59,6 @@ func (e *Engine) ImportLock() string {
 
 func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
 
-// ImportTurn: rows are locked one by one.
+// ImportTurn implements [importer.Engine]: other writers go on, since rows are locked one
+// by one.
 func (e *Engine) ImportTurn(context.Context) (func(), error) { return func() {}, nil }

@@ -70,7 +70,7 @@ func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]
 	return lines, err
 }
 
-// once runs one pipeline in a transaction that leaves nothing behind.
+// once runs one pipeline in a transaction that is rolled back.
 func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
 	tx, err := e.beginTx(ctx, dialect.LockTimeout)
 	if err != nil {
@@ -80,7 +80,7 @@ func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
 	return tx.pipeline(ctx, queue)
 }
 
-// lockedRow is a locked row's id, and the transaction that locked it.
+// lockedRow is the id of a locked row with the transaction that locked it.
 type lockedRow[ID any] struct {
 	id     ID
 	holder string
