@@ -12,6 +12,7 @@ import (
 	"onhand/store/database/dialect"
 )
 
+// Claim implements [dialect.Engine].
 func (e *Engine) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()

@@ -96,6 +96,7 @@ type transaction struct {
 	begun    bool
 }
 
+// Begin implements [dialect.Engine].
 func (e *Engine) Begin(ctx context.Context, lockWait time.Duration) (dialect.Transaction, error) {
 	return e.beginTx(ctx, lockWait)
 }
@@ -150,6 +151,7 @@ func (t *transaction) Rollback() {
 	_ = t.conn.Close()
 }
 
+// Listen implements [dialect.Engine].
 func (e *Engine) Listen(ctx context.Context, wake func()) error {
 	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 	if err != nil {

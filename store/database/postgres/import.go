@@ -24,6 +24,7 @@ func (e *Engine) ImportTables() []string {
 	}
 }
 
+// CopyRows implements [importer.Engine].
 func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error {
 	var broken error // COPY gives it back as the server's, in other words
 	err := conn.Raw(func(driverConn any) error {
@@ -51,12 +52,14 @@ func (e *Engine) ImportStart(idle time.Duration) []string {
 	}
 }
 
+// ImportLock implements [importer.Engine].
 func (e *Engine) ImportLock() string {
 	return `SELECT count(*) FROM (SELECT 1 FROM stock_levels l
 		WHERE (l.product_id, l.location_id) IN (SELECT product_id, location_id FROM import_rows WHERE sets = 1 AND problem = '')
 		ORDER BY l.product_id, l.location_id FOR UPDATE OF l) locked`
 }
 
+// ImportEnd implements [importer.Engine].
 func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
 
 // ImportTurn implements [importer.Engine]: other writers go on, since rows are locked one

@@ -37,6 +37,7 @@ const (
 // what a batch may have, because it has not been counted yet.
 const linesOfMax = 2 * dialect.ReservedLinesMax
 
+// Locked implements [dialect.Engine].
 func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {
 	locks := models.Locks{}
 	product := func(r pgx.Rows) error {
@@ -52,6 +53,7 @@ func (e *Engine) Locked(ctx context.Context, products []string, reservations [][
 	return locks, err
 }
 
+// LinesOf implements [dialect.Engine].
 func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
 	lines := map[[16]byte][]string{}
 	err := e.once(ctx, func(b *pgx.Batch) {

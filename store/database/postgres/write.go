@@ -63,6 +63,7 @@ const (
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
+// OverdueOf implements [dialect.Transaction].
 func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
@@ -72,6 +73,7 @@ func (t *transaction) OverdueOf(ctx context.Context, products []string, limit in
 	return holds, err
 }
 
+// Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	u, heldLines := decide.NewUnitOfWork(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
