@@ -23,5 +23,5 @@
 //
 // May import: the standard library only. The gorm tags are plain strings.
 //
-// There is no server behind this package: nothing here can be down.
+// The package uses no server.
 package models

@@ -88,21 +88,21 @@ const (
 type Corruption struct{ Statement, Finds string }
 
 const (
-	fifthMovement   = `(SELECT movement_id FROM stock_movement_rows ORDER BY movement_id OFFSET 4 LIMIT 1)`
+	fifthMovement   = `(SELECT movement_id FROM ledger_rows ORDER BY movement_id OFFSET 4 LIMIT 1)`
 	movementColumns = `product_id, location_id, available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta,
 		incoming_delta, available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after, reason, reservation_id, version`
 )
 
 // Corruptions are those that the tests of the checkers try. They know the product "cup".
 var Corruptions = map[string]Corruption{
-	"I2 below the floor":   {`UPDATE stock_movement_rows SET available_after = -1 WHERE movement_id = ` + fifthMovement, "I2: "},
+	"I2 below the floor":   {`UPDATE ledger_rows SET available_after = -1 WHERE movement_id = ` + fifthMovement, "I2: "},
 	"I4 a lost update":     {`UPDATE stock_levels SET available = available + 1, reserved = reserved - 1 WHERE product_id = 'cup' AND reserved > 0`, "I4: "},
 	"I4 a forgotten order": {`DELETE FROM reservations WHERE state = 'COMMITTED'`, "I4: "},
-	"I5 a lost movement":   {`DELETE FROM stock_movement_rows WHERE movement_id = ` + fifthMovement, "I5: "},
-	"I5 a wrong delta":     {`UPDATE stock_movement_rows SET damaged_delta = 1 WHERE movement_id = ` + fifthMovement, "I5: "},
-	"I5 the last movement": {`DELETE FROM stock_movement_rows WHERE movement_id = (SELECT max(movement_id) FROM stock_movement_rows)`, "I5: "},
+	"I5 a lost movement":   {`DELETE FROM ledger_rows WHERE movement_id = ` + fifthMovement, "I5: "},
+	"I5 a wrong delta":     {`UPDATE ledger_rows SET damaged_delta = 1 WHERE movement_id = ` + fifthMovement, "I5: "},
+	"I5 the last movement": {`DELETE FROM ledger_rows WHERE movement_id = (SELECT max(movement_id) FROM ledger_rows)`, "I5: "},
 	"I5 on hand":           {`UPDATE stock_levels SET available = available + 1 WHERE product_id = 'cup'`, "on hand"},
-	"I6 released twice": {`INSERT INTO stock_movement_rows (` + movementColumns + `) SELECT ` + movementColumns + ` FROM stock_movements
+	"I6 released twice": {`INSERT INTO ledger_rows (` + movementColumns + `) SELECT ` + movementColumns + ` FROM stock_movements
 		WHERE reason = 'RELEASED' ORDER BY movement_id LIMIT 1`, "I6: "},
 	"I6 released and committed": {`UPDATE reservations SET state = 'COMMITTED' WHERE state = 'RELEASED'`, "I6: "},
 	"I6 a cart in part":         {`UPDATE reservations SET lines = lines::jsonb || (lines->0)::jsonb WHERE state = 'RELEASED'`, "I6: "},

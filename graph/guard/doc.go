@@ -15,5 +15,5 @@
 //
 // May import: models, gqlgen's runtime, gqlparser.
 //
-// There is no server behind this package: nothing here can be down.
+// The package uses no server.
 package guard

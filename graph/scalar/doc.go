@@ -6,5 +6,5 @@
 //
 // May import: models and gqlgen's runtime.
 //
-// There is no server behind this package: nothing here can be down.
+// The package uses no server.
 package scalar

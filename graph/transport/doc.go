@@ -21,5 +21,5 @@
 //
 // May import: guard, models, gqlgen, coder/websocket.
 //
-// There is no server behind this package: nothing here can be down.
+// The package uses no server.
 package transport

@@ -35,9 +35,9 @@ func (s streamExecutor) DispatchOperation(ctx context.Context, operation *graphq
 	return func(ctx context.Context) *graphql.Response { return withNoData(responses(ctx)) }, ctx
 }
 
-// noData marks a response that was not executed. Such a response has no data, not even
-// null, but gqlgen's transports write null for missing data. So the executor sets data
-// that no execution returns, and withoutNoData removes it before it is sent.
+// noData is the data of a response that was not executed. Such a response has no data,
+// not even null, but gqlgen's transports write null for missing data. The executor sets
+// noData, which no execution returns, and withoutNoData removes it before it is sent.
 const noData = "0"
 
 func withNoData(response *graphql.Response) *graphql.Response {

@@ -208,7 +208,7 @@ func (p *peer) closed() (code websocket.StatusCode, types []string) {
 			require.NotErrorIs(p.t, err, context.DeadlineExceeded, "the server keeps the connection open")
 			return websocket.CloseStatus(err), types
 		}
-		var m message
+		var m wsMessage
 		require.NoError(p.t, json.Unmarshal([]byte(text), &m))
 		types = append(types, m.Type)
 	}

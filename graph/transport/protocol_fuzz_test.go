@@ -68,7 +68,7 @@ func TestSplitAnswer(t *testing.T) {
 		require.NoError(t, err)
 		m, ok := splitAnswer(data)
 		require.True(t, ok)
-		require.Equal(t, message{Type: kind, ID: "12", Payload: json.RawMessage(`{"data":{"a":[1,2]}}`)}, m)
+		require.Equal(t, wsMessage{Type: kind, ID: "12", Payload: json.RawMessage(`{"data":{"a":[1,2]}}`)}, m)
 	}
 }
 
@@ -82,7 +82,7 @@ func FuzzSplitAnswer(f *testing.F) {
 		f.Add([]byte(data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var whole message
+		var whole wsMessage
 		if json.Unmarshal(data, &whole) != nil {
 			return
 		}
@@ -120,7 +120,7 @@ func BenchmarkOutgoing(b *testing.B) {
 // checkAnswerID checks that the client gets the answer to a forwarded operation under
 // its own id.
 func checkAnswerID(t *testing.T, p *protocol, forward []byte) {
-	var sent, back message
+	var sent, back wsMessage
 	if json.Unmarshal(forward, &sent) != nil || sent.Type != "subscribe" {
 		return
 	}

@@ -131,36 +131,36 @@ func TestWebSocketOperationsAreBounded(t *testing.T) {
 // protocol's close code.
 func TestWebSocketViolations(t *testing.T) {
 	t.Parallel()
-	const hello = `{"type":"connection_init"}`
+	const initMessage = `{"type":"connection_init"}`
 	for name, test := range map[string]struct {
 		code int
 		send []string
 	}{
 		"subscribe before init":   {4401, []string{tick}},
-		"two inits":               {4429, []string{hello, hello}},
-		"id in use":               {4409, []string{hello, tick, tick}},
-		"long id in use":          {4409, []string{hello, strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1), strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1)}},
-		"no JSON":                 {4400, []string{`hello`}},
-		"no JSON after init":      {4400, []string{hello, `{"type":`}},
+		"two inits":               {4429, []string{initMessage, initMessage}},
+		"id in use":               {4409, []string{initMessage, tick, tick}},
+		"long id in use":          {4409, []string{initMessage, strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1), strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1)}},
+		"no JSON":                 {4400, []string{`text`}},
+		"no JSON after init":      {4400, []string{initMessage, `{"type":`}},
 		"empty message":           {4400, []string{``}},
-		"two messages at once":    {4400, []string{hello + hello}},
+		"two messages at once":    {4400, []string{initMessage + initMessage}},
 		"a list":                  {4400, []string{`[]`}},
 		"null":                    {4400, []string{`null`}},
-		"no type":                 {4400, []string{hello, `{}`}},
-		"type is a number":        {4400, []string{hello, `{"type":1}`}},
-		"unknown type":            {4400, []string{hello, `{"type":"` + strings.Repeat("é", 300) + `"}`}},
-		"the older protocol":      {4400, []string{hello, `{"type":"start","id":"1"}`}},
-		"a server's message":      {4400, []string{hello, `{"type":"next","id":"1"}`}},
+		"no type":                 {4400, []string{initMessage, `{}`}},
+		"type is a number":        {4400, []string{initMessage, `{"type":1}`}},
+		"unknown type":            {4400, []string{initMessage, `{"type":"` + strings.Repeat("é", 300) + `"}`}},
+		"the older protocol":      {4400, []string{initMessage, `{"type":"start","id":"1"}`}},
+		"a server's message":      {4400, []string{initMessage, `{"type":"next","id":"1"}`}},
 		"init with text":          {4400, []string{`{"type":"connection_init","payload":"x"}`}},
 		"ping with a number":      {4400, []string{`{"type":"ping","payload":1}`}},
-		"pong with a list":        {4400, []string{hello, `{"type":"pong","payload":[]}`}},
-		"subscribe without id":    {4400, []string{hello, `{"type":"subscribe","payload":{"query":"{ name }"}}`}},
-		"subscribe with a number": {4400, []string{hello, `{"type":"subscribe","id":1,"payload":{"query":"{ name }"}}`}},
-		"subscribe to nothing":    {4400, []string{hello, `{"type":"subscribe","id":"1"}`}},
-		"subscribe to null":       {4400, []string{hello, `{"type":"subscribe","id":"1","payload":null}`}},
-		"subscribe without query": {4400, []string{hello, `{"type":"subscribe","id":"1","payload":{}}`}},
-		"variables are a list":    {4400, []string{hello, `{"type":"subscribe","id":"1","payload":{"query":"{ name }","variables":[]}}`}},
-		"too large":               {1009, []string{hello, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", readBytesMax) + `"}}`}},
+		"pong with a list":        {4400, []string{initMessage, `{"type":"pong","payload":[]}`}},
+		"subscribe without id":    {4400, []string{initMessage, `{"type":"subscribe","payload":{"query":"{ name }"}}`}},
+		"subscribe with a number": {4400, []string{initMessage, `{"type":"subscribe","id":1,"payload":{"query":"{ name }"}}`}},
+		"subscribe to nothing":    {4400, []string{initMessage, `{"type":"subscribe","id":"1"}`}},
+		"subscribe to null":       {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":null}`}},
+		"subscribe without query": {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{}}`}},
+		"variables are a list":    {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{"query":"{ name }","variables":[]}}`}},
+		"too large":               {1009, []string{initMessage, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", readBytesMax) + `"}}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,5 +13,5 @@
 //
 // May import: models and the standard library.
 //
-// There is no server behind this package: nothing here can be down.
+// The package uses no server.
 package stockjson

@@ -45,8 +45,7 @@ type Fragments struct {
 	LedgerEntriesOf string
 	// LedgerStep is how many ids an entry takes. Above 1 there are chunks.
 	LedgerStep int64
-	// LedgerEnd is the largest movement id ever given, and the first of those that
-	// are given in steps.
+	// LedgerEnd is the largest movement id ever given.
 	LedgerEnd string
 	// ChunksAfter is the rest of the chunk that a movement is in, for the levels
 	// after that movement; empty where there are no chunks.

@@ -55,7 +55,7 @@ func wipe(t *testing.T, url string) {
 	require.NoError(t, err)
 	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, `SET session_replication_role = replica; -- or the triggers would refuse
-		TRUNCATE channel_locations, channels, stock_levels, locations, products, reservations, stock_movement_rows, stock_movement_packs, outbox, idempotency_keys
+		TRUNCATE channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks, outbox, idempotency_keys
 			RESTART IDENTITY CASCADE;
 		DELETE FROM onhand_meta;
 		INSERT INTO onhand_meta DEFAULT VALUES`)
