@@ -21,11 +21,13 @@ RACE_FLAGS = -race -gcflags='$(RACE_PLAIN)=-race=false'
 # Which tests the race target runs, and which it leaves out; both are patterns of go test.
 RACE_RUN ?= .
 RACE_SKIP ?= ^$$
-# `make test` races these packages on Postgres only, because SQLite takes too long, and without the tests of 64
-# concurrent buyers, which miss the write deadline under the detector. `make test-all` runs both.
-RACE_DATABASE = ./store ./store/database/...
+# The packages whose tests run on both databases. `make test` races them on Postgres only, because SQLite takes too long,
+# and without the tests of 64 concurrent buyers, which miss the write deadline under the detector. `make test-all` runs
+# them on both.
+RACE_DATABASE = go list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./store/... | \
+	grep -E '^onhand/store(/database[^ ]*)? |/storetest/fixture' | cut -d ' ' -f 1
 RACE_DATABASE_SKIP = NeverOversold|OppositeCarts
-RACE_OTHERS = go list ./models/... ./graph/... ./store/... | grep -vxFf <(go list $(RACE_DATABASE))
+RACE_OTHERS = go list ./models/... ./graph/... ./store/... | grep -v /storetest | grep -vxFf <($(RACE_DATABASE))
 
 FUZZTIME ?= 10s
 FUZZ_PARALLEL ?= 2
@@ -51,8 +53,8 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 	$(MAKE) verify
 	$(MAKE) e2e
 	$(MAKE) fault ARGS=-short
-	$(MAKE) race RACE_PACKAGES="$$($(RACE_OTHERS) | paste -sd ' ')"
-	$(MAKE) race RACE_PACKAGES='$(RACE_DATABASE)' RACE_RUN=/postgres RACE_SKIP='$(RACE_DATABASE_SKIP)'
+	$(MAKE) race RACE_PACKAGES="$$($(RACE_OTHERS) | paste -sd ' ' -)"
+	$(MAKE) race RACE_PACKAGES="$$($(RACE_DATABASE) | paste -sd ' ' -)" RACE_RUN=/postgres RACE_SKIP='$(RACE_DATABASE_SKIP)'
 
 .PHONY: test-all
 test-all: ## make test and what takes long: every fault scenario, every race, fuzzing, the builds for all systems
@@ -79,7 +81,7 @@ fmt: ## format the Go code
 COVER_TESTS ?= ./...
 .PHONY: cover
 cover: ## run the tests and print the coverage of each package by the tests of all packages
-	@packages=$$(go list ./... | grep -Ev '/(generated|storetest)$$|/bench/' | paste -sd ,); \
+	@packages=$$(go list ./... | grep -Ev '/(generated|storetest)$$|/bench/' | paste -sd , -); \
 	go test -timeout=$(TEST_TIMEOUT) -coverpkg="$$packages" -coverprofile=coverage.out $(COVER_TESTS) >/dev/null || { echo "cover: a test failed; run make test"; exit 1; }
 	@awk 'NR > 1 { statements[$$1] = $$2; if ($$3 > 0) covered[$$1] = 1 } \
 		END { for (block in statements) { package = block; sub(/\/[^\/]*$$/, "", package); all[package] += statements[block]; \

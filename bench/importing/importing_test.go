@@ -61,7 +61,7 @@ type importTarget struct {
 func newImportTarget(t testing.TB) *importTarget {
 	t.Helper()
 	url := storetest.Postgres(t)
-	db, err := database.Open(url, slog.New(slog.DiscardHandler))
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = db.Migrate(t.Context())

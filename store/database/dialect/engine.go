@@ -90,3 +90,13 @@ func (c *Claim) Release() {
 // ReservedLinesMax bounds the lines of all reservations that a batch of several writes
 // may load.
 const ReservedLinesMax = 10_000
+
+// Switches turn off optimisations of the write path, for benchmarks that measure what
+// each gains.
+type Switches struct {
+	NoPolling         bool // of connections for answers (postgres/polling.go)
+	NoRecycling       bool // of the rows of committed batches (postgres/recycle.go)
+	NoSingleRow       bool // form of bulk statements (postgres/bulk.go)
+	NoHandwrittenJSON bool // (decide/json.go)
+	NoConditional     bool // decrement for contended products (optimistic/contention.go)
+}

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"crypto/rand"
+	"database/sql/driver"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -36,6 +37,9 @@ func (i *Instant) Scan(v any) error {
 	}
 	return nil
 }
+
+// Value implements driver.Valuer. gorm asks for it; times are written by [Fragments.Moment].
+func (i Instant) Value() (driver.Value, error) { return i.Time, nil }
 
 // pointer returns nil for "no time".
 func (i Instant) pointer() *time.Time {

@@ -57,8 +57,8 @@ func (r *rowColumns) args() []any {
 	return append(append([]any{r.products, r.locations, r.quantities}, r.afters.args()...), r.reservations, r.versions)
 }
 
-// chunkColumns are ledger chunks, as columns. One column has the quantities of all of
-// them, each chunk's from its place on.
+// chunkColumns are ledger chunks, as columns. One column has the quantities of all
+// chunks; places has the index of each chunk's first quantity.
 type chunkColumns struct {
 	products, locations    *column
 	sizes, totals, places  *column

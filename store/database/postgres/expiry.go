@@ -29,6 +29,7 @@ const (
 	momentSQL = `SELECT epoch, directory_version, clock_timestamp() FROM onhand_meta`
 )
 
+// Overdue implements [dialect.Engine].
 func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []string) (holds []dialect.OverdueReservation, err error) {
 	err = e.once(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueSQL, append([]string{}, without...), limit, linesMax).Query(func(r pgx.Rows) error {
@@ -39,6 +40,7 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []str
 	return holds, err
 }
 
+// Expire implements [dialect.Transaction].
 func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
 	err := t.pipeline(ctx, func(b *pgx.Batch) {

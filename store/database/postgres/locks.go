@@ -37,6 +37,7 @@ const (
 // what a batch may have, because it has not been counted yet.
 const linesOfMax = 2 * dialect.ReservedLinesMax
 
+// Locked implements [dialect.Engine].
 func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {
 	locks := models.Locks{}
 	product := func(r pgx.Rows) error {
@@ -52,6 +53,7 @@ func (e *Engine) Locked(ctx context.Context, products []string, reservations [][
 	return locks, err
 }
 
+// LinesOf implements [dialect.Engine].
 func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
 	lines := map[[16]byte][]string{}
 	err := e.once(ctx, func(b *pgx.Batch) {
@@ -70,7 +72,7 @@ func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]
 	return lines, err
 }
 
-// once runs one pipeline in a transaction that leaves nothing behind.
+// once runs one pipeline in a transaction that is rolled back.
 func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
 	tx, err := e.beginTx(ctx, dialect.LockTimeout)
 	if err != nil {
@@ -80,7 +82,7 @@ func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
 	return tx.pipeline(ctx, queue)
 }
 
-// lockedRow is a locked row's id, and the transaction that locked it.
+// lockedRow is the id of a locked row with the transaction that locked it.
 type lockedRow[ID any] struct {
 	id     ID
 	holder string

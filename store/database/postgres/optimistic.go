@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
@@ -71,9 +70,9 @@ func refused(err error) bool {
 
 const fetchSQL = `SELECT ` + dialect.RevisedProductColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
 
-// fetch reads products and then their levels without a lock, in one round trip: a
-// change in between is one that the version does not know of, and a plan is refused
-// for.
+// FetchProducts implements [optimistic.Engine]. It reads products before their levels: a
+// change in between has a version that the cache does not know, and the batch that was
+// decided on it is refused.
 func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error) {
 	t, err := e.beginTx(ctx, 0)
 	if err != nil {
@@ -90,51 +89,7 @@ func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.
 	return v, e.db.Fault(err)
 }
 
-// heldRows are the rows of new holds, as columns, and the keys of the answers that
-// there must not be.
-type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls, answers *column }
-
-// heldRowsKept bounds what is kept of a plan's rows for another plan, in bytes.
-const reservationRowsKept = 1 << 20
-
-func newReservationRows() *reservationRows {
-	return &reservationRows{bytesColumn(1, 16), linesColumn(1), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
-}
-
-func (r *reservationRows) columns() []*column {
-	return []*column{r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls, r.answers}
-}
-
-// Add implements [ReservationRows].
-func (r *reservationRows) Add(hashes *decide.KeyHashes, hold *models.Reservation, ttl time.Duration) {
-	r.keys.bytes(hashes.Reservation[:])
-	r.lines.lines(hold.Lines)
-	r.channels.text(hold.Channel)
-	r.owners.text(hold.Owner)
-	r.fingerprints.bytes(hashes.Fingerprint[:])
-	r.ttls.long(ttl.Microseconds())
-	r.answers.bytes(hashes.Answer[:])
-}
-
-// Args implements [ReservationRows].
-func (r *reservationRows) Args() []any {
-	return parameters(r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls)
-}
-
-// AnswerKeys implements [ReservationRows].
-func (r *reservationRows) AnswerKeys() any { return r.answers }
-
-// Reset implements [ReservationRows].
-func (r *reservationRows) Reset() bool {
-	kept := 0
-	for _, c := range r.columns() {
-		c.reset()
-		kept += cap(c.buf)
-	}
-	return kept <= reservationRowsKept
-}
-
-// commitPlan carries out a plan in one round trip.
+// CommitBatch implements [optimistic.Engine].
 func (e *Engine) CommitBatch(ctx context.Context, p *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
 	c, err := e.commitBatch(ctx, p, lockWait)
 	if refused(err) {
@@ -200,20 +155,4 @@ func reserveArgs(p *optimistic.Batch, lockWait string) []any {
 	}
 	return []any{lockWait, p.Unit.Epoch, p.Unit.Directory, p.Rows.AnswerKeys(), ids, versions, next,
 		products, locations, available, reserved, units}
-}
-
-// newRows implements [OptimisticEngine]. The rows of a batch that is done are used
-// again: they are most of what a reservation takes up.
-func (e *Engine) NewRows() optimistic.ReservationRows {
-	if rows := e.spare.Swap(nil); rows != nil {
-		return *rows
-	}
-	return newReservationRows()
-}
-
-// recycle implements [OptimisticEngine].
-func (e *Engine) Recycle(rows optimistic.ReservationRows) {
-	if rows.Reset() {
-		e.spare.Store(&rows)
-	}
 }

@@ -63,6 +63,7 @@ const (
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
+// OverdueOf implements [dialect.Transaction].
 func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
@@ -72,8 +73,9 @@ func (t *transaction) OverdueOf(ctx context.Context, products []string, limit in
 	return holds, err
 }
 
+// Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
-	v, heldLines := decide.NewUnitOfWork(), 0
+	u, heldLines := decide.NewUnitOfWork(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		if w.ChangesSettings {
 			b.Queue(settingsLockSQL)
@@ -82,7 +84,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		if len(w.Reservations) > 0 {
 			b.Queue(reservationsSQL, byteSlices(w.Reservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
-					v.Reservations[s.Key] = s
+					u.Reservations[s.Key] = s
 					heldLines += len(s.Lines)
 				})
 			})
@@ -94,40 +96,40 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
 		}
 		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanRevisedProduct, v.AddProduct)
+			return dialect.Each(r, dialect.ScanRevisedProduct, u.AddProduct)
 		})
-		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, v.AddLevel) })
+		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, u.AddLevel) })
 		if len(w.AnswerKeys) > 0 {
-			b.Queue(keysSQL, byteSlices(w.AnswerKeys)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanAnswer, v.AddAnswer) })
+			b.Queue(keysSQL, byteSlices(w.AnswerKeys)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanAnswer, u.AddAnswer) })
 		}
-		b.Queue(directorySQL).QueryRow(func(r pgx.Row) error { return r.Scan(&v.Directory) })
+		b.Queue(directorySQL).QueryRow(func(r pgx.Row) error { return r.Scan(&u.Directory) })
 		if len(w.Locations) > 0 {
 			b.Queue(locations, w.Locations).Query(func(r pgx.Rows) error {
-				return dialect.Each(r, dialect.ScanLocation, func(l models.Location) { v.Locations[l.LocationID] = l })
+				return dialect.Each(r, dialect.ScanLocation, func(l models.Location) { u.Locations[l.LocationID] = l })
 			})
 		}
 		if len(w.Channels)+len(w.UpdatedReservations) > 0 {
-			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, v.AddMember) })
+			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, u.AddMember) })
 		}
 		if len(w.KeyedReservations) > 0 { // after the levels, which the writer of an earlier one with this key had locked
 			b.Queue(keyedSQL, byteSlices(w.KeyedReservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
-					if v.Reservations[s.Key] == nil {
-						v.Reservations[s.Key] = s
+					if u.Reservations[s.Key] == nil {
+						u.Reservations[s.Key] = s
 					}
 				})
 			})
 		}
 		b.Queue(clockSQL).QueryRow(func(r pgx.Row) error {
 			var now dialect.Instant
-			defer func() { v.Now = now.Time }()
-			return r.Scan(&v.Epoch, &now, &v.AnyOverdue)
+			defer func() { u.Now = now.Time }()
+			return r.Scan(&u.Epoch, &now, &u.AnyOverdue)
 		})
 	})
 	if err == nil && heldLines > linesMax {
 		err = dialect.ErrTooLarge
 	}
-	return v, err
+	return u, err
 }
 
 // Save implements [dialect.Transaction] by one pipeline. Settings, which are rare, are
@@ -211,7 +213,7 @@ var (
 		SELECT each($1::bytea[]), each($2::bytea[]), each($3::jsonb[])`)
 )
 
-// About how long the texts of a row are.
+// About how long the texts of a row are, in bytes.
 const (
 	idSize     = 16
 	reasonSize = 10
@@ -228,17 +230,17 @@ func levelColumnsOf(levels []*models.Level) []any {
 	return append([]any{products, locations}, q.args()...)
 }
 
-// versionColumns are products with the versions they get.
-func versionColumns(v *decide.UnitOfWork, touched []string) []any {
+// versionColumns are products with their next versions.
+func versionColumns(u *decide.UnitOfWork, touched []string) []any {
 	products, versions := textColumn(len(touched), idSize), longColumn(len(touched))
 	for _, id := range touched {
 		products.text(id)
-		versions.long(v.Products[id].Version + 1)
+		versions.long(u.Products[id].Version + 1)
 	}
 	return []any{products, versions}
 }
 
-// quantityColumns are one column a state.
+// quantityColumns are one column for each state.
 type quantityColumns [7]*column
 
 func newQuantityColumns(n int) (q quantityColumns) {
@@ -262,9 +264,9 @@ func (c *quantityColumns) args() []any {
 	return args
 }
 
-// queueReservations writes those that were made, or those that were changed.
-func queueReservations(b *pgx.Batch, v *decide.UnitOfWork, made bool) {
-	list := v.ReservationsToSave(made)
+// queueReservations writes reservations that were created, or those that changed.
+func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, made bool) {
+	list := u.ReservationsToSave(made)
 	n := len(list)
 	if n == 0 {
 		return
@@ -286,14 +288,14 @@ func queueReservations(b *pgx.Batch, v *decide.UnitOfWork, made bool) {
 		expires.time(s.ExpiresAt)
 	}
 	if made {
-		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, v.Now, expires)
+		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
 	} else {
 		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires)
 	}
 }
 
-func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
-	n := len(v.Movements)
+func queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
+	n := len(u.Movements)
 	if n == 0 {
 		return
 	}
@@ -301,8 +303,8 @@ func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
 	notes, references, actors := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0)
 	reservations, versions := bytesColumn(n, 16), longColumn(n)
 	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
-	for i := range v.Movements {
-		m := &v.Movements[i]
+	for i := range u.Movements {
+		m := &u.Movements[i]
 		products.text(m.ProductID)
 		locations.text(m.LocationID)
 		deltas.add(m.Delta)
@@ -316,21 +318,21 @@ func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
 		} else {
 			reservations.null()
 		}
-		versions.long(v.Products[m.ProductID].Version + 1)
+		versions.long(u.Products[m.ProductID].Version + 1)
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(insertMovementsSQL.of(n), append(args, reasons, notes, references, actors, reservations, versions, v.Now)...)
+	b.Queue(insertMovementsSQL.of(n), append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
 }
 
-func queueAnswers(b *pgx.Batch, v *decide.UnitOfWork) {
-	n := len(v.NewAnswers)
+func queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
+	n := len(u.NewAnswers)
 	if n == 0 {
 		return
 	}
 	keys, prints, answers := bytesColumn(n, 16), bytesColumn(n, 16), jsonColumn(n, linesSize)
-	for _, key := range decide.BinaryKeys(v.NewAnswers) {
-		kept := v.Answers[key]
+	for _, key := range decide.BinaryKeys(u.NewAnswers) {
+		kept := u.Answers[key]
 		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
 		keys.bytes(key[:])
 		prints.bytes(kept.Fingerprint)
@@ -346,3 +348,8 @@ func byteSlices(keys [][16]byte) [][]byte {
 	}
 	return out
 }
+
+// settingsLockSQL lets one settings write run at a time: of two that create the same
+// row, one would not see the other's. Rows that exist are locked one by one. The number
+// is the lock's name.
+const settingsLockSQL = `SELECT pg_advisory_xact_lock(7305804402467468404)`

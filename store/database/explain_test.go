@@ -23,7 +23,7 @@ import (
 // start does what a program does first with a database.
 func start(t *testing.T, url string) error {
 	t.Helper()
-	db, err := database.Open(url, slog.New(slog.DiscardHandler))
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	_, err = db.Migrate(t.Context())
