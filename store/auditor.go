@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/database"
 	"onhand/store/rediscache"
 )
@@ -296,5 +297,5 @@ func (s sight) verdict() verdict {
 func same(a, b *models.Stock) bool {
 	x, y := *a, *b
 	x.AsOf, y.AsOf = time.Time{}, time.Time{}
-	return bytes.Equal(models.EncodeStock(&x), models.EncodeStock(&y))
+	return bytes.Equal(stockjson.Encode(&x), stockjson.Encode(&y))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"onhand/models"
+	"onhand/store/database"
 )
 
 // metrics are what is counted as it happens; all else is read from those who
@@ -16,7 +17,6 @@ type metrics struct {
 	holdsDone    prometheus.Counter // the one of writes that counts most, kept: finding it by its labels is work for each
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
-	plans        *prometheus.CounterVec
 
 	auditProducts    prometheus.Counter
 	auditDifferences *prometheus.CounterVec
@@ -46,7 +46,6 @@ func newMetrics() *metrics {
 		batchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "onhand_write_batch_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"outcome"}),
-		plans:            counters("onhand_write_plans_total", "Batches of holds decided ahead, by how they ended: committed, refused (something was no longer as remembered, or a key had been used), failed (anything else), dissolved (never sent). The holds of those that were not committed are decided the ordinary way, or told UNAVAILABLE where there was no answer in time.", "outcome"),
 		auditProducts:    counter("onhand_audit_products_total", "Products that the audit beside the service has compared."),
 		auditDifferences: counters("onhand_audit_differences_total", "Differences the audit beside the service has found, each once in every pass.", "kind"),
 		auditFailures:    counter("onhand_audit_failures_total", "Steps of the audit that could not be carried out."),
@@ -57,9 +56,6 @@ func newMetrics() *metrics {
 		relayLag:         gauge("onhand_relay_lag_seconds", "How long the oldest change in the outbox has been seen to wait."),
 	}
 	m.holdsDone = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
-	for _, how := range planEnds { // so that a rate over them begins at zero
-		m.plans.WithLabelValues(string(how))
-	}
 	for _, kind := range auditKinds {
 		m.auditDifferences.WithLabelValues(string(kind))
 		m.auditLast.WithLabelValues(string(kind))
@@ -76,9 +72,6 @@ func (m *metrics) ran(writes int, took time.Duration, err error) {
 	m.batchWrites.Observe(float64(writes))
 	m.batchSeconds.WithLabelValues(outcome).Observe(took.Seconds())
 }
-
-// planEnded counts one plan.
-func (m *metrics) planEnded(how planEnd) { m.plans.WithLabelValues(string(how)).Inc() }
 
 // writeDone is the outcome of a write that did what it was asked for.
 const writeDone = "done"
@@ -106,7 +99,7 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	list := []prometheus.Collector{
-		m.writes, m.batchWrites, m.batchSeconds, m.plans, m.auditProducts, m.auditDifferences, m.auditFailures, m.auditLast,
+		m.writes, m.batchWrites, m.batchSeconds, m.auditProducts, m.auditDifferences, m.auditFailures, m.auditLast,
 		m.auditPass, m.auditPassSeconds, m.outboxRows, m.relayLag,
 	}
 	counter := func(name, help string, read func() int64) {
@@ -128,12 +121,24 @@ func (s *Store) Collectors() []prometheus.Collector {
 	gauge("onhand_database_connections", "Open connections to the database.", func() int { return s.database.Connections().OpenConnections })
 	gauge("onhand_database_connections_in_use", "Connections at work.", func() int { return s.database.Connections().InUse })
 	counter("onhand_database_connection_waits_total", "Times somebody waited for a connection.", func() int64 { return s.database.Connections().WaitCount })
-	gauge("onhand_writes_waiting", "Writes in line for the next transaction.", func() int { waiting, _ := s.writes.line(); return waiting })
-	gauge("onhand_writes_aside", "Writes that wait for rows which somebody else keeps locked.", func() int { _, aside := s.writes.line(); return aside })
-	counter("onhand_relay_carried_total", "Outbox rows the relay has taken off.", func() int64 { return s.relay.Stats().Drained })
-	counter("onhand_relay_applied_total", "Products the relay had to tell Redis of.", func() int64 { return s.relay.Stats().Published })
+	gauge("onhand_writes_waiting", "Writes in line for the next transaction.", func() int { waiting, _ := s.writes.Waiting(); return waiting })
+	gauge("onhand_writes_blocked", "Writes that wait for rows which another transaction has locked.", func() int { _, blocked := s.writes.Waiting(); return blocked })
+	for result, count := range map[string]func(database.OptimisticBatches) int64{
+		"committed": func(b database.OptimisticBatches) int64 { return b.Committed },
+		"refused":   func(b database.OptimisticBatches) int64 { return b.Refused },
+		"failed":    func(b database.OptimisticBatches) int64 { return b.Failed },
+		"discarded": func(b database.OptimisticBatches) int64 { return b.Discarded },
+	} {
+		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "onhand_optimistic_batches_total",
+			Help:        "Optimistic batches by how they ended: committed, refused (a product had changed, or a key was used before), failed (any other error), discarded (never sent). Their reservations are then decided under lock, or answered UNAVAILABLE when there was no answer in time.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(count(s.database.OptimisticBatches())) }))
+	}
+	counter("onhand_relay_drained_total", "Outbox rows that the relay has drained.", func() int64 { return s.relay.Stats().Drained })
+	counter("onhand_relay_published_total", "Products that the relay has published to Redis.", func() int64 { return s.relay.Stats().Published })
 	counter("onhand_relay_failures_total", "Rounds of the relay that failed.", func() int64 { return s.relay.Stats().Failures })
-	gauge("onhand_relay_parked", "Products that changed and cannot be read.", func() int { return int(s.relay.Stats().PoisonProducts) })
+	gauge("onhand_relay_poison_products", "Changed products whose rows cannot be read.", func() int { return int(s.relay.Stats().PoisonProducts) })
 	gauge("onhand_watches", "Subscriptions.", func() int { return s.hub.Stats().Watches })
 	gauge("onhand_watched_products", "Products that somebody watches.", func() int { return s.hub.Stats().Products })
 	counter("onhand_feed_messages_total", "Messages that came from Redis.", func() int64 { return s.hub.Stats().Messages })

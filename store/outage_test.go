@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/store/groupcommit"
 	"onhand/store/storetest"
 )
 
@@ -115,7 +116,7 @@ func TestDatabaseDown(t *testing.T) {
 	began := time.Now()
 	_, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	require.Less(t, time.Since(began), writeWait, "the caller was told before his patience was over")
+	require.Less(t, time.Since(began), groupcommit.WaitMax, "the caller was told before his patience was over")
 	require.Equal(t, 5, read(t, s, "x").Quantity(), "what Redis knows is still answered")
 	_, err = s.Stocks(t.Context(), []string{"not cached"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))

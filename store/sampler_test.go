@@ -172,7 +172,7 @@ func TestMetrics(t *testing.T) {
 		m := measured(t, s)
 		for name, want := range map[string]float64{
 			"onhand_writes_total{done,Reserve}": 1, "onhand_writes_total{replayed,Reserve}": 1, "onhand_writes_total{refused,Reserve}": 1,
-			"onhand_writes_total{done,Resolve}": 1, "onhand_redis_up": 1, "onhand_writes_waiting": 0, "onhand_writes_aside": 0,
+			"onhand_writes_total{done,Resolve}": 1, "onhand_redis_up": 1, "onhand_writes_waiting": 0, "onhand_writes_blocked": 0,
 		} {
 			require.EqualValues(t, want, m[name], name)
 		}
@@ -186,7 +186,7 @@ func TestMetrics(t *testing.T) {
 		}
 		eventually(t, func() bool {
 			m := measured(t, s)
-			return m["onhand_relay_carried_total"] > 0 && m["onhand_feed_connected"] == 1
+			return m["onhand_relay_drained_total"] > 0 && m["onhand_feed_connected"] == 1
 		})
 	})
 }

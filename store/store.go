@@ -13,6 +13,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/groupcommit"
 	"onhand/store/pace"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
@@ -40,7 +41,11 @@ type Config struct {
 	AuditInterval time.Duration
 	// KeyPrefix sets apart the Redis keys of several shops, or of tests.
 	KeyPrefix string
-	Logger    *slog.Logger
+	// GroupCommit switches optimisations of the write path off, for benchmarks.
+	GroupCommit groupcommit.Config
+	// Database switches optimisations of the database off, for benchmarks.
+	Database database.Switches
+	Logger   *slog.Logger
 }
 
 // Defaults of Config.
@@ -85,7 +90,7 @@ type Store struct {
 
 	cached   *batcher[rediscache.Entry]
 	stored   *batcher[readStock]
-	writes   *combiner
+	writes   *groupcommit.Committer
 	distrust distrust
 	metrics  *metrics
 
@@ -129,16 +134,12 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.makeBatchers()
-	s.writes = &combiner{
-		run: s.database.Write, tell: s.tell, ran: s.metrics.ran, locked: s.database.Locked,
-		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
-		unknown: s.database.Unknown, fetch: s.database.Fetch, gatherWait: gatherWait,
-	}
+	s.writes = groupcommit.New(batches{s.database}, publisher{s}, config.GroupCommit)
 	return s, nil
 }
 
 func (s *Store) open() (err error) {
-	if s.database, err = database.Open(s.config.DatabaseURL, s.log); err != nil {
+	if s.database, err = database.Open(s.config.DatabaseURL, s.log, s.config.Database); err != nil {
 		return err
 	}
 	url := s.config.RedisURL

@@ -139,7 +139,7 @@ func TestClusterFailover(t *testing.T) {
 		}, clusterTimeout, eventuallyTick)
 	}
 	require.ErrorIs(t, ask(), ErrDown, "the topology is still the old one")
-	require.Eventually(t, func() bool { return ask() == nil }, topologyEvery/2, eventuallyTick)
+	require.Eventually(t, func() bool { return ask() == nil }, topologyInterval/2, eventuallyTick)
 }
 
 // lineOf is the first line that contains words.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // hashArgsMax is the capacity for the names and values of all fields of a stock.
@@ -24,8 +25,8 @@ func encodeHash(s *models.Stock) (pairs, absent []any) {
 		fieldTracked, s.Tracked,
 		fieldPolicy, string(s.InventoryPolicy),
 		fieldLowStockThreshold, s.LowStockThreshold,
-		fieldAsOf, models.WireTime(s.AsOf),
-		fieldLevels, models.EncodeLevels(s.Levels),
+		fieldAsOf, stockjson.FormatTime(s.AsOf),
+		fieldLevels, stockjson.EncodeLevels(s.Levels),
 	)
 	optional := func(name string, given bool, value func() any) {
 		if given {
@@ -37,7 +38,7 @@ func encodeHash(s *models.Stock) (pairs, absent []any) {
 	optional(fieldTitle, s.Title != nil, func() any { return *s.Title })
 	optional(fieldBackorderLimit, s.BackorderLimit != nil, func() any { return *s.BackorderLimit })
 	optional(fieldMaxPerReservation, s.MaxPerReservation != nil, func() any { return *s.MaxPerReservation })
-	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return models.WireTime(*s.NextRestockAt) })
+	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return stockjson.FormatTime(*s.NextRestockAt) })
 	return pairs, append(absent, fieldMissing, fieldLease)
 }
 
@@ -70,12 +71,12 @@ func decodeHash(hash map[string]string) (*models.Stock, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	levels, err := models.DecodeLevels(s.ProductID, []byte(hash[fieldLevels]))
+	levels, err := stockjson.DecodeLevels(s.ProductID, []byte(hash[fieldLevels]))
 	if err != nil {
 		return nil, err
 	}
 	s.Levels = levels
-	if err := s.CheckWire(); err != nil {
+	if err := stockjson.Check(s); err != nil {
 		return nil, err
 	}
 	if int64(s.Quantity()) != quantity {

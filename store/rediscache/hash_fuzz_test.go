@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // hashOf is the hash that Redis has after a stock was written.
@@ -34,7 +35,7 @@ func outOfRange(s *models.Stock) string {
 		return "max per reservation"
 	case s.Title != nil && !utf8.ValidString(*s.Title):
 		return "title"
-	case len(s.Levels) > models.LevelsMax:
+	case len(s.Levels) > stockjson.LevelsMax:
 		return "number of levels"
 	}
 	for _, l := range s.Levels {

@@ -8,7 +8,7 @@ type Keys struct{ Prefix string }
 func (k Keys) Stock(productID string) string { return k.Prefix + "inventory:" + productID }
 
 // StockChannel is the channel of a product's changes. A message is the stock as
-// models.EncodeStock writes it.
+// stockjson.Encode writes it.
 func (k Keys) StockChannel(productID string) string {
 	return k.Prefix + "inventory_change:" + productID
 }
@@ -36,7 +36,7 @@ const (
 	fieldMaxPerReservation = "max_per_reservation" // absent: no limit
 	fieldNextRestockAt     = "next_restock_at"     // RFC 3339; absent: unknown
 	fieldAsOf              = "as_of"               // RFC 3339
-	fieldLevels            = "levels"              // as models.EncodeLevels writes them
+	fieldLevels            = "levels"              // as stockjson.EncodeLevels writes them
 	fieldPublished         = "published"           // the version that was published; absent: none
 	fieldMissing           = "missing"             // 1 in a negative entry; absent otherwise
 	fieldLease             = "lease"               // the Lease that a fill must have

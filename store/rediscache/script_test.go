@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -86,7 +87,7 @@ func TestNewestWinsInEveryOrder(t *testing.T) {
 		}
 		got := make(map[string][]int64)
 		for _, payload := range published() {
-			s, err := models.DecodeStock([]byte(payload))
+			s, err := stockjson.Decode([]byte(payload))
 			require.NoError(t, err)
 			got[s.ProductID] = append(got[s.ProductID], s.Version)
 		}

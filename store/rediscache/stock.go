@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // Entry is what the cache knows of one product.
@@ -81,7 +82,7 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	calls := make([]scriptCall, 0, len(stocks))
 	for _, s := range stocks {
 		if s != nil {
-			calls = append(calls, c.setStock(s, c.keys.StockChannel(s.ProductID), models.EncodeStock(s), ""))
+			calls = append(calls, c.setStock(s, c.keys.StockChannel(s.ProductID), stockjson.Encode(s), ""))
 		}
 	}
 	c.counters.applies.Add(int64(len(calls)))

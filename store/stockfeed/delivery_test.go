@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // seenWatch is a watch and what it has delivered.
@@ -89,7 +90,7 @@ func (m *deliveryModel) lateMessage(t *rapid.T) {
 	if rapid.Bool().Draw(t, "committed here") {
 		m.hub.Deliver([]*models.Stock{s})
 	} else {
-		m.hub.message(channelOf(s.ProductID), string(models.EncodeStock(s)))
+		m.hub.message(channelOf(s.ProductID), string(stockjson.Encode(s)))
 	}
 }
 
@@ -175,7 +176,7 @@ func TestNewestArrivesInOneEpoch(t *testing.T) {
 		require.NoError(t, err)
 		var highest, last int64
 		for _, v := range rapid.SliceOfN(rapid.Int64Range(1, 50), 1, 60).Draw(t, "versions") {
-			h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", epoch, v))))
+			h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", epoch, v))))
 			highest = max(highest, v)
 			if rapid.Bool().Draw(t, "reads") {
 				if s, _ := w.watcher.queue.tryTake(); s != nil {
@@ -207,7 +208,7 @@ func TestLateMessagesOfAnEarlierEpoch(t *testing.T) {
 
 	// The first message of the new epoch arrives before the epoch check.
 	db.put(stockAt("a", "new", 5))
-	h.message(channelOf("a"), string(models.EncodeStock(db.stocks["a"])))
+	h.message(channelOf("a"), string(stockjson.Encode(db.stocks["a"])))
 	require.Equal(t, []string{"a"}, h.stocks.refresher.takePending())
 	current = "new"
 	for _, c := range []struct {
@@ -222,7 +223,7 @@ func TestLateMessagesOfAnEarlierEpoch(t *testing.T) {
 		{"new", 5, false},
 		{"new", 6, true},
 	} {
-		h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", c.epoch, c.version))))
+		h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", c.epoch, c.version))))
 		s, err := w.watcher.queue.tryTake()
 		require.NoError(t, err)
 		require.Equal(t, c.accepted, s != nil, "%+v", c)

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -284,7 +285,7 @@ func requireEmpty(t *testing.T, w *StockWatch) {
 // subscribers.
 func publish(t *testing.T, raw *redis.Client, s *models.Stock) int64 {
 	t.Helper()
-	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), models.EncodeStock(s)).Result()
+	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), stockjson.Encode(s)).Result()
 	require.NoError(t, err)
 	return n
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // ErrClosed is returned by Next of a closed watch.
@@ -33,7 +34,7 @@ func (stockKind) identical(a, b *models.Stock) bool {
 	}
 	moved := *a
 	moved.Epoch, moved.AsOf = b.Epoch, b.AsOf
-	return bytes.Equal(models.EncodeStock(&moved), models.EncodeStock(b))
+	return bytes.Equal(stockjson.Encode(&moved), stockjson.Encode(b))
 }
 
 func anyStock(*models.Stock) bool { return true }
@@ -153,7 +154,7 @@ func (h *Hub) retryPoison() {
 // stockMessage delivers a message. One that cannot be decoded still says that
 // the product has changed.
 func (h *Hub) stockMessage(id, payload string) {
-	s, err := models.DecodeStock([]byte(payload))
+	s, err := stockjson.Decode([]byte(payload))
 	if err != nil || s.ProductID != id {
 		h.stocks.refresher.add(id)
 		return

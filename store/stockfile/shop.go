@@ -71,12 +71,12 @@ func (t shopTable) row() (row models.StockRow, err error) {
 	return row, err
 }
 
-// setNewOf19 sets the new quantity of a file with 19 columns. stocked tells
+// setNewOf19 sets the new quantity of a file with 19 columns. stocked reports
 // whether the location has the product.
 func (t shopTable) setNewOf19(row *models.StockRow, stocked bool) (err error) {
 	now := row.Now
 	if sum, ok := onHandOf(now); ok && now.OnHand.Given && sum != now.OnHand.Units {
-		return fmt.Errorf("On hand (current) %d is not Available %d + Committed %d + Unavailable %d; to change stock, write On hand (new) and leave the others alone",
+		return fmt.Errorf("the On hand (current) %d is not Available %d + Committed %d + Unavailable %d; to change stock, write On hand (new) and leave the others alone",
 			now.OnHand.Units, now.Available.Units, now.Committed.Units, now.Unavailable.Units)
 	}
 	value := t.cell("on hand (new)")
@@ -152,7 +152,7 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 	case utf8.RuneCountInString(id) <= models.IDLengthMax:
 		row.Variant = id
 	case row.ProductID == "":
-		return row, fmt.Errorf("Handle and options are longer than %d characters together; give the variant a SKU", models.IDLengthMax)
+		return row, fmt.Errorf("its Handle and options are longer than %d characters together; give the variant a SKU", models.IDLengthMax)
 	}
 	return row, nil
 }

@@ -6,14 +6,14 @@ import (
 	"onhand/models"
 )
 
-// decider decides the writes of one batch on one view, in order.
+// Decider decides the writes of one batch on one unit of work, in order.
 type Decider struct {
 	*UnitOfWork
 	Hashes KeyHashes // of the write being decided
 }
 
-// decide answers one write and leaves its effect in the view. Failures are
-// part of the answer; a write that fails changes nothing.
+// Decide decides one write and leaves its effect in the unit of work. Failures are
+// part of the result; a write that fails changes nothing.
 func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
 	d.Hashes = hashes
 	if w.Key() != "" {
@@ -47,15 +47,15 @@ func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
 		result.Fault = fmt.Errorf("no decision for a write of type %T", w)
 		return result
 	}
-	if w.Key() != "" && !onRecord(w, result) {
+	if w.Key() != "" && !recordedByReservation(w, result) {
 		d.record(result)
 	}
 	return result
 }
 
-// onRecord tells whether a reservation is all the record that its key needs:
-// it was made, and whole.
-func onRecord(w models.Write, result models.WriteResult) bool {
+// recordedByReservation reports whether the reservation itself is the record of its
+// key: it was created, and whole.
+func recordedByReservation(w models.Write, result models.WriteResult) bool {
 	_, reserving := w.(models.Reserve)
 	return reserving && result.Reservation != nil && len(result.Errors) == 0
 }

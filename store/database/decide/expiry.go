@@ -8,21 +8,24 @@ import (
 	"onhand/models"
 )
 
-// errChanged: a hold is not what it was when the sweep looked at it.
-var ErrLinesChanged = errors.New("a hold past its time has got other lines")
+// ErrLinesChanged says that a reservation has other lines than when the sweeper
+// listed it.
+var ErrLinesChanged = errors.New("an overdue reservation has other lines than before")
 
-// giveBack returns what an ended hold held to the shelf. products are those
-// whose levels are at hand, in order.
-func (d *ChangeSet) Expire(s *StoredReservation, products []string) error {
+// Expire gives back what an expired reservation held. products are those whose levels
+// are loaded, in order.
+//
+// Errors: ErrLinesChanged for a line of another product.
+func (c *ChangeSet) Expire(s *StoredReservation, products []string) error {
 	step, _ := models.TransitionTo(models.ReservationExpired)
-	d.Reset()
+	c.Reset()
 	for _, line := range s.Lines {
-		if _, at := slices.BinarySearch(products, line.ProductID); !at {
+		if _, loaded := slices.BinarySearch(products, line.ProductID); !loaded {
 			return fmt.Errorf("%w: %s", ErrLinesChanged, s.ID)
 		}
-		held, _ := line.Split(line.Left())
-		d.shift(line.ProductID, held, step.Take, step.Give)
+		left, _ := line.Split(line.Left())
+		c.shift(line.ProductID, left, step.Take, step.Give)
 	}
-	d.Apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
+	c.Apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
 	return nil
 }

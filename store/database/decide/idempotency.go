@@ -14,7 +14,7 @@ import (
 	"onhand/models"
 )
 
-// answer is what is kept of the first answer to a keyed write.
+// Answer is what is stored of the first result of a keyed write.
 type Answer struct {
 	Reservation string        `json:"reservation,omitempty"`
 	Products    []string      `json:"products,omitempty"`
@@ -23,22 +23,21 @@ type Answer struct {
 	Errors      []StoredError `json:"errors,omitempty"`
 }
 
-// storedError is a UserError with the name of its type.
+// StoredError is a UserError with the name of its type.
 type StoredError struct {
 	Type  string          `json:"type"`
 	Error json.RawMessage `json:"error"`
 }
 
-// storedAnswer is the first answer to a keyed write.
+// storedAnswer is an answer with the fingerprint of the write.
 type storedAnswer struct {
 	Fingerprint []byte
 	Answer      Answer
 }
 
-// keyHashes are what is derived from a keyed write. The key of the hold it may
-// make, and that of the answer it may have, are the halves of one keyed hash of
-// its idempotency key, so that nobody can guess them without the database's
-// secret.
+// KeyHashes are derived from a keyed write. The key of the reservation that it may
+// create and the key of its answer are the halves of one keyed hash of its idempotency
+// key, so that they cannot be guessed without the database's secret.
 type KeyHashes struct {
 	Reservation, Answer [16]byte
 	Fingerprint         [16]byte // fingerprint of the whole write
@@ -55,7 +54,7 @@ func hashWith(mac hash.Hash, w models.Write) (hashes KeyHashes) {
 	return hashes
 }
 
-// fingerprint is a hash of all a write asks for, its key included.
+// Fingerprint is a hash of all that a write asks for, its key included.
 func Fingerprint(w models.Write) [16]byte {
 	var room [256]byte
 	input := append(append(room[:0], w.Kind()...), 0)
@@ -72,8 +71,8 @@ func Fingerprint(w models.Write) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// replay finds the first answer to a key. A reservation's id is derived from
-// the key that made it, so it is its own record.
+// Replay returns the first result of a key, if there is one. A reservation's id is
+// derived from its key, so a reservation is its own record.
 func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
 	known := d.Answers[d.Hashes.Answer]
 	if s := d.Reservations[d.Hashes.Reservation]; s != nil && known == nil {
@@ -114,7 +113,7 @@ func mismatch() models.WriteResult {
 	}}}
 }
 
-// remember keeps the answer to a keyed write.
+// record stores the result of a keyed write.
 func (d *Decider) record(result models.WriteResult) {
 	kept := Answer{Errors: WriteErrors(result.Errors), Locations: result.Locations, Channels: result.Channels}
 	if result.Reservation != nil {
@@ -128,6 +127,7 @@ func (d *Decider) record(result models.WriteResult) {
 	d.NewAnswers[key] = true
 }
 
+// WriteErrors turns errors into their stored form. It panics on a type without a name.
 func WriteErrors(errs []models.UserError) []StoredError {
 	var out []StoredError
 	for _, e := range errs {
@@ -157,6 +157,9 @@ func WriteErrors(errs []models.UserError) []StoredError {
 	return out
 }
 
+// ReadErrors turns stored errors back.
+//
+// Errors: a type that this version does not know; broken JSON.
 func ReadErrors(stored []StoredError) (out []models.UserError, err error) {
 	for _, s := range stored {
 		var e models.UserError
@@ -192,15 +195,16 @@ func readError[T models.UserError](raw json.RawMessage) (models.UserError, error
 	return e, nil
 }
 
-// keyedAnswer is a stored answer with its key.
+// KeyedAnswer is a stored answer with its key.
 type KeyedAnswer struct {
 	Key [16]byte
 	storedAnswer
 }
 
-func (v *UnitOfWork) AddAnswer(a *KeyedAnswer) { v.Answers[a.Key] = &a.storedAnswer }
+// AddAnswer keeps an answer that was loaded.
+func (u *UnitOfWork) AddAnswer(a *KeyedAnswer) { u.Answers[a.Key] = &a.storedAnswer }
 
-// The names under which errors are stored.
+// The names of the types of stored errors.
 const (
 	storedInsufficient = "INSUFFICIENT_STOCK"
 	storedLimit        = "QUANTITY_LIMIT_EXCEEDED"
@@ -216,22 +220,22 @@ type Secret struct {
 	macs sync.Pool
 }
 
+// NewSecret returns the secret with this text.
 func NewSecret(text string) *Secret {
 	return &Secret{text: text, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(text)) }}}
 }
 
-// same reports whether both are the same secret.
+// Equal reports whether both are the same secret.
 func (s *Secret) Equal(other *Secret) bool { return s != nil && other != nil && s.text == other.text }
 
-// hashes derives what is stored of a keyed write's idempotency key and input.
+// Hash derives what is stored of a keyed write's idempotency key and input.
 func (s *Secret) Hash(w models.Write) KeyHashes {
 	mac := s.macs.Get().(hash.Hash)
 	defer s.macs.Put(mac)
 	return hashWith(mac, w)
 }
 
-// hashesOf derives them for every write that has a key, before anything is
-// locked for it.
+// HashAll derives them for every write that has a key.
 func (s *Secret) HashAll(writes []models.Write) []KeyHashes {
 	hashes := make([]KeyHashes, len(writes))
 	for i, w := range writes {

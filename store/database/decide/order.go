@@ -2,7 +2,7 @@ package decide
 
 import "slices"
 
-// inOrder lists what is in a map by id, so that all writers lock in one order.
+// InOrder lists the values of a map by id, so that all writers lock in one order.
 func InOrder[T any](m map[string]T) []T {
 	out := make([]T, 0, len(m))
 	for _, id := range SortedKeys(m) {
@@ -11,8 +11,8 @@ func InOrder[T any](m map[string]T) []T {
 	return out
 }
 
-// sortedKeys lists the keys of a map in order. An empty list is not nil, which
-// as a parameter of a statement would be null.
+// SortedKeys lists the keys of a map in order. An empty list is not nil: as a
+// parameter of a statement nil would be null.
 func SortedKeys[T any](m map[string]T) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {
@@ -22,6 +22,7 @@ func SortedKeys[T any](m map[string]T) []string {
 	return out
 }
 
+// BinaryKeys lists the keys of a set in order.
 func BinaryKeys(set map[[16]byte]bool) [][16]byte {
 	out := make([][16]byte, 0, len(set))
 	for k := range set {

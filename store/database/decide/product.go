@@ -2,9 +2,9 @@ package decide
 
 import "onhand/models"
 
-// shapedProduct is a product with its shape: a number that grows when its settings
-// or the list of its levels change, and stays when only quantities do. The triggers
-// count it, whoever writes (migrations/postgres/00005_shape.sql).
+// RevisedProduct is a product with its settings revision: a number that grows when
+// the product's settings or its list of levels change, and stays when only quantities
+// do. Triggers maintain it for every writer.
 type RevisedProduct struct {
 	models.Product
 	SettingsRevision int64

@@ -7,13 +7,13 @@ import (
 	"onhand/models"
 )
 
-// reserve decides a new hold: every line, or none.
+// reserve decides a new reservation: every line, or none.
 func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	if result, ok := d.unknownChannel(w.Channel); !ok {
 		return result
 	}
-	draft := d.ChangeSet()
-	lines, errs := d.Allocate(draft, w.Lines, w.Channel, w.AllowPartial)
+	changes := d.ChangeSet()
+	lines, errs := d.Allocate(changes, w.Lines, w.Channel, w.AllowPartial)
 	if lines == nil {
 		return models.WriteResult{Errors: errs}
 	}
@@ -22,10 +22,10 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]),
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
-			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.HoldTTL()), Version: 1,
+			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
 		},
 	}
-	draft.Apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
+	changes.Apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
 	d.put(s)
 	at := s.At(d.Now)
 	return models.WriteResult{Reservation: &at, Errors: errs}
@@ -40,18 +40,18 @@ func (d *Decider) unknownChannel(channel string) (models.WriteResult, bool) {
 	}}, false
 }
 
-// update replaces an active hold's lines: the old ones are given back and the
-// new ones taken in one step.
+// update replaces the lines of an active reservation: it gives the old ones back and
+// takes the new ones in one step.
 func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	s, result := d.inState(w.ID, models.ReservationActive)
 	if s == nil {
 		return result
 	}
-	draft := d.ChangeSet()
+	changes := d.ChangeSet()
 	for _, line := range s.Lines {
-		draft.shift(line.ProductID, line.Allocations, models.Reserved, models.Available)
+		changes.shift(line.ProductID, line.Allocations, models.Reserved, models.Available)
 	}
-	lines, errs := d.Allocate(draft, w.Lines, s.Channel, w.AllowPartial)
+	lines, errs := d.Allocate(changes, w.Lines, s.Channel, w.AllowPartial)
 	if lines == nil {
 		at := s.At(d.Now)
 		return models.WriteResult{Reservation: &at, Errors: errs}
@@ -61,27 +61,27 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	if w.TTL > 0 {
 		next.ExpiresAt = d.Now.Add(w.TTL)
 	}
-	draft.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
+	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at, Errors: errs}
 }
 
-// extend restarts an active hold's time to live.
+// extend restarts the time to live of an active reservation.
 func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 	s, result := d.inState(w.ID, models.ReservationActive)
 	if s == nil {
 		return result
 	}
 	next := *s
-	next.ExpiresAt = d.Now.Add(w.HoldTTL())
+	next.ExpiresAt = d.Now.Add(w.ReservationTTL())
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}
 }
 
-// inState finds a reservation in the state a write needs; where it is not, the
-// result says why.
+// inState returns a reservation in the state that a write needs. Where it is in
+// another state, the result says so.
 func (d *Decider) inState(id string, want models.ReservationState) (*StoredReservation, models.WriteResult) {
 	key, _ := ReservationKey(id)
 	s := d.Reservations[key]
@@ -94,8 +94,8 @@ func (d *Decider) inState(id string, want models.ReservationState) (*StoredReser
 	if at.State == want {
 		return s, models.WriteResult{}
 	}
-	// Whoever is told that a hold's time is over must not find it alive again,
-	// should the database's clock go back before the sweep.
+	// A client that saw the reservation expired must not see it active again, should
+	// the database's clock go back before the sweep.
 	if ended := d.expire(models.Resolve{ID: id, To: models.ReservationExpired}); ended.Reservation != nil {
 		at = *ended.Reservation
 	}
@@ -105,17 +105,17 @@ func (d *Decider) inState(id string, want models.ReservationState) (*StoredReser
 	}}}
 }
 
-// demand is what a cart asks of one product, its lines added up.
+// demand is what a cart asks of one product: the sum of its lines.
 type demand struct {
 	product string
 	index   int // of its first line
 	total   int
-	free    int // from any location
+	free    int // units from any location
 	pinned  []models.Allocation
-	pins    []int // the line of each pin
+	pins    []int // the line of each pinned allocation
 }
 
-// demands adds up lines by product, in the order first asked.
+// demands sums lines by product, in the order of their first line.
 func demands(lines []models.Line) []demand {
 	out := make([]demand, 0, len(lines))
 	var byProduct map[string]int // of out
@@ -143,21 +143,21 @@ func demands(lines []models.Line) []demand {
 	return out
 }
 
-// allocate takes a cart's lines from available to reserved in the draft. It
+// allocate moves a cart's units from available to reserved in the change set. It
 // returns nil lines when the cart is refused, with every reason at once; with
-// allowPartial, shortages come beside the lines.
-func (d *Decider) Allocate(draft *ChangeSet, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
+// allowPartial it returns shortages beside the lines.
+func (d *Decider) Allocate(changes *ChangeSet, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
 	var (
-		lines   = make([]models.ReservationLine, 0, len(asked))
-		errs    []models.UserError
-		refused bool
-		held    int
+		lines    = make([]models.ReservationLine, 0, len(asked))
+		errs     []models.UserError
+		refused  bool
+		reserved int
 	)
 	wanted, from := demands(asked), d.source(channel)
-	d.chooseOne(draft, wanted, &from)
+	d.chooseOne(changes, wanted, &from)
 	for i := range wanted {
 		want := &wanted[i]
-		line, err := d.allocateOne(draft, want, &from)
+		line, err := d.allocateOne(changes, want, &from)
 		if err != nil {
 			errs = append(errs, err)
 			if _, short := err.(models.InsufficientStockError); short {
@@ -167,16 +167,16 @@ func (d *Decider) Allocate(draft *ChangeSet, asked []models.Line, channel string
 				refused = true
 			}
 		}
-		held += line.Quantity
+		reserved += line.Quantity
 		lines = append(lines, line)
 	}
-	if refused || held == 0 {
+	if refused || reserved == 0 {
 		return nil, errs
 	}
 	return lines, errs
 }
 
-func (d *Decider) allocateOne(draft *ChangeSet, want *demand, from *source) (models.ReservationLine, models.UserError) {
+func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (models.ReservationLine, models.UserError) {
 	line := models.ReservationLine{ProductID: want.product, Requested: want.total}
 	product := d.Products[want.product]
 	if product == nil {
@@ -202,14 +202,14 @@ func (d *Decider) allocateOne(draft *ChangeSet, want *demand, from *source) (mod
 		return line, nil
 	}
 	for _, pin := range want.pinned {
-		from.spread(draft, &line, *product, pin.LocationID, pin.Quantity)
+		from.spread(changes, &line, *product, pin.LocationID, pin.Quantity)
 	}
-	from.spread(draft, &line, *product, "", want.free)
+	from.spread(changes, &line, *product, "", want.free)
 	for _, a := range line.Allocations {
-		if held := draft.level(LevelID{want.product, a.LocationID}).Reserved; held > models.QuantityMax {
+		if reserved := changes.level(LevelID{want.product, a.LocationID}).Reserved; reserved > models.QuantityMax {
 			return line, models.QuantityLimitExceededError{
 				Failure:   models.Failure{Message: fmt.Sprintf("%q would hold more than %d at %q", want.product, models.QuantityMax, a.LocationID), Path: models.InputPath("lines", want.index, "quantity")},
-				ProductID: want.product, Requested: held, Limit: models.QuantityMax,
+				ProductID: want.product, Requested: reserved, Limit: models.QuantityMax,
 			}
 		}
 	}

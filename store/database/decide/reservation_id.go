@@ -9,8 +9,8 @@ import (
 
 const reservationPrefix = "res_"
 
-// reservationKey turns a reservation's public id into its 16 byte key; ok is
-// false for what cannot be one.
+// ReservationKey turns a reservation's public id into its key of 16 bytes; ok is
+// false for any other text.
 func ReservationKey(id string) (key [16]byte, ok bool) {
 	digits, found := strings.CutPrefix(id, reservationPrefix)
 	if !found || len(digits) != 32 || strings.ToLower(digits) != digits {
@@ -20,11 +20,12 @@ func ReservationKey(id string) (key [16]byte, ok bool) {
 	return key, err == nil
 }
 
+// ReservationID turns a reservation's key into its public id.
 func ReservationID(key []byte) string { return reservationPrefix + hex.EncodeToString(key) }
 
-// storedReservation is a reservation with what only the database knows of it.
+// StoredReservation is a reservation with what only the database knows of it.
 type StoredReservation struct {
 	models.Reservation
 	Key         [16]byte
-	Fingerprint []byte
+	Fingerprint []byte // of the write that created it
 }

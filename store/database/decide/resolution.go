@@ -6,9 +6,9 @@ import (
 	"onhand/models"
 )
 
-// resolve moves a reservation to its next state. Each happens once; releasing
-// what is already given back is no error, because the caller has no key to
-// repeat it with.
+// resolve moves a reservation to its next state. Each transition happens once. To
+// release a released reservation is no error, because a release has no key to repeat
+// it with.
 func (d *Decider) resolve(w models.Resolve) models.WriteResult {
 	if w.To == models.ReservationExpired {
 		return d.expire(w)
@@ -24,7 +24,7 @@ func (d *Decider) resolve(w models.Resolve) models.WriteResult {
 	return d.take(s, w, step)
 }
 
-// expire ends a hold whose time is over, and leaves every other one alone.
+// expire ends an active reservation past its expiry, and leaves any other alone.
 func (d *Decider) expire(w models.Resolve) models.WriteResult {
 	key, _ := ReservationKey(w.ID)
 	s := d.Reservations[key]
@@ -35,7 +35,7 @@ func (d *Decider) expire(w models.Resolve) models.WriteResult {
 	return d.take(s, w, step)
 }
 
-// take carries out a step for the parts of the lines that w names: all of what
+// take executes a transition for the parts of the lines that w names, or for all that
 // is left where it names none. A commit gives the rest back.
 func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
 	parts, errs := partsOf(s.Lines, w.Lines)
@@ -43,24 +43,24 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 		at := s.At(d.Now)
 		return models.WriteResult{Reservation: &at, Errors: errs}
 	}
-	draft, next := d.ChangeSet(), *s
+	changes, next := d.ChangeSet(), *s
 	next.Lines = make([]models.ReservationLine, len(s.Lines))
 	for i, line := range s.Lines {
 		part, rest := line.Split(parts[i])
-		found := draft.shift(line.ProductID, part, step.Take, step.Give)
+		found := changes.shift(line.ProductID, part, step.Take, step.Give)
 		next.Lines[i] = line
 		switch w.To {
 		case models.ReservationCommitted:
 			if len(line.Allocations) > 0 && found < parts[i] {
 				errs = append(errs, gone(line, parts[i], found))
 			}
-			draft.shift(line.ProductID, rest, step.Take, models.Available)
+			changes.shift(line.ProductID, rest, step.Take, models.Available)
 			next.Lines[i].Quantity, next.Lines[i].Allocations = parts[i], part
 		case models.ReservationFulfilled:
-			next.Lines[i] = line.Finish(parts[i])
+			next.Lines[i] = line.WithDone(parts[i])
 			next.Lines[i].Fulfilled += parts[i]
 		case models.ReservationCancelled:
-			next.Lines[i] = line.Finish(parts[i])
+			next.Lines[i] = line.WithDone(parts[i])
 			next.Lines[i].Cancelled += parts[i]
 		}
 	}
@@ -73,14 +73,14 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 	if w.OrderRef != "" {
 		next.Order, reference = w.OrderRef, w.OrderRef
 	}
-	draft.Apply(models.StockMovement{Reason: step.Reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
+	changes.Apply(models.StockMovement{Reason: step.Reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}
 }
 
-// stateAfter is what a reservation is after a step. An order with units left
-// stays one; without, it is fulfilled if anything of it was.
+// stateAfter is the state of a reservation after a transition. An order with units
+// left stays committed; without, it is fulfilled if any unit was fulfilled.
 func stateAfter(r models.Reservation, step models.ReservationState) models.ReservationState {
 	if step != models.ReservationFulfilled && step != models.ReservationCancelled {
 		return step
@@ -96,9 +96,9 @@ func stateAfter(r models.Reservation, step models.ReservationState) models.Reser
 	return models.ReservationCancelled
 }
 
-// partsOf is how many units of each line are meant: those asked for, parts of
-// the same product added up, or everything left. All that is wrong with what
-// was asked comes at once.
+// partsOf returns how many units of each line a write names: the sum of its parts by
+// product, or all that is left where it names none. It reports every invalid part at
+// once.
 func partsOf(lines []models.ReservationLine, asked []models.LinePart) (parts []int, errs []models.UserError) {
 	parts = make([]int, len(lines))
 	if asked == nil {
@@ -136,30 +136,7 @@ func partsOf(lines []models.ReservationLine, asked []models.LinePart) (parts []i
 	return parts, errs
 }
 
-// shift moves units of a product from one state to another where they are
-// allocated, and tells how many it found. Somebody may have counted held units
-// away, or so many in that there is no room: what is there and fits is moved,
-// because a hold must end all the same.
-func (d *ChangeSet) shift(product string, allocations []models.Allocation, from, to models.State) (found int) {
-	for _, a := range allocations {
-		id := LevelID{product, a.LocationID}
-		level := d.level(id)
-		n := min(a.Quantity, *level.Of(from))
-		if n <= 0 {
-			continue
-		}
-		found += n
-		var delta models.Quantities
-		*delta.Of(from) -= n
-		if to != "" {
-			*delta.Of(to) += min(n, models.QuantityMax-*level.Of(to))
-		}
-		d.add(id, delta)
-	}
-	return found
-}
-
-// gone says that somebody took away what a reservation held.
+// gone says that reserved units were counted away meanwhile.
 func gone(line models.ReservationLine, wanted, found int) models.InsufficientStockError {
 	return models.InsufficientStockError{
 		Failure: models.Failure{

@@ -7,18 +7,18 @@ import (
 	"onhand/models"
 )
 
-// settings are the products, locations and channels that a write makes or
+// SettingsChange has the products, locations and channels that a write creates or
 // changes, by id.
 type SettingsChange struct {
 	Products  map[string]models.Product
 	Locations map[string]models.Location
 	Channels  map[string]models.Channel
-	// emptied are channels whose locations are listed anew.
+	// Relisted are channels whose list of locations is replaced.
 	Relisted map[string]bool
 }
 
-// Alone tells the writes that go alone, those that change settings: the other
-// writes of their batch would have been decided on what they change.
+// ChangesSettings reports whether a write changes settings and so needs a batch of its
+// own: other writes of the batch would have been decided on the old settings.
 func ChangesSettings(w models.Write) bool {
 	switch w.(type) {
 	case models.UpsertProducts, models.UpsertLocations, models.UpsertChannels:
@@ -27,8 +27,8 @@ func ChangesSettings(w models.Write) bool {
 	return false
 }
 
-// settingsRows decides the rows of a settings write one by one. ok is false
-// when one bad row rejects them all.
+// settingsRows decides the rows of a settings write one by one. ok is false when one
+// failed row rejects them all.
 func settingsRows(w models.Bulk, row func(i int) []models.UserError) (errs []models.UserError, ok bool) {
 	bad := models.BadRows(w)
 	for i := range w.Size() {
@@ -45,7 +45,7 @@ func (d *Decider) upsertProducts(w models.UpsertProducts) models.WriteResult {
 	next := make(map[string]models.Product, len(w.Rows))
 	errs, ok := settingsRows(w, func(i int) []models.UserError {
 		row := w.Rows[i]
-		next[row.ProductID] = row.Over(d.Products[row.ProductID])
+		next[row.ProductID] = row.ApplyTo(d.Products[row.ProductID])
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
@@ -66,7 +66,7 @@ func (d *Decider) upsertLocations(w models.UpsertLocations) models.WriteResult {
 		if known, there := d.Locations[row.LocationID]; there {
 			old = &known
 		}
-		next[row.LocationID] = row.Over(old)
+		next[row.LocationID] = row.ApplyTo(old)
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
@@ -78,7 +78,7 @@ func (d *Decider) upsertLocations(w models.UpsertLocations) models.WriteResult {
 }
 
 func (d *Decider) upsertChannels(w models.UpsertChannels) models.WriteResult {
-	next, emptied := make(map[string]models.Channel, len(w.Rows)), map[string]bool{}
+	next, relisted := make(map[string]models.Channel, len(w.Rows)), map[string]bool{}
 	errs, ok := settingsRows(w, func(i int) (errs []models.UserError) {
 		row := w.Rows[i]
 		for j, id := range row.LocationIDs {
@@ -93,14 +93,17 @@ func (d *Decider) upsertChannels(w models.UpsertChannels) models.WriteResult {
 		if known := d.Channels[row.ChannelID]; known != nil {
 			old = &known.Channel
 		}
-		next[row.ChannelID] = row.Over(old)
-		emptied[row.ChannelID] = row.LocationIDs != nil
+		next[row.ChannelID] = row.ApplyTo(old)
+		relisted[row.ChannelID] = row.LocationIDs != nil
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
 	if ok {
-		d.Settings.Channels, d.Settings.Relisted = next, emptied
+		d.Settings.Channels, d.Settings.Relisted = next, relisted
 		result.Channels = slices.Sorted(maps.Keys(next))
 	}
 	return result
 }
+
+// Any reports whether anything was created or changed.
+func (s *SettingsChange) Any() bool { return len(s.Products)+len(s.Locations)+len(s.Channels) > 0 }

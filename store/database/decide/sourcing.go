@@ -2,11 +2,11 @@ package decide
 
 import "onhand/models"
 
-// source is where a cart's units may come from, and how they are chosen.
+// source says which locations a cart may take units from, and in which order.
 type source struct {
 	members map[string]bool // nil for no channel: all locations
 	fewest  bool
-	used    map[string]bool // locations that the cart is sent from already, where few are wanted
+	used    map[string]bool // locations that the cart takes from already; only with fewest
 }
 
 func (d *Decider) source(channel string) source {
@@ -14,7 +14,7 @@ func (d *Decider) source(channel string) source {
 	if known := d.Channels[channel]; known != nil {
 		from.members, from.fewest = known.Members, known.Sourcing == models.FewestLocations
 	} else if channel != "" {
-		from.members = map[string]bool{} // a hold outlived its channel
+		from.members = map[string]bool{} // the channel was deleted after the reservation
 	}
 	if from.fewest {
 		from.used = map[string]bool{}
@@ -22,9 +22,9 @@ func (d *Decider) source(channel string) source {
 	return from
 }
 
-// chooseOne looks for one location that has the whole cart, and has it asked
-// first: one that some lines name themselves, else the first by priority.
-func (d *Decider) chooseOne(draft *ChangeSet, wanted []demand, from *source) {
+// chooseOne looks for one location that has the whole cart, and puts it first: one
+// that some lines name, else the first by priority.
+func (d *Decider) chooseOne(changes *ChangeSet, wanted []demand, from *source) {
 	if !from.fewest {
 		return
 	}
@@ -39,7 +39,7 @@ func (d *Decider) chooseOne(draft *ChangeSet, wanted []demand, from *source) {
 			continue
 		}
 		lines++
-		for _, l := range models.SourcingOf(*product, draft.levels(want.product), from.members).Levels {
+		for _, l := range models.SourcingOf(*product, changes.levels(want.product), from.members).Levels {
 			if l.Available >= want.free {
 				if has[l.LocationID] == 0 {
 					order = append(order, l.LocationID)
@@ -59,9 +59,9 @@ func (d *Decider) chooseOne(draft *ChangeSet, wanted []demand, from *source) {
 	}
 }
 
-// spread takes up to want units for a line from one location (empty: from all
-// it may) and moves them in the draft.
-func (from *source) spread(draft *ChangeSet, line *models.ReservationLine, product models.Product, location string, want int) {
+// spread takes up to want units for a line from one location, or from all allowed
+// locations where location is empty, and moves them in the change set.
+func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, product models.Product, location string, want int) {
 	members := from.members
 	if location != "" {
 		if members != nil && !members[location] {
@@ -69,14 +69,14 @@ func (from *source) spread(draft *ChangeSet, line *models.ReservationLine, produ
 		}
 		members = map[string]bool{location: true}
 	}
-	sourcing := models.SourcingOf(product, draft.levels(product.ProductID), members)
+	sourcing := models.SourcingOf(product, changes.levels(product.ProductID), members)
 	if from.fewest {
 		sourcing = sourcing.Fewest(want, from.used)
 	}
 	taken, got := sourcing.Spread(want)
 	line.Quantity += got
 	for _, a := range taken {
-		draft.add(LevelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
+		changes.add(LevelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
 		if from.fewest {
 			from.used[a.LocationID] = true
 		}

@@ -11,55 +11,42 @@ import (
 // adjust decides deltas row by row.
 func (d *Decider) adjust(w models.Adjust) models.WriteResult {
 	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
-	return d.stockRows(w, entry, func(draft *ChangeSet, i int) models.UserError { return d.adjustRow(draft, i, w.Rows[i]) })
+	return d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError { return d.adjustRow(changes, i, w.Rows[i]) })
 }
 
 // set decides counted quantities row by row.
 func (d *Decider) set(w models.SetStock) models.WriteResult {
 	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
-	return d.stockRows(w, entry, func(draft *ChangeSet, i int) models.UserError { return d.setRow(draft, i, w.Rows[i], w.OnlyNew) })
+	return d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError { return d.setRow(changes, i, w.Rows[i], w.OnlyNew) })
 }
 
 // move decides moves row by row.
 func (d *Decider) move(w models.MoveStock) models.WriteResult {
 	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
-	return d.stockRows(w, entry, func(draft *ChangeSet, i int) models.UserError { return d.moveRow(draft, i, w.Rows[i]) })
+	return d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError { return d.moveRow(changes, i, w.Rows[i]) })
 }
 
-// stockRows decides a bulk write: row puts one row into the draft, or says why
-// not and leaves the draft alone.
-func (d *Decider) stockRows(w models.Bulk, entry models.StockMovement, row func(draft *ChangeSet, i int) models.UserError) models.WriteResult {
+// stockRows decides a bulk write: row adds one row to the change set, or returns why it
+// cannot and leaves the change set alone.
+func (d *Decider) stockRows(w models.Bulk, entry models.StockMovement, row func(changes *ChangeSet, i int) models.UserError) models.WriteResult {
 	var result models.WriteResult
-	draft, bad := d.ChangeSet(), models.BadRows(w)
+	changes, bad := d.ChangeSet(), models.BadRows(w)
 	for i := range w.Size() {
 		if errs := bad[i]; errs != nil {
 			result.Errors = append(result.Errors, errs...)
-		} else if err := row(draft, i); err != nil {
+		} else if err := row(changes, i); err != nil {
 			result.Errors = append(result.Errors, err)
 		}
 	}
 	if len(result.Errors) > 0 && w.Policy() != models.RejectFailedRows {
 		return result
 	}
-	draft.Apply(entry)
-	result.Stocks = draft.namedStocks()
+	changes.Apply(entry)
+	result.Stocks = changes.namedStocks()
 	return result
 }
 
-// named are the draft's products, in id order, to be filled in after the commit.
-func (d *ChangeSet) namedStocks() []*models.Stock {
-	set := map[string]bool{}
-	for _, change := range d.changes {
-		set[change.id.Product] = true
-	}
-	var out []*models.Stock
-	for _, id := range SortedKeys(set) {
-		out = append(out, &models.Stock{Product: models.Product{ProductID: id}})
-	}
-	return out
-}
-
-func (d *Decider) setRow(draft *ChangeSet, i int, row models.SetRow, onlyNew bool) models.UserError {
+func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew bool) models.UserError {
 	id := LevelID{row.ProductID, row.LocationID}
 	product, err := d.known(i, id, row.State)
 	if err != nil {
@@ -72,10 +59,10 @@ func (d *Decider) setRow(draft *ChangeSet, i int, row models.SetRow, onlyNew boo
 	if row.Quantity < floor {
 		return models.Invalid(models.InputPath("rows", i, "quantity"), "quantity must be at least %d", floor)
 	}
-	if row.State == models.Available { // holds past their time are ended first, or they would add to the count
+	if row.State == models.Available { // overdue reservations are ended first, or their units would add to the count
 		d.ShortProducts[row.ProductID] = true
 	}
-	before := draft.level(id).Quantities
+	before := changes.level(id).Quantities
 	actual := *before.Of(row.State)
 	if row.ChangeFromQuantity != nil && *row.ChangeFromQuantity != actual {
 		return models.StaleQuantityError{
@@ -93,12 +80,11 @@ func (d *Decider) setRow(draft *ChangeSet, i int, row models.SetRow, onlyNew boo
 	}
 	var delta models.Quantities
 	*delta.Of(row.State) = row.Quantity - actual
-	draft.add(id, delta)
+	changes.add(id, delta)
 	return nil
 }
 
-// newRow refuses a row whose level is there and holds anything but what the
-// row says.
+// newRow refuses a row whose level exists with other quantities than the row says.
 func (d *Decider) newRow(i int, row models.SetRow) models.UserError {
 	stored := d.level(LevelID{row.ProductID, row.LocationID})
 	var want models.Quantities
@@ -115,8 +101,8 @@ func (d *Decider) newRow(i int, row models.SetRow) models.UserError {
 	}
 }
 
-// version is the least that the product's version is once this batch has been
-// committed, if it is.
+// version is the smallest version that the product has once this batch has
+// committed.
 func (d *Decider) version(p *models.Product) int64 {
 	for id := range d.changedLevels {
 		if id.Product == p.ProductID {
@@ -126,8 +112,8 @@ func (d *Decider) version(p *models.Product) int64 {
 	return p.Version
 }
 
-// known finds a row's product and location, and refuses what is no state. side
-// is the part of the row that names the place, where there are two.
+// known returns a row's product, and refuses an unknown product, location or state.
+// side is the part of the row that names the level, where there are two.
 func (d *Decider) known(i int, id LevelID, state models.State, side ...any) (*models.Product, models.UserError) {
 	at := func(field string) []string {
 		return models.InputPath(slices.Concat([]any{"rows", i}, side, []any{field})...)
@@ -145,13 +131,13 @@ func (d *Decider) known(i int, id LevelID, state models.State, side ...any) (*mo
 	return product, nil
 }
 
-func (d *Decider) adjustRow(draft *ChangeSet, i int, row models.AdjustRow) models.UserError {
+func (d *Decider) adjustRow(changes *ChangeSet, i int, row models.AdjustRow) models.UserError {
 	id := LevelID{row.ProductID, row.LocationID}
 	product, err := d.known(i, id, row.State)
 	if err != nil {
 		return err
 	}
-	before := draft.level(id).Quantities
+	before := changes.level(id).Quantities
 	var delta models.Quantities
 	*delta.Of(row.State) = row.Delta
 	after := before.Plus(delta)
@@ -165,7 +151,7 @@ func (d *Decider) adjustRow(draft *ChangeSet, i int, row models.AdjustRow) model
 		floor = product.Floor()
 	}
 	if row.Delta < 0 && n < floor {
-		if row.State == models.Available { // holds past their time are ended first
+		if row.State == models.Available { // overdue reservations are ended first
 			d.ShortProducts[row.ProductID] = true
 		}
 		return models.InsufficientStockError{
@@ -176,13 +162,13 @@ func (d *Decider) adjustRow(draft *ChangeSet, i int, row models.AdjustRow) model
 			ProductID: row.ProductID, Requested: -row.Delta, Available: max(0, *before.Of(row.State)-floor),
 		}
 	}
-	draft.add(id, delta)
+	changes.add(id, delta)
 	return nil
 }
 
-// moveRow takes units from one place and puts them into another. What is moved
-// is there: a backorder cannot be carried elsewhere.
-func (d *Decider) moveRow(draft *ChangeSet, i int, row models.MoveRow) models.UserError {
+// moveRow moves units from one level and state to another. The units must be there:
+// a backorder cannot be moved.
+func (d *Decider) moveRow(changes *ChangeSet, i int, row models.MoveRow) models.UserError {
 	from, to := LevelID{row.ProductID, row.From.LocationID}, LevelID{row.ProductID, row.To.LocationID}
 	if _, err := d.known(i, from, row.From.State, "from"); err != nil {
 		return err
@@ -190,9 +176,9 @@ func (d *Decider) moveRow(draft *ChangeSet, i int, row models.MoveRow) models.Us
 	if _, err := d.known(i, to, row.To.State, "to"); err != nil {
 		return err
 	}
-	source := draft.level(from).Quantities
+	source := changes.level(from).Quantities
 	if have := *source.Of(row.From.State); have < row.Quantity {
-		if row.From.State == models.Available { // holds past their time are ended first
+		if row.From.State == models.Available { // overdue reservations are ended first
 			d.ShortProducts[row.ProductID] = true
 		}
 		return models.InsufficientStockError{
@@ -203,19 +189,19 @@ func (d *Decider) moveRow(draft *ChangeSet, i int, row models.MoveRow) models.Us
 			ProductID: row.ProductID, Requested: row.Quantity, Available: max(0, have),
 		}
 	}
-	target := draft.level(to).Quantities
+	target := changes.level(to).Quantities
 	if n := *target.Of(row.To.State) + row.Quantity; n > models.QuantityMax {
 		return tooMuch(row.ProductID, n, "rows", i, "quantity")
 	}
 	var out, in models.Quantities
 	*out.Of(row.From.State) -= row.Quantity
 	*in.Of(row.To.State) += row.Quantity
-	draft.add(from, out)
-	draft.add(to, in)
+	changes.add(from, out)
+	changes.add(to, in)
 	return nil
 }
 
-// tooMuch says that a state of a level would hold more than it can.
+// tooMuch says that a state of a level would exceed its maximum.
 func tooMuch(product string, n int, path ...any) models.QuantityLimitExceededError {
 	return models.QuantityLimitExceededError{
 		Failure:   models.Failure{Message: "a level holds at most " + strconv.Itoa(models.QuantityMax), Path: models.InputPath(path...)},

@@ -5,39 +5,40 @@ import (
 	"onhand/store/database/decide"
 )
 
-// planMovements are the movements of a plan's holds, by level.
+// Movements are the movements of a batch's reservations, by level.
 type Movements struct {
 	Levels map[decide.LevelID]*LevelMovements
-	Order  []*LevelMovements // in which they came first
+	Order  []*LevelMovements // in the order of their first movement
 }
 
-// levelMovements are those of one level.
+// LevelMovements are the movements of one level.
 type LevelMovements struct {
 	decide.LevelID
 	Before     models.Quantities
-	Version    int64
-	Quantities []int32
+	Version    int64   // that the product has after them
+	Quantities []int32 // units of each movement
+	Keys       []byte  // 16 bytes for each movement's reservation
 	taken      int
-	Keys       []byte // 16 bytes a reservation
 }
 
 func newMovements() Movements { return Movements{Levels: map[decide.LevelID]*LevelMovements{}} }
 
-func (p *Movements) add(m *models.StockMovement, reservation [16]byte, version int64) {
-	id := decide.LevelID{Product: m.ProductID, Location: m.LocationID}
-	l := p.Levels[id]
+// add adds a movement from available to reserved.
+func (m *Movements) add(moved *models.StockMovement, reservation [16]byte, version int64) {
+	id := decide.LevelID{Product: moved.ProductID, Location: moved.LocationID}
+	l := m.Levels[id]
 	if l == nil {
-		l = &LevelMovements{LevelID: id, Before: m.After.Minus(m.Delta), Version: version}
-		p.Levels[id], p.Order = l, append(p.Order, l)
+		l = &LevelMovements{LevelID: id, Before: moved.After.Minus(moved.Delta), Version: version}
+		m.Levels[id], m.Order = l, append(m.Order, l)
 	}
-	l.Quantities = append(l.Quantities, int32(m.Delta.Reserved))
-	l.taken += m.Delta.Reserved
+	l.Quantities = append(l.Quantities, int32(moved.Delta.Reserved))
 	l.Keys = append(l.Keys, reservation[:]...)
+	l.taken += moved.Delta.Reserved
 }
 
-// taken is how many units went from available to reserved.
-func (p *Movements) taken(id decide.LevelID) int {
-	if l := p.Levels[id]; l != nil {
+// taken returns how many units of a level went from available to reserved.
+func (m *Movements) taken(id decide.LevelID) int {
+	if l := m.Levels[id]; l != nil {
 		return l.taken
 	}
 	return 0
