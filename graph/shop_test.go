@@ -85,9 +85,7 @@ func fillShop(ctx context.Context, st *store.Store) error {
 	demo, locations, channels := stockfile.Demo()
 	locations = append(locations, models.Location{LocationID: "closed", Name: "Closed shop", Priority: 9})
 	rows := make([]models.OpeningRow, 0, len(demo)+len(oddProducts)+1)
-	for _, row := range demo {
-		rows = append(rows, row)
-	}
+	rows = append(rows, demo...)
 	for _, id := range oddProducts {
 		rows = append(rows, models.OpeningRow{ProductID: id, Title: "Odd " + id, LocationID: "london", Available: 7})
 	}
