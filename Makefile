@@ -21,11 +21,13 @@ RACE_FLAGS = -race -gcflags='$(RACE_PLAIN)=-race=false'
 # Which tests the race target runs, and which it leaves out; both are patterns of go test.
 RACE_RUN ?= .
 RACE_SKIP ?= ^$$
-# `make test` races these packages on Postgres only, because SQLite takes too long, and without the tests of 64
-# concurrent buyers, which miss the write deadline under the detector. `make test-all` runs both.
-RACE_DATABASE = ./store ./store/database/...
+# The packages whose tests run on both databases. `make test` races them on Postgres only, because SQLite takes too long,
+# and without the tests of 64 concurrent buyers, which miss the write deadline under the detector. `make test-all` runs
+# them on both.
+RACE_DATABASE = go list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./store/... | \
+	grep -E '^onhand/store(/database[^ ]*)? |/storetest/fixture' | cut -d ' ' -f 1
 RACE_DATABASE_SKIP = NeverOversold|OppositeCarts
-RACE_OTHERS = go list ./models/... ./graph/... ./store/... | grep -vxFf <(go list $(RACE_DATABASE))
+RACE_OTHERS = go list ./models/... ./graph/... ./store/... | grep -v /storetest | grep -vxFf <($(RACE_DATABASE))
 
 FUZZTIME ?= 10s
 FUZZ_PARALLEL ?= 2
@@ -51,8 +53,8 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 	$(MAKE) verify
 	$(MAKE) e2e
 	$(MAKE) fault ARGS=-short
-	$(MAKE) race RACE_PACKAGES="$$($(RACE_OTHERS) | paste -sd ' ')"
-	$(MAKE) race RACE_PACKAGES='$(RACE_DATABASE)' RACE_RUN=/postgres RACE_SKIP='$(RACE_DATABASE_SKIP)'
+	$(MAKE) race RACE_PACKAGES="$$($(RACE_OTHERS) | paste -sd ' ' -)"
+	$(MAKE) race RACE_PACKAGES="$$($(RACE_DATABASE) | paste -sd ' ' -)" RACE_RUN=/postgres RACE_SKIP='$(RACE_DATABASE_SKIP)'
 
 .PHONY: test-all
 test-all: ## make test and what takes long: every fault scenario, every race, fuzzing, the builds for all systems
@@ -79,7 +81,7 @@ fmt: ## format the Go code
 COVER_TESTS ?= ./...
 .PHONY: cover
 cover: ## run the tests and print the coverage of each package by the tests of all packages
-	@packages=$$(go list ./... | grep -Ev '/(generated|storetest)$$|/bench/' | paste -sd ,); \
+	@packages=$$(go list ./... | grep -Ev '/(generated|storetest)$$|/bench/' | paste -sd , -); \
 	go test -timeout=$(TEST_TIMEOUT) -coverpkg="$$packages" -coverprofile=coverage.out $(COVER_TESTS) >/dev/null || { echo "cover: a test failed; run make test"; exit 1; }
 	@awk 'NR > 1 { statements[$$1] = $$2; if ($$3 > 0) covered[$$1] = 1 } \
 		END { for (block in statements) { package = block; sub(/\/[^\/]*$$/, "", package); all[package] += statements[block]; \
@@ -97,7 +99,7 @@ race: ## run the tests under the race detector; RACE_PACKAGES names the packages
 .PHONY: races
 races: ## run everything under the race detector: all tests, the checkers of the faults, every scenario
 	$(MAKE) race
-	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) .
+	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) ./...
 	$(MAKE) fault ARGS=-server-race
 
 # A target that finds an input leaves it in testdata/fuzz beside the test, and every later run tries it again. Fix the
@@ -124,11 +126,11 @@ e2e: ## drive the real server with a real browser
 		echo "e2e: skipped: $$answer"; \
 	fi
 
-# ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/doc.go.
+# ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/README.md.
 .PHONY: fault
 fault: ## kill, freeze and disconnect the dependencies of the server under load, and check that nothing is lost
 	scripts/servers
-	cd faults && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
+	cd faults && go test ./chance ./checker ./load ./model ./process ./wait && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
 
 # The test bounds its own time: FOR and ten minutes.
 FOR ?= 3m
@@ -142,10 +144,16 @@ replay: ## replay recorded traffic: make replay FILE=path
 	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
 	go run ./bench/replay --file "$(FILE)"
 
-# ARGS are arguments of the program: make bench ARGS='--quick --row "hot 512"'; `go run ./bench/combiner --help` lists them.
+# ARGS are arguments of the program: make bench ARGS='--quick --row "hot 512"'; `go run ./bench/groupcommit --help` lists them.
 .PHONY: bench
 bench: ## measure reservations beside their floors, on servers of its own; ARGS=--quick for a first look
-	go run ./bench/combiner $(ARGS)
+	go run ./bench/groupcommit $(ARGS)
+
+# make alternate BEFORE=path AFTER=path ARGS='--workload carts'; `go run ./bench/alternate --help` lists the arguments.
+.PHONY: alternate
+alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating rounds over GraphQL and HTTP
+	@[[ -n "$(BEFORE)" && -n "$(AFTER)" ]] || { echo "usage: make alternate BEFORE=path AFTER=path"; exit 2; }
+	go run ./bench/alternate --before "$(BEFORE)" --after "$(AFTER)" $(ARGS)
 
 .PHONY: generate
 generate: ## write graph/generated from the schema

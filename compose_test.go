@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,9 +32,18 @@ func TestComposeIsWhatTheREADMESays(t *testing.T) {
 	require.NoError(t, err)
 	images := regexp.MustCompile(`(?m)^    image: (\S+)$`).FindAllStringSubmatch(text, -1)
 	require.Len(t, images, 2)
-	assert.Equal(t, "postgres:17", images[0][1])
-	assert.Equal(t, "redis:7", images[1][1])
-	assert.Contains(t, string(readme), "brings Postgres 17 and Redis 7.")
+	for i, program := range []string{"postgres", "redis"} {
+		needed := regexp.MustCompile(`(?i)` + program + ` (\d+) or newer`).FindSubmatch(readme)
+		require.NotNil(t, needed, program)
+		least, err := strconv.Atoi(string(needed[1]))
+		require.NoError(t, err)
+		name, tag, _ := strings.Cut(images[i][1], ":")
+		assert.Equal(t, program, name)
+		version, err := strconv.Atoi(tag)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, version, least, program)
+	}
+	assert.Contains(t, string(readme), "[compose.yaml](compose.yaml)")
 
 	ports := regexp.MustCompile(`(?m)^    ports: \["([^"]+)"\]$`).FindAllStringSubmatch(text, -1)
 	require.Len(t, ports, strings.Count(text, "ports:"))

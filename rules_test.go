@@ -246,3 +246,40 @@ func TestWordsOf(t *testing.T) {
 		assert.Equal(t, want, strings.Join(wordsOf(name), " "))
 	}
 }
+
+func TestRuleDocuments(t *testing.T) {
+	t.Parallel()
+	files := map[string]bool{"docs/x.md": true, "docs/y.md": true, "README.md": true, "store/x.go": true, "make": false}
+	in := tree{
+		words: map[string]bool{"holdTTL": true, "make": true, "test": true}, tests: map[string]bool{"TestIs": true},
+		exists:   func(path string) bool { return files[path] },
+		named:    func(name string) bool { return name == "x.go" },
+		headings: func(path string) []string { return headings("# In " + path + "\n\n## Two words, and more\n") },
+	}
+	for text, want := range map[string]string{
+		"`TestIs`, TestIs": "", "see TestGone": "there is no test TestGone",
+		"[a](y.md)": "", "[a](../README.md)": "", "[a](https://x.example/y#z)": "", "[a](z.md)": "there is no file for the link z.md",
+		"[a](y.md#two-words-and-more)": "", "[a](#two-words-and-more)": "", "[a](y.md#three)": "docs/y.md has no heading #three", "[a](#three)": "docs/x.md has no heading #three",
+		"`store/x.go`": "", "in store/y.go, line 1": "there is no path store/y.go", "```text\nstore/z\n```\n": "there is no path store/z", "https://x.example/store/y": "",
+		"`x.go`": "", "`y.go`": "there is no file `y.go`", "`make test`, `holdTTL`": "", "`make tea`": "no file has the word tea of `make tea`",
+	} {
+		if want != "" {
+			want = "docs/x.md: " + want
+		}
+		assert.Equal(t, want, problems(documentProblems("docs/x.md", text, in)), text)
+	}
+}
+
+func TestRuleFailures(t *testing.T) {
+	t.Parallel()
+	const file = "docs/failures.md: "
+	for text, want := range map[string]string{
+		failuresTable + "| a | b | c | `TestXy` |\n\nmore\n":               "",
+		failuresTable + "| a | b | c | `TestXy` |\n| d | e | f | none |\n": file + "no test in: | d | e | f | none |",
+		failuresTable + "| a | b | `TestXy` |\n":                           file + "no test in: | a | b | `TestXy` |",
+		failuresTable:                                                      file + "the table of failures is empty",
+		"# Failures\n":                                                     file + "has no table of failures",
+	} {
+		assert.Equal(t, want, problems(untestedFailures(text)), text)
+	}
+}

@@ -92,9 +92,9 @@ func (s auditShop) unseen(statements ...string) {
 func (s auditShop) rewrite(statement string) {
 	s.t.Helper()
 	if s.postgres {
-		s.exec("ALTER TABLE stock_movement_rows DISABLE TRIGGER USER")
-		defer s.exec("ALTER TABLE stock_movement_rows ENABLE TRIGGER USER")
-		statement = strings.ReplaceAll(statement, "stock_movements", "stock_movement_rows")
+		s.exec("ALTER TABLE ledger_rows DISABLE TRIGGER USER")
+		defer s.exec("ALTER TABLE ledger_rows ENABLE TRIGGER USER")
+		statement = strings.ReplaceAll(statement, "stock_movements", "ledger_rows")
 	} else {
 		s.exec("DROP TRIGGER append_only_update")
 		s.exec("DROP TRIGGER append_only_delete")

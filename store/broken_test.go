@@ -33,7 +33,7 @@ func TestBrokenProduct(t *testing.T) {
 
 	eventually(t, func() bool { return read(t, s, "p043").Quantity() == 6 })
 	drained(t, s)
-	require.EqualValues(t, 1, s.relay.Stats().PoisonRows)
+	require.EqualValues(t, 1, s.relay.Stats().PoisonProducts)
 	forgetCache(t, s)
 	selects := s.database.Reads()
 	stocks, err = s.Stocks(t.Context(), ids)
@@ -51,7 +51,7 @@ func TestBrokenProduct(t *testing.T) {
 
 	_, err = byHand.Exec("UPDATE products SET tracked = 1 WHERE product_id = 'p042'")
 	require.NoError(t, err)
-	eventually(t, func() bool { return s.relay.Stats().PoisonRows == 0 })
+	eventually(t, func() bool { return s.relay.Stats().PoisonProducts == 0 })
 	require.Equal(t, 5, read(t, s, "p042").Quantity())
 }
 

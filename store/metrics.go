@@ -138,7 +138,7 @@ func (s *Store) Collectors() []prometheus.Collector {
 	counter("onhand_relay_drained_total", "Outbox rows that the relay has drained.", func() int64 { return s.relay.Stats().Drained })
 	counter("onhand_relay_published_total", "Products that the relay has published to Redis.", func() int64 { return s.relay.Stats().Published })
 	counter("onhand_relay_failures_total", "Rounds of the relay that failed.", func() int64 { return s.relay.Stats().Failures })
-	gauge("onhand_relay_poison_rows", "Changed products whose rows cannot be read.", func() int { return int(s.relay.Stats().PoisonRows) })
+	gauge("onhand_relay_poison_products", "Changed products whose rows cannot be read.", func() int { return int(s.relay.Stats().PoisonProducts) })
 	gauge("onhand_watches", "Subscriptions.", func() int { return s.hub.Stats().Watches })
 	gauge("onhand_watched_products", "Products that somebody watches.", func() int { return s.hub.Stats().Products })
 	counter("onhand_feed_messages_total", "Messages that came from Redis.", func() int64 { return s.hub.Stats().Messages })

@@ -43,7 +43,9 @@ type Config struct {
 	KeyPrefix string
 	// GroupCommit switches optimisations of the write path off, for benchmarks.
 	GroupCommit groupcommit.Config
-	Logger      *slog.Logger
+	// Database switches optimisations of the database off, for benchmarks.
+	Database database.Switches
+	Logger   *slog.Logger
 }
 
 // Defaults of Config.
@@ -137,7 +139,7 @@ func Open(config Config) (*Store, error) {
 }
 
 func (s *Store) open() (err error) {
-	if s.database, err = database.Open(s.config.DatabaseURL, s.log); err != nil {
+	if s.database, err = database.Open(s.config.DatabaseURL, s.log, s.config.Database); err != nil {
 		return err
 	}
 	url := s.config.RedisURL

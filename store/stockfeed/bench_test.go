@@ -9,14 +9,14 @@ import (
 	"onhand/models/stockjson"
 )
 
-// BenchmarkMessage is what one message costs the goroutine that reads the
-// connection, by the number of watchers of its product.
+// BenchmarkMessage measures what one message costs the goroutine that reads the
+// connection, by the number of watches of its product.
 func BenchmarkMessage(b *testing.B) {
-	for _, watchers := range []int{1, 1000, watchesMaxDefault} {
-		b.Run(fmt.Sprint(watchers), func(b *testing.B) {
-			h := NewHub(quick(newShop()))
+	for _, watches := range []int{1, 1000, watchesMaxDefault} {
+		b.Run(fmt.Sprint(watches), func(b *testing.B) {
+			h := NewHub(hubConfig(newFakeDatabase()))
 			defer h.Stop()
-			for range watchers {
+			for range watches {
 				w, err := h.WatchStock(b.Context(), []string{"a"})
 				require.NoError(b, err)
 				defer w.Close()
