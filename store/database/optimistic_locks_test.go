@@ -88,7 +88,7 @@ func TestOptimisticBatchUnderStricterIsolation(t *testing.T) {
 						strict.LongContention()
 						strict.ExpectContention("cup")
 					}
-					p := strict.plan(reserve(line("cup", 2)))
+					p := strict.optimistic(reserve(line("cup", 2)))
 					require.Equal(t, byStock, p.Contended())
 					_, err := strict.whileLocked(t, p, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
 					require.ErrorIs(t, err, database.ErrRefused)
