@@ -179,7 +179,7 @@ func TestOptimisticBatchBounds(t *testing.T) {
 		}
 		before := s.OptimisticBatches()
 		for i, writes := range [][]models.Write{
-			holdsOf(database.OptimisticWritesMax, line("pen", 1)),
+			reservationsOf(database.OptimisticWritesMax, line("pen", 1)),
 			{pens(database.BatchLevelsMax - 1), pens(1)},
 			{pens(database.BatchLevelsMax + 1)},
 		} {
@@ -274,7 +274,7 @@ func TestPanicInAdd(t *testing.T) {
 				log := s.logs()
 				s.BreakEngine().Product = "mug"
 				s.ok(reserve(line("cup", 1), line("mug", 1)))
-				b := s.begun(holdsOf(added, line("cup", 1))...)
+				b := s.begun(reservationsOf(added, line("cup", 1))...)
 				s.add(b, reserve(line("mug", 12)), reserve(line("cup", 1)))
 				s.requireEnds(database.OptimisticBatches{}, 0, 0, 0, 1)
 				require.Equal(t, []int{added + 2}, sizes(s.commit(b)))

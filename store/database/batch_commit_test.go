@@ -125,7 +125,7 @@ func TestCommitOfALargeRefusedBatch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.stock("pen", "south", 10_000)
 		s.ok(reserve(line("pen", 1)))
-		b := s.begun(holdsOf(database.BatchWritesMax+1, line("pen", 1), line("cup", 0))...)
+		b := s.begun(reservationsOf(database.BatchWritesMax+1, line("pen", 1), line("cup", 0))...)
 		s.settings("pen", "title = 'Pen'")
 		r := s.commit(b)
 		require.Equal(t, []int{database.BatchWritesMax + 1, database.BatchWritesMax, 1}, sizes(r))
@@ -251,7 +251,7 @@ func TestCommitOfABatchThatIsTooLarge(t *testing.T) {
 		s.stock("cup", "north", 10)
 		var writes []models.Write
 		for range 4 {
-			r := s.hold(line("mug", 1), line("cup", 1))
+			r := s.reserved(line("mug", 1), line("cup", 1))
 			writes = append(writes, resolve(r.ID, models.ReservationReleased))
 		}
 		s.SetLines(1000, 4)
@@ -289,7 +289,7 @@ func (s *shop) undecided(writes ...models.Write) *database.Batch {
 	s.stock("pen", "south", 10_000)
 	s.stock("mine", "north", 10)
 	s.ok(reserve(line("pen", 1), line("cup", 1), line("mine", 1)))
-	writes = append(writes, holdsOf(database.BatchWritesMax-len(writes)+1, line("pen", 1))...)
+	writes = append(writes, reservationsOf(database.BatchWritesMax-len(writes)+1, line("pen", 1))...)
 	b := s.begun(writes...)
 	broken.Product = "mine"
 	require.False(s.t, b.Add(s.Prepare(reserve(line("mine", 1)))))

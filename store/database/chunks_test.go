@@ -14,37 +14,37 @@ import (
 )
 
 // packed holds n units of a product, one each, in one plan.
-func (s *shop) packed(product string, n int) []models.WriteResult {
+func (s *shop) chunked(product string, n int) []models.WriteResult {
 	s.t.Helper()
 	var writes []models.Write
 	for range n {
 		writes = append(writes, reserve(line(product, 1)))
 	}
-	out, err := s.plan(writes...).Commit(s.t.(*testing.T).Context())
+	out, err := s.optimistic(writes...).Commit(s.t.(*testing.T).Context())
 	require.NoError(s.t, err)
 	return out.Results
 }
 
 // The sequence goes on by as many ids as a pack may have.
-func TestPackStep(t *testing.T) {
+func TestChunkStep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		require.EqualValues(t, database.PackMax, s.number("SELECT increment_by FROM pg_sequences WHERE sequencename = 'movement_sequence'"))
+		require.EqualValues(t, database.ChunkMax, s.number("SELECT increment_by FROM pg_sequences WHERE sequencename = 'movement_sequence'"))
 	})
 }
 
 // What a plan holds of one level is one row from packMin movements on, and as
 // many packs as it takes, in the order of decisions.
-func TestPacksOfAPlan(t *testing.T) {
+func TestChunksOfABatch(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2000, "south", 2000)
 		packs := func() int64 { return s.number("SELECT count(*) FROM ledger_chunks") }
-		s.packed("mug", database.PackMin-1)
+		s.chunked("mug", database.ChunkMin-1)
 		require.Zero(t, packs())
-		s.packed("mug", database.PackMin)
+		s.chunked("mug", database.ChunkMin)
 		require.EqualValues(t, 1, packs())
-		n := 2*database.PackMax + 1
+		n := 2*database.ChunkMax + 1
 		before := len(s.movements("mug"))
-		held := s.packed("mug", n)
+		held := s.chunked("mug", n)
 		require.EqualValues(t, 4, packs())
 		require.EqualValues(t, 1, s.number("SELECT min(size) FROM ledger_chunks"))
 		ledger := s.movements("mug")[before:]
@@ -63,8 +63,8 @@ func (s *shop) mixed(t *testing.T, rounds int) {
 	for _, p := range products {
 		s.stock(p, "north", 100+rand.N(2000), "south", 100_000)
 	}
-	s.packed("mug", 2)
-	s.packed("mug", 10)
+	s.chunked("mug", 2)
+	s.chunked("mug", 10)
 	var holds []string
 	for range rounds {
 		if rand.N(3) == 0 {
@@ -97,14 +97,14 @@ func (s *shop) mixed(t *testing.T, rounds int) {
 // ids in order, each movement going on where the one before it ended (s.audit,
 // at the end of each test), pages, single movements, feeds from inside a pack
 // and moments as of which the stock is asked for.
-func TestPacksReadAsRows(t *testing.T) {
+func TestChunksReadAsRows(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		feed := s.feed(t, "", models.MovementFilter{})
 		edges, err := s.FeedOfProducts(t.Context(), nil)
 		require.NoError(t, err)
 		s.mixed(t, 12)
 		s.ok(adjust(delta("mug", "south", models.Available, 100)))
-		s.packed("mug", 9) // the ledger ends inside a pack's ids
+		s.chunked("mug", 9) // the ledger ends inside a pack's ids
 		require.Positive(t, s.number("SELECT count(*) FROM ledger_chunks"))
 		require.Positive(t, s.number("SELECT count(*) FROM ledger_rows WHERE reason = 'RESERVED'"))
 		ledger, times := s.movements(""), s.times()
@@ -204,12 +204,12 @@ func (s *shop) stockAt(t *testing.T, ledger []models.StockMovement, times map[in
 
 // The packed movements of a hold are found by its id, when the hold has lost the
 // line since and when its time is up to a second before the ledger's.
-func TestPackedMovementsByReservation(t *testing.T) {
+func TestChunkedMovementsByReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("mug", "north", 1000)
-		s.packed("mug", 300)
-		held := s.packed("cup", 300)
+		s.chunked("mug", 300)
+		held := s.chunked("cup", 300)
 		id := held[137].Reservation.ID
 		s.ok(models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: []models.Line{line("mug", 1)}})
 		s.exec("UPDATE reservations SET created_at = created_at - interval '999 milliseconds' WHERE reservation_id = $1", keyOf(id))
@@ -226,7 +226,7 @@ func TestPackedMovementsByReservation(t *testing.T) {
 }
 
 // What is kept of a pack must fit together, and its ends must fit the ledger.
-func TestAuditOfPacks(t *testing.T) {
+func TestAuditOfChunks(t *testing.T) {
 	for name, damage := range map[string]string{
 		"a quantity":         "quantities[3] = 2",
 		"a lost one":         "size = size - 1",
@@ -241,7 +241,7 @@ func TestAuditOfPacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 100)
-				s.packed("mug", 10)
+				s.chunked("mug", 10)
 				audits := func() database.LedgerAudit { return s.ledgers(everything, 0)[0] }
 				sound := audits()
 				require.Zero(t, sound.BrokenAt)
@@ -269,7 +269,7 @@ func TestReadersUnpackLittle(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 100_000)
 		for range 40 {
-			s.packed("mug", database.PackMax)
+			s.chunked("mug", database.ChunkMax)
 		}
 		s.exec("VACUUM ANALYZE ledger_chunks, ledger_rows")
 		since, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)

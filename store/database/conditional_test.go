@@ -27,12 +27,12 @@ func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
 		s.LongContention()
-		s.WillChange("cup", "pen")
+		s.ExpectContention("cup", "pen")
 		test(t, s, other)
 	})
 }
 
-func holdsOf(n int, lines ...models.Line) (writes []models.Write) {
+func reservationsOf(n int, lines ...models.Line) (writes []models.Write) {
 	for range n {
 		writes = append(writes, reserve(lines...))
 	}
@@ -41,24 +41,24 @@ func holdsOf(n int, lines ...models.Line) (writes []models.Write) {
 
 // What another copy took and brought meanwhile is no reason to refuse a plan, nor
 // is it lost, however the movements are kept; what is told is what is there.
-func TestPlanByStock(t *testing.T) {
+func TestConditionalBatch(t *testing.T) {
 	for name, is := range map[string]struct{ cups, pens int }{
-		"rows":           {database.PackMin - 1, 1},
-		"a pack":         {database.PackMin, 0},
-		"packs":          {2*database.PackMax + 3, database.PackMax},
-		"rows and packs": {1, database.PackMax + 1},
+		"rows":           {database.ChunkMin - 1, 1},
+		"a pack":         {database.ChunkMin, 0},
+		"packs":          {2*database.ChunkMax + 3, database.ChunkMax},
+		"rows and packs": {1, database.ChunkMax + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
-				writes := append(holdsOf(is.cups, line("cup", 1)), holdsOf(is.pens, line("pen", 1))...)
+				writes := append(reservationsOf(is.cups, line("cup", 1)), reservationsOf(is.pens, line("pen", 1))...)
 				if is.pens > 0 {
 					writes = append(writes, reserve(line("pen", 3), line("cup", 2)))
 				}
-				p := s.plan(writes...)
+				p := s.optimistic(writes...)
 				require.True(t, p.Contended())
 				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
 				require.NoError(t, err)
-				next := s.NewPlan() // decided before the first is known to have happened
+				next := s.NewOptimisticBatch() // decided before the first is known to have happened
 				w := reserve(line("cup", 5))
 				require.True(t, next.Add(s.Prepare(w)))
 
@@ -96,7 +96,7 @@ func TestPlanByStock(t *testing.T) {
 
 // What it does count on has it refused: enough stock, settings, which levels
 // there are, where they lie, the history, and keys that nobody used.
-func TestPlanByStockIsRefused(t *testing.T) {
+func TestConditionalBatchIsRefused(t *testing.T) {
 	for name, meddle := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
 		"too little left": func(s *shop, other *database.Database, _ models.Reserve) error {
 			_, err := other.Write(context.Background(), []models.Write{reserve(line("cup", 998))})
@@ -139,10 +139,10 @@ func TestPlanByStockIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
 				w := reserve(line("cup", 2))
-				p := s.plan(reserve(line("pen", 1)), w)
+				p := s.optimistic(reserve(line("pen", 1)), w)
 				require.True(t, p.Contended())
 				require.NoError(t, meddle(s, other, w))
-				s.refusesPlan(p)
+				s.refusesBatch(p)
 				s.do(reserve(line("pen", 1))) // the ordinary way
 			})
 		})
@@ -151,23 +151,23 @@ func TestPlanByStockIsRefused(t *testing.T) {
 
 // A movement that is much later than its reservation would not be found by it: a
 // plan that had to wait too long for its locks is refused.
-func TestPlanByStockIsNotMuchLater(t *testing.T) {
+func TestConditionalBatchIsNotMuchLater(t *testing.T) {
 	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
-		p := s.plan(reserve(line("cup", 1)))
-		s.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(` + strconv.FormatFloat(database.PackedWithin.Seconds(), 'f', 1, 64) + `); RETURN NEW; END $$;
+		p := s.optimistic(reserve(line("cup", 1)))
+		s.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(` + strconv.FormatFloat(database.ChunkDelayMax.Seconds(), 'f', 1, 64) + `); RETURN NEW; END $$;
 			CREATE TRIGGER dawdle BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION dawdle()`)
 		t.Cleanup(func() { s.exec("DROP FUNCTION dawdle CASCADE") }) // another test has this database next
-		s.refusesPlan(p)
+		s.refusesBatch(p)
 	})
 }
 
 // A backorder goes down to the product's floor, and not below.
-func TestPlanByStockKeepsTheFloor(t *testing.T) {
+func TestConditionalBatchKeepsTheFloor(t *testing.T) {
 	onContested(t, func(t *testing.T, s *shop, other *database.Database) {
 		s.settings("cup", "inventory_policy = 'CONTINUE', backorder_limit = 10")
 		s.ok(reserve(line("cup", 1)))
-		s.WillChange("cup")
-		fits, tooMuch := s.plan(reserve(line("cup", 1000))), s.plan(reserve(line("cup", 8)))
+		s.ExpectContention("cup")
+		fits, tooMuch := s.optimistic(reserve(line("cup", 1000))), s.optimistic(reserve(line("cup", 8)))
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 5))})
 		require.NoError(t, err)
 		_, err = fits.Commit(t.Context())
@@ -180,15 +180,15 @@ func TestPlanByStockKeepsTheFloor(t *testing.T) {
 
 // A plan's stock is as of its locks, not of the wait for them: the ledger of a
 // product is in the order of its times, however long somebody had it locked.
-func TestPlanReadsTheClockUnderItsLocks(t *testing.T) {
+func TestOptimisticBatchReadsTheClockUnderItsLocks(t *testing.T) {
 	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				if byStock {
 					s.LongContention()
-					s.WillChange("cup")
+					s.ExpectContention("cup")
 				}
-				p := s.plan(reserve(line("cup", 1)))
+				p := s.optimistic(reserve(line("cup", 1)))
 				require.Equal(t, byStock, p.Contended())
 				var unlocked time.Time
 				out, err := s.whileLocked(t, p, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
@@ -204,10 +204,10 @@ func TestPlanReadsTheClockUnderItsLocks(t *testing.T) {
 
 // A product stays contested for its time, however many plans were right meanwhile:
 // a sweep that was announced may still wait for their locks.
-func TestPlanByStockOutlastsPlansThatAreRight(t *testing.T) {
+func TestConditionalBatchOutlastsPlansThatAreRight(t *testing.T) {
 	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
 		for range 10 {
-			p := s.plan(reserve(line("cup", 1)))
+			p := s.optimistic(reserve(line("cup", 1)))
 			require.True(t, p.Contended())
 			_, err := p.Commit(t.Context())
 			require.NoError(t, err)
@@ -217,11 +217,11 @@ func TestPlanByStockOutlastsPlansThatAreRight(t *testing.T) {
 
 // Carts that also ask for products of several levels are not decided ahead while
 // others change what is in them: versions would have to be right.
-func TestPlanByStockNeedsSingleLevels(t *testing.T) {
+func TestConditionalBatchNeedsSingleLevels(t *testing.T) {
 	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
 		s.stock("mug", "north", 10, "south", 10)
 		s.refuses(reserve(line("cup", 1), line("mug", 1)))
-		p := s.NewPlan()
+		p := s.NewOptimisticBatch()
 		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
 		require.False(t, p.Add(s.Prepare(reserve(line("cup", 1)))))
 		p.Close()
@@ -233,20 +233,20 @@ func TestPlanByStockNeedsSingleLevels(t *testing.T) {
 
 // A plan that cannot go by stock is not sent where the one before it found other
 // quantities than it had left: its movements would tell of what was not there.
-func TestPlanAfterOneThatFoundOthers(t *testing.T) {
+func TestOptimisticBatchAfterOneThatFoundOthers(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("pen", "south", 1000)
 		s.stock("mug", "north", 10, "south", 10)
 		other := s.other(t)
 		s.LongContention()
-		s.WillChange("cup")
-		p := s.plan(reserve(line("cup", 1)), reserve(line("pen", 1)))
+		s.ExpectContention("cup")
+		p := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
 		require.True(t, p.Contended())
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
 		require.NoError(t, err)
 		w := reserve(line("pen", 1), line("mug", 1))
-		next := s.NewPlan() // while pens are not known to be contested
+		next := s.NewOptimisticBatch() // while pens are not known to be contested
 		require.True(t, next.Add(s.Prepare(w)))
 		_, err = p.Commit(t.Context())
 		require.NoError(t, err)
@@ -261,12 +261,12 @@ func TestPlanAfterOneThatFoundOthers(t *testing.T) {
 }
 
 // Once nobody else changes a product any more, plans go by version again.
-func TestPlanByStockEnds(t *testing.T) {
+func TestConditionalBatchEnds(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
-		s.WillChange("cup")
+		s.ExpectContention("cup")
 		require.Eventually(t, func() bool {
-			p := s.NewPlan()
+			p := s.NewOptimisticBatch()
 			decided := p.Add(s.Prepare(reserve(line("cup", 1))))
 			p.Close()
 			if _, err := p.Commit(t.Context()); !decided || err != nil {
@@ -275,12 +275,12 @@ func TestPlanByStockEnds(t *testing.T) {
 				return false
 			}
 			return !p.Contended()
-		}, generous, database.ContestedFor/10)
+		}, generous, database.ContendedFor/10)
 	})
 }
 
 // Copies that serve one rush sell what there is, each unit once.
-func TestCopiesShareARush(t *testing.T) {
+func TestInstancesShareARush(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 2000)
 		copies := []*database.Database{s.Database, s.other(t), s.other(t)}
@@ -321,11 +321,11 @@ func TestCopiesShareARush(t *testing.T) {
 
 // Holds that end meanwhile are no reason to refuse a plan either; products of
 // several levels are decided ahead as before.
-func TestPlanBesideASweep(t *testing.T) {
+func TestOptimisticBatchBesideASweep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.LongContention()
-		s.overdue(s.hold(line("cup", 4)).ID, s.hold(line("mug", 4)).ID)
-		p := s.NewPlan()
+		s.overdue(s.reserved(line("cup", 4)).ID, s.reserved(line("mug", 4)).ID)
+		p := s.NewOptimisticBatch()
 		require.True(t, p.Add(s.Prepare(reserve(line("cup", 6)))))
 		require.Len(t, s.sweep(10), 2)
 		p.Close()
@@ -334,7 +334,7 @@ func TestPlanBesideASweep(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Available: 4, Reserved: 6}, s.level("cup", "north"))
 		require.Equal(t, s.read("cup"), timeless(out.Stocks[0]))
-		_, err = s.plan(reserve(line("mug", 1))).Commit(t.Context())
+		_, err = s.optimistic(reserve(line("mug", 1))).Commit(t.Context())
 		require.NoError(t, err)
 	})
 }

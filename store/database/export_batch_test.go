@@ -17,19 +17,19 @@ const (
 	OptimisticWritesMax = optimisticWritesMax
 )
 
-// Plan is an optimistic batch that tests commit by themselves.
-type Plan struct{ *optimistic.Batch }
+// OptimisticBatch is an optimistic batch that tests commit by themselves.
+type OptimisticBatch struct{ *optimistic.Batch }
 
-// NewPlan begins an optimistic batch; nil where the engine has none.
-func (d *Database) NewPlan() *Plan {
+// NewOptimisticBatch begins an optimistic batch; nil where the engine has none.
+func (d *Database) NewOptimisticBatch() *OptimisticBatch {
 	if d.executor == nil {
 		return nil
 	}
-	return &Plan{d.executor.Begin()}
+	return &OptimisticBatch{d.executor.Begin()}
 }
 
 // Add decides one more write.
-func (p *Plan) Add(w *PreparedWrite) bool { return p.Batch.Add(w.optimistic) }
+func (p *OptimisticBatch) Add(w *PreparedWrite) bool { return p.Batch.Add(w.optimistic) }
 
 // Unknown lists the products of a write that the snapshot cache lacks.
 func (d *Database) Unknown(w *PreparedWrite) []string { return d.missing(w) }

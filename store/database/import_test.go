@@ -75,7 +75,7 @@ func TestImportSetsCountsMovesAndVersions(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10, "south", 3)
 		s.stock("cup", "north", 1)
-		s.hold(pinned("mug", 4, "north"))
+		s.reserved(pinned("mug", 4, "north"))
 		version, movements := s.read("mug").Version, s.number("SELECT count(*) FROM stock_movements")
 		s.exec("DELETE FROM outbox")
 
@@ -102,7 +102,7 @@ func TestImportSetsCountsMovesAndVersions(t *testing.T) {
 func TestImportIsAllOrNothing(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.hold(pinned("mug", 4, "north"))
+		s.reserved(pinned("mug", 4, "north"))
 		s.stock("cup", "north", 1)
 		s.stock("jug", "north", 1)
 		before := s.everything()
@@ -270,9 +270,9 @@ func TestImportOfManyLevels(t *testing.T) {
 	})
 }
 
-// TestImportBesideAHold: an import waits for a write under way, and decides on
+// TestImportBesideAReservation: an import waits for a write under way, and decides on
 // what that left.
-func TestImportBesideAHold(t *testing.T) {
+func TestImportBesideAReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
 		tx, err := s.raw.BeginTx(t.Context(), nil)

@@ -64,7 +64,7 @@ func TestMigrateDown(t *testing.T) {
 			url := freshURL(t, kind)
 			s := openShop(t, kind, url)
 			s.stock("mug", "north", 5)
-			s.hold(line("mug", 1))
+			s.reserved(line("mug", 1))
 			epoch := s.Epoch()
 			dialect, files := s.Migrations()
 			provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL, files, goose.WithDisableGlobalRegistry(true))
@@ -87,7 +87,7 @@ func TestMigrateDown(t *testing.T) {
 			}
 			require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Locations: []models.Location{{LocationID: "north", Active: true}}}))
 			s.stock("mug", "north", 5)
-			s.hold(line("mug", 5))
+			s.reserved(line("mug", 5))
 			s.audit()
 		})
 	}
@@ -100,7 +100,7 @@ func TestSchemaChangesBesideARunningInstance(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SQL.SetMaxOpenConns(1) // one connection prepares the statements and meets the change
 		s.stock("mug", "north", 5)
-		reserved := s.hold(line("mug", 1))
+		reserved := s.reserved(line("mug", 1))
 		read := func() error { _, err := s.ReadReservations(t.Context(), []string{reserved.ID}); return err }
 		require.NoError(t, read())
 		require.NoError(t, read())

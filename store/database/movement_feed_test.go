@@ -21,7 +21,7 @@ func drain(t *testing.T, f *database.Feed) (moved []database.Moved) {
 	for {
 		next, more, err := f.Next(t.Context())
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(next), database.MovedMax)
+		require.LessOrEqual(t, len(next), database.FeedBatchMax)
 		moved = append(moved, next...)
 		if !more {
 			return moved
@@ -302,7 +302,7 @@ func TestFeedCursors(t *testing.T) {
 func TestFeedOfARestoredDump(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.packed("mug", 5)
+		s.chunked("mug", 5)
 		conn, err := pgx.Connect(t.Context(), s.url)
 		require.NoError(t, err)
 		defer conn.Close(context.Background())

@@ -12,7 +12,7 @@ import (
 
 // whileLocked carries a plan out while somebody else has changed rows and not
 // committed yet; between happens once the plan waits for them.
-func (s *shop) whileLocked(t *testing.T, p *database.Plan, change string, between func()) (out outcome, err error) {
+func (s *shop) whileLocked(t *testing.T, p *database.OptimisticBatch, change string, between func()) (out outcome, err error) {
 	t.Helper()
 	tx, err := s.raw.Begin()
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ const preparedAfter = 6
 // Rows of several products are locked in order of their ids, wherever they lie in
 // their tables, levels before products: who waits for one has none that comes
 // later.
-func TestPlanLocksInOrder(t *testing.T) {
+func TestOptimisticBatchLocksInOrder(t *testing.T) {
 	for table, column := range map[string]string{"stock_levels": "damaged", "products": "version"} {
 		for _, byStock := range []bool{true, false} {
 			t.Run(table+map[bool]string{true: " by stock", false: " by version"}[byStock], func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.do(reserve(line("cup", 1), line("pen", 1), line("song", 1)))
 					if byStock {
 						s.LongContention()
-						s.WillChange("cup", "pen")
+						s.ExpectContention("cup", "pen")
 					}
 					// So few rows that the server reads the table from its beginning, where the
 					// pen is now.
@@ -58,10 +58,10 @@ func TestPlanLocksInOrder(t *testing.T) {
 					// What the server has prepared for plans without any level is not for these.
 					s.SQL.SetMaxOpenConns(1)
 					for range preparedAfter {
-						_, err := s.plan(reserve(line("song", 1))).Commit(t.Context())
+						_, err := s.optimistic(reserve(line("song", 1))).Commit(t.Context())
 						require.NoError(t, err)
 					}
-					p := s.plan(reserve(line("pen", 1), line("cup", 1)))
+					p := s.optimistic(reserve(line("pen", 1), line("cup", 1)))
 					require.Equal(t, byStock, p.Contended())
 					_, err := s.whileLocked(t, p, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
 						s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
@@ -75,7 +75,7 @@ func TestPlanLocksInOrder(t *testing.T) {
 
 // Where the server's default isolation is a stricter one, a plan that waited for
 // somebody else's change is refused, and what it took is not taken twice.
-func TestPlanUnderStricterIsolation(t *testing.T) {
+func TestOptimisticBatchUnderStricterIsolation(t *testing.T) {
 	for _, level := range []string{"repeatable%20read", "serializable"} {
 		for _, byStock := range []bool{true, false} {
 			t.Run(level+map[bool]string{true: " by stock", false: " by version"}[byStock], func(t *testing.T) {
@@ -86,9 +86,9 @@ func TestPlanUnderStricterIsolation(t *testing.T) {
 					strict.do(reserve(line("cup", 1))) // remembered from then on
 					if byStock {
 						strict.LongContention()
-						strict.WillChange("cup")
+						strict.ExpectContention("cup")
 					}
-					p := strict.plan(reserve(line("cup", 2)))
+					p := strict.optimistic(reserve(line("cup", 2)))
 					require.Equal(t, byStock, p.Contended())
 					_, err := strict.whileLocked(t, p, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
 					require.ErrorIs(t, err, database.ErrRefused)

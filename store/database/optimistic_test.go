@@ -17,7 +17,7 @@ import (
 // decide writes as the store does: holds ahead of their transaction where that
 // can be, everything else, and what was refused, the ordinary way.
 func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, error) {
-	if p := s.NewPlan(); p != nil {
+	if p := s.NewOptimisticBatch(); p != nil {
 		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !p.Add(s.Prepare(w)) }) {
 			p.Close()
 			if out, err := p.Commit(ctx); err == nil {
@@ -30,9 +30,9 @@ func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, erro
 }
 
 // plan decides holds ahead, all of them.
-func (s *shop) plan(writes ...models.Write) *database.Plan {
+func (s *shop) optimistic(writes ...models.Write) *database.OptimisticBatch {
 	s.t.Helper()
-	p := s.NewPlan()
+	p := s.NewOptimisticBatch()
 	for _, w := range writes {
 		require.True(s.t, p.Add(s.Prepare(w)))
 	}
@@ -43,12 +43,12 @@ func (s *shop) plan(writes ...models.Write) *database.Plan {
 // refuses tells that a hold is not decided ahead.
 func (s *shop) refuses(w models.Write) {
 	s.t.Helper()
-	p := s.NewPlan()
+	p := s.NewOptimisticBatch()
 	require.False(s.t, p.Add(s.Prepare(w)))
 }
 
-// refusesPlan tells that a plan is refused, all of it, and drops it.
-func (s *shop) refusesPlan(p *database.Plan) {
+// refusesBatch tells that a plan is refused, all of it, and drops it.
+func (s *shop) refusesBatch(p *database.OptimisticBatch) {
 	s.t.Helper()
 	levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
 	_, err := p.Commit(context.Background())
@@ -71,7 +71,7 @@ func onPostgres(t *testing.T, test func(t *testing.T, s *shop)) {
 
 // A hold that was decided ahead is the hold it would have been otherwise, in
 // every table.
-func TestPlanWritesWhatAWriteWrites(t *testing.T) {
+func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		row := func(query string) (all string) {
 			require.NoError(t, s.raw.QueryRow("SELECT json_agg(r)::text FROM ("+query+") r").Scan(&all))
@@ -79,7 +79,7 @@ func TestPlanWritesWhatAWriteWrites(t *testing.T) {
 		}
 		w := reserve(line("mug", 12), line("cup", 1))
 		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
-		p := s.plan(w)
+		p := s.optimistic(w)
 		before := len(s.movements(""))
 		out, err := p.Commit(t.Context())
 		require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestPlanWritesWhatAWriteWrites(t *testing.T) {
 }
 
 // What was not as remembered has the whole plan refused, and nothing written.
-func TestPlanIsRefused(t *testing.T) {
+func TestOptimisticBatchIsRefused(t *testing.T) {
 	for name, meddle := range map[string]func(s *shop, w models.Reserve){
 		"a count": func(s *shop, _ models.Reserve) {
 			s.exec("UPDATE stock_levels SET available = 1 WHERE product_id = 'mug' AND location_id = 'south'")
@@ -145,9 +145,9 @@ func TestPlanIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				w := reserve(line("mug", 2), line("cup", 1))
-				p := s.plan(reserve(line("cup", 1)), w)
+				p := s.optimistic(reserve(line("cup", 1)), w)
 				meddle(s, w)
-				s.refusesPlan(p)
+				s.refusesBatch(p)
 				s.refuses(reserve(line("mug", 1)))
 				s.do(reserve(line("cup", 1))) // the ordinary way
 			})
@@ -157,7 +157,7 @@ func TestPlanIsRefused(t *testing.T) {
 
 // A product that is not tracked stays as it is, whatever is held of it, and is
 // compared like any other.
-func TestPlanOfTheUntracked(t *testing.T) {
+func TestOptimisticBatchOfTheUntracked(t *testing.T) {
 	for name, lines := range map[string][]models.Line{
 		"alone": {line("song", 5)}, "in a cart": {line("cup", 1), line("song", 5)}, "beside several": {line("cup", 1), line("mug", 9), line("song", 5)},
 	} {
@@ -165,7 +165,7 @@ func TestPlanOfTheUntracked(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				s.exec("INSERT INTO products (product_id, tracked) VALUES ('song', false)")
 				s.ok(reserve(line("song", 1), line("cup", 1), line("mug", 1))) // remembered from then on
-				p, next := s.plan(reserve(lines...)), s.plan(reserve(lines...))
+				p, next := s.optimistic(reserve(lines...)), s.optimistic(reserve(lines...))
 				song := s.read("song")
 				s.exec("DELETE FROM outbox")
 				out, err := p.Commit(t.Context())
@@ -174,7 +174,7 @@ func TestPlanOfTheUntracked(t *testing.T) {
 				require.Equal(t, song, s.read("song"))
 				require.EqualValues(t, len(lines)-1, s.number("SELECT count(*) FROM outbox o JOIN products USING (product_id, version)"))
 				s.settings("song", "title = 'Song'")
-				s.refusesPlan(next)
+				s.refusesBatch(next)
 			})
 		})
 	}
@@ -190,11 +190,11 @@ func (s *shop) other(t *testing.T) *database.Database {
 
 // A plan that is decided before the last one is committed counts on what that one
 // leaves.
-func TestPlanUponPlan(t *testing.T) {
+func TestOptimisticBatchUponPlan(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		first := s.plan(reserve(line("cup", 6)))
+		first := s.optimistic(reserve(line("cup", 6)))
 		s.refuses(reserve(line("cup", 5)))
-		second := s.plan(reserve(line("cup", 4)))
+		second := s.optimistic(reserve(line("cup", 4)))
 		_, err := second.Commit(t.Context())
 		require.Error(t, err, "not before the first")
 		_, err = first.Commit(t.Context())
@@ -208,7 +208,7 @@ func TestPlanUponPlan(t *testing.T) {
 
 // What others have under way is waited for, and then decides: a plan of one
 // level, which compares while it changes, and one of several.
-func TestPlanWaitsForOthers(t *testing.T) {
+func TestOptimisticBatchWaitsForOthers(t *testing.T) {
 	for name, lines := range map[string][]models.Line{
 		"one level": {line("cup", 1)}, "two levels": {line("cup", 1), line("mug", 1)},
 	} {
@@ -229,7 +229,7 @@ func TestPlanWaitsForOthers(t *testing.T) {
 							require.NoError(t, err)
 						}
 						ended := make(chan error, 1)
-						p := s.plan(reserve(lines...))
+						p := s.optimistic(reserve(lines...))
 						go func() { _, err := p.Commit(context.Background()); ended <- err }()
 						s.waiting(t)
 						_, err = conn.ExecContext(t.Context(), done)
@@ -251,10 +251,10 @@ func TestPlanWaitsForOthers(t *testing.T) {
 
 // What is not remembered, not granted whole, or a key that was used before is
 // left to be decided the ordinary way, and changes nothing that is remembered.
-func TestPlanLeavesToTheOrdinaryWay(t *testing.T) {
+func TestOptimisticBatchLeavesToTheOrdinaryWay(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		w := reserve(line("cup", 3))
-		p := s.plan(w)
+		p := s.optimistic(w)
 		s.refuses(w)
 		s.refuses(reserve(line("cup", 8)))
 		s.refuses(reserve(line("pen", 1)))
@@ -270,13 +270,13 @@ func TestPlanLeavesToTheOrdinaryWay(t *testing.T) {
 		_, err := p.Commit(t.Context())
 		require.NoError(t, err)
 		s.replayed(w, models.WriteResult{Reservation: new(s.reservation(s.ReservationOf(w.IdempotencyKey)))})
-		_, err = s.plan(reserve(line("cup", 7))).Commit(t.Context())
+		_, err = s.optimistic(reserve(line("cup", 7))).Commit(t.Context())
 		require.NoError(t, err)
 	})
 }
 
 // Channels and the locations that lines name are remembered too.
-func TestPlanKnowsChannelsAndLocations(t *testing.T) {
+func TestOptimisticBatchKnowsChannelsAndLocations(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		web := func() models.Reserve {
 			w := reserve(line("mug", 1), pinned("mug", 2, "south"))
@@ -284,7 +284,7 @@ func TestPlanKnowsChannelsAndLocations(t *testing.T) {
 			return w
 		}
 		s.ok(web())
-		out, err := s.plan(web()).Commit(t.Context())
+		out, err := s.optimistic(web()).Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, out.Results[0].Reservation))
 		require.Equal(t, "web", s.reservation(out.Results[0].Reservation.ID).Channel)
@@ -293,22 +293,22 @@ func TestPlanKnowsChannelsAndLocations(t *testing.T) {
 
 // A product of several levels that somebody else keeps changing is not decided
 // ahead for a while.
-func TestPlanAvoidsTheContested(t *testing.T) {
+func TestOptimisticBatchAvoidsContendedProducts(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		p := s.plan(reserve(line("mug", 1)))
+		p := s.optimistic(reserve(line("mug", 1)))
 		s.settings("mug", "title = 'Mug'")
 		_, err := p.Commit(t.Context())
 		require.Error(t, err)
 		p.Discard()
 		s.ok(reserve(line("mug", 1)))
 		s.refuses(reserve(line("mug", 1)))
-		s.plan(reserve(line("cup", 1))).Discard()
+		s.optimistic(reserve(line("cup", 1))).Discard()
 		require.Eventually(t, func() bool {
 			s.ok(reserve(line("mug", 1)))
-			p := s.NewPlan()
+			p := s.NewOptimisticBatch()
 			defer p.Discard()
 			return p.Add(s.Prepare(reserve(line("mug", 1))))
-		}, generous, database.ContestedFor/4)
+		}, generous, database.ContendedFor/4)
 	})
 }
 
@@ -325,10 +325,10 @@ func TestColumnsArrive(t *testing.T) {
 			out, err := db.Write(t.Context(), []models.Write{w})
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
-			p := db.NewPlan()
+			p := db.NewOptimisticBatch()
 			w.IdempotencyKey = newKey()
 			require.True(t, p.Add(db.Prepare(w)), mode)
-			for range database.PackMin {
+			for range database.ChunkMin {
 				require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))), mode)
 			}
 			p.Close()
@@ -341,13 +341,13 @@ func TestColumnsArrive(t *testing.T) {
 
 // A version says which history it is of only within one. Should one come back
 // with other quantities, what a plan counted on is compared as well.
-func TestPlanComparesQuantities(t *testing.T) {
+func TestOptimisticBatchComparesQuantities(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		behindTheTriggers := func(available int) {
 			s.exec(fmt.Sprintf(`SET session_replication_role = replica;
 				UPDATE stock_levels SET available = %d WHERE product_id = 'cup'; RESET session_replication_role`, available))
 		}
-		p := s.plan(reserve(line("cup", 1)))
+		p := s.optimistic(reserve(line("cup", 1)))
 		behindTheTriggers(1)
 		_, err := p.Commit(t.Context())
 		require.Error(t, err)

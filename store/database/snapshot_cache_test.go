@@ -15,7 +15,7 @@ import (
 
 // A channel that changes while a write reads is not remembered as it was before
 // under the version that it has after.
-func TestMemoryOfAChannelThatChanges(t *testing.T) {
+func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		tx, err := s.raw.Begin()
 		require.NoError(t, err)
@@ -45,12 +45,12 @@ func TestMemoryOfAChannelThatChanges(t *testing.T) {
 
 // What a plan was decided on is what it is compared with, whatever is learned
 // before it is closed.
-func TestPlanWhileTheDirectoryIsLearned(t *testing.T) {
+func TestOptimisticBatchWhileTheDirectoryIsLearned(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		web := reserve(line("mug", 1))
 		web.Channel = "web"
 		s.ok(web)
-		p := s.NewPlan()
+		p := s.NewOptimisticBatch()
 		web.IdempotencyKey = newKey()
 		require.True(t, p.Add(s.Prepare(web)))
 		s.exec("UPDATE channel_locations SET location_id = 'north' WHERE channel_id = 'web'")
@@ -62,9 +62,9 @@ func TestPlanWhileTheDirectoryIsLearned(t *testing.T) {
 }
 
 // So it is with the history that its versions belong to.
-func TestPlanWhileAnEpochIsLearned(t *testing.T) {
+func TestOptimisticBatchWhileAnEpochIsLearned(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		p := s.NewPlan()
+		p := s.NewOptimisticBatch()
 		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
 		s.exec("UPDATE onhand_meta SET epoch = 'restored'")
 		_, err := s.ReadMeta(t.Context())
@@ -78,7 +78,7 @@ func TestPlanWhileAnEpochIsLearned(t *testing.T) {
 
 // A database that went back comes to the same version another way: what is
 // remembered of that version is not believed.
-func TestMemoryOfALostVersion(t *testing.T) {
+func TestSnapshotCacheOfALostVersion(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.ok(adjust(delta("mug", "north", models.Available, 20))) // version v: 30 in north
 		v := s.read("mug").Version
@@ -124,7 +124,7 @@ func TestLevelMadeWhileItsLocationCloses(t *testing.T) {
 }
 
 // Times come right whatever style the server writes dates in.
-func TestPlanTimesInAnyStyle(t *testing.T) {
+func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
 		db := openOnly(t, s.url+"&datestyle=SQL,DMY&timezone=Asia/Kolkata")
@@ -132,7 +132,7 @@ func TestPlanTimesInAnyStyle(t *testing.T) {
 		require.NoError(t, err)
 		out, err := db.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.NoError(t, err)
-		p := db.NewPlan()
+		p := db.NewOptimisticBatch()
 		require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))))
 		p.Close()
 		then, err := p.Commit(t.Context())
@@ -145,12 +145,12 @@ func TestPlanTimesInAnyStyle(t *testing.T) {
 func TestPreload(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		db := s.other(t)
-		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.RememberedMax)
+		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.CachedProductsMax)
 		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
 		require.NoError(t, db.Preload(t.Context()))
-		require.Equal(t, database.RememberedMax, db.CachedProducts(), "no more than that")
+		require.Equal(t, database.CachedProductsMax, db.CachedProducts(), "no more than that")
 		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "nor read, and others forgotten for it")
-		p := db.NewPlan()
+		p := db.NewOptimisticBatch()
 		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
 		p.Close()
 		_, err := p.Commit(t.Context())
@@ -170,8 +170,8 @@ func TestFetch(t *testing.T) {
 		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
 		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
 
-		plan := func() *database.Plan {
-			p := db.NewPlan()
+		plan := func() *database.OptimisticBatch {
+			p := db.NewOptimisticBatch()
 			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
 			p.Close()
 			return p
@@ -180,7 +180,7 @@ func TestFetch(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, s.read("mug"), timeless(out.Stocks[1]))
 		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup"}), "what is known stays")
-		refused := db.NewPlan()
+		refused := db.NewOptimisticBatch()
 		require.True(t, refused.Add(db.Prepare(reserve(line("mug", 1)))))
 		s.settings("mug", "max_per_reservation = 1")
 		refused.Close()

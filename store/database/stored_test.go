@@ -43,7 +43,7 @@ func TestFingerprintsStay(t *testing.T) {
 			}, Reason: models.ReasonCycleCount, Note: "aisle 3", Reference: "count 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
 		{"move", `{"idempotencyKey":"k","rows":[{"productId":"mug","quantity":2,"from":{"locationId":"north","state":"INCOMING"},` +
 			`"to":{"locationId":"south","state":"AVAILABLE"}}],"reason":"RECEIVED","note":"pallet 9","reference":"delivery 1","errorPolicy":"REJECT_EVERYTHING"}`,
-			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{carry("mug", 2, "north", models.Incoming, "south", models.Available)},
+			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{moveRow("mug", 2, "north", models.Incoming, "south", models.Available)},
 				Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
 		{"products", `{"idempotencyKey":"k","rows":[{"productId":"mug","title":null,"tracked":true,"inventoryPolicy":"CONTINUE","backorderLimit":3,` +
 			`"lowStockThreshold":0,"maxPerReservation":2,"nextRestockAt":"2031-02-03T04:05:06Z"},{"productId":"cup"}],"errorPolicy":"REJECT_EVERYTHING"}`,
@@ -76,7 +76,7 @@ func TestFingerprintOfTheInputAlone(t *testing.T) {
 
 // A partial hold's first answer says what it came without, also after the
 // hold was changed.
-func TestPartialHoldRepeatedAfterItsUpdate(t *testing.T) {
+func TestPartialReservationRepeatedAfterItsUpdate(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
 		w := reserve(line("mug", 5))
@@ -98,7 +98,7 @@ func TestPartialHoldRepeatedAfterItsUpdate(t *testing.T) {
 func TestUnspeakableValuesAreRefused(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
-		r := s.hold(line("mug", 1))
+		r := s.reserved(line("mug", 1))
 		infinity, late := "9223372036854775807", "253402300800000000"
 		if s.kind == postgres {
 			infinity, late = "'infinity'", "'10000-01-01Z'"
