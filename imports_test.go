@@ -78,7 +78,7 @@ var faultsMayImport = []string{"models", "models/stockjson", "store/storetest"}
 
 // renamed maps packages to the names that they get; it goes when they have them.
 var renamed = map[string]string{
-	"graph/scalars": "graph/scalar", "graph/transports": "graph/transport", "store/pace": "store/backoff", "bench/combiner": "bench/groupcommit",
+	"store/pace": "store/backoff",
 }
 
 // short is an import path without the name of the module.
