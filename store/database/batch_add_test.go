@@ -135,7 +135,7 @@ func TestAddToTheSecondOpenBatch(t *testing.T) {
 }
 
 // A batch that is decided under lock has a bound of writes, and one of levels. A write
-// that is larger than that goes alone.
+// that is larger than that is alone in its batch.
 func TestBatchBounds(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		one := adjust(delta("mug", "north", models.Available, 1))
@@ -245,8 +245,8 @@ func TestNothingIsMissingUnderLock(t *testing.T) {
 	})
 }
 
-// The writes of a discarded batch do not happen, and may be added to another one. What
-// the batch had decided is not believed any more.
+// The writes of a discarded batch do not happen, and may be added to another one. The
+// products that it was decided on are decided under lock the next time.
 func TestDiscard(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 10)

@@ -38,7 +38,8 @@ func (s *shop) poison(t *testing.T) {
 	t.Cleanup(func() { s.exec("DROP FUNCTION poison CASCADE") })
 }
 
-// A batch executes its writes in order and has one transaction, whatever they come to.
+// A batch executes its writes in order, in one transaction, also when one is refused for
+// a business reason.
 func TestCommit(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -69,8 +70,7 @@ func TestCommitReportsContention(t *testing.T) {
 }
 
 // When the database refuses an optimistic batch, its writes are decided under lock in
-// the same Commit; the batch that was decided on top of it is decided anew. No result
-// tells of it.
+// the same Commit; the callers see no difference.
 func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		before := s.OptimisticBatches()
@@ -137,7 +137,7 @@ func TestCommitOfALargeRefusedBatch(t *testing.T) {
 }
 
 // An optimistic batch without an answer in time may have happened: it is not tried
-// again, and what was decided on top of it is not believed.
+// again, and the batch that was decided on top of it is decided under lock.
 func TestCommitWithoutAnAnswer(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		before := s.OptimisticBatches()
@@ -327,7 +327,7 @@ func TestCommitOfALargeBatchWithBlockedWrites(t *testing.T) {
 }
 
 // An optimistic batch that panics when it is committed is decided under lock. No caller
-// hears of it, so it is in the log.
+// gets the panic, so the log has it.
 func TestPanicInAnOptimisticCommit(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		log := s.logs()
