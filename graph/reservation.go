@@ -28,7 +28,7 @@ func reservationPayload(result models.WriteResult, err error) (*generated.Reserv
 		return nil, err
 	}
 	return &generated.ReservationPayload{
-		Reservation: result.Reservation, Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+		Reservation: result.Reservation, Replayed: result.Replayed, Errors: errorsOf[models.ReservationError](result.Errors),
 	}, nil
 }
 

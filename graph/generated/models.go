@@ -138,7 +138,7 @@ type ReservationPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come together.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.ReservationError `json:"errors"`
 }
 
 // A new reservation.
@@ -218,7 +218,7 @@ type StockPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.StockError `json:"errors"`
 }
 
 // All subscriptions, over a WebSocket (graphql-transport-ws) or server-sent events (graphql-sse).
@@ -256,7 +256,7 @@ type UpsertChannelsPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.SettingsError `json:"errors"`
 }
 
 // Locations to create or to change.
@@ -276,7 +276,7 @@ type UpsertLocationsPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.SettingsError `json:"errors"`
 }
 
 // The settings of one product. A field that is left out keeps its value. Null clears a title, a limit or a restock time; for the other fields it means left out.
@@ -316,5 +316,5 @@ type UpsertProductsPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.SettingsError `json:"errors"`
 }

@@ -268,5 +268,5 @@ func notActive(state models.ReservationState) models.UserError {
 func notFound(parts ...any) models.UserError { return models.NotFoundError{Failure: path(parts...)} }
 
 func mismatch() models.UserError {
-	return models.IdempotencyError{Failure: path("idempotencyKey"), Code: models.KeyParameterMismatch}
+	return models.IdempotencyError{Failure: path("idempotencyKey"), Cause: models.ErrorKeyParameterMismatch}
 }
