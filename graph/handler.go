@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 
 	"onhand/graph/apierror"
+	"onhand/graph/coercion"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
@@ -36,6 +37,8 @@ func Handler(config HandlerConfig) http.Handler {
 	documents := guard.NewDocuments()
 	server.Use(documents)
 	server.SetQueryCache(documents)
+	server.Use(&coercion.Variables{})
+	server.SetValidationRulesFn(coercion.Rules)
 	server.SetParserTokenLimit(guard.TokensMax)
 	server.SetErrorPresenter(apierror.Presenter(r.Log))
 	server.SetRecoverFunc(apierror.Recover(r.Log))
