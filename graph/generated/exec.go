@@ -2275,7 +2275,7 @@ type ReservationLine {
   fulfilled: Int!
   "Units of the order that were cancelled."
   cancelled: Int!
-  "Units still reserved or on order: quantity − fulfilled − cancelled."
+  "Units still reserved or on order: quantity − fulfilled − cancelled. 0 once the reservation is RELEASED, EXPIRED, CANCELLED or FULFILLED."
   left: Int!
   "The locations that supply the units. Empty when the product is not tracked."
   allocations: [ReservationAllocation!]!
@@ -2289,7 +2289,7 @@ type ReservationAllocation {
   location: Location! @goField(forceResolver: true)
   "Units."
   quantity: Int!
-  "Units that were neither fulfilled nor cancelled."
+  "Units still reserved or on order at the location. 0 once the reservation is RELEASED, EXPIRED, CANCELLED or FULFILLED."
   left: Int!
 }
 
