@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -232,9 +233,7 @@ type UpdateReservation struct {
 // ExtendReservation restarts the time to live of an active reservation.
 type ExtendReservation struct {
 	ID  string
-	TTL time.Duration // zero: DefaultTTL
-	// DefaultTTL is the server's setting.
-	DefaultTTL time.Duration
+	TTL time.Duration // zero: the reservation's own
 }
 
 // Resolve changes the state of a reservation: release, expire, commit, fulfil or
@@ -249,17 +248,7 @@ type Resolve struct {
 }
 
 // ReservationTTL is the time to live of the new reservation.
-func (w Reserve) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
-
-// ReservationTTL is the new time to live, counted from now.
-func (w ExtendReservation) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
-
-func reservationTTL(asked, fallback time.Duration) time.Duration {
-	if asked == 0 {
-		return fallback
-	}
-	return asked
-}
+func (w Reserve) ReservationTTL() time.Duration { return cmp.Or(w.TTL, w.DefaultTTL) }
 
 // Key implements Write.
 func (w Reserve) Key() string           { return w.IdempotencyKey }
@@ -300,7 +289,9 @@ func (w UpdateReservation) Check(ttlMax time.Duration) []UserError {
 // Check implements Write.
 func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
 	var c checker
-	c.ttl(w.ReservationTTL(), ttlMax)
+	if w.TTL != 0 {
+		c.ttl(w.TTL, ttlMax)
+	}
 	return c.errs
 }
 

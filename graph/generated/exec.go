@@ -2345,7 +2345,7 @@ input UpdateReservationInput {
 input ExtendReservationInput {
   "The reservation."
   id: ID!
-  "The time to live from now, in seconds. The server's default when left out."
+  "The time to live from now, in seconds. When left out, the reservation's own: the one that was asked for last, by reserveStock, updateReservation or extendReservation."
   ttlSeconds: Int
 }
 

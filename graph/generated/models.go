@@ -56,7 +56,7 @@ type CommitReservationInput struct {
 type ExtendReservationInput struct {
 	// The reservation.
 	ID string `json:"id"`
-	// The time to live from now, in seconds. The server's default when left out.
+	// The time to live from now, in seconds. When left out, the reservation's own: the one that was asked for last, by reserveStock, updateReservation or extendReservation.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
 }
 

@@ -95,6 +95,32 @@ func TestExtend(t *testing.T) {
 	})
 }
 
+// Extending without a time to live restarts the one that was asked for last: at the
+// creation, or by an update or extension since.
+func TestExtendRestartsTheReservationsOwnTimeToLive(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		w := reserve(line("mug", 2))
+		w.TTL = 90 * time.Second
+		id := s.ok(w).Reservation.ID
+		left := func(w models.Write) time.Duration {
+			got := s.ok(w).Reservation
+			require.True(t, got.ExpiresAt.Equal(s.reservation(id).ExpiresAt))
+			return got.ExpiresAt.Sub(got.ServerTime)
+		}
+		again := models.ExtendReservation{ID: id}
+		require.Equal(t, 90*time.Second, left(again))
+		require.Equal(t, 90*time.Second, left(again), "also the second time")
+		require.Equal(t, 10*time.Minute, left(models.ExtendReservation{ID: id, TTL: 10 * time.Minute}))
+		require.Equal(t, 10*time.Minute, left(again))
+		restart := update(id, line("mug", 3))
+		restart.TTL = 30 * time.Second
+		require.Equal(t, 30*time.Second, left(restart))
+		require.Less(t, left(update(id, line("mug", 4))), 30*time.Second, "an update without one leaves the time alone")
+		require.Equal(t, 30*time.Second, left(again))
+	})
+}
+
 // Releasing gives everything back, once; again is no error, because the
 // caller has no key to repeat it with.
 func TestRelease(t *testing.T) {

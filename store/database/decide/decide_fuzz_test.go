@@ -77,7 +77,7 @@ func (s *script) write() models.Write {
 	case 1:
 		return models.UpdateReservation{IdempotencyKey: s.key(), ID: s.reservation(), Lines: rowsOf(s, s.line), TTL: s.ttl(), AllowPartial: pick(s, false, true)}
 	case 2:
-		return models.ExtendReservation{ID: s.reservation(), TTL: s.ttl(), DefaultTTL: time.Minute}
+		return models.ExtendReservation{ID: s.reservation(), TTL: s.ttl()}
 	case 3:
 		to := pick(s, models.ReservationReleased, models.ReservationExpired, models.ReservationCommitted, models.ReservationFulfilled, models.ReservationCancelled)
 		parts := rowsOf(s, func() models.LinePart { return models.LinePart{ProductID: s.product(), Quantity: s.units()} })

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -19,7 +20,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	}
 	key := d.Hashes.Reservation
 	s := &StoredReservation{
-		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]),
+		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now,
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
 			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
@@ -59,7 +60,7 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	next := *s
 	next.Lines = lines
 	if w.TTL > 0 {
-		next.ExpiresAt = d.Now.Add(w.TTL)
+		next.renew(d.Now, w.TTL)
 	}
 	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
 	d.put(&next)
@@ -67,14 +68,15 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	return models.WriteResult{Reservation: &at, Errors: errs}
 }
 
-// extend restarts the time to live of an active reservation.
+// extend restarts the time to live of an active reservation: its own, unless the
+// caller gives another one.
 func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 	s, result := d.inState(w.ID, models.ReservationActive)
 	if s == nil {
 		return result
 	}
 	next := *s
-	next.ExpiresAt = d.Now.Add(w.ReservationTTL())
+	next.renew(d.Now, cmp.Or(w.TTL, s.ttl()))
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}

@@ -193,14 +193,14 @@ var (
 	insertLevelsSQL = newBulk(`INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
 		SELECT v.* FROM ` + eachLevel)
 
-	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.ReservationColumns + `)
+	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.NewReservationColumns + `)
 		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::bytea[]),
 			each($8::bigint[]), $9::timestamptz, each($10::timestamptz[])`)
 
 	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
-			version = v.version, expires_at = v.expires_at
+			version = v.version, expires_at = v.expires_at, renewed_at = v.renewed_at
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
-			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at) v WHERE r.reservation_id = v.reservation_id`)
+			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at) v WHERE r.reservation_id = v.reservation_id`)
 
 	insertMovementsSQL = newBulk(`INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
 		SELECT each($1::text[]), each($2::text[]),
@@ -273,7 +273,7 @@ func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, made bool) {
 	}
 	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n), textColumn(n, 0)
 	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
-	versions, expires := longColumn(n), timeColumn(n)
+	versions, expires, renewed := longColumn(n), timeColumn(n), timeColumn(n)
 	var raw []byte
 	for _, s := range list {
 		raw = decide.AppendLines(raw[:0], s.Lines)
@@ -286,11 +286,12 @@ func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, made bool) {
 		prints.bytes(s.Fingerprint)
 		versions.long(s.Version)
 		expires.time(s.ExpiresAt)
+		renewed.time(s.RenewedAt)
 	}
 	if made {
 		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
 	} else {
-		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires)
+		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires, renewed)
 	}
 }
 

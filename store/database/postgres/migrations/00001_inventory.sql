@@ -132,7 +132,9 @@ CREATE TABLE reservations (
     fingerprint    bytea        NOT NULL,
     version        bigint       NOT NULL DEFAULT 1,
     created_at     onhand_time  NOT NULL DEFAULT clock_timestamp(),
-    expires_at     onhand_time  NOT NULL
+    expires_at     onhand_time  NOT NULL,
+    -- When the time to live was restarted last. NULL stands for created_at. expires_at less this is the time to live.
+    renewed_at     onhand_time
 ) WITH (fillfactor = 85);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 
