@@ -36,9 +36,9 @@ func TestJSONByHand(t *testing.T) {
 		lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.ReservationLine {
 			return models.ReservationLine{
 				ProductID: text.Draw(t, "product"), Requested: count.Draw(t, "requested"), Quantity: count.Draw(t, "quantity"),
-				Fulfilled: count.Draw(t, "fulfilled"), Cancelled: count.Draw(t, "cancelled"),
+				Fulfilled: count.Draw(t, "fulfilled"), Cancelled: count.Draw(t, "cancelled"), Ended: rapid.Bool().Draw(t, "ended"),
 				Allocations: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Allocation {
-					return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "held"), Done: count.Draw(t, "done")}
+					return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "held"), Done: count.Draw(t, "done"), Ended: rapid.Bool().Draw(t, "ended")}
 				}), 0, 3).Draw(t, "allocations"),
 			}
 		}), 0, 3).Draw(t, "held lines")
@@ -49,7 +49,7 @@ func TestJSONByHand(t *testing.T) {
 	require.Equal(t, "null", string(AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
 		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.Line](): 3,
-		reflect.TypeFor[models.ReservationLine](): 6, reflect.TypeFor[models.Allocation](): 3,
+		reflect.TypeFor[models.ReservationLine](): 7, reflect.TypeFor[models.Allocation](): 4,
 	} {
 		require.Equal(t, fields, what.NumField(), "%s has got other fields: teach appendReserve, appendLines and this test", what)
 	}
