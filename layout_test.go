@@ -33,11 +33,11 @@ var mayImport = map[string][]string{
 	"onhand/graph/scalars":    {"onhand/models"},
 	"onhand/graph/transports": {"onhand/graph/guard", "onhand/models"},
 
-	"onhand/store":            {"onhand/models", "onhand/store/database", "onhand/store/pace", "onhand/store/rediscache", "onhand/store/stockfeed"},
+	"onhand/store":            {"onhand/models", "onhand/store/database", "onhand/store/backoff", "onhand/store/rediscache", "onhand/store/stockfeed"},
 	"onhand/store/database":   {"onhand/models"},
 	"onhand/store/rediscache": {"onhand/models"},
-	"onhand/store/pace":       {},
-	"onhand/store/stockfeed":  {"onhand/models", "onhand/store/pace"},
+	"onhand/store/backoff":    {},
+	"onhand/store/stockfeed":  {"onhand/models", "onhand/store/backoff"},
 	"onhand/store/stockfile":  {"onhand/models"},
 
 	"onhand/models": {},

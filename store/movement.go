@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/backoff"
 	"onhand/store/database"
-	"onhand/store/pace"
 )
 
 // Bounds of following the ledger.
@@ -80,7 +80,7 @@ func (w *movementWatch) Next(ctx context.Context) (*models.StockMovement, error)
 // follower reads a feed whenever there may be more.
 type follower struct {
 	feed    *database.Feed
-	away    pace.Backoff // of waits while the database is away
+	away    backoff.Backoff // of waits while the database is away
 	bell    *bell
 	dismiss func()
 	close   sync.Once
@@ -130,7 +130,7 @@ func (f *follower) read(ctx context.Context) ([]database.Moved, error) {
 	}
 }
 
-func awayPace() pace.Backoff { return pace.Backoff{Min: followEvery, Max: followAwayMax} }
+func awayPace() backoff.Backoff { return backoff.Backoff{Min: followEvery, Max: followAwayMax} }
 
 // until is how long to wait for the next time: longer and longer while the
 // database is away.
@@ -139,7 +139,7 @@ func (f *follower) until(away bool) time.Duration {
 		return f.away.Next()
 	}
 	f.away.Reset()
-	return pace.Around(followEvery)
+	return backoff.Jitter(followEvery)
 }
 
 // wait waits for a write of this process or, while the database is away, only

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/backoff"
 	"onhand/store/database"
-	"onhand/store/pace"
 )
 
 // Bounds of the wait for a database that is not there yet.
@@ -49,7 +49,7 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pace.Around(interval)):
+		case <-time.After(backoff.Jitter(interval)):
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/store/backoff"
 	"onhand/store/database"
-	"onhand/store/pace"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
 )
@@ -206,7 +206,7 @@ func (s *Store) Start() error {
 // loop runs work about every interval, and when woken, until ctx ends.
 func (s *Store) loop(ctx context.Context, name string, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
 	s.stopped.Go(func() {
-		timer := time.NewTimer(pace.Around(interval))
+		timer := time.NewTimer(backoff.Jitter(interval))
 		defer timer.Stop()
 		for {
 			select {
@@ -217,7 +217,7 @@ func (s *Store) loop(ctx context.Context, name string, interval time.Duration, w
 			case <-wake:
 			}
 			work(ctx)
-			timer.Reset(pace.Around(interval))
+			timer.Reset(backoff.Jitter(interval))
 		}
 	})
 }

@@ -12,7 +12,7 @@
 // watcher has a mailbox with room for one value of each product it watches:
 // one that does not keep up gets the latest value later, never a queue.
 //
-// May import: models, pace, go-redis, x/sync, the standard library. The database and
+// May import: models, backoff, go-redis, x/sync, the standard library. The database and
 // the cache come in through the interfaces and functions of the configs.
 //
 // What holds:

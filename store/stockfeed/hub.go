@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -144,7 +144,7 @@ func (h *Hub) run(ctx context.Context) {
 func (h *Hub) tend(ctx context.Context) {
 	sweep := time.NewTicker(max(h.cfg.Linger/2, time.Millisecond))
 	defer sweep.Stop()
-	repair := time.NewTimer(pace.Around(h.cfg.RepairEvery))
+	repair := time.NewTimer(backoff.Jitter(h.cfg.RepairEvery))
 	defer repair.Stop()
 	for {
 		select {
@@ -155,7 +155,7 @@ func (h *Hub) tend(ctx context.Context) {
 			h.reservations.sweep(h.cfg.Linger)
 			h.history() // so that a change is noticed also while nobody asks
 		case <-repair.C:
-			repair.Reset(pace.Around(h.cfg.RepairEvery))
+			repair.Reset(backoff.Jitter(h.cfg.RepairEvery))
 			h.retryUnreadable()
 			h.reservations.rereadAll(func(r *models.Reservation) bool { return !final(r.State) })
 			if !h.Connected() {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -33,7 +33,7 @@ type parked struct {
 
 type parkedProduct struct {
 	change models.Change // the latest
-	wait   pace.Backoff
+	wait   backoff.Backoff
 	due    time.Time
 }
 
@@ -56,7 +56,7 @@ func (r *Relay) park(ctx context.Context, changes []models.Change, unreadable *U
 		}
 	}
 	for _, id := range fresh {
-		p.products[id] = &parkedProduct{wait: pace.Backoff{Min: p.waitMin, Max: max(parkMax, p.waitMin)}}
+		p.products[id] = &parkedProduct{wait: backoff.Backoff{Min: p.waitMin, Max: max(parkMax, p.waitMin)}}
 		r.cfg.Logger.Error("a product cannot be read and is put aside; mend its rows", "product", id, "error", unreadable.Causes[id])
 	}
 	for _, change := range changes {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -87,7 +87,7 @@ type Relay struct {
 	compacted time.Time     // when the outbox last was, or the failing began
 	// compactEvery and retry are the constants, but for tests.
 	compactEvery time.Duration
-	retry        pace.Backoff
+	retry        backoff.Backoff
 	parked       parked
 
 	carried, applied, failures atomic.Int64
@@ -105,7 +105,7 @@ func NewRelay(cfg RelayConfig) *Relay {
 	setDefault(&cfg.PollInterval, pollEveryDefault)
 	return &Relay{
 		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), compactEvery: compactEvery,
-		retry:  pace.Backoff{Min: retryMin, Max: retryMax},
+		retry:  backoff.Backoff{Min: retryMin, Max: retryMax},
 		parked: parked{products: make(map[string]*parkedProduct), waitMin: parkMin},
 	}
 }
@@ -182,7 +182,7 @@ func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
 
 // await waits for a wake-up or the next poll.
 func (r *Relay) await(ctx context.Context) bool {
-	timer := time.NewTimer(pace.Around(r.cfg.PollInterval))
+	timer := time.NewTimer(backoff.Jitter(r.cfg.PollInterval))
 	defer timer.Stop()
 	select {
 	case <-r.wake:
@@ -331,7 +331,7 @@ func (r *Relay) compact(ctx context.Context) {
 // listen keeps listening for notifications, for ever. Without it a change
 // waits for the next poll, no more.
 func (r *Relay) listen(ctx context.Context) {
-	wait := pace.Backoff{Min: listenRetryMin, Max: listenRetryMax}
+	wait := backoff.Backoff{Min: listenRetryMin, Max: listenRetryMax}
 	reported := false
 	for ctx.Err() == nil {
 		err := r.cfg.Outbox.Listen(ctx, func() {

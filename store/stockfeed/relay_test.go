@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 // outbox stands for the database's outbox: rows are claimed, carried, deleted.
@@ -234,7 +234,7 @@ func TestRelayTriesAgainWhenTold(t *testing.T) {
 	o, c, db := &outbox{}, newRecord(), newShop()
 	c.setDown(true)
 	r := NewRelay(relayOf(o, c, db))
-	r.retry = pace.Backoff{Min: time.Hour, Max: time.Hour}
+	r.retry = backoff.Backoff{Min: time.Hour, Max: time.Hour}
 	require.NoError(t, r.Start(t.Context()))
 	t.Cleanup(r.Stop)
 	db.set("a", 1)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -68,7 +68,7 @@ func (r *rereader) add(ids ...string) {
 // run reads round after round until ctx ends. What could not be read is read
 // again, after a wait.
 func (r *rereader) run(ctx context.Context) {
-	wait := pace.Backoff{Min: rereadRetryMin, Max: rereadRetryMax}
+	wait := backoff.Backoff{Min: rereadRetryMin, Max: rereadRetryMax}
 	failing := false
 	for {
 		select {

@@ -1,4 +1,4 @@
-package pace
+package backoff
 
 import (
 	"testing"
@@ -7,25 +7,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAround: two that wait as long do not wait as long, and both go about as
-// often as they should.
-func TestAround(t *testing.T) {
+// TestJitter: two sequences of jittered intervals drift apart, and each interval
+// stays within a tenth of the wanted one.
+func TestJitter(t *testing.T) {
 	t.Parallel()
-	const wait, turns = time.Second, 200
+	const interval, turns = time.Second, 200
 	var first, second time.Duration
 	apart := false
 	for range turns {
-		d := Around(wait)
-		require.InDelta(t, wait, d, float64(wait)/10)
-		first, second = first+d, second+Around(wait)
-		apart = apart || (first-second).Abs() > wait/10
+		d := Jitter(interval)
+		require.InDelta(t, interval, d, float64(interval)/10)
+		first, second = first+d, second+Jitter(interval)
+		apart = apart || (first-second).Abs() > interval/10
 	}
 	require.True(t, apart)
-	require.InDelta(t, turns*wait, first, float64(turns*wait)/20)
-	require.Zero(t, Around(0))
+	require.InDelta(t, turns*interval, first, float64(turns*interval)/20)
+	require.Zero(t, Jitter(0))
 }
 
-// TestBackoff: it doubles up to its limit, no two alike, and begins anew.
+// TestBackoff: waits double up to the limit, two sequences differ, and Reset
+// starts again with the shortest wait.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	const least, most = 100 * time.Millisecond, time.Second
