@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onhand/store"
+	"onhand/store/audit"
 )
 
 type auditCommand struct {
@@ -29,7 +30,7 @@ func (c *auditCommand) Run(ctx context.Context, s *settings) error {
 		return coded{err, 2}
 	}
 	defer st.Close()
-	report, err := st.Audit(ctx, store.AuditOptions{Settle: c.Settle, Repair: c.Repair, Found: func(d store.Difference) { fmt.Println(d) }})
+	report, err := st.Audit(ctx, audit.Options{Settle: c.Settle, Repair: c.Repair, Found: func(d audit.Difference) { fmt.Println(d) }})
 	if err != nil {
 		return coded{fmt.Errorf("the audit ended early (after %s): %w", report, err), 2}
 	}

@@ -7,14 +7,14 @@ import (
 	"io"
 
 	"onhand/models"
-	"onhand/store"
+	"onhand/store/openingstock"
 	"onhand/store/stockfile"
 )
 
-func openingRows(rows []stockfile.Row) []store.OpeningRow {
-	out := make([]store.OpeningRow, len(rows))
+func openingRows(rows []stockfile.Row) []openingstock.LevelCount {
+	out := make([]openingstock.LevelCount, len(rows))
 	for i, r := range rows {
-		out[i] = store.OpeningRow(r)
+		out[i] = openingstock.LevelCount(r)
 	}
 	return out
 }
@@ -42,7 +42,7 @@ func (c *importCommand) open(ctx context.Context, s *settings, file io.Reader) e
 	err = load(ctx, openingRows(rows), []models.Location{location}, nil, func(done int) {
 		fmt.Printf("%d of %d products\n", done, len(rows))
 	})
-	var stocked *store.StockedError
+	var stocked *openingstock.StockedError
 	if errors.As(err, &stocked) {
 		return fmt.Errorf("%s: %w. Stock that is there is left alone, so that what was sold does not come back; --replace sets it to what the file says", c.File, err)
 	}

@@ -260,7 +260,7 @@ type Metrics map[string]float64
 // went under another name would be 0, which often is just what is hoped for.
 var metricsAlways = []string{
 	"go_goroutines", "go_memstats_heap_inuse_bytes", "onhand_database_connections", "onhand_database_connections_in_use",
-	"onhand_database_reads_total", "onhand_feed_connected", "onhand_redis_up", "onhand_watches", "onhand_writes_aside",
+	"onhand_database_reads_total", "onhand_feed_connected", "onhand_redis_up", "onhand_watches", "onhand_writes_blocked",
 	"onhand_writes_waiting",
 }
 

@@ -80,7 +80,7 @@ func restless(m, baseline Metrics) (wrong []string) {
 		{"onhand_database_connections_in_use", 3},
 		{"onhand_watches", 0},
 		{"onhand_writes_waiting", 0},
-		{"onhand_writes_aside", 0},
+		{"onhand_writes_blocked", 0},
 		{`onhand_requests_open{transport="post"}`, 0},
 		{`onhand_requests_open{transport="sse"}`, 0},
 		{`onhand_requests_open{transport="websocket"}`, 0},

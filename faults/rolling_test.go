@@ -84,7 +84,7 @@ func TestF17RequestsUnderWay(t *testing.T) {
 	}
 	s.await(moreLimit, "the requests are in the copy's hands", func() bool {
 		m, err := c.Metrics()
-		return err == nil && m["onhand_writes_aside"] >= underWay
+		return err == nil && m["onhand_writes_blocked"] >= underWay
 	})
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); c.Stop() }()

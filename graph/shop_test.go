@@ -20,6 +20,7 @@ import (
 	"onhand/graph/transports"
 	"onhand/models"
 	"onhand/store"
+	"onhand/store/openingstock"
 	"onhand/store/stockfile"
 )
 
@@ -84,14 +85,14 @@ func (s *shop) apiOver(st graph.Store) http.Handler {
 func fillShop(ctx context.Context, st *store.Store) error {
 	demo, locations, channels := stockfile.Demo()
 	locations = append(locations, models.Location{LocationID: "closed", Name: "Closed shop", Priority: 9})
-	rows := make([]store.OpeningRow, 0, len(demo)+len(oddProducts)+1)
+	rows := make([]openingstock.LevelCount, 0, len(demo)+len(oddProducts)+1)
 	for _, row := range demo {
-		rows = append(rows, store.OpeningRow(row))
+		rows = append(rows, openingstock.LevelCount(row))
 	}
 	for _, id := range oddProducts {
-		rows = append(rows, store.OpeningRow{ProductID: id, Title: "Odd " + id, LocationID: "london", Available: 7})
+		rows = append(rows, openingstock.LevelCount{ProductID: id, Title: "Odd " + id, LocationID: "london", Available: 7})
 	}
-	rows = append(rows, store.OpeningRow{ProductID: "untitled", LocationID: "closed", Available: 5})
+	rows = append(rows, openingstock.LevelCount{ProductID: "untitled", LocationID: "closed", Available: 5})
 	return st.ImportOpening(ctx, rows, locations, channels, nil)
 }
 

@@ -24,8 +24,6 @@ const (
 	// fetchWait bounds it. After that they are decided the ordinary way, which
 	// reads them itself.
 	fetchWait = 500 * time.Millisecond
-	// preloadMax bounds the reading of products ahead of those who ask, at a start.
-	preloadMax = 10 * time.Second
 )
 
 // plan is a batch of holds decided before its transaction begins.
@@ -78,16 +76,6 @@ func (s *Store) newPlan() plan {
 		return p
 	}
 	return nil
-}
-
-// preload reads products before anybody asks; those it does not come to by then are
-// read when they are asked for.
-func (s *Store) preload(ctx context.Context, within time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	if err := s.database.Preload(ctx); err != nil && ctx.Err() == nil {
-		s.log.Debug("products were not read ahead", "error", err)
-	}
 }
 
 // planBroke logs a panic that no caller hears of.

@@ -290,36 +290,6 @@ func TestPlanMetrics(t *testing.T) {
 	require.EqualValues(t, 1, measured(t, s)[refused], "what was remembered is no longer so")
 }
 
-// A copy that starts reads products before anybody asks.
-func TestStartReadsProductsAhead(t *testing.T) {
-	t.Parallel()
-	url := storetest.Postgres(t)
-	first := open(t, Config{DatabaseURL: url})
-	stockUp(t, first, 10, "x")
-	first.Close()
-	s := open(t, Config{DatabaseURL: url})
-	w := hold(rand.Text(), "x", 1, time.Hour)
-	eventually(t, func() bool { return len(s.database.Unknown(s.database.Prepare(w))) == 0 })
-	write(t, s, w)
-}
-
-// Products that somebody keeps from being read are given up.
-func TestPreloadGivesUp(t *testing.T) {
-	t.Parallel()
-	s := open(t, Config{DatabaseURL: storetest.Postgres(t)})
-	db, err := sql.Open("pgx", s.config.DatabaseURL)
-	require.NoError(t, err)
-	defer db.Close()
-	tx, err := db.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
-	defer func() { _ = tx.Rollback() }()
-	_, err = tx.ExecContext(t.Context(), "LOCK TABLE products")
-	require.NoError(t, err)
-	began := time.Now()
-	s.preload(t.Context(), 50*time.Millisecond)
-	require.Less(t, time.Since(began), preloadMax)
-}
-
 // A plan has a bound of holds, and one of levels.
 func TestPlanBounds(t *testing.T) {
 	t.Parallel()

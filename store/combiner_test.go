@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -337,11 +336,4 @@ func TestCombinerAsideForARowInDemand(t *testing.T) {
 	defer f.mu.Unlock()
 	require.Equal(t, [][]string{{"k"}, {"k"}}, f.batches)
 	require.Equal(t, 3, looks)
-}
-
-// Whatever goes wrong while a commit is told, its callers get their answers.
-func TestTellNeverPanics(t *testing.T) {
-	t.Parallel()
-	broken := &Store{log: slog.New(slog.DiscardHandler)} // nothing to tell to
-	require.NotPanics(t, func() { broken.tell(t.Context(), models.Outcome{}) })
 }

@@ -16,12 +16,12 @@ import (
 	"onhand/store/storetest"
 )
 
-// A thousand units, sixty-four buyers of one to five each, until sold out:
-// exactly a thousand are sold, and whoever was told yes can have them.
+// Sixty-four buyers reserve one to five units each until a thousand are sold:
+// exactly a thousand are sold, and every reservation can be committed.
 func TestNeverOversell(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 1000, "hot")
-		var sold, yes atomic.Int64
+		var sold atomic.Int64
 		var wg sync.WaitGroup
 		for buyer := range 64 {
 			wg.Go(func() {
@@ -38,12 +38,11 @@ func TestNeverOversell(t *testing.T) {
 						}
 						continue // fewer left than asked for
 					}
-					yes.Add(1)
 					committed, err := s.Write(t.Context(), models.Resolve{
 						IdempotencyKey: fmt.Sprintf("c%d-%d", buyer, i), ID: result.Reservation.ID, To: models.ReservationCommitted,
 					})
 					if err != nil || len(committed.Errors) > 0 {
-						t.Errorf("told yes and then: %v %v", err, committed.Errors)
+						t.Errorf("reserved and not committed: %v %v", err, committed.Errors)
 					}
 					sold.Add(int64(n))
 				}
@@ -54,11 +53,12 @@ func TestNeverOversell(t *testing.T) {
 		stock, err := s.FreshStock(t.Context(), "hot")
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Committed: 1000}, stock.Total())
-		require.Equal(t, stock.Version, read(t, s, "hot").Version, "redis knows")
+		require.Equal(t, stock.Version, read(t, s, "hot").Version, "redis has it")
 	})
 }
 
-// One key, many callers at once: one hold, and all get it.
+// Many callers use one key at the same time: there is one reservation, and all get
+// it.
 func TestOneKeyManyCallers(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 10, "x")
@@ -89,7 +89,7 @@ func TestOneKeyManyCallers(t *testing.T) {
 	})
 }
 
-// The answer to a repeated stock write shows the stock as it is now.
+// The answer to a repeated stock write has the stock of now.
 func TestReplayedAdjust(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 1, "x")
@@ -101,7 +101,7 @@ func TestReplayedAdjust(t *testing.T) {
 	})
 }
 
-// What can never be right is refused before the database hears of it.
+// Input that can never be right is refused before it reaches the database.
 func TestInvalidWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
@@ -129,14 +129,14 @@ func TestInvalidWrites(t *testing.T) {
 	})
 }
 
-// A hold past its time is given back without anybody asking, and its watchers
-// see it.
+// A reservation past its time is ended without a request, and its subscribers see
+// it.
 func TestSweeper(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
-		held := write(t, s, hold("k", "x", 5, time.Second)).Reservation
-		require.Equal(t, 5, held.Lines[0].Quantity)
-		watch, err := s.WatchReservation(t.Context(), held.ID)
+		reserved := write(t, s, hold("k", "x", 5, time.Second)).Reservation
+		require.Equal(t, 5, reserved.Lines[0].Quantity)
+		watch, err := s.WatchReservation(t.Context(), reserved.ID)
 		require.NoError(t, err)
 		defer watch.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -150,8 +150,8 @@ func TestSweeper(t *testing.T) {
 	})
 }
 
-// A console that forgot to commit holds up the buyers of that product alone,
-// and they get theirs as soon as it lets go; the sweeper goes on too.
+// A console that forgot to commit blocks the buyers of that product alone. They
+// are served as soon as it commits. The sweeper goes on too.
 func TestForgottenTransaction(t *testing.T) {
 	t.Parallel()
 	url := storetest.Postgres(t)
@@ -174,7 +174,7 @@ func TestForgottenTransaction(t *testing.T) {
 		write(t, s, hold(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
 	}
 	require.Equal(t, 5, aside(), "all the others were served while these still waited")
-	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short hold is over
+	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short reservation is over
 	require.NoError(t, console.Commit().Error)
 	waiting.Wait()
 	eventually(t, func() bool { return read(t, s, "locked").Quantity() == 45 })

@@ -14,6 +14,7 @@ import (
 
 	"onhand/models"
 	"onhand/store"
+	"onhand/store/openingstock"
 	"onhand/store/rediscache"
 )
 
@@ -73,9 +74,9 @@ func (s *shop) stock(ctx context.Context) error {
 	if _, err := s.store.Migrate(ctx); err != nil {
 		return err
 	}
-	rows := make([]store.OpeningRow, len(s.products))
+	rows := make([]openingstock.LevelCount, len(s.products))
 	for i, id := range s.products {
-		rows[i] = store.OpeningRow{ProductID: id, LocationID: place, Available: opening}
+		rows[i] = openingstock.LevelCount{ProductID: id, LocationID: place, Available: opening}
 	}
 	location := models.Location{LocationID: place, Name: "Warehouse", Priority: 1, Active: true}
 	if err := s.store.ImportOpening(ctx, rows, []models.Location{location}, nil, nil); err != nil {

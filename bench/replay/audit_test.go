@@ -15,6 +15,7 @@ import (
 
 	"onhand/models"
 	"onhand/store"
+	"onhand/store/openingstock"
 )
 
 func TestAuditFindsWhatTheShopGotWrong(t *testing.T) {
@@ -91,7 +92,7 @@ func server(t *testing.T) (address string) {
 	defer s.Close()
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err)
-	rows := []store.OpeningRow{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
+	rows := []openingstock.LevelCount{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
 	locations := []models.Location{{LocationID: "open", Name: "Open", Active: true}}
 	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
 	result, err := s.Write(t.Context(), models.Adjust{IdempotencyKey: "k", Reason: models.ReasonReceived, Rows: []models.AdjustRow{
@@ -131,7 +132,7 @@ func TestAuditOfTheStore(t *testing.T) {
 			"UPDATE onhand_writer SET active = 1; UPDATE stock_levels SET available = 9 WHERE product_id = 'A'; UPDATE onhand_writer SET active = 0; " + relayed, nil,
 			[]string{`ledger_sum: "A" at "open": AVAILABLE is 9, its ledger adds up to 8`, `ledger_last: "A" at "open": AVAILABLE is 9, its last ledger row says 8`},
 		},
-		"held by nobody": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + relayed, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active holds hold 0`}},
+		"held by nobody": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + relayed, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active reservations have 0`}},
 		"wrong in redis": {relayed, []string{"product_id", "A"}, []string{`redis_content: "A": what lies in Redis cannot be read: it has no version`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+)
+
+// Reads, writes and the work of the components are counted.
+func TestMetrics(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		reserved := write(t, s, hold("h", "x", 2, time.Hour)).Reservation
+		write(t, s, hold("h", "x", 2, time.Hour))
+		write(t, s, hold("much", "x", 9, time.Hour))
+		write(t, s, models.Resolve{IdempotencyKey: "c", ID: reserved.ID, To: models.ReservationCommitted})
+		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+		read(t, s, "unknown")
+		m := measured(t, s)
+		for name, want := range map[string]float64{
+			"onhand_writes_total{done,Reserve}": 1, "onhand_writes_total{replayed,Reserve}": 1, "onhand_writes_total{refused,Reserve}": 1,
+			"onhand_writes_total{done,Resolve}": 1, "onhand_redis_up": 1, "onhand_writes_waiting": 0, "onhand_writes_blocked": 0,
+		} {
+			require.EqualValues(t, want, m[name], name)
+		}
+		require.GreaterOrEqual(t, m["onhand_write_batch_writes"], 5.0)
+		require.Equal(t, m["onhand_write_batch_writes"], m["onhand_write_batch_seconds{committed}"])
+		for _, name := range []string{
+			"onhand_cache_hits_total", "onhand_cache_misses_total", "onhand_cache_applies_total", "onhand_redis_round_trips_total",
+			"onhand_database_reads_total", "onhand_database_connections",
+		} {
+			require.Positive(t, m[name], name)
+		}
+		require.Contains(t, m, "onhand_audit_products_total")
+		eventually(t, func() bool {
+			m := measured(t, s)
+			return m["onhand_relay_drained_total"] > 0 && m["onhand_feed_connected"] == 1
+		})
+	})
+}
