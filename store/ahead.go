@@ -29,15 +29,15 @@ const (
 // plan is a batch of holds decided before its transaction begins.
 type plan interface {
 	// Add decides one more, or leaves it to be decided the ordinary way.
-	Add(*database.Prepared) bool
+	Add(*database.PreparedReservation) bool
 	// Close takes no more.
 	Close()
 	// ByStock tells of a closed one that others change its products too.
-	ByStock() bool
+	Contended() bool
 	// Commit carries it out. On an error nothing is known to have happened.
 	Commit(context.Context) (models.Outcome, error)
 	// Drop forgets what it was decided on.
-	Drop()
+	Discard()
 }
 
 // planEnd is how a plan ended.
@@ -212,7 +212,7 @@ func (c *combiner) dissolve() {
 	if c.ahead == nil {
 		return
 	}
-	c.ahead.plan.Drop()
+	c.ahead.plan.Discard()
 	c.waiting = slices.Concat(c.ahead.seats, c.waiting)
 	c.ahead = nil
 	c.planEnded(planDissolved)
@@ -241,7 +241,7 @@ func (c *combiner) flyPlanned(p *planned) {
 	}
 	if err != nil {
 		c.mu.Lock()
-		p.plan.Drop()
+		p.plan.Discard()
 		c.dissolve()
 		c.loading = true
 		c.mu.Unlock()
@@ -250,6 +250,6 @@ func (c *combiner) flyPlanned(p *planned) {
 		c.flight(slices.Collect(slices.Chunk(p.seats, writeBatchMax))...)
 		return
 	}
-	c.land(landing{len(p.seats), len(out.Stocks), p.plan.ByStock(), time.Since(began)})
+	c.land(landing{len(p.seats), len(out.Stocks), p.plan.Contended(), time.Since(began)})
 	c.answer(ctx, p.seats, out, err)
 }

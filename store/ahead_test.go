@@ -23,7 +23,7 @@ import (
 // and those that begin with "late" break it when it is carried out.
 type fakePlans struct {
 	*fakeTruth
-	keys    map[*database.Prepared]string
+	keys    map[*database.PreparedReservation]string
 	plans   [][]string // those that were sent
 	refuse  int        // so many plans fail
 	with    error      // how they do
@@ -39,11 +39,11 @@ type fakePlan struct {
 
 func newFakePlans() (*fakePlans, *combiner) {
 	f, c := newFakeTruth()
-	p := &fakePlans{fakeTruth: f, keys: map[*database.Prepared]string{}}
-	c.prepare = func(w models.Write) *database.Prepared {
+	p := &fakePlans{fakeTruth: f, keys: map[*database.PreparedReservation]string{}}
+	c.prepare = func(w models.Write) *database.PreparedReservation {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		ready := new(database.Prepared)
+		ready := new(database.PreparedReservation)
 		p.keys[ready] = w.Key()
 		return ready
 	}
@@ -61,7 +61,7 @@ func newFakePlans() (*fakePlans, *combiner) {
 	return p, c
 }
 
-func (p *fakePlan) Add(ready *database.Prepared) bool {
+func (p *fakePlan) Add(ready *database.PreparedReservation) bool {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	key := p.all.keys[ready]
@@ -77,9 +77,9 @@ func (p *fakePlan) Add(ready *database.Prepared) bool {
 
 func (p *fakePlan) Close() {}
 
-func (p *fakePlan) ByStock() bool { return false }
+func (p *fakePlan) Contended() bool { return false }
 
-func (p *fakePlan) Drop() {
+func (p *fakePlan) Discard() {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	p.all.dropped++
@@ -152,7 +152,7 @@ func TestPlanFetchesTheUnknown(t *testing.T) {
 			t.Parallel()
 			f, c := newFakePlans()
 			asked := 0
-			c.unknown = func(ready *database.Prepared) []string {
+			c.unknown = func(ready *database.PreparedReservation) []string {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				if !strings.HasPrefix(f.keys[ready], "ordinary") {

@@ -23,4 +23,4 @@ func (s *Store) Audit(ctx context.Context, options audit.Options) (audit.Tally, 
 }
 
 // OutboxLen returns how many changes the relay has not drained yet.
-func (s *Store) OutboxLen(ctx context.Context) (int64, error) { return s.database.Waiting(ctx) }
+func (s *Store) OutboxLen(ctx context.Context) (int64, error) { return s.database.OutboxLen(ctx) }

@@ -48,11 +48,11 @@ type combiner struct {
 	tell func(ctx context.Context, out models.Outcome)
 	// prepare works out what a write needs before its turn; begin starts a plan.
 	// Where they are nil, or begin gives none, nothing is decided ahead.
-	prepare func(models.Write) *database.Prepared
+	prepare func(models.Write) *database.PreparedReservation
 	begin   func() plan
 	// unknown lists the products of which nothing is remembered, and fetch reads
 	// them, so that who asks for them can be decided ahead. nil: nothing is read.
-	unknown func(*database.Prepared) []string
+	unknown func(*database.PreparedReservation) []string
 	fetch   func(ctx context.Context, ids []string) error
 	// ran, where not nil, is told of each transaction: how many writes it had,
 	// how long it took and how it ended.
@@ -174,7 +174,7 @@ func (c *combiner) next() []*seat {
 			taken++
 			continue
 		}
-		if len(batch) > 0 && (database.Alone(s.write) || database.Alone(batch[0].write)) {
+		if len(batch) > 0 && (database.ChangesSettings(s.write) || database.ChangesSettings(batch[0].write)) {
 			break
 		}
 		if len(batch) == writeBatchMax || (len(batch) > 0 && levels+s.levels > writeLevelsMax) {
@@ -201,10 +201,10 @@ func (c *combiner) flight(batches ...[]*seat) {
 			continue
 		}
 		out, err := c.attempt(len(batch), func() (models.Outcome, error) { return c.run(ctx, writesOf(batch)) })
-		var locked *database.LockedError
+		var locked *database.BlockedError
 		switch {
 		case errors.As(err, &locked):
-			todo = slices.Insert(todo, 0, c.stepAside(batch, locked.By))
+			todo = slices.Insert(todo, 0, c.stepAside(batch, locked.Rows))
 			continue
 		case err != nil && models.CodeOf(err) == models.CodeUnavailable:
 			// The rest need not find out for themselves.

@@ -56,7 +56,7 @@ func (f *fakeTruth) run(_ context.Context, writes []models.Write) (models.Outcom
 	case f.gone:
 		return models.Outcome{}, models.Unavailable("gone", nil)
 	case held:
-		return models.Outcome{}, &database.LockedError{By: by}
+		return models.Outcome{}, &database.BlockedError{Rows: by}
 	case f.rowsMax > 0 && rows > f.rowsMax && len(writes) > 1:
 		return models.Outcome{}, database.ErrTooLarge
 	case poison:

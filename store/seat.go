@@ -24,7 +24,7 @@ const (
 // seat is one caller's place in the line.
 type seat struct {
 	write    models.Write
-	ready    *database.Prepared
+	ready    *database.PreparedReservation
 	levels   int             // how many it may touch
 	joined   int             // after how many looks it came
 	sought   bool            // its products were fetched, or need not be

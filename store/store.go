@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"onhand/models"
 	"onhand/store/audit"
 	"onhand/store/database"
 	"onhand/store/ledgerfeed"
@@ -180,6 +181,14 @@ func (s *Store) Close() {
 
 // outbox is the database as the relay uses it.
 type outbox struct{ *database.Database }
+
+// Carry drains the outbox.
+func (o outbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+	return o.DrainOutbox(ctx, limit, carry)
+}
+
+// Compact deletes outbox rows that a later row of the same product makes needless.
+func (o outbox) Compact(ctx context.Context) error { return o.CompactOutbox(ctx) }
 
 // Listen translates the error of a database without notifications.
 func (o outbox) Listen(ctx context.Context, wake func()) error {

@@ -34,11 +34,11 @@ type LevelSource interface {
 	// AuditLedger reads each level of a span with its ledger. A window bounds how
 	// many of a product's last entries are read; 0 means all.
 	AuditLedger(ctx context.Context, span database.Span, window int, each func(database.LedgerAudit)) error
-	// AuditHolds reads each level of a span that differs from the open reservations.
-	AuditHolds(ctx context.Context, span database.Span, each func(database.HoldsAudit)) error
-	// Waiting counts the outbox; Backlog also names its oldest row.
-	Waiting(ctx context.Context) (rows int64, err error)
-	Backlog(ctx context.Context) (oldest, rows int64, err error)
+	// AuditReservations reads each level of a span that differs from the open reservations.
+	AuditReservations(ctx context.Context, span database.Span, each func(database.ReservationsAudit)) error
+	// OutboxLen counts the outbox; OutboxBacklog also names its oldest row.
+	OutboxLen(ctx context.Context) (rows int64, err error)
+	OutboxBacklog(ctx context.Context) (oldest, rows int64, err error)
 }
 
 // ProductSource reads products from the database. Those that cannot be read are
@@ -83,7 +83,7 @@ func Run(ctx context.Context, subjects Subjects, options Options) (Tally, error)
 	a := newAuditor(subjects, options)
 	err := a.walk(ctx)
 	if err == nil {
-		a.tally.OutboxRows, err = subjects.Levels.Waiting(ctx)
+		a.tally.OutboxRows, err = subjects.Levels.OutboxLen(ctx)
 	}
 	return a.tally, err
 }

@@ -108,12 +108,12 @@ func differentStates(level, other models.Quantities, words string) string {
 
 // compareReservations compares the levels of a span with the open reservations.
 func (a *auditor) compareReservations(ctx context.Context, span database.Span) error {
-	err := a.subjects.Levels.AuditHolds(ctx, span, func(r database.HoldsAudit) {
-		if r.Reserved != r.Held {
-			a.found(Reserved, r.ProductID, r.LocationID, "the level has %d reserved, active reservations have %d", r.Reserved, r.Held)
+	err := a.subjects.Levels.AuditReservations(ctx, span, func(r database.ReservationsAudit) {
+		if r.Reserved != r.ActiveUnits {
+			a.found(Reserved, r.ProductID, r.LocationID, "the level has %d reserved, active reservations have %d", r.Reserved, r.ActiveUnits)
 		}
-		if r.Committed != r.Ordered {
-			a.found(Committed, r.ProductID, r.LocationID, "the level has %d committed, open orders have %d", r.Committed, r.Ordered)
+		if r.Committed != r.OrderedUnits {
+			a.found(Committed, r.ProductID, r.LocationID, "the level has %d committed, open orders have %d", r.Committed, r.OrderedUnits)
 		}
 	})
 	if err != nil {

@@ -166,7 +166,7 @@ func (s *Sampler) sampleReservations(ctx context.Context, span database.Span) er
 func (s *Sampler) measureOutbox(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	oldest, rows, err := s.subjects.Levels.Backlog(ctx)
+	oldest, rows, err := s.subjects.Levels.OutboxBacklog(ctx)
 	if err != nil {
 		return // the step itself meets the same error and reports it
 	}

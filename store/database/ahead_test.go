@@ -12,6 +12,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // decide writes as the store does: holds ahead of their transaction where that
@@ -30,7 +31,7 @@ func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, erro
 }
 
 // plan decides holds ahead, all of them.
-func (s *shop) plan(writes ...models.Write) *database.Plan {
+func (s *shop) plan(writes ...models.Write) *optimistic.Batch {
 	s.t.Helper()
 	p := s.NewPlan()
 	for _, w := range writes {
@@ -48,7 +49,7 @@ func (s *shop) refuses(w models.Write) {
 }
 
 // refusesPlan tells that a plan is refused, all of it, and drops it.
-func (s *shop) refusesPlan(p *database.Plan) {
+func (s *shop) refusesPlan(p *optimistic.Batch) {
 	s.t.Helper()
 	levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
 	_, err := p.Commit(context.Background())

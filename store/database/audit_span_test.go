@@ -23,10 +23,10 @@ func (s *shop) ledgers(span database.Span, window int) []database.LedgerAudit {
 }
 
 // holdings audits the reservations of a span.
-func (s *shop) holdings(span database.Span) []database.HoldsAudit {
+func (s *shop) holdings(span database.Span) []database.ReservationsAudit {
 	s.t.Helper()
-	var list []database.HoldsAudit
-	require.NoError(s.t, s.AuditHolds(s.t.(*testing.T).Context(), span, func(a database.HoldsAudit) { list = append(list, a) }))
+	var list []database.ReservationsAudit
+	require.NoError(s.t, s.AuditReservations(s.t.(*testing.T).Context(), span, func(a database.ReservationsAudit) { list = append(list, a) }))
 	return list
 }
 
@@ -120,12 +120,12 @@ func TestAuditHolds(t *testing.T) {
 			raw, err = json.Marshal(lines)
 			require.NoError(t, err)
 			s.exec("UPDATE reservations SET lines = $1", string(raw))
-			var want []database.HoldsAudit
+			var want []database.ReservationsAudit
 			if c.north != 5 {
-				want = append(want, database.HoldsAudit{ProductID: "mug", LocationID: "north", Committed: 5, Ordered: int64(c.north)})
+				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "north", Committed: 5, OrderedUnits: int64(c.north)})
 			}
 			if c.south != 3 {
-				want = append(want, database.HoldsAudit{ProductID: "mug", LocationID: "south", Committed: 3, Ordered: int64(c.south)})
+				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "south", Committed: 3, OrderedUnits: int64(c.south)})
 			}
 			require.Equal(t, want, s.holdings(everything), "%d gone", c.gone)
 			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'north'", c.north))
@@ -135,8 +135,8 @@ func TestAuditHolds(t *testing.T) {
 			s.exec("UPDATE stock_levels SET committed = 3 WHERE product_id = 'mug' AND location_id = 'south'")
 		}
 		s.exec("UPDATE stock_levels SET reserved = 2 WHERE product_id = 'cup'")
-		require.Equal(t, []database.HoldsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.holdings(database.Span{Through: "cup"}))
-		require.Equal(t, []database.HoldsAudit{
+		require.Equal(t, []database.ReservationsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.holdings(database.Span{Through: "cup"}))
+		require.Equal(t, []database.ReservationsAudit{
 			{ProductID: "mug", LocationID: "north", Committed: 5}, {ProductID: "mug", LocationID: "south", Committed: 3},
 		}, s.holdings(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
 
@@ -145,6 +145,6 @@ func TestAuditHolds(t *testing.T) {
 			s.hold(pinned("mug", 1, "south"))
 		}
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
-		require.Contains(t, s.holdings(everything), database.HoldsAudit{ProductID: "mug", LocationID: "south", Held: 2})
+		require.Contains(t, s.holdings(everything), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
 	})
 }

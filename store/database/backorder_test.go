@@ -115,11 +115,11 @@ func TestPlanBelowANewFloor(t *testing.T) {
 				s.Database = s.other(t) // to which nothing is contested yet
 				s.hold(line("mug", 1))  // remembered with its limit from then on
 				if byStock {
-					s.LongContests()
+					s.LongContention()
 					s.WillChange("mug")
 				}
 				p := s.plan(reserve(line("mug", 4)))
-				require.Equal(t, byStock, p.ByStock())
+				require.Equal(t, byStock, p.Contended())
 				s.settings("mug", "inventory_policy = 'DENY'")
 				s.refusesPlan(p)
 			})

@@ -26,7 +26,7 @@ func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.
 		other := s.other(t)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
-		s.LongContests()
+		s.LongContention()
 		s.WillChange("cup", "pen")
 		test(t, s, other)
 	})
@@ -55,7 +55,7 @@ func TestPlanByStock(t *testing.T) {
 					writes = append(writes, reserve(line("pen", 3), line("cup", 2)))
 				}
 				p := s.plan(writes...)
-				require.True(t, p.ByStock())
+				require.True(t, p.Contended())
 				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
 				require.NoError(t, err)
 				next := s.NewPlan() // decided before the first is known to have happened
@@ -83,7 +83,7 @@ func TestPlanByStock(t *testing.T) {
 				require.Zero(t, s.number("SELECT count(*) FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE m.created_at < r.created_at"))
 
 				next.Close()
-				require.True(t, next.ByStock())
+				require.True(t, next.Contended())
 				again, err := next.Commit(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, s.read("cup"), timeless(again.Stocks[0]))
@@ -140,7 +140,7 @@ func TestPlanByStockIsRefused(t *testing.T) {
 			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
 				w := reserve(line("cup", 2))
 				p := s.plan(reserve(line("pen", 1)), w)
-				require.True(t, p.ByStock())
+				require.True(t, p.Contended())
 				require.NoError(t, meddle(s, other, w))
 				s.refusesPlan(p)
 				s.do(reserve(line("pen", 1))) // the ordinary way
@@ -185,11 +185,11 @@ func TestPlanReadsTheClockUnderItsLocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				if byStock {
-					s.LongContests()
+					s.LongContention()
 					s.WillChange("cup")
 				}
 				p := s.plan(reserve(line("cup", 1)))
-				require.Equal(t, byStock, p.ByStock())
+				require.Equal(t, byStock, p.Contended())
 				var unlocked time.Time
 				out, err := s.whileLocked(t, p, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
 					require.NoError(t, s.raw.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
@@ -208,7 +208,7 @@ func TestPlanByStockOutlastsPlansThatAreRight(t *testing.T) {
 	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
 		for range 10 {
 			p := s.plan(reserve(line("cup", 1)))
-			require.True(t, p.ByStock())
+			require.True(t, p.Contended())
 			_, err := p.Commit(t.Context())
 			require.NoError(t, err)
 		}
@@ -225,7 +225,7 @@ func TestPlanByStockNeedsSingleLevels(t *testing.T) {
 		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
 		require.False(t, p.Add(s.Prepare(reserve(line("cup", 1)))))
 		p.Close()
-		require.False(t, p.ByStock())
+		require.False(t, p.Contended())
 		_, err := p.Commit(t.Context())
 		require.NoError(t, err)
 	})
@@ -239,10 +239,10 @@ func TestPlanAfterOneThatFoundOthers(t *testing.T) {
 		s.stock("pen", "south", 1000)
 		s.stock("mug", "north", 10, "south", 10)
 		other := s.other(t)
-		s.LongContests()
+		s.LongContention()
 		s.WillChange("cup")
 		p := s.plan(reserve(line("cup", 1)), reserve(line("pen", 1)))
-		require.True(t, p.ByStock())
+		require.True(t, p.Contended())
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
 		require.NoError(t, err)
 		w := reserve(line("pen", 1), line("mug", 1))
@@ -251,7 +251,7 @@ func TestPlanAfterOneThatFoundOthers(t *testing.T) {
 		_, err = p.Commit(t.Context())
 		require.NoError(t, err)
 		next.Close()
-		require.False(t, next.ByStock())
+		require.False(t, next.Contended())
 		_, err = next.Commit(t.Context())
 		require.ErrorIs(t, err, database.ErrRefused)
 		next.Drop()
@@ -274,7 +274,7 @@ func TestPlanByStockEnds(t *testing.T) {
 				s.ok(reserve(line("cup", 1)))
 				return false
 			}
-			return !p.ByStock()
+			return !p.Contended()
 		}, generous, database.ContestedFor/10)
 	})
 }
@@ -323,13 +323,13 @@ func TestCopiesShareARush(t *testing.T) {
 // several levels are decided ahead as before.
 func TestPlanBesideASweep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		s.LongContests()
+		s.LongContention()
 		s.overdue(s.hold(line("cup", 4)).ID, s.hold(line("mug", 4)).ID)
 		p := s.NewPlan()
 		require.True(t, p.Add(s.Prepare(reserve(line("cup", 6)))))
 		require.Len(t, s.sweep(10), 2)
 		p.Close()
-		require.True(t, p.ByStock())
+		require.True(t, p.Contended())
 		out, err := p.Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Available: 4, Reserved: 6}, s.level("cup", "north"))

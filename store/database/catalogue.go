@@ -26,7 +26,7 @@ func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	c.Products, c.Locations = slices.Clone(c.Products), slices.Clone(c.Locations) // gorm writes into what it creates
-	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if len(c.Locations) > 0 {
 			if err := tx.Clauses(renamed("location_id", "name")).CreateInBatches(c.Locations, catalogueBatch).Error; err != nil {
 				return err
@@ -43,7 +43,7 @@ func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 		return tx.Clauses(renamed("product_id", "title")).Select("ProductID", "Title").
 			CreateInBatches(c.Products, catalogueBatch).Error
 	})
-	return d.fault(err)
+	return d.Fault(err)
 }
 
 // renamed is an upsert that only takes over the name, and only a new one.
@@ -73,9 +73,9 @@ func addChannel(tx *gorm.DB, channel models.Channel) error {
 
 // Empty tells whether no product was ever added.
 func (d *Database) Empty(ctx context.Context) (bool, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var found []string
 	err := db.Raw("SELECT product_id FROM products LIMIT 1").Scan(&found).Error
-	return len(found) == 0, d.fault(err)
+	return len(found) == 0, d.Fault(err)
 }

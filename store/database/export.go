@@ -5,12 +5,13 @@ import (
 	"database/sql"
 
 	"onhand/models"
+	"onhand/store/database/dialect"
 )
 
 // exportSelect reads all products with their levels in id order, as stockSelect
 // reads some. Levels of one product come in any order.
-func exportSelect(e engine) string {
-	return `SELECT m.epoch, ` + e.now() + `, p.product_id, p.version, p.title, p.tracked, p.inventory_policy,
+func exportSelect(f *dialect.Fragments) string {
+	return `SELECT m.epoch, ` + f.Now + `, p.product_id, p.version, p.title, p.tracked, p.inventory_policy,
 		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at,
 		l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
 		c.active, c.priority
@@ -23,54 +24,54 @@ func exportSelect(e engine) string {
 // EachStock hands out all locations, by priority and id, and the number of
 // products, then every product's stock in id order, all as of one moment. It keeps one product in memory.
 func (d *Database) EachStock(ctx context.Context, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
-	ctx, waiting, done := patient(ctx, d.bounds.quiet)
+	ctx, waiting, done := dialect.WithWatchdog(ctx, d.Quiet)
 	defer done()
-	return over(ctx, d.eachStock(ctx, waiting, begin, each))
+	return dialect.WatchdogError(ctx, d.eachStock(ctx, waiting, begin, each))
 }
 
-func (d *Database) eachStock(ctx context.Context, waiting *patience, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
-	tx, err := d.sql.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.engine.snapshot()})
+func (d *Database) eachStock(ctx context.Context, waiting *dialect.Watchdog, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
+	tx, err := d.SQL.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.Fragments.Snapshot})
 	if err != nil {
-		return d.fault(err)
+		return d.Fault(err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was written
 	locations, err := allLocations(ctx, tx)
 	if err != nil {
-		return d.fault(err)
+		return d.Fault(err)
 	}
 	var products int
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM products").Scan(&products); err != nil {
-		return d.fault(err)
+		return d.Fault(err)
 	}
-	if err := waiting.meanwhile(func() error { return begin(locations, products) }); err != nil {
+	if err := waiting.Suspend(func() error { return begin(locations, products) }); err != nil {
 		return err
 	}
-	r, err := tx.QueryContext(ctx, exportSelect(d.engine))
+	r, err := tx.QueryContext(ctx, exportSelect(d.Fragments))
 	if err != nil {
-		return d.fault(err)
+		return d.Fault(err)
 	}
 	defer r.Close()
 	var stock *models.Stock
 	for r.Next() {
-		row, err := scanStockRow(r)
+		row, err := dialect.ScanStockLevel(r)
 		if err != nil {
-			return d.fault(err)
+			return d.Fault(err)
 		}
-		waiting.heard()
-		if stock == nil || stock.ProductID != row.productID {
+		waiting.Reset()
+		if stock == nil || stock.ProductID != row.ProductID {
 			if stock != nil {
-				if err := waiting.meanwhile(func() error { return each(stock) }); err != nil {
+				if err := waiting.Suspend(func() error { return each(stock) }); err != nil {
 					return err
 				}
 			}
-			stock = row.stock()
+			stock = row.Stock()
 		}
-		if row.knownLocation {
-			stock.Levels = append(stock.Levels, row.level())
+		if row.KnownLocation {
+			stock.Levels = append(stock.Levels, row.Level())
 		}
 	}
 	if err := r.Err(); err != nil {
-		return d.fault(err)
+		return d.Fault(err)
 	}
 	if stock != nil {
 		return each(stock)
@@ -84,6 +85,6 @@ func allLocations(ctx context.Context, tx *sql.Tx) (locations []models.Location,
 		return nil, err
 	}
 	defer r.Close()
-	err = each(r, scanLocation, func(l models.Location) { locations = append(locations, l) })
+	err = dialect.Each(r, dialect.ScanLocation, func(l models.Location) { locations = append(locations, l) })
 	return locations, err
 }

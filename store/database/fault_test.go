@@ -47,12 +47,12 @@ func everyCall(db *database.Database) map[string]func(context.Context) error {
 		},
 		"directory": func(ctx context.Context) error { _, err := db.Directory(ctx); return err },
 		"empty":     func(ctx context.Context) error { _, err := db.Empty(ctx); return err },
-		"forget":    db.ForgetKeys,
-		"compact":   db.Compact,
+		"forget":    db.DeleteOldKeys,
+		"compact":   db.CompactOutbox,
 		"ping":      db.Ping,
 		"epoch":     func(ctx context.Context) error { return db.NewEpoch(ctx, "none") },
 		"carry": func(ctx context.Context) error {
-			_, err := db.Carry(ctx, 1, func(context.Context, []models.Change) error { return nil })
+			_, err := db.DrainOutbox(ctx, 1, func(context.Context, []models.Change) error { return nil })
 			return err
 		},
 		"catalogue": func(ctx context.Context) error {

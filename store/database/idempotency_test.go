@@ -204,7 +204,7 @@ func TestKeysAreForgotten(t *testing.T) {
 		s.exec("UPDATE idempotency_keys SET created_at = " + s.clock(-49*3600))
 		answer := s.ok(young)
 		s.exec("UPDATE idempotency_keys SET created_at = " + s.clock(-47*3600) + " WHERE created_at > " + s.clock(-3600))
-		require.NoError(t, s.ForgetKeys(t.Context()))
+		require.NoError(t, s.DeleteOldKeys(t.Context()))
 		s.replayed(young, answer)
 		s.replayed(held, first)
 		require.False(t, s.ok(old).Replayed)

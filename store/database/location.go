@@ -8,11 +8,11 @@ import (
 
 // Directory reads all locations and channels.
 func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var locations []models.Location
 	if err := db.Order("priority, location_id").Find(&locations).Error; err != nil {
-		return nil, d.fault(err)
+		return nil, d.Fault(err)
 	}
 	var rows []struct {
 		ChannelID, Name string
@@ -24,7 +24,7 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 		LEFT JOIN locations l ON l.location_id = m.location_id
 		ORDER BY c.channel_id, l.priority, l.location_id`).Scan(&rows).Error
 	if err != nil {
-		return nil, d.fault(err)
+		return nil, d.Fault(err)
 	}
 	var channels []models.Channel
 	for _, r := range rows {
@@ -37,42 +37,4 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 		}
 	}
 	return models.NewDirectory(locations, channels), nil
-}
-
-func scanLocation(r rows) (models.Location, error) {
-	var l models.Location
-	err := r.Scan(&l.LocationID, &l.Name, &l.Priority, &l.Active, &l.Pickup)
-	return l, err
-}
-
-// channel is a channel with its locations as a set.
-type channel struct {
-	models.Channel
-	members map[string]bool
-}
-
-// member is a channel and one of its locations; empty where it has none.
-type member struct {
-	models.Channel
-	location string
-}
-
-const memberColumns = "c.channel_id, c.name, c.sourcing, coalesce(m.location_id, '')"
-
-func scanMember(r rows) (member, error) {
-	var m member
-	err := r.Scan(&m.ChannelID, &m.Name, &m.Sourcing, &m.location)
-	return m, err
-}
-
-func (v *view) addMember(m member) {
-	c := v.channels[m.ChannelID]
-	if c == nil {
-		c = &channel{Channel: m.Channel, members: map[string]bool{}}
-		v.channels[m.ChannelID] = c
-	}
-	if m.location != "" {
-		c.LocationIDs = append(c.LocationIDs, m.location)
-		c.members[m.location] = true
-	}
 }

@@ -19,11 +19,11 @@ func (s *shop) locks(writes ...models.Write) [][]models.RowRef {
 	s.t.Helper()
 	before := s.levels()
 	_, err := s.Write(context.Background(), writes)
-	var locked *database.LockedError
+	var locked *database.BlockedError
 	require.ErrorAs(s.t, err, &locked)
 	require.Equal(s.t, models.CodeUnavailable, models.CodeOf(err))
 	require.Equal(s.t, before, s.levels(), "nothing was written")
-	return locked.By
+	return locked.Rows
 }
 
 // A row that somebody else keeps locked holds up the writes that need it, by

@@ -142,7 +142,7 @@ func outside(t *testing.T, s *shop) *sql.DB {
 	var err error
 	switch s.kind {
 	case memory:
-		return s.SQL()
+		return s.SQL
 	case postgres:
 		pool, err = sql.Open("pgx", s.url)
 	default:

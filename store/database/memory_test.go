@@ -11,6 +11,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // A channel that changes while a write reads is not remembered as it was before
@@ -148,7 +149,7 @@ func TestPreload(t *testing.T) {
 		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.RememberedMax)
 		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
 		require.NoError(t, db.Preload(t.Context()))
-		require.Equal(t, database.RememberedMax, db.Remembered(), "no more than that")
+		require.Equal(t, database.RememberedMax, db.CachedProducts(), "no more than that")
 		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "nor read, and others forgotten for it")
 		p := db.NewPlan()
 		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
@@ -163,14 +164,14 @@ func TestPreload(t *testing.T) {
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		db := s.other(t)
-		prepared := func() *database.Prepared {
+		prepared := func() *optimistic.PreparedReservation {
 			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
 		}
 		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))
 		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
 		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
 
-		plan := func() *database.Plan {
+		plan := func() *optimistic.Batch {
 			p := db.NewPlan()
 			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
 			p.Close()

@@ -2,9 +2,9 @@ package database
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"sync"
+
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
 )
 
 // Meta is what the database says of itself.
@@ -17,27 +17,25 @@ type Meta struct {
 	// DirectoryVersion grows when locations or channels change.
 	DirectoryVersion int64
 
-	secret string
-	macs   *sync.Pool // keyed hashes under the secret
+	secret *decide.Secret // nil: not read yet
 }
 
 // ReadMeta asks the database what it is, and remembers it.
 func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	var m Meta
+	var (
+		m      Meta
+		secret string
+	)
 	row := db.Raw("SELECT epoch, directory_version, reservation_secret, " +
-		d.engine.sequence() + " FROM onhand_meta").Row()
-	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &m.secret, &m.Sequence); err != nil {
-		return Meta{}, d.fault(err)
+		d.Fragments.Sequence + " FROM onhand_meta").Row()
+	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &secret, &m.Sequence); err != nil {
+		return Meta{}, d.Fault(err)
 	}
-	m.macs = macsWith(m.secret)
+	m.secret = decide.NewSecret(secret)
 	d.meta.Store(&m)
 	return m, nil
-}
-
-func macsWith(secret string) *sync.Pool {
-	return &sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(secret)) }}
 }
 
 // Epoch is the history this process believes in: empty until the database was
@@ -53,7 +51,15 @@ func (d *Database) Epoch() string {
 // believed any more. Only the first of several copies that notice the same
 // thing has an effect: it counts only while the epoch is still the old one.
 func (d *Database) NewEpoch(ctx context.Context, old string) error {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	return d.fault(db.Exec("UPDATE onhand_meta SET epoch = ? WHERE epoch = ?", newEpoch(), old).Error)
+	return d.Fault(db.Exec("UPDATE onhand_meta SET epoch = ? WHERE epoch = ?", dialect.NewEpoch(), old).Error)
+}
+
+// secrets returns the epoch and the secret as they were read last.
+func (d *Database) epochAndSecret() (epoch string, secret *decide.Secret) {
+	if m := d.meta.Load(); m != nil {
+		return m.Epoch, m.secret
+	}
+	return "", nil
 }

@@ -2,17 +2,12 @@ package database
 
 import (
 	"context"
-	"embed"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // migrateTimeout bounds all migrations together.
 const migrateTimeout = 5 * time.Minute
@@ -22,11 +17,7 @@ const migrateTimeout = 5 * time.Minute
 func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	dialect, folder := d.engine.migrations()
-	files, err := fs.Sub(migrations, folder)
-	if err != nil {
-		return 0, fmt.Errorf("migrations: %w", err)
-	}
+	dialect, files := d.engine.Migrations()
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if dialect == "postgres" {
 		locker, err := lock.NewPostgresSessionLocker()
@@ -35,9 +26,9 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(goose.Dialect(dialect), d.sql, files, options...)
+	provider, err := goose.NewProvider(goose.Dialect(dialect), d.SQL, files, options...)
 	if err != nil {
-		return 0, d.fault(fmt.Errorf("migrations: %w", err))
+		return 0, d.Fault(fmt.Errorf("migrations: %w", err))
 	}
 	results, err := provider.Up(ctx)
 	// SQLite has no lock for this: another process may make a table that we were
@@ -46,7 +37,7 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 		results, err = provider.Up(ctx)
 	}
 	if err != nil {
-		return len(results), d.fault(fmt.Errorf("migrate: %w", err))
+		return len(results), d.Fault(fmt.Errorf("migrate: %w", err))
 	}
 	_, err = d.ReadMeta(ctx)
 	return len(results), err

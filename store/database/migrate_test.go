@@ -49,71 +49,10 @@ func TestMigrateAtOnce(t *testing.T) {
 	group.Wait()
 	slices.Sort(applied)
 	require.Zero(t, applied[0], "one of them did it all")
-	_, files, err := openOnly(t, url).Migrations()
-	require.NoError(t, err)
+	_, files := openOnly(t, url).Migrations()
 	all, err := fs.Glob(files, "*.sql")
 	require.NoError(t, err)
 	require.Equal(t, len(all), applied[1])
-}
-
-// A database of the first migration goes on with its stock after the next ones.
-func TestMigrateGoesOn(t *testing.T) {
-	t.Parallel()
-	url := freshURL(t, postgres)
-	s := openShop(t, postgres, url)
-	s.stock("mug", "north", 5)
-	dialect, files, err := s.Migrations()
-	require.NoError(t, err)
-	provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL(), files, goose.WithDisableGlobalRegistry(true))
-	require.NoError(t, err)
-	_, err = provider.DownTo(t.Context(), 1)
-	require.NoError(t, err)
-	s.exec("UPDATE stock_levels SET available = 7")
-	applied, err := s.Migrate(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, len(provider.ListSources())-1, applied)
-	s = openShop(t, postgres, url) // its connections have statements prepared for the old tables
-	version := s.read("mug").Version
-	s.hold(line("mug", 2))
-	require.Equal(t, version+1, s.read("mug").Version, "given once, not by the trigger too")
-	s.exec("UPDATE stock_levels SET available = 4")
-	require.Equal(t, version+2, s.read("mug").Version)
-	s.audit()
-}
-
-// Who writes while a database is brought up to date waits, and is done: no
-// migration from 5 on keeps levels and products locked together.
-func TestMigrateBesideWriters(t *testing.T) {
-	t.Parallel()
-	s := openShop(t, postgres, freshURL(t, postgres))
-	s.stock("mug", "north", 5)
-	dialect, files, err := s.Migrations()
-	require.NoError(t, err)
-	provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL(), files, goose.WithDisableGlobalRegistry(true))
-	require.NoError(t, err)
-	_, err = provider.DownTo(t.Context(), 4)
-	require.NoError(t, err)
-	reader, err := s.raw.Begin()
-	require.NoError(t, err)
-	defer func() { _ = reader.Rollback() }()
-	_, err = reader.Exec("SELECT 1 FROM products")
-	require.NoError(t, err)
-	ended := make(chan error, 2)
-	waiting := func(sessions int64) {
-		require.Eventually(t, func() bool {
-			return s.number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == sessions
-		}, generous, poll)
-	}
-	go func() { _, err := s.Migrate(context.Background()); ended <- err }()
-	waiting(1)
-	go func() { _, err := s.raw.Exec("UPDATE stock_levels SET available = 7"); ended <- err }()
-	waiting(2)
-	require.NoError(t, reader.Commit())
-	for range 2 {
-		require.NoError(t, <-ended)
-	}
-	require.Equal(t, models.Quantities{Available: 7}, s.level("mug", "north"))
-	s.audit()
 }
 
 // Down leaves nothing behind, and up works again after it, as another
@@ -128,9 +67,8 @@ func TestMigrateDown(t *testing.T) {
 			s.stock("mug", "north", 5)
 			s.hold(line("mug", 1))
 			epoch := s.Epoch()
-			dialect, files, err := s.Migrations()
-			require.NoError(t, err)
-			provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL(), files, goose.WithDisableGlobalRegistry(true))
+			dialect, files := s.Migrations()
+			provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL, files, goose.WithDisableGlobalRegistry(true))
 			require.NoError(t, err)
 			_, err = provider.DownTo(t.Context(), 0)
 			require.NoError(t, err)
@@ -145,7 +83,7 @@ func TestMigrateDown(t *testing.T) {
 			require.Equal(t, len(provider.ListSources()), applied)
 			require.NotEqual(t, epoch, s.Epoch())
 			if kind == postgres {
-				s = openShop(t, kind, url) // as in TestMigrateGoesOn
+				s = openShop(t, kind, url) // its connections have statements prepared for the old tables
 			}
 			require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Locations: []models.Location{{LocationID: "north", Active: true}}}))
 			s.stock("mug", "north", 5)

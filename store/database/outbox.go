@@ -12,29 +12,29 @@ import (
 
 const (
 	// carryTimeout bounds one round of carrying, Redis included.
-	carryTimeout = 10 * time.Second
+	drainTimeout = 10 * time.Second
 	// carryIdle is when the server takes the rows back from a process that froze
 	// while it carried them: to all others they are locked.
-	carryIdle = carryTimeout + 2*time.Second
+	drainIdle = drainTimeout + 2*time.Second
 )
 
 // Carry claims up to limit outbox rows, oldest first, passing over those
 // another copy is carrying, and deletes them when carry returns nil. When the
 // process dies in between, the rows are still there: carrying is repeated, not
 // lost.
-func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
+func (d *Database) DrainOutbox(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	if d.engine.oneWriter() {
-		return d.carryUnlocked(ctx, limit, carry)
+	if d.Fragments.OneWriter {
+		return d.drainUnlocked(ctx, limit, carry)
 	}
 	var carried int
-	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		idle := strconv.FormatInt(d.bounds.carryIdle.Milliseconds(), 10)
+	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		idle := strconv.FormatInt(d.bounds.drainIdle.Milliseconds(), 10)
 		if err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', ?, true)", idle).Error; err != nil {
 			return err
 		}
-		ids, changes, err := outboxRows(tx, limit, d.engine.skipLocked())
+		ids, changes, err := outboxRows(tx, limit, d.Fragments.SkipLocked)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -45,7 +45,7 @@ func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Cont
 		return tx.Exec("DELETE FROM outbox WHERE outbox_id IN ?", ids).Error
 	})
 	if err != nil {
-		return 0, d.fault(err)
+		return 0, d.Fault(err)
 	}
 	return carried, nil
 }
@@ -53,16 +53,16 @@ func (d *Database) Carry(ctx context.Context, limit int, carry func(context.Cont
 // carryUnlocked is Carry for the engine with one writer: holding its write
 // transaction while Redis is spoken to would stop every sale. Two processes
 // may carry the same row; versions make that harmless.
-func (d *Database) carryUnlocked(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
-	db := d.gorm.WithContext(ctx)
+func (d *Database) drainUnlocked(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+	db := d.Gorm.WithContext(ctx)
 	ids, changes, err := outboxRows(db, limit, "")
 	if err != nil || len(ids) == 0 {
-		return 0, d.fault(err)
+		return 0, d.Fault(err)
 	}
 	if err := carry(ctx, changes); err != nil {
 		return 0, err
 	}
-	return len(ids), d.fault(db.Exec("DELETE FROM outbox WHERE outbox_id IN ?", ids).Error)
+	return len(ids), d.Fault(db.Exec("DELETE FROM outbox WHERE outbox_id IN ?", ids).Error)
 }
 
 func outboxRows(db *gorm.DB, limit int, lock string) (ids []int64, changes []models.Change, err error) {
@@ -82,33 +82,26 @@ func outboxRows(db *gorm.DB, limit int, lock string) (ids []int64, changes []mod
 // Compact drops outbox rows that a later row of the same product makes
 // needless, so that the outbox stays bounded by the number of products while
 // Redis is away.
-func (d *Database) Compact(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, carryTimeout)
+func (d *Database) CompactOutbox(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	return d.fault(d.gorm.WithContext(ctx).Exec(`DELETE FROM outbox WHERE outbox_id NOT IN (
+	return d.Fault(d.Gorm.WithContext(ctx).Exec(`DELETE FROM outbox WHERE outbox_id NOT IN (
 		SELECT max(outbox_id) FROM outbox GROUP BY product_id)`).Error)
 }
 
 // Waiting is how many outbox rows Redis has not been told of yet.
-func (d *Database) Waiting(ctx context.Context) (rows int64, err error) {
-	db, cancel := d.reading(ctx)
+func (d *Database) OutboxLen(ctx context.Context) (rows int64, err error) {
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	err = db.Raw("SELECT count(*) FROM outbox").Scan(&rows).Error
-	return rows, d.fault(err)
+	return rows, d.Fault(err)
 }
 
 // Backlog is how many outbox rows Redis has not been told of yet, and the
 // oldest of them; 0 where there is none.
-func (d *Database) Backlog(ctx context.Context) (oldest, rows int64, err error) {
-	db, cancel := d.reading(ctx)
+func (d *Database) OutboxBacklog(ctx context.Context) (oldest, rows int64, err error) {
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	err = db.Raw("SELECT coalesce(min(outbox_id), 0), count(*) FROM outbox").Row().Scan(&oldest, &rows)
-	return oldest, rows, d.fault(err)
-}
-
-// Listen calls wake once it listens and then for every change that somebody
-// else made, until the connection is lost or ctx ends. On an engine without
-// notifications it returns ErrNoListen at once.
-func (d *Database) Listen(ctx context.Context, wake func()) error {
-	return d.engine.listen(ctx, wake)
+	return oldest, rows, d.Fault(err)
 }

@@ -17,7 +17,7 @@ import (
 // carried is what one round of carrying brings.
 func carried(t *testing.T, db *database.Database, limit int) (changes []models.Change) {
 	t.Helper()
-	n, err := db.Carry(t.Context(), limit, func(_ context.Context, c []models.Change) error {
+	n, err := db.DrainOutbox(t.Context(), limit, func(_ context.Context, c []models.Change) error {
 		changes = c
 		return nil
 	})
@@ -58,7 +58,7 @@ func TestCarryFails(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(3)
 		lost := errors.New("redis is away")
-		n, err := s.Carry(t.Context(), 10, func(context.Context, []models.Change) error { return lost })
+		n, err := s.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error { return lost })
 		require.ErrorIs(t, err, lost)
 		require.Zero(t, n)
 		require.Equal(t, want, carried(t, s.Database, 10))
@@ -69,7 +69,7 @@ func TestCarryFails(t *testing.T) {
 func TestCarryLeavesWhatCameMeanwhile(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(2)
-		_, err := s.Carry(t.Context(), 10, func(context.Context, []models.Change) error {
+		_, err := s.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error {
 			s.settings("item 00", "title = 'newer'")
 			return nil
 		})
@@ -85,7 +85,7 @@ func TestCarriersShare(t *testing.T) {
 		want := s.pending(6)
 		second := open(t, s.url)
 		var theirs []models.Change
-		n, err := s.Carry(t.Context(), 4, func(_ context.Context, mine []models.Change) error {
+		n, err := s.DrainOutbox(t.Context(), 4, func(_ context.Context, mine []models.Change) error {
 			require.Equal(t, want[:4], mine)
 			theirs = carried(t, second, 4)
 			require.Empty(t, carried(t, second, 4))
@@ -105,7 +105,7 @@ func TestCompact(t *testing.T) {
 		for i := range 4 {
 			s.settings("item 01", fmt.Sprintf("title = 'new %d'", i))
 		}
-		require.NoError(t, s.Compact(t.Context()))
+		require.NoError(t, s.CompactOutbox(t.Context()))
 		require.Equal(t, int64(3), s.number("SELECT count(*) FROM outbox"))
 		changes := carried(t, s.Database, 10)
 		slices.SortFunc(changes, func(a, b models.Change) int { return int(a.Version - b.Version) })
@@ -140,7 +140,7 @@ func TestCarrierFreezes(t *testing.T) {
 		want := s.pending(2)
 		frozen := open(t, s.url)
 		frozen.SetCarryIdle(100 * time.Millisecond)
-		_, err := frozen.Carry(t.Context(), 10, func(context.Context, []models.Change) error {
+		_, err := frozen.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error {
 			require.Empty(t, carried(t, s.Database, 10), "they are being carried")
 			var others []models.Change
 			require.Eventually(t, func() bool {

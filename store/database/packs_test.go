@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
@@ -264,39 +263,6 @@ func TestAuditOfPacks(t *testing.T) {
 	}
 }
 
-// A ledger of rows and packs keeps its movements when the tables go back to rows
-// alone, and come again: ids, order, and what readers are told.
-func TestPacksDownAndUp(t *testing.T) {
-	t.Parallel()
-	url := freshURL(t, postgres)
-	s := openShop(t, postgres, url)
-	t.Cleanup(s.audit)
-	s.mixed(t, 6)
-	ledger, times := s.movements(""), s.times()
-	dialect, files, err := s.Migrations()
-	require.NoError(t, err)
-	provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL(), files, goose.WithDisableGlobalRegistry(true))
-	require.NoError(t, err)
-	_, err = provider.DownTo(t.Context(), 3)
-	require.NoError(t, err)
-	require.Equal(t, ledger, s.movements(""))
-	require.Equal(t, times, s.times())
-	s.exec("UPDATE stock_levels SET available = available + 1 WHERE product_id = 'jug'")
-	rows := s.movements("")
-	require.Equal(t, ledger, rows[:len(ledger)])
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, rows, s.movements(""))
-	s.pagesAreThe(t, rows, s.times())
-	feed := s.feed(t, "", models.MovementFilter{})
-	s.ok(adjust(delta("mug", "north", models.Available, 1000)))
-	s.packed("mug", 40)
-	all := s.movements("")
-	require.Len(t, all, len(rows)+41)
-	require.Equal(t, ledgerIDs(all[len(rows):], nil), movedIDs(drain(t, feed)))
-	s.pagesAreThe(t, all, s.times())
-}
-
 // A ledger of a hot product is read in parts: no reader unpacks more of it than
 // what it is asked for.
 func TestReadersUnpackLittle(t *testing.T) {
@@ -367,10 +333,10 @@ func TestReadersUnpackLittle(t *testing.T) {
 // fetched is from how many packs a read fetches what is kept apart, their holds.
 func (s *shop) fetched(t *testing.T, read func(db *database.Database) error) int64 {
 	db := openOnly(t, s.url)
-	db.SQL().SetMaxOpenConns(1) // which tells what it has counted when asked to
+	db.SQL.SetMaxOpenConns(1) // which tells what it has counted when asked to
 	chunks := func() int64 {
 		require.NoError(t, read(db))
-		_, err := db.SQL().Exec("SELECT pg_stat_force_next_flush()")
+		_, err := db.SQL.Exec("SELECT pg_stat_force_next_flush()")
 		require.NoError(t, err)
 		return s.number(`SELECT coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables
 			WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'stock_movement_packs'::regclass)`)

@@ -8,11 +8,12 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // whileLocked carries a plan out while somebody else has changed rows and not
 // committed yet; between happens once the plan waits for them.
-func (s *shop) whileLocked(t *testing.T, p *database.Plan, change string, between func()) (out outcome, err error) {
+func (s *shop) whileLocked(t *testing.T, p *optimistic.Batch, change string, between func()) (out outcome, err error) {
 	t.Helper()
 	tx, err := s.raw.Begin()
 	require.NoError(t, err)
@@ -46,7 +47,7 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.stock("pen", "south", 1000)
 					s.do(reserve(line("cup", 1), line("pen", 1), line("song", 1)))
 					if byStock {
-						s.LongContests()
+						s.LongContention()
 						s.WillChange("cup", "pen")
 					}
 					// So few rows that the server reads the table from its beginning, where the
@@ -56,13 +57,13 @@ func TestPlanLocksInOrder(t *testing.T) {
 					s.exec("VACUUM FULL ANALYZE " + table)
 					s.exec("UPDATE " + table + " SET " + column + " = " + column + " WHERE product_id = 'cup'")
 					// What the server has prepared for plans without any level is not for these.
-					s.SQL().SetMaxOpenConns(1)
+					s.SQL.SetMaxOpenConns(1)
 					for range preparedAfter {
 						_, err := s.plan(reserve(line("song", 1))).Commit(t.Context())
 						require.NoError(t, err)
 					}
 					p := s.plan(reserve(line("pen", 1), line("cup", 1)))
-					require.Equal(t, byStock, p.ByStock())
+					require.Equal(t, byStock, p.Contended())
 					_, err := s.whileLocked(t, p, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
 						s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
 					})
@@ -85,11 +86,11 @@ func TestPlanUnderStricterIsolation(t *testing.T) {
 					strict.Database = strict.other(t)
 					strict.do(reserve(line("cup", 1))) // remembered from then on
 					if byStock {
-						strict.LongContests()
+						strict.LongContention()
 						strict.WillChange("cup")
 					}
 					p := strict.plan(reserve(line("cup", 2)))
-					require.Equal(t, byStock, p.ByStock())
+					require.Equal(t, byStock, p.Contended())
 					_, err := strict.whileLocked(t, p, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
 					require.ErrorIs(t, err, database.ErrRefused)
 					p.Drop()

@@ -8,16 +8,17 @@ import (
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/store/database/dialect"
 )
 
 // ReadProducts reads one page of products in id order, by key and not by
 // offset: a page costs the same wherever it is.
 func (d *Database) ReadProducts(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	backwards := page.Last > 0
 	size := max(page.First, page.Last)
-	query := filtered(db.Table("products p").Select(productColumns), filter)
+	query := filtered(db.Table("products p").Select(dialect.ProductColumns), filter)
 	if page.After != "" {
 		query = query.Where("p.product_id > ?", page.After)
 	}
@@ -30,12 +31,12 @@ func (d *Database) ReadProducts(ctx context.Context, page models.Page, filter mo
 	}
 	r, err := query.Order(order).Limit(size + 1).Rows()
 	if err != nil {
-		return models.ProductPage{}, d.fault(err)
+		return models.ProductPage{}, d.Fault(err)
 	}
 	defer r.Close()
 	var found []models.Product
-	if err := each(r, scanProduct, func(p *models.Product) { found = append(found, *p) }); err != nil {
-		return models.ProductPage{}, d.fault(err)
+	if err := dialect.Each(r, dialect.ScanProduct, func(p *models.Product) { found = append(found, *p) }); err != nil {
+		return models.ProductPage{}, d.Fault(err)
 	}
 	more := len(found) > size
 	found = found[:min(size, len(found))]

@@ -2,96 +2,15 @@ package database
 
 import (
 	"context"
+	"time"
 
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+	"onhand/store/database/ledger"
 )
-
-// stockSelect reads products with their levels in one statement, so that
-// versions and quantities belong together. An unknown id gives a row of its
-// own with nothing but epoch and clock.
-func stockSelect(e engine) string {
-	return `SELECT m.epoch, ` + e.now() + `, i.product_id, p.version, p.title, p.tracked, p.inventory_policy,
-		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at,
-		l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
-		c.active, c.priority
-	FROM onhand_meta m CROSS JOIN ` + e.ids() + ` i
-	LEFT JOIN products p ON p.product_id = i.product_id
-	LEFT JOIN stock_levels l ON l.product_id = p.product_id
-	LEFT JOIN locations c ON c.location_id = l.location_id
-	ORDER BY i.product_id, c.priority, c.location_id`
-}
-
-// stockRow is one row of stockSelect: all but the first three columns may be null.
-type stockRow struct {
-	epoch         string
-	now           instant
-	productID     string
-	version       *int64
-	title         *string
-	tracked       *bool
-	policy        *models.InventoryPolicy
-	backorder     *int
-	lowStock      *int
-	maxPer        *int
-	restock       instant
-	locationID    *string
-	q             [7]*int
-	active        *bool
-	priority      *int
-	knownProduct  bool
-	knownLocation bool
-}
-
-func scanStockRow(r rows) (*stockRow, error) {
-	var s stockRow
-	err := r.Scan(&s.epoch, &s.now, &s.productID, &s.version, &s.title, &s.tracked, &s.policy, &s.backorder,
-		&s.lowStock, &s.maxPer, &s.restock, &s.locationID, &s.q[0], &s.q[1], &s.q[2], &s.q[3], &s.q[4], &s.q[5], &s.q[6],
-		&s.active, &s.priority)
-	s.knownProduct, s.knownLocation = s.version != nil, s.locationID != nil
-	return &s, err
-}
-
-func (s *stockRow) stock() *models.Stock {
-	return &models.Stock{
-		Product: models.Product{
-			ProductID: s.productID, Title: s.title, Tracked: *s.tracked, InventoryPolicy: *s.policy,
-			BackorderLimit: s.backorder, LowStockThreshold: *s.lowStock, MaxPerReservation: s.maxPer,
-			NextRestockAt: s.restock.pointer(), Version: *s.version,
-		},
-		Epoch: s.epoch, AsOf: s.now.Time, Source: models.FromDatabase,
-	}
-}
-
-func (s *stockRow) level() models.Level {
-	return models.Level{
-		ProductID: s.productID, LocationID: *s.locationID, Active: *s.active, Priority: *s.priority,
-		Quantities: models.Quantities{
-			Available: *s.q[0], Reserved: *s.q[1], Committed: *s.q[2], Damaged: *s.q[3],
-			QualityControl: *s.q[4], SafetyStock: *s.q[5], Incoming: *s.q[6],
-		},
-	}
-}
-
-// collectStocks puts the rows of stockSelect together: known products in id
-// order, and the epoch they belong to.
-func collectStocks(r rows) (stocks []*models.Stock, epoch string, err error) {
-	err = each(r, scanStockRow, func(row *stockRow) {
-		epoch = row.epoch
-		if !row.knownProduct {
-			return
-		}
-		if n := len(stocks); n == 0 || stocks[n-1].ProductID != row.productID {
-			stocks = append(stocks, row.stock())
-		}
-		if row.knownLocation {
-			s := stocks[len(stocks)-1]
-			s.Levels = append(s.Levels, row.level())
-		}
-	})
-	return stocks, epoch, err
-}
 
 // Reading is the answer to ReadStocks: everything in it was true at one moment.
 type Reading struct {
@@ -104,21 +23,21 @@ type Reading struct {
 //
 // Errors: UNAVAILABLE when the server does not answer within its deadline.
 func (d *Database) ReadStocks(ctx context.Context, productIDs []string) (Reading, error) {
-	db, cancel := d.reading(ctx)
+	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	d.reads.Add(1)
 	return d.readStocks(db, productIDs)
 }
 
 func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error) {
-	r, err := db.Raw(stockSelect(d.engine), jsonList(productIDs)).Rows()
+	r, err := db.Raw(dialect.StockSelect(d.Fragments), dialect.JSONList(productIDs)).Rows()
 	if err != nil {
-		return Reading{}, d.fault(err)
+		return Reading{}, d.Fault(err)
 	}
 	defer r.Close()
-	stocks, epoch, err := collectStocks(r)
+	stocks, epoch, err := dialect.CollectStocks(r)
 	if err != nil {
-		return Reading{}, d.fault(err)
+		return Reading{}, d.Fault(err)
 	}
 	d.notice(epoch)
 	return Reading{Stocks: stocks, Epoch: epoch}, nil
@@ -131,6 +50,53 @@ func (d *Database) notice(epoch string) {
 		return
 	}
 	changed := *known
-	changed.Epoch, changed.secret = epoch, ""
+	changed.Epoch, changed.secret = epoch, nil
 	d.meta.CompareAndSwap(known, &changed)
+}
+
+// ProductIDs lists the ids of products after an id, in order, at most limit.
+func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
+	defer cancel()
+	err = d.Gorm.WithContext(ctx).Raw("SELECT product_id FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?", after, limit).Scan(&ids).Error
+	return ids, d.Fault(err)
+}
+
+// AuditStocks is ReadStocks for the audit, which does not count as a read of
+// the shop's.
+func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
+	defer cancel()
+	return d.readStocks(d.Gorm.WithContext(ctx), productIDs)
+}
+
+// ReadStockAsOf reads a product's levels as they were at a moment. Before the first
+// movement there are none. Settings, and which locations are active, are today's.
+// Version is that of the last movement, 0 before the first; nil means an unknown
+// product.
+//
+// Errors: bad input for a moment that is still to come, to the millisecond.
+func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.Time) (*models.Stock, error) {
+	today, err := d.ReadStocks(ctx, []string{productID})
+	if err != nil || len(today.Stocks) == 0 {
+		return nil, err
+	}
+	if at.Truncate(time.Millisecond).After(today.Stocks[0].AsOf) {
+		return nil, models.BadInput("asOf must not be in the future")
+	}
+	return d.StockAsOf(ctx, today.Stocks[0], at)
+}
+
+// ReadStocksAfter reads products as they were right after a movement. Settings are
+// today's. Unknown products are nil.
+func (d *Database) ReadStocksAfter(ctx context.Context, places []ledger.Place) ([]*models.Stock, error) {
+	ids := make(map[string]bool, len(places))
+	for _, p := range places {
+		ids[p.ProductID] = true
+	}
+	today, err := d.ReadStocks(ctx, decide.SortedKeys(ids))
+	if err != nil {
+		return nil, err
+	}
+	return d.StocksAfter(ctx, today.Stocks, places)
 }

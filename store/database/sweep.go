@@ -3,17 +3,17 @@ package database
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 
 	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
 )
 
 // Bounds of a sweep.
@@ -26,44 +26,12 @@ const (
 	// sweepHoldsMax is how many holds one transaction gives back. Buyers of the same
 	// products may have to await its end: more holds would be back a little sooner,
 	// and leave those waiting longer. Their lines are bounded by reapLinesMax.
-	sweepHoldsMax = 300
+	sweepReservationsMax = 300
 	// sweepFlights is how many of these transactions run side by side, where the
 	// database takes more than one. More of them free sooner and leave buyers
 	// less.
-	sweepFlights = 3
+	sweepConcurrency = 3
 )
-
-// errChanged: a hold is not what it was when the sweep looked at it.
-var errChanged = errors.New("a hold past its time has got other lines")
-
-// overdueHold is a hold past its time, and the products it holds. It stands
-// with others under one of them.
-type overdueHold struct {
-	key      [16]byte
-	products []string
-	under    string
-}
-
-func scanOverdueHold(r rows) (h overdueHold, err error) {
-	var key []byte
-	var products string
-	if err := r.Scan(&key, &products); err != nil {
-		return h, err
-	}
-	h.key = [16]byte(key)
-	if strings.Contains(products, `\`) {
-		if err := json.Unmarshal([]byte(products), &h.products); err != nil {
-			return h, fmt.Errorf("lines of reservation %x: %w", key, err)
-		}
-		return h, nil
-	}
-	// Nothing is escaped: every second part between quotes is a product.
-	parts := strings.Split(products, `"`)
-	for i := 1; i < len(parts); i += 2 {
-		h.products = append(h.products, parts[i])
-	}
-	return h, nil
-}
 
 // ExpireDue ends active holds whose time is over, the oldest first, at most
 // limit. It takes as many transactions as fit the bounds, and yields what each
@@ -85,7 +53,7 @@ func (d *Database) ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Ou
 				yield(models.Outcome{}, err)
 				return
 			}
-			if !s.run(ctx, d.together(holds), yield) {
+			if !s.run(ctx, d.groupByProduct(holds), yield) {
 				return
 			}
 			left -= len(holds)
@@ -93,14 +61,14 @@ func (d *Database) ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Ou
 	}
 }
 
-func (d *Database) readOverdue(ctx context.Context, limit int, without []string) (holds []overdueHold, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+func (d *Database) readOverdue(ctx context.Context, limit int, without []string) (holds []dialect.OverdueReservation, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()
 	err = d.retry(ctx, func() error {
-		holds, err = d.engine.overdue(ctx, limit, overdueLinesMax, without)
+		holds, err = d.engine.Overdue(ctx, limit, overdueLinesMax, without)
 		return err
 	})
-	return holds, d.fault(err)
+	return holds, d.Fault(err)
 }
 
 // retry tries again what another attempt may survive, within attemptsMax.
@@ -108,10 +76,10 @@ func (d *Database) retry(ctx context.Context, try func() error) error {
 	pause := retryPause
 	for attempt := 1; ; attempt++ {
 		err := try()
-		if !errors.Is(err, errRetry) || attempt == attemptsMax {
+		if !errors.Is(err, dialect.ErrRetry) || attempt == attemptsMax {
 			return err
 		}
-		if pause = rest(ctx, pause); ctx.Err() != nil {
+		if pause = pauseBetween(ctx, pause); ctx.Err() != nil {
 			return err
 		}
 	}
@@ -120,28 +88,28 @@ func (d *Database) retry(ctx context.Context, try func() error) error {
 // together makes the batches: holds stand with others that hold the same
 // product, under that which most of them hold. Each sweep begins somewhere
 // else, so that those of several copies do not run after each other.
-func (d *Database) together(holds []overdueHold) (batches [][]overdueHold) {
+func (d *Database) groupByProduct(holds []dialect.OverdueReservation) (batches [][]dialect.OverdueReservation) {
 	count := map[string]int{}
 	for _, h := range holds {
-		for _, id := range h.products {
+		for _, id := range h.Products {
 			count[id]++
 		}
 	}
 	for i, h := range holds {
-		for _, id := range h.products {
-			if n := count[id] - count[h.under]; n > 0 || n == 0 && id < h.under {
-				h.under = id
+		for _, id := range h.Products {
+			if n := count[id] - count[h.GroupedBy]; n > 0 || n == 0 && id < h.GroupedBy {
+				h.GroupedBy = id
 			}
 		}
 		holds[i] = h
 	}
-	slices.SortStableFunc(holds, func(a, b overdueHold) int { return cmp.Compare(a.under, b.under) })
+	slices.SortStableFunc(holds, func(a, b dialect.OverdueReservation) int { return cmp.Compare(a.GroupedBy, b.GroupedBy) })
 	first, lines := 0, 0
 	for i, h := range holds {
-		if i > first && (i-first >= sweepHoldsMax || lines+len(h.products) > d.bounds.reapLines) {
+		if i > first && (i-first >= sweepReservationsMax || lines+len(h.Products) > d.bounds.expireLines) {
 			batches, first, lines = append(batches, holds[first:i:i]), i, 0
 		}
-		lines += len(h.products)
+		lines += len(h.Products)
 	}
 	if first == len(holds) {
 		return batches
@@ -158,7 +126,7 @@ type sweep struct {
 }
 
 // ended is what became of one batch.
-type ended struct {
+type sweepResult struct {
 	out    models.Outcome
 	locked []string // products that were passed over
 	err    error
@@ -167,16 +135,16 @@ type ended struct {
 // run ends the holds of the batches, several side by side, and yields what
 // came of them. It tells whether to go on: somebody listens, nothing failed,
 // and the next look will not find the same.
-func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(models.Outcome, error) bool) bool {
+func (s *sweep) run(ctx context.Context, batches [][]dialect.OverdueReservation, yield func(models.Outcome, error) bool) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel()
-	flights := sweepFlights
-	if s.engine.oneWriter() {
+	flights := sweepConcurrency
+	if s.Fragments.OneWriter {
 		flights = 1
 	}
-	todo, done := make(chan []overdueHold, len(batches)), make(chan ended)
+	todo, done := make(chan []dialect.OverdueReservation, len(batches)), make(chan sweepResult)
 	// Neighbours may have a product in common: what runs side by side is far apart.
 	for i, apart := 0, (len(batches)+flights-1)/flights; i < apart; i++ {
 		for next := i; next < len(batches); next += apart {
@@ -209,9 +177,9 @@ func (s *sweep) run(ctx context.Context, batches [][]overdueHold, yield func(mod
 // end ends the holds of a batch. One that cannot be ended does not keep the
 // others: it is found by halving. Those of products that are locked come last,
 // unless it is one transaction that keeps them: a product in demand has its turn.
-func (s *sweep) end(ctx context.Context, batch []overdueHold, done chan<- ended) {
+func (s *sweep) end(ctx context.Context, batch []dialect.OverdueReservation, done chan<- sweepResult) {
 	again := 0
-	for todo := [][]overdueHold{batch}; len(todo) > 0 && ctx.Err() == nil; {
+	for todo := [][]dialect.OverdueReservation{batch}; len(todo) > 0 && ctx.Err() == nil; {
 		batch, todo = todo[0], todo[1:]
 		out, locks, err := s.expire(ctx, batch)
 		if err != nil && models.CodeOf(err) != models.CodeUnavailable && len(batch) > 1 {
@@ -219,12 +187,12 @@ func (s *sweep) end(ctx context.Context, batch []overdueHold, done chan<- ended)
 			todo = slices.Insert(todo, 0, batch[:half], batch[half:])
 			continue
 		}
-		if errors.Is(err, errChanged) {
+		if errors.Is(err, decide.ErrLinesChanged) {
 			continue // the next look finds it as it is
 		}
-		e := ended{out: out, err: err}
+		e := sweepResult{out: out, err: err}
 		if len(locks) > 0 && err == nil {
-			var later []overdueHold
+			var later []dialect.OverdueReservation
 			if later, e.locked, e.err = s.locked(ctx, batch, locks); len(later) > 0 && again < attemptsMax {
 				again++
 				todo = append(todo, later)
@@ -242,14 +210,14 @@ func (s *sweep) end(ctx context.Context, batch []overdueHold, done chan<- ended)
 
 // locked looks again at what was locked: it gives the holds that can be tried
 // again, and the products that one transaction keeps locked.
-func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks models.Locks) (later []overdueHold, kept []string, err error) {
-	now, err := s.engine.locked(ctx, sortedKeys(locks.Products()), nil)
+func (s *sweep) locked(ctx context.Context, batch []dialect.OverdueReservation, locks models.Locks) (later []dialect.OverdueReservation, kept []string, err error) {
+	now, err := s.engine.Locked(ctx, decide.SortedKeys(locks.Products()), nil)
 	if err != nil {
-		return nil, nil, s.fault(err)
+		return nil, nil, s.Fault(err)
 	}
 	keeps := now.HeldSince(locks).Products()
 	for _, h := range batch {
-		if h.among(locks.Products()) && !h.among(keeps) {
+		if h.HoldsAny(locks.Products()) && !h.HoldsAny(keeps) {
 			later = append(later, h)
 		}
 	}
@@ -258,95 +226,74 @@ func (s *sweep) locked(ctx context.Context, batch []overdueHold, locks models.Lo
 
 // expire ends a batch of holds in one transaction. It leaves out those of
 // products that are locked for long, and gives these locks.
-func (d *Database) expire(ctx context.Context, holds []overdueHold) (out models.Outcome, locks models.Locks, err error) {
+func (d *Database) expire(ctx context.Context, holds []dialect.OverdueReservation) (out models.Outcome, locks models.Locks, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
 	defer cancel()
 	locks = models.Locks{}
 	err = d.retry(ctx, func() error {
 		out, err = d.attemptExpire(ctx, holds)
-		if !errors.Is(err, errLocked) || ctx.Err() != nil {
+		if !errors.Is(err, dialect.ErrLocked) || ctx.Err() != nil {
 			return err
 		}
-		found, probeErr := d.engine.locked(ctx, productsOf(holds), nil)
+		found, probeErr := d.engine.Locked(ctx, productsOf(holds), nil)
 		if probeErr != nil {
 			return probeErr
 		}
 		maps.Copy(locks, found)
 		products := found.Products()
-		holds = slices.DeleteFunc(slices.Clone(holds), func(h overdueHold) bool { return h.among(products) })
-		return fmt.Errorf("%w: %w", errRetry, err)
+		holds = slices.DeleteFunc(slices.Clone(holds), func(h dialect.OverdueReservation) bool { return h.HoldsAny(products) })
+		return fmt.Errorf("%w: %w", dialect.ErrRetry, err)
 	})
-	return out, locks, d.fault(err)
+	return out, locks, d.Fault(err)
 }
 
-// among tells whether the hold holds one of the products.
-func (h overdueHold) among(products map[string]bool) bool {
-	return slices.ContainsFunc(h.products, func(id string) bool { return products[id] })
-}
-
-func (d *Database) attemptExpire(ctx context.Context, holds []overdueHold) (models.Outcome, error) {
+func (d *Database) attemptExpire(ctx context.Context, holds []dialect.OverdueReservation) (models.Outcome, error) {
 	if len(holds) == 0 {
 		return models.Outcome{}, nil
 	}
-	tx, err := d.engine.begin(ctx, d.bounds.lockWait)
+	tx, err := d.engine.Begin(ctx, d.bounds.lockWait)
 	if err != nil {
 		return models.Outcome{}, err
 	}
-	defer tx.rollback()
+	defer tx.Rollback()
 	keys := make([][16]byte, len(holds))
 	for i, h := range holds {
-		keys[i] = h.key
+		keys[i] = h.Key
 	}
 	products := productsOf(holds)
-	d.willChange(products) // before they are locked: plans made meanwhile count on it
-	v, err := tx.expire(ctx, keys, products)
-	if err != nil || len(v.held) == 0 {
+	d.executor.ExpectContention(products) // before they are locked: plans made meanwhile count on it
+	v, err := tx.Expire(ctx, keys, products)
+	if err != nil || len(v.Reservations) == 0 {
 		return models.Outcome{}, err
 	}
-	d.notice(v.epoch)
-	for _, s := range v.held {
-		if s.ExpiresAt.After(v.now) { // the clock went back meanwhile: by what it says now, this hold has time again
-			return models.Outcome{}, errRetry
+	d.notice(v.Epoch)
+	for _, s := range v.Reservations {
+		if s.ExpiresAt.After(v.Now) { // the clock went back meanwhile: by what it says now, this hold has time again
+			return models.Outcome{}, dialect.ErrRetry
 		}
 	}
-	out := models.Outcome{Reservations: make([]*models.Reservation, 0, len(v.held))}
-	draft := v.draft()
+	out := models.Outcome{Reservations: make([]*models.Reservation, 0, len(v.Reservations))}
+	draft := v.ChangeSet()
 	for _, key := range keys {
-		if s := v.held[key]; s != nil {
-			if err := draft.giveBack(s, products); err != nil {
+		if s := v.Reservations[key]; s != nil {
+			if err := draft.Expire(s, products); err != nil {
 				return models.Outcome{}, err
 			}
-			at := s.At(v.now)
+			at := s.At(v.Now)
 			out.Reservations = append(out.Reservations, &at)
 		}
 	}
-	if out.Stocks, err = tx.save(ctx, v); err != nil {
+	if out.Stocks, err = tx.Save(ctx, v); err != nil {
 		return models.Outcome{}, err
 	}
-	d.learn(v)
+	d.executor.Learn(v)
 	return out, nil
 }
 
-// giveBack returns what an ended hold held to the shelf. products are those
-// whose levels are at hand, in order.
-func (d *draft) giveBack(s *storedReservation, products []string) error {
-	step, _ := models.TransitionTo(models.ReservationExpired)
-	d.reset()
-	for _, line := range s.Lines {
-		if _, at := slices.BinarySearch(products, line.ProductID); !at {
-			return fmt.Errorf("%w: %s", errChanged, s.ID)
-		}
-		held, _ := line.Split(line.Left())
-		d.shift(line.ProductID, held, step.Take, step.Give)
-	}
-	d.apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
-	return nil
-}
-
 // productsOf lists the products of holds, each once, in order.
-func productsOf(holds []overdueHold) (products []string) {
+func productsOf(holds []dialect.OverdueReservation) (products []string) {
 	for _, h := range holds {
-		products = append(products, h.products...)
+		products = append(products, h.Products...)
 	}
 	slices.Sort(products)
 	return slices.Compact(products)

@@ -13,7 +13,7 @@ import (
 // and work the next time.
 func TestTablesChangeUnderACopy(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
-		s.SQL().SetMaxOpenConns(1) // the statements are prepared on the one that meets it
+		s.SQL.SetMaxOpenConns(1) // the statements are prepared on the one that meets it
 		s.stock("mug", "north", 5)
 		held := s.hold(line("mug", 1))
 		read := func() error { _, err := s.ReadReservations(t.Context(), []string{held.ID}); return err }

@@ -11,13 +11,13 @@ const KeyRetentionInterval = time.Hour
 
 // KeyStore keeps the answers to idempotency keys.
 type KeyStore interface {
-	// ForgetKeys deletes those that are too old to be sent again.
-	ForgetKeys(ctx context.Context) error
+	// DeleteOldKeys deletes those that are too old to be sent again.
+	DeleteOldKeys(ctx context.Context) error
 }
 
 // DeleteOldKeys deletes idempotency keys that are too old to be sent again.
 func DeleteOldKeys(ctx context.Context, keys KeyStore, log *slog.Logger) {
-	if err := keys.ForgetKeys(ctx); err != nil {
+	if err := keys.DeleteOldKeys(ctx); err != nil {
 		log.Debug("old idempotency keys were not deleted", "error", err)
 	}
 }

@@ -192,7 +192,7 @@ func TestDirectoryIsKept(t *testing.T) {
 // keyStore fails to delete.
 type keyStore struct{ deletions int }
 
-func (k *keyStore) ForgetKeys(context.Context) error {
+func (k *keyStore) DeleteOldKeys(context.Context) error {
 	k.deletions++
 	return errors.New("away")
 }

@@ -1,0 +1,57 @@
+package database
+
+import (
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+	"onhand/store/database/importer"
+	"onhand/store/database/ledger"
+	"onhand/store/database/optimistic"
+)
+
+// The types of the packages below that callers name.
+type (
+	// Claim registers one process with a database.
+	Claim = dialect.Claim
+	// Feed follows the ledger from a cursor; Moved is a movement of it.
+	Feed  = ledger.Feed
+	Moved = ledger.Moved
+	// Place names a product right after one of its movements.
+	Place = ledger.Place
+	// Span is a range of products by id.
+	Span = ledger.Span
+	// LedgerAudit is one level beside its ledger; ReservationsAudit, beside its
+	// reservations.
+	LedgerAudit       = ledger.LedgerAudit
+	ReservationsAudit = ledger.ReservationsAudit
+	// ImportProgress is called with how far an import has come in an ImportStage.
+	ImportProgress = importer.Progress
+	ImportStage    = importer.Stage
+
+	PreparedReservation = optimistic.PreparedReservation
+	Plan                = optimistic.Batch
+)
+
+// The stages of an import.
+const (
+	ImportReading  = importer.Reading
+	ImportDeciding = importer.Deciding
+	ImportWriting  = importer.Writing
+)
+
+// The errors of the packages below that callers test for.
+var (
+	ErrClaimed  = dialect.ErrClaimed
+	ErrNoClaim  = dialect.ErrNoClaim
+	ErrNoListen = dialect.ErrNoListen
+	ErrTooLarge = dialect.ErrTooLarge
+	ErrRefused  = optimistic.ErrRefused
+)
+
+// Explain returns in plain words why a database cannot be used, and whether that may
+// pass by itself. See [dialect.Explain].
+func Explain(err error) (reason string, passes bool) { return dialect.Explain(err) }
+
+// ChangesSettings reports whether a write changes settings and so needs a
+// transaction of its own.
+func ChangesSettings(w models.Write) bool { return decide.ChangesSettings(w) }

@@ -1,0 +1,165 @@
+package decide
+
+import "onhand/models"
+
+// ChangeSet collects what one write wants to change, so that a write that fails
+// half-way leaves the unit of work as it was.
+type ChangeSet struct {
+	unit    *UnitOfWork
+	changes []levelChange   // in the order of the first request
+	index   map[LevelID]int // of changes, once there are more than searchedMax
+	buffer  []models.Level  // of levels
+}
+
+// levelChange is the change of one level.
+type levelChange struct {
+	id    LevelID
+	delta models.Quantities
+}
+
+// searchedMax is how many changes are searched one by one. Most carts are smaller,
+// and then a map costs more than the search.
+const searchedMax = 16
+
+// ChangeSet returns an empty change set.
+func (u *UnitOfWork) ChangeSet() *ChangeSet { return &ChangeSet{unit: u} }
+
+// Reset drops all changes.
+func (c *ChangeSet) Reset() {
+	c.changes = c.changes[:0]
+	clear(c.index)
+}
+
+// delta returns the change of a level, nil where there is none.
+func (c *ChangeSet) delta(id LevelID) *models.Quantities {
+	if len(c.changes) > searchedMax {
+		if i, known := c.index[id]; known {
+			return &c.changes[i].delta
+		}
+		return nil
+	}
+	for i := range c.changes {
+		if c.changes[i].id == id {
+			return &c.changes[i].delta
+		}
+	}
+	return nil
+}
+
+// add adds a delta to a level.
+func (c *ChangeSet) add(id LevelID, delta models.Quantities) {
+	if sum := c.delta(id); sum != nil {
+		*sum = sum.Plus(delta)
+		return
+	}
+	c.changes = append(c.changes, levelChange{id, delta})
+	switch n := len(c.changes); {
+	case n == searchedMax+1:
+		if c.index == nil {
+			c.index = make(map[LevelID]int, 2*n)
+		}
+		for i := range c.changes {
+			c.index[c.changes[i].id] = i
+		}
+	case n > searchedMax:
+		c.index[id] = n - 1
+	}
+}
+
+// level is the level with these changes; a zero level where there is none yet.
+func (c *ChangeSet) level(id LevelID) models.Level {
+	l := models.Level{ProductID: id.Product, LocationID: id.Location}
+	if stored := c.unit.level(id); stored != nil {
+		l = *stored
+	} else if location, ok := c.unit.Locations[id.Location]; ok {
+		l.Active, l.Priority = location.Active, location.Priority
+	}
+	if delta := c.delta(id); delta != nil {
+		l.Quantities = l.Plus(*delta)
+	}
+	return l
+}
+
+// levels are a product's levels with these changes, in sourcing order. The next call
+// overwrites them.
+func (c *ChangeSet) levels(product string) []models.Level {
+	c.buffer = c.buffer[:0]
+	for _, l := range c.unit.Levels[product] {
+		changed := *l
+		if delta := c.delta(LevelID{product, l.LocationID}); delta != nil {
+			changed.Quantities = changed.Plus(*delta)
+		}
+		c.buffer = append(c.buffer, changed)
+	}
+	return c.buffer
+}
+
+// shift moves units of a product from one state to another at the allocated
+// locations, and returns how many it found. An operator may have counted reserved
+// units away, or so many in that there is no room: shift moves what is there and
+// fits, because a reservation must end all the same.
+func (c *ChangeSet) shift(product string, allocations []models.Allocation, from, to models.State) (found int) {
+	for _, a := range allocations {
+		id := LevelID{product, a.LocationID}
+		level := c.level(id)
+		n := min(a.Quantity, *level.Of(from))
+		if n <= 0 {
+			continue
+		}
+		found += n
+		var delta models.Quantities
+		*delta.Of(from) -= n
+		if to != "" {
+			*delta.Of(to) += min(n, models.QuantityMax-*level.Of(to))
+		}
+		c.add(id, delta)
+	}
+	return found
+}
+
+// namedStocks names the products of the change set, in id order. Their stock is
+// filled in after the commit.
+func (c *ChangeSet) namedStocks() []*models.Stock {
+	set := map[string]bool{}
+	for _, change := range c.changes {
+		set[change.id.Product] = true
+	}
+	var out []*models.Stock
+	for _, id := range SortedKeys(set) {
+		out = append(out, &models.Stock{Product: models.Product{ProductID: id}})
+	}
+	return out
+}
+
+// Apply writes the change set into the unit of work, with one movement per level
+// that changed. A level that is counted as zero for the first time is created without
+// a movement.
+func (c *ChangeSet) Apply(entry models.StockMovement) {
+	for _, change := range c.changes {
+		id, delta := change.id, change.delta
+		unchanged := delta == (models.Quantities{})
+		l := c.unit.level(id)
+		if unchanged && l != nil {
+			continue
+		}
+		if l == nil {
+			l = c.createLevel(id)
+		}
+		l.Quantities = l.Plus(delta)
+		c.unit.changedLevels[id] = l
+		if unchanged {
+			continue
+		}
+		entry.ProductID, entry.LocationID, entry.Delta, entry.After = id.Product, id.Location, delta, l.Quantities
+		entry.CreatedAt = c.unit.Now
+		c.unit.Movements = append(c.unit.Movements, entry)
+	}
+}
+
+func (c *ChangeSet) createLevel(id LevelID) *models.Level {
+	l := c.level(id)
+	l.Quantities = models.Quantities{}
+	c.unit.AddLevel(&l)
+	c.unit.CreatedLevels[id] = true
+	return &l
+}

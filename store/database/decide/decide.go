@@ -1,0 +1,61 @@
+package decide
+
+import (
+	"fmt"
+
+	"onhand/models"
+)
+
+// Decider decides the writes of one batch on one unit of work, in order.
+type Decider struct {
+	*UnitOfWork
+	Hashes KeyHashes // of the write being decided
+}
+
+// Decide decides one write and leaves its effect in the unit of work. Failures are
+// part of the result; a write that fails changes nothing.
+func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
+	d.Hashes = hashes
+	if w.Key() != "" {
+		if result, known := d.Replay(w); known {
+			return result
+		}
+	}
+	var result models.WriteResult
+	switch w := w.(type) {
+	case models.Reserve:
+		result = d.reserve(w)
+	case models.UpdateReservation:
+		result = d.update(w)
+	case models.ExtendReservation:
+		result = d.extend(w)
+	case models.Resolve:
+		result = d.resolve(w)
+	case models.Adjust:
+		result = d.adjust(w)
+	case models.SetStock:
+		result = d.set(w)
+	case models.MoveStock:
+		result = d.move(w)
+	case models.UpsertProducts:
+		result = d.upsertProducts(w)
+	case models.UpsertLocations:
+		result = d.upsertLocations(w)
+	case models.UpsertChannels:
+		result = d.upsertChannels(w)
+	default:
+		result.Fault = fmt.Errorf("no decision for a write of type %T", w)
+		return result
+	}
+	if w.Key() != "" && !recordedByReservation(w, result) {
+		d.record(result)
+	}
+	return result
+}
+
+// recordedByReservation reports whether the reservation itself is the record of its
+// key: it was created, and whole.
+func recordedByReservation(w models.Write, result models.WriteResult) bool {
+	_, reserving := w.(models.Reserve)
+	return reserving && result.Reservation != nil && len(result.Errors) == 0
+}

@@ -1,0 +1,278 @@
+package decide
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"onhand/models"
+)
+
+// script turns bytes into choices, so that the fuzzer can steer what is written.
+// At its end every choice is the first.
+type script struct {
+	left   []byte
+	texts  []string
+	number int64
+}
+
+func (s *script) choice(n int) int {
+	if len(s.left) == 0 {
+		return 0
+	}
+	b := s.left[0]
+	s.left = s.left[1:]
+	return int(b) % n
+}
+
+func pick[T any](s *script, list ...T) T { return list[s.choice(len(list))] }
+
+func (s *script) text(usual ...string) string { return pick(s, append(usual, s.texts...)...) }
+func (s *script) units() int {
+	return pick(s, 1, 2, 5, 0, -1, models.QuantityMax, -models.QuantityMax, models.QuantityMax+1, int(s.number), int(s.number)%7)
+}
+func (s *script) maybe() *int {
+	n := s.units()
+	return pick(s, nil, &n)
+}
+func (s *script) product() string  { return s.text("plain", "backorder", "endless", "full", "nobody") }
+func (s *script) location() string { return s.text("north", "south", "closed", "nowhere") }
+func (s *script) state() models.State {
+	return pick(s, append(slices.Clone(models.States), models.State(s.texts[0]))...)
+}
+func (s *script) key() string { return s.text("key-1", "key-2", "key-3") }
+func (s *script) ttl() time.Duration {
+	return pick(s, time.Minute, 0, -1, time.Duration(s.number)*time.Second)
+}
+func (s *script) policy() models.ErrorPolicy {
+	return pick(s, models.RejectEverything, models.RejectFailedRows)
+}
+func (s *script) reservation() string {
+	return s.text(ReservationID(activeKey[:]), ReservationID(orderKey[:]), ReservationID(overKey[:]), "res_nobody")
+}
+
+func rowsOf[T any](s *script, row func() T) []T {
+	rows := make([]T, pick(s, 1, 2, 3, 0))
+	for i := range rows {
+		rows[i] = row()
+	}
+	return rows
+}
+
+func (s *script) line() models.Line {
+	return models.Line{ProductID: s.product(), Quantity: s.units(), LocationID: pick(s, "", s.location())}
+}
+
+func (s *script) place() models.StockPlace {
+	return models.StockPlace{LocationID: s.location(), State: s.state()}
+}
+
+// write makes one of everything a client can send.
+func (s *script) write() models.Write {
+	switch s.choice(10) {
+	case 1:
+		return models.UpdateReservation{IdempotencyKey: s.key(), ID: s.reservation(), Lines: rowsOf(s, s.line), TTL: s.ttl(), AllowPartial: pick(s, false, true)}
+	case 2:
+		return models.ExtendReservation{ID: s.reservation(), TTL: s.ttl(), DefaultTTL: time.Minute}
+	case 3:
+		to := pick(s, models.ReservationReleased, models.ReservationExpired, models.ReservationCommitted, models.ReservationFulfilled, models.ReservationCancelled)
+		parts := rowsOf(s, func() models.LinePart { return models.LinePart{ProductID: s.product(), Quantity: s.units()} })
+		return models.Resolve{IdempotencyKey: s.key(), ID: s.reservation(), To: to, Lines: pick(s, nil, parts), OrderRef: s.text(""), Actor: "clerk"}
+	case 4:
+		return models.Adjust{IdempotencyKey: s.key(), Reason: pick(s, models.ReasonOther, models.ReasonExpired), Note: s.text(""), ErrorPolicy: s.policy(),
+			Rows: rowsOf(s, func() models.AdjustRow {
+				return models.AdjustRow{ProductID: s.product(), LocationID: s.location(), State: s.state(), Delta: s.units()}
+			})}
+	case 5:
+		return models.SetStock{IdempotencyKey: s.key(), Reason: models.ReasonCycleCount, Reference: s.text(""), ErrorPolicy: s.policy(), OnlyNew: pick(s, false, true),
+			Rows: rowsOf(s, func() models.SetRow {
+				return models.SetRow{ProductID: s.product(), LocationID: s.location(), State: s.state(), Quantity: s.units(), ChangeFromQuantity: s.maybe(), IgnoreStale: pick(s, true, false)}
+			})}
+	case 6:
+		return models.MoveStock{IdempotencyKey: s.key(), Reason: models.ReasonOther, ErrorPolicy: s.policy(),
+			Rows: rowsOf(s, func() models.MoveRow {
+				return models.MoveRow{ProductID: s.product(), Quantity: s.units(), From: s.place(), To: s.place()}
+			})}
+	case 7:
+		return models.UpsertProducts{IdempotencyKey: s.key(), ErrorPolicy: s.policy(), Rows: rowsOf(s, func() models.ProductRow {
+			title, at := s.texts[0], time.Unix(s.number, 0)
+			return models.ProductRow{ProductID: s.product(), Title: models.Patch[string]{Given: true, Value: &title}, BackorderLimit: models.Patch[int]{Given: true, Value: s.maybe()},
+				LowStockThreshold: s.maybe(), MaxPerReservation: models.Patch[int]{Given: true, Value: s.maybe()}, NextRestockAt: models.Patch[time.Time]{Given: true, Value: &at}}
+		})}
+	case 8:
+		return models.UpsertLocations{IdempotencyKey: s.key(), ErrorPolicy: s.policy(), Rows: rowsOf(s, func() models.LocationRow {
+			name := s.texts[0]
+			return models.LocationRow{LocationID: s.location(), Name: &name, Priority: s.maybe()}
+		})}
+	case 9:
+		order := models.SourcingOrder(s.text(string(models.ByPriority)))
+		return models.UpsertChannels{IdempotencyKey: s.key(), ErrorPolicy: s.policy(), Rows: rowsOf(s, func() models.ChannelRow {
+			return models.ChannelRow{ChannelID: s.text("web"), Sourcing: &order, LocationIDs: rowsOf(s, s.location)}
+		})}
+	}
+	return models.Reserve{IdempotencyKey: s.key(), Lines: rowsOf(s, s.line), TTL: s.ttl(), DefaultTTL: time.Minute,
+		Channel: pick(s, "", "web", s.text("none")), AllowPartial: pick(s, false, true), OwnerRef: s.text("")}
+}
+
+// The reservations that are there before anything is written: a hold, an order,
+// and a hold past its time.
+var activeKey, orderKey, overKey = [16]byte{1}, [16]byte{2}, [16]byte{3}
+
+// fuzzView is a shop in memory, as a transaction has read it.
+func fuzzView() *UnitOfWork {
+	v := NewUnitOfWork()
+	v.Now, v.Epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), "e"
+	limit, most := 5, 1000
+	for _, p := range []models.Product{
+		{ProductID: "plain", Tracked: true, InventoryPolicy: models.Deny, MaxPerReservation: &most, Version: 3},
+		{ProductID: "backorder", Tracked: true, InventoryPolicy: models.Continue, BackorderLimit: &limit, Version: 3},
+		{ProductID: "endless", InventoryPolicy: models.Deny, Version: 3},
+		{ProductID: "full", Tracked: true, InventoryPolicy: models.Continue, Version: 3},
+	} {
+		v.Products[p.ProductID] = &p
+	}
+	for i, id := range []string{"north", "south", "closed"} {
+		l := models.Location{LocationID: id, Priority: i, Active: id != "closed"}
+		v.Locations[id] = l
+		for product := range v.Products {
+			q := models.Quantities{Available: 4, Reserved: 6, Committed: 6, Damaged: 1}
+			if product == "full" {
+				q = models.Quantities{Available: models.QuantityMax, Reserved: models.QuantityMax - 1, Committed: models.QuantityMax, Incoming: models.QuantityMax}
+			}
+			v.AddLevel(&models.Level{ProductID: product, LocationID: id, Quantities: q, Active: l.Active, Priority: i})
+		}
+	}
+	v.Channels["web"] = &ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
+	lines := []models.ReservationLine{
+		{ProductID: "plain", Requested: 3, Quantity: 3, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}, {LocationID: "south", Quantity: 1}}},
+		{ProductID: "full", Requested: 2, Quantity: 2, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}}},
+	}
+	for key, r := range map[[16]byte]models.Reservation{
+		activeKey: {State: models.ReservationActive, ExpiresAt: v.Now.Add(time.Hour)},
+		orderKey:  {State: models.ReservationCommitted, ExpiresAt: v.Now.Add(-time.Hour)},
+		overKey:   {State: models.ReservationActive, ExpiresAt: v.Now.Add(-time.Hour)},
+	} {
+		r.ID, r.Lines, r.CreatedAt, r.Version = ReservationID(key[:]), lines, v.Now.Add(-2*time.Hour), 1
+		v.Reservations[key] = &StoredReservation{Reservation: r, Key: key, Fingerprint: []byte("x")}
+	}
+	return v
+}
+
+func levelsIn(v *UnitOfWork) map[LevelID]models.Quantities {
+	all := map[LevelID]models.Quantities{}
+	for product, levels := range v.Levels {
+		for _, l := range levels {
+			all[LevelID{product, l.LocationID}] = l.Quantities
+		}
+	}
+	return all
+}
+
+// FuzzDecide: a write that is refused before it is looked at says what is wrong
+// and where. Every other one can be decided, whatever came before it: without a
+// fault, with failures that can be kept and read back, with levels within their
+// bounds and a ledger that adds up to them, and the same again for its key.
+func FuzzDecide(f *testing.F) {
+	f.Add([]byte{}, "", int64(0))
+	for kind := range byte(10) {
+		f.Add([]byte{kind, 0, 0, 1, kind, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, "Käse 🧀", int64(7))
+		f.Add([]byte{kind, 2, 2, 3, 8, 0, kind, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, kind, 1}, "\xff\x00", int64(-1)<<62)
+	}
+	f.Fuzz(func(t *testing.T, choices []byte, text string, number int64) {
+		const writesMax = 8
+		s := &script{left: choices, texts: []string{text}, number: number}
+		v := fuzzView()
+		before := levelsIn(v)
+		for range writesMax {
+			w := s.write()
+			if errs := w.Check(24 * time.Hour); len(errs) > 0 {
+				refused(t, w, errs)
+				continue
+			}
+			decidedWell(t, v, w)
+			booked(t, v, before)
+			if len(s.left) == 0 {
+				return
+			}
+		}
+	})
+}
+
+// refused: each failure has a type, words and a place, and is JSON.
+func refused(t *testing.T, w models.Write, errs []models.UserError) {
+	for _, e := range errs {
+		path := e.GetPath()
+		if e.GetMessage() == "" || len(path) < 2 || path[0] != "input" {
+			t.Fatalf("%+v is refused with %#v", w, e)
+		}
+	}
+	kept, err := json.Marshal(WriteErrors(errs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored []StoredError
+	if err := json.Unmarshal(kept, &stored); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := ReadErrors(stored); err != nil || !reflect.DeepEqual(back, errs) {
+		t.Fatalf("%#v is kept as %s and read as %#v, %v", errs, kept, back, err)
+	}
+}
+
+// decidedWell decides a write twice: a second time it has no effect.
+func decidedWell(t *testing.T, v *UnitOfWork, w models.Write) {
+	hashes := NewSecret("secret").Hash(w)
+	before := levelsIn(v)
+	result := (&Decider{UnitOfWork: v}).Decide(w, hashes)
+	if result.Fault != nil {
+		t.Fatalf("%+v: %v", w, result.Fault)
+	}
+	if fresh := slices.DeleteFunc(slices.Clone(result.Errors), isIdempotency); len(fresh) > 0 {
+		refused(t, w, fresh)
+	}
+	after := levelsIn(v)
+	bulk, isBulk := w.(models.Bulk)
+	_, reserving := w.(models.Reserve)
+	if len(result.Errors) > 0 && (isBulk && bulk.Policy() == models.RejectEverything || reserving && result.Reservation == nil) && !maps.Equal(before, after) {
+		t.Fatalf("%+v is refused with %v and changed something", w, result.Errors)
+	}
+	if w.Key() == "" {
+		return
+	}
+	again := (&Decider{UnitOfWork: v}).Decide(w, hashes)
+	if !again.Replayed && !slices.ContainsFunc(again.Errors, isIdempotency) {
+		t.Fatalf("%+v was decided twice", w)
+	}
+	if !maps.Equal(after, levelsIn(v)) {
+		t.Fatalf("%+v took effect twice", w)
+	}
+	if again.Replayed && (fmt.Sprint(again.Errors) != fmt.Sprint(result.Errors) || (again.Reservation == nil) != (result.Reservation == nil)) {
+		t.Fatalf("%+v: first %+v, then %+v", w, result, again)
+	}
+}
+
+func isIdempotency(e models.UserError) bool { _, is := e.(models.IdempotencyError); return is }
+
+// booked: no level is out of its bounds, and the ledger says how each came to
+// be what it is.
+func booked(t *testing.T, v *UnitOfWork, opening map[LevelID]models.Quantities) {
+	sums := maps.Clone(opening)
+	for _, m := range v.Movements {
+		id := LevelID{m.ProductID, m.LocationID}
+		if sums[id] = sums[id].Plus(m.Delta); sums[id] != m.After {
+			t.Fatalf("movement of %v: %+v leaves %+v, and says %+v", id, m.Delta, sums[id], m.After)
+		}
+	}
+	for id, q := range levelsIn(v) {
+		if q != sums[id] {
+			t.Fatalf("%v is %+v, its ledger %+v", id, q, sums[id])
+		}
+		if err := q.Check(v.Products[id.Product].Floor()); err != nil {
+			t.Fatalf("%v: %v", id, err)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+// Package decide decides writes. It is plain Go over what a transaction has
+// loaded: no SQL, no clock of its own, the same for every engine.
+//
+// # Terms
+//
+//	unit of work  what a transaction locked and loaded, and what was decided on it
+//	read set      the rows that a batch of writes needs loaded, named before loading
+//	change set    what one write wants to change; applied whole, or dropped
+//	answer        the stored first answer to an idempotency key
+//
+// A transaction computes the read set of its writes ([ReadSetOf]), loads it into a
+// [UnitOfWork], lets a [Decider] decide the writes in order, and saves what the unit
+// of work lists as changed. Each write sees the effect of the writes before it.
+//
+// # Invariants
+//
+//   - A write that fails for business reasons changes nothing in the unit of work.
+//   - Available never falls below the product's floor by a decision.
+//   - Every change of a level has a movement whose quantities add up.
+//   - A key that has an answer, or whose reservation exists, never executes again.
+//
+// Idempotency keys are stored as keyed hashes ([Secret]). One half of the hash is the
+// key of the reservation that the write creates, the other half is the key of its
+// answer.
+//
+// May import: models. There is no server behind it.
+package decide

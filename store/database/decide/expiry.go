@@ -1,0 +1,31 @@
+package decide
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"onhand/models"
+)
+
+// ErrLinesChanged says that a reservation has other lines than when the sweeper
+// listed it.
+var ErrLinesChanged = errors.New("an overdue reservation has other lines than before")
+
+// Expire gives back what an expired reservation held. products are those whose levels
+// are loaded, in order.
+//
+// Errors: ErrLinesChanged for a line of another product.
+func (c *ChangeSet) Expire(s *StoredReservation, products []string) error {
+	step, _ := models.TransitionTo(models.ReservationExpired)
+	c.Reset()
+	for _, line := range s.Lines {
+		if _, loaded := slices.BinarySearch(products, line.ProductID); !loaded {
+			return fmt.Errorf("%w: %s", ErrLinesChanged, s.ID)
+		}
+		left, _ := line.Split(line.Left())
+		c.shift(line.ProductID, left, step.Take, step.Give)
+	}
+	c.Apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
+	return nil
+}

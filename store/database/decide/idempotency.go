@@ -1,0 +1,247 @@
+package decide
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"sync"
+
+	"onhand/models"
+)
+
+// Answer is what is stored of the first result of a keyed write.
+type Answer struct {
+	Reservation string        `json:"reservation,omitempty"`
+	Products    []string      `json:"products,omitempty"`
+	Locations   []string      `json:"locations,omitempty"`
+	Channels    []string      `json:"channels,omitempty"`
+	Errors      []StoredError `json:"errors,omitempty"`
+}
+
+// StoredError is a UserError with the name of its type.
+type StoredError struct {
+	Type  string          `json:"type"`
+	Error json.RawMessage `json:"error"`
+}
+
+// storedAnswer is an answer with the fingerprint of the write.
+type storedAnswer struct {
+	Fingerprint []byte
+	Answer      Answer
+}
+
+// KeyHashes are derived from a keyed write. The key of the reservation that it may
+// create and the key of its answer are the halves of one keyed hash of its idempotency
+// key, so that they cannot be guessed without the database's secret.
+type KeyHashes struct {
+	Reservation, Answer [16]byte
+	Fingerprint         [16]byte // fingerprint of the whole write
+}
+
+func hashWith(mac hash.Hash, w models.Write) (hashes KeyHashes) {
+	var sum [sha256.Size]byte
+	mac.Reset()
+	_, _ = io.WriteString(mac, w.Key())
+	mac.Sum(sum[:0])
+	copy(hashes.Reservation[:], sum[:])
+	copy(hashes.Answer[:], sum[len(hashes.Reservation):])
+	hashes.Fingerprint = Fingerprint(w)
+	return hashes
+}
+
+// Fingerprint is a hash of all that a write asks for, its key included.
+func Fingerprint(w models.Write) [16]byte {
+	var room [256]byte
+	input := append(append(room[:0], w.Kind()...), 0)
+	if reserve, ok := w.(models.Reserve); ok {
+		input = appendReserve(input, reserve)
+	} else {
+		raw, err := json.Marshal(w)
+		if err != nil {
+			panic(fmt.Sprintf("a write that is not JSON: %v", err)) // plain structs; cannot happen
+		}
+		input = append(input, raw...)
+	}
+	sum := sha256.Sum256(input)
+	return [16]byte(sum[:16])
+}
+
+// Replay returns the first result of a key, if there is one. A reservation's id is
+// derived from its key, so a reservation is its own record.
+func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
+	known := d.Answers[d.Hashes.Answer]
+	if s := d.Reservations[d.Hashes.Reservation]; s != nil && known == nil {
+		_, reserving := w.(models.Reserve)
+		if !reserving || !bytes.Equal(s.Fingerprint, d.Hashes.Fingerprint[:]) {
+			return mismatch(), true
+		}
+		at := s.At(d.Now)
+		return models.WriteResult{Reservation: &at, Replayed: true}, true
+	}
+	if known == nil {
+		return models.WriteResult{}, false
+	}
+	if !bytes.Equal(known.Fingerprint, d.Hashes.Fingerprint[:]) {
+		return mismatch(), true
+	}
+	errs, err := ReadErrors(known.Answer.Errors)
+	if err != nil {
+		return models.WriteResult{Fault: err}, true
+	}
+	result := models.WriteResult{Replayed: true, Errors: errs, Locations: known.Answer.Locations, Channels: known.Answer.Channels}
+	if key, ok := ReservationKey(known.Answer.Reservation); ok {
+		if s := d.Reservations[key]; s != nil {
+			at := s.At(d.Now)
+			result.Reservation = &at
+		}
+	}
+	for _, id := range known.Answer.Products {
+		result.Stocks = append(result.Stocks, &models.Stock{Product: models.Product{ProductID: id}})
+	}
+	return result, true
+}
+
+func mismatch() models.WriteResult {
+	return models.WriteResult{Errors: []models.UserError{models.IdempotencyError{
+		Failure: models.Failure{Message: "this idempotency key was used before with another input", Path: models.InputPath("idempotencyKey")},
+		Code:    models.KeyParameterMismatch,
+	}}}
+}
+
+// record stores the result of a keyed write.
+func (d *Decider) record(result models.WriteResult) {
+	kept := Answer{Errors: WriteErrors(result.Errors), Locations: result.Locations, Channels: result.Channels}
+	if result.Reservation != nil {
+		kept.Reservation = result.Reservation.ID
+	}
+	for _, s := range result.Stocks {
+		kept.Products = append(kept.Products, s.ProductID)
+	}
+	key := d.Hashes.Answer
+	d.Answers[key] = &storedAnswer{Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), Answer: kept}
+	d.NewAnswers[key] = true
+}
+
+// WriteErrors turns errors into their stored form. It panics on a type without a name.
+func WriteErrors(errs []models.UserError) []StoredError {
+	var out []StoredError
+	for _, e := range errs {
+		var name string
+		switch e.(type) {
+		case models.InsufficientStockError:
+			name = storedInsufficient
+		case models.QuantityLimitExceededError:
+			name = storedLimit
+		case models.StaleQuantityError:
+			name = storedStale
+		case models.ReservationNotActiveError:
+			name = storedNotActive
+		case models.NotFoundError:
+			name = storedNotFound
+		case models.InvalidInputError:
+			name = storedInvalid
+		default:
+			panic(fmt.Sprintf("no name to store a %T under", e)) // a type was added and forgotten here
+		}
+		raw, err := json.Marshal(e)
+		if err != nil {
+			panic(fmt.Sprintf("a user error that is not JSON: %v", err)) // plain structs; cannot happen
+		}
+		out = append(out, StoredError{Type: name, Error: raw})
+	}
+	return out
+}
+
+// ReadErrors turns stored errors back.
+//
+// Errors: a type that this version does not know; broken JSON.
+func ReadErrors(stored []StoredError) (out []models.UserError, err error) {
+	for _, s := range stored {
+		var e models.UserError
+		switch s.Type {
+		case storedInsufficient:
+			e, err = readError[models.InsufficientStockError](s.Error)
+		case storedLimit:
+			e, err = readError[models.QuantityLimitExceededError](s.Error)
+		case storedStale:
+			e, err = readError[models.StaleQuantityError](s.Error)
+		case storedNotActive:
+			e, err = readError[models.ReservationNotActiveError](s.Error)
+		case storedNotFound:
+			e, err = readError[models.NotFoundError](s.Error)
+		case storedInvalid:
+			e, err = readError[models.InvalidInputError](s.Error)
+		default:
+			err = fmt.Errorf("an answer on record has an error of type %q, which this version does not know", s.Type)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func readError[T models.UserError](raw json.RawMessage) (models.UserError, error) {
+	var e T
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return nil, fmt.Errorf("an error on record: %w", err)
+	}
+	return e, nil
+}
+
+// KeyedAnswer is a stored answer with its key.
+type KeyedAnswer struct {
+	Key [16]byte
+	storedAnswer
+}
+
+// AddAnswer keeps an answer that was loaded.
+func (u *UnitOfWork) AddAnswer(a *KeyedAnswer) { u.Answers[a.Key] = &a.storedAnswer }
+
+// The names of the types of stored errors.
+const (
+	storedInsufficient = "INSUFFICIENT_STOCK"
+	storedLimit        = "QUANTITY_LIMIT_EXCEEDED"
+	storedStale        = "STALE_QUANTITY"
+	storedNotActive    = "RESERVATION_NOT_ACTIVE"
+	storedNotFound     = "NOT_FOUND"
+	storedInvalid      = "INVALID_INPUT"
+)
+
+// Secret is the key of the hashes of idempotency keys, with hashers that use it.
+type Secret struct {
+	text string
+	macs sync.Pool
+}
+
+// NewSecret returns the secret with this text.
+func NewSecret(text string) *Secret {
+	return &Secret{text: text, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(text)) }}}
+}
+
+// Equal reports whether both are the same secret.
+func (s *Secret) Equal(other *Secret) bool { return s != nil && other != nil && s.text == other.text }
+
+// Hash derives what is stored of a keyed write's idempotency key and input.
+func (s *Secret) Hash(w models.Write) KeyHashes {
+	mac := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(mac)
+	return hashWith(mac, w)
+}
+
+// HashAll derives them for every write that has a key.
+func (s *Secret) HashAll(writes []models.Write) []KeyHashes {
+	hashes := make([]KeyHashes, len(writes))
+	for i, w := range writes {
+		if w.Key() != "" {
+			hashes[i] = s.Hash(w)
+		}
+	}
+	return hashes
+}

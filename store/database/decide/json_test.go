@@ -1,0 +1,56 @@
+package decide
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"onhand/models"
+)
+
+// What is written by hand is what package json writes: fingerprints and lines on
+// record were written by it.
+func TestJSONByHand(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.Just(""), rapid.StringMatching(`[ -~]{0,6}`), rapid.String(), rapid.Just("\xff\u2028<\x7f"))
+		count := rapid.OneOf(rapid.Just(0), rapid.Int())
+		w := models.Reserve{
+			IdempotencyKey: text.Draw(t, "key"), TTL: time.Duration(count.Draw(t, "ttl")), Channel: text.Draw(t, "channel"),
+			AllowPartial: rapid.Bool().Draw(t, "partial"), OwnerRef: text.Draw(t, "owner"), DefaultTTL: time.Hour,
+			Lines: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Line {
+				return models.Line{ProductID: text.Draw(t, "product"), Quantity: count.Draw(t, "quantity"), LocationID: text.Draw(t, "location")}
+			}), 0, 3).Draw(t, "lines"),
+		}
+		if rapid.Bool().Draw(t, "none") {
+			w.Lines = nil
+		}
+		want, err := json.Marshal(w)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(appendReserve(nil, w)))
+
+		lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.ReservationLine {
+			return models.ReservationLine{
+				ProductID: text.Draw(t, "product"), Requested: count.Draw(t, "requested"), Quantity: count.Draw(t, "quantity"),
+				Fulfilled: count.Draw(t, "fulfilled"), Cancelled: count.Draw(t, "cancelled"),
+				Allocations: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Allocation {
+					return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "held"), Done: count.Draw(t, "done")}
+				}), 0, 3).Draw(t, "allocations"),
+			}
+		}), 0, 3).Draw(t, "held lines")
+		want, err = json.Marshal(lines)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(AppendLines(nil, lines)))
+	})
+	require.Equal(t, "null", string(AppendLines(nil, nil)))
+	for what, fields := range map[reflect.Type]int{
+		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.Line](): 3,
+		reflect.TypeFor[models.ReservationLine](): 6, reflect.TypeFor[models.Allocation](): 3,
+	} {
+		require.Equal(t, fields, what.NumField(), "%s has got other fields: teach appendReserve, appendLines and this test", what)
+	}
+}

@@ -1,0 +1,121 @@
+package decide
+
+import (
+	"onhand/models"
+)
+
+// ReadSet names the rows that a batch of writes needs, and so what is locked and
+// loaded.
+type ReadSet struct {
+	Reservations        [][16]byte // locked, and the levels of their lines too
+	Products            []string   // locked with their levels
+	KeyedReservations   [][16]byte // what the keys created before; read once the levels are locked
+	AnswerKeys          [][16]byte
+	Locations           []string
+	Channels            []string
+	UpdatedReservations [][16]byte // reservations whose channels are needed too
+	ChangesSettings     bool       // products, locations and channels are locked too
+}
+
+// ReadSetOf returns the read set of a batch of writes.
+func ReadSetOf(writes []models.Write, hashes []KeyHashes) ReadSet {
+	b := readSetBuilder{
+		products: map[string]bool{}, locations: map[string]bool{}, channels: map[string]bool{},
+		reservations: map[[16]byte]bool{}, keyedReservations: map[[16]byte]bool{}, answerKeys: map[[16]byte]bool{}, updatedReservations: map[[16]byte]bool{},
+	}
+	settings := false
+	for i, write := range writes {
+		settings = settings || ChangesSettings(write)
+		if write.Key() != "" {
+			b.answerKeys[hashes[i].Answer] = true
+			b.keyedReservations[hashes[i].Reservation] = true
+		}
+		b.write(write)
+	}
+	return ReadSet{
+		Products: SortedKeys(b.products), Locations: SortedKeys(b.locations), Channels: SortedKeys(b.channels),
+		Reservations: BinaryKeys(b.reservations), KeyedReservations: BinaryKeys(b.keyedReservations),
+		AnswerKeys: BinaryKeys(b.answerKeys), UpdatedReservations: BinaryKeys(b.updatedReservations),
+		ChangesSettings: settings,
+	}
+}
+
+// readSetBuilder collects a read set without repeats.
+type readSetBuilder struct {
+	products, locations, channels   map[string]bool
+	reservations, keyedReservations map[[16]byte]bool
+	answerKeys, updatedReservations map[[16]byte]bool
+}
+
+// write adds the rows of one write.
+func (b *readSetBuilder) write(write models.Write) {
+	switch write := write.(type) {
+	case models.Reserve:
+		b.lines(write.Lines)
+		if write.Channel != "" {
+			b.channels[write.Channel] = true
+		}
+	case models.UpdateReservation:
+		b.reservation(write.ID)
+		if key, ok := ReservationKey(write.ID); ok {
+			b.updatedReservations[key] = true
+		}
+		b.lines(write.Lines)
+	case models.ExtendReservation:
+		b.reservation(write.ID)
+	case models.Resolve:
+		b.reservation(write.ID)
+	case models.Adjust:
+		b.rows(write, func(i int) { b.level(write.Rows[i].ProductID, write.Rows[i].LocationID) })
+	case models.SetStock:
+		b.rows(write, func(i int) { b.level(write.Rows[i].ProductID, write.Rows[i].LocationID) })
+	case models.MoveStock:
+		b.rows(write, func(i int) {
+			row := write.Rows[i]
+			b.level(row.ProductID, row.From.LocationID)
+			b.level(row.ProductID, row.To.LocationID)
+		})
+	case models.UpsertProducts:
+		b.rows(write, func(i int) { b.products[write.Rows[i].ProductID] = true })
+	case models.UpsertLocations:
+		b.rows(write, func(i int) { b.locations[write.Rows[i].LocationID] = true })
+	case models.UpsertChannels:
+		b.rows(write, func(i int) {
+			b.channels[write.Rows[i].ChannelID] = true
+			for _, id := range write.Rows[i].LocationIDs {
+				b.locations[id] = true
+			}
+		})
+	}
+}
+
+func (b *readSetBuilder) lines(lines []models.Line) {
+	for _, l := range lines {
+		b.products[l.ProductID] = true
+		if l.LocationID != "" {
+			b.locations[l.LocationID] = true
+		}
+	}
+}
+
+// rows calls want for each row that will be decided. It leaves out malformed rows:
+// they may hold text that the database does not take.
+func (b *readSetBuilder) rows(w models.Bulk, want func(i int)) {
+	bad := models.BadRows(w)
+	for i := range w.Size() {
+		if bad[i] == nil {
+			want(i)
+		}
+	}
+}
+
+func (b *readSetBuilder) level(product, location string) {
+	b.products[product] = true
+	b.locations[location] = true
+}
+
+func (b *readSetBuilder) reservation(id string) {
+	if key, ok := ReservationKey(id); ok {
+		b.reservations[key] = true
+	}
+}

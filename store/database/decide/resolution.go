@@ -1,0 +1,148 @@
+package decide
+
+import (
+	"fmt"
+
+	"onhand/models"
+)
+
+// resolve moves a reservation to its next state. Each transition happens once. To
+// release a released reservation is no error, because a release has no key to repeat
+// it with.
+func (d *Decider) resolve(w models.Resolve) models.WriteResult {
+	if w.To == models.ReservationExpired {
+		return d.expire(w)
+	}
+	step, _ := models.TransitionTo(w.To)
+	s, result := d.inState(w.ID, step.From)
+	if s == nil {
+		if w.To == models.ReservationReleased && result.Reservation != nil && result.Reservation.State == models.ReservationReleased {
+			return models.WriteResult{Reservation: result.Reservation, Replayed: true}
+		}
+		return result
+	}
+	return d.take(s, w, step)
+}
+
+// expire ends an active reservation past its expiry, and leaves any other alone.
+func (d *Decider) expire(w models.Resolve) models.WriteResult {
+	key, _ := ReservationKey(w.ID)
+	s := d.Reservations[key]
+	if s == nil || s.State != models.ReservationActive || s.At(d.Now).State != models.ReservationExpired {
+		return models.WriteResult{}
+	}
+	step, _ := models.TransitionTo(models.ReservationExpired)
+	return d.take(s, w, step)
+}
+
+// take executes a transition for the parts of the lines that w names, or for all that
+// is left where it names none. A commit gives the rest back.
+func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
+	parts, errs := partsOf(s.Lines, w.Lines)
+	if errs != nil {
+		at := s.At(d.Now)
+		return models.WriteResult{Reservation: &at, Errors: errs}
+	}
+	changes, next := d.ChangeSet(), *s
+	next.Lines = make([]models.ReservationLine, len(s.Lines))
+	for i, line := range s.Lines {
+		part, rest := line.Split(parts[i])
+		found := changes.shift(line.ProductID, part, step.Take, step.Give)
+		next.Lines[i] = line
+		switch w.To {
+		case models.ReservationCommitted:
+			if len(line.Allocations) > 0 && found < parts[i] {
+				errs = append(errs, gone(line, parts[i], found))
+			}
+			changes.shift(line.ProductID, rest, step.Take, models.Available)
+			next.Lines[i].Quantity, next.Lines[i].Allocations = parts[i], part
+		case models.ReservationFulfilled:
+			next.Lines[i] = line.Finish(parts[i])
+			next.Lines[i].Fulfilled += parts[i]
+		case models.ReservationCancelled:
+			next.Lines[i] = line.Finish(parts[i])
+			next.Lines[i].Cancelled += parts[i]
+		}
+	}
+	if errs != nil {
+		at := s.At(d.Now)
+		return models.WriteResult{Reservation: &at, Errors: errs}
+	}
+	next.State = stateAfter(next.Reservation, w.To)
+	reference := s.Order
+	if w.OrderRef != "" {
+		next.Order, reference = w.OrderRef, w.OrderRef
+	}
+	changes.Apply(models.StockMovement{Reason: step.Reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
+	d.put(&next)
+	at := next.At(d.Now)
+	return models.WriteResult{Reservation: &at}
+}
+
+// stateAfter is the state of a reservation after a transition. An order with units
+// left stays committed; without, it is fulfilled if any unit was fulfilled.
+func stateAfter(r models.Reservation, step models.ReservationState) models.ReservationState {
+	if step != models.ReservationFulfilled && step != models.ReservationCancelled {
+		return step
+	}
+	if r.Left() > 0 {
+		return models.ReservationCommitted
+	}
+	for _, line := range r.Lines {
+		if line.Fulfilled > 0 {
+			return models.ReservationFulfilled
+		}
+	}
+	return models.ReservationCancelled
+}
+
+// partsOf returns how many units of each line a write names: the sum of its parts by
+// product, or all that is left where it names none. It reports every invalid part at
+// once.
+func partsOf(lines []models.ReservationLine, asked []models.LinePart) (parts []int, errs []models.UserError) {
+	parts = make([]int, len(lines))
+	if asked == nil {
+		for i, line := range lines {
+			parts[i] = line.Left()
+		}
+		return parts, nil
+	}
+	index := make(map[string]int, len(lines))
+	for i, line := range lines {
+		index[line.ProductID] = i
+	}
+	for _, part := range asked {
+		if i, known := index[part.ProductID]; known {
+			parts[i] += part.Quantity
+		}
+	}
+	said := make(map[string]bool, len(asked))
+	for n, part := range asked {
+		i, known := index[part.ProductID]
+		switch {
+		case !known:
+			errs = append(errs, models.NotFound(models.InputPath("lines", n, "productId"), "the reservation has no line of %q", part.ProductID))
+		case parts[i] > lines[i].Left() && !said[part.ProductID]:
+			said[part.ProductID] = true
+			errs = append(errs, models.InsufficientStockError{
+				Failure: models.Failure{
+					Message: fmt.Sprintf("only %d of %q are left", lines[i].Left(), part.ProductID),
+					Path:    models.InputPath("lines", n, "quantity"),
+				},
+				ProductID: part.ProductID, Requested: models.Units(parts[i]), Available: lines[i].Left(),
+			})
+		}
+	}
+	return parts, errs
+}
+
+// gone says that reserved units were counted away meanwhile.
+func gone(line models.ReservationLine, wanted, found int) models.InsufficientStockError {
+	return models.InsufficientStockError{
+		Failure: models.Failure{
+			Message: fmt.Sprintf("only %d of the %d held of %q are still there", found, wanted, line.ProductID),
+			Path:    models.InputPath("id"),
+		},
+		ProductID: line.ProductID, Requested: wanted, Available: found,
+	}
+}

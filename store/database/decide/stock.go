@@ -1,0 +1,210 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"onhand/models"
+)
+
+// adjust decides deltas row by row.
+func (d *Decider) adjust(w models.Adjust) models.WriteResult {
+	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
+	return d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError { return d.adjustRow(changes, i, w.Rows[i]) })
+}
+
+// set decides counted quantities row by row.
+func (d *Decider) set(w models.SetStock) models.WriteResult {
+	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
+	return d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError { return d.setRow(changes, i, w.Rows[i], w.OnlyNew) })
+}
+
+// move decides moves row by row.
+func (d *Decider) move(w models.MoveStock) models.WriteResult {
+	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
+	return d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError { return d.moveRow(changes, i, w.Rows[i]) })
+}
+
+// stockRows decides a bulk write: row adds one row to the change set, or returns why it
+// cannot and leaves the change set alone.
+func (d *Decider) stockRows(w models.Bulk, entry models.StockMovement, row func(changes *ChangeSet, i int) models.UserError) models.WriteResult {
+	var result models.WriteResult
+	changes, bad := d.ChangeSet(), models.BadRows(w)
+	for i := range w.Size() {
+		if errs := bad[i]; errs != nil {
+			result.Errors = append(result.Errors, errs...)
+		} else if err := row(changes, i); err != nil {
+			result.Errors = append(result.Errors, err)
+		}
+	}
+	if len(result.Errors) > 0 && w.Policy() != models.RejectFailedRows {
+		return result
+	}
+	changes.Apply(entry)
+	result.Stocks = changes.namedStocks()
+	return result
+}
+
+func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew bool) models.UserError {
+	id := LevelID{row.ProductID, row.LocationID}
+	product, err := d.known(i, id, row.State)
+	if err != nil {
+		return err
+	}
+	floor := 0
+	if row.State == models.Available {
+		floor = product.Floor()
+	}
+	if row.Quantity < floor {
+		return models.Invalid(models.InputPath("rows", i, "quantity"), "quantity must be at least %d", floor)
+	}
+	if row.State == models.Available { // overdue reservations are ended first, or their units would add to the count
+		d.ShortProducts[row.ProductID] = true
+	}
+	before := changes.level(id).Quantities
+	actual := *before.Of(row.State)
+	if row.ChangeFromQuantity != nil && *row.ChangeFromQuantity != actual {
+		return models.StaleQuantityError{
+			Failure: models.Failure{
+				Message: fmt.Sprintf("%s of %q at %q is %d, not %d", row.State, row.ProductID, row.LocationID, actual, *row.ChangeFromQuantity),
+				Path:    models.InputPath("rows", i, "changeFromQuantity"),
+			},
+			Expected: *row.ChangeFromQuantity, Actual: actual, Version: d.version(product),
+		}
+	}
+	if onlyNew {
+		if err := d.newRow(i, row); err != nil {
+			return err
+		}
+	}
+	var delta models.Quantities
+	*delta.Of(row.State) = row.Quantity - actual
+	changes.add(id, delta)
+	return nil
+}
+
+// newRow refuses a row whose level exists with other quantities than the row says.
+func (d *Decider) newRow(i int, row models.SetRow) models.UserError {
+	stored := d.level(LevelID{row.ProductID, row.LocationID})
+	var want models.Quantities
+	*want.Of(row.State) = row.Quantity
+	if stored == nil || stored.Quantities == want {
+		return nil
+	}
+	return models.StaleQuantityError{
+		Failure: models.Failure{
+			Message: fmt.Sprintf("%q at %q is stocked already", row.ProductID, row.LocationID),
+			Path:    models.InputPath("rows", i, "quantity"),
+		},
+		Expected: row.Quantity, Actual: *stored.Of(row.State), Version: d.version(d.Products[row.ProductID]),
+	}
+}
+
+// version is the smallest version that the product has once this batch has
+// committed.
+func (d *Decider) version(p *models.Product) int64 {
+	for id := range d.changedLevels {
+		if id.Product == p.ProductID {
+			return p.Version + 1
+		}
+	}
+	return p.Version
+}
+
+// known returns a row's product, and refuses an unknown product, location or state.
+// side is the part of the row that names the level, where there are two.
+func (d *Decider) known(i int, id LevelID, state models.State, side ...any) (*models.Product, models.UserError) {
+	at := func(field string) []string {
+		return models.InputPath(slices.Concat([]any{"rows", i}, side, []any{field})...)
+	}
+	if new(models.Quantities).Of(state) == nil {
+		return nil, models.Invalid(at("state"), "%q is no state of a level", state)
+	}
+	product := d.Products[id.Product]
+	if product == nil {
+		return nil, models.NotFound(models.InputPath("rows", i, "productId"), "no product %q", id.Product)
+	}
+	if _, ok := d.Locations[id.Location]; !ok {
+		return nil, models.NotFound(at("locationId"), "no location %q", id.Location)
+	}
+	return product, nil
+}
+
+func (d *Decider) adjustRow(changes *ChangeSet, i int, row models.AdjustRow) models.UserError {
+	id := LevelID{row.ProductID, row.LocationID}
+	product, err := d.known(i, id, row.State)
+	if err != nil {
+		return err
+	}
+	before := changes.level(id).Quantities
+	var delta models.Quantities
+	*delta.Of(row.State) = row.Delta
+	after := before.Plus(delta)
+	n := *after.Of(row.State)
+	if n > models.QuantityMax {
+		return tooMuch(row.ProductID, n, "rows", i, "delta")
+	}
+	// Taking away may not go below zero; for available, not below the floor.
+	floor := 0
+	if row.State == models.Available {
+		floor = product.Floor()
+	}
+	if row.Delta < 0 && n < floor {
+		if row.State == models.Available { // overdue reservations are ended first
+			d.ShortProducts[row.ProductID] = true
+		}
+		return models.InsufficientStockError{
+			Failure: models.Failure{
+				Message: fmt.Sprintf("%s of %q at %q is %d", row.State, row.ProductID, row.LocationID, *before.Of(row.State)),
+				Path:    models.InputPath("rows", i, "delta"),
+			},
+			ProductID: row.ProductID, Requested: -row.Delta, Available: max(0, *before.Of(row.State)-floor),
+		}
+	}
+	changes.add(id, delta)
+	return nil
+}
+
+// moveRow moves units from one level and state to another. The units must be there:
+// a backorder cannot be moved.
+func (d *Decider) moveRow(changes *ChangeSet, i int, row models.MoveRow) models.UserError {
+	from, to := LevelID{row.ProductID, row.From.LocationID}, LevelID{row.ProductID, row.To.LocationID}
+	if _, err := d.known(i, from, row.From.State, "from"); err != nil {
+		return err
+	}
+	if _, err := d.known(i, to, row.To.State, "to"); err != nil {
+		return err
+	}
+	source := changes.level(from).Quantities
+	if have := *source.Of(row.From.State); have < row.Quantity {
+		if row.From.State == models.Available { // overdue reservations are ended first
+			d.ShortProducts[row.ProductID] = true
+		}
+		return models.InsufficientStockError{
+			Failure: models.Failure{
+				Message: fmt.Sprintf("%s of %q at %q is %d", row.From.State, row.ProductID, row.From.LocationID, have),
+				Path:    models.InputPath("rows", i, "quantity"),
+			},
+			ProductID: row.ProductID, Requested: row.Quantity, Available: max(0, have),
+		}
+	}
+	target := changes.level(to).Quantities
+	if n := *target.Of(row.To.State) + row.Quantity; n > models.QuantityMax {
+		return tooMuch(row.ProductID, n, "rows", i, "quantity")
+	}
+	var out, in models.Quantities
+	*out.Of(row.From.State) -= row.Quantity
+	*in.Of(row.To.State) += row.Quantity
+	changes.add(from, out)
+	changes.add(to, in)
+	return nil
+}
+
+// tooMuch says that a state of a level would exceed its maximum.
+func tooMuch(product string, n int, path ...any) models.QuantityLimitExceededError {
+	return models.QuantityLimitExceededError{
+		Failure:   models.Failure{Message: "a level holds at most " + strconv.Itoa(models.QuantityMax), Path: models.InputPath(path...)},
+		ProductID: product, Requested: n, Limit: models.QuantityMax,
+	}
+}

@@ -1,0 +1,113 @@
+package dialect
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"onhand/models"
+)
+
+// Bounds of a connection.
+const (
+	ConnectionsMax = 16                     // open connections of one instance; a server allows 100 by default, and there may be several instances
+	IdleMax        = 5 * time.Minute        // an unused connection is closed
+	ConnectTimeout = 2 * time.Second        // one connection, all servers of the URL tried in turn
+	ReadTimeout    = 3 * time.Second        // one read, waiting for a connection included
+	WriteTimeout   = 5 * time.Second        // one write with all its retries
+	LeaveTimeout   = time.Second            // returning a connection; one that cannot be returned clean is closed
+	LockTimeout    = 100 * time.Millisecond // waiting for one row that another transaction has locked
+	IdleTxTimeout  = "10s"                  // the server ends a transaction whose process froze; longer than any write
+)
+
+// DB is the connection pool of one database, shared by gorm and by statements
+// written by hand, with the SQL that differs between the engines.
+type DB struct {
+	Gorm      *gorm.DB
+	SQL       *sql.DB
+	Fragments *Fragments
+	Log       *slog.Logger
+}
+
+// newDB wraps an open pool.
+func NewDB(pool *sql.DB, dialector gorm.Dialector, fragments *Fragments, log *slog.Logger) (*DB, error) {
+	orm, err := gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		PrepareStmt:            false,
+	})
+	return &DB{Gorm: orm, SQL: pool, Fragments: fragments, Log: log}, err
+}
+
+// Close closes all connections.
+func (d *DB) Close() error { return d.SQL.Close() }
+
+// Ping reports whether the server answers.
+func (d *DB) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
+	defer cancel()
+	return d.Fault(d.SQL.PingContext(ctx))
+}
+
+// Connections returns the numbers of the connection pool.
+func (d *DB) Connections() sql.DBStats { return d.SQL.Stats() }
+
+// reading returns a gorm session for one read with its deadline.
+func (d *DB) ReadSession(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
+	return d.Gorm.WithContext(ctx), cancel
+}
+
+// fault turns any error into one that a client may see: UNAVAILABLE where a retry
+// may succeed, else INTERNAL.
+func (d *DB) Fault(err error) error {
+	if err == nil || models.CodeOf(err) != models.CodeInternal {
+		return err
+	}
+	if Survivable(err) {
+		return models.Unavailable("the database cannot be reached; try again", err)
+	}
+	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
+}
+
+// stream calls each for every row of a query as it arrives, so that memory does not
+// grow with the result.
+func Stream(db *gorm.DB, query string, args []any, each func(Rows) error) error {
+	r, err := db.Raw(query, args...).Rows()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for r.Next() {
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+var (
+	// errRetry wraps errors of an engine that the same transaction may survive at
+	// once; errLocked, those of a lock that was not granted in time.
+	ErrRetry  = errors.New("try again")
+	ErrLocked = errors.New("locked by another transaction")
+
+	// ErrTooLarge refuses a batch of several writes whose reservations have too
+	// many lines together, or of which one changes settings: such writes go
+	// alone. Nothing was written; send its halves.
+	ErrTooLarge = errors.New("the batch is too large for one transaction")
+
+	// ErrNoListen says that the engine has no notifications; poll instead.
+	ErrNoListen = errors.New("this database sends no notifications")
+
+	// ErrClaimed says that another process holds a claim that excludes ours.
+	ErrClaimed = errors.New("another process has claimed the database")
+	// ErrNoClaim says that this database, or its file system, cannot hold claims.
+	ErrNoClaim = errors.New("claims cannot be held here")
+)

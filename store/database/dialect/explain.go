@@ -1,0 +1,111 @@
+package dialect
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/ncruces/go-sqlite3"
+)
+
+// Explain says in plain words, for whoever starts the program, why the database
+// cannot be used, and whether that may pass by itself: a server that is not up
+// yet, a file that somebody else has locked. What does not pass needs a person:
+// a wrong password, a database that does not exist, a folder for a file.
+func Explain(err error) (reason string, passes bool) {
+	var answer *pgconn.PgError
+	var name *net.DNSError
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &answer):
+		return "the database server says: " + answer.Message, passing(answer.Code)
+	case errors.As(err, &name):
+		return fmt.Sprintf("there is no host called %q yet", name.Name), true
+	case mistrusted(err):
+		return "no encrypted connection to the database server: " + lastCause(err), false
+	case isAny(err, syscall.ECONNREFUSED, syscall.ENOENT) && dialled(err):
+		return "nothing listens at " + dialledAddress(err) + " yet", true
+	case errors.Is(err, syscall.EACCES) && dialled(err):
+		return "no permission to connect to " + dialledAddress(err), false
+	case dialled(err), errors.Is(err, context.DeadlineExceeded):
+		return "the database server does not answer: " + lastCause(err), true
+	case Busy(err):
+		return "another program has locked the database file", true
+	case errors.As(err, &path) && errors.Is(err, syscall.EISDIR): // path is set for the cases below too
+		return path.Path + " is a folder; name a file in it", false
+	case errors.Is(err, sqlite3.NOTADB):
+		return "the file is not one of SQLite's", false
+	case isAny(err, fs.ErrPermission, sqlite3.CANTOPEN, sqlite3.READONLY, sqlite3.IOERR, sqlite3.FULL, sqlite3.CORRUPT):
+		reason = "its file: " + lastCause(err)
+		if path != nil {
+			reason = path.Path + ": " + lastCause(err)
+		}
+		return reason, false
+	}
+	return lastCause(err), transient(err)
+}
+
+// passing are the states of a Postgres server that end: starting, stopping,
+// full of connections, a standby, somebody else's lock.
+func passing(code string) bool {
+	for _, class := range []string{"08", "53", "57"} {
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return RetryableCode(code) || code == "25006"
+}
+
+// mistrusted tells the faults of TLS, which pgx partly says in words only.
+func mistrusted(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var verify *tls.CertificateVerificationError
+	return errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &verify) ||
+		strings.Contains(err.Error(), "server refused TLS connection")
+}
+
+func isAny(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// dialled tells an error of a connection attempt.
+func dialled(err error) bool {
+	var attempt *net.OpError
+	return errors.As(err, &attempt)
+}
+
+func dialledAddress(err error) string {
+	var attempt *net.OpError
+	if errors.As(err, &attempt) && attempt.Addr != nil {
+		return attempt.Addr.String()
+	}
+	return "the database's address"
+}
+
+// lastCause is the innermost error, without the layers that led to it.
+func lastCause(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 {
+			inner = joined.Unwrap()[0]
+		}
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

@@ -1,0 +1,107 @@
+package dialect
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+)
+
+// oneRow is a row as a driver hands it out.
+type oneRow []any
+
+func (r oneRow) Next() bool { return true }
+func (r oneRow) Err() error { return nil }
+func (r oneRow) Scan(dest ...any) error {
+	for i, to := range dest {
+		if at, ok := to.(*Instant); ok {
+			if err := at.Scan(r[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		reflect.ValueOf(to).Elem().Set(reflect.ValueOf(r[i]).Convert(reflect.TypeOf(to).Elem()))
+	}
+	return nil
+}
+
+// orderKey is the reservation that the answer names.
+var orderKey = [16]byte{2}
+
+// FuzzRecords: whatever somebody wrote into the columns of JSON, a repeated key
+// gets an answer or a fault, never a panic; and an answer that can be read says
+// the same once it is kept again.
+func FuzzRecords(f *testing.F) {
+	invalid := models.Invalid(models.InputPath("rows", 1), "no <good> \u2028")
+	kept, err := json.Marshal(decide.Answer{Reservation: decide.ReservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: decide.WriteErrors([]models.UserError{
+		invalid, models.NotFoundError{Failure: invalid.Failure}, models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
+		models.InsufficientStockError{Failure: invalid.Failure, ProductID: "a", Requested: 1}, models.ReservationNotActiveError{State: models.ReservationExpired},
+		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1},
+	})})
+	if err != nil {
+		f.Fatal(err)
+	}
+	lines := `[{"productId":"a","requested":3,"quantity":2,"fulfilled":1,"allocations":[{"locationId":"n","quantity":2,"done":1}]}]`
+	f.Add(kept, []byte(lines), "ACTIVE")
+	for _, odd := range []string{``, `null`, `{}`, `[]`, `{"errors":[{"type":"INVALID_INPUT"}]}`, `{"errors":[{"type":"INVALID_INPUT","error":null}]}`, `{"errors":[{}]}`, `{"reservation":"res_"}`} {
+		f.Add([]byte(odd), []byte(odd), odd)
+	}
+	f.Fuzz(func(t *testing.T, raw, lines []byte, state string) {
+		w := models.Resolve{IdempotencyKey: "k", ID: decide.ReservationID(orderKey[:]), To: models.ReservationCommitted}
+		hashes := decide.NewSecret("secret").Hash(w)
+		v := decide.NewUnitOfWork()
+		now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+		v.Now, v.Epoch = now, "e"
+		v.Reservations[orderKey] = &decide.StoredReservation{
+			Reservation: models.Reservation{ID: decide.ReservationID(orderKey[:]), State: models.ReservationCommitted, CreatedAt: now, ExpiresAt: now, Version: 1},
+			Key:         orderKey, Fingerprint: []byte("x"),
+		}
+		held, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", []byte("x"), int64(1), now, now.Add(time.Hour)})
+		if err == nil {
+			v.Reservations[orderKey] = held
+			var again []models.ReservationLine
+			if written, err := json.Marshal(held.Lines); err != nil || json.Unmarshal(written, &again) != nil || !sameJSON(t, again, held.Lines) {
+				t.Fatalf("%q are lines %+v, and written again %+v, %v", lines, held.Lines, again, err)
+			}
+		}
+		a, err := ScanAnswer(oneRow{hashes.Answer[:], hashes.Fingerprint[:], raw})
+		if err != nil {
+			return
+		}
+		v.AddAnswer(a)
+		result, known := (&decide.Decider{UnitOfWork: v, Hashes: hashes}).Replay(w)
+		if !known {
+			t.Fatalf("%q on record, and its key is free", raw)
+		}
+		if result.Fault != nil {
+			return
+		}
+		written, err := json.Marshal(decide.WriteErrors(result.Errors))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored []decide.StoredError
+		if err := json.Unmarshal(written, &stored); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := decide.ReadErrors(stored); err != nil || !sameJSON(t, again, result.Errors) {
+			t.Fatalf("%q is answered with %#v, and kept again %#v, %v", raw, result.Errors, again, err)
+		}
+	})
+}
+
+// sameJSON compares what clients see: nil and empty lists are one to them.
+func sameJSON(t *testing.T, a, b any) bool {
+	first, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(first) == string(second)
+}

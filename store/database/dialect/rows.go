@@ -1,0 +1,105 @@
+package dialect
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+)
+
+// rows is what pgx and database/sql results have in common.
+type Rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+}
+
+// instant scans a time from either engine: a timestamp from Postgres,
+// microseconds since 1970 from SQLite.
+type Instant struct{ time.Time }
+
+// Scan implements sql.Scanner.
+func (i *Instant) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		i.Time = time.Time{}
+	case time.Time:
+		i.Time = v.UTC()
+	case int64:
+		i.Time = time.UnixMicro(v).UTC()
+	default:
+		return fmt.Errorf("a time came as %T", v)
+	}
+	return nil
+}
+
+// pointer gives nil for "no time".
+func (i Instant) pointer() *time.Time {
+	if i.IsZero() {
+		return nil
+	}
+	t := i.Time
+	return &t
+}
+
+// jsonList is a list of texts as one parameter, the same for both engines.
+func JSONList(values []string) string {
+	if values == nil {
+		return "[]"
+	}
+	raw, _ := json.Marshal(values) // strings; cannot fail
+	return string(raw)
+}
+
+func NewEpoch() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	return hex.EncodeToString(b[:])
+}
+
+const LevelColumns = "l.product_id, l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming, c.active, c.priority"
+
+func ScanLevel(r Rows) (*models.Level, error) {
+	var l models.Level
+	err := r.Scan(&l.ProductID, &l.LocationID, &l.Available, &l.Reserved, &l.Committed, &l.Damaged,
+		&l.QualityControl, &l.SafetyStock, &l.Incoming, &l.Active, &l.Priority)
+	return &l, err
+}
+
+const ProductColumns = "p.product_id, p.title, p.tracked, p.inventory_policy, p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.version"
+
+func ScanProduct(r Rows) (*models.Product, error) {
+	var (
+		p       models.Product
+		restock Instant
+	)
+	err := r.Scan(&p.ProductID, &p.Title, &p.Tracked, &p.InventoryPolicy, &p.BackorderLimit,
+		&p.LowStockThreshold, &p.MaxPerReservation, &restock, &p.Version)
+	p.NextRestockAt = restock.pointer()
+	return &p, err
+}
+
+// shapedColumns are those of a product with its shape; Postgres only.
+const RevisedProductColumns = ProductColumns + ", p.shape"
+
+func ScanRevisedProduct(r Rows) (*decide.RevisedProduct, error) {
+	var shape int64
+	p, err := ScanProduct(Trailing{Rows: r, More: []any{&shape}})
+	return &decide.RevisedProduct{Product: *p, SettingsRevision: shape}, err
+}
+
+// each calls scan for every row.
+func Each[T any](r Rows, scan func(Rows) (T, error), keep func(T)) error {
+	for r.Next() {
+		v, err := scan(r)
+		if err != nil {
+			return err
+		}
+		keep(v)
+	}
+	return r.Err()
+}

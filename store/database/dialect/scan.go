@@ -1,0 +1,166 @@
+package dialect
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+)
+
+const ReservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at"
+
+func ScanReservation(r Rows) (*decide.StoredReservation, error) {
+	var (
+		s                  decide.StoredReservation
+		key, lines         []byte
+		createdAt, expires Instant
+	)
+	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(lines, &s.Lines); err != nil {
+		return nil, fmt.Errorf("lines of reservation %x: %w", key, err)
+	}
+	copy(s.Key[:], key)
+	s.ID, s.CreatedAt, s.ExpiresAt = decide.ReservationID(key), createdAt.Time, expires.Time
+	return &s, nil
+}
+
+// scanReservationNow scans a clock and a reservation, and brings them together.
+func ScanReservationNow(r Rows) (*models.Reservation, error) {
+	var now Instant
+	s, err := ScanReservation(Leading{r, &now})
+	if err != nil {
+		return nil, err
+	}
+	at := s.At(now.Time.Truncate(time.Microsecond))
+	return &at, nil
+}
+
+// leading scans one more column in front of the others.
+type Leading struct {
+	Rows
+	First any
+}
+
+func (l Leading) Scan(dest ...any) error {
+	return l.Rows.Scan(append([]any{l.First}, dest...)...)
+}
+
+func ScanAnswer(r Rows) (*decide.KeyedAnswer, error) {
+	var (
+		a        decide.KeyedAnswer
+		key, raw []byte
+	)
+	if err := r.Scan(&key, &a.Fingerprint, &raw); err != nil {
+		return nil, err
+	}
+	copy(a.Key[:], key)
+	if err := json.Unmarshal(raw, &a.Answer); err != nil {
+		return nil, fmt.Errorf("answer to key %x: %w", key, err)
+	}
+	return &a, nil
+}
+
+func ScanLocation(r Rows) (models.Location, error) {
+	var l models.Location
+	err := r.Scan(&l.LocationID, &l.Name, &l.Priority, &l.Active, &l.Pickup)
+	return l, err
+}
+
+const MemberColumns = "c.channel_id, c.name, c.sourcing, coalesce(m.location_id, '')"
+
+func ScanMember(r Rows) (decide.ChannelMember, error) {
+	var m decide.ChannelMember
+	err := r.Scan(&m.ChannelID, &m.Name, &m.Sourcing, &m.Location)
+	return m, err
+}
+
+// trailing scans more columns behind the others.
+type Trailing struct {
+	Rows
+	More []any
+}
+
+func (t Trailing) Scan(dest ...any) error { return t.Rows.Scan(append(dest, t.More...)...) }
+
+// stateColumns are the quantity states as columns, in the order of
+// models.Quantities.
+var stateColumns = []string{"available", "reserved", "committed", "damaged", "quality_control", "safety_stock", "incoming"}
+
+// perState writes a pattern for each state's column, $ standing for its name.
+func PerState(pattern, separator string) string {
+	parts := make([]string, len(stateColumns))
+	for i, column := range stateColumns {
+		parts[i] = strings.ReplaceAll(pattern, "$", column)
+	}
+	return strings.Join(parts, separator)
+}
+
+// dueHold is a hold past its time.
+type OverdueLines struct {
+	ID    string
+	Lines int
+}
+
+// overdueHold is a hold past its time, and the products it holds. It stands
+// with others under one of them.
+type OverdueReservation struct {
+	Key       [16]byte
+	Products  []string
+	GroupedBy string
+}
+
+func ScanOverdue(r Rows) (h OverdueReservation, err error) {
+	var key []byte
+	var products string
+	if err := r.Scan(&key, &products); err != nil {
+		return h, err
+	}
+	h.Key = [16]byte(key)
+	if strings.Contains(products, `\`) {
+		if err := json.Unmarshal([]byte(products), &h.Products); err != nil {
+			return h, fmt.Errorf("lines of reservation %x: %w", key, err)
+		}
+		return h, nil
+	}
+	// Nothing is escaped: every second part between quotes is a product.
+	parts := strings.Split(products, `"`)
+	for i := 1; i < len(parts); i += 2 {
+		h.Products = append(h.Products, parts[i])
+	}
+	return h, nil
+}
+
+func ScanOverdueLines(r Rows) (h OverdueLines, err error) {
+	var key []byte
+	err = r.Scan(&key, &h.Lines)
+	h.ID = decide.ReservationID(key)
+	return h, err
+}
+
+func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// orNull is a value, or null: a nil pointer inside an any is not nil.
+func OrNull[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+// among tells whether the hold holds one of the products.
+func (h OverdueReservation) HoldsAny(products map[string]bool) bool {
+	return slices.ContainsFunc(h.Products, func(id string) bool { return products[id] })
+}
+
+// movementColumns are the columns that a movement is written to, without its time.
+const MovementColumns = `product_id, location_id,
+		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+		reason, note, reference, actor, reservation_id, version`

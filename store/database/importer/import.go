@@ -1,0 +1,324 @@
+package importer
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/dialect"
+)
+
+// Bounds of an import.
+const (
+	importApplyRows   = 10_000 // levels changed by one statement
+	importAttemptsMax = 5
+	importPause       = 100 * time.Millisecond
+	importSweptMax    = 100_000 // holds past their time that are ended first
+	importTellRows    = 1000    // rows between two calls of progress
+	// importIdle is how long the server keeps the levels locked for an importer
+	// that froze, or is no longer there.
+	importIdle = 30 * time.Second
+)
+
+// ImportProgress is told how far an import has come: rows read, then levels
+// written out of total.
+type Progress func(stage Stage, done, total int)
+
+// ImportStage is what an import is doing.
+type Stage string
+
+// The stages. Only the last knows its total.
+const (
+	Reading  Stage = "reading"
+	Deciding Stage = "deciding"
+	Writing  Stage = "writing"
+)
+
+// importEngine is what an import needs of an engine.
+type Engine interface {
+	// ImportTables is SQL that makes the tables of one import, which are this
+	// connection's alone, and readies the connection.
+	ImportTables() []string
+	// CopyRows puts rows into import_rows until next says io.EOF.
+	CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error
+	// ImportStart and ImportEnd are SQL around the transaction that writes;
+	// ImportLock locks the levels it will set, in the order of all locks.
+	ImportStart(idle time.Duration) []string
+	ImportLock() string
+	ImportEnd() []string
+	// ImportTurn waits until no other write of this process is under way.
+	ImportTurn(ctx context.Context) (done func(), err error)
+}
+
+// Expirer ends reservations past their expiry.
+type Expirer interface {
+	ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Outcome, error]
+}
+
+// Importer takes stock from files.
+type Importer struct {
+	*dialect.DB
+	engine  Engine
+	expirer Expirer
+	// quiet is how long the database may be silent; idle, how long it keeps rows
+	// locked for an importer that froze.
+	Quiet, Idle time.Duration
+}
+
+func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
+	return &Importer{DB: db, engine: engine, expirer: expirer, Quiet: dialect.SilenceMax, Idle: importIdle}
+}
+
+// Import takes a file's rows: all that are fine, or, unless SkipBad, none. It
+// reads the file once, into a table of its own connection, and decides all rows
+// in one transaction that begins when the last row has been read; so nothing is
+// locked while a file is read, a broken file changes nothing, and the memory of
+// this process does not grow with the file. What is changed gets ledger rows of
+// reason IMPORT, a version, and outbox rows.
+//
+// next returns io.EOF after the last row. each is called for every row in the
+// order of lines when all is decided, and committed where it is to be; it may be
+// nil, as progress may.
+//
+// Errors: those of next and each; UNAVAILABLE. Only an error of each leaves an
+// import behind that took effect.
+func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress Progress) (models.ImportSummary, error) {
+	if progress == nil {
+		progress = func(Stage, int, int) {}
+	}
+	ctx, waiting, done := dialect.WithWatchdog(ctx, d.Quiet)
+	defer done()
+	conn, err := d.SQL.Conn(ctx)
+	if err != nil {
+		return models.ImportSummary{}, d.Fault(dialect.WatchdogError(ctx, err))
+	}
+	// Its tables go with the connection.
+	defer func() {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		_ = conn.Close()
+	}()
+	i := &run{Importer: d, conn: conn, waiting: waiting, options: options, progress: progress}
+	summary, err := i.execute(ctx, next)
+	if err == nil && each != nil {
+		err = i.report(ctx, each)
+	}
+	var fileError fileError
+	if errors.As(err, &fileError) {
+		return models.ImportSummary{}, fileError.error
+	}
+	if errors.Is(dialect.MarkRetry(err), dialect.ErrLocked) {
+		err = models.Unavailable("somebody else keeps stock of the file locked; try again", err)
+	}
+	return summary, d.Fault(dialect.WatchdogError(ctx, err))
+}
+
+// fromFile marks the errors of next and each, which are no faults of ours.
+type fileError struct{ error }
+
+// importing is one import under way.
+type run struct {
+	*Importer
+	conn     *sql.Conn
+	waiting  *dialect.Watchdog
+	options  models.ImportOptions
+	progress Progress
+	variants bool // rows name variants beside SKUs
+	news     bool // there are new products or locations
+	work     int  // levels to write
+}
+
+func (i *run) execute(ctx context.Context, next func() (models.StockRow, error)) (models.ImportSummary, error) {
+	if err := i.exec(ctx, i.engine.ImportTables()...); err != nil {
+		return models.ImportSummary{}, err
+	}
+	if err := i.stage(ctx, next); err != nil {
+		return models.ImportSummary{}, err
+	}
+	i.progress(Deciding, 0, 0)
+	if i.variants {
+		if err := i.exec(ctx, importVariants...); err != nil {
+			return models.ImportSummary{}, err
+		}
+	}
+	if err := i.exec(ctx, importPrepare...); err != nil {
+		return models.ImportSummary{}, err
+	}
+	if i.options.DryRun {
+		return i.decide(ctx)
+	}
+	// What holds past their time keep is nobody's, so it must not refuse a count.
+	for range i.expirer.ExpireDue(ctx, importSweptMax) {
+		continue // those that are left only make a row too low, which is told
+	}
+	pause := importPause
+	for attempt := 1; ; attempt++ {
+		summary, err := i.attemptImport(ctx)
+		if err == nil || attempt == importAttemptsMax || ctx.Err() != nil || !dialect.Survivable(err) {
+			return summary, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause *= 2
+	}
+}
+
+func (i *run) exec(ctx context.Context, queries ...string) error {
+	for _, query := range queries {
+		i.waiting.Reset()
+		if _, err := i.conn.ExecContext(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stage copies the file's rows into import_rows.
+func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) error {
+	rows := 0
+	return i.engine.CopyRows(ctx, i.conn, func() ([]any, error) {
+		var row models.StockRow
+		err := i.waiting.Suspend(func() (err error) {
+			row, err = next()
+			return err
+		})
+		if errors.Is(err, io.EOF) {
+			i.progress(Reading, rows, 0)
+			return nil, io.EOF
+		}
+		if err != nil {
+			return nil, fileError{err}
+		}
+		if rows++; rows%importTellRows == 0 {
+			i.progress(Reading, rows, 0)
+		}
+		i.variants = i.variants || row.Variant != ""
+		return stagedRow(row, i.options), nil
+	})
+}
+
+// attemptImport decides and writes in one transaction. When it changes nothing
+// it is committed all the same: the decisions are in tables of the connection,
+// and the report is made of them.
+func (i *run) attemptImport(ctx context.Context) (summary models.ImportSummary, err error) {
+	done, err := i.engine.ImportTurn(ctx)
+	if err != nil {
+		return summary, err
+	}
+	defer done()
+	if err := i.exec(ctx, i.engine.ImportStart(i.Idle)...); err != nil {
+		i.undo()
+		return summary, err
+	}
+	defer func() {
+		if err != nil {
+			i.undo()
+		}
+	}()
+	if lock := i.engine.ImportLock(); lock != "" {
+		if err := i.exec(ctx, lock); err != nil {
+			return summary, err
+		}
+	}
+	if summary, err = i.decide(ctx); err != nil {
+		return summary, err
+	}
+	if summary.Problems == 0 || i.options.SkipBad {
+		if err := i.apply(ctx); err != nil {
+			return summary, err
+		}
+		summary.Applied = true
+	}
+	return summary, i.exec(ctx, i.engine.ImportEnd()...)
+}
+
+func (i *run) undo() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = i.conn.ExecContext(ctx, "ROLLBACK") // else it ends with the connection
+}
+
+// decide fills import_plan, a row for each of the file's, and import_work, what
+// is to be written.
+func (i *run) decide(ctx context.Context) (models.ImportSummary, error) {
+	summary := models.ImportSummary{Outcomes: map[models.ImportOutcome]int{}}
+	if err := i.exec(ctx, importPlan(i.options.Create), importWork, importWorkIndex); err != nil {
+		return summary, err
+	}
+	r, err := i.conn.QueryContext(ctx, "SELECT outcome, count(*) FROM import_plan GROUP BY outcome")
+	if err != nil {
+		return summary, err
+	}
+	defer r.Close()
+	for r.Next() {
+		var outcome models.ImportOutcome
+		var n int
+		if err := r.Scan(&outcome, &n); err != nil {
+			return summary, err
+		}
+		summary.Outcomes[outcome] = n
+		summary.Rows += n
+		if !outcome.Fine() {
+			summary.Problems += n
+		}
+	}
+	if err := r.Err(); err != nil {
+		return summary, err
+	}
+	err = i.conn.QueryRowContext(ctx, importNews).Scan(&summary.Products, &summary.Locations, &i.work)
+	i.news = summary.Products+summary.Locations > 0
+	return summary, err
+}
+
+// apply writes what was decided, a few thousand levels at a time, in the order
+// in which everybody locks products.
+func (i *run) apply(ctx context.Context) error {
+	if i.news {
+		if err := i.exec(ctx, importNewLocations, importNewProducts); err != nil {
+			return err
+		}
+	}
+	for from := 0; from < i.work; from += importApplyRows {
+		to := min(from+importApplyRows, i.work)
+		for _, step := range []struct {
+			query string
+			args  []any
+		}{
+			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {"INSERT INTO " + i.Fragments.LedgerRows + importMovements, []any{i.options.Reference, from, to}},
+		} {
+			i.waiting.Reset()
+			if _, err := i.conn.ExecContext(ctx, step.query, step.args...); err != nil {
+				return fmt.Errorf("write levels %d to %d: %w", from+1, to, err)
+			}
+		}
+		i.progress(Writing, to, i.work)
+	}
+	return nil
+}
+
+// report hands out the decisions in the order of lines.
+func (i *run) report(ctx context.Context, each func(models.ImportedRow) error) error {
+	r, err := i.conn.QueryContext(ctx, importReport)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for r.Next() {
+		row, err := scanImported(r)
+		if err != nil {
+			return err
+		}
+		if err := i.waiting.Suspend(func() error { return each(row) }); err != nil {
+			return fileError{err}
+		}
+	}
+	return r.Err()
+}

@@ -1,0 +1,145 @@
+package importer
+
+import (
+	"fmt"
+	"strings"
+
+	"onhand/models"
+	"onhand/store/database/dialect"
+)
+
+// importColumns are the columns of import_rows, in the order of stagedRow.
+var ImportColumns = []string{
+	"line", "product_id", "variant", "title", "location_id", "sets", "opens", "ask",
+	"seen_available", "seen_damaged", "seen_quality_control", "seen_safety_stock", "seen_incoming", "seen_on_hand",
+	"new_available", "new_damaged", "new_quality_control", "new_safety_stock", "new_incoming", "new_on_hand",
+	"open_available", "open_damaged", "open_quality_control", "open_safety_stock", "open_incoming", "elsewhere",
+	"note", "problem",
+}
+
+// stagedRow is a row as import_rows keeps it: what it asks for, what its writer
+// saw of that, and what a level that it opens begins with.
+func stagedRow(row models.StockRow, options models.ImportOptions) []any {
+	product := row.ProductID
+	if product == "" {
+		product = row.Variant
+	}
+	opens := options.Create && row.Location != "" && row.Now.Any()
+	var opened openingLevel
+	if opens {
+		opened = openingOf(row.Now)
+	}
+	seen := row.Now
+	if options.IgnoreStale {
+		seen = models.Counts{}
+	}
+	values := []any{
+		row.Line, storable(product), storable(row.Variant), storable(row.Title), storable(row.Location),
+		bit(row.New.Any()), bit(opens), askOf(row, opens),
+	}
+	for _, s := range models.Settable {
+		values = append(values, unitsIf(*seen.Of(s), row.New.Of(s).Given))
+	}
+	values = append(values, unitsIf(seen.OnHand, row.New.OnHand.Given))
+	for _, s := range models.Settable {
+		values = append(values, unitsIf(*row.New.Of(s), true))
+	}
+	values = append(values, unitsIf(row.New.OnHand, true))
+	for _, s := range models.Settable {
+		values = append(values, *opened.Of(s))
+	}
+	return append(values, opened.elsewhere, opened.note, storable(row.Problem))
+}
+
+// opening is what a level begins with that the file knows and Onhand does not.
+type openingLevel struct {
+	models.Quantities
+	elsewhere int // units that holds and orders elsewhere keep
+	note      string
+}
+
+// openingOf: orders that Onhand does not know will take their units without
+// telling it, so those are left out; what was sold beyond the stock is not there
+// to be kept. What a shop calls unavailable waits for somebody to look at it.
+func openingOf(seen models.Counts) openingLevel {
+	o := openingLevel{elsewhere: seen.Reserved.Units + seen.Committed.Units}
+	for _, s := range models.Settable {
+		*o.Of(s) = max(0, seen.Of(s).Units)
+	}
+	o.QualityControl += max(0, seen.Unavailable.Units)
+	if !seen.Available.Given && seen.OnHand.Given {
+		o.Available = max(0, seen.OnHand.Units-o.elsewhere-o.Damaged-o.QualityControl-o.SafetyStock)
+	}
+	var notes []string
+	if o.elsewhere != 0 {
+		notes = append(notes, fmt.Sprintf("%d reserved or committed units are left out, for Onhand does not know their orders", o.elsewhere))
+	}
+	if seen.Available.Units < 0 {
+		notes = append(notes, fmt.Sprintf("available %d begins as 0", seen.Available.Units))
+	}
+	if seen.Unavailable.Units > 0 {
+		notes = append(notes, fmt.Sprintf("%d unavailable units begin in quality control", seen.Unavailable.Units))
+	}
+	o.note = strings.Join(notes, "; ")
+	return o
+}
+
+// askOf is the same for rows that ask for the same; empty for those that ask
+// for nothing.
+func askOf(row models.StockRow, opens bool) string {
+	switch {
+	case row.New.Any():
+		return fmt.Sprint(row.New, row.Now)
+	case opens:
+		return fmt.Sprint("open ", row.Now)
+	}
+	return ""
+}
+
+func unitsIf(c models.Count, asked bool) any {
+	if !c.Given || !asked {
+		return nil
+	}
+	return c.Units
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// storable is text that Postgres takes; only a row with a problem can have any
+// other.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+}
+
+func scanImported(r dialect.Rows) (models.ImportedRow, error) {
+	var (
+		row        models.ImportedRow
+		seen       [6]*int
+		first      *int
+		b, a       = &row.Before, &row.After
+		seenStates = append(append([]models.State{}, models.Settable...), "")
+	)
+	err := r.Scan(&row.Line, &row.ProductID, &row.LocationID, &row.Outcome, &row.Note, &row.Problem, &first,
+		&seen[0], &seen[1], &seen[2], &seen[3], &seen[4], &seen[5],
+		&b.Available, &b.Reserved, &b.Committed, &b.Damaged, &b.QualityControl, &b.SafetyStock, &b.Incoming,
+		&a.Available, &a.Reserved, &a.Committed, &a.Damaged, &a.QualityControl, &a.SafetyStock, &a.Incoming)
+	if first != nil {
+		row.FirstLine = *first
+	}
+	for i, n := range seen {
+		if n == nil {
+			continue
+		}
+		if seenStates[i] == "" {
+			row.Now.OnHand = models.Counted(*n)
+		} else {
+			*row.Now.Of(seenStates[i]) = models.Counted(*n)
+		}
+	}
+	return row, err
+}

@@ -1,7 +1,0 @@
-//go:build plantedrace
-
-package database
-
-// levelLock and productLock are missing here: what is decided on may change before it is written. The fault suite builds
-// the program with this race to see that its checkers find it; see faults/checker_test.go.
-const levelLock, productLock = "", ""

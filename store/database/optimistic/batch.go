@@ -1,0 +1,243 @@
+package optimistic
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+)
+
+// Batch is an optimistic batch. Its exported fields are for the engine, which reads
+// them once the batch is closed.
+//
+// Add, Close and Discard must be called one at a time.
+type Batch struct {
+	Unit         *decide.UnitOfWork
+	Reservations []decidedReservation
+	Rows         ReservationRows // of the reservations
+	Movements    Movements
+	Levels       []TakenLevel      // by product and location
+	Expected     []ExpectedProduct // by id
+	// Conditional has the batch check by conditional decrement, not by compare-and-set.
+	Conditional bool
+
+	executor   *Executor
+	decider    *decide.Decider
+	changes    *decide.ChangeSet         // of one reservation after the other
+	products   map[string]*cachedProduct // of all lines
+	stocks     []*models.Stock           // as committed
+	multiLevel bool                      // some product has several levels, or is not tracked
+	contended  bool                      // another instance changes some product too
+	stale      bool                      // some assumption was found to be wrong since
+}
+
+// decidedReservation is a reservation that was decided; its times come from the
+// database.
+type decidedReservation struct {
+	reservation *models.Reservation
+	ttl         time.Duration
+}
+
+// TakenLevel is a level as the batch leaves it, and how many units the batch takes.
+type TakenLevel struct {
+	models.Level
+	Taken int
+}
+
+// ExpectedProduct is a product as the batch was decided on it.
+type ExpectedProduct struct {
+	ID               string
+	Version          int64
+	SettingsRevision int64
+	Floor            int // the least available quantity that its settings allow
+	changed          bool
+}
+
+// Next returns the version that the product has after the batch.
+func (p *ExpectedProduct) Next() int64 {
+	if p.changed {
+		return p.Version + 1
+	}
+	return p.Version
+}
+
+// Begin returns an open batch; nil where the executor is nil.
+func (e *Executor) Begin() *Batch {
+	if e == nil {
+		return nil
+	}
+	unit := decide.NewUnitOfWork()
+	return &Batch{
+		Unit: unit, Rows: e.engine.NewRows(), Movements: newMovements(),
+		executor: e, decider: &decide.Decider{UnitOfWork: unit}, changes: unit.ChangeSet(), products: map[string]*cachedProduct{},
+	}
+}
+
+// Add decides one more reservation. It returns false, and changes nothing, when the
+// reservation must be decided under lock: the cache lacks something of it, or it
+// would not be granted whole, or its key may have been used before.
+func (b *Batch) Add(w *PreparedReservation) bool {
+	if w == nil {
+		return false
+	}
+	c := b.executor.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	epoch, secret := b.executor.identity()
+	if epoch == "" || epoch != c.epoch || !secret.Equal(w.secret) || !b.sameEpoch(c) || !b.load(c, w.reserve) {
+		return false
+	}
+	b.changes.Reset()
+	lines, errs := b.decider.Allocate(b.changes, w.reserve.Lines, w.reserve.Channel, false)
+	if lines == nil || errs != nil || c.recordKey(w.hashes.Reservation) {
+		return false
+	}
+	key := w.hashes.Reservation
+	r := &models.Reservation{
+		ID: decide.ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.reserve.Channel,
+		Owner: w.reserve.OwnerRef, Version: 1,
+	}
+	b.changes.Apply(models.StockMovement{})
+	for i := range b.Unit.Movements {
+		m := &b.Unit.Movements[i]
+		b.Movements.add(m, key, b.products[m.ProductID].product.Version+1)
+	}
+	b.Unit.Movements = b.Unit.Movements[:0]
+	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.HoldTTL()})
+	b.Rows.Add(&w.hashes, r, w.reserve.HoldTTL())
+	return true
+}
+
+// sameEpoch reports whether the cache still is of the epoch and of the version of
+// locations and channels that the batch began with. The database compares these.
+func (b *Batch) sameEpoch(c *cache) bool {
+	if b.Unit.Epoch == "" {
+		b.Unit.Epoch, b.Unit.Directory = c.epoch, c.directory
+	}
+	return b.Unit.Epoch == c.epoch && b.Unit.Directory == c.directory
+}
+
+// load brings what a reservation needs from the cache into the batch's unit of work.
+// It returns false, and loads nothing of the products, where something is missing.
+// Callers hold the cache's lock.
+func (b *Batch) load(c *cache, w models.Reserve) bool {
+	multiLevel, contended := b.multiLevel, b.contended
+	for _, line := range w.Lines {
+		p := b.products[line.ProductID]
+		if p == nil {
+			if p = c.products[line.ProductID]; p == nil || p.stale {
+				return false
+			}
+		}
+		multiLevel = multiLevel || !p.singleLevel()
+		contended = contended || c.isContended(line.ProductID)
+	}
+	if contended && (multiLevel || b.executor.NoConditional) { // versions that another instance is about to change
+		return false
+	}
+	b.multiLevel, b.contended = multiLevel, contended
+	if !b.loadDirectory(c, w) {
+		return false
+	}
+	for _, line := range w.Lines {
+		if b.products[line.ProductID] == nil {
+			p := c.products[line.ProductID]
+			b.products[line.ProductID] = p
+			b.Unit.Products[line.ProductID] = &p.product
+			b.Unit.Levels[line.ProductID] = p.levels
+		}
+	}
+	return true
+}
+
+// loadDirectory brings a reservation's channel and locations into the unit of work.
+func (b *Batch) loadDirectory(c *cache, w models.Reserve) bool {
+	if w.Channel != "" {
+		channel := c.channels[w.Channel]
+		if channel == nil {
+			return false
+		}
+		b.Unit.Channels[w.Channel] = channel
+	}
+	for _, line := range w.Lines {
+		if line.LocationID == "" {
+			continue
+		}
+		location, known := c.locations[line.LocationID]
+		if !known {
+			return false
+		}
+		b.Unit.Locations[line.LocationID] = location
+	}
+	return true
+}
+
+// Close ends the adding and publishes what the batch leaves behind in the snapshot
+// cache: the next batch may be decided on that from now on.
+func (b *Batch) Close() {
+	c := b.executor.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range b.Unit.LevelsToSave(false) { // copied: the next batch changes them further
+		b.Levels = append(b.Levels, TakenLevel{*l, b.Movements.taken(decide.LevelID{Product: l.ProductID, Location: l.LocationID})})
+	}
+	b.stocks = b.Unit.CommittedStocks()
+	changed, overtaken := b.Unit.ChangedProductSet(), b.overtaken()
+	for _, id := range decide.SortedKeys(b.products) {
+		p := b.products[id]
+		b.stale = b.stale || p.stale
+		b.contended = b.contended || c.isContended(id)
+		b.Expected = append(b.Expected, ExpectedProduct{
+			ID: id, Version: p.product.Version, SettingsRevision: p.settingsRevision, Floor: p.product.Floor(), changed: changed[id],
+		})
+		if changed[id] {
+			p.product.Version++
+		}
+	}
+	b.Conditional = b.contended && !b.multiLevel && !b.executor.NoConditional
+	b.stale = b.stale || overtaken && !b.Conditional
+}
+
+// Contended reports of a closed batch whether another instance changes its products
+// too.
+func (b *Batch) Contended() bool { return b.Conditional }
+
+// overtaken reports whether the batch before this one found that another instance had
+// changed some product. The levels are right by now. The movements that were decided
+// before still have the quantities of that time, which a conditional batch does not
+// use.
+func (b *Batch) overtaken() bool {
+	return slices.ContainsFunc(b.Movements.Order, func(l *LevelMovements) bool {
+		return l.Version != b.products[l.Product].product.Version+1
+	})
+}
+
+// level returns the one level of a product that a closed batch takes from.
+func (b *Batch) level(product string) *TakenLevel {
+	i, _ := slices.BinarySearchFunc(b.Levels, product, func(l TakenLevel, id string) int { return cmp.Compare(l.ProductID, id) })
+	return &b.Levels[i]
+}
+
+// Discard marks the cached products of the batch as stale: they have what did not
+// happen. Their versions stay the last known ones, so that the next change by another
+// instance is noticed.
+func (b *Batch) Discard() {
+	c := b.executor.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range b.products {
+		p.stale = true
+	}
+	for _, x := range b.Expected {
+		p := b.products[x.ID]
+		p.product.Version = min(p.product.Version, x.Version)
+	}
+}
+
+// Release gives the rows of a batch that is no longer needed back to the engine.
+func (b *Batch) Release() {
+	b.executor.engine.Recycle(b.Rows)
+	b.Rows = nil
+}

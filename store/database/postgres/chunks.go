@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"onhand/store/database/ledger"
+	"onhand/store/database/optimistic"
+)
+
+// columns are the rows and the packs, in the order of decisions.
+func ledgerColumns(p *optimistic.Movements) (rows rowColumns, packs chunkColumns) {
+	single, packed := 0, 0 // movements
+	for _, l := range p.Order {
+		if n := len(l.Quantities); n < ledger.ChunkMin {
+			single += n
+		} else {
+			packed += n
+		}
+	}
+	rows, packs = newRowColumns(single), newChunkColumns(len(p.Order), packed)
+	for _, l := range p.Order {
+		if len(l.Quantities) < ledger.ChunkMin {
+			rows.add(l)
+		} else {
+			packs.add(l)
+		}
+	}
+	return rows, packs
+}
+
+// rowColumns are movements of holds as rows of their own, as columns.
+type rowColumns struct {
+	products, locations, quantities *column
+	afters                          quantityColumns
+	reservations, versions          *column
+}
+
+func newRowColumns(n int) rowColumns {
+	return rowColumns{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), newQuantityColumns(n), bytesColumn(n, 16), longColumn(n)}
+}
+
+func (r *rowColumns) add(l *optimistic.LevelMovements) {
+	after := l.Before
+	for i, quantity := range l.Quantities {
+		after.Available -= int(quantity)
+		after.Reserved += int(quantity)
+		r.products.text(l.Product)
+		r.locations.text(l.Location)
+		r.quantities.int(int(quantity))
+		r.afters.add(after)
+		r.reservations.bytes(l.Keys[16*i : 16*i+16])
+		r.versions.long(l.Version)
+	}
+}
+
+func (r *rowColumns) args() []any {
+	return append(append([]any{r.products, r.locations, r.quantities}, r.afters.args()...), r.reservations, r.versions)
+}
+
+// packColumns are packs, as columns. The quantities of all lie in one, each
+// pack's from its place on.
+type chunkColumns struct {
+	products, locations    *column
+	sizes, totals, places  *column
+	befores                quantityColumns
+	reservations, versions *column
+	quantities             *column
+}
+
+func newChunkColumns(n, movements int) chunkColumns {
+	return chunkColumns{textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n), intColumn(n),
+		newQuantityColumns(n), newColumn(pgtype.ByteaOID, 1, 16*movements+4*n), longColumn(n), intColumn(movements)}
+}
+
+// add adds a level's movements, in as many packs as they take.
+func (p *chunkColumns) add(l *optimistic.LevelMovements) {
+	before := l.Before
+	for from := 0; from < len(l.Quantities); from += ledger.ChunkMax {
+		part := l.Quantities[from:min(from+ledger.ChunkMax, len(l.Quantities))]
+		p.places.int(int(p.quantities.n) + 1)
+		total := 0
+		for _, quantity := range part {
+			p.quantities.int(int(quantity))
+			total += int(quantity)
+		}
+		p.products.text(l.Product)
+		p.locations.text(l.Location)
+		p.sizes.int(len(part))
+		p.totals.int(total)
+		p.befores.add(before)
+		p.reservations.bytes(l.Keys[16*from : 16*(from+len(part))])
+		p.versions.long(l.Version)
+		before.Available -= total
+		before.Reserved += total
+	}
+}
+
+func (p *chunkColumns) args() []any {
+	return append(append([]any{p.products, p.locations, p.sizes, p.totals, p.places}, p.befores.args()...), p.reservations, p.versions, p.quantities)
+}

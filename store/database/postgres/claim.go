@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"onhand/store/database/dialect"
+)
+
+func (e *Engine) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
+	defer cancel()
+	conn, err := e.sql.Conn(ctx)
+	if err != nil {
+		return nil, e.db.Fault(err)
+	}
+	function := "pg_try_advisory_lock_shared"
+	if exclusive {
+		function = "pg_try_advisory_lock"
+	}
+	var got bool
+	err = conn.QueryRowContext(ctx, "SELECT "+function+"($1, hashtext(current_schema()))", claimClass).Scan(&got)
+	if err == nil && got {
+		return &dialect.Claim{
+			Alive: func(ctx context.Context) error { return e.checkClaim(ctx, conn) },
+			End:   func() { endSession(conn) },
+		}, nil
+	}
+	_ = conn.Close()
+	var pgErr *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil, dialect.ErrClaimed
+	case errors.As(err, &pgErr) && (pgErr.Code == "42883" || pgErr.Code == "0A000"): // no such function, not supported
+		return nil, fmt.Errorf("%w: %w", dialect.ErrNoClaim, err)
+	}
+	return nil, e.db.Fault(err)
+}
+
+func (e *Engine) checkClaim(ctx context.Context, conn *sql.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
+	defer cancel()
+	_, err := conn.ExecContext(ctx, "SELECT 1")
+	return e.db.Fault(err)
+}
+
+// endSession closes a connection for good: back in the pool it would keep its
+// locks. They are given back first, for the server takes its time to notice
+// that a connection is gone.
+func endSession(conn *sql.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialect.LeaveTimeout)
+	defer cancel()
+	_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock_all()")
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = conn.Close()
+}
+
+// claimMigration implements [Engine]: the migrations lock each other out themselves.
+func (e *Engine) ClaimMigration() (release func(), err error) { return func() {}, nil }
+
+// claimClass sets our advisory locks apart from those of other programs.
+const claimClass = 0x6f6e6864 // "onhd"

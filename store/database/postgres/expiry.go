@@ -1,0 +1,64 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+)
+
+const (
+	overdueSQL = `SELECT reservation_id, products FROM (
+			SELECT reservation_id, products,
+				sum(jsonb_array_length(products)) OVER (ORDER BY expires_at ROWS UNBOUNDED PRECEDING) - jsonb_array_length(products) AS lines_before
+			FROM (SELECT reservation_id, jsonb_path_query_array(lines::jsonb, '$[*].productId') AS products, expires_at
+				FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
+				AND (cardinality($1::text[]) = 0 OR NOT jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1)
+				ORDER BY expires_at LIMIT $2) oldest
+		) counted WHERE lines_before < $3`
+
+	// Found by where the locked rows are, which is cheaper than by their ids once
+	// more. Nothing but state and version changes.
+	expireSQL = `UPDATE reservations SET state = 'EXPIRED', version = version + 1 WHERE ctid = ANY (ARRAY(
+			SELECT ctid FROM reservations WHERE reservation_id = ANY ($1) AND state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
+			FOR UPDATE SKIP LOCKED))
+		RETURNING ` + dialect.ReservationColumns
+
+	momentSQL = `SELECT epoch, directory_version, clock_timestamp() FROM onhand_meta`
+)
+
+func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []string) (holds []dialect.OverdueReservation, err error) {
+	err = e.once(ctx, func(b *pgx.Batch) {
+		b.Queue(overdueSQL, append([]string{}, without...), limit, linesMax).Query(func(r pgx.Rows) error {
+			holds = holds[:0]
+			return dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { holds = append(holds, h) })
+		})
+	})
+	return holds, err
+}
+
+func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
+	v := decide.NewUnitOfWork()
+	err := t.pipeline(ctx, func(b *pgx.Batch) {
+		b.Queue(expireSQL, byteSlices(holds)).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s })
+		})
+		b.Queue(lockSQL, products).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, dialect.ScanRevisedProduct, v.AddProduct)
+		})
+		b.Queue(levelsSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, v.AddLevel) })
+		b.Queue(momentSQL).QueryRow(scanMoment(v))
+	})
+	return v, err
+}
+
+// scanMoment keeps the history, the version of locations and channels, and the time.
+func scanMoment(v *decide.UnitOfWork) func(pgx.Row) error {
+	return func(r pgx.Row) error {
+		var now dialect.Instant
+		defer func() { v.Now = now.Time }()
+		return r.Scan(&v.Epoch, &v.Directory, &now)
+	}
+}

@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"onhand/store/database/importer"
+)
+
+// ImportTables: memory for sorting is the server's, and one import's.
+func (e *Engine) ImportTables() []string {
+	return []string{
+		"SET work_mem = '32MB'", "SET temp_buffers = '32MB'",
+		importer.ImportRowsTable(`text COLLATE "C"`, "bigint"),
+	}
+}
+
+func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error {
+	var broken error // COPY gives it back as the server's, in other words
+	err := conn.Raw(func(driverConn any) error {
+		_, err := driverConn.(*stdlib.Conn).Conn().CopyFrom(ctx, pgx.Identifier{"import_rows"}, importer.ImportColumns,
+			pgx.CopyFromFunc(func() ([]any, error) {
+				row, err := next()
+				if errors.Is(err, io.EOF) {
+					return nil, nil
+				}
+				broken = err
+				return row, err
+			}))
+		return err
+	})
+	return cmp.Or(broken, err)
+}
+
+// ImportStart: a count waits longer for a row than a buyer does.
+func (e *Engine) ImportStart(idle time.Duration) []string {
+	return []string{
+		"BEGIN ISOLATION LEVEL READ COMMITTED",
+		"SET LOCAL idle_in_transaction_session_timeout = " + strconv.FormatInt(idle.Milliseconds(), 10),
+		"SET LOCAL lock_timeout = '10s'",
+		"SELECT set_config('onhand.writer', 'on', true)",
+	}
+}
+
+func (e *Engine) ImportLock() string {
+	return `SELECT count(*) FROM (SELECT 1 FROM stock_levels l
+		WHERE (l.product_id, l.location_id) IN (SELECT product_id, location_id FROM import_rows WHERE sets = 1 AND problem = '')
+		ORDER BY l.product_id, l.location_id FOR UPDATE OF l) locked`
+}
+
+func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
+
+// ImportTurn: rows are locked one by one.
+func (e *Engine) ImportTurn(context.Context) (func(), error) { return func() {}, nil }

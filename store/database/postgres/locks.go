@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+)
+
+// What is not free is locked, by the transaction in its xmax. The locks taken to
+// find out end with the transaction, at once.
+const (
+	lockedLevelsSQL = `WITH free AS MATERIALIZED (
+			SELECT product_id, location_id FROM stock_levels WHERE product_id = ANY ($1) FOR UPDATE SKIP LOCKED)
+		SELECT DISTINCT product_id, xmax::text FROM stock_levels l WHERE product_id = ANY ($1)
+			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.product_id = l.product_id AND f.location_id = l.location_id)`
+
+	lockedProductsSQL = `WITH free AS MATERIALIZED (
+			SELECT product_id FROM products WHERE product_id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)
+		SELECT product_id, xmax::text FROM products p WHERE product_id = ANY ($1)
+			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.product_id = p.product_id)`
+
+	lockedReservationsSQL = `WITH free AS MATERIALIZED (
+			SELECT reservation_id FROM reservations WHERE reservation_id = ANY ($1) FOR UPDATE SKIP LOCKED)
+		SELECT reservation_id, xmax::text FROM reservations r WHERE reservation_id = ANY ($1)
+			AND NOT EXISTS (SELECT 1 FROM free f WHERE f.reservation_id = r.reservation_id)`
+
+	linesOfSQL = `SELECT reservation_id, line->>'productId' FROM reservations, json_array_elements(lines) line
+		WHERE reservation_id = ANY ($1) LIMIT $2`
+)
+
+// linesOfMax is how many lines are looked through for what keeps a batch
+// waiting: twice what it may work on, for it was not counted yet.
+const linesOfMax = 2 * dialect.ReservedLinesMax
+
+func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {
+	locks := models.Locks{}
+	product := func(r pgx.Rows) error {
+		return dialect.Each(r, scanHolder[string], func(l lockedRow[string]) { locks.Add(models.RowRef{Product: l.id}, l.holder) })
+	}
+	err := e.once(ctx, func(b *pgx.Batch) {
+		b.Queue(lockedLevelsSQL, products).Query(product)
+		b.Queue(lockedProductsSQL, products).Query(product)
+		b.Queue(lockedReservationsSQL, byteSlices(reservations)).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, scanHolder[[]byte], func(l lockedRow[[]byte]) { locks.Add(models.RowRef{Reservation: decide.ReservationID(l.id)}, l.holder) })
+		})
+	})
+	return locks, err
+}
+
+func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
+	lines := map[[16]byte][]string{}
+	err := e.once(ctx, func(b *pgx.Batch) {
+		b.Queue(linesOfSQL, byteSlices(reservations), linesOfMax).Query(func(r pgx.Rows) error {
+			var key []byte
+			var product string
+			for r.Next() {
+				if err := r.Scan(&key, &product); err != nil {
+					return err
+				}
+				lines[[16]byte(key)] = append(lines[[16]byte(key)], product)
+			}
+			return r.Err()
+		})
+	})
+	return lines, err
+}
+
+// once runs one pipeline in a transaction that leaves nothing behind.
+func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
+	tx, err := e.beginTx(ctx, dialect.LockTimeout)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return tx.pipeline(ctx, queue)
+}
+
+// lockedRow is a locked row's id, and the transaction that locked it.
+type lockedRow[ID any] struct {
+	id     ID
+	holder string
+}
+
+func scanHolder[ID any](r dialect.Rows) (l lockedRow[ID], err error) {
+	err = r.Scan(&l.id, &l.holder)
+	return l, err
+}

@@ -1,0 +1,342 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+)
+
+const (
+	overdueOfSQL = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
+		AND jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1
+		ORDER BY expires_at LIMIT $2`
+
+	reservationsSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations
+		WHERE reservation_id = ANY ($1) ORDER BY reservation_id FOR UPDATE`
+
+	// Not locked: what a key made before is only told again.
+	keyedSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations WHERE reservation_id = ANY ($1)`
+
+	// Levels are locked before products, as the triggers do, each in one order.
+	// What somebody else has just committed is seen by the statements after this
+	// one. Without reservations the planner is spared the union.
+	lockSQL = `WITH locked AS MATERIALIZED (
+			SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + dialect.LevelLock + `)
+		SELECT ` + dialect.RevisedProductColumns + ` FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
+		ORDER BY p.product_id ` + dialect.ProductLock
+	levelsSQL = `SELECT ` + dialect.LevelColumns + ` FROM stock_levels l JOIN locations c USING (location_id) WHERE l.product_id = ANY ($1)`
+
+	reservedProductsSQL = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
+		UNION SELECT line->>'productId' FROM reservations, json_array_elements(lines) line WHERE reservation_id = ANY ($2))`
+
+	// Uncorrelated: counted once. A batch that is too large reads no levels.
+	reservedLinesSQL = `(SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations WHERE reservation_id = ANY ($2))`
+
+	lockReservedSQL = `WITH ids AS MATERIALIZED (SELECT product_id FROM ` + reservedProductsSQL + ` i WHERE ` + reservedLinesSQL + ` <= $3::bigint),
+		locked AS MATERIALIZED (
+			SELECT 1 FROM ids JOIN stock_levels l ON l.product_id = ids.product_id ORDER BY l.product_id, l.location_id ` + dialect.LevelLock + `)
+		SELECT ` + dialect.RevisedProductColumns + ` FROM ids JOIN products p ON p.product_id = ids.product_id WHERE (SELECT count(*) FROM locked) >= 0
+		ORDER BY p.product_id ` + dialect.ProductLock
+	reservedLevelsSQL = `SELECT ` + dialect.LevelColumns + ` FROM ` + reservedProductsSQL + ` i
+		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
+		WHERE ` + reservedLinesSQL + ` <= $3::bigint`
+
+	keysSQL      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash = ANY ($1)`
+	locationsSQL = `SELECT location_id, name, priority, active, pickup FROM locations WHERE location_id = ANY ($1)`
+	channelsSQL  = `SELECT ` + dialect.MemberColumns + ` FROM channels c LEFT JOIN channel_locations m USING (channel_id)
+		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
+
+	// Sent before locations and channels are read, which nobody locks: what is
+	// remembered of them may be newer than the version it goes by, never older.
+	directorySQL = `SELECT directory_version FROM onhand_meta`
+
+	// Sent last, so that the clock is read with every lock in hand. The smallest
+	// end of a hold is one step into its index; EXISTS would read all holds.
+	clockSQL = `SELECT epoch, clock_timestamp(), coalesce((
+		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
+)
+
+func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { holds = append(holds, h) })
+		})
+	})
+	return holds, err
+}
+
+func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
+	v, heldLines := decide.NewUnitOfWork(), 0
+	err := t.pipeline(ctx, func(b *pgx.Batch) {
+		if w.ChangesSettings {
+			b.Queue(settingsLockSQL)
+		}
+		lock, levels, args := lockSQL, levelsSQL, []any{w.Products}
+		if len(w.Reservations) > 0 {
+			b.Queue(reservationsSQL, byteSlices(w.Reservations)).Query(func(r pgx.Rows) error {
+				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
+					v.Reservations[s.Key] = s
+					heldLines += len(s.Lines)
+				})
+			})
+			lock, levels, args = lockReservedSQL, reservedLevelsSQL, []any{w.Products, byteSlices(w.Reservations), linesMax}
+		}
+		locations, channels := locationsSQL, channelsSQL
+		if w.ChangesSettings { // what a row leaves out stays as it is, whoever else is writing
+			locations += " ORDER BY location_id FOR NO KEY UPDATE"
+			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
+		}
+		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, dialect.ScanRevisedProduct, v.AddProduct)
+		})
+		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, v.AddLevel) })
+		if len(w.AnswerKeys) > 0 {
+			b.Queue(keysSQL, byteSlices(w.AnswerKeys)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanAnswer, v.AddAnswer) })
+		}
+		b.Queue(directorySQL).QueryRow(func(r pgx.Row) error { return r.Scan(&v.Directory) })
+		if len(w.Locations) > 0 {
+			b.Queue(locations, w.Locations).Query(func(r pgx.Rows) error {
+				return dialect.Each(r, dialect.ScanLocation, func(l models.Location) { v.Locations[l.LocationID] = l })
+			})
+		}
+		if len(w.Channels)+len(w.UpdatedReservations) > 0 {
+			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, v.AddMember) })
+		}
+		if len(w.KeyedReservations) > 0 { // after the levels: who made one with the same key had them locked
+			b.Queue(keyedSQL, byteSlices(w.KeyedReservations)).Query(func(r pgx.Rows) error {
+				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
+					if v.Reservations[s.Key] == nil {
+						v.Reservations[s.Key] = s
+					}
+				})
+			})
+		}
+		b.Queue(clockSQL).QueryRow(func(r pgx.Row) error {
+			var now dialect.Instant
+			defer func() { v.Now = now.Time }()
+			return r.Scan(&v.Epoch, &now, &v.AnyOverdue)
+		})
+	})
+	if err == nil && heldLines > linesMax {
+		err = dialect.ErrTooLarge
+	}
+	return v, err
+}
+
+func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) (stocks []*models.Stock, err error) {
+	stocks = v.CommittedStocks()
+	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		made := v.LevelsToSave(true)
+		if len(made) > 0 {
+			b.Queue(insertLevelsSQL.of(len(made)), levelColumnsOf(made)...)
+		}
+		if touched := v.ChangedProducts(); len(touched) > 0 {
+			changed := v.LevelsToSave(false)
+			b.Queue(updateLevelsSQL.of(len(changed)), append(levelColumnsOf(changed), versionColumns(v, touched)...)...)
+		}
+		queueReservations(b, v, true)
+		queueReservations(b, v, false)
+		queueMovements(b, v)
+		queueAnswers(b, v)
+		queueSettings(b, v.Settings)
+		// Only now is it known what the products are, and where new levels lie: who
+		// makes one has its location locked from then on.
+		if len(v.Settings.Products)+len(made) > 0 {
+			b.Queue(readBackSQL, dialect.JSONList(v.PublishedProducts())).Query(func(r pgx.Rows) (err error) {
+				if stocks, _, err = dialect.CollectStocks(r); err == nil {
+					v.ReplaceLevels(stocks)
+				}
+				return err
+			})
+		}
+		b.Queue("COMMIT")
+	})
+	return stocks, err
+}
+
+// postgresReadBack reads products that were just written, while their rows are
+// still locked.
+var readBackSQL = strings.ReplaceAll(dialect.StockSelect(&fragments), "?::json", "$1::json")
+
+const (
+	eachLevel = `(SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS available, each($4::int[]) AS reserved,
+		each($5::int[]) AS committed, each($6::int[]) AS damaged, each($7::int[]) AS quality_control, each($8::int[]) AS safety_stock,
+		each($9::int[]) AS incoming) v`
+)
+
+var (
+	// What the triggers do for others: with the levels, the products' versions
+	// and the outbox.
+	updateLevelsSQL = newBulk(`WITH levels AS (
+			UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
+				damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
+			FROM ` + eachLevel + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id),
+		versions AS (
+			UPDATE products p SET version = v.version FROM (SELECT unnest($10::text[]) AS product_id, unnest($11::bigint[]) AS version) v
+			WHERE p.product_id = v.product_id)
+		INSERT INTO outbox (product_id, version) SELECT unnest($10::text[]), unnest($11::bigint[])`)
+
+	insertLevelsSQL = newBulk(`INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
+		SELECT v.* FROM ` + eachLevel)
+
+	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.ReservationColumns + `)
+		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::bytea[]),
+			each($8::bigint[]), $9::timestamptz, each($10::timestamptz[])`)
+
+	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
+			version = v.version, expires_at = v.expires_at
+		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
+			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at) v WHERE r.reservation_id = v.reservation_id`)
+
+	insertMovementsSQL = newBulk(`INSERT INTO stock_movement_rows (` + dialect.MovementColumns + `, created_at, txid)
+		SELECT each($1::text[]), each($2::text[]),
+			each($3::int[]), each($4::int[]), each($5::int[]), each($6::int[]), each($7::int[]), each($8::int[]), each($9::int[]),
+			each($10::int[]), each($11::int[]), each($12::int[]), each($13::int[]), each($14::int[]), each($15::int[]), each($16::int[]),
+			each($17::text[]), each($18::text[]), each($19::text[]), each($20::text[]), each($21::bytea[]), each($22::bigint[]),
+			$23::timestamptz, (SELECT pg_current_xact_id()::text::bigint)`)
+
+	insertAnswersSQL = newBulk(`INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
+		SELECT each($1::bytea[]), each($2::bytea[]), each($3::jsonb[])`)
+)
+
+// About how long the texts of a row are.
+const (
+	idSize     = 16
+	reasonSize = 10
+	linesSize  = 128
+)
+
+func levelColumnsOf(levels []*models.Level) []any {
+	products, locations, q := textColumn(len(levels), idSize), textColumn(len(levels), idSize), newQuantityColumns(len(levels))
+	for _, l := range levels {
+		products.text(l.ProductID)
+		locations.text(l.LocationID)
+		q.add(l.Quantities)
+	}
+	return append([]any{products, locations}, q.args()...)
+}
+
+// versionColumns are products with the versions they get.
+func versionColumns(v *decide.UnitOfWork, touched []string) []any {
+	products, versions := textColumn(len(touched), idSize), longColumn(len(touched))
+	for _, id := range touched {
+		products.text(id)
+		versions.long(v.Products[id].Version + 1)
+	}
+	return []any{products, versions}
+}
+
+// quantityColumns are one column a state.
+type quantityColumns [7]*column
+
+func newQuantityColumns(n int) (q quantityColumns) {
+	for i := range q {
+		q[i] = intColumn(n)
+	}
+	return q
+}
+
+func (c *quantityColumns) add(q models.Quantities) {
+	for i, n := range [...]int{q.Available, q.Reserved, q.Committed, q.Damaged, q.QualityControl, q.SafetyStock, q.Incoming} {
+		c[i].int(n)
+	}
+}
+
+func (c *quantityColumns) args() []any {
+	args := make([]any, len(c))
+	for i := range c {
+		args[i] = c[i]
+	}
+	return args
+}
+
+// queueReservations writes those that were made, or those that were changed.
+func queueReservations(b *pgx.Batch, v *decide.UnitOfWork, made bool) {
+	list := v.ReservationsToSave(made)
+	n := len(list)
+	if n == 0 {
+		return
+	}
+	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n), textColumn(n, 0)
+	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
+	versions, expires := longColumn(n), timeColumn(n)
+	var raw []byte
+	for _, s := range list {
+		raw = decide.AppendLines(raw[:0], s.Lines)
+		keys.bytes(s.Key[:])
+		states.text(string(s.State))
+		lines.json(raw)
+		channels.text(s.Channel)
+		owners.text(s.Owner)
+		orders.text(s.Order)
+		prints.bytes(s.Fingerprint)
+		versions.long(s.Version)
+		expires.time(s.ExpiresAt)
+	}
+	if made {
+		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, v.Now, expires)
+	} else {
+		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires)
+	}
+}
+
+func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
+	n := len(v.Movements)
+	if n == 0 {
+		return
+	}
+	products, locations, reasons := textColumn(n, idSize), textColumn(n, idSize), textColumn(n, reasonSize)
+	notes, references, actors := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0)
+	reservations, versions := bytesColumn(n, 16), longColumn(n)
+	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
+	for i := range v.Movements {
+		m := &v.Movements[i]
+		products.text(m.ProductID)
+		locations.text(m.LocationID)
+		deltas.add(m.Delta)
+		afters.add(m.After)
+		reasons.text(string(m.Reason))
+		notes.text(m.Note)
+		references.text(m.Reference)
+		actors.text(m.Actor)
+		if key, ok := decide.ReservationKey(m.ReservationID); ok {
+			reservations.bytes(key[:])
+		} else {
+			reservations.null()
+		}
+		versions.long(v.Products[m.ProductID].Version + 1)
+	}
+	args := append([]any{products, locations}, deltas.args()...)
+	args = append(args, afters.args()...)
+	b.Queue(insertMovementsSQL.of(n), append(args, reasons, notes, references, actors, reservations, versions, v.Now)...)
+}
+
+func queueAnswers(b *pgx.Batch, v *decide.UnitOfWork) {
+	n := len(v.NewAnswers)
+	if n == 0 {
+		return
+	}
+	keys, prints, answers := bytesColumn(n, 16), bytesColumn(n, 16), jsonColumn(n, linesSize)
+	for _, key := range decide.BinaryKeys(v.NewAnswers) {
+		kept := v.Answers[key]
+		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
+		keys.bytes(key[:])
+		prints.bytes(kept.Fingerprint)
+		answers.json(raw)
+	}
+	b.Queue(insertAnswersSQL.of(n), keys, prints, answers)
+}
+
+func byteSlices(keys [][16]byte) [][]byte {
+	out := make([][]byte, len(keys))
+	for i := range keys {
+		out[i] = keys[i][:]
+	}
+	return out
+}

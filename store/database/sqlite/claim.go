@@ -1,0 +1,44 @@
+package sqlite
+
+import (
+	"context"
+	"path/filepath"
+
+	"onhand/store/database/dialect"
+)
+
+// lockName follows links, for the database does so too.
+func lockName(file, suffix string) string {
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real
+	}
+	return file + suffix
+}
+
+const (
+	// The lock files lie beside the database and are never deleted: two processes
+	// could lock different files of one name.
+	servingLock   = "-serving.lock"
+	migratingLock = "-migrating.lock"
+)
+
+// claim implements [Engine] by a lock on a file beside the database. A database in
+// memory has no other process.
+func (e *Engine) Claim(_ context.Context, exclusive bool) (*dialect.Claim, error) {
+	if e.file == "" {
+		return &dialect.Claim{}, nil
+	}
+	release, err := lockFile(lockName(e.file, servingLock), exclusive)
+	if err != nil {
+		return nil, err
+	}
+	return &dialect.Claim{End: release}, nil
+}
+
+// claimMigration implements [Engine].
+func (e *Engine) ClaimMigration() (release func(), err error) {
+	if e.file == "" {
+		return func() {}, nil
+	}
+	return lockFile(lockName(e.file, migratingLock), true)
+}

@@ -1,0 +1,126 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/gormlite"
+	"github.com/ncruces/go-sqlite3/vfs/memdb"
+
+	"onhand/models"
+	"onhand/store/database/dialect"
+)
+
+// sqliteReaders is how many connections read beside the one that writes.
+const readersMax = 4
+
+// sqliteEngine writes one transaction at a time: SQLite has one writer, and
+// waiting for our turn here costs less than being refused there.
+type Engine struct {
+	sql  *sql.DB
+	turn chan struct{}
+	file string // empty in memory
+}
+
+// memories numbers in-memory databases, which are shared by name.
+var memories atomic.Int64
+
+func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
+	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(3000)", "foreign_keys(on)", "synchronous(full)", "temp_store(memory)",
+	}}
+	var name, file string
+	if path == ":memory:" {
+		id := "onhand-" + strconv.FormatInt(memories.Add(1), 10)
+		memdb.Create(id, nil)
+		name = "/" + id
+		query.Set("vfs", "memdb")
+	} else {
+		if path == "" {
+			return nil, nil, errors.New("database url: sqlite: needs a path, or :memory:")
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, nil, fmt.Errorf("database folder: %w", err)
+		}
+		query["_pragma"] = append(query["_pragma"], "journal_mode(wal)")
+		name, file = (&url.URL{Path: path}).EscapedPath(), path
+	}
+	pool, err := driver.Open("file:" + name + "?" + query.Encode())
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(readersMax + 1)
+	pool.SetMaxIdleConns(readersMax + 1)
+	db, err := dialect.NewDB(pool, gormlite.OpenDB(pool), &fragments, log)
+	if err != nil {
+		_ = pool.Close()
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	return db, &Engine{sql: pool, turn: make(chan struct{}, 1), file: file}, nil
+}
+
+func (e *Engine) Migrations() (string, fs.FS) {
+	files, _ := fs.Sub(migrationFiles, "migrations") // embedded; cannot fail
+	return "sqlite3", files
+}
+
+func (e *Engine) Listen(context.Context, func()) error { return dialect.ErrNoListen }
+
+// locked: there are no row locks here; who writes locks everything.
+func (e *Engine) Locked(context.Context, []string, [][16]byte) (models.Locks, error) {
+	return nil, nil
+}
+
+func (e *Engine) LinesOf(context.Context, [][16]byte) (map[[16]byte][]string, error) {
+	return nil, nil
+}
+
+// sqliteTx is a transaction on the one writing connection.
+type transaction struct {
+	tx   *sql.Tx
+	done func()
+}
+
+func (e *Engine) Begin(ctx context.Context, _ time.Duration) (dialect.Transaction, error) {
+	select {
+	case e.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	done := func() { <-e.turn }
+	tx, err := e.sql.BeginTx(ctx, nil) // IMMEDIATE, by _txlock
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE onhand_writer SET active = 1")
+		if err != nil {
+			_ = tx.Rollback()
+		}
+	}
+	if err != nil {
+		done()
+		if dialect.Busy(err) {
+			err = fmt.Errorf("%w: %w", dialect.ErrRetry, err)
+		}
+		return nil, err
+	}
+	return &transaction{tx: tx, done: done}, nil
+}
+
+func (t *transaction) Rollback() {
+	if t.done == nil {
+		return
+	}
+	_ = t.tx.Rollback()
+	t.done()
+	t.done = nil
+}

@@ -1,0 +1,52 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+)
+
+const (
+	overdueSQL = `SELECT reservation_id, (SELECT json_group_array(line.value->>'productId') FROM json_each(lines) line) FROM (
+			SELECT reservation_id, lines,
+				sum(json_array_length(lines)) OVER (ORDER BY expires_at ROWS UNBOUNDED PRECEDING) - json_array_length(lines) AS lines_before
+			FROM (SELECT reservation_id, lines, expires_at FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `
+				ORDER BY expires_at LIMIT ?)
+		) WHERE lines_before < ?`
+
+	expireSQL = `UPDATE reservations SET state = 'EXPIRED', version = version + 1
+		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?)) AND state = 'ACTIVE' AND expires_at <= ` + nowSQL + `
+		RETURNING ` + dialect.ReservationColumns
+
+	epochSQL = `SELECT epoch, ` + nowSQL + ` FROM onhand_meta`
+)
+
+// overdue: nothing is left out, for there are no row locks here.
+func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (holds []dialect.OverdueReservation, err error) {
+	r, err := e.sql.QueryContext(ctx, overdueSQL, limit, linesMax)
+	if dialect.Busy(err) {
+		err = fmt.Errorf("%w: %w", dialect.ErrRetry, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	err = dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { holds = append(holds, h) })
+	return holds, err
+}
+
+func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
+	v := decide.NewUnitOfWork()
+	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, expireSQL, jsonHex(holds))
+	if err == nil {
+		err = queryRows(ctx, t.tx, dialect.ScanLevel, v.AddLevel, levelsSQL, dialect.JSONList(products), "[]")
+	}
+	if err == nil {
+		var now dialect.Instant
+		err = t.tx.QueryRowContext(ctx, epochSQL).Scan(&v.Epoch, &now)
+		v.Now = now.Time
+	}
+	return v, err
+}

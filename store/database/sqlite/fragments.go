@@ -1,0 +1,40 @@
+package sqlite
+
+import (
+	"database/sql"
+
+	"onhand/store/database/dialect"
+)
+
+const (
+	entriesSQL      = "(SELECT *, movement_id AS last_id, 1 AS size, true AS sound FROM stock_movements)"
+	lastMovementSQL = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'stock_movements'), 0)"
+)
+
+// sqliteFragments is the SQL of SQLite where it differs from that of Postgres. It has
+// one writer, so movement ids are in the order of commits, and each movement may
+// stand for a transaction.
+var fragments = dialect.Fragments{
+	IDs:              `(SELECT value AS product_id FROM json_each(?))`,
+	Places:           "(SELECT value->>'n' AS n, value->>'product_id' AS product_id, value->>'id' AS id FROM json_each(?))",
+	Now:              nowSQL,
+	Ago:              nowSQL + " - ? * 1000000",
+	Sequence:         "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)",
+	Snapshot:         sql.LevelDefault,
+	MicrosecondTimes: true,
+	OneWriter:        true,
+	OpenReservations: `SELECT json_extract(line.value, '$.productId') AS product_id, json_extract(part.value, '$.locationId') AS location_id, r.state, r.alike,
+			json_extract(part.value, '$.quantity') AS quantity,
+			coalesce(json_extract(line.value, '$.fulfilled'), 0) + coalesce(json_extract(line.value, '$.cancelled'), 0) AS gone,
+			(SELECT sum(json_extract(x.value, '$.quantity')) FROM json_each(line.value, '$.allocations') x WHERE x.key <= part.key) AS through
+		FROM (` + dialect.OpenReservationLines + `) r, json_each(r.lines) line, json_each(line.value, '$.allocations') part`,
+
+	LedgerRows:      "stock_movements",
+	LedgerEntries:   entriesSQL,
+	LedgerEntriesOf: "JOIN " + entriesSQL + " m ON m.product_id = s.product_id AND m.movement_id >= s.first_id",
+	LedgerStep:      1,
+	LedgerEnd:       lastMovementSQL + ", 1",
+	Committed:       "(SELECT seq || ':' || (seq + 1) || ':' FROM (SELECT " + lastMovementSQL + " AS seq))",
+	TxID:            "m.movement_id",
+	TxIDColumn:      "m.movement_id",
+}

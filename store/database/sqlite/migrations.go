@@ -1,0 +1,6 @@
+package sqlite
+
+import "embed"
+
+//go:embed migrations
+var migrationFiles embed.FS

@@ -1,0 +1,207 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+)
+
+const (
+	nowSQL = "cast(unixepoch('subsec') * 1000000 AS INTEGER)"
+
+	overdueOfSQL = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `
+		AND EXISTS (SELECT 1 FROM json_each(lines) line WHERE line.value->>'productId' IN (SELECT value FROM json_each(?)))
+		ORDER BY expires_at LIMIT ?`
+
+	reservedLinesSQL = `SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations
+		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?))`
+
+	reservationsSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations
+		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?))`
+
+	// The products of a batch: those named, and those of the lines held.
+	productIDsSQL = `(SELECT value AS product_id FROM json_each(?1)
+		UNION SELECT line.value->>'productId' FROM reservations, json_each(lines) line
+		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?2)))`
+
+	levelsSQL = `SELECT ` + dialect.LevelColumns + ` FROM ` + productIDsSQL + ` i
+		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c ON c.location_id = l.location_id`
+	productsSQL  = `SELECT ` + dialect.ProductColumns + ` FROM ` + productIDsSQL + ` i JOIN products p ON p.product_id = i.product_id`
+	keysSQL      = `SELECT key_hash, fingerprint, answer FROM idempotency_keys WHERE key_hash IN (SELECT unhex(value) FROM json_each(?))`
+	locationsSQL = `SELECT location_id, name, priority, active, pickup FROM locations WHERE location_id IN (SELECT value FROM json_each(?))`
+	channelsSQL  = `SELECT ` + dialect.MemberColumns + ` FROM channels c
+		LEFT JOIN channel_locations m ON m.channel_id = c.channel_id WHERE c.channel_id IN (SELECT value FROM json_each(?1))
+		OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?2)))`
+	clockSQL = `SELECT epoch, ` + nowSQL + `, EXISTS (
+		SELECT 1 FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `) FROM onhand_meta`
+
+	updateLevelSQL = `UPDATE stock_levels SET available = ?3, reserved = ?4, committed = ?5, damaged = ?6,
+		quality_control = ?7, safety_stock = ?8, incoming = ?9 WHERE product_id = ?1 AND location_id = ?2`
+	insertLevelSQL = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming, available_floor)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
+		FROM products WHERE product_id = ?1`
+	insertReservationSQL = `INSERT INTO reservations (` + dialect.ReservationColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`
+	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, order_ref = ?6, version = ?8, expires_at = ?10 WHERE reservation_id = ?1`
+	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
+)
+
+// The version is the one the trigger has just given.
+var insertMovementSQL = `INSERT INTO stock_movements (` + dialect.MovementColumns + `, created_at)
+	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
+
+func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
+	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { holds = append(holds, h) }, overdueOfSQL, dialect.JSONList(products), limit)
+	return holds, err
+}
+
+// query1 runs one query and keeps its rows.
+func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (T, error), keep func(T), query string, args ...any) error {
+	r, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return dialect.Each(r, scan, keep)
+}
+
+func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
+	v := decide.NewUnitOfWork()
+	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
+	var (
+		now  dialect.Instant
+		held int
+	)
+	steps := []func() error{
+		func() error {
+			err := t.tx.QueryRowContext(ctx, reservedLinesSQL, reservations).Scan(&held)
+			if err == nil && held > linesMax {
+				err = dialect.ErrTooLarge
+			}
+			return err
+		},
+		func() error {
+			return queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, reservationsSQL, jsonHex(slices.Concat(w.Reservations, w.KeyedReservations)))
+		},
+		func() error {
+			return queryRows(ctx, t.tx, dialect.ScanLevel, v.AddLevel, levelsSQL, products, reservations)
+		},
+		func() error {
+			return queryRows(ctx, t.tx, dialect.ScanProduct, func(p *models.Product) { v.Products[p.ProductID] = p }, productsSQL, products, reservations)
+		},
+		func() error {
+			return queryRows(ctx, t.tx, dialect.ScanAnswer, v.AddAnswer, keysSQL, jsonHex(w.AnswerKeys))
+		},
+		func() error {
+			return queryRows(ctx, t.tx, dialect.ScanLocation, func(l models.Location) { v.Locations[l.LocationID] = l }, locationsSQL, dialect.JSONList(w.Locations))
+		},
+		func() error {
+			return queryRows(ctx, t.tx, dialect.ScanMember, v.AddMember, channelsSQL, dialect.JSONList(w.Channels), jsonHex(w.UpdatedReservations))
+		},
+		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&v.Epoch, &now, &v.AnyOverdue) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	v.Now = now.Time
+	return v, nil
+}
+
+func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) ([]*models.Stock, error) {
+	w := &writer{ctx: ctx, tx: t.tx}
+	w.levels(updateLevelSQL, v.LevelsToSave(false))
+	w.levels(insertLevelSQL, v.LevelsToSave(true))
+	w.reservations(insertReservationSQL, v.ReservationsToSave(true))
+	w.reservations(updateReservationSQL, v.ReservationsToSave(false))
+	w.movements(v.Movements)
+	for _, key := range decide.BinaryKeys(v.NewAnswers) {
+		kept := v.Answers[key]
+		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
+		w.exec(insertAnswerSQL, key[:], kept.Fingerprint, string(raw))
+	}
+	w.settings(v.Settings)
+	w.exec("UPDATE onhand_writer SET active = 0")
+	if w.err != nil {
+		return nil, w.err
+	}
+	stocks, err := t.readBack(ctx, v.PublishedProducts())
+	if err != nil {
+		return nil, err
+	}
+	return stocks, t.tx.Commit()
+}
+
+func (t *transaction) readBack(ctx context.Context, touched []string) ([]*models.Stock, error) {
+	if len(touched) == 0 {
+		return nil, nil
+	}
+	r, err := t.tx.QueryContext(ctx, dialect.StockSelect(&fragments), dialect.JSONList(touched))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	stocks, _, err := dialect.CollectStocks(r)
+	return stocks, err
+}
+
+// sqliteWriter runs statements until one fails.
+type writer struct {
+	ctx context.Context
+	tx  *sql.Tx
+	err error
+}
+
+func (w *writer) exec(query string, args ...any) {
+	if w.err == nil {
+		_, w.err = w.tx.ExecContext(w.ctx, query, args...)
+	}
+}
+
+func (w *writer) levels(query string, levels []*models.Level) {
+	for _, l := range levels {
+		w.exec(query, l.ProductID, l.LocationID, l.Available, l.Reserved, l.Committed, l.Damaged, l.QualityControl, l.SafetyStock, l.Incoming)
+	}
+}
+
+func (w *writer) reservations(query string, list []*decide.StoredReservation) {
+	for _, s := range list {
+		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
+		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, s.Order, s.Fingerprint,
+			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt))
+	}
+}
+
+func (w *writer) movements(movements []models.StockMovement) {
+	for _, m := range movements {
+		d, a := m.Delta, m.After
+		w.exec(insertMovementSQL, m.ProductID, m.LocationID,
+			d.Available, d.Reserved, d.Committed, d.Damaged, d.QualityControl, d.SafetyStock, d.Incoming,
+			a.Available, a.Reserved, a.Committed, a.Damaged, a.QualityControl, a.SafetyStock, a.Incoming,
+			string(m.Reason), m.Note, m.Reference, m.Actor, movementKey(m), dialect.Micros(m.CreatedAt))
+	}
+}
+
+// movementKey is the reservation's key, null where there was none (which a nil
+// slice is not).
+func movementKey(m models.StockMovement) any {
+	if key, ok := decide.ReservationKey(m.ReservationID); ok {
+		return key[:]
+	}
+	return nil
+}
+
+func jsonHex(keys [][16]byte) string {
+	digits := make([]string, len(keys))
+	for i := range keys {
+		digits[i] = hex.EncodeToString(keys[i][:])
+	}
+	return dialect.JSONList(digits)
+}
