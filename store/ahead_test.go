@@ -277,7 +277,7 @@ func TestPlanMetrics(t *testing.T) {
 	require.Zero(t, measured(t, s)[committed])
 	stockUp(t, s, 10_000, "x")
 	eventually(t, func() bool {
-		write(t, s, hold(rand.Text(), "x", 1, time.Hour))
+		write(t, s, reserve(rand.Text(), "x", 1, time.Hour))
 		return measured(t, s)[committed] > 0
 	})
 	require.Zero(t, measured(t, s)[refused])
@@ -286,7 +286,7 @@ func TestPlanMetrics(t *testing.T) {
 	defer db.Close()
 	_, err = db.ExecContext(t.Context(), "UPDATE products SET low_stock_threshold = 3 WHERE product_id = 'x'")
 	require.NoError(t, err)
-	write(t, s, hold(rand.Text(), "x", 1, time.Hour))
+	write(t, s, reserve(rand.Text(), "x", 1, time.Hour))
 	require.EqualValues(t, 1, measured(t, s)[refused], "what was remembered is no longer so")
 }
 

@@ -148,7 +148,7 @@ func receive(key, product string, delta int) models.Adjust {
 	}}
 }
 
-func hold(key, product string, quantity int, ttl time.Duration) models.Reserve {
+func reserve(key, product string, quantity int, ttl time.Duration) models.Reserve {
 	return models.Reserve{IdempotencyKey: key, TTL: ttl, Lines: []models.Line{{ProductID: product, Quantity: quantity}}}
 }
 

@@ -91,7 +91,7 @@ func (s *Store) counters() (list []prometheus.Collector) {
 		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(read()) }))
 	}
 	counter("onhand_cache_hits_total", "Products read from Redis.", func() int64 { return s.cache.Stats().Hits })
-	counter("onhand_cache_negative_hits_total", "Products that Redis knew to be unknown.", func() int64 { return s.cache.Stats().NegativeHits })
+	counter("onhand_cache_negative_hits_total", "Products that Redis had as unknown (negative entries).", func() int64 { return s.cache.Stats().NegativeHits })
 	counter("onhand_cache_misses_total", "Products that Redis did not have.", func() int64 { return s.cache.Stats().Misses })
 	counter("onhand_cache_fills_total", "Products filled into Redis after a read.", func() int64 { return s.cache.Stats().Fills })
 	counter("onhand_cache_applies_total", "Changed products sent to Redis.", func() int64 { return s.cache.Stats().Applies })

@@ -13,9 +13,9 @@ import (
 func TestMetrics(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
-		reserved := write(t, s, hold("h", "x", 2, time.Hour)).Reservation
-		write(t, s, hold("h", "x", 2, time.Hour))
-		write(t, s, hold("much", "x", 9, time.Hour))
+		reserved := write(t, s, reserve("h", "x", 2, time.Hour)).Reservation
+		write(t, s, reserve("h", "x", 2, time.Hour))
+		write(t, s, reserve("much", "x", 9, time.Hour))
 		write(t, s, models.Resolve{IdempotencyKey: "c", ID: reserved.ID, To: models.ReservationCommitted})
 		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 		read(t, s, "unknown")

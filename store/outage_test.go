@@ -28,7 +28,7 @@ func TestRedisDown(t *testing.T) {
 	watch, err := s.WatchStock(t.Context(), []string{"x"})
 	require.NoError(t, err)
 	defer watch.Close()
-	write(t, s, hold("k", "x", 2, time.Hour))
+	write(t, s, reserve("k", "x", 2, time.Hour))
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 3 })
 	require.Equal(t, 3, read(t, s, "x").Quantity(), "a writer reads its own write")
 
@@ -114,7 +114,7 @@ func TestDatabaseDown(t *testing.T) {
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 	require.NoError(t, pg.Stop())
 	began := time.Now()
-	_, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
+	_, err := s.Write(t.Context(), reserve("k", "x", 1, time.Hour))
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	require.Less(t, time.Since(began), writeWait, "the caller was answered before its own deadline")
 	require.Equal(t, 5, read(t, s, "x").Quantity(), "products in Redis are still answered")
@@ -123,7 +123,7 @@ func TestDatabaseDown(t *testing.T) {
 	require.Error(t, s.Health(t.Context()).Database)
 	require.NoError(t, pg.Start())
 	eventually(t, func() bool {
-		result, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
+		result, err := s.Write(t.Context(), reserve("k", "x", 1, time.Hour))
 		return err == nil && result.Reservation != nil
 	})
 	require.Equal(t, 4, read(t, s, "x").Quantity())

@@ -13,7 +13,7 @@ import (
 	"onhand/store/storetest"
 )
 
-// An unknown product is remembered as such for a moment, until it is added.
+// An unknown product is cached as such for a moment, until it is added.
 func TestUnknownProduct(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		require.Nil(t, read(t, s, "later"))

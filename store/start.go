@@ -48,7 +48,7 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 		reason, passes := database.Explain(err)
 		switch {
 		case ctx.Err() != nil:
-			return 0, fmt.Errorf("told to stop before the database was ready: %s", cmp.Or(logged, reason))
+			return 0, fmt.Errorf("stopped before the database was ready: %s", cmp.Or(logged, reason))
 		case !passes:
 			s.log.Debug("the database cannot be used", "error", err)
 			return 0, fmt.Errorf("the database cannot be used: %s", reason)

@@ -74,9 +74,9 @@ func TestStartGivesUp(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	s.log = slog.New(slog.NewTextHandler(writerFunc(cancel), nil)) // told to stop once it has logged that it waits
+	s.log = slog.New(slog.NewTextHandler(writerFunc(cancel), nil)) // stopped once it has logged that it waits
 	_, err = s.prepare(ctx, time.Minute, time.Minute)
-	require.ErrorContains(t, err, "told to stop before the database was ready: nothing listens at 127.0.0.1:1 yet")
+	require.ErrorContains(t, err, "stopped before the database was ready: nothing listens at 127.0.0.1:1 yet")
 }
 
 // An instance that starts reads products into the snapshot cache before a write
@@ -88,7 +88,7 @@ func TestStartPreloads(t *testing.T) {
 	stockUp(t, first, 10, "x")
 	first.Close()
 	s := open(t, Config{DatabaseURL: url})
-	w := hold(rand.Text(), "x", 1, time.Hour)
+	w := reserve(rand.Text(), "x", 1, time.Hour)
 	eventually(t, func() bool { return len(s.database.Unknown(s.database.Prepare(w))) == 0 })
 	write(t, s, w)
 }

@@ -102,7 +102,7 @@ func (s *Store) wireReads() {
 		Epoch: s.epoch.Current, ReadStocks: s.reader.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Read: bisector.Stocks, Epoch: s.epoch.Current, Offer: s.hub.Offer,
+		Outbox: relayOutbox{s.database}, Cache: s.cache, Read: bisector.Stocks, Epoch: s.epoch.Current, Offer: s.hub.Offer,
 		Forget: s.cache.Forget, Drop: s.cache.Drop, Logger: s.log,
 	})
 	s.followers = ledgerfeed.NewFollowers(s.database, s.directory)
@@ -179,19 +179,19 @@ func (s *Store) Close() {
 	}
 }
 
-// outbox is the database as the relay uses it.
-type outbox struct{ *database.Database }
+// relayOutbox is the database as the relay uses it.
+type relayOutbox struct{ *database.Database }
 
 // Carry drains the outbox.
-func (o outbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
+func (o relayOutbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
 	return o.DrainOutbox(ctx, limit, carry)
 }
 
 // Compact deletes outbox rows that a later row of the same product makes needless.
-func (o outbox) Compact(ctx context.Context) error { return o.CompactOutbox(ctx) }
+func (o relayOutbox) Compact(ctx context.Context) error { return o.CompactOutbox(ctx) }
 
 // Listen translates the error of a database without notifications.
-func (o outbox) Listen(ctx context.Context, wake func()) error {
+func (o relayOutbox) Listen(ctx context.Context, wake func()) error {
 	err := o.Database.Listen(ctx, wake)
 	if errors.Is(err, database.ErrNoListen) {
 		return stockfeed.ErrNoListen

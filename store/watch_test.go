@@ -46,16 +46,16 @@ func TestWatchAcrossInstances(t *testing.T) {
 	watch, err := two.WatchStock(t.Context(), []string{"x"})
 	require.NoError(t, err)
 	defer watch.Close()
-	held := write(t, one, hold("k", "x", 2, time.Hour)).Reservation
+	reserved := write(t, one, reserve("k", "x", 2, time.Hour)).Reservation
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 3 })
 
-	reservation, err := two.WatchReservation(t.Context(), held.ID)
+	reservation, err := two.WatchReservation(t.Context(), reserved.ID)
 	require.NoError(t, err)
 	defer reservation.Close()
 	first, err := reservation.Next(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, models.ReservationActive, first.State)
-	write(t, one, models.Resolve{IdempotencyKey: "c", ID: held.ID, To: models.ReservationCommitted})
+	write(t, one, models.Resolve{IdempotencyKey: "c", ID: reserved.ID, To: models.ReservationCommitted})
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // sooner than the repair, which reads again every five seconds
 	defer cancel()
 	next, err := reservation.Next(ctx)
@@ -121,7 +121,7 @@ func TestWatchMovements(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		write(t, s, receive("1", "x", 2))
-		write(t, s, hold("2", "y", 5, time.Second))
+		write(t, s, reserve("2", "y", 5, time.Second))
 		for _, want := range []models.Reason{models.ReasonReceived, models.ReasonReserved, models.ReasonExpired} {
 			movement, err := movements.Next(ctx)
 			require.NoError(t, err)

@@ -27,7 +27,7 @@ func TestNeverOversell(t *testing.T) {
 			wg.Go(func() {
 				for i := 0; ; i++ {
 					n := 1 + rand.IntN(5)
-					result, err := s.Write(t.Context(), hold(fmt.Sprintf("b%d-%d", buyer, i), "hot", n, time.Hour))
+					result, err := s.Write(t.Context(), reserve(fmt.Sprintf("b%d-%d", buyer, i), "hot", n, time.Hour))
 					if err != nil {
 						t.Error(err)
 						return
@@ -67,7 +67,7 @@ func TestOneKeyManyCallers(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 32 {
 			wg.Go(func() {
-				result, err := s.Write(t.Context(), hold("same", "x", 4, time.Hour))
+				result, err := s.Write(t.Context(), reserve("same", "x", 4, time.Hour))
 				if err != nil || result.Reservation == nil {
 					t.Error(err, result.Errors)
 					return
@@ -107,14 +107,14 @@ func TestInvalidWrites(t *testing.T) {
 		stockUp(t, s, 5, "x")
 		for name, w := range map[string]models.Write{
 			"no lines":      models.Reserve{IdempotencyKey: "k", TTL: time.Hour},
-			"zero":          hold("k", "x", 0, time.Hour),
-			"negative":      hold("k", "x", -1, time.Hour),
-			"huge":          hold("k", "x", models.QuantityMax+1, time.Hour),
-			"no key":        hold("", "x", 1, time.Hour),
-			"ttl too short": hold("k", "x", 1, time.Millisecond),
-			"ttl too long":  hold("k", "x", 1, 25*time.Hour),
-			"empty id":      hold("k", "", 1, time.Hour),
-			"control in id": hold("k", "a\x00b", 1, time.Hour),
+			"zero":          reserve("k", "x", 0, time.Hour),
+			"negative":      reserve("k", "x", -1, time.Hour),
+			"huge":          reserve("k", "x", models.QuantityMax+1, time.Hour),
+			"no key":        reserve("", "x", 1, time.Hour),
+			"ttl too short": reserve("k", "x", 1, time.Millisecond),
+			"ttl too long":  reserve("k", "x", 1, 25*time.Hour),
+			"empty id":      reserve("k", "", 1, time.Hour),
+			"control in id": reserve("k", "a\x00b", 1, time.Hour),
 			"reserved by hand": models.Adjust{IdempotencyKey: "k", Reason: models.ReasonOther, Rows: []models.AdjustRow{
 				{ProductID: "x", LocationID: "a", State: models.Reserved, Delta: 1},
 			}},
@@ -134,7 +134,7 @@ func TestInvalidWrites(t *testing.T) {
 func TestSweeper(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
-		reserved := write(t, s, hold("k", "x", 5, time.Second)).Reservation
+		reserved := write(t, s, reserve("k", "x", 5, time.Second)).Reservation
 		require.Equal(t, 5, reserved.Lines[0].Quantity)
 		watch, err := s.WatchReservation(t.Context(), reserved.ID)
 		require.NoError(t, err)
@@ -157,13 +157,13 @@ func TestForgottenTransaction(t *testing.T) {
 	url := storetest.Postgres(t)
 	s := open(t, Config{DatabaseURL: url})
 	stockUp(t, s, 50, "locked", "free")
-	write(t, s, hold("short", "free", 5, time.Second))
+	write(t, s, reserve("short", "free", 5, time.Second))
 	console := outside(t, url).Begin()
 	require.NoError(t, console.Exec("UPDATE stock_levels SET damaged = damaged + 1 WHERE product_id = 'locked'").Error)
 	var waiting sync.WaitGroup
 	for i := range 5 {
 		waiting.Go(func() {
-			result, err := s.Write(t.Context(), hold(fmt.Sprintf("locked %d", i), "locked", 1, time.Minute))
+			result, err := s.Write(t.Context(), reserve(fmt.Sprintf("locked %d", i), "locked", 1, time.Minute))
 			assert.NoError(t, err)
 			assert.Empty(t, result.Errors)
 		})
@@ -171,7 +171,7 @@ func TestForgottenTransaction(t *testing.T) {
 	aside := func() int { s.writes.mu.Lock(); defer s.writes.mu.Unlock(); return len(s.writes.aside) }
 	eventually(t, func() bool { return aside() == 5 })
 	for i := range 20 {
-		write(t, s, hold(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
+		write(t, s, reserve(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
 	}
 	require.Equal(t, 5, aside(), "all the others were served while these still waited")
 	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short reservation is over

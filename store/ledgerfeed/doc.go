@@ -6,8 +6,8 @@
 //
 //	movement    one append-only row of the ledger: what one transaction did to one
 //	            state of one level
-//	cursor      a place in the ledger. Movement ids are not in the order of commits;
-//	            the database knows what a cursor has passed.
+//	cursor      a place in the ledger. Movement ids are not in the order of commits,
+//	            so a cursor also names the transactions that it has passed.
 //	follower    one subscriber's reader of the ledger
 //	transition  what one transaction did to one product: the movements between its
 //	            first and its last

@@ -74,8 +74,8 @@ func (w *statusWatch) join(moved []database.Moved) {
 }
 
 // evaluate finds the transitions that changed a status. Of each product it reads
-// the stock after the last transition alone, and goes back from there. To read it
-// after each one would add up the later movements as often.
+// the stock after the last transition alone, and undoes one transition after the
+// other. To read it after each one would add up the later movements as often.
 func (w *statusWatch) evaluate(ctx context.Context) error {
 	var places []database.Place
 	placeOf := map[string]int{} // by product

@@ -11,13 +11,12 @@ const (
 	// missed a write of it. By then the relay has repaired Redis, or Redis is away
 	// and nothing is read from it anyway.
 	BypassDuration = 5 * time.Second
-	// bypassedMax bounds the products that are remembered one by one. Beyond it all
+	// bypassedMax bounds the products that are listed one by one. Beyond it all
 	// products are read from the database for that time.
 	bypassedMax = 10_000
 )
 
-// cacheBypass remembers the products whose committed change Redis did not take in
-// time. Until the relay has repaired Redis, this instance reads them from the
+// cacheBypass lists the products whose committed change Redis did not take in time. Until the relay has repaired Redis, this instance reads them from the
 // database: a client that was answered about its write also reads it.
 type cacheBypass struct {
 	lastEnd atomic.Int64 // of every bypass, in Unix nanoseconds; spares the lock while there is none
@@ -56,7 +55,7 @@ func (b *cacheBypass) addAll(now time.Time, duration time.Duration) {
 func (b *cacheBypass) ended(now time.Time) bool { return now.UnixNano() >= b.lastEnd.Load() }
 
 // among returns which of the products are bypassed now; nil when none is. Its
-// cost depends on ids alone, however many products are remembered.
+// cost depends on ids alone, however many products are listed.
 func (b *cacheBypass) among(ids []string, now time.Time) map[string]bool {
 	if b.ended(now) {
 		return nil

@@ -26,7 +26,7 @@ func TestCacheBypass(t *testing.T) {
 	b.add([]string{"later"}, now.Add(time.Minute))
 	require.Len(t, b.ends, 1, "ended ones are dropped")
 	b.add(make([]string, bypassedMax+1), now)
-	require.True(t, bypassed("y", now), "too many to remember one by one")
+	require.True(t, bypassed("y", now), "too many to list one by one")
 	require.False(t, bypassed("y", now.Add(BypassDuration)))
 }
 

@@ -62,7 +62,7 @@ func (c *ServingClaim) Acquire(ctx context.Context) error {
 	case errors.Is(err, database.ErrClaimed):
 		c.warnOnce(refusal)
 	case errors.Is(err, database.ErrNoClaim):
-		c.warned = true // a warning would help nobody
+		c.warned = true // nothing can be done about it
 		c.Logger.Debug("this process cannot find out whether it shares the database", "error", err)
 	default:
 		c.Logger.Debug("the database was not claimed yet", "error", err)

@@ -81,20 +81,20 @@ func TestEpochCheck(t *testing.T) {
 		then   func(f *fakeServers)
 		left   []string // the epochs that were left
 	}{
-		"nothing happened":                      {func(*fakeServers) {}, func(f *fakeServers) {}, nil},
-		"the database went on":                  {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 20 }, nil},
-		"an empty redis":                        {nil, func(f *fakeServers) { f.mark = rediscache.Mark{RunIDs: "r"} }, nil},
-		"redis lost everything":                 {func(*fakeServers) {}, func(f *fakeServers) { f.mark = rediscache.Mark{RunIDs: "s"} }, nil},
-		"redis is away":                         {nil, func(f *fakeServers) { f.markErr = errors.New("away"); f.mark = rediscache.Mark{} }, nil},
-		"the database is older than seen":       {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
-		"the same without redis":                {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9; f.markErr = errors.New("away") }, []string{"e"}},
-		"the database is older than redis":      {nil, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
-		"another redis with an old snapshot":    {nil, func(f *fakeServers) { f.mark.RunIDs = "s" }, []string{"e"}},
-		"redis has another epoch":               {nil, func(f *fakeServers) { f.mark.Epoch = "other" }, []string{"e"}},
-		"an earlier epoch came back":            {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "earlier"; f.mark.Epoch = "" }, []string{"earlier"}},
-		"another instance started an epoch":     {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "e+"; f.mark.Epoch = "e+" }, nil},
-		"it did so between the readings":        {func(*fakeServers) {}, func(f *fakeServers) { f.between = func() { f.meta.Epoch, f.mark.Epoch = "e+", "e+" } }, nil},
-		"the epoch changed and redis kept none": {nil, func(f *fakeServers) { f.meta.Epoch = "x"; f.mark = rediscache.Mark{RunIDs: "r"} }, nil},
+		"nothing happened":                   {func(*fakeServers) {}, func(f *fakeServers) {}, nil},
+		"the database went on":               {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 20 }, nil},
+		"an empty redis":                     {nil, func(f *fakeServers) { f.mark = rediscache.Mark{RunIDs: "r"} }, nil},
+		"redis lost everything":              {func(*fakeServers) {}, func(f *fakeServers) { f.mark = rediscache.Mark{RunIDs: "s"} }, nil},
+		"redis is away":                      {nil, func(f *fakeServers) { f.markErr = errors.New("away"); f.mark = rediscache.Mark{} }, nil},
+		"the database is older than seen":    {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
+		"the same without redis":             {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9; f.markErr = errors.New("away") }, []string{"e"}},
+		"the database is older than redis":   {nil, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
+		"another redis with an old snapshot": {nil, func(f *fakeServers) { f.mark.RunIDs = "s" }, []string{"e"}},
+		"redis has another epoch":            {nil, func(f *fakeServers) { f.mark.Epoch = "other" }, []string{"e"}},
+		"an earlier epoch came back":         {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "earlier"; f.mark.Epoch = "" }, []string{"earlier"}},
+		"another instance started an epoch":  {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "e+"; f.mark.Epoch = "e+" }, nil},
+		"it did so between the readings":     {func(*fakeServers) {}, func(f *fakeServers) { f.between = func() { f.meta.Epoch, f.mark.Epoch = "e+", "e+" } }, nil},
+		"a first start with an empty redis":  {nil, func(f *fakeServers) { f.meta.Epoch = "x"; f.mark = rediscache.Mark{RunIDs: "r"} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
