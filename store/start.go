@@ -71,10 +71,11 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 // the two do not share a Redis.
 func (s *Store) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
 	if err := s.claim.Acquire(ctx); err != nil {
+		cancel()
 		return err
 	}
+	s.stop = cancel
 	s.publisher.muted.Store(false)
 	if err := s.hub.Start(ctx); err != nil {
 		return fmt.Errorf("start hub: %w", err)
