@@ -5,68 +5,117 @@ SHELL := /usr/bin/env bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-# A hung test fails after this long, with every goroutine's stack.
+# A test that hangs fails after this time and prints the stack of every goroutine.
 TEST_TIMEOUT ?= 10m
-# The race detector slows a test about tenfold.
-RACE_TIMEOUT ?= 20m
-RACE_PACKAGES ?= ./...
-# SQLite is C translated to Go here, and some twenty times slower under the detector: too slow for the deadline of a write. A
-# connection is one goroutine's at a time, and the driver, which sees to that, is watched: the translation alone goes
-# without. Nothing that imports sync may: it would lend the others its unwatched copies of generic code, and every use
-# of those would look like a race.
-RACE_PLAIN ?= github.com/ncruces/go-sqlite3-wasm/...
-RACE_FLAGS = -race -gcflags='$(RACE_PLAIN)=-race=false'
-# With SQLite as well `make test` would take much longer: it races Postgres alone.
-RACE_RUN ?= .
-# 64 buyers at once outlast the write deadline when the detector slows them tenfold: `make test` runs those without it.
-RACE_SKIP ?= ^$$
 # All scenarios take less than 8 minutes on two cores.
 FAULT_TIMEOUT ?= 20m
+# The race detector makes a test about ten times slower.
+RACE_TIMEOUT ?= 20m
+RACE_PACKAGES ?= ./...
+# Code that is compiled without the race detector. The SQLite driver runs C code that was translated to Go; under the
+# detector it is twenty times slower and misses the deadlines of writes. One goroutine at a time uses a connection, and
+# the driver, which guarantees that, stays under the detector. Do not add a package that imports sync: other packages
+# would share its uninstrumented copies of generic functions, and the detector would report false races.
+RACE_PLAIN ?= github.com/ncruces/go-sqlite3-wasm/...
+RACE_FLAGS = -race -gcflags='$(RACE_PLAIN)=-race=false'
+# Which tests the race target runs, and which it leaves out; both are patterns of go test.
+RACE_RUN ?= .
+RACE_SKIP ?= ^$$
+# The packages whose tests run on both databases. `make test` races them on Postgres only, because SQLite takes too long,
+# and without the tests of 64 concurrent buyers, which miss the write deadline under the detector. `make test-all` runs
+# them on both.
+RACE_DATABASE = go list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./store/... | \
+	grep -E '^onhand/store(/database[^ ]*)? |/storetest/fixture' | cut -d ' ' -f 1
+RACE_DATABASE_SKIP = NeverOversold|OppositeCarts
+RACE_OTHERS = go list ./models/... ./graph/... ./store/... | grep -v /storetest | grep -vxFf <($(RACE_DATABASE))
+
+FUZZTIME ?= 10s
+FUZZ_PARALLEL ?= 2
+FUZZ ?= .
+# The systems that the binary is built for.
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
 GO_FILES = git ls-files --cached --others --exclude-standard -- '*.go' ':!graph/generated'
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## start the server; set DATABASE_URL and REDIS_URL for servers of your own
+run: ## start the server; DATABASE_URL and REDIS_URL name other servers than the embedded ones
 	go run .
 
 .PHONY: test
-test: ## everything: servers, vet, tests, generated code, browser, faults, races
+test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests, generated code, browser, short faults, races
 	scripts/servers
-	go vet ./...
+	$(MAKE) lint
 	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
 	$(MAKE) verify
 	$(MAKE) e2e
 	$(MAKE) fault ARGS=-short
-	$(MAKE) race RACE_PACKAGES='./models/... ./graph/... ./store/rediscache ./store/stockfeed ./store/stockfile'
-	$(MAKE) race RACE_PACKAGES='./store ./store/database' RACE_RUN=/postgres RACE_SKIP='NeverOversold|OppositeCarts'
+	$(MAKE) race RACE_PACKAGES="$$($(RACE_OTHERS) | paste -sd ' ' -)"
+	$(MAKE) race RACE_PACKAGES="$$($(RACE_DATABASE) | paste -sd ' ' -)" RACE_RUN=/postgres RACE_SKIP='$(RACE_DATABASE_SKIP)'
+
+.PHONY: test-all
+test-all: ## make test and what takes long: every fault scenario, every race, fuzzing, the builds for all systems
+	$(MAKE) test
+	$(MAKE) cross
+	$(MAKE) fault
+	$(MAKE) races
+	$(MAKE) fuzz
+
+.PHONY: lint
+lint: ## check the format, and run vet and staticcheck, in the module of the faults too
+	@unformatted=$$($(GO_FILES) | xargs gofmt -l); \
+	[[ -z "$$unformatted" ]] || { echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	cd faults && go vet ./...
+	go tool staticcheck ./...
+	staticcheck=$$(go tool -n staticcheck) && cd faults && "$$staticcheck" ./...
+
+.PHONY: fmt
+fmt: ## format the Go code
+	@$(GO_FILES) | xargs gofmt -w
+
+# The profile has one line for each block and test binary; a block counts as covered when one test binary runs it.
+COVER_TESTS ?= ./...
+.PHONY: cover
+cover: ## run the tests and print the coverage of each package by the tests of all packages
+	@packages=$$(go list ./... | grep -Ev '/(generated|storetest)$$|/bench/' | paste -sd , -); \
+	go test -timeout=$(TEST_TIMEOUT) -coverpkg="$$packages" -coverprofile=coverage.out $(COVER_TESTS) >/dev/null || { echo "cover: a test failed; run make test"; exit 1; }
+	@awk 'NR > 1 { statements[$$1] = $$2; if ($$3 > 0) covered[$$1] = 1 } \
+		END { for (block in statements) { package = block; sub(/\/[^\/]*$$/, "", package); all[package] += statements[block]; \
+			if (block in covered) hit[package] += statements[block] } \
+		for (package in all) printf "%6.1f %%  %s\n", 100 * hit[package] / all[package], package }' coverage.out | sort -k3
 
 .PHONY: race
-race: ## the tests under the race detector; RACE_PACKAGES names which
+race: ## run the tests under the race detector; RACE_PACKAGES names the packages
 	@if cc=$$(go env CC); ! command -v "$${cc%% *}" >/dev/null; then \
-		echo "race: skipped: the race detector needs a C compiler, and there is no $$cc (Debian: apt-get install gcc libc6-dev)"; \
+		echo "race: skipped: the race detector needs a C compiler, and $$cc is missing (Debian: apt-get install gcc libc6-dev)"; \
 	else \
 		set -x; CGO_ENABLED=1 go test $(RACE_FLAGS) -short -p=1 -run='$(RACE_RUN)' -skip='$(RACE_SKIP)' -timeout=$(RACE_TIMEOUT) $(RACE_PACKAGES); \
 	fi
 
 .PHONY: races
-races: ## all of it under the race detector: the tests, SQLite's too, the checkers of the fault suite, and every scenario
+races: ## run everything under the race detector: all tests, the checkers of the faults, every scenario
 	$(MAKE) race
-	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) .
+	cd faults && CGO_ENABLED=1 go test -race -count=1 -skip='^TestF[0-9]' -timeout=$(RACE_TIMEOUT) ./...
 	$(MAKE) fault ARGS=-server-race
 
-# A target that finds something leaves it in testdata/fuzz beside the test, where every later run tries it again:
-# mend it, and put it among the target's seeds.
-FUZZTIME ?= 10s
-FUZZ_PARALLEL ?= 2
-FUZZ ?= .
+# A target that finds an input leaves it in testdata/fuzz beside the test, and every later run tries it again. Fix the
+# code, and add the input to the seeds of the target.
 .PHONY: fuzz
-fuzz: ## look for inputs that break a promise; FUZZTIME each (10s), FUZZ names the targets
+fuzz: ## search for inputs that break an invariant, FUZZTIME (10s) for each target; FUZZ selects targets
 	@git grep --untracked -Eo '^func Fuzz[A-Za-z0-9]*' -- '*_test.go' | sed 's|/[^/]*_test.go:func | |' | grep -E '$(FUZZ)' | while read -r package target; do \
 		echo "$$package $$target"; \
 		go test -run="^$$target$$" -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) -parallel=$(FUZZ_PARALLEL) -timeout=$(TEST_TIMEOUT) "./$$package" || exit 1; \
+	done
+
+.PHONY: cross
+cross: ## build the binary for Linux, macOS and Windows on amd64 and arm64
+	@for platform in $(PLATFORMS); do \
+		echo "$$platform"; \
+		CGO_ENABLED=0 GOOS="$${platform%/*}" GOARCH="$${platform#*/}" go build -o /dev/null . || exit 1; \
 	done
 
 .PHONY: e2e
@@ -77,16 +126,16 @@ e2e: ## drive the real server with a real browser
 		echo "e2e: skipped: $$answer"; \
 	fi
 
-# ARGS go to go test: make fault ARGS='-run F07 -v -seed 12345'; faults/doc.go says how scenarios are written.
+# ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/README.md.
 .PHONY: fault
-fault: ## kill, freeze and cut what the server depends on, under load, and prove that nothing is lost
+fault: ## kill, freeze and disconnect the dependencies of the server under load, and check that nothing is lost
 	scripts/servers
-	cd faults && go vet ./... && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
+	cd faults && go test ./chance ./checker ./load ./model ./process ./wait && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
 
-# It bounds its own time: ten minutes more than FOR.
+# The test bounds its own time: FOR and ten minutes.
 FOR ?= 3m
 .PHONY: soak
-soak: ## minutes of load with a fault now and then; fails when memory, goroutines, files, connections or the outbox grow: make soak FOR=1h
+soak: ## load with a fault now and then, for FOR (3m); fails when memory, goroutines, files, connections or the outbox grow
 	scripts/servers
 	cd faults && go test -count=1 -timeout=0 -v -run='^TestSoak$$' -soak=$(FOR) . $(ARGS)
 
@@ -95,29 +144,26 @@ replay: ## replay recorded traffic: make replay FILE=path
 	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
 	go run ./bench/replay --file "$(FILE)"
 
-# ARGS go to the program: make bench ARGS='--quick --row "hot 512"'; go run ./bench/combiner --help lists them.
+# ARGS are arguments of the program: make bench ARGS='--quick --row "hot 512"'; `go run ./bench/groupcommit --help` lists them.
 .PHONY: bench
 bench: ## measure reservations beside their floors, on servers of its own; ARGS=--quick for a first look
-	go run ./bench/combiner $(ARGS)
+	go run ./bench/groupcommit $(ARGS)
+
+# make alternate BEFORE=path AFTER=path ARGS='--workload carts'; `go run ./bench/alternate --help` lists the arguments.
+.PHONY: alternate
+alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating rounds over GraphQL and HTTP
+	@[[ -n "$(BEFORE)" && -n "$(AFTER)" ]] || { echo "usage: make alternate BEFORE=path AFTER=path"; exit 2; }
+	go run ./bench/alternate --before "$(BEFORE)" --after "$(AFTER)" $(ARGS)
 
 .PHONY: generate
-generate: ## write graph/generated anew from the schema
+generate: ## write graph/generated from the schema
 	go run github.com/99designs/gqlgen generate
 
-# Compared with what was there before, not with the last commit, so that it also serves a tree with work in it.
+# The result is compared with the files that were there before, not with the last commit, so that the target also works
+# in a tree with uncommitted changes.
 .PHONY: verify
-verify: ## fail when graph/generated is not what the schema gives
+verify: ## fail when graph/generated differs from what the schema gives
 	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; \
 	cp -R graph/generated "$$before/" && $(MAKE) generate || exit 1; \
 	diff -r -u "$$before/generated" graph/generated || \
-		{ echo "verify: graph/generated had drifted from the schema; it is right now: commit it"; exit 1; }
-
-.PHONY: fmt
-fmt: ## format the Go code
-	@$(GO_FILES) | xargs gofmt -w
-
-.PHONY: lint
-lint: ## check format and vet
-	@unformatted=$$($(GO_FILES) | xargs gofmt -l); \
-	[[ -z "$$unformatted" ]] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	go vet ./...
+		{ echo "verify: graph/generated was out of date; it is right now: commit it"; exit 1; }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +23,8 @@ func composeFile(t *testing.T) string {
 	return string(raw)
 }
 
-// TestComposeIsWhatTheREADMESays: the images, the account, and loopback for
-// every port.
+// TestComposeIsWhatTheREADMESays compares the images and the account, and requires
+// that every port is bound to loopback.
 func TestComposeIsWhatTheREADMESays(t *testing.T) {
 	t.Parallel()
 	text := composeFile(t)
@@ -31,9 +32,18 @@ func TestComposeIsWhatTheREADMESays(t *testing.T) {
 	require.NoError(t, err)
 	images := regexp.MustCompile(`(?m)^    image: (\S+)$`).FindAllStringSubmatch(text, -1)
 	require.Len(t, images, 2)
-	assert.Equal(t, "postgres:17", images[0][1])
-	assert.Equal(t, "redis:7", images[1][1])
-	assert.Contains(t, string(readme), "brings Postgres 17 and Redis 7.")
+	for i, program := range []string{"postgres", "redis"} {
+		needed := regexp.MustCompile(`(?i)` + program + ` (\d+) or newer`).FindSubmatch(readme)
+		require.NotNil(t, needed, program)
+		least, err := strconv.Atoi(string(needed[1]))
+		require.NoError(t, err)
+		name, tag, _ := strings.Cut(images[i][1], ":")
+		assert.Equal(t, program, name)
+		version, err := strconv.Atoi(tag)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, version, least, program)
+	}
+	assert.Contains(t, string(readme), "[compose.yaml](compose.yaml)")
 
 	ports := regexp.MustCompile(`(?m)^    ports: \["([^"]+)"\]$`).FindAllStringSubmatch(text, -1)
 	require.Len(t, ports, strings.Count(text, "ports:"))
@@ -51,8 +61,8 @@ func TestComposeIsWhatTheREADMESays(t *testing.T) {
 	assert.Contains(t, text, "POSTGRES_DB: "+strings.TrimPrefix(address.Path, "/")+"\n")
 }
 
-// TestComposeRedisStarts runs the command that compose.yaml gives its Redis,
-// and asks it for what that was to set.
+// TestComposeRedisStarts runs the Redis command of compose.yaml, and reads back the
+// settings that it gives.
 func TestComposeRedisStarts(t *testing.T) {
 	t.Parallel()
 	list := regexp.MustCompile(`(?ms)^    command:\n(.*?)^    \w`).FindStringSubmatch(composeFile(t))

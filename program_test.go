@@ -32,12 +32,12 @@ import (
 	"onhand/store/storetest"
 )
 
-// These tests build the program once and run it as people do.
+// These tests build the program once and run it as a process.
 
 var buildFolder string
 
-// TestMain keeps the program in a folder of its own, and looks for goroutines
-// that nobody ended.
+// TestMain makes a folder for the program, and looks for goroutines that were left
+// behind.
 func TestMain(m *testing.M) {
 	var err error
 	if buildFolder, err = os.MkdirTemp("", "onhand-test-"); err != nil {
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program builds the program when the first test asks for it.
+// program builds the program once, for the first test that needs it.
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildFolder, "onhand")
 	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
@@ -66,7 +66,7 @@ var program = sync.OnceValues(func() (string, error) {
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// command prepares a run with its own home and nothing of our environment.
+// command prepares a run with a home of its own and without our environment.
 func command(t *testing.T, home string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := program()
@@ -91,8 +91,8 @@ func run(t *testing.T, home string, env []string, args ...string) (code int, std
 	return c.ProcessState.ExitCode(), out.String(), problems.String()
 }
 
-// freeAddress is a loopback address below the ports that outgoing connections
-// use.
+// freeAddress is a free loopback address, with a port below those of outgoing
+// connections.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -107,13 +107,13 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// server is a program that serves.
+// server is a process that serves.
 type server struct {
 	t       *testing.T
 	command *exec.Cmd
 	address string
 	log     *bytes.Buffer
-	lines   chan string // the first it says
+	lines   chan string // the first line of its output
 	exited  chan error
 }
 
@@ -143,7 +143,7 @@ func launch(t *testing.T, home string, env ...string) *server {
 	return s
 }
 
-// comeUp waits for the line that says the server is ready.
+// comeUp waits for the line that says that the server is ready.
 func (s *server) comeUp() {
 	s.t.Helper()
 	select {
@@ -154,7 +154,7 @@ func (s *server) comeUp() {
 	}
 }
 
-// stop asks the server to stop and wants it to end well, in time.
+// stop asks the server to stop, and requires exit code 0 in time.
 func (s *server) stop() {
 	s.t.Helper()
 	require.NoError(s.t, s.command.Process.Signal(syscall.SIGTERM))
@@ -200,8 +200,8 @@ func (s *server) do(r *http.Request) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// TestTheProgramServes: from the first start with nothing set, through a
-// restart, with the data that were written.
+// TestTheProgramServes starts without settings, writes, restarts, and finds what
+// was written.
 func TestTheProgramServes(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
@@ -228,9 +228,9 @@ func TestTheProgramServes(t *testing.T) {
 	assert.FileExists(t, filepath.Join(home, "data", "onhand", "onhand.db"))
 }
 
-// TestTheProgramStopsInOrder: told to stop while a client watches and another
-// is still sending, it closes the one with 1012, answers the other, takes no
-// third, and ends with code 0.
+// TestTheProgramStopsInOrder stops the server while one client watches and another
+// is still sending. The server closes the first with 1012, answers the second,
+// accepts no third, and ends with code 0.
 func TestTheProgramStopsInOrder(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "DATABASE_URL=sqlite::memory:")
@@ -272,7 +272,7 @@ func TestTheProgramStopsInOrder(t *testing.T) {
 			_ = late.Close()
 		}
 		return err != nil
-	}, patience, 5*time.Millisecond, "the door stays open")
+	}, patience, 5*time.Millisecond, "the server still accepts connections")
 	_, err = io.WriteString(slow, body)
 	require.NoError(t, err)
 	response, err := http.ReadResponse(answers, nil)
@@ -287,9 +287,9 @@ func TestTheProgramStopsInOrder(t *testing.T) {
 // retailHeader is the first line of the Online Retail file.
 const retailHeader = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 
-// TestTheProgramImports: a file of sales becomes opening stock; a broken file
-// changes nothing; importing it again is importing it once, and what was sold
-// in between comes back only to whoever says so.
+// TestTheProgramImports: a file of sales becomes opening stock. A broken file
+// changes nothing. A second import of the file changes nothing, and units sold in
+// between come back with --replace only.
 func TestTheProgramImports(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
@@ -331,9 +331,9 @@ func TestTheProgramImports(t *testing.T) {
 	s.stop()
 }
 
-// TestTheProgramStartsTwice: of two copies that are started together in a new
-// home one comes up, with one demo shop. The other says what it lacks, and
-// comes up once it is alone.
+// TestTheProgramStartsTwice starts two instances at once on one new database, each
+// with its embedded Redis. One serves, with one demo shop. The other ends and says
+// which setting is missing; it starts when it is alone.
 func TestTheProgramStartsTwice(t *testing.T) {
 	t.Parallel()
 	for range 3 {
@@ -346,7 +346,7 @@ func TestTheProgramStartsTwice(t *testing.T) {
 		case err := <-second.exited:
 			require.Error(t, err)
 		case <-time.After(patience):
-			require.Fail(t, "both copies serve one database with a Redis each")
+			require.Fail(t, "both instances serve one database with a Redis each")
 		}
 		assert.Contains(t, second.log.String(), "set the same REDIS_URL")
 		first.comeUp()
@@ -357,7 +357,8 @@ func TestTheProgramStartsTwice(t *testing.T) {
 	}
 }
 
-// TestTheProgramSaysWhatIsWrong at once: it has not a word of waiting.
+// TestTheProgramSaysWhatIsWrong: an error that waiting cannot fix is printed at
+// once.
 func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
@@ -369,8 +370,9 @@ func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestTheProgramAudits: beside a server and alone; 0 for agreement, 1 for
-// differences, of which only those of Redis are mended, 2 for no answer.
+// TestTheProgramAudits audits beside a server and alone. The exit code is 0 without
+// differences, 1 with some, of which --repair fixes those of Redis only, and 2
+// when the audit fails.
 func TestTheProgramAudits(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()

@@ -22,22 +22,22 @@ import (
 	"onhand/store/storetest"
 )
 
-// The README is run as a person would run it: every command of every shell
-// block, in order, against servers of the test's own, and every printed answer
-// is compared. A command of a kind that is not known here fails.
+// These tests run the README and docs/merchants.md as a person would: every
+// command of every shell block, in order, against servers of the test's own.
+// They compare every printed answer. An unknown kind of command fails the test.
 
-// fence is a block of the README: its language and its text.
+// fence is a block of a document: its language and its text.
 type fence struct{ language, text string }
 
-func readmeFences(t *testing.T) []fence {
+func fencesOf(t *testing.T, document string) []fence {
 	t.Helper()
-	raw, err := os.ReadFile("README.md")
+	raw, err := os.ReadFile(document)
 	require.NoError(t, err)
 	var fences []fence
 	for _, found := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllSubmatch(raw, -1) {
 		fences = append(fences, fence{string(found[1]), string(found[2])})
 	}
-	require.Greater(t, len(fences), 10)
+	require.NotEmpty(t, fences, document)
 	return fences
 }
 
@@ -92,7 +92,7 @@ func shellCommands(t *testing.T, block string, variables map[string]string) (com
 	return commands
 }
 
-// reader follows the README.
+// reader follows a document.
 type reader struct {
 	t      *testing.T
 	home   string
@@ -104,7 +104,28 @@ type reader struct {
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	r := &reader{t: t, home: t.TempDir(), env: map[string]string{}, counts: map[string]int{}}
-	fences := readmeFences(t)
+	r.follow("README.md")
+	for _, kind := range []string{"go run .", "go build", "go install", "make", "curl", "docker compose", "export", "import", "replay"} {
+		assert.Positive(t, r.counts[kind], kind)
+	}
+}
+
+// TestMerchantsCommands runs docs/merchants.md against a server without settings.
+func TestMerchantsCommands(t *testing.T) {
+	t.Parallel()
+	r := &reader{t: t, home: t.TempDir(), counts: map[string]int{}}
+	r.serve()
+	r.follow("docs/merchants.md")
+	for _, kind := range []string{"curl", "onhand"} {
+		assert.Positive(t, r.counts[kind], kind)
+	}
+}
+
+// follow runs a document's commands, compares the answers, and stops the server.
+func (r *reader) follow(document string) {
+	t := r.t
+	t.Helper()
+	fences := fencesOf(t, document)
 	answers := 0
 	for i, f := range fences {
 		if f.language != "sh" {
@@ -125,9 +146,6 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	r.server.stop()
 	assert.Equal(t, len(fences), answers+sections(fences), "an answer without a command")
-	for _, kind := range []string{"go run .", "make", "curl", "docker compose", "export", "import", "replay"} {
-		assert.Positive(t, r.counts[kind], kind)
-	}
 }
 
 // sections counts the shell blocks.
@@ -153,6 +171,14 @@ func (r *reader) run(c shellCommand) string {
 		writeSales(r.t, filepath.Join(r.home, c.words[len(c.words)-1]))
 		code, _, stderr := run(r.t, r.home, r.environment(), c.words[3:]...)
 		require.Equal(r.t, 0, code, stderr)
+	case line == "go build -o onhand .", line == "go install .":
+		r.counts["go "+c.words[1]]++
+		r.build(c.words[1:])
+	case c.words[0] == "onhand":
+		r.counts["onhand"]++
+		code, stdout, stderr := run(r.t, r.home, r.environment(), c.words[1:]...)
+		require.Equal(r.t, 0, code, stderr)
+		return stdout
 	case strings.HasPrefix(line, "go run ./bench/replay "):
 		r.counts["replay"]++
 		r.replay(c.words[3:])
@@ -209,6 +235,20 @@ func (r *reader) serve() {
 		r.server.stop()
 	}
 	r.server = start(r.t, r.home, r.environment()...)
+}
+
+// build runs the go command; what it makes goes into a folder of the test's own.
+func (r *reader) build(args []string) {
+	r.t.Helper()
+	folder := r.t.TempDir()
+	if args[0] == "build" {
+		args[2] = filepath.Join(folder, args[2])
+	}
+	c := exec.CommandContext(r.t.Context(), "go", args...)
+	c.Env = append(os.Environ(), "GOBIN="+folder)
+	out, err := c.CombinedOutput()
+	require.NoError(r.t, err, "%s", out)
+	require.FileExists(r.t, filepath.Join(folder, "onhand"))
 }
 
 func (r *reader) replay(args []string) {
@@ -383,11 +423,13 @@ func TestReadmeSettings(t *testing.T) {
 // TestReadmeCommandsAndPaths: the tables name what the program has, all of it.
 func TestReadmeCommandsAndPaths(t *testing.T) {
 	t.Parallel()
-	_, k, err := parse(t)
-	require.NoError(t, err)
+	code, help, stderr := run(t, t.TempDir(), nil, "--help")
+	require.Equal(t, 0, code, stderr)
+	_, help, found := strings.Cut(help, "\nCommands:\n")
+	require.True(t, found)
 	var commands, listed []string
-	for _, child := range k.Model.Children {
-		commands = append(commands, child.Name)
+	for _, found := range regexp.MustCompile(`(?m)^  ([a-z]+)`).FindAllStringSubmatch(help, -1) {
+		commands = append(commands, found[1])
 	}
 	for _, row := range readmeTable(t, "command") {
 		for _, found := range regexp.MustCompile("`onhand ([a-z]+)").FindAllStringSubmatch(row[0], -1) {

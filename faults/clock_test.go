@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,146 +10,135 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/faults/load"
+	"onhand/faults/model"
 	"onhand/store/storetest"
 )
 
-// faketimePlaces are where packages put libfaketime.
-var faketimePlaces = []string{"/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1", "/usr/lib64/faketime/libfaketime.so.1"}
+// faketimePaths are where packages put libfaketime.
+var faketimePaths = []string{"/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1", "/usr/lib64/faketime/libfaketime.so.1"}
 
-// clock is the wall clock of a Postgres, which a scenario sets. Its timers are right.
-type clock struct {
+// clockTolerance is by how many seconds a clock may be off what it was set to: asking it takes time.
+const clockTolerance = 2
+
+// databaseClock is the wall clock of a Postgres, which a scenario sets. Its timers are right.
+type databaseClock struct {
 	t    *testing.T
 	file string
 }
 
-// newClock is right at first. Without libfaketime the test is skipped.
-func newClock(t *testing.T) (*clock, []storetest.Option) {
+// newDatabaseClock is right at first. Without libfaketime the test is skipped.
+func newDatabaseClock(t *testing.T) (*databaseClock, []storetest.Option) {
 	t.Helper()
 	var library string
-	for _, place := range faketimePlaces {
-		if found, _ := filepath.Glob(place); len(found) > 0 {
+	for _, path := range faketimePaths {
+		if found, _ := filepath.Glob(path); len(found) > 0 {
 			library = found[0]
 		}
 	}
 	if library == "" {
 		t.Skip("skipped: libfaketime is missing (Debian: apt-get install faketime)")
 	}
-	directory, err := os.MkdirTemp("", "onhand-clock-") // t.TempDir is ours alone, and Postgres may run as somebody else
+	directory, err := os.MkdirTemp("", "onhand-clock-") // Postgres may run as another account, which cannot read t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(directory)) })
 	require.NoError(t, os.Chmod(directory, 0o755))
-	c := &clock{t, filepath.Join(directory, "clock")}
+	c := &databaseClock{t, filepath.Join(directory, "clock")}
 	c.set("+0")
 	var options []storetest.Option
-	for _, variable := range []string{"LD_PRELOAD=" + library, "FAKETIME_TIMESTAMP_FILE=" + c.file, "FAKETIME_NO_CACHE=1",
-		"FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"} {
+	for _, variable := range []string{
+		"LD_PRELOAD=" + library, "FAKETIME_TIMESTAMP_FILE=" + c.file, "FAKETIME_NO_CACHE=1",
+		"FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
+	} {
 		options = append(options, storetest.WithEnvironment(variable))
 	}
 	return c, options
 }
 
-// set moves the clock to so much from the right time ("+1h", "-10m").
-func (c *clock) set(offset string) {
+// set moves the clock by an offset ("+1h", "-10m") from the right time.
+func (c *databaseClock) set(offset string) {
 	c.t.Helper()
 	require.NoError(c.t, os.WriteFile(c.file+".new", []byte(offset+"\n"), 0o644))
 	require.NoError(c.t, os.Chmod(c.file+".new", 0o644))
-	require.NoError(c.t, os.Rename(c.file+".new", c.file)) // never half a clock
+	require.NoError(c.t, os.Rename(c.file+".new", c.file)) // never half a file
 }
 
-// TestF12ClocksJump: the database's clock jumps an hour ahead, and ten minutes back, first at once, so that holds whose
-// time was over have time again, then for good. The clock of one copy is an hour ahead all the time, and the other's half
-// an hour behind. What the jump ahead ends is ended once and stays so; and neither copy's clock matters.
+// TestF12ClocksJump: the database's clock jumps an hour ahead and ten minutes back, first at once, so that reservations
+// whose time was over have time again, then for good. The clock of one instance is an hour ahead all the time, that of the
+// other half an hour slow. What the jump ahead ends is ended once and stays ended; and the instances' clocks do not matter.
 func TestF12ClocksJump(t *testing.T) {
-	clock, options := newClock(t)
-	s := Open(t, Plan{PrivatePostgres: true, PostgresOptions: options, OtherClock: true, Walkaways: true, Customers: 16,
-		Clocks: []time.Duration{0, time.Hour, 50 * time.Minute}, Think: 3 * time.Millisecond, Skews: []time.Duration{time.Hour, -30 * time.Minute}})
-	ctx, cancel := context.WithTimeout(context.Background(), moreLimit)
-	defer cancel()
-	s.clockIs(ctx, 0)
-	s.copiesAreOff()
-	load := s.Load()
-	load.More(300)
-	s.lives(ctx)
-	for range 10 { // each time some customers meet holds that the sweepers have not
+	clock, options := newDatabaseClock(t)
+	s := Open(t, Setup{
+		PrivatePostgres: true, PostgresOptions: options, ClockMoved: true, ClockOffsets: []time.Duration{0, time.Hour, 50 * time.Minute},
+		InstanceClocks: []time.Duration{time.Hour, -30 * time.Minute}, ShortReservations: true, Customers: 16, ThinkTime: 3 * time.Millisecond,
+	})
+	s.checkDatabaseClock(0)
+	s.checkInstanceClocks()
+	l := s.Load()
+	l.More(300)
+	wrong, err := s.Checker.OffClock()
+	s.Must(err)
+	s.Checker.Report("an instance's clock", wrong)
+	for range 10 { // each time some customers ask for reservations that the sweepers have not ended yet
 		clock.set("+1h")
-		load.More(6)
+		l.More(6)
 		clock.set("+50m")
-		load.More(20)
+		l.More(20)
 	}
 	clock.set("+1h")
-	s.clockIs(ctx, time.Hour)
-	s.sweptBy(ctx)
-	load.More(300)
-	over := s.over(ctx)
+	s.checkDatabaseClock(time.Hour)
+	began := time.Now()
+	s.Checker.AwaitSwept()
+	t.Logf("all reservations past their time were released after %s", time.Since(began).Round(time.Millisecond))
+	l.More(300)
+	expired := s.expired()
 	clock.set("+50m")
-	s.clockIs(ctx, 50*time.Minute)
-	load.More(300)
-	load.Stop()
-	still := s.over(ctx)
-	for id := range over {
-		assert.True(t, still[id], "hold %s lives again", id)
+	s.checkDatabaseClock(50 * time.Minute)
+	l.More(300)
+	l.Stop()
+	still := s.expired()
+	for id := range expired {
+		assert.True(t, still[id], "%s is live again", id)
 	}
-	t.Logf("%d holds were over after the jump ahead, %d at the end", len(over), len(still))
-	assert.Positive(t, len(over))
-	assert.Empty(t, load.Codes.unexpected())
-	assert.Empty(t, load.PageCodes.unexpected())
-	clock.set("+1h") // short holds that were given ten minutes more
+	t.Logf("%d reservations were expired after the jump ahead, %d at the end", len(expired), len(still))
+	assert.Positive(t, len(expired))
+	l.CheckRetryable(t)
+	clock.set("+1h") // for short reservations that got ten minutes more
 	s.Check()
 }
 
-// clockIs makes sure that the database's clock is off by so much, give or take what asking takes.
-func (s *Scene) clockIs(ctx context.Context, off time.Duration) {
+// checkDatabaseClock makes sure that the database's clock has this offset.
+func (s *Shop) checkDatabaseClock(offset time.Duration) {
 	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), load.MoreLimit)
+	defer cancel()
 	var at time.Time
-	s.Must(s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at))
-	assert.InDelta(s.t, off.Seconds(), time.Until(at).Seconds(), 2, "the database's clock")
+	s.Must(s.Checker.Database.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at))
+	assert.InDelta(s.t, offset.Seconds(), time.Until(at).Seconds(), clockTolerance, "the database's clock")
 }
 
-// copiesAreOff makes sure that the copies' clocks are off by what the plan has: without that they would decide nothing
-// even if they were asked.
-func (s *Scene) copiesAreOff() {
+// checkInstanceClocks makes sure that the instances' clocks have their offsets; otherwise the scenario would prove nothing.
+func (s *Shop) checkInstanceClocks() {
 	s.t.Helper()
-	for n, c := range s.Copies {
-		response, err := probes.Get(c.URL() + "/healthz")
+	for n, i := range s.Instances {
+		at, err := i.Date()
 		s.Must(err)
-		s.Must(response.Body.Close())
-		at, err := http.ParseTime(response.Header.Get("Date"))
-		s.Must(err)
-		assert.InDelta(s.t, s.plan.Skews[n].Seconds(), time.Until(at).Seconds(), 2, "the clock of %s, by what it answers", c.Name)
+		assert.InDelta(s.t, s.setup.InstanceClocks[n].Seconds(), time.Until(at).Seconds(), clockTolerance, "the clock of %s, by its answers", i.Name)
 	}
 }
 
-// lives makes sure that the copies' clocks decide nothing: what is held for an hour has an hour on the database's clock.
-func (s *Scene) lives(ctx context.Context) {
+// expired are the reservations that have expired.
+func (s *Shop) expired() map[string]bool {
 	s.t.Helper()
-	wrong, err := lines(ctx, s.pool, `SELECT format('%s is held from %s to %s', owner_ref, created_at, expires_at) FROM reservations
-		WHERE abs(extract(epoch FROM clock_timestamp() - created_at)) > 60 OR expires_at - created_at > interval '1 hour 1 minute'`)
+	ctx, cancel := reading()
+	defer cancel()
+	rows, err := s.Checker.Reservations(ctx)
 	s.Must(err)
-	s.report("a server's clock", wrong)
-}
-
-// sweptBy waits until no hold past its time is left.
-func (s *Scene) sweptBy(ctx context.Context) {
-	s.t.Helper()
-	began := time.Now()
-	s.await(expiryLate+outageRecovery, "holds past their time are given back", func() bool {
-		var left int
-		s.Must(s.pool.QueryRow(ctx, `SELECT count(*) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()`).Scan(&left))
-		return left == 0
-	})
-	s.t.Logf("all holds past their time were given back after %s", time.Since(began).Round(time.Millisecond))
-}
-
-// over are the holds that have expired.
-func (s *Scene) over(ctx context.Context) map[string]bool {
-	s.t.Helper()
-	rows, err := s.rows(ctx)
-	s.Must(err)
-	over := map[string]bool{}
+	expired := map[string]bool{}
 	for _, r := range rows {
-		if r.state == stateExpired {
-			over[r.id] = true
+		if r.State == model.StateExpired {
+			expired[r.ID] = true
 		}
 	}
-	return over
+	return expired
 }

@@ -7,75 +7,79 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+
+	"onhand/faults/load"
 )
 
-// fastMax is how long a copy may take to say that it has no connection to the database.
-const fastMax = time.Second
+const (
+	// refusalLimit is how long an instance may take to say that it has no connection to the database.
+	refusalLimit = time.Second
+	// fewConnections is less than two instances ask for.
+	fewConnections = 5
+)
 
-// TestF16TooFewConnections: the database gives both copies together fewer connections than they ask for, then none, then
-// enough. Without any, each request is refused at once, with a hint when to come back; with few, the shop goes on, if
-// slower; and with enough all is as before, without a restart.
+// TestF16TooFewConnections: the database gives both instances together fewer connections than they ask for, then none,
+// then enough. Without any, each request is refused at once, with a hint when to come back. With few, the shop is slower.
+// With enough, all is as before, without a restart.
 func TestF16TooFewConnections(t *testing.T) {
-	const few = 5
-	s := Open(t, Plan{PrivatePostgres: true, ConnectionsMax: 2 * (connectionsMax + 2), Customers: 24, Think: 2 * time.Millisecond, Walkaways: true})
-	ctx, cancel := context.WithTimeout(context.Background(), moreLimit)
+	s := Open(t, Setup{
+		PrivatePostgres: true, ConnectionsMax: 2 * (connectionsMax + 2), Customers: 24, ThinkTime: 2 * time.Millisecond, ShortReservations: true,
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), load.MoreLimit)
 	defer cancel()
 	limit := func(n int) {
-		s.statements(ctx, s.Database, fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d`, shopRole, n),
+		s.execute(ctx, s.databaseURL, fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d`, shopRole, n),
 			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '`+shopRole+`'`)
 	}
-	load := s.Load()
-	load.More(300)
+	l := s.Load()
+	l.More(300)
 	s.Outage(func() {
-		limit(few)
-		load.Slowest()
-		load.More(300)
-		t.Logf("with %d connections: the slowest request took %s", few, load.Slowest())
+		limit(fewConnections)
+		l.Slowest()
+		l.More(300)
+		t.Logf("with %d connections: the slowest request took %s", fewConnections, l.Slowest())
 		limit(0)
-		s.refused(t, ctx)
-		load.During(2 * time.Second)
-		for _, c := range s.Copies {
-			m, err := c.Metrics()
-			require.NoError(t, err)
-			assert.LessOrEqual(t, m["onhand_writes_waiting"], float64(s.plan.Customers), "nobody asks more than one thing at a time")
+		s.checkRefusals(ctx, t)
+		l.During(2 * time.Second)
+		for _, m := range s.metrics() {
+			assert.LessOrEqual(t, m["onhand_writes_waiting"], float64(s.setup.Customers), "a customer has one operation in flight")
 		}
-		s.refused(t, ctx)
-		limit(few)
-		load.More(200)
+		s.checkRefusals(ctx, t)
+		limit(fewConnections)
+		l.More(200)
 		limit(-1)
 	})
-	load.More(300)
-	load.Stop()
-	assert.Positive(t, load.Codes.Count("UNAVAILABLE"), "nobody noticed")
-	assert.Zero(t, load.Codes.Count("lost"))
-	assert.Empty(t, load.Codes.unexpected())
-	assert.Empty(t, load.PageCodes.unexpected())
+	l.More(300)
+	l.Stop()
+	assert.Positive(t, l.Attempts.Count(load.Unavailable), "the fault had no effect")
+	assert.Zero(t, l.Attempts.Count(load.NoAnswer))
+	l.CheckRetryable(t)
 	s.Check()
 }
 
-// refused asks each copy for a read of the database and for a write, which it must refuse at once, saying when to come
-// back.
-func (s *Scene) refused(t *testing.T, ctx context.Context) {
+// checkRefusals asks each instance for a read of the database and for a write. It must refuse both at once, and say when
+// to come back.
+func (s *Shop) checkRefusals(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for _, c := range s.Copies {
+	for _, i := range s.Instances {
 		for name, ask := range map[string]struct {
 			document  string
 			variables map[string]any
 		}{
-			"read": {primaryDocument, map[string]any{"id": s.products[0]}},
-			"write": {reserveDocument, map[string]any{"input": map[string]any{"idempotencyKey": fmt.Sprint("refused ", time.Now().UnixNano()),
-				"lines": []map[string]any{{"productId": "nothing", "quantity": 1}}}}},
+			"read": {load.PrimaryDocument, map[string]any{"id": s.Target.Products[0]}},
+			"write": {load.ReserveDocument, map[string]any{"input": map[string]any{
+				"idempotencyKey": fmt.Sprint("refused ", time.Now().UnixNano()), "lines": []map[string]any{{"productId": "nothing", "quantity": 1}},
+			}}},
 		} {
 			began := time.Now()
-			err := s.client.Ask(ctx, c.URL(), ask.document, ask.variables, &struct{}{})
+			err := s.Target.Client.Ask(ctx, i.URL(), ask.document, ask.variables, &struct{}{})
 			took := time.Since(began)
-			var told *lost
-			if assert.ErrorAs(t, err, &told, "%s: %s", c.Name, name) {
-				assert.Equal(t, "UNAVAILABLE", told.code, "%s: %s: %s", c.Name, name, told.message)
-				assert.Positive(t, told.retryAfter, "%s: %s: no hint", c.Name, name)
+			var refused *load.AttemptError
+			if assert.ErrorAs(t, err, &refused, "%s: %s", i.Name, name) {
+				assert.Equal(t, load.Unavailable, refused.Code, "%s: %s: %s", i.Name, name, refused.Message)
+				assert.Positive(t, refused.RetryAfter, "%s: %s: no hint", i.Name, name)
 			}
-			assert.Less(t, took, fastMax, "%s: %s", c.Name, name)
+			assert.Less(t, took, refusalLimit, "%s: %s", i.Name, name)
 		}
 	}
 }

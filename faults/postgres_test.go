@@ -6,61 +6,61 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"onhand/faults/load"
+	"onhand/faults/process"
 )
 
-// TestF07PostgresKilled: Postgres is shut down at once three times and killed once, under load. Customers are told to
-// try again, and a COMMIT whose answer was lost is settled by its key: each operation happens once.
+// TestF07PostgresKilled: Postgres is shut down at once three times and killed once, under load. Customers get a code to try
+// again, and a COMMIT whose answer was lost is settled by its key: each operation happens once.
 func TestF07PostgresKilled(t *testing.T) {
-	s := Open(t, Plan{Short: true, PrivatePostgres: true})
-	load := s.Load()
+	s := Open(t, Setup{Short: true, PrivatePostgres: true})
+	l := s.Load()
 	for _, fault := range []func() error{s.Postgres.Abort, s.Postgres.Abort, s.Postgres.Abort, s.Postgres.Kill} {
-		load.More(250)
+		l.More(250)
 		s.Outage(func() { s.Must(fault(), s.Postgres.Start()) })
 	}
-	load.More(250)
-	load.Stop()
-	assert.Positive(t, load.Codes.Count("UNAVAILABLE"), "nobody noticed")
-	assert.Empty(t, load.Codes.unexpected())
-	assert.Empty(t, load.PageCodes.unexpected())
+	l.More(250)
+	l.Stop()
+	assert.Positive(t, l.Attempts.Count(load.Unavailable), "the fault had no effect")
+	l.CheckRetryable(t)
 	s.Check()
 }
 
 const (
-	// ambiguousRounds bounds the search for COMMITs whose answer is lost: a round meets one about every fourth time.
-	ambiguousRounds = 80
-	// ambiguousMin is how many there must be.
-	ambiguousMin = 6
-	// deafFor is how long a copy hears nothing from its database.
+	// lostCommitRounds bounds the search for COMMITs whose answer is lost: about every fourth round has one.
+	lostCommitRounds = 80
+	// lostCommitsMin is how many there must be.
+	lostCommitsMin = 6
+	// deafFor is how long an instance receives nothing from its database.
 	deafFor = 300 * time.Millisecond
 )
 
-// TestF07CommitAnswerLost: what Postgres answers no longer reaches one copy, so that some of its COMMITs are carried out
-// and it cannot know. Customers ask again with the same keys, there or at the other copy, and get the first answer.
+// TestF07CommitAnswerLost: the answers of Postgres no longer reach one instance, so that some of its COMMITs are executed
+// and it cannot know. Customers repeat the same keys, there or at the other instance, and get the first answer.
 func TestF07CommitAnswerLost(t *testing.T) {
-	s := Open(t, Plan{Proxied: true})
-	load := s.Load()
+	s := Open(t, Setup{Proxied: true})
+	l := s.Load()
 	rounds := 0
-	for ; s.replays() < ambiguousMin && rounds < ambiguousRounds; rounds++ {
-		load.More(60)
+	for ; s.replays() < lostCommitsMin && rounds < lostCommitRounds; rounds++ {
+		l.More(60)
 		s.Outage(func() {
-			s.Copies[0].Postgres.Drop(Down)
-			load.During(deafFor)
-			s.Copies[0].Postgres.Heal()
+			s.Instances[0].Postgres.Drop(process.Down)
+			l.During(deafFor)
+			s.Instances[0].Postgres.Heal()
 		})
 	}
-	load.More(200)
-	load.Stop()
-	t.Logf("%.0f writes were found to have been carried out before, in %d rounds", s.replays(), rounds)
-	assert.GreaterOrEqual(t, s.replays(), float64(ambiguousMin))
-	assert.Empty(t, load.Codes.unexpected())
+	l.More(200)
+	l.Stop()
+	t.Logf("%.0f writes were found to have been executed before, in %d rounds", s.replays(), rounds)
+	assert.GreaterOrEqual(t, s.replays(), float64(lostCommitsMin))
+	l.CheckRetryable(t)
 	s.Check()
 }
 
-// replays is how many writes the copies have found done when their key came again.
-func (s *Scene) replays() (sum float64) {
-	for _, c := range s.Copies {
-		m, err := c.Metrics()
-		s.Must(err)
+// replays is how many writes the instances have found executed when their key was repeated.
+func (s *Shop) replays() (sum float64) {
+	for _, m := range s.metrics() {
 		for name, value := range m {
 			if strings.HasPrefix(name, "onhand_writes_total{") && strings.Contains(name, `outcome="replayed"`) {
 				sum += value

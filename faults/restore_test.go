@@ -6,98 +6,114 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"onhand/faults/checker"
+	"onhand/faults/load"
+	"onhand/faults/model"
+	"onhand/faults/process"
 )
 
-// believedLimit is how soon after the restored database is up everybody follows it: the keepers look every second.
-const believedLimit = 3 * time.Second
+// epochLimit is how soon after the restored database is up all instances follow it: their epoch checks run every second.
+const epochLimit = 3 * time.Second
 
-// TestF18DatabaseRestored: the database is lost and an older backup of it takes its place, twice, while Redis, the copies
-// and their subscribers know newer versions: the first time nobody asks for anything, the second time customers are there
-// from the first moment. Redis and subscribers follow the restored truth, and what customers do in it is decided on it.
+// TestF18DatabaseRestored: the database is lost and replaced by an older backup, twice, while Redis, the instances and
+// their subscribers have newer versions: the first time no client asks for anything, the second time customers are there
+// from the first moment. Redis and subscribers follow the restored database, and so do the decisions.
 func TestF18DatabaseRestored(t *testing.T) {
-	s := Open(t, Plan{PrivatePostgres: true, Walkaways: true})
-	load := s.Load()
-	load.More(300)
-	load.Stop()
-	s.quiet() // a hold that runs out after the restore would make its product known
+	s := Open(t, Setup{PrivatePostgres: true, ShortReservations: true})
+	l := s.Load()
+	l.More(300)
+	l.Stop()
+	s.Checker.AwaitQuiet() // an expiry after the restore would publish its product
 	s.Must(s.backUp())
-	backedUp, mark := time.Now(), s.History.mark()
+	backedUp, position := time.Now(), s.Target.History.Position()
 
-	s.lose(t, mark, backedUp)
-	s.settles(t)
-	load = s.Load()
-	load.More(200)
-	load.Stop()
+	s.loseAndRestore(t, position, backedUp)
+	s.checkFollowed(t)
+	l = s.Load()
+	l.More(200)
+	l.Stop()
 
-	s.lose(t, mark, backedUp)
-	load = s.Load()
-	load.More(200)
-	load.Stop()
-	assert.Empty(t, load.Codes.unexpected())
-	s.settles(t)
-	load = s.Load()
-	load.More(200)
-	load.Stop()
-	assert.Empty(t, load.Codes.unexpected())
+	s.loseAndRestore(t, position, backedUp)
+	l = s.Load()
+	l.More(200)
+	l.Stop()
+	l.CheckRetryable(t)
+	s.checkFollowed(t)
+	l = s.Load()
+	l.More(200)
+	l.Stop()
+	l.CheckRetryable(t)
 	s.Check()
 }
 
-// lose lets customers write what is about to be lost, sees that Redis and subscribers know of it, and restores the backup.
-func (s *Scene) lose(t *testing.T, mark historyMark, backedUp time.Time) {
+// loseAndRestore lets customers write what is about to be lost, makes sure that Redis and subscribers have it, and restores
+// the backup.
+func (s *Shop) loseAndRestore(t *testing.T, position model.Position, backedUp time.Time) {
 	t.Helper()
-	load := s.Load()
-	load.More(300)
-	load.Stop()
-	require.Empty(t, s.awaitCache(cacheLimit))
-	require.Empty(t, s.AwaitWatchers(watchersLimit, s.Subscribers...))
+	l := s.Load()
+	l.More(300)
+	l.Stop()
+	require.Empty(t, s.Checker.AwaitCache(checker.CacheLimit))
+	require.Empty(t, s.Checker.AwaitSubscribers(checker.SubscribersLimit, s.Subscribers...))
 	for _, sub := range s.Subscribers {
-		assert.Empty(t, sub.order())
+		assert.Empty(t, sub.Misordered())
 	}
-	ctx, cancel := s.looking()
+	ctx, cancel := reading()
 	defer cancel()
-	newer, epoch, err := s.truths(ctx)
+	lost, lostEpoch, err := s.Checker.Stored(ctx)
 	require.NoError(t, err)
-	s.ahead.end()
-	found, back, _ := s.ahead.result()
-	s.report("I7", slices.Concat(found, back))
+	s.Checker.EndMonitor()
 
 	s.Must(s.restore())
-	s.mu.Lock()
-	s.outages = append(s.outages, outage{backedUp, time.Now()}) // what fell due in between is due again
-	s.mu.Unlock()
-	s.History.cut(mark)
-	restored, was, err := s.truths(ctx)
+	s.Checker.Outages.Add(backedUp, time.Now()) // what was due in between is due again
+	s.Target.History.Truncate(position)
+	restored, epoch, err := s.Checker.Stored(ctx)
 	require.NoError(t, err)
-	for product, truth := range restored {
-		require.Less(t, truth.Version, newer[product].Version, "nothing was lost of %s", product)
+	for product, state := range restored {
+		require.Less(t, state.Version, lost[product].Version, "nothing was lost of %s", product)
 	}
-	t.Logf("restored: history %.8s… (lost: %.8s…)", was, epoch)
+	t.Logf("restored: epoch %.8s… (lost: %.8s…)", epoch, lostEpoch)
 }
 
-// follows waits until the pages of a copy say what the restored database says, with nobody writing.
-func (s *Scene) follows(c *Copy) {
+// checkFollowed waits until subscribers, pages and Redis have what the restored database has: subscribers first, because a
+// page that is read makes its products known to them. From then on the cache monitor runs again.
+func (s *Shop) checkFollowed(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	require.Empty(t, s.Checker.AwaitSubscribers(epochLimit, s.Subscribers...), "a subscriber stays in the lost epoch")
+	subscribers := time.Since(began)
+	for _, i := range s.Instances {
+		s.awaitRestored(i)
+	}
+	pages := time.Since(began)
+	require.Empty(t, s.Checker.AwaitCache(epochLimit-time.Since(began)))
+	t.Logf("the restored state reached all subscribers after %s, pages of all instances after %s, Redis after %s",
+		subscribers.Round(time.Millisecond), pages.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	for _, sub := range s.Subscribers {
+		assert.Equal(t, 1, sub.Sessions(), "%s: a subscriber must not notice", sub)
+		sub.KeepLatest()
+	}
+	s.Checker.StartMonitor()
+}
+
+// awaitRestored waits until the pages of an instance show what the restored database has, while no client writes.
+func (s *Shop) awaitRestored(i *process.Instance) {
 	s.t.Helper()
-	s.await(believedLimit, c.Name+" shows the restored stock", func() bool {
-		ctx, cancel := s.looking()
+	s.Await(epochLimit, i.Name+" shows the restored stock", func() bool {
+		ctx, cancel := reading()
 		defer cancel()
-		stored, _, err := s.truths(ctx)
-		var data struct {
-			Stocks []struct {
-				ProductID string
-				Version   int64
-				Available int
-			}
-		}
-		if err != nil || s.client.Ask(ctx, c.URL(), pageDocument, map[string]any{"ids": s.products}, &data) != nil {
+		stored, _, err := s.Checker.Stored(ctx)
+		var page load.PageData
+		if err != nil || s.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": s.Target.Products}, &page) != nil {
 			return false
 		}
-		for _, stock := range data.Stocks {
+		for _, stock := range page.Stocks {
 			if is := stored[stock.ProductID]; is.Version != stock.Version || is.Available != stock.Available {
 				return false
 			}
@@ -106,29 +122,8 @@ func (s *Scene) follows(c *Copy) {
 	})
 }
 
-// settles waits until subscribers, pages and Redis say what the restored database says: subscribers first, for whoever
-// reads a page makes its products known to them. From there on they are watched again.
-func (s *Scene) settles(t *testing.T) {
-	t.Helper()
-	began := time.Now()
-	require.Empty(t, s.AwaitWatchers(believedLimit, s.Subscribers...), "a subscriber stays in the lost history")
-	subscribers := time.Since(began)
-	for _, c := range s.Copies {
-		s.follows(c)
-	}
-	pages := time.Since(began)
-	require.Empty(t, s.awaitCache(believedLimit-time.Since(began)))
-	t.Logf("the restored truth reached all subscribers after %s, pages of all copies after %s, Redis after %s",
-		subscribers.Round(time.Millisecond), pages.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
-	for _, sub := range s.Subscribers {
-		assert.Equal(t, 1, sub.Sessions(), "%s: a subscriber need not notice", sub)
-		sub.believe()
-	}
-	s.ahead = s.watchAhead()
-}
-
-// backUp copies the database's files while it is down for a moment.
-func (s *Scene) backUp() error {
+// backUp copies the database's files while it is stopped for a moment.
+func (s *Shop) backUp() error {
 	data, backup, err := s.dataDirectory()
 	if err != nil {
 		return err
@@ -136,14 +131,14 @@ func (s *Scene) backUp() error {
 	if err := s.Postgres.Stop(); err != nil {
 		return err
 	}
-	if err := duplicate(data, backup); err != nil {
+	if err := copyDirectory(data, backup); err != nil {
 		return err
 	}
-	return s.startAnew()
+	return s.startAgain()
 }
 
-// restore puts the copy in the place of the database.
-func (s *Scene) restore() error {
+// restore replaces the database by the backup.
+func (s *Shop) restore() error {
 	data, backup, err := s.dataDirectory()
 	if err != nil {
 		return err
@@ -154,28 +149,28 @@ func (s *Scene) restore() error {
 	if err := os.RemoveAll(data); err != nil {
 		return err
 	}
-	if err := duplicate(backup, data); err != nil {
+	if err := copyDirectory(backup, data); err != nil {
 		return err
 	}
-	return s.startAnew()
+	return s.startAgain()
 }
 
-func (s *Scene) startAnew() error {
+func (s *Shop) startAgain() error {
 	err := s.Postgres.Start()
-	s.pool.Reset() // connections to the one before
+	s.Checker.Database.Reset() // its connections are those of the database before
 	return err
 }
 
-func (s *Scene) dataDirectory() (data, backup string, err error) {
-	ctx, cancel := s.looking()
+func (s *Shop) dataDirectory() (data, backup string, err error) {
+	ctx, cancel := reading()
 	defer cancel()
-	err = s.pool.QueryRow(ctx, "SHOW data_directory").Scan(&data)
+	err = s.Checker.Database.QueryRow(ctx, "SHOW data_directory").Scan(&data)
 	return data, filepath.Join(filepath.Dir(data), "backup"), err
 }
 
-// duplicate copies a directory with its owners and modes.
-func duplicate(from, to string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), preparing)
+// copyDirectory copies a directory with its owners and modes.
+func copyDirectory(from, to string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	if output, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy %s: %w: %s", from, err, output)

@@ -3,58 +3,131 @@ package faults
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	"onhand/faults/checker"
+	"onhand/faults/process"
 	"onhand/store/storetest"
 )
 
-// openRedis starts the plan's Redis, and our own way to it, past any proxy.
-func (s *Scene) openRedis() {
-	o := redis.UniversalOptions{MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, PoolSize: 4}
-	if s.plan.Cluster {
-		s.Cluster = openCluster(s.t)
-		s.cacheURL, o.Addrs = s.Cluster.URL(), s.Cluster.addresses()
+const (
+	// checkConnections is how many connections the checks have to each server.
+	checkConnections = 4
+	// redisTimeout bounds each step of a call of the checks to Redis.
+	redisTimeout = time.Second
+	// shopRole is who the instances are where the database counts their connections: it does not count a superuser's.
+	shopRole = "shop"
+)
+
+// openRedis starts the setup's Redis, and opens the checks' own connection to it, not through any proxy.
+func (s *Shop) openRedis() redis.UniversalClient {
+	o := redis.UniversalOptions{MaxRetries: -1, DialTimeout: redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout, PoolSize: checkConnections}
+	var client redis.UniversalClient
+	if s.setup.Cluster {
+		s.Cluster = process.NewCluster(s.t)
+		s.redisURL, o.Addrs = s.Cluster.URL(), s.Cluster.Addresses()
 		cluster := o.Cluster()
-		cluster.ClusterStateReloadInterval = aheadEvery // a dead master is asked no longer than that
-		s.redis = redis.NewClusterClient(cluster)
+		cluster.ClusterStateReloadInterval = checker.MonitorEvery // a dead master is asked no longer than that
+		client = redis.NewClusterClient(cluster)
 	} else {
-		s.Redis = storetest.Redis(s.t, s.plan.RedisOptions...)
-		s.cacheURL, o.Addrs = s.Redis.URL(), []string{s.Redis.Addr()}
-		s.redis = redis.NewClient(o.Simple())
+		s.Redis = storetest.Redis(s.t)
+		s.redisURL, o.Addrs = s.Redis.URL(), []string{s.Redis.Addr()}
+		client = redis.NewClient(o.Simple())
 	}
-	s.t.Cleanup(func() { _ = s.redis.Close() })
+	s.t.Cleanup(func() { _ = client.Close() }) // the server ends too
+	return client
 }
 
-// shopRole is who the copies are where the database counts their connections: a superuser's are not counted.
-const shopRole = "shop"
-
-// openPostgres makes the shop's database, on the shared server or on those that the plan asks for.
-func (s *Scene) openPostgres() {
-	if !s.plan.PrivatePostgres {
-		s.Database = storetest.Postgres(s.t)
-		s.copiesDSN = s.Database
+// openPostgres makes the shop's database, on the shared server or on those that the setup asks for.
+func (s *Shop) openPostgres() {
+	if !s.setup.PrivatePostgres {
+		s.databaseURL = storetest.Postgres(s.t)
+		s.instancesURL = s.databaseURL
 		return
 	}
-	s.Postgres = storetest.PrivatePostgres(s.t, s.plan.PostgresOptions...)
-	ctx, cancel := context.WithTimeout(context.Background(), preparing)
+	s.Postgres = storetest.PrivatePostgres(s.t, s.setup.PostgresOptions...)
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	s.Must(s.Postgres.CreateDatabase(ctx, "shop"))
-	s.Database = s.Postgres.DSN("shop")
-	s.copiesDSN = s.Database
-	if s.plan.ConnectionsMax > 0 {
-		s.statements(ctx, s.Database, fmt.Sprintf(`CREATE ROLE %s LOGIN CONNECTION LIMIT %d`, shopRole, s.plan.ConnectionsMax),
+	s.databaseURL = s.Postgres.DSN("shop")
+	s.instancesURL = s.databaseURL
+	if s.setup.ConnectionsMax > 0 {
+		s.execute(ctx, s.databaseURL, fmt.Sprintf(`CREATE ROLE %s LOGIN CONNECTION LIMIT %d`, shopRole, s.setup.ConnectionsMax),
 			`ALTER DATABASE shop OWNER TO `+shopRole, `ALTER SCHEMA public OWNER TO `+shopRole)
-		s.copiesDSN = strings.Replace(s.Database, "postgres@", shopRole+"@", 1)
+		s.instancesURL = strings.Replace(s.databaseURL, "postgres@", shopRole+"@", 1)
 	}
-	if s.plan.Standby {
-		standby, err := storetest.StartStandby(ctx, s.Postgres, s.plan.PostgresOptions...)
+	if s.setup.Standby {
+		standby, err := storetest.StartStandby(ctx, s.Postgres, s.setup.PostgresOptions...)
 		s.Must(err)
 		s.Standby = standby
 		s.t.Cleanup(func() { s.Must(standby.Close()) })
-		s.Database = bothHosts(s.t, s.Database, standby.DSN("shop"))
-		s.copiesDSN = s.Database
+		s.databaseURL = bothHosts(s.t, s.databaseURL, standby.DSN("shop"))
+		s.instancesURL = s.databaseURL
+	}
+}
+
+// openPool opens the checks' own connections to Postgres, not through any proxy.
+func (s *Shop) openPool() *pgxpool.Pool {
+	config, err := pgxpool.ParseConfig(s.databaseURL)
+	s.Must(err)
+	config.ConnConfig.RuntimeParams["application_name"] = "faults"
+	config.MaxConns = checkConnections
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	s.Must(err)
+	s.t.Cleanup(pool.Close)
+	return pool
+}
+
+// newInstance prepares one more instance, with proxies and a clock of its own where the setup wants them.
+func (s *Shop) newInstance(number int) *process.Instance {
+	name := "instance" + strconv.Itoa(number)
+	database, cache := s.instancesURL, s.redisURL
+	var toRedis, toPostgres *process.Proxy
+	if s.setup.Proxied {
+		address := hostOf(s.t, s.databaseURL)
+		toRedis, toPostgres = process.NewProxy(s.t, name+"-redis", s.Redis.Addr()), process.NewProxy(s.t, name+"-postgres", address)
+		cache = strings.Replace(cache, s.Redis.Addr(), toRedis.Address(), 1)
+		database = strings.Replace(database, address, toPostgres.Address(), 1)
+	}
+	program := process.Build(s.t, s.setup.BuildTag)
+	if number < len(s.setup.InstanceClocks) {
+		program = process.BuildWithClock(s.t, s.setup.InstanceClocks[number])
+	}
+	i := process.NewInstance(s.t, name, program, []string{"DATABASE_URL=" + database, "REDIS_URL=" + cache})
+	i.Redis, i.Postgres = toRedis, toPostgres
+	return i
+}
+
+// hostOf is the host and port of a DSN.
+func hostOf(t testing.TB, dsn string) string {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.ConnConfig.Host + ":" + strconv.Itoa(int(config.ConnConfig.Port))
+}
+
+// bothHosts joins two DSNs that differ in their host alone, and asks for the primary.
+func bothHosts(t testing.TB, first, second string) string {
+	one, other := hostOf(t, first), hostOf(t, second)
+	return strings.Replace(first, one, one+","+other, 1) + "&target_session_attrs=primary"
+}
+
+// execute runs statements on a connection of their own.
+func (s *Shop) execute(ctx context.Context, dsn string, statements ...string) {
+	s.t.Helper()
+	connection, err := pgx.Connect(ctx, dsn)
+	s.Must(err)
+	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
+	for _, statement := range statements {
+		_, err := connection.Exec(ctx, statement)
+		s.Must(err)
 	}
 }

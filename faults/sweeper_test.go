@@ -7,50 +7,53 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"onhand/faults/load"
+	"onhand/faults/model"
 )
 
-// cartsAtOnce is how many carts a racer fills before their time comes.
-const cartsAtOnce = 12
+const (
+	// racedCarts is how many carts a customer reserves before their time comes.
+	racedCarts = 12
+	// racedWithin is how far from the end of a reservation a customer commits it, at most.
+	racedWithin = 30 * time.Millisecond
+)
 
-// nearTheEnd is how far from the end of a hold a racer orders it, at most.
-const nearTheEnd = 30 * time.Millisecond
-
-// race fills carts that are held for a second, and orders each when its time is just about over. Both sweepers are after
-// them at the same moment, and so are buyers of the same scarce product.
-func race(c *customer, ctx context.Context) {
-	var carts []Made
-	var ends []time.Time
-	for range cartsAtOnce {
-		if made := c.hold(map[string]int{c.product(): 1}, time.Second); made.ID != "" {
-			carts, ends = append(carts, made), append(ends, made.Ends)
+// commitLate reserves carts for a second, and commits each when its time is just about over. Both sweepers end them at the
+// same moment, and other customers want the same scarce product.
+func commitLate(c *load.Customer, ctx context.Context) {
+	var carts []model.Cart
+	for range racedCarts {
+		if cart := c.Reserve(map[string]int{c.Product(): 1}, time.Second); cart.ID != "" {
+			carts = append(carts, cart)
 		}
 	}
-	for i, made := range carts {
-		near := time.Duration(c.dice.Int64N(int64(2*nearTheEnd))) - nearTheEnd
-		c.think(ctx, time.Until(ends[i].Add(near)))
-		c.resolve(Commit, made)
+	for _, cart := range carts {
+		offset := time.Duration(c.Dice.Int64N(int64(2*racedWithin))) - racedWithin
+		c.Pause(ctx, time.Until(cart.ExpiresAt.Add(offset)))
+		c.Resolve(model.Commit, cart)
 	}
-	c.read(c.product())
+	c.Read(c.Product())
 }
 
-// TestF14SweepersRace: the sweepers of both copies, buyers who are short, and customers who order at the last moment all
-// resolve the same holds. Each is resolved once, and both ways happen.
+// TestF14SweepersRace: the sweepers of both instances, customers who find too little, and customers who commit at the last
+// moment all resolve the same reservations. Each is resolved once, and both results happen.
 func TestF14SweepersRace(t *testing.T) {
-	s := Open(t, Plan{Opening: map[string]int{"cup": 60, "mug": 1500}, Customers: 16, Think: time.Millisecond})
-	load := s.LoadOf(race)
-	load.More(16 * 6)
-	load.Stop()
-	assert.Empty(t, load.Codes.unexpected())
-	ends := map[string]int{}
-	ctx, cancel := s.looking()
+	s := Open(t, Setup{Opening: map[string]int{"cup": 60, "mug": 1500}, Customers: 16, ThinkTime: time.Millisecond})
+	l := s.LoadOf(commitLate)
+	l.More(16 * 6)
+	l.Stop()
+	l.CheckRetryable(t)
+	ctx, cancel := reading()
 	defer cancel()
-	rows, err := s.rows(ctx)
+	rows, err := s.Checker.Reservations(ctx)
 	require.NoError(t, err)
+	states := map[string]int{}
 	for _, r := range rows {
-		ends[r.state]++
+		states[r.State]++
 	}
-	t.Logf("%v", ends)
-	assert.Greater(t, ends[stateExpired], 50)
-	assert.Greater(t, ends["COMMITTED"], 50)
+	t.Logf("%v", states)
+	assert.Greater(t, states[model.StateExpired], 50)
+	assert.Greater(t, states[model.StateCommitted], 50)
 	s.Check()
 }

@@ -19,11 +19,10 @@ import (
 	"onhand/models"
 )
 
-// TestOneDocumentReadsOnce: whatever lists and fields ask for stock, the store
-// is asked once, and for each product once. A machine too busy to start the
-// fields within the loader's wait may need a second call, so that the first is
-// tried a few times; a product is never asked for twice.
-func TestOneDocumentReadsOnce(t *testing.T) {
+// TestDocumentReadsStockOnce: all lists and fields of a document that read stock make
+// one call of the store, with each product once. A busy machine can start a field too
+// late for the first call, so the test tries again. No try reads a product twice.
+func TestDocumentReadsStockOnce(t *testing.T) {
 	t.Parallel()
 	require.Eventually(t, func() bool {
 		f := &fakeStore{}
@@ -48,20 +47,20 @@ func TestOneDocumentReadsOnce(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// TestAPageOfProductsReadsStockOnce: the stock of all products of a page is
-// one batch, and so are both fields of a reservation's lines.
-func TestAPageOfProductsReadsStockOnce(t *testing.T) {
+// TestPageReadsStockOnce: the stock of all products of a page is one call, and so are
+// both fields of a reservation's lines.
+func TestPageReadsStockOnce(t *testing.T) {
 	t.Parallel()
 	page := models.ProductPage{}
-	hold := &models.Reservation{ID: "r", State: models.ReservationActive}
+	reservation := &models.Reservation{ID: "r", State: models.ReservationActive}
 	for i := range models.StocksMax {
 		id := "p" + strconv.Itoa(i)
 		page.Products = append(page.Products, models.Product{ProductID: id, InventoryPolicy: models.Deny})
-		hold.Lines = append(hold.Lines, models.ReservationLine{ProductID: id, Requested: 1, Quantity: 1})
+		reservation.Lines = append(reservation.Lines, models.ReservationLine{ProductID: id, Requested: 1, Quantity: 1})
 	}
 	f := &fakeStore{
 		products:    func() (models.ProductPage, error) { return page, nil },
-		reservation: func(string) (*models.Reservation, error) { return hold, nil },
+		reservation: func(string) (*models.Reservation, error) { return reservation, nil },
 	}
 	require.Empty(t, ask(t, f, `{ products(first: 250) { nodes { stock { status } } } }`).Errors)
 	require.Len(t, f.calls(), 1)
@@ -71,10 +70,10 @@ func TestAPageOfProductsReadsStockOnce(t *testing.T) {
 	assert.Len(t, f.calls()[1], models.StocksMax)
 }
 
-// TestReservationsAreReadTogether: however many fields of a document ask for
-// reservations, by whatever name, the store is asked once, and for each once. A
-// busy machine may start a field too late; then it is tried again.
-func TestReservationsAreReadTogether(t *testing.T) {
+// TestDocumentReadsReservationsOnce: all fields of a document that read reservations,
+// through reservation or node, make one call of the store, with each id once. A busy
+// machine can start a field too late, so the test tries again.
+func TestDocumentReadsReservationsOnce(t *testing.T) {
 	t.Parallel()
 	var document strings.Builder
 	document.WriteString("{")
@@ -93,18 +92,18 @@ func TestReservationsAreReadTogether(t *testing.T) {
 		require.NoError(t, json.Unmarshal(r.Data, &fields))
 		require.Len(t, fields, 100)
 		assert.Equal(t, fields["r7"], fields["n7"])
-		asked := slices.Concat(f.holds...)
+		asked := slices.Concat(f.askedReservations...)
 		assert.Len(t, asked, len(want), "each once")
 		for _, id := range asked {
 			assert.True(t, want[id], id)
 		}
-		return len(f.holds) == 1
+		return len(f.askedReservations) == 1
 	}, patience, time.Millisecond)
 }
 
-// TestReservationsKeepTheirPlaces: each under the name that asked for it,
-// whatever order the store finds them in, and null for what it does not find.
-func TestReservationsKeepTheirPlaces(t *testing.T) {
+// TestReservationsInPlace: each field gets the reservation it asked for, or null for an
+// unknown one, in whatever order the store finds them.
+func TestReservationsInPlace(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	ids := make([]string, 3)
@@ -118,9 +117,8 @@ func TestReservationsKeepTheirPlaces(t *testing.T) {
 	assert.JSONEq(t, `{"data": {"a": {"id": "`+ids[2]+`"}, "b": null, "c": {"id": "`+ids[0]+`"}, "d": null, "e": {"id": "`+ids[1]+`"}, "f": {"id": "`+ids[2]+`"}}}`, string(body))
 }
 
-// TestBatchResolversPassOverNilParents: a list that holds nothing at a place
-// answers nothing at that place.
-func TestBatchResolversPassOverNilParents(t *testing.T) {
+// TestBatchResolversSkipNilParents: a batch resolver answers nil for a nil parent.
+func TestBatchResolversSkipNilParents(t *testing.T) {
 	t.Parallel()
 	f := &fakeStore{}
 	r := &graph.Resolver{Store: f}
@@ -153,9 +151,9 @@ func TestBatchResolversPassOverNilParents(t *testing.T) {
 	assert.Empty(t, none)
 }
 
-// TestMinVersionReadsPastTheCache: an answer that is too old, or none, is read
-// again at the source, and one that is new enough is not.
-func TestMinVersionReadsPastTheCache(t *testing.T) {
+// TestMinVersion: a stock that is older than minVersion, or missing, is read again from
+// the database. A stock that is new enough is not.
+func TestMinVersion(t *testing.T) {
 	t.Parallel()
 	var fresh []string
 	f := &fakeStore{fresh: func(id string) (*models.Stock, error) {
@@ -175,9 +173,9 @@ func TestMinVersionReadsPastTheCache(t *testing.T) {
 	assert.Equal(t, []string{"a", "none"}, fresh)
 }
 
-// TestAWriterSeesItsWrite: at once by the version that the answer to the write
-// gave, and soon without.
-func TestAWriterSeesItsWrite(t *testing.T) {
+// TestReadAfterWrite: a read with the write's version as minVersion sees the write at
+// once. A read without it sees the write soon.
+func TestReadAfterWrite(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	api := s.apiOver(s.store)
@@ -194,8 +192,9 @@ func TestAWriterSeesItsWrite(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 }
 
-// TestDefaultsReachTheStore: what a client leaves out, the server fills in.
-func TestDefaultsReachTheStore(t *testing.T) {
+// TestInputDefaults: the store gets the schema's default for each field that the client
+// leaves out.
+func TestInputDefaults(t *testing.T) {
 	t.Parallel()
 	var got []models.Write
 	f := &fakeStore{write: func(w models.Write) (models.WriteResult, error) {

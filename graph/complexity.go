@@ -8,13 +8,14 @@ import (
 	"onhand/models"
 )
 
-// complexity reckons what fields cost: those that read or write have a price
-// of their own, lists cost as many times their elements as they may have.
-// guard.SelectionsSpreadMax keeps the sums far from the largest number.
+// complexity returns the cost of each field, for gqlgen's complexity limit. A field
+// that reads or writes has a cost of its own. A list costs its element times the
+// length that the list may have. guard.SelectionsSpreadMax keeps the sums far below
+// the largest int.
 func complexity() generated.ComplexityRoot {
 	var c generated.ComplexityRoot
-	priceQueries(&c)
-	priceMutations(&c)
+	costOfQueries(&c)
+	costOfMutations(&c)
 	c.Channel.Locations = listOf(guard.ComplexityList)
 	c.Reservation.Lines = listOf(guard.ComplexityLines)
 	c.ReservationLine.Allocations = listOf(guard.ComplexityList)
@@ -32,7 +33,7 @@ func complexity() generated.ComplexityRoot {
 	return c
 }
 
-func priceQueries(c *generated.ComplexityRoot) {
+func costOfQueries(c *generated.ComplexityRoot) {
 	one := func(child int, _ string) int { return guard.ComplexityRead + child }
 	c.Query.Location = one
 	c.Query.Node = one
@@ -57,7 +58,7 @@ func priceQueries(c *generated.ComplexityRoot) {
 	}
 }
 
-// pageSize is how many entries a page may have.
+// pageSize returns how many entries a page may have.
 func pageSize(first, last *int) int {
 	n := models.PageSizeDefault
 	for _, size := range []*int{first, last} {
@@ -68,22 +69,22 @@ func pageSize(first, last *int) int {
 	return n
 }
 
-func priceMutations(c *generated.ComplexityRoot) {
-	price := func(child int) int { return guard.ComplexityWrite + child }
-	c.Mutation.AdjustStock = func(child int, _ generated.AdjustStockInput) int { return price(child) }
-	c.Mutation.SetStock = func(child int, _ generated.SetStockInput) int { return price(child) }
-	c.Mutation.MoveStock = func(child int, _ generated.MoveStockInput) int { return price(child) }
-	c.Mutation.UpsertProducts = func(child int, _ generated.UpsertProductsInput) int { return price(child) }
-	c.Mutation.UpsertLocations = func(child int, _ generated.UpsertLocationsInput) int { return price(child) }
-	c.Mutation.UpsertChannels = func(child int, _ generated.UpsertChannelsInput) int { return price(child) }
-	c.Mutation.ReserveStock = func(child int, _ generated.ReserveStockInput) int { return price(child) }
-	c.Mutation.UpdateReservation = func(child int, _ generated.UpdateReservationInput) int { return price(child) }
-	c.Mutation.ExtendReservation = func(child int, _ generated.ExtendReservationInput) int { return price(child) }
-	c.Mutation.ReleaseReservation = func(child int, _ generated.ReleaseReservationInput) int { return price(child) }
-	c.Mutation.CommitReservation = func(child int, _ generated.CommitReservationInput) int { return price(child) }
-	c.Mutation.FulfillReservation = func(child int, _ generated.FulfillReservationInput) int { return price(child) }
-	c.Mutation.CancelReservation = func(child int, _ generated.CancelReservationInput) int { return price(child) }
+func costOfMutations(c *generated.ComplexityRoot) {
+	cost := func(child int) int { return guard.ComplexityWrite + child }
+	c.Mutation.AdjustStock = func(child int, _ generated.AdjustStockInput) int { return cost(child) }
+	c.Mutation.SetStock = func(child int, _ generated.SetStockInput) int { return cost(child) }
+	c.Mutation.MoveStock = func(child int, _ generated.MoveStockInput) int { return cost(child) }
+	c.Mutation.UpsertProducts = func(child int, _ generated.UpsertProductsInput) int { return cost(child) }
+	c.Mutation.UpsertLocations = func(child int, _ generated.UpsertLocationsInput) int { return cost(child) }
+	c.Mutation.UpsertChannels = func(child int, _ generated.UpsertChannelsInput) int { return cost(child) }
+	c.Mutation.ReserveStock = func(child int, _ generated.ReserveStockInput) int { return cost(child) }
+	c.Mutation.UpdateReservation = func(child int, _ generated.UpdateReservationInput) int { return cost(child) }
+	c.Mutation.ExtendReservation = func(child int, _ generated.ExtendReservationInput) int { return cost(child) }
+	c.Mutation.ReleaseReservation = func(child int, _ generated.ReleaseReservationInput) int { return cost(child) }
+	c.Mutation.CommitReservation = func(child int, _ generated.CommitReservationInput) int { return cost(child) }
+	c.Mutation.FulfillReservation = func(child int, _ generated.FulfillReservationInput) int { return cost(child) }
+	c.Mutation.CancelReservation = func(child int, _ generated.CancelReservationInput) int { return cost(child) }
 }
 
-// listOf prices a list without arguments as if it had n elements.
+// listOf returns the cost of a list without arguments, which counts as n elements.
 func listOf(n int) func(child int) int { return func(child int) int { return child * n } }

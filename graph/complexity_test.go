@@ -9,23 +9,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 )
 
-// priceOf is what a document's first operation costs.
-func priceOf(t *testing.T, document string, variables map[string]any) int {
+// costOf returns the cost of a document's first operation.
+func costOf(t *testing.T, document string, variables map[string]any) int {
 	t.Helper()
 	schema := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
-	parsed, errs := gqlparser.LoadQuery(schema.Schema(), document)
+	parsed, errs := gqlparser.LoadQueryWithRules(schema.Schema(), document, rules.NewDefaultRules())
 	require.Empty(t, errs)
 	return gqlgen.Calculate(t.Context(), schema, parsed.Operations[0], variables)
 }
 
-// TestPrices: what reads or writes costs something by itself, and lists cost
-// what they may hold.
-func TestPrices(t *testing.T) {
+// TestCosts: a field that reads or writes has a cost of its own, and a list costs its
+// element times its possible length.
+func TestCosts(t *testing.T) {
 	t.Parallel()
 	for document, want := range map[string]int{
 		`{ node(id: "a") { id } }`:                                                             10 + 1,
@@ -50,12 +51,12 @@ func TestPrices(t *testing.T) {
 		`{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`: 500 + 1,
 		`{ stockMovements(last: 3) { nodes { id changes { delta } } } }`: 500 + 3*(1+1+5),
 	} {
-		assert.Equal(t, want, priceOf(t, document, nil), document)
+		assert.Equal(t, want, costOf(t, document, nil), document)
 	}
 }
 
-// TestRealDocumentsFit: the playground's, with room to spare, and a page of
-// 250 products with everything there is to say about them.
+// TestRealDocumentsFit: each sample operation of the playground costs less than a
+// quarter of the limit, and 250 products with every field cost less than the limit.
 func TestRealDocumentsFit(t *testing.T) {
 	t.Parallel()
 	operations, err := filepath.Glob("../web/operations/*.graphql")
@@ -64,7 +65,7 @@ func TestRealDocumentsFit(t *testing.T) {
 	for _, path := range operations {
 		document, err := os.ReadFile(path)
 		require.NoError(t, err)
-		assert.Less(t, priceOf(t, string(document), nil), guard.ComplexityMax/4, path)
+		assert.Less(t, costOf(t, string(document), nil), guard.ComplexityMax/4, path)
 	}
 	everything, err := os.ReadFile("testdata/everything.graphql")
 	require.NoError(t, err)
@@ -72,5 +73,5 @@ func TestRealDocumentsFit(t *testing.T) {
 	for i := range ids {
 		ids[i] = "p"
 	}
-	assert.Less(t, priceOf(t, string(everything), map[string]any{"ids": ids}), guard.ComplexityMax)
+	assert.Less(t, costOf(t, string(everything), map[string]any{"ids": ids}), guard.ComplexityMax)
 }

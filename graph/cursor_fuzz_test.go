@@ -7,14 +7,14 @@ import (
 	"onhand/models"
 )
 
-// isBadInput tells a refusal that a client can act on from a fault of ours.
+// isBadInput reports whether err is a refusal with a message for the client.
 func isBadInput(err error) bool {
 	var fault *models.Fault
 	return errors.As(err, &fault) && fault.Code == models.CodeBadUserInput && fault.Message != ""
 }
 
-// FuzzCursor: a cursor of products or of the ledger is the one that its edge
-// was given, to the letter; everything else is refused, and not by a fault.
+// FuzzCursor: a cursor of products or of the ledger has one spelling. All other text is
+// refused as BAD_USER_INPUT.
 func FuzzCursor(f *testing.F) {
 	for _, cursor := range []string{
 		cursorOf("mug-1"), cursorOf("süd 🫖"), movementCursorOf(7), cursorOf("movement:007"), cursorOf("movement:+7"), cursorOf("movement:-7"),
@@ -28,20 +28,20 @@ func FuzzCursor(f *testing.F) {
 		case err != nil && !isBadInput(err):
 			t.Fatalf("%q: %v", cursor, err)
 		case err == nil && cursorOf(page.After) != cursor:
-			t.Fatalf("%q is read as %q, whose cursor is %q", cursor, page.After, cursorOf(page.After))
+			t.Fatalf("%q is parsed as %q, whose cursor is %q", cursor, page.After, cursorOf(page.After))
 		}
 		moved, err := movementsPageOf(nil, nil, nil, &cursor)
 		switch {
 		case err != nil && !isBadInput(err):
 			t.Fatalf("%q: %v", cursor, err)
 		case err == nil && movementCursorOf(moved.Before) != cursor:
-			t.Fatalf("%q is read as movement %d, whose cursor is %q", cursor, moved.Before, movementCursorOf(moved.Before))
+			t.Fatalf("%q is parsed as movement %d, whose cursor is %q", cursor, moved.Before, movementCursorOf(moved.Before))
 		}
 	})
 }
 
-// FuzzPage: whatever numbers are asked for, a page is forwards or backwards and
-// has a bounded size.
+// FuzzPage: for all numbers, an accepted page is either forwards or backwards and has a
+// bounded size.
 func FuzzPage(f *testing.F) {
 	f.Add(1, 0, uint8(1))
 	f.Add(-1, 250, uint8(3))

@@ -1,21 +1,31 @@
-// Package graph is GraphQL and nothing else: it takes requests apart, hands
-// them to the store, and puts answers and errors into the client's words.
+// Package graph is the GraphQL API: it checks requests, passes them to the store,
+// and returns answers and errors in the client's words.
 //
-// Resolvers are thin and lie by noun beside the schema they answer
-// (schema/stock.graphqls, stock.resolvers.go): stock and its writes, the ledger
-// (movement), reservations, products, locations with their channels. What they
-// need of the store is the Store interface here; the store knows nothing of
-// GraphQL.
+// A noun has one file name everywhere: schema/stock.graphqls, stock.resolvers.go
+// (the resolvers: authorise, parse, delegate) and stock.go (their helpers). The nouns
+// are stock, product, location (with channels), movement (the ledger) and
+// reservation. The interface Store is what the API needs from the store. The store
+// does not know GraphQL.
 //
-// Invariants: an error that reaches a client has a code and says nothing of
-// SQL, keys or stacks (errors.go); everything of one response that reads stock
-// or reservations reads them in one batch (loaders); what a document costs is
-// bounded before it is validated (guard) and before it runs (complexity.go);
-// writes are one call each; what asks for a scope asks guard first; moments are
-// milliseconds, here and in filters (endOf).
+//	schema/     the schema
+//	generated/  gqlgen's executor; never edited
+//	transport/  HTTP, WebSocket, server-sent events
+//	guard/      identity, scopes, limits, origins
+//	loaders/    the reads of one response, joined into one batch
+//	apierror/   errors as a client may see them
+//	scalar/     BigInt, Time, Int
 //
-// May import: models, loaders, guard, transports, generated, scalars, gqlgen and
-// gqlparser. Never the store.
+// Invariants:
+//   - Every error has a code, and shows no SQL, keys or stacks (apierror).
+//   - All fields of one response that read stock or reservations read them in one
+//     batch (loaders).
+//   - The size of a document is bounded before its validation (guard), and its cost
+//     before its execution (complexity.go).
+//   - A mutation is one call of the store.
+//   - A resolver that needs a scope asks guard before it reads or writes.
+//   - Times have milliseconds, in answers and in filters (endOf).
 //
-// When the store is gone, its faults come through as UNAVAILABLE.
+// May import: models, the packages above, gqlgen, gqlparser. Never the store.
+//
+// When the store is gone, its faults are presented as UNAVAILABLE.
 package graph

@@ -17,11 +17,11 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/guard"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 )
 
-// reply is a GraphQL answer taken apart.
+// reply is a decoded GraphQL answer.
 type reply struct {
 	Data   json.RawMessage `json:"data"`
 	Errors []struct {
@@ -40,7 +40,7 @@ func ask(t *testing.T, f *fakeStore, query string) reply {
 	return r
 }
 
-// mustFail wants one error with a code and a message.
+// mustFail requires errors that all have this code and message.
 func mustFail(t *testing.T, r reply, code models.Code, message string) {
 	t.Helper()
 	require.NotEmpty(t, r.Errors)
@@ -51,11 +51,11 @@ func mustFail(t *testing.T, r reply, code models.Code, message string) {
 	}
 }
 
-// nasty is what a driver may say.
-var nasty = errors.New(`pq: SELECT secret FROM users: dial tcp 127.0.0.1:5432: connection refused at /root/onhand/store/database.go:12`)
+// errDriver is an error as a driver may return it.
+var errDriver = errors.New(`pq: SELECT secret FROM users: dial tcp 127.0.0.1:5432: connection refused at /root/onhand/store/database.go:12`)
 
-// everywhere makes a store that fails in every method.
-func everywhere(fail func() error) *fakeStore {
+// failingStore returns a store whose methods all fail.
+func failingStore(fail func() error) *fakeStore {
 	return &fakeStore{
 		stocks:      func([]string) ([]*models.Stock, error) { return nil, fail() },
 		fresh:       func(string) (*models.Stock, error) { return nil, fail() },
@@ -66,18 +66,18 @@ func everywhere(fail func() error) *fakeStore {
 	}
 }
 
-// everyField asks the store in every way there is.
+// everyField calls every method of the store.
 var everyField = map[string]string{
 	"stock":       `{ stock(productId: "a") { id } }`,
 	"stocks":      `{ stocks(productIds: ["a", "b"]) { id } }`,
 	"product":     `{ product(id: "a") { id } }`,
 	"products":    `{ products { nodes { id } } }`,
 	"reservation": `{ reservation(id: "a") { id } }`,
-	"stock, past": `{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`,
+	"past stock":  `{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`,
 	"movements":   `{ stockMovements { nodes { id } } }`,
-	"node, moved": `{ node(id: "StockMovement:MTpq") { id } }`,
+	"a movement":  `{ node(id: "StockMovement:MTpq") { id } }`,
 	"node":        `{ node(id: "a") { id } }`,
-	"node, hold":  `{ node(id: "res_00000000000000000000000000000000") { id } }`,
+	"node, res_":  `{ node(id: "res_00000000000000000000000000000000") { id } }`,
 	"reserve":     `mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { replayed } }`,
 	"update":      `mutation { updateReservation(input: {idempotencyKey: "k", id: "a", lines: []}) { replayed } }`,
 	"extend":      `mutation { extendReservation(input: {id: "a"}) { replayed } }`,
@@ -88,11 +88,11 @@ var everyField = map[string]string{
 	"adjust":      `mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { replayed } }`,
 }
 
-// TestUnavailableSaysWhenToComeBack: a store that is away is UNAVAILABLE with
-// a hint, its own words for clients, and nothing of the cause.
-func TestUnavailableSaysWhenToComeBack(t *testing.T) {
+// TestUnavailable: an outage of the store is UNAVAILABLE with retryAfterMs and the
+// fault's message, without its cause.
+func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	f := everywhere(func() error { return models.Unavailable("the database cannot be reached; try again", nasty) })
+	f := failingStore(func() error { return models.Unavailable("the database cannot be reached; try again", errDriver) })
 	for name, query := range everyField {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,13 +103,13 @@ func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-// TestAnOutageIsLoggedOnce: a response, however many of its fields it fails.
-func TestAnOutageIsLoggedOnce(t *testing.T) {
+// TestOutageIsLoggedOncePerResponse: however many fields fail.
+func TestOutageIsLoggedOncePerResponse(t *testing.T) {
 	t.Parallel()
-	f := everywhere(func() error { return models.Unavailable("later", nasty) })
+	f := failingStore(func() error { return models.Unavailable("later", errDriver) })
 	var log bytes.Buffer
 	api := graph.Handler(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
+		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transport.NewClosing(),
 	})
 	for response := range 3 {
 		_, body := post(t, api, "", request{Query: `{ a: stock(productId: "a") { id } b: stock(productId: "b") { id } reservation(id: "r") { id } products { nodes { id } } }`})
@@ -118,18 +118,19 @@ func TestAnOutageIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestInternalErrorsAreLoggedInPart: enough of a response to find the cause.
-func TestInternalErrorsAreLoggedInPart(t *testing.T) {
+// TestInternalErrorLogIsBounded: a response logs its first ten internal errors, with
+// their cause.
+func TestInternalErrorLogIsBounded(t *testing.T) {
 	t.Parallel()
 	query := "{"
 	for i := range 30 {
 		query += fmt.Sprintf(` s%d: stock(productId: "a") { id }`, i)
 	}
 	query += "}"
-	for word, fail := range map[string]func() error{"internal error": func() error { return nasty }, "panic": func() error { panic(nasty) }} {
+	for word, fail := range map[string]func() error{"internal error": func() error { return errDriver }, "panic": func() error { panic(errDriver) }} {
 		var log bytes.Buffer
 		api := graph.Handler(graph.HandlerConfig{
-			Resolver: &graph.Resolver{Store: everywhere(fail), Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transports.NewClosing(),
+			Resolver: &graph.Resolver{Store: failingStore(fail), Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transport.NewClosing(),
 		})
 		for response := range 2 {
 			_, body := post(t, api, "", request{Query: query})
@@ -137,48 +138,50 @@ func TestInternalErrorsAreLoggedInPart(t *testing.T) {
 			assert.Equal(t, 10*(response+1), strings.Count(log.String(), "level=ERROR"), "%s", &log)
 		}
 		assert.Contains(t, log.String(), word)
-		assert.Contains(t, log.String(), nasty.Error()[:10], "the log knows the cause")
+		assert.Contains(t, log.String(), errDriver.Error()[:10], "the log has the cause")
 	}
 }
 
-// TestASocketTellsWhatIsRefused: before execution, with the same code and words
-// as over HTTP, and the connection lives.
-func TestASocketTellsWhatIsRefused(t *testing.T) {
+// TestWebSocketRefusals: a document that is refused before execution gets the same code
+// and message as over HTTP, and the connection stays open.
+func TestWebSocketRefusals(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(apiOver(&fakeStore{}))
 	defer server.Close()
 	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	require.NoError(t, err)
 	defer func() { _ = conn.CloseNow() }()
-	talk := func(text string) string {
+	roundTrip := func(text string) string {
 		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(text)))
 		_, answer, err := conn.Read(t.Context())
 		require.NoError(t, err)
 		return string(answer)
 	}
-	require.Contains(t, talk(`{"type":"connection_init"}`), "connection_ack")
+	require.Contains(t, roundTrip(`{"type":"connection_init"}`), "connection_ack")
 	for query, message := range map[string]string{
 		"{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}":      "a document has at most 400 selections, not 402",
 		"{ products(first: 250) { nodes { " + strings.Repeat("title ", 150) + " } } }": "operation has complexity 38250, which exceeds the limit of 30000",
 	} {
 		assert.JSONEq(t, `{"id":"1","type":"error","payload":[{"message":"`+message+`","extensions":{"code":"BAD_USER_INPUT"}}]}`,
-			talk(`{"id":"1","type":"subscribe","payload":{"query":"`+query+`"}}`))
+			roundTrip(`{"id":"1","type":"subscribe","payload":{"query":"`+query+`"}}`))
 	}
-	assert.Contains(t, talk(`{"id":"1","type":"subscribe","payload":{"query":"{ locations { name } }"}}`), `"London"`)
+	assert.Contains(t, roundTrip(`{"id":"1","type":"subscribe","payload":{"query":"{ locations { name } }"}}`), `"London"`)
 }
 
-// TestInternalErrorsShowNothing: errors that were not made for clients, and
-// panics, are INTERNAL and nothing else.
-func TestInternalErrorsShowNothing(t *testing.T) {
+// TestInternalErrorsAreHidden: panics and errors without a message for clients are
+// INTERNAL, and show nothing else.
+func TestInternalErrorsAreHidden(t *testing.T) {
 	t.Parallel()
 	for kind, fail := range map[string]func() error{
-		"plain":            func() error { return nasty },
-		"fault":            func() error { return &models.Fault{Code: models.CodeInternal, Message: nasty.Error(), Cause: nasty} },
+		"plain": func() error { return errDriver },
+		"fault": func() error {
+			return &models.Fault{Code: models.CodeInternal, Message: errDriver.Error(), Cause: errDriver}
+		},
 		"context canceled": func() error { return context.Canceled },
-		"panic":            func() error { panic(nasty) },
+		"panic":            func() error { panic(errDriver) },
 		"nil pointer":      func() error { var s *models.Stock; return errors.New(s.ProductID) },
 	} {
-		f := everywhere(fail)
+		f := failingStore(fail)
 		for name, query := range everyField {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -190,18 +193,18 @@ func TestInternalErrorsShowNothing(t *testing.T) {
 	}
 }
 
-// TestWrappedFaultsKeepTheirCode: a fault is a fault however it is wrapped.
+// TestWrappedFaultsKeepTheirCode: also when another error is joined to the fault.
 func TestWrappedFaultsKeepTheirCode(t *testing.T) {
 	t.Parallel()
-	f := everywhere(func() error {
-		return errors.Join(nasty, &models.Fault{Code: models.CodeRateLimited, Message: "slow down", Cause: nasty})
+	f := failingStore(func() error {
+		return errors.Join(errDriver, &models.Fault{Code: models.CodeRateLimited, Message: "slow down", Cause: errDriver})
 	})
 	mustFail(t, ask(t, f, everyField["stock"]), models.CodeRateLimited, "slow down")
 }
 
-// TestAnswersThatBreakTheSchema: a null where the schema has none is our
-// fault, not the client's.
-func TestAnswersThatBreakTheSchema(t *testing.T) {
+// TestNullInNonNullField: the store returns no stock for a line of a reservation. The
+// schema has no null there, so the error is INTERNAL.
+func TestNullInNonNullField(t *testing.T) {
 	t.Parallel()
 	f := &fakeStore{reservation: func(id string) (*models.Reservation, error) {
 		return &models.Reservation{ID: id, State: models.ReservationActive, Lines: []models.ReservationLine{
@@ -213,9 +216,9 @@ func TestAnswersThatBreakTheSchema(t *testing.T) {
 	assert.JSONEq(t, `{"reservation": null}`, string(r.Data))
 }
 
-// TestEveryUserErrorHasItsFields: each business failure reaches the client as
-// its own type, with all it knows.
-func TestEveryUserErrorHasItsFields(t *testing.T) {
+// TestUserErrors: each user error reaches the client as its own type, with all its
+// fields.
+func TestUserErrors(t *testing.T) {
 	t.Parallel()
 	failure := models.Failure{Message: "no", Path: []string{"input", "rows", "3"}}
 	f := &fakeStore{write: func(models.Write) (models.WriteResult, error) {
@@ -245,14 +248,15 @@ func TestEveryUserErrorHasItsFields(t *testing.T) {
 	]}}`, string(r.Data))
 }
 
-// TestTheScannerSees: what looks for our insides in answers would find them.
-func TestTheScannerSees(t *testing.T) {
+// TestLeakPattern: the pattern that mustNotLeak uses finds internals, and nothing in a
+// normal answer.
+func TestLeakPattern(t *testing.T) {
 	t.Parallel()
 	for _, leak := range []string{
-		nasty.Error(), "SELECT product_id FROM products", "INSERT INTO outbox", "sqlite3: database is locked", "SQLSTATE 23514",
+		errDriver.Error(), "SELECT product_id FROM products", "INSERT INTO outbox", "sqlite3: database is locked", "SQLSTATE 23514",
 		"open /root/data.db", "store.go:12", "goroutine 7 [running]", "runtime error: nil pointer dereference", "dial tcp", "127.0.0.1:5432",
 	} {
-		assert.Regexp(t, secrets, leak)
+		assert.Regexp(t, leaks, leak)
 	}
-	assert.NotRegexp(t, secrets, `{"data":{"stock":{"source":"DATABASE","levels":[]}},"errors":[{"message":"only 3 of \"21731\" can be had"}]}`)
+	assert.NotRegexp(t, leaks, `{"data":{"stock":{"source":"DATABASE","levels":[]}},"errors":[{"message":"only 3 of \"21731\" can be had"}]}`)
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"onhand/graph"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 	"onhand/models"
 )
 
-// fakeStore answers what a test says, and counts.
+// fakeStore answers as a test tells it, and records its calls.
 type fakeStore struct {
 	stocks       func(ids []string) ([]*models.Stock, error)
 	fresh        func(id string) (*models.Stock, error)
@@ -24,11 +24,11 @@ type fakeStore struct {
 	reservations func(ctx context.Context) (models.Watch[*models.Reservation], error)
 	movements    func() (models.MovementPage, error)
 	moved        func(after string) (models.Watch[*models.StockMovement], error)
-	places       []models.Location // beside London
+	locations    []models.Location // besides London
 
-	mu    sync.Mutex
-	asked [][]string // the ids of each call of Stocks
-	holds [][]string // and of Reservations
+	mu                sync.Mutex
+	asked             [][]string // the ids of each call of Stocks
+	askedReservations [][]string // and of Reservations
 }
 
 var _ graph.Store = (*fakeStore)(nil)
@@ -63,7 +63,7 @@ func (f *fakeStore) Products(context.Context, models.Page, models.ProductFilter)
 
 func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
 	f.mu.Lock()
-	f.holds = append(f.holds, ids)
+	f.askedReservations = append(f.askedReservations, ids)
 	f.mu.Unlock()
 	found := make([]*models.Reservation, len(ids))
 	for i, id := range ids {
@@ -89,7 +89,7 @@ func (f *fakeStore) Movement(context.Context, int64, string) (*models.StockMovem
 
 func (f *fakeStore) Directory() *models.Directory {
 	london := models.Location{LocationID: "london", Name: "London", Active: true}
-	return models.NewDirectory(append([]models.Location{london}, f.places...), nil)
+	return models.NewDirectory(append([]models.Location{london}, f.locations...), nil)
 }
 
 func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult, error) {
@@ -112,7 +112,7 @@ func (f *fakeStore) WatchReservation(ctx context.Context, _ string) (models.Watc
 	return f.reservations(ctx)
 }
 
-// known makes a stock for each id but those that begin with "none".
+// known returns a stock for each id, nil for ids that begin with "none".
 func known(ids []string) ([]*models.Stock, error) {
 	out := make([]*models.Stock, len(ids))
 	for i, id := range ids {
@@ -131,18 +131,18 @@ func stockOf(id string, version int64) *models.Stock {
 	}
 }
 
-// apiOver is the API over a fake store.
+// apiOver returns the API over a store.
 func apiOver(store graph.Store) http.Handler {
 	return graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler)},
-		Closing:  transports.NewClosing(),
+		Closing:  transport.NewClosing(),
 	})
 }
 
-// fakeWatch hands out what is sent to it, until it is closed.
+// fakeWatch delivers the values that a test sends.
 type fakeWatch[T any] struct {
 	states chan T
-	err    error // ends the watch once states is closed; io.EOF when nil
+	err    error // ends the watch after states is closed; nil means io.EOF
 	closed chan struct{}
 	once   sync.Once
 }

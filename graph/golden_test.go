@@ -14,29 +14,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A golden test is a document, testdata/NAME.graphql, the steps to take with
-// it, NAME.json, and the answers, NAME.golden.json. Without steps the document
-// is sent once.
-type step struct {
+// goldenStep is one request of a golden test. A golden test is a document
+// (testdata/NAME.graphql), its steps (NAME.json) and the answers (NAME.golden.json).
+// Without a file of steps the document is sent once.
+type goldenStep struct {
 	Operation string         `json:"operation"`
 	Variables map[string]any `json:"variables"`
-	// As is who asks, one of identities.
+	// As is the caller, one of identities.
 	As string `json:"as"`
-	// Save keeps parts of the answer: name to path. Later variables use them
-	// as "$name".
+	// Save saves parts of the answer: name to path. The variables of later steps use
+	// them as "$name".
 	Save map[string]string `json:"save"`
 	// Until repeats the step until the answer contains this text.
 	Until string `json:"until"`
 }
 
-// Documents that only read share one shop; all others get one of their own.
+// writes matches documents with mutations. Each of them gets a shop of its own. The
+// others share one.
 var writes = regexp.MustCompile(`(?m)^mutation\b`)
 
-// goldenWait is how long a step may take to come true.
+// goldenWait bounds how long a step with Until is repeated.
 const goldenWait = 20 * time.Second
 
-// TestGolden: what the API answers to each document of testdata, word for
-// word, except for times, versions and the digits of reservation ids.
+// TestGolden: the API answers each document of testdata with its golden file, except
+// for times, versions, cursors and reservation ids.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	documents, err := filepath.Glob("testdata/*.graphql")
@@ -48,7 +49,7 @@ func TestGolden(t *testing.T) {
 			t.Parallel()
 			document, err := os.ReadFile(path)
 			require.NoError(t, err)
-			got := play(t, string(document), readSteps(t, name+".json"))
+			got := runSteps(t, string(document), readSteps(t, name+".json"))
 			if *update {
 				require.NoError(t, os.WriteFile(name+".golden.json", got, 0o644))
 				return
@@ -56,13 +57,13 @@ func TestGolden(t *testing.T) {
 			want, err := os.ReadFile(name + ".golden.json")
 			require.NoError(t, err, "no golden file; write it with -update")
 			if !bytes.Equal(want, got) {
-				require.Fail(t, "another answer than "+name+".golden.json", difference(string(want), string(got)))
+				require.Fail(t, "the answer differs from "+name+".golden.json", difference(string(want), string(got)))
 			}
 		})
 	}
 }
 
-// difference shows where two texts part, a few lines of each.
+// difference shows the first line that differs, with a few lines around it.
 func difference(want, got string) string {
 	const around = 6
 	wants, gots := strings.Split(want, "\n"), strings.Split(got, "\n")
@@ -76,14 +77,14 @@ func difference(want, got string) string {
 	return "from line " + strconv.Itoa(at+1) + ", want:\n" + part(wants) + "\n\ngot:\n" + part(gots)
 }
 
-func readSteps(t *testing.T, path string) []step {
+func readSteps(t *testing.T, path string) []goldenStep {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
-		return []step{{}}
+		return []goldenStep{{}}
 	}
 	require.NoError(t, err)
-	var steps []step
+	var steps []goldenStep
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	decoder.DisallowUnknownFields()
@@ -91,8 +92,8 @@ func readSteps(t *testing.T, path string) []step {
 	return steps
 }
 
-// play takes the steps and writes down the answers.
-func play(t *testing.T, document string, steps []step) []byte {
+// runSteps sends each step and returns the answers.
+func runSteps(t *testing.T, document string, steps []goldenStep) []byte {
 	t.Helper()
 	open := readingShop
 	if writes.MatchString(document) {
@@ -102,22 +103,22 @@ func play(t *testing.T, document string, steps []step) []byte {
 	var out bytes.Buffer
 	out.WriteString("[\n")
 	for i, s := range steps {
-		status, body := take(t, shop, document, s, saved)
-		keep(t, s, body, saved)
+		status, body := runStep(t, shop, document, s, saved)
+		save(t, s, body, saved)
 		if i > 0 {
 			out.WriteString(",\n")
 		}
 		head, err := json.Marshal(s.Operation)
 		require.NoError(t, err)
 		out.WriteString(`  {"step": ` + string(head) + `, "status": ` + strconv.Itoa(status) + `, "answer": `)
-		require.NoError(t, json.Indent(&out, normal(body, names), "  ", "  "), "not JSON: %s", body)
+		require.NoError(t, json.Indent(&out, normalise(body, names), "  ", "  "), "not JSON: %s", body)
 		out.WriteString("}")
 	}
 	out.WriteString("\n]\n")
 	return out.Bytes()
 }
 
-func take(t *testing.T, shop *shop, document string, s step, saved map[string]any) (status int, body []byte) {
+func runStep(t *testing.T, shop *demoShop, document string, s goldenStep, saved map[string]any) (status int, body []byte) {
 	t.Helper()
 	variables, _ := fill(t, s.Variables, saved).(map[string]any)
 	q := request{Query: document, OperationName: s.Operation, Variables: variables}
@@ -131,8 +132,8 @@ func take(t *testing.T, shop *shop, document string, s step, saved map[string]an
 	return status, body
 }
 
-// fill puts saved values into variables, and makes what is too long to write
-// down: "$ids:251" is as many product ids, "$text:256" as many letters.
+// fill replaces "$name" in variables by the saved value, and "$kind:count" by a
+// generated one: "$ids:251" is that many product ids, "$text:256" that many letters.
 func fill(t *testing.T, v any, saved map[string]any) any {
 	t.Helper()
 	switch v := v.(type) {
@@ -150,13 +151,13 @@ func fill(t *testing.T, v any, saved map[string]any) any {
 		return out
 	case string:
 		if name, ok := strings.CutPrefix(v, "$"); ok {
-			return made(t, name, saved)
+			return generate(t, name, saved)
 		}
 	}
 	return v
 }
 
-func made(t *testing.T, name string, saved map[string]any) any {
+func generate(t *testing.T, name string, saved map[string]any) any {
 	t.Helper()
 	kind, count, many := strings.Cut(name, ":")
 	if !many {
@@ -189,7 +190,7 @@ func made(t *testing.T, name string, saved map[string]any) any {
 	return strings.Repeat("é", n)
 }
 
-func keep(t *testing.T, s step, body []byte, saved map[string]any) {
+func save(t *testing.T, s goldenStep, body []byte, saved map[string]any) {
 	t.Helper()
 	if len(s.Save) == 0 {
 		return
@@ -223,9 +224,9 @@ var (
 	reservationIDs = regexp.MustCompile(`res_[0-9a-f]{32}`)
 )
 
-// normal leaves out what differs from run to run. Times must have the form the
-// schema promises to be left out.
-func normal(body []byte, names map[string]string) []byte {
+// normalise replaces values that differ from run to run. It replaces a time only where
+// it has the form that the schema promises.
+func normalise(body []byte, names map[string]string) []byte {
 	body = varyingTime.ReplaceAll(body, []byte(`"$1":"<time>"`))
 	body = varyingVersion.ReplaceAll(body, []byte(`"$1":"<version>"`))
 	body = varyingSource.ReplaceAll(body, []byte(`"$1":"<source>"`))

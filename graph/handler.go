@@ -4,23 +4,23 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 
+	"onhand/graph/apierror"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
-	"onhand/graph/transports"
+	"onhand/graph/transport"
 )
 
 // HandlerConfig is what the GraphQL endpoint needs.
 type HandlerConfig struct {
 	Resolver *Resolver
 	// Closing ends all subscriptions.
-	Closing *transports.Closing
-	// Origins are the origins, as patterns of host and port, whose pages may
-	// open a WebSocket beside the server's own.
+	Closing *transport.Closing
+	// Origins are patterns of host and port. Pages of these origins may open a
+	// WebSocket, beside the server's own pages.
 	Origins []string
 }
 
@@ -29,27 +29,28 @@ type HandlerConfig struct {
 func Handler(config HandlerConfig) http.Handler {
 	r := config.Resolver
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()}))
-	server.AddTransport(transports.WebSocket(config.Closing, config.Origins))
-	server.AddTransport(transports.SSE(config.Closing))
-	server.AddTransport(transports.HTTP{})
-	server.AddTransport(transports.Unsupported{})
+	server.AddTransport(transport.WebSocket(config.Closing, config.Origins))
+	server.AddTransport(transport.SSE(config.Closing))
+	server.AddTransport(transport.HTTP{})
+	server.AddTransport(transport.Unsupported{})
 	documents := guard.NewDocuments()
 	server.Use(documents)
 	server.SetQueryCache(documents)
 	server.SetParserTokenLimit(guard.TokensMax)
-	server.SetErrorPresenter(presenter(r.Log))
-	server.SetRecoverFunc(recovered(r.Log))
+	server.SetErrorPresenter(apierror.Presenter(r.Log))
+	server.SetRecoverFunc(apierror.Recover(r.Log))
 	server.Use(extension.Introspection{})
 	server.Use(extension.FixedComplexityLimit(guard.ComplexityMax))
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
-	server.AroundResponses(boundedLog)
-	return guard.Body(noUpgrade(server))
+	server.AroundResponses(apierror.BoundLog)
+	return guard.Body(ignoreOtherUpgrades(server))
 }
 
-// noUpgrade passes over offers of other protocols, as servers may: Java's HTTP
-// client offers h2c with every request. gqlgen would take it for a WebSocket.
-func noUpgrade(next http.Handler) http.Handler {
+// ignoreOtherUpgrades removes offers to switch to a protocol other than WebSocket, as
+// HTTP allows. Java's HTTP client offers h2c with every request, which gqlgen takes
+// for a WebSocket.
+func ignoreOtherUpgrades(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if offer := r.Header.Get("Upgrade"); offer != "" && !strings.EqualFold(offer, "websocket") {
 			r.Header.Del("Upgrade")
@@ -57,5 +58,3 @@ func noUpgrade(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
-
-var _ graphql.OperationMiddleware = guard.StreamsOnly

@@ -20,7 +20,7 @@ import (
 	"onhand/models"
 )
 
-// TestHTTP: what each kind of request is answered, by status and by code.
+// TestHTTP: the status and the code of the answer to each kind of request.
 func TestHTTP(t *testing.T) {
 	t.Parallel()
 	api := readingShop(t).api
@@ -45,7 +45,7 @@ func TestHTTP(t *testing.T) {
 	}{
 		"POST":                  {body: body(question), status: 200, want: answer},
 		"POST with a charset":   {body: body(question), header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, status: 200, want: answer},
-		"POST, newer answer":    {body: body(question), header: http.Header{"Accept": {"application/graphql-response+json"}}, status: 200, want: answer},
+		"POST, newer type":      {body: body(question), header: http.Header{"Accept": {"application/graphql-response+json"}}, status: 200, want: answer},
 		"POST that offers h2c":  {body: body(question), header: http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {"h2c"}}, status: 200, want: answer},
 		"POST of a named query": {body: `{"query":"query A { locations { id } } query B { stock(productId: \"22423\") { quantityAvailable } }","operationName":"B"}`, status: 200, want: answer},
 		"GET":                   {method: "GET", target: get(question, ""), status: 200, want: answer},
@@ -56,11 +56,11 @@ func TestHTTP(t *testing.T) {
 		"GET of a mutation":     {method: "GET", target: get(`mutation { releaseReservation(input: {id: "r"}) { replayed } }`, ""), status: 405, code: "BAD_USER_INPUT", contains: "GET is for queries only"},
 		"GET of a subscription": {method: "GET", target: get(`subscription { stockChanged(productIds: ["22423"]) { id } }`, ""), status: 405, code: "BAD_USER_INPUT"},
 		"GET without a query":   {method: "GET", status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
-		"GET, broken variables": {method: "GET", target: get(question, "{"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
+		"GET, bad variables":    {method: "GET", target: get(question, "{"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
 		"GET, variables twice":  {method: "GET", target: get(question, "{}{}"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
-		"GET, broken extension": {method: "GET", target: get(question, "") + "&extensions=[]", status: 400, code: "BAD_USER_INPUT", contains: "extensions must be"},
-		"GET, broken URL":       {method: "GET", target: "/graphql?query=%zz", status: 400, code: "BAD_USER_INPUT", contains: "URL"},
-		"GET, broken document":  {method: "GET", target: get("{", ""), status: 422, code: "GRAPHQL_PARSE_FAILED"},
+		"GET, bad extension":    {method: "GET", target: get(question, "") + "&extensions=[]", status: 400, code: "BAD_USER_INPUT", contains: "extensions must be"},
+		"GET, bad URL":          {method: "GET", target: "/graphql?query=%zz", status: 400, code: "BAD_USER_INPUT", contains: "URL"},
+		"GET, bad document":     {method: "GET", target: get("{", ""), status: 422, code: "GRAPHQL_PARSE_FAILED"},
 
 		"no body":              {body: "", status: 400, code: "BAD_USER_INPUT"},
 		"no JSON":              {body: "not json, my secret password is hunter2", header: http.Header{}, status: 400, code: "BAD_USER_INPUT", contains: "no GraphQL request"},
@@ -68,19 +68,19 @@ func TestHTTP(t *testing.T) {
 		"a list of requests":   {body: `[{"query":"{ locations { id } }"}]`, status: 400, code: "BAD_USER_INPUT"},
 		"variables are a list": {body: `{"query":"{ locations { id } }","variables":[1]}`, status: 400, code: "BAD_USER_INPUT"},
 		"no query":             {body: `{}`, status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
-		"broken document":      {body: body(`{ stock(productId: `), status: 422, code: "GRAPHQL_PARSE_FAILED"},
-		"broken, newer answer": {body: body(`{ stock(`), header: http.Header{"Accept": {"application/graphql-response+json"}}, status: 400, code: "GRAPHQL_PARSE_FAILED"},
+		"invalid document":     {body: body(`{ stock(productId: `), status: 422, code: "GRAPHQL_PARSE_FAILED"},
+		"invalid, newer type":  {body: body(`{ stock(`), header: http.Header{"Accept": {"application/graphql-response+json"}}, status: 400, code: "GRAPHQL_PARSE_FAILED"},
 		"unknown field":        {body: body(`{ price }`), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
 		"unknown argument":     {body: body(`{ stock(id: "a", productId: "b") { id } }`), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
 		"no selection":         {body: body(`{ stock(productId: "b") }`), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
-		"endless fragment":     {body: body(`{ locations { ...A } } fragment A on Location { ...A }`), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
+		"recursive fragment":   {body: body(`{ locations { ...A } } fragment A on Location { ...A }`), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
 		"too many tokens":      {body: body("{ " + strings.Repeat("a ", guard.TokensMax) + "}"), status: 422, code: "GRAPHQL_PARSE_FAILED", contains: "token"},
 		"too deep for a stack": {body: body(strings.Repeat("{ node ", guard.TokensMax/2)), status: 422, code: "GRAPHQL_PARSE_FAILED"},
 		"deep list":            {body: body(`{ stocks(productIds: ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `) { id } }`), status: 422, code: "GRAPHQL_PARSE_FAILED"},
 		"deep variables":       {body: `{"query":"{ locations { id } }","variables":{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}}`, status: 400, code: "BAD_USER_INPUT"},
 
 		"too many selections": {body: body("{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}"), status: 422, code: "BAD_USER_INPUT", contains: "at most 400 selections"},
-		"and newer answer":    {body: body("{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}"), header: newer, status: 400, code: "BAD_USER_INPUT"},
+		"and the newer type":  {body: body("{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}"), header: newer, status: 400, code: "BAD_USER_INPUT"},
 		"doubling fragments":  {body: body(doubling(60)), status: 422, code: "BAD_USER_INPUT", contains: "once its fragments are in place"},
 		"too complex":         {body: body(`{ products(first: 250) { nodes { ` + strings.Repeat("title ", 150) + ` } } }`), status: 422, code: "BAD_USER_INPUT", contains: "complexity"},
 		"too complex, newer":  {body: body(`{ products(first: 250) { nodes { ` + strings.Repeat("title ", 150) + ` } } }`), header: newer, status: 400, code: "BAD_USER_INPUT"},
@@ -118,8 +118,8 @@ func TestHTTP(t *testing.T) {
 				assert.JSONEq(t, test.want, string(got))
 			}
 			assert.Contains(t, string(got), test.contains)
-			told := test.status == http.StatusMethodNotAllowed || method == http.MethodOptions
-			assert.Equal(t, told, w.Header().Get("Allow") != "", "what is allowed")
+			hasAllow := test.status == http.StatusMethodNotAllowed || method == http.MethodOptions
+			assert.Equal(t, hasAllow, w.Header().Get("Allow") != "", "the Allow header")
 			assert.NotContains(t, string(got), "hunter2")
 			if len(got) == 0 { // OPTIONS
 				return
@@ -132,14 +132,13 @@ func TestHTTP(t *testing.T) {
 			}
 			require.Len(t, answered.Errors, 1, "%s", got)
 			assert.Equal(t, test.code, answered.Errors[0].Extensions["code"])
-			assert.Nil(t, answered.Data, "what was not executed has no data, not even null: %s", got)
+			assert.Nil(t, answered.Data, "a request that was not executed has no data, not even null: %s", got)
 		})
 	}
 }
 
-// TestABodyOfUnknownSizeIsBoundedToo: over the network, where nobody says how
-// much will come.
-func TestABodyOfUnknownSizeIsBoundedToo(t *testing.T) {
+// TestBodyWithoutLength: a body without a Content-Length is bounded too.
+func TestBodyWithoutLength(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(readingShop(t).api)
 	defer server.Close()
@@ -162,7 +161,7 @@ func TestABodyOfUnknownSizeIsBoundedToo(t *testing.T) {
 	}
 }
 
-// doubling makes fragments each of which spreads the next one twice.
+// doubling returns n fragments, each of which spreads the next one twice.
 func doubling(n int) string {
 	var b strings.Builder
 	b.WriteString("{ products { nodes { ...F0 } } } ")
@@ -173,11 +172,11 @@ func doubling(n int) string {
 	return b.String()
 }
 
-// TestNullDataIsData: what was executed and came to nothing says so, and is
-// answered 200; its media type is the one asked for.
-func TestNullDataIsData(t *testing.T) {
+// TestNullData: an executed request whose data is null is answered with 200, and with
+// the media type that the client accepts.
+func TestNullData(t *testing.T) {
 	t.Parallel()
-	f := everywhere(func() error { return models.Unavailable("later", nil) })
+	f := failingStore(func() error { return models.Unavailable("later", nil) })
 	for accept, want := range map[string]string{
 		"":          "application/json; charset=utf-8",
 		"text/html": "application/json; charset=utf-8",
@@ -197,8 +196,8 @@ func TestNullDataIsData(t *testing.T) {
 	}
 }
 
-// TestManyMistakesAreToldInPart: fields that clash do so in pairs.
-func TestManyMistakesAreToldInPart(t *testing.T) {
+// TestErrorsAreBounded: fields conflict in pairs, and the answer has 20 of the errors.
+func TestErrorsAreBounded(t *testing.T) {
 	t.Parallel()
 	query := "{ " + strings.Repeat("a: locations { id } a: channels { id } ", guard.SelectionsMax/4) + "}"
 	status, body := post(t, readingShop(t).api, "", request{Query: query})
@@ -208,8 +207,8 @@ func TestManyMistakesAreToldInPart(t *testing.T) {
 	assert.Len(t, failed.Errors, 20)
 }
 
-// TestGraphiQLReadsTheSchema: with the query that the playground sends.
-func TestGraphiQLReadsTheSchema(t *testing.T) {
+// TestGraphiQLIntrospection: the query of the playground is answered.
+func TestGraphiQLIntrospection(t *testing.T) {
 	t.Parallel()
 	query, err := os.ReadFile("guard/testdata/graphiql.graphql")
 	require.NoError(t, err)
@@ -220,8 +219,8 @@ func TestGraphiQLReadsTheSchema(t *testing.T) {
 	assert.Empty(t, answer.Errors)
 }
 
-// TestIntrospection: the whole schema can be read, as tools read it, and every
-// type and field of ours says what it is.
+// TestIntrospection: tools can read the whole schema, and every type, field and argument
+// has a description.
 func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	_, body := post(t, readingShop(t).api, "anonymous", request{Query: `{ __schema { types {
@@ -245,7 +244,7 @@ func TestIntrospection(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(body, &answer), "%s", body)
 	seen := 0
-	inherited := map[string]bool{"message": true, "path": true} // said by the interface UserError
+	inherited := map[string]bool{"message": true, "path": true} // described in the interface UserError
 	for _, kind := range answer.Data.Schema.Types {
 		if strings.HasPrefix(kind.Name, "__") {
 			continue

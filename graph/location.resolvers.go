@@ -8,51 +8,53 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/models"
 )
 
 func (r *channelResolver) Locations(ctx context.Context, obj *models.Channel) ([]*models.Location, error) {
+	directory := r.Store.Directory()
 	locations := make([]*models.Location, len(obj.LocationIDs))
 	for i, id := range obj.LocationIDs {
-		locations[i] = r.location(id)
+		locations[i] = directory.LocationNamed(id)
 	}
 	return locations, nil
 }
 
 func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.UpsertLocationsInput) (*generated.UpsertLocationsPayload, error) {
-	result, err := r.changeSettings(ctx, models.UpsertLocations{
-		IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), ErrorPolicy: input.ErrorPolicy,
+	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
+		return models.UpsertLocations{IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &generated.UpsertLocationsPayload{
-		Locations: r.locationsOf(result.Locations), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+		Locations: r.Store.Directory().LocationsOf(result.Locations), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
 	}, nil
 }
 
 func (r *mutationResolver) UpsertChannels(ctx context.Context, input generated.UpsertChannelsInput) (*generated.UpsertChannelsPayload, error) {
-	result, err := r.changeSettings(ctx, models.UpsertChannels{
-		IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), ErrorPolicy: input.ErrorPolicy,
+	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
+		return models.UpsertChannels{IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &generated.UpsertChannelsPayload{
-		Channels: r.channelsOf(result.Channels), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+		Channels: r.Store.Directory().ChannelsOf(result.Channels), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
 	}, nil
 }
 
 func (r *queryResolver) Location(ctx context.Context, id string) (*models.Location, error) {
-	return r.knownLocation(id), nil
+	return r.Store.Directory().FindLocation(id), nil
 }
 
 func (r *queryResolver) Locations(ctx context.Context) ([]*models.Location, error) {
-	return pointers(r.Store.Directory().Locations), nil
+	return pointersTo(r.Store.Directory().Locations), nil
 }
 
 func (r *queryResolver) Channels(ctx context.Context) ([]*models.Channel, error) {
-	return pointers(r.Store.Directory().Channels), nil
+	return pointersTo(r.Store.Directory().Channels), nil
 }
 
 func (r *Resolver) Channel() generated.ChannelResolver { return &channelResolver{r} }

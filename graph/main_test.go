@@ -9,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew from what the API answers")
+var update = flag.Bool("update", false, "write the golden files from the answers")
 
-// TestMain runs the tests and then looks for goroutines that nobody ended.
+// TestMain runs the tests and fails on leaked goroutines.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()

@@ -11,33 +11,33 @@ import (
 	"onhand/models"
 )
 
-// movementsPageOf checks the arguments of a page of the ledger.
+// movementsPageOf checks the arguments of stockMovements.
 func movementsPageOf(first *int, after *string, last *int, before *string) (models.MovementsPage, error) {
 	page, err := pageOf(first, after, last, before)
 	if err != nil {
 		return models.MovementsPage{}, err
 	}
-	numbers := models.MovementsPage{First: page.First, Last: page.Last}
-	if numbers.After, err = parseMovementCursor(page.After); err == nil {
-		numbers.Before, err = parseMovementCursor(page.Before)
+	movements := models.MovementsPage{First: page.First, Last: page.Last}
+	if movements.After, err = parseMovementKey(page.After); err == nil {
+		movements.Before, err = parseMovementKey(page.Before)
 	}
-	return numbers, err
+	return movements, err
 }
 
-// The cursor of an edge of the ledger says that it is one: a movement's own
-// cursor, which is for stockMoved, looks much like it.
-const movementCursor = "movement:"
+// movementKey begins the key of an edge's cursor. It tells this cursor from the
+// field StockMovement.cursor, which is for stockMoved.
+const movementKey = "movement:"
 
-func movementCursorOf(id int64) string { return cursorOf(movementCursor + strconv.FormatInt(id, 10)) }
+func movementCursorOf(id int64) string { return cursorOf(movementKey + strconv.FormatInt(id, 10)) }
 
-func parseMovementCursor(cursor string) (int64, error) {
-	if cursor == "" {
+func parseMovementKey(key string) (int64, error) {
+	if key == "" {
 		return 0, nil
 	}
-	number, _ := strings.CutPrefix(cursor, movementCursor)
+	number, _ := strings.CutPrefix(key, movementKey)
 	id, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || id <= 0 || movementCursorOf(id) != cursorOf(cursor) {
-		return 0, models.BadInput("this is no cursor of an edge of stockMovements: %.40q", cursorOf(cursor))
+	if err != nil || id <= 0 || movementCursorOf(id) != cursorOf(key) {
+		return 0, models.BadInput("this is no cursor of an edge of stockMovements: %.40q", cursorOf(key))
 	}
 	return id, nil
 }
@@ -80,8 +80,9 @@ func movementFilter(f *generated.StockMovementFilter) (models.MovementFilter, er
 	return narrow, nil
 }
 
-// endOf is the last moment that the API writes as t does: to the millisecond.
-// What is asked for until then includes what it says was then.
+// endOf returns the last time that the API writes as it writes t. The API writes
+// milliseconds, the database keeps microseconds. A filter "until t" must include
+// every movement that the API shows at t.
 func endOf(t time.Time) time.Time {
 	return t.Truncate(time.Millisecond).Add(time.Millisecond - time.Microsecond)
 }
@@ -105,8 +106,8 @@ func movementConnection(page models.MovementPage) *generated.StockMovementConnec
 	return c
 }
 
-// movement finds a movement by the key of its global id.
-func (r *Resolver) movement(ctx context.Context, key string) (generated.Node, error) {
+// movement finds a movement by the key of its global id; nil when it is unknown.
+func (r *Resolver) movement(ctx context.Context, key string) (*models.StockMovement, error) {
 	if _, err := guard.Require(ctx, guard.ReadInventory); err != nil {
 		return nil, err
 	}
@@ -114,20 +115,5 @@ func (r *Resolver) movement(ctx context.Context, key string) (generated.Node, er
 	if !ok || models.CheckID(productID) != "" {
 		return nil, nil
 	}
-	found, err := r.Store.Movement(ctx, movementID, productID)
-	if err != nil || found == nil {
-		return nil, err
-	}
-	return found, nil
-}
-
-// productsOf are the products of stocks, nil where there is none.
-func productsOf(stocks []*models.Stock) []*models.Product {
-	products := make([]*models.Product, len(stocks))
-	for i, s := range stocks {
-		if s != nil {
-			products[i] = &s.Product
-		}
-	}
-	return products
+	return r.Store.Movement(ctx, movementID, productID)
 }

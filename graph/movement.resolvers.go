@@ -38,11 +38,11 @@ func (r *stockMovementResolver) Product(ctx context.Context, objs []*models.Stoc
 	if err != nil {
 		return nil, err
 	}
-	return seated(objs, productsOf(found)), nil
+	return inPlaceOf(objs, productsOf(found)), nil
 }
 
 func (r *stockMovementResolver) Location(ctx context.Context, obj *models.StockMovement) (*models.Location, error) {
-	return r.location(obj.LocationID), nil
+	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
 
 func (r *subscriptionResolver) StockMoved(ctx context.Context, after *string, filter *generated.StockMovementFilter) (<-chan *models.StockMovement, error) {
@@ -56,11 +56,11 @@ func (r *subscriptionResolver) StockMoved(ctx context.Context, after *string, fi
 	if after != nil && *after == "" {
 		return nil, models.BadInput("after must not be empty; leave it out to begin now")
 	}
-	watch, err := r.Store.WatchMovements(ctx, text(after), narrow)
+	watch, err := r.Store.WatchMovements(ctx, textOf(after), narrow)
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, r.Resolver, watch, func(m *models.StockMovement) *models.StockMovement { return m }), nil
+	return stream(ctx, r.Log, watch, unchanged), nil
 }
 
 func (r *Resolver) StockMovement() generated.StockMovementResolver { return &stockMovementResolver{r} }

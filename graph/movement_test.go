@@ -9,9 +9,9 @@ import (
 	"onhand/graph/generated"
 )
 
-// TestMomentsAreMilliseconds: a time that the API wrote names all of its
-// millisecond, for it wrote no more digits.
-func TestMomentsAreMilliseconds(t *testing.T) {
+// TestFilterTimesAreMilliseconds: the API writes milliseconds, so a filter with such a
+// time matches every movement of that millisecond.
+func TestFilterTimesAreMilliseconds(t *testing.T) {
 	t.Parallel()
 	happened := time.Date(2030, 1, 1, 0, 0, 0, 123_456_000, time.UTC)
 	written := happened.Truncate(time.Millisecond)

@@ -1,52 +1,14 @@
 package graph
 
 import (
-	"encoding/base64"
+	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/graph/generated"
 	"onhand/models"
 )
 
-// pageOf checks the arguments of a connection: forwards or backwards, with a
-// bounded size.
-func pageOf(first *int, after *string, last *int, before *string) (models.Page, error) {
-	var page models.Page
-	switch {
-	case first != nil && last != nil:
-		return page, models.BadInput("first and last together make no page; give one")
-	case last != nil:
-		page.Last = *last
-	case first != nil:
-		page.First = *first
-	default:
-		page.First = models.PageSizeDefault
-	}
-	if n := max(page.First, page.Last); n < 1 || n > models.PageSizeMax || page.First < 0 || page.Last < 0 {
-		return page, models.BadInput("a page has 1 to %d entries", models.PageSizeMax)
-	}
-	var err error
-	if page.After, err = parseCursor(after); err != nil {
-		return page, err
-	}
-	page.Before, err = parseCursor(before)
-	return page, err
-}
-
-// A cursor is the key of its edge, encoded so that nobody builds on it.
-func cursorOf(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
-
-func parseCursor(cursor *string) (string, error) {
-	if cursor == nil {
-		return "", nil
-	}
-	id, err := base64.RawURLEncoding.DecodeString(*cursor)
-	if err != nil || models.CheckID(string(id)) != "" || cursorOf(string(id)) != *cursor { // base64 has other spellings
-		return "", models.BadInput("this is no cursor of ours: %.40q", *cursor)
-	}
-	return string(id), nil
-}
-
-func checkFilter(filter *models.ProductFilter) (models.ProductFilter, error) {
+// productFilter checks a filter of products.
+func productFilter(filter *models.ProductFilter) (models.ProductFilter, error) {
 	if filter == nil {
 		return models.ProductFilter{}, nil
 	}
@@ -61,18 +23,51 @@ func checkFilter(filter *models.ProductFilter) (models.ProductFilter, error) {
 	return *filter, nil
 }
 
-func connectionOf(page models.ProductPage) *generated.ProductConnection {
+// excludesAll reports whether a filter names an empty list of products.
+func excludesAll(filter *models.ProductFilter) bool {
+	return filter != nil && filter.IDs != nil && len(filter.IDs) == 0
+}
+
+func productConnection(page models.ProductPage) *generated.ProductConnection {
 	c := &generated.ProductConnection{
-		Edges: make([]*generated.ProductEdge, len(page.Products)), Nodes: make([]*models.Product, len(page.Products)),
+		Edges: make([]*generated.ProductEdge, len(page.Products)), Nodes: pointersTo(page.Products),
 		PageInfo: &generated.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrev},
 	}
-	for i := range page.Products {
-		product := &page.Products[i]
-		c.Nodes[i] = product
+	for i, product := range c.Nodes {
 		c.Edges[i] = &generated.ProductEdge{Cursor: cursorOf(product.ProductID), Node: product}
 	}
 	if n := len(c.Edges); n > 0 {
 		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Edges[0].Cursor, &c.Edges[n-1].Cursor
 	}
 	return c
+}
+
+// productsOf returns the products of stocks, nil where a stock is nil.
+func productsOf(stocks []*models.Stock) []*models.Product {
+	products := make([]*models.Product, len(stocks))
+	for i, s := range stocks {
+		if s != nil {
+			products[i] = &s.Product
+		}
+	}
+	return products
+}
+
+// productRows converts the input of upsertProducts. A field that the input leaves out
+// differs from one that it sets to null.
+func productRows(input []*generated.UpsertProductRow) []models.ProductRow {
+	rows := make([]models.ProductRow, len(input))
+	for i, row := range input {
+		rows[i] = models.ProductRow{
+			ProductID: row.ProductID, Title: patch(row.Title), Tracked: row.Tracked, InventoryPolicy: row.InventoryPolicy,
+			BackorderLimit: patch(row.BackorderLimit), LowStockThreshold: row.LowStockThreshold,
+			MaxPerReservation: patch(row.MaxPerReservation), NextRestockAt: patch(row.NextRestockAt),
+		}
+	}
+	return rows
+}
+
+func patch[T any](o graphql.Omittable[*T]) models.Patch[T] {
+	value, given := o.ValueOK()
+	return models.Patch[T]{Given: given, Value: value}
 }

@@ -8,30 +8,29 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/models"
 )
 
 func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.UpsertProductsInput) (*generated.UpsertProductsPayload, error) {
-	result, err := r.changeSettings(ctx, models.UpsertProducts{
-		IdempotencyKey: input.IdempotencyKey, Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy,
+	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
+		return models.UpsertProducts{IdempotencyKey: input.IdempotencyKey, Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy}
 	})
 	if err != nil {
 		return nil, err
 	}
-	products := make([]*models.Product, len(result.Stocks))
-	for i, s := range result.Stocks {
-		products[i] = &s.Product
-	}
-	return &generated.UpsertProductsPayload{Products: products, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
+	return &generated.UpsertProductsPayload{
+		Products: productsOf(result.Stocks), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+	}, nil
 }
 
 func (r *productResolver) Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error) {
 	ids := idsOf(objs, func(p *models.Product) string { return p.ProductID })
-	found, err := r.stocksOf(ctx, ids, channel)
+	found, err := r.stocks(ctx, ids, channel)
 	if err != nil {
 		return nil, err
 	}
-	return seated(objs, found), nil
+	return inPlaceOf(objs, found), nil
 }
 
 func (r *queryResolver) Product(ctx context.Context, id string) (*models.Product, error) {
@@ -47,18 +46,18 @@ func (r *queryResolver) Products(ctx context.Context, first *int, after *string,
 	if err != nil {
 		return nil, err
 	}
-	narrow, err := checkFilter(filter)
+	narrow, err := productFilter(filter)
 	if err != nil {
 		return nil, err
 	}
-	if filter != nil && filter.IDs != nil && len(filter.IDs) == 0 { // none of no products
-		return connectionOf(models.ProductPage{}), nil
+	if excludesAll(filter) {
+		return productConnection(models.ProductPage{}), nil
 	}
 	found, err := r.Store.Products(ctx, page, narrow)
 	if err != nil {
 		return nil, err
 	}
-	return connectionOf(found), nil
+	return productConnection(found), nil
 }
 
 func (r *Resolver) Product() generated.ProductResolver { return &productResolver{r} }

@@ -9,9 +9,21 @@ import (
 	"onhand/models"
 )
 
-// write sends one reservation write to the store.
-func (r *Resolver) write(ctx context.Context, w models.Write) (*generated.ReservationPayload, error) {
-	result, err := r.Store.Write(ctx, w)
+// changeReservation sends a write that needs no scope: the id of a reservation is the
+// permission.
+func (r *Resolver) changeReservation(ctx context.Context, w models.Write) (*generated.ReservationPayload, error) {
+	return reservationPayload(r.Store.Write(ctx, w))
+}
+
+// resolveOrder sends a write of the order service.
+func (r *Resolver) resolveOrder(ctx context.Context, w models.Resolve) (*generated.ReservationPayload, error) {
+	return reservationPayload(r.writeAs(ctx, guard.WriteOrders, func(actor string) models.Write {
+		w.Actor = actor
+		return w
+	}))
+}
+
+func reservationPayload(result models.WriteResult, err error) (*generated.ReservationPayload, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -20,39 +32,15 @@ func (r *Resolver) write(ctx context.Context, w models.Write) (*generated.Reserv
 	}, nil
 }
 
-// order sends a write of the order service.
-func (r *Resolver) order(ctx context.Context, w models.Resolve) (*generated.ReservationPayload, error) {
-	actor, err := guard.Require(ctx, guard.WriteOrders)
-	if err != nil {
-		return nil, err
-	}
-	w.Actor = actor
-	return r.write(ctx, w)
-}
-
-func orEmpty(errs []models.UserError) []models.UserError {
-	if errs == nil {
-		return []models.UserError{}
-	}
-	return errs
-}
-
-// ttl turns seconds into a time to live; zero when the client did not say.
-// What is far out of bounds stays out of bounds, without overflowing.
-func ttl(seconds *int) time.Duration {
-	const most = int(1_000_000_000)
+// ttlOf converts seconds to a time to live; zero when the input leaves them out. It
+// keeps values out of bounds out of bounds, without an overflow.
+func ttlOf(seconds *int) time.Duration {
+	const limit = 1_000_000_000
 	if seconds == nil {
 		return 0
 	}
 	if *seconds == 0 {
-		return -1 // asked for, and refused by its check
+		return -1 // given, so the write's check must refuse it
 	}
-	return time.Duration(min(max(*seconds, -most), most)) * time.Second
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+	return time.Duration(min(max(*seconds, -limit), limit)) * time.Second
 }

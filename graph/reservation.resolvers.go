@@ -13,37 +13,37 @@ import (
 )
 
 func (r *mutationResolver) ReserveStock(ctx context.Context, input generated.ReserveStockInput) (*generated.ReservationPayload, error) {
-	return r.write(ctx, models.Reserve{
-		IdempotencyKey: input.IdempotencyKey, Lines: values(input.Lines), TTL: ttl(input.TTLSeconds),
-		Channel: text(input.Channel), AllowPartial: input.AllowPartial, OwnerRef: text(input.OwnerRef),
+	return r.changeReservation(ctx, models.Reserve{
+		IdempotencyKey: input.IdempotencyKey, Lines: valuesOf(input.Lines), TTL: ttlOf(input.TTLSeconds),
+		Channel: textOf(input.Channel), AllowPartial: input.AllowPartial, OwnerRef: textOf(input.OwnerRef),
 	})
 }
 
 func (r *mutationResolver) UpdateReservation(ctx context.Context, input generated.UpdateReservationInput) (*generated.ReservationPayload, error) {
-	return r.write(ctx, models.UpdateReservation{
-		IdempotencyKey: input.IdempotencyKey, ID: input.ID, Lines: values(input.Lines),
-		TTL: ttl(input.TTLSeconds), AllowPartial: input.AllowPartial,
+	return r.changeReservation(ctx, models.UpdateReservation{
+		IdempotencyKey: input.IdempotencyKey, ID: input.ID, Lines: valuesOf(input.Lines),
+		TTL: ttlOf(input.TTLSeconds), AllowPartial: input.AllowPartial,
 	})
 }
 
 func (r *mutationResolver) ExtendReservation(ctx context.Context, input generated.ExtendReservationInput) (*generated.ReservationPayload, error) {
-	return r.write(ctx, models.ExtendReservation{ID: input.ID, TTL: ttl(input.TTLSeconds)})
+	return r.changeReservation(ctx, models.ExtendReservation{ID: input.ID, TTL: ttlOf(input.TTLSeconds)})
 }
 
 func (r *mutationResolver) ReleaseReservation(ctx context.Context, input generated.ReleaseReservationInput) (*generated.ReservationPayload, error) {
-	return r.write(ctx, models.Resolve{ID: input.ID, To: models.ReservationReleased})
+	return r.changeReservation(ctx, models.Resolve{ID: input.ID, To: models.ReservationReleased})
 }
 
 func (r *mutationResolver) CommitReservation(ctx context.Context, input generated.CommitReservationInput) (*generated.ReservationPayload, error) {
-	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: text(input.OrderRef), Lines: values(input.Lines)})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: textOf(input.OrderRef), Lines: valuesOf(input.Lines)})
 }
 
 func (r *mutationResolver) FulfillReservation(ctx context.Context, input generated.FulfillReservationInput) (*generated.ReservationPayload, error) {
-	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationFulfilled, Lines: values(input.Lines)})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationFulfilled, Lines: valuesOf(input.Lines)})
 }
 
 func (r *mutationResolver) CancelReservation(ctx context.Context, input generated.CancelReservationInput) (*generated.ReservationPayload, error) {
-	return r.order(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCancelled, Lines: values(input.Lines)})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCancelled, Lines: valuesOf(input.Lines)})
 }
 
 func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
@@ -51,7 +51,7 @@ func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Res
 }
 
 func (r *reservationAllocationResolver) Location(ctx context.Context, obj *models.Allocation) (*models.Location, error) {
-	return r.location(obj.LocationID), nil
+	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
 
 func (r *reservationLineResolver) Product(ctx context.Context, objs []*models.ReservationLine) ([]*models.Product, error) {
@@ -59,13 +59,7 @@ func (r *reservationLineResolver) Product(ctx context.Context, objs []*models.Re
 	if err != nil {
 		return nil, err
 	}
-	products := make([]*models.Product, len(found))
-	for i, s := range found {
-		if s != nil {
-			products[i] = &s.Product
-		}
-	}
-	return products, nil
+	return productsOf(found), nil
 }
 
 func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.ReservationLine) ([]*models.Stock, error) {
@@ -74,7 +68,7 @@ func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.Rese
 	if err != nil {
 		return nil, err
 	}
-	return seated(objs, found), nil
+	return inPlaceOf(objs, found), nil
 }
 
 func (r *subscriptionResolver) ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error) {
@@ -82,7 +76,7 @@ func (r *subscriptionResolver) ReservationChanged(ctx context.Context, id string
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, r.Resolver, watch, func(v *models.Reservation) *models.Reservation { return v }), nil
+	return stream(ctx, r.Log, watch, unchanged), nil
 }
 
 func (r *Resolver) ReservationAllocation() generated.ReservationAllocationResolver {

@@ -2,38 +2,155 @@ package graph
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"time"
 
+	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/models"
 )
 
-// Store is what the API needs of the stock. Its faults are models.Fault.
+// Store is what the API needs from the store. Its faults are models.Fault.
 type Store interface {
-	// Stocks returns values in the order asked, nil for unknown products.
+	// Stocks returns stocks in the order of ids, nil for unknown products.
 	Stocks(ctx context.Context, ids []string) ([]*models.Stock, error)
-	// FreshStock reads past every cache; nil when unknown.
+	// FreshStock reads the database, not the caches; nil when unknown.
 	FreshStock(ctx context.Context, id string) (*models.Stock, error)
-	// StockAsOf reads what was; nil when unknown.
+	// StockAsOf reads a past stock from the ledger; nil when unknown.
 	StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error)
 	Products(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error)
-	// Reservations returns values in the order asked, nil for unknown ones.
+	// Reservations returns reservations in the order of ids, nil for unknown ones.
 	Reservations(ctx context.Context, ids []string) ([]*models.Reservation, error)
-	// Movements is a page of the ledger; Movement, one of it, nil when unknown.
+	// Movements returns a page of the ledger.
 	Movements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error)
+	// Movement returns one movement; nil when unknown.
 	Movement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error)
 	Directory() *models.Directory
 	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)
-	// WatchStatus gives each product whose status changed, with the one before.
+	// WatchStatus returns each product whose status changes, with its previous status.
 	WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.Stock], error)
-	// WatchMovements follows the ledger after a cursor, empty for now.
+	// WatchMovements follows the ledger after a cursor; an empty cursor means from now on.
 	WatchMovements(ctx context.Context, after string, filter models.MovementFilter) (models.Watch[*models.StockMovement], error)
 	WatchReservation(ctx context.Context, id string) (models.Watch[*models.Reservation], error)
 }
 
-// Resolver is the root of all resolvers.
+// Resolver is the root of all resolvers. This file has what they share.
 type Resolver struct {
 	Store Store
 	Log   *slog.Logger
+}
+
+// writeAs checks the caller's scope and sends a write with the caller as its actor.
+func (r *Resolver) writeAs(ctx context.Context, scope guard.Scope, write func(actor string) models.Write) (models.WriteResult, error) {
+	actor, err := guard.Require(ctx, scope)
+	if err != nil {
+		return models.WriteResult{}, err
+	}
+	return r.Store.Write(ctx, write(actor))
+}
+
+// stream sends the values of a watch to a subscription until one of them ends. The
+// channel has no buffer: values for a slow client stay in the watch, which keeps
+// only the newest stock of each product.
+func stream[T any](ctx context.Context, log *slog.Logger, watch models.Watch[T], convert func(T) T) <-chan T {
+	out := make(chan T)
+	go func() {
+		defer close(out)
+		defer watch.Close()
+		for {
+			value, err := watch.Next(ctx)
+			if err != nil {
+				if ctx.Err() == nil && !errors.Is(err, io.EOF) {
+					log.Debug("a subscription ended", "error", err)
+				}
+				return
+			}
+			select {
+			case out <- convert(value):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+func unchanged[T any](value T) T { return value }
+
+// asNode returns an interface that is nil when found is.
+func asNode[T any, P interface {
+	*T
+	generated.Node
+}](found P, err error) (generated.Node, error) {
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// A batch resolver gets all parents of a list at once, with nil for elements that
+// are null. idsOf returns the product ids of the others, and inPlaceOf puts what was
+// found for these ids into the places of their parents.
+
+func idsOf[P any](parents []*P, id func(*P) string) []string {
+	ids := make([]string, 0, len(parents))
+	for _, p := range parents {
+		if p != nil {
+			ids = append(ids, id(p))
+		}
+	}
+	return ids
+}
+
+func inPlaceOf[P, T any](parents []*P, found []*T) []*T {
+	out := make([]*T, len(parents))
+	next := 0
+	for i, p := range parents {
+		if p != nil {
+			out[i] = found[next]
+			next++
+		}
+	}
+	return out
+}
+
+// pointersTo converts a list to the form that gqlgen returns.
+func pointersTo[T any](values []T) []*T {
+	out := make([]*T, len(values))
+	for i := range values {
+		out[i] = &values[i]
+	}
+	return out
+}
+
+// valuesOf converts a list from the form that gqlgen passes; nil for a list that the
+// input leaves out.
+func valuesOf[T any](pointers []*T) []T {
+	if pointers == nil {
+		return nil
+	}
+	out := make([]T, len(pointers))
+	for i, p := range pointers {
+		out[i] = *p
+	}
+	return out
+}
+
+// textOf returns an optional text; empty when the input leaves it out.
+func textOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// orEmpty makes a missing list an empty one: the schema has no null there.
+func orEmpty(errs []models.UserError) []models.UserError {
+	if errs == nil {
+		return []models.UserError{}
+	}
+	return errs
 }

@@ -8,10 +8,27 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/graph/loaders"
+	"onhand/models"
 )
 
 func (r *queryResolver) Node(ctx context.Context, id string) (generated.Node, error) {
-	return r.node(ctx, id)
+	kind, key := models.ParseNodeID(id)
+	switch kind {
+	case models.NodeLocation:
+		location, ok := r.Store.Directory().Location(key)
+		if !ok {
+			return nil, nil
+		}
+		return location, nil
+	case models.NodeMovement:
+		return asNode(r.movement(ctx, key))
+	case models.NodeReservation:
+		return asNode(loaders.Of(ctx).Reservation(ctx, key))
+	case models.NodeStock:
+		return asNode(stockOf(ctx, key))
+	}
+	return asNode(r.Product(ctx, key))
 }
 
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }

@@ -10,7 +10,7 @@ import (
 	"onhand/models"
 )
 
-// members are the locations of a channel; nil for no channel.
+// members returns the locations of a channel; nil for no channel.
 func (r *Resolver) members(channel *string) (map[string]bool, error) {
 	if channel == nil {
 		return nil, nil
@@ -22,7 +22,7 @@ func (r *Resolver) members(channel *string) (map[string]bool, error) {
 	return members, nil
 }
 
-// narrowed is a stock as one channel sees it.
+// narrowed returns a stock as one channel sees it.
 func narrowed(stock *models.Stock, members map[string]bool) *models.Stock {
 	if stock == nil || members == nil {
 		return stock
@@ -30,8 +30,8 @@ func narrowed(stock *models.Stock, members map[string]bool) *models.Stock {
 	return stock.In(members)
 }
 
-// stocksOf loads stocks as one channel sees them, nil for unknown products.
-func (r *Resolver) stocksOf(ctx context.Context, ids []string, channel *string) ([]*models.Stock, error) {
+// stocks loads stocks as one channel sees them, nil for unknown products.
+func (r *Resolver) stocks(ctx context.Context, ids []string, channel *string) ([]*models.Stock, error) {
 	members, err := r.members(channel)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (r *Resolver) stocksOf(ctx context.Context, ids []string, channel *string) 
 	return out, nil
 }
 
-// stockOf loads the stock of one product, nil when it is unknown.
+// stockOf loads the stock of one product; nil when it is unknown.
 func stockOf(ctx context.Context, id string) (*models.Stock, error) {
 	if err := checkProductIDs([]string{id}); err != nil {
 		return nil, err
@@ -55,21 +55,26 @@ func stockOf(ctx context.Context, id string) (*models.Stock, error) {
 	return loaders.Of(ctx).Stock(ctx, id)
 }
 
-// changeStock sends a stock write of somebody who may.
-func (r *Resolver) changeStock(ctx context.Context, write func(actor string) models.Write) (*generated.StockPayload, error) {
-	actor, err := guard.Require(ctx, guard.WriteInventory)
-	if err != nil {
-		return nil, err
+// stock reads one product: as of a past time, or now and at least at a version.
+func (r *Resolver) stock(ctx context.Context, id string, minVersion *int64, asOf *time.Time) (*models.Stock, error) {
+	switch {
+	case asOf == nil:
+		return r.currentStock(ctx, id, minVersion)
+	case minVersion == nil:
+		return r.pastStock(ctx, id, *asOf)
 	}
-	result, err := r.Store.Write(ctx, write(actor))
-	if err != nil {
-		return nil, err
-	}
-	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
+	return nil, models.BadInput("asOf and minVersion do not go together: one asks for what was, the other for what is")
 }
 
-// stockAsOf reads what was.
-func (r *Resolver) stockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
+func (r *Resolver) currentStock(ctx context.Context, id string, minVersion *int64) (*models.Stock, error) {
+	stock, err := stockOf(ctx, id)
+	if err == nil && minVersion != nil && (stock == nil || stock.Version < *minVersion) {
+		return r.Store.FreshStock(ctx, id)
+	}
+	return stock, err
+}
+
+func (r *Resolver) pastStock(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
 	if _, err := guard.Require(ctx, guard.ReadInventory); err != nil {
 		return nil, err
 	}
@@ -79,21 +84,50 @@ func (r *Resolver) stockAsOf(ctx context.Context, id string, at time.Time) (*mod
 	return r.Store.StockAsOf(ctx, id, endOf(at))
 }
 
-// seen is the status of each product that a subscription gave last.
-type seen map[string]models.StockStatus
-
-// mark puts the status before beside the one now. Stocks are shared, so that
-// it makes another.
-func (s seen) mark(stock *models.Stock) *models.Stock {
-	marked := *stock
-	if before, ok := s[stock.ProductID]; ok {
-		marked.PreviousStatus = &before
+// changeStock sends a stock write.
+func (r *Resolver) changeStock(ctx context.Context, write func(actor string) models.Write) (*generated.StockPayload, error) {
+	result, err := r.writeAs(ctx, guard.WriteInventory, write)
+	if err != nil {
+		return nil, err
 	}
-	s[stock.ProductID] = stock.Status()
-	return &marked
+	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
 }
 
-// checkProductIDs bounds a list of product ids.
+// watchStock subscribes to products as one channel sees them. It looks the channel
+// up again for every value. A deleted channel keeps its last locations.
+func (r *Resolver) watchStock(ctx context.Context, ids []string, channel *string) (<-chan *models.Stock, error) {
+	members, err := r.members(channel)
+	if err != nil {
+		return nil, err
+	}
+	watch, err := r.Store.WatchStock(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	delivered := deliveredStatus{}
+	return stream(ctx, r.Log, watch, func(s *models.Stock) *models.Stock {
+		if now, err := r.members(channel); err == nil {
+			members = now
+		}
+		return delivered.withPrevious(narrowed(s, members))
+	}), nil
+}
+
+// deliveredStatus is the status of each product that a subscription delivered last.
+type deliveredStatus map[string]models.StockStatus
+
+// withPrevious returns the stock with the product's previous status. Other
+// subscriptions share the stock, so it returns a copy.
+func (d deliveredStatus) withPrevious(stock *models.Stock) *models.Stock {
+	next := *stock
+	if previous, ok := d[stock.ProductID]; ok {
+		next.PreviousStatus = &previous
+	}
+	d[stock.ProductID] = stock.Status()
+	return &next
+}
+
+// checkProductIDs checks a list of product ids.
 func checkProductIDs(ids []string) error {
 	if len(ids) > models.StocksMax {
 		return models.BadInput("at most %d product ids at once, not %d", models.StocksMax, len(ids))

@@ -16,8 +16,8 @@ import (
 func (r *mutationResolver) SetStock(ctx context.Context, input generated.SetStockInput) (*generated.StockPayload, error) {
 	return r.changeStock(ctx, func(actor string) models.Write {
 		return models.SetStock{
-			IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), Reason: input.Reason, Note: text(input.Note),
-			Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+			IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
+			Reference: textOf(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
 		}
 	})
 }
@@ -25,8 +25,8 @@ func (r *mutationResolver) SetStock(ctx context.Context, input generated.SetStoc
 func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.AdjustStockInput) (*generated.StockPayload, error) {
 	return r.changeStock(ctx, func(actor string) models.Write {
 		return models.Adjust{
-			IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), Reason: input.Reason, Note: text(input.Note),
-			Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+			IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
+			Reference: textOf(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
 		}
 	})
 }
@@ -34,8 +34,8 @@ func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.Adju
 func (r *mutationResolver) MoveStock(ctx context.Context, input generated.MoveStockInput) (*generated.StockPayload, error) {
 	return r.changeStock(ctx, func(actor string) models.Write {
 		return models.MoveStock{
-			IdempotencyKey: input.IdempotencyKey, Rows: values(input.Rows), Reason: input.Reason, Note: text(input.Note),
-			Reference: text(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
+			IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
+			Reference: textOf(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
 		}
 	})
 }
@@ -45,17 +45,7 @@ func (r *queryResolver) Stock(ctx context.Context, productID string, channel *st
 	if err != nil {
 		return nil, err
 	}
-	if asOf != nil {
-		if minVersion != nil {
-			return nil, models.BadInput("asOf and minVersion do not go together: one asks for what was, the other for what is")
-		}
-		stock, err := r.stockAsOf(ctx, productID, *asOf)
-		return narrowed(stock, members), err
-	}
-	stock, err := stockOf(ctx, productID)
-	if err == nil && minVersion != nil && (stock == nil || stock.Version < *minVersion) {
-		stock, err = r.Store.FreshStock(ctx, productID)
-	}
+	stock, err := r.stock(ctx, productID, minVersion, asOf)
 	return narrowed(stock, members), err
 }
 
@@ -63,11 +53,11 @@ func (r *queryResolver) Stocks(ctx context.Context, productIds []string, channel
 	if err := checkProductIDs(productIds); err != nil {
 		return nil, err
 	}
-	return r.stocksOf(ctx, productIds, channel)
+	return r.stocks(ctx, productIds, channel)
 }
 
 func (r *stockLevelResolver) Location(ctx context.Context, obj *models.Level) (*models.Location, error) {
-	return r.location(obj.LocationID), nil
+	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
 
 func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error) {
@@ -77,21 +67,7 @@ func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []st
 	if err := checkProductIDs(productIds); err != nil {
 		return nil, err
 	}
-	members, err := r.members(channel)
-	if err != nil {
-		return nil, err
-	}
-	watch, err := r.Store.WatchStock(ctx, productIds)
-	if err != nil {
-		return nil, err
-	}
-	before := seen{}
-	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock {
-		if now, err := r.members(channel); err == nil { // a channel that is gone keeps its last locations
-			members = now
-		}
-		return before.mark(narrowed(s, members))
-	}), nil
+	return r.watchStock(ctx, productIds, channel)
 }
 
 func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.Stock, error) {
@@ -104,11 +80,11 @@ func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *
 	if _, err := r.members(channel); err != nil {
 		return nil, err
 	}
-	watch, err := r.Store.WatchStatus(ctx, text(channel), statuses, productIds)
+	watch, err := r.Store.WatchStatus(ctx, textOf(channel), statuses, productIds)
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, r.Resolver, watch, func(s *models.Stock) *models.Stock { return s }), nil
+	return stream(ctx, r.Log, watch, unchanged), nil
 }
 
 func (r *Resolver) StockLevel() generated.StockLevelResolver { return &stockLevelResolver{r} }

@@ -22,16 +22,16 @@ import (
 	"onhand/models"
 )
 
-// patience is how long a test waits for what must happen.
+// patience bounds how long a test waits for an event.
 const patience = 20 * time.Second
 
-// watcher is one subscription: the answers of an event stream.
+// watcher is a client of one subscription over server-sent events.
 type watcher struct {
 	t     *testing.T
 	lines *bufio.Reader
 }
 
-// watch subscribes over server-sent events.
+// watch subscribes.
 func watch(t *testing.T, api http.Handler, query string) *watcher {
 	t.Helper()
 	server := httptest.NewServer(api)
@@ -53,7 +53,7 @@ func watch(t *testing.T, api http.Handler, query string) *watcher {
 	return &watcher{t: t, lines: bufio.NewReader(response.Body)}
 }
 
-// next is the next answer; "complete" at the end.
+// next returns the next answer; "complete" at the end.
 func (w *watcher) next() string {
 	w.t.Helper()
 	for {
@@ -69,22 +69,22 @@ func (w *watcher) next() string {
 	}
 }
 
-// TestStockChanged: the current stock at once, then what is committed, whoever
-// wrote it; as one channel sees it where one is named.
+// TestStockChanged: the current stock at once, then every committed change, as one
+// channel sees it where the subscription names one.
 func TestStockChanged(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	all := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"]) { productId quantityAvailable reserved } }`)
-	shop := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"], channel: "brighton") { quantityAvailable levels { location { locationId } } } }`)
+	brighton := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"], channel: "brighton") { quantityAvailable levels { location { locationId } } } }`)
 	assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","quantityAvailable":58,"reserved":0}}}`, all.next())
-	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":4,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, shop.next())
+	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":4,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, brighton.next())
 	post(t, s.api, "anonymous", request{Query: `mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 56}]}) { replayed } }`})
 	assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","quantityAvailable":2,"reserved":56}}}`, all.next())
-	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":2,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, shop.next())
+	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":2,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, brighton.next())
 }
 
-// TestPreviousStatus: what this subscription said of the product before, as its
-// channel sees it; nothing the first time.
+// TestPreviousStatus: the status that this subscription delivered before, as its channel
+// sees it; null the first time.
 func TestPreviousStatus(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -111,8 +111,8 @@ func TestPreviousStatus(t *testing.T) {
 	want("LOW_STOCK", "OUT_OF_STOCK")
 }
 
-// TestReservationChanged: the state now, every newer one, and the end after
-// the last.
+// TestReservationChanged: the current state, every newer one, and "complete" after the
+// last.
 func TestReservationChanged(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -131,8 +131,8 @@ func TestReservationChanged(t *testing.T) {
 	assert.Equal(t, "complete", w.next())
 }
 
-// TestSubscriptionsThatCannotBegin: say why, and end.
-func TestSubscriptionsThatCannotBegin(t *testing.T) {
+// TestSubscriptionRefusals: a refused subscription gets one error and "complete".
+func TestSubscriptionRefusals(t *testing.T) {
 	t.Parallel()
 	many, err := json.Marshal(fill(t, "$ids:251", nil))
 	require.NoError(t, err)
@@ -160,13 +160,13 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 	}
 }
 
-// TestFaultsOfAWatch: a store that cannot begin one says so without its
-// insides; one that ends it just ends it, and closes it.
-func TestFaultsOfAWatch(t *testing.T) {
+// TestWatchFaults: a watch that cannot begin is one presented error. A watch that fails
+// later ends the subscription, and is closed.
+func TestWatchFaults(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[error]models.Code{
-		nasty: models.CodeInternal,
-		models.Unavailable("too many watchers; please try again later", nasty): models.CodeUnavailable,
+		errDriver: models.CodeInternal,
+		models.Unavailable("too many watchers; please try again later", errDriver): models.CodeUnavailable,
 	} {
 		f := &fakeStore{
 			reservation:  func(id string) (*models.Reservation, error) { return &models.Reservation{ID: id}, nil },
@@ -180,19 +180,19 @@ func TestFaultsOfAWatch(t *testing.T) {
 			assert.Equal(t, string(want), r.Errors[0].Extensions["code"])
 		}
 	}
-	broken := newFakeWatch(stockOf("a", 1))
-	broken.err = errors.Join(nasty)
-	close(broken.states)
-	f := &fakeStore{watch: func(context.Context) (models.Watch[*models.Stock], error) { return broken, nil }}
+	failing := newFakeWatch(stockOf("a", 1))
+	failing.err = errors.Join(errDriver)
+	close(failing.states)
+	f := &fakeStore{watch: func(context.Context) (models.Watch[*models.Stock], error) { return failing, nil }}
 	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version } }`)
 	assert.JSONEq(t, `{"data":{"stockChanged":{"version":1}}}`, w.next())
 	assert.Equal(t, "complete", w.next())
-	<-broken.closed
+	<-failing.closed
 }
 
-// TestEachEventHasFreshLoaders: a subscription of hours never answers with what
-// it read for an earlier event.
-func TestEachEventHasFreshLoaders(t *testing.T) {
+// TestEachEventReadsAnew: an event of a subscription does not get values that were read
+// for an earlier event.
+func TestEachEventReadsAnew(t *testing.T) {
 	t.Parallel()
 	states := newFakeWatch[*models.Stock]()
 	version := int64(0)
@@ -215,16 +215,16 @@ func TestEachEventHasFreshLoaders(t *testing.T) {
 	assert.Len(t, f.calls(), 3)
 }
 
-// TestAPanicInAStreamEndsOnlyTheAnswer: an event that makes a resolver panic is
-// an error without its stack, and the next event comes.
-func TestAPanicInAStreamEndsOnlyTheAnswer(t *testing.T) {
+// TestPanicInAnEvent: a panic of a resolver is an INTERNAL error of that event, and the
+// next event follows.
+func TestPanicInAnEvent(t *testing.T) {
 	t.Parallel()
 	f := &fakeStore{
 		watch: func(context.Context) (models.Watch[*models.Stock], error) {
 			return newFakeWatch(stockOf("a", 1), stockOf("a", 2)), nil
 		},
 		stocks: func(ids []string) ([]*models.Stock, error) {
-			panic(nasty)
+			panic(errDriver)
 		},
 	}
 	w := watch(t, apiOver(f), `subscription { stockChanged(productIds: ["a"]) { version product { stock { version } } } }`)
@@ -235,9 +235,9 @@ func TestAPanicInAStreamEndsOnlyTheAnswer(t *testing.T) {
 	}
 }
 
-// TestASocketCarriesTheWholeAPI: queries, mutations and subscriptions over one
-// connection, with the caller's identity.
-func TestASocketCarriesTheWholeAPI(t *testing.T) {
+// TestWebSocketIdentity: queries and mutations over one WebSocket have the caller's
+// identity.
+func TestWebSocketIdentity(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	for as, want := range map[string]string{"": `"COMMITTED"`, "anonymous": `UNAUTHENTICATED`, "reader": `FORBIDDEN`} {
@@ -270,8 +270,8 @@ func TestASocketCarriesTheWholeAPI(t *testing.T) {
 	}
 }
 
-// TestStockMoved: movements from now on; after a cut, from the last cursor on,
-// with none missing and none twice.
+// TestStockMoved: movements from now on, or from a cursor on, with none missing and none
+// twice.
 func TestStockMoved(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -315,8 +315,8 @@ func TestStockMoved(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsThatNeedAScope: are refused to who has none, by code.
-func TestSubscriptionsThatNeedAScope(t *testing.T) {
+// TestSubscriptionScopes: a caller without the scope gets UNAUTHENTICATED or FORBIDDEN.
+func TestSubscriptionScopes(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{`subscription { stockMoved { id } }`, `subscription { stockStatusChanged { id } }`} {
 		for as, code := range map[string]models.Code{"anonymous": models.CodeUnauthenticated, "orders": models.CodeForbidden} {

@@ -8,7 +8,50 @@ import (
 	"unicode/utf8"
 )
 
-// CheckID tells what is wrong with a product, location or channel id; empty
+// Every list, text and number that a client sends has a bound. Schema
+// descriptions, checks and tests use these names.
+const (
+	// IDLengthMax is the longest product, location or channel id in characters.
+	IDLengthMax = 255
+	// StocksMax is how many products one stocks query or subscription may name.
+	StocksMax = 250
+	// ReservationLinesMax is how many lines one reservation may have. The largest
+	// basket of the recorded traffic that the benchmarks replay has 1,114.
+	ReservationLinesMax = 2000
+	// StockRowsMax is how many rows one bulk stock write may have.
+	StockRowsMax = 1000
+	// ProductRowsMax is how many products one write may create or change.
+	ProductRowsMax = 1000
+	// DirectoryRowsMax is how many locations, or channels, one write may create or
+	// change.
+	DirectoryRowsMax = 250
+	// ChannelLocationsMax is how many locations one write may give to a channel.
+	ChannelLocationsMax = 1000
+	// QuantityMax is the largest quantity of one state of one level, and of one
+	// line. Sums of a few levels then fit into 32 bits.
+	QuantityMax = 1_000_000_000
+	// TextLengthMax is the longest free text (note, reference, owner, order) in characters.
+	TextLengthMax = 255
+	// IdempotencyKeyLengthMax is the longest idempotency key in characters.
+	IdempotencyKeyLengthMax = 255
+	// PageSizeMax and PageSizeDefault bound a connection's page.
+	PageSizeMax     = 250
+	PageSizeDefault = 50
+	// ReservationTTLMin is the shortest time to live of a reservation.
+	ReservationTTLMin = time.Second
+	// VersionMax is the largest version: 2^53 - 1. JSON readers and Redis scripts
+	// count in floating point, where it is the last whole number that differs from
+	// its neighbour.
+	VersionMax = 1<<53 - 1
+)
+
+// The years that RFC 3339 can write.
+var (
+	timeMin = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	timeMax = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// CheckID returns what is wrong with a product, location or channel id; empty
 // when nothing is.
 func CheckID(id string) string {
 	switch {
@@ -20,7 +63,8 @@ func CheckID(id string) string {
 	return checkText(id)
 }
 
-// checkText refuses what no database column can hold or no log should print.
+// checkText refuses text that Postgres cannot store, and control characters, which
+// would break the lines of a log.
 func checkText(s string) string {
 	if !utf8.ValidString(s) {
 		return "must be valid UTF-8"
@@ -31,7 +75,7 @@ func checkText(s string) string {
 	return ""
 }
 
-// checker collects what is wrong with an input.
+// checker collects the errors of one input.
 type checker struct{ errs []UserError }
 
 func (c *checker) add(problem string, path ...any) {
@@ -42,6 +86,8 @@ func (c *checker) add(problem string, path ...any) {
 	c.errs = append(c.errs, Invalid(full, "%s %s", full[len(full)-1], problem))
 }
 
+func (c *checker) id(id string, path ...any) { c.add(CheckID(id), path...) }
+
 func (c *checker) text(s string, limit int, path ...any) {
 	if len(s) > limit && utf8.RuneCountInString(s) > limit {
 		c.add("must not be longer than "+strconv.Itoa(limit)+" characters", path...)
@@ -50,93 +96,42 @@ func (c *checker) text(s string, limit int, path ...any) {
 	c.add(checkText(s), path...)
 }
 
+// optionalText checks a text that the input may leave out.
+func (c *checker) optionalText(s *string, path ...any) {
+	if s != nil {
+		c.text(*s, TextLengthMax, path...)
+	}
+}
+
+// between checks a number against inclusive bounds.
+func (c *checker) between(n, low, high int, path ...any) {
+	if n < low || n > high {
+		c.add("must be between "+strconv.Itoa(low)+" and "+strconv.Itoa(high), path...)
+	}
+}
+
+// optionalBetween checks a number that the input may leave out.
+func (c *checker) optionalBetween(n *int, low, high int, path ...any) {
+	if n != nil {
+		c.between(*n, low, high, path...)
+	}
+}
+
+// entries checks the length of a required list.
+func (c *checker) entries(n, limit int, path ...any) (ok bool) {
+	if n == 0 || n > limit {
+		c.add("must have 1 to "+strconv.Itoa(limit)+" entries", path...)
+		return false
+	}
+	return true
+}
+
 func (c *checker) key(key string) {
 	if strings.TrimSpace(key) == "" {
 		c.add("must not be empty", "idempotencyKey")
 		return
 	}
 	c.text(key, IdempotencyKeyLengthMax, "idempotencyKey")
-}
-
-func (c *checker) ttl(ttl, limit time.Duration) {
-	if ttl < ReservationTTLMin || ttl > limit {
-		c.add("must be between "+seconds(ReservationTTLMin)+" and "+seconds(limit), "ttlSeconds")
-	}
-}
-
-func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
-
-func (c *checker) lines(lines []Line) {
-	if len(lines) == 0 || len(lines) > ReservationLinesMax {
-		c.add("must have 1 to "+strconv.Itoa(ReservationLinesMax)+" entries", "lines")
-		return
-	}
-	for i, l := range lines {
-		c.add(CheckID(l.ProductID), "lines", i, "productId")
-		if l.LocationID != "" {
-			c.add(CheckID(l.LocationID), "lines", i, "locationId")
-		}
-		if l.Quantity < 1 || l.Quantity > QuantityMax {
-			c.add("must be between 1 and "+strconv.Itoa(QuantityMax), "lines", i, "quantity")
-		}
-	}
-}
-
-func (c *checker) parts(parts []LinePart) {
-	if len(parts) == 0 || len(parts) > ReservationLinesMax {
-		c.add("must have 1 to "+strconv.Itoa(ReservationLinesMax)+" entries, or be left out", "lines")
-		return
-	}
-	for i, part := range parts {
-		c.add(CheckID(part.ProductID), "lines", i, "productId")
-		if part.Quantity < 1 || part.Quantity > QuantityMax {
-			c.add("must be between 1 and "+strconv.Itoa(QuantityMax), "lines", i, "quantity")
-		}
-	}
-}
-
-// Check implements Write.
-func (w Reserve) Check(ttlMax time.Duration) []UserError {
-	var c checker
-	c.key(w.IdempotencyKey)
-	c.lines(w.Lines)
-	c.ttl(w.HoldTTL(), ttlMax)
-	if w.Channel != "" {
-		c.add(CheckID(w.Channel), "channel")
-	}
-	c.text(w.OwnerRef, TextLengthMax, "ownerRef")
-	return c.errs
-}
-
-// Check implements Write.
-func (w UpdateReservation) Check(ttlMax time.Duration) []UserError {
-	var c checker
-	c.key(w.IdempotencyKey)
-	c.lines(w.Lines)
-	if w.TTL != 0 {
-		c.ttl(w.TTL, ttlMax)
-	}
-	return c.errs
-}
-
-// Check implements Write.
-func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
-	var c checker
-	c.ttl(w.HoldTTL(), ttlMax)
-	return c.errs
-}
-
-// Check implements Write.
-func (w Resolve) Check(time.Duration) []UserError {
-	var c checker
-	if w.To != ReservationReleased && w.To != ReservationExpired {
-		c.key(w.IdempotencyKey)
-	}
-	c.text(w.OrderRef, TextLengthMax, "orderRef")
-	if w.Lines != nil {
-		c.parts(w.Lines)
-	}
-	return c.errs
 }
 
 // InputPath makes the path of a UserError: InputPath("lines", 2, "quantity").

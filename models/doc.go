@@ -1,15 +1,27 @@
-// Package models holds what Onhand talks about: products, locations, stock
-// levels, stock, reservations and the errors a client may meet.
+// Package models holds the domain: products, locations, stock, reservations, the
+// ledger, the writes that change them, and the errors a client can get.
 //
-// The rules that need no server live here as methods: what a level may hold,
-// how a line is spread over locations, which state a reservation may go to.
-// So they can be read in one place and tested without a database.
+// Terms:
+//   - A level is the stock of one product at one location, with a quantity for each
+//     state (available, reserved, committed, ...). A stock is a product with all its
+//     levels, at one version.
+//   - A reservation takes units of several products for a limited time.
+//   - A movement is one row of the append-only ledger.
+//   - A write is one request to change something. A bulk write has rows, each with
+//     errors of its own.
+//   - A user error is a refusal that is part of an answer. A fault ends the request.
 //
-// May import: the standard library only. Struct tags for gorm are plain
-// strings, so the package needs nothing of gorm.
+// Rules that need no server are methods here: the limits of a level, how a line is
+// spread over locations, which state a reservation may change to. They can be read
+// in one place and tested without a database. The JSON form of a stock is in
+// models/stockjson.
 //
-// Invariants: on hand is always derived and never stored; quantities stay
-// within ±[QuantityMax]; a resolved reservation never becomes active again.
+// Invariants:
+//   - On hand is always computed and never stored.
+//   - Quantities stay within ±[QuantityMax].
+//   - A reservation that has left ACTIVE never becomes ACTIVE again.
 //
-// There is no server behind this package: nothing here can be down.
+// May import: the standard library only. The gorm tags are plain strings.
+//
+// The package uses no server.
 package models

@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// Code is the machine-readable kind of a fault, sent to clients as
-// extensions.code.
+// Code is the machine-readable kind of a fault. Clients get it as extensions.code.
 type Code string
 
 // The fault codes.
@@ -19,15 +18,15 @@ const (
 	CodeInternal        Code = "INTERNAL"
 )
 
-// Fault is an error a request ends with: the message is written for clients,
-// the cause only for the log.
+// Fault is an error that ends a request. Message is for the client, Cause only for
+// the log.
 type Fault struct {
 	Code    Code
 	Message string
 	Cause   error
 }
 
-// Error gives code, message and cause, for the log.
+// Error returns code, message and cause, for the log.
 func (f *Fault) Error() string {
 	if f.Cause == nil {
 		return fmt.Sprintf("%s: %s", f.Code, f.Message)
@@ -35,21 +34,21 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s: %s: %v", f.Code, f.Message, f.Cause)
 }
 
-// Unwrap gives the cause to errors.Is and errors.As.
+// Unwrap returns the cause, for errors.Is and errors.As.
 func (f *Fault) Unwrap() error { return f.Cause }
 
-// BadInput is a fault for input that no retry will make right.
+// BadInput returns a fault for input that no retry makes valid.
 func BadInput(format string, args ...any) error {
 	return &Fault{Code: CodeBadUserInput, Message: fmt.Sprintf(format, args...)}
 }
 
-// Unavailable is a fault that a later retry may well survive: the database
-// cannot be reached, a bounded queue is full.
+// Unavailable returns a fault for a request that can succeed later: the database
+// cannot be reached, or a bounded queue is full.
 func Unavailable(message string, cause error) error {
 	return &Fault{Code: CodeUnavailable, Message: message, Cause: cause}
 }
 
-// CodeOf returns the fault code of an error, CodeInternal where it has none.
+// CodeOf returns the fault code of an error; CodeInternal for an error without one.
 func CodeOf(err error) Code {
 	var f *Fault
 	if errors.As(err, &f) {
@@ -58,16 +57,16 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// UserError is a business failure: it is part of an answer, not a fault.
+// UserError is a refusal that is part of an answer, not a fault.
 type UserError interface {
 	// GetMessage is one sentence for people.
 	GetMessage() string
-	// GetPath points into the input that caused it, such as ["input","lines","2","quantity"].
+	// GetPath is where in the input the cause is, such as ["input","lines","2","quantity"].
 	GetPath() []string
 	IsUserError()
 }
 
-// Failure is the common part of every UserError.
+// Failure has the fields of every UserError.
 type Failure struct {
 	Message string   `json:"message"`
 	Path    []string `json:"path"`
@@ -76,21 +75,21 @@ type Failure struct {
 // GetMessage is one sentence for people.
 func (f Failure) GetMessage() string { return f.Message }
 
-// GetPath points into the input.
+// GetPath is where in the input the cause is.
 func (f Failure) GetPath() []string { return f.Path }
 
-// IsUserError marks business failures.
+// IsUserError implements UserError.
 func (f Failure) IsUserError() {}
 
-// InsufficientStockError says that a line asks for more than can be sold now.
+// InsufficientStockError refuses a line that asks for more than can be sold now.
 type InsufficientStockError struct {
 	Failure
 	ProductID string `json:"productId"`
 	Requested int    `json:"requested"` // units, over all lines of the product
-	Available int    `json:"available"` // units that a hold could get now
+	Available int    `json:"available"` // units that a reservation could get now
 }
 
-// QuantityLimitExceededError says that a quantity is over a bound.
+// QuantityLimitExceededError refuses a quantity above a limit.
 type QuantityLimitExceededError struct {
 	Failure
 	ProductID string `json:"productId"`
@@ -98,7 +97,7 @@ type QuantityLimitExceededError struct {
 	Limit     int    `json:"limit"`
 }
 
-// StaleQuantityError says that a compare-and-set met another quantity.
+// StaleQuantityError refuses a compare-and-set that found another quantity.
 type StaleQuantityError struct {
 	Failure
 	Expected int   `json:"expected"`
@@ -106,8 +105,8 @@ type StaleQuantityError struct {
 	Version  int64 `json:"version"`
 }
 
-// ReservationNotActiveError says that a reservation is no longer (or not yet)
-// in the state the request needs.
+// ReservationNotActiveError refuses a change of a reservation that is not in the
+// state that the change needs.
 type ReservationNotActiveError struct {
 	Failure
 	State ReservationState `json:"state"`
@@ -118,34 +117,34 @@ type IdempotencyCode string
 
 // The idempotency codes.
 const (
-	// ConcurrentRequest: the same key is being worked on right now; retry.
+	// ConcurrentRequest: a request with the same key is in flight; retry.
 	ConcurrentRequest IdempotencyCode = "CONCURRENT_REQUEST"
-	// KeyParameterMismatch: the key was used before with another input.
+	// KeyParameterMismatch: the key was used before, with another input.
 	KeyParameterMismatch IdempotencyCode = "KEY_PARAMETER_MISMATCH"
 )
 
-// IdempotencyError says that an idempotency key cannot be honoured.
+// IdempotencyError refuses an idempotency key.
 type IdempotencyError struct {
 	Failure
 	Code IdempotencyCode `json:"code"`
 }
 
-// NotFoundError says that the input names something that does not exist.
+// NotFoundError refuses input that names something that does not exist.
 type NotFoundError struct {
 	Failure
 }
 
-// InvalidInputError says that a value of the input can never be right.
+// InvalidInputError refuses a value that no stock can make valid.
 type InvalidInputError struct {
 	Failure
 }
 
-// Invalid makes an InvalidInputError.
+// Invalid returns an InvalidInputError.
 func Invalid(path []string, format string, args ...any) InvalidInputError {
 	return InvalidInputError{Failure{Message: fmt.Sprintf(format, args...), Path: path}}
 }
 
-// NotFound makes a NotFoundError.
+// NotFound returns a NotFoundError.
 func NotFound(path []string, format string, args ...any) NotFoundError {
 	return NotFoundError{Failure{Message: fmt.Sprintf(format, args...), Path: path}}
 }

@@ -16,10 +16,14 @@ const (
 	Incoming       State = "INCOMING"
 )
 
-// States are all quantity states, in the order in which they are shown.
+// States are all quantity states, in display order.
 var States = []State{Available, Reserved, Committed, Damaged, QualityControl, SafetyStock, Incoming}
 
-// Quantities holds an amount for every state, in units.
+// Settable are the states that a file may set. The others follow from reservations
+// and orders.
+var Settable = []State{Available, Damaged, QualityControl, SafetyStock, Incoming}
+
+// Quantities are the units in each state.
 type Quantities struct {
 	Available      int
 	Reserved       int
@@ -35,8 +39,7 @@ func (q Quantities) OnHand() int {
 	return q.Available + q.Reserved + q.Committed + q.Damaged + q.QualityControl + q.SafetyStock
 }
 
-// Of returns a pointer to the amount of one state, or nil for a name that is
-// no state.
+// Of returns a pointer to the units of one state; nil for an unknown state.
 func (q *Quantities) Of(s State) *int {
 	switch s {
 	case Available:
@@ -70,7 +73,7 @@ func (q Quantities) Plus(d Quantities) Quantities {
 	}
 }
 
-// Minus takes d away, state by state.
+// Minus subtracts d state by state.
 func (q Quantities) Minus(d Quantities) Quantities {
 	for _, s := range States {
 		*q.Of(s) -= *d.Of(s)
@@ -78,8 +81,8 @@ func (q Quantities) Minus(d Quantities) Quantities {
 	return q
 }
 
-// Check reports the first state that is out of its bounds: below zero
-// (available: below floor) or above QuantityMax.
+// Check reports the first state that is out of bounds: below zero (available:
+// below floor) or above QuantityMax.
 func (q Quantities) Check(floor int) error {
 	for _, s := range States {
 		low := 0

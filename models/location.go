@@ -1,14 +1,20 @@
 package models
 
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
 // Location is a place that holds stock: a warehouse, a shop, a supplier.
 type Location struct {
 	LocationID string `gorm:"primaryKey"`
 	Name       string
-	// Priority orders sourcing: a lower number is asked first; ties go by id.
+	// Priority orders sourcing: the lowest number comes first, then the lowest id.
 	Priority int
 	// Active locations count towards what can be sold.
 	Active bool
-	// Pickup tells whether shoppers may collect here.
+	// Pickup reports whether shoppers may collect here.
 	Pickup bool
 }
 
@@ -20,15 +26,15 @@ type Channel struct {
 	ChannelID   string
 	Name        string
 	LocationIDs []string
-	// Sourcing says which of its locations a hold is taken from.
+	// Sourcing chooses the locations that a reservation takes units from.
 	Sourcing SourcingOrder
 }
 
 // ID is the shop's own channel id.
 func (c Channel) ID() string { return c.ChannelID }
 
-// Directory is one consistent reading of all locations and channels. It is
-// small and changes seldom, so each process keeps one in memory.
+// Directory is one consistent read of all locations and channels. It is small and
+// changes rarely, so each instance keeps one in memory.
 type Directory struct {
 	Locations []Location // by priority, then id
 	Channels  []Channel  // by id
@@ -37,7 +43,7 @@ type Directory struct {
 	channels  map[string]map[string]bool
 }
 
-// NewDirectory indexes locations and channels for lookup.
+// NewDirectory indexes locations and channels by id.
 func NewDirectory(locations []Location, channels []Channel) *Directory {
 	d := &Directory{
 		Locations: locations, Channels: channels,
@@ -63,8 +69,165 @@ func (d *Directory) Location(id string) (Location, bool) {
 	return l, ok
 }
 
+// LocationNamed returns the location of a level. A directory can be older than the
+// level: a location that it does not have yet gets its id as name.
+func (d *Directory) LocationNamed(id string) *Location {
+	if l, ok := d.locations[id]; ok {
+		return &l
+	}
+	return &Location{LocationID: id, Name: id}
+}
+
+// FindLocation finds a location by the shop's own id. Where no location has that
+// id, it takes id as a global id. It returns nil for an unknown location.
+func (d *Directory) FindLocation(id string) *Location {
+	l, ok := d.locations[id]
+	if kind, key := ParseNodeID(id); !ok && kind == NodeLocation {
+		l, ok = d.locations[key]
+	}
+	if !ok {
+		return nil
+	}
+	return &l
+}
+
+// LocationsOf returns the locations with these ids, in the order of the ids.
+func (d *Directory) LocationsOf(ids []string) []*Location {
+	found := make([]*Location, 0, len(ids))
+	for _, id := range ids {
+		if l, ok := d.locations[id]; ok {
+			found = append(found, &l)
+		}
+	}
+	return found
+}
+
 // Channel returns the location ids of a channel as a set.
 func (d *Directory) Channel(id string) (members map[string]bool, ok bool) {
 	members, ok = d.channels[id]
 	return members, ok
+}
+
+// ChannelsOf returns the channels with these ids, by id.
+func (d *Directory) ChannelsOf(ids []string) []*Channel {
+	found := make([]*Channel, 0, len(ids))
+	for i := range d.Channels {
+		if slices.Contains(ids, d.Channels[i].ChannelID) {
+			found = append(found, &d.Channels[i])
+		}
+	}
+	return found
+}
+
+// UpsertLocations creates locations, and changes those that exist.
+type UpsertLocations struct {
+	IdempotencyKey string        `json:"idempotencyKey"`
+	Rows           []LocationRow `json:"rows"`
+	ErrorPolicy    ErrorPolicy   `json:"errorPolicy"`
+}
+
+// LocationRow is the new state of one location. A nil field keeps its value.
+type LocationRow struct {
+	LocationID string  `json:"locationId"`
+	Name       *string `json:"name,omitempty"` // of a new location: its id, unless given
+	Priority   *int    `json:"priority,omitempty"`
+	Active     *bool   `json:"active,omitempty"`
+	Pickup     *bool   `json:"pickup,omitempty"`
+}
+
+// UpsertChannels creates channels, and changes those that exist.
+type UpsertChannels struct {
+	IdempotencyKey string       `json:"idempotencyKey"`
+	Rows           []ChannelRow `json:"rows"`
+	ErrorPolicy    ErrorPolicy  `json:"errorPolicy"`
+}
+
+// ChannelRow is the new state of one channel. A nil field keeps its value.
+type ChannelRow struct {
+	ChannelID string         `json:"channelId"`
+	Name      *string        `json:"name,omitempty"` // of a new channel: its id, unless given
+	Sourcing  *SourcingOrder `json:"sourcing,omitempty"`
+	// LocationIDs replaces all locations of the channel. An empty list leaves none.
+	LocationIDs []string `json:"locationIds,omitzero"`
+}
+
+// priorityDefault is the column's own default too.
+const priorityDefault = 100
+
+// ApplyTo returns the location after the row; l is nil for a new one.
+func (r LocationRow) ApplyTo(l *Location) Location {
+	next := Location{LocationID: r.LocationID, Name: r.LocationID, Priority: priorityDefault, Active: true}
+	if l != nil {
+		next = *l
+	}
+	replace(&next.Name, r.Name)
+	replace(&next.Priority, r.Priority)
+	replace(&next.Active, r.Active)
+	replace(&next.Pickup, r.Pickup)
+	return next
+}
+
+// ApplyTo returns the channel after the row; c is nil for a new one.
+func (r ChannelRow) ApplyTo(c *Channel) Channel {
+	next := Channel{ChannelID: r.ChannelID, Name: r.ChannelID, Sourcing: ByPriority}
+	if c != nil {
+		next = *c
+	}
+	replace(&next.Name, r.Name)
+	replace(&next.Sourcing, r.Sourcing)
+	if r.LocationIDs != nil {
+		next.LocationIDs = r.LocationIDs
+	}
+	return next
+}
+
+// Key implements Write.
+func (w UpsertLocations) Key() string { return w.IdempotencyKey }
+func (w UpsertChannels) Key() string  { return w.IdempotencyKey }
+
+// Kind implements Write.
+func (w UpsertLocations) Kind() string { return "locations" }
+func (w UpsertChannels) Kind() string  { return "channels" }
+
+// Size implements Bulk.
+func (w UpsertLocations) Size() int { return len(w.Rows) }
+func (w UpsertChannels) Size() int  { return len(w.Rows) }
+
+// Policy implements Bulk.
+func (w UpsertLocations) Policy() ErrorPolicy { return w.ErrorPolicy }
+func (w UpsertChannels) Policy() ErrorPolicy  { return w.ErrorPolicy }
+
+// Check implements Write.
+func (w UpsertLocations) Check(time.Duration) []UserError { return checkUpsert(w, DirectoryRowsMax) }
+func (w UpsertChannels) Check(time.Duration) []UserError  { return checkUpsert(w, DirectoryRowsMax) }
+
+// CheckRows implements Bulk.
+func (w UpsertLocations) CheckRows() RowErrors {
+	seen := rowsByID{}
+	return checkEach(len(w.Rows), func(c *checker, i int) {
+		row := w.Rows[i]
+		seen.check(c, row.LocationID, "locationId", i)
+		c.optionalText(row.Name, "rows", i, "name")
+		c.optionalBetween(row.Priority, -QuantityMax, QuantityMax, "rows", i, "priority")
+	})
+}
+
+// CheckRows implements Bulk.
+func (w UpsertChannels) CheckRows() RowErrors {
+	seen := rowsByID{}
+	return checkEach(len(w.Rows), func(c *checker, i int) {
+		row := w.Rows[i]
+		seen.check(c, row.ChannelID, "channelId", i)
+		c.optionalText(row.Name, "rows", i, "name")
+		if s := row.Sourcing; s != nil && *s != ByPriority && *s != FewestLocations {
+			c.add("must be PRIORITY or FEWEST_LOCATIONS", "rows", i, "sourcing")
+		}
+		if len(row.LocationIDs) > ChannelLocationsMax {
+			c.add("must have at most "+strconv.Itoa(ChannelLocationsMax)+" entries", "rows", i, "locationIds")
+			return
+		}
+		for j, id := range row.LocationIDs {
+			c.id(id, "rows", i, "locationIds", j)
+		}
+	})
 }

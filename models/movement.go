@@ -2,10 +2,10 @@ package models
 
 import "time"
 
-// Reason says why stock moved.
+// Reason is why stock moved.
 type Reason string
 
-// The reasons. The first group is set by Onhand, the second by merchants.
+// The reasons. Onhand itself gives the first group, callers the second.
 const (
 	ReasonReserved  Reason = "RESERVED"
 	ReasonUpdated   Reason = "RESERVATION_UPDATED"
@@ -15,8 +15,8 @@ const (
 	ReasonFulfilled Reason = "FULFILLED"
 	ReasonCancelled Reason = "CANCELLED"
 	ReasonImport    Reason = "IMPORT"
-	// ReasonExternal is written by the database's trigger when somebody else
-	// changed a level.
+	// ReasonExternal comes from the database's trigger: another program changed a
+	// level.
 	ReasonExternal Reason = "EXTERNAL"
 
 	ReasonReceived   Reason = "RECEIVED"
@@ -29,9 +29,9 @@ const (
 	ReasonOther      Reason = "OTHER"
 )
 
-// given tells whether a caller may give this reason: the others say what Onhand
-// itself did. Imports are writes like a merchant's.
-func (r Reason) given() bool {
+// callerMayGive reports whether a stock write may have this reason. An import is a
+// stock write too.
+func (r Reason) callerMayGive() bool {
 	switch r {
 	case ReasonReceived, ReasonReturned, ReasonCorrection, ReasonCycleCount, ReasonDamaged, ReasonShrinkage,
 		ReasonPromotion, ReasonOther, ReasonImport:
@@ -40,8 +40,8 @@ func (r Reason) given() bool {
 	return false
 }
 
-// StockMovement is one row of the append-only ledger: what one operation did
-// to one level.
+// StockMovement is one row of the append-only ledger: what one operation did to one
+// level.
 type StockMovement struct {
 	MovementID    int64
 	ProductID     string
@@ -51,11 +51,75 @@ type StockMovement struct {
 	Reason        Reason
 	Note          string // why, in the writer's own words; may be empty
 	Reference     string // document or order this belongs to; may be empty
-	Actor         string // who did it; empty for an anonymous shopper
+	Actor         string // the caller's subject; empty for an anonymous shopper
 	ReservationID string // empty where no reservation was involved
-	Version       int64  // the product's version once this was committed
+	Version       int64  // the product's version after the commit
 	CreatedAt     time.Time
-	// Cursor is where a subscription that saw this movement goes on; made by
-	// the database when it reads.
+	// Cursor is where a subscription that saw this movement continues. The database
+	// makes it when it reads.
 	Cursor string
+}
+
+// StateChange is what one movement did to one quantity state.
+type StateChange struct {
+	State State
+	Delta int // units
+	After int // units left in that state of that level
+}
+
+// Changes lists the states that a movement changed. The list is empty where another
+// program created or deleted an empty level.
+func (m *StockMovement) Changes() []StateChange {
+	list := make([]StateChange, 0, 2)
+	for _, s := range States {
+		if d := *m.Delta.Of(s); d != 0 {
+			list = append(list, StateChange{State: s, Delta: d, After: *m.After.Of(s)})
+		}
+	}
+	return list
+}
+
+// NoteText is the note; nil for none.
+func (m *StockMovement) NoteText() *string { return present(m.Note) }
+
+// ReferenceText is the reference; nil for none.
+func (m *StockMovement) ReferenceText() *string { return present(m.Reference) }
+
+// ActorName is the actor; nil for an anonymous shopper.
+func (m *StockMovement) ActorName() *string { return present(m.Actor) }
+
+// OfReservation is the reservation's id; nil where none was involved.
+func (m *StockMovement) OfReservation() *string { return present(m.ReservationID) }
+
+// MovementFilter narrows the ledger. Every given field must match.
+type MovementFilter struct {
+	ProductID  string
+	LocationID string
+	// State keeps movements that changed this state.
+	State         State
+	Reason        Reason
+	Reference     string
+	ReservationID string
+	// Since and Until bound CreatedAt, both inclusive.
+	Since, Until *time.Time
+}
+
+// MovementsPage asks for a page of the ledger, newest first: First movements older
+// than After, or the Last movements newer than Before. After and Before are
+// movement ids, 0 for none.
+type MovementsPage struct {
+	First, Last   int
+	After, Before int64
+}
+
+// MovementPage is the answer to a MovementsPage, newest first.
+//
+// The work for one page is bounded. Where few movements match the filter, a page
+// can have fewer movements than asked for, or none, and a next page all the same.
+type MovementPage struct {
+	Movements        []*StockMovement
+	HasNext, HasPrev bool
+	// Start and End are the movement ids that the previous and the next page begin
+	// from; 0 where there is nothing to begin from.
+	Start, End int64
 }

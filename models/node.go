@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// Global ids are opaque to clients: the type's name, a colon and the key in
-// base64. Products and reservations keep their own ids, which other graphs and
-// carts know already.
-
+// A global id is opaque to clients: the type's name, a colon, and the key in base64.
+// Products and reservations use their own ids, which other graphs and carts know
+// already.
 const (
 	stockNode    = "Stock:"
 	locationNode = "Location:"
@@ -22,14 +21,14 @@ func (s *Stock) ID() string { return stockNode + encodeKey(s.ProductID) }
 // ID is the global id.
 func (l Location) ID() string { return locationNode + encodeKey(l.LocationID) }
 
-// ID is the global id: it names the product too, because the ledger is kept by
+// ID is the global id. It has the product id too, because the ledger is stored by
 // product.
 func (m *StockMovement) ID() string {
 	return movementNode + encodeKey(strconv.FormatInt(m.MovementID, 10)+":"+m.ProductID)
 }
 
-// ParseMovementKey takes the key of a movement's global id apart. A number that
-// is written some other way than ID does is none.
+// ParseMovementKey parses the key of a movement's global id. It accepts a number
+// only as ID writes it.
 func ParseMovementKey(key string) (movementID int64, productID string, ok bool) {
 	number, productID, found := strings.Cut(key, ":")
 	movementID, err := strconv.ParseInt(number, 10, 64)
@@ -39,14 +38,14 @@ func ParseMovementKey(key string) (movementID int64, productID string, ok bool) 
 // ID is the shop's own product id, so that other graphs can join on it.
 func (p Product) ID() string { return p.ProductID }
 
-// IsNode marks what has a global id.
+// IsNode implements the schema's interface Node.
 func (s *Stock) IsNode()         {}
 func (l Location) IsNode()       {}
 func (p Product) IsNode()        {}
 func (r Reservation) IsNode()    {}
 func (m *StockMovement) IsNode() {}
 
-// NodeKind is what a global id names.
+// NodeKind is the type that a global id names.
 type NodeKind int
 
 // The kinds of nodes.
@@ -58,7 +57,7 @@ const (
 	NodeMovement
 )
 
-// ParseNodeID takes a global id apart. What looks like nothing else is a
+// ParseNodeID parses a global id. Text without the form of another type's id is a
 // product's own id.
 func ParseNodeID(id string) (kind NodeKind, key string) {
 	if key, ok := decodeKey(id, stockNode); ok {
@@ -78,8 +77,8 @@ func ParseNodeID(id string) (kind NodeKind, key string) {
 
 func encodeKey(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
-// decodeKey takes exactly what encodeKey writes: base64 has other spellings
-// (line ends, spare bits), and one thing must not have two ids.
+// decodeKey accepts only what encodeKey writes. base64 has other spellings (line
+// ends, unused bits), but an object must have one id.
 func decodeKey(id, prefix string) (string, bool) {
 	rest, ok := strings.CutPrefix(id, prefix)
 	if !ok {

@@ -2,7 +2,7 @@ package models
 
 import "time"
 
-// InventoryPolicy says what happens when a product runs out.
+// InventoryPolicy is what happens when a product runs out.
 type InventoryPolicy string
 
 // The inventory policies.
@@ -13,32 +13,32 @@ const (
 	Continue InventoryPolicy = "CONTINUE"
 )
 
-// Product is the sellable unit with its stock settings. The catalogue's own
-// facts (price, pictures, texts) live elsewhere; the title is kept for people.
+// Product is the sellable unit with its stock settings. The catalogue keeps the
+// rest (price, pictures, texts). The title is kept for people.
 type Product struct {
 	ProductID string `gorm:"primaryKey"`
 	Title     *string
-	// Tracked is false for things that never run out (gift cards, services).
+	// Tracked is false for products that never run out (gift cards, services).
 	Tracked         bool
 	InventoryPolicy InventoryPolicy
-	// BackorderLimit is how far below zero available may go under Continue,
-	// in units over all locations; nil means QuantityMax.
+	// BackorderLimit is how far below zero available may go under Continue, in
+	// units over all locations; nil means QuantityMax.
 	BackorderLimit *int
 	// LowStockThreshold is the quantity at and below which status is LOW_STOCK.
 	LowStockThreshold int
-	// MaxPerReservation bounds one reservation's quantity; nil means no bound.
+	// MaxPerReservation bounds the quantity of one reservation; nil means no bound.
 	MaxPerReservation *int
 	NextRestockAt     *time.Time
-	// Version grows by at least one with every change of the product's stock
-	// or settings.
+	// Version grows by at least one with every change of the product's stock or
+	// settings.
 	Version int64
 }
 
 // TableName names the table for gorm.
 func (Product) TableName() string { return "products" }
 
-// Floor is the lowest total that available may reach, in units: zero, or
-// minus the backorder limit where the policy is Continue.
+// Floor is the lowest total that available may reach, in units: zero, or minus the
+// backorder limit where the policy is Continue.
 func (p Product) Floor() int {
 	if p.InventoryPolicy != Continue {
 		return 0
@@ -49,23 +49,97 @@ func (p Product) Floor() int {
 	return -*p.BackorderLimit
 }
 
-// ProductFilter narrows a list of products. Zero fields do not filter.
+// ProductFilter narrows a list of products. A zero field does not filter.
 type ProductFilter struct {
 	// IDs keeps only these products, at most StocksMax of them.
 	IDs []string
-	// TitleContains keeps products whose title holds this text, whatever its case.
+	// TitleContains keeps products whose title contains this text, in any case.
 	TitleContains string
 }
 
-// Page asks for a window of a list ordered by id: forwards (First, After) or
-// backwards (Last, Before), never both. Cursors are ids, not offsets.
+// Page asks for a part of a list in id order: forwards (First, After) or backwards
+// (Last, Before), never both. After and Before are ids, not offsets.
 type Page struct {
 	First, Last   int
 	After, Before string
 }
 
-// ProductPage is one window of products, in id order.
+// ProductPage is the answer to a Page of products, in id order.
 type ProductPage struct {
 	Products         []Product
 	HasNext, HasPrev bool
+}
+
+// UpsertProducts creates products, and changes the settings of products that
+// exist. A field that a row leaves out keeps its value. A new product gets the
+// defaults.
+type UpsertProducts struct {
+	IdempotencyKey string       `json:"idempotencyKey"`
+	Rows           []ProductRow `json:"rows"`
+	ErrorPolicy    ErrorPolicy  `json:"errorPolicy"`
+}
+
+// ProductRow is the new settings of one product.
+type ProductRow struct {
+	ProductID         string           `json:"productId"`
+	Title             Patch[string]    `json:"title,omitzero"`
+	Tracked           *bool            `json:"tracked,omitempty"`
+	InventoryPolicy   *InventoryPolicy `json:"inventoryPolicy,omitempty"`
+	BackorderLimit    Patch[int]       `json:"backorderLimit,omitzero"`
+	LowStockThreshold *int             `json:"lowStockThreshold,omitempty"`
+	MaxPerReservation Patch[int]       `json:"maxPerReservation,omitzero"`
+	NextRestockAt     Patch[time.Time] `json:"nextRestockAt,omitzero"`
+}
+
+// lowStockThresholdDefault is the column's own default too.
+const lowStockThresholdDefault = 5
+
+// ApplyTo returns the product after the row; p is nil for a new one.
+func (r ProductRow) ApplyTo(p *Product) Product {
+	next := Product{ProductID: r.ProductID, Tracked: true, InventoryPolicy: Deny, LowStockThreshold: lowStockThresholdDefault}
+	if p != nil {
+		next = *p
+	}
+	next.Title = r.Title.ApplyTo(next.Title)
+	next.BackorderLimit = r.BackorderLimit.ApplyTo(next.BackorderLimit)
+	next.MaxPerReservation = r.MaxPerReservation.ApplyTo(next.MaxPerReservation)
+	next.NextRestockAt = r.NextRestockAt.ApplyTo(next.NextRestockAt)
+	replace(&next.Tracked, r.Tracked)
+	replace(&next.InventoryPolicy, r.InventoryPolicy)
+	replace(&next.LowStockThreshold, r.LowStockThreshold)
+	return next
+}
+
+// Key implements Write.
+func (w UpsertProducts) Key() string { return w.IdempotencyKey }
+
+// Kind implements Write.
+func (w UpsertProducts) Kind() string { return "products" }
+
+// Size implements Bulk.
+func (w UpsertProducts) Size() int { return len(w.Rows) }
+
+// Policy implements Bulk.
+func (w UpsertProducts) Policy() ErrorPolicy { return w.ErrorPolicy }
+
+// Check implements Write.
+func (w UpsertProducts) Check(time.Duration) []UserError { return checkUpsert(w, ProductRowsMax) }
+
+// CheckRows implements Bulk.
+func (w UpsertProducts) CheckRows() RowErrors {
+	seen := rowsByID{}
+	return checkEach(len(w.Rows), func(c *checker, i int) {
+		row := w.Rows[i]
+		seen.check(c, row.ProductID, "productId", i)
+		c.optionalText(row.Title.Value, "rows", i, "title")
+		if p := row.InventoryPolicy; p != nil && *p != Deny && *p != Continue {
+			c.add("must be DENY or CONTINUE", "rows", i, "inventoryPolicy")
+		}
+		c.optionalBetween(row.BackorderLimit.Value, 0, QuantityMax, "rows", i, "backorderLimit")
+		c.optionalBetween(row.LowStockThreshold, 0, QuantityMax, "rows", i, "lowStockThreshold")
+		c.optionalBetween(row.MaxPerReservation.Value, 1, QuantityMax, "rows", i, "maxPerReservation")
+		if at := row.NextRestockAt.Value; at != nil && (at.Before(timeMin) || !at.Before(timeMax)) {
+			c.add("must be in the years 1 to 9999", "rows", i, "nextRestockAt")
+		}
+	})
 }

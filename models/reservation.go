@@ -2,6 +2,7 @@ package models
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -19,10 +20,11 @@ const (
 	ReservationCancelled ReservationState = "CANCELLED"
 )
 
-// Reservation is an all-or-nothing hold on several lines with a time to live.
+// Reservation holds units of several products until it expires. It gets all its
+// lines or none, unless the caller allows a part.
 type Reservation struct {
-	// ID is "res_" and 32 hex digits: 128 bits nobody can guess. Knowing it is
-	// the permission to extend or release the hold.
+	// ID is "res_" and 32 hex digits: 128 random bits. Knowing the id is the
+	// permission to extend or release the reservation.
 	ID        string
 	State     ReservationState
 	Lines     []ReservationLine // in the order asked, one per product
@@ -37,37 +39,37 @@ type Reservation struct {
 	ServerTime time.Time
 }
 
-// ReservationLine is the hold on one product.
+// ReservationLine is one product of a reservation.
 type ReservationLine struct {
 	ProductID string `json:"productId"`
-	// Requested is what was asked for; Quantity, what is held, and once it is an
-	// order, what was ordered. They differ where a partial hold was allowed, or
-	// an order took less than was held.
+	// Requested is how many units the caller asked for. Quantity is how many are
+	// reserved, or ordered once the reservation is committed. Quantity is less where
+	// the caller allowed a part, or the order took less.
 	Requested int `json:"requested"`
 	Quantity  int `json:"quantity"`
-	// Fulfilled and Cancelled are units of Quantity that an order is done with.
+	// Fulfilled and Cancelled are units of Quantity.
 	Fulfilled int `json:"fulfilled,omitempty"`
 	Cancelled int `json:"cancelled,omitempty"`
 	// Allocations spread Quantity over locations; empty for untracked products.
 	Allocations []Allocation `json:"allocations,omitempty"`
 }
 
-// Left is how many units of the line are still held or on order.
+// Left is how many units of the line are still reserved or on order.
 func (l ReservationLine) Left() int { return l.Quantity - l.Fulfilled - l.Cancelled }
 
 // Allocation is the part of a line that one location supplies.
 type Allocation struct {
 	LocationID string `json:"locationId"`
 	Quantity   int    `json:"quantity"`
-	// Done is how many of them were fulfilled or cancelled.
+	// Done is how many of the units were fulfilled or cancelled.
 	Done int `json:"done,omitempty"`
 }
 
-// Left is how many of its units the level still counts as reserved or committed.
+// Left is how many units the level still counts as reserved or committed.
 func (a Allocation) Left() int { return a.Quantity - a.Done }
 
-// Split parts what is left of a line, location by location in their order: the
-// first n units, and the rest.
+// Split divides what is left of a line, in the order of its locations, into the
+// first n units and the rest.
 func (l ReservationLine) Split(n int) (first, rest []Allocation) {
 	for _, a := range l.Allocations {
 		take := min(n, a.Left())
@@ -82,8 +84,8 @@ func (l ReservationLine) Split(n int) (first, rest []Allocation) {
 	return first, rest
 }
 
-// Finish notes that the first n units of what is left are done with.
-func (l ReservationLine) Finish(n int) ReservationLine {
+// WithDone returns the line with the first n units of what is left counted as done.
+func (l ReservationLine) WithDone(n int) ReservationLine {
 	l.Allocations = slices.Clone(l.Allocations)
 	for i, a := range l.Allocations {
 		take := min(n, a.Left())
@@ -93,7 +95,7 @@ func (l ReservationLine) Finish(n int) ReservationLine {
 	return l
 }
 
-// Left is how many units of all lines are still held or on order.
+// Left is how many units of all lines are still reserved or on order.
 func (r Reservation) Left() (n int) {
 	for _, l := range r.Lines {
 		n += l.Left()
@@ -101,10 +103,10 @@ func (r Reservation) Left() (n int) {
 	return n
 }
 
-// OwnerRef is the caller's own reference, nil where there is none.
+// OwnerRef is the caller's own reference; nil for none.
 func (r Reservation) OwnerRef() *string { return present(r.Owner) }
 
-// OrderRef is the order it became, nil where there is none.
+// OrderRef is the order it became; nil for none.
 func (r Reservation) OrderRef() *string { return present(r.Order) }
 
 func present(s string) *string {
@@ -114,9 +116,9 @@ func present(s string) *string {
 	return &s
 }
 
-// At returns the reservation as of a moment on the database's clock: expiry is
-// a predicate, so a hold past its time counts as expired whether or not
-// anybody has swept it yet.
+// At returns the reservation as of a time on the database's clock. Expiry is a
+// predicate: past ExpiresAt a reservation is EXPIRED, whether or not the sweeper has
+// reached it.
 func (r Reservation) At(now time.Time) Reservation {
 	r.ServerTime = now
 	if r.State == ReservationActive && !r.ExpiresAt.After(now) {
@@ -125,11 +127,12 @@ func (r Reservation) At(now time.Time) Reservation {
 	return r
 }
 
-// Transition says what a reservation's change of state moves, and why.
+// Transition is what a reservation's change of state moves between quantity states,
+// and why.
 type Transition struct {
 	From   ReservationState
 	Take   State
-	Give   State // empty: out of the house
+	Give   State // empty: the units are no longer on hand
 	Reason Reason
 }
 
@@ -141,15 +144,171 @@ var transitions = map[ReservationState]Transition{
 	ReservationCancelled: {ReservationCommitted, Committed, Available, ReasonCancelled},
 }
 
-// TransitionTo is the one way into a state; ok is false for a state that
-// nothing becomes.
+// TransitionTo returns the one transition into a state. ok is false for ACTIVE and
+// for unknown states.
 func TransitionTo(s ReservationState) (t Transition, ok bool) {
 	t, ok = transitions[s]
 	return t, ok
 }
 
-// MayBecome tells whether the state may change to next.
+// MayBecome reports whether the state may change to next.
 func (s ReservationState) MayBecome(next ReservationState) bool {
 	t, ok := transitions[next]
 	return ok && t.From == s
+}
+
+// Line asks for a quantity of a product.
+type Line struct {
+	ProductID string `json:"productId"`
+	Quantity  int    `json:"quantity"`
+	// LocationID, where not empty, is the only location that may supply it.
+	LocationID string `json:"locationId,omitempty"`
+}
+
+// LinePart is some units of a product of a reservation.
+type LinePart struct {
+	ProductID string `json:"productId"`
+	Quantity  int    `json:"quantity"`
+}
+
+// Reserve creates a reservation.
+type Reserve struct {
+	IdempotencyKey string        `json:"idempotencyKey"`
+	Lines          []Line        `json:"lines"`
+	TTL            time.Duration `json:"ttl,omitempty"` // zero: DefaultTTL
+	Channel        string        `json:"channel,omitempty"`
+	AllowPartial   bool          `json:"allowPartial,omitempty"`
+	OwnerRef       string        `json:"ownerRef,omitempty"`
+	// DefaultTTL is the server's setting.
+	DefaultTTL time.Duration `json:"-"`
+}
+
+// UpdateReservation replaces the lines of an active reservation, atomically. A TTL
+// above zero also restarts its time to live.
+type UpdateReservation struct {
+	IdempotencyKey string        `json:"idempotencyKey"`
+	ID             string        `json:"id"`
+	Lines          []Line        `json:"lines"`
+	TTL            time.Duration `json:"ttl,omitempty"`
+	AllowPartial   bool          `json:"allowPartial,omitempty"`
+}
+
+// ExtendReservation restarts the time to live of an active reservation.
+type ExtendReservation struct {
+	ID  string
+	TTL time.Duration // zero: DefaultTTL
+	// DefaultTTL is the server's setting.
+	DefaultTTL time.Duration
+}
+
+// Resolve changes the state of a reservation: release, expire, commit, fulfil or
+// cancel. Commit, fulfil and cancel may name a part of it.
+type Resolve struct {
+	IdempotencyKey string           `json:"idempotencyKey"`
+	ID             string           `json:"id"`
+	To             ReservationState `json:"to"`
+	Lines          []LinePart       `json:"lines,omitempty"`    // nil: everything left
+	OrderRef       string           `json:"orderRef,omitempty"` // with To == ReservationCommitted
+	Actor          string           `json:"-"`
+}
+
+// ReservationTTL is the time to live of the new reservation.
+func (w Reserve) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
+
+// ReservationTTL is the new time to live, counted from now.
+func (w ExtendReservation) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
+
+func reservationTTL(asked, fallback time.Duration) time.Duration {
+	if asked == 0 {
+		return fallback
+	}
+	return asked
+}
+
+// Key implements Write.
+func (w Reserve) Key() string           { return w.IdempotencyKey }
+func (w UpdateReservation) Key() string { return w.IdempotencyKey }
+func (w ExtendReservation) Key() string { return "" }
+func (w Resolve) Key() string           { return w.IdempotencyKey }
+
+// Kind implements Write.
+func (w Reserve) Kind() string           { return "reserve" }
+func (w UpdateReservation) Kind() string { return "update" }
+func (w ExtendReservation) Kind() string { return "extend" }
+func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
+
+// Check implements Write.
+func (w Reserve) Check(ttlMax time.Duration) []UserError {
+	var c checker
+	c.key(w.IdempotencyKey)
+	c.lines(w.Lines)
+	c.ttl(w.ReservationTTL(), ttlMax)
+	if w.Channel != "" {
+		c.id(w.Channel, "channel")
+	}
+	c.text(w.OwnerRef, TextLengthMax, "ownerRef")
+	return c.errs
+}
+
+// Check implements Write.
+func (w UpdateReservation) Check(ttlMax time.Duration) []UserError {
+	var c checker
+	c.key(w.IdempotencyKey)
+	c.lines(w.Lines)
+	if w.TTL != 0 {
+		c.ttl(w.TTL, ttlMax)
+	}
+	return c.errs
+}
+
+// Check implements Write.
+func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
+	var c checker
+	c.ttl(w.ReservationTTL(), ttlMax)
+	return c.errs
+}
+
+// Check implements Write.
+func (w Resolve) Check(time.Duration) []UserError {
+	var c checker
+	if w.To != ReservationReleased && w.To != ReservationExpired {
+		c.key(w.IdempotencyKey)
+	}
+	c.text(w.OrderRef, TextLengthMax, "orderRef")
+	if w.Lines != nil {
+		c.parts(w.Lines)
+	}
+	return c.errs
+}
+
+func (c *checker) ttl(ttl, limit time.Duration) {
+	if ttl < ReservationTTLMin || ttl > limit {
+		c.add("must be between "+seconds(ReservationTTLMin)+" and "+seconds(limit), "ttlSeconds")
+	}
+}
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+func (c *checker) lines(lines []Line) {
+	if !c.entries(len(lines), ReservationLinesMax, "lines") {
+		return
+	}
+	for i, l := range lines {
+		c.id(l.ProductID, "lines", i, "productId")
+		if l.LocationID != "" {
+			c.id(l.LocationID, "lines", i, "locationId")
+		}
+		c.between(l.Quantity, 1, QuantityMax, "lines", i, "quantity")
+	}
+}
+
+func (c *checker) parts(parts []LinePart) {
+	if len(parts) == 0 || len(parts) > ReservationLinesMax {
+		c.add("must have 1 to "+strconv.Itoa(ReservationLinesMax)+" entries, or be left out", "lines")
+		return
+	}
+	for i, part := range parts {
+		c.id(part.ProductID, "lines", i, "productId")
+		c.between(part.Quantity, 1, QuantityMax, "lines", i, "quantity")
+	}
 }

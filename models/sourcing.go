@@ -5,37 +5,37 @@ import (
 	"slices"
 )
 
-// SourcingOrder is the rule by which a channel's holds choose locations.
+// SourcingOrder is the rule by which a channel's reservations choose locations.
 type SourcingOrder string
 
 // The sourcing orders.
 const (
-	// ByPriority asks locations by their priority, then id.
+	// ByPriority takes from locations by priority, then id.
 	ByPriority SourcingOrder = "PRIORITY"
-	// FewestLocations keeps the number of parcels small.
+	// FewestLocations takes from as few locations as it can, for few parcels.
 	FewestLocations SourcingOrder = "FEWEST_LOCATIONS"
 )
 
-// Sourcing is the part of a product's stock that a buyer may draw on: the
+// Sourcing is the part of a product's stock that a reservation may take from: the
 // active levels of a channel's locations.
 type Sourcing struct {
 	// Levels in sourcing order: by location priority, then id.
 	Levels []Level
-	// Floor is the lowest total these levels may reach together, in units. What
-	// is owed at other levels uses up the product's backorder limit.
+	// Floor is the lowest total that these levels may reach together, in units.
+	// Backorders at other levels use up the product's backorder limit.
 	Floor int
 }
 
-// SourcingOf narrows a product's levels to those that sell: active ones, of
-// members only (nil: of all locations). Where all of them sell, its levels are
-// those it was given, not a copy.
+// SourcingOf narrows a product's levels to the active ones at the locations of
+// members (nil: at all locations). Where that leaves none out, it returns the given
+// levels, not a copy.
 func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 	s := Sourcing{Levels: levels, Floor: p.Floor()}
-	stays := func(l Level) bool { return !l.Active || members != nil && !members[l.LocationID] }
-	if slices.ContainsFunc(levels, stays) {
+	excluded := func(l Level) bool { return !l.Active || members != nil && !members[l.LocationID] }
+	if slices.ContainsFunc(levels, excluded) {
 		s.Levels = nil
 		for _, l := range levels {
-			if stays(l) {
+			if excluded(l) {
 				s.Floor -= min(0, l.Available)
 			} else {
 				s.Levels = append(s.Levels, l)
@@ -46,9 +46,9 @@ func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 	return s
 }
 
-// Fewest puts the levels into the order that asks few locations for want units:
-// those that have them all first, those already used by the cart before others,
-// then the fullest. What is equal stays in its order.
+// Fewest sorts the levels so that want units come from few locations. Levels with
+// all the units come first, among them those at locations that the cart uses
+// already. The rest follows by quantity. The sort is stable.
 func (s Sourcing) Fewest(want int, used map[string]bool) Sourcing {
 	s.Levels = slices.Clone(s.Levels)
 	rank := func(l Level) int {
@@ -78,8 +78,8 @@ func (s Sourcing) Quantity() int {
 	return total
 }
 
-// Sellable is how many units one buyer could get now: nothing where no level
-// could owe or give them.
+// Sellable is how many units one reservation could get now. Without a level it is
+// zero, whatever the backorder limit.
 func (s Sourcing) Sellable() int {
 	if len(s.Levels) == 0 {
 		return 0
@@ -87,30 +87,30 @@ func (s Sourcing) Sellable() int {
 	return max(0, s.Quantity()-s.Floor)
 }
 
-// Spread takes want units from the levels in their order, never below zero at
-// one level. Where that is not enough and the floor allows a backorder, the
-// first level goes below zero for the rest. It returns what it could take;
-// levels are not changed.
-func (s Sourcing) Spread(want int) (taken []Allocation, got int) {
+// Spread allocates want units to the levels in their order, none below zero. Where
+// that is not enough and the floor allows a backorder, the first level goes below
+// zero for the rest. It returns the allocations and their sum, and leaves the
+// levels as they are.
+func (s Sourcing) Spread(want int) (allocations []Allocation, got int) {
 	got = min(want, s.Sellable())
 	if got <= 0 {
 		return nil, 0
 	}
-	there := 0
+	available := 0
 	for i := range s.Levels {
-		there += max(0, s.Levels[i].Available)
+		available += max(0, s.Levels[i].Available)
 	}
-	owed := max(0, got-there)
-	rest := got - owed
+	backordered := max(0, got-available)
+	rest := got - backordered
 	for i := range s.Levels {
 		n := max(0, min(rest, s.Levels[i].Available))
 		rest -= n
 		if i == 0 {
-			n += owed
+			n += backordered
 		}
 		if n > 0 {
-			taken = append(taken, Allocation{LocationID: s.Levels[i].LocationID, Quantity: n})
+			allocations = append(allocations, Allocation{LocationID: s.Levels[i].LocationID, Quantity: n})
 		}
 	}
-	return taken, got
+	return allocations, got
 }

@@ -1,7 +1,9 @@
 package models
 
 import (
+	"context"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -16,7 +18,7 @@ const (
 	Backorder  StockStatus = "BACKORDER"
 )
 
-// ReadSource tells where an answer was read.
+// ReadSource is where an answer was read.
 type ReadSource string
 
 // The read sources.
@@ -25,30 +27,47 @@ const (
 	FromDatabase ReadSource = "DATABASE"
 )
 
-// Stock is one product over all its locations at one version: the unit that
-// is cached, published and watched. It is immutable once made; share it freely.
+// Stock is one product over all its locations at one version: the unit that is
+// cached, published and watched. Nothing changes it after it is made, so goroutines
+// share it.
 type Stock struct {
 	Product
 	// Levels are by location priority, then id.
 	Levels []Level
-	// Epoch names the history that Version belongs to: versions compare only
+	// Epoch is the database's epoch that Version belongs to. Versions compare only
 	// within one epoch. See onhand/store/database.
 	Epoch string
 	// AsOf is the database's clock when this was read or committed.
 	AsOf   time.Time
 	Source ReadSource
-	// PreviousStatus is what a watcher was told of the product before; nil
-	// outside of watches.
+	// PreviousStatus is the status that the same subscription delivered before; nil
+	// outside of subscriptions.
 	PreviousStatus *StockStatus
 
-	// elsewhere is what locations that In left out owe, at most zero.
-	elsewhere int
+	// backorderedElsewhere is the sum of negative available at the locations that
+	// In left out, at most zero.
+	backorderedElsewhere int
 }
 
-// sourcing is what a buyer may draw on.
+// Watch is a stream of values for one subscription: the current one first, then
+// newer ones.
+type Watch[T any] interface {
+	// Next waits for the next value. It returns io.EOF after the last value, or
+	// the error that ended the watch.
+	Next(ctx context.Context) (T, error)
+	// Close ends the watch. It may be called more than once.
+	Close()
+}
+
+// Change is one outbox row: the product changed, and this is its version now.
+type Change struct {
+	ProductID string
+	Version   int64
+}
+
 func (s *Stock) sourcing() Sourcing {
 	from := SourcingOf(s.Product, s.Levels, nil)
-	from.Floor = min(0, from.Floor-s.elsewhere)
+	from.Floor = min(0, from.Floor-s.backorderedElsewhere)
 	return from
 }
 
@@ -64,8 +83,7 @@ func (s *Stock) Total() Quantities {
 	return q
 }
 
-// AvailableForSale tells whether a shopper may buy at least one: exactly when
-// a hold of one would be given.
+// AvailableForSale reports whether a reservation of one unit would succeed.
 func (s *Stock) AvailableForSale() bool {
 	return !s.Tracked || s.sourcing().Sellable() > 0
 }
@@ -88,9 +106,8 @@ func (s *Stock) Status() StockStatus {
 	}
 }
 
-// In narrows the stock to the locations of a channel. Settings and version
-// stay the product's, and what other locations owe still uses up its backorder
-// limit.
+// In narrows the stock to the locations of a channel. Settings and version stay the
+// product's. Backorders at other locations still use up its backorder limit.
 func (s *Stock) In(members map[string]bool) *Stock {
 	narrow := *s
 	narrow.Levels = nil
@@ -98,25 +115,25 @@ func (s *Stock) In(members map[string]bool) *Stock {
 		if members[l.LocationID] {
 			narrow.Levels = append(narrow.Levels, l)
 		} else {
-			narrow.elsewhere += min(0, l.Available)
+			narrow.backorderedElsewhere += min(0, l.Available)
 		}
 	}
 	return &narrow
 }
 
-// QuantityAvailable is Quantity for display: nil when the product is not tracked.
+// QuantityAvailable is Quantity for display; nil when the product is not tracked.
 func (s *Stock) QuantityAvailable() *int { return s.shown(s.Quantity()) }
 
 // OnHand is everything physically there; nil when the product is not tracked.
 func (s *Stock) OnHand() *int { return s.shown(s.Total().OnHand()) }
 
-// Reserved is what active reservations hold; nil when the product is not tracked.
+// Reserved is units of active reservations; nil when the product is not tracked.
 func (s *Stock) Reserved() *int { return s.shown(s.Total().Reserved) }
 
-// Committed is what is ordered and not shipped; nil when the product is not tracked.
+// Committed is units ordered and not shipped; nil when the product is not tracked.
 func (s *Stock) Committed() *int { return s.shown(s.Total().Committed) }
 
-// Incoming is what is on the way; nil when the product is not tracked.
+// Incoming is units on the way; nil when the product is not tracked.
 func (s *Stock) Incoming() *int { return s.shown(s.Total().Incoming) }
 
 func (s *Stock) shown(n int) *int {
@@ -130,8 +147,195 @@ func (s *Stock) shown(n int) *int {
 // Units fits a total into the 32 bits of a GraphQL Int.
 func Units(n int) int { return min(max(n, math.MinInt32), math.MaxInt32) }
 
-// Change is one outbox row: the product changed, and this is its version now.
-type Change struct {
-	ProductID string
-	Version   int64
+// SetStock sets levels to counted quantities. Each level and state occurs once.
+type SetStock struct {
+	IdempotencyKey string   `json:"idempotencyKey"`
+	Rows           []SetRow `json:"rows"`
+	// OnlyNew refuses a row whose level exists and has another quantity than the
+	// row. Otherwise units that were sold or reserved since would become stock
+	// again.
+	OnlyNew     bool        `json:"onlyNew,omitempty"`
+	Reason      Reason      `json:"reason"`
+	Note        string      `json:"note,omitempty"`
+	Reference   string      `json:"reference,omitempty"`
+	ErrorPolicy ErrorPolicy `json:"errorPolicy"`
+	Actor       string      `json:"-"`
+}
+
+// SetRow is the counted quantity of one state of one level.
+type SetRow struct {
+	ProductID  string `json:"productId"`
+	LocationID string `json:"locationId"`
+	State      State  `json:"state"`
+	Quantity   int    `json:"quantity"`
+	// ChangeFromQuantity is the quantity that the caller expects. The row is refused
+	// when the level has another one. Nil needs IgnoreStale.
+	ChangeFromQuantity *int `json:"changeFromQuantity,omitempty"`
+	IgnoreStale        bool `json:"ignoreStale,omitempty"`
+}
+
+// Adjust changes levels by deltas. Rows of the same level add up, in order.
+type Adjust struct {
+	IdempotencyKey string      `json:"idempotencyKey"`
+	Rows           []AdjustRow `json:"rows"`
+	Reason         Reason      `json:"reason"`
+	Note           string      `json:"note,omitempty"`
+	Reference      string      `json:"reference,omitempty"`
+	ErrorPolicy    ErrorPolicy `json:"errorPolicy"`
+	Actor          string      `json:"-"`
+}
+
+// AdjustRow is one delta to one state of one level.
+type AdjustRow struct {
+	ProductID  string `json:"productId"`
+	LocationID string `json:"locationId"`
+	State      State  `json:"state"`
+	Delta      int    `json:"delta"`
+}
+
+// MoveStock moves units between states, locations, or both at once. Rows are moved
+// in order, and each sees the rows before it.
+type MoveStock struct {
+	IdempotencyKey string      `json:"idempotencyKey"`
+	Rows           []MoveRow   `json:"rows"`
+	Reason         Reason      `json:"reason"`
+	Note           string      `json:"note,omitempty"`
+	Reference      string      `json:"reference,omitempty"`
+	ErrorPolicy    ErrorPolicy `json:"errorPolicy"`
+	Actor          string      `json:"-"`
+}
+
+// MoveRow moves some units of one product.
+type MoveRow struct {
+	ProductID string     `json:"productId"`
+	Quantity  int        `json:"quantity"`
+	From      StockPlace `json:"from"`
+	To        StockPlace `json:"to"`
+}
+
+// StockPlace is one state of the level at one location.
+type StockPlace struct {
+	LocationID string `json:"locationId"`
+	State      State  `json:"state"`
+}
+
+// Key implements Write.
+func (w Adjust) Key() string    { return w.IdempotencyKey }
+func (w SetStock) Key() string  { return w.IdempotencyKey }
+func (w MoveStock) Key() string { return w.IdempotencyKey }
+
+// Kind implements Write.
+func (w Adjust) Kind() string    { return "adjust" }
+func (w SetStock) Kind() string  { return "set" }
+func (w MoveStock) Kind() string { return "move" }
+
+// Size implements Bulk.
+func (w Adjust) Size() int    { return len(w.Rows) }
+func (w SetStock) Size() int  { return len(w.Rows) }
+func (w MoveStock) Size() int { return len(w.Rows) }
+
+// Policy implements Bulk.
+func (w Adjust) Policy() ErrorPolicy    { return w.ErrorPolicy }
+func (w SetStock) Policy() ErrorPolicy  { return w.ErrorPolicy }
+func (w MoveStock) Policy() ErrorPolicy { return w.ErrorPolicy }
+
+// Check implements Write.
+func (w Adjust) Check(time.Duration) []UserError {
+	return checkStockWrite(w, w.Reason, w.Note, w.Reference)
+}
+
+// Check implements Write.
+func (w SetStock) Check(time.Duration) []UserError {
+	return checkStockWrite(w, w.Reason, w.Note, w.Reference)
+}
+
+// Check implements Write.
+func (w MoveStock) Check(time.Duration) []UserError {
+	return checkStockWrite(w, w.Reason, w.Note, w.Reference)
+}
+
+// checkStockWrite checks what all stock writes have in common.
+func checkStockWrite(w Bulk, reason Reason, note, reference string) []UserError {
+	var c checker
+	c.key(w.Key())
+	if !reason.callerMayGive() {
+		c.add("must be one that a caller can give", "reason")
+	}
+	c.text(note, TextLengthMax, "note")
+	c.text(reference, TextLengthMax, "referenceDocumentUri")
+	c.rows(w, StockRowsMax)
+	return c.errs
+}
+
+// state refuses unknown states, and the two states that always equal the sums of
+// active reservations and of open orders.
+func (c *checker) state(s State, path ...any) {
+	switch {
+	case s == Reserved || s == Committed:
+		c.add("must not be "+string(s)+": only reservations change that", path...)
+	case new(Quantities).Of(s) == nil:
+		c.add("must be a state of a level", path...)
+	}
+}
+
+// CheckRows implements Bulk.
+func (w Adjust) CheckRows() RowErrors {
+	return checkEach(len(w.Rows), func(c *checker, i int) {
+		row := w.Rows[i]
+		c.id(row.ProductID, "rows", i, "productId")
+		c.id(row.LocationID, "rows", i, "locationId")
+		c.state(row.State, "rows", i, "state")
+		if row.Delta == 0 || row.Delta > QuantityMax || row.Delta < -QuantityMax {
+			c.add("must be between 1 and "+strconv.Itoa(QuantityMax)+", or the negative of that", "rows", i, "delta")
+		}
+	})
+}
+
+// CheckRows implements Bulk.
+func (w SetStock) CheckRows() RowErrors {
+	type target struct {
+		product, location string
+		state             State
+	}
+	seen := make(map[target]int, len(w.Rows))
+	return checkEach(len(w.Rows), func(c *checker, i int) {
+		row := w.Rows[i]
+		c.id(row.ProductID, "rows", i, "productId")
+		c.id(row.LocationID, "rows", i, "locationId")
+		c.state(row.State, "rows", i, "state")
+		if row.Quantity > QuantityMax || row.Quantity < -QuantityMax {
+			c.add("must be at most "+strconv.Itoa(QuantityMax), "rows", i, "quantity")
+		}
+		switch {
+		case row.ChangeFromQuantity == nil && !row.IgnoreStale:
+			c.add("must be given, or ignoreStale be true", "rows", i, "changeFromQuantity")
+		case row.ChangeFromQuantity != nil && row.IgnoreStale:
+			c.add("must not be given together with ignoreStale", "rows", i, "changeFromQuantity")
+		}
+		at := target{row.ProductID, row.LocationID, row.State}
+		if earlier, again := seen[at]; again {
+			c.errs = append(c.errs, Invalid(InputPath("rows", i), "row %d sets the same quantity already", earlier))
+			return
+		}
+		seen[at] = i
+	})
+}
+
+// CheckRows implements Bulk.
+func (w MoveStock) CheckRows() RowErrors {
+	return checkEach(len(w.Rows), func(c *checker, i int) {
+		row := w.Rows[i]
+		c.id(row.ProductID, "rows", i, "productId")
+		c.between(row.Quantity, 1, QuantityMax, "rows", i, "quantity")
+		for _, side := range []struct {
+			name string
+			StockPlace
+		}{{"from", row.From}, {"to", row.To}} {
+			c.id(side.LocationID, "rows", i, side.name, "locationId")
+			c.state(side.State, "rows", i, side.name, "state")
+		}
+		if row.From == row.To {
+			c.errs = append(c.errs, Invalid(InputPath("rows", i, "to"), "to must differ from from"))
+		}
+	})
 }

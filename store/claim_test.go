@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/openingstock"
 	"onhand/store/storetest"
 )
 
@@ -99,7 +98,7 @@ func TestImportBesideAServer(t *testing.T) {
 	_, err = command.Migrate(t.Context())
 	require.NoError(t, err)
 	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
-	require.NoError(t, command.ReplaceOpening(t.Context(), []openingstock.LevelCount{
+	require.NoError(t, command.ReplaceOpening(t.Context(), []models.OpeningRow{
 		{ProductID: "x", LocationID: "a", Available: 9}, {ProductID: "new", LocationID: "a", Available: 9},
 	}, locations, nil, nil))
 	command.Close()

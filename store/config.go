@@ -3,6 +3,9 @@ package store
 import (
 	"log/slog"
 	"time"
+
+	"onhand/store/database"
+	"onhand/store/groupcommit"
 )
 
 // Config configures a Store. Zero values mean defaults.
@@ -27,7 +30,11 @@ type Config struct {
 	AuditInterval time.Duration
 	// KeyPrefix begins every Redis key. It separates shops, or tests, in one Redis.
 	KeyPrefix string
-	Logger    *slog.Logger
+	// GroupCommit switches optimisations of the write path off, for benchmarks.
+	GroupCommit groupcommit.Config
+	// Database switches optimisations of the database off, for benchmarks.
+	Database database.Switches
+	Logger   *slog.Logger
 }
 
 // Defaults of Config.

@@ -12,6 +12,6 @@ type Health struct {
 
 // Health asks both servers now.
 func (s *Store) Health(ctx context.Context) Health {
-	_, redisErr := s.cache.Mark(ctx)
+	_, redisErr := s.cache.Watermark(ctx)
 	return Health{Database: s.database.Ping(ctx), Redis: redisErr}
 }

@@ -5,7 +5,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
-	"onhand/store/openingstock"
 )
 
 // ImportStage and ImportProgress report how far an import of a file has come.
@@ -30,18 +29,18 @@ func (s *Store) Import(ctx context.Context, next func() (models.StockRow, error)
 
 // ImportOpening imports the counted stock of a new shop; see
 // [openingstock.Loader.Import].
-func (s *Store) ImportOpening(ctx context.Context, counts []openingstock.LevelCount, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+func (s *Store) ImportOpening(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
 	return s.opening.Import(ctx, counts, locations, channels, progress)
 }
 
 // ReplaceOpening is ImportOpening that also sets levels which are stocked already;
 // see [openingstock.Loader.Replace].
-func (s *Store) ReplaceOpening(ctx context.Context, counts []openingstock.LevelCount, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+func (s *Store) ReplaceOpening(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
 	return s.opening.Replace(ctx, counts, locations, channels, progress)
 }
 
 // Seed stocks a shop that is empty; see [openingstock.Loader.Seed].
-func (s *Store) Seed(ctx context.Context, counts []openingstock.LevelCount, locations []models.Location, channels []models.Channel) error {
+func (s *Store) Seed(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
 	return s.opening.Seed(ctx, counts, locations, channels)
 }
 

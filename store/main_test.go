@@ -15,7 +15,6 @@ import (
 	"gorm.io/gorm/logger"
 
 	"onhand/models"
-	"onhand/store/openingstock"
 	"onhand/store/storetest"
 )
 
@@ -75,9 +74,9 @@ func open(t *testing.T, config Config) *Store {
 // stockUp adds products, each with the same quantity at location "a".
 func stockUp(t *testing.T, s *Store, quantity int, ids ...string) {
 	t.Helper()
-	counts := make([]openingstock.LevelCount, len(ids))
+	counts := make([]models.OpeningRow, len(ids))
 	for i, id := range ids {
-		counts[i] = openingstock.LevelCount{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
+		counts[i] = models.OpeningRow{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
 	}
 	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
 	require.NoError(t, s.ImportOpening(t.Context(), counts, locations, nil, nil))

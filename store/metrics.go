@@ -3,11 +3,11 @@ package store
 import (
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"onhand/models"
+	"onhand/store/database"
 )
 
 // metrics are what the store counts itself. All other metrics are read from the
@@ -17,7 +17,6 @@ type metrics struct {
 	reserved     prometheus.Counter // of writes, the most frequent one; kept, because a look-up by labels costs each write
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
-	plans        *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -32,27 +31,20 @@ func newMetrics() *metrics {
 		batchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "onhand_write_batch_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"outcome"}),
-		plans: counters("onhand_write_plans_total", "Batches of holds decided ahead, by how they ended: committed, refused (something was no longer as remembered, or a key had been used), failed (anything else), dissolved (never sent). The holds of those that were not committed are decided the ordinary way, or told UNAVAILABLE where there was no answer in time.", "outcome"),
 	}
 	m.reserved = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
-	for _, how := range planEnds { // so that a rate over them begins at zero
-		m.plans.WithLabelValues(string(how))
-	}
 	return m
 }
 
-// ran counts one transaction.
-func (m *metrics) ran(writes int, took time.Duration, err error) {
+// transaction counts one transaction.
+func (m *metrics) transaction(attempt database.Attempt) {
 	outcome := "committed"
-	if err != nil {
+	if attempt.Err != nil {
 		outcome = "failed"
 	}
-	m.batchWrites.Observe(float64(writes))
-	m.batchSeconds.WithLabelValues(outcome).Observe(took.Seconds())
+	m.batchWrites.Observe(float64(attempt.Writes))
+	m.batchSeconds.WithLabelValues(outcome).Observe(attempt.Took.Seconds())
 }
-
-// planEnded counts one plan.
-func (m *metrics) planEnded(how planEnd) { m.plans.WithLabelValues(string(how)).Inc() }
 
 // writeDone is the outcome of a write that did what it was asked for.
 const writeDone = "done"
@@ -80,9 +72,26 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
-		[]prometheus.Collector{m.writes, m.batchWrites, m.batchSeconds, m.plans},
-		s.sampler.Collectors(), s.counters(), s.gauges(),
+		[]prometheus.Collector{m.writes, m.batchWrites, m.batchSeconds},
+		s.sampler.Collectors(), s.optimisticBatches(), s.counters(), s.gauges(),
 	)
+}
+
+// optimisticBatches counts the optimistic batches by how they ended.
+func (s *Store) optimisticBatches() (list []prometheus.Collector) {
+	for result, count := range map[string]func(database.OptimisticBatches) int64{
+		"committed": func(b database.OptimisticBatches) int64 { return b.Committed },
+		"refused":   func(b database.OptimisticBatches) int64 { return b.Refused },
+		"failed":    func(b database.OptimisticBatches) int64 { return b.Failed },
+		"discarded": func(b database.OptimisticBatches) int64 { return b.Discarded },
+	} {
+		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "onhand_optimistic_batches_total",
+			Help:        "Optimistic batches by how they ended: committed, refused (a product had changed, or a key was used before), failed (any other error), discarded (never sent). Their reservations are then decided under lock, or answered UNAVAILABLE when there was no answer in time.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(count(s.database.OptimisticBatches())) }))
+	}
+	return list
 }
 
 // counters are the counters that components keep.
@@ -100,8 +109,8 @@ func (s *Store) counters() (list []prometheus.Collector) {
 	counter("onhand_redis_refusals_total", "Calls that the open circuit breaker answered.", func() int64 { return s.cache.Stats().Refusals })
 	counter("onhand_database_reads_total", "SELECTs for stock.", s.database.Reads)
 	counter("onhand_database_connection_waits_total", "Waits for a free connection to the database.", func() int64 { return s.database.Connections().WaitCount })
-	counter("onhand_relay_drained_total", "Outbox rows that the relay has drained.", func() int64 { return s.relay.Stats().Carried })
-	counter("onhand_relay_applied_total", "Products that the relay found missing in Redis and sent there.", func() int64 { return s.relay.Stats().Applied })
+	counter("onhand_relay_drained_total", "Outbox rows that the relay has drained.", func() int64 { return s.relay.Stats().Drained })
+	counter("onhand_relay_published_total", "Products that the relay has published to Redis.", func() int64 { return s.relay.Stats().Published })
 	counter("onhand_relay_failures_total", "Rounds of the relay that failed.", func() int64 { return s.relay.Stats().Failures })
 	counter("onhand_feed_messages_total", "Messages received from Redis.", func() int64 { return s.hub.Stats().Messages })
 	return list
@@ -115,9 +124,9 @@ func (s *Store) gauges() (list []prometheus.Collector) {
 	gauge("onhand_redis_up", "1 while calls are let through to Redis.", func() int { return one(s.cache.Healthy()) })
 	gauge("onhand_database_connections", "Open connections to the database.", func() int { return s.database.Connections().OpenConnections })
 	gauge("onhand_database_connections_in_use", "Connections to the database in use.", func() int { return s.database.Connections().InUse })
-	gauge("onhand_writes_waiting", "Writes that wait for the next transaction.", func() int { waiting, _ := s.writes.line(); return waiting })
-	gauge("onhand_writes_blocked", "Writes that wait for rows which another transaction has locked.", func() int { _, blocked := s.writes.line(); return blocked })
-	gauge("onhand_relay_parked", "Products that changed and cannot be read.", func() int { return int(s.relay.Stats().Parked) })
+	gauge("onhand_writes_waiting", "Writes that wait for the next transaction.", func() int { waiting, _ := s.writes.Waiting(); return waiting })
+	gauge("onhand_writes_blocked", "Writes that wait for rows which another transaction has locked.", func() int { _, blocked := s.writes.Waiting(); return blocked })
+	gauge("onhand_relay_poison_products", "Changed products whose rows cannot be read.", func() int { return int(s.relay.Stats().PoisonProducts) })
 	gauge("onhand_watches", "Subscriptions.", func() int { return s.hub.Stats().Watches })
 	gauge("onhand_watched_products", "Products with a subscription.", func() int { return s.hub.Stats().Products })
 	gauge("onhand_feed_connected", "1 while the hub is connected to Redis.", func() int { return one(s.hub.Connected()) })

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"crypto/rand"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/storetest"
 )
 
 // Reads, writes and the work of the components are counted.
@@ -40,4 +42,22 @@ func TestMetrics(t *testing.T) {
 			return m["onhand_relay_drained_total"] > 0 && m["onhand_feed_connected"] == 1
 		})
 	})
+}
+
+// Optimistic batches are counted by how they ended, from zero on.
+func TestOptimisticBatchMetrics(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t)})
+	const refused, committed = "onhand_optimistic_batches_total{refused}", "onhand_optimistic_batches_total{committed}"
+	require.Contains(t, measured(t, s), "onhand_optimistic_batches_total{discarded}")
+	require.Zero(t, measured(t, s)[committed])
+	stockUp(t, s, 10_000, "x")
+	eventually(t, func() bool {
+		write(t, s, reserve(rand.Text(), "x", 1, time.Hour))
+		return measured(t, s)[committed] > 0
+	})
+	require.Zero(t, measured(t, s)[refused])
+	require.NoError(t, outside(t, s.config.DatabaseURL).Exec("UPDATE products SET low_stock_threshold = 3 WHERE product_id = 'x'").Error)
+	write(t, s, reserve(rand.Text(), "x", 1, time.Hour))
+	require.EqualValues(t, 1, measured(t, s)[refused], "another writer changed the product")
 }

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/store/groupcommit"
 	"onhand/store/storetest"
 )
 
@@ -48,8 +49,8 @@ func TestRedisBackIsChecked(t *testing.T) {
 	redis := storetest.Redis(t)
 	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), EpochCheckInterval: time.Hour})
 	marked := func() bool {
-		mark, err := s.cache.Mark(t.Context())
-		return err == nil && mark.Epoch != "" && mark.Epoch == s.epoch.Current()
+		mark, err := s.cache.Watermark(t.Context())
+		return err == nil && mark.Epoch != "" && mark.Epoch == s.epoch.Epoch()
 	}
 	eventually(t, marked)
 	redis.Kill()
@@ -116,7 +117,7 @@ func TestDatabaseDown(t *testing.T) {
 	began := time.Now()
 	_, err := s.Write(t.Context(), reserve("k", "x", 1, time.Hour))
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	require.Less(t, time.Since(began), writeWait, "the caller was answered before its own deadline")
+	require.Less(t, time.Since(began), groupcommit.WaitMax, "the caller was answered before its own deadline")
 	require.Equal(t, 5, read(t, s, "x").Quantity(), "products in Redis are still answered")
 	_, err = s.Stocks(t.Context(), []string{"not cached"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
@@ -153,7 +154,7 @@ func TestDatabaseRestored(t *testing.T) {
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 105 })
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 	eventually(t, func() bool { // the epoch check has set the watermark
-		mark, err := s.cache.Mark(t.Context())
+		mark, err := s.cache.Watermark(t.Context())
 		return err == nil && mark.Sequence > 10
 	})
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
@@ -166,7 +167,7 @@ func TestDatabaseRestored(t *testing.T) {
 		write(t, s, receive(fmt.Sprint("again", i), "x", 10))
 	}
 	eventually(t, func() bool {
-		mark, err := s.cache.Mark(t.Context())
+		mark, err := s.cache.Watermark(t.Context())
 		return err == nil && mark.Sequence > 10
 	})
 	s.Close()
@@ -185,12 +186,12 @@ func TestRedisRestored(t *testing.T) {
 	stockUp(t, s, 5, "x")
 	drained(t, s)
 	eventually(t, func() bool {
-		mark, err := s.cache.Mark(t.Context())
-		return err == nil && mark.NotedRunIDs == mark.RunIDs
+		mark, err := s.cache.Watermark(t.Context())
+		return err == nil && mark.RecordedRunIDs == mark.RunIDs
 	})
 	saved, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
 	require.NoError(t, err)
-	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Feed()).Result()
+	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
 	require.NoError(t, err)
 	write(t, s, receive("k", "x", 2))
 	drained(t, s)
@@ -202,7 +203,7 @@ func TestRedisRestored(t *testing.T) {
 	require.NoError(t, err)
 	client := goredis.NewClient(options)
 	defer client.Close()
-	require.NoError(t, client.RestoreReplace(t.Context(), keys.Feed(), 0, mark).Err())
+	require.NoError(t, client.RestoreReplace(t.Context(), keys.Watermark(), 0, mark).Err())
 	require.NoError(t, client.RestoreReplace(t.Context(), keys.Stock("x"), time.Hour, saved).Err())
 	s = open(t, config)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })
@@ -217,11 +218,11 @@ func TestRestoredPastAnEpoch(t *testing.T) {
 	s := open(t, config)
 	stockUp(t, s, 5, "x")
 	drained(t, s)
-	first := s.epoch.Current()
+	first := s.epoch.Epoch()
 	write(t, s, receive("k", "x", 100))
 	drained(t, s)
 	require.NoError(t, s.database.NewEpoch(t.Context(), first))
-	eventually(t, func() bool { return s.epoch.Current() != first })
+	eventually(t, func() bool { return s.epoch.Epoch() != first })
 	require.Equal(t, "105", s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "quantity").Val(), "a value of the first epoch")
 	require.Equal(t, first, s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "epoch").Val())
 

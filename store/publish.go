@@ -19,7 +19,7 @@ type publisher struct {
 	cache     *rediscache.Cache
 	hub       *stockfeed.Hub
 	followers *ledgerfeed.Followers
-	reader    *readthrough.StockReader
+	reader    *readthrough.CachedReader
 	log       *slog.Logger
 
 	// muted is set while nothing reads the embedded Redis: in a command that does
@@ -48,16 +48,16 @@ func (p *publisher) Publish(ctx context.Context, outcome models.Outcome) {
 	}
 	// Subscribers come after Redis: one that reads again because of a new value must
 	// not find an older one there.
-	p.hub.Offer(outcome.Stocks)
+	p.hub.Deliver(outcome.Stocks)
 	p.followers.Wake()
-	p.hub.OfferReservations(outcome.Reservations)
+	p.hub.DeliverReservations(outcome.Reservations)
 	var ids []string
 	for _, r := range outcome.Reservations {
 		if r.Version > 1 { // a new reservation has no subscriber: its id was not given out yet
 			ids = append(ids, r.ID)
 		}
 	}
-	if err := p.cache.PublishReservation(ctx, ids); err != nil {
+	if err := p.cache.PublishReservations(ctx, ids); err != nil {
 		p.log.Debug("reservations were not published", "reservations", len(ids), "error", err)
 	}
 }

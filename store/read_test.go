@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/stockfeed"
 	"onhand/store/storetest"
 )
 
@@ -76,11 +75,11 @@ func TestBrokenProduct(t *testing.T) {
 
 	eventually(t, func() bool { return read(t, s, "p043").Quantity() == 6 })
 	drained(t, s)
-	require.EqualValues(t, 1, s.relay.Stats().Parked)
+	require.EqualValues(t, 1, s.relay.Stats().PoisonProducts)
 	emptyCache(t, s)
 	selects := s.database.Reads()
 	stocks, err = s.Stocks(t.Context(), ids)
-	var unreadable *stockfeed.UnreadableError
+	var unreadable *models.PoisonRowsError
 	require.ErrorAs(t, err, &unreadable)
 	require.Len(t, unreadable.Causes, 1)
 	require.Contains(t, unreadable.Causes, "p042")
@@ -94,6 +93,6 @@ func TestBrokenProduct(t *testing.T) {
 
 	_, err = raw.Exec("UPDATE products SET tracked = 1 WHERE product_id = 'p042'")
 	require.NoError(t, err)
-	eventually(t, func() bool { return s.relay.Stats().Parked == 0 })
+	eventually(t, func() bool { return s.relay.Stats().PoisonProducts == 0 })
 	require.Equal(t, 5, read(t, s, "p042").Quantity())
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/groupcommit"
 	"onhand/store/storetest"
 	"onhand/store/upkeep"
 )
@@ -38,7 +39,7 @@ func TestSilentServers(t *testing.T) {
 	} {
 		began = time.Now()
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(ask()), name)
-		require.Less(t, time.Since(began), writeWait+busy, name)
+		require.Less(t, time.Since(began), groupcommit.WaitMax+busy, name)
 	}
 	began = time.Now()
 	s.Close()

@@ -89,6 +89,6 @@ func TestStartPreloads(t *testing.T) {
 	first.Close()
 	s := open(t, Config{DatabaseURL: url})
 	w := reserve(rand.Text(), "x", 1, time.Hour)
-	eventually(t, func() bool { return len(s.database.Unknown(s.database.Prepare(w))) == 0 })
+	eventually(t, func() bool { return len(s.database.Missing(s.database.Prepare(w))) == 0 })
 	write(t, s, w)
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"onhand/models"
 	"onhand/store/audit"
 	"onhand/store/database"
+	"onhand/store/groupcommit"
 	"onhand/store/ledgerfeed"
 	"onhand/store/openingstock"
 	"onhand/store/readthrough"
@@ -34,12 +34,12 @@ type Store struct {
 
 	epoch     *upkeep.CurrentEpoch
 	directory *upkeep.DirectoryCache
-	reader    *readthrough.StockReader
+	reader    *readthrough.CachedReader
 	hub       *stockfeed.Hub
 	relay     *stockfeed.Relay
 	followers *ledgerfeed.Followers
 	publisher *publisher
-	writes    *combiner
+	writes    *groupcommit.Committer
 	opening   *openingstock.Loader
 
 	epochCheck *upkeep.EpochCheck
@@ -69,7 +69,7 @@ func Open(config Config) (*Store, error) {
 
 // openServers opens the database and the clients of Redis.
 func (s *Store) openServers() (err error) {
-	if s.database, err = database.Open(s.config.DatabaseURL, s.log); err != nil {
+	if s.database, err = database.Open(s.config.DatabaseURL, s.log, s.config.Database); err != nil {
 		return err
 	}
 	url := s.config.RedisURL
@@ -85,8 +85,8 @@ func (s *Store) openServers() (err error) {
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
-		Client: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		Back: s.redisBack,
+		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		OnRecovered: s.redisBack,
 	})
 	return nil
 }
@@ -96,14 +96,12 @@ func (s *Store) wireReads() {
 	s.epoch = upkeep.NewCurrentEpoch()
 	s.directory = upkeep.NewDirectoryCache(s.database, s.log)
 	bisector := readthrough.NewBisector(s.database, s.epoch)
-	s.reader = readthrough.NewStockReader(bisector, s.cache, s.epoch, s.log)
+	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.log)
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
-		Client: s.clients[0], Channel: s.cache.Keys().StockChannel, ReservationChannel: s.cache.Keys().ReservationChannel,
-		Epoch: s.epoch.Current, ReadStocks: s.reader.Stocks, ReadReservations: s.database.ReadReservations, Logger: s.log,
+		Client: s.clients[0], Channels: s.cache.Keys(), Epochs: s.epoch, Stocks: s.reader, Reservations: s.database, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: relayOutbox{s.database}, Cache: s.cache, Read: bisector.Stocks, Epoch: s.epoch.Current, Offer: s.hub.Offer,
-		Forget: s.cache.Forget, Drop: s.cache.Drop, Logger: s.log,
+		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,
 	})
 	s.followers = ledgerfeed.NewFollowers(s.database, s.directory)
 }
@@ -112,11 +110,7 @@ func (s *Store) wireReads() {
 func (s *Store) wireWrites() {
 	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, reader: s.reader, log: s.log}
 	s.publisher.muted.Store(s.embedded != nil)
-	s.writes = &combiner{
-		run: s.database.Write, tell: s.publisher.Publish, ran: s.metrics.ran, locked: s.database.Locked,
-		prepare: s.database.Prepare, begin: s.newPlan, ended: s.metrics.planEnded, broke: s.planBroke,
-		unknown: s.database.Unknown, fetch: s.database.Fetch, gatherWait: gatherWait,
-	}
+	s.writes = groupcommit.New(batches{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
 	s.opening = &openingstock.Loader{Database: s.database, Writer: s}
 }
 
@@ -141,7 +135,7 @@ func (s *Store) wireUpkeep() {
 // relay run at once.
 func (s *Store) redisBack() {
 	s.epoch.CheckNow()
-	s.relay.TryAgain()
+	s.relay.RetryNow()
 }
 
 // Close stops the relay, the periodic work and the hub, and then closes clients
@@ -177,33 +171,4 @@ func (s *Store) Close() {
 	if err := errors.Join(errs...); err != nil {
 		s.log.Debug("closing", "error", err)
 	}
-}
-
-// relayOutbox is the database as the relay uses it.
-type relayOutbox struct{ *database.Database }
-
-// Carry drains the outbox.
-func (o relayOutbox) Carry(ctx context.Context, limit int, carry func(context.Context, []models.Change) error) (int, error) {
-	return o.DrainOutbox(ctx, limit, carry)
-}
-
-// Compact deletes outbox rows that a later row of the same product makes needless.
-func (o relayOutbox) Compact(ctx context.Context) error { return o.CompactOutbox(ctx) }
-
-// Listen translates the error of a database without notifications.
-func (o relayOutbox) Listen(ctx context.Context, wake func()) error {
-	err := o.Database.Listen(ctx, wake)
-	if errors.Is(err, database.ErrNoListen) {
-		return stockfeed.ErrNoListen
-	}
-	return err
-}
-
-// auditSource is the database as an audit reads products from it: its SELECTs are
-// not counted among those of requests.
-type auditSource struct{ database *database.Database }
-
-// ReadStocks implements readthrough.StockSource.
-func (a auditSource) ReadStocks(ctx context.Context, ids []string) (database.Reading, error) {
-	return a.database.AuditStocks(ctx, ids)
 }

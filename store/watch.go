@@ -9,7 +9,7 @@ import (
 // WatchStock watches up to models.StocksMax products: the current stock of each
 // known one, then every newer state. A slow reader gets the latest state of each.
 func (s *Store) WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error) {
-	return s.hub.Watch(ctx, ids)
+	return s.hub.WatchStock(ctx, ids)
 }
 
 // WatchReservation watches one reservation: its current state, then every newer

@@ -24,7 +24,7 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 	if errs := write.Check(s.config.TTLMax); len(errs) > 0 {
 		return models.WriteResult{Errors: errs}, nil
 	}
-	result, err = s.writes.submit(ctx, write)
+	result, err = s.writes.Submit(ctx, write)
 	if err != nil {
 		return models.WriteResult{}, err
 	}

@@ -168,12 +168,12 @@ func TestForgottenTransaction(t *testing.T) {
 			assert.Empty(t, result.Errors)
 		})
 	}
-	aside := func() int { s.writes.mu.Lock(); defer s.writes.mu.Unlock(); return len(s.writes.aside) }
-	eventually(t, func() bool { return aside() == 5 })
+	blocked := func() int { _, blocked := s.writes.Waiting(); return blocked }
+	eventually(t, func() bool { return blocked() == 5 })
 	for i := range 20 {
 		write(t, s, reserve(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
 	}
-	require.Equal(t, 5, aside(), "all the others were served while these still waited")
+	require.Equal(t, 5, blocked(), "all the others were served while these still waited")
 	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short reservation is over
 	require.NoError(t, console.Commit().Error)
 	waiting.Wait()

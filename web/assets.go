@@ -15,13 +15,13 @@ import (
 //go:embed static third_party operations/*.graphql
 var files embed.FS
 
-// versionLength is how many hex digits of a file's hash stand in its URL: 64
-// bits, far more than a handful of files needs to stay apart.
-const versionLength = 16
+// hashDigits is how many hex digits of a file's hash its URL has: 64 bits, far more
+// than a few files need to differ.
+const hashDigits = 16
 
-// asset is one embedded file, ready to be served and linked to.
+// asset is one embedded file with its URL and headers.
 type asset struct {
-	URL       string // contains the content's hash, so a URL's content never changes
+	URL       string // contains the hash of the content, so the content of a URL never changes
 	Integrity string // for the integrity attribute
 
 	name        string
@@ -30,30 +30,29 @@ type asset struct {
 	body        []byte
 }
 
-// assets serves embedded files under one prefix. Because the hash of the
-// content is part of each URL, a browser may keep a file for ever and still
-// gets the new one right after an upgrade.
+// assets serves embedded files under one prefix. The hash of the content is part of
+// each URL. A browser can cache a file for ever, and gets the new file right after an
+// upgrade.
 type assets struct {
 	byName map[string]asset
 	byURL  map[string]asset
 }
 
-// newAssets reads the named files (paths inside the embedded tree). A name
-// that is not there is a mistake in this package, hence the panic: the tests
-// build every page.
+// newAssets reads the named files (paths inside the embedded tree). It panics on a
+// missing file, which is a bug of this package. The tests build every page.
 func newAssets(prefix string, names ...string) assets {
 	set := assets{byName: map[string]asset{}, byURL: map[string]asset{}}
 	for _, name := range names {
 		body := mustRead(name)
 		sum := sha256.Sum256(body)
-		version := hex.EncodeToString(sum[:])[:versionLength]
+		hash := hex.EncodeToString(sum[:])[:hashDigits]
 		base := path.Base(name)
 		a := asset{
-			URL:         prefix + version + "/" + base,
+			URL:         prefix + hash + "/" + base,
 			Integrity:   "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
 			name:        base,
 			contentType: contentType(base),
-			etag:        `"` + version + `"`,
+			etag:        `"` + hash + `"`,
 			body:        body,
 		}
 		set.byName[base] = a
@@ -62,7 +61,7 @@ func newAssets(prefix string, names ...string) assets {
 	return set
 }
 
-// ServeHTTP answers for exactly the URLs of the set.
+// ServeHTTP serves the URLs of the set, and answers 404 to all others.
 func (s assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a, found := s.byURL[r.URL.Path]
 	if !found {
@@ -75,12 +74,12 @@ func (s assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Content-Type", a.contentType)
 	h.Set("ETag", a.etag)
-	// The zero time leaves Last-Modified out; the entity tag does its work.
+	// The zero time omits Last-Modified. The ETag replaces it.
 	http.ServeContent(w, r, a.name, time.Time{}, bytes.NewReader(a.body))
 }
 
-// contentType does not depend on the machine's own table of types: a host that
-// maps .js to something else would break the pages under nosniff.
+// contentType does not use the machine's own table for the types of the pages. A table
+// that maps .js to another type would break the pages under nosniff.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".js":

@@ -1,24 +1,26 @@
-// Package web holds the pages that are served out of the binary: the
-// playground (GraphiQL with sample operations in tabs) and the front page with
-// its live strip of demo stock.
+// Package web serves the pages that are part of the binary: the playground (GraphiQL
+// with sample operations in tabs) and the front page with live demo stock.
 //
-// Everything a page needs is embedded, so both work on a machine without a way
-// to the internet, and no visitor's address is ever told to a third party. The
-// Content-Security-Policy of each page holds that rule in the browser: scripts,
-// styles and connections may come from this server only.
+// Invariants:
+//   - Every file of a page is embedded. Pages work without internet access, and no
+//     third party learns a visitor's address.
+//   - The Content-Security-Policy of each page enforces this in the browser: scripts,
+//     styles and connections come from this server only.
+//   - The URL of a file contains the hash of its content, so browsers cache it for ever.
 //
-// The package imports the standard library and nothing else. It knows the
-// GraphQL endpoint by its path alone; when that endpoint is down the pages
-// still load, say so, and try again.
+// Folders:
 //
-// Rooms:
-//
-//	static/       pages, scripts and styles written here
+//	static/       pages, scripts and styles of this project
 //	third_party/  GraphiQL and React as published, and their licences
-//	operations/   the sample operations, one tab of the playground each
-//	e2e/          tests that drive a real browser against the real server
+//	operations/   the sample operations, one per tab of the playground
+//	e2e/          tests with a real browser against the real server
 //	              (cd web/e2e && npm ci && npm test)
 //
-// vendor.sh fetches third_party anew from pinned versions and checks it against
-// the sums beside it.
+// vendor.sh downloads third_party again, in pinned versions, and checks it against
+// SHA256SUMS.
+//
+// May import: the standard library only. The package knows the GraphQL endpoint by its
+// path alone.
+//
+// When the endpoint is down, the pages still load, show the error and retry.
 package web

@@ -1,6 +1,6 @@
-// Writes the notices of everything inside the vendored files: the packages are
-// read from the source map of GraphiQL's bundle, so none is forgotten. Packages
-// with the same licence share one copy of its text, under their copyright lines.
+// Writes the notices of all packages in the vendored files. It reads their names from
+// the source map of GraphiQL's bundle, so none is missing. Packages with the same
+// licence share its text, under their copyright lines.
 //
 //	node notices.mjs path/to/node_modules
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -8,10 +8,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 const modules = process.argv[2];
 const read = (path) => readFileSync(`${modules}/${path}`, 'utf8');
 
-// Installed at exactly the version that is served. Of all others, the bundle
-// does not say which version it took in.
+// Installed in exactly the version that is served. For all others, the bundle does not
+// record the version.
 const pinned = new Set(['graphiql', 'react', 'react-dom']);
-// Not in the map by package name: GraphiQL's own parts, and the fonts in its style sheet.
+// Not in the source map by package name: GraphiQL's own packages, and the fonts of its style sheet.
 const names = new Set(['graphiql', 'react', 'react-dom', '@graphiql/react', '@graphiql/toolkit', '@graphiql/plugin-doc-explorer',
   '@graphiql/plugin-history', 'codemirror-graphql', 'graphql-language-service', '@fontsource/roboto', '@fontsource/fira-code']);
 for (const source of JSON.parse(read('graphiql/graphiql.min.js.map')).sources) {
@@ -19,8 +19,8 @@ for (const source of JSON.parse(read('graphiql/graphiql.min.js.map')).sources) {
   if (source.includes('node_modules/') && name) names.add(name[0]);
 }
 
-// Packages that carry no licence text of their own stand under that of a
-// sibling from the same repository or author.
+// Packages without a licence text use the text of a package from the same repository or
+// author.
 const siblings = {
   '@graphiql/plugin-doc-explorer': 'graphiql', '@graphiql/plugin-history': 'graphiql', '@graphiql/react': 'graphiql',
   '@graphiql/toolkit': 'graphiql', 'codemirror-graphql': 'graphiql', 'graphql-language-service': 'graphiql',

@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// basePolicy is the Content-Security-Policy every page starts from: nothing is
-// allowed, no form may be sent and no other page may frame this one. What a
-// page needs is added to it, and nothing added lies outside this server.
+// basePolicy is the beginning of every page's Content-Security-Policy. It allows
+// nothing: no source, no form, no frame. Each page adds what it needs, from this server
+// only.
 const basePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// socketSources names this host's WebSockets. Current browsers take 'self' to
-// include them, older ones do not. The Host header is the visitor's word, so
-// anything that is not plainly a host and port is left out: a stray space or
-// semicolon in it must not be able to add to the policy.
+// socketSources allows this host's WebSockets. In older browsers 'self' does not
+// include them. The Host header comes from the client, so a value with characters that
+// no host and port has is ignored: a space or a semicolon could add to the policy.
 func socketSources(host string) string {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]"
 	foreign := func(c rune) bool { return !strings.ContainsRune(allowed, c) }
@@ -25,18 +24,18 @@ func socketSources(host string) string {
 	return " ws://" + host + " wss://" + host
 }
 
-// setCommonHeaders puts what every answer of this package carries.
+// setCommonHeaders sets the headers of every answer of this package.
 func setCommonHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
-// parse builds a template out of an embedded page.
+// parse returns the template of an embedded page.
 func parse(name string) *template.Template {
 	return template.Must(template.New(name).Parse(string(mustRead("static/" + name))))
 }
 
-// render fills a template in.
+// render executes a template.
 func render(t *template.Template, data any) []byte {
 	var page bytes.Buffer
 	if err := t.Execute(&page, data); err != nil {
@@ -45,8 +44,8 @@ func render(t *template.Template, data any) []byte {
 	return page.Bytes()
 }
 
-// writePage answers with a page. It asks for revalidation on each visit: a page
-// names the hashed URLs of its files and must not outlive them.
+// writePage answers with a page. The browser must revalidate it on each visit, because
+// the page has the hashed URLs of its files.
 func writePage(w http.ResponseWriter, code int, policy string, page []byte) {
 	h := w.Header()
 	setCommonHeaders(h)
@@ -55,15 +54,15 @@ func writePage(w http.ResponseWriter, code int, policy string, page []byte) {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = w.Write(page) // a visitor who went away needs no answer
+	_, _ = w.Write(page) // fails only when the client has gone
 }
 
-// notFound answers whatever this package does not serve.
+// notFound answers 404 with a page.
 func notFound(w http.ResponseWriter, _ *http.Request) {
 	writePage(w, http.StatusNotFound, basePolicy, mustRead("static/404.html"))
 }
 
-// readOnly refuses every method that would change something.
+// readOnly refuses all methods but GET and HEAD.
 func readOnly(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

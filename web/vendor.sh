@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches the pinned third-party files of the playground anew and writes their
-# licence notices. Run it after changing a version below; needs npm and node.
+# Downloads the pinned third-party files of the playground and writes their licence
+# notices. Run it after changing a version below. Needs npm and node.
 set -eu
 
 graphiql=4.1.2
@@ -11,8 +11,8 @@ into=$PWD/third_party
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# graphql-ws and the fonts are inside GraphiQL's bundle without being among its
-# dependencies; they are installed for their licence texts only.
+# GraphiQL's bundle contains graphql-ws and the fonts, but does not list them as
+# dependencies. They are installed for their licence texts only.
 echo '{"private": true}' >"$work/package.json"
 npm install --silent --ignore-scripts --no-audit --no-fund --prefix "$work" \
 	"graphiql@$graphiql" "react@$react" "react-dom@$react" graphql@16 graphql-ws@6 \

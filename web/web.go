@@ -13,19 +13,18 @@ const (
 )
 
 const (
-	// playgroundPolicy is what GraphiQL needs, found by running it: its style
-	// sheet carries fonts and images as data, and an open dialog adds a style
-	// element, which a nonce lets in.
+	// playgroundPolicy allows what GraphiQL needs. Its style sheet has fonts and images
+	// as data URLs. Its dialogs add a style element, which the nonce allows.
 	playgroundPolicy = basePolicy + "; script-src 'self'; style-src 'self' 'nonce-%s'; font-src data:; img-src 'self' data:; connect-src 'self'%s"
 
 	frontPolicy = basePolicy + "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
 )
 
-// playgroundPage is what the playground's template is filled with.
+// playgroundPage is the data of the playground's template.
 type playgroundPage struct {
 	Files      map[string]asset
 	Endpoint   string
-	Operations []Operation
+	Operations []SampleOperation
 	Nonce      string // new in each answer
 }
 
@@ -34,10 +33,9 @@ type playgroundPage struct {
 // graphql-transport-ws at the same path. Mount it at "/playground" and
 // "/playground/".
 //
-// gqlgen brings a page for GraphiQL too. Ours stands in its place because that
-// one cannot open tabs, sits on an inline script, which the policy would have
-// to let in, and keeps the request headers in the browser's storage, where a
-// bearer token does not belong.
+// gqlgen's own GraphiQL page is not used, for three reasons: it cannot open tabs, it
+// needs an inline script that the policy would have to allow, and it stores request
+// headers, with a bearer token in them, in the browser.
 func Playground(endpoint string) http.Handler {
 	set := newAssets(playgroundFiles,
 		"static/icon.svg",
@@ -49,7 +47,7 @@ func Playground(endpoint string) http.Handler {
 		"third_party/react-dom.production.min.js",
 		"third_party/NOTICES.txt",
 	)
-	page, operations := parse("playground.html"), Operations()
+	page, operations := parse("playground.html"), SampleOperations()
 	return readOnly(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == playgroundPath || r.URL.Path == playgroundPath+"/" {
 			nonce := rand.Text()

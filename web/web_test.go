@@ -25,7 +25,7 @@ func get(h http.Handler, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestOperationsFitTheSchema(t *testing.T) {
+func TestSampleOperationsFitTheSchema(t *testing.T) {
 	t.Parallel()
 	names, err := filepath.Glob("../graph/schema/*.graphqls")
 	require.NoError(t, err)
@@ -39,17 +39,17 @@ func TestOperationsFitTheSchema(t *testing.T) {
 	schema, err := gqlparser.LoadSchema(sources...)
 	require.NoError(t, err)
 
-	operations := web.Operations()
+	operations := web.SampleOperations()
 	require.Len(t, operations, 9)
 	require.Equal(t, "product-list", operations[0].Name)
 	for _, operation := range operations {
 		_, errs := gqlparser.LoadQueryWithRules(schema, operation.Text, nil)
 		require.Empty(t, errs, operation.Name)
-		require.True(t, strings.HasPrefix(operation.Text, "# "), "%s says what it shows", operation.Name)
+		require.True(t, strings.HasPrefix(operation.Text, "# "), "%s begins with a comment", operation.Name)
 	}
 }
 
-func TestPagesAreServedWholeFromTheBinary(t *testing.T) {
+func TestPagesNeedNoOtherServer(t *testing.T) {
 	t.Parallel()
 	pages := map[string]http.Handler{"/": web.Front(), "/playground": web.Playground("/graphql"), "/playground/": web.Playground("/graphql")}
 	link := regexp.MustCompile(`(?:src|href)="([^"]+)"(?: integrity="([^"]+)")?`)
@@ -87,7 +87,7 @@ func TestPagesAreServedWholeFromTheBinary(t *testing.T) {
 	}
 }
 
-func TestPolicyLetsNothingIn(t *testing.T) {
+func TestContentSecurityPolicy(t *testing.T) {
 	t.Parallel()
 	for path, handler := range map[string]http.Handler{"/": web.Front(), "/playground": web.Playground("/graphql")} {
 		policy := get(handler, path).Header().Get("Content-Security-Policy")
@@ -97,7 +97,7 @@ func TestPolicyLetsNothingIn(t *testing.T) {
 		require.NotContains(t, policy, "unsafe")
 		require.NotContains(t, policy, "http")
 
-		// A Host that tries to add to the policy is left out of it.
+		// A Host that would add to the policy is ignored.
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Host = "x; script-src *"
 		w := httptest.NewRecorder()

@@ -19,49 +19,49 @@ import (
 )
 
 const (
-	products = 10_000
-	places   = 5
-	rows     = products * places
-	rounds   = 2
-	// ratioMax is loose: a busy machine must not fail it, an import that goes row by row must.
+	products  = 10_000
+	locations = 5
+	rows      = products * locations
+	rounds    = 2
+	// ratioMax is loose: a busy machine must not fail the test, an import row by row must.
 	ratioMax = 12
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// csvFile is what is imported; copyText, the same rows for COPY.
+// csvFile is the file that is imported; copyText has the same rows for COPY.
 func csvFile(add int) string {
 	var b strings.Builder
 	b.WriteString("product_id,location_id,available\n")
-	eachRow(func(product, place string, n int) { fmt.Fprintf(&b, "%s,%s,%d\n", product, place, n+add) })
+	eachRow(func(product, location string, n int) { fmt.Fprintf(&b, "%s,%s,%d\n", product, location, n+add) })
 	return b.String()
 }
 
 func copyText() string {
 	var b strings.Builder
-	eachRow(func(product, place string, n int) { fmt.Fprintf(&b, "%s\t%s\t%d\n", product, place, n) })
+	eachRow(func(product, location string, n int) { fmt.Fprintf(&b, "%s\t%s\t%d\n", product, location, n) })
 	return b.String()
 }
 
-func eachRow(row func(product, place string, n int)) {
+func eachRow(row func(product, location string, n int)) {
 	for p := range products {
-		for l := range places {
-			row(fmt.Sprintf("product-%05d", p), fmt.Sprintf("place-%d", l), 1+(p*7+l)%90)
+		for l := range locations {
+			row(fmt.Sprintf("product-%05d", p), fmt.Sprintf("location-%d", l), 1+(p*7+l)%90)
 		}
 	}
 }
 
-// shop is a database with the products and places, and no levels.
-type shop struct {
+// importTarget is a database with the products and locations, and no levels.
+type importTarget struct {
 	t    testing.TB
 	db   *database.Database
 	conn *pgx.Conn
 }
 
-func newShop(t testing.TB) *shop {
+func newImportTarget(t testing.TB) *importTarget {
 	t.Helper()
 	url := storetest.Postgres(t)
-	db, err := database.Open(url, slog.New(slog.DiscardHandler))
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = db.Migrate(t.Context())
@@ -69,21 +69,21 @@ func newShop(t testing.TB) *shop {
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	s := &shop{t, db, conn}
+	s := &importTarget{t, db, conn}
 	s.exec(fmt.Sprintf("INSERT INTO products (product_id) SELECT 'product-' || lpad(n::text, 5, '0') FROM generate_series(0, %d) n", products-1))
-	s.exec(fmt.Sprintf("INSERT INTO locations (location_id, name) SELECT 'place-' || n, 'place-' || n FROM generate_series(0, %d) n", places-1))
+	s.exec(fmt.Sprintf("INSERT INTO locations (location_id, name) SELECT 'location-' || n, 'location-' || n FROM generate_series(0, %d) n", locations-1))
 	s.exec("CREATE TABLE plain_levels (LIKE stock_levels INCLUDING ALL)")
 	s.exec("VACUUM ANALYZE")
 	return s
 }
 
-func (s *shop) exec(query string) {
+func (s *importTarget) exec(query string) {
 	s.t.Helper()
 	_, err := s.conn.Exec(context.Background(), query)
 	require.NoError(s.t, err)
 }
 
-func (s *shop) copyInto(table, text string) time.Duration {
+func (s *importTarget) copyInto(table, text string) time.Duration {
 	s.t.Helper()
 	began := time.Now()
 	tag, err := s.conn.PgConn().CopyFrom(context.Background(), bytes.NewReader([]byte(text)), "COPY "+table+" (product_id, location_id, available) FROM STDIN")
@@ -93,7 +93,7 @@ func (s *shop) copyInto(table, text string) time.Duration {
 	return took
 }
 
-func (s *shop) importFile(file string, want models.ImportOutcome) time.Duration {
+func (s *importTarget) importFile(file string, want models.ImportOutcome) time.Duration {
 	s.t.Helper()
 	began := time.Now()
 	reader, err := stockfile.NewReader(strings.NewReader(file), stockfile.Auto)
@@ -105,18 +105,19 @@ func (s *shop) importFile(file string, want models.ImportOutcome) time.Duration 
 	return took
 }
 
-// times are those of one round, in the order of ways.
+// ways are what is timed, in the order of a round.
 var ways = []string{"COPY, no triggers", "COPY, triggers", "import, new levels", "import, changed levels"}
 
-func round(t testing.TB, text, first, second string) []time.Duration {
-	copied, imported := newShop(t), newShop(t)
+// timeRound times each way once, on databases of its own.
+func timeRound(t testing.TB, text, first, second string) []time.Duration {
+	copied, imported := newImportTarget(t), newImportTarget(t)
 	return []time.Duration{
 		copied.copyInto("plain_levels", text), copied.copyInto("stock_levels", text),
 		imported.importFile(first, models.ImportCreated), imported.importFile(second, models.ImportChanged),
 	}
 }
 
-// TestRatio says how much longer an import takes than a COPY, and fails when it has become row by row.
+// TestRatio reports how much longer an import takes than a COPY, and fails when it works row by row.
 func TestRatio(t *testing.T) {
 	if testing.Short() {
 		t.Skip("times 50,000 rows several times")
@@ -124,7 +125,7 @@ func TestRatio(t *testing.T) {
 	text, first, second := copyText(), csvFile(0), csvFile(1)
 	best := make([]time.Duration, len(ways))
 	for range rounds {
-		for i, took := range round(t, text, first, second) {
+		for i, took := range timeRound(t, text, first, second) {
 			if best[i] == 0 || took < best[i] {
 				best[i] = took
 			}
@@ -143,7 +144,7 @@ func BenchmarkRows(b *testing.B) {
 	text, first, second := copyText(), csvFile(0), csvFile(1)
 	sums := make([]time.Duration, len(ways))
 	for b.Loop() {
-		for i, took := range round(b, text, first, second) {
+		for i, took := range timeRound(b, text, first, second) {
 			sums[i] += took
 		}
 	}

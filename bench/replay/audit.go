@@ -13,7 +13,7 @@ import (
 const (
 	// differencesMax is how many differences are listed; all are counted.
 	differencesMax = 20
-	// settleEvery is how often is looked again while a difference may still heal.
+	// settleEvery is how often the audit looks again while a difference may still heal.
 	settleEvery = 200 * time.Millisecond
 	// auditTime bounds the whole audit.
 	auditTime = 10 * time.Minute
@@ -23,7 +23,7 @@ const (
 	auditPage = models.StocksMax
 )
 
-// The audit's questions.
+// The queries of the audit.
 const (
 	productsDocument = `query Products($first: Int!, $after: String) {
   products(first: $first, after: $after) { nodes { productId } pageInfo { hasNextPage endCursor } }
@@ -36,8 +36,8 @@ const (
 }`
 )
 
-// AuditReport is what the audit looked at and found.
-type AuditReport struct {
+// AuditFindings is what the audit looked at and found.
+type AuditFindings struct {
 	Products    int  `json:"products"` // asked of the API
 	Database    bool `json:"database"` // whether it was audited
 	Redis       bool `json:"redis"`
@@ -49,14 +49,14 @@ type AuditReport struct {
 	First []string `json:"first"`
 }
 
-// differ counts a difference and lists it while there is room.
-func (r *AuditReport) differ(format string, args ...any) {
+// differ counts a difference, and lists it while there is room.
+func (r *AuditFindings) differ(format string, args ...any) {
 	if r.Differences++; len(r.First) < differencesMax {
 		r.First = append(r.First, fmt.Sprintf(format, args...))
 	}
 }
 
-func (r AuditReport) print(p func(string, ...any)) {
+func (r AuditFindings) print(p func(string, ...any)) {
 	p("audit        %d products through the API", r.Products)
 	if r.Database {
 		p("audit        %d levels of the database against %d ledger rows", r.Levels, r.Movements)
@@ -75,13 +75,13 @@ func (r AuditReport) print(p func(string, ...any)) {
 	}
 }
 
-// audit compares the books with the API, and where asked the ledger with the levels and Redis with the database. The
-// error says that it could not be carried out.
-func audit(ctx context.Context, config Config, c *client, b *books) (AuditReport, error) {
+// audit compares the expected stock with the API, and where asked the ledger with the levels and Redis with the
+// database. The error says that the audit could not be done.
+func audit(ctx context.Context, config Config, c *retryingClient, e *expectedStock) (AuditFindings, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTime)
 	defer cancel()
-	report := AuditReport{First: []string{}}
-	if err := auditAPI(ctx, config, c, b, &report); err != nil {
+	report := AuditFindings{First: []string{}}
+	if err := auditAPI(ctx, config, c, e, &report); err != nil {
 		return report, fmt.Errorf("audit through the API: %w", err)
 	}
 	if config.AuditDatabase == "" {
@@ -93,14 +93,14 @@ func audit(ctx context.Context, config Config, c *client, b *books) (AuditReport
 	return report, nil
 }
 
-// auditAPI walks the products connection and compares every product's stock with the books.
-func auditAPI(ctx context.Context, config Config, c *client, b *books, report *AuditReport) error {
+// auditAPI walks the products connection and compares the stock of every product with what is expected.
+func auditAPI(ctx context.Context, config Config, c *retryingClient, e *expectedStock, report *AuditFindings) error {
 	listed, err := listProducts(ctx, c, report)
 	if err != nil {
 		return err
 	}
 	report.Products = len(listed)
-	for id := range b.accounts {
+	for id := range e.products {
 		if _, ok := listed[id]; !ok {
 			report.differ("product %q is in the file, but not in the products connection", id)
 		}
@@ -111,14 +111,14 @@ func auditAPI(ctx context.Context, config Config, c *client, b *books, report *A
 	}
 	slices.Sort(pending)
 	return settle(ctx, config.Settle, report, pending, func(_ int, ids []string) (map[string]string, error) {
-		return compareStocks(ctx, c, b, ids)
+		return compareStocks(ctx, c, e, ids)
 	})
 }
 
-// settle compares ids, and those that differ again and again until the time is over: cache and outbox may run behind by
-// a moment, never for long. What then still differs is reported. compare is told the round and returns a sentence for
-// each id that differs.
-func settle(ctx context.Context, within time.Duration, report *AuditReport, ids []string,
+// settle compares ids, and compares those that differ again until the time is over: cache and outbox may be late by a
+// moment. What then still differs is reported. compare gets the number of the round, and returns a sentence for each id
+// that differs.
+func settle(ctx context.Context, within time.Duration, report *AuditFindings, ids []string,
 	compare func(round int, ids []string) (map[string]string, error),
 ) error {
 	deadline := time.Now().Add(within)
@@ -153,7 +153,7 @@ func settle(ctx context.Context, within time.Duration, report *AuditReport, ids 
 }
 
 // listProducts reads every page of the products connection; a product listed twice is a difference.
-func listProducts(ctx context.Context, c *client, report *AuditReport) (map[string]struct{}, error) {
+func listProducts(ctx context.Context, c *retryingClient, report *AuditFindings) (map[string]struct{}, error) {
 	listed := map[string]struct{}{}
 	after := ""
 	for {
@@ -188,14 +188,14 @@ func listProducts(ctx context.Context, c *client, report *AuditReport) (map[stri
 			return listed, nil
 		}
 		if after == page.Products.PageInfo.EndCursor || len(page.Products.Nodes) == 0 {
-			return nil, errors.New("the products connection does not get on")
+			return nil, errors.New("the products connection does not advance")
 		}
 		after = page.Products.PageInfo.EndCursor
 	}
 }
 
-// compareStocks asks for one page of stocks and says what is wrong with each.
-func compareStocks(ctx context.Context, c *client, b *books, ids []string) (map[string]string, error) {
+// compareStocks reads one page of stocks and says what is wrong with each.
+func compareStocks(ctx context.Context, c *retryingClient, e *expectedStock, ids []string) (map[string]string, error) {
 	var data struct {
 		Stocks []*struct {
 			ProductID string              `json:"productId"`
@@ -222,23 +222,24 @@ func compareStocks(ctx context.Context, c *client, b *books, ids []string) (map[
 			}
 			total = total.Plus(level)
 		}
-		if sentence := compareAccount(b, id, total); sentence != "" {
+		if sentence := compareProduct(e, id, total); sentence != "" {
 			differ[id] = sentence
 		}
 	}
 	return differ, nil
 }
 
-// compareAccount holds one product's stock against the books. A product that is not in the file was not touched by
-// the run, so nothing is known of it.
-func compareAccount(b *books, id string, total models.Quantities) string {
-	a, ok := b.of(id)
-	if !ok || (total.Available == a.available() && total.Reserved == 0 && total.Committed == a.sold) {
+// compareProduct compares one product's stock with what is expected. The run did not touch a product that is not in the
+// file, so nothing is expected of it.
+func compareProduct(e *expectedStock, id string, total models.Quantities) string {
+	want, ok := e.product(id)
+	if !ok || (total.Available == want.available() && total.Reserved == 0 && total.Committed == want.sold) {
 		return ""
 	}
 	return fmt.Sprintf("product %q has available %d, reserved %d, committed %d; it opened with %d, sold %d, got back %d and wrote off %d, "+
 		"so it should be %d, 0, %d",
-		id, total.Available, total.Reserved, total.Committed, a.opening, a.sold, a.returned, a.writtenOff, a.available(), a.sold)
+		id, total.Available, total.Reserved, total.Committed,
+		want.opening, want.sold, want.returned, want.writtenOff, want.available(), want.sold)
 }
 
 // states are all quantity states, in the order of the tables' columns.

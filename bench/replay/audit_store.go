@@ -22,9 +22,9 @@ func checkAuditDatabase(address string) error {
 	return errors.New("--audit-database must be postgres://… or sqlite:PATH")
 }
 
-// auditStore is what "onhand audit" does: ledger, levels, reservations and, where there is an address, Redis. Then it
-// waits for the relay to have carried everything.
-func auditStore(ctx context.Context, config Config, report *AuditReport) error {
+// auditStore does what "onhand audit" does: it compares ledger, levels, reservations and, where there is an address,
+// Redis. Then it waits until the relay has drained the outbox.
+func auditStore(ctx context.Context, config Config, report *AuditFindings) error {
 	s, err := store.Open(store.Config{DatabaseURL: config.AuditDatabase, RedisURL: config.AuditRedis})
 	if err != nil {
 		return err

@@ -15,34 +15,33 @@ import (
 
 	"onhand/models"
 	"onhand/store"
-	"onhand/store/openingstock"
 )
 
-func TestAuditFindsWhatTheShopGotWrong(t *testing.T) {
+func TestAuditFindsWhatTheServerGotWrong(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		wrong func(*shop)
+		wrong func(*fakeServer)
 		want  string
 	}{
-		"a unit is lost":       {func(s *shop) { s.stock["P3"].Available-- }, `product "P3" has available`},
-		"a hold is left":       {func(s *shop) { s.stock["P3"].Reserved++ }, `product "P3" has available`},
-		"a unit is sold twice": {func(s *shop) { s.stock["P3"].Committed++ }, `product "P3" has available`},
+		"a unit is lost":        {func(s *fakeServer) { s.stock["P3"].Available-- }, `product "P3" has available`},
+		"a reservation is left": {func(s *fakeServer) { s.stock["P3"].Reserved++ }, `product "P3" has available`},
+		"a unit is sold twice":  {func(s *fakeServer) { s.stock["P3"].Committed++ }, `product "P3" has available`},
 		"a product is missing": {
-			func(s *shop) {
+			func(s *fakeServer) {
 				s.listing = func(ids []string) []string {
 					return slices.DeleteFunc(ids, func(id string) bool { return id == "P3" })
 				}
 			}, `product "P3" is in the file, but not in`,
 		},
 		"a product is listed twice": {
-			func(s *shop) {
+			func(s *fakeServer) {
 				s.listing = func(ids []string) []string { return slices.Insert(ids, 0, ids[0]) }
 			}, `product "P0" is listed twice`,
 		},
-		"keys are forgotten": {
-			func(s *shop) {
-				s.forgetful = true
-				s.trouble = func(call int, _ string) trouble {
+		"keys are ignored": {
+			func(s *fakeServer) {
+				s.ignoresKeys = true
+				s.faultOf = func(call int, _ string) callFault {
 					if call%3 == 0 {
 						return lostAnswer
 					}
@@ -64,13 +63,13 @@ func TestAuditFindsWhatTheShopGotWrong(t *testing.T) {
 	}
 }
 
-func TestAuditWaitsForACacheThatRunsBehind(t *testing.T) {
+func TestAuditWaitsForALateCache(t *testing.T) {
 	t.Parallel()
 	s, config := open(t, writeYear(t), "full")
 	config.Settle = time.Minute
 	s.stock["P3"].Available--
 	asked := 0
-	s.trouble = func(_ int, operation string) trouble {
+	s.faultOf = func(_ int, operation string) callFault {
 		if operation == "Stocks" {
 			if asked++; asked == 2 {
 				s.stock["P3"].Available++
@@ -83,8 +82,8 @@ func TestAuditWaitsForACacheThatRunsBehind(t *testing.T) {
 	require.Equal(t, 2, asked)
 }
 
-// server makes a database file as a server leaves it: two levels, one of them changed once.
-func server(t *testing.T) (address string) {
+// databaseFile makes a database as a server leaves it: two levels, one of them changed once.
+func databaseFile(t *testing.T) (address string) {
 	t.Helper()
 	address = "sqlite:" + filepath.Join(t.TempDir(), "audit file?.db") // a name that must be escaped
 	s, err := store.Open(store.Config{DatabaseURL: address})
@@ -92,7 +91,7 @@ func server(t *testing.T) (address string) {
 	defer s.Close()
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err)
-	rows := []openingstock.LevelCount{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
+	rows := []models.OpeningRow{{ProductID: "A", LocationID: "open", Available: 7}, {ProductID: "B", LocationID: "open", Available: 2}}
 	locations := []models.Location{{LocationID: "open", Name: "Open", Active: true}}
 	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
 	result, err := s.Write(t.Context(), models.Adjust{IdempotencyKey: "k", Reason: models.ReasonReceived, Rows: []models.AdjustRow{
@@ -103,7 +102,7 @@ func server(t *testing.T) (address string) {
 	return address
 }
 
-// execute runs SQL on a database as a stranger would.
+// execute runs SQL on a database, as another program does.
 func execute(t *testing.T, address string, statements ...string) {
 	t.Helper()
 	path := (&url.URL{Path: strings.TrimPrefix(address, "sqlite:")}).EscapedPath()
@@ -116,8 +115,8 @@ func execute(t *testing.T, address string, statements ...string) {
 	}
 }
 
-// relayed empties the outbox, as a server does.
-const relayed = "DELETE FROM outbox"
+// drained empties the outbox, as the relay does.
+const drained = "DELETE FROM outbox"
 
 func TestAuditOfTheStore(t *testing.T) {
 	t.Parallel()
@@ -126,14 +125,14 @@ func TestAuditOfTheStore(t *testing.T) {
 		redis []string // field, value, … of product A
 		want  []string
 	}{
-		"right":              {relayed, nil, []string{}},
+		"right":              {drained, nil, []string{}},
 		"outbox not drained": {"SELECT 1", nil, []string{"the outbox still has 5 rows after 0s"}},
 		"level changed": {
-			"UPDATE onhand_writer SET active = 1; UPDATE stock_levels SET available = 9 WHERE product_id = 'A'; UPDATE onhand_writer SET active = 0; " + relayed, nil,
+			"UPDATE onhand_writer SET active = 1; UPDATE stock_levels SET available = 9 WHERE product_id = 'A'; UPDATE onhand_writer SET active = 0; " + drained, nil,
 			[]string{`ledger_sum: "A" at "open": AVAILABLE is 9, its ledger adds up to 8`, `ledger_last: "A" at "open": AVAILABLE is 9, its last ledger row says 8`},
 		},
-		"held by nobody": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + relayed, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active reservations have 0`}},
-		"wrong in redis": {relayed, []string{"product_id", "A"}, []string{`redis_content: "A": what lies in Redis cannot be read: it has no version`}},
+		"reserved without a reservation": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + drained, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active holds hold 0`}},
+		"wrong in redis":                 {drained, []string{"product_id", "A"}, []string{`redis_content: "A": what lies in Redis cannot be read: it has no version`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,9 +140,9 @@ func TestAuditOfTheStore(t *testing.T) {
 			if c.redis != nil {
 				m.HSet("inventory:A", c.redis...)
 			}
-			address := server(t)
+			address := databaseFile(t)
 			execute(t, address, c.also)
-			report := AuditReport{First: []string{}}
+			report := AuditFindings{First: []string{}}
 			require.NoError(t, auditStore(t.Context(), Config{AuditDatabase: address, AuditRedis: "redis://" + m.Addr()}, &report))
 			require.Equal(t, c.want, report.First)
 			require.Equal(t, len(c.want), report.Differences)
@@ -153,40 +152,40 @@ func TestAuditOfTheStore(t *testing.T) {
 
 func TestAuditWaitsForTheRelay(t *testing.T) {
 	t.Parallel()
-	address := server(t)
-	report := AuditReport{First: []string{}}
+	address := databaseFile(t)
+	report := AuditFindings{First: []string{}}
 	done := make(chan error, 1)
 	go func() { done <- auditStore(t.Context(), Config{AuditDatabase: address, Settle: time.Minute}, &report) }()
-	require.NoError(t, waitUntil(t.Context(), time.Now().Add(settleEvery))) // so that it has something to wait for
-	execute(t, address, relayed)
+	require.NoError(t, waitUntil(t.Context(), time.Now().Add(settleEvery))) // so that the audit waits
+	execute(t, address, drained)
 	require.NoError(t, <-done)
-	require.Equal(t, AuditReport{Database: true, Levels: 2, Movements: 3, First: []string{}}, report)
+	require.Equal(t, AuditFindings{Database: true, Levels: 2, Movements: 3, First: []string{}}, report)
 }
 
 func TestReplayWithEveryAudit(t *testing.T) {
 	t.Parallel()
 	_, config := open(t, writeYear(t), "full")
-	config.AuditDatabase, config.AuditRedis = server(t), "redis://"+miniredis.RunT(t).Addr()
-	execute(t, config.AuditDatabase, relayed)
+	config.AuditDatabase, config.AuditRedis = databaseFile(t), "redis://"+miniredis.RunT(t).Addr()
+	execute(t, config.AuditDatabase, drained)
 	r, err := Replay(t.Context(), config, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, AuditReport{Products: 23, Database: true, Redis: true, Levels: 2, Movements: 3, First: []string{}}, r.Audit)
+	require.Equal(t, AuditFindings{Products: 23, Database: true, Redis: true, Levels: 2, Movements: 3, First: []string{}}, r.Audit)
 }
 
 func TestAuditDatabaseRefuses(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"sqlite:", "sqlite::memory:", "mysql://x", "shop.db"} {
+	for _, address := range []string{"sqlite:", "sqlite::memory:", "mysql://x", "fakeServer.db"} {
 		require.Error(t, checkAuditDatabase(address), address)
 	}
 	for _, address := range []string{"", "sqlite:x", "postgres://x", "postgresql://x"} {
 		require.NoError(t, checkAuditDatabase(address), address)
 	}
-	require.Error(t, auditStore(t.Context(), Config{AuditDatabase: "sqlite:" + filepath.Join(t.TempDir(), "empty.db")}, &AuditReport{}))
+	require.Error(t, auditStore(t.Context(), Config{AuditDatabase: "sqlite:" + filepath.Join(t.TempDir(), "empty.db")}, &AuditFindings{}))
 }
 
 func TestAuditListsTheFirstDifferences(t *testing.T) {
 	t.Parallel()
-	var report AuditReport
+	var report AuditFindings
 	for i := range 50 {
 		report.differ("difference %d", i)
 	}

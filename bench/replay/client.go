@@ -17,13 +17,13 @@ import (
 const (
 	// attemptTime is how long one HTTP request may take before it counts as lost.
 	attemptTime = 30 * time.Second
-	// retriesMax bounds the repeats of one call, whatever --patience says.
+	// retriesMax bounds the repeats of one call, whatever --retry-for says.
 	retriesMax = 1000
-	// retryWaitMin and retryWaitMax bound the wait before a repeat; it doubles between them, and half of it is chance.
+	// retryWaitMin and retryWaitMax bound the wait before a repeat. It doubles between them; half of it is random.
 	retryWaitMin = 10 * time.Millisecond
 	retryWaitMax = 2 * time.Second
-	// answerSizeMax is the largest answer that is read, in bytes; a page of 250 stocks at many places fits.
-	answerSizeMax = 32 << 20
+	// answerBytesMax is the largest answer that is read; a page of 250 stocks at many locations fits.
+	answerBytesMax = 32 << 20
 )
 
 // The documents. Each mutation is called answer, so that one type reads them all.
@@ -41,47 +41,47 @@ const (
 }`
 )
 
-// answer is what any of the mutations says.
-type answer struct {
+// mutationAnswer is the answer of any of the mutations.
+type mutationAnswer struct {
 	Reservation *struct {
 		ID    string `json:"id"`
 		State string `json:"state"`
 	} `json:"reservation"`
-	Replayed bool      `json:"replayed"`
-	Errors   []failure `json:"errors"`
+	Replayed bool        `json:"replayed"`
+	Errors   []userError `json:"errors"`
 }
 
-// failure is a business failure.
-type failure struct {
+// userError is a business failure.
+type userError struct {
 	Type    string `json:"__typename"`
 	Message string `json:"message"`
 	Code    string `json:"code"`
 }
 
-// callError is a call that got no answer.
+// callError is a call without an answer.
 type callError struct {
-	kind    string // what it is counted as
-	message string
-	again   bool // the same call may well succeed later
-	refused bool // certain to have had no effect
+	kind      string // what it is counted as
+	message   string
+	retryable bool // the same call may succeed later
+	refused   bool // it certainly had no effect
 }
 
 // Error names the kind first.
 func (e *callError) Error() string { return e.kind + ": " + e.message }
 
-// client speaks GraphQL over HTTP to one server. Safe for concurrent use.
-type client struct {
+// retryingClient speaks GraphQL over HTTP to one server. It is safe for concurrent use.
+type retryingClient struct {
 	http     *http.Client
 	url      string
 	token    string
-	patience time.Duration
-	retries  *counts
+	retryFor time.Duration
+	retries  *kindCounts
 	calls    atomic.Int64
 	// pause waits before repeat n; tests replace it.
 	pause func(ctx context.Context, n int) error
 }
 
-func newClient(url, token string, customers int, patience time.Duration, retries *counts) *client {
+func newRetryingClient(url, token string, customers int, retryFor time.Duration, retries *kindCounts) *retryingClient {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		MaxIdleConns:        customers,
@@ -90,25 +90,25 @@ func newClient(url, token string, customers int, patience time.Duration, retries
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		IdleConnTimeout:     30 * time.Second,
 	}
-	return &client{
+	return &retryingClient{
 		http: &http.Client{Transport: transport, Timeout: attemptTime},
-		url:  url, token: token, patience: patience, retries: retries, pause: jitteredPause,
+		url:  url, token: token, retryFor: retryFor, retries: retries, pause: jitteredPause,
 	}
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *retryingClient) close() { c.http.CloseIdleConnections() }
 
-// mutate makes one write happen: it repeats the same bytes, idempotency key and all, until there is an answer or the
-// patience is over. The error is a *callError.
-func (c *client) mutate(ctx context.Context, document string, input map[string]any) (answer, error) {
+// mutate sends one write. It repeats the same bytes, with the same idempotency key, until there is an answer or retryFor
+// is over. The error is a *callError.
+func (c *retryingClient) mutate(ctx context.Context, document string, input map[string]any) (mutationAnswer, error) {
 	var data struct {
-		Answer answer `json:"answer"`
+		Answer mutationAnswer `json:"answer"`
 	}
 	err := c.query(ctx, document, map[string]any{"input": input}, &data, func() *callError {
 		for _, f := range data.Answer.Errors {
 			if f.Code == "CONCURRENT_REQUEST" {
-				data.Answer = answer{} // the next one is read into it
-				return &callError{kind: "CONCURRENT_REQUEST", message: f.Message, again: true}
+				data.Answer = mutationAnswer{} // the next one is read into it
+				return &callError{kind: "CONCURRENT_REQUEST", message: f.Message, retryable: true}
 			}
 		}
 		return nil
@@ -116,13 +116,13 @@ func (c *client) mutate(ctx context.Context, document string, input map[string]a
 	return data.Answer, err
 }
 
-// query asks until there is an answer or the patience is over. check, where not nil, may turn an answer down.
-func (c *client) query(ctx context.Context, document string, variables map[string]any, into any, check func() *callError) error {
+// query asks until there is an answer or retryFor is over. check, where not nil, may reject an answer.
+func (c *retryingClient) query(ctx context.Context, document string, variables map[string]any, into any, check func() *callError) error {
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
 		return fmt.Errorf("encode the request: %w", err)
 	}
-	deadline := time.Now().Add(c.patience)
+	deadline := time.Now().Add(c.retryFor)
 	for n := 1; ; n++ {
 		failed := c.attempt(ctx, body, into)
 		if failed == nil && check != nil {
@@ -131,7 +131,7 @@ func (c *client) query(ctx context.Context, document string, variables map[strin
 		if failed == nil {
 			return nil
 		}
-		if !failed.again || n > retriesMax || time.Now().After(deadline) {
+		if !failed.retryable || n > retriesMax || time.Now().After(deadline) {
 			failed.refused = failed.refused && n == 1 // an earlier attempt may have had its effect
 			return failed
 		}
@@ -143,7 +143,7 @@ func (c *client) query(ctx context.Context, document string, variables map[strin
 }
 
 // attempt sends one HTTP request.
-func (c *client) attempt(ctx context.Context, body []byte, into any) *callError {
+func (c *retryingClient) attempt(ctx context.Context, body []byte, into any) *callError {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
 		return &callError{kind: "url", message: err.Error(), refused: true}
@@ -156,17 +156,17 @@ func (c *client) attempt(ctx context.Context, body []byte, into any) *callError 
 	c.calls.Add(1)
 	response, err := c.http.Do(request)
 	if err != nil {
-		return &callError{kind: "network", message: err.Error(), again: ctx.Err() == nil}
+		return &callError{kind: "network", message: err.Error(), retryable: ctx.Err() == nil}
 	}
 	defer func() { _ = response.Body.Close() }() // read to its end or given up; nothing to lose
-	raw, err := io.ReadAll(io.LimitReader(response.Body, answerSizeMax))
+	raw, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
 	if err != nil {
-		return &callError{kind: "network", message: err.Error(), again: ctx.Err() == nil}
+		return &callError{kind: "network", message: err.Error(), retryable: ctx.Err() == nil}
 	}
 	return decode(response.StatusCode, raw, into)
 }
 
-// decode reads a GraphQL answer. A body that is none came from something in between, and its status decides.
+// decode reads a GraphQL answer. Another body came from something between client and server; then the status decides.
 func decode(status int, raw []byte, into any) *callError {
 	var envelope struct {
 		Data   json.RawMessage `json:"data"`
@@ -191,21 +191,21 @@ func decode(status int, raw []byte, into any) *callError {
 	if err == nil {
 		err = errors.New("neither data nor errors")
 	}
-	again := status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+	retryable := status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
 	return &callError{
-		kind: fmt.Sprintf("HTTP %d", status), message: err.Error(), again: again,
+		kind: fmt.Sprintf("HTTP %d", status), message: err.Error(), retryable: retryable,
 		refused: status >= http.StatusBadRequest && status < http.StatusInternalServerError,
 	}
 }
 
-// fault understands a top-level error by its code.
+// fault reads a top-level error by its code.
 func fault(code, message string) *callError {
 	e := &callError{kind: code, message: message}
 	switch code {
 	case "":
 		e.kind = "fault without a code"
 	case "UNAVAILABLE", "RATE_LIMITED":
-		e.again = true
+		e.retryable = true
 	case "BAD_USER_INPUT", "UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED":
 		e.refused = true
 	}

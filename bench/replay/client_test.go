@@ -19,10 +19,10 @@ import (
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		status         int
-		body           string
-		kind           string
-		again, refused bool
+		status             int
+		body               string
+		kind               string
+		retryable, refused bool
 	}{
 		"data":              {200, `{"data":{"answer":{"replayed":true}}}`, "", false, false},
 		"unavailable":       {200, `{"data":null,"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE"}}]}`, "UNAVAILABLE", true, false},
@@ -38,7 +38,7 @@ func TestDecode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var data struct{ Answer answer }
+			var data struct{ Answer mutationAnswer }
 			err := decode(c.status, []byte(c.body), &data)
 			if c.kind == "" {
 				require.Nil(t, err)
@@ -46,13 +46,13 @@ func TestDecode(t *testing.T) {
 				return
 			}
 			require.NotNil(t, err)
-			require.Equal(t, []any{c.kind, c.again, c.refused}, []any{err.kind, err.again, err.refused})
+			require.Equal(t, []any{c.kind, c.retryable, c.refused}, []any{err.kind, err.retryable, err.refused})
 		})
 	}
 }
 
-// TestARefusalAfterALostAnswerIsNoRefusal: the first attempt may have had its effect.
-func TestARefusalAfterALostAnswerIsNoRefusal(t *testing.T) {
+// TestARefusalAfterALostAnswerIsNone: the first attempt may have had its effect.
+func TestARefusalAfterALostAnswerIsNone(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +63,7 @@ func TestARefusalAfterALostAnswerIsNoRefusal(t *testing.T) {
 		reply(w, `{"errors":[{"message":"m","extensions":{"code":"FORBIDDEN"}}]}`)
 	}))
 	t.Cleanup(server.Close)
-	c := newClient(server.URL, "secret", 1, time.Minute, newCounts())
+	c := newRetryingClient(server.URL, "secret", 1, time.Minute, newKindCounts())
 	t.Cleanup(c.close)
 	_, err := c.mutate(t.Context(), adjustDocument, nil)
 	var failed *callError
@@ -79,8 +79,8 @@ func TestRetriesAreBounded(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	retries := newCounts()
-	c := newClient(server.URL, "", 1, time.Hour, retries)
+	retries := newKindCounts()
+	c := newRetryingClient(server.URL, "", 1, time.Hour, retries)
 	c.pause = func(context.Context, int) error { return nil }
 	_, err := c.mutate(t.Context(), adjustDocument, nil)
 	require.ErrorContains(t, err, "network: ")
@@ -107,49 +107,23 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Config{
 		URL: "http://127.0.0.1:8080/graphql", File: file, Opening: stockfile.FullOpening, Location: "uk-warehouse", Customers: 32,
-		Patience: time.Minute, Settle: 10 * time.Second,
+		RetryFor: time.Minute, Settle: 10 * time.Second,
 	}, config)
 	config, err = parse("--opening=0.25", "--speed=3600", "--audit-database=sqlite:x", "--audit-redis=redis://x")
 	require.NoError(t, err)
 	require.Equal(t, "0.25", config.Opening.String())
 	for _, args := range [][]string{
 		{"--opening=2"}, {"--customers=0"}, {"--customers=5000"}, {"--speed=-1"}, {"--speed=NaN"}, {"--limit=-1"}, {"--url=shop"},
-		{"--patience=-1s"}, {"--settle=1h"}, {"--audit-redis=redis://x"},
+		{"--retry-for=-1s"}, {"--settle=1h"}, {"--audit-redis=redis://x"},
 	} {
 		_, err := parse(args...)
 		require.Error(t, err, args)
 	}
 }
 
-func TestHistogram(t *testing.T) {
+func TestKindCountsAreBounded(t *testing.T) {
 	t.Parallel()
-	var h histogram
-	require.Zero(t, h.summary(false))
-	for ms := range 1000 {
-		h.add(time.Duration(ms+1) * time.Millisecond)
-	}
-	l := h.summary(true)
-	require.Equal(t, 1000, l.Count)
-	require.InEpsilon(t, 500, l.P50, 0.04)
-	require.InEpsilon(t, 950, l.P95, 0.04)
-	require.InEpsilon(t, 990, l.P99, 0.04)
-	require.InDelta(t, 1000, l.Max, 0.001)
-	require.Zero(t, h.summary(false), "reading with reset starts again")
-
-	for us := 0; us < 100_000; us += 7 {
-		d := time.Duration(us) * time.Microsecond
-		b := bucketOf(d)
-		require.LessOrEqual(t, d, bucketEnd(b))
-		if b > 0 {
-			require.Greater(t, d, bucketEnd(b-1))
-		}
-	}
-	require.Less(t, bucketOf(1<<63-1), bucketCount)
-}
-
-func TestCountsAreBounded(t *testing.T) {
-	t.Parallel()
-	c := newCounts()
+	c := newKindCounts()
 	for i := range 10 * kindsMax {
 		c.add(string(rune('a'+i)), 1)
 	}

@@ -10,7 +10,7 @@ import (
 	"onhand/graph/generated"
 )
 
-// TestDocumentsFitTheSchema holds the program's documents against the schema that the server serves.
+// TestDocumentsFitTheSchema validates the program's documents against the schema that the server serves.
 func TestDocumentsFitTheSchema(t *testing.T) {
 	t.Parallel()
 	schema := generated.NewExecutableSchema(generated.Config{}).Schema()

@@ -7,70 +7,71 @@ import (
 	"slices"
 	"time"
 
+	"onhand/bench/loadgen"
 	"onhand/models"
 	"onhand/store/stockfile"
 )
 
-// customer sends invoices to the server and keeps the books of what was acknowledged. One serves all goroutines.
-type customer struct {
-	client   *client
+// sender sends invoices to the server and adds up what was acknowledged. All goroutines share one.
+type sender struct {
+	client   *retryingClient
 	run      string // prefix of every idempotency key
 	location string // where returns and write-offs happen
-	books    *books
+	expected *expectedStock
 	tally    *tally
 }
 
-// invoice makes one invoice happen. One with more lines than a call may have goes in parts, each by itself; the
+// invoice sends one invoice. One with more lines than a call may have goes in parts, each with a key of its own; the
 // invoice then ends as its worst part.
-func (c *customer) invoice(ctx context.Context, invoice stockfile.Invoice) outcome {
-	send, linesMax := c.sell, models.ReservationLinesMax
+func (s *sender) invoice(ctx context.Context, invoice stockfile.Invoice) invoiceOutcome {
+	send, linesMax := s.sell, models.ReservationLinesMax
 	if invoice.Kind != stockfile.Sale {
-		send, linesMax = c.adjust, models.StockRowsMax
+		send, linesMax = s.adjust, models.StockRowsMax
 	}
 	if len(invoice.Lines) > linesMax {
-		c.tally.split.Add(1)
+		s.tally.split.Add(1)
 	}
-	worst, part := settled, 0
+	worst, part := done, 0
 	for lines := range slices.Chunk(invoice.Lines, linesMax) {
 		part++
-		how := send(ctx, invoice, fmt.Sprintf("%s/%s/%d", c.run, invoice.Number, part), lines)
-		if how == settled {
-			c.books.post(invoice.Kind, lines)
+		outcome := send(ctx, invoice, fmt.Sprintf("%s/%s/%d", s.run, invoice.Number, part), lines)
+		if outcome == done {
+			s.expected.add(invoice.Kind, lines)
 		}
-		worst = max(worst, how)
+		worst = max(worst, outcome)
 	}
 	return worst
 }
 
-// sell holds the lines and commits the hold.
-func (c *customer) sell(ctx context.Context, invoice stockfile.Invoice, key string, lines []stockfile.InvoiceLine) outcome {
+// sell reserves the lines and commits the reservation.
+func (s *sender) sell(ctx context.Context, invoice stockfile.Invoice, key string, lines []stockfile.InvoiceLine) invoiceOutcome {
 	wanted := make([]map[string]any, len(lines))
 	for i, line := range lines {
 		wanted[i] = map[string]any{"productId": line.ProductID, "quantity": line.Units}
 	}
-	held, err := c.mutate(ctx, &c.tally.reserve, reserveDocument, map[string]any{
+	reserved, err := s.mutate(ctx, &s.tally.reserve, reserveDocument, map[string]any{
 		"idempotencyKey": key + "/reserve", "lines": wanted, "ownerRef": invoice.CustomerID,
 	})
-	if how := c.judge("reserve", held, err); how != settled {
-		return how
+	if outcome := s.judge("reserve", reserved, err); outcome != done {
+		return outcome
 	}
-	if held.Reservation == nil {
-		return c.strange("reserve", "no reservation and no error")
+	if reserved.Reservation == nil {
+		return s.contradiction("reserve", "no reservation and no error")
 	}
-	ordered, err := c.mutate(ctx, &c.tally.commit, commitDocument, map[string]any{
-		"idempotencyKey": key + "/commit", "id": held.Reservation.ID, "orderRef": invoice.Number,
+	committed, err := s.mutate(ctx, &s.tally.commit, commitDocument, map[string]any{
+		"idempotencyKey": key + "/commit", "id": reserved.Reservation.ID, "orderRef": invoice.Number,
 	})
-	if how := c.judge("commit", ordered, err); how != settled {
-		return how
+	if outcome := s.judge("commit", committed, err); outcome != done {
+		return outcome
 	}
-	if ordered.Reservation == nil || ordered.Reservation.State != string(models.ReservationCommitted) {
-		return c.strange("commit", "the reservation is not committed")
+	if committed.Reservation == nil || committed.Reservation.State != string(models.ReservationCommitted) {
+		return s.contradiction("commit", "the reservation is not committed")
 	}
-	return settled
+	return done
 }
 
-// adjust puts returned units back, or takes what was written off away.
-func (c *customer) adjust(ctx context.Context, invoice stockfile.Invoice, key string, lines []stockfile.InvoiceLine) outcome {
+// adjust puts returned units back, or takes away what was written off.
+func (s *sender) adjust(ctx context.Context, invoice stockfile.Invoice, key string, lines []stockfile.InvoiceLine) invoiceOutcome {
 	sign, reason := 1, models.ReasonReturned
 	if invoice.Kind == stockfile.Adjustment {
 		sign, reason = -1, models.ReasonShrinkage
@@ -78,59 +79,59 @@ func (c *customer) adjust(ctx context.Context, invoice stockfile.Invoice, key st
 	rows := make([]map[string]any, len(lines))
 	for i, line := range lines {
 		rows[i] = map[string]any{
-			"productId": line.ProductID, "locationId": c.location, "state": models.Available, "delta": sign * line.Units,
+			"productId": line.ProductID, "locationId": s.location, "state": models.Available, "delta": sign * line.Units,
 		}
 	}
-	done, err := c.mutate(ctx, &c.tally.adjust, adjustDocument, map[string]any{
+	adjusted, err := s.mutate(ctx, &s.tally.adjust, adjustDocument, map[string]any{
 		"idempotencyKey": key + "/adjust", "rows": rows, "reason": reason, "referenceDocumentUri": invoice.Number,
 	})
-	return c.judge("adjust", done, err)
+	return s.judge("adjust", adjusted, err)
 }
 
-// mutate is one timed write. The time is the customer's: from the first attempt to the answer.
-func (c *customer) mutate(ctx context.Context, h *histogram, document string, input map[string]any) (answer, error) {
+// mutate is one timed write. The time is that of a customer: from the first attempt to the answer.
+func (s *sender) mutate(ctx context.Context, h *loadgen.Histogram, document string, input map[string]any) (mutationAnswer, error) {
 	start := time.Now()
-	got, err := c.client.mutate(ctx, document, input)
+	got, err := s.client.mutate(ctx, document, input)
 	took := time.Since(start)
-	h.add(took)
-	c.tally.lately.add(took)
+	h.Add(took)
+	s.tally.recent.Add(took)
 	if got.Replayed {
-		c.tally.replayed.Add(1)
+		s.tally.replayed.Add(1)
 	}
 	return got, err
 }
 
-// judge tells how a call ended, and counts what went wrong. Shortages are no error: they are half of the point.
-func (c *customer) judge(call string, got answer, err error) outcome {
+// judge reports how a call ended, and counts what went wrong. A shortage is no error: the file has some.
+func (s *sender) judge(call string, got mutationAnswer, err error) invoiceOutcome {
 	if err != nil {
 		var failed *callError
 		if !errors.As(err, &failed) {
 			failed = &callError{kind: "program"}
 		}
-		c.tally.errors.add(call+": "+failed.kind, 1)
+		s.tally.errors.add(call+": "+failed.kind, 1)
 		if failed.refused {
 			return refused
 		}
-		return unsettled
+		return unknown
 	}
-	how := settled
+	outcome := done
 	for _, f := range got.Errors {
 		switch {
 		case f.Type == "InsufficientStockError":
-			how = max(how, short)
+			outcome = max(outcome, short)
 		case f.Type == "IdempotencyError":
-			c.tally.errors.add(call+": "+f.Code, 1)
-			how = max(how, unsettled)
+			s.tally.errors.add(call+": "+f.Code, 1)
+			outcome = max(outcome, unknown)
 		default:
-			c.tally.errors.add(call+": "+f.Type, 1)
-			how = max(how, refused)
+			s.tally.errors.add(call+": "+f.Type, 1)
+			outcome = max(outcome, refused)
 		}
 	}
-	return how
+	return outcome
 }
 
-// strange is an answer that the schema allows and sense does not.
-func (c *customer) strange(call, what string) outcome {
-	c.tally.errors.add(call+": "+what, 1)
-	return unsettled
+// contradiction counts an answer that the schema allows and that makes no sense.
+func (s *sender) contradiction(call, what string) invoiceOutcome {
+	s.tally.errors.add(call+": "+what, 1)
+	return unknown
 }

@@ -25,11 +25,11 @@ type Config struct {
 	File      string            `required:"" type:"existingfile" help:"The Online Retail CSV, plain or compressed with gzip."`
 	Opening   stockfile.Opening `default:"full" help:"The opening stock that was imported: full, or the same fraction."`
 	Location  string            `default:"${location}" help:"The location that takes returns and write-offs."`
-	Customers int               `default:"32" help:"How many customers act at once."`
+	Customers int               `default:"32" help:"How many customers act concurrently."`
 	Speed     float64           `default:"0" help:"How many times faster than the file's own clock; 0 is as fast as possible."`
 	Limit     int               `default:"0" help:"Stop after so many invoices; 0 is all."`
 	Run       string            `help:"Name of the run, the prefix of its idempotency keys: a run repeated under its name changes nothing twice. Made up when left out."`
-	Patience  time.Duration     `default:"60s" help:"How long one call is repeated while the server is unavailable."`
+	RetryFor  time.Duration     `default:"60s" help:"How long one call is repeated while the server is unavailable."`
 	Report    string            `help:"Also write the report to this file, as JSON."`
 
 	AuditDatabase string `help:"Also audit this database: postgres://… or sqlite:PATH."`
@@ -52,8 +52,8 @@ func (c Config) Validate() error {
 		return errors.New("--limit must be 0 or more")
 	case len(c.Run) > 100:
 		return errors.New("--run must be at most 100 characters")
-	case c.Patience < 0 || c.Settle < 0 || c.Settle > auditTime:
-		return fmt.Errorf("--patience must be 0 or more, --settle 0 to %s", auditTime)
+	case c.RetryFor < 0 || c.Settle < 0 || c.Settle > auditTime:
+		return fmt.Errorf("--retry-for must be 0 or more, --settle 0 to %s", auditTime)
 	case c.AuditRedis != "" && c.AuditDatabase == "":
 		return errors.New("--audit-redis needs --audit-database to compare with")
 	}
@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 
 var options = []kong.Option{
 	kong.Name("replay"),
-	kong.Description("Sends a real shop's year of invoices to a running server and audits that no unit was lost or sold twice."),
+	kong.Description("Sends a real shop's year of invoices to a running server and checks that no unit was lost or sold twice."),
 	kong.Vars{"location": stockfile.OnlineRetailLocation().LocationID},
 }
 

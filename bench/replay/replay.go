@@ -11,26 +11,27 @@ import (
 	"sync"
 	"time"
 
+	"onhand/models"
 	"onhand/store/stockfile"
 )
 
 const (
-	// queuePerCustomer is how many invoices may wait for each customer: enough to keep all busy, few enough that the
-	// order of the file is nearly kept.
+	// queuePerCustomer is how many invoices may wait for each customer: enough to keep all busy, few enough that the order
+	// of the file is nearly kept.
 	queuePerCustomer = 2
-	// unsettledMax is after how many invoices without an outcome the run ends: the server is gone for good.
-	unsettledMax = 100
+	// unknownMax is after how many invoices without an outcome the run ends: the server does not come back.
+	unknownMax = 100
 	// progressEvery is how often a line of progress is printed.
 	progressEvery = time.Second
 )
 
 var (
 	errLimit  = errors.New("the limit is reached")
-	errGiveUp = fmt.Errorf("more than %d invoices have no outcome; is the server gone?", unsettledMax)
+	errGiveUp = fmt.Errorf("more than %d invoices have no outcome; is the server gone?", unknownMax)
 )
 
 // Replay reads the file, sends its invoices, and audits the result. It always returns what it counted; the error says
-// why the run is not a success. Cancelling ctx ends the run early: what is under way is finished, then audited.
+// why the run is not a success. Cancelling ctx ends the run early: what is in flight is finished, then audited.
 func Replay(ctx context.Context, config Config, out io.Writer) (Report, error) {
 	rows, summary, err := readOpening(config)
 	if err != nil {
@@ -39,8 +40,8 @@ func Replay(ctx context.Context, config Config, out io.Writer) (Report, error) {
 	if config.Run == "" {
 		config.Run = strings.ToLower(rand.Text()[:12])
 	}
-	t, b := newTally(), newBooks(rows)
-	c := newClient(config.URL, config.Token, config.Customers, config.Patience, t.retries)
+	t, expected := newTally(), newExpectedStock(rows)
+	c := newRetryingClient(config.URL, config.Token, config.Customers, config.RetryFor, t.retries)
 	defer c.close()
 	if err := c.query(ctx, `{ __typename }`, nil, &struct{}{}, nil); err != nil {
 		return Report{}, fmt.Errorf("%s does not answer: %w", config.URL, err)
@@ -48,21 +49,21 @@ func Replay(ctx context.Context, config Config, out io.Writer) (Report, error) {
 	_, _ = fmt.Fprintf(out, "run %s: %d lines, %d products, opening stock %d units (%s)\n",
 		config.Run, summary.Lines, summary.Products, summary.OpeningUnits, config.Opening)
 	started := time.Now()
-	driver := &customer{client: c, run: config.Run, location: config.Location, books: b, tally: t}
+	s := &sender{client: c, run: config.Run, location: config.Location, expected: expected, tally: t}
 	stop := startProgress(out, t, started)
-	driveErr := drive(ctx, config, driver)
+	sendErr := sendAll(ctx, config, s)
 	stop()
-	report := newReport(config, driver, started, time.Since(started))
-	// The audit also wants to run after Ctrl-C: it has bounds of its own.
-	report.Audit, err = audit(context.WithoutCancel(ctx), config, c, b)
-	if driveErr == nil && ctx.Err() != nil {
-		driveErr = errors.New("interrupted")
+	report := newReport(config, s, started, time.Since(started))
+	// The audit also runs after Ctrl-C: it has bounds of its own.
+	report.Audit, err = audit(context.WithoutCancel(ctx), config, c, expected)
+	if sendErr == nil && ctx.Err() != nil {
+		sendErr = errors.New("interrupted")
 	}
-	return report, errors.Join(driveErr, err, report.verdict())
+	return report, errors.Join(sendErr, err, report.verdict())
 }
 
 // readOpening computes the stock there must have been at the start, and so finds a broken file before the first call.
-func readOpening(config Config) ([]stockfile.Row, stockfile.Summary, error) {
+func readOpening(config Config) ([]models.OpeningRow, stockfile.Summary, error) {
 	f, err := os.Open(config.File)
 	if err != nil {
 		return nil, stockfile.Summary{}, err
@@ -75,8 +76,8 @@ func readOpening(config Config) ([]stockfile.Row, stockfile.Summary, error) {
 	return rows, summary, nil
 }
 
-// drive hands the invoices out in the order of time to customers that work at once, and waits for them all.
-func drive(ctx context.Context, config Config, driver *customer) error {
+// sendAll gives the invoices, in the order of time, to customers that work concurrently, and waits for all of them.
+func sendAll(ctx context.Context, config Config, s *sender) error {
 	f, err := os.Open(config.File)
 	if err != nil {
 		return err
@@ -90,28 +91,28 @@ func drive(ctx context.Context, config Config, driver *customer) error {
 		customers.Go(func() {
 			for invoice := range queue {
 				start := time.Now()
-				// What is under way is finished whatever happens: an outcome nobody waits for could not be audited.
-				how := driver.invoice(context.WithoutCancel(ctx), invoice)
-				driver.tally.finish(invoice, how, time.Since(start))
-				if driver.tally.unsettled.Load() > unsettledMax {
+				// What is in flight is finished whatever happens: without its outcome nothing could be audited.
+				outcome := s.invoice(context.WithoutCancel(ctx), invoice)
+				s.tally.finish(invoice, outcome, time.Since(start))
+				if s.tally.unknown.Load() > unknownMax {
 					giveUp(errGiveUp)
 				}
 			}
 		})
 	}
-	err = dispatch(ctx, config, f, queue, driver.tally)
+	err = dispatch(ctx, config, f, queue, s.tally)
 	close(queue)
 	customers.Wait()
 	if errors.Is(context.Cause(ctx), errGiveUp) {
 		return errGiveUp
 	}
 	if errors.Is(err, context.Canceled) {
-		return nil // the caller knows why
+		return nil // the caller cancelled it
 	}
 	return err
 }
 
-// dispatch reads the file into the queue: as fast as the customers take it, or by the file's own clock, sped up.
+// dispatch reads the file into the queue: as fast as the customers take it, or by the file's own clock, accelerated.
 func dispatch(ctx context.Context, config Config, file io.Reader, queue chan<- stockfile.Invoice, t *tally) error {
 	sent, start := 0, time.Now()
 	var first time.Time
@@ -128,7 +129,7 @@ func dispatch(ctx context.Context, config Config, file io.Reader, queue chan<- s
 			if err := waitUntil(ctx, due); err != nil {
 				return err
 			}
-			defer func() { t.late(time.Since(due)) }()
+			defer func() { t.lagged(time.Since(due)) }()
 		}
 		select {
 		case <-ctx.Done():

@@ -46,25 +46,25 @@ func writeYear(t *testing.T) string {
 	return path
 }
 
-// open prepares a shop that opened for the file, and the configuration to replay it with.
-func open(t *testing.T, file, opening string) (*shop, Config) {
+// open prepares a server with the opening stock of the file, and the configuration to replay it with.
+func open(t *testing.T, file, opening string) (*fakeServer, Config) {
 	t.Helper()
 	o, err := stockfile.ParseOpening(opening)
 	require.NoError(t, err)
 	config := Config{
-		File: file, Opening: o, Customers: 8, Patience: 10 * time.Second, Location: stockfile.OnlineRetailLocation().LocationID,
+		File: file, Opening: o, Customers: 8, RetryFor: 10 * time.Second, Location: stockfile.OnlineRetailLocation().LocationID,
 	}
 	rows, _, err := readOpening(config)
 	require.NoError(t, err)
-	s, url := newShop(t, rows)
+	s, url := newFakeServer(t, rows)
 	config.URL = url
 	return s, config
 }
 
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	every := func(n int, what trouble) func(int, string) trouble {
-		return func(call int, _ string) trouble {
+	every := func(n int, what callFault) func(int, string) callFault {
+		return func(call int, _ string) callFault {
 			if call%n == 0 {
 				return what
 			}
@@ -73,7 +73,7 @@ func TestReplay(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		opening string
-		trouble func(int, string) trouble
+		faultOf func(int, string) callFault
 		retries string // the kind there must be
 		config  func(*Config)
 	}{
@@ -81,19 +81,19 @@ func TestReplay(t *testing.T) {
 		"one customer":     {opening: "full", config: func(c *Config) { c.Customers = 1 }},
 		"by the clock":     {opening: "full", config: func(c *Config) { c.Speed = 1e6 }},
 		"shortages":        {opening: "0.4"},
-		"lost questions":   {opening: "full", trouble: every(5, lostQuestion), retries: "network"},
-		"lost answers":     {opening: "full", trouble: every(5, lostAnswer), retries: "network"},
-		"lost and short":   {opening: "0.4", trouble: every(3, lostAnswer), retries: "network"},
-		"unavailable":      {opening: "full", trouble: every(5, unavailable), retries: "UNAVAILABLE"},
-		"bad gateway":      {opening: "full", trouble: every(5, badGateway), retries: "HTTP 502"},
-		"concurrent":       {opening: "full", trouble: mutations(every(5, sameKeyAtOnce)), retries: "CONCURRENT_REQUEST"},
+		"lost requests":    {opening: "full", faultOf: every(5, lostRequest), retries: "network"},
+		"lost answers":     {opening: "full", faultOf: every(5, lostAnswer), retries: "network"},
+		"lost and short":   {opening: "0.4", faultOf: every(3, lostAnswer), retries: "network"},
+		"unavailable":      {opening: "full", faultOf: every(5, unavailable), retries: "UNAVAILABLE"},
+		"bad gateway":      {opening: "full", faultOf: every(5, badGateway), retries: "HTTP 502"},
+		"concurrent":       {opening: "full", faultOf: mutations(every(5, sameKeyAtOnce)), retries: "CONCURRENT_REQUEST"},
 		"short at the end": {opening: "0.000001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, config := open(t, writeYear(t), c.opening)
-			if c.trouble != nil {
-				s.trouble = c.trouble
+			if c.faultOf != nil {
+				s.faultOf = c.faultOf
 			}
 			if c.config != nil {
 				c.config(&config)
@@ -119,9 +119,9 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// mutations keeps trouble away from the audit's questions.
-func mutations(of func(int, string) trouble) func(int, string) trouble {
-	return func(call int, operation string) trouble {
+// mutations keeps faults away from the queries of the audit.
+func mutations(of func(int, string) callFault) func(int, string) callFault {
+	return func(call int, operation string) callFault {
 		if operation == "Products" || operation == "Stocks" {
 			return none
 		}
@@ -163,7 +163,7 @@ func TestReplayDoesNotGuess(t *testing.T) {
 	t.Parallel()
 	s, config := open(t, writeYear(t), "full")
 	config.Limit = 20
-	s.trouble = func(_ int, operation string) trouble {
+	s.faultOf = func(_ int, operation string) callFault {
 		if operation == "Commit" {
 			return internal
 		}
@@ -171,8 +171,8 @@ func TestReplayDoesNotGuess(t *testing.T) {
 	}
 	r, err := Replay(t.Context(), config, io.Discard)
 	require.ErrorContains(t, err, "16 invoices have no outcome")
-	require.ErrorContains(t, err, "the audit found", "the holds are still there")
-	require.Equal(t, 16, r.Unsettled)
+	require.ErrorContains(t, err, "the audit found", "the reservations are still there")
+	require.Equal(t, 16, r.Unknown)
 	require.Equal(t, map[string]int{"commit: INTERNAL": 16}, r.Errors)
 	require.Zero(t, r.UnitsSold)
 }
@@ -180,11 +180,11 @@ func TestReplayDoesNotGuess(t *testing.T) {
 func TestReplayGivesUp(t *testing.T) {
 	t.Parallel()
 	s, config := open(t, writeYear(t), "full")
-	config.Patience = 0
-	s.trouble = mutations(func(int, string) trouble { return lostQuestion })
+	config.RetryFor = 0
+	s.faultOf = mutations(func(int, string) callFault { return lostRequest })
 	r, err := Replay(t.Context(), config, io.Discard)
 	require.ErrorIs(t, err, errGiveUp)
-	require.Greater(t, r.Unsettled, unsettledMax)
+	require.Greater(t, r.Unknown, unknownMax)
 	require.Less(t, r.Invoices, yearInvoices)
 }
 
@@ -192,7 +192,7 @@ func TestReplayEndsEarlyWhenInterrupted(t *testing.T) {
 	t.Parallel()
 	s, config := open(t, writeYear(t), "full")
 	ctx, interrupt := context.WithCancel(t.Context())
-	s.trouble = func(call int, _ string) trouble {
+	s.faultOf = func(call int, _ string) callFault {
 		if call == 50 {
 			interrupt()
 		}
@@ -201,8 +201,8 @@ func TestReplayEndsEarlyWhenInterrupted(t *testing.T) {
 	r, err := Replay(ctx, config, io.Discard)
 	require.ErrorContains(t, err, "interrupted")
 	require.Less(t, r.Invoices, yearInvoices)
-	require.Zero(t, r.Audit.Differences, "what was under way was finished and audited")
-	require.Zero(t, r.Unsettled)
+	require.Zero(t, r.Audit.Differences, "what was in flight was finished and audited")
+	require.Zero(t, r.Unknown)
 }
 
 func TestReplayRefusesABrokenFileBeforeTheFirstCall(t *testing.T) {
@@ -242,7 +242,7 @@ func TestReportAndProgress(t *testing.T) {
 	out.Reset()
 	counted := newTally()
 	counted.finish(stockfile.Invoice{Kind: stockfile.Sale}, short, time.Millisecond)
-	counted.lately.add(2 * time.Millisecond)
+	counted.recent.Add(2 * time.Millisecond)
 	require.Equal(t, 1, printProgress(&out, counted, 3*time.Second, 0))
 	require.Equal(t, "   3 s  invoices 1  1/s  shortages 1  retries 0  p50 2.0 ms  p99 2.0 ms\n", out.String())
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"onhand/bench/loadgen"
 )
 
 // Report is what a run counted, in the order it is printed.
@@ -31,7 +33,7 @@ type Report struct {
 	WriteOffs      int `json:"writeOffs"`
 	ShortWriteOffs int `json:"shortWriteOffs"` // write-offs of more than there was
 	Refused        int `json:"refused"`        // invoices refused for another reason
-	Unsettled      int `json:"unsettled"`      // invoices of which nobody knows the outcome
+	Unknown        int `json:"unknown"`        // invoices whose outcome is not known
 	Split          int `json:"split"`          // invoices too large for one call
 	Replayed       int `json:"replayed"`       // calls answered a second time, without a second effect
 
@@ -42,7 +44,7 @@ type Report struct {
 	InvoicesPerSecond float64 `json:"invoicesPerSecond"`
 	LinesPerSecond    float64 `json:"linesPerSecond"`
 	CallsPerSecond    float64 `json:"callsPerSecond"`
-	// LagMaxMs is how far the run fell behind the file's clock, with --speed.
+	// LagMaxMs is how late the run was by the file's clock, with --speed.
 	LagMaxMs float64 `json:"lagMaxMs"`
 
 	Reserve Latency `json:"reserve"`
@@ -53,24 +55,42 @@ type Report struct {
 	Retries map[string]int `json:"retries"` // by kind
 	Errors  map[string]int `json:"errors"`  // by call and kind
 
-	Audit AuditReport `json:"audit"`
+	Audit AuditFindings `json:"audit"`
 }
 
-func newReport(config Config, c *customer, started time.Time, took time.Duration) Report {
-	t, sum := c.tally, c.books.sums()
+// Latency sums up how long calls took, in milliseconds, retries included.
+type Latency struct {
+	Count int     `json:"count"`
+	P50   float64 `json:"p50Ms"`
+	P95   float64 `json:"p95Ms"`
+	P99   float64 `json:"p99Ms"`
+	Max   float64 `json:"maxMs"`
+}
+
+func latencyOf(s *loadgen.Snapshot) Latency {
+	return Latency{
+		Count: s.Count, Max: milliseconds(s.Max),
+		P50: milliseconds(s.Percentile(50)), P95: milliseconds(s.Percentile(95)), P99: milliseconds(s.Percentile(99)),
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func newReport(config Config, s *sender, started time.Time, took time.Duration) Report {
+	t, sum := s.tally, s.expected.total()
 	seconds := max(took.Seconds(), 1e-6)
 	r := Report{
 		Run: config.Run, URL: config.URL, Opening: config.Opening.String(), Customers: config.Customers, Speed: config.Speed,
 		Started: started.UTC(), Seconds: seconds,
-		Invoices: int(t.invoices.Load()), Lines: int(t.lines.Load()), Calls: int(c.client.calls.Load()),
+		Invoices: int(t.invoices.Load()), Lines: int(t.lines.Load()), Calls: int(s.client.calls.Load()),
 		Sales: int(t.sales.Load()), Shortages: int(t.shortages.Load()), Returns: int(t.returns.Load()),
 		WriteOffs: int(t.writeOffs.Load()), ShortWriteOffs: int(t.shortWriteOffs.Load()),
-		Refused: int(t.refused.Load()), Unsettled: int(t.unsettled.Load()),
+		Refused: int(t.refused.Load()), Unknown: int(t.unknown.Load()),
 		Split: int(t.split.Load()), Replayed: int(t.replayed.Load()),
 		UnitsSold: sum.sold, UnitsReturned: sum.returned, UnitsWrittenOff: sum.writtenOff,
 		LagMaxMs: milliseconds(time.Duration(t.lagMax.Load())),
-		Reserve:  t.reserve.summary(false), Commit: t.commit.summary(false), Adjust: t.adjust.summary(false),
-		Invoice: t.whole.summary(false),
+		Reserve:  latencyOf(t.reserve.Snapshot()), Commit: latencyOf(t.commit.Snapshot()), Adjust: latencyOf(t.adjust.Snapshot()),
+		Invoice: latencyOf(t.whole.Snapshot()),
 		Retries: t.retries.all(), Errors: t.errors.all(),
 	}
 	r.InvoicesPerSecond = float64(r.Invoices) / seconds
@@ -79,11 +99,11 @@ func newReport(config Config, c *customer, started time.Time, took time.Duration
 	return r
 }
 
-// verdict is the error of a run that went through but must not pass.
+// verdict is the error of a run that ended and must not pass.
 func (r Report) verdict() error {
 	var errs []error
-	if r.Unsettled > 0 {
-		errs = append(errs, fmt.Errorf("%d invoices have no outcome", r.Unsettled))
+	if r.Unknown > 0 {
+		errs = append(errs, fmt.Errorf("%d invoices have no outcome", r.Unknown))
 	}
 	if r.Refused > 0 {
 		errs = append(errs, fmt.Errorf("%d invoices were refused for other reasons than a shortage", r.Refused))
@@ -96,15 +116,15 @@ func (r Report) verdict() error {
 
 // print writes the report for people.
 func (r Report) print(out io.Writer) {
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) } // nobody to tell
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) } // there is nowhere else to report it
 	p("\n%d invoices, %d lines, %d calls in %.1f s", r.Invoices, r.Lines, r.Calls, r.Seconds)
 	p("throughput   %.0f invoices/s, %.0f lines/s, %.0f calls/s", r.InvoicesPerSecond, r.LinesPerSecond, r.CallsPerSecond)
-	p("sales        %d settled (%d units), %d short", r.Sales, r.UnitsSold, r.Shortages)
-	p("returns      %d settled (%d units)", r.Returns, r.UnitsReturned)
-	p("write-offs   %d settled (%d units), %d short", r.WriteOffs, r.UnitsWrittenOff, r.ShortWriteOffs)
-	p("refused      %d, unsettled %d, split %d, replayed %d", r.Refused, r.Unsettled, r.Split, r.Replayed)
+	p("sales        %d done (%d units), %d short", r.Sales, r.UnitsSold, r.Shortages)
+	p("returns      %d done (%d units)", r.Returns, r.UnitsReturned)
+	p("write-offs   %d done (%d units), %d short", r.WriteOffs, r.UnitsWrittenOff, r.ShortWriteOffs)
+	p("refused      %d, unknown %d, split %d, replayed %d", r.Refused, r.Unknown, r.Split, r.Replayed)
 	if r.Speed > 0 {
-		p("speed        %.0f times the file's clock, at most %.0f ms behind", r.Speed, r.LagMaxMs)
+		p("speed        %.0f times the file's clock, at most %.0f ms late", r.Speed, r.LagMaxMs)
 	}
 	for _, l := range []struct {
 		name string
@@ -157,7 +177,7 @@ func startProgress(out io.Writer, t *tally, started time.Time) (stop func()) {
 
 // printProgress prints one line; rate and latencies are those since the line before.
 func printProgress(out io.Writer, t *tally, since time.Duration, before int) int {
-	now, l := int(t.invoices.Load()), t.lately.summary(true)
+	now, l := int(t.invoices.Load()), latencyOf(t.recent.Drain())
 	_, _ = fmt.Fprintf(out, "%4.0f s  invoices %d  %.0f/s  shortages %d  retries %d  p50 %.1f ms  p99 %.1f ms\n",
 		since.Seconds(), now, float64(now-before)/progressEvery.Seconds(), t.shortages.Load(), t.retries.total(), l.P50, l.P99)
 	return now

@@ -6,21 +6,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/bench/loadgen"
+	"onhand/models"
 	"onhand/store/stockfile"
 )
 
-// kindsMax bounds how many kinds a counts keeps apart; a server cannot make it grow with ever new codes.
+// kindsMax bounds how many kinds a kindCounts keeps apart, so that a server cannot make it grow with ever new codes.
 const kindsMax = 100
 
-// counts counts things by kind. Safe for concurrent use.
-type counts struct {
+// kindCounts counts things by kind. It is safe for concurrent use.
+type kindCounts struct {
 	mu     sync.Mutex
 	byKind map[string]int
 }
 
-func newCounts() *counts { return &counts{byKind: map[string]int{}} }
+func newKindCounts() *kindCounts { return &kindCounts{byKind: map[string]int{}} }
 
-func (c *counts) add(kind string, n int) {
+func (c *kindCounts) add(kind string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.byKind[kind]; !known && len(c.byKind) >= kindsMax {
@@ -29,13 +31,13 @@ func (c *counts) add(kind string, n int) {
 	c.byKind[kind] += n
 }
 
-func (c *counts) all() map[string]int {
+func (c *kindCounts) all() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.byKind)
 }
 
-func (c *counts) total() int {
+func (c *kindCounts) total() int {
 	n := 0
 	for _, count := range c.all() {
 		n += count
@@ -43,116 +45,117 @@ func (c *counts) total() int {
 	return n
 }
 
-// account is what the server acknowledged for one product, in units.
-type account struct {
+// productTotals is what the server acknowledged for one product, in units.
+type productTotals struct {
 	opening, sold, returned, writtenOff int
 }
 
 // available is what there must be to sell.
-func (a account) available() int { return a.opening + a.returned - a.sold - a.writtenOff }
+func (t productTotals) available() int { return t.opening + t.returned - t.sold - t.writtenOff }
 
-// books are the second bookkeeping, against which the server's is audited. Safe for concurrent use.
-type books struct {
+// expectedStock is the stock that there must be, from what the server acknowledged. The server's own stock is audited
+// against it. It is safe for concurrent use.
+type expectedStock struct {
 	mu       sync.Mutex
-	accounts map[string]*account
+	products map[string]*productTotals
 }
 
-// newBooks opens an account for each product of the file.
-func newBooks(rows []stockfile.Row) *books {
-	b := &books{accounts: make(map[string]*account, len(rows))}
+// newExpectedStock has the products of the file with their opening stock.
+func newExpectedStock(rows []models.OpeningRow) *expectedStock {
+	e := &expectedStock{products: make(map[string]*productTotals, len(rows))}
 	for _, row := range rows {
-		b.accounts[row.ProductID] = &account{opening: row.Available}
+		e.products[row.ProductID] = &productTotals{opening: row.Available}
 	}
-	return b
+	return e
 }
 
-// post enters lines that were acknowledged.
-func (b *books) post(kind stockfile.Kind, lines []stockfile.InvoiceLine) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// add adds lines that were acknowledged.
+func (e *expectedStock) add(kind stockfile.InvoiceKind, lines []stockfile.InvoiceLine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, line := range lines {
-		a := b.accounts[line.ProductID]
-		if a == nil { // the file changed while it was read
-			a = &account{}
-			b.accounts[line.ProductID] = a
+		t := e.products[line.ProductID]
+		if t == nil { // the file changed while it was read
+			t = &productTotals{}
+			e.products[line.ProductID] = t
 		}
 		switch kind {
 		case stockfile.Cancellation:
-			a.returned += line.Units
+			t.returned += line.Units
 		case stockfile.Adjustment:
-			a.writtenOff += line.Units
+			t.writtenOff += line.Units
 		default:
-			a.sold += line.Units
+			t.sold += line.Units
 		}
 	}
 }
 
-// of returns one product's account; ok is false for a product that is not in the file.
-func (b *books) of(productID string) (a account, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if p := b.accounts[productID]; p != nil {
+// product returns one product's totals; ok is false for a product that is not in the file.
+func (e *expectedStock) product(id string) (t productTotals, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.products[id]; p != nil {
 		return *p, true
 	}
-	return account{}, false
+	return productTotals{}, false
 }
 
-// sums adds all accounts up.
-func (b *books) sums() (sum account) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, a := range b.accounts {
-		sum.opening += a.opening
-		sum.sold += a.sold
-		sum.returned += a.returned
-		sum.writtenOff += a.writtenOff
+// total adds up all products.
+func (e *expectedStock) total() (sum productTotals) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range e.products {
+		sum.opening += t.opening
+		sum.sold += t.sold
+		sum.returned += t.returned
+		sum.writtenOff += t.writtenOff
 	}
 	return sum
 }
 
-// outcome is how an invoice ended.
-type outcome int
+// invoiceOutcome is how an invoice ended. A later one is worse.
+type invoiceOutcome int
 
 const (
-	// settled: the server did it.
-	settled outcome = iota
+	// done: the server did it.
+	done invoiceOutcome = iota
 	// short: there was not enough, and nothing was done.
 	short
-	// refused: it was turned down for another reason, and nothing was done.
+	// refused: the server refused it for another reason, and nothing was done.
 	refused
-	// unsettled: nobody knows whether it was done.
-	unsettled
+	// unknown: it may have been done or not.
+	unknown
 )
 
-// tally is what the run counts. Safe for concurrent use.
+// tally is what the run counts. It is safe for concurrent use.
 type tally struct {
 	invoices, lines                atomic.Int64 // finished, whatever the outcome
-	sales, returns, writeOffs      atomic.Int64 // settled
+	sales, returns, writeOffs      atomic.Int64 // done
 	shortages, shortWriteOffs      atomic.Int64
-	refused, unsettled             atomic.Int64
+	refused, unknown               atomic.Int64
 	replayed                       atomic.Int64 // calls answered from an idempotency key
 	split                          atomic.Int64 // invoices too large for one call
-	lagMax                         atomic.Int64 // nanoseconds behind the file's clock
-	reserve, commit, adjust, whole histogram
-	lately                         histogram // since the last line of progress: calls that change stock
-	retries, errors                *counts
+	lagMax                         atomic.Int64 // nanoseconds after the file's clock
+	reserve, commit, adjust, whole loadgen.Histogram
+	recent                         loadgen.Histogram // calls that change stock, since the last line of progress
+	retries, errors                *kindCounts
 }
 
-func newTally() *tally { return &tally{retries: newCounts(), errors: newCounts()} }
+func newTally() *tally { return &tally{retries: newKindCounts(), errors: newKindCounts()} }
 
 // finish counts an invoice.
-func (t *tally) finish(invoice stockfile.Invoice, how outcome, took time.Duration) {
+func (t *tally) finish(invoice stockfile.Invoice, outcome invoiceOutcome, took time.Duration) {
 	t.invoices.Add(1)
 	t.lines.Add(int64(len(invoice.Lines)))
-	t.whole.add(took)
+	t.whole.Add(took)
 	switch {
-	case how == unsettled:
-		t.unsettled.Add(1)
-	case how == refused:
+	case outcome == unknown:
+		t.unknown.Add(1)
+	case outcome == refused:
 		t.refused.Add(1)
-	case how == short && invoice.Kind == stockfile.Sale:
+	case outcome == short && invoice.Kind == stockfile.Sale:
 		t.shortages.Add(1)
-	case how == short:
+	case outcome == short:
 		t.shortWriteOffs.Add(1)
 	case invoice.Kind == stockfile.Cancellation:
 		t.returns.Add(1)
@@ -163,8 +166,8 @@ func (t *tally) finish(invoice stockfile.Invoice, how outcome, took time.Duratio
 	}
 }
 
-// late keeps the largest lag.
-func (t *tally) late(by time.Duration) {
+// lagged keeps the largest lag.
+func (t *tally) lagged(by time.Duration) {
 	for {
 		old := t.lagMax.Load()
 		if int64(by) <= old || t.lagMax.CompareAndSwap(old, int64(by)) {

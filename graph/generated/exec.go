@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"onhand/graph/scalars"
+	"onhand/graph/scalar"
 	"onhand/models"
 	"strconv"
 	"sync/atomic"
@@ -1639,579 +1639,15 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
-	{Name: "../schema/location.graphqls", Input: `extend type Query {
-  "One location, null when it is unknown."
-  location("The shop's own location id, or the location's global id." id: ID!): Location
-  "All locations in sourcing order."
-  locations: [Location!]!
-  "All channels by id."
-  channels: [Channel!]!
+	{Name: "../schema/errors.graphqls", Input: `"A refusal that the caller can act on. It is data in a payload, never a top-level error."
+interface UserError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is, such as [\"input\", \"lines\", \"2\", \"quantity\"]."
+  path: [String!]!
 }
 
-extend type Mutation {
-  "Makes locations and changes those that are there. A field that is left out stays as it is. Scope: write:inventory."
-  upsertLocations("The locations." input: UpsertLocationsInput!): UpsertLocationsPayload!
-  "Makes channels and changes those that are there. A field that is left out stays as it is. Scope: write:inventory."
-  upsertChannels("The channels." input: UpsertChannelsInput!): UpsertChannelsPayload!
-}
-
-"A place that holds stock: a warehouse, a shop, a supplier."
-type Location implements Node {
-  "Global id: what ` + "`" + `node` + "`" + ` finds it by. Inputs take ` + "`" + `locationId` + "`" + `."
-  id: ID!
-  "The shop's own location id."
-  locationId: ID!
-  "A name for people."
-  name: String!
-  "Sourcing order: the lowest number is asked first."
-  priority: Int!
-  "Only active locations count towards what can be sold."
-  active: Boolean!
-  "Whether shoppers may collect here."
-  pickup: Boolean!
-}
-
-"A named set of locations that a storefront sells from."
-type Channel {
-  "The shop's own channel id. A channel is no Node, so that this is not a global id."
-  id: ID!
-  "The same id under a name like every other type's: what ` + "`" + `channel` + "`" + ` arguments take."
-  channelId: ID!
-  "A name for people."
-  name: String!
-  "Its locations by priority."
-  locations: [Location!]!
-  "The rule by which its holds choose locations."
-  sourcing: SourcingOrder!
-}
-
-"The rule by which a channel's holds choose among its locations."
-enum SourcingOrder {
-  "By the locations' priority."
-  PRIORITY
-  "As few locations as it can: one that has the whole cart, else one that has the whole line, else those with the most."
-  FEWEST_LOCATIONS
-}
-
-"Locations to make or to change."
-input UpsertLocationsInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
-  idempotencyKey: String!
-  "1 to 250 rows, each location once."
-  rows: [UpsertLocationRow!]!
-  "What a failing row does to the others."
-  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
-}
-
-"One location. What is left out, or null, stays as it is."
-input UpsertLocationRow {
-  "The shop's own location id."
-  locationId: ID!
-  "A name for people, up to 255 characters. The id for a new location."
-  name: String
-  "Sourcing order: the lowest number is asked first. 100 for a new location."
-  priority: Int
-  "Only active locations count towards what can be sold. True for a new location."
-  active: Boolean
-  "Whether shoppers may collect here. False for a new location."
-  pickup: Boolean
-}
-
-"The answer to upsertLocations."
-type UpsertLocationsPayload {
-  "The locations of the rows that were written, by id, as they are now."
-  locations: [Location!]!
-  "True when the idempotency key was known: the first answer again, with nothing done twice."
-  replayed: Boolean!
-  "What was refused, row by row."
-  errors: [SettingsError!]!
-}
-
-"Channels to make or to change."
-input UpsertChannelsInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
-  idempotencyKey: String!
-  "1 to 250 rows, each channel once."
-  rows: [UpsertChannelRow!]!
-  "What a failing row does to the others."
-  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
-}
-
-"One channel. What is left out, or null, stays as it is."
-input UpsertChannelRow {
-  "The shop's own channel id."
-  channelId: ID!
-  "A name for people, up to 255 characters. The id for a new channel."
-  name: String
-  "The rule by which its holds choose locations. PRIORITY for a new channel."
-  sourcing: SourcingOrder
-  "All its locations from now on, by the shop's own ids, at most 1,000; an empty list is none."
-  locationIds: [ID!]
-}
-
-"The answer to upsertChannels."
-type UpsertChannelsPayload {
-  "The channels of the rows that were written, by id, as they are now."
-  channels: [Channel!]!
-  "True when the idempotency key was known: the first answer again, with nothing done twice."
-  replayed: Boolean!
-  "What was refused, row by row."
-  errors: [SettingsError!]!
-}
-`, BuiltIn: false},
-	{Name: "../schema/movement.graphqls", Input: `extend type Query {
-  """
-  The ledger, newest first, a page at a time: towards older movements (first, after) or back towards newer ones (last,
-  before). At most 250 a page, 50 unless told. The work for one page is bounded: where few movements match the filter,
-  a page may hold fewer than asked for, or none, and ` + "`" + `pageInfo` + "`" + ` still say that there is another one; go on with its
-  cursor. Scope: read:inventory.
-  """
-  stockMovements(
-    "How many, towards older ones: 1 to 250."
-    first: Int
-    "Begin with what is older than this edge's cursor."
-    after: String
-    "How many, towards newer ones: 1 to 250."
-    last: Int
-    "End with what is newer than this edge's cursor."
-    before: String
-    "Only these."
-    filter: StockMovementFilter
-  ): StockMovementConnection!
-}
-
-extend type Subscription {
-  """
-  The ledger as it grows, whoever writes: every movement once, those of a product in the order of their versions. With
-  ` + "`" + `after` + "`" + `, everything since that movement first: pass the cursor of the last one you saw and nothing is missing and
-  nothing comes twice, however long you were away. Without it, from now on. A client that reads slowly is waited for.
-  Scope: read:inventory.
-  """
-  stockMoved(
-    "The ` + "`" + `cursor` + "`" + ` of the movement you saw last, of this subscription or of stockMovements."
-    after: String
-    "Only these."
-    filter: StockMovementFilter
-  ): StockMovement!
-}
-
-"One entry of the append-only ledger: what one operation did to one product at one location."
-type StockMovement implements Node {
-  "Global id."
-  id: ID!
-  "The shop's own product id."
-  productId: ID!
-  "The product with its stock settings of today."
-  product: Product! @goField(forceResolver: true, batch: true)
-  "The place."
-  location: Location! @goField(forceResolver: true)
-  "The states that changed; none where somebody made or removed an empty level."
-  changes: [StockMovementChange!]!
-  "Why."
-  reason: StockReason!
-  "Why, in the words of whoever wrote it."
-  note: String @goField(name: "NoteText")
-  "The document or order behind it."
-  reference: String @goField(name: "ReferenceText")
-  "Who did it; null for an anonymous shopper."
-  actor: String @goField(name: "ActorName")
-  "The reservation that this belongs to."
-  reservationId: ID @goField(name: "OfReservation")
-  "The product's version since."
-  version: BigInt!
-  "When it was decided."
-  createdAt: Time!
-  "Pass it to ` + "`" + `stockMoved` + "`" + ` as ` + "`" + `after` + "`" + ` and hear everything newer. It is another cursor than that of an edge."
-  cursor: String!
-}
-
-"What a movement did to one quantity state, in units."
-type StockMovementChange {
-  "The state."
-  state: StockState!
-  "Units that came, or went when negative."
-  delta: Int!
-  "Units in this state at this location since."
-  after: Int!
-}
-
-"A page of the ledger."
-type StockMovementConnection {
-  "The page with a cursor to each movement."
-  edges: [StockMovementEdge!]!
-  "The page without cursors."
-  nodes: [StockMovement!]!
-  "How to go on."
-  pageInfo: PageInfo!
-}
-
-"A movement and its cursor."
-type StockMovementEdge {
-  "Pass it as ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
-  cursor: String!
-  "The movement."
-  node: StockMovement!
-}
-
-"Narrows the ledger; every given field must match."
-input StockMovementFilter {
-  "Only this product."
-  productId: ID
-  "Only this location."
-  locationId: ID
-  "Only movements that changed this quantity state."
-  state: StockState
-  "Only for this reason."
-  reason: StockReason
-  "Only with exactly this reference."
-  reference: String
-  "Only what this reservation did."
-  reservationId: ID
-  "Only what was decided at this moment or later."
-  since: Time
-  "Only what was decided at this moment or earlier."
-  until: Time
-}
-`, BuiltIn: false},
-	{Name: "../schema/product.graphqls", Input: `extend type Query {
-  "One product by the shop's own id, null when it is unknown."
-  product("The shop's own product id." id: ID!): Product
-  "Products in id order, a page at a time, forwards (first, after) or backwards (last, before). At most 250 a page, 50 unless told."
-  products(
-    "How many, forwards: 1 to 250."
-    first: Int
-    "Begin after this cursor."
-    after: String
-    "How many, backwards: 1 to 250."
-    last: Int
-    "End before this cursor."
-    before: String
-    "Only these."
-    filter: ProductFilter
-  ): ProductConnection!
-}
-
-extend type Mutation {
-  """
-  Makes products and changes the settings of those that are there. A field that is left out stays as it is, or gets its
-  default in a new product; null clears a title, a limit or a restock time. Scope: write:inventory.
-  """
-  upsertProducts("The products and their settings." input: UpsertProductsInput!): UpsertProductsPayload!
-}
-
-"What happens when a product runs out."
-enum InventoryPolicy {
-  "Refuse to sell below zero."
-  DENY
-  "Sell on backorder, down to the backorder limit."
-  CONTINUE
-}
-
-"The sellable unit with its stock settings."
-type Product implements Node {
-  "The shop's own product id, so that other graphs can join on it."
-  id: ID!
-  "The same id under the name that every other type uses."
-  productId: ID!
-  "A name for people."
-  title: String
-  "False for things that never run out."
-  tracked: Boolean!
-  "What happens when it runs out."
-  inventoryPolicy: InventoryPolicy!
-  "How many units may be sold on backorder; null means no limit but the largest number."
-  backorderLimit: Int
-  "The quantity at and below which status is LOW_STOCK."
-  lowStockThreshold: Int!
-  "The most one reservation may hold; null means no limit."
-  maxPerReservation: Int
-  "The live stock."
-  stock("Only this channel's locations count." channel: ID): Stock! @goField(forceResolver: true, batch: true)
-}
-
-"A page of products."
-type ProductConnection {
-  "The page with a cursor to each product."
-  edges: [ProductEdge!]!
-  "The page without cursors."
-  nodes: [Product!]!
-  "How to go on."
-  pageInfo: PageInfo!
-}
-
-"A product and its cursor."
-type ProductEdge {
-  "Pass it as ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
-  cursor: String!
-  "The product."
-  node: Product!
-}
-
-"Narrows a list of products; every given field must match."
-input ProductFilter {
-  "Only these products, at most 250."
-  ids: [ID!]
-  "Only products whose title contains this text, whatever its case."
-  titleContains: String
-}
-
-"Products to make or to change."
-input UpsertProductsInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
-  idempotencyKey: String!
-  "1 to 1,000 rows, each product once."
-  rows: [UpsertProductRow!]!
-  "What a failing row does to the others."
-  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
-}
-
-"One product's settings. What is left out stays as it is; where null is not a value, it means the same."
-input UpsertProductRow {
-  "The shop's own product id."
-  productId: ID!
-  "A name for people, up to 255 characters; null for none."
-  title: String @goField(omittable: true)
-  "False for things that never run out. True for a new product."
-  tracked: Boolean
-  "What happens when it runs out. DENY for a new product."
-  inventoryPolicy: InventoryPolicy
-  "How many units may be sold on backorder; null for no limit but the largest number."
-  backorderLimit: Int @goField(omittable: true)
-  "The quantity at and below which status is LOW_STOCK. 5 for a new product."
-  lowStockThreshold: Int
-  "The most one reservation may hold, 1 or more; null for no limit."
-  maxPerReservation: Int @goField(omittable: true)
-  "When more is expected; null when nobody knows."
-  nextRestockAt: Time @goField(omittable: true)
-}
-
-"The answer to upsertProducts."
-type UpsertProductsPayload {
-  "The products of the rows that were written, by id, as they are now."
-  products: [Product!]!
-  "True when the idempotency key was known: the first answer again, with nothing done twice."
-  replayed: Boolean!
-  "What was refused, row by row."
-  errors: [SettingsError!]!
-}
-
-"What can be wrong with a row of settings."
-union SettingsError = IdempotencyError | NotFoundError | InvalidInputError
-`, BuiltIn: false},
-	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
-  "One reservation, null when it is unknown. Whoever knows the id may read it."
-  reservation("The reservation's id." id: ID!): Reservation
-}
-
-extend type Mutation {
-  "Holds stock for a cart: every line or none (unless ` + "`" + `allowPartial` + "`" + `), until the time to live is over."
-  reserveStock("What to hold, and how." input: ReserveStockInput!): ReservationPayload!
-  "Replaces the lines of an active hold in one step: what stays held is never given up in between."
-  updateReservation("The hold and its new lines." input: UpdateReservationInput!): ReservationPayload!
-  "Restarts the time to live of an active hold. Whoever knows the id may."
-  extendReservation("The hold and its new time." input: ExtendReservationInput!): ReservationPayload!
-  "Gives an active hold back. Whoever knows the id may."
-  releaseReservation("The hold." input: ReleaseReservationInput!): ReservationPayload!
-  """
-  Turns an active hold, or a part of it, into an order: reserved becomes committed. What is not ordered is given back in
-  the same step. Scope: write:orders.
-  """
-  commitReservation("The hold and its order." input: CommitReservationInput!): ReservationPayload!
-  """
-  The order, or a part of what is left of it, left the house: committed leaves on hand. The reservation is COMMITTED until
-  nothing is left; then it is FULFILLED. Scope: write:orders.
-  """
-  fulfillReservation("The order's reservation." input: FulfillReservationInput!): ReservationPayload!
-  """
-  The order, or a part of what is left of it, was cancelled: committed becomes available again. Once nothing is left, the
-  reservation is FULFILLED when anything of it was, CANCELLED otherwise. Scope: write:orders.
-  """
-  cancelReservation("The order's reservation." input: CancelReservationInput!): ReservationPayload!
-}
-
-extend type Subscription {
-  "The reservation now, then every change: extended, updated, committed, fulfilled, cancelled, released, expired. Ends after its last state."
-  reservationChanged("The reservation's id." id: ID!): Reservation!
-}
-
-"Where a reservation is in its life."
-enum ReservationState {
-  "Holding stock."
-  ACTIVE
-  "Ordered, and not all of it shipped or cancelled."
-  COMMITTED
-  "Nothing is left to ship, and at least a part was shipped."
-  FULFILLED
-  "Given back before its time was over."
-  RELEASED
-  "Its time was over."
-  EXPIRED
-  "Ordered, then cancelled as a whole."
-  CANCELLED
-}
-
-"A hold on several products with a time to live."
-type Reservation implements Node {
-  "Unguessable: knowing it is the permission to extend or release the hold."
-  id: ID!
-  "Where it is in its life; a hold past its time is EXPIRED at once."
-  state: ReservationState!
-  "What it holds, one line a product, in the order asked."
-  lines: [ReservationLine!]!
-  "The caller's own reference: a cart, a session."
-  ownerRef: String
-  "The order it became."
-  orderRef: String
-  "When it was made."
-  createdAt: Time!
-  "When the hold is over, unless extended."
-  expiresAt: Time!
-  "The server's time of this answer: count down from expiresAt − serverTime, not from the shopper's own clock."
-  serverTime: Time!
-  "Grows with every change of the reservation."
-  version: BigInt!
-}
-
-"The hold on one product."
-type ReservationLine {
-  "The shop's own product id."
-  productId: ID!
-  "The product."
-  product: Product! @goField(forceResolver: true, batch: true)
-  "Units asked for."
-  requested: Int!
-  "Units held, or ordered: less than asked for where a partial hold was allowed or only a part was ordered."
-  quantity: Int!
-  "Units of the order that left the house."
-  fulfilled: Int!
-  "Units of the order that were cancelled."
-  cancelled: Int!
-  "Units still held or on order: quantity − fulfilled − cancelled."
-  left: Int!
-  "Which locations supply it; empty when the product is not tracked."
-  allocations: [ReservationAllocation!]!
-  "The product's live stock."
-  stock: Stock! @goField(forceResolver: true, batch: true)
-}
-
-"The part of a line that one location supplies."
-type ReservationAllocation {
-  "The place."
-  location: Location! @goField(forceResolver: true)
-  "Units."
-  quantity: Int!
-  "Those of them that were neither fulfilled nor cancelled."
-  left: Int!
-}
-
-"A product and how many of it. Lines of the same product become one line; ` + "`" + `locationId` + "`" + ` only says where its units come from."
-input ReservationLineInput {
-  "The shop's own product id."
-  productId: ID!
-  "Units, 1 or more."
-  quantity: Int!
-  "Take them from this location only."
-  locationId: ID
-}
-
-"Some units of a product of the reservation. Entries of the same product add up."
-input ReservationLinePartInput {
-  "The shop's own product id."
-  productId: ID!
-  "Units, 1 or more, and no more than are left."
-  quantity: Int!
-}
-
-"A new hold."
-input ReserveStockInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID: whoever sends the same key and input gets the same answer. A refusal is an answer too: to ask again later, take a new key. Up to 255 characters."
-  idempotencyKey: String!
-  "1 to 2,000 lines."
-  lines: [ReservationLineInput!]!
-  "How long to hold, in seconds; the server's default when left out."
-  ttlSeconds: Int
-  "Sell only from this channel's locations."
-  channel: ID
-  "Hold what there is when there is not enough."
-  allowPartial: Boolean! = false
-  "Your own reference, up to 255 characters."
-  ownerRef: String
-}
-
-"New lines for an active hold."
-input UpdateReservationInput {
-  "Repeat a request with the same key and it takes effect once."
-  idempotencyKey: String!
-  "The reservation."
-  id: ID!
-  "1 to 2,000 lines; they replace the old ones."
-  lines: [ReservationLineInput!]!
-  "Also restart the time to live, in seconds."
-  ttlSeconds: Int
-  "Hold what there is when there is not enough."
-  allowPartial: Boolean! = false
-}
-
-"More time for an active hold."
-input ExtendReservationInput {
-  "The reservation."
-  id: ID!
-  "How long to hold from now, in seconds; the server's default when left out."
-  ttlSeconds: Int
-}
-
-"The end of an active hold."
-input ReleaseReservationInput {
-  "The reservation."
-  id: ID!
-}
-
-"An order for an active hold."
-input CommitReservationInput {
-  "Repeat a request with the same key and it takes effect once."
-  idempotencyKey: String!
-  "The reservation."
-  id: ID!
-  "The order it became, up to 255 characters."
-  orderRef: String
-  "A part of what it holds, 1 to 2,000 lines; everything held when left out."
-  lines: [ReservationLinePartInput!]
-}
-
-"The end of an order: shipped."
-input FulfillReservationInput {
-  "Repeat a request with the same key and it takes effect once."
-  idempotencyKey: String!
-  "The reservation."
-  id: ID!
-  "A part of what is left, 1 to 2,000 lines; everything left when left out."
-  lines: [ReservationLinePartInput!]
-}
-
-"The end of an order: cancelled."
-input CancelReservationInput {
-  "Repeat a request with the same key and it takes effect once."
-  idempotencyKey: String!
-  "The reservation."
-  id: ID!
-  "A part of what is left, 1 to 2,000 lines; everything left when left out."
-  lines: [ReservationLinePartInput!]
-}
-
-"The answer to a reservation write."
-type ReservationPayload {
-  "The reservation; null when there is none."
-  reservation: Reservation
-  "True when the idempotency key was known: the first answer again, with nothing done twice. The reservation is then as it is now."
-  replayed: Boolean!
-  "Everything that was refused, all shortages of a cart at once. With ` + "`" + `allowPartial` + "`" + `, a hold and its shortages come together."
-  errors: [ReservationError!]!
-}
-
-"What can be wrong with a reservation write."
-union ReservationError = InsufficientStockError | QuantityLimitExceededError | ReservationNotActiveError | IdempotencyError | NotFoundError | InvalidInputError
-
-"A product has less than asked for."
+"A product has fewer units than asked for."
 type InsufficientStockError implements UserError {
   "One sentence for people."
   message: String!
@@ -2221,11 +1657,11 @@ type InsufficientStockError implements UserError {
   productId: ID!
   "Units asked for, over all lines of the product."
   requested: Int!
-  "Units that could be had."
+  "Units that can be had now."
   available: Int!
 }
 
-"A quantity is over a limit."
+"A quantity is above a limit."
 type QuantityLimitExceededError implements UserError {
   "One sentence for people."
   message: String!
@@ -2233,31 +1669,45 @@ type QuantityLimitExceededError implements UserError {
   path: [String!]!
   "The shop's own product id."
   productId: ID!
-  "Units asked for, over all lines of the product; 2,147,483,647 where it is more than that."
+  "Units asked for, over all lines of the product. 2,147,483,647 also means more than that."
   requested: Int!
-  "The most there may be."
+  "The largest quantity allowed."
   limit: Int!
 }
 
-"The reservation is in a state that does not allow this."
+"The level has another quantity than ` + "`" + `changeFromQuantity` + "`" + `."
+type StaleQuantityError implements UserError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is."
+  path: [String!]!
+  "The quantity that the caller expected."
+  expected: Int!
+  "The quantity found."
+  actual: Int!
+  "The product's version at that quantity."
+  version: BigInt!
+}
+
+"The state of the reservation does not allow this change."
 type ReservationNotActiveError implements UserError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
-  "Its state."
+  "The reservation's state."
   state: ReservationState!
 }
 
-"Why an idempotency key cannot be honoured."
+"Why an idempotency key is refused."
 enum IdempotencyErrorCode {
-  "The same key is being worked on right now. Retry. Not sent by this version: it waits instead."
+  "A request with the same key is in flight. Retry. This version does not send the code: it waits for that request instead."
   CONCURRENT_REQUEST
   "The key was used before, with another input."
   KEY_PARAMETER_MISMATCH
 }
 
-"An idempotency key cannot be honoured."
+"The idempotency key is refused."
 type IdempotencyError implements UserError {
   "One sentence for people."
   message: String!
@@ -2275,7 +1725,7 @@ type NotFoundError implements UserError {
   path: [String!]!
 }
 
-"A value of the input can never be right."
+"A value of the input is not valid. A retry does not help."
 type InvalidInputError implements UserError {
   "One sentence for people."
   message: String!
@@ -2283,36 +1733,592 @@ type InvalidInputError implements UserError {
   path: [String!]!
 }
 `, BuiltIn: false},
-	{Name: "../schema/schema.graphqls", Input: `"A number that may exceed 32 bits. Sent as a JSON number below 2^53."
+	{Name: "../schema/location.graphqls", Input: `extend type Query {
+  "One location. Null when it is unknown."
+  location("The shop's own location id, or the location's global id." id: ID!): Location
+  "All locations, in sourcing order."
+  locations: [Location!]!
+  "All channels, by id."
+  channels: [Channel!]!
+}
+
+extend type Mutation {
+  "Creates locations, and changes locations that exist. A field that is left out keeps its value. Scope: write:inventory."
+  upsertLocations("The locations." input: UpsertLocationsInput!): UpsertLocationsPayload!
+  "Creates channels, and changes channels that exist. A field that is left out keeps its value. Scope: write:inventory."
+  upsertChannels("The channels." input: UpsertChannelsInput!): UpsertChannelsPayload!
+}
+
+"A place that holds stock: a warehouse, a shop, a supplier."
+type Location implements Node {
+  "Global id, for ` + "`" + `node` + "`" + `. Inputs take ` + "`" + `locationId` + "`" + `."
+  id: ID!
+  "The shop's own location id."
+  locationId: ID!
+  "A name for people."
+  name: String!
+  "Sourcing order: the lowest number comes first."
+  priority: Int!
+  "Only active locations count towards what can be sold."
+  active: Boolean!
+  "True when shoppers may collect here."
+  pickup: Boolean!
+}
+
+"A named set of locations that a storefront sells from."
+type Channel {
+  "The shop's own channel id. A channel is not a Node, so this is not a global id."
+  id: ID!
+  "The same id, under a name as in the other types. ` + "`" + `channel` + "`" + ` arguments take it."
+  channelId: ID!
+  "A name for people."
+  name: String!
+  "The channel's locations, by priority."
+  locations: [Location!]!
+  "How its reservations choose locations."
+  sourcing: SourcingOrder!
+}
+
+"How a channel's reservations choose among its locations."
+enum SourcingOrder {
+  "By the priority of the locations."
+  PRIORITY
+  "As few locations as possible. A location with the whole cart comes first, then one with the whole line, then those with the most units."
+  FEWEST_LOCATIONS
+}
+
+"Locations to create or to change."
+input UpsertLocationsInput {
+  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  idempotencyKey: String!
+  "1 to 250 rows, each location once."
+  rows: [UpsertLocationRow!]!
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"One location. A field that is left out, or null, keeps its value."
+input UpsertLocationRow {
+  "The shop's own location id."
+  locationId: ID!
+  "A name for people, at most 255 characters. A new location gets its id by default."
+  name: String
+  "Sourcing order: the lowest number comes first. A new location gets 100 by default."
+  priority: Int
+  "Only active locations count towards what can be sold. A new location is active by default."
+  active: Boolean
+  "True when shoppers may collect here. A new location gets false by default."
+  pickup: Boolean
+}
+
+"The answer to upsertLocations."
+type UpsertLocationsPayload {
+  "The locations that were written, by id, as they are now."
+  locations: [Location!]!
+  "True when the idempotency key was known. Nothing was done again."
+  replayed: Boolean!
+  "The refused rows."
+  errors: [SettingsError!]!
+}
+
+"Channels to create or to change."
+input UpsertChannelsInput {
+  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  idempotencyKey: String!
+  "1 to 250 rows, each channel once."
+  rows: [UpsertChannelRow!]!
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"One channel. A field that is left out, or null, keeps its value."
+input UpsertChannelRow {
+  "The shop's own channel id."
+  channelId: ID!
+  "A name for people, at most 255 characters. A new channel gets its id by default."
+  name: String
+  "How its reservations choose locations. A new channel gets PRIORITY by default."
+  sourcing: SourcingOrder
+  "All locations of the channel from now on, by the shop's own ids, at most 1,000. An empty list leaves it without locations."
+  locationIds: [ID!]
+}
+
+"The answer to upsertChannels."
+type UpsertChannelsPayload {
+  "The channels that were written, by id, as they are now."
+  channels: [Channel!]!
+  "True when the idempotency key was known. Nothing was done again."
+  replayed: Boolean!
+  "The refused rows."
+  errors: [SettingsError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/movement.graphqls", Input: `extend type Query {
+  """
+  The ledger, newest first: a page towards older movements (first, after) or back towards newer ones (last, before).
+  A page has 50 movements by default and at most 250. The work for one page is bounded. Where few movements match the
+  filter, a page can have fewer movements than asked for, or none. ` + "`" + `pageInfo` + "`" + ` says whether there is another page: continue
+  with its cursor. Scope: read:inventory.
+  """
+  stockMovements(
+    "How many, towards older ones: 1 to 250."
+    first: Int
+    "Begin with movements older than this edge's cursor."
+    after: String
+    "How many, towards newer ones: 1 to 250."
+    last: Int
+    "End with movements newer than this edge's cursor."
+    before: String
+    "Only movements that match."
+    filter: StockMovementFilter
+  ): StockMovementConnection!
+}
+
+extend type Subscription {
+  """
+  The ledger as it grows, from every writer. Each movement comes once. The movements of one product come in the order of
+  their versions. With ` + "`" + `after` + "`" + `, the movements since that one come first: none is missing and none comes twice, however long
+  the client was away. Without it, movements from now on. The server waits for a client that reads slowly.
+  Scope: read:inventory.
+  """
+  stockMoved(
+    "The ` + "`" + `cursor` + "`" + ` of the movement that you saw last, in this subscription or in stockMovements."
+    after: String
+    "Only movements that match."
+    filter: StockMovementFilter
+  ): StockMovement!
+}
+
+"One entry of the append-only ledger: what one operation did to one product at one location."
+type StockMovement implements Node {
+  "Global id."
+  id: ID!
+  "The shop's own product id."
+  productId: ID!
+  "The product with its current stock settings."
+  product: Product! @goField(forceResolver: true, batch: true)
+  "The location."
+  location: Location! @goField(forceResolver: true)
+  "The states that changed. Empty when another program created or deleted an empty level in the database."
+  changes: [StockMovementChange!]!
+  "Why."
+  reason: StockReason!
+  "Why, in the caller's own words."
+  note: String @goField(name: "NoteText")
+  "The document or order that this belongs to."
+  reference: String @goField(name: "ReferenceText")
+  "The caller. Null for an anonymous shopper."
+  actor: String @goField(name: "ActorName")
+  "The reservation that this belongs to."
+  reservationId: ID @goField(name: "OfReservation")
+  "The product's version after this movement."
+  version: BigInt!
+  "When it was decided."
+  createdAt: Time!
+  "For ` + "`" + `after` + "`" + ` of ` + "`" + `stockMoved` + "`" + `: the subscription then begins after this movement. It is not the cursor of an edge."
+  cursor: String!
+}
+
+"What a movement did to one quantity state, in units."
+type StockMovementChange {
+  "The state."
+  state: StockState!
+  "Units added, or removed when negative."
+  delta: Int!
+  "Units in this state at this location afterwards."
+  after: Int!
+}
+
+"A page of the ledger."
+type StockMovementConnection {
+  "The movements with their cursors."
+  edges: [StockMovementEdge!]!
+  "The movements without cursors."
+  nodes: [StockMovement!]!
+  "How to continue."
+  pageInfo: PageInfo!
+}
+
+"A movement and its cursor."
+type StockMovementEdge {
+  "For ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
+  cursor: String!
+  "The movement."
+  node: StockMovement!
+}
+
+"Narrows the ledger. Every given field must match."
+input StockMovementFilter {
+  "Only this product."
+  productId: ID
+  "Only this location."
+  locationId: ID
+  "Only movements that changed this quantity state."
+  state: StockState
+  "Only this reason."
+  reason: StockReason
+  "Only exactly this reference."
+  reference: String
+  "Only movements of this reservation."
+  reservationId: ID
+  "Only movements decided at this time or later."
+  since: Time
+  "Only movements decided at this time or earlier."
+  until: Time
+}
+`, BuiltIn: false},
+	{Name: "../schema/product.graphqls", Input: `extend type Query {
+  "One product by the shop's own id. Null when it is unknown."
+  product("The shop's own product id." id: ID!): Product
+  "A page of products in id order, forwards (first, after) or backwards (last, before). A page has 50 products by default and at most 250."
+  products(
+    "How many, forwards: 1 to 250."
+    first: Int
+    "Begin after this cursor."
+    after: String
+    "How many, backwards: 1 to 250."
+    last: Int
+    "End before this cursor."
+    before: String
+    "Only products that match."
+    filter: ProductFilter
+  ): ProductConnection!
+}
+
+extend type Mutation {
+  """
+  Creates products, and changes the settings of products that exist. A field that is left out keeps its value, or gets its
+  default in a new product. Null clears a title, a limit or a restock time. Scope: write:inventory.
+  """
+  upsertProducts("The products and their settings." input: UpsertProductsInput!): UpsertProductsPayload!
+}
+
+"What happens when a product runs out."
+enum InventoryPolicy {
+  "Nothing is sold below zero."
+  DENY
+  "Units are sold on backorder, down to the backorder limit."
+  CONTINUE
+}
+
+"The sellable unit with its stock settings."
+type Product implements Node {
+  "The shop's own product id. Other graphs can join on it."
+  id: ID!
+  "The same id, under the name that all other types use."
+  productId: ID!
+  "A name for people."
+  title: String
+  "False for a product that never runs out."
+  tracked: Boolean!
+  "What happens when the product runs out."
+  inventoryPolicy: InventoryPolicy!
+  "How many units may be sold on backorder. Null means 1,000,000,000, the largest quantity."
+  backorderLimit: Int
+  "At this quantity and below, the status is LOW_STOCK."
+  lowStockThreshold: Int!
+  "The largest quantity of one reservation. Null means no limit."
+  maxPerReservation: Int
+  "The live stock."
+  stock("Only this channel's locations count." channel: ID): Stock! @goField(forceResolver: true, batch: true)
+}
+
+"A page of products."
+type ProductConnection {
+  "The products with their cursors."
+  edges: [ProductEdge!]!
+  "The products without cursors."
+  nodes: [Product!]!
+  "How to continue."
+  pageInfo: PageInfo!
+}
+
+"A product and its cursor."
+type ProductEdge {
+  "For ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
+  cursor: String!
+  "The product."
+  node: Product!
+}
+
+"Narrows a list of products. Every given field must match."
+input ProductFilter {
+  "Only these products, at most 250."
+  ids: [ID!]
+  "Only products whose title contains this text, in any case."
+  titleContains: String
+}
+
+"Products to create or to change."
+input UpsertProductsInput {
+  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  idempotencyKey: String!
+  "1 to 1,000 rows, each product once."
+  rows: [UpsertProductRow!]!
+  "What a failing row does to the others."
+  errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
+}
+
+"The settings of one product. A field that is left out keeps its value. Null clears a title, a limit or a restock time; for the other fields it means left out."
+input UpsertProductRow {
+  "The shop's own product id."
+  productId: ID!
+  "A name for people, at most 255 characters. Null for none."
+  title: String @goField(omittable: true)
+  "False for a product that never runs out. A new product is tracked by default."
+  tracked: Boolean
+  "What happens when the product runs out. A new product gets DENY by default."
+  inventoryPolicy: InventoryPolicy
+  "How many units may be sold on backorder. Null means 1,000,000,000, the largest quantity."
+  backorderLimit: Int @goField(omittable: true)
+  "At this quantity and below, the status is LOW_STOCK. A new product gets 5 by default."
+  lowStockThreshold: Int
+  "The largest quantity of one reservation, 1 or more. Null for no limit."
+  maxPerReservation: Int @goField(omittable: true)
+  "When more units are expected. Null when that is not known."
+  nextRestockAt: Time @goField(omittable: true)
+}
+
+"The answer to upsertProducts."
+type UpsertProductsPayload {
+  "The products that were written, by id, as they are now."
+  products: [Product!]!
+  "True when the idempotency key was known. Nothing was done again."
+  replayed: Boolean!
+  "The refused rows."
+  errors: [SettingsError!]!
+}
+
+"Why a row of products, locations or channels is refused."
+union SettingsError = IdempotencyError | NotFoundError | InvalidInputError
+`, BuiltIn: false},
+	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
+  "One reservation. Null when it is unknown. Anyone who knows the id may read it."
+  reservation("The reservation's id." id: ID!): Reservation
+}
+
+extend type Mutation {
+  "Reserves stock for a cart until the time to live is over. It reserves every line or none, unless ` + "`" + `allowPartial` + "`" + `."
+  reserveStock("The lines, and for how long." input: ReserveStockInput!): ReservationPayload!
+  "Replaces the lines of an active reservation in one step. Units that are in the old and the new lines stay reserved throughout."
+  updateReservation("The reservation and its new lines." input: UpdateReservationInput!): ReservationPayload!
+  "Restarts the time to live of an active reservation. Anyone who knows the id may."
+  extendReservation("The reservation and its new time to live." input: ExtendReservationInput!): ReservationPayload!
+  "Ends an active reservation: its units become available again. Anyone who knows the id may."
+  releaseReservation("The reservation." input: ReleaseReservationInput!): ReservationPayload!
+  """
+  Turns an active reservation, or a part of it, into an order: reserved units become committed. The other units become
+  available again in the same step. Scope: write:orders.
+  """
+  commitReservation("The reservation and its order." input: CommitReservationInput!): ReservationPayload!
+  """
+  The order was shipped, or a part of what is left of it: committed units are no longer on hand. The reservation stays
+  COMMITTED until nothing is left. Then it is FULFILLED. Scope: write:orders.
+  """
+  fulfillReservation("The order's reservation." input: FulfillReservationInput!): ReservationPayload!
+  """
+  The order was cancelled, or a part of what is left of it: committed units become available again. Once nothing is left,
+  the reservation is FULFILLED when a part was shipped, and CANCELLED otherwise. Scope: write:orders.
+  """
+  cancelReservation("The order's reservation." input: CancelReservationInput!): ReservationPayload!
+}
+
+extend type Subscription {
+  "The reservation now, then every change: extended, updated, committed, fulfilled, cancelled, released, expired. Completes after its last state."
+  reservationChanged("The reservation's id." id: ID!): Reservation!
+}
+
+"Where a reservation is in its life."
+enum ReservationState {
+  "Its units are reserved."
+  ACTIVE
+  "Ordered. Some units are neither shipped nor cancelled."
+  COMMITTED
+  "Nothing is left to ship, and at least a part was shipped."
+  FULFILLED
+  "Released before its time was over."
+  RELEASED
+  "Its time is over."
+  EXPIRED
+  "Ordered, then cancelled as a whole."
+  CANCELLED
+}
+
+"Reserved units of several products, with a time to live."
+type Reservation implements Node {
+  "A random id that cannot be guessed. Knowing it is the permission to extend or release the reservation."
+  id: ID!
+  "Where it is in its life. It is EXPIRED as soon as its time is over."
+  state: ReservationState!
+  "One line for each product, in the order asked."
+  lines: [ReservationLine!]!
+  "The caller's own reference: a cart, a session."
+  ownerRef: String
+  "The order it became."
+  orderRef: String
+  "When it was created."
+  createdAt: Time!
+  "When its time is over, unless it is extended."
+  expiresAt: Time!
+  "The server's time of this answer. Count down from expiresAt − serverTime, not from the shopper's clock."
+  serverTime: Time!
+  "Grows with every change of the reservation."
+  version: BigInt!
+}
+
+"One product of a reservation."
+type ReservationLine {
+  "The shop's own product id."
+  productId: ID!
+  "The product."
+  product: Product! @goField(forceResolver: true, batch: true)
+  "Units asked for."
+  requested: Int!
+  "Units reserved, or ordered. Less than ` + "`" + `requested` + "`" + ` when ` + "`" + `allowPartial` + "`" + ` applied or only a part was ordered."
+  quantity: Int!
+  "Units of the order that were shipped."
+  fulfilled: Int!
+  "Units of the order that were cancelled."
+  cancelled: Int!
+  "Units still reserved or on order: quantity − fulfilled − cancelled."
+  left: Int!
+  "The locations that supply the units. Empty when the product is not tracked."
+  allocations: [ReservationAllocation!]!
+  "The product's live stock."
+  stock: Stock! @goField(forceResolver: true, batch: true)
+}
+
+"The part of a line that one location supplies."
+type ReservationAllocation {
+  "The location."
+  location: Location! @goField(forceResolver: true)
+  "Units."
+  quantity: Int!
+  "Units that were neither fulfilled nor cancelled."
+  left: Int!
+}
+
+"Units of a product. Lines of the same product become one line; ` + "`" + `locationId` + "`" + ` says only where its units come from."
+input ReservationLineInput {
+  "The shop's own product id."
+  productId: ID!
+  "Units, 1 or more."
+  quantity: Int!
+  "Take the units from this location only."
+  locationId: ID
+}
+
+"Some units of a product of the reservation. Entries of the same product add up."
+input ReservationLinePartInput {
+  "The shop's own product id."
+  productId: ID!
+  "Units, 1 or more, and at most as many as are left."
+  quantity: Int!
+}
+
+"A new reservation."
+input ReserveStockInput {
+  "A request that is repeated with the same key takes effect once. Use a random UUID: the same key and input get the same answer, from any caller. A refusal is an answer too: to try again later, use a new key. At most 255 characters."
+  idempotencyKey: String!
+  "1 to 2,000 lines."
+  lines: [ReservationLineInput!]!
+  "The time to live in seconds. The server's default when left out."
+  ttlSeconds: Int
+  "Reserve at this channel's locations only."
+  channel: ID
+  "Reserve the units that there are when there are not enough."
+  allowPartial: Boolean! = false
+  "Your own reference, at most 255 characters."
+  ownerRef: String
+}
+
+"New lines for an active reservation."
+input UpdateReservationInput {
+  "A request that is repeated with the same key takes effect once."
+  idempotencyKey: String!
+  "The reservation."
+  id: ID!
+  "1 to 2,000 lines. They replace the old ones."
+  lines: [ReservationLineInput!]!
+  "Also restart the time to live, with this many seconds."
+  ttlSeconds: Int
+  "Reserve the units that there are when there are not enough."
+  allowPartial: Boolean! = false
+}
+
+"More time for an active reservation."
+input ExtendReservationInput {
+  "The reservation."
+  id: ID!
+  "The time to live from now, in seconds. The server's default when left out."
+  ttlSeconds: Int
+}
+
+"The end of an active reservation."
+input ReleaseReservationInput {
+  "The reservation."
+  id: ID!
+}
+
+"An order for an active reservation."
+input CommitReservationInput {
+  "A request that is repeated with the same key takes effect once."
+  idempotencyKey: String!
+  "The reservation."
+  id: ID!
+  "The order it becomes, at most 255 characters."
+  orderRef: String
+  "The part that is ordered, 1 to 2,000 lines. Everything reserved when left out."
+  lines: [ReservationLinePartInput!]
+}
+
+"A shipped order, or a part of it."
+input FulfillReservationInput {
+  "A request that is repeated with the same key takes effect once."
+  idempotencyKey: String!
+  "The reservation."
+  id: ID!
+  "The part that was shipped, 1 to 2,000 lines. Everything left when left out."
+  lines: [ReservationLinePartInput!]
+}
+
+"A cancelled order, or a part of it."
+input CancelReservationInput {
+  "A request that is repeated with the same key takes effect once."
+  idempotencyKey: String!
+  "The reservation."
+  id: ID!
+  "The part that was cancelled, 1 to 2,000 lines. Everything left when left out."
+  lines: [ReservationLinePartInput!]
+}
+
+"The answer to a reservation write."
+type ReservationPayload {
+  "The reservation, as it is now. Null when there is none."
+  reservation: Reservation
+  "True when the idempotency key was known. Nothing was done again."
+  replayed: Boolean!
+  "Everything that was refused, all shortages of a cart at once. With ` + "`" + `allowPartial` + "`" + `, a reservation and its shortages come together."
+  errors: [ReservationError!]!
+}
+
+"Why a reservation write is refused."
+union ReservationError = InsufficientStockError | QuantityLimitExceededError | ReservationNotActiveError | IdempotencyError | NotFoundError | InvalidInputError
+`, BuiltIn: false},
+	{Name: "../schema/schema.graphqls", Input: `"A number that can exceed 32 bits. Sent as a JSON number below 2^53."
 scalar BigInt
-"A moment in UTC, RFC 3339, such as 2026-03-01T12:00:00Z. Always the database's clock."
+"A time in UTC, RFC 3339 with milliseconds, such as 2026-03-01T12:00:00.000Z. It is the database's clock."
 scalar Time
 
 directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, type: String, forceGenerate: Boolean, autoBindGetterHaser: Boolean, batch: Boolean) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 
-"Something with a global id that ` + "`" + `node` + "`" + ` finds again."
+"An object with a global id. ` + "`" + `node` + "`" + ` finds it by this id."
 interface Node {
-  "Opaque, unique over all types."
+  "Opaque, and unique over all types."
   id: ID!
 }
 
-"A failure a person can act on. It comes as data in a payload, never as a top-level error."
-interface UserError {
-  "One sentence for people."
-  message: String!
-  "Where in the input the cause is, such as [\"input\", \"lines\", \"2\", \"quantity\"]."
-  path: [String!]!
-}
-
-"Where an answer was read."
-enum ReadSource {
-  "Redis, kept true by every committed change."
-  CACHE
-  "The database itself."
-  DATABASE
-}
-
-"Where a page ends and how to go on."
+"Where a page ends, and how to continue."
 type PageInfo {
   "True when there is a page after this one."
   hasNextPage: Boolean!
@@ -2324,39 +2330,45 @@ type PageInfo {
   endCursor: String
 }
 
+"What a failing row of a bulk write does to the other rows."
+enum ErrorPolicy {
+  "One failing row: nothing is written."
+  REJECT_EVERYTHING
+  "The other rows are written. Failing rows are reported in ` + "`" + `errors` + "`" + `."
+  REJECT_FAILED_ROWS
+}
+
 """
-Everything that can be asked. Fields of one document that read stock or reservations read them together.
-A document has at most 400 selections, and its complexity at most 30,000: lists count as many times their fields.
+All reads. Fields of one document that read stock or reservations are read together, in one batch.
+A document has at most 400 selections. Its complexity is at most 30,000: a list multiplies the cost of its fields.
 """
 type Query {
-  "Any object by its global id; null when nothing has it."
+  "Any object by its global id. Null when no object has this id."
   node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location, Reservation or StockMovement." id: ID!): Node
 }
 
-"Everything that can be done. What is refused comes as data, in a payload's ` + "`" + `errors` + "`" + `; top-level errors are faults."
+"All writes. A refusal is data, in the ` + "`" + `errors` + "`" + ` of a payload. A top-level error is a fault."
 type Mutation
 
-"Everything that can be watched, over a WebSocket (graphql-transport-ws) or server-sent events."
+"All subscriptions, over a WebSocket (graphql-transport-ws) or server-sent events (graphql-sse)."
 type Subscription
-
-
 `, BuiltIn: false},
 	{Name: "../schema/stock.graphqls", Input: `extend type Query {
-  "The live stock of one product, null when it is unknown."
+  "The live stock of one product. Null when it is unknown."
   stock(
     "The shop's own product id."
     productId: ID!
     "Only this channel's locations count."
     channel: ID
-    "When the cached answer is older than this, the database is read instead; pass the version you saw last."
+    "Read the database when the cached stock is older than this version. Pass the version that you saw last."
     minVersion: BigInt
     """
-    What was true at this moment, from the ledger, instead of now: no levels before the first movement. The settings of
-    the product, of its locations and of the channel are today's. Scope: read:inventory.
+    The stock at this time in the past, from the ledger. It has no levels before the first movement. The settings of the
+    product, its locations and the channel are the current ones. Scope: read:inventory.
     """
     asOf: Time
   ): Stock
-  "The live stock of products, in the order asked: null for an unknown product, and a repeated id repeats."
+  "The live stock of products, in the order asked. Null for an unknown product. A repeated id is answered repeatedly."
   stocks(
     "The shop's own product ids, at most 250."
     productIds: [ID!]!
@@ -2367,23 +2379,23 @@ type Subscription
 
 extend type Mutation {
   """
-  Sets quantities to what was counted. Each row says what it believes to be there (` + "`" + `changeFromQuantity` + "`" + `) and is refused
-  when that is not so, or says ` + "`" + `ignoreStale: true` + "`" + `. Scope: write:inventory.
+  Sets quantities to what was counted. Each row has the quantity that the caller expects (` + "`" + `changeFromQuantity` + "`" + `) and is
+  refused when there is another one, or has ` + "`" + `ignoreStale: true` + "`" + `. Scope: write:inventory.
   """
   setStock("Which levels, what was counted, and why." input: SetStockInput!): StockPayload!
   "Changes quantities by deltas: goods returned, written off, corrected. Scope: write:inventory."
   adjustStock("Which levels, by how much, and why." input: AdjustStockInput!): StockPayload!
   """
-  Moves units between states, between locations, or both at once: goods expected become goods received
-  (INCOMING to AVAILABLE), a damaged unit leaves the shelf, stock goes to another shop. Scope: write:inventory.
+  Moves units between states, between locations, or both at once. Examples: expected goods arrive (INCOMING to AVAILABLE),
+  a unit is damaged, stock goes to another shop. Scope: write:inventory.
   """
   moveStock("What moves where, and why." input: MoveStockInput!): StockPayload!
 }
 
 extend type Subscription {
   """
-  The current stock of products at once, then every newer state the moment it is committed, whoever wrote it.
-  A client that reads slowly gets the latest state, not a backlog. Unknown products are silent until they exist.
+  The current stock of products at once, then every newer one as soon as it is committed, from every writer.
+  A client that reads slowly gets the newest stock, not a backlog. An unknown product sends nothing until it exists.
   """
   stockChanged(
     "The shop's own product ids, 1 to 250."
@@ -2391,34 +2403,31 @@ extend type Subscription {
     "Only this channel's locations count."
     channel: ID
   ): Stock!
-}
-
-extend type Subscription {
   """
-  Each product whose status became another one by a movement of its stock, from now on, whoever moved it, with the
-  status before as ` + "`" + `previousStatus` + "`" + `. The stock is as of that movement, with the settings of today; a change of settings
-  alone is no movement. What one write did to a product counts as one step. None is missed; a client that reads slowly
-  is waited for. Scope: read:inventory.
+  Each product whose status changes by a movement of its stock, from now on, from every writer. ` + "`" + `previousStatus` + "`" + ` is the
+  status before. The stock is as of that movement, with the current settings. A change of settings alone is not a
+  movement. All that one write did to a product is one step. None is missing: the server waits for a client that reads
+  slowly. Scope: read:inventory.
   """
   stockStatusChanged(
-    "The status of this channel's stock; without it, of all locations'."
+    "The status over this channel's locations. Without it, over all locations."
     channel: ID
-    "Only changes to one of these; without it or empty, to any."
+    "Only changes to one of these. Without it, or empty, all."
     statuses: [StockStatus!]
-    "Only these products, at most 250; without it or empty, all."
+    "Only these products, at most 250. Without it, or empty, all."
     productIds: [ID!]
   ): Stock!
 }
 
 "What a storefront shows beside a product."
 enum StockStatus {
-  "More than the low-stock threshold."
+  "Above the low-stock threshold."
   IN_STOCK
-  "At or below the low-stock threshold, but not out."
+  "At or below the low-stock threshold, but above zero."
   LOW_STOCK
-  "None to sell."
+  "Nothing can be bought."
   OUT_OF_STOCK
-  "None on the shelf, but the product may be sold on backorder."
+  "Nothing is available, but the product can be bought on backorder."
   BACKORDER
 }
 
@@ -2426,21 +2435,29 @@ enum StockStatus {
 enum StockState {
   "Can be sold now."
   AVAILABLE
-  "Held by active reservations."
+  "In active reservations."
   RESERVED
   "Ordered, not shipped."
   COMMITTED
-  "On the shelf, but broken."
+  "Present, but damaged."
   DAMAGED
   "Being inspected."
   QUALITY_CONTROL
   "Kept back as a buffer."
   SAFETY_STOCK
-  "On the way; not on hand yet."
+  "Expected. Not on hand yet."
   INCOMING
 }
 
-"One product over all locations, or over a channel's: the storefront's view."
+"Where an answer was read."
+enum ReadSource {
+  "Redis. Every committed change updates it."
+  CACHE
+  "The database."
+  DATABASE
+}
+
+"One product over all locations, or over a channel's locations: the storefront's view."
 type Stock implements Node {
   "Global id."
   id: ID!
@@ -2450,163 +2467,155 @@ type Stock implements Node {
   product: Product!
   "What to show beside the product."
   status: StockStatus!
-  "In a subscription: the status of what it gave of this product before; null the first time, and in queries."
+  "In a subscription: the product's status in the answer before. Null in the first answer, and in queries."
   previousStatus: StockStatus
   "True when at least one unit can be bought, backorders included."
   availableForSale: Boolean!
-  "Units that can be sold, over active locations. Below zero on backorder; null when the product is not tracked."
+  "Units that can be sold, over active locations. Negative on backorder. Null when the product is not tracked."
   quantityAvailable: Int
   "The product at each location, in sourcing order."
   levels: [StockLevel!]!
-  "Units physically there: available, reserved, committed, damaged, in quality control and safety stock together."
+  "Units physically present: available, reserved, committed, damaged, quality control and safety stock together."
   onHand: Int
-  "Units held by active reservations."
+  "Units in active reservations."
   reserved: Int
   "Units ordered and not yet shipped."
   committed: Int
-  "Units on the way."
+  "Units expected."
   incoming: Int
-  "When more is expected, if somebody said so."
+  "When more units are expected. Null when that is not known."
   nextRestockAt: Time
-  "Grows with every change of the product. Newer wins."
+  "Grows with every change of the product. The newer version is right."
   version: BigInt!
-  "The moment this was true, on the database's clock."
+  "The time this was true, on the database's clock."
   asOf: Time!
   "Where this answer was read."
   source: ReadSource!
 }
 
-"One product at one location, in each quantity state, in units."
+"One product at one location: units in each quantity state."
 type StockLevel {
-  "The place."
+  "The location."
   location: Location! @goField(forceResolver: true)
   "Can be sold now."
   available: Int!
-  "Held by active reservations."
+  "In active reservations."
   reserved: Int!
   "Ordered, not shipped."
   committed: Int!
-  "On the shelf, but broken."
+  "Present, but damaged."
   damaged: Int!
   "Being inspected."
   qualityControl: Int!
   "Kept back as a buffer."
   safetyStock: Int!
-  "On the way; not on hand yet."
+  "Expected. Not on hand yet."
   incoming: Int!
-  "Everything physically there: the sum of all states but incoming."
+  "Physically present: the sum of all states but incoming."
   onHand: Int!
 }
 
 "Why stock moved."
 enum StockReason {
-  "A hold was made."
+  "A reservation was created."
   RESERVED
-  "The lines of a hold were replaced."
+  "The lines of a reservation were replaced."
   RESERVATION_UPDATED
-  "A hold was given back."
+  "A reservation was released."
   RELEASED
-  "The time of a hold was over."
+  "The time of a reservation was over."
   EXPIRED
-  "A hold became an order."
+  "A reservation became an order."
   COMMITTED
-  "An order left the house."
+  "An order was shipped."
   FULFILLED
   "An order was cancelled."
   CANCELLED
   "A file was imported."
   IMPORT
-  "Somebody wrote the tables without Onhand."
+  "Another program changed the database."
   EXTERNAL
-  "Goods came in from a supplier."
+  "Goods arrived from a supplier."
   RECEIVED
-  "A customer brought goods back."
+  "A customer returned goods."
   RETURNED
   "An earlier entry was wrong."
   CORRECTION
-  "A count found another number."
+  "A count found another quantity."
   CYCLE_COUNT
-  "Goods broke."
+  "Goods were damaged."
   DAMAGED
-  "Goods are gone and nobody knows why."
+  "Goods are missing, for unknown reasons."
   SHRINKAGE
-  "Given away."
+  "Goods were given away."
   PROMOTION
-  "None of the others: say it in the note."
+  "Another reason. Give it in the note."
   OTHER
 }
 
-"Why a merchant changes stock. These are the reasons of StockReason that a caller may give."
+"Why a merchant changes stock: the values of StockReason that a caller may give."
 enum StockReasonInput {
-  "Goods came in from a supplier."
+  "Goods arrived from a supplier."
   RECEIVED
-  "A customer brought goods back."
+  "A customer returned goods."
   RETURNED
   "An earlier entry was wrong."
   CORRECTION
-  "A count found another number."
+  "A count found another quantity."
   CYCLE_COUNT
-  "Goods broke."
+  "Goods were damaged."
   DAMAGED
-  "Goods are gone and nobody knows why."
+  "Goods are missing, for unknown reasons."
   SHRINKAGE
-  "Given away."
+  "Goods were given away."
   PROMOTION
-  "None of the others: say it in the note."
+  "Another reason. Give it in the note."
   OTHER
-}
-
-"What a failing row does to the others."
-enum ErrorPolicy {
-  "One bad row, and nothing is written."
-  REJECT_EVERYTHING
-  "Good rows are written, bad rows are reported."
-  REJECT_FAILED_ROWS
 }
 
 "Counted stock."
 input SetStockInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
   idempotencyKey: String!
   "1 to 1,000 rows, each level and state at most once."
   rows: [SetStockRow!]!
   "Why."
   reason: StockReasonInput!
-  "Why, in your own words, up to 255 characters."
+  "Why, in your own words, at most 255 characters."
   note: String
-  "The document behind it, up to 255 characters: a delivery note, a return, a ticket."
+  "The document that this belongs to, at most 255 characters: a delivery note, a return, a ticket."
   referenceDocumentUri: String
   "What a failing row does to the others."
   errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
 }
 
-"The counted quantity of one state of one level. Give ` + "`" + `changeFromQuantity` + "`" + `, or ` + "`" + `ignoreStale: true` + "`" + `; not both."
+"The counted quantity of one state of one level. Give either ` + "`" + `changeFromQuantity` + "`" + ` or ` + "`" + `ignoreStale: true` + "`" + `."
 input SetStockRow {
   "The shop's own product id."
   productId: ID!
-  "The place. A level that did not exist yet starts at zero."
+  "The shop's own location id. A new level starts at zero."
   locationId: ID!
-  "Which quantity was counted. RESERVED and COMMITTED are refused: only reservations change those."
+  "The state that was counted. RESERVED and COMMITTED are refused: only reservations change those."
   state: StockState! = AVAILABLE
   "Units counted."
   quantity: Int!
-  "The quantity you believe to be there, 0 for a level that does not exist yet. When it is another one, the row is refused with StaleQuantityError."
+  "The quantity that you expect, 0 for a new level. With another quantity the row is refused with StaleQuantityError."
   changeFromQuantity: Int
-  "Set the quantity whatever is there now. A sale between your count and this write is then forgotten."
+  "Set the quantity in any case. This loses a sale between your count and this write."
   ignoreStale: Boolean! = false
 }
 
 "Deltas to stock levels."
 input AdjustStockInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
   idempotencyKey: String!
-  "1 to 1,000 rows. Those of the same level add up, in order."
+  "1 to 1,000 rows. Rows of the same level add up, in order."
   rows: [AdjustStockRow!]!
   "Why."
   reason: StockReasonInput!
-  "Why, in your own words, up to 255 characters."
+  "Why, in your own words, at most 255 characters."
   note: String
-  "The document behind it, up to 255 characters: a delivery note, a return, a ticket."
+  "The document that this belongs to, at most 255 characters: a delivery note, a return, a ticket."
   referenceDocumentUri: String
   "What a failing row does to the others."
   errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
@@ -2616,25 +2625,25 @@ input AdjustStockInput {
 input AdjustStockRow {
   "The shop's own product id."
   productId: ID!
-  "The place. A level that did not exist yet starts at zero."
+  "The shop's own location id. A new level starts at zero."
   locationId: ID!
-  "Which quantity changes. RESERVED and COMMITTED are refused: only reservations change those."
+  "The state that changes. RESERVED and COMMITTED are refused: only reservations change those."
   state: StockState! = AVAILABLE
-  "Units to add, or to take away when negative; not zero."
+  "Units to add, or to remove when negative. Not zero."
   delta: Int!
 }
 
 "Moves of stock."
 input MoveStockInput {
-  "Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters."
+  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
   idempotencyKey: String!
   "1 to 1,000 rows, moved in order."
   rows: [MoveStockRow!]!
   "Why."
   reason: StockReasonInput!
-  "Why, in your own words, up to 255 characters."
+  "Why, in your own words, at most 255 characters."
   note: String
-  "The document behind it, up to 255 characters: a delivery note, a return, a ticket."
+  "The document that this belongs to, at most 255 characters: a delivery note, a return, a ticket."
   referenceDocumentUri: String
   "What a failing row does to the others."
   errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
@@ -2644,11 +2653,11 @@ input MoveStockInput {
 input MoveStockRow {
   "The shop's own product id."
   productId: ID!
-  "Units to move, 1 or more. That many must be there."
+  "Units to move, 1 or more. The row is refused when ` + "`" + `from` + "`" + ` has fewer."
   quantity: Int!
-  "Where they are."
+  "Where the units are."
   from: StockPlaceInput!
-  "Where they go. A level that did not exist yet starts at zero."
+  "Where the units go. A new level starts at zero."
   to: StockPlaceInput!
 }
 
@@ -2662,30 +2671,16 @@ input StockPlaceInput {
 
 "The answer to a stock write."
 type StockPayload {
-  "Every product that was touched, as committed."
+  "Every product that changed, as committed. When ` + "`" + `replayed` + "`" + `, as it is now."
   stocks: [Stock!]!
-  "True when the idempotency key was known: the first answer again, with nothing done twice. The stocks are then as they are now."
+  "True when the idempotency key was known. Nothing was done again."
   replayed: Boolean!
-  "What was refused, row by row."
+  "The refused rows."
   errors: [StockError!]!
 }
 
-"What can be wrong with a stock write."
+"Why a stock write is refused."
 union StockError = InsufficientStockError | QuantityLimitExceededError | StaleQuantityError | IdempotencyError | NotFoundError | InvalidInputError
-
-"A compare-and-set met another quantity than expected."
-type StaleQuantityError implements UserError {
-  "One sentence for people."
-  message: String!
-  "Where in the input the cause is."
-  path: [String!]!
-  "The quantity the caller believed in."
-  expected: Int!
-  "The quantity found."
-  actual: Int!
-  "The product's version found."
-  version: BigInt!
-}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -11124,7 +11119,7 @@ func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
-var idempotencyErrorImplementors = []string{"IdempotencyError", "SettingsError", "ReservationError", "UserError", "StockError"}
+var idempotencyErrorImplementors = []string{"IdempotencyError", "UserError", "SettingsError", "ReservationError", "StockError"}
 
 func (ec *executionContext) _IdempotencyError(ctx context.Context, sel ast.SelectionSet, obj *models.IdempotencyError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, idempotencyErrorImplementors)
@@ -11172,7 +11167,7 @@ func (ec *executionContext) _IdempotencyError(ctx context.Context, sel ast.Selec
 	return out
 }
 
-var insufficientStockErrorImplementors = []string{"InsufficientStockError", "ReservationError", "UserError", "StockError"}
+var insufficientStockErrorImplementors = []string{"InsufficientStockError", "UserError", "ReservationError", "StockError"}
 
 func (ec *executionContext) _InsufficientStockError(ctx context.Context, sel ast.SelectionSet, obj *models.InsufficientStockError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, insufficientStockErrorImplementors)
@@ -11230,7 +11225,7 @@ func (ec *executionContext) _InsufficientStockError(ctx context.Context, sel ast
 	return out
 }
 
-var invalidInputErrorImplementors = []string{"InvalidInputError", "SettingsError", "ReservationError", "UserError", "StockError"}
+var invalidInputErrorImplementors = []string{"InvalidInputError", "UserError", "SettingsError", "ReservationError", "StockError"}
 
 func (ec *executionContext) _InvalidInputError(ctx context.Context, sel ast.SelectionSet, obj *models.InvalidInputError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, invalidInputErrorImplementors)
@@ -11468,7 +11463,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 	return out
 }
 
-var notFoundErrorImplementors = []string{"NotFoundError", "SettingsError", "ReservationError", "UserError", "StockError"}
+var notFoundErrorImplementors = []string{"NotFoundError", "UserError", "SettingsError", "ReservationError", "StockError"}
 
 func (ec *executionContext) _NotFoundError(ctx context.Context, sel ast.SelectionSet, obj *models.NotFoundError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, notFoundErrorImplementors)
@@ -11766,7 +11761,7 @@ func (ec *executionContext) _ProductEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
-var quantityLimitExceededErrorImplementors = []string{"QuantityLimitExceededError", "ReservationError", "UserError", "StockError"}
+var quantityLimitExceededErrorImplementors = []string{"QuantityLimitExceededError", "UserError", "ReservationError", "StockError"}
 
 func (ec *executionContext) _QuantityLimitExceededError(ctx context.Context, sel ast.SelectionSet, obj *models.QuantityLimitExceededError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, quantityLimitExceededErrorImplementors)
@@ -12402,7 +12397,7 @@ func (ec *executionContext) _ReservationLine(ctx context.Context, sel ast.Select
 	return out
 }
 
-var reservationNotActiveErrorImplementors = []string{"ReservationNotActiveError", "ReservationError", "UserError"}
+var reservationNotActiveErrorImplementors = []string{"ReservationNotActiveError", "UserError", "ReservationError"}
 
 func (ec *executionContext) _ReservationNotActiveError(ctx context.Context, sel ast.SelectionSet, obj *models.ReservationNotActiveError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, reservationNotActiveErrorImplementors)
@@ -12498,7 +12493,7 @@ func (ec *executionContext) _ReservationPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
-var staleQuantityErrorImplementors = []string{"StaleQuantityError", "StockError", "UserError"}
+var staleQuantityErrorImplementors = []string{"StaleQuantityError", "UserError", "StockError"}
 
 func (ec *executionContext) _StaleQuantityError(ctx context.Context, sel ast.SelectionSet, obj *models.StaleQuantityError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, staleQuantityErrorImplementors)
@@ -13718,13 +13713,13 @@ func (ec *executionContext) unmarshalNAdjustStockRow2ᚖonhandᚋmodelsᚐAdjust
 }
 
 func (ec *executionContext) unmarshalNBigInt2int64(ctx context.Context, v any) (int64, error) {
-	res, err := scalars.UnmarshalBigInt(v)
+	res, err := scalar.UnmarshalBigInt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNBigInt2int64(ctx context.Context, sel ast.SelectionSet, v int64) graphql.Marshaler {
 	_ = sel
-	res := scalars.MarshalBigInt(v)
+	res := scalar.MarshalBigInt(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -13875,13 +13870,13 @@ func (ec *executionContext) marshalNIdempotencyErrorCode2onhandᚋmodelsᚐIdemp
 }
 
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
-	res, err := scalars.UnmarshalInt(v)
+	res, err := scalar.UnmarshalInt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNInt2int(ctx context.Context, sel ast.SelectionSet, v int) graphql.Marshaler {
 	_ = sel
-	res := scalars.MarshalInt(v)
+	res := scalar.MarshalInt(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -14550,13 +14545,13 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 }
 
 func (ec *executionContext) unmarshalNTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
-	res, err := scalars.UnmarshalTime(v)
+	res, err := scalar.UnmarshalTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel ast.SelectionSet, v time.Time) graphql.Marshaler {
 	_ = sel
-	res := scalars.MarshalTime(v)
+	res := scalar.MarshalTime(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -14816,7 +14811,7 @@ func (ec *executionContext) unmarshalOBigInt2ᚖint64(ctx context.Context, v any
 	if v == nil {
 		return nil, nil
 	}
-	res, err := scalars.UnmarshalBigInt(v)
+	res, err := scalar.UnmarshalBigInt(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -14826,7 +14821,7 @@ func (ec *executionContext) marshalOBigInt2ᚖint64(ctx context.Context, sel ast
 	}
 	_ = sel
 	_ = ctx
-	res := scalars.MarshalBigInt(*v)
+	res := scalar.MarshalBigInt(*v)
 	return res
 }
 
@@ -14929,7 +14924,7 @@ func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*i
 	if v == nil {
 		return nil, nil
 	}
-	res, err := scalars.UnmarshalInt(v)
+	res, err := scalar.UnmarshalInt(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -14939,7 +14934,7 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	}
 	_ = sel
 	_ = ctx
-	res := scalars.MarshalInt(*v)
+	res := scalar.MarshalInt(*v)
 	return res
 }
 
@@ -15176,7 +15171,7 @@ func (ec *executionContext) unmarshalOTime2ᚖtimeᚐTime(ctx context.Context, v
 	if v == nil {
 		return nil, nil
 	}
-	res, err := scalars.UnmarshalTime(v)
+	res, err := scalar.UnmarshalTime(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -15186,7 +15181,7 @@ func (ec *executionContext) marshalOTime2ᚖtimeᚐTime(ctx context.Context, sel
 	}
 	_ = sel
 	_ = ctx
-	res := scalars.MarshalTime(*v)
+	res := scalar.MarshalTime(*v)
 	return res
 }
 

@@ -9,88 +9,88 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// Something with a global id that `node` finds again.
+// An object with a global id. `node` finds it by this id.
 type Node interface {
 	IsNode()
 }
 
 // Deltas to stock levels.
 type AdjustStockInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
-	// 1 to 1,000 rows. Those of the same level add up, in order.
+	// 1 to 1,000 rows. Rows of the same level add up, in order.
 	Rows []*models.AdjustRow `json:"rows"`
 	// Why.
 	Reason models.Reason `json:"reason"`
-	// Why, in your own words, up to 255 characters.
+	// Why, in your own words, at most 255 characters.
 	Note *string `json:"note,omitempty"`
-	// The document behind it, up to 255 characters: a delivery note, a return, a ticket.
+	// The document that this belongs to, at most 255 characters: a delivery note, a return, a ticket.
 	ReferenceDocumentURI *string `json:"referenceDocumentUri,omitempty"`
 	// What a failing row does to the others.
 	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
 }
 
-// The end of an order: cancelled.
+// A cancelled order, or a part of it.
 type CancelReservationInput struct {
-	// Repeat a request with the same key and it takes effect once.
+	// A request that is repeated with the same key takes effect once.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
-	// A part of what is left, 1 to 2,000 lines; everything left when left out.
+	// The part that was cancelled, 1 to 2,000 lines. Everything left when left out.
 	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
-// An order for an active hold.
+// An order for an active reservation.
 type CommitReservationInput struct {
-	// Repeat a request with the same key and it takes effect once.
+	// A request that is repeated with the same key takes effect once.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
-	// The order it became, up to 255 characters.
+	// The order it becomes, at most 255 characters.
 	OrderRef *string `json:"orderRef,omitempty"`
-	// A part of what it holds, 1 to 2,000 lines; everything held when left out.
+	// The part that is ordered, 1 to 2,000 lines. Everything reserved when left out.
 	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
-// More time for an active hold.
+// More time for an active reservation.
 type ExtendReservationInput struct {
 	// The reservation.
 	ID string `json:"id"`
-	// How long to hold from now, in seconds; the server's default when left out.
+	// The time to live from now, in seconds. The server's default when left out.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
 }
 
-// The end of an order: shipped.
+// A shipped order, or a part of it.
 type FulfillReservationInput struct {
-	// Repeat a request with the same key and it takes effect once.
+	// A request that is repeated with the same key takes effect once.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
-	// A part of what is left, 1 to 2,000 lines; everything left when left out.
+	// The part that was shipped, 1 to 2,000 lines. Everything left when left out.
 	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
 // Moves of stock.
 type MoveStockInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 1,000 rows, moved in order.
 	Rows []*models.MoveRow `json:"rows"`
 	// Why.
 	Reason models.Reason `json:"reason"`
-	// Why, in your own words, up to 255 characters.
+	// Why, in your own words, at most 255 characters.
 	Note *string `json:"note,omitempty"`
-	// The document behind it, up to 255 characters: a delivery note, a return, a ticket.
+	// The document that this belongs to, at most 255 characters: a delivery note, a return, a ticket.
 	ReferenceDocumentURI *string `json:"referenceDocumentUri,omitempty"`
 	// What a failing row does to the others.
 	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
 }
 
-// Everything that can be done. What is refused comes as data, in a payload's `errors`; top-level errors are faults.
+// All writes. A refusal is data, in the `errors` of a payload. A top-level error is a fault.
 type Mutation struct {
 }
 
-// Where a page ends and how to go on.
+// Where a page ends, and how to continue.
 type PageInfo struct {
 	// True when there is a page after this one.
 	HasNextPage bool `json:"hasNextPage"`
@@ -104,28 +104,28 @@ type PageInfo struct {
 
 // A page of products.
 type ProductConnection struct {
-	// The page with a cursor to each product.
+	// The products with their cursors.
 	Edges []*ProductEdge `json:"edges"`
-	// The page without cursors.
+	// The products without cursors.
 	Nodes []*models.Product `json:"nodes"`
-	// How to go on.
+	// How to continue.
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 
 // A product and its cursor.
 type ProductEdge struct {
-	// Pass it as `after` or `before`.
+	// For `after` or `before`.
 	Cursor string `json:"cursor"`
 	// The product.
 	Node *models.Product `json:"node"`
 }
 
-// Everything that can be asked. Fields of one document that read stock or reservations read them together.
-// A document has at most 400 selections, and its complexity at most 30,000: lists count as many times their fields.
+// All reads. Fields of one document that read stock or reservations are read together, in one batch.
+// A document has at most 400 selections. Its complexity is at most 30,000: a list multiplies the cost of its fields.
 type Query struct {
 }
 
-// The end of an active hold.
+// The end of an active reservation.
 type ReleaseReservationInput struct {
 	// The reservation.
 	ID string `json:"id"`
@@ -133,41 +133,41 @@ type ReleaseReservationInput struct {
 
 // The answer to a reservation write.
 type ReservationPayload struct {
-	// The reservation; null when there is none.
+	// The reservation, as it is now. Null when there is none.
 	Reservation *models.Reservation `json:"reservation,omitempty"`
-	// True when the idempotency key was known: the first answer again, with nothing done twice. The reservation is then as it is now.
+	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
-	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a hold and its shortages come together.
+	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come together.
 	Errors []models.UserError `json:"errors"`
 }
 
-// A new hold.
+// A new reservation.
 type ReserveStockInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID: whoever sends the same key and input gets the same answer. A refusal is an answer too: to ask again later, take a new key. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID: the same key and input get the same answer, from any caller. A refusal is an answer too: to try again later, use a new key. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 2,000 lines.
 	Lines []*models.Line `json:"lines"`
-	// How long to hold, in seconds; the server's default when left out.
+	// The time to live in seconds. The server's default when left out.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
-	// Sell only from this channel's locations.
+	// Reserve at this channel's locations only.
 	Channel *string `json:"channel,omitempty"`
-	// Hold what there is when there is not enough.
+	// Reserve the units that there are when there are not enough.
 	AllowPartial bool `json:"allowPartial"`
-	// Your own reference, up to 255 characters.
+	// Your own reference, at most 255 characters.
 	OwnerRef *string `json:"ownerRef,omitempty"`
 }
 
 // Counted stock.
 type SetStockInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 1,000 rows, each level and state at most once.
 	Rows []*models.SetRow `json:"rows"`
 	// Why.
 	Reason models.Reason `json:"reason"`
-	// Why, in your own words, up to 255 characters.
+	// Why, in your own words, at most 255 characters.
 	Note *string `json:"note,omitempty"`
-	// The document behind it, up to 255 characters: a delivery note, a return, a ticket.
+	// The document that this belongs to, at most 255 characters: a delivery note, a return, a ticket.
 	ReferenceDocumentURI *string `json:"referenceDocumentUri,omitempty"`
 	// What a failing row does to the others.
 	ErrorPolicy models.ErrorPolicy `json:"errorPolicy"`
@@ -175,23 +175,23 @@ type SetStockInput struct {
 
 // A page of the ledger.
 type StockMovementConnection struct {
-	// The page with a cursor to each movement.
+	// The movements with their cursors.
 	Edges []*StockMovementEdge `json:"edges"`
-	// The page without cursors.
+	// The movements without cursors.
 	Nodes []*models.StockMovement `json:"nodes"`
-	// How to go on.
+	// How to continue.
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 
 // A movement and its cursor.
 type StockMovementEdge struct {
-	// Pass it as `after` or `before`.
+	// For `after` or `before`.
 	Cursor string `json:"cursor"`
 	// The movement.
 	Node *models.StockMovement `json:"node"`
 }
 
-// Narrows the ledger; every given field must match.
+// Narrows the ledger. Every given field must match.
 type StockMovementFilter struct {
 	// Only this product.
 	ProductID *string `json:"productId,omitempty"`
@@ -199,49 +199,49 @@ type StockMovementFilter struct {
 	LocationID *string `json:"locationId,omitempty"`
 	// Only movements that changed this quantity state.
 	State *models.State `json:"state,omitempty"`
-	// Only for this reason.
+	// Only this reason.
 	Reason *models.Reason `json:"reason,omitempty"`
-	// Only with exactly this reference.
+	// Only exactly this reference.
 	Reference *string `json:"reference,omitempty"`
-	// Only what this reservation did.
+	// Only movements of this reservation.
 	ReservationID *string `json:"reservationId,omitempty"`
-	// Only what was decided at this moment or later.
+	// Only movements decided at this time or later.
 	Since *time.Time `json:"since,omitempty"`
-	// Only what was decided at this moment or earlier.
+	// Only movements decided at this time or earlier.
 	Until *time.Time `json:"until,omitempty"`
 }
 
 // The answer to a stock write.
 type StockPayload struct {
-	// Every product that was touched, as committed.
+	// Every product that changed, as committed. When `replayed`, as it is now.
 	Stocks []*models.Stock `json:"stocks"`
-	// True when the idempotency key was known: the first answer again, with nothing done twice. The stocks are then as they are now.
+	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
-	// What was refused, row by row.
+	// The refused rows.
 	Errors []models.UserError `json:"errors"`
 }
 
-// Everything that can be watched, over a WebSocket (graphql-transport-ws) or server-sent events.
+// All subscriptions, over a WebSocket (graphql-transport-ws) or server-sent events (graphql-sse).
 type Subscription struct {
 }
 
-// New lines for an active hold.
+// New lines for an active reservation.
 type UpdateReservationInput struct {
-	// Repeat a request with the same key and it takes effect once.
+	// A request that is repeated with the same key takes effect once.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The reservation.
 	ID string `json:"id"`
-	// 1 to 2,000 lines; they replace the old ones.
+	// 1 to 2,000 lines. They replace the old ones.
 	Lines []*models.Line `json:"lines"`
-	// Also restart the time to live, in seconds.
+	// Also restart the time to live, with this many seconds.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
-	// Hold what there is when there is not enough.
+	// Reserve the units that there are when there are not enough.
 	AllowPartial bool `json:"allowPartial"`
 }
 
-// Channels to make or to change.
+// Channels to create or to change.
 type UpsertChannelsInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 250 rows, each channel once.
 	Rows []*models.ChannelRow `json:"rows"`
@@ -251,17 +251,17 @@ type UpsertChannelsInput struct {
 
 // The answer to upsertChannels.
 type UpsertChannelsPayload struct {
-	// The channels of the rows that were written, by id, as they are now.
+	// The channels that were written, by id, as they are now.
 	Channels []*models.Channel `json:"channels"`
-	// True when the idempotency key was known: the first answer again, with nothing done twice.
+	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
-	// What was refused, row by row.
+	// The refused rows.
 	Errors []models.UserError `json:"errors"`
 }
 
-// Locations to make or to change.
+// Locations to create or to change.
 type UpsertLocationsInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 250 rows, each location once.
 	Rows []*models.LocationRow `json:"rows"`
@@ -271,37 +271,37 @@ type UpsertLocationsInput struct {
 
 // The answer to upsertLocations.
 type UpsertLocationsPayload struct {
-	// The locations of the rows that were written, by id, as they are now.
+	// The locations that were written, by id, as they are now.
 	Locations []*models.Location `json:"locations"`
-	// True when the idempotency key was known: the first answer again, with nothing done twice.
+	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
-	// What was refused, row by row.
+	// The refused rows.
 	Errors []models.UserError `json:"errors"`
 }
 
-// One product's settings. What is left out stays as it is; where null is not a value, it means the same.
+// The settings of one product. A field that is left out keeps its value. Null clears a title, a limit or a restock time; for the other fields it means left out.
 type UpsertProductRow struct {
 	// The shop's own product id.
 	ProductID string `json:"productId"`
-	// A name for people, up to 255 characters; null for none.
+	// A name for people, at most 255 characters. Null for none.
 	Title graphql.Omittable[*string] `json:"title,omitempty"`
-	// False for things that never run out. True for a new product.
+	// False for a product that never runs out. A new product is tracked by default.
 	Tracked *bool `json:"tracked,omitempty"`
-	// What happens when it runs out. DENY for a new product.
+	// What happens when the product runs out. A new product gets DENY by default.
 	InventoryPolicy *models.InventoryPolicy `json:"inventoryPolicy,omitempty"`
-	// How many units may be sold on backorder; null for no limit but the largest number.
+	// How many units may be sold on backorder. Null means 1,000,000,000, the largest quantity.
 	BackorderLimit graphql.Omittable[*int] `json:"backorderLimit,omitempty"`
-	// The quantity at and below which status is LOW_STOCK. 5 for a new product.
+	// At this quantity and below, the status is LOW_STOCK. A new product gets 5 by default.
 	LowStockThreshold *int `json:"lowStockThreshold,omitempty"`
-	// The most one reservation may hold, 1 or more; null for no limit.
+	// The largest quantity of one reservation, 1 or more. Null for no limit.
 	MaxPerReservation graphql.Omittable[*int] `json:"maxPerReservation,omitempty"`
-	// When more is expected; null when nobody knows.
+	// When more units are expected. Null when that is not known.
 	NextRestockAt graphql.Omittable[*time.Time] `json:"nextRestockAt,omitempty"`
 }
 
-// Products to make or to change.
+// Products to create or to change.
 type UpsertProductsInput struct {
-	// Repeat a request with the same key and it takes effect once. Use a random UUID. Up to 255 characters.
+	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 1,000 rows, each product once.
 	Rows []*UpsertProductRow `json:"rows"`
@@ -311,10 +311,10 @@ type UpsertProductsInput struct {
 
 // The answer to upsertProducts.
 type UpsertProductsPayload struct {
-	// The products of the rows that were written, by id, as they are now.
+	// The products that were written, by id, as they are now.
 	Products []*models.Product `json:"products"`
-	// True when the idempotency key was known: the first answer again, with nothing done twice.
+	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
-	// What was refused, row by row.
+	// The refused rows.
 	Errors []models.UserError `json:"errors"`
 }

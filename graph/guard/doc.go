@@ -1,11 +1,19 @@
-// Package guard says who is asking and how much they may ask, the same for
-// HTTP and for sockets: identity and scopes, where a request may come from,
-// how large it may be, what its document may cost to validate.
+// Package guard decides whether a request may run, the same for HTTP and for
+// WebSockets: its caller and scopes, its origin, its size, the size of its document.
 //
-// Today's identity: a server that listens on a loopback address grants every
-// scope to whoever reaches it, and nothing else may be listened on. Web pages
-// of other sites cannot reach it through a visitor's browser: Host and Origin
-// must be loopback too.
+// Terms: a scope is a permission; the caller's subject is its name in the ledger. A
+// selection is a field, an inline fragment or a fragment spread of a document.
 //
-// May import: models, gqlgen's runtime, gqlparser and the standard library.
+// Today there are no tokens. A server that listens on a loopback address grants every
+// scope to each caller ([Local]), and the program refuses to listen on any other
+// address. A web page of another site cannot reach it through a visitor's browser:
+// Host and Origin must be loopback too ([LoopbackOnly]).
+//
+// Invariants:
+//   - A body, a document and its cost are bounded before work is done for them.
+//   - A refusal has GraphQL's form, a code, and no data.
+//
+// May import: models, gqlgen's runtime, gqlparser.
+//
+// The package uses no server.
 package guard

@@ -12,27 +12,26 @@ import (
 	"onhand/models"
 )
 
-// The limits of one document. GraphiQL's introspection, the largest document
-// that we know, has 81 selections, 240 with its fragments in place.
+// The limits of one document. GraphiQL's introspection query has 81 selections, 240
+// with its fragments expanded.
 const (
-	// SelectionsMax bounds fields, inline fragments and spreads: validation
-	// compares them in pairs, some 20 ms for this many.
+	// SelectionsMax bounds fields, inline fragments and spreads. Validation compares
+	// them in pairs, which takes some 20 ms for this many.
 	SelectionsMax = 400
-	// SelectionsSpreadMax bounds them with each fragment counted wherever it is
-	// spread: fragments of fragments double with every step, and complexity
-	// looks at all of them.
+	// SelectionsSpreadMax bounds them with every fragment expanded. Nested fragments
+	// double with every step, and the complexity limit visits each of them.
 	SelectionsSpreadMax = 4_000
-	// IntrospectionSpreadMax bounds them where the schema is asked for: complexity
-	// reckons its lists of types and fields as if they had one element.
+	// IntrospectionSpreadMax bounds them in a document that reads the schema. The
+	// complexity limit counts the schema's lists as one element each.
 	IntrospectionSpreadMax = 500
 
-	documentsMax     = 100      // validated documents that are kept
-	documentBytesMax = 16 << 10 // the largest one that is kept
+	documentsMax     = 100      // cached validated documents
+	documentBytesMax = 16 << 10 // the largest cached document
 )
 
-// Documents bounds what a document may cost before it is validated, and keeps
-// the validated ones. It is a gqlgen extension, and the server's query cache.
-// Make it with NewDocuments.
+// Documents bounds the size of a document before its validation, and caches validated
+// documents. It is a gqlgen extension and the server's query cache. Make it with
+// NewDocuments.
 type Documents struct {
 	validated graphql.Cache[*ast.QueryDocument]
 }
@@ -43,7 +42,7 @@ var (
 	_ graphql.Cache[*ast.QueryDocument] = (*Documents)(nil)
 )
 
-// NewDocuments makes Documents that keep none yet.
+// NewDocuments returns Documents with an empty cache.
 func NewDocuments() *Documents {
 	return &Documents{validated: lru.New[*ast.QueryDocument](documentsMax)}
 }
@@ -59,37 +58,37 @@ func (d *Documents) Get(ctx context.Context, text string) (*ast.QueryDocument, b
 	return d.validated.Get(ctx, text)
 }
 
-// Add implements graphql.Cache. Large documents are made by programs, each
-// different: they would only push out the others.
+// Add implements graphql.Cache. It does not cache large documents: programs generate
+// them, each different, so they would only evict others.
 func (d *Documents) Add(ctx context.Context, text string, document *ast.QueryDocument) {
 	if len(text) <= documentBytesMax {
 		d.validated.Add(ctx, text, document)
 	}
 }
 
-// MutateOperationParameters implements graphql.OperationParameterMutator: gqlgen
-// has no hook between parsing and validation, so that a document that is not
-// known is parsed twice, which takes far less than its validation.
+// MutateOperationParameters implements graphql.OperationParameterMutator. gqlgen has no
+// hook between parsing and validation, so a document that is not cached is parsed
+// twice. Parsing takes far less time than validation.
 func (d *Documents) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
 	if _, known := d.validated.Get(ctx, request.Query); known {
 		return nil
 	}
 	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, TokensMax)
 	if err != nil {
-		return nil // gqlgen finds the same, and says so
+		return nil // gqlgen reports the same error
 	}
 	return checkSize(document)
 }
 
 func checkSize(document *ast.QueryDocument) *gqlerror.Error {
-	here, spread := selections{}, selections{fragments: document.Fragments, known: map[string]int{}}
+	plain, expanded := selections{}, selections{fragments: document.Fragments, counts: map[string]int{}}
 	var written, reached int
 	for _, operation := range document.Operations {
-		written += here.of(operation.SelectionSet)
-		reached = min(reached+spread.of(operation.SelectionSet), SelectionsSpreadMax+1)
+		written += plain.of(operation.SelectionSet)
+		reached = min(reached+expanded.of(operation.SelectionSet), SelectionsSpreadMax+1)
 	}
 	for _, fragment := range document.Fragments {
-		written += here.of(fragment.SelectionSet)
+		written += plain.of(fragment.SelectionSet)
 	}
 	if written > SelectionsMax {
 		return refusal(models.CodeBadUserInput, "a document has at most %d selections, not %d", SelectionsMax, written)
@@ -103,7 +102,7 @@ func checkSize(document *ast.QueryDocument) *gqlerror.Error {
 	return nil
 }
 
-// introspects tells whether a document asks for the schema anywhere.
+// introspects reports whether a document reads the schema anywhere.
 func introspects(document *ast.QueryDocument) bool {
 	var sets []ast.SelectionSet
 	for _, operation := range document.Operations {
@@ -130,11 +129,11 @@ func introspects(document *ast.QueryDocument) bool {
 	return false
 }
 
-// selections counts what is selected. With fragments, each spread counts as
-// what it stands for, up to just above SelectionsSpreadMax.
+// selections counts selections. With fragments it expands each spread, and stops
+// just above SelectionsSpreadMax.
 type selections struct {
 	fragments ast.FragmentDefinitionList
-	known     map[string]int // what each fragment stands for
+	counts    map[string]int // of each fragment
 }
 
 func (s selections) of(set ast.SelectionSet) (n int) {
@@ -157,11 +156,11 @@ func (s selections) ofFragment(name string) int {
 	if fragment == nil {
 		return 0
 	}
-	n, known := s.known[name]
-	if !known {
-		s.known[name] = 0 // one that spreads itself; validation refuses it
+	n, counted := s.counts[name]
+	if !counted {
+		s.counts[name] = 0 // ends the recursion of a fragment that spreads itself; validation refuses it
 		n = s.of(fragment.SelectionSet)
-		s.known[name] = n
+		s.counts[name] = n
 	}
 	return n
 }

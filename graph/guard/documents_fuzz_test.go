@@ -9,30 +9,29 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// reached counts selections with every fragment in place as the words say, up
-// to the limit: each spread anew, no matter how often it was counted before. A
-// fragment inside itself counts as nothing.
-func reached(document *ast.QueryDocument, set ast.SelectionSet, inside []string, left *int) {
+// countExpanded counts selections down from left with every fragment expanded. Unlike
+// the code under test, it caches no counts. A fragment inside itself counts as
+// nothing.
+func countExpanded(document *ast.QueryDocument, set ast.SelectionSet, inside []string, left *int) {
 	for _, selection := range set {
 		if *left--; *left <= 0 {
 			return
 		}
 		switch selection := selection.(type) {
 		case *ast.Field:
-			reached(document, selection.SelectionSet, inside, left)
+			countExpanded(document, selection.SelectionSet, inside, left)
 		case *ast.InlineFragment:
-			reached(document, selection.SelectionSet, inside, left)
+			countExpanded(document, selection.SelectionSet, inside, left)
 		case *ast.FragmentSpread:
 			if fragment := document.Fragments.ForName(selection.Name); fragment != nil && !strings.Contains(strings.Join(inside, " ")+" ", selection.Name+" ") {
-				reached(document, fragment.SelectionSet, append(inside, selection.Name), left)
+				countExpanded(document, fragment.SelectionSet, append(inside, selection.Name), left)
 			}
 		}
 	}
 }
 
-// FuzzDocuments: whatever a client sends for a document, what is let through to
-// validation has no more selections than the limits say, and what is refused is
-// told as the client's mistake.
+// FuzzDocuments: a document that is accepted has no more selections than the limits
+// allow, and a document that is refused is BAD_USER_INPUT.
 func FuzzDocuments(f *testing.F) {
 	for _, text := range []string{
 		"{ stocks(productIds: [\"a\"]) { ...s levels { available } } } fragment s on Stock { productId ...t } fragment t on Stock { status }",
@@ -61,16 +60,16 @@ func FuzzDocuments(f *testing.F) {
 		}
 		left := SelectionsSpreadMax + 1
 		for _, operation := range document.Operations {
-			reached(document, operation.SelectionSet, nil, &left)
+			countExpanded(document, operation.SelectionSet, nil, &left)
 		}
 		if left <= 0 && !recursive(document) {
-			t.Fatalf("let through: %q", text)
+			t.Fatalf("accepted: %q", text)
 		}
 	})
 }
 
-// recursive tells whether a fragment is inside itself: validation refuses such
-// a document before anything counts it.
+// recursive reports whether a fragment is inside itself. Validation refuses such a
+// document before the complexity limit counts it.
 func recursive(document *ast.QueryDocument) bool {
 	var within func(set ast.SelectionSet, seen map[string]bool) bool
 	within = func(set ast.SelectionSet, seen map[string]bool) bool {
@@ -107,7 +106,7 @@ func recursive(document *ast.QueryDocument) bool {
 	return false
 }
 
-// doubling is a document whose fragments double with every step.
+// doubling returns a document whose fragments double with every step.
 func doubling(steps int) string {
 	var b strings.Builder
 	b.WriteString("{ ...f0 }")

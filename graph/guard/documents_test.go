@@ -14,31 +14,31 @@ import (
 	"onhand/graph/guard"
 )
 
-// TestDocumentsHaveASize: what is selected counts wherever it is written, and
-// fragments also count as what they stand for, however they are nested.
-func TestDocumentsHaveASize(t *testing.T) {
+// TestDocumentSize: selections count wherever they are written, and a second limit
+// counts them with every fragment expanded.
+func TestDocumentSize(t *testing.T) {
 	t.Parallel()
 	introspection, err := os.ReadFile("testdata/graphiql.graphql")
 	require.NoError(t, err)
-	most := guard.SelectionsMax
+	limit := guard.SelectionsMax
 	for name, test := range map[string]struct{ document, problem string }{
-		"GraphiQL's introspection": {string(introspection), ""},
-		"the largest":              {"{" + strings.Repeat("a ", most) + "}", ""},
-		"one more":                 {"{" + strings.Repeat("a ", most+1) + "}", "at most 400 selections, not 401"},
-		"nested":                   {strings.Repeat("{a ", most+1) + strings.Repeat("}", most+1), "not 401"},
-		"inline fragments":         {strings.Repeat("{...", most) + "{a}" + strings.Repeat("}", most), "not 401"},
-		"spreads":                  {"{" + strings.Repeat("...F ", most) + "} fragment F on T { a }", "not 401"},
-		"several operations":       {"query A {" + strings.Repeat("a ", most) + "} query B { a }", "not 401"},
-		"a fragment of no use":     {"{a} fragment F on T {" + strings.Repeat("a ", most) + "}", "not 401"},
-		"fragments that double":    {"{...F0} " + doubling(50), "4000 selections once its fragments are in place"},
-		"a fragment used often":    {"{" + strings.Repeat("...F ", 200) + "} fragment F on T {" + strings.Repeat("a ", 100) + "}", "4000 selections once"},
-		"the schema, often":        {"{__schema{types{" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500"},
-		"a type, in a fragment":    {"{...Q} fragment Q on Query {... {x: __type(name: 1) {" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500"},
-		"as much without schema":   {"{a{" + strings.Repeat("...F ", 6) + "}} fragment F on T {" + strings.Repeat("a ", 100) + "}", ""},
-		"an endless fragment":      {"{...F} fragment F on T { a ...F ...G } fragment G on T { ...F }", ""},
-		"an unknown fragment":      {"{...F}", ""},
-		"no document":              {"{", ""},
-		"nothing":                  {"", ""},
+		"GraphiQL's introspection":  {string(introspection), ""},
+		"at the limit":              {"{" + strings.Repeat("a ", limit) + "}", ""},
+		"one above the limit":       {"{" + strings.Repeat("a ", limit+1) + "}", "at most 400 selections, not 401"},
+		"nested":                    {strings.Repeat("{a ", limit+1) + strings.Repeat("}", limit+1), "not 401"},
+		"inline fragments":          {strings.Repeat("{...", limit) + "{a}" + strings.Repeat("}", limit), "not 401"},
+		"spreads":                   {"{" + strings.Repeat("...F ", limit) + "} fragment F on T { a }", "not 401"},
+		"several operations":        {"query A {" + strings.Repeat("a ", limit) + "} query B { a }", "not 401"},
+		"an unused fragment":        {"{a} fragment F on T {" + strings.Repeat("a ", limit) + "}", "not 401"},
+		"fragments that double":     {"{...F0} " + doubling(50), "4000 selections once its fragments are in place"},
+		"a fragment spread often":   {"{" + strings.Repeat("...F ", 200) + "} fragment F on T {" + strings.Repeat("a ", 100) + "}", "4000 selections once"},
+		"introspection, often":      {"{__schema{types{" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500"},
+		"__type, in a fragment":     {"{...Q} fragment Q on Query {... {x: __type(name: 1) {" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500"},
+		"as many, no introspection": {"{a{" + strings.Repeat("...F ", 6) + "}} fragment F on T {" + strings.Repeat("a ", 100) + "}", ""},
+		"a recursive fragment":      {"{...F} fragment F on T { a ...F ...G } fragment G on T { ...F }", ""},
+		"an unknown fragment":       {"{...F}", ""},
+		"no document":               {"{", ""},
+		"nothing":                   {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +54,7 @@ func TestDocumentsHaveASize(t *testing.T) {
 	}
 }
 
-// doubling makes fragments each of which spreads the next one twice.
+// doubling returns n fragments, each of which spreads the next one twice.
 func doubling(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -64,9 +64,8 @@ func doubling(n int) string {
 	return b.String()
 }
 
-// TestDocumentsKeepTheSmall: what is validated is not validated again, but a
-// large document pushes nothing out.
-func TestDocumentsKeepTheSmall(t *testing.T) {
+// TestDocumentCache: a validated document is cached unless it is large.
+func TestDocumentCache(t *testing.T) {
 	t.Parallel()
 	documents := guard.NewDocuments()
 	small, large := strings.Repeat(" ", 16<<10), strings.Repeat(" ", 16<<10+1)

@@ -18,11 +18,11 @@ import (
 	"onhand/models"
 )
 
-// TestMain looks for goroutines that nobody ended.
+// TestMain fails on leaked goroutines.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestRequire: anonymous callers are told to sign in, others that they lack
-// the scope, and who has it is named.
+// TestRequire: an anonymous caller gets UNAUTHENTICATED, a caller without the scope
+// FORBIDDEN, and a caller with the scope its subject.
 func TestRequire(t *testing.T) {
 	t.Parallel()
 	_, err := guard.Require(t.Context(), guard.WriteOrders)
@@ -42,7 +42,7 @@ func TestRequire(t *testing.T) {
 	assert.Equal(t, "erp", subject)
 }
 
-// TestLocalGrantsEverything: on a loopback address.
+// TestLocalGrantsEverything: Local gives every scope to the subject "local".
 func TestLocalGrantsEverything(t *testing.T) {
 	t.Parallel()
 	guard.Local(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -54,9 +54,8 @@ func TestLocalGrantsEverything(t *testing.T) {
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 }
 
-// TestBody: a body of the largest size passes whole, one byte more is refused
-// whether or not its size was said, and a body that breaks off is no fault of
-// ours.
+// TestBody: a body of the largest size passes whole. One byte more is refused, with or
+// without a Content-Length. A body that ends early is BAD_USER_INPUT.
 func TestBody(t *testing.T) {
 	t.Parallel()
 	fits, large := strings.Repeat("x", guard.BodyBytesMax), strings.Repeat("x", guard.BodyBytesMax+1)
@@ -66,11 +65,11 @@ func TestBody(t *testing.T) {
 		status int
 	}{
 		"fits":             {strings.NewReader(fits), guard.BodyBytesMax, http.StatusOK},
-		"fits, unsaid":     {strings.NewReader(fits), -1, http.StatusOK},
+		"fits, no length":  {strings.NewReader(fits), -1, http.StatusOK},
 		"empty":            {http.NoBody, 0, http.StatusOK},
 		"too large":        {strings.NewReader(large), guard.BodyBytesMax + 1, http.StatusRequestEntityTooLarge},
-		"too large unsaid": {strings.NewReader(large), -1, http.StatusRequestEntityTooLarge},
-		"breaks off":       {io.MultiReader(strings.NewReader("{"), iotest.ErrReader(errors.New("read tcp 10.0.0.1:80: reset"))), -1, http.StatusBadRequest},
+		"large, no length": {strings.NewReader(large), -1, http.StatusRequestEntityTooLarge},
+		"ends early":       {io.MultiReader(strings.NewReader("{"), iotest.ErrReader(errors.New("read tcp 10.0.0.1:80: reset"))), -1, http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +77,7 @@ func TestBody(t *testing.T) {
 			r.ContentLength = test.size
 			w := httptest.NewRecorder()
 			guard.Body(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				assert.Equal(t, http.StatusOK, test.status, "it came through")
+				assert.Equal(t, http.StatusOK, test.status, "the handler got a refused body")
 				got, err := io.ReadAll(r.Body)
 				assert.NoError(t, err)
 				assert.True(t, test.size == 0 && len(got) == 0 || bytes.Equal([]byte(fits), got))

@@ -11,14 +11,14 @@ import (
 // Scope is a permission.
 type Scope string
 
-// The scopes. Reading stock and holding a cart need none.
+// The scopes. Reading stock and reserving a cart need none.
 const (
 	ReadInventory  Scope = "read:inventory"
 	WriteInventory Scope = "write:inventory"
 	WriteOrders    Scope = "write:orders"
 )
 
-// Identity is who is asking.
+// Identity is the caller of a request.
 type Identity struct {
 	// Subject names the caller in the ledger; empty for an anonymous shopper.
 	Subject string
@@ -27,12 +27,12 @@ type Identity struct {
 
 type identityKey struct{}
 
-// WithIdentity puts the caller into a context.
+// WithIdentity returns a context with the caller.
 func WithIdentity(ctx context.Context, id Identity) context.Context {
 	return context.WithValue(ctx, identityKey{}, id)
 }
 
-// Local grants every scope: for a server only this machine can reach.
+// Local grants every scope. It is for a server that only this machine can reach.
 func Local(next http.Handler) http.Handler {
 	local := Identity{Subject: "local", Scopes: []Scope{ReadInventory, WriteInventory, WriteOrders}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,7 @@ func Local(next http.Handler) http.Handler {
 	})
 }
 
-// Require returns the caller's subject when it has the scope.
+// Require returns the caller's subject when the caller has the scope.
 //
 // Errors: UNAUTHENTICATED for anonymous callers, FORBIDDEN for others.
 func Require(ctx context.Context, scope Scope) (subject string, err error) {

@@ -15,20 +15,20 @@ import (
 	"onhand/models"
 )
 
-// The limits of one request. The largest real cart we know (1,114 lines) takes
-// about 70 kB.
+// The limits of one request. The largest cart of the recorded traffic (1,114 lines)
+// takes about 70 kB.
 const (
 	BodyBytesMax  = 1 << 20
-	TokensMax     = 3_000  // large carts go into variables
-	ComplexityMax = 30_000 // 250 products with everything, levels and locations
+	TokensMax     = 3_000  // of a document; the lines of a large cart are variables
+	ComplexityMax = 30_000 // 250 products with all fields, their levels and locations
 
-	// What fields cost beside what they give.
-	ComplexityRead  = 10  // one key of a batch
+	// The cost of a field itself, without its selections.
+	ComplexityRead  = 10  // one id of a batched read
 	ComplexityPage  = 500 // a SELECT of its own
 	ComplexityWrite = 500 // a transaction
 
-	// What lists without arguments are reckoned to hold.
-	ComplexityLines  = 100 // a reservation's lines, the products of a write: few carts have more, the largest 2,000
+	// The length that a list without arguments counts as.
+	ComplexityLines  = 100 // a reservation's lines, the products of a write; few carts have more, the limit is 2,000
 	ComplexityPlaces = 20  // all locations, all channels
 	ComplexityList   = 5   // levels, allocations, errors
 )
@@ -38,8 +38,8 @@ func refusal(code models.Code, format string, args ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": string(code)}}
 }
 
-// Refuse answers outside of GraphQL in GraphQL's form: nothing was executed, so
-// that there is no data, not even null.
+// Refuse answers a request that is not executed, in GraphQL's form. Such an answer has
+// no data, not even null.
 func Refuse(w http.ResponseWriter, status int, code models.Code, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
@@ -54,7 +54,7 @@ func Body(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, BodyBytesMax)
-		if r.ContentLength < 0 { // nobody knows before it is read
+		if r.ContentLength < 0 { // the client did not send the size
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				refuseBody(w, err)
@@ -81,13 +81,13 @@ func refuseBody(w http.ResponseWriter, err error) {
 
 type streamingKey struct{}
 
-// Streaming marks a context whose transport can carry many answers.
+// Streaming returns a context for a transport that can send many answers.
 func Streaming(ctx context.Context) context.Context {
 	return context.WithValue(ctx, streamingKey{}, true)
 }
 
-// StreamsOnly refuses subscriptions over a transport that would answer once
-// and stop. It is a gqlgen operation interceptor.
+// StreamsOnly refuses a subscription over a transport that sends one answer only. It is
+// a gqlgen operation interceptor.
 func StreamsOnly(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
 	if op.Operation != nil && op.Operation.Operation == "subscription" && ctx.Value(streamingKey{}) == nil {

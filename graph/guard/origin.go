@@ -10,7 +10,7 @@ import (
 	"onhand/models"
 )
 
-// IsLoopback tells whether a host (with or without port) is this machine.
+// IsLoopback reports whether a host (with or without port) is this machine.
 func IsLoopback(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
@@ -28,16 +28,16 @@ func IsLoopback(hostport string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// LoopbackOrigin tells whether a page of this origin may speak to a server that
-// grants every scope: only pages served from this machine.
+// LoopbackOrigin reports whether a page of this origin may call a server that grants
+// every scope: only a page that this machine served.
 func LoopbackOrigin(origin string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && IsLoopback(u.Host)
 }
 
-// LoopbackOnly refuses requests that another site's page could have sent
-// through a visitor's browser: by a name that points here (Host) or as a
-// foreign page (Origin).
+// LoopbackOnly refuses requests that a page of another site could send through a
+// visitor's browser: under a host name that resolves to this machine (Host, DNS
+// rebinding) or as a page of another origin (Origin).
 func LoopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")

@@ -12,7 +12,7 @@ import (
 	"onhand/graph/guard"
 )
 
-// hosts says of each form of a host whether it is this machine.
+// hosts tells for each form of a host whether it is this machine.
 var hosts = map[string]bool{
 	"localhost": true, "localhost:8080": true,
 	"127.0.0.1": true, "127.0.0.1:8080": true, "127.9.9.9:1": true,
@@ -27,8 +27,8 @@ var hosts = map[string]bool{
 	"\x00": false, "localhost\n": false,
 }
 
-// TestIsLoopback: only names and addresses that can mean nothing but this
-// machine, and no form of them makes it panic.
+// TestIsLoopback: only names and addresses that always mean this machine are
+// accepted, and no form makes it panic.
 func TestIsLoopback(t *testing.T) {
 	t.Parallel()
 	for host, want := range hosts {
@@ -36,7 +36,7 @@ func TestIsLoopback(t *testing.T) {
 	}
 }
 
-// FuzzIsLoopback: whatever comes, no panic.
+// FuzzIsLoopback: no input makes it panic.
 func FuzzIsLoopback(f *testing.F) {
 	for host := range hosts {
 		f.Add(host)
@@ -47,7 +47,7 @@ func FuzzIsLoopback(f *testing.F) {
 	})
 }
 
-// TestLoopbackOrigin: pages of this machine, whatever their port.
+// TestLoopbackOrigin: pages of this machine are accepted, on any port.
 func TestLoopbackOrigin(t *testing.T) {
 	t.Parallel()
 	for origin, want := range map[string]bool{
@@ -62,26 +62,25 @@ func TestLoopbackOrigin(t *testing.T) {
 	}
 }
 
-// TestLoopbackOnly: another site's page reaches nothing through a visitor's
-// browser, neither under a name of its own that points here (DNS rebinding) nor
-// as itself.
+// TestLoopbackOnly: a page of another site is refused, both under a host name that
+// resolves to this machine (DNS rebinding) and under its own.
 func TestLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		host, origin string
 		status       int
 	}{
-		"a program":             {"127.0.0.1:8080", "", http.StatusOK},
-		"a program, IPv6":       {"[::1]:8080", "", http.StatusOK},
-		"our own page":          {"localhost:8080", "http://localhost:8080", http.StatusOK},
-		"a page being built":    {"127.0.0.1:8080", "http://localhost:5173", http.StatusOK},
-		"a name that points us": {"rebind.example.com:8080", "", http.StatusForbidden},
-		"and its page":          {"rebind.example.com:8080", "http://rebind.example.com:8080", http.StatusForbidden},
-		"a foreign page":        {"127.0.0.1:8080", "https://evil.example.com", http.StatusForbidden},
-		"a page in a sandbox":   {"127.0.0.1:8080", "null", http.StatusForbidden},
-		"a broken host":         {"[", "", http.StatusForbidden},
-		"no host":               {"", "", http.StatusForbidden},
-		"a broken origin":       {"localhost", "http://[", http.StatusForbidden},
+		"a program":            {"127.0.0.1:8080", "", http.StatusOK},
+		"a program, IPv6":      {"[::1]:8080", "", http.StatusOK},
+		"our own page":         {"localhost:8080", "http://localhost:8080", http.StatusOK},
+		"a development server": {"127.0.0.1:8080", "http://localhost:5173", http.StatusOK},
+		"a rebound host name":  {"rebind.example.com:8080", "", http.StatusForbidden},
+		"and a page from it":   {"rebind.example.com:8080", "http://rebind.example.com:8080", http.StatusForbidden},
+		"a foreign page":       {"127.0.0.1:8080", "https://evil.example.com", http.StatusForbidden},
+		"a sandboxed page":     {"127.0.0.1:8080", "null", http.StatusForbidden},
+		"an invalid host":      {"[", "", http.StatusForbidden},
+		"no host":              {"", "", http.StatusForbidden},
+		"an invalid origin":    {"localhost", "http://[", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +99,7 @@ func TestLoopbackOnly(t *testing.T) {
 	}
 }
 
-// code is the code of a refusal, which must have GraphQL's form.
+// code returns the code of a refusal, and fails unless it has GraphQL's form.
 func code(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	assert.Equal(t, "application/json; charset=utf-8", w.Header().Get("Content-Type"))

@@ -1,12 +1,20 @@
-// Package loaders collapses the reads of one response into one batch: whatever
-// lists and fields of a document ask for stock or reservations, the store is
-// asked once for each kind.
+// Package loaders joins the reads of one response into one batch, as DataLoader does
+// in JavaScript: however many fields of a document read stock or reservations, the
+// store is called once for each of the two.
 //
-// Invariants: an id is read once a response; what one field asks for is one
-// batch (up to the store's bound of one), however busy the machine.
+// Terms: a loader collects the ids that fields ask for. A fetch is one call of the
+// store for the ids collected so far. Dispatch closes a fetch to new ids and starts
+// it.
 //
-// Loaders are made per response, not per request: a subscription's requests
-// last for hours and must not see one stale value for ever.
+// Invariants:
+//   - A response reads an id once.
+//   - The ids that one field asks for are in one fetch (up to [fetchMax]), however
+//     busy the machine is.
+//
+// Each response gets loaders of its own, not each request: a subscription's request
+// lasts for hours, and loaders of the request would return its first value for ever.
 //
 // May import: models and gqlgen's runtime.
+//
+// When the store is gone, all fields that wait for a fetch get its error.
 package loaders

@@ -8,63 +8,63 @@ import (
 	"time"
 )
 
-// wait is how long a batch waits for more fields of its response: long enough
-// for gqlgen to start their goroutines, far shorter than a round trip.
-const wait = 150 * time.Microsecond
+const (
+	// fetchDelay is how long a fetch waits for more fields of its response. It is
+	// long enough for gqlgen to start their goroutines, and far shorter than a round
+	// trip.
+	fetchDelay = 150 * time.Microsecond
+	// delaysMax is how often a fetch waits again because a field joined it meanwhile.
+	// A busy machine starts goroutines late, and a second fetch costs a round trip.
+	delaysMax = 10
+	// fetchMax is how many ids the store takes in one call.
+	fetchMax = 1000
+)
 
-// waitsMax is how often a batch waits again because something came meanwhile:
-// a busy machine starts goroutines late, and one late read is a round trip.
-const waitsMax = 10
+// ReadFunc reads values in the order of ids, nil for unknown ones.
+type ReadFunc[V any] func(ctx context.Context, ids []string) ([]V, error)
 
-// batchMax is the store's own bound of a batch.
-const batchMax = 1000
-
-// Reader reads values: in the order asked, nil for what is unknown.
-type Reader[V any] func(ctx context.Context, ids []string) ([]V, error)
-
-// loader reads each id of one response once. What one field asks for goes into
-// one batch as a whole, so that a list is never cut in two by the clock.
+// loader reads each id of one response once.
 type loader[V any] struct {
-	read Reader[V]
+	read ReadFunc[V]
 
-	mu    sync.Mutex
-	seats map[string]seat[V] // of every id that was ever asked for
-	open  *batch[V]          // still taking ids; nil when none is
+	mu      sync.Mutex
+	entries map[string]fetchEntry[V] // of every id that a field asked for
+	open    *fetch[V]                // takes more ids; nil when there is none
 }
 
-// batch is one call of the reader.
-type batch[V any] struct {
-	ctx    context.Context // of the field that began it; all fields of a response end together
-	ids    []string
-	timer  *time.Timer
-	fields int // that asked while it was open
-	seen   int // fields at the last look
-	waits  int
+// fetch is one call of the read function.
+type fetch[V any] struct {
+	ctx      context.Context // of the first field; all fields of a response end together
+	ids      []string
+	timer    *time.Timer
+	fields   int // that joined
+	fieldsAt int // fields when the timer last fired
+	delays   int
 
-	done   chan struct{} // closed when values and err are there
+	done   chan struct{} // closed when values and err are set
 	values []V
 	err    error
 }
 
-// seat is the place of an id in its batch.
-type seat[V any] struct {
-	batch *batch[V]
-	at    int
+// fetchEntry is where the value of an id will be.
+type fetchEntry[V any] struct {
+	fetch *fetch[V]
+	index int
 }
 
-func newLoader[V any](read Reader[V]) *loader[V] {
-	return &loader[V]{read: read, seats: map[string]seat[V]{}}
+func newLoader[V any](read ReadFunc[V]) *loader[V] {
+	return &loader[V]{read: read, entries: map[string]fetchEntry[V]{}}
 }
 
-// load gives values in the order asked, nil for what is unknown.
+// load returns values in the order of ids, nil for unknown ones.
 func (l *loader[V]) load(ctx context.Context, ids []string) ([]V, error) {
 	values := make([]V, len(ids))
-	for i, s := range l.seated(ctx, ids) {
-		<-s.batch.done
-		if s.batch.err != nil {
-			return nil, s.batch.err
+	for i, e := range l.join(ctx, ids) {
+		<-e.fetch.done
+		if e.fetch.err != nil {
+			return nil, e.fetch.err
 		}
-		values[i] = s.batch.values[s.at]
+		values[i] = e.fetch.values[e.index]
 	}
 	return values, nil
 }
@@ -78,87 +78,88 @@ func (l *loader[V]) one(ctx context.Context, id string) (value V, err error) {
 	return values[0], nil
 }
 
-// seated finds a seat for each id.
-func (l *loader[V]) seated(ctx context.Context, ids []string) []seat[V] {
+// join returns an entry for each id. It adds the ids of one call to one fetch under
+// one lock, so that the timer cannot fire between them.
+func (l *loader[V]) join(ctx context.Context, ids []string) []fetchEntry[V] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open != nil && len(l.open.ids)+l.unseated(ids) > batchMax {
-		l.launch()
+	if l.open != nil && len(l.open.ids)+l.countNew(ids) > fetchMax {
+		l.dispatch()
 	}
-	seats := make([]seat[V], len(ids))
+	entries := make([]fetchEntry[V], len(ids))
 	for i, id := range ids {
-		s, ok := l.seats[id]
+		e, ok := l.entries[id]
 		if !ok {
-			s = l.add(ctx, id)
+			e = l.add(ctx, id)
 		}
-		seats[i] = s
+		entries[i] = e
 	}
 	if l.open != nil {
 		l.open.fields++
 	}
-	return seats
+	return entries
 }
 
-// unseated counts ids without a seat, repeats included. Callers hold mu.
-func (l *loader[V]) unseated(ids []string) (n int) {
+// countNew counts ids without an entry, repeats included. The caller has locked mu.
+func (l *loader[V]) countNew(ids []string) (n int) {
 	for _, id := range ids {
-		if _, ok := l.seats[id]; !ok {
+		if _, ok := l.entries[id]; !ok {
 			n++
 		}
 	}
 	return n
 }
 
-// add puts an id into the open batch. Callers hold mu.
-func (l *loader[V]) add(ctx context.Context, id string) seat[V] {
+// add adds an id to the open fetch. The caller has locked mu.
+func (l *loader[V]) add(ctx context.Context, id string) fetchEntry[V] {
 	if l.open == nil {
-		b := &batch[V]{ctx: ctx, seen: 1, done: make(chan struct{})}
-		b.timer = time.AfterFunc(wait, func() { l.look(b) })
-		l.open = b
+		f := &fetch[V]{ctx: ctx, fieldsAt: 1, done: make(chan struct{})}
+		f.timer = time.AfterFunc(fetchDelay, func() { l.dispatchOrWait(f) })
+		l.open = f
 	}
-	s := seat[V]{batch: l.open, at: len(l.open.ids)}
-	s.batch.ids = append(s.batch.ids, id)
-	l.seats[id] = s
-	if len(s.batch.ids) == batchMax {
-		l.launch()
+	e := fetchEntry[V]{fetch: l.open, index: len(l.open.ids)}
+	e.fetch.ids = append(e.fetch.ids, id)
+	l.entries[id] = e
+	if len(e.fetch.ids) == fetchMax {
+		l.dispatch()
 	}
-	return s
+	return e
 }
 
-// look waits again where more came since the last look, and reads where not.
-func (l *loader[V]) look(b *batch[V]) {
+// dispatchOrWait waits again where a field joined since the timer last fired, and
+// dispatches otherwise.
+func (l *loader[V]) dispatchOrWait(f *fetch[V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open != b { // full, and under way
+	if l.open != f { // full, and dispatched
 		return
 	}
-	if b.fields > b.seen && b.waits < waitsMax {
-		b.seen = b.fields
-		b.waits++
-		b.timer.Reset(wait)
+	if f.fields > f.fieldsAt && f.delays < delaysMax {
+		f.fieldsAt = f.fields
+		f.delays++
+		f.timer.Reset(fetchDelay)
 		return
 	}
-	l.launch()
+	l.dispatch()
 }
 
-// launch closes the open batch and reads it. Callers hold mu.
-func (l *loader[V]) launch() {
-	b := l.open
+// dispatch closes the open fetch and starts it. The caller has locked mu.
+func (l *loader[V]) dispatch() {
+	f := l.open
 	l.open = nil
-	go b.fly(l.read)
+	go f.run(l.read)
 }
 
-// fly reads the batch. A panic ends the reads of this response, not the
-// server.
-func (b *batch[V]) fly(read Reader[V]) {
-	defer close(b.done)
+// run calls the read function. A panic in it becomes the error of this fetch.
+func (f *fetch[V]) run(read ReadFunc[V]) {
+	defer close(f.done)
 	defer func() {
 		if p := recover(); p != nil {
-			b.err = fmt.Errorf("panic in a reader: %v\n%s", p, debug.Stack())
+			f.err = fmt.Errorf("panic in a read function: %v\n%s", p, debug.Stack())
 		}
 	}()
-	b.values, b.err = read(b.ctx, b.ids)
-	if b.err == nil && len(b.values) != len(b.ids) {
-		b.err = fmt.Errorf("a reader gave %d values for %d ids", len(b.values), len(b.ids))
+	f.values, f.err = read(f.ctx, f.ids)
+	if f.err == nil && len(f.values) != len(f.ids) {
+		f.err = fmt.Errorf("a read function returned %d values for %d ids", len(f.values), len(f.ids))
 	}
 }

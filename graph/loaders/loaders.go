@@ -9,7 +9,7 @@ import (
 	"onhand/models"
 )
 
-// Loaders belong to one response.
+// Loaders are the loaders of one response.
 type Loaders struct {
 	stocks       *loader[*models.Stock]
 	reservations *loader[*models.Reservation]
@@ -17,11 +17,10 @@ type Loaders struct {
 
 type contextKey struct{}
 
-// PerResponse gives every response loaders of its own. It is a gqlgen
-// extension.
+// PerResponse gives every response loaders of its own. It is a gqlgen extension.
 type PerResponse struct {
-	Stocks       Reader[*models.Stock]
-	Reservations Reader[*models.Reservation]
+	Stocks       ReadFunc[*models.Stock]
+	Reservations ReadFunc[*models.Reservation]
 }
 
 var _ interface {
@@ -35,7 +34,7 @@ func (PerResponse) ExtensionName() string { return "Loaders" }
 // Validate implements graphql.HandlerExtension.
 func (p PerResponse) Validate(graphql.ExecutableSchema) error {
 	if p.Stocks == nil || p.Reservations == nil {
-		return errors.New("loaders need readers")
+		return errors.New("loaders need read functions")
 	}
 	return nil
 }
@@ -45,7 +44,7 @@ func (p PerResponse) InterceptResponse(ctx context.Context, next graphql.Respons
 	return next(p.With(ctx))
 }
 
-// With puts fresh loaders into a context.
+// With returns a context with new loaders.
 func (p PerResponse) With(ctx context.Context) context.Context {
 	return context.WithValue(ctx, contextKey{}, &Loaders{stocks: newLoader(p.Stocks), reservations: newLoader(p.Reservations)})
 }
@@ -53,7 +52,7 @@ func (p PerResponse) With(ctx context.Context) context.Context {
 // Of returns the response's loaders.
 func Of(ctx context.Context) *Loaders { return ctx.Value(contextKey{}).(*Loaders) }
 
-// Stocks loads stocks: values in the order asked, nil for unknown products.
+// Stocks loads stocks in the order of ids, nil for unknown products.
 func (l *Loaders) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	return l.stocks.load(ctx, ids)
 }

@@ -18,17 +18,17 @@ import (
 	"onhand/models"
 )
 
-// TestMain looks for goroutines that nobody ended.
+// TestMain fails on leaked goroutines.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// reader counts what is read.
-type reader struct {
+// stockReader records its calls.
+type stockReader struct {
 	mu    sync.Mutex
 	calls [][]string
 	fail  error
 }
 
-func (r *reader) read(_ context.Context, ids []string) ([]*models.Stock, error) {
+func (r *stockReader) read(_ context.Context, ids []string) ([]*models.Stock, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, slices.Clone(ids))
@@ -44,8 +44,8 @@ func (r *reader) read(_ context.Context, ids []string) ([]*models.Stock, error) 
 	return out, nil
 }
 
-// with puts loaders over the reader into a context.
-func (r *reader) with(ctx context.Context) context.Context {
+// with returns a context with loaders over the reader.
+func (r *stockReader) with(ctx context.Context) context.Context {
 	return loaders.PerResponse{Stocks: r.read, Reservations: noReservations}.With(ctx)
 }
 
@@ -63,11 +63,11 @@ func idsOf(stocks []*models.Stock) []string {
 	return ids
 }
 
-// TestStocksKeepsTheOrder: values in the order asked, repeats repeated, nothing
-// for what is unknown, each id read once.
-func TestStocksKeepsTheOrder(t *testing.T) {
+// TestStocksInOrder: stocks come in the order of the ids, repeated ids included, nil
+// for an unknown one, and the store reads each id once.
+func TestStocksInOrder(t *testing.T) {
 	t.Parallel()
-	var r reader
+	var r stockReader
 	ctx := r.with(t.Context())
 	stocks, err := loaders.Of(ctx).Stocks(ctx, []string{"b", "none", "a", "b"})
 	require.NoError(t, err)
@@ -76,15 +76,15 @@ func TestStocksKeepsTheOrder(t *testing.T) {
 	stocks, err = loaders.Of(ctx).Stocks(ctx, []string{"a", "none"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a", ""}, idsOf(stocks))
-	require.Len(t, r.calls, 1, "what was read is not read again")
+	require.Len(t, r.calls, 1, "a second call reads nothing again")
 	slices.Sort(r.calls[0])
 	assert.Equal(t, []string{"a", "b", "none"}, r.calls[0])
 }
 
-// TestNothingAskedNothingRead: and the answer is a list, not null.
-func TestNothingAskedNothingRead(t *testing.T) {
+// TestNoIDs: no ids make no read, and the answer is an empty list, not nil.
+func TestNoIDs(t *testing.T) {
 	t.Parallel()
-	var r reader
+	var r stockReader
 	ctx := r.with(t.Context())
 	stocks, err := loaders.Of(ctx).Stocks(ctx, nil)
 	require.NoError(t, err)
@@ -93,12 +93,12 @@ func TestNothingAskedNothingRead(t *testing.T) {
 	assert.Empty(t, r.calls)
 }
 
-// TestFieldsThatAskTogetherReadTogether: what asks while the first waits joins
-// its batch. On a busy machine some come late; then it is tried again.
-func TestFieldsThatAskTogetherReadTogether(t *testing.T) {
+// TestConcurrentFieldsShareAFetch: fields that ask while a fetch waits join it. A busy
+// machine can start a field too late, so the test tries again.
+func TestConcurrentFieldsShareAFetch(t *testing.T) {
 	t.Parallel()
 	require.Eventually(t, func() bool {
-		var r reader
+		var r stockReader
 		ctx := r.with(t.Context())
 		var fields sync.WaitGroup
 		for i := range 8 {
@@ -114,23 +114,22 @@ func TestFieldsThatAskTogetherReadTogether(t *testing.T) {
 	}, 20*time.Second, time.Millisecond)
 }
 
-// TestAFaultIsAnswered once, as it was, to everybody who waited.
-func TestAFaultIsAnswered(t *testing.T) {
+// TestErrorIsPassedOn: the caller gets the read function's error unchanged.
+func TestErrorIsPassedOn(t *testing.T) {
 	t.Parallel()
 	fault := models.Unavailable("later", errors.New("why"))
-	r := reader{fail: fault}
+	r := stockReader{fail: fault}
 	ctx := r.with(t.Context())
 	stocks, err := loaders.Of(ctx).Stocks(ctx, []string{"a", "b", "c"})
 	assert.Nil(t, stocks)
 	assert.Same(t, fault, err)
 }
 
-// TestAListIsOneBatch: the clock never cuts a list in two, not even where the
-// machine stands still in the middle of it, and a list that no longer fits
-// into a batch begins the next one.
-func TestAListIsOneBatch(t *testing.T) {
+// TestListIsOneFetch: the ids of one call are never divided between two fetches,
+// however busy the machine is. A list that does not fit begins the next fetch.
+func TestListIsOneFetch(t *testing.T) {
 	t.Parallel()
-	var r reader
+	var r stockReader
 	ctx := r.with(t.Context())
 	const lists, length = 40, 300
 	var fields sync.WaitGroup
@@ -155,20 +154,20 @@ func TestAListIsOneBatch(t *testing.T) {
 			calls[list]++
 		}
 		for list, n := range calls {
-			assert.Equal(t, length, n, "list %s is cut", list)
+			assert.Equal(t, length, n, "list %s is divided", list)
 		}
 	}
 }
 
-// TestAPanicIsAnError: of every field that waits for the reader, and of no
-// other.
-func TestAPanicIsAnError(t *testing.T) {
+// TestPanicIsAnError: a panic of the read function is the error of every field that
+// waits for it, and of no other field.
+func TestPanicIsAnError(t *testing.T) {
 	t.Parallel()
-	broken := loaders.PerResponse{
+	panics := loaders.PerResponse{
 		Stocks:       func(context.Context, []string) ([]*models.Stock, error) { panic("boom") },
 		Reservations: func(context.Context, []string) ([]*models.Reservation, error) { return nil, nil },
 	}
-	ctx := broken.With(t.Context())
+	ctx := panics.With(t.Context())
 	_, err := loaders.Of(ctx).Stocks(ctx, []string{"a", "b"})
 	require.ErrorContains(t, err, "boom")
 	_, err = loaders.Of(ctx).Stock(ctx, "a")
@@ -177,10 +176,10 @@ func TestAPanicIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "0 values for 1 ids")
 }
 
-// TestResponsesShareNothing: each response has loaders of its own.
+// TestResponsesShareNothing: each response reads for itself.
 func TestResponsesShareNothing(t *testing.T) {
 	t.Parallel()
-	var r reader
+	var r stockReader
 	for range 3 {
 		ctx := r.with(t.Context())
 		_, err := loaders.Of(ctx).Stocks(ctx, []string{"a"})
@@ -189,10 +188,10 @@ func TestResponsesShareNothing(t *testing.T) {
 	assert.Len(t, r.calls, 3)
 }
 
-// TestALargeResponseIsReadInBoundedBatches: no larger than the store takes.
-func TestALargeResponseIsReadInBoundedBatches(t *testing.T) {
+// TestFetchIsBounded: a fetch has no more ids than the store takes in one call.
+func TestFetchIsBounded(t *testing.T) {
 	t.Parallel()
-	var r reader
+	var r stockReader
 	ctx := r.with(t.Context())
 	ids := make([]string, 2500)
 	for i := range ids {
@@ -208,10 +207,10 @@ func TestALargeResponseIsReadInBoundedBatches(t *testing.T) {
 	}
 }
 
-// TestPerResponseNeedsAReader: a mistake in the wiring is found at the start.
-func TestPerResponseNeedsAReader(t *testing.T) {
+// TestPerResponseNeedsReadFunctions: gqlgen refuses to start without them.
+func TestPerResponseNeedsReadFunctions(t *testing.T) {
 	t.Parallel()
 	require.Error(t, loaders.PerResponse{}.Validate(nil))
-	require.Error(t, loaders.PerResponse{Stocks: (&reader{}).read}.Validate(nil))
-	require.NoError(t, loaders.PerResponse{Stocks: (&reader{}).read, Reservations: noReservations}.Validate(nil))
+	require.Error(t, loaders.PerResponse{Stocks: (&stockReader{}).read}.Validate(nil))
+	require.NoError(t, loaders.PerResponse{Stocks: (&stockReader{}).read, Reservations: noReservations}.Validate(nil))
 }

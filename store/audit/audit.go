@@ -49,10 +49,10 @@ type ProductSource interface {
 
 // HashStore is Redis as an audit uses it.
 type HashStore interface {
-	// Look reads hashes as they are, whether or not a reader would use them.
-	Look(ctx context.Context, ids []string) ([]rediscache.Look, error)
-	// Drop removes products, and Apply sets them.
-	Drop(ctx context.Context, ids []string) error
+	// Inspect reads hashes as they are, whether or not a reader would use them.
+	Inspect(ctx context.Context, ids []string) ([]rediscache.Inspection, error)
+	// Invalidate removes products, and Apply sets them.
+	Invalidate(ctx context.Context, ids []string) error
 	Apply(ctx context.Context, stocks []*models.Stock) error
 	// Healthy reports whether Redis is asked at all now.
 	Healthy() bool

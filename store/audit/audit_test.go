@@ -126,7 +126,7 @@ func TestAuditRepairsRedis(t *testing.T) {
 		plant func(s auditedStack)
 		want  string
 	}{
-		"another quantity": {func(s auditedStack) { s.setHash("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis contradicts itself: quantity is 99 and its levels hold 5`},
+		"another quantity": {func(s auditedStack) { s.setHash("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis contradicts itself: quantity is 99, and its levels add up to 5`},
 		"other levels": {func(s auditedStack) {
 			s.setHash("b", "quantity", 4, "levels", `[{"location_id":"a","active":true,"priority":1,"available":4}]`)
 		}, `redis_content: "b": version 2 has quantity 4 in Redis and 5 in the database, or other levels or settings`},
@@ -229,11 +229,11 @@ type lateCache struct {
 	late  func() // called before the third look
 }
 
-func (c *lateCache) Look(ctx context.Context, ids []string) ([]rediscache.Look, error) {
+func (c *lateCache) Inspect(ctx context.Context, ids []string) ([]rediscache.Inspection, error) {
 	if c.looks++; c.looks == 3 {
 		c.late()
 	}
-	return c.Cache.Look(ctx, ids)
+	return c.Cache.Inspect(ctx, ids)
 }
 
 // Redis is given its time to catch up with a change.
@@ -263,12 +263,12 @@ type busyCache struct {
 	failures int
 }
 
-func (c *busyCache) Look(ctx context.Context, ids []string) ([]rediscache.Look, error) {
+func (c *busyCache) Inspect(ctx context.Context, ids []string) ([]rediscache.Inspection, error) {
 	if c.failures > 0 {
 		c.failures--
 		return nil, errors.New("busy")
 	}
-	return c.Cache.Look(ctx, ids)
+	return c.Cache.Inspect(ctx, ids)
 }
 
 // A busy Redis is asked again; one that is gone ends the audit. Without Redis, the

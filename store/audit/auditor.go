@@ -198,7 +198,7 @@ func (a *auditor) repair(ctx context.Context) error {
 }
 
 func (a *auditor) repairPage(ctx context.Context, ids []string) error {
-	if err := a.retry(ctx, func() error { return a.subjects.Redis.Drop(ctx, ids) }); err != nil {
+	if err := a.retry(ctx, func() error { return a.subjects.Redis.Invalidate(ctx, ids) }); err != nil {
 		return err
 	}
 	read, _, err := a.subjects.Products.Read(ctx, ids)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/rediscache"
 )
 
@@ -14,7 +15,7 @@ import (
 // read after it.
 type observation struct {
 	id         string
-	look       rediscache.Look
+	look       rediscache.Inspection
 	stock      *models.Stock // nil: the database does not know the product
 	unreadable error         // the database has the product and cannot read it
 	epoch      string
@@ -23,9 +24,9 @@ type observation struct {
 // observe reads products in Redis and then in the database: a version in Redis
 // must have been in the database before.
 func (a *auditor) observe(ctx context.Context, ids []string) ([]observation, error) {
-	var looks []rediscache.Look
+	var looks []rediscache.Inspection
 	err := a.retry(ctx, func() (err error) {
-		looks, err = a.subjects.Redis.Look(ctx, ids)
+		looks, err = a.subjects.Redis.Inspect(ctx, ids)
 		return err
 	})
 	if err != nil {
@@ -72,7 +73,7 @@ func (o observation) finding() finding {
 	case !l.Cached || (l.Missing && o.stock == nil):
 		return finding{}
 	case l.Version < 0:
-		return is(RedisContent, true, "the hash in Redis cannot be read: %v", l.Broken)
+		return is(RedisContent, true, "the hash in Redis cannot be read: %v", l.Err)
 	case l.Epoch != o.epoch:
 		return is(RedisEpoch, false, "Redis has version %d of epoch %q, the database version %d of epoch %q", l.Version, l.Epoch, o.version(), o.epoch)
 	case l.Version > o.version():
@@ -81,8 +82,8 @@ func (o observation) finding() finding {
 		return is(RedisBehind, false, "Redis has version %d, the database %d", l.Version, o.version())
 	case l.Missing:
 		return is(RedisContent, true, "Redis says that version %d is no product", l.Version)
-	case l.Broken != nil:
-		return is(RedisContent, true, "version %d in Redis contradicts itself: %v", l.Version, l.Broken)
+	case l.Err != nil:
+		return is(RedisContent, true, "version %d in Redis contradicts itself: %v", l.Version, l.Err)
 	case !sameStock(l.Stock, o.stock):
 		return is(RedisContent, true, "version %d has quantity %d in Redis and %d in the database, or other levels or settings", l.Version, l.Stock.Quantity(), o.stock.Quantity())
 	}
@@ -93,5 +94,5 @@ func (o observation) finding() finding {
 func sameStock(a, b *models.Stock) bool {
 	x, y := *a, *b
 	x.AsOf, y.AsOf = time.Time{}, time.Time{}
-	return bytes.Equal(models.EncodeStock(&x), models.EncodeStock(&y))
+	return bytes.Equal(stockjson.Encode(&x), stockjson.Encode(&y))
 }

@@ -124,7 +124,7 @@ func TestSamplerWithoutRedis(t *testing.T) {
 	s := tamperWith(t, fixture.SQLite(t, t.TempDir()+"/stock.db"))
 	s.StockUp(t, 5, fixture.Numbered(3)...)
 	away := tamperWith(t, fixture.Open(t, s.DatabaseURL, "redis://127.0.0.1:1"))
-	fixture.Eventually(t, func() bool { _, err := away.Cache.Mark(t.Context()); return err != nil && !away.Cache.Healthy() })
+	fixture.Eventually(t, func() bool { _, err := away.Cache.Watermark(t.Context()); return err != nil && !away.Cache.Healthy() })
 	p := away.sampler(time.Minute)
 	p.suspects["p001"] = suspect{kind: RedisBehind}
 	pass(t, p)

@@ -58,8 +58,8 @@ func (r auditReads) ReadStocks(ctx context.Context, ids []string) (database.Read
 // anyEpoch never has an epoch checked.
 type anyEpoch struct{}
 
-func (anyEpoch) Current() string { return "" }
-func (anyEpoch) Compare(string)  {}
+func (anyEpoch) Epoch() string  { return "" }
+func (anyEpoch) Compare(string) {}
 
 // subjects are what an audit of the stack compares.
 func (s auditedStack) subjects() Subjects {
@@ -101,9 +101,9 @@ func (s auditedStack) pastTriggers(statements ...string) {
 func (s auditedStack) rewriteLedger(statement string) {
 	s.t.Helper()
 	if s.postgres {
-		s.exec("ALTER TABLE stock_movement_rows DISABLE TRIGGER USER")
-		defer s.exec("ALTER TABLE stock_movement_rows ENABLE TRIGGER USER")
-		statement = strings.ReplaceAll(statement, "stock_movements", "stock_movement_rows")
+		s.exec("ALTER TABLE ledger_rows DISABLE TRIGGER USER")
+		defer s.exec("ALTER TABLE ledger_rows ENABLE TRIGGER USER")
+		statement = strings.ReplaceAll(statement, "stock_movements", "ledger_rows")
 	} else {
 		s.exec("DROP TRIGGER append_only_update")
 		s.exec("DROP TRIGGER append_only_delete")

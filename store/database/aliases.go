@@ -11,6 +11,8 @@ import (
 
 // The types of the packages below that callers name.
 type (
+	// Switches turn off optimisations, for benchmarks.
+	Switches = dialect.Switches
 	// Claim registers one process with a database.
 	Claim = dialect.Claim
 	// Feed follows the ledger from a cursor; Moved is a movement of it.
@@ -27,9 +29,6 @@ type (
 	// ImportProgress is called with how far an import has come in an ImportStage.
 	ImportProgress = importer.Progress
 	ImportStage    = importer.Stage
-
-	PreparedReservation = optimistic.PreparedReservation
-	Plan                = optimistic.Batch
 )
 
 // The stages of an import.

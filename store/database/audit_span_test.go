@@ -23,7 +23,7 @@ func (s *shop) ledgers(span database.Span, window int) []database.LedgerAudit {
 }
 
 // holdings audits the reservations of a span.
-func (s *shop) holdings(span database.Span) []database.ReservationsAudit {
+func (s *shop) reservationAudits(span database.Span) []database.ReservationsAudit {
 	s.t.Helper()
 	var list []database.ReservationsAudit
 	require.NoError(s.t, s.AuditReservations(s.t.(*testing.T).Context(), span, func(a database.ReservationsAudit) { list = append(list, a) }))
@@ -50,8 +50,8 @@ func TestAuditLedger(t *testing.T) {
 		s.stock("jug")
 		s.stock("mug", "north", 9, "south", 2)
 		s.exec("UPDATE stock_levels SET damaged = 1, quality_control = 2, safety_stock = 3, incoming = 4, available = 5 WHERE product_id = 'mug' AND location_id = 'north'")
-		s.ok(resolve(s.hold(line("mug", 2)).ID, models.ReservationCommitted))
-		s.hold(line("mug", 1))
+		s.ok(resolve(s.reserved(line("mug", 2)).ID, models.ReservationCommitted))
+		s.reserved(line("mug", 1))
 		s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'south', 6)")
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup' AND location_id = 'south'")
 
@@ -97,16 +97,16 @@ func TestAuditLedgerWindow(t *testing.T) {
 
 // An order that was shipped or cancelled in part holds what is left, taken
 // from its allocations in their order; keys that are not there count as zero.
-func TestAuditHolds(t *testing.T) {
+func TestAuditReservations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.tampered = true
 		s.stock("mug", "north", 5, "south", 5, "far", 0)
 		s.stock("cup", "north", 9)
 		s.settings("cup", "tracked = false")
-		order := s.hold(line("mug", 8), line("cup", 2))
-		require.Empty(t, s.holdings(everything))
+		order := s.reserved(line("mug", 8), line("cup", 2))
+		require.Empty(t, s.reservationAudits(everything))
 		s.ok(resolve(order.ID, models.ReservationCommitted))
-		require.Empty(t, s.holdings(everything))
+		require.Empty(t, s.reservationAudits(everything))
 
 		for _, c := range []struct{ gone, north, south int }{{1, 4, 3}, {5, 0, 3}, {6, 0, 2}, {8, 0, 0}} {
 			raw, err := json.Marshal(order.Lines)
@@ -127,24 +127,24 @@ func TestAuditHolds(t *testing.T) {
 			if c.south != 3 {
 				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "south", Committed: 3, OrderedUnits: int64(c.south)})
 			}
-			require.Equal(t, want, s.holdings(everything), "%d gone", c.gone)
+			require.Equal(t, want, s.reservationAudits(everything), "%d gone", c.gone)
 			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'north'", c.north))
 			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'south'", c.south))
-			require.Empty(t, s.holdings(everything), "%d gone", c.gone)
+			require.Empty(t, s.reservationAudits(everything), "%d gone", c.gone)
 			s.exec("UPDATE stock_levels SET committed = 5 WHERE product_id = 'mug' AND location_id = 'north'")
 			s.exec("UPDATE stock_levels SET committed = 3 WHERE product_id = 'mug' AND location_id = 'south'")
 		}
 		s.exec("UPDATE stock_levels SET reserved = 2 WHERE product_id = 'cup'")
-		require.Equal(t, []database.ReservationsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.holdings(database.Span{Through: "cup"}))
+		require.Equal(t, []database.ReservationsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.reservationAudits(database.Span{Through: "cup"}))
 		require.Equal(t, []database.ReservationsAudit{
 			{ProductID: "mug", LocationID: "north", Committed: 5}, {ProductID: "mug", LocationID: "south", Committed: 3},
-		}, s.holdings(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
+		}, s.reservationAudits(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
 
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup'")
 		for range 2 { // of the same lines
-			s.hold(pinned("mug", 1, "south"))
+			s.reserved(pinned("mug", 1, "south"))
 		}
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
-		require.Contains(t, s.holdings(everything), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
+		require.Contains(t, s.reservationAudits(everything), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
 	})
 }

@@ -57,7 +57,7 @@ func (s *shop) ok(w models.Write) models.WriteResult {
 }
 
 // hold reserves lines and returns the reservation.
-func (s *shop) hold(lines ...models.Line) *models.Reservation {
+func (s *shop) reserved(lines ...models.Line) *models.Reservation {
 	s.t.Helper()
 	r := s.ok(reserve(lines...))
 	require.NotNil(s.t, r.Reservation)
@@ -179,11 +179,11 @@ func (s *shop) audit() {
 	}
 	require.Zero(s.t, s.number("SELECT count(*) FROM stock_levels WHERE available < available_floor"))
 	if !s.tampered {
-		s.auditHolds(levels)
+		s.auditReservations(levels)
 	}
 }
 
-func (s *shop) auditHolds(levels map[place]models.Quantities) {
+func (s *shop) auditReservations(levels map[place]models.Quantities) {
 	s.t.Helper()
 	held := map[place]models.Quantities{}
 	rows, err := s.raw.Query("SELECT state, lines FROM reservations WHERE state IN ('ACTIVE', 'COMMITTED')")

@@ -14,9 +14,9 @@ func TestBackorderDownToTheFloor(t *testing.T) {
 		s.stock("mug", "north", 2)
 		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
 		s.fails(s.do(reserve(line("mug", 8))), short(0, "mug", 8, 7))
-		s.hold(line("mug", 4))
+		s.reserved(line("mug", 4))
 		require.Equal(t, models.Quantities{Available: -2, Reserved: 4}, s.level("mug", "north"))
-		s.hold(line("mug", 3))
+		s.reserved(line("mug", 3))
 		require.Equal(t, models.Quantities{Available: -5, Reserved: 7}, s.level("mug", "north"))
 		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
 		require.Equal(t, models.OutOfStock, s.read("mug").Status())
@@ -30,11 +30,11 @@ func TestBackorderOverSeveralLocations(t *testing.T) {
 		s.stock("mug", "north", 2, "south", 3, "far", 50)
 		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
 		s.fails(s.do(reserve(line("mug", 11))), short(0, "mug", 11, 10))
-		r := s.hold(line("mug", 7))
+		r := s.reserved(line("mug", 7))
 		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 4}, {LocationID: "south", Quantity: 3}}, allocations(t, r))
 		require.Equal(t, -2, s.level("mug", "north").Available)
 		s.fails(s.do(reserve(pinned("mug", 4, "south"))), short(0, "mug", 4, 3))
-		s.hold(pinned("mug", 3, "south"))
+		s.reserved(pinned("mug", 3, "south"))
 		require.Equal(t, -3, s.level("mug", "south").Available)
 		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
 		web := reserve(line("mug", 1))
@@ -42,7 +42,7 @@ func TestBackorderOverSeveralLocations(t *testing.T) {
 		s.fails(s.do(web), short(0, "mug", 1, 0))
 		// What comes in is owed already.
 		s.ok(adjust(delta("mug", "south", models.Available, 2)))
-		s.hold(line("mug", 2))
+		s.reserved(line("mug", 2))
 	})
 }
 
@@ -51,7 +51,7 @@ func TestBackorderWithoutLimit(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
 		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = NULL")
-		r := s.hold(line("mug", models.QuantityMax))
+		r := s.reserved(line("mug", models.QuantityMax))
 		require.Equal(t, models.Quantities{Available: 1 - models.QuantityMax, Reserved: models.QuantityMax}, s.level("mug", "north"))
 		s.ok(release(r.ID))
 		require.Equal(t, models.Quantities{Available: 1}, s.level("mug", "north"))
@@ -65,7 +65,7 @@ func TestBackorderNeedsALevel(t *testing.T) {
 		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
 		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
 		s.ok(adjust(delta("mug", "north", models.Incoming, 1)))
-		s.hold(line("mug", 1))
+		s.reserved(line("mug", 1))
 	})
 }
 
@@ -75,7 +75,7 @@ func TestBackorderEnds(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 0)
 		s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
-		r := s.hold(line("mug", 4))
+		r := s.reserved(line("mug", 4))
 		s.settings("mug", "inventory_policy = 'DENY'")
 		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
 		s.ok(adjust(delta("mug", "north", models.Available, 1)))
@@ -84,7 +84,7 @@ func TestBackorderEnds(t *testing.T) {
 		s.ok(resolve(r.ID, models.ReservationFulfilled))
 		s.fails(s.do(reserve(line("mug", 1))), short(0, "mug", 1, 0))
 		s.ok(adjust(delta("mug", "north", models.Available, 4)))
-		s.hold(line("mug", 1))
+		s.reserved(line("mug", 1))
 	})
 }
 
@@ -105,23 +105,23 @@ func TestBackorderByHand(t *testing.T) {
 
 // A plan that counts on a limit which is gone since is refused, by version or by
 // stock: the table's check may find out first.
-func TestPlanBelowANewFloor(t *testing.T) {
+func TestOptimisticBatchBelowANewFloor(t *testing.T) {
 	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 2)
 				s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
 				s = s.with(t)
-				s.Database = s.other(t) // to which nothing is contested yet
-				s.hold(line("mug", 1))  // remembered with its limit from then on
+				s.Database = s.other(t)    // to which nothing is contested yet
+				s.reserved(line("mug", 1)) // remembered with its limit from then on
 				if byStock {
 					s.LongContention()
-					s.WillChange("mug")
+					s.ExpectContention("mug")
 				}
-				p := s.plan(reserve(line("mug", 4)))
+				p := s.optimistic(reserve(line("mug", 4)))
 				require.Equal(t, byStock, p.Contended())
 				s.settings("mug", "inventory_policy = 'DENY'")
-				s.refusesPlan(p)
+				s.refusesBatch(p)
 			})
 		})
 	}

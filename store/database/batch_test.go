@@ -91,7 +91,7 @@ func TestBatchOfOneReservation(t *testing.T) {
 		require.Equal(t, models.Quantities{}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Available: 3}, s.level("cup", "north"))
 
-		old := s.hold(line("cup", 1))
+		old := s.reserved(line("cup", 1))
 		for _, r := range s.batch(update(old.ID, line("mug", 3)), resolve(old.ID, models.ReservationCommitted), resolve(old.ID, models.ReservationCancelled)) {
 			require.Empty(t, r.Errors)
 		}

@@ -3,32 +3,32 @@ package database
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"onhand/models"
+	"onhand/store/database/dialect"
+	"onhand/store/database/ledger"
 )
 
-// catalogueBatch is how many rows one INSERT carries.
-const catalogueBatch = 500
-
-// Catalogue is what must exist before stock can lie anywhere.
+// Catalogue is what must exist before there can be stock.
 type Catalogue struct {
-	Products  []models.Product // only id and title count
+	Products  []models.Product // only id and title are used
 	Locations []models.Location
 	Channels  []models.Channel
 }
 
-// AddCatalogue adds what is not there yet, and renames products and locations
-// that are, in one transaction. Stock settings of known products stay.
+// AddCatalogue adds what does not exist yet, and renames products and locations that
+// do, in one transaction. It leaves the settings of known products alone.
 func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	c.Products, c.Locations = slices.Clone(c.Products), slices.Clone(c.Locations) // gorm writes into what it creates
 	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if len(c.Locations) > 0 {
-			if err := tx.Clauses(renamed("location_id", "name")).CreateInBatches(c.Locations, catalogueBatch).Error; err != nil {
+			if err := tx.Clauses(dialect.OnChange("location_id", "name")).CreateInBatches(c.Locations, dialect.InsertBatch).Error; err != nil {
 				return err
 			}
 		}
@@ -40,42 +40,104 @@ func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 		if len(c.Products) == 0 {
 			return nil
 		}
-		return tx.Clauses(renamed("product_id", "title")).Select("ProductID", "Title").
-			CreateInBatches(c.Products, catalogueBatch).Error
+		return tx.Clauses(dialect.OnChange("product_id", "title")).Select("ProductID", "Title").
+			CreateInBatches(c.Products, dialect.InsertBatch).Error
 	})
 	return d.Fault(err)
 }
 
-// renamed is an upsert that only takes over the name, and only a new one.
-func renamed(key, name string) clause.OnConflict {
-	excluded := clause.Column{Table: "excluded", Name: name}
-	return clause.OnConflict{
-		Columns:   []clause.Column{{Name: key}},
-		DoUpdates: clause.Set{{Column: clause.Column{Name: name}, Value: excluded}},
-		Where: clause.Where{Exprs: []clause.Expression{
-			clause.Expr{SQL: "? IS DISTINCT FROM ?", Vars: []any{clause.Column{Table: clause.CurrentTable, Name: name}, excluded}},
-		}},
-	}
-}
-
+// addChannel adds a channel and its locations where they do not exist.
 func addChannel(tx *gorm.DB, channel models.Channel) error {
-	if err := tx.Exec("INSERT INTO channels (channel_id, name) VALUES (?, ?) ON CONFLICT DO NOTHING", channel.ChannelID, channel.Name).Error; err != nil {
+	row := channelRow{ChannelID: channel.ChannelID, Name: channel.Name}
+	if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Select("ChannelID", "Name").Create(&row).Error; err != nil {
 		return err
 	}
-	for _, location := range channel.LocationIDs {
-		err := tx.Exec("INSERT INTO channel_locations (channel_id, location_id) VALUES (?, ?) ON CONFLICT DO NOTHING", channel.ChannelID, location).Error
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return dialect.AddMembers(tx, channel)
 }
 
-// Empty tells whether no product was ever added.
+// Empty reports whether there is no product.
 func (d *Database) Empty(ctx context.Context) (bool, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var found []string
-	err := db.Raw("SELECT product_id FROM products LIMIT 1").Scan(&found).Error
+	err := db.Model(&models.Product{}).Limit(1).Pluck("product_id", &found).Error
 	return len(found) == 0, d.Fault(err)
+}
+
+// Directory reads all locations and channels.
+func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	var locations []models.Location
+	if err := db.Order("priority, location_id").Find(&locations).Error; err != nil {
+		return nil, d.Fault(err)
+	}
+	var rows []channelRow
+	byPriority := func(db *gorm.DB) *gorm.DB { return db.Order("locations.priority, locations.location_id") }
+	if err := db.Preload("Locations", byPriority).Order("channel_id").Find(&rows).Error; err != nil {
+		return nil, d.Fault(err)
+	}
+	var channels []models.Channel
+	for _, r := range rows {
+		channels = append(channels, r.channel())
+	}
+	return models.NewDirectory(locations, channels), nil
+}
+
+// ProductIDs lists product ids after an id, in order, at most limit.
+func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
+	defer cancel()
+	err = d.Gorm.WithContext(ctx).Model(&models.Product{}).Where("product_id > ?", after).Order("product_id").Limit(limit).Pluck("product_id", &ids).Error
+	return ids, d.Fault(err)
+}
+
+// ReadProducts reads one page of products in id order, by key and not by offset: a
+// page costs the same wherever it is.
+func (d *Database) ReadProducts(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	backwards := page.Last > 0
+	size := max(page.First, page.Last)
+	query := filtered(db.Table("products p").Select(dialect.ProductColumns), filter)
+	if page.After != "" {
+		query = query.Where("p.product_id > ?", page.After)
+	}
+	if page.Before != "" {
+		query = query.Where("p.product_id < ?", page.Before)
+	}
+	order := "p.product_id"
+	if backwards {
+		order += " DESC"
+	}
+	rows, err := query.Order(order).Limit(size + 1).Rows()
+	if err != nil {
+		return models.ProductPage{}, d.Fault(err)
+	}
+	defer rows.Close()
+	var found []models.Product
+	if err := dialect.Each(rows, dialect.ScanProduct, func(p *models.Product) { found = append(found, *p) }); err != nil {
+		return models.ProductPage{}, d.Fault(err)
+	}
+	more := len(found) > size
+	found = found[:min(size, len(found))]
+	if backwards {
+		slices.Reverse(found)
+		return models.ProductPage{Products: found, HasPrev: more, HasNext: page.Before != ""}, nil
+	}
+	return models.ProductPage{Products: found, HasNext: more, HasPrev: page.After != ""}, nil
+}
+
+func filtered(query *gorm.DB, filter models.ProductFilter) *gorm.DB {
+	if len(filter.IDs) > 0 {
+		query = query.Where("p.product_id IN ?", filter.IDs)
+	}
+	if filter.TitleContains != "" {
+		query = query.Where(`lower(p.title) LIKE lower(?) ESCAPE '\'`, "%"+escapeLike(filter.TitleContains)+"%")
+	}
+	return query
+}
+
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }

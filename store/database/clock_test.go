@@ -34,10 +34,10 @@ func (s *shop) otherClock(t *testing.T) (db *database.Database, set func(seconds
 func TestClockGoesBackDuringASweep(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		made := s.hold(line("mug", 1))
+		made := s.reserved(line("mug", 1))
 		db, ahead := s.otherClock(t)
 		db.SetLockWait(generous)
-		ahead(int(2 * holdTTL.Seconds()))
+		ahead(int(2 * reservationTTL.Seconds()))
 		unlock := s.blocked(t, "mug")
 		ended := make(chan int, 1)
 		go func() {

@@ -36,7 +36,7 @@ func TestContentionIsOutlasted(t *testing.T) {
 				s.stock("mug", "north", 5)
 				const times = database.AttemptsMax + 4
 				asked := s.refusing(t, times, code)
-				s.hold(line("mug", 1))
+				s.reserved(line("mug", 1))
 				require.Equal(t, int64(times+1), asked())
 				require.Equal(t, models.Quantities{Available: 4, Reserved: 1}, s.level("mug", "north"))
 			})

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/importer"
 	"onhand/store/database/ledger"
@@ -32,6 +33,8 @@ type Database struct {
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
 	executor *optimistic.Executor
+	// batches are the batches that are open or committing.
+	batches batches
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// bounds are the package's; tests make them smaller, or longer.
@@ -52,19 +55,21 @@ type bounds struct {
 
 // Open connects to the database that a URL names: postgres://…, sqlite:PATH or
 // sqlite::memory:. The server does not have to be up yet: until it is, every call
-// is UNAVAILABLE.
-func Open(url string, log *slog.Logger) (*Database, error) {
+// is UNAVAILABLE. without switches optimisations off; its zero value switches none off.
+func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
+	decide.UseHandwrittenJSON(!without.NoHandwrittenJSON)
 	d := &Database{bounds: bounds{
 		write: dialect.WriteTimeout, lockWait: dialect.LockTimeout, expireLines: expireLinesMax, reservedLines: dialect.ReservedLinesMax, drainIdle: drainIdle, overdue: overdueMax,
 	}}
 	switch {
 	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
-		db, engine, err := postgres.Open(url, log)
+		db, engine, err := postgres.Open(url, log, without)
 		if err != nil {
 			return nil, err
 		}
 		d.DB, d.engine = db, engine
-		d.executor = optimistic.NewExecutor(engine, d.epochAndSecret)
+		d.executor = optimistic.NewExecutor(engine, d.identity)
+		d.executor.NoConditional = without.NoConditional
 		d.Importer = importer.New(db, engine, d)
 	case strings.HasPrefix(url, "sqlite:"):
 		db, engine, err := sqlite.Open(strings.TrimPrefix(url, "sqlite:"), log)
@@ -74,7 +79,7 @@ func Open(url string, log *slog.Logger) (*Database, error) {
 		d.DB, d.engine = db, engine
 		d.Importer = importer.New(db, engine, d)
 	default:
-		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite:PATH or sqlite::memory:", schemeOf(url))
+		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite::memory: or sqlite:PATH", schemeOf(url))
 	}
 	d.Ledger = ledger.New(d.DB)
 	return d, nil

@@ -1,59 +1,34 @@
-// Package database is the truth: it decides every change of stock, in one
-// transaction with the touched rows locked.
+// Package database is the source of truth. It decides every change of stock in one
+// transaction with the changed rows locked.
 //
-// It runs on Postgres and on SQLite. Both share everything but a thin engine
-// (postgres*.go, sqlite*.go) that loads what a batch of writes touches and saves
-// what was decided. The decisions themselves (decide*.go) are plain Go over
-// what was loaded: no SQL, no clock of their own, the same for both.
+// It is the public face of the packages below it. [Open] chooses the engine by URL.
 //
-//	Write       batch of writes → lock and load → decide in order → save → commit
-//	Plan        holds decided ahead on what is remembered → compare and lock, save, commit,
-//	            by version (postgres_ahead.go) or by stock (postgres_by_stock.go)
-//	ReadStocks  one SELECT for any number of products; ReadStockAsOf, one as it was
-//	Movements   the ledger in pages (ReadMovements) and onwards from a place (Feed)
-//	Import      a file's rows, all or none, compared and written set by set
-//	EachStock   everything as of one moment, a product at a time
-//	Audit       levels beside their ledger and their reservations (AuditLedger)
-//	Outbox      what changed and has not reached Redis yet
+//	decide      decides writes: plain Go over a unit of work
+//	optimistic  decides reservations before their transaction, on a snapshot cache
+//	ledger      reads and follows the ledger of stock movements, and audits it
+//	importer    takes stock from files
+//	postgres    one engine each: transactions, statements, locks, migrations
+//	sqlite
+//	dialect     connection, fault mapping, scanning, and the SQL that differs, as data
 //
-// models.Locks are taken in one order everywhere: reservations by id, then levels by
-// product and location, then products by id. An outside writer takes the last
-// two in the same order, the products in the triggers.
+// # Flows
 //
-// Triggers give a product its next version and put it into the outbox, so it
-// makes no difference who writes; on Postgres a batch, which has the products
-// locked, does the same in one statement and the triggers leave it alone. Levels
-// changed by others also get a ledger row, with reason EXTERNAL.
+//	Begin, Add, Commit  a batch of writes: optimistic where it can be, else under lock
+//	Write               a batch under lock: lock and load, decide in order, save, commit
+//	ExpireDue           the sweep of reservations past their expiry
+//	DrainOutbox         changes that Redis has not got yet
+//	ReadStocks          one SELECT for any number of products
 //
-// What is remembered of products (memory.go) is what the last write here left, or
-// what was read for want of one, with its version and its shape: a number for the
-// settings and the list of levels, which triggers count. It decides nothing. A
-// plan made on it is compared with the rows under lock, and refused where anything
-// differs. Where other copies or the sweeper change its products too, and each has
-// one level, it goes by stock: the shape must be the same and there must be enough;
-// versions and quantities come of the rows, and what is told is what the database
-// gave back.
+// # Invariants
 //
-// Settings writes (of products, locations, channels) go alone in their batch and
-// one at a time. An import locks the levels it sets until its commit.
+//   - Locks are taken in one order: reservations by id, then levels by product and
+//     location, then products by id. Outside writers take the last two in this order.
+//   - Whoever writes, a trigger or the batch itself gives each changed product its next
+//     version and writes its outbox row, in the same transaction.
+//   - Writes that change settings have a batch of their own, one at a time.
+//   - Versions of different epochs do not compare.
+//   - A commit whose answer was lost is settled by its idempotency key.
 //
-// Connections to Postgres poll for the answers to large requests (postgres_conn.go).
-//
-// Movement ids are not the order of commits; a place in the ledger is two
-// snapshots and an id (movement_position.go).
-//
-// On Postgres what a plan holds of one level is kept as one row, a pack
-// (packs.go); everything else writes rows. Readers see movements either way: of
-// rows and packs they take no more than they are asked for, by the first ids of
-// packs, and unpack those (movement_select.go).
-//
-// An epoch names the history that versions belong to. Versions of different
-// epochs do not compare.
-//
-// May import: models, gorm, pgx, go-sqlite3, goose. Not its neighbours.
-//
-// When its server is gone every call ends within its deadline with a
-// models.Fault of code UNAVAILABLE, and works again when the server is back.
-// A commit whose answer was lost is settled by its idempotency key. [Explain]
-// tells whoever starts a program what waiting will not mend.
+// May import: models, its sub-packages, gorm, goose, pgx (error codes). When the server
+// is gone, every call ends within its deadline with a models.Fault of code UNAVAILABLE.
 package database

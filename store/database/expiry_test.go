@@ -45,7 +45,7 @@ func (s *shop) sweeps(limit int) (all []outcome) {
 
 // A hold ends by the database's clock, though nobody sweeps it: it reads as
 // expired, and can no longer be committed, changed or extended.
-func TestHoldEndsByItself(t *testing.T) {
+func TestReservationEndsByItself(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		w := reserve(line("mug", 2))
@@ -67,13 +67,13 @@ func TestHoldEndsByItself(t *testing.T) {
 
 // A buyer is never refused for a hold that is over: it is given back in the
 // same call, with everything else that it held.
-func TestBuyerGetsWhatAnExpiredHoldHolds(t *testing.T) {
+func TestBuyerGetsWhatAnExpiredReservationReservations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
 		s.stock("cup", "north", 3)
 		s.stock("pen", "north", 3)
-		expired := s.hold(line("cup", 2), line("mug", 3))
-		other := s.hold(line("pen", 3))
+		expired := s.reserved(line("cup", 2), line("mug", 3))
+		other := s.reserved(line("pen", 3))
 		s.overdue(expired.ID, other.ID)
 
 		out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 2)), reserve(line("cup", 3))})
@@ -88,7 +88,7 @@ func TestBuyerGetsWhatAnExpiredHoldHolds(t *testing.T) {
 		require.Equal(t, models.Quantities{Reserved: 3}, s.level("pen", "north"), "nobody wanted a pen")
 
 		// Neither for an update, nor for a hold that takes what there is.
-		mine := s.hold(line("mug", 1))
+		mine := s.reserved(line("mug", 1))
 		s.ok(update(mine.ID, line("pen", 2)))
 		s.allOverdue()
 		partial := reserve(line("cup", 3), line("mug", 3))
@@ -99,11 +99,11 @@ func TestBuyerGetsWhatAnExpiredHoldHolds(t *testing.T) {
 
 // A buyer who is short all the same is told of all that could be had, expired
 // holds included; those are given back with the refusal.
-func TestRefusalCountsExpiredHolds(t *testing.T) {
+func TestRefusalCountsExpiredReservations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		expired := s.hold(line("mug", 3))
-		s.hold(line("mug", 1))
+		expired := s.reserved(line("mug", 3))
+		s.reserved(line("mug", 1))
 		s.overdue(expired.ID)
 		s.fails(s.do(reserve(line("mug", 5))), short(0, "mug", 5, 4))
 		require.Equal(t, models.Quantities{Available: 4, Reserved: 1}, s.level("mug", "north"))
@@ -116,7 +116,7 @@ func TestBuyersShortInTurn(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
 		s.stock("cup", "north", 2)
-		mugs, cups := s.hold(line("mug", 1)), s.hold(line("cup", 1))
+		mugs, cups := s.reserved(line("mug", 1)), s.reserved(line("cup", 1))
 		s.overdue(mugs.ID, cups.ID)
 		for _, r := range s.batch(reserve(line("mug", 1), line("cup", 1)), reserve(line("cup", 1))) {
 			require.Empty(t, r.Errors)
@@ -125,15 +125,15 @@ func TestBuyersShortInTurn(t *testing.T) {
 }
 
 // Any number of expired holds of one product stands in nobody's way.
-func TestManyExpiredHoldsOfOneProduct(t *testing.T) {
+func TestManyExpiredReservationsOfOneProduct(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		if race && s.kind != postgres {
 			t.Skip("too slow for the deadline of one write, and one goroutine has no races")
 		}
-		const holds = 2*database.ReapMax + 300
+		const holds = 2*database.ExpireMax + 300
 		s.stock("mug", "north", holds)
 		s.stock("cup", "north", 1)
-		s.overdue(s.hold(line("cup", 1)).ID)
+		s.overdue(s.reserved(line("cup", 1)).ID)
 		for made := 0; made < holds; {
 			var batch []models.Write
 			for ; len(batch) < 500 && made < holds; made++ {
@@ -159,12 +159,12 @@ func TestManyExpiredHoldsOfOneProduct(t *testing.T) {
 func TestSweep(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
-		kept := s.hold(line("mug", 1))
-		done := s.hold(line("mug", 1))
+		kept := s.reserved(line("mug", 1))
+		done := s.reserved(line("mug", 1))
 		s.ok(resolve(done.ID, models.ReservationCommitted))
 		var due []string
 		for range 3 {
-			due = append(due, s.hold(line("mug", 2)).ID)
+			due = append(due, s.reserved(line("mug", 2)).ID)
 		}
 		for i, id := range due {
 			s.exec("UPDATE reservations SET expires_at = "+s.clock(i-10)+" WHERE reservation_id = $1", keyOf(id))
@@ -194,13 +194,13 @@ func ids(list []*models.Reservation) []string {
 
 // A hold whose units somebody counted away ends all the same, with what is
 // left of it; it cannot be committed. No hold can stop the sweeper.
-func TestHoldThatWasEmptied(t *testing.T) {
+func TestReservationThatWasEmptied(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.tampered = true
 		s.stock("mug", "north", 10)
 		s.stock("cup", "north", 5)
-		swept, released := s.hold(line("mug", 4)), s.hold(line("mug", 3))
-		gone, full := s.hold(line("cup", 5)), s.hold(line("mug", 3))
+		swept, released := s.reserved(line("mug", 4)), s.reserved(line("mug", 3))
+		gone, full := s.reserved(line("cup", 5)), s.reserved(line("mug", 3))
 		s.ok(adjust(delta("mug", "north", models.Reserved, -5)))
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup'")
 		s.overdue(swept.ID, gone.ID)
@@ -228,7 +228,7 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 		s.stock("cup", "north", holds)
 		var made []string
 		for range holds {
-			made = append(made, s.hold(line("mug", 1), line("cup", 1)).ID)
+			made = append(made, s.reserved(line("mug", 1), line("cup", 1)).ID)
 		}
 		for i, id := range made { // half are over, and the others soon will be
 			microseconds := (i - holds/2) * 4000
@@ -282,7 +282,7 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 
 // Whoever is told that a hold's time is over has ended it: it stays over, even
 // when the database's clock goes back.
-func TestToldExpiredIsExpired(t *testing.T) {
+func TestSeenExpiredStaysExpired(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
 		for _, write := range []func(id string) models.Write{
@@ -291,7 +291,7 @@ func TestToldExpiredIsExpired(t *testing.T) {
 			func(id string) models.Write { return models.ExtendReservation{ID: id, TTL: time.Hour} },
 			func(id string) models.Write { return update(id, line("mug", 1)) },
 		} {
-			held := s.hold(line("mug", 3))
+			held := s.reserved(line("mug", 3))
 			s.overdue(held.ID)
 			require.NotEmpty(t, s.do(write(held.ID)).Errors)
 			s.exec("UPDATE reservations SET expires_at = "+s.clock(600)+" WHERE reservation_id = $1", keyOf(held.ID))

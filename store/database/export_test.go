@@ -17,15 +17,15 @@ import (
 
 // What the tests of package database_test see beyond the public names.
 const (
-	AttemptsMax    = attemptsMax
-	ContendedMax   = contendedMax
-	ConnectionsMax = dialect.ConnectionsMax
-	ReapMax        = expireMax
-	SweepHoldsMax  = sweepReservationsMax
-	WriteTimeout   = dialect.WriteTimeout
-	MovedMax       = ledger.FeedBatchMax
-	ContestedFor   = optimistic.ContendedFor
-	RememberedMax  = optimistic.CachedProductsMax
+	AttemptsMax          = attemptsMax
+	ContendedMax         = contendedMax
+	ConnectionsMax       = dialect.ConnectionsMax
+	ExpireMax            = expireMax
+	SweepReservationsMax = sweepReservationsMax
+	WriteTimeout         = dialect.WriteTimeout
+	FeedBatchMax         = ledger.FeedBatchMax
+	ContendedFor         = optimistic.ContendedFor
+	CachedProductsMax    = optimistic.CachedProductsMax
 )
 
 // SetLockWait makes writes wait longer for rows that others work on: tests
@@ -45,9 +45,9 @@ func (d *Database) SetLines(reaped, held int) {
 // SetOverdue is how many holds past their time a sweep looks at together.
 func (d *Database) SetOverdue(holds int) { d.bounds.overdue = holds }
 
-// ExpireSeen looks at the holds past their time, lets something happen, and
+// ExpireListed looks at the holds past their time, lets something happen, and
 // then ends them.
-func (d *Database) ExpireSeen(ctx context.Context, between func()) iter.Seq2[models.Outcome, error] {
+func (d *Database) ExpireListed(ctx context.Context, between func()) iter.Seq2[models.Outcome, error] {
 	holds, err := d.readOverdue(ctx, overdueMax, nil)
 	between()
 	return func(yield func(models.Outcome, error) bool) {
@@ -57,22 +57,22 @@ func (d *Database) ExpireSeen(ctx context.Context, between func()) iter.Seq2[mod
 	}
 }
 
-// LockedAgain tells how many holds past their time a sweep that met these locks
+// Recheck tells how many holds past their time a sweep that met these locks
 // tries again, and which products it passes over.
-func (d *Database) LockedAgain(ctx context.Context, locks models.Locks) (again int, kept []string, err error) {
+func (d *Database) Recheck(ctx context.Context, locks models.Locks) (again int, kept []string, err error) {
 	holds, err := d.readOverdue(ctx, overdueMax, nil)
 	if err != nil {
 		return 0, nil, err
 	}
-	later, kept, err := (&sweep{Database: d}).locked(ctx, holds, locks)
+	later, kept, err := (&sweep{Database: d}).recheck(ctx, holds, locks)
 	return len(later), kept, err
 }
 
-// SetCarryIdle is how soon the server takes rows back from who carries them and froze.
-func (d *Database) SetCarryIdle(idle time.Duration) { d.bounds.drainIdle = idle }
+// SetDrainIdle is how soon the server takes rows back from who carries them and froze.
+func (d *Database) SetDrainIdle(idle time.Duration) { d.bounds.drainIdle = idle }
 
-// SetQuiet bounds how long the server may be quiet, and an importer idle.
-func (d *Database) SetQuiet(server, importer time.Duration) {
+// SetSilence bounds how long the server may be quiet, and an importer idle.
+func (d *Database) SetSilence(server, importer time.Duration) {
 	d.Quiet, d.Idle = server, importer
 }
 
@@ -86,9 +86,9 @@ func (d *Database) SetWriteLimit(wait time.Duration) {
 
 // The bounds of packs.
 const (
-	PackMax      = ledger.ChunkMax
-	PackMin      = ledger.ChunkMin
-	PackedWithin = ledger.ChunkDelayMax
+	ChunkMax      = ledger.ChunkMax
+	ChunkMin      = ledger.ChunkMin
+	ChunkDelayMax = ledger.ChunkDelayMax
 )
 
 // SetWindows makes each SELECT of the ledger look at fewer rows and packs.
@@ -118,8 +118,8 @@ func (d *Database) CachedProducts() int { return d.executor.CachedProducts() }
 // takes.
 func (d *Database) LongContention() { d.executor.ContendedFor = time.Hour }
 
-// WillChange announces a change, as the sweeper does.
-func (d *Database) WillChange(products ...string) { d.executor.ExpectContention(products) }
+// ExpectContention announces a change, as the sweeper does.
+func (d *Database) ExpectContention(products ...string) { d.executor.ExpectContention(products) }
 
 // AuditSettings are some settings of one connection before an audit reads, while it
 // does, and after that.

@@ -151,7 +151,7 @@ func TestRowLockedElsewhere(t *testing.T) {
 			done <- err
 		}()
 		s.waiting(t)
-		s.hold(line("cup", 1)) // it waits for the mug, and mugs come after cups: no cup is locked yet, or this would wait too
+		s.reserved(line("cup", 1)) // it waits for the mug, and mugs come after cups: no cup is locked yet, or this would wait too
 		err := <-done
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 		require.Less(t, time.Since(began), database.WriteTimeout+quick)
@@ -216,14 +216,14 @@ func TestAnswerOfCommitLost(t *testing.T) {
 		address.RawQuery += "&default_query_exec_mode=cache_describe"
 		far := s.with(t)
 		far.Database = openOnly(t, address.String())
-		held := far.hold(line("mug", 1))
+		held := far.reserved(line("mug", 1))
 		for _, w := range []models.Write{
 			reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 1)), resolve(held.ID, models.ReservationCommitted),
 		} {
 			// Each statement is described once; what is sent after that is the write alone.
 			far.mustWrite(reserve(line("mug", 1)))
 			far.mustWrite(adjust(delta("mug", "north", models.Available, 1)))
-			far.ok(resolve(far.hold(line("mug", 1)).ID, models.ReservationCommitted))
+			far.ok(resolve(far.reserved(line("mug", 1)).ID, models.ReservationCommitted))
 			cuts := wire.cuts.Load()
 			wire.armed.Store(true)
 			r := far.mustWrite(w).Results[0]
@@ -317,6 +317,6 @@ func TestFileLockedElsewhere(t *testing.T) {
 		require.Less(t, time.Since(began), database.WriteTimeout+quick)
 		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
 		unlock()
-		s.hold(line("mug", 5))
+		s.reserved(line("mug", 5))
 	})
 }

@@ -36,16 +36,16 @@ func (s *shop) replayed(w models.Write, first models.WriteResult) {
 func keyed(s *shop) map[string]models.Write {
 	partial := reserve(line("cup", 1), line("mug", 1), line("cup", 2))
 	partial.AllowPartial = true
-	hold := s.hold(line("mug", 1)).ID
+	hold := s.reserved(line("mug", 1)).ID
 	return map[string]models.Write{
 		"held":             reserve(line("mug", 1)),
 		"held in part":     partial,
 		"refused":          reserve(line("mug", 99)),
 		"not found":        reserve(line("ghost", 1)),
-		"updated":          update(s.hold(line("mug", 1)).ID, line("mug", 2)),
+		"updated":          update(s.reserved(line("mug", 1)).ID, line("mug", 2)),
 		"update refused":   update(hold, line("mug", 99)),
 		"committed":        resolve(hold, models.ReservationCommitted),
-		"too early":        resolve(s.hold(line("mug", 1)).ID, models.ReservationFulfilled),
+		"too early":        resolve(s.reserved(line("mug", 1)).ID, models.ReservationFulfilled),
 		"adjusted":         adjust(delta("mug", "north", models.Available, 3), delta("cup", "north", models.Damaged, 1)),
 		"adjust refused":   adjust(delta("mug", "north", models.Available, -999)),
 		"adjusted in part": models.Adjust{IdempotencyKey: newKey(), ErrorPolicy: models.RejectFailedRows, Rows: []models.AdjustRow{delta("mug", "north", models.Available, 1), delta("ghost", "north", models.Available, 1)}},

@@ -75,7 +75,7 @@ func TestImportSetsCountsMovesAndVersions(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10, "south", 3)
 		s.stock("cup", "north", 1)
-		s.hold(pinned("mug", 4, "north"))
+		s.reserved(pinned("mug", 4, "north"))
 		version, movements := s.read("mug").Version, s.number("SELECT count(*) FROM stock_movements")
 		s.exec("DELETE FROM outbox")
 
@@ -102,7 +102,7 @@ func TestImportSetsCountsMovesAndVersions(t *testing.T) {
 func TestImportIsAllOrNothing(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.hold(pinned("mug", 4, "north"))
+		s.reserved(pinned("mug", 4, "north"))
 		s.stock("cup", "north", 1)
 		s.stock("jug", "north", 1)
 		before := s.everything()
@@ -162,12 +162,12 @@ func TestImportCreates(t *testing.T) {
 			{ProductID: "oil", Location: "north", Now: models.Counts{Available: models.Counted(-2), Committed: models.Counted(3), Unavailable: models.Counted(0), OnHand: models.Counted(1)}},
 			{ProductID: "fig"},
 		}
-		summary, report := s.importOf(models.ImportOptions{}, rows...)
+		summary, _ := s.importOf(models.ImportOptions{}, rows...)
 		assert.Equal(t, 5, summary.Problems)
-		summary, report = s.importOf(models.ImportOptions{Create: true, DryRun: true}, rows...)
+		summary, _ = s.importOf(models.ImportOptions{Create: true, DryRun: true}, rows...)
 		assert.Equal(t, 3, summary.Products)
 		assert.Equal(t, 1, summary.Locations)
-		summary, report = s.importOf(models.ImportOptions{Create: true}, rows...)
+		summary, report := s.importOf(models.ImportOptions{Create: true}, rows...)
 		require.Zero(t, summary.Problems, outcomes(report))
 		assert.Equal(t, "unchanged, created, created, unchanged, created, unchanged", outcomes(report))
 		assert.Equal(t, "stocked from now on: available 0 -> 7, quality control 0 -> 1, incoming 0 -> 4; 2 reserved or committed units are left out, for Onhand does not know their orders; 1 unavailable units begin in quality control", report[1].Message())
@@ -270,9 +270,9 @@ func TestImportOfManyLevels(t *testing.T) {
 	})
 }
 
-// TestImportBesideAHold: an import waits for a write under way, and decides on
+// TestImportBesideAReservation: an import waits for a write under way, and decides on
 // what that left.
-func TestImportBesideAHold(t *testing.T) {
+func TestImportBesideAReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
 		tx, err := s.raw.BeginTx(t.Context(), nil)

@@ -18,9 +18,9 @@ const (
 	largeBatch  = 5 * largeLines
 )
 
-// largeHolds makes holds of many lines, of units that leave nothing of any
+// largeReservations makes holds of many lines, of units that leave nothing of any
 // product.
-func (s *shop) largeHolds(n int) (ids []string) {
+func (s *shop) largeReservations(n int) (ids []string) {
 	s.t.Helper()
 	s.SetLines(largeReaped, largeBatch)
 	lines := make([]models.Line, largeLines)
@@ -36,7 +36,7 @@ func (s *shop) largeHolds(n int) (ids []string) {
 	}
 	s.ok(adjust(rows...))
 	for range n {
-		ids = append(ids, s.hold(lines...).ID)
+		ids = append(ids, s.reserved(lines...).ID)
 	}
 	return ids
 }
@@ -46,7 +46,7 @@ func (s *shop) largeHolds(n int) (ids []string) {
 func TestBatchTooLarge(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		var commits []models.Write
-		for _, id := range s.largeHolds(6) {
+		for _, id := range s.largeReservations(6) {
 			commits = append(commits, resolve(id, models.ReservationCommitted))
 		}
 		_, err := s.Write(t.Context(), commits)
@@ -60,9 +60,9 @@ func TestBatchTooLarge(t *testing.T) {
 
 // Large holds past their time are given back a few at a time, by the sweeper
 // and for a buyer who is short.
-func TestLargeHoldsExpire(t *testing.T) {
+func TestLargeReservationsExpire(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.largeHolds(9)
+		s.largeReservations(9)
 		s.allOverdue()
 		ended := 0
 		for _, out := range s.sweeps(5) {
@@ -70,7 +70,7 @@ func TestLargeHoldsExpire(t *testing.T) {
 			ended += len(out.Reservations)
 		}
 		require.Equal(t, 5, ended)
-		s.hold(line("part 0019", 9))
+		s.reserved(line("part 0019", 9))
 		require.Equal(t, models.Quantities{Available: 9}, s.level("part 0000", "north"))
 		require.Empty(t, s.sweeps(1000))
 	})

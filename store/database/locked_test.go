@@ -34,7 +34,7 @@ func TestLockedRowsAreNamed(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		s.stock("pen", "north", 5)
-		mugs, pens := s.hold(line("mug", 1)), s.hold(line("pen", 1))
+		mugs, pens := s.reserved(line("mug", 1)), s.reserved(line("pen", 1))
 		unlock := s.blocked(t, "mug")
 		mug := []models.RowRef{{Product: "mug"}}
 		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.locks(
@@ -63,7 +63,7 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 		s.SetLockWait(brief)
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
-		r := s.hold(line("cup", 1))
+		r := s.reserved(line("cup", 1))
 		tx, err := s.raw.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
 		_, err = tx.Exec("UPDATE products SET title = 'a mug' WHERE product_id = 'mug'")
@@ -79,12 +79,12 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 
 // A buyer who is short because of a hold past its time is not refused while
 // that hold cannot be given back: he waits for what locks it.
-func TestBuyerWaitsForALockedExpiredHold(t *testing.T) {
+func TestBuyerWaitsForALockedExpiredReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
 		s.stock("mug", "north", 1)
 		s.stock("cup", "north", 1)
-		s.overdue(s.hold(line("mug", 1), line("cup", 1)).ID)
+		s.overdue(s.reserved(line("mug", 1), line("cup", 1)).ID)
 		unlock := s.blocked(t, "cup")
 		w := reserve(line("mug", 1))
 		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.locks(w))
@@ -99,8 +99,8 @@ func TestSweepPassesOverLockedProducts(t *testing.T) {
 		s.SetLockWait(brief)
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
-		mugs := []string{s.hold(line("mug", 1)).ID, s.hold(line("cup", 1), line("mug", 1)).ID}
-		cups := s.hold(line("cup", 2)).ID
+		mugs := []string{s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1), line("mug", 1)).ID}
+		cups := s.reserved(line("cup", 2)).ID
 		s.overdue(append(mugs, cups)...)
 		unlock := s.blocked(t, "mug")
 		ended := s.sweep(100)

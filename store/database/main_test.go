@@ -34,10 +34,10 @@ const (
 	sqlite   = "sqlite" // a file
 	memory   = "memory" // SQLite without a file
 
-	// holdTTL is longer than any test; generous bounds waiting on a busy machine.
-	holdTTL  = 10 * time.Minute
-	generous = 30 * time.Second
-	poll     = 5 * time.Millisecond
+	// reservationTTL is longer than any test; generous bounds waiting on a busy machine.
+	reservationTTL = 10 * time.Minute
+	generous       = 30 * time.Second
+	poll           = 5 * time.Millisecond
 )
 
 // tester is what both *testing.T and *rapid.T are.
@@ -109,7 +109,7 @@ func open(t *testing.T, url string) *database.Database {
 
 func openOnly(t *testing.T, url string) *database.Database {
 	t.Helper()
-	db, err := database.Open(url, slog.New(slog.DiscardHandler))
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	db.SetLockWait(3 * time.Second)
@@ -242,7 +242,7 @@ func pinned(product string, quantity int, location string) models.Line {
 }
 
 func reserve(lines ...models.Line) models.Reserve {
-	return models.Reserve{IdempotencyKey: newKey(), Lines: lines, TTL: holdTTL}
+	return models.Reserve{IdempotencyKey: newKey(), Lines: lines, TTL: reservationTTL}
 }
 
 func resolve(id string, to models.ReservationState) models.Resolve {

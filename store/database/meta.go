@@ -7,12 +7,12 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// Meta is what the database says of itself.
+// Meta is what a database says of itself.
 type Meta struct {
 	// Epoch names the history that versions belong to.
 	Epoch string
-	// Sequence is the largest outbox id ever given. It only falls when the
-	// database goes back in time.
+	// Sequence is the largest outbox id ever given. It falls only when the database
+	// goes back in time.
 	Sequence int64
 	// DirectoryVersion grows when locations or channels change.
 	DirectoryVersion int64
@@ -20,46 +20,59 @@ type Meta struct {
 	secret *decide.Secret // nil: not read yet
 }
 
-// ReadMeta asks the database what it is, and remembers it.
+// ReadMeta reads the database's meta and keeps it for the writes that follow.
 func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	var (
-		m      Meta
-		secret string
-	)
-	row := db.Raw("SELECT epoch, directory_version, reservation_secret, " +
-		d.Fragments.Sequence + " FROM onhand_meta").Row()
-	if err := row.Scan(&m.Epoch, &m.DirectoryVersion, &secret, &m.Sequence); err != nil {
+	var row metaRow
+	if err := db.Select("*, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
 		return Meta{}, d.Fault(err)
 	}
-	m.secret = decide.NewSecret(secret)
+	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: decide.NewSecret(row.ReservationSecret)}
 	d.meta.Store(&m)
 	return m, nil
 }
 
-// Epoch is the history this process believes in: empty until the database was
-// first reached.
+// Epoch returns the epoch that was read last, empty before the first read.
 func (d *Database) Epoch() string {
-	if m := d.meta.Load(); m != nil {
-		return m.Epoch
-	}
-	return ""
+	epoch, _ := d.identity()
+	return epoch
 }
 
-// NewEpoch starts another history, so that nothing kept from the old one is
-// believed any more. Only the first of several copies that notice the same
-// thing has an effect: it counts only while the epoch is still the old one.
+// NewEpoch starts another epoch, so that nothing kept from the old one is believed any
+// more. It has an effect only while the epoch is still old: of several instances that
+// notice the same thing, the first one counts.
 func (d *Database) NewEpoch(ctx context.Context, old string) error {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	return d.Fault(db.Exec("UPDATE onhand_meta SET epoch = ? WHERE epoch = ?", dialect.NewEpoch(), old).Error)
+	return d.Fault(db.Model(&metaRow{}).Where("epoch = ?", old).Update("epoch", dialect.NewEpoch()).Error)
 }
 
-// secrets returns the epoch and the secret as they were read last.
-func (d *Database) epochAndSecret() (epoch string, secret *decide.Secret) {
+// identity returns the epoch and the secret that were read last.
+func (d *Database) identity() (epoch string, secret *decide.Secret) {
 	if m := d.meta.Load(); m != nil {
 		return m.Epoch, m.secret
 	}
 	return "", nil
+}
+
+// currentMeta returns the meta with its secret, and reads it where it is missing.
+func (d *Database) currentMeta(ctx context.Context) (*Meta, error) {
+	if m := d.meta.Load(); m != nil && m.secret != nil {
+		return m, nil
+	}
+	m, err := d.ReadMeta(ctx)
+	return &m, err
+}
+
+// notice keeps an epoch that came with an answer. Another epoch may have another
+// secret, so the secret is dropped.
+func (d *Database) notice(epoch string) {
+	known := d.meta.Load()
+	if epoch == "" || known == nil || known.Epoch == epoch {
+		return
+	}
+	changed := *known
+	changed.Epoch, changed.secret = epoch, nil
+	d.meta.CompareAndSwap(known, &changed)
 }

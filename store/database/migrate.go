@@ -2,38 +2,49 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"onhand/models"
+	"onhand/store/database/dialect"
 )
 
-// migrateTimeout bounds all migrations together.
-const migrateTimeout = 5 * time.Minute
+// Bounds of migrations.
+const (
+	// migrateTimeout bounds all migrations together.
+	migrateTimeout = 5 * time.Minute
+	// migrateWait bounds the wait for another process that migrates: a little less than
+	// a server waits for its database when it starts. migratePoll is how often it looks.
+	migrateWait = 25 * time.Second
+	migratePoll = 50 * time.Millisecond
+)
 
-// Migrate brings the tables up to what this version needs. Several copies may
-// call it at once: on Postgres one works and the others wait.
+// Migrate brings the tables up to what this program needs. Several processes may call
+// it at once: on Postgres one migrates and the others wait.
 func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	dialect, files := d.engine.Migrations()
+	engine, files := d.engine.Migrations()
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if dialect == "postgres" {
+	if engine == "postgres" {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
 			return 0, fmt.Errorf("migration lock: %w", err)
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(goose.Dialect(dialect), d.SQL, files, options...)
+	provider, err := goose.NewProvider(goose.Dialect(engine), d.SQL, files, options...)
 	if err != nil {
 		return 0, d.Fault(fmt.Errorf("migrations: %w", err))
 	}
 	results, err := provider.Up(ctx)
-	// SQLite has no lock for this: another process may make a table that we were
-	// about to make, once for each migration and once for goose's own table.
-	for try := 0; err != nil && dialect == "sqlite3" && try <= len(provider.ListSources()); try++ {
+	// SQLite has no such lock: another process may create a table first, once for each
+	// migration and once for goose's own table.
+	for try := 0; err != nil && engine == "sqlite3" && try <= len(provider.ListSources()); try++ {
 		results, err = provider.Up(ctx)
 	}
 	if err != nil {
@@ -41,4 +52,34 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	}
 	_, err = d.ReadMeta(ctx)
 	return len(results), err
+}
+
+// ClaimMigration waits until no other process migrates the database, and keeps others
+// from it until release is called. On Postgres the migrations lock each other out
+// themselves.
+//
+// Errors: UNAVAILABLE when the other process takes too long.
+func (d *Database) ClaimMigration(ctx context.Context) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, migrateWait)
+	defer cancel()
+	ticker := time.NewTicker(migratePoll)
+	defer ticker.Stop()
+	for waited := false; ; waited = true {
+		release, err = d.engine.ClaimMigration()
+		switch {
+		case errors.Is(err, dialect.ErrNoClaim):
+			d.Log.Debug("migrations are not guarded", "error", err)
+			return func() {}, nil
+		case !errors.Is(err, dialect.ErrClaimed):
+			return release, err
+		}
+		if !waited {
+			d.Log.Info("another process is migrating the database; waiting for it")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, models.Unavailable("another process is migrating the database and does not end", err)
+		case <-ticker.C:
+		}
+	}
 }

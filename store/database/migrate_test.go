@@ -31,7 +31,7 @@ func TestMigrateTwice(t *testing.T) {
 	})
 }
 
-// Copies that start at once migrate once: the others wait.
+// Of two instances that start at once one migrates; the other waits.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
 	url := freshURL(t, postgres)
@@ -48,15 +48,14 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	slices.Sort(applied)
-	require.Zero(t, applied[0], "one of them did it all")
+	require.Zero(t, applied[0], "one of them applied all migrations")
 	_, files := openOnly(t, url).Migrations()
 	all, err := fs.Glob(files, "*.sql")
 	require.NoError(t, err)
 	require.Equal(t, len(all), applied[1])
 }
 
-// Down leaves nothing behind, and up works again after it, as another
-// history.
+// Down removes everything, and up works again after it, with another epoch.
 func TestMigrateDown(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{postgres, sqlite, memory} {
@@ -65,7 +64,7 @@ func TestMigrateDown(t *testing.T) {
 			url := freshURL(t, kind)
 			s := openShop(t, kind, url)
 			s.stock("mug", "north", 5)
-			s.hold(line("mug", 1))
+			s.reserved(line("mug", 1))
 			epoch := s.Epoch()
 			dialect, files := s.Migrations()
 			provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL, files, goose.WithDisableGlobalRegistry(true))
@@ -73,8 +72,9 @@ func TestMigrateDown(t *testing.T) {
 			_, err = provider.DownTo(t.Context(), 0)
 			require.NoError(t, err)
 			if kind == postgres {
-				require.Zero(t, s.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version'"))
+				require.Zero(t, s.number(`SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'goose\_db\_version%'`))
 				require.Zero(t, s.number("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"))
+				require.Zero(t, s.number("SELECT count(*) FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'd'"))
 			} else {
 				require.Zero(t, s.number("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'"))
 			}
@@ -83,21 +83,39 @@ func TestMigrateDown(t *testing.T) {
 			require.Equal(t, len(provider.ListSources()), applied)
 			require.NotEqual(t, epoch, s.Epoch())
 			if kind == postgres {
-				s = openShop(t, kind, url) // its connections have statements prepared for the old tables
+				s = openShop(t, kind, url) // the old connections have prepared statements for the dropped tables
 			}
 			require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Locations: []models.Location{{LocationID: "north", Active: true}}}))
 			s.stock("mug", "north", 5)
-			s.hold(line("mug", 5))
+			s.reserved(line("mug", 5))
 			s.audit()
 		})
 	}
 }
 
-// What names no database is refused, and no password is repeated.
+// A newer instance changes a table beside a running one. A statement that the
+// running instance had prepared fails once, as for any unavailable server, and
+// works the next time.
+func TestSchemaChangesBesideARunningInstance(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.SQL.SetMaxOpenConns(1) // one connection prepares the statements and meets the change
+		s.stock("mug", "north", 5)
+		reserved := s.reserved(line("mug", 1))
+		read := func() error { _, err := s.ReadReservations(t.Context(), []string{reserved.ID}); return err }
+		require.NoError(t, read())
+		require.NoError(t, read())
+		s.exec("ALTER TABLE reservations ALTER owner_ref TYPE varchar(300)")
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(read()))
+		require.NoError(t, read())
+		s.ok(release(reserved.ID))
+	})
+}
+
+// Open refuses a URL that names no database, and its error does not repeat the password.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "mysql://onhand:secret@db/stock", "sqlite:", "postgres://onhand:secret@db:notaport/stock", "stock.db"} {
-		_, err := database.Open(url, nil)
+		_, err := database.Open(url, nil, database.Switches{})
 		require.Error(t, err, url)
 		require.NotContains(t, err.Error(), "secret")
 	}

@@ -15,7 +15,7 @@ func from(row models.SetRow, expected int) models.SetRow {
 	return row
 }
 
-func carry(product string, n int, from string, fromState models.State, to string, toState models.State) models.MoveRow {
+func moveRow(product string, n int, from string, fromState models.State, to string, toState models.State) models.MoveRow {
 	return models.MoveRow{
 		ProductID: product, Quantity: n,
 		From: models.StockPlace{LocationID: from, State: fromState}, To: models.StockPlace{LocationID: to, State: toState},
@@ -35,10 +35,10 @@ func TestMoveStock(t *testing.T) {
 		s.ok(adjust(delta("mug", "north", models.Incoming, 10)))
 		before := len(s.movements("mug"))
 		r := s.ok(moveStock(
-			carry("mug", 8, "north", models.Incoming, "south", models.QualityControl), // both at once
-			carry("mug", 7, "south", models.QualityControl, "south", models.Available),
-			carry("mug", 7, "south", models.Available, "north", models.Available),
-			carry("cup", 1, "north", models.Available, "north", models.Damaged),
+			moveRow("mug", 8, "north", models.Incoming, "south", models.QualityControl), // both at once
+			moveRow("mug", 7, "south", models.QualityControl, "south", models.Available),
+			moveRow("mug", 7, "south", models.Available, "north", models.Available),
+			moveRow("cup", 1, "north", models.Available, "north", models.Damaged),
 		))
 		require.Equal(t, models.Quantities{Available: 12, Incoming: 2}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{QualityControl: 1}, s.level("mug", "south"))
@@ -62,19 +62,19 @@ func TestMoveStockRefused(t *testing.T) {
 		s.stock("mug", "north", 5, "south", 3)
 		s.stock("owed", "north", 2)
 		s.settings("owed", "inventory_policy = 'CONTINUE'")
-		s.hold(line("owed", 4))
+		s.reserved(line("owed", 4))
 		s.ok(adjust(delta("mug", "far", models.Available, models.QuantityMax)))
 		rows := []models.MoveRow{
-			carry("mug", 6, "north", models.Available, "south", models.Available),
-			carry("mug", 1, "north", models.Damaged, "north", models.Available),
-			carry("owed", 1, "north", models.Available, "south", models.Available),
-			carry("mug", 1, "north", models.Available, "far", models.Available),
-			carry("ghost", 1, "north", models.Available, "south", models.Available),
-			carry("mug", 1, "moon", models.Available, "south", models.Available),
-			carry("mug", 1, "north", models.Available, "moon", models.Available),
-			carry("mug", 1, "north", "LOST", "south", models.Available),
-			carry("mug", 1, "north", models.Available, "south", "LOST"),
-			carry("mug", 5, "north", models.Available, "south", models.Available),
+			moveRow("mug", 6, "north", models.Available, "south", models.Available),
+			moveRow("mug", 1, "north", models.Damaged, "north", models.Available),
+			moveRow("owed", 1, "north", models.Available, "south", models.Available),
+			moveRow("mug", 1, "north", models.Available, "far", models.Available),
+			moveRow("ghost", 1, "north", models.Available, "south", models.Available),
+			moveRow("mug", 1, "moon", models.Available, "south", models.Available),
+			moveRow("mug", 1, "north", models.Available, "moon", models.Available),
+			moveRow("mug", 1, "north", "LOST", "south", models.Available),
+			moveRow("mug", 1, "north", models.Available, "south", "LOST"),
+			moveRow("mug", 5, "north", models.Available, "south", models.Available),
 		}
 		want := []models.UserError{
 			tooFew(0, "quantity", "mug", 6, 5), tooFew(1, "quantity", "mug", 1, 0), tooFew(2, "quantity", "owed", 1, 0),
@@ -140,20 +140,20 @@ func TestSetStockComparesAndSets(t *testing.T) {
 // Nobody is refused for a hold that is over: who counts what its end gives back
 // believes right. Who has not seen that end yet is told, for his count would
 // lose it.
-func TestStockWritesAfterAHoldIsOver(t *testing.T) {
+func TestStockWritesAfterAReservationIsOver(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		s.overdue(s.hold(line("mug", 3)).ID)
+		s.overdue(s.reserved(line("mug", 3)).ID)
 		s.ok(counted(from(row("mug", "north", models.Available, 10), 5)))
 		require.Empty(t, s.sweep(10), "its end came first")
 		require.Equal(t, models.Quantities{Available: 10}, s.level("mug", "north"))
-		s.overdue(s.hold(line("mug", 3)).ID)
+		s.overdue(s.reserved(line("mug", 3)).ID)
 		late := s.do(counted(from(row("mug", "north", models.Available, 7), 7)))
 		s.fails(late, models.StaleQuantityError{Failure: path("rows", 0, "changeFromQuantity"), Expected: 7, Actual: 10,
 			Version: s.read("mug").Version})
 		s.stock("cup", "north", 5)
-		s.overdue(s.hold(line("cup", 3)).ID)
-		s.ok(moveStock(carry("cup", 5, "north", models.Available, "south", models.Available)))
+		s.overdue(s.reserved(line("cup", 3)).ID)
+		s.ok(moveStock(moveRow("cup", 5, "north", models.Available, "south", models.Available)))
 		require.Equal(t, models.Quantities{Available: 5}, s.level("cup", "south"))
 	})
 }
@@ -173,8 +173,8 @@ func TestBadRowsBesideGoodOnes(t *testing.T) {
 		require.Equal(t, 6, s.level("mug", "north").Available)
 		require.True(t, s.do(set).Replayed)
 
-		move := moveStock(carry("mug", 2, "north", models.Available, "south", models.Available),
-			carry("mug", 0, "north", models.Available, "north", models.Available), carry("", 1, "a\x00", models.Committed, "south", models.Available))
+		move := moveStock(moveRow("mug", 2, "north", models.Available, "south", models.Available),
+			moveRow("mug", 0, "north", models.Available, "north", models.Available), moveRow("", 1, "a\x00", models.Committed, "south", models.Available))
 		move.ErrorPolicy = models.RejectFailedRows
 		s.fails(s.do(move), invalid("rows", 1, "quantity"), invalid("rows", 1, "to"), invalid("rows", 2, "productId"),
 			invalid("rows", 2, "from", "locationId"), invalid("rows", 2, "from", "state"))

@@ -21,7 +21,7 @@ func drain(t *testing.T, f *database.Feed) (moved []database.Moved) {
 	for {
 		next, more, err := f.Next(t.Context())
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(next), database.MovedMax)
+		require.LessOrEqual(t, len(next), database.FeedBatchMax)
 		moved = append(moved, next...)
 		if !more {
 			return moved
@@ -283,15 +283,15 @@ func TestFeedCursors(t *testing.T) {
 		if s.kind == sqlite || s.kind == memory {
 			s.exec("DROP TRIGGER append_only_update")
 		} else {
-			table = "stock_movement_rows"
-			s.exec("ALTER TABLE stock_movement_rows DISABLE TRIGGER append_only")
+			table = "ledger_rows"
+			s.exec("ALTER TABLE ledger_rows DISABLE TRIGGER append_only")
 		}
 		s.exec("UPDATE " + table + " SET created_at = " + s.clock(-3600))
 		_, err := s.Feed(t.Context(), moved[0].Cursor, models.MovementFilter{})
 		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 		require.ErrorContains(t, err, "another ledger")
 		if s.kind == postgres {
-			s.exec("ALTER TABLE stock_movement_rows ENABLE TRIGGER append_only")
+			s.exec("ALTER TABLE ledger_rows ENABLE TRIGGER append_only")
 		}
 	})
 }
@@ -302,20 +302,20 @@ func TestFeedCursors(t *testing.T) {
 func TestFeedOfARestoredDump(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.packed("mug", 5)
+		s.chunked("mug", 5)
 		conn, err := pgx.Connect(t.Context(), s.url)
 		require.NoError(t, err)
 		defer conn.Close(context.Background())
 		// As a restore does: rows and packs with the numbers they had, and no triggers.
 		_, err = conn.Exec(t.Context(), `SET session_replication_role = replica;
-			CREATE TEMP TABLE dump AS SELECT * FROM stock_movement_rows;
-			CREATE TEMP TABLE dumped_packs AS SELECT * FROM stock_movement_packs;
+			CREATE TEMP TABLE dump AS SELECT * FROM ledger_rows;
+			CREATE TEMP TABLE dumped_packs AS SELECT * FROM ledger_chunks;
 			UPDATE dump SET txid = pg_current_xact_id()::text::bigint + 5;
 			UPDATE dumped_packs SET txid = pg_current_xact_id()::text::bigint + 5;
-			DELETE FROM stock_movement_rows;
-			DELETE FROM stock_movement_packs;
-			INSERT INTO stock_movement_rows OVERRIDING SYSTEM VALUE SELECT * FROM dump;
-			INSERT INTO stock_movement_packs SELECT * FROM dumped_packs`)
+			DELETE FROM ledger_rows;
+			DELETE FROM ledger_chunks;
+			INSERT INTO ledger_rows OVERRIDING SYSTEM VALUE SELECT * FROM dump;
+			INSERT INTO ledger_chunks SELECT * FROM dumped_packs`)
 		require.NoError(t, err)
 		f := s.feed(t, "", models.MovementFilter{})
 		for range 20 { // past those numbers

@@ -20,11 +20,11 @@ func (s *shop) history(products ...string) {
 		w := adjust(delta(p, "north", models.Damaged, 2), delta(p, "south", models.Available, -1))
 		w.Reference, w.Actor, w.Reason = fmt.Sprintf("doc %d", i%2), "ann", models.ReasonReturned
 		s.ok(w)
-		kept, gone := s.hold(line(p, 3)), s.hold(pinned(p, 2, "south"))
+		kept, gone := s.reserved(line(p, 3)), s.reserved(pinned(p, 2, "south"))
 		s.ok(resolve(kept.ID, models.ReservationCommitted))
 		s.ok(release(gone.ID))
 		s.ok(resolve(kept.ID, models.ReservationFulfilled))
-		late := s.hold(line(p, 1))
+		late := s.reserved(line(p, 1))
 		s.overdue(late.ID)
 		require.NotEmpty(s.t, s.sweep(10))
 		s.exec("UPDATE stock_levels SET available = available + 1, quality_control = 4 WHERE product_id = $1", p)

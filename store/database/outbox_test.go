@@ -15,7 +15,7 @@ import (
 )
 
 // carried is what one round of carrying brings.
-func carried(t *testing.T, db *database.Database, limit int) (changes []models.Change) {
+func drained(t *testing.T, db *database.Database, limit int) (changes []models.Change) {
 	t.Helper()
 	n, err := db.DrainOutbox(t.Context(), limit, func(_ context.Context, c []models.Change) error {
 		changes = c
@@ -43,30 +43,30 @@ func (s *shop) pending(n int) (want []models.Change) {
 
 // What was carried is gone from the outbox; it is carried oldest first and no
 // more than asked at once.
-func TestCarry(t *testing.T) {
+func TestDrain(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(5)
-		require.Equal(t, want[:2], carried(t, s.Database, 2))
-		require.Equal(t, want[2:], carried(t, s.Database, 10))
-		require.Empty(t, carried(t, s.Database, 10))
+		require.Equal(t, want[:2], drained(t, s.Database, 2))
+		require.Equal(t, want[2:], drained(t, s.Database, 10))
+		require.Empty(t, drained(t, s.Database, 10))
 		require.Zero(t, s.number("SELECT count(*) FROM outbox"))
 	})
 }
 
 // What could not be carried stays, and is carried next time.
-func TestCarryFails(t *testing.T) {
+func TestDrainFails(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(3)
 		lost := errors.New("redis is away")
 		n, err := s.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error { return lost })
 		require.ErrorIs(t, err, lost)
 		require.Zero(t, n)
-		require.Equal(t, want, carried(t, s.Database, 10))
+		require.Equal(t, want, drained(t, s.Database, 10))
 	})
 }
 
 // Changes that come while others are carried are not lost with them.
-func TestCarryLeavesWhatCameMeanwhile(t *testing.T) {
+func TestDrainLeavesLaterRows(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(2)
 		_, err := s.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error {
@@ -74,21 +74,21 @@ func TestCarryLeavesWhatCameMeanwhile(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
-		require.Equal(t, []models.Change{{ProductID: "item 00", Version: want[0].Version + 1}}, carried(t, s.Database, 10))
+		require.Equal(t, []models.Change{{ProductID: "item 00", Version: want[0].Version + 1}}, drained(t, s.Database, 10))
 	})
 }
 
 // Two carriers share the work: neither waits for the other nor carries what
 // the other has in hand.
-func TestCarriersShare(t *testing.T) {
+func TestRelaysShare(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		want := s.pending(6)
 		second := open(t, s.url)
 		var theirs []models.Change
 		n, err := s.DrainOutbox(t.Context(), 4, func(_ context.Context, mine []models.Change) error {
 			require.Equal(t, want[:4], mine)
-			theirs = carried(t, second, 4)
-			require.Empty(t, carried(t, second, 4))
+			theirs = drained(t, second, 4)
+			require.Empty(t, drained(t, second, 4))
 			return nil
 		})
 		require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestCompact(t *testing.T) {
 		}
 		require.NoError(t, s.CompactOutbox(t.Context()))
 		require.Equal(t, int64(3), s.number("SELECT count(*) FROM outbox"))
-		changes := carried(t, s.Database, 10)
+		changes := drained(t, s.Database, 10)
 		slices.SortFunc(changes, func(a, b models.Change) int { return int(a.Version - b.Version) })
 		require.Equal(t, models.Change{ProductID: "item 01", Version: s.read("item 01").Version}, changes[2])
 	})
@@ -126,7 +126,7 @@ func TestSequence(t *testing.T) {
 		s.pending(3)
 		largest := s.number("SELECT max(outbox_id) FROM outbox")
 		require.Equal(t, largest, read())
-		carried(t, s.Database, 10)
+		drained(t, s.Database, 10)
 		require.Equal(t, largest, read())
 		s.settings("item 00", "title = 'newer'")
 		require.Equal(t, largest+1, read())
@@ -135,16 +135,16 @@ func TestSequence(t *testing.T) {
 
 // A copy that freezes while it carries keeps its rows from the others for a
 // while, and not as long as its connection lives.
-func TestCarrierFreezes(t *testing.T) {
+func TestRelayFreezes(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		want := s.pending(2)
 		frozen := open(t, s.url)
-		frozen.SetCarryIdle(100 * time.Millisecond)
+		frozen.SetDrainIdle(100 * time.Millisecond)
 		_, err := frozen.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error {
-			require.Empty(t, carried(t, s.Database, 10), "they are being carried")
+			require.Empty(t, drained(t, s.Database, 10), "they are being carried")
 			var others []models.Change
 			require.Eventually(t, func() bool {
-				others = carried(t, s.Database, 10)
+				others = drained(t, s.Database, 10)
 				return len(others) > 0
 			}, generous, poll)
 			require.Equal(t, want, others)

@@ -24,7 +24,7 @@ func TestCommitAPart(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 5)
 		s.stock("cup", "north", 4)
-		r := s.hold(line("mug", 6), line("cup", 3))
+		r := s.reserved(line("mug", 6), line("cup", 3))
 		w := resolvePart(r.ID, models.ReservationCommitted, part("mug", 2), part("mug", 1))
 		got := s.ok(w).Reservation
 		require.Equal(t, models.ReservationCommitted, got.State)
@@ -53,7 +53,7 @@ func TestFulfilAndCancelParts(t *testing.T) {
 		s.stock("cup", "north", 4)
 		s.stock("gift card")
 		s.settings("gift card", "tracked = false")
-		r := s.hold(line("mug", 6), line("cup", 3), line("gift card", 2))
+		r := s.reserved(line("mug", 6), line("cup", 3), line("gift card", 2))
 		s.ok(resolve(r.ID, models.ReservationCommitted))
 
 		w := resolvePart(r.ID, models.ReservationFulfilled, part("mug", 3), part("gift card", 1))
@@ -93,7 +93,7 @@ func TestFulfilAndCancelParts(t *testing.T) {
 func TestCancelAllParts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		r := s.hold(line("mug", 3))
+		r := s.reserved(line("mug", 3))
 		for _, state := range []models.ReservationState{models.ReservationCommitted, models.ReservationCommitted, models.ReservationCommitted, models.ReservationCancelled} {
 			to := models.ReservationCancelled
 			w := resolvePart(r.ID, to, part("mug", 1))
@@ -110,8 +110,8 @@ func TestCancelAllParts(t *testing.T) {
 func TestCheckOfParts(t *testing.T) {
 	t.Parallel()
 	for _, parts := range [][]models.LinePart{{}, {part("", 1)}, {part("mug", 0)}, {part("mug", models.QuantityMax+1)}, make([]models.LinePart, models.ReservationLinesMax+1)} {
-		require.NotEmpty(t, resolvePart("res_1", models.ReservationCommitted, parts...).Check(holdTTL))
+		require.NotEmpty(t, resolvePart("res_1", models.ReservationCommitted, parts...).Check(reservationTTL))
 	}
-	require.Empty(t, resolve("res_1", models.ReservationCommitted).Check(holdTTL))
-	require.Empty(t, resolvePart("res_1", models.ReservationFulfilled, part("mug", 1)).Check(holdTTL))
+	require.Empty(t, resolve("res_1", models.ReservationCommitted).Check(reservationTTL))
+	require.Empty(t, resolvePart("res_1", models.ReservationFulfilled, part("mug", 1)).Check(reservationTTL))
 }

@@ -20,7 +20,7 @@ func allocations(t *testing.T, r *models.Reservation) []models.Allocation {
 
 // A new reservation says what was asked, what is held and until when, and a
 // read says the same.
-func TestReserveTellsWhatItHolds(t *testing.T) {
+func TestReserveReturnsItsLines(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		w := reserve(line("mug", 2))
@@ -59,7 +59,7 @@ func TestReserveIsAllOrNothing(t *testing.T) {
 		require.Len(t, s.movements(""), ledger)
 		require.Zero(t, s.number("SELECT count(*) FROM reservations"))
 
-		held := s.hold(line("mug", 5), line("pen", 1), line("cup", 3))
+		held := s.reserved(line("mug", 5), line("pen", 1), line("cup", 3))
 		require.Len(t, held.Lines, 3)
 		require.Equal(t, models.Quantities{Reserved: 5}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Reserved: 3}, s.level("cup", "north"))
@@ -73,7 +73,7 @@ func TestReserveAddsUpDuplicateLines(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		s.fails(s.do(reserve(line("cup", 1), line("mug", 3), line("mug", 3))), short(1, "mug", 6, 5))
-		r := s.hold(line("mug", 2), line("cup", 1), line("mug", 3))
+		r := s.reserved(line("mug", 2), line("cup", 1), line("mug", 3))
 		require.Len(t, r.Lines, 2, "one line a product")
 		require.Equal(t, "mug", r.Lines[0].ProductID, "in the order asked")
 		require.Equal(t, 5, r.Lines[0].Quantity)
@@ -85,12 +85,12 @@ func TestReserveAddsUpDuplicateLines(t *testing.T) {
 func TestReserveTakesLocationsByPriority(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "far", 100, "south", 4, "north", 3)
-		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 2}}, allocations(t, s.hold(line("mug", 2))))
+		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 2}}, allocations(t, s.reserved(line("mug", 2))))
 		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 1}, {LocationID: "south", Quantity: 2}},
-			allocations(t, s.hold(line("mug", 3))))
+			allocations(t, s.reserved(line("mug", 3))))
 		s.fails(s.do(reserve(line("mug", 3))), short(0, "mug", 3, 2))
 		s.exec("UPDATE locations SET active = (location_id = 'far'), priority = 0")
-		require.Equal(t, []models.Allocation{{LocationID: "far", Quantity: 3}}, allocations(t, s.hold(line("mug", 3))))
+		require.Equal(t, []models.Allocation{{LocationID: "far", Quantity: 3}}, allocations(t, s.reserved(line("mug", 3))))
 	})
 }
 
@@ -98,12 +98,12 @@ func TestReserveTakesLocationsByPriority(t *testing.T) {
 func TestReserveFromOneLocation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3, "south", 4, "far", 9)
-		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, s.hold(pinned("mug", 3, "south"))))
+		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, s.reserved(pinned("mug", 3, "south"))))
 		s.fails(s.do(reserve(pinned("mug", 2, "south"))), short(0, "mug", 2, 1))
 		s.fails(s.do(reserve(pinned("mug", 1, "far"))), short(0, "mug", 1, 0))
 		s.fails(s.do(reserve(line("mug", 1), pinned("mug", 1, "moon"))), notFound("lines", 1, "locationId"))
 		// What is pinned is taken first, whatever the order of the lines.
-		r := s.hold(line("mug", 1), pinned("mug", 3, "north"))
+		r := s.reserved(line("mug", 1), pinned("mug", 3, "north"))
 		require.ElementsMatch(t, []models.Allocation{{LocationID: "north", Quantity: 3}, {LocationID: "south", Quantity: 1}}, allocations(t, r))
 	})
 }
@@ -139,7 +139,7 @@ func TestReserveRefusesWhatIsUnknownOrTooMuch(t *testing.T) {
 			notFound("lines", 0, "productId"),
 			models.QuantityLimitExceededError{Failure: path("lines", 1, "quantity"), ProductID: "mug", Requested: 5, Limit: 4},
 			short(2, "cup", 2, 1))
-		s.hold(line("mug", 4))
+		s.reserved(line("mug", 4))
 		partial := reserve(line("ghost", 1), line("mug", 1))
 		partial.AllowPartial = true
 		r := s.do(partial)
@@ -156,7 +156,7 @@ func TestReserveUntracked(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("card")
 		s.settings("card", "tracked = false, max_per_reservation = 1000")
-		r := s.hold(line("card", 1000))
+		r := s.reserved(line("card", 1000))
 		require.Equal(t, 1000, r.Lines[0].Quantity)
 		require.Empty(t, r.Lines[0].Allocations)
 		require.Empty(t, s.levels())
@@ -213,7 +213,7 @@ func TestReserveManyLines(t *testing.T) {
 			cart = append(cart, line(id, 2))
 		}
 		s.ok(set)
-		r := s.hold(cart...)
+		r := s.reserved(cart...)
 		require.Len(t, r.Lines, lines)
 		again := s.do(reserve(cart...))
 		require.Len(t, again.Errors, lines)
@@ -228,7 +228,7 @@ func TestReserveStrangeIDs(t *testing.T) {
 			s.stock(id, "north", 2)
 		}
 		for i, id := range strangeIDs {
-			s.hold(line(id, 1+i%2))
+			s.reserved(line(id, 1+i%2))
 			require.Equal(t, models.Quantities{Available: 1 - i%2, Reserved: 1 + i%2}, s.level(id, "north"), id)
 		}
 		reading, err := s.ReadStocks(context.Background(), append([]string{"ghost"}, strangeIDs...))

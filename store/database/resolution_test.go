@@ -20,7 +20,7 @@ func TestUpdateSwapsLines(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		s.stock("pen", "north", 5)
-		r := s.hold(line("mug", 4), line("cup", 2))
+		r := s.reserved(line("mug", 4), line("cup", 2))
 		got := s.ok(update(r.ID, line("mug", 5), line("pen", 1))).Reservation
 		require.Equal(t, r.ID, got.ID)
 		require.Equal(t, int64(2), got.Version)
@@ -37,11 +37,11 @@ func TestUpdateSwapsLines(t *testing.T) {
 }
 
 // A refused update keeps the hold as it was.
-func TestUpdateRefusedKeepsTheHold(t *testing.T) {
+func TestUpdateRefusedKeepsTheReservation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 1)
-		r := s.hold(line("mug", 3))
+		r := s.reserved(line("mug", 3))
 		levels := s.levels()
 		w := update(r.ID, line("mug", 6), line("cup", 2))
 		w.TTL = time.Hour
@@ -86,7 +86,7 @@ func TestUpdateTimeAndChannel(t *testing.T) {
 func TestExtend(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		r := s.hold(line("mug", 2))
+		r := s.reserved(line("mug", 2))
 		levels := s.levels()
 		got := s.ok(models.ExtendReservation{ID: r.ID, TTL: time.Hour}).Reservation
 		require.Equal(t, time.Hour, got.ExpiresAt.Sub(got.ServerTime))
@@ -100,7 +100,7 @@ func TestExtend(t *testing.T) {
 func TestRelease(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1, "south", 5)
-		r := s.hold(line("mug", 4))
+		r := s.reserved(line("mug", 4))
 		first := s.ok(release(r.ID))
 		require.Equal(t, models.ReservationReleased, first.Reservation.State)
 		require.False(t, first.Replayed)
@@ -119,7 +119,7 @@ func TestRelease(t *testing.T) {
 func TestCommitFulfilCancel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1, "south", 5)
-		shipped, dropped := s.hold(line("mug", 3)), s.hold(line("mug", 2))
+		shipped, dropped := s.reserved(line("mug", 3)), s.reserved(line("mug", 2))
 		commit := resolve(shipped.ID, models.ReservationCommitted)
 		commit.OrderRef, commit.Actor = "order 7", "shop"
 		r := s.ok(commit).Reservation
@@ -163,7 +163,7 @@ func TestWrongStateIsRefused(t *testing.T) {
 		}
 		in := map[models.ReservationState]string{}
 		for _, state := range append(steps, models.ReservationActive, models.ReservationExpired) {
-			r := s.hold(line("mug", 1))
+			r := s.reserved(line("mug", 1))
 			in[state] = r.ID
 			switch state {
 			case models.ReservationCommitted, models.ReservationReleased:
@@ -201,7 +201,7 @@ func TestWrongStateIsRefused(t *testing.T) {
 func TestUnknownReservation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		r := s.hold(line("mug", 1))
+		r := s.reserved(line("mug", 1))
 		for _, id := range []string{
 			"", "res_", "mug", "res_00000000000000000000000000000000", "RES_" + r.ID[4:], "res_" + r.ID[4:35] + "G", r.ID + "0", r.ID[:35],
 			"res_zz" + r.ID[6:], " " + r.ID,

@@ -74,7 +74,7 @@ func TestUpsertProductsChangesTheRules(t *testing.T) {
 		s.stock("mug", "north", 1)
 		s.fails(s.do(reserve(line("mug", 4))), short(0, "mug", 4, 1))
 		s.ok(products(models.ProductRow{ProductID: "mug", InventoryPolicy: new(models.Continue), BackorderLimit: given(3)}))
-		r := s.hold(line("mug", 4))
+		r := s.reserved(line("mug", 4))
 		require.Equal(t, -3, s.level("mug", "north").Available)
 		s.ok(products(models.ProductRow{ProductID: "mug", InventoryPolicy: new(models.Deny), MaxPerReservation: given(2)}))
 		require.Equal(t, -3, s.level("mug", "north").Available)

@@ -120,7 +120,7 @@ func TestQuietServer(t *testing.T) {
 		s.stock(id, "north", 1)
 	}
 	const limit = time.Second
-	s.SetQuiet(limit, generous)
+	s.SetSilence(limit, generous)
 	waited := 0
 	require.NoError(t, s.EachStock(t.Context(), func([]models.Location, int) error { return nil }, func(*models.Stock) error {
 		if waited++; waited == 1 {
@@ -155,7 +155,7 @@ func TestQuietServer(t *testing.T) {
 func TestImporterFreezes(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.SetQuiet(generous, 200*time.Millisecond)
+		s.SetSilence(generous, 200*time.Millisecond)
 		rows := []models.StockRow{{Line: 2, ProductID: "mug", Location: "north", New: models.Counts{Available: models.Counted(99)}}}
 		frozen := false
 		_, err := s.Import(t.Context(), func() (models.StockRow, error) {

@@ -12,14 +12,14 @@ import (
 	"onhand/store/database/ledger"
 )
 
-// Reading is the answer to ReadStocks: everything in it was true at one moment.
+// Reading is the answer to ReadStocks, consistent as of one moment.
 type Reading struct {
 	Stocks []*models.Stock // known products, in id order
-	Epoch  string          // the history the versions belong to
+	Epoch  string          // that the versions belong to
 }
 
-// ReadStocks reads the stock of distinct products with one SELECT. Unknown
-// products are left out.
+// ReadStocks reads the stock of distinct products with one SELECT. It leaves out
+// unknown products.
 //
 // Errors: UNAVAILABLE when the server does not answer within its deadline.
 func (d *Database) ReadStocks(ctx context.Context, productIDs []string) (Reading, error) {
@@ -29,45 +29,26 @@ func (d *Database) ReadStocks(ctx context.Context, productIDs []string) (Reading
 	return d.readStocks(db, productIDs)
 }
 
+// AuditStocks is ReadStocks for the audit: it has the audit's deadline and is not
+// counted by Reads.
+func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
+	defer cancel()
+	return d.readStocks(d.Gorm.WithContext(ctx), productIDs)
+}
+
 func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error) {
-	r, err := db.Raw(dialect.StockSelect(d.Fragments), dialect.JSONList(productIDs)).Rows()
+	rows, err := db.Raw(dialect.StockSelect(d.Fragments), dialect.JSONList(productIDs)).Rows()
 	if err != nil {
 		return Reading{}, d.Fault(err)
 	}
-	defer r.Close()
-	stocks, epoch, err := dialect.CollectStocks(r)
+	defer rows.Close()
+	stocks, epoch, err := dialect.CollectStocks(rows)
 	if err != nil {
 		return Reading{}, d.Fault(err)
 	}
 	d.notice(epoch)
 	return Reading{Stocks: stocks, Epoch: epoch}, nil
-}
-
-// notice remembers an epoch that came along with an answer.
-func (d *Database) notice(epoch string) {
-	known := d.meta.Load()
-	if epoch == "" || known == nil || known.Epoch == epoch {
-		return
-	}
-	changed := *known
-	changed.Epoch, changed.secret = epoch, nil
-	d.meta.CompareAndSwap(known, &changed)
-}
-
-// ProductIDs lists the ids of products after an id, in order, at most limit.
-func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
-	defer cancel()
-	err = d.Gorm.WithContext(ctx).Raw("SELECT product_id FROM products WHERE product_id > ? ORDER BY product_id LIMIT ?", after, limit).Scan(&ids).Error
-	return ids, d.Fault(err)
-}
-
-// AuditStocks is ReadStocks for the audit, which does not count as a read of
-// the shop's.
-func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Reading, error) {
-	ctx, cancel := context.WithTimeout(ctx, ledger.AuditTimeout)
-	defer cancel()
-	return d.readStocks(d.Gorm.WithContext(ctx), productIDs)
 }
 
 // ReadStockAsOf reads a product's levels as they were at a moment. Before the first
@@ -89,7 +70,7 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 
 // ReadStocksAfter reads products as they were right after a movement. Settings are
 // today's. Unknown products are nil.
-func (d *Database) ReadStocksAfter(ctx context.Context, places []ledger.Place) ([]*models.Stock, error) {
+func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*models.Stock, error) {
 	ids := make(map[string]bool, len(places))
 	for _, p := range places {
 		ids[p.ProductID] = true

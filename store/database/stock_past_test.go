@@ -43,7 +43,7 @@ func TestStockAsOf(t *testing.T) {
 			switch rand.N(4) {
 			case 0:
 				if q.Available > 0 && location != "far" {
-					holds = append(holds, s.hold(pinned("mug", 1, location)))
+					holds = append(holds, s.reserved(pinned("mug", 1, location)))
 					q.Available, q.Reserved = q.Available-1, q.Reserved+1
 				}
 			case 1:

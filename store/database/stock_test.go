@@ -65,11 +65,11 @@ func TestAdjustBounds(t *testing.T) {
 }
 
 // A hold that would make more reserved than a level can hold is refused alone.
-func TestReserveBeyondWhatALevelHolds(t *testing.T) {
+func TestReserveBeyondWhatALevelReservations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", models.QuantityMax)
 		s.stock("cup", "north", 1)
-		s.hold(line("mug", models.QuantityMax))
+		s.reserved(line("mug", models.QuantityMax))
 		s.ok(adjust(delta("mug", "north", models.Available, 5)))
 		r := s.batch(reserve(line("mug", 1)), reserve(line("cup", 1)))
 		s.fails(r[0], models.QuantityLimitExceededError{
@@ -120,7 +120,7 @@ func TestAdjustErrorPolicy(t *testing.T) {
 func TestSetStock(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		s.hold(line("mug", 2))
+		s.reserved(line("mug", 2))
 		r := s.ok(counted(row("mug", "north", models.Available, 9), row("mug", "south", models.Damaged, 2)))
 		require.Equal(t, models.Quantities{Available: 9, Reserved: 2}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Damaged: 2}, s.level("mug", "south"))

@@ -76,7 +76,7 @@ func TestFingerprintOfTheInputAlone(t *testing.T) {
 
 // A partial hold's first answer says what it came without, also after the
 // hold was changed.
-func TestPartialHoldRepeatedAfterItsUpdate(t *testing.T) {
+func TestPartialReservationRepeatedAfterItsUpdate(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
 		w := reserve(line("mug", 5))
@@ -98,7 +98,7 @@ func TestPartialHoldRepeatedAfterItsUpdate(t *testing.T) {
 func TestUnspeakableValuesAreRefused(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
-		r := s.hold(line("mug", 1))
+		r := s.reserved(line("mug", 1))
 		infinity, late := "9223372036854775807", "253402300800000000"
 		if s.kind == postgres {
 			infinity, late = "'infinity'", "'10000-01-01Z'"

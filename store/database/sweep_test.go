@@ -15,9 +15,9 @@ import (
 // Holds of the same product are given back together, in whatever order their
 // time ended: a product costs a sweep a version or two, however many holds of
 // it there were.
-func TestSweepTakesAProductsHoldsTogether(t *testing.T) {
+func TestSweepTakesAProductsReservationsTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		const products, each = 10, 2 * database.SweepHoldsMax / 10
+		const products, each = 10, 2 * database.SweepReservationsMax / 10
 		name := func(i int) string { return fmt.Sprintf("mug %d", i%products) }
 		for i := range products {
 			s.stock(name(i), "north", each)
@@ -32,7 +32,7 @@ func TestSweepTakesAProductsHoldsTogether(t *testing.T) {
 		s.allOverdue()
 		ended, touched := 0, 0
 		for _, out := range s.sweeps(products * each) {
-			require.LessOrEqual(t, len(out.Reservations), database.SweepHoldsMax)
+			require.LessOrEqual(t, len(out.Reservations), database.SweepReservationsMax)
 			ended, touched = ended+len(out.Reservations), touched+len(out.Stocks)
 		}
 		require.Equal(t, products*each, ended)
@@ -53,7 +53,7 @@ func TestSweepGivesBackEveryPart(t *testing.T) {
 		s.stock("pen", "north", 1)
 		const odd = `an "odd", \"pen\" ü,`
 		s.stock(odd, "north", 2)
-		first, second := s.hold(line("mug", 4), line("cup", 1), line(odd, 2)), s.hold(line("pen", 1))
+		first, second := s.reserved(line("mug", 4), line("cup", 1), line(odd, 2)), s.reserved(line("pen", 1))
 		s.ok(update(second.ID, line("cup", 2), line("mug", 1)))
 		s.overdue(first.ID, second.ID)
 		require.Len(t, s.sweep(10), 2)
@@ -82,7 +82,7 @@ func TestSweepLooksOn(t *testing.T) {
 		s.stock("mug", "north", 9)
 		s.stock("cup", "north", 9)
 		for i := range 10 {
-			id := s.hold(line([]string{"mug", "cup"}[i/5], 1)).ID
+			id := s.reserved(line([]string{"mug", "cup"}[i/5], 1)).ID
 			s.exec("UPDATE reservations SET expires_at = "+s.clock(i-20)+" WHERE reservation_id = $1", keyOf(id))
 		}
 		unlock := s.blocked(t, "mug")
@@ -99,16 +99,16 @@ func TestSweepOfAProductInDemand(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
-		s.overdue(s.hold(line("mug", 1)).ID, s.hold(line("cup", 1)).ID)
+		s.overdue(s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1)).ID)
 		unlock := s.blocked(t, "mug")
 		mug := models.RowRef{Product: "mug"}
 		locks, err := s.Locked(t.Context(), []models.RowRef{mug})
 		require.NoError(t, err)
-		again, kept, err := s.LockedAgain(t.Context(), locks)
+		again, kept, err := s.Recheck(t.Context(), locks)
 		require.NoError(t, err)
 		require.Zero(t, again)
 		require.Equal(t, []string{"mug"}, kept)
-		again, kept, err = s.LockedAgain(t.Context(), models.Locks{mug: {"an earlier one"}})
+		again, kept, err = s.Recheck(t.Context(), models.Locks{mug: {"an earlier one"}})
 		require.NoError(t, err)
 		require.Equal(t, 1, again)
 		require.Empty(t, kept)
@@ -118,10 +118,10 @@ func TestSweepOfAProductInDemand(t *testing.T) {
 }
 
 // A hold that somebody keeps locked is passed over.
-func TestSweepPassesOverLockedHolds(t *testing.T) {
+func TestSweepPassesOverLockedReservations(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
-		locked, free := s.hold(line("mug", 1)).ID, s.hold(line("mug", 2)).ID
+		locked, free := s.reserved(line("mug", 1)).ID, s.reserved(line("mug", 2)).ID
 		s.overdue(locked, free)
 		tx, err := s.raw.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestSweepLeavesWhatCannotBeEnded(t *testing.T) {
 		s.stock("mug", "north", 9)
 		var all []string
 		for range 5 {
-			all = append(all, s.hold(line("mug", 1)).ID)
+			all = append(all, s.reserved(line("mug", 1)).ID)
 		}
 		s.exec(`UPDATE reservations SET lines = '[{"productId": "mug", "quantity": "one"}]' WHERE reservation_id = $1`, keyOf(all[2]))
 		s.overdue(all...)
@@ -160,14 +160,14 @@ func TestSweepLeavesWhatCannotBeEnded(t *testing.T) {
 
 // What a hold became since the sweep looked at it is respected: another one's
 // end, a longer life, other lines.
-func TestSweepBelievesTheHoldAsItIs(t *testing.T) {
+func TestSweepBelievesTheReservationAsItIs(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
 		s.stock("cup", "north", 9)
-		over, ended, longer, other := s.hold(line("mug", 1)).ID, s.hold(line("mug", 1)).ID, s.hold(line("mug", 1)).ID, s.hold(line("mug", 1)).ID
+		over, ended, longer, other := s.reserved(line("mug", 1)).ID, s.reserved(line("mug", 1)).ID, s.reserved(line("mug", 1)).ID, s.reserved(line("mug", 1)).ID
 		s.overdue(over, ended, longer, other)
 		var swept []string
-		for out, err := range s.ExpireSeen(t.Context(), func() {
+		for out, err := range s.ExpireListed(t.Context(), func() {
 			s.overdue(over)
 			for id, seconds := range map[string]int{ended: 60, longer: 60, other: 60} { // the clock was set back
 				s.exec("UPDATE reservations SET expires_at = "+s.clock(seconds)+" WHERE reservation_id = $1", keyOf(id))
@@ -190,12 +190,12 @@ func TestSweepBelievesTheHoldAsItIs(t *testing.T) {
 
 // Two copies sweep the same holds at the same time: each hold ends once, whichever
 // of them ends it.
-func TestCopiesSweepTogether(t *testing.T) {
+func TestInstancesSweepTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		const holds = 3 * database.SweepHoldsMax
+		const holds = 3 * database.SweepReservationsMax
 		s.stock("mug", "north", holds)
 		for range 3 {
-			batch := make([]models.Write, database.SweepHoldsMax)
+			batch := make([]models.Write, database.SweepReservationsMax)
 			for i := range batch {
 				batch[i] = reserve(line("mug", 1))
 			}

@@ -181,7 +181,7 @@ func TestDatabaseRefuses(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("owed", "north", 1)
 		s.settings("owed", "inventory_policy = 'CONTINUE', backorder_limit = 3")
-		s.hold(line("mug", 2))
+		s.reserved(line("mug", 2))
 		before := s.movements("")
 		queries := map[string]string{
 			"UPDATE stock_levels SET available = -1 WHERE product_id = 'mug'":                           "never_oversold",
@@ -219,7 +219,7 @@ func TestDatabaseRefuses(t *testing.T) {
 			} {
 				queries[query] = `"` + why + `"`
 			}
-			for _, table := range []string{"stock_movement_rows", "stock_movement_packs", "products CASCADE", "stock_levels"} {
+			for _, table := range []string{"ledger_rows", "ledger_chunks", "products CASCADE", "stock_levels"} {
 				queries["TRUNCATE "+table] = "refused"
 			}
 		}
@@ -240,7 +240,7 @@ func TestLedgerOfOnhand(t *testing.T) {
 		w := adjust(delta("mug", "north", models.Damaged, 2))
 		w.Reason, w.Reference, w.Actor = models.ReasonReturned, "doc 1", "ann"
 		s.ok(w)
-		r := s.hold(line("mug", 1))
+		r := s.reserved(line("mug", 1))
 		ledger := s.movements("mug")
 		require.Len(t, ledger, 3)
 		require.Equal(t, models.StockMovement{
@@ -278,10 +278,10 @@ func TestNotifications(t *testing.T) {
 		s.exec("INSERT INTO products (product_id) VALUES ('mug')")
 		require.Equal(t, 1, heard())
 		s.ok(counted(row("mug", "north", models.Available, 5)))
-		r := s.hold(line("mug", 1))
+		r := s.reserved(line("mug", 1))
 		s.ok(resolve(r.ID, models.ReservationCommitted))
 		s.ok(resolve(r.ID, models.ReservationFulfilled))
-		s.overdue(s.hold(line("mug", 1)).ID)
+		s.overdue(s.reserved(line("mug", 1)).ID)
 		s.sweep(9)
 		require.Zero(t, heard())
 		for _, query := range []string{

@@ -42,7 +42,7 @@ func (w *wire) through(t *testing.T, dsn string) string {
 				continue
 			}
 			go func() { _, _ = io.Copy(client, server); _ = client.Close() }()
-			go func() { w.carry(server, client); _ = server.Close() }()
+			go func() { w.forward(server, client); _ = server.Close() }()
 		}
 	}()
 	address.Host = listener.Addr().String()
@@ -51,7 +51,7 @@ func (w *wire) through(t *testing.T, dsn string) string {
 
 // carry reads the frontend's messages: after the first, each is a letter, a
 // length that counts itself, and the rest.
-func (w *wire) carry(server io.Writer, client io.Reader) {
+func (w *wire) forward(server io.Writer, client io.Reader) {
 	for letter := 0; ; letter = 1 {
 		head := make([]byte, letter+4)
 		if _, err := io.ReadFull(client, head); err != nil {
@@ -111,7 +111,7 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 			{"move", func(n int) models.Write {
 				m := moveStock()
 				for i := range n {
-					m.Rows = append(m.Rows, carry(mugs[i].ProductID, 1, "north", models.Available, "north", models.Damaged))
+					m.Rows = append(m.Rows, forward(mugs[i].ProductID, 1, "north", models.Available, "north", models.Damaged))
 				}
 				return m
 			}},

@@ -16,78 +16,60 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// Bounds of a batch of writes.
+// Bounds of a batch under lock.
 const (
-	// attemptsMax bounds how often a batch is tried when it fails by itself:
-	// connections lost on the way, a server without room, keys met by two copies
-	// at once. Such a thing has passed soon, or stays.
+	// attemptsMax bounds the attempts that fail for reasons of their own: a lost
+	// connection, a server without room, a key that two instances used at once. Such a
+	// reason is gone soon, or stays.
 	attemptsMax = 8
-	// contendedMax bounds how often it is tried when others got in its way
-	// (contended): that many pauses are longer than a write has, so that its
-	// deadline comes first, and nothing spins where there is none.
+	// contendedMax bounds the attempts that another transaction got in the way of. So
+	// many pauses are longer than a write may take: its deadline comes first.
 	contendedMax = 64
-	// reapMax and reapLinesMax bound how many holds past their time one
-	// transaction gives back for buyers who were short, and how many lines they
-	// have together (one hold is never too many): that many are given back in a
-	// transaction of their own, before the writes.
+	// expireMax and expireLinesMax bound how many overdue reservations one transaction
+	// ends for buyers who are short, and how many lines they have together (one
+	// reservation is never too many). A full list is ended in a transaction of its own,
+	// before the writes.
 	expireMax      = 1000
 	expireLinesMax = 4000
-	// retryPause is the first pause between attempts; it doubles, jittered, up
-	// to retryPauseMax.
+	// retryPause is the first pause between attempts. It doubles, jittered, up to
+	// retryPauseMax.
 	retryPause    = 2 * time.Millisecond
 	retryPauseMax = 100 * time.Millisecond
-	// settingsLocked is for how long a settings write asks again for rows that
-	// are locked: all other writes of this process wait behind it.
+	// settingsLocked bounds how long a settings write retries for locked rows: all other
+	// writes of this instance wait for it.
 	settingsLocked = time.Second
 )
 
 var errSettingsLocked = models.Unavailable("another transaction keeps rows locked that these settings change; try again", nil)
 
-// reaping is a list of holds past their time, to be ended before the writes.
-type expiryList struct {
-	ids      []string
-	lines    int
-	linesMax int
-}
-
-// add takes holds over until there are enough of them.
-func (r *expiryList) add(holds []dialect.OverdueLines) {
-	for _, h := range holds {
-		if r.full() {
-			return
-		}
-		r.ids = append(r.ids, h.ID)
-		r.lines += h.Lines
-	}
-}
-
-func (r *expiryList) full() bool { return len(r.ids) >= expireMax || r.lines >= r.linesMax }
-
-// Write decides a batch of writes in one transaction: each on its own, in
-// order, seeing the effect of those before it. A write that fails for business
-// reasons fails alone. When it returns without error, all is committed.
+// Write decides and commits a batch of writes under lock, in one transaction: each
+// write on its own, in order, seeing the effect of those before it. A write that fails
+// for business reasons fails alone. When Write returns no error, all is committed.
 //
-// Errors: a *LockedError when one transaction of somebody else keeps rows locked
-// that some of the writes need; ErrTooLarge; UNAVAILABLE when the database does
-// not answer in time. Nothing is known to have happened then; the same keys may
-// be sent again.
+// Errors: a *BlockedError when another transaction keeps rows locked that some of the
+// writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in time.
+// Nothing is known to have happened then; the same keys may be sent again.
 func (d *Database) Write(ctx context.Context, writes []models.Write) (models.Outcome, error) {
 	if len(writes) > 1 && slices.ContainsFunc(writes, decide.ChangesSettings) {
 		return models.Outcome{}, dialect.ErrTooLarge
 	}
-	// The caller may go away; a batch that was started is finished.
+	// The caller may leave; a batch that was started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.bounds.write)
 	defer cancel()
-	return d.write(ctx, writeBatch{writes: writes, expired: expiryList{linesMax: d.bounds.expireLines}})
+	a := attempts{
+		Database: d, began: time.Now(), pause: retryPause, lockWait: d.bounds.lockWait,
+		batch: writeBatch{writes: writes, expired: expiryList{linesMax: d.bounds.expireLines}},
+	}
+	return a.run(ctx)
 }
 
-// batch is the work of one transaction.
+// writeBatch is the work of one transaction.
 type writeBatch struct {
 	writes  []models.Write
-	expired expiryList // holds past their time, to be ended before the writes
+	expired expiryList // overdue reservations to end before the writes
 }
 
-// expiries end the holds past their time.
+// expiries are the writes that end the overdue reservations.
 func (b writeBatch) expiries() []models.Write {
 	writes := make([]models.Write, len(b.expired.ids))
 	for i, id := range b.expired.ids {
@@ -99,72 +81,116 @@ func (b writeBatch) expiries() []models.Write {
 // all is what one transaction decides, in order.
 func (b writeBatch) all() []models.Write { return slices.Concat(b.expiries(), b.writes) }
 
-func (d *Database) write(ctx context.Context, b writeBatch) (models.Outcome, error) {
-	var (
-		ended    models.Outcome // of holds that were ended apart
-		began    = time.Now()
-		pause    = retryPause
-		lockWait = d.bounds.lockWait
-		locks    models.Locks // as of the last attempt that met some
-		last     error
-
-		attempts, contentions int
-	)
-	for attempts < attemptsMax && contentions < contendedMax && ctx.Err() == nil {
-		now, apart := b, b.expired.full()
-		if apart {
-			now.writes = nil
-		}
-		out, more, err := d.attempt(ctx, now, lockWait)
-		switch {
-		case err == nil && apart:
-			ended = ended.Then(out)
-			b.expired, attempts = expiryList{linesMax: b.expired.linesMax}, 0 // that many fewer: the deadline is bound enough
-			continue
-		case err == nil && len(more) == 0:
-			return ended.Then(out), nil
-		case err == nil:
-			// Giving back for one buyer may leave the next one short of
-			// something else, so the list only grows.
-			b.expired.add(more)
-			attempts++
-			continue
-		case errors.Is(err, dialect.ErrLocked) && ctx.Err() == nil:
-			found, by, probeErr := d.blockedWrites(ctx, now, locks)
-			if slices.ContainsFunc(by, func(rows []models.RowRef) bool { return len(rows) > 0 }) {
-				return models.Outcome{}, &BlockedError{Rows: by}
-			}
-			if slices.ContainsFunc(b.writes, decide.ChangesSettings) && time.Since(began) > settingsLocked {
-				return models.Outcome{}, errSettingsLocked
-			}
-			if locks != nil { // other copies' writes: our turn comes, for Postgres keeps a queue
-				lockWait = max(lockWait, min(2*lockWait, lockTimeoutMax))
-			}
-			locks = found
-			last = cmp.Or(probeErr, err)
-		case errors.Is(err, dialect.ErrTooLarge):
-			return models.Outcome{}, err
-		case ctx.Err() != nil && contended(last) && dialect.Survivable(err):
-			continue // out of time, because of others
-		case !errors.Is(err, dialect.ErrRetry) || ctx.Err() != nil:
-			return models.Outcome{}, d.Fault(err)
-		default:
-			last = err
-		}
-		if contended(err) {
-			contentions++
-		} else {
-			attempts++
-		}
-		pause = pauseBetween(ctx, pause)
-	}
-	if last != nil && !dialect.Survivable(last) {
-		return models.Outcome{}, d.Fault(last)
-	}
-	return models.Outcome{}, models.Unavailable("the stock is too busy; try again", last)
+// expiryList lists overdue reservations that buyers of their products wait for.
+type expiryList struct {
+	ids      []string
+	lines    int
+	linesMax int
 }
 
-// rest pauses between two attempts, and gives the next pause.
+// add adds reservations until the list is full.
+func (l *expiryList) add(found []dialect.OverdueLines) {
+	for _, r := range found {
+		if l.full() {
+			return
+		}
+		l.ids = append(l.ids, r.ID)
+		l.lines += r.Lines
+	}
+}
+
+func (l *expiryList) full() bool { return len(l.ids) >= expireMax || l.lines >= l.linesMax }
+
+// attempts is the state of one Write over its attempts.
+type attempts struct {
+	*Database
+	batch    writeBatch
+	ended    models.Outcome // of overdue reservations that were ended in transactions of their own
+	began    time.Time
+	pause    time.Duration
+	lockWait time.Duration
+	locks    models.Locks // of the last attempt that met some
+	last     error
+
+	failed, contended int
+}
+
+// run repeats attempts until one commits, or one fails for good, or a bound is reached.
+func (a *attempts) run(ctx context.Context) (models.Outcome, error) {
+	for a.failed < attemptsMax && a.contended < contendedMax && ctx.Err() == nil {
+		batch, apart := a.batch, a.batch.expired.full()
+		if apart {
+			batch.writes = nil
+		}
+		out, overdue, err := a.attempt(ctx, batch, a.lockWait)
+		switch {
+		case err == nil && apart:
+			a.ended = a.ended.Then(out)
+			a.batch.expired, a.failed = expiryList{linesMax: a.batch.expired.linesMax}, 0 // fewer are left: the deadline is bound enough
+		case err == nil && len(overdue) == 0:
+			return a.ended.Then(out), nil
+		case err == nil:
+			// To end one reservation may leave the next buyer short of another product, so
+			// the list only grows.
+			a.batch.expired.add(overdue)
+			a.failed++
+		default:
+			if err := a.fail(ctx, batch, err); err != nil {
+				return models.Outcome{}, err
+			}
+		}
+	}
+	if a.last != nil && !dialect.Survivable(a.last) {
+		return models.Outcome{}, a.Fault(a.last)
+	}
+	return models.Outcome{}, models.Unavailable("the stock is too busy; try again", a.last)
+}
+
+// fail notes a failed attempt and pauses. It returns an error when there must be no
+// other attempt.
+func (a *attempts) fail(ctx context.Context, batch writeBatch, err error) error {
+	switch {
+	case errors.Is(err, dialect.ErrLocked) && ctx.Err() == nil:
+		if blocked := a.noteLocks(ctx, batch, err); blocked != nil {
+			return blocked
+		}
+	case errors.Is(err, dialect.ErrTooLarge):
+		return err
+	case ctx.Err() != nil && contended(a.last) && dialect.Survivable(err):
+		return nil // out of time, because of other transactions
+	case !errors.Is(err, dialect.ErrRetry) || ctx.Err() != nil:
+		return a.Fault(err)
+	default:
+		a.last = err
+	}
+	if contended(err) {
+		a.contended++
+	} else {
+		a.failed++
+	}
+	a.pause = pauseBetween(ctx, a.pause)
+	return nil
+}
+
+// noteLocks finds out which rows an attempt could not lock. It returns an error when one
+// transaction keeps them locked. A row that passes from one transaction to the next is
+// in demand: Postgres queues for it, so the next attempt waits longer.
+func (a *attempts) noteLocks(ctx context.Context, batch writeBatch, err error) error {
+	found, rows, probeErr := a.blockedWrites(ctx, batch, a.locks)
+	if slices.ContainsFunc(rows, func(r []models.RowRef) bool { return len(r) > 0 }) {
+		return &BlockedError{Rows: rows}
+	}
+	if slices.ContainsFunc(a.batch.writes, decide.ChangesSettings) && time.Since(a.began) > settingsLocked {
+		return errSettingsLocked
+	}
+	if a.locks != nil {
+		a.lockWait = max(a.lockWait, min(2*a.lockWait, lockTimeoutMax))
+	}
+	a.locks, a.last = found, cmp.Or(probeErr, err)
+	return nil
+}
+
+// pauseBetween pauses between two attempts, and returns the next pause.
 func pauseBetween(ctx context.Context, pause time.Duration) time.Duration {
 	select {
 	case <-ctx.Done():
@@ -173,17 +199,17 @@ func pauseBetween(ctx context.Context, pause time.Duration) time.Duration {
 	return min(2*pause, retryPauseMax)
 }
 
-// contended tells that somebody else was in the way: a deadlock, a serialisation
-// failure, a lock. Trying again is worth while as long as there is time.
+// contended reports whether another transaction was in the way: a deadlock, a
+// serialisation failure, a lock.
 func contended(err error) bool {
 	var refused *pgconn.PgError
 	return errors.Is(err, dialect.ErrLocked) || dialect.Busy(err) ||
 		errors.As(err, &refused) && (refused.Code == "40P01" || refused.Code == "40001")
 }
 
-// attempt runs the batch once. When buyers were short while holds of the same
-// products are past their time, nothing is written, and those holds are
-// returned: the next attempt ends them first.
+// attempt runs a batch once. When buyers are short while reservations of the same
+// products are overdue, it writes nothing and returns those reservations: the next
+// attempt ends them first.
 func (d *Database) attempt(ctx context.Context, b writeBatch, lockWait time.Duration) (models.Outcome, []dialect.OverdueLines, error) {
 	meta, err := d.currentMeta(ctx)
 	if err != nil {
@@ -200,75 +226,73 @@ func (d *Database) attempt(ctx context.Context, b writeBatch, lockWait time.Dura
 		linesMax = math.MaxInt32
 	}
 	hashes := meta.secret.HashAll(writes)
-	v, err := tx.Load(ctx, decide.ReadSetOf(writes, hashes), linesMax)
+	unit, err := tx.Load(ctx, decide.ReadSetOf(writes, hashes), linesMax)
 	if err != nil {
 		return models.Outcome{}, nil, err
 	}
-	if v.Epoch != meta.Epoch {
-		d.notice(v.Epoch) // another history, another secret
+	if unit.Epoch != meta.Epoch {
+		d.notice(unit.Epoch) // another epoch may have another secret
 		return models.Outcome{}, nil, dialect.ErrRetry
 	}
-	return d.finish(ctx, tx, v, writes, len(b.expired.ids), hashes)
-}
-
-// trustedMeta is the remembered meta with its secret, read where it is missing.
-func (d *Database) currentMeta(ctx context.Context) (*Meta, error) {
-	if m := d.meta.Load(); m != nil && m.secret != nil {
-		return m, nil
+	results := decideAll(unit, writes, hashes)
+	if overdue, err := overdueOfShort(ctx, tx, unit); err != nil || len(overdue) > 0 {
+		return models.Outcome{}, overdue, err
 	}
-	m, err := d.ReadMeta(ctx)
-	return &m, err
+	stocks, err := tx.Save(ctx, unit)
+	if err != nil {
+		return models.Outcome{}, nil, err
+	}
+	d.executor.Learn(unit)
+	return outcomeOf(unit, results[len(b.expired.ids):], stocks), nil, nil
 }
 
-func (d *Database) finish(ctx context.Context, tx dialect.Transaction, v *decide.UnitOfWork, writes []models.Write, reaped int, hashes []decide.KeyHashes) (models.Outcome, []dialect.OverdueLines, error) {
-	decider := &decide.Decider{UnitOfWork: v}
+// decideAll decides writes in order.
+func decideAll(unit *decide.UnitOfWork, writes []models.Write, hashes []decide.KeyHashes) []models.WriteResult {
+	decider := &decide.Decider{UnitOfWork: unit}
 	results := make([]models.WriteResult, len(writes))
 	for i, w := range writes {
 		results[i] = decider.Decide(w, hashes[i])
 		for _, s := range results[i].Stocks {
-			v.NamedProducts[s.ProductID] = true
+			unit.NamedProducts[s.ProductID] = true
 		}
 	}
-	if short := decide.SortedKeys(v.ShortProducts); v.AnyOverdue && len(short) > 0 {
-		more, err := tx.OverdueOf(ctx, short, expireMax+len(v.ChangedReservations))
-		if err != nil {
-			return models.Outcome{}, nil, err
-		}
-		more = slices.DeleteFunc(more, func(h dialect.OverdueLines) bool { // those this attempt ended itself
-			key, _ := decide.ReservationKey(h.ID)
-			return v.ChangedReservations[key]
-		})
-		if len(more) > 0 {
-			return models.Outcome{}, more, nil
-		}
+	return results
+}
+
+// overdueOfShort lists overdue reservations of products that buyers were short of,
+// without those that this attempt ends itself.
+func overdueOfShort(ctx context.Context, tx dialect.Transaction, unit *decide.UnitOfWork) ([]dialect.OverdueLines, error) {
+	short := decide.SortedKeys(unit.ShortProducts)
+	if !unit.AnyOverdue || len(short) == 0 {
+		return nil, nil
 	}
-	stocks, err := tx.Save(ctx, v)
-	if err != nil {
-		return models.Outcome{}, nil, err
-	}
-	d.executor.Learn(v)
-	out := models.Outcome{Results: results[reaped:], Stocks: stocks}
-	for _, list := range [][]*decide.StoredReservation{v.ReservationsToSave(true), v.ReservationsToSave(false)} {
+	found, err := tx.OverdueOf(ctx, short, expireMax+len(unit.ChangedReservations))
+	return slices.DeleteFunc(found, func(r dialect.OverdueLines) bool {
+		key, _ := decide.ReservationKey(r.ID)
+		return unit.ChangedReservations[key]
+	}), err
+}
+
+// outcomeOf is the outcome of a committed unit of work. Where results only name
+// products, it puts the committed stock.
+func outcomeOf(unit *decide.UnitOfWork, results []models.WriteResult, stocks []*models.Stock) models.Outcome {
+	out := models.Outcome{Results: results, Stocks: stocks}
+	for _, list := range [][]*decide.StoredReservation{unit.ReservationsToSave(true), unit.ReservationsToSave(false)} {
 		for _, s := range list {
-			at := s.At(v.Now)
+			at := s.At(unit.Now)
 			out.Reservations = append(out.Reservations, &at)
 		}
 	}
-	fillStocks(out)
-	return out, nil, nil
-}
-
-// fillStocks puts the committed stocks where results only named the products.
-func fillStocks(out models.Outcome) {
-	byID := make(map[string]*models.Stock, len(out.Stocks))
-	for _, s := range out.Stocks {
+	byID := make(map[string]*models.Stock, len(stocks))
+	for _, s := range stocks {
 		byID[s.ProductID] = s
 	}
-	for _, r := range out.Results {
+	for _, r := range results {
 		for i, s := range r.Stocks {
 			if committed := byID[s.ProductID]; committed != nil {
 				r.Stocks[i] = committed
 			}
 		}
 	}
+	return out
 }

@@ -18,12 +18,6 @@ const (
 	stockedNamedMax = 3
 )
 
-// LevelCount is the counted stock of one product at one location.
-type LevelCount struct {
-	ProductID, Title, LocationID string
-	Available                    int // units
-}
-
 // StockedError refuses an import because levels have other stock than their
 // counts. They were left alone.
 type StockedError struct {
@@ -75,7 +69,7 @@ type Loader struct {
 //
 // When a level changes while the import runs, the chunk of [models.StockRowsMax]
 // counts that it belongs to is refused. Chunks before it stay.
-func (l *Loader) Import(ctx context.Context, counts []LevelCount, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+func (l *Loader) Import(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
 	if err := l.checkUnstocked(ctx, counts); err != nil {
 		return err
 	}
@@ -84,7 +78,7 @@ func (l *Loader) Import(ctx context.Context, counts []LevelCount, locations []mo
 
 // Replace is Import after a new count: it sets the available quantity of every
 // level, whatever it was. Reserved and committed units stay.
-func (l *Loader) Replace(ctx context.Context, counts []LevelCount, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+func (l *Loader) Replace(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
 	return l.load(ctx, counts, locations, channels, false, progress)
 }
 
@@ -93,7 +87,7 @@ func (l *Loader) Replace(ctx context.Context, counts []LevelCount, locations []m
 // leaves. Instances that start together on a new database may all call it: the
 // first one's stock counts. There may be at most [models.StockRowsMax] counts,
 // which are set in one transaction.
-func (l *Loader) Seed(ctx context.Context, counts []LevelCount, locations []models.Location, channels []models.Channel) error {
+func (l *Loader) Seed(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
 	fresh, err := l.unstocked(ctx, counts)
 	if err != nil || !fresh {
 		return err
@@ -106,7 +100,7 @@ func (l *Loader) Seed(ctx context.Context, counts []LevelCount, locations []mode
 	return err
 }
 
-func (l *Loader) load(ctx context.Context, counts []LevelCount, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
+func (l *Loader) load(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
 	catalogue := database.Catalogue{Products: productsOf(counts), Locations: locations, Channels: channels}
 	if err := l.Database.AddCatalogue(ctx, catalogue); err != nil {
 		return fmt.Errorf("add products: %w", err)
@@ -124,7 +118,7 @@ func (l *Loader) load(ctx context.Context, counts []LevelCount, locations []mode
 }
 
 // productsOf lists the products of counts once each, in their order.
-func productsOf(counts []LevelCount) []models.Product {
+func productsOf(counts []models.OpeningRow) []models.Product {
 	var products []models.Product
 	seen := map[string]bool{}
 	for _, count := range counts {
@@ -141,7 +135,7 @@ func productsOf(counts []LevelCount) []models.Product {
 	return products
 }
 
-func (l *Loader) loadChunk(ctx context.Context, counts []LevelCount, onlyNew bool) error {
+func (l *Loader) loadChunk(ctx context.Context, counts []models.OpeningRow, onlyNew bool) error {
 	set := models.SetStock{IdempotencyKey: rand.Text(), Reason: models.ReasonImport, OnlyNew: onlyNew, Rows: make([]models.SetRow, len(counts))}
 	for i, count := range counts {
 		set.Rows[i] = models.SetRow{ProductID: count.ProductID, LocationID: count.LocationID, State: models.Available, Quantity: count.Available, IgnoreStale: true}
@@ -166,9 +160,9 @@ func (l *Loader) loadChunk(ctx context.Context, counts []LevelCount, onlyNew boo
 }
 
 // checkUnstocked compares every count with its level.
-func (l *Loader) checkUnstocked(ctx context.Context, counts []LevelCount) error {
+func (l *Loader) checkUnstocked(ctx context.Context, counts []models.OpeningRow) error {
 	var stocked StockedError
-	err := l.eachLevel(ctx, counts, func(count LevelCount, level models.Level) {
+	err := l.eachLevel(ctx, counts, func(count models.OpeningRow, level models.Level) {
 		if level.Quantities != (models.Quantities{Available: count.Available}) {
 			stocked.add(fmt.Sprintf("%s at %s has %d available, %d reserved, %d committed, and the import says %d",
 				count.ProductID, count.LocationID, level.Available, level.Reserved, level.Committed, count.Available))
@@ -182,7 +176,7 @@ func (l *Loader) checkUnstocked(ctx context.Context, counts []LevelCount) error 
 
 // unstocked reports whether there is no product, or only products of these counts
 // and none of them stocked.
-func (l *Loader) unstocked(ctx context.Context, counts []LevelCount) (bool, error) {
+func (l *Loader) unstocked(ctx context.Context, counts []models.OpeningRow) (bool, error) {
 	empty, err := l.Database.Empty(ctx)
 	if err != nil || empty {
 		return empty, err
@@ -201,12 +195,12 @@ func (l *Loader) unstocked(ctx context.Context, counts []LevelCount) (bool, erro
 		}
 	}
 	levels := 0
-	err = l.eachLevel(ctx, counts, func(LevelCount, models.Level) { levels++ })
+	err = l.eachLevel(ctx, counts, func(models.OpeningRow, models.Level) { levels++ })
 	return err == nil && levels == 0, err
 }
 
 // eachLevel calls visit for every counted level that exists.
-func (l *Loader) eachLevel(ctx context.Context, counts []LevelCount, visit func(LevelCount, models.Level)) error {
+func (l *Loader) eachLevel(ctx context.Context, counts []models.OpeningRow, visit func(models.OpeningRow, models.Level)) error {
 	for len(counts) > 0 {
 		chunk := counts[:min(readIDsMax, len(counts))]
 		counts = counts[len(chunk):]

@@ -33,11 +33,11 @@ func newLoader(s *fixture.Stack) *Loader {
 	return &Loader{Database: s.Database, Writer: directWriter{s.Database}}
 }
 
-func counted(product string, quantity int) LevelCount {
-	return LevelCount{ProductID: product, Title: "Product " + product, LocationID: "a", Available: quantity}
+func counted(product string, quantity int) models.OpeningRow {
+	return models.OpeningRow{ProductID: product, Title: "Product " + product, LocationID: "a", Available: quantity}
 }
 
-func (l *Loader) importInto(t *testing.T, counts ...LevelCount) error {
+func (l *Loader) importInto(t *testing.T, counts ...models.OpeningRow) error {
 	t.Helper()
 	return l.Import(t.Context(), counts, locations, nil, nil)
 }
@@ -76,7 +76,7 @@ func TestImportTwice(t *testing.T) {
 		require.Equal(t, &models.Quantities{Available: 7, Reserved: 3}, level(t, s, "reserved"))
 		require.Equal(t, &models.Quantities{}, level(t, s, "sold out"))
 
-		require.NoError(t, l.Replace(t.Context(), []LevelCount{counted("reserved", 10), counted("sold out", 2)}, locations, nil, nil))
+		require.NoError(t, l.Replace(t.Context(), []models.OpeningRow{counted("reserved", 10), counted("sold out", 2)}, locations, nil, nil))
 		require.Equal(t, &models.Quantities{Available: 10, Reserved: 3}, level(t, s, "reserved"), "the reservation stays")
 		require.Equal(t, &models.Quantities{Available: 2}, level(t, s, "sold out"))
 	})
@@ -88,7 +88,7 @@ func TestImportBesideASale(t *testing.T) {
 	fixture.OnEach(t, func(t *testing.T, s *fixture.Stack) {
 		s.StockUp(t, 10, "p")
 		require.Empty(t, s.Write(t, fixture.Reserve("k", "p", 3, time.Minute)).Errors)
-		err := newLoader(s).load(t.Context(), []LevelCount{counted("other", 1), counted("p", 10)}, locations, nil, true, nil)
+		err := newLoader(s).load(t.Context(), []models.OpeningRow{counted("other", 1), counted("p", 10)}, locations, nil, true, nil)
 		var stocked *StockedError
 		require.ErrorAs(t, err, &stocked)
 		require.Equal(t, 1, stocked.Levels)
@@ -105,7 +105,7 @@ func TestSeedAtOnce(t *testing.T) {
 		errs := make(chan error, 8)
 		for range cap(errs) {
 			all.Go(func() {
-				if err := l.Seed(t.Context(), []LevelCount{counted("one", 1), counted("two", 2)}, locations, nil); err != nil {
+				if err := l.Seed(t.Context(), []models.OpeningRow{counted("one", 1), counted("two", 2)}, locations, nil); err != nil {
 					errs <- err
 					return
 				}
@@ -127,12 +127,12 @@ func TestSeedAtOnce(t *testing.T) {
 func TestSeedKnowsItsOwnShop(t *testing.T) {
 	fixture.OnEach(t, func(t *testing.T, s *fixture.Stack) {
 		l := newLoader(s)
-		counts := []LevelCount{counted("one", 1), counted("two", 2)}
+		counts := []models.OpeningRow{counted("one", 1), counted("two", 2)}
 		require.NoError(t, s.Database.AddCatalogue(t.Context(), database.Catalogue{Products: productsOf(counts), Locations: locations}))
 		require.NoError(t, l.Seed(t.Context(), counts, locations, nil))
 		require.Equal(t, &models.Quantities{Available: 2}, level(t, s, "two"))
 
-		require.NoError(t, l.Seed(t.Context(), []LevelCount{counted("three", 3)}, locations, nil))
+		require.NoError(t, l.Seed(t.Context(), []models.OpeningRow{counted("three", 3)}, locations, nil))
 		require.Nil(t, level(t, s, "three"))
 	})
 }

@@ -5,7 +5,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
-	"onhand/store/stockfeed"
 )
 
 // selectsMax bounds the SELECTs of one bisection. It suffices to find about six
@@ -21,10 +20,10 @@ type StockSource interface {
 	ReadStocks(ctx context.Context, ids []string) (database.Reading, error)
 }
 
-// EpochSource knows the epoch that the database is in.
-type EpochSource interface {
-	// Current is empty until the database was reached.
-	Current() string
+// EpochComparer knows the epoch that the database is in.
+type EpochComparer interface {
+	// Epoch is empty until the database was reached.
+	Epoch() string
 	// Compare starts an epoch check where an epoch, just read from the database, is
 	// not the current one.
 	Compare(epoch string)
@@ -34,11 +33,11 @@ type EpochSource interface {
 // concurrent use.
 type Bisector struct {
 	source StockSource
-	epochs EpochSource
+	epochs EpochComparer
 }
 
 // NewBisector makes a Bisector.
-func NewBisector(source StockSource, epochs EpochSource) *Bisector {
+func NewBisector(source StockSource, epochs EpochComparer) *Bisector {
 	return &Bisector{source: source, epochs: epochs}
 }
 
@@ -80,11 +79,11 @@ func (b *Bisector) Read(ctx context.Context, ids []string) (reading database.Rea
 
 // Stocks is Read for the relay, which repairs Redis and so does not ask it.
 //
-// Errors: UNAVAILABLE; a *stockfeed.UnreadableError beside the other products.
+// Errors: UNAVAILABLE; a *models.PoisonRowsError beside the other products.
 func (b *Bisector) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	reading, unreadable, err := b.Read(ctx, ids)
 	if unreadable != nil {
-		err = &stockfeed.UnreadableError{Causes: unreadable}
+		err = &models.PoisonRowsError{Causes: unreadable}
 	}
 	return reading.Stocks, err
 }

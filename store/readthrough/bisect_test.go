@@ -12,7 +12,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
-	"onhand/store/stockfeed"
 	"onhand/store/storetest/fixture"
 )
 
@@ -45,7 +44,7 @@ func (s *poisonSource) ReadStocks(_ context.Context, ids []string) (database.Rea
 // comparedEpochs records the epochs that readers compare.
 type comparedEpochs struct{ compared []string }
 
-func (e *comparedEpochs) Current() string      { return "e" }
+func (e *comparedEpochs) Epoch() string        { return "e" }
 func (e *comparedEpochs) Compare(epoch string) { e.compared = append(e.compared, epoch) }
 
 // A poison row among a thousand products is found in few SELECTs, and all other
@@ -63,7 +62,7 @@ func TestBisection(t *testing.T) {
 	require.Equal(t, []string{"e"}, epochs.compared)
 
 	_, err = NewBisector(source, epochs).Stocks(t.Context(), []string{"p041", "p042"})
-	var asError *stockfeed.UnreadableError
+	var asError *models.PoisonRowsError
 	require.ErrorAs(t, err, &asError)
 	require.Contains(t, asError.Causes, "p042")
 }

@@ -8,7 +8,6 @@ import (
 
 	"onhand/models"
 	"onhand/store/rediscache"
-	"onhand/store/stockfeed"
 )
 
 // Bounds of the read path.
@@ -33,11 +32,11 @@ type StockCache interface {
 	Fill(ctx context.Context, lease rediscache.Lease, epoch string, stocks []*models.Stock, unknown []string) error
 }
 
-// StockReader reads stock through Redis. It is safe for concurrent use.
-type StockReader struct {
+// CachedReader reads stock through Redis. It is safe for concurrent use.
+type CachedReader struct {
 	database *Bisector
 	cache    StockCache
-	epochs   EpochSource
+	epochs   EpochComparer
 	log      *slog.Logger
 
 	cached *batcher[rediscache.Entry]
@@ -52,9 +51,9 @@ type storedStock struct {
 	err   error // the product's row cannot be read
 }
 
-// NewStockReader makes a StockReader.
-func NewStockReader(database *Bisector, cache StockCache, epochs EpochSource, log *slog.Logger) *StockReader {
-	r := &StockReader{database: database, cache: cache, epochs: epochs, log: log}
+// NewCachedReader makes a CachedReader.
+func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, log *slog.Logger) *CachedReader {
+	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log}
 	r.cached = &batcher[rediscache.Entry]{
 		read: r.readCache, inFlightMax: cacheInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
 	}
@@ -68,9 +67,9 @@ func NewStockReader(database *Bisector, cache StockCache, epochs EpochSource, lo
 // Callers share the stocks and must not change them.
 //
 // Errors: UNAVAILABLE when Redis does not have a product and the database does
-// not answer; a *stockfeed.UnreadableError, beside the stocks that could be read,
+// not answer; a *models.PoisonRowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
-func (r *StockReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+func (r *CachedReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	since := r.stored.now()
 	entries, err := r.cached.load(ctx, ids)
 	if ctx.Err() != nil || errors.Is(err, errTooManyWaiting) {
@@ -98,7 +97,7 @@ func (r *StockReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock
 // had a newer write of the same client, a read that has already started will do,
 // and so will one whose fill reached Redis just after the caller looked there.
 // Where Redis missed a write, only a read that starts now is sure to see it.
-func (r *StockReader) readMisses(ctx context.Context, ids []string, mayJoin bool, since finishCount) ([]*models.Stock, error) {
+func (r *CachedReader) readMisses(ctx context.Context, ids []string, mayJoin bool, since finishCount) ([]*models.Stock, error) {
 	var read []storedStock
 	var err error
 	if mayJoin {
@@ -111,17 +110,17 @@ func (r *StockReader) readMisses(ctx context.Context, ids []string, mayJoin bool
 
 // Fresh reads products from the database, by a read that starts now. Values and
 // errors are those of Stocks.
-func (r *StockReader) Fresh(ctx context.Context, ids []string) ([]*models.Stock, error) {
+func (r *CachedReader) Fresh(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	read, err := r.stored.load(ctx, ids)
 	return stocksOf(ctx, ids, read, err)
 }
 
 // Bypass has products read from the database for BypassDuration: Redis missed a
 // committed change of theirs.
-func (r *StockReader) Bypass(ids []string) { r.bypass.add(ids, time.Now()) }
+func (r *CachedReader) Bypass(ids []string) { r.bypass.add(ids, time.Now()) }
 
 // BypassAll has all products read from the database for a while.
-func (r *StockReader) BypassAll(duration time.Duration) { r.bypass.addAll(time.Now(), duration) }
+func (r *CachedReader) BypassAll(duration time.Duration) { r.bypass.addAll(time.Now(), duration) }
 
 func stocksOf(ctx context.Context, ids []string, read []storedStock, err error) ([]*models.Stock, error) {
 	if err != nil {
@@ -136,7 +135,7 @@ func stocksOf(ctx context.Context, ids []string, read []storedStock, err error) 
 		}
 	}
 	if unreadable != nil {
-		err = &stockfeed.UnreadableError{Causes: unreadable}
+		err = &models.PoisonRowsError{Causes: unreadable}
 	}
 	return stocks, err
 }
@@ -150,8 +149,8 @@ func abandoned(ctx context.Context, err error) error {
 }
 
 // readCache reads a batch with one pipeline of HGETALLs.
-func (r *StockReader) readCache(ctx context.Context, ids []string, answer func([]rediscache.Entry, error)) {
-	epoch := r.epochs.Current()
+func (r *CachedReader) readCache(ctx context.Context, ids []string, answer func([]rediscache.Entry, error)) {
+	epoch := r.epochs.Epoch()
 	if epoch == "" { // no value in Redis can be matched with an epoch yet
 		answer(make([]rediscache.Entry, len(ids)), nil)
 		return
@@ -163,7 +162,7 @@ func (r *StockReader) readCache(ctx context.Context, ids []string, answer func([
 // fills Redis with one pipeline, under a lease that is older than the SELECT. The
 // batch stays in flight until then: callers that miss meanwhile join it instead
 // of reading again.
-func (r *StockReader) readDatabase(ctx context.Context, ids []string, answer func([]storedStock, error)) {
+func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer func([]storedStock, error)) {
 	lease, err := r.cache.Lease(ctx, ids)
 	if err != nil {
 		r.log.Debug("no lease: the read will not fill the cache", "products", len(ids), "error", err)

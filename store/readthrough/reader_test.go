@@ -21,8 +21,8 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // stackEpoch is the epoch that the database of a stack is in.
 type stackEpoch struct{ *fixture.Stack }
 
-func (e stackEpoch) Current() string { return e.Database.Epoch() }
-func (e stackEpoch) Compare(string)  {}
+func (e stackEpoch) Epoch() string  { return e.Database.Epoch() }
+func (e stackEpoch) Compare(string) {}
 
 // pausedCache is a cache whose fills wait for a test.
 type pausedCache struct {
@@ -35,9 +35,9 @@ func (c pausedCache) Fill(ctx context.Context, lease rediscache.Lease, epoch str
 	return c.Cache.Fill(ctx, lease, epoch, stocks, unknown)
 }
 
-func newReader(s *fixture.Stack, cache StockCache) *StockReader {
+func newReader(s *fixture.Stack, cache StockCache) *CachedReader {
 	epoch := stackEpoch{s}
-	return NewStockReader(NewBisector(s.Database, epoch), cache, epoch, slog.New(slog.DiscardHandler))
+	return NewCachedReader(NewBisector(s.Database, epoch), cache, epoch, slog.New(slog.DiscardHandler))
 }
 
 // emptyCache removes everything from Redis.
@@ -46,7 +46,7 @@ func emptyCache(t *testing.T, s *fixture.Stack) {
 	require.NoError(t, s.Redis.FlushAll(t.Context()).Err())
 }
 
-func read(t *testing.T, r *StockReader, id string) *models.Stock {
+func read(t *testing.T, r *CachedReader, id string) *models.Stock {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), fixture.Patience)
 	defer cancel()
@@ -197,7 +197,7 @@ func TestReadsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	source := &poisonSource{poison: []string{"p001"}}
 	epochs := &comparedEpochs{}
-	r := NewStockReader(NewBisector(source, epochs), unansweredCache{}, epochs, slog.New(slog.DiscardHandler))
+	r := NewCachedReader(NewBisector(source, epochs), unansweredCache{}, epochs, slog.New(slog.DiscardHandler))
 	ids := fixture.Numbered(3)
 	stocks, err := r.Stocks(t.Context(), ids)
 	require.Equal(t, models.CodeInternal, models.CodeOf(err))

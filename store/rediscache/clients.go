@@ -1,7 +1,6 @@
 package rediscache
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -16,29 +15,30 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// The time limits are for a Redis in the same region; Config.Timeout bounds a
-// whole round trip well below their sum.
+// The timeouts are for a Redis in the same region. Config.Timeout bounds a whole
+// round trip well below their sum.
 const (
 	dialTimeout  = time.Second
 	readTimeout  = 250 * time.Millisecond
 	writeTimeout = 250 * time.Millisecond
 	poolTimeout  = 250 * time.Millisecond
-	// poolSize is how many pipelines may be under way at once, for each client
-	// and each node. Callers are joined into batches, so few are.
+	// poolSize bounds the pipelines in flight, for each client and each node. Few
+	// are, because callers are joined into batches.
 	poolSize = 32
-	// bufferSize holds a pipeline of a hundred products on either side.
+	// bufferSize fits a pipeline of a hundred products in each direction.
 	bufferSize = 64 << 10
-	// readRetriesMax: a read may find its pooled connection closed by the
-	// server, and a second one tells that from a Redis that is gone.
-	readRetriesMax = 1
-	retryWaitMin   = 5 * time.Millisecond
-	retryWaitMax   = 25 * time.Millisecond
-	// redirectsMax is how many MOVED and ASK a command follows in a cluster.
+	// readRetriesMax is one, because the server may have closed a pooled
+	// connection: the second attempt shows whether Redis itself is down.
+	readRetriesMax  = 1
+	retryBackoffMin = 5 * time.Millisecond
+	retryBackoffMax = 25 * time.Millisecond
+	// redirectsMax bounds the MOVED and ASK replies that a command follows in a
+	// cluster.
 	redirectsMax = 3
-	// topologyEvery is how old a cluster client's picture of the cluster may be
-	// while all is well. A call that fails has it taken anew at once.
-	topologyEvery = 5 * time.Second
-	// seedsMax bounds the addresses one URL may name.
+	// topologyInterval is how often a cluster client reads the topology. After a
+	// failed call it reads it at once.
+	topologyInterval = 5 * time.Second
+	// seedsMax bounds the addresses of one URL.
 	seedsMax = 100
 )
 
@@ -47,31 +47,32 @@ const (
 //	redis://user:password@host:6379/0            one server; rediss:// for TLS
 //	redis://host1:6379,host2:6379                Cluster, by its seeds
 //	redis://host:6379?cluster=true               Cluster, by one address
-//	redis://s1:26379,s2:26379/0?master=NAME      Sentinels, and whom they watch
+//	redis://s1:26379,s2:26379/0?master=NAME      Sentinels, and the name of the master
 //
-// sentinel_username and sentinel_password may follow as parameters. Neither
-// client connects before it is used. Close both. A cache with a
-// [Config.Timeout] needs clients that wait as long; 0 is for one without.
+// The account of the URL is the one of Redis. sentinel_username and
+// sentinel_password are the account of the Sentinels, as parameters. A client
+// connects when it is first used. Close both. timeout is the [Config.Timeout] of
+// the cache, or 0.
 //
-// After a lost connection the reader asks once more, and the writer does not
-// send its script again, but for a cluster: there the library sends to another
-// node whatever met a lost connection, up to redirectsMax times, and has no
-// setting of its own against it. Scripts are versioned, so that one that runs
-// twice has the effect of one, but it may be told twice: see Apply.
+// After a lost connection the reader retries once, and the writer never sends a
+// script again. In a cluster the library retries on another node after a lost
+// connection, up to redirectsMax times, and no setting turns that off. Scripts are
+// versioned, so a script that runs twice has the effect of one run, but it may
+// publish twice: see Apply.
 func NewClients(rawURL string, timeout time.Duration) (reader, writer redis.UniversalClient, err error) {
 	options, err := parseURL(rawURL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("redis URL: %w", err)
 	}
 	options.ReadTimeout, options.WriteTimeout = max(readTimeout, timeout), max(writeTimeout, timeout)
-	silence() // its pool would log every refused dial; what matters is returned as an error
+	silence() // the library would log every refused dial; the same errors are returned
 	options.MaxRetries = readRetriesMax
 	reader = newClient(options)
 	options.MaxRetries = -1
 	return reader, newClient(options), nil
 }
 
-// silence turns off the client library's own log, once.
+// silence turns off the log of the client library, once.
 var silence = sync.OnceFunc(logging.Disable)
 
 func newClient(options redis.UniversalOptions) redis.UniversalClient {
@@ -80,83 +81,100 @@ func newClient(options redis.UniversalOptions) redis.UniversalClient {
 		return redis.NewFailoverClient(options.Failover())
 	case options.IsClusterMode:
 		cluster := options.Cluster()
-		cluster.ClusterStateReloadInterval = topologyEvery
+		cluster.ClusterStateReloadInterval = topologyInterval
 		return redis.NewClusterClient(cluster)
 	default:
 		return redis.NewClient(options.Simple())
 	}
 }
 
-// parseURL reads the URL by hand as far as the hosts: net/url takes one only.
-// Errors do not repeat the URL, for it may hold a password.
+// parseURL hands account, database and TLS to the library's parser. It reads the
+// seeds and the parameters itself, because the library's parsers of cluster and
+// Sentinel URLs take one host, ignore or misread other parts, and have no form
+// for our parameters (TestLibraryParsers). No error contains the URL, because it
+// may contain a password.
 func parseURL(raw string) (redis.UniversalOptions, error) {
-	var options redis.UniversalOptions
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok || scheme != "redis" && scheme != "rediss" {
-		return options, errors.New("must begin with redis:// or rediss://")
-	}
-	authority, tail := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, tail = rest[:i], rest[i:]
-	}
-	login, hosts := "", authority
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		login, hosts = authority[:i+1], authority[i+1:]
-	}
-	u, err := url.Parse(scheme + "://" + login + "host" + tail)
+	options := defaults()
+	single, hosts, err := cutHosts(raw)
 	if err != nil {
-		return options, errors.New("cannot be read; are special characters of the password escaped?")
-	}
-	options = defaults()
-	options.Username = u.User.Username()
-	options.Password, _ = u.User.Password()
-	if scheme == "rediss" {
-		options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12} // the name to check is the host dialled
-	}
-	if err := addQuery(&options, u.Query()); err != nil {
 		return options, err
+	}
+	u, err := url.Parse(single)
+	if err != nil {
+		return options, errUnreadable
+	}
+	if err := addParameters(&options, u.Query()); err != nil {
+		return options, err
+	}
+	u.RawQuery = ""
+	server, err := redis.ParseURL(u.String())
+	if err != nil {
+		return options, err // about the database only: the rest was parsed above
+	}
+	options.Username, options.Password, options.DB, options.TLSConfig = server.Username, server.Password, server.DB, server.TLSConfig
+	if options.TLSConfig != nil {
+		options.TLSConfig.ServerName = "" // each certificate is checked against the host that is dialled
 	}
 	if options.Addrs, err = seeds(hosts, options.MasterName != ""); err != nil {
 		return options, err
 	}
 	options.IsClusterMode = options.MasterName == "" && (options.IsClusterMode || len(options.Addrs) > 1)
-	if path := strings.Trim(u.Path, "/"); path != "" {
-		if options.DB, err = strconv.Atoi(path); err != nil || options.DB < 0 {
-			return options, fmt.Errorf("database %q is no number", path)
-		}
-	}
-	if options.IsClusterMode && options.DB != 0 {
+	switch {
+	case options.DB < 0:
+		return options, fmt.Errorf("database %d is negative", options.DB)
+	case options.DB > 0 && options.IsClusterMode:
 		return options, errors.New("a cluster has only database 0")
 	}
 	return options, nil
 }
 
+var errUnreadable = errors.New("cannot be read; are special characters of the password escaped?")
+
+// cutHosts cuts the list of hosts out of a URL, and puts one host in its place.
+func cutHosts(raw string) (single, hosts string, err error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok || scheme != "redis" && scheme != "rediss" {
+		return "", "", errors.New("must begin with redis:// or rediss://")
+	}
+	authority, tail := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, tail = rest[:i], rest[i:]
+	}
+	account, hosts := "", authority
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		account, hosts = authority[:i+1], authority[i+1:]
+	}
+	return scheme + "://" + account + "host" + tail, hosts, nil
+}
+
 func defaults() redis.UniversalOptions {
 	return redis.UniversalOptions{
 		ClientName: "onhand",
-		// RESP2, because its replies and messages need no look-ahead for push
-		// frames; nothing here uses what RESP3 adds.
+		// RESP2 needs no look-ahead for push frames, and nothing here uses what
+		// RESP3 adds.
 		Protocol:              2,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           dialTimeout,
 		DialerRetries:         1,
 		ReadTimeout:           readTimeout,
 		WriteTimeout:          writeTimeout,
-		MinRetryBackoff:       retryWaitMin,
-		MaxRetryBackoff:       retryWaitMax,
+		MinRetryBackoff:       retryBackoffMin,
+		MaxRetryBackoff:       retryBackoffMax,
 		MaxRedirects:          redirectsMax,
 		PoolSize:              poolSize,
 		PoolTimeout:           poolTimeout,
-		// All we send are pipelines: one pool for them, not two.
+		// All commands are pipelines, so the pool for single commands serves them.
 		PipelinePoolSize:         -1,
 		ReadBufferSize:           bufferSize,
 		WriteBufferSize:          bufferSize,
-		DisableIdentity:          true, // one round trip less for each connection
+		DisableIdentity:          true, // saves a round trip for each connection
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }
 
-func addQuery(options *redis.UniversalOptions, query url.Values) error {
+// addParameters reads the parameters that [NewClients] documents. It refuses
+// those of the library, because NewClients sets what they would set.
+func addParameters(options *redis.UniversalOptions, query url.Values) error {
 	for name := range query {
 		value := query.Get(name)
 		var err error
@@ -182,7 +200,7 @@ func addQuery(options *redis.UniversalOptions, query url.Values) error {
 	return nil
 }
 
-// seeds splits host:port,host:port and adds the usual port where none is given.
+// seeds splits host:port,host:port and adds the default port where none is given.
 func seeds(hosts string, sentinel bool) ([]string, error) {
 	port := "6379"
 	if sentinel {

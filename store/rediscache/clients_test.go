@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"crypto/tls"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -35,14 +36,16 @@ func TestParseURL(t *testing.T) {
 	secure, err := parseURL("rediss://cache")
 	require.NoError(t, err)
 	require.NotNil(t, secure.TLSConfig)
+	require.Empty(t, secure.TLSConfig.ServerName, "the host that is dialled")
+	require.EqualValues(t, tls.VersionTLS12, secure.TLSConfig.MinVersion)
 }
 
 func TestParseURLRefuses(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{
 		"", "cache:6379", "http://cache", "redis://cache/x", "redis://cache/-1", "redis://cache:port", "redis://cache:99999",
-		"redis://a,b/1", "redis://a?cluster=perhaps", "redis://a?cluster=true&master=m", "redis://a?timeout=1",
-		"redis://secret:%zz@a",
+		"redis://a,b/1", "redis://a?cluster=perhaps", "redis://a?cluster=true&master=m", "redis://a?timeout=1", "redis://a?max_retries=1",
+		"redis://secret:%zz@a", "redis://:secret/x@a", "redis://:secret?x@a", "redis://cache/1/2", "unix://cache",
 	} {
 		_, _, err := NewClients(raw, 0)
 		require.Error(t, err, raw)
@@ -65,4 +68,32 @@ func TestClientsAreOfTheRightKind(t *testing.T) {
 		require.NoError(t, reader.Close())
 		require.NoError(t, writer.Close())
 	}
+}
+
+// TestLibraryParsers shows what the library's parsers would lose of the URLs that
+// NewClients documents. When a case fails, the library has learned it, and
+// parseURL can leave it to the library.
+func TestLibraryParsers(t *testing.T) {
+	t.Parallel()
+	cluster, err := redis.ParseClusterURL("redis://a,b:2")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a,b:2"}, cluster.Addrs, "several seeds")
+	_, err = redis.ParseClusterURL("redis://a?cluster=true")
+	require.Error(t, err, "our parameters")
+	cluster, err = redis.ParseClusterURL("rediss://a/1?addr=b:1")
+	require.NoError(t, err, "a database that a cluster does not have")
+	require.Equal(t, "a", cluster.TLSConfig.ServerName, "the certificate of b is checked against the name of a")
+
+	sentinel, err := redis.ParseFailoverURL("redis://me:secret@a?master_name=m")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a:6379"}, sentinel.SentinelAddrs, "the default port of Redis, not of a Sentinel")
+	require.Equal(t, []string{"me", "secret", "", ""}, []string{sentinel.SentinelUsername, sentinel.SentinelPassword, sentinel.Username, sentinel.Password},
+		"the account is the Sentinel's, not the one of Redis")
+
+	for _, raw := range []string{"redis://a/-1", "redis://a:99999"} {
+		_, err = redis.ParseURL(raw)
+		require.NoError(t, err, "no server has %s", raw)
+	}
+	_, err = redis.ParseURL("redis://secret:%zz@a")
+	require.ErrorContains(t, err, "secret")
 }

@@ -14,19 +14,12 @@ import (
 	"onhand/store/storetest"
 )
 
-// clusterLimit bounds the wait for three nodes to agree that they are one.
-const clusterLimit = 30 * time.Second
+// clusterTimeout bounds the wait for the nodes of a new cluster to agree.
+const clusterTimeout = 30 * time.Second
 
-// startCluster makes a Redis Cluster of three masters and returns its URL and
-// a client of each.
-func startCluster(t *testing.T) (url string, nodes []*redis.Client) {
-	t.Helper()
-	url, nodes, _ = startClusterOf(t)
-	return url, nodes
-}
-
-// startClusterOf gives the servers too.
-func startClusterOf(t *testing.T) (url string, nodes []*redis.Client, servers []*storetest.RedisServer) {
+// startCluster starts a Redis Cluster of three masters. It returns its URL, and
+// the server and a client of each master.
+func startCluster(t *testing.T) (url string, nodes []*redis.Client, servers []*storetest.RedisServer) {
 	t.Helper()
 	var addresses []string
 	for range 3 {
@@ -46,18 +39,19 @@ func startClusterOf(t *testing.T) (url string, nodes []*redis.Client, servers []
 	}
 	for _, node := range nodes {
 		require.Eventually(t, func() bool {
-			info := node.ClusterInfo(t.Context()).Val()
-			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
-		}, clusterLimit, eventuallyTick)
+			// A node drops messages for a node that it has no link to yet.
+			info, links := node.ClusterInfo(t.Context()).Val(), node.ClusterNodes(t.Context()).Val()
+			return strings.Contains(info, "cluster_state:ok") && strings.Count(links, " connected ") == len(nodes)
+		}, clusterTimeout, eventuallyTick)
 	}
 	return "redis://" + strings.Join(addresses, ","), nodes, servers
 }
 
-// TestCluster: every call works where the keys are spread over nodes, and a
-// node that lost its scripts heals by itself.
+// TestCluster: every call works where the keys are on several nodes, and a node
+// that lost its scripts gets them again.
 func TestCluster(t *testing.T) {
 	t.Parallel()
-	url, nodes := startCluster(t)
+	url, nodes, _ := startCluster(t)
 	c := newCache(t, url, Config{Timeout: generous})
 	const n = 90
 	names := ids(n)
@@ -75,7 +69,7 @@ func TestCluster(t *testing.T) {
 	}
 	write(1)
 	for _, node := range nodes {
-		require.Positive(t, node.DBSize(t.Context()).Val(), "each node has some")
+		require.Positive(t, node.DBSize(t.Context()).Val(), "every node has keys")
 	}
 	require.NoError(t, nodes[1].ScriptFlush(t.Context()).Err())
 	write(2)
@@ -87,50 +81,50 @@ func TestCluster(t *testing.T) {
 		changes[i] = models.Change{ProductID: id, Version: 2}
 	}
 	changes[7].Version = 3
-	behind, err := c.Behind(t.Context(), changes, epoch)
+	unpublished, err := c.Unpublished(t.Context(), changes, epoch)
 	require.NoError(t, err)
-	require.Equal(t, []string{names[7]}, behind)
+	require.Equal(t, []string{names[7]}, unpublished)
 
-	// A message published on whatever node is heard on any.
+	// A subscriber on one node gets the messages that other nodes publish.
 	published := subscribe(t, nodes[2], c.keys.StockChannel("*"), c.keys.ReservationChannel("*"))
 	write(3)
-	require.NoError(t, c.PublishReservation(t.Context(), names[:5]))
-	require.Eventually(t, func() bool { // some twice, where the library sent a script again
-		heard := slices.Clone(published())
-		slices.Sort(heard)
-		return len(heard) >= n+5 && len(slices.Compact(heard)) == n+1 // reservations have no message but their channel
+	require.NoError(t, c.PublishReservations(t.Context(), names[:5]))
+	require.Eventually(t, func() bool { // go-redis may send a script twice
+		payloads := slices.Clone(published())
+		slices.Sort(payloads)
+		return len(payloads) >= n+5 && len(slices.Compact(payloads)) == n+1 // the messages of reservations are all empty
 	}, generous, eventuallyTick)
 
-	require.NoError(t, c.SetMark(t.Context(), Mark{Epoch: epoch, Sequence: 12}))
-	mark, err := c.Mark(t.Context())
+	require.NoError(t, c.SetWatermark(t.Context(), Watermark{Epoch: epoch, Sequence: 12}))
+	watermark, err := c.Watermark(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, epoch, mark.Epoch)
-	require.EqualValues(t, 12, mark.Sequence)
-	require.Len(t, strings.Split(mark.RunIDs, ","), 3)
-	require.Len(t, mark.RunIDs, 3*40+2)
-	again, err := c.Mark(t.Context())
+	require.Equal(t, epoch, watermark.Epoch)
+	require.EqualValues(t, 12, watermark.Sequence)
+	require.Len(t, strings.Split(watermark.RunIDs, ","), 3)
+	require.Len(t, watermark.RunIDs, 3*40+2)
+	again, err := c.Watermark(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, mark, again)
+	require.Equal(t, watermark, again)
 }
 
-// TestClusterFailover: a master dies and its replica takes its place. The client
-// finds it as soon as a call has failed, not when its picture of the cluster is
-// old.
+// TestClusterFailover: a master dies and its replica takes over. The client
+// learns of it when a call has failed, before the regular reload of the
+// topology.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
-	url, nodes, servers := startClusterOf(t)
+	url, nodes, servers := startCluster(t)
 	replica := storetest.Redis(t, storetest.WithSetting("cluster-enabled", "yes"))
 	raw := rawClient(t, replica.URL())
 	host, port, err := net.SplitHostPort(servers[2].Addr())
 	require.NoError(t, err)
 	require.NoError(t, raw.ClusterMeet(t.Context(), host, port).Err())
 	master := nodes[2].Do(t.Context(), "cluster", "myid").Val().(string)
-	require.Eventually(t, func() bool { return raw.ClusterReplicate(t.Context(), master).Err() == nil }, clusterLimit, eventuallyTick)
+	require.Eventually(t, func() bool { return raw.ClusterReplicate(t.Context(), master).Err() == nil }, clusterTimeout, eventuallyTick)
 	for _, node := range append(nodes, raw) {
 		require.Eventually(t, func() bool {
 			return strings.Contains(node.ClusterInfo(t.Context()).Val(), "cluster_known_nodes:4") &&
 				strings.Contains(raw.Info(t.Context(), "replication").Val(), "master_link_status:up")
-		}, clusterLimit, eventuallyTick)
+		}, clusterTimeout, eventuallyTick)
 	}
 
 	c := newCache(t, url, Config{Timeout: generous})
@@ -142,13 +136,13 @@ func TestClusterFailover(t *testing.T) {
 		require.Eventually(t, func() bool {
 			text, _ := node.Do(t.Context(), "cluster", "nodes").Text()
 			return strings.Contains(text, raw.Options().Addr) && !strings.Contains(lineOf(text, raw.Options().Addr), "slave")
-		}, clusterLimit, eventuallyTick)
+		}, clusterTimeout, eventuallyTick)
 	}
-	require.ErrorIs(t, ask(), ErrDown, "the picture is that of before")
-	require.Eventually(t, func() bool { return ask() == nil }, topologyEvery/2, eventuallyTick)
+	require.ErrorIs(t, ask(), ErrDown, "the topology is still the old one")
+	require.Eventually(t, func() bool { return ask() == nil }, topologyInterval/2, eventuallyTick)
 }
 
-// lineOf is the line that has these words.
+// lineOf is the first line that contains words.
 func lineOf(text, words string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, words) {

@@ -1,41 +1,38 @@
-// Package rediscache keeps a copy of the stock in Redis: fast to read, never
-// asked to decide anything.
+// Package rediscache caches the stock of products in Redis. The database
+// decides; Redis answers reads fast.
 //
-// Each product has a hash, inventory:<product_id>, that any other service may
-// read with a plain HGETALL, and a channel, inventory_change:<product_id>, on
-// which every change is published. All writes go through one script that
-// compares versions, so a late or repeated write changes nothing: a reader
-// that fills the cache after a miss can never put back what a newer write
-// replaced. The script sets the hash and publishes in one step, and notes in
-// the field "published" that it did; a mere fill does not. So the feed can ask
-// which changes nobody was told of yet ([Cache.Behind]).
-//
-// Whoever misses takes a lease before it reads the database, and fills under
-// it ([Cache.Lease]). The lease lies in the hash: where Redis lost what was
-// written since, it lost the lease too, and the late fill is refused. A hash
-// with nothing but a lease in it is a product that is not cached.
+// Terms:
+//   - Hash: the Redis hash inventory:<product_id>. Any service may read it with
+//     a plain HGETALL.
+//   - Negative entry: a short-lived hash that says that there is no such product.
+//   - Apply: a script writes a committed version to the hash and publishes it on
+//     the channel inventory_change:<product_id>, in one step.
+//   - Fill: the same script caches what a read of the database found after a
+//     miss. A fill publishes nothing.
+//   - Lease: the permission to fill. The reader stores it in the hash before it
+//     reads the database. A hash that contains only a lease is a miss.
+//   - Watermark: the highest change sequence that this cache has recorded, with
+//     the epoch and the run id of Redis.
 //
 // May import: models, go-redis, gobreaker, the standard library.
 //
-// What holds:
-//   - Within an epoch the version of a hash never falls. A hash of another
-//     epoch is another history: it counts as a miss and is overwritten.
-//   - A hash that is broken, incomplete or of the wrong type is a miss, and the
-//     next fill mends it.
-//   - A fill never brings back what a write replaced, even if Redis has lost
-//     that write meanwhile.
-//   - A write that Redis has no memory for removes the hash, so that no older
-//     value stays behind it.
-//   - One call is one round trip for each [PipelineMax] reads or [ScriptsMax]
-//     writes (NOSCRIPT, met once after a restart, costs another one), and every
-//     round trip has a time limit.
-//   - Every script touches one key, so that Redis Cluster can run it. Running
-//     one twice has the effect of running it once.
+// Invariants:
+//   - Within an epoch the version of a hash never falls. A hash of another epoch
+//     is a miss, and the next write replaces it.
+//   - A fill never restores a value that a write has replaced, even if Redis has
+//     lost that write: Redis then lost the lease too, and refuses the fill.
+//   - A hash that is incomplete, of the wrong type or not decodable is a miss,
+//     and the next fill replaces it.
+//   - A write for which Redis has no memory removes the hash, so that readers do
+//     not find an older value.
+//   - A call takes one round trip for each PipelineMax commands or ScriptsMax
+//     scripts, and one more after Redis has lost its scripts (NOSCRIPT). Each
+//     round trip ends within Config.Timeout.
+//   - A script touches one key, as Redis Cluster requires. To run it twice has
+//     the effect of running it once.
 //
-// When Redis is gone: after three failures in a row a circuit breaker opens
-// and every call answers [ErrDown] at once; one call every half second tries
-// again. No round trip takes longer than Config.Timeout. Callers read the
-// database meanwhile.
-// A Redis that comes back empty is filled by the reads; one that comes back
-// with old data is told by its run id and epoch ([Cache.Mark]).
+// When Redis is gone: after three failures in a row a circuit breaker opens, and
+// every call returns [ErrDown] at once. One call every half second tries Redis
+// again. Callers read the database meanwhile. An empty Redis is filled by reads.
+// A Redis with old data is recognised by its watermark ([Cache.Watermark]).
 package rediscache

@@ -1,31 +1,31 @@
 package rediscache
 
-// Keys gives the names of everything Onhand has in Redis. Prefix, empty in
-// production, goes before each name, so that tests can share a server.
+// Keys names every Redis key and channel of Onhand. Prefix is empty in
+// production; tests that share a server each have their own.
 type Keys struct{ Prefix string }
 
-// Stock is the hash of one product.
+// Stock is the key of a product's hash.
 func (k Keys) Stock(productID string) string { return k.Prefix + "inventory:" + productID }
 
-// StockChannel is where one product's changes are published, as
-// models.EncodeStock writes them.
+// StockChannel is the channel of a product's changes. A message is the stock as
+// stockjson.Encode writes it.
 func (k Keys) StockChannel(productID string) string {
 	return k.Prefix + "inventory_change:" + productID
 }
 
-// ReservationChannel is where one reservation's changes are announced; its
-// messages are empty, for a reservation is nobody's but its owner's.
+// ReservationChannel is the channel of a reservation's changes. Its messages
+// are empty, because only the owner of the reservation may read it.
 func (k Keys) ReservationChannel(reservationID string) string {
 	return k.Prefix + "reservation_change:" + reservationID
 }
 
-// Feed is the hash that holds the mark.
-func (k Keys) Feed() string { return k.Prefix + "inventory_feed" }
+// Watermark is the key of the watermark's hash.
+func (k Keys) Watermark() string { return k.Prefix + "inventory_watermark" }
 
-// The fields of a product's hash.
+// Fields of a product's hash.
 const (
 	fieldProductID         = "product_id"
-	fieldQuantity          = "quantity" // available total over active locations, in units
+	fieldQuantity          = "quantity" // units available over all active locations
 	fieldVersion           = "version"
 	fieldEpoch             = "epoch"
 	fieldTitle             = "title"            // absent: none
@@ -33,16 +33,16 @@ const (
 	fieldPolicy            = "inventory_policy" // DENY or CONTINUE
 	fieldBackorderLimit    = "backorder_limit"  // absent: models.QuantityMax
 	fieldLowStockThreshold = "low_stock_threshold"
-	fieldMaxPerReservation = "max_per_reservation" // absent: no bound
-	fieldNextRestockAt     = "next_restock_at"     // RFC 3339; absent: not known
+	fieldMaxPerReservation = "max_per_reservation" // absent: no limit
+	fieldNextRestockAt     = "next_restock_at"     // RFC 3339; absent: unknown
 	fieldAsOf              = "as_of"               // RFC 3339
-	fieldLevels            = "levels"              // as models.EncodeLevels writes them
-	fieldPublished         = "published"           // the version subscribers were told of; absent: none
-	fieldMissing           = "missing"             // 1: there is no such product
-	fieldLease             = "lease"               // who may fill it; alone in the hash: not cached
+	fieldLevels            = "levels"              // as stockjson.EncodeLevels writes them
+	fieldPublished         = "published"           // the version that was published; absent: none
+	fieldMissing           = "missing"             // 1 in a negative entry; absent otherwise
+	fieldLease             = "lease"               // the Lease that a fill must have
 )
 
-// The fields of the feed's hash.
+// Fields of the watermark's hash, beside fieldEpoch.
 const (
 	fieldSequence = "sequence"
 	fieldRunIDs   = "run_ids"

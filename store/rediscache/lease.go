@@ -9,62 +9,67 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// leaseTTL is how long a lease may wait for its fill. It is longer than a read
-// of the database may take; a fill that comes later is refused.
-const leaseTTL = 10 * time.Second
+const (
+	// leaseTTL is longer than a read of the database may take. A fill that comes
+	// later is refused.
+	leaseTTL = 10 * time.Second
+	// leasePrefixLength is how many letters tell instances apart: 60 random bits,
+	// five a letter.
+	leasePrefixLength = 12
+	// leaseCommands is how many commands a lease takes.
+	leaseCommands = 2
+)
 
-// leasePrefixLength: 60 random bits, five a letter.
-const leasePrefixLength = 12
-
-// Lease is the permission to fill what is read from the database after it was
-// taken. The zero Lease permits nothing.
+// Lease is the permission to fill what is read from the database after the
+// lease was taken. The zero Lease permits nothing.
 //
-// Versions alone do not protect a fill: a reader reads version 1, a writer
-// commits version 2 and tells Redis, Redis loses it (flushed, evicted), and
-// the late fill finds nothing to compare with. A lease lies in the hash
-// itself, so it is lost together with whatever came after it.
+// Versions alone do not protect a fill. A reader may read version 1 and be slow;
+// meanwhile a writer applies version 2 and Redis loses it (FLUSHALL, eviction).
+// The late fill then finds no version to compare with. The lease is in the hash,
+// so Redis loses it together with that version and refuses the fill.
 type Lease string
 
-// Lease marks products as about to be read from the database. Take it before
-// the read begins, so that any write that the read does not see comes to Redis
-// after it: either that is still there, then it wins by its version, or it took
-// the lease away with it. A later lease replaces an earlier one.
+// Lease takes a lease for products that are about to be read from the database.
+// Take it before the read begins: a write that the read does not see then
+// reaches Redis after the lease, and either its version wins or the lease is
+// gone. A later lease replaces an earlier one.
 //
-// One round trip for each PipelineMax commands, two a product. On an error
-// nothing may be filled.
+// It takes one round trip for each PipelineMax commands, two a product. After
+// an error nothing may be filled.
 func (c *Cache) Lease(ctx context.Context, ids []string) (Lease, error) {
 	lease := Lease(c.leasePrefix + strconv.FormatInt(c.leases.Add(1), 36))
-	for chunk := range slices.Chunk(ids, PipelineMax/2) {
-		commands := make([]*redis.IntCmd, len(chunk))
+	for chunk := range slices.Chunk(ids, PipelineMax/leaseCommands) {
+		replies := make([]*redis.IntCmd, len(chunk))
 		err := c.pipeline(ctx, c.writer, "lease stock", func(p redis.Pipeliner) {
 			for i, id := range chunk {
-				commands[i] = c.queueLease(ctx, p, id, lease)
+				replies[i] = c.queueLease(ctx, p, id, lease)
 			}
 		})
 		if err != nil {
 			return "", err
 		}
-		if err := c.leaseWrongTypes(ctx, chunk, commands, lease); err != nil {
+		if err := c.replaceWrongTypes(ctx, chunk, replies, lease); err != nil {
 			return "", err
 		}
 	}
 	return lease, nil
 }
 
-// queueLease also shortens the life of a hash that is there: what is read from
-// the database although it is cached is about to be filled anew.
+// queueLease stores the lease. It also shortens the life of a hash that exists:
+// a product that is read from the database although it is cached is about to be
+// filled again.
 func (c *Cache) queueLease(ctx context.Context, p redis.Pipeliner, id string, lease Lease) *redis.IntCmd {
-	command := p.HSet(ctx, c.keys.Stock(id), fieldLease, string(lease))
+	reply := p.HSet(ctx, c.keys.Stock(id), fieldLease, string(lease))
 	p.PExpire(ctx, c.keys.Stock(id), leaseTTL)
-	return command
+	return reply
 }
 
-// leaseWrongTypes replaces keys that are no hashes. Others that Redis refused
-// have no lease and are not filled.
-func (c *Cache) leaseWrongTypes(ctx context.Context, ids []string, commands []*redis.IntCmd, lease Lease) error {
+// replaceWrongTypes removes keys that are not hashes and leases them again. A
+// product whose lease Redis refused for another reason is not filled.
+func (c *Cache) replaceWrongTypes(ctx context.Context, ids []string, replies []*redis.IntCmd, lease Lease) error {
 	var wrong []string
-	for i, command := range commands {
-		if redis.HasErrorPrefix(command.Err(), "WRONGTYPE") {
+	for i, reply := range replies {
+		if redis.HasErrorPrefix(reply.Err(), "WRONGTYPE") {
 			wrong = append(wrong, ids[i])
 		}
 	}
@@ -77,24 +82,4 @@ func (c *Cache) leaseWrongTypes(ctx context.Context, ids []string, commands []*r
 			c.queueLease(ctx, p, id, lease)
 		}
 	})
-}
-
-// Drop removes products, so that nobody reads what is there. One round trip for
-// each PipelineMax ids.
-func (c *Cache) Drop(ctx context.Context, ids []string) error {
-	for chunk := range slices.Chunk(ids, PipelineMax) {
-		commands := make([]*redis.Cmd, len(chunk))
-		err := c.pipeline(ctx, c.writer, "drop stock", func(p redis.Pipeliner) {
-			for i, id := range chunk {
-				commands[i] = p.Do(ctx, "del", c.keys.Stock(id))
-			}
-		})
-		if err != nil {
-			return err
-		}
-		if err := firstOf("drop stock", commands); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -9,17 +9,19 @@ import (
 	"onhand/models"
 )
 
-// TestLateFillAfterALoss: a reader has read version 1 and is slow to fill it;
-// meanwhile version 2 came to Redis, and was lost there again. Nothing newer is
-// there to compare with, and the fill is refused all the same.
+// TestLateFillAfterALoss has a reader that read version 1 and fills late.
+// Meanwhile version 2 was applied and Redis lost it. Redis has no version to
+// compare with, and refuses the fill all the same.
 func TestLateFillAfterALoss(t *testing.T) {
 	losses := map[string]func(*testing.T, *Cache, *redis.Client){
 		"flushed": func(t *testing.T, _ *Cache, raw *redis.Client) { require.NoError(t, raw.FlushAll(t.Context()).Err()) },
 		"evicted": func(t *testing.T, c *Cache, raw *redis.Client) {
 			require.NoError(t, raw.Del(t.Context(), c.keys.Stock("p")).Err())
 		},
-		"dropped": func(t *testing.T, c *Cache, _ *redis.Client) { require.NoError(t, c.Drop(t.Context(), []string{"p"})) },
-		"flushed, and another reader has missed": func(t *testing.T, c *Cache, raw *redis.Client) {
+		"invalidated": func(t *testing.T, c *Cache, _ *redis.Client) {
+			require.NoError(t, c.Invalidate(t.Context(), []string{"p"}))
+		},
+		"flushed, and leased to another reader": func(t *testing.T, c *Cache, raw *redis.Client) {
 			require.NoError(t, raw.FlushAll(t.Context()).Err())
 			_, err := c.Lease(t.Context(), []string{"p"})
 			require.NoError(t, err)
@@ -38,15 +40,15 @@ func TestLateFillAfterALoss(t *testing.T) {
 				require.EqualValues(t, -1, versionOf(t, c, epoch, "p"), name)
 				require.NoError(t, c.Fill(t.Context(), lease, epoch, nil, []string{"p"}))
 				require.EqualValues(t, -1, versionOf(t, c, epoch, "p"), name)
-				require.NoError(t, c.Drop(t.Context(), []string{"p"}))
+				require.NoError(t, c.Invalidate(t.Context(), []string{"p"}))
 			}
 		}
 	})
 }
 
-// TestLateFillOfALostHistory: a read from before the epoch changed does not
-// take away what the new one has written.
-func TestLateFillOfALostHistory(t *testing.T) {
+// TestLateFillOfAnEarlierEpoch: a read from before the epoch changed does not
+// replace what was applied since.
+func TestLateFillOfAnEarlierEpoch(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, _ *redis.Client) {
 		lease, err := c.Lease(t.Context(), []string{"p"})
 		require.NoError(t, err)
@@ -56,9 +58,9 @@ func TestLateFillOfALostHistory(t *testing.T) {
 	})
 }
 
-// TestLease: a lease is a miss, ends by itself, is used up by one fill, leaves
-// what is cached readable, and replaces a key that is no hash. Without one
-// nothing is filled.
+// TestLease: a lease is a miss, expires, permits one fill, keeps a cached stock
+// readable, and replaces a key of another type. Without a lease nothing is
+// filled.
 func TestLease(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, c.Fill(t.Context(), "", epoch, []*models.Stock{stockAt("p", epoch, 1)}, []string{"q"}))

@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	epoch = "epoch-1"
-	// generous is for tests that ask what happens, not how soon: the machine
-	// that runs them may be busy.
+	// generous bounds calls and waits of tests that do not measure time. The
+	// machine may be busy.
 	generous = 20 * time.Second
 )
 
@@ -42,8 +42,8 @@ func onEvery(t *testing.T, test func(t *testing.T, c *Cache, raw *redis.Client))
 	})
 }
 
-// newCache makes a cache with the clients of production, but as patient as the
-// cache, and a prefix.
+// newCache makes a cache with the clients of production, a key prefix, and
+// clients that wait as long as the cache.
 func newCache(t *testing.T, url string, cfg Config) *Cache {
 	t.Helper()
 	options, err := parseURL(url)
@@ -53,7 +53,7 @@ func newCache(t *testing.T, url string, cfg Config) *Cache {
 	options.MaxRetries = -1
 	writer := newClient(options)
 	t.Cleanup(func() { require.NoError(t, reader.Close()); require.NoError(t, writer.Close()) })
-	cfg.Client, cfg.Writer, cfg.KeyPrefix = reader, writer, "test:"
+	cfg.Reader, cfg.Writer, cfg.KeyPrefix = reader, writer, "test:"
 	return New(cfg)
 }
 
@@ -66,8 +66,8 @@ func rawClient(t *testing.T, url string) *redis.Client {
 	return client
 }
 
-// stockAt is product id at a version; its quantity is the version, so that a
-// value tells which version it came from.
+// stockAt is a stock whose quantity equals its version, so that tests can see
+// which version a value came from.
 func stockAt(id, epoch string, version int64) *models.Stock {
 	return &models.Stock{
 		Product: models.Product{
@@ -83,7 +83,8 @@ func stockAt(id, epoch string, version int64) *models.Stock {
 	}
 }
 
-// versionOf is what a reader sees: a version, 0 for a negative entry, -1 for a miss.
+// versionOf is what a reader gets: a version, 0 for a negative entry, -1 for a
+// miss.
 func versionOf(t *testing.T, c *Cache, epoch, id string) int64 {
 	t.Helper()
 	entries, err := c.Get(t.Context(), epoch, []string{id})
@@ -100,7 +101,7 @@ func versionOf(t *testing.T, c *Cache, epoch, id string) int64 {
 	return -1
 }
 
-// fill fills what was read a moment ago, under a lease of its own.
+// fill takes a lease and fills at once.
 func fill(t *testing.T, c *Cache, epoch string, stocks []*models.Stock, unknown []string) error {
 	t.Helper()
 	ids := slices.Clone(unknown)
@@ -116,8 +117,8 @@ func fill(t *testing.T, c *Cache, epoch string, stocks []*models.Stock, unknown 
 	return c.Fill(t.Context(), lease, epoch, stocks, unknown)
 }
 
-// subscribe listens to channels, which may be patterns, and returns a function that counts the
-// messages so far: whatever was published before the call is counted.
+// subscribe subscribes to channels, which may be patterns. The returned function
+// lists the payloads of all messages published before its call.
 func subscribe(t *testing.T, raw *redis.Client, channels ...string) (published func() []string) {
 	t.Helper()
 	const fence = "test:fence"
@@ -156,8 +157,8 @@ func (h *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	return func(ctx context.Context, cmds []redis.Cmder) error { h.trips.Add(1); return next(ctx, cmds) }
 }
 
-// countTrips counts the round trips of a cache from here on, connected as it
-// then is: a new connection has some of its own.
+// countTrips counts the round trips of a cache from here on. It connects first,
+// because a new connection takes round trips of its own.
 func countTrips(t *testing.T, c *Cache) *tripCounter {
 	t.Helper()
 	require.NoError(t, c.reader.Ping(t.Context()).Err())
@@ -174,39 +175,4 @@ func ids(n int) []string {
 		list[i] = fmt.Sprintf("p%d", i)
 	}
 	return list
-}
-
-func BenchmarkApply(b *testing.B) {
-	server, err := storetest.StartRedis()
-	require.NoError(b, err)
-	defer server.Close()
-	embedded := miniredis.RunT(b)
-	for name, url := range map[string]string{"redis": server.URL(), "embedded": "redis://" + embedded.Addr()} {
-		b.Run(name, func(b *testing.B) {
-			reader, writer, err := NewClients(url, generous)
-			require.NoError(b, err)
-			defer reader.Close()
-			defer writer.Close()
-			c := New(Config{Client: reader, Writer: writer, Timeout: generous})
-			stocks := make([]*models.Stock, 250)
-			names := ids(len(stocks))
-			var version int64
-			b.Run("apply250", func(b *testing.B) {
-				for b.Loop() {
-					version++
-					for i, id := range names {
-						stocks[i] = stockAt(id, epoch, version)
-					}
-					require.NoError(b, c.Apply(b.Context(), stocks))
-				}
-			})
-			b.Run("get250", func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					_, err := c.Get(b.Context(), epoch, names)
-					require.NoError(b, err)
-				}
-			})
-		})
-	}
 }

@@ -2,184 +2,128 @@ package rediscache
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
 // Entry is what the cache knows of one product.
 type Entry struct {
 	// Stock is nil for a miss and for a negative entry.
 	Stock *models.Stock
-	// Known is false for a miss. Known without a Stock is a negative entry: the
-	// database was asked a moment ago, and there is no such product.
+	// Known is false for a miss. Known without a Stock is a negative entry.
 	Known bool
 }
 
-// Get reads products in one round trip (for each PipelineMax of them), in the
-// order of ids. A hash of another epoch, a broken and an incomplete one are
-// misses, never errors; the error says that Redis could not be asked.
+// Get reads products, in the order of ids, in one round trip for each
+// PipelineMax of them. A hash that is absent, of another epoch or not decodable
+// is a miss. An error means that Redis could not be read.
 func (c *Cache) Get(ctx context.Context, epoch string, ids []string) ([]Entry, error) {
 	entries := make([]Entry, 0, len(ids))
-	for chunk := range slices.Chunk(ids, PipelineMax) {
-		commands := make([]*redis.MapStringStringCmd, len(chunk))
-		err := c.pipeline(ctx, c.reader, "read stock", func(p redis.Pipeliner) {
-			for i, id := range chunk {
-				commands[i] = p.HGetAll(ctx, c.keys.Stock(id))
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		for i, id := range chunk {
-			entries = append(entries, c.entry(epoch, id, commands[i]))
-		}
+	err := c.readHashes(ctx, "read stock", ids, func(id string, reply *redis.MapStringStringCmd) {
+		entries = append(entries, c.entry(epoch, id, reply))
+	})
+	if err != nil {
+		return nil, err
 	}
 	return entries, nil
 }
 
-func (c *Cache) entry(epoch, id string, command *redis.MapStringStringCmd) Entry {
-	hash, err := command.Result()
+// entry decodes one reply and counts it as a hit or a miss.
+func (c *Cache) entry(epoch, id string, reply *redis.MapStringStringCmd) Entry {
+	hash, err := reply.Result()
 	if err != nil || len(hash) == 0 || epoch == "" || hash[fieldEpoch] != epoch || hash[fieldProductID] != id {
-		c.counts.misses.Add(1)
+		c.counters.misses.Add(1)
 		return Entry{}
 	}
 	if hash[fieldMissing] != "" {
-		c.counts.negativeHits.Add(1)
+		c.counters.negativeHits.Add(1)
 		return Entry{Known: true}
 	}
-	stock, err := parse(hash)
+	stock, err := decodeHash(hash)
 	if err != nil {
-		c.counts.misses.Add(1)
-		c.logger.Debug("broken stock in redis", "product", id, "error", err)
+		c.counters.misses.Add(1)
+		c.logger.Debug("stock in redis cannot be decoded", "product", id, "error", err)
 		return Entry{}
 	}
-	c.counts.hits.Add(1)
+	c.counters.hits.Add(1)
 	return Entry{Stock: stock, Known: true}
 }
 
-// fields lists the hash of a stock as HSET takes it: name, value, name, value.
-// Fields without a value are left out; absent lists them, for the script
-// removes what an older version had there.
-func fields(s *models.Stock) (pairs, absent []any) {
-	pairs = append(make([]any, 0, 26),
-		fieldProductID, s.ProductID,
-		fieldQuantity, s.Quantity(),
-		fieldVersion, s.Version,
-		fieldEpoch, s.Epoch,
-		fieldTracked, s.Tracked,
-		fieldPolicy, string(s.InventoryPolicy),
-		fieldLowStockThreshold, s.LowStockThreshold,
-		fieldAsOf, models.WireTime(s.AsOf),
-		fieldLevels, models.EncodeLevels(s.Levels),
-	)
-	optional := func(name string, has bool, value func() any) {
-		if has {
-			pairs = append(pairs, name, value())
-		} else {
-			absent = append(absent, name)
-		}
-	}
-	optional(fieldTitle, s.Title != nil, func() any { return *s.Title })
-	optional(fieldBackorderLimit, s.BackorderLimit != nil, func() any { return *s.BackorderLimit })
-	optional(fieldMaxPerReservation, s.MaxPerReservation != nil, func() any { return *s.MaxPerReservation })
-	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return models.WireTime(*s.NextRestockAt) })
-	return pairs, append(absent, fieldMissing, fieldLease)
-}
-
-// parse reads a product's hash. Every field that fields always writes must be
-// there and right.
-func parse(hash map[string]string) (*models.Stock, error) {
-	p := parser{hash: hash}
-	s := &models.Stock{
-		Product: models.Product{
-			ProductID:         hash[fieldProductID],
-			Version:           p.number(fieldVersion),
-			Tracked:           p.flag(fieldTracked),
-			InventoryPolicy:   models.InventoryPolicy(hash[fieldPolicy]),
-			LowStockThreshold: int(p.number(fieldLowStockThreshold)),
-			BackorderLimit:    p.units(fieldBackorderLimit),
-			MaxPerReservation: p.units(fieldMaxPerReservation),
-		},
-		Epoch:  hash[fieldEpoch],
-		Source: models.FromCache,
-	}
-	if title, ok := hash[fieldTitle]; ok {
-		s.Title = &title
-	}
-	if _, ok := hash[fieldNextRestockAt]; ok {
-		at := p.time(fieldNextRestockAt)
-		s.NextRestockAt = &at
-	}
-	s.AsOf = p.time(fieldAsOf)
-	quantity := p.number(fieldQuantity)
-	if p.err != nil {
-		return nil, p.err
-	}
-	levels, err := models.DecodeLevels(s.ProductID, []byte(hash[fieldLevels]))
-	if err != nil {
-		return nil, err
-	}
-	s.Levels = levels
-	if err := s.CheckWire(); err != nil {
-		return nil, err
-	}
-	if int64(s.Quantity()) != quantity {
-		// Somebody else wrote into the hash, or only half of a write arrived.
-		return nil, fmt.Errorf("quantity is %d and its levels hold %d", quantity, s.Quantity())
-	}
-	return s, nil
-}
-
-// parser remembers the first field that is not as it should be.
-type parser struct {
-	hash map[string]string
-	err  error
-}
-
-func (p *parser) fail(field string, err error) {
-	if p.err == nil {
-		p.err = fmt.Errorf("field %s: %w", field, err)
-	}
-}
-
-func (p *parser) number(field string) int64 {
-	n, err := strconv.ParseInt(p.hash[field], 10, 64)
-	if err != nil {
-		p.fail(field, err)
-	}
-	return n
-}
-
-func (p *parser) units(field string) *int {
-	if _, ok := p.hash[field]; !ok {
+// Fill caches what a read of the database found: stocks, and a negative entry
+// for each unknown id. The lease must have been taken before that read began;
+// with an empty lease nothing is filled.
+//
+// A fill publishes nothing. Redis refuses it where the hash has a newer version,
+// or no longer has the lease. An error means that some products are not cached.
+func (c *Cache) Fill(ctx context.Context, lease Lease, epoch string, stocks []*models.Stock, unknown []string) error {
+	if lease == "" {
 		return nil
 	}
-	n := int(p.number(field))
-	return &n
+	calls := make([]scriptCall, 0, len(stocks)+len(unknown))
+	for _, s := range stocks {
+		if s != nil {
+			calls = append(calls, c.setStock(s, "", nil, lease))
+		}
+	}
+	for _, id := range unknown {
+		calls = append(calls, c.setMissing(epoch, id, 0, lease))
+	}
+	c.counters.fills.Add(int64(len(calls)))
+	return c.setAll(ctx, "fill stock", calls)
 }
 
-func (p *parser) flag(field string) bool {
-	switch p.hash[field] {
-	case "1":
-		return true
-	case "0":
-	default:
-		p.fail(field, errors.New("neither 0 nor 1"))
+// Apply writes committed stocks and publishes each on its channel, in one step,
+// unless Redis has that version or a newer one and has published it. An error
+// means that some may not have been written; to apply them again does no harm.
+func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
+	calls := make([]scriptCall, 0, len(stocks))
+	for _, s := range stocks {
+		if s != nil {
+			calls = append(calls, c.setStock(s, c.keys.StockChannel(s.ProductID), stockjson.Encode(s), ""))
+		}
 	}
-	return false
+	c.counters.applies.Add(int64(len(calls)))
+	return c.setAll(ctx, "apply stock", calls)
 }
 
-func (p *parser) time(field string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, p.hash[field])
-	if err != nil {
-		p.fail(field, err)
+// ApplyDeletions writes a negative entry for each product that is no longer in
+// the database, unless Redis has a version newer than its deletion.
+func (c *Cache) ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error {
+	calls := make([]scriptCall, 0, len(deletions))
+	for _, d := range deletions {
+		calls = append(calls, c.setMissing(epoch, d.ProductID, d.Version, ""))
 	}
-	return t.UTC()
+	return c.setAll(ctx, "apply deletions", calls)
+}
+
+// Invalidate removes products from Redis, so that they are read from the
+// database. It takes one round trip for each PipelineMax ids.
+func (c *Cache) Invalidate(ctx context.Context, ids []string) error {
+	return c.writeEach(ctx, "invalidate stock", ids, func(p redis.Pipeliner, id string) *redis.Cmd {
+		return p.Do(ctx, "del", c.keys.Stock(id))
+	})
+}
+
+// setStock is the call of setScript that writes s. With a channel it publishes.
+func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease Lease) scriptCall {
+	pairs, absent := encodeHash(s)
+	if channel != "" {
+		pairs = append(pairs, fieldPublished, s.Version)
+	}
+	args := append(make([]any, 0, setScriptArgs+len(absent)+len(pairs)),
+		s.Epoch, s.Version, jitteredMillis(c.ttl), channel, message, string(lease), len(absent))
+	return scriptCall{c.keys.Stock(s.ProductID), append(append(args, absent...), pairs...)}
+}
+
+// setMissing is the call of setScript that writes a negative entry. Its version,
+// 0 but for a deletion, is lower than that of the product's next change.
+func (c *Cache) setMissing(epoch, id string, version int64, lease Lease) scriptCall {
+	absent := []any{fieldQuantity, fieldTitle, fieldTracked, fieldPolicy, fieldBackorderLimit,
+		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldAsOf, fieldLevels, fieldPublished, fieldLease}
+	args := append([]any{epoch, version, jitteredMillis(c.negativeTTL), "", "", string(lease), len(absent)}, absent...)
+	return scriptCall{c.keys.Stock(id), append(args,
+		fieldProductID, id, fieldVersion, version, fieldEpoch, epoch, fieldMissing, 1)}
 }

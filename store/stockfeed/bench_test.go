@@ -6,25 +6,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"onhand/models"
+	"onhand/models/stockjson"
 )
 
-// BenchmarkMessage is what one message costs the goroutine that reads the
-// connection, by the number of watchers of its product.
+// BenchmarkMessage measures what one message costs the goroutine that reads the
+// connection, by the number of watches of its product.
 func BenchmarkMessage(b *testing.B) {
-	for _, watchers := range []int{1, 1000, watchesMaxDefault} {
-		b.Run(fmt.Sprint(watchers), func(b *testing.B) {
-			h := NewHub(quick(newShop()))
+	for _, watches := range []int{1, 1000, watchesMaxDefault} {
+		b.Run(fmt.Sprint(watches), func(b *testing.B) {
+			h := NewHub(hubConfig(newFakeDatabase()))
 			defer h.Stop()
-			for range watchers {
-				w, err := h.Watch(b.Context(), []string{"a"})
+			for range watches {
+				w, err := h.WatchStock(b.Context(), []string{"a"})
 				require.NoError(b, err)
 				defer w.Close()
 			}
 			version := int64(0)
 			for b.Loop() {
 				version++
-				h.message(channelOf("a"), string(models.EncodeStock(stockAt("a", epoch, version))))
+				h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", epoch, version))))
 			}
 		})
 	}

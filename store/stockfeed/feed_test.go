@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
-// miniCache is just enough of the cache to run the whole feed over a Redis.
-type miniCache struct{ client *redis.Client }
+// publishedCache is a RelayCache in Redis that has only the published versions.
+type publishedCache struct{ client *redis.Client }
 
-func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
+func (c publishedCache) Unpublished(ctx context.Context, changes []models.Change, _ string) ([]string, error) {
 	var ids []string
 	for _, change := range changes {
 		version, err := c.client.Get(ctx, "published:"+change.ProductID).Int64()
@@ -30,27 +31,30 @@ func (c miniCache) Behind(ctx context.Context, changes []models.Change, _ string
 	return ids, nil
 }
 
-func (c miniCache) Apply(ctx context.Context, stocks []*models.Stock) error {
+func (c publishedCache) ApplyDeletions(context.Context, string, []models.Change) error { return nil }
+
+func (c publishedCache) Invalidate(context.Context, []string) error { return nil }
+
+func (c publishedCache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	for _, s := range stocks {
 		if err := c.client.Set(ctx, "published:"+s.ProductID, s.Version, 0).Err(); err != nil {
 			return err
 		}
-		if err := c.client.Publish(ctx, channelOf(s.ProductID), models.EncodeStock(s)).Err(); err != nil {
+		if err := c.client.Publish(ctx, channelOf(s.ProductID), stockjson.Encode(s)).Err(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// TestFeedFromEndToEnd: changes that nobody but the outbox knows of reach a
-// watcher of another process, through an outage of Redis, and strictly
-// increase.
+// TestFeedFromEndToEnd: changes that are only in the outbox reach a watch,
+// through an outage of Redis, in increasing versions.
 func TestFeedFromEndToEnd(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		o, db := &outbox{}, newShop()
-		h := startHub(t, s.Addr(), quick(db))
+		o, db := &fakeOutbox{}, newFakeDatabase()
+		h := startHub(t, s.Addr(), hubConfig(db))
 		w := watch(t, h, "a")
-		r := startRelay(t, relayOf(o, miniCache{clientOf(t, s.Addr())}, db))
+		r := startRelay(t, relayConfig(o, publishedCache{clientOf(t, s.Addr())}, db))
 		change := func(version int64) {
 			db.set("a", version)
 			o.add(models.Change{ProductID: "a", Version: version})
@@ -70,7 +74,7 @@ func TestFeedFromEndToEnd(t *testing.T) {
 			change(v)
 		}
 		require.Eventually(t, func() bool { return r.Stats().Failing }, soon, tick)
-		require.NotZero(t, o.left())
+		require.NotZero(t, o.len())
 		require.NoError(t, s.Start())
 		await(20)
 		require.Eventually(t, o.empty, soon, tick)
@@ -79,13 +83,13 @@ func TestFeedFromEndToEnd(t *testing.T) {
 	})
 }
 
-// TestRelayStopsWhileRedisIsFrozen: Stop does not wait for a server that will
-// not answer longer than its client does.
+// TestRelayStopsWhileRedisIsFrozen: Stop waits for a frozen Redis no longer than
+// the client's timeout.
 func TestRelayStopsWhileRedisIsFrozen(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
-	o, db := &outbox{}, newShop()
-	r := startRelay(t, relayOf(o, miniCache{clientOf(t, s.Addr())}, db))
+	o, db := &fakeOutbox{}, newFakeDatabase()
+	r := startRelay(t, relayConfig(o, publishedCache{clientOf(t, s.Addr())}, db))
 	require.NoError(t, s.Freeze())
 	db.set("a", 1)
 	o.add(models.Change{ProductID: "a", Version: 1})
@@ -93,5 +97,5 @@ func TestRelayStopsWhileRedisIsFrozen(t *testing.T) {
 	stopping := time.Now()
 	r.Stop()
 	require.Less(t, time.Since(stopping), soon)
-	require.Equal(t, 1, o.left())
+	require.Equal(t, 1, o.len())
 }

@@ -11,42 +11,45 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
 func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
+		db := newFakeDatabase()
 		db.set("a", 3)
-		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "a", "a", "new")
 		require.EqualValues(t, 3, nextVersion(t, w))
-		quiet(t, w)
+		requireEmpty(t, w)
 		require.EqualValues(t, 1, publish(t, raw, stockAt("a", epoch, 4)))
 		require.EqualValues(t, 4, nextVersion(t, w))
-		// A product that was unknown arrives when it is made.
+		// An unknown product is delivered once it exists.
 		publish(t, raw, stockAt("new", epoch, 1))
 		require.EqualValues(t, 1, nextVersion(t, w))
-		// Old, repeated and foreign news change nothing.
+		// Older versions, repeated versions and other products are not delivered.
 		publish(t, raw, stockAt("a", epoch, 2))
 		publish(t, raw, stockAt("a", epoch, 4))
 		publish(t, raw, stockAt("b", epoch, 9))
-		h.Offer([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
+		h.Deliver([]*models.Stock{nil, stockAt("a", epoch, 4), stockAt("b", epoch, 10)})
 		publish(t, raw, stockAt("a", epoch, 5))
 		require.EqualValues(t, 5, nextVersion(t, w))
-		quiet(t, w)
+		requireEmpty(t, w)
 	})
 }
 
-func TestGarbageIsAWakeUp(t *testing.T) {
+// TestInvalidMessagesCauseARefresh: a message that cannot be decoded, or is of
+// another product, still says that the product has changed.
+func TestInvalidMessagesCauseARefresh(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
+		db := newFakeDatabase()
 		db.set("a", 1)
-		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "a")
 		require.EqualValues(t, 1, nextVersion(t, w))
 		for version, payload := range map[int64]string{
-			2: "", 3: "{}", 4: string(models.EncodeStock(stockAt("another", epoch, 99))),
+			2: "", 3: "{}", 4: string(stockjson.Encode(stockAt("another", epoch, 99))),
 		} {
 			db.set("a", version+10*h.Stats().Messages)
 			require.NoError(t, raw.Publish(t.Context(), channelOf("a"), payload).Err())
@@ -57,8 +60,8 @@ func TestGarbageIsAWakeUp(t *testing.T) {
 
 func TestSlowConsumerGetsTheLatestOnly(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
-		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		db := newFakeDatabase()
+		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "hot", "calm")
 		const versions = 200
 		for v := int64(1); v <= versions; v++ {
@@ -67,31 +70,31 @@ func TestSlowConsumerGetsTheLatestOnly(t *testing.T) {
 				publish(t, raw, stockAt("calm", epoch, 1))
 			}
 		}
-		heard(t, h, versions+1)
+		awaitMessages(t, h, versions+1)
 		require.Eventually(t, func() bool {
-			w.seat.box.mu.Lock()
-			defer w.seat.box.mu.Unlock()
-			hot := w.seat.box.pending["hot"]
+			w.watcher.queue.mu.Lock()
+			defer w.watcher.queue.mu.Unlock()
+			hot := w.watcher.queue.pending["hot"]
 			return hot != nil && hot.Version == versions
 		}, soon, tick)
 		require.EqualValues(t, versions, nextVersion(t, w))
 		require.EqualValues(t, 1, nextVersion(t, w))
-		quiet(t, w)
+		requireEmpty(t, w)
 	})
 }
 
-func TestAThousandWatchersAreOneSubscription(t *testing.T) {
+func TestAThousandWatchesAreOneSubscription(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
+		db := newFakeDatabase()
 		db.set("a", 1)
-		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
-		const watchers = 1000
+		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		const watches = 1000
 		var group sync.WaitGroup
 		var wrong atomic.Int64
-		ready := make(chan struct{}, watchers)
-		for range watchers {
+		ready := make(chan struct{}, watches)
+		for range watches {
 			group.Go(func() {
-				w, err := h.Watch(t.Context(), []string{"a"})
+				w, err := h.WatchStock(t.Context(), []string{"a"})
 				if err != nil {
 					wrong.Add(1)
 					ready <- struct{}{}
@@ -106,7 +109,7 @@ func TestAThousandWatchersAreOneSubscription(t *testing.T) {
 				}
 			})
 		}
-		for range watchers {
+		for range watches {
 			<-ready
 		}
 		require.EqualValues(t, 1, subscriptions(t, raw, channelOf("a")))
@@ -114,14 +117,14 @@ func TestAThousandWatchersAreOneSubscription(t *testing.T) {
 		group.Wait()
 		require.Zero(t, wrong.Load())
 		require.Zero(t, h.Stats().Watches)
-		require.Equal(t, 1, h.Stats().Products, "it lingers")
+		require.Equal(t, 1, h.Stats().Products, "the topic lingers")
 	})
 }
 
 func TestSubscriptionLingers(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
-		cfg := quick(db)
+		db := newFakeDatabase()
+		cfg := hubConfig(db)
 		cfg.Linger = 400 * time.Millisecond
 		h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
 		first := watch(t, h, "a")
@@ -131,27 +134,28 @@ func TestSubscriptionLingers(t *testing.T) {
 		if subscriptions(t, raw, channelOf("a")) != 1 {
 			require.Greater(t, time.Since(closed), cfg.Linger, "unsubscribed too early")
 		}
-		// Somebody comes back in time: nothing is unsubscribed, however long it takes.
+		// A new watch in time keeps the subscription, however long it lasts.
 		second := watch(t, h, "a")
 		require.Eventually(t, func() bool { return time.Since(closed) > 2*cfg.Linger }, soon, tick)
 		require.EqualValues(t, 1, subscriptions(t, raw, channelOf("a")))
 		second.Close()
 		require.Eventually(t, func() bool { return subscriptions(t, raw, channelOf("a")) == 0 }, soon, tick)
 		require.Zero(t, h.Stats().Products)
-		// And again from the beginning.
+		// A later watch subscribes again.
 		third := watch(t, h, "a")
 		publish(t, raw, stockAt("a", epoch, 1))
 		require.EqualValues(t, 1, nextVersion(t, third))
 	})
 }
 
-// TestNothingIsLostBetweenReadAndSubscribe has writers change products all the
-// time while watchers come: whatever a watcher saw first, it sees the end.
+// TestNothingIsLostBetweenReadAndSubscribe has a writer change a product all the
+// time while watches begin. Every watch ends on the last version, whichever
+// version it got first.
 func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
-		cfg := quick(db)
-		cfg.Linger = time.Millisecond // so that each watch subscribes anew
+		db := newFakeDatabase()
+		cfg := hubConfig(db)
+		cfg.Linger = time.Millisecond // so that each watch subscribes again
 		h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
 		const last = 300
 		done := make(chan struct{})
@@ -159,7 +163,7 @@ func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
 			defer close(done)
 			for v := int64(1); v <= last; v++ {
 				stock := db.set("a", v)
-				if err := raw.Publish(t.Context(), channelOf("a"), models.EncodeStock(stock)).Err(); err != nil {
+				if err := raw.Publish(t.Context(), channelOf("a"), stockjson.Encode(stock)).Err(); err != nil {
 					t.Error(err)
 				}
 			}
@@ -188,60 +192,60 @@ func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
 	})
 }
 
+// TestReadErrorsEndTheNewWatchOnly: watches that exist keep their values, and a
+// refresh that fails is retried until it succeeds.
 func TestReadErrorsEndTheNewWatchOnly(t *testing.T) {
-	t.Parallel()
-	s := storetest.Redis(t)
-	db := newShop()
-	db.set("a", 1)
-	h := startHub(t, s.Addr(), quick(db))
-	old := watch(t, h, "a")
-	require.EqualValues(t, 1, nextVersion(t, old))
-	db.breakDown(true)
-	_, err := h.Watch(t.Context(), []string{"a"})
-	require.ErrorIs(t, err, errShop)
-	require.Equal(t, 1, h.Stats().Watches)
-	// A re-read that fails is repeated until it succeeds.
-	asked := db.asked.Load()
-	h.Refresh()
-	require.Eventually(t, func() bool { return db.asked.Load() >= asked+2 }, soon, tick)
-	db.set("a", 2)
-	db.breakDown(false)
-	require.EqualValues(t, 2, nextVersion(t, old))
+	inBubble(t, func(t *testing.T) {
+		db := newFakeDatabase()
+		db.set("a", 1)
+		h := startHubAt(t, refused(t), hubConfig(db))
+		existing := watch(t, h, "a")
+		require.EqualValues(t, 1, nextVersion(t, existing))
+		db.setDown(true)
+		_, err := h.WatchStock(t.Context(), []string{"a"})
+		require.ErrorIs(t, err, errDatabase)
+		require.Equal(t, 1, h.Stats().Watches)
+		calls := db.calls.Load()
+		h.Refresh()
+		awaitInBubble(t, func() bool { return db.calls.Load() >= calls+2 })
+		db.set("a", 2)
+		db.setDown(false)
+		require.EqualValues(t, 2, nextVersion(t, existing))
+	})
 }
 
 func TestBounds(t *testing.T) {
-	t.Parallel()
-	s := storetest.Redis(t)
-	db := newShop()
-	cfg := quick(db)
-	cfg.WatchesMax = 2
-	h := startHub(t, s.Addr(), cfg)
-	for _, n := range []int{0, WatchIDsMax + 1} {
-		list := make([]string, n)
-		for i := range list {
-			list[i] = fmt.Sprint(i)
+	inBubble(t, func(t *testing.T) {
+		cfg := hubConfig(newFakeDatabase())
+		cfg.WatchesMax = 2
+		h := startHubAt(t, refused(t), cfg)
+		for _, n := range []int{0, WatchIDsMax + 1} {
+			list := make([]string, n)
+			for i := range list {
+				list[i] = fmt.Sprint(i)
+			}
+			_, err := h.WatchStock(t.Context(), list)
+			require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 		}
-		_, err := h.Watch(t.Context(), list)
-		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
-	}
-	first := watch(t, h, "a")
-	watch(t, h, "b")
-	_, err := h.Watch(t.Context(), []string{"c"})
-	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	_, err = h.WatchReservation(t.Context(), "res_1")
-	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	first.Close()
-	_, err = first.Next(t.Context())
-	require.ErrorIs(t, err, ErrClosed)
-	watch(t, h, "c")
+		first := watch(t, h, "a")
+		watch(t, h, "b")
+		_, err := h.WatchStock(t.Context(), []string{"c"})
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+		_, err = h.WatchReservation(t.Context(), "res_1")
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+		first.Close()
+		_, err = first.Next(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+		watch(t, h, "c")
+	})
 }
 
 func TestStopEndsEverything(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
+		db := newFakeDatabase()
 		now := time.Now()
 		db.reserve(models.Reservation{ID: "res_1", State: models.ReservationActive, Version: 1, ExpiresAt: now.Add(time.Hour)})
-		h := startHub(t, s.Addr(), quick(db))
+		h := startHub(t, s.Addr(), hubConfig(db))
 		w := watch(t, h, "a")
 		r, err := h.WatchReservation(t.Context(), "res_1")
 		require.NoError(t, err)
@@ -260,30 +264,30 @@ func TestStopEndsEverything(t *testing.T) {
 		stops.Wait()
 		_, err = w.Next(t.Context())
 		require.ErrorIs(t, err, ErrStopped)
-		_, err = h.Watch(t.Context(), []string{"a"})
+		_, err = h.WatchStock(t.Context(), []string{"a"})
 		require.ErrorIs(t, err, ErrStopped)
 		require.ErrorIs(t, h.Start(t.Context()), ErrStopped)
-		h.OfferReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
+		h.DeliverReservations([]*models.Reservation{{ID: "res_1", State: models.ReservationActive, Version: 2, ServerTime: now}})
 		require.False(t, h.Connected())
 	})
 }
 
-func TestAHubEndsWithItsContext(t *testing.T) {
+func TestAHubStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	cfg := quick(newShop())
+	cfg := hubConfig(newFakeDatabase())
 	cfg.Client = clientOf(t, storetest.Redis(t).Addr())
 	h := NewHub(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	require.NoError(t, h.Start(ctx))
-	require.Error(t, h.Start(ctx), "twice")
+	require.Error(t, h.Start(ctx), "started twice")
 	w := watch(t, h, "a")
 	cancel()
 	_, err := w.Next(t.Context())
 	require.ErrorIs(t, err, ErrStopped)
 	h.Stop()
 
-	never := NewHub(cfg)
-	never.Stop()
-	_, err = never.Watch(t.Context(), []string{"a"})
+	neverStarted := NewHub(cfg)
+	neverStarted.Stop()
+	_, err = neverStarted.WatchStock(t.Context(), []string{"a"})
 	require.ErrorIs(t, err, ErrStopped)
 }

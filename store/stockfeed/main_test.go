@@ -3,9 +3,11 @@ package stockfeed
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -14,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
 
@@ -21,21 +24,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	epoch = "epoch-1"
-	// soon is how long a test waits for what must happen. It is long, for the
-	// machine may be busy; a test that passes does not wait.
+	// soon bounds the wait for an event. It is long, because the machine may be
+	// busy; a test that passes waits only until the event.
 	soon = 20 * time.Second
-	// tick is how often a condition without an event is looked at.
+	// tick is how often a condition without an event is checked.
 	tick = 5 * time.Millisecond
 )
 
-// server is a Redis that can go away and come back.
+// server is a Redis that can be killed and started again.
 type server interface {
 	Addr() string
 	Kill() error
 	Start() error
 }
 
-// embedded makes miniredis a server.
+// embedded is miniredis as a server.
 type embedded struct {
 	*miniredis.Miniredis
 	addr string
@@ -44,7 +47,7 @@ type embedded struct {
 func (e embedded) Addr() string { return e.addr }
 func (e embedded) Kill() error  { e.Close(); return nil }
 
-// Start tries for a while: meanwhile somebody's connection may have got the port.
+// Start retries, because a connection of another process may have the port.
 func (e embedded) Start() (err error) {
 	e.FlushAll()
 	for begun := time.Now(); time.Since(begun) < soon; time.Sleep(tick) {
@@ -62,8 +65,52 @@ func onEvery(t *testing.T, test func(t *testing.T, s server)) {
 	t.Run("embedded", func(t *testing.T) { t.Parallel(); m := miniredis.RunT(t); test(t, embedded{m, m.Addr()}) })
 }
 
-func channelOf(id string) string            { return "inventory_change:" + id }
-func reservationChannelOf(id string) string { return "reservation_change:" + id }
+// channels names the channels as rediscache does.
+type channels struct{}
+
+func (channels) StockChannel(id string) string       { return "inventory_change:" + id }
+func (channels) ReservationChannel(id string) string { return "reservation_change:" + id }
+
+func channelOf(id string) string            { return channels{}.StockChannel(id) }
+func reservationChannelOf(id string) string { return channels{}.ReservationChannel(id) }
+
+// epochFunc is an EpochSource.
+type epochFunc func() string
+
+func (f epochFunc) Epoch() string { return f() }
+
+// refused is a client of a Redis that refuses connections. It uses no network,
+// so that tests may use it in a synctest bubble.
+func refused(t testing.TB) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("connection refused") },
+		Addr:   "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, // a host name would be looked up
+	})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	return client
+}
+
+// inBubble runs a test with a fake clock. The clock advances when all goroutines
+// of the test wait.
+func inBubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, test)
+}
+
+// awaitInBubble advances the fake clock until a condition holds, at most by an
+// hour.
+func awaitInBubble(t *testing.T, condition func() bool) {
+	t.Helper()
+	synctest.Wait()
+	step := tick
+	for deadline := time.Now().Add(time.Hour); !condition(); synctest.Wait() {
+		require.True(t, time.Now().Before(deadline), "the condition was never met")
+		time.Sleep(step)
+		step = min(2*step, time.Second)
+	}
+}
 
 func clientOf(t testing.TB, addr string) *redis.Client {
 	t.Helper()
@@ -75,7 +122,7 @@ func clientOf(t testing.TB, addr string) *redis.Client {
 	return client
 }
 
-// stockAt is product id at a version; its quantity is the version.
+// stockAt is a stock whose quantity equals its version.
 func stockAt(id, epoch string, version int64) *models.Stock {
 	return &models.Stock{
 		Product: models.Product{ProductID: id, Tracked: true, InventoryPolicy: models.Deny, Version: version},
@@ -87,86 +134,86 @@ func stockAt(id, epoch string, version int64) *models.Stock {
 	}
 }
 
-// shop stands for the database: the current stock and reservations.
-type shop struct {
+// fakeDatabase is a StockReader and ReservationReader.
+type fakeDatabase struct {
 	mu           sync.Mutex
 	stocks       map[string]*models.Stock
 	reservations map[string]models.Reservation
-	broken       bool
-	unreadable   map[string]error
-	reads        atomic.Int64 // ids read
-	asked        atomic.Int64 // calls
+	down         bool
+	poison       map[string]error // by product
+	products     atomic.Int64     // products read
+	calls        atomic.Int64
 }
 
-var errShop = errors.New("the database is away")
+var errDatabase = errors.New("the database is down")
 
-func newShop() *shop {
-	return &shop{stocks: make(map[string]*models.Stock), reservations: make(map[string]models.Reservation)}
+func newFakeDatabase() *fakeDatabase {
+	return &fakeDatabase{stocks: make(map[string]*models.Stock), reservations: make(map[string]models.Reservation)}
 }
 
-func (s *shop) set(id string, version int64) *models.Stock {
-	return s.put(stockAt(id, epoch, version))
+func (d *fakeDatabase) set(id string, version int64) *models.Stock {
+	return d.put(stockAt(id, epoch, version))
 }
 
-func (s *shop) put(stock *models.Stock) *models.Stock {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stocks[stock.ProductID] = stock
+func (d *fakeDatabase) put(stock *models.Stock) *models.Stock {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stocks[stock.ProductID] = stock
 	return stock
 }
 
-func (s *shop) breakDown(broken bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.broken = broken
+func (d *fakeDatabase) setDown(down bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = down
 }
 
-func (s *shop) readStocks(_ context.Context, ids []string) ([]*models.Stock, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked.Add(1)
-	if s.broken {
-		return nil, errShop
+func (d *fakeDatabase) Stocks(_ context.Context, ids []string) ([]*models.Stock, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls.Add(1)
+	if d.down {
+		return nil, errDatabase
 	}
-	s.reads.Add(int64(len(ids)))
+	d.products.Add(int64(len(ids)))
 	list := make([]*models.Stock, len(ids))
 	causes := map[string]error{}
 	for i, id := range ids {
-		if cause := s.unreadable[id]; cause != nil {
+		if cause := d.poison[id]; cause != nil {
 			causes[id] = cause
 		} else {
-			list[i] = s.stocks[id]
+			list[i] = d.stocks[id]
 		}
 	}
 	if len(causes) > 0 {
-		return list, &UnreadableError{causes}
+		return list, &models.PoisonRowsError{Causes: causes}
 	}
 	return list, nil
 }
 
-// breakProduct makes one product unreadable, or readable again.
-func (s *shop) breakProduct(id string, broken bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unreadable == nil {
-		s.unreadable = map[string]error{}
+// setPoison adds a poison row to a product, or repairs it.
+func (d *fakeDatabase) setPoison(id string, poison bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.poison == nil {
+		d.poison = map[string]error{}
 	}
-	delete(s.unreadable, id)
-	if broken {
-		s.unreadable[id] = errShop
+	delete(d.poison, id)
+	if poison {
+		d.poison[id] = errDatabase
 	}
 }
 
-func (s *shop) readReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked.Add(1)
-	if s.broken {
-		return nil, errShop
+func (d *fakeDatabase) ReadReservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls.Add(1)
+	if d.down {
+		return nil, errDatabase
 	}
 	list := make([]*models.Reservation, len(ids))
 	for i, id := range ids {
-		if r, ok := s.reservations[id]; ok {
+		if r, ok := d.reservations[id]; ok {
 			now := r.At(time.Now().UTC())
 			list[i] = &now
 		}
@@ -174,34 +221,32 @@ func (s *shop) readReservations(_ context.Context, ids []string) ([]*models.Rese
 	return list, nil
 }
 
-func (s *shop) reserve(r models.Reservation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reservations[r.ID] = r
+func (d *fakeDatabase) reserve(r models.Reservation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reservations[r.ID] = r
 }
 
-// quick are the bounds of most tests: nothing happens by time unless a test
-// asks for it.
-func quick(s *shop) HubConfig {
+// hubConfig is for tests in which nothing happens by time.
+func hubConfig(d *fakeDatabase) HubConfig {
 	return HubConfig{
-		Channel: channelOf, ReservationChannel: reservationChannelOf,
-		ReadStocks: s.readStocks, ReadReservations: s.readReservations,
-		Linger: time.Minute, ConfirmWait: soon, PingEvery: soon, RepairEvery: time.Hour,
+		Channels: channels{}, Epochs: epochFunc(func() string { return "" }), Stocks: d, Reservations: d,
+		Linger: time.Minute, ConfirmTimeout: soon, PingInterval: soon, RefreshInterval: time.Hour,
 	}
 }
 
-// startHub starts a hub at a Redis that is there, and waits until it hears it.
+// startHub starts a hub and waits until it is connected.
 func startHub(t *testing.T, addr string, cfg HubConfig) *Hub {
 	t.Helper()
-	h := startHubAlone(t, addr, cfg)
+	h := startHubAt(t, clientOf(t, addr), cfg)
 	require.Eventually(t, h.Connected, soon, tick)
 	return h
 }
 
-// startHubAlone starts a hub whose Redis may be down.
-func startHubAlone(t *testing.T, addr string, cfg HubConfig) *Hub {
+// startHubAt starts a hub whose Redis may be down.
+func startHubAt(t *testing.T, client redis.UniversalClient, cfg HubConfig) *Hub {
 	t.Helper()
-	cfg.Client = clientOf(t, addr)
+	cfg.Client = client
 	h := NewHub(cfg)
 	require.NoError(t, h.Start(t.Context()))
 	t.Cleanup(h.Stop)
@@ -209,16 +254,16 @@ func startHubAlone(t *testing.T, addr string, cfg HubConfig) *Hub {
 	return h
 }
 
-func watch(t *testing.T, h *Hub, ids ...string) *Watch {
+func watch(t *testing.T, h *Hub, ids ...string) *StockWatch {
 	t.Helper()
-	w, err := h.Watch(t.Context(), ids)
+	w, err := h.WatchStock(t.Context(), ids)
 	require.NoError(t, err)
 	t.Cleanup(w.Close)
 	return w
 }
 
 // nextVersion waits for the next stock of a watch.
-func nextVersion(t *testing.T, w *Watch) int64 {
+func nextVersion(t *testing.T, w *StockWatch) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
@@ -228,27 +273,28 @@ func nextVersion(t *testing.T, w *Watch) int64 {
 	return s.Version
 }
 
-// quiet says that a watch has nothing to give now.
-func quiet(t *testing.T, w *Watch) {
+// requireEmpty checks that a watch has no pending value.
+func requireEmpty(t *testing.T, w *StockWatch) {
 	t.Helper()
-	s, err := w.seat.box.pop()
+	s, err := w.watcher.queue.tryTake()
 	require.NoError(t, err)
 	require.Nil(t, s)
 }
 
-// publish sends a stock as the cache does, and returns how many heard it.
+// publish publishes a stock as the cache does. It returns the number of
+// subscribers.
 func publish(t *testing.T, raw *redis.Client, s *models.Stock) int64 {
 	t.Helper()
-	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), models.EncodeStock(s)).Result()
+	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), stockjson.Encode(s)).Result()
 	require.NoError(t, err)
 	return n
 }
 
-// heard waits until the hub has taken in n messages since it was made.
-func heard(t *testing.T, h *Hub, n int64) {
+// awaitMessages waits until the hub has handled n messages since NewHub.
+func awaitMessages(t *testing.T, h *Hub, n int64) {
 	t.Helper()
 	require.Eventually(t, func() bool { return h.Stats().Messages >= n }, soon, tick)
-	// The counter moves just before the message is taken in.
+	// The hub counts a message just before it handles it, under this lock.
 	h.stocks.mu.Lock()
 	defer h.stocks.mu.Unlock()
 }

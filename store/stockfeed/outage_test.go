@@ -12,15 +12,15 @@ import (
 	"onhand/store/storetest"
 )
 
-// TestGapOnReconnect: versions advance while Redis is away; once it is back,
-// the newest state of every product arrives, and no older one.
+// TestGapOnReconnect: versions advance while Redis is down. After the reconnect
+// the newest stock of every product arrives, and no older one.
 func TestGapOnReconnect(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		db := newShop()
+		db := newFakeDatabase()
 		db.set("a", 1)
 		db.set("b", 1)
 		db.set("c", 1)
-		h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "a", "b", "c")
 		for range 3 {
 			require.EqualValues(t, 1, nextVersion(t, w))
@@ -29,33 +29,33 @@ func TestGapOnReconnect(t *testing.T) {
 			require.NoError(t, s.Kill())
 			db.set("a", 10*round)
 			db.set("b", 10*round)
-			h.Offer([]*models.Stock{stockAt("b", epoch, 10*round+1)}) // our own write, newer still
+			h.Deliver([]*models.Stock{stockAt("b", epoch, 10*round+1)}) // committed by this instance
 			require.Equal(t, 10*round+1, nextVersion(t, w))
 			require.NoError(t, s.Start())
 			require.Equal(t, 10*round, nextVersion(t, w))
-			// From here on messages arrive again.
+			// From here on messages arrive.
 			require.Eventually(t, func() bool { return subscriptions(t, raw, channelOf("a")) == 1 }, soon, tick)
 			publish(t, raw, stockAt("a", epoch, 10*round+5))
 			require.Equal(t, 10*round+5, nextVersion(t, w))
 		}
-		quiet(t, w)
-		require.GreaterOrEqual(t, h.Stats().Sessions, int64(4))
+		requireEmpty(t, w)
+		require.GreaterOrEqual(t, h.Stats().Connections, int64(4))
 	})
 }
 
 func TestRedisDownAtStart(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		require.NoError(t, s.Kill())
-		db := newShop()
+		db := newFakeDatabase()
 		db.set("a", 1)
-		h := startHubAlone(t, s.Addr(), quick(db))
-		began := time.Now()
+		h := startHubAt(t, clientOf(t, s.Addr()), hubConfig(db))
+		start := time.Now()
 		w := watch(t, h, "a")
-		require.Less(t, time.Since(began), soon/2, "nobody waits for a Redis that is known to be away")
+		require.Less(t, time.Since(start), soon/2, "a watch does not wait for a Redis that is disconnected")
 		require.EqualValues(t, 1, nextVersion(t, w))
-		h.Offer([]*models.Stock{db.set("a", 2)})
+		h.Deliver([]*models.Stock{db.set("a", 2)})
 		require.EqualValues(t, 2, nextVersion(t, w))
-		db.set("a", 3) // somebody else's write
+		db.set("a", 3) // committed by another instance
 		require.False(t, h.Connected())
 		require.NoError(t, s.Start())
 		require.EqualValues(t, 3, nextVersion(t, w))
@@ -64,35 +64,37 @@ func TestRedisDownAtStart(t *testing.T) {
 	})
 }
 
-// TestWritesOfOthersArriveWithoutRedis: what another process commits while
-// Redis is away is read from the database, a little later.
+// TestWritesOfOthersArriveWithoutRedis: while Redis is down, the commits of other
+// instances arrive with the next periodic refresh.
 func TestWritesOfOthersArriveWithoutRedis(t *testing.T) {
-	t.Parallel()
-	s := storetest.Redis(t)
-	require.NoError(t, s.Kill())
-	db := newShop()
-	db.set("a", 1)
-	cfg := quick(db)
-	cfg.RepairEvery = 20 * time.Millisecond
-	w := watch(t, startHubAlone(t, s.Addr(), cfg), "a")
-	require.EqualValues(t, 1, nextVersion(t, w))
-	for v := int64(2); v < 5; v++ {
-		db.set("a", v)
-		require.EqualValues(t, v, nextVersion(t, w))
-	}
+	inBubble(t, func(t *testing.T) {
+		db := newFakeDatabase()
+		db.set("a", 1)
+		cfg := hubConfig(db)
+		cfg.RefreshInterval = refreshIntervalDefault
+		w := watch(t, startHubAt(t, refused(t), cfg), "a")
+		require.EqualValues(t, 1, nextVersion(t, w))
+		for v := int64(2); v < 5; v++ {
+			db.set("a", v)
+			start := time.Now()
+			require.EqualValues(t, v, nextVersion(t, w))
+			require.LessOrEqual(t, time.Since(start), 2*refreshIntervalDefault)
+		}
+	})
 }
 
-// TestFrozenRedis: the connection stays open and nothing answers. The hub
-// notices within three pings, serves current values meanwhile, and catches up.
+// TestFrozenRedis: the connection stays open and Redis does not answer. The hub
+// notices within three pings. Meanwhile it delivers what this instance commits,
+// and afterwards what it missed.
 func TestFrozenRedis(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
-	db := newShop()
+	db := newFakeDatabase()
 	db.set("a", 1)
 	db.set("b", 1)
-	cfg := quick(db)
-	cfg.PingEvery = 200 * time.Millisecond
-	cfg.ConfirmWait = 50 * time.Millisecond
+	cfg := hubConfig(db)
+	cfg.PingInterval = 200 * time.Millisecond
+	cfg.ConfirmTimeout = 50 * time.Millisecond
 	h := startHub(t, s.Addr(), cfg)
 	a := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, a))
@@ -101,12 +103,12 @@ func TestFrozenRedis(t *testing.T) {
 	frozen := time.Now()
 	b := watch(t, h, "b") // its subscription is not confirmed
 	require.EqualValues(t, 1, nextVersion(t, b))
-	h.Offer([]*models.Stock{db.set("b", 2)})
+	h.Deliver([]*models.Stock{db.set("b", 2)})
 	require.EqualValues(t, 2, nextVersion(t, b))
 	db.set("a", 7)
 	db.set("b", 7)
 	require.Eventually(t, func() bool { return !h.Connected() }, soon, tick)
-	t.Logf("noticed after %v, %.1f pings", time.Since(frozen), time.Since(frozen).Seconds()/cfg.PingEvery.Seconds())
+	t.Logf("noticed after %v, %.1f ping intervals", time.Since(frozen), time.Since(frozen).Seconds()/cfg.PingInterval.Seconds())
 
 	require.NoError(t, s.Thaw())
 	require.EqualValues(t, 7, nextVersion(t, a))
@@ -114,16 +116,17 @@ func TestFrozenRedis(t *testing.T) {
 	require.Eventually(t, h.Connected, soon, tick)
 }
 
-// TestLateConfirmationIsReadAgain: Redis stalls for a moment, too short to be
-// given up. A watch that did not wait for it misses nothing.
-func TestLateConfirmationIsReadAgain(t *testing.T) {
+// TestALateConfirmationCausesARefresh: Redis stalls, but not long enough for the
+// hub to reconnect. A watch that did not wait for the confirmation misses
+// nothing.
+func TestALateConfirmationCausesARefresh(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
-	db := newShop()
+	db := newFakeDatabase()
 	db.set("a", 1)
-	cfg := quick(db)
-	cfg.PingEvery = time.Hour
-	cfg.ConfirmWait = 20 * time.Millisecond
+	cfg := hubConfig(db)
+	cfg.PingInterval = time.Hour
+	cfg.ConfirmTimeout = 20 * time.Millisecond
 	h := startHub(t, s.Addr(), cfg)
 	require.NoError(t, s.Freeze())
 	w := watch(t, h, "a")
@@ -131,31 +134,31 @@ func TestLateConfirmationIsReadAgain(t *testing.T) {
 	db.set("a", 2)
 	require.NoError(t, s.Thaw())
 	require.EqualValues(t, 2, nextVersion(t, w))
-	require.EqualValues(t, 1, h.Stats().Sessions)
+	require.EqualValues(t, 1, h.Stats().Connections)
 }
 
-// TestConnectionCut: Redis stays, the connection does not.
+// TestConnectionCut: Redis runs on, and closes the connection.
 func TestConnectionCut(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
-	db := newShop()
+	db := newFakeDatabase()
 	db.set("a", 1)
-	h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+	h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
 	w := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, w))
 	db.set("a", 2) // its message is lost
 	require.NoError(t, raw.Do(t.Context(), "client", "kill", "type", "pubsub").Err())
 	require.EqualValues(t, 2, nextVersion(t, w))
-	require.EqualValues(t, 2, h.Stats().Sessions)
+	require.EqualValues(t, 2, h.Stats().Connections)
 }
 
-// TestManyProductsAreReadAgainInBatches: one reconnect with many products
-// watched costs few reads.
-func TestManyProductsAreReadAgainInBatches(t *testing.T) {
+// TestManyProductsAreRefreshedInBatches: a reconnect with many watched products
+// takes few reads.
+func TestManyProductsAreRefreshedInBatches(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
-	db := newShop()
-	h, raw := startHub(t, s.Addr(), quick(db)), clientOf(t, s.Addr())
+	db := newFakeDatabase()
+	h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
 	const watches = 8
 	for i := range watches {
 		ids := make([]string, WatchIDsMax)
@@ -166,15 +169,14 @@ func TestManyProductsAreReadAgainInBatches(t *testing.T) {
 		watch(t, h, ids...)
 	}
 	require.Equal(t, watches*WatchIDsMax, h.Stats().Products)
-	read, asked := db.reads.Load(), db.asked.Load()
+	products, calls := db.products.Load(), db.calls.Load()
 	require.NoError(t, raw.Do(t.Context(), "client", "kill", "type", "pubsub").Err())
-	require.Eventually(t, func() bool { return db.reads.Load() >= read+watches*WatchIDsMax }, soon, tick)
-	t.Logf("%d products in %d reads", db.reads.Load()-read, db.asked.Load()-asked)
-	require.LessOrEqual(t, db.asked.Load()-asked, int64(watches*10), "confirmations come one by one, reads do not")
+	require.Eventually(t, func() bool { return db.products.Load() >= products+watches*WatchIDsMax }, soon, tick)
+	t.Logf("%d products in %d reads", db.products.Load()-products, db.calls.Load()-calls)
+	require.LessOrEqual(t, db.calls.Load()-calls, int64(watches*10), "Redis confirms channels one by one; reads are batched")
 }
 
-// TestEveryKindOfClient: the hub does not care which protocol its client
-// speaks, nor whether it is a cluster's.
+// TestEveryKindOfClient: the hub works with RESP3 and with a cluster client.
 func TestEveryKindOfClient(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -202,16 +204,16 @@ func TestEveryKindOfClient(t *testing.T) {
 					return strings.Contains(raw.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
 				}, soon, tick)
 			}
-			db := newShop()
-			cfg := quick(db)
-			cfg.PingEvery = 50 * time.Millisecond // so that answers to pings are read, too
+			db := newFakeDatabase()
+			cfg := hubConfig(db)
+			cfg.PingInterval = 50 * time.Millisecond // so that replies to pings arrive too
 			cfg.Client = c.client(s.Addr())
 			t.Cleanup(func() { require.NoError(t, cfg.Client.Close()) })
 			h := NewHub(cfg)
 			require.NoError(t, h.Start(t.Context()))
 			t.Cleanup(h.Stop)
 			require.Eventually(t, h.Connected, soon, tick)
-			products := []string{"a", "b", "c", "d"} // of several slots
+			products := []string{"a", "b", "c", "d"} // in several slots
 			w := watch(t, h, products...)
 			for v := int64(1); v <= 3; v++ {
 				for _, id := range products {
@@ -227,30 +229,49 @@ func TestEveryKindOfClient(t *testing.T) {
 					require.Eventually(t, func() bool { return subscriptions(t, raw, channelOf(id)) == 1 }, soon, tick)
 				}
 			}
-			require.GreaterOrEqual(t, h.Stats().Sessions, int64(4))
+			require.GreaterOrEqual(t, h.Stats().Connections, int64(4))
 		})
 	}
 }
 
-// TestOneUnreadableProduct: it holds up no other one that is read in the same
-// batch, and is read when it can be.
-func TestOneUnreadableProduct(t *testing.T) {
+// TestPoisonRowDelaysNoOtherProduct: the other products of the same batch are
+// refreshed, and the product itself once its row is repaired.
+func TestPoisonRowDelaysNoOtherProduct(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
-	db := newShop()
+	db := newFakeDatabase()
 	db.set("a", 1)
 	db.set("b", 1)
-	cfg := quick(db)
-	cfg.RepairEvery = 20 * time.Millisecond
+	cfg := hubConfig(db)
+	cfg.RefreshInterval = 20 * time.Millisecond
 	w := watch(t, startHub(t, s.Addr(), cfg), "a", "b")
 	for range 2 {
 		require.EqualValues(t, 1, nextVersion(t, w))
 	}
-	db.breakProduct("a", true)
+	db.setPoison("a", true)
 	db.set("a", 2)
 	db.set("b", 3)
 	require.NoError(t, clientOf(t, s.Addr()).Do(t.Context(), "client", "kill", "type", "pubsub").Err())
 	require.EqualValues(t, 3, nextVersion(t, w))
-	db.breakProduct("a", false)
+	db.setPoison("a", false)
 	require.EqualValues(t, 2, nextVersion(t, w))
+}
+
+// TestSilentRedisAtStart: a Redis that accepts the connection and does not answer
+// delays neither watches nor Stop.
+func TestSilentRedisAtStart(t *testing.T) {
+	t.Parallel()
+	db := newFakeDatabase()
+	db.set("a", 1)
+	cfg := hubConfig(db)
+	cfg.ConfirmTimeout = 50 * time.Millisecond
+	h := startHubAt(t, clientOf(t, storetest.Silent(t)), cfg)
+	start := time.Now()
+	w := watch(t, h, "a")
+	require.EqualValues(t, 1, nextVersion(t, w))
+	require.Less(t, time.Since(start), soon/2)
+	require.False(t, h.Connected())
+	start = time.Now()
+	h.Stop()
+	require.Less(t, time.Since(start), commandTimeout+time.Second)
 }

@@ -13,85 +13,84 @@ import (
 )
 
 const (
-	// pollEveryDefault is how late a change is that nobody announced: those of a
-	// process that died between its commit and telling Redis.
-	pollEveryDefault = 250 * time.Millisecond
-	// batchDefault is how many rows one transaction carries.
-	batchDefault = 500
+	// pollIntervalDefault is how late a change is published that no notification
+	// announced: one of an instance that died between its commit and Redis.
+	pollIntervalDefault = 250 * time.Millisecond
+	// batchSizeDefault is how many outbox rows one transaction drains.
+	batchSizeDefault = 500
 	// retryMin and retryMax bound the wait after a failure.
 	retryMin = 100 * time.Millisecond
 	retryMax = 2 * time.Second
-	// compactEvery is how often, at most, a waiting outbox is compacted.
-	compactEvery = 10 * time.Second
+	// compactInterval is how often, at most, an outbox that cannot be drained is
+	// compacted.
+	compactInterval = 10 * time.Second
 	// listenRetryMin and listenRetryMax bound the wait before listening again.
-	// Polling goes on meanwhile, so there is no hurry.
+	// Polling continues meanwhile.
 	listenRetryMin = 200 * time.Millisecond
 	listenRetryMax = 10 * time.Second
 )
 
-// ErrNoListen is what Outbox.Listen answers where the database has no
+// ErrNoListen is returned by Outbox.Listen where the database has no
 // notifications.
 var ErrNoListen = errors.New("the database has no notifications")
 
-// Outbox is the database's side of the relay.
+// Outbox is the part of the database that the relay uses.
 type Outbox interface {
-	// Carry claims up to limit rows that no other copy is carrying and calls
-	// carry; when that returns nil, the rows are deleted. It returns how many
-	// rows that were. Rows whose carrier died are claimed again.
-	Carry(ctx context.Context, limit int, carry func(ctx context.Context, changes []models.Change) error) (carried int, err error)
-	// Listen calls wake once it listens and then for every notification. It
+	// Drain locks up to limit rows that no other instance has locked and calls
+	// publish. If that returns nil it deletes the rows and returns how many there
+	// were. Otherwise, or if this instance dies, they are drained again.
+	Drain(ctx context.Context, limit int, publish func(ctx context.Context, changes []models.Change) error) (drained int, err error)
+	// Listen calls wake once it listens, and then for every notification. It
 	// returns when the connection is lost or ctx ends, or ErrNoListen at once.
 	Listen(ctx context.Context, wake func()) error
-	// Compact drops rows that a later row of the same product makes needless.
+	// Compact deletes rows that have a later row of the same product.
 	Compact(ctx context.Context) error
 }
 
-// RelayCache is the cache's side of the relay.
+// RelayCache is the part of the cache that the relay uses.
 type RelayCache interface {
-	// Behind names the products of which Redis does not show that the change or
-	// a later one was published in that epoch.
-	Behind(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
-	// Apply sets and publishes stocks, unless newer ones are there.
+	// Unpublished returns the products for which Redis does not show that the
+	// change or a later one was published in that epoch.
+	Unpublished(ctx context.Context, changes []models.Change, epoch string) ([]string, error)
+	// Apply writes and publishes stocks, unless Redis has newer ones.
 	Apply(ctx context.Context, stocks []*models.Stock) error
+	// ApplyDeletions caches that these products do not exist any more.
+	ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error
+	// Invalidate removes products, so that they are read from the database.
+	Invalidate(ctx context.Context, ids []string) error
 }
 
-// RelayConfig is what a Relay needs; zero bounds mean defaults.
+// Deliverer delivers stocks to the watches of this instance. It must not block.
+type Deliverer interface {
+	Deliver(stocks []*models.Stock)
+}
+
+// RelayConfig configures a Relay. Zero bounds mean defaults.
 type RelayConfig struct {
 	Outbox Outbox
 	Cache  RelayCache
-	// Read reads products from the database, nil (or left out) for unknown ones.
-	// Those that cannot be read are in an *UnreadableError beside the others.
-	Read func(ctx context.Context, ids []string) ([]*models.Stock, error)
-	// Epoch is the history the database is in.
-	Epoch func() string
-	// Offer, where not nil, is given what was carried: Hub.Offer.
-	Offer func([]*models.Stock)
-	// Forget, where not nil, is told of products that changed and are no longer
-	// in the database.
-	Forget func(ctx context.Context, epoch string, gone []models.Change) error
-	// Drop, where not nil, removes products from the cache that cannot be read.
-	Drop func(ctx context.Context, ids []string) error
-	// PollInterval is how often the outbox is looked at unasked, give or take a
-	// tenth; Batch, how many rows one transaction carries.
+	Stocks StockReader // must read the database, not the cache
+	Epochs EpochSource
+	Hub    Deliverer
+	// PollInterval is how often the outbox is drained without a notification, give
+	// or take a tenth.
 	PollInterval time.Duration
-	Batch        int
-	Logger       *slog.Logger
+	// BatchSize is how many rows one transaction drains.
+	BatchSize int
+	Logger    *slog.Logger
 }
 
-// Relay carries the outbox to Redis. Any number of copies may run.
+// Relay publishes the changes in the outbox to Redis. Every instance runs one.
 type Relay struct {
 	service
-	cfg       RelayConfig
-	wake      chan struct{}
-	again     chan struct{} // poked by TryAgain
-	compacted time.Time     // when the outbox last was, or the failing began
-	// compactEvery and retry are the constants, but for tests.
-	compactEvery time.Duration
-	retry        backoff.Backoff
-	parked       parked
+	cfg         RelayConfig
+	wake        chan struct{} // signalled by a notification
+	retryNow    chan struct{} // signalled by RetryNow
+	compactedAt time.Time     // or when draining began to fail
+	poison      poisonProducts
 
-	carried, applied, failures atomic.Int64
-	listening, failing         atomic.Bool
+	drained, published, failures atomic.Int64
+	listening, failing           atomic.Bool
 }
 
 // NewRelay makes a relay.
@@ -99,49 +98,52 @@ func NewRelay(cfg RelayConfig) *Relay {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Batch <= 0 {
-		cfg.Batch = batchDefault
+	if cfg.BatchSize <= 0 {
+		cfg.BatchSize = batchSizeDefault
 	}
-	setDefault(&cfg.PollInterval, pollEveryDefault)
+	setDefault(&cfg.PollInterval, pollIntervalDefault)
 	return &Relay{
-		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), compactEvery: compactEvery,
-		retry:  backoff.Backoff{Min: retryMin, Max: retryMax},
-		parked: parked{products: make(map[string]*parkedProduct), waitMin: parkMin},
+		service: newService(), cfg: cfg, wake: make(chan struct{}, 1), retryNow: make(chan struct{}, 1),
+		poison: poisonProducts{byID: make(map[string]*poisonProduct)},
 	}
 }
 
-// Start begins to carry, until Stop is called or ctx ends.
+// Start drains the outbox until Stop is called or ctx ends.
 func (r *Relay) Start(ctx context.Context) error { return r.start(ctx, r.run) }
 
-// Stop ends the relay and waits for it. What it was carrying is carried again
-// by the next one.
+// Stop stops the relay and waits for it. Rows of a batch that it interrupts are
+// drained again.
 func (r *Relay) Stop() { r.stop() }
 
 // RelayStats are the relay's numbers, for metrics.
 type RelayStats struct {
-	// Carried counts outbox rows taken off, Applied the products Redis had to be
-	// told of, Failures the rounds that failed.
-	Carried, Applied, Failures int64
-	// Listening tells whether notifications arrive; Failing, whether the last
-	// round failed, so that rows are waiting.
+	// Drained counts the rows that were deleted from the outbox, Published the
+	// products that Redis had not published, Failures the failed attempts to drain.
+	Drained, Published, Failures int64
+	// Listening tells whether notifications arrive. Failing tells whether the last
+	// attempt to drain failed.
 	Listening, Failing bool
-	// Parked counts the products that changed and cannot be read.
-	Parked int64
+	// PoisonProducts counts the changed products that have poison rows.
+	PoisonProducts int64
 }
 
 // Stats returns the relay's numbers.
 func (r *Relay) Stats() RelayStats {
 	return RelayStats{
-		Carried: r.carried.Load(), Applied: r.applied.Load(), Failures: r.failures.Load(),
-		Listening: r.listening.Load(), Failing: r.failing.Load(), Parked: r.parked.count.Load(),
+		Drained: r.drained.Load(), Published: r.published.Load(), Failures: r.failures.Load(),
+		Listening: r.listening.Load(), Failing: r.failing.Load(), PoisonProducts: r.poison.count.Load(),
 	}
 }
+
+// RetryNow ends the wait after a failure, for example because Redis is back. It
+// does not block.
+func (r *Relay) RetryNow() { signal(r.retryNow) }
 
 func (r *Relay) run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { r.listen(ctx) })
-	wait := r.retry
+	wait := backoff.Backoff{Min: retryMin, Max: retryMax}
 	for ctx.Err() == nil {
 		err := r.drain(ctx)
 		if ctx.Err() != nil {
@@ -150,28 +152,26 @@ func (r *Relay) run(ctx context.Context) {
 		r.report(err)
 		if err != nil {
 			r.compact(ctx)
-			if !r.awaitAgain(ctx, wait.Next()) {
+			// A notification does not end this wait.
+			if !await(ctx, r.retryNow, wait.Next()) {
 				return
 			}
 			continue
 		}
 		wait.Reset()
-		if !r.await(ctx) {
+		if !await(ctx, r.wake, backoff.Jitter(r.cfg.PollInterval)) {
 			return
 		}
 	}
 }
 
-// TryAgain ends the wait after a failure: what was away is back. It does not
-// block.
-func (r *Relay) TryAgain() { poke(r.again) }
-
-// awaitAgain waits after a failure. What notifies of changes does not end it.
-func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
+// await waits for a signal, but at most for d. It returns false if ctx ended
+// first.
+func await(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-r.again:
+	case <-wake:
 		return true
 	case <-timer.C:
 		return true
@@ -180,127 +180,23 @@ func (r *Relay) awaitAgain(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// await waits for a wake-up or the next poll.
-func (r *Relay) await(ctx context.Context) bool {
-	timer := time.NewTimer(backoff.Jitter(r.cfg.PollInterval))
-	defer timer.Stop()
-	select {
-	case <-r.wake:
-		return true
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// drain carries batch after batch until one is not full, and then looks at
-// what was put aside.
+// drain drains batch after batch until one is not full. Then it retries products
+// with poison rows.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		carried, err := r.cfg.Outbox.Carry(ctx, r.cfg.Batch, r.carry)
+		drained, err := r.cfg.Outbox.Drain(ctx, r.cfg.BatchSize, r.publishBatch)
 		if err != nil {
 			return err
 		}
-		r.carried.Add(int64(carried))
-		if carried < r.cfg.Batch {
-			return r.retryParked(ctx)
+		r.drained.Add(int64(drained))
+		if drained < r.cfg.BatchSize {
+			return r.retryPoison(ctx)
 		}
 	}
 }
 
-// carry tells Redis of the changes it has not heard of. Most often that is
-// none: whoever made them told it.
-func (r *Relay) carry(ctx context.Context, changes []models.Change) error {
-	latest := coalesce(changes)
-	epoch := r.cfg.Epoch()
-	behind, err := r.cfg.Cache.Behind(ctx, latest, epoch)
-	if err != nil || len(behind) == 0 {
-		return err
-	}
-	return r.tell(ctx, epoch, latest, behind)
-}
-
-// tell reads products that changed and tells Redis. What cannot be read is put
-// aside, so that the others go on.
-func (r *Relay) tell(ctx context.Context, epoch string, changes []models.Change, behind []string) error {
-	stocks, err := r.cfg.Read(ctx, behind)
-	var unreadable *UnreadableError
-	if errors.As(err, &unreadable) {
-		err = r.park(ctx, changes, unreadable)
-	}
-	if err != nil {
-		return err
-	}
-	found := make([]*models.Stock, 0, len(stocks))
-	for _, s := range stocks {
-		if s != nil {
-			found = append(found, s)
-		}
-	}
-	err = r.cfg.Cache.Apply(ctx, found)
-	// After Redis, whether or not it listened: a watcher who reads again must
-	// not meet an older value there.
-	if r.cfg.Offer != nil {
-		r.cfg.Offer(found)
-	}
-	if err != nil {
-		return err
-	}
-	r.applied.Add(int64(len(found)))
-	if gone := missing(changes, behind, found, unreadable); len(gone) > 0 && r.cfg.Forget != nil {
-		if err := r.cfg.Forget(ctx, epoch, gone); err != nil {
-			return err
-		}
-	}
-	r.unpark(behind, unreadable)
-	return nil
-}
-
-// coalesce keeps the highest version of each product, in order of first mention.
-func coalesce(changes []models.Change) []models.Change {
-	at := make(map[string]int, len(changes))
-	latest := make([]models.Change, 0, len(changes))
-	for _, c := range changes {
-		i, ok := at[c.ProductID]
-		if !ok {
-			at[c.ProductID] = len(latest)
-			latest = append(latest, c)
-		} else if c.Version > latest[i].Version {
-			latest[i] = c
-		}
-	}
-	return latest
-}
-
-// missing lists the changes of products that were read and not found.
-func missing(changes []models.Change, read []string, found []*models.Stock, unreadable *UnreadableError) []models.Change {
-	if len(read) == len(found) {
-		return nil
-	}
-	gone := make(map[string]bool, len(read))
-	for _, id := range read {
-		gone[id] = true
-	}
-	for _, s := range found {
-		delete(gone, s.ProductID)
-	}
-	if unreadable != nil {
-		for id := range unreadable.Causes {
-			delete(gone, id)
-		}
-	}
-	var list []models.Change
-	for _, c := range changes {
-		if gone[c.ProductID] {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// report logs when rounds begin to fail and when they succeed again, and
-// nothing in between: a poll four times a second would fill the log.
+// report logs when draining begins to fail and when it succeeds again. Between
+// the two it logs nothing, because the relay polls four times a second.
 func (r *Relay) report(err error) {
 	if err != nil {
 		r.failures.Add(1)
@@ -309,34 +205,34 @@ func (r *Relay) report(err error) {
 		return
 	}
 	if err != nil {
-		r.compacted = time.Now()
-		r.cfg.Logger.Warn("relay cannot carry changes; they wait in the outbox", "error", err)
+		r.compactedAt = time.Now()
+		r.cfg.Logger.Warn("cannot drain the outbox; changes wait in it", "error", err)
 	} else {
-		r.cfg.Logger.Info("relay carries changes again")
+		r.cfg.Logger.Info("outbox is drained again")
 	}
 }
 
-// compact keeps a waiting outbox as small as the number of products. Nothing
-// is lost when it fails.
+// compact bounds an outbox that cannot be drained by the number of products.
+// Its failure loses nothing.
 func (r *Relay) compact(ctx context.Context) {
-	if time.Since(r.compacted) < r.compactEvery {
+	if time.Since(r.compactedAt) < compactInterval {
 		return
 	}
-	r.compacted = time.Now()
+	r.compactedAt = time.Now()
 	if err := r.cfg.Outbox.Compact(ctx); err != nil {
 		r.cfg.Logger.Debug("compact outbox", "error", err)
 	}
 }
 
-// listen keeps listening for notifications, for ever. Without it a change
-// waits for the next poll, no more.
+// listen listens for notifications until ctx ends, and reconnects. Without
+// notifications a change waits for the next poll.
 func (r *Relay) listen(ctx context.Context) {
 	wait := backoff.Backoff{Min: listenRetryMin, Max: listenRetryMax}
 	reported := false
 	for ctx.Err() == nil {
 		err := r.cfg.Outbox.Listen(ctx, func() {
 			r.listening.Store(true)
-			poke(r.wake)
+			signal(r.wake)
 		})
 		if r.listening.Swap(false) {
 			wait.Reset()
@@ -349,7 +245,7 @@ func (r *Relay) listen(ctx context.Context) {
 			reported = true
 			r.cfg.Logger.Warn("no notifications from the database; polling", "error", err)
 		}
-		if !pause(ctx, wait.Next()) {
+		if !sleep(ctx, wait.Next()) {
 			return
 		}
 	}

@@ -10,18 +10,19 @@ import (
 	"onhand/models"
 )
 
-// expiryMargin is how long after its expiry a reservation is read again: the
-// clocks of two machines do not tick alike. It is also the least wait between
-// two such reads.
-const expiryMargin = 20 * time.Millisecond
+const (
+	// expiryMargin is how long after its expiry a reservation is refreshed, because
+	// the clocks of two machines run at different speeds. It also bounds how often
+	// such a refresh repeats.
+	expiryMargin = 20 * time.Millisecond
+	// epochSettleTime is how long after an epoch change a reservation that this
+	// instance committed only causes a refresh. It may have been committed in the
+	// earlier epoch, and a reservation does not say its epoch. A write takes at most
+	// six seconds.
+	epochSettleTime = 10 * time.Second
+)
 
-// offerDoubt is how long after the database's epoch changed our own writes are
-// only wake-ups: one that was committed in the history that is lost may still
-// be on its way here, and a reservation does not say which history it is of. A
-// write takes at most six seconds.
-const offerDoubt = 10 * time.Second
-
-// ErrNoReservation says that there is no such reservation to watch.
+// ErrNoReservation says that the reservation to watch does not exist.
 var ErrNoReservation = models.BadInput("no reservation with this id")
 
 // final tells whether a reservation in that state changes no more.
@@ -29,53 +30,67 @@ func final(state models.ReservationState) bool {
 	return state != models.ReservationActive && state != models.ReservationCommitted
 }
 
-// acceptReservation lets versions only grow. Expiry changes the state without
-// a version, as time passes, and never back.
-func (h *Hub) acceptReservation(t *topic[models.Reservation], r *models.Reservation, first bool) bool {
-	news := first || r.Version > t.latest.Version ||
-		r.Version == t.latest.Version && r.State != t.latest.State && !final(t.latest.State)
-	if first || r.Version >= t.latest.Version {
-		h.arm(t, r)
-	}
-	return news
+func notFinal(r *models.Reservation) bool { return !final(r.State) }
+
+// reservationKind is the kind of models.Reservation.
+type reservationKind struct {
+	channels  ChannelNames
+	refresher *refresher
 }
 
-// arm sets the topic's timer to the reservation's expiry. How far off that is,
-// the database's clock tells; how fast it comes, ours.
-func (h *Hub) arm(t *topic[models.Reservation], r *models.Reservation) {
-	t.disarm()
+func (k reservationKind) channel(id string) string { return k.channels.ReservationChannel(id) }
+
+// accept lets versions only grow. At the expiry the state changes without a new
+// version, once.
+func (k reservationKind) accept(t *topic[models.Reservation], r *models.Reservation, first bool) bool {
+	newer := first || r.Version > t.latest.Version ||
+		r.Version == t.latest.Version && r.State != t.latest.State && !final(t.latest.State)
+	if first || r.Version >= t.latest.Version {
+		k.startExpiry(t, r)
+	}
+	return newer
+}
+
+// identical is false: a reservation is delivered again after an epoch change.
+func (reservationKind) identical(_, _ *models.Reservation) bool { return false }
+
+// startExpiry sets the topic's timer to the reservation's expiry. The database's
+// clock says how far off the expiry is, so that this machine's clock may be
+// wrong.
+func (k reservationKind) startExpiry(t *topic[models.Reservation], r *models.Reservation) {
+	t.stopExpiry()
 	if r.State != models.ReservationActive || r.ServerTime.IsZero() {
-		return // nothing to wait for, or only the repair can tell
+		return // it does not expire, or only the periodic refresh can tell when
 	}
 	left := max(r.ExpiresAt.Sub(r.ServerTime), 0) + expiryMargin
 	id := t.id
-	t.timer = time.AfterFunc(left, func() { h.reservations.rereader.add(id) })
+	t.expiry = time.AfterFunc(left, func() { k.refresher.add(id) })
 }
 
-// ReservationWatch is one watcher of one reservation.
+// ReservationWatch is one watch of one reservation.
 type ReservationWatch struct {
-	hub   *Hub
-	seat  *seat[models.Reservation]
-	over  atomic.Bool
-	close sync.Once
+	hub     *Hub
+	watcher *watcher[models.Reservation]
+	over    atomic.Bool
+	close   sync.Once
 }
 
-// WatchReservation begins to watch a reservation. It returns once its current
+// WatchReservation begins to watch a reservation. It returns once the current
 // state is read. Close the watch when done.
 //
-// Errors: ErrNoReservation, unavailable where the process has no room for more
-// watches, ErrStopped, and whatever reading the reservation answers.
+// Errors: ErrNoReservation, unavailable at one of the hub's bounds, ErrStopped,
+// and the errors of reading the reservation.
 func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatch, error) {
-	if err := h.admit(); err != nil {
+	if err := h.acquireSlot(); err != nil {
 		return nil, err
 	}
-	seat, err := h.reservations.join([]string{id})
+	watcher, err := h.reservations.add([]string{id})
 	if err != nil {
-		h.dismiss()
+		h.releaseSlot()
 		return nil, err
 	}
-	w := &ReservationWatch{hub: h, seat: seat}
-	err = h.reservations.await(ctx, seat, h.cfg.ConfirmWait)
+	w := &ReservationWatch{hub: h, watcher: watcher}
+	err = h.reservations.awaitConfirmed(ctx, watcher, h.cfg.ConfirmTimeout)
 	if err == nil {
 		err = h.readReservations(ctx, []string{id})
 	}
@@ -86,44 +101,44 @@ func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatc
 		w.Close()
 		return nil, err
 	}
-	h.reservations.catchUp(seat)
+	h.reservations.deliverLatest(watcher)
 	return w, nil
 }
 
 // Next waits for the next state: first the current one, then every newer one,
-// each as of its ServerTime. After a final state (anything but ACTIVE and
-// COMMITTED) it answers io.EOF. Other errors: that of ctx, ErrStopped,
-// ErrClosed, and ErrNoReservation where a restored database does not have it.
+// each as of its ServerTime. After a final state (neither ACTIVE nor COMMITTED)
+// it returns io.EOF. Other errors: that of ctx, ErrStopped, ErrClosed, and
+// ErrNoReservation if a restored database does not have the reservation.
 func (w *ReservationWatch) Next(ctx context.Context) (*models.Reservation, error) {
 	if w.over.Load() {
 		return nil, io.EOF
 	}
-	r, err := w.seat.box.take(ctx)
+	r, err := w.watcher.queue.take(ctx)
 	if err == nil && final(r.State) {
 		w.over.Store(true)
 	}
 	return r, err
 }
 
-// Close ends the watch; it may be called more than once.
+// Close ends the watch. It may be called more than once.
 func (w *ReservationWatch) Close() {
 	w.close.Do(func() {
-		w.hub.reservations.leave(w.seat)
-		w.seat.box.end(ErrClosed)
-		w.hub.dismiss()
+		w.hub.reservations.remove(w.watcher)
+		w.watcher.queue.close(ErrClosed)
+		w.hub.releaseSlot()
 	})
 }
 
-// OfferReservations gives this process's own committed changes to its
-// watchers, without the way through Redis. It does not block.
-func (h *Hub) OfferReservations(reservations []*models.Reservation) {
-	epoch, age := h.history()
+// DeliverReservations gives reservations that this instance has committed to
+// its watches, without a round trip through Redis. It does not block.
+func (h *Hub) DeliverReservations(reservations []*models.Reservation) {
+	epoch, age := h.epoch.current()
 	for _, r := range reservations {
 		switch {
 		case r == nil:
-		case age < offerDoubt:
+		case age < epochSettleTime:
 			if h.reservations.known(r.ID) {
-				h.reservations.rereader.add(r.ID)
+				h.reservations.refresher.add(r.ID)
 			}
 		default:
 			h.deliverReservation(epoch, r)
@@ -132,17 +147,17 @@ func (h *Hub) OfferReservations(reservations []*models.Reservation) {
 }
 
 func (h *Hub) deliverReservation(epoch string, r *models.Reservation) {
-	now := r.At(r.ServerTime)
-	if h.reservations.deliver(r.ID, epoch, &now) {
-		h.reservations.rereader.add(r.ID)
+	current := r.At(r.ServerTime)
+	if h.reservations.deliver(r.ID, epoch, &current) {
+		h.reservations.refresher.add(r.ID)
 	}
 }
 
-// readReservations reads and delivers. What is read is of the history that was
-// known before the read began, or of a later one: then it is read once more.
+// readReservations reads and delivers. What it reads is of the epoch that was
+// known before the read began, or of a later one; then it is read again.
 func (h *Hub) readReservations(ctx context.Context, ids []string) error {
-	epoch, _ := h.history()
-	reservations, err := h.cfg.ReadReservations(ctx, ids)
+	epoch, _ := h.epoch.current()
+	reservations, err := h.cfg.Reservations.ReadReservations(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -155,16 +170,8 @@ func (h *Hub) readReservations(ctx context.Context, ids []string) error {
 	}
 	for _, id := range ids {
 		if !found[id] {
-			h.reservations.vanish(id, epoch, ErrNoReservation)
+			h.reservations.end(id, epoch, ErrNoReservation)
 		}
 	}
 	return nil
-}
-
-// known tells whether anything is known of an id that is watched.
-func (b *board[T]) known(id string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	t := b.topics[b.channel(id)]
-	return t != nil && t.latest != nil
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// ErrStopped ends every watch of a hub that was stopped, and is what a stopped
-// hub or relay answers.
+// ErrStopped ends the watches of a stopped hub. A stopped hub or relay returns
+// it.
 var ErrStopped = errors.New("stopped")
 
-// service is the common life of Hub and Relay: started once, stopped any
-// number of times, gone when Stop returns.
+// service starts and stops the goroutine of a Hub or a Relay. It starts once
+// and may be stopped any number of times.
 type service struct {
 	mu      sync.Mutex
 	cancel  context.CancelFunc // nil until started
@@ -25,8 +25,7 @@ func newService() service {
 	return service{started: make(chan struct{}), done: make(chan struct{})}
 }
 
-// start runs run in a goroutine until it returns, which it must soon after its
-// context ends.
+// start calls run in a goroutine. run must return soon after its context ends.
 func (s *service) start(ctx context.Context, run func(context.Context)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,11 +44,11 @@ func (s *service) start(ctx context.Context, run func(context.Context)) error {
 	return nil
 }
 
-// Started is closed once the service runs.
+// Started returns a channel that is closed once the service runs.
 func (s *service) Started() <-chan struct{} { return s.started }
 
-// stop ends run and waits for it. It may be called more than once, also before
-// start.
+// stop ends run and waits until it has returned. It may be called more than
+// once, also before start.
 func (s *service) stop() {
 	s.mu.Lock()
 	s.stopped = true
@@ -61,8 +60,8 @@ func (s *service) stop() {
 	}
 }
 
-// pause waits and tells whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits for d. It returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -73,9 +72,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// poke signals a channel of capacity one: a signal that nobody has taken yet
-// says all there is to say.
-func poke(wake chan struct{}) {
+// signal sends to a channel of capacity one. A signal that was not received yet
+// is enough.
+func signal(wake chan struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:

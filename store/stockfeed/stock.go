@@ -7,152 +7,162 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/models/stockjson"
 )
 
-// ErrClosed is what Next answers on a watch that was closed.
+// ErrClosed is returned by Next of a closed watch.
 var ErrClosed = errors.New("watch is closed")
 
-// errDoubt is why what was just read is read again: it belongs to another
-// history than the one the database was last known to be in.
-var errDoubt = errors.New("the database may have been replaced; what was read is of another epoch")
+// errForeignEpoch makes the refresher read stock again: what was read is of
+// another epoch than the database's, as far as this instance knows it.
+var errForeignEpoch = errors.New("the stock that was read is of another epoch")
 
-// acceptStock lets a topic's versions only grow.
-func acceptStock(t *topic[models.Stock], s *models.Stock, first bool) bool {
+// stockKind is the kind of models.Stock.
+type stockKind struct{ channels ChannelNames }
+
+func (k stockKind) channel(id string) string { return k.channels.StockChannel(id) }
+
+// accept lets the version of a topic only grow.
+func (stockKind) accept(t *topic[models.Stock], s *models.Stock, first bool) bool {
 	return first || s.Version > t.latest.Version
 }
 
-// sameStock tells whether two stocks differ in their history, and in when they
-// were read, alone.
-func sameStock(a, b *models.Stock) bool {
+// identical compares everything but the epoch and the time of the read.
+func (stockKind) identical(a, b *models.Stock) bool {
 	if a.Version != b.Version {
 		return false
 	}
-	renamed := *a
-	renamed.Epoch, renamed.AsOf = b.Epoch, b.AsOf
-	return bytes.Equal(models.EncodeStock(&renamed), models.EncodeStock(b))
+	moved := *a
+	moved.Epoch, moved.AsOf = b.Epoch, b.AsOf
+	return bytes.Equal(stockjson.Encode(&moved), stockjson.Encode(b))
 }
 
-// Watch is one watcher of some products.
-type Watch struct {
-	hub   *Hub
-	seat  *seat[models.Stock]
-	close sync.Once
+func anyStock(*models.Stock) bool { return true }
+
+// StockWatch is one watch of some products.
+type StockWatch struct {
+	hub     *Hub
+	watcher *watcher[models.Stock]
+	close   sync.Once
 }
 
-// Watch begins to watch products, 1 to WatchIDsMax of them. It returns once
-// their current stock is read. Close the watch when done.
+// WatchStock begins to watch 1 to WatchIDsMax products. It returns once their
+// current stock is read. Close the watch when done.
 //
-// Errors: bad input for a wrong number of ids, unavailable where the process
-// has no room for more, ErrStopped, and whatever reading the stock answers.
-func (h *Hub) Watch(ctx context.Context, ids []string) (*Watch, error) {
+// Errors: bad input for a wrong number of ids, unavailable at one of the hub's
+// bounds, ErrStopped, and the errors of reading stock.
+func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error) {
 	ids = distinct(ids)
 	if len(ids) == 0 || len(ids) > WatchIDsMax {
 		return nil, models.BadInput("between 1 and %d products can be watched at once", WatchIDsMax)
 	}
-	if err := h.admit(); err != nil {
+	if err := h.acquireSlot(); err != nil {
 		return nil, err
 	}
-	seat, err := h.stocks.join(ids)
+	watcher, err := h.stocks.add(ids)
 	if err != nil {
-		h.dismiss()
+		h.releaseSlot()
 		return nil, err
 	}
-	w := &Watch{hub: h, seat: seat}
-	err = h.stocks.await(ctx, seat, h.cfg.ConfirmWait)
+	w := &StockWatch{hub: h, watcher: watcher}
+	err = h.stocks.awaitConfirmed(ctx, watcher, h.cfg.ConfirmTimeout)
 	if err == nil {
 		err = h.readStocks(ctx, ids)
 	}
-	if errors.Is(err, errDoubt) {
-		h.stocks.rereader.add(ids...)
+	if errors.Is(err, errForeignEpoch) {
+		h.stocks.refresher.add(ids...)
 		err = nil
 	}
 	if err != nil {
 		w.Close()
 		return nil, err
 	}
-	h.stocks.catchUp(seat)
+	h.stocks.deliverLatest(watcher)
 	return w, nil
 }
 
-// Next waits for the next stock: first the current one of each product that is
-// known, then every newer one. A product that changed several times since is
-// given once, as it is now. Errors: that of ctx, ErrStopped, ErrClosed.
-func (w *Watch) Next(ctx context.Context) (*models.Stock, error) { return w.seat.box.take(ctx) }
+// Next waits for the next stock: first the current one of each known product,
+// then every newer one. A product that changed several times meanwhile is
+// returned once, with its latest stock. Errors: that of ctx, ErrStopped,
+// ErrClosed.
+func (w *StockWatch) Next(ctx context.Context) (*models.Stock, error) {
+	return w.watcher.queue.take(ctx)
+}
 
-// Close ends the watch; it may be called more than once.
-func (w *Watch) Close() {
+// Close ends the watch. It may be called more than once.
+func (w *StockWatch) Close() {
 	w.close.Do(func() {
-		w.hub.stocks.leave(w.seat)
-		w.seat.box.end(ErrClosed)
-		w.hub.dismiss()
+		w.hub.stocks.remove(w.watcher)
+		w.watcher.queue.close(ErrClosed)
+		w.hub.releaseSlot()
 	})
 }
 
-// Offer gives this process's own committed changes to its watchers, without
-// the way through Redis. It does not block.
-func (h *Hub) Offer(stocks []*models.Stock) {
+// Deliver gives stocks that this instance has committed or published to its
+// watches, without a round trip through Redis. It does not block.
+func (h *Hub) Deliver(stocks []*models.Stock) {
 	for _, s := range stocks {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
-			h.stocks.rereader.add(s.ProductID)
+			h.stocks.refresher.add(s.ProductID)
 		}
 	}
 }
 
-// readStocks reads and delivers. After errDoubt what could be delivered was:
-// read again, but not at once, for that may last as long as the database's
-// epoch is not known for sure.
+// readStocks reads and delivers. After errForeignEpoch it has delivered what it
+// could. The caller reads again, but not at once: the epoch may stay unknown for
+// as long as the database does not answer.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
-	stocks, err := h.cfg.ReadStocks(ctx, ids)
-	var unreadable *UnreadableError
-	if err != nil && !errors.As(err, &unreadable) {
+	stocks, err := h.cfg.Stocks.Stocks(ctx, ids)
+	var poison *models.PoisonRowsError
+	if err != nil && !errors.As(err, &poison) {
 		return err
 	}
 	for _, s := range stocks {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
-			err = errDoubt
+			err = errForeignEpoch
 		}
 	}
 	return err
 }
 
-// rereadStocks is readStocks in the background. What cannot be read must not
-// hold up the others: it is tried again with the next repair.
-func (h *Hub) rereadStocks(ctx context.Context, ids []string) error {
+// refreshStocks is readStocks for the refresher. Products with poison rows must
+// not delay the others, so they are retried with the next periodic refresh.
+func (h *Hub) refreshStocks(ctx context.Context, ids []string) error {
 	err := h.readStocks(ctx, ids)
-	var unreadable *UnreadableError
-	if !errors.As(err, &unreadable) {
+	var poison *models.PoisonRowsError
+	if !errors.As(err, &poison) {
 		return err
 	}
-	h.unreadableMu.Lock()
-	defer h.unreadableMu.Unlock()
-	for id := range unreadable.Causes {
-		h.unreadable[id] = true
+	h.poisonMu.Lock()
+	defer h.poisonMu.Unlock()
+	for id := range poison.Causes {
+		h.poison[id] = true
 	}
 	return nil
 }
 
-// retryUnreadable has what could not be read tried again.
-func (h *Hub) retryUnreadable() {
-	h.unreadableMu.Lock()
-	defer h.unreadableMu.Unlock()
-	for id := range h.unreadable {
-		h.stocks.rereader.add(id)
+// retryPoison refreshes the products that had poison rows.
+func (h *Hub) retryPoison() {
+	h.poisonMu.Lock()
+	defer h.poisonMu.Unlock()
+	for id := range h.poison {
+		h.stocks.refresher.add(id)
 	}
-	clear(h.unreadable)
+	clear(h.poison)
 }
 
-// stockMessage takes in a change. A message that cannot be read still says
-// that there was a change.
+// stockMessage delivers a message. One that cannot be decoded still says that
+// the product has changed.
 func (h *Hub) stockMessage(id, payload string) {
-	s, err := models.DecodeStock([]byte(payload))
+	s, err := stockjson.Decode([]byte(payload))
 	if err != nil || s.ProductID != id {
-		h.stocks.rereader.add(id)
+		h.stocks.refresher.add(id)
 		return
 	}
-	h.Offer([]*models.Stock{s})
+	h.Deliver([]*models.Stock{s})
 }
 
-// distinct drops repeated ids and keeps the order.
+// distinct drops repeated ids and keeps their order.
 func distinct(ids []string) []string {
 	seen := make(map[string]bool, len(ids))
 	list := make([]string, 0, len(ids))

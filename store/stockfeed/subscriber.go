@@ -15,77 +15,79 @@ import (
 )
 
 const (
-	// channelsMax is how many channels one SUBSCRIBE or UNSUBSCRIBE names.
+	// channelsMax is how many channels one SUBSCRIBE or UNSUBSCRIBE has.
 	channelsMax = 1000
-	// commandTimeout bounds connecting and writing one command.
+	// commandTimeout bounds connecting, and writing one command.
 	commandTimeout = time.Second
-	// silentPings is how many pings may go unanswered. Redis answers at once, so
-	// more than two means that the connection is dead, whatever TCP thinks.
-	silentPings = 2.5
-	// reconnectMin and reconnectMax bound the wait before connecting again.
+	// silentPingsMax is how many intervals may pass without a reply to a ping.
+	// Redis replies at once, so that the connection is dead after two, even if TCP
+	// has not noticed.
+	silentPingsMax = 2.5
+	// reconnectMin and reconnectMax bound the wait before the next connection.
 	reconnectMin = 50 * time.Millisecond
 	reconnectMax = time.Second
 )
 
-// audience is whom a subscriber serves. Its methods are called from the
-// goroutine that reads the connection and must not block.
-type audience interface {
-	// channels lists every channel that is wanted now.
+// channelHandler receives what a subscriber reads. Its methods are called from
+// the goroutine that reads the connection, and must not block.
+type channelHandler interface {
+	// channels lists every channel to subscribe to after a reconnect.
 	channels() []string
-	// confirmed: Redis has just begun to send this channel's messages. Messages
-	// before this moment were lost.
+	// confirmed says that Redis now sends the messages of the channel. Messages
+	// published before may be missing.
 	confirmed(channel string)
-	// message: one message arrived.
+	// message delivers one message.
 	message(channel, payload string)
-	// lost: the connection is gone, and with it every subscription.
-	lost()
+	// disconnected says that the connection, and with it every subscription, has
+	// ended.
+	disconnected()
 }
 
-// subscriber keeps the wanted channels subscribed on one connection.
+// subscriber keeps channels subscribed on one Redis connection, and reconnects.
 //
-// It does not use go-redis's own channel of messages, for three reasons seen
-// in v9.23.0: its health check writes pings but never asks whether they are
-// answered, so a half-open connection goes unnoticed until TCP gives up; it
-// reconnects without a word; and it drops messages when its buffer stays full.
-// Here every connection is one session: any error or silence ends it, and the
-// next one confirms every channel anew.
+// It does not use go-redis's own channel of messages, for three reasons seen in
+// v9.23.0. Its health check sends pings but does not check the replies, so that
+// a half-open connection goes unnoticed until TCP gives up. It reconnects
+// silently. It drops messages while its buffer is full. Here every connection
+// is a session: any error or silence ends it, and the next one confirms every
+// channel again.
 type subscriber struct {
-	client    redis.UniversalClient
-	pingEvery time.Duration
-	audience  audience
-	logger    *slog.Logger
+	client       redis.UniversalClient
+	pingInterval time.Duration
+	handler      channelHandler
+	logger       *slog.Logger
 
 	mu      sync.Mutex
-	changes map[string]bool // not yet sent: true to subscribe, false to unsubscribe
+	pending map[string]bool // by channel: true to subscribe, false to unsubscribe
 	wake    chan struct{}
 
-	connected atomic.Bool
-	sessions  atomic.Int64
-	messages  atomic.Int64
+	connected   atomic.Bool
+	connections atomic.Int64
+	messages    atomic.Int64
 }
 
-func newSubscriber(client redis.UniversalClient, pingEvery time.Duration, to audience, logger *slog.Logger) *subscriber {
+func newSubscriber(client redis.UniversalClient, pingInterval time.Duration, handler channelHandler, logger *slog.Logger) *subscriber {
 	return &subscriber{
-		client: client, pingEvery: pingEvery, audience: to, logger: logger,
-		changes: make(map[string]bool), wake: make(chan struct{}, 1),
+		client: client, pingInterval: pingInterval, handler: handler, logger: logger,
+		pending: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 }
 
-// want and drop say what is to be subscribed. They only note it; the latest
-// word for a channel counts, so the notes are bounded by the channels.
-func (s *subscriber) want(channels ...string) { s.note(channels, true) }
-func (s *subscriber) drop(channels ...string) { s.note(channels, false) }
+// subscribe and unsubscribe queue commands; they do not block. The last one for
+// a channel wins, so that the number of channels bounds the queue.
+func (s *subscriber) subscribe(channels ...string)   { s.queue(channels, true) }
+func (s *subscriber) unsubscribe(channels ...string) { s.queue(channels, false) }
 
-func (s *subscriber) note(channels []string, wanted bool) {
+func (s *subscriber) queue(channels []string, subscribe bool) {
 	if len(channels) == 0 {
 		return
 	}
 	s.mu.Lock()
 	for _, channel := range channels {
-		s.changes[channel] = wanted
+		s.pending[channel] = subscribe
 	}
 	s.mu.Unlock()
-	poke(s.wake)
+	signal(s.wake)
 }
 
 // run keeps a session open until ctx ends.
@@ -93,12 +95,12 @@ func (s *subscriber) run(ctx context.Context) {
 	wait := backoff.Backoff{Min: reconnectMin, Max: reconnectMax}
 	var reported bool
 	for ctx.Err() == nil {
-		before := s.sessions.Load()
+		before := s.connections.Load()
 		err := s.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if s.sessions.Load() > before {
+		if s.connections.Load() > before {
 			wait.Reset()
 			reported = false
 		}
@@ -106,30 +108,31 @@ func (s *subscriber) run(ctx context.Context) {
 			reported = true
 			s.logger.Warn("redis subscription lost", "error", err)
 		}
-		if !pause(ctx, wait.Next()) {
+		if !sleep(ctx, wait.Next()) {
 			return
 		}
 	}
 }
 
-// errSilent ends a session whose server answers no pings.
-var errSilent = errors.New("no answer to pings")
+// errSilent ends a session in which Redis does not reply to pings.
+var errSilent = errors.New("no reply to pings")
 
-// hearing is when a connection said something last, on a clock that nobody sets.
-type hearing struct {
-	since time.Time
-	after atomic.Int64 // nanoseconds since
+// activity is when a connection last received something, on the monotonic
+// clock.
+type activity struct {
+	start time.Time
+	last  atomic.Int64 // nanoseconds since start
 }
 
-func (h *hearing) now() { h.after.Store(int64(time.Since(h.since))) }
+func (a *activity) touch() { a.last.Store(int64(time.Since(a.start))) }
 
-func (h *hearing) ago() time.Duration { return time.Since(h.since) - time.Duration(h.after.Load()) }
+func (a *activity) idle() time.Duration { return time.Since(a.start) - time.Duration(a.last.Load()) }
 
-// session connects, subscribes everything, and serves until something fails.
+// session connects, subscribes to all channels, and serves until an error.
 func (s *subscriber) session(ctx context.Context) error {
-	// What is noted up to here is in the list of channels below.
+	// The list of channels below includes what is pending now.
 	s.mu.Lock()
-	clear(s.changes)
+	clear(s.pending)
 	s.mu.Unlock()
 
 	ps := s.client.Subscribe(ctx)
@@ -137,42 +140,42 @@ func (s *subscriber) session(ctx context.Context) error {
 	if err := s.command(ctx, func(ctx context.Context) error { return ps.Ping(ctx) }); err != nil {
 		return err
 	}
-	heard := &hearing{since: time.Now()}
-	broken := make(chan error, 1)
-	go func() { broken <- s.read(ctx, ps, heard) }()
-	err := s.subscribe(ctx, ps, s.audience.channels())
+	received := &activity{start: time.Now()}
+	failed := make(chan error, 1)
+	go func() { failed <- s.read(ctx, ps, received) }()
+	err := s.sendSubscribe(ctx, ps, s.handler.channels())
 	if err == nil {
-		if s.sessions.Add(1) > 1 {
+		if s.connections.Add(1) > 1 {
 			s.logger.Info("redis subscription restored")
 		}
 		s.connected.Store(true)
-		err = s.serve(ctx, ps, heard, broken)
+		err = s.serve(ctx, ps, received, failed)
 	}
 	s.connected.Store(false)
-	_ = ps.Close() // which ends read
-	<-broken
-	s.audience.lost()
+	_ = ps.Close() // ends read
+	<-failed
+	s.handler.disconnected()
 	return err
 }
 
-// serve sends what is noted and watches the connection until it fails. The
-// reader's error is put back for session, which waits for it.
-func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *hearing, broken chan error) error {
-	ticker := time.NewTicker(s.pingEvery)
+// serve sends pending commands and checks the connection until it fails. It
+// puts the error of read back, because session waits for it.
+func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, received *activity, failed chan error) error {
+	ticker := time.NewTicker(s.pingInterval)
 	defer ticker.Stop()
-	silence := time.Duration(silentPings * float64(s.pingEvery))
+	silenceMax := time.Duration(silentPingsMax * float64(s.pingInterval))
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-broken:
-			broken <- err
+		case err := <-failed:
+			failed <- err
 			return err
 		case <-s.wake:
-			err = s.send(ctx, ps)
+			err = s.sendPending(ctx, ps)
 		case <-ticker.C:
-			if heard.ago() > silence {
+			if received.idle() > silenceMax {
 				return errSilent
 			}
 			err = s.command(ctx, func(ctx context.Context) error { return ps.Ping(ctx) })
@@ -183,50 +186,50 @@ func (s *subscriber) serve(ctx context.Context, ps *redis.PubSub, heard *hearing
 	}
 }
 
-// read hands on what arrives until the connection fails or is closed.
-func (s *subscriber) read(ctx context.Context, ps *redis.PubSub, heard *hearing) error {
+// read passes on what Redis sends, until the connection fails or is closed.
+func (s *subscriber) read(ctx context.Context, ps *redis.PubSub, received *activity) error {
 	for {
-		received, err := ps.Receive(ctx)
+		reply, err := ps.Receive(ctx)
 		if err != nil {
 			return err
 		}
-		heard.now()
-		switch received := received.(type) {
+		received.touch()
+		switch reply := reply.(type) {
 		case *redis.Subscription:
-			if received.Kind == "subscribe" {
-				s.audience.confirmed(received.Channel)
+			if reply.Kind == "subscribe" {
+				s.handler.confirmed(reply.Channel)
 			}
 		case *redis.Message:
 			s.messages.Add(1)
-			s.audience.message(received.Channel, received.Payload)
+			s.handler.message(reply.Channel, reply.Payload)
 		}
 	}
 }
 
-// send carries out what was noted. Unsubscribing goes first, but no channel is
-// in both lists.
-func (s *subscriber) send(ctx context.Context, ps *redis.PubSub) error {
-	var on, off []string
+// sendPending sends the pending commands. Their order does not matter, because
+// each channel is in one of them.
+func (s *subscriber) sendPending(ctx context.Context, ps *redis.PubSub) error {
+	var added, removed []string
 	s.mu.Lock()
-	for channel, wanted := range s.changes {
-		if wanted {
-			on = append(on, channel)
+	for channel, subscribe := range s.pending {
+		if subscribe {
+			added = append(added, channel)
 		} else {
-			off = append(off, channel)
+			removed = append(removed, channel)
 		}
 	}
-	clear(s.changes)
+	clear(s.pending)
 	s.mu.Unlock()
-	for chunk := range slices.Chunk(off, channelsMax) {
+	for chunk := range slices.Chunk(removed, channelsMax) {
 		err := s.command(ctx, func(ctx context.Context) error { return ps.Unsubscribe(ctx, chunk...) })
 		if err != nil {
 			return err
 		}
 	}
-	return s.subscribe(ctx, ps, on)
+	return s.sendSubscribe(ctx, ps, added)
 }
 
-func (s *subscriber) subscribe(ctx context.Context, ps *redis.PubSub, channels []string) error {
+func (s *subscriber) sendSubscribe(ctx context.Context, ps *redis.PubSub, channels []string) error {
 	for chunk := range slices.Chunk(channels, channelsMax) {
 		err := s.command(ctx, func(ctx context.Context) error { return ps.Subscribe(ctx, chunk...) })
 		if err != nil {

@@ -8,7 +8,7 @@
 // nothing. In files that have but one, written by hand or by another program, it is what shall be there.
 //
 // A shop's file names a product by its SKU, which is the product id. Where the SKU is empty, or several variants share
-// it, the id is made from handle and options; see [Variant]. It names locations by name; see [Places].
+// it, the id is made from handle and options; see [Variant]. It names locations by name; see [LocationIndex].
 //
 // [ReadOnlineRetail] works out which opening stock lets a year of sales happen. [ReadInvoices] hands out the same file
 // invoice by invoice, for whoever wants to live through that year again. [Demo] is a small shop for a first look.

@@ -21,7 +21,7 @@ const (
 // Invoice is all lines of one invoice number.
 type Invoice struct {
 	Number     string
-	Kind       Kind
+	Kind       InvoiceKind
 	Time       time.Time // of its first line, in the shop's own time read as UTC
 	CustomerID string    // empty where the file has none
 	// Lines are in file order, repeated products and all.

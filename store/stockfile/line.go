@@ -31,17 +31,17 @@ const (
 	BadLinesMax = 20
 )
 
-// Kind is what an invoice did to the stock.
-type Kind string
+// InvoiceKind is what an invoice did to the stock.
+type InvoiceKind string
 
 // The kinds of invoice.
 const (
 	// Sale: units left the house.
-	Sale Kind = "SALE"
+	Sale InvoiceKind = "SALE"
 	// Cancellation: the number begins with C, and units came back.
-	Cancellation Kind = "CANCELLATION"
+	Cancellation InvoiceKind = "CANCELLATION"
 	// Adjustment: a negative quantity without a C, a write-off ("damaged", "thrown away").
-	Adjustment Kind = "ADJUSTMENT"
+	Adjustment InvoiceKind = "ADJUSTMENT"
 )
 
 // columns is the header of the Online Retail file.
@@ -107,7 +107,7 @@ func (e *BadLinesError) add(l *LineError) {
 type retailLine struct {
 	number      int // in the file, the header being 1
 	invoice     string
-	kind        Kind
+	kind        InvoiceKind
 	productID   string
 	description string
 	units       int // always above zero; the kind says which way

@@ -14,16 +14,8 @@ import (
 // descriptionsMax is how many different descriptions of one product are counted; the real file has at most 8.
 const descriptionsMax = 64
 
-// Row is the opening stock of one product at one location.
-type Row struct {
-	ProductID  string
-	Title      string // may be empty: 112 products of the real file have no description
-	LocationID string
-	Available  int // units
-}
-
-// Count is how often one kind of invoice appears.
-type Count struct {
+// InvoiceCount is how often one kind of invoice appears.
+type InvoiceCount struct {
 	Invoices int
 	Lines    int
 	Units    int
@@ -33,9 +25,9 @@ type Count struct {
 type Summary struct {
 	Lines         int
 	Products      int
-	Sales         Count
-	Cancellations Count
-	Adjustments   Count
+	Sales         InvoiceCount
+	Cancellations InvoiceCount
+	Adjustments   InvoiceCount
 	// LinesPerInvoiceMax is the size of the largest invoice.
 	LinesPerInvoiceMax int
 	// OpeningUnits is the sum of the rows' available units.
@@ -51,7 +43,7 @@ type Summary struct {
 // Every bad line is an error: a *BadLinesError names the first of them, and then there are no rows.
 //
 // Source: Chen, D. (2015), Online Retail, UCI Machine Learning Repository, doi:10.24432/C5BW33.
-func ReadOnlineRetail(r io.Reader, opening Opening) ([]Row, Summary, error) {
+func ReadOnlineRetail(r io.Reader, opening Opening) ([]models.OpeningRow, Summary, error) {
 	if err := opening.check(); err != nil {
 		return nil, Summary{}, err
 	}
@@ -100,7 +92,7 @@ type describedTimes struct {
 }
 
 type retailInvoice struct {
-	kind  Kind
+	kind  InvoiceKind
 	lines int
 }
 
@@ -154,21 +146,21 @@ func (y *retailYear) count(line retailLine, invoiceLines int) {
 }
 
 // close turns the sums into rows.
-func (y *retailYear) close(opening Opening) ([]Row, Summary, error) {
+func (y *retailYear) close(opening Opening) ([]models.OpeningRow, Summary, error) {
 	location := OnlineRetailLocation().LocationID
-	rows := make([]Row, 0, len(y.products))
+	rows := make([]models.OpeningRow, 0, len(y.products))
 	for id, product := range y.products {
-		row := Row{ProductID: id, Title: product.title(), LocationID: location, Available: opening.of(product.need)}
+		row := models.OpeningRow{ProductID: id, Title: product.title(), LocationID: location, Available: opening.of(product.need)}
 		y.summary.OpeningUnits += row.Available
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.ProductID, b.ProductID) })
+	slices.SortFunc(rows, func(a, b models.OpeningRow) int { return cmp.Compare(a.ProductID, b.ProductID) })
 	y.summary.Products = len(rows)
 	return rows, y.summary, nil
 }
 
 // of returns the counter of one kind.
-func (s *Summary) of(kind Kind) *Count {
+func (s *Summary) of(kind InvoiceKind) *InvoiceCount {
 	switch kind {
 	case Cancellation:
 		return &s.Cancellations

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"onhand/models"
 )
 
 const header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
@@ -54,15 +56,15 @@ func TestReadOnlineRetail(t *testing.T) {
 			rows, summary, err := ReadOnlineRetail(bytes.NewReader(input), FullOpening)
 			require.NoError(t, err)
 			at := OnlineRetailLocation().LocationID
-			require.Equal(t, []Row{
-				{"15056BL", "PARASOL, BLACK", at, 3},
-				{"15056bl", "EDWARDIAN PARASOL BLACK", at, 15},
-				{"22423", "", at, 7},
-				{"B", "Adjust bad debt", at, 1},
+			require.Equal(t, []models.OpeningRow{
+				{ProductID: "15056BL", Title: "PARASOL, BLACK", LocationID: at, Available: 3},
+				{ProductID: "15056bl", Title: "EDWARDIAN PARASOL BLACK", LocationID: at, Available: 15},
+				{ProductID: "22423", Title: "", LocationID: at, Available: 7},
+				{ProductID: "B", Title: "Adjust bad debt", LocationID: at, Available: 1},
 			}, rows)
 			require.Equal(t, Summary{
 				Lines: 6, Products: 4,
-				Sales: Count{2, 4, 19}, Cancellations: Count{1, 1, 2}, Adjustments: Count{1, 1, 7},
+				Sales: InvoiceCount{2, 4, 19}, Cancellations: InvoiceCount{1, 1, 2}, Adjustments: InvoiceCount{1, 1, 7},
 				LinesPerInvoiceMax: 3, OpeningUnits: 26,
 				First: time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), Last: time.Date(2010, 12, 2, 9, 1, 0, 0, time.UTC),
 			}, summary)

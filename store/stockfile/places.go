@@ -7,16 +7,16 @@ import (
 	"onhand/models"
 )
 
-// Places finds locations by what a file calls them: a shop's file by name, our own by id. A name that nobody has is
+// LocationIndex finds locations by what a file calls them: a shop's file by name, our own by id. A name that nobody has is
 // taken for an id, so that a location whose name is not its own alone can still be written.
-type Places struct {
+type LocationIndex struct {
 	ids   map[string]bool
 	names map[string][]string // name to ids
 }
 
-// NewPlaces knows these locations.
-func NewPlaces(locations []models.Location) Places {
-	p := Places{ids: map[string]bool{}, names: map[string][]string{}}
+// NewLocationIndex knows these locations.
+func NewLocationIndex(locations []models.Location) LocationIndex {
+	p := LocationIndex{ids: map[string]bool{}, names: map[string][]string{}}
 	for _, l := range locations {
 		p.ids[l.LocationID] = true
 		name := strings.TrimSpace(l.Name) // as readers of a file see it
@@ -28,7 +28,7 @@ func NewPlaces(locations []models.Location) Places {
 // Find returns the id of the location that a row of the format means. One that is not known keeps the file's word.
 //
 // Errors: a name that several locations have.
-func (p Places) Find(format Format, called string) (id string, err error) {
+func (p LocationIndex) Find(format Format, called string) (id string, err error) {
 	if format != Shop && format != Shop17 {
 		return called, nil
 	}
@@ -42,7 +42,7 @@ func (p Places) Find(format Format, called string) (id string, err error) {
 }
 
 // name is what a shop's file calls a location.
-func (p Places) name(l models.Location) (string, error) {
+func (p LocationIndex) name(l models.Location) (string, error) {
 	for _, word := range []string{strings.TrimSpace(l.Name), l.LocationID} {
 		if id, err := p.Find(Shop, word); err == nil && id == l.LocationID && word != "" {
 			return word, nil

@@ -25,8 +25,8 @@ const (
 	// Shop is the inventory CSV of the largest hosted shop system, 19 columns; Shop17 is its older form.
 	Shop   Format = "shop"
 	Shop17 Format = "shop-17"
-	// Plain is our own CSV, a row for each product and location; JSONLines is the same as one JSON object a line.
-	Plain     Format = "csv"
+	// CSV is our own CSV, a row for each product and location; JSONLines is the same as one JSON object a line.
+	CSV       Format = "csv"
 	JSONLines Format = "jsonl"
 	// OnlineRetail is a year of invoices; see [ReadOnlineRetail].
 	OnlineRetail Format = "online-retail"
@@ -114,7 +114,7 @@ func newCSVReader(r io.Reader, first []byte, format Format) (*Reader, error) {
 	switch found {
 	case Shop, Shop17:
 		reader.next = t.reading(shopTable{t, found}.row)
-	case Plain:
+	case CSV:
 		p, err := newPlainTable(t)
 		if err != nil {
 			return nil, err
@@ -148,7 +148,7 @@ func (t *table) format() (Format, error) {
 	case t.has("handle", "location", "on hand"):
 		return Shop17, nil
 	case t.has("product_id"):
-		return Plain, nil
+		return CSV, nil
 	case t.has("invoiceno", "stockcode", "quantity"):
 		return OnlineRetail, nil
 	}

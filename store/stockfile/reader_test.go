@@ -183,7 +183,7 @@ func TestWhatIsNoStockFile(t *testing.T) {
 		"other columns":    {"a,b\n1,2\n", Auto, "not a stock file"},
 		"UTF-16":           {"\xff\xfeH\x00a\x00", Auto, "UTF-16"},
 		"other format":     {head19, Shop17, "the file is shop, not shop-17"},
-		"JSON, not CSV":    {`{"productId":"a"}`, Plain, "the file is jsonl, not csv"},
+		"JSON, not CSV":    {`{"productId":"a"}`, CSV, "the file is jsonl, not csv"},
 		"column twice":     {"product_id,product_id\n", Auto, "there twice"},
 		"column not known": {"product_id,location_id,avialable\n", Auto, "the column avialable is not known"},
 		"gzip cut off":     {string(whole[:len(whole)-12]), Auto, "unexpected EOF"},
@@ -205,9 +205,9 @@ func TestWhatIsNoStockFile(t *testing.T) {
 func TestVariantID(t *testing.T) {
 	t.Parallel()
 	for id, v := range map[string]Variant{
-		mID:                       {Handle: "shirt", Options: [3]Option{{"Size", "M"}, {"Colour", "Dark red"}}},
-		"mug?Title=Default+Title": {Handle: "mug", Options: [3]Option{plain}},
-		"a%3Fb?=%26&=&x=%3D":      {Handle: "a?b", Options: [3]Option{{"", "&"}, {}, {"x", "="}}},
+		mID:                       {Handle: "shirt", Options: [3]VariantOption{{"Size", "M"}, {"Colour", "Dark red"}}},
+		"mug?Title=Default+Title": {Handle: "mug", Options: [3]VariantOption{defaultOption}},
+		"a%3Fb?=%26&=&x=%3D":      {Handle: "a?b", Options: [3]VariantOption{{"", "&"}, {}, {"x", "="}}},
 	} {
 		assert.Equal(t, id, v.ID())
 		got, ok := ParseVariant(id)

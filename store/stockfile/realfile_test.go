@@ -30,9 +30,9 @@ func TestRealFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Summary{
 		Lines: 541_909, Products: 4_070,
-		Sales:              Count{Invoices: 20_728, Lines: 531_285, Units: 5_660_981},
-		Cancellations:      Count{Invoices: 3_836, Lines: 9_288, Units: 277_574},
-		Adjustments:        Count{Invoices: 1_336, Lines: 1_336, Units: 206_957},
+		Sales:              InvoiceCount{Invoices: 20_728, Lines: 531_285, Units: 5_660_981},
+		Cancellations:      InvoiceCount{Invoices: 3_836, Lines: 9_288, Units: 277_574},
+		Adjustments:        InvoiceCount{Invoices: 1_336, Lines: 1_336, Units: 206_957},
 		LinesPerInvoiceMax: 1_114, OpeningUnits: 5_660_981 + 206_957,
 		First: time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), Last: time.Date(2011, 12, 9, 12, 50, 0, 0, time.UTC),
 	}, summary)
@@ -64,7 +64,7 @@ func TestRealFile(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, []Count{summary.Sales, summary.Cancellations, summary.Adjustments}, []Count{all.Sales, all.Cancellations, all.Adjustments})
+	require.Equal(t, []InvoiceCount{summary.Sales, summary.Cancellations, summary.Adjustments}, []InvoiceCount{all.Sales, all.Cancellations, all.Adjustments})
 }
 
 // lettersOf leaves out what the demo's titles tidy: case, spaces and punctuation.

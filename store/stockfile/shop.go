@@ -69,7 +69,7 @@ func (t shopTable) row() (row models.StockRow, err error) {
 func (t shopTable) newer(row *models.StockRow, stocked bool) (err error) {
 	seen := row.Now
 	if sum, ok := sumOf(seen); ok && seen.OnHand.Given && sum != seen.OnHand.Units {
-		return fmt.Errorf("On hand (current) %d is not Available %d + Committed %d + Unavailable %d; to change stock, write On hand (new) and leave the others alone",
+		return fmt.Errorf("the On hand (current) %d is not Available %d + Committed %d + Unavailable %d; to change stock, write On hand (new) and leave the others alone",
 			seen.OnHand.Units, seen.Available.Units, seen.Committed.Units, seen.Unavailable.Units)
 	}
 	wanted := t.cell("on hand (new)")
@@ -133,7 +133,7 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 	cells := []string{v.Handle}
 	for i := range v.Options {
 		n := string(rune('1' + i))
-		v.Options[i] = Option{Name: t.cell("option" + n + " name"), Value: t.cell("option" + n + " value")}
+		v.Options[i] = VariantOption{Name: t.cell("option" + n + " name"), Value: t.cell("option" + n + " value")}
 		cells = append(cells, v.Options[i].Name, v.Options[i].Value)
 	}
 	for _, cell := range cells {
@@ -145,7 +145,7 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 	case utf8.RuneCountInString(id) <= models.IDLengthMax:
 		row.Variant = id
 	case row.ProductID == "":
-		return row, fmt.Errorf("Handle and options are longer than %d characters together; give the variant a SKU", models.IDLengthMax)
+		return row, fmt.Errorf("its Handle and options are longer than %d characters together; give the variant a SKU", models.IDLengthMax)
 	}
 	return row, nil
 }

@@ -9,14 +9,14 @@ import (
 // product id of variants without a SKU of their own.
 type Variant struct {
 	Handle  string
-	Options [3]Option
+	Options [3]VariantOption
 }
 
-// Option is one choice, such as Size: M. Both empty means none.
-type Option struct{ Name, Value string }
+// VariantOption is one choice, such as Size: M. Both empty means none.
+type VariantOption struct{ Name, Value string }
 
-// plain is how shops write a product that has no variants.
-var plain = Option{Name: "Title", Value: "Default Title"}
+// defaultOption is how shops write a product that has no variants.
+var defaultOption = VariantOption{Name: "Title", Value: "Default Title"}
 
 // ID writes the variant as handle?name=value&name=value, every part escaped as in the query of a web address:
 // t-shirt?Size=M&Colour=Dark+red. A product without variants is handle?Title=Default+Title.
@@ -25,8 +25,8 @@ func (v Variant) ID() string {
 	b.WriteString(url.QueryEscape(v.Handle))
 	b.WriteByte('?')
 	options := v.Options
-	if options == ([3]Option{}) {
-		options[0] = plain
+	if options == ([3]VariantOption{}) {
+		options[0] = defaultOption
 	}
 	for i, o := range options {
 		if i > 0 && allEmpty(options[i:]) {
@@ -40,9 +40,9 @@ func (v Variant) ID() string {
 	return b.String()
 }
 
-func allEmpty(options []Option) bool {
+func allEmpty(options []VariantOption) bool {
 	for _, o := range options {
-		if o != (Option{}) {
+		if o != (VariantOption{}) {
 			return false
 		}
 	}
@@ -67,7 +67,7 @@ func ParseVariant(id string) (v Variant, ok bool) {
 		if err1 != nil || err2 != nil {
 			return Variant{}, false
 		}
-		v.Options[i] = Option{Name: n, Value: val}
+		v.Options[i] = VariantOption{Name: n, Value: val}
 	}
 	if v.ID() != id { // written some other way: not ours
 		return Variant{}, false
@@ -77,7 +77,7 @@ func ParseVariant(id string) (v Variant, ok bool) {
 
 // lasts tells whether a file's cells can hold the variant: readers drop blanks at the ends, and refuse what no id has.
 func (v Variant) lasts() bool {
-	for _, o := range append(v.Options[:], Option{Name: v.Handle}) {
+	for _, o := range append(v.Options[:], VariantOption{Name: v.Handle}) {
 		for _, cell := range []string{o.Name, o.Value} {
 			if strings.TrimSpace(cell) != cell || text("a cell", cell) != nil {
 				return false

@@ -36,7 +36,7 @@ func NewWriter(w io.Writer, format Format, locations []models.Location) (*Writer
 	var header []string
 	var rows func(*models.Stock) [][]string
 	switch format {
-	case Plain:
+	case CSV:
 		header, rows = plainColumns(), plainRows
 	case Shop, Shop17:
 		grid, err := newShopGrid(format, locations)
@@ -119,7 +119,7 @@ func newShopGrid(format Format, locations []models.Location) (*shopGrid, error) 
 	if format == Shop17 {
 		g.header = shop17Columns
 	}
-	places := NewPlaces(locations)
+	places := NewLocationIndex(locations)
 	slices.SortFunc(g.locations, func(a, b models.Location) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.LocationID, b.LocationID))
 	})
@@ -137,7 +137,7 @@ func (g *shopGrid) rows(s *models.Stock) [][]string {
 	v, ok := ParseVariant(s.ProductID)
 	sku := ""
 	if !ok || !v.lasts() { // the product id is the SKU, and there is one variant of it
-		v, sku = Variant{Handle: s.ProductID, Options: [3]Option{plain}}, s.ProductID
+		v, sku = Variant{Handle: s.ProductID, Options: [3]VariantOption{defaultOption}}, s.ProductID
 	}
 	records := make([][]string, len(g.locations))
 	for i, l := range g.locations {

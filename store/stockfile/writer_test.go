@@ -14,7 +14,7 @@ import (
 	"onhand/models"
 )
 
-var written = []Format{Shop, Shop17, Plain, JSONLines}
+var written = []Format{Shop, Shop17, CSV, JSONLines}
 
 func shopStock() ([]*models.Stock, []models.Location) {
 	named := func(s string) *string { return &s }
@@ -46,7 +46,7 @@ func writeAll(t testing.TB, format Format, stocks []*models.Stock, locations []m
 // restored puts what a file says back together as stock: what an import into an empty database would make of it.
 func restored(t testing.TB, rows []models.StockRow, format Format, locations []models.Location) []*models.Stock {
 	t.Helper()
-	places := NewPlaces(locations)
+	places := NewLocationIndex(locations)
 	var stocks []*models.Stock
 	for _, row := range rows {
 		require.Empty(t, row.Problem)
@@ -102,7 +102,7 @@ func TestBlanksAroundLocationNames(t *testing.T) {
 		{LocationID: "s", Quantities: models.Quantities{Available: 3}},
 	}}
 	for _, format := range []Format{Shop, Shop17} {
-		found, places := map[string]int{}, NewPlaces(locations)
+		found, places := map[string]int{}, NewLocationIndex(locations)
 		for _, row := range readRows(t, writeAll(t, format, []*models.Stock{stock}, locations), Auto) {
 			id, err := places.Find(format, row.Location)
 			require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestShopFileAsWritten(t *testing.T) {
 00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,Ärmel,,not stocked,not stocked,not stocked,not stocked,not stocked,
 `, writeAll(t, Shop, stocks[:1], locations), "locations of one name go by their ids")
 	assert.Contains(t, writeAll(t, Shop17, stocks[1:2], locations), "shirt,T-Shirt,Size,M,Colour,Dark red,,,,,,Ärmel,0,0,0,0,0\n")
-	assert.Equal(t, strings.Join(plainColumns(), ",")+"\nwhat?"+strings.Repeat(",", len(plainColumns())-1)+"\n", writeAll(t, Plain, stocks[2:], locations))
+	assert.Equal(t, strings.Join(plainColumns(), ",")+"\nwhat?"+strings.Repeat(",", len(plainColumns())-1)+"\n", writeAll(t, CSV, stocks[2:], locations))
 	assert.Equal(t, `{"productId":"what?","new":{}}`+"\n", writeAll(t, JSONLines, stocks[2:], locations))
 
 	_, err := NewWriter(io.Discard, Shop, []models.Location{{LocationID: "x", Name: "n"}, {LocationID: "b", Name: "x"}, {LocationID: "c", Name: "n"}})
@@ -212,11 +212,11 @@ func FuzzVariant(f *testing.F) {
 	f.Add("shirt", "Size", "M", "Colour", "Dark red", "", "")
 	f.Add("a?b", "", "", "", "&", "=", "%")
 	f.Fuzz(func(t *testing.T, handle, n1, v1, n2, v2, n3, v3 string) {
-		v := Variant{Handle: handle, Options: [3]Option{{n1, v1}, {n2, v2}, {n3, v3}}}
+		v := Variant{Handle: handle, Options: [3]VariantOption{{n1, v1}, {n2, v2}, {n3, v3}}}
 		got, ok := ParseVariant(v.ID())
 		require.Equal(t, handle != "", ok)
-		if v.Options == [3]Option{} {
-			v.Options[0] = plain
+		if v.Options == [3]VariantOption{} {
+			v.Options[0] = defaultOption
 		}
 		if ok {
 			require.Equal(t, v, got)

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// serverAccount says who Postgres runs as: ourselves, unless we are root, whom it refuses.
+// serverAccount is the account that Postgres runs as: nil for our own. Postgres refuses to run as root.
 func serverAccount() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -31,13 +31,13 @@ func serverAccount() (*syscall.Credential, error) {
 	return nil, fmt.Errorf("postgres does not run as root, and there is no other account to run it as: %w", lookupErr)
 }
 
-// makeDirectory makes a temporary directory that account owns and can reach. The usual place may lie below a directory
-// that only root may enter; opening that to everybody is not ours to do, so we go elsewhere.
+// makeDirectory makes a temporary directory that account owns and can reach. The usual parent may be below a directory
+// that only root may enter; then another parent is used.
 func makeDirectory(prefix string, account *syscall.Credential) (string, error) {
-	places := []string{os.TempDir(), "/tmp", "/var/tmp", "/dev/shm"}
+	parents := []string{os.TempDir(), "/tmp", "/var/tmp", "/dev/shm"}
 	var reasons []string
-	for _, place := range places {
-		directory, err := os.MkdirTemp(place, prefix)
+	for _, parent := range parents {
+		directory, err := os.MkdirTemp(parent, prefix)
 		if err != nil {
 			reasons = append(reasons, err.Error())
 			continue
@@ -52,12 +52,12 @@ func makeDirectory(prefix string, account *syscall.Credential) (string, error) {
 			return directory, nil
 		}
 		reasons = append(reasons, err.Error())
-		_ = os.RemoveAll(directory) // empty, and the reason above is the one to tell
+		_ = os.RemoveAll(directory) // empty; the reason above is the one to report
 	}
-	return "", fmt.Errorf("no place for its files: %s", strings.Join(reasons, "; "))
+	return "", fmt.Errorf("no directory for its files: %s", strings.Join(reasons, "; "))
 }
 
-// enter tries whether account can reach directory, by going there: modes, lists and mounts all have a say.
+// enter tries whether account can enter directory: modes, access lists and mounts all decide.
 func enter(directory string, account *syscall.Credential) error {
 	cmd := exec.Command("/bin/sh", "-c", `cd "$1"`, "sh", directory)
 	cmd.Dir = "/"

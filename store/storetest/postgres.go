@@ -15,26 +15,27 @@ import (
 
 const kindPostgres = "postgres"
 
-// initdbLimit bounds the making of a cluster, empty or a copy, which takes a second on an idle machine.
+// initdbLimit bounds making a database cluster, empty or from a base backup: a second on an idle machine.
 const initdbLimit = 2 * time.Minute
 
-// postgresSettings are ours; WithSetting adds to them and overrides them. fsync is not here: it is on, as it is in life.
+// postgresSettings are ours; WithSetting adds to them and overrides them. fsync is not among them: it stays on.
 var postgresSettings = []setting{
 	{"listen_addresses", "127.0.0.1"},
 	{"unix_socket_directories", ""}, // a socket's path may be longer than the kernel allows
-	{"shared_buffers", "64MB"},      // many test processes run side by side
+	{"shared_buffers", "64MB"},      // many test processes run at once
 	{"max_connections", "200"},
 	{"lc_messages", "C"},
 }
 
-// PostgresServer is a Postgres of one's own, with a superuser named postgres who needs no password. Start, Stop, Kill,
-// Freeze, Thaw and Close work as they do for every server here.
+// PostgresServer is a private Postgres, with a superuser named postgres that needs no password. Start, Stop, Kill, Freeze,
+// Thaw and Close work as for every server here.
 type PostgresServer struct {
 	server
 }
 
-// StartPostgres makes an empty cluster in a temporary directory and serves it on a free port. The caller must Close it;
-// a process that dies instead takes the server with it. The error wraps ErrNotInstalled when the machine has no Postgres.
+// StartPostgres makes an empty database cluster in a temporary directory and serves it on a free port. The caller must
+// Close it; when the process dies instead, the server ends too. The error wraps ErrNotInstalled when the machine has no
+// Postgres.
 func StartPostgres(opts ...Option) (*PostgresServer, error) {
 	programs, err := findPostgres()
 	if err != nil {
@@ -63,7 +64,7 @@ func newPostgres(programs string, account *syscall.Credential, o options) *Postg
 		kind:         kindPostgres,
 		account:      account,
 		gentleSignal: syscall.SIGINT,  // "fast": ends the sessions, writes a checkpoint
-		deathSignal:  syscall.SIGQUIT, // "immediate": ends the sessions, gives shared memory back, and no more
+		deathSignal:  syscall.SIGQUIT, // "immediate": ends the sessions, frees shared memory, and no more
 	}}
 	p.command = func() *exec.Cmd {
 		arguments := []string{"-D", p.data(), "-p", strconv.Itoa(p.port)}
@@ -82,7 +83,7 @@ func (p *PostgresServer) DSN(database string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, database)
 }
 
-// CreateDatabase makes an empty database.
+// CreateDatabase creates an empty database.
 func (p *PostgresServer) CreateDatabase(ctx context.Context, name string) error {
 	if err := p.execute(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
 		return fmt.Errorf("create database %s: %w", name, err)
@@ -90,7 +91,7 @@ func (p *PostgresServer) CreateDatabase(ctx context.Context, name string) error 
 	return nil
 }
 
-// DropDatabase removes a database and cuts whoever is still connected to it.
+// DropDatabase drops a database and ends the sessions in it.
 func (p *PostgresServer) DropDatabase(ctx context.Context, name string) error {
 	if err := p.execute(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
@@ -109,7 +110,7 @@ func (p *PostgresServer) execute(ctx context.Context, statement string) error {
 
 func (p *PostgresServer) data() string { return filepath.Join(p.directory, "data") }
 
-// initialise makes the empty cluster. It need not be synced to disk: it is worth nothing before the server has run.
+// initialise makes the empty database cluster. It need not be synced: it has no value before the server has run.
 func (p *PostgresServer) initialise(initdb string) error {
 	return p.run("initdb", exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres",
 		"--encoding=UTF8", "--locale=C", "--pgdata="+p.data()))
@@ -127,5 +128,5 @@ func (p *PostgresServer) run(name string, cmd *exec.Cmd) error {
 	if process.err != nil {
 		return fmt.Errorf("%s: %w; its log ends:\n%s", name, process.err, tail(p.log()))
 	}
-	return p.forget()
+	return p.clearProcess()
 }

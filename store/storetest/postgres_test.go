@@ -59,7 +59,7 @@ func TestPostgresSettings(t *testing.T) {
 	require.Equal(t, "logical", query(t, own.DSN("postgres"), "SHOW wal_level"))
 }
 
-// What was committed is there after a stop, an immediate shutdown and a kill, behind the same address.
+// TestPostgresKeepsItsData: what was committed is there after a stop, an immediate shutdown and a kill, at the same address.
 func TestPostgresKeepsItsData(t *testing.T) {
 	t.Parallel()
 	server := PrivatePostgres(t)
@@ -68,7 +68,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 	execute(t, dsn, "CREATE TABLE stock (quantity int); INSERT INTO stock VALUES (7)")
 
 	for name, end := range map[string]func() error{"stop": server.Stop, "abort": server.Abort, "kill": server.Kill} {
-		session, err := pgx.Connect(t.Context(), dsn) // an open session must not hold the server up
+		session, err := pgx.Connect(t.Context(), dsn) // an open session must not delay the server
 		require.NoError(t, err, name)
 		require.NoError(t, end(), name)
 		require.NoError(t, end(), "%s: again is no error", name)
@@ -78,7 +78,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 		require.NoError(t, server.Start(), name)
 		require.NoError(t, server.Start(), "%s: again is no error", name)
 		require.Equal(t, "7", query(t, dsn, "SELECT quantity::text FROM stock"), name)
-		require.Equal(t, name != "stop", strings.Contains(server.log(), "automatic recovery in progress"), "%s: only what ended in order needs no recovery", name)
+		require.Equal(t, name != "stop", strings.Contains(server.log(), "automatic recovery in progress"), "%s: only a stop needs no recovery", name)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestPostgresFreeze(t *testing.T) {
 	require.NoError(t, server.Freeze())
 	require.NoError(t, server.Freeze(), "again is no error")
 
-	// Neither an old session nor a new one gets an answer, and neither is refused.
+	// An old session and a new one get no answer, and are not refused.
 	answered := make(chan error, 1)
 	go func() { answered <- session.Ping(context.Background()) }()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -104,11 +104,11 @@ func TestPostgresFreeze(t *testing.T) {
 	require.NoError(t, <-answered)
 	require.NoError(t, server.Thaw(), "again is no error")
 
-	// A frozen server can be stopped, killed and started as any other.
+	// A frozen server can be stopped, killed and started like any other.
 	for name, end := range map[string]func() error{"stop": server.Stop, "kill": server.Kill} {
 		require.NoError(t, server.Freeze(), name)
 		require.NoError(t, end(), name)
-		require.Error(t, server.Freeze(), "%s: nothing is there to freeze", name)
+		require.Error(t, server.Freeze(), "%s: nothing is left to freeze", name)
 		require.NoError(t, server.Start(), name)
 		require.Equal(t, "1", query(t, server.DSN("postgres"), "SELECT '1'"), name)
 	}
@@ -119,7 +119,7 @@ func TestPostgresCloseLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, killed := range []bool{false, true} {
 		server, err := StartPostgres()
-		demand(t, err)
+		requireServer(t, err)
 		if killed {
 			require.NoError(t, server.Kill())
 		}
@@ -134,14 +134,14 @@ func TestPostgresCloseLeavesNothing(t *testing.T) {
 func BenchmarkPostgresStart(b *testing.B) {
 	for b.Loop() {
 		server, err := StartPostgres()
-		demand(b, err)
+		requireServer(b, err)
 		if err := server.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// What the primary has answered is on the standby, which takes writes once it is promoted.
+// TestStandby: what the primary has answered is on the standby, which accepts writes once it is promoted.
 func TestStandby(t *testing.T) {
 	t.Parallel()
 	primary := PrivatePostgres(t)

@@ -14,19 +14,19 @@ import (
 const (
 	// pollEvery is how often a wait looks again: short beside the 20 ms a Redis needs to start.
 	pollEvery = 2 * time.Millisecond
-	// signalLimit bounds the wait for the kernel to carry out a signal that cannot be refused.
+	// signalLimit bounds the wait for the effect of a signal that cannot be ignored.
 	signalLimit = 5 * time.Second
 )
 
-// process is one running program, and the thread that keeps it alive.
+// process is one running program, and the thread that started it.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed once the program has ended and was reaped
 	err  error         // how it ended; read after done
 }
 
-// startProcess starts cmd in a process group of its own, so that an interrupt typed at the terminal reaches the tests and
-// not their servers. On Linux the program gets deathSignal when this process dies.
+// startProcess starts cmd in a process group of its own: an interrupt typed at the terminal reaches the tests and not
+// their servers. On Linux the program gets deathSignal when this process dies.
 func startProcess(cmd *exec.Cmd, deathSignal syscall.Signal) (*process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -36,17 +36,17 @@ func startProcess(cmd *exec.Cmd, deathSignal syscall.Signal) (*process, error) {
 
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
-	go p.hold(started)
+	go p.run(started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	return p, nil
 }
 
-// hold starts the program and stays on the thread that did until the program ends. The kernel's "parent" in
-// "signal me when my parent dies" is the thread that forked, and Go ends threads it has no use for: without the lock a
-// server would be killed at random.
-func (p *process) hold(started chan<- error) {
+// run starts the program and stays on the thread that started it until the program ends. For the kernel the parent that
+// dies is the thread that forked, and Go ends threads that it does not need: without the lock a server would be killed at
+// random.
+func (p *process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
@@ -91,10 +91,10 @@ func (p *process) wait(limit time.Duration) error {
 	}
 }
 
-// halt stops the program and all its children in their tracks and returns their ids, the program's first. The parent
-// is stopped before the children are counted: a stopped parent has no more of them. remember is told the ids before the
-// children are stopped, so that no moment exists in which a stopped process is known to nobody.
-func (p *process) halt(remember func(pids []int) error) ([]int, error) {
+// suspend stops the program and all its children (SIGSTOP) and returns their ids, the program's first. The parent is
+// stopped before the children are counted: a stopped parent starts no more. record gets the ids before the children are
+// stopped, so that the guard knows every stopped process at any moment.
+func (p *process) suspend(record func(pids []int) error) ([]int, error) {
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return nil, err
 	}
@@ -106,12 +106,12 @@ func (p *process) halt(remember func(pids []int) error) ([]int, error) {
 		return nil, err
 	}
 	pids := []int{p.pid()}
-	for pid, entry := range table {
-		if entry.parent == p.pid() && !entry.gone() {
+	for pid, processEntry := range table {
+		if processEntry.parent == p.pid() && !processEntry.gone() {
 			pids = append(pids, pid)
 		}
 	}
-	if err := remember(pids); err != nil {
+	if err := record(pids); err != nil {
 		return nil, err
 	}
 	if err := signalAll(pids[1:], syscall.SIGSTOP); err != nil {
@@ -120,7 +120,7 @@ func (p *process) halt(remember func(pids []int) error) ([]int, error) {
 	return pids, awaitStopped(pids...)
 }
 
-// signalAll sends s to every process; those that have ended are passed over.
+// signalAll sends s to every process; one that has ended is no error.
 func signalAll(pids []int, s syscall.Signal) error {
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -130,26 +130,26 @@ func signalAll(pids []int, s syscall.Signal) error {
 	return nil
 }
 
-// entry is what the process table says of one process.
-type entry struct {
+// processEntry is the line of the process table for one process.
+type processEntry struct {
 	parent int
 	state  byte // the letter ps prints: T stopped, Z ended but not yet reaped
 }
 
-func (e entry) stopped() bool { return e.state == 'T' || e.state == 't' }
+func (e processEntry) stopped() bool { return e.state == 'T' || e.state == 't' }
 
-func (e entry) gone() bool { return e.state == 0 || e.state == 'Z' || e.state == 'X' }
+func (e processEntry) gone() bool { return e.state == 0 || e.state == 'Z' || e.state == 'X' }
 
 func awaitStopped(pids ...int) error {
-	return awaitTable("stopped", pids, func(e entry) bool { return e.stopped() || e.gone() })
+	return awaitTable("stopped", pids, func(e processEntry) bool { return e.stopped() || e.gone() })
 }
 
 func awaitGone(pids ...int) error {
-	return awaitTable("gone", pids, entry.gone)
+	return awaitTable("gone", pids, processEntry.gone)
 }
 
-// awaitTable waits until the process table agrees about every one of pids; a missing process has a zero entry.
-func awaitTable(what string, pids []int, agrees func(entry) bool) error {
+// awaitTable waits until the process table is as wanted for each of pids; a missing process has a zero entry.
+func awaitTable(what string, pids []int, wanted func(processEntry) bool) error {
 	for deadline := time.Now().Add(signalLimit); ; time.Sleep(pollEvery) {
 		table, err := processTable()
 		if err != nil {
@@ -157,7 +157,7 @@ func awaitTable(what string, pids []int, agrees func(entry) bool) error {
 		}
 		var waiting []int
 		for _, pid := range pids {
-			if !agrees(table[pid]) {
+			if !wanted(table[pid]) {
 				waiting = append(waiting, pid)
 			}
 		}
@@ -171,8 +171,8 @@ func awaitTable(what string, pids []int, agrees func(entry) bool) error {
 }
 
 // guardScript waits for the end of its input, which comes when the parent closes it or dies. Then it ends the processes
-// listed in the file "pids" and removes the directory. The gentle signal comes first, because it lets Postgres give its
-// shared memory back; CONT lets a frozen process hear it.
+// listed in the file "pids" and removes the directory. The gentle signal comes first, because Postgres then frees its
+// shared memory; CONT lets a frozen process receive it.
 const guardScript = `
 read -r _
 pids=$(cat "$1/pids" 2>/dev/null)
@@ -185,7 +185,7 @@ for pid in $pids; do kill -KILL "$pid"; done
 rm -rf "$1"
 `
 
-// guard is a shell that outlives us by a moment, to tidy up when we could not.
+// guard is a shell that outlives this process by a moment, and removes what it left.
 type guard struct {
 	cmd      *exec.Cmd
 	lifeline interface{ Close() error }
@@ -206,11 +206,11 @@ func startGuard(directory string, gentle syscall.Signal) (*guard, error) {
 	return &guard{cmd: cmd, lifeline: lifeline}, nil
 }
 
-// dismiss lets the guard run its script. Whoever stopped the server and removed its files has left it nothing to do.
+// dismiss lets the guard run its script. After Close nothing is left for it to do.
 func (g *guard) dismiss() error {
 	err := g.lifeline.Close()
 	waitErr := g.cmd.Wait()
-	// The status is that of rm. Only a guard that someone killed is worth a word.
+	// The status is that of rm. Only a guard that was killed is an error.
 	if waitErr != nil && !strings.HasPrefix(waitErr.Error(), "exit status") {
 		err = errors.Join(err, waitErr)
 	}

@@ -14,7 +14,7 @@ func dieWithParent(attributes *syscall.SysProcAttr, s syscall.Signal) {
 }
 
 // processTable reads /proc, so that nothing needs ps, which small containers lack.
-func processTable() (map[int]entry, error) {
+func processTable() (map[int]processEntry, error) {
 	directory, err := os.Open("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("process table: %w", err)
@@ -24,7 +24,7 @@ func processTable() (map[int]entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("process table: %w", err)
 	}
-	table := make(map[int]entry, len(names))
+	table := make(map[int]processEntry, len(names))
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
@@ -42,18 +42,18 @@ func processTable() (map[int]entry, error) {
 }
 
 // parseStat reads "pid (name) state parent …" (proc(5)). The name may hold spaces and brackets; the last bracket ends it.
-func parseStat(stat []byte) (entry, bool) {
+func parseStat(stat []byte) (processEntry, bool) {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {
-		return entry{}, false
+		return processEntry{}, false
 	}
 	fields := bytes.Fields(stat[end+1:])
 	if len(fields) < 2 || len(fields[0]) != 1 {
-		return entry{}, false
+		return processEntry{}, false
 	}
 	parent, err := strconv.Atoi(string(fields[1]))
 	if err != nil {
-		return entry{}, false
+		return processEntry{}, false
 	}
-	return entry{parent: parent, state: fields[0][0]}, true
+	return processEntry{parent: parent, state: fields[0][0]}, true
 }

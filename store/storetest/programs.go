@@ -70,7 +70,8 @@ func findProgram(program string, majorMin int, directories []string) (string, er
 	return "", fmt.Errorf("%w%s: %s", ErrNotInstalled, found, installAdvice)
 }
 
-// postgresDirectories lists where packages put the server, the likeliest first: Debian and Homebrew keep it off the PATH.
+// postgresDirectories lists where packages put the server, the likeliest first: Debian and Homebrew do not put it on the
+// PATH.
 func postgresDirectories() []string {
 	var directories []string
 	if output, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
@@ -93,8 +94,8 @@ func postgresDirectories() []string {
 
 var firstNumber = regexp.MustCompile(`[0-9]+`)
 
-// majorVersion reads the first number of "postgres (PostgreSQL) 15.4", "Redis server v=7.0.15 sha=…" or a path that
-// names a version; 0 when there is none.
+// majorVersion reads the first number of "postgres (PostgreSQL) 15.4", "Redis server v=7.0.15 sha=…" or a path with a
+// version; 0 when there is none.
 func majorVersion(text string) int {
 	major, err := strconv.Atoi(firstNumber.FindString(text))
 	if err != nil {

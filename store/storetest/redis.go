@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// redisSettings are ours; WithSetting adds to them and overrides them. Nothing is kept on disk, as in a cache: after
-// Stop or Kill the next Start finds it empty.
+// redisSettings are ours; WithSetting adds to them and overrides them. Nothing is kept on disk, as in a cache: after Stop
+// or Kill it starts empty.
 var redisSettings = []setting{
 	{"bind", "127.0.0.1"},
 	{"daemonize", "no"},
@@ -18,14 +18,14 @@ var redisSettings = []setting{
 	{"appendonly", "no"},
 }
 
-// RedisServer is a Redis of one's own, without password or persistence. Start, Stop, Kill, Freeze, Thaw and Close work as
-// they do for every server here.
+// RedisServer is a private Redis, without password or persistence. Start, Stop, Kill, Freeze, Thaw and Close work as for
+// every server here.
 type RedisServer struct {
 	server
 }
 
-// StartRedis starts an empty Redis on a free port. The caller must Close it; a process that dies instead takes the
-// server with it. The error wraps ErrNotInstalled when the machine has no Redis.
+// StartRedis starts an empty Redis on a free port. The caller must Close it; when the process dies instead, the server
+// ends too. The error wraps ErrNotInstalled when the machine has no Redis.
 func StartRedis(opts ...Option) (*RedisServer, error) {
 	programs, err := findRedis()
 	if err != nil {
@@ -35,7 +35,7 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 	r := &RedisServer{server{
 		kind:         "redis",
 		gentleSignal: syscall.SIGTERM,
-		deathSignal:  syscall.SIGKILL, // it holds nothing that a signal would have to give back
+		deathSignal:  syscall.SIGKILL, // it has nothing to free
 	}}
 	r.command = func() *exec.Cmd {
 		arguments := []string{"--port", strconv.Itoa(r.port), "--dir", r.directory}

@@ -39,18 +39,18 @@ func TestRedisAnswers(t *testing.T) {
 	require.Equal(t, "$-1", ask(t, other, "GET stock"))
 }
 
-// Without persistence a server is empty after each start; with it, it is not. The address stays.
+// TestRedisRestarts: without persistence a server starts empty; with it, it does not. The address stays.
 func TestRedisRestarts(t *testing.T) {
 	t.Parallel()
-	forgetful := Redis(t)
-	keeping := Redis(t, WithSetting("appendonly", "yes"), WithSetting("appendfsync", "always"))
+	volatile := Redis(t)
+	durable := Redis(t, WithSetting("appendonly", "yes"), WithSetting("appendfsync", "always"))
 	for _, c := range []struct {
 		server *RedisServer
 		end    func() error
 		want   string
 	}{
-		{forgetful, forgetful.Stop, ":0"}, {forgetful, forgetful.Kill, ":0"},
-		{keeping, keeping.Stop, ":1"}, {keeping, keeping.Kill, ":1"},
+		{volatile, volatile.Stop, ":0"}, {volatile, volatile.Kill, ":0"},
+		{durable, durable.Stop, ":1"}, {durable, durable.Kill, ":1"},
 	} {
 		require.Equal(t, "+OK", ask(t, c.server, "SET stock 7"))
 		require.NoError(t, c.end())
@@ -77,13 +77,13 @@ func TestRedisFreeze(t *testing.T) {
 	}
 	require.NoError(t, server.Thaw())
 	require.Equal(t, "+PONG", <-answered)
-	require.NoError(t, server.Freeze()) // Close must cope
+	require.NoError(t, server.Freeze()) // Close must end a frozen server
 }
 
 func BenchmarkRedisStart(b *testing.B) {
 	for b.Loop() {
 		server, err := StartRedis()
-		demand(b, err)
+		requireServer(b, err)
 		if err := server.Close(); err != nil {
 			b.Fatal(err)
 		}

@@ -17,31 +17,31 @@ import (
 )
 
 const (
-	// portMin and portMax bound the ports we take (portMax itself excluded). They end below 32768, where Linux begins to
-	// hand out ports for outgoing connections; a stopped server would lose such a port to any client.
+	// portMin and portMax bound the ports we take (portMax itself excluded). They end below 32768, from where Linux takes
+	// ports for outgoing connections: a stopped server would lose such a port to any client.
 	portMin = 20000
 	portMax = 32000
-	// portAttemptsMax bounds the search for a free port; at the first taken one in two it fails once in a million.
+	// portAttemptsMax bounds the search for a free port. With every second port taken it fails once in a million.
 	portAttemptsMax = 20
-	// restartAttemptsMax and restartEvery bound the wait for our old port when a neighbour is just trying it.
+	// restartAttemptsMax and restartEvery bound the wait for our old port while another process tries it.
 	restartAttemptsMax = 50
 	restartEvery       = 100 * time.Millisecond
 	// startLimit covers a first start on a busy two-core machine and a recovery after Kill.
 	startLimit = 60 * time.Second
 	// stopLimit covers the checkpoint Postgres writes when it stops.
 	stopLimit = 30 * time.Second
-	// logTailBytes is how much of a server's log an error carries.
+	// logTailBytes is how much of a server's log an error has.
 	logTailBytes = 2048
 )
 
-// readyLine is what both servers write, in one case or another, when they take connections. It is looked for in the
-// server's own log, because the port alone may be answered by somebody else.
+// readyLine is what both servers write, in upper or lower case, when they accept connections. We look for it in the
+// server's own log, because another process may answer on the port.
 const readyLine = "ready to accept connections"
 
 // standbyReadyLine is what a Postgres that follows another one writes instead.
 const standbyReadyLine = "ready to accept read-only connections"
 
-// portTakenLine is what both servers write when somebody else has the port.
+// portTakenLine is what both servers write when another process has the port.
 const portTakenLine = "Address already in use"
 
 var errPortTaken = errors.New("port is taken")
@@ -62,7 +62,7 @@ func WithSetting(name, value string) Option {
 	return func(o *options) { o.settings = append(o.settings, setting{name, value}) }
 }
 
-// WithEnvironment gives a Postgres a variable ("NAME=value") in its environment, which is bare otherwise.
+// WithEnvironment gives a Postgres a variable ("NAME=value") in its environment, which is minimal otherwise.
 func WithEnvironment(variable string) Option {
 	return func(o *options) { o.environment = append(o.environment, variable) }
 }
@@ -75,27 +75,27 @@ func collect(list []Option) options {
 	return o
 }
 
-// server is what both kinds have in common: a directory, a port, and at most one process at a time. Its methods may be
-// called from any goroutine; they wait for one another.
+// server is the common part of both kinds: a directory, a port, and at most one process at a time. It is safe for
+// concurrent use.
 type server struct {
 	kind      string              // "postgres" or "redis"
 	directory string              // everything the server writes
-	account   *syscall.Credential // who it runs as; nil is ourselves
+	account   *syscall.Credential // that it runs as; nil is our own
 	command   func() *exec.Cmd    // the server program; reads port
 	port      int
 
 	gentleSignal syscall.Signal // ends it and keeps the data
-	deathSignal  syscall.Signal // ends it at once and leaves nothing behind but files
+	deathSignal  syscall.Signal // ends it at once and leaves only files
 
-	mu      sync.Mutex
-	guard   *guard
-	process *process // nil when stopped
-	halted  []int    // the processes that are frozen
-	killed  bool     // Kill was the last thing to happen
-	closed  bool
+	mu        sync.Mutex
+	guard     *guard
+	process   *process // nil when stopped
+	suspended []int    // the processes that are frozen
+	killed    bool     // Kill ended it, and it was not started since
+	closed    bool
 }
 
-// prepare makes the directory and sets the guard over it.
+// prepare makes the directory and starts its guard.
 func (s *server) prepare() error {
 	directory, err := makeDirectory("onhand-"+s.kind+"-", s.account)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *server) open() error {
 }
 
 // Start starts the server again after Stop or Kill, on its port and with its data, and waits until it takes connections.
-// A server that runs is left alone.
+// A running server stays as it is.
 func (s *server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,60 +146,60 @@ func (s *server) Start() error {
 	return err
 }
 
-// Stop ends the server in good order, keeping its data; open connections are cut.
+// Stop ends the server in order and keeps its data; open connections are closed.
 func (s *server) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end(s.gentleSignal)
 }
 
-// Abort ends the server at once in an orderly way of its own: Postgres's immediate shutdown, which cuts the sessions and
-// writes nothing, so that the next start has to recover. Redis is simply killed.
+// Abort ends the server at once: for Postgres an immediate shutdown, which ends the sessions and writes nothing, so that
+// the next start has to recover. Redis is killed.
 func (s *server) Abort() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end(s.deathSignal)
 }
 
-// Kill ends the server and all its processes as a power cut would: nothing is flushed, nobody is told.
+// Kill ends the server and all its processes as a power cut does: nothing is flushed, no session is closed in order.
 func (s *server) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running() {
 		return nil
 	}
-	pids, err := s.process.halt(s.remember)
+	pids, err := s.process.suspend(s.recordPids)
 	if err != nil {
 		return fmt.Errorf("%s: kill: %w", s.kind, err)
 	}
 	if err := signalAll(pids, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("%s: kill: %w", s.kind, err)
 	}
-	// The children must be gone too: Postgres does not start again on data that somebody still holds.
+	// The children must be gone too: Postgres does not start again on data that a process still uses.
 	if err := errors.Join(s.process.wait(stopLimit), awaitGone(pids...)); err != nil {
 		return fmt.Errorf("%s: kill: %w", s.kind, err)
 	}
 	s.killed = true
-	return s.forget()
+	return s.clearProcess()
 }
 
-// Freeze stops every process of the server where it stands: connections stay open, the kernel still accepts new ones,
-// and nothing answers. It is how a stalled machine looks from outside.
+// Freeze suspends every process of the server: connections stay open, the kernel still accepts new ones, and nothing
+// answers. So a stalled machine looks from outside.
 func (s *server) Freeze() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running() {
 		return fmt.Errorf("%s: freeze: not running", s.kind)
 	}
-	pids, err := s.process.halt(s.remember)
-	s.halted = pids
+	pids, err := s.process.suspend(s.recordPids)
+	s.suspended = pids
 	if err != nil {
 		return fmt.Errorf("%s: freeze: %w", s.kind, err)
 	}
 	return nil
 }
 
-// Thaw lets a frozen server go on as if nothing had been.
+// Thaw resumes a frozen server.
 func (s *server) Thaw() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,7 +222,7 @@ func (s *server) Close() error {
 	return errors.Join(err, s.guard.dismiss())
 }
 
-// reclaim starts a killed Postgres once more, because it left shared memory behind that only its own next start finds.
+// reclaim starts a killed Postgres once more: it left shared memory that only its own next start finds and frees.
 func (s *server) reclaim() error {
 	if s.kind != kindPostgres || !s.killed || s.running() {
 		return nil
@@ -245,11 +245,11 @@ func (s *server) start() error {
 		err = errors.Join(err, process.signal(syscall.SIGKILL), process.wait(stopLimit))
 		return fmt.Errorf("%s on port %d: %w", s.kind, s.port, err)
 	}
-	s.process, s.halted, s.killed = process, nil, false
+	s.process, s.suspended, s.killed = process, nil, false
 	return nil
 }
 
-// launch runs cmd as the server's account, in its directory, with a bare environment and its output in the log.
+// launch runs cmd as the server's account, in its directory, with a minimal environment and its output in the log.
 func (s *server) launch(cmd *exec.Cmd) (*process, error) {
 	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -258,14 +258,14 @@ func (s *server) launch(cmd *exec.Cmd) (*process, error) {
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.directory
-	// The messages we look for in the log are English only in the C locale.
+	// Only in the C locale are the messages in the log those that we look for.
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.directory, "LC_ALL=C", "TZ=UTC"}, cmd.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account}
 	process, err := startProcess(cmd, s.deathSignal)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.kind, err)
 	}
-	if err := s.remember([]int{process.pid()}); err != nil {
+	if err := s.recordPids([]int{process.pid()}); err != nil {
 		return nil, errors.Join(err, process.signal(syscall.SIGKILL))
 	}
 	return process, nil
@@ -288,7 +288,7 @@ func (s *server) awaitReady(p *process) error {
 	}
 }
 
-// end sends s to a running server and waits; one that does not listen is killed, and that is an error.
+// end sends a signal to a running server and waits. One that does not end is killed, and that is an error.
 func (s *server) end(signal syscall.Signal) error {
 	if !s.running() {
 		return nil
@@ -300,22 +300,22 @@ func (s *server) end(signal syscall.Signal) error {
 		err = errors.Join(err, s.process.signal(syscall.SIGKILL), s.process.wait(stopLimit))
 		return fmt.Errorf("%s: stop: %w; its log ends:\n%s", s.kind, err, tail(s.log()))
 	}
-	return s.forget()
+	return s.clearProcess()
 }
 
 func (s *server) thaw() error {
-	if len(s.halted) == 0 {
+	if len(s.suspended) == 0 {
 		return nil
 	}
-	if err := signalAll(s.halted, syscall.SIGCONT); err != nil {
+	if err := signalAll(s.suspended, syscall.SIGCONT); err != nil {
 		return fmt.Errorf("%s: thaw: %w", s.kind, err)
 	}
-	s.halted = nil
-	return s.remember([]int{s.process.pid()})
+	s.suspended = nil
+	return s.recordPids([]int{s.process.pid()})
 }
 
-// remember tells the guard which processes to end should we die.
-func (s *server) remember(pids []int) error {
+// recordPids lists the processes that the guard ends when this process dies.
+func (s *server) recordPids(pids []int) error {
 	var list strings.Builder
 	for _, pid := range pids {
 		list.WriteString(strconv.Itoa(pid) + "\n")
@@ -326,15 +326,15 @@ func (s *server) remember(pids []int) error {
 	return nil
 }
 
-func (s *server) forget() error {
-	s.process, s.halted = nil, nil
-	return s.remember(nil)
+func (s *server) clearProcess() error {
+	s.process, s.suspended = nil, nil
+	return s.recordPids(nil)
 }
 
 func (s *server) logPath() string { return filepath.Join(s.directory, "log") }
 
-// log is what the server has written since it was last started; the wait for its first line reads it often, and it is
-// short then.
+// log is what the server has written since it was last started. The wait for its first line reads it often; then it is
+// short.
 func (s *server) log() string {
 	content, err := os.ReadFile(s.logPath())
 	if err != nil {
@@ -350,7 +350,7 @@ func tail(log string) string {
 	return strings.TrimSpace(log)
 }
 
-// freePort picks a port at random, so that test processes side by side seldom try the same, and asks the kernel.
+// freePort draws a port at random, so that concurrent test processes seldom try the same, and asks the kernel.
 func freePort() (int, error) {
 	var err error
 	for range portAttemptsMax {

@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// helperVariable tells the re-executed test program what to do instead of testing.
+// helperVariable names the task of the re-executed test program.
 const helperVariable = "ONHAND_STORETEST_HELPER"
 
-// cleanupLimit is how long after the death of a test process its servers may linger.
+// cleanupLimit is how long after the end of a test process its servers may still be there.
 const cleanupLimit = 20 * time.Second
 
 func TestMain(m *testing.M) {
@@ -34,13 +34,13 @@ func TestMain(m *testing.M) {
 	Main(m)
 }
 
-// report is what the helper says of its servers before it waits to be killed.
-type report struct {
+// serverReport is the output of the helper, before it waits to be killed.
+type serverReport struct {
 	Directories, Addresses []string
 	Pids                   []int
 }
 
-// help starts one server of each kind, reports them on its output, and then leaves in the way task names.
+// help starts one server of each kind, reports them on its output, and then ends in the way that task names.
 func help(task string) error {
 	postgres, err := StartPostgres()
 	if err != nil {
@@ -50,7 +50,7 @@ func help(task string) error {
 	if err != nil {
 		return err
 	}
-	r := report{
+	r := serverReport{
 		Directories: []string{postgres.directory, redis.directory},
 		Addresses:   []string{fmt.Sprintf("127.0.0.1:%d", postgres.port), redis.Addr()},
 	}
@@ -84,7 +84,8 @@ func help(task string) error {
 	select {}
 }
 
-// A test process that is killed, or leaves without closing, leaves nothing: no server, no guard, no file.
+// TestNothingOutlivesTheProcess: a test process that is killed, or exits without closing, leaves no server, no guard and no
+// file.
 func TestNothingOutlivesTheProcess(t *testing.T) {
 	needServers(t)
 	for _, task := range []string{"killed", "frozen", "exit"} {
@@ -97,7 +98,7 @@ func TestNothingOutlivesTheProcess(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
 
-			var r report
+			var r serverReport
 			line, err := bufio.NewReader(output).ReadBytes('\n')
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(line, &r))
@@ -113,17 +114,17 @@ func TestNothingOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// needServers is for tests that start servers by other ways than the helpers for tests.
+// needServers is for tests that start servers without the functions for tests.
 func needServers(t *testing.T) {
 	t.Helper()
 	_, err := findPostgres()
-	demand(t, err)
+	requireServer(t, err)
 	_, err = findRedis()
-	demand(t, err)
+	requireServer(t, err)
 }
 
-// leftovers names what is still there of the servers in r.
-func leftovers(t *testing.T, r report) []string {
+// leftovers lists what is still there of the servers in r.
+func leftovers(t *testing.T, r serverReport) []string {
 	var found []string
 	table, err := processTable()
 	require.NoError(t, err)
@@ -146,9 +147,9 @@ func leftovers(t *testing.T, r report) []string {
 	return found
 }
 
-// The kernel watches the thread that started a server, not the process. A server must survive the end of the goroutine
-// that asked for it, even when its thread ends with it.
-func TestServerOutlivesTheThreadThatAsked(t *testing.T) {
+// TestServerOutlivesTheCallersThread: the kernel watches the thread that started a server, not the process. A server must
+// survive the end of the goroutine that asked for it, even when its thread ends too.
+func TestServerOutlivesTheCallersThread(t *testing.T) {
 	t.Parallel()
 	type result struct {
 		server *RedisServer
@@ -160,7 +161,7 @@ func TestServerOutlivesTheThreadThatAsked(t *testing.T) {
 	startHere = func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 		if thread = threadID(); thread == os.Getpid() {
-			// The first thread of a process never ends; while we hold it another goroutine gets another.
+			// The first thread of a process never ends. While it is locked here, another goroutine gets another thread.
 			done := make(chan struct{})
 			go func() { defer close(done); startHere() }()
 			<-done
@@ -171,12 +172,12 @@ func TestServerOutlivesTheThreadThatAsked(t *testing.T) {
 	}
 	go startHere()
 	r := <-started
-	demand(t, r.err)
+	requireServer(t, r.err)
 	closeAtEnd(t, r.server.Close)
 	require.Eventually(t, func() bool { return !threadExists(thread) }, cleanupLimit, time.Millisecond)
 
 	for range 20 {
-		runtime.GC() // gives the runtime occasion to change its threads
+		runtime.GC() // an occasion for the runtime to change its threads
 	}
 	time.Sleep(50 * time.Millisecond) // a signal that must not come has no event to wait for
 	require.True(t, r.server.running())
@@ -193,8 +194,8 @@ func TestPortsAreBelowTheEphemeralRange(t *testing.T) {
 	}
 }
 
-// When somebody takes the port between our look and the server's own, the server says so and another is tried; a server
-// that starts again has no choice and waits until the port is free.
+// TestTakenPort: when another process takes the port between our probe and the server's own, another port is tried. A
+// server that starts again waits until its port is free.
 func TestTakenPort(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"redis", kindPostgres} {
@@ -221,14 +222,15 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-func TestStartTellsWhyItFailed(t *testing.T) {
+func TestStartReportsWhyItFailed(t *testing.T) {
 	t.Parallel()
 	needServers(t)
 	_, err := StartRedis(WithSetting("no-such-setting", "1"))
 	require.ErrorContains(t, err, "no-such-setting")
 }
 
-// Not parallel: a neighbour that forks while we write the script would hold it open, and an open file cannot be run.
+// TestMissingProgram is not parallel: a test that forks while the script is written would inherit the open file, and an open
+// file cannot be run.
 func TestMissingProgram(t *testing.T) {
 	_, err := findProgram("redis-server", redisMajorMin, []string{t.TempDir()})
 	require.ErrorIs(t, err, ErrNotInstalled)
@@ -242,17 +244,17 @@ func TestMissingProgram(t *testing.T) {
 	require.ErrorContains(t, err, "version 6")
 }
 
-// outcome stands in for a test, to see what demand makes of it.
-type outcome struct {
+// fakeTest records what requireServer does with a test.
+type fakeTest struct {
 	testing.TB
 	word string
 }
 
-func (o *outcome) Helper()               {}
-func (o *outcome) Skipf(string, ...any)  { o.word = "skipped" }
-func (o *outcome) Fatalf(string, ...any) { o.word = "failed" }
+func (f *fakeTest) Helper()               {}
+func (f *fakeTest) Skipf(string, ...any)  { f.word = "skipped" }
+func (f *fakeTest) Fatalf(string, ...any) { f.word = "failed" }
 
-func TestMissingProgramFailsUnlessToldOtherwise(t *testing.T) {
+func TestMissingProgramFailsUnlessAllowed(t *testing.T) {
 	missing := fmt.Errorf("redis: %w", ErrNotInstalled)
 	for _, c := range []struct {
 		variable string
@@ -265,16 +267,16 @@ func TestMissingProgramFailsUnlessToldOtherwise(t *testing.T) {
 		{"embedded", errPortTaken, "failed"},
 	} {
 		t.Setenv("ONHAND_TEST_SERVERS", c.variable)
-		o := &outcome{TB: t}
-		demand(o, c.err)
-		require.Equal(t, c.want, o.word)
+		f := &fakeTest{TB: t}
+		requireServer(f, c.err)
+		require.Equal(t, c.want, f.word)
 	}
 }
 
-// A temporary directory below one that only root may enter is of no use to the account of Postgres.
+// TestDirectoryBelowAClosedOne: the account of Postgres cannot use a temporary directory below one that only root may enter.
 func TestDirectoryBelowAClosedOne(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root runs Postgres as somebody else")
+		t.Skip("only root runs Postgres as another account")
 	}
 	closed := filepath.Join(t.TempDir(), "closed")
 	require.NoError(t, os.Mkdir(closed, 0o700))

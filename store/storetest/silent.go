@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// Silent is the address of a server that takes every connection and never says a word, as one behind a broken network
-// does, or one that is frozen. It ends with the test.
+// Silent is the address of a server that accepts every connection and never answers, as a frozen server or a broken network
+// does. It ends with the test.
 func Silent(t testing.TB) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	demand(t, err)
+	requireServer(t, err)
 	var mu sync.Mutex
 	var taken []net.Conn
 	over := make(chan struct{})

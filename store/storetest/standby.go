@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// standbySlot keeps what the standby has not read yet.
+// standbySlot is the replication slot: it keeps the log that the standby has not read yet.
 const standbySlot = "standby"
 
-// StartStandby serves a copy of the primary that follows it and can be read from. From then on the primary answers no
-// COMMIT before the standby has it on its disk. One standby a primary. The caller must Close it.
+// StartStandby starts a hot standby of the primary, made by a base backup. From then on the primary answers no COMMIT before
+// the standby has it on its disk. A primary has at most one standby. The caller must Close it.
 func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -41,7 +41,7 @@ func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) 
 	return p, nil
 }
 
-// awaitStandby has the primary wait for its standby with each COMMIT, once that one follows.
+// awaitStandby makes replication synchronous, and waits until the standby streams.
 func (p *PostgresServer) awaitStandby(ctx context.Context) error {
 	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
 	if err != nil {
@@ -62,7 +62,7 @@ func (p *PostgresServer) awaitStandby(ctx context.Context) error {
 	return nil
 }
 
-// Promote makes a standby a primary, and waits until it takes writes.
+// Promote makes a standby a primary, and waits until it accepts writes.
 func (p *PostgresServer) Promote(ctx context.Context) error {
 	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
 	if err != nil {

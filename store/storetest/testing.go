@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// databaseLimit bounds the making and the dropping of a test's database, which take some 30 ms.
+// databaseLimit bounds creating and dropping a test's database, which take some 30 ms.
 const databaseLimit = 30 * time.Second
 
-// identifierBytesMax is where Postgres cuts a name off, which could make two names one.
+// identifierBytesMax is the length at which Postgres truncates a name, which could make two names one.
 const identifierBytesMax = 63
 
 // shared is the one Postgres of this test process.
@@ -29,8 +29,8 @@ var shared struct {
 
 var databaseCount atomic.Int64
 
-// Main is for TestMain: it runs the tests, stops the shared server, and exits. Without it the server ends with the
-// process all the same, a moment later.
+// Main is for TestMain: it runs the tests, stops the shared server, and exits. Without it the server ends a moment after
+// the process.
 func Main(m *testing.M) {
 	code := m.Run()
 	if err := closeShared(); err != nil {
@@ -45,11 +45,11 @@ func Main(m *testing.M) {
 func Postgres(t testing.TB) string {
 	t.Helper()
 	server, err := sharedPostgres()
-	demand(t, err)
+	requireServer(t, err)
 	name := databaseName(t.Name())
 	ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
 	defer cancel()
-	demand(t, server.CreateDatabase(ctx, name))
+	requireServer(t, server.CreateDatabase(ctx, name))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
 		defer cancel()
@@ -64,7 +64,7 @@ func Postgres(t testing.TB) string {
 func PrivatePostgres(t testing.TB, opts ...Option) *PostgresServer {
 	t.Helper()
 	server, err := StartPostgres(opts...)
-	demand(t, err)
+	requireServer(t, err)
 	closeAtEnd(t, server.Close)
 	return server
 }
@@ -73,7 +73,7 @@ func PrivatePostgres(t testing.TB, opts ...Option) *PostgresServer {
 func Redis(t testing.TB, opts ...Option) *RedisServer {
 	t.Helper()
 	server, err := StartRedis(opts...)
-	demand(t, err)
+	requireServer(t, err)
 	closeAtEnd(t, server.Close)
 	return server
 }
@@ -86,9 +86,9 @@ func closeAtEnd(t testing.TB, closeServer func() error) {
 	})
 }
 
-// demand ends the test when there is no server for it: a machine that cannot run the tests must not look as if it had,
-// unless somebody said that it may.
-func demand(t testing.TB, err error) {
+// requireServer ends the test when there is no server for it. A machine without the programs must not look as if the tests
+// had passed, unless the environment says that it may.
+func requireServer(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
@@ -120,7 +120,7 @@ func closeShared() error {
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// databaseName makes a name of its own from the test's, so that a log line or a psql session tells whose it is.
+// databaseName makes a unique name from the test's, so that a log line or a psql session shows the test.
 func databaseName(test string) string {
 	end := fmt.Sprintf("_%d", databaseCount.Add(1))
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(test), "_"), "_")

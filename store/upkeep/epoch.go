@@ -12,8 +12,8 @@ type CurrentEpoch struct {
 // NewCurrentEpoch makes a CurrentEpoch that is not known yet.
 func NewCurrentEpoch() *CurrentEpoch { return &CurrentEpoch{checkNow: make(chan struct{}, 1)} }
 
-// Current returns the epoch; empty until the database was first reached.
-func (e *CurrentEpoch) Current() string {
+// Epoch returns the epoch; empty until the database was first reached.
+func (e *CurrentEpoch) Epoch() string {
 	if epoch := e.epoch.Load(); epoch != nil {
 		return *epoch
 	}
@@ -23,7 +23,7 @@ func (e *CurrentEpoch) Current() string {
 // Compare starts a check when an epoch that was read from the database is not the
 // current one. Empty says nothing.
 func (e *CurrentEpoch) Compare(epoch string) {
-	if epoch != "" && epoch != e.Current() {
+	if epoch != "" && epoch != e.Epoch() {
 		e.CheckNow()
 	}
 }

@@ -31,8 +31,8 @@ type MetaSource interface {
 
 // WatermarkStore keeps the watermark in Redis.
 type WatermarkStore interface {
-	Mark(ctx context.Context) (rediscache.Mark, error)
-	SetMark(ctx context.Context, mark rediscache.Mark) error
+	Watermark(ctx context.Context) (rediscache.Watermark, error)
+	SetWatermark(ctx context.Context, mark rediscache.Watermark) error
 }
 
 // BypassSwitch has all products read from the database for a while.
@@ -64,7 +64,7 @@ type EpochCheck struct {
 func (c *EpochCheck) Run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, EpochCheckTimeout)
 	defer cancel()
-	mark, markErr := c.Cache.Mark(ctx)
+	mark, markErr := c.Cache.Watermark(ctx)
 	c.bypassAfterOutage(markErr)
 	meta, err := c.Database.ReadMeta(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *EpochCheck) Run(ctx context.Context) {
 	}
 	if markErr == nil && mark.Epoch != meta.Epoch {
 		// Another instance may have started an epoch between the two readings.
-		mark, markErr = c.Cache.Mark(ctx)
+		mark, markErr = c.Cache.Watermark(ctx)
 	}
 	if reason := c.wentBack(mark, markErr, meta); reason != "" {
 		c.Logger.Warn("starting a new epoch: everything cached is read again", "reason", reason)
@@ -85,13 +85,13 @@ func (c *EpochCheck) Run(ctx context.Context) {
 			return
 		}
 	}
-	known := c.Epoch.Current()
+	known := c.Epoch.Epoch()
 	changed := known != "" && known != meta.Epoch
 	c.Epoch.set(meta.Epoch)
 	c.sequence = meta.Sequence
 	if markErr == nil {
-		mark = rediscache.Mark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
-		if err := c.Cache.SetMark(ctx, mark); err != nil {
+		mark = rediscache.Watermark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
+		if err := c.Cache.SetWatermark(ctx, mark); err != nil {
 			c.Logger.Debug("the watermark was not set", "error", err)
 		}
 	}
@@ -116,8 +116,8 @@ func (c *EpochCheck) bypassAfterOutage(err error) {
 
 // wentBack returns what went back in time, as the reason for a new epoch; empty
 // when nothing did.
-func (c *EpochCheck) wentBack(mark rediscache.Mark, markErr error, meta database.Meta) string {
-	known := c.Epoch.Current()
+func (c *EpochCheck) wentBack(mark rediscache.Watermark, markErr error, meta database.Meta) string {
+	known := c.Epoch.Epoch()
 	switch {
 	case known == meta.Epoch && meta.Sequence < c.sequence:
 		return "the database is older than this instance has seen it"
@@ -132,7 +132,7 @@ func (c *EpochCheck) wentBack(mark rediscache.Mark, markErr error, meta database
 		return ""
 	case meta.Sequence < mark.Sequence:
 		return "the database is older than the watermark in redis"
-	case mark.NotedRunIDs != mark.RunIDs:
+	case mark.RecordedRunIDs != mark.RunIDs:
 		return "another redis server serves what the last one had saved"
 	}
 	return ""

@@ -19,7 +19,7 @@ import (
 type fakeServers struct {
 	meta    database.Meta
 	metaErr error
-	mark    rediscache.Mark
+	mark    rediscache.Watermark
 	markErr error
 	// between is called after the first reading of the watermark.
 	between func()
@@ -38,7 +38,7 @@ func (f *fakeServers) NewEpoch(_ context.Context, old string) error {
 	return nil
 }
 
-func (f *fakeServers) Mark(context.Context) (rediscache.Mark, error) {
+func (f *fakeServers) Watermark(context.Context) (rediscache.Watermark, error) {
 	mark, err := f.mark, f.markErr
 	if f.between != nil {
 		f.between()
@@ -47,8 +47,8 @@ func (f *fakeServers) Mark(context.Context) (rediscache.Mark, error) {
 	return mark, err
 }
 
-func (f *fakeServers) SetMark(_ context.Context, mark rediscache.Mark) error {
-	mark.NotedRunIDs = mark.RunIDs
+func (f *fakeServers) SetWatermark(_ context.Context, mark rediscache.Watermark) error {
+	mark.RecordedRunIDs = mark.RunIDs
 	f.mark = mark
 	return nil
 }
@@ -64,7 +64,7 @@ func (f *fakeServers) Refresh()                         { f.refreshes++ }
 // newCheck makes a check of servers that are in epoch "e" at sequence 10.
 func newCheck() (*fakeServers, *EpochCheck) {
 	f := &fakeServers{meta: database.Meta{Epoch: "e", Sequence: 10, DirectoryVersion: 1}}
-	f.mark = rediscache.Mark{Epoch: "e", Sequence: 10, RunIDs: "r", NotedRunIDs: "r"}
+	f.mark = rediscache.Watermark{Epoch: "e", Sequence: 10, RunIDs: "r", RecordedRunIDs: "r"}
 	log := slog.New(slog.DiscardHandler)
 	return f, &EpochCheck{
 		Epoch: NewCurrentEpoch(), Database: f, Cache: f, Directory: NewDirectoryCache(f, log), Reader: f, Subscribers: f,
@@ -83,9 +83,9 @@ func TestEpochCheck(t *testing.T) {
 	}{
 		"nothing happened":                   {func(*fakeServers) {}, func(f *fakeServers) {}, nil},
 		"the database went on":               {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 20 }, nil},
-		"an empty redis":                     {nil, func(f *fakeServers) { f.mark = rediscache.Mark{RunIDs: "r"} }, nil},
-		"redis lost everything":              {func(*fakeServers) {}, func(f *fakeServers) { f.mark = rediscache.Mark{RunIDs: "s"} }, nil},
-		"redis is away":                      {nil, func(f *fakeServers) { f.markErr = errors.New("away"); f.mark = rediscache.Mark{} }, nil},
+		"an empty redis":                     {nil, func(f *fakeServers) { f.mark = rediscache.Watermark{RunIDs: "r"} }, nil},
+		"redis lost everything":              {func(*fakeServers) {}, func(f *fakeServers) { f.mark = rediscache.Watermark{RunIDs: "s"} }, nil},
+		"redis is away":                      {nil, func(f *fakeServers) { f.markErr = errors.New("away"); f.mark = rediscache.Watermark{} }, nil},
 		"the database is older than seen":    {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
 		"the same without redis":             {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9; f.markErr = errors.New("away") }, []string{"e"}},
 		"the database is older than redis":   {nil, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
@@ -94,7 +94,7 @@ func TestEpochCheck(t *testing.T) {
 		"an earlier epoch came back":         {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "earlier"; f.mark.Epoch = "" }, []string{"earlier"}},
 		"another instance started an epoch":  {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "e+"; f.mark.Epoch = "e+" }, nil},
 		"it did so between the readings":     {func(*fakeServers) {}, func(f *fakeServers) { f.between = func() { f.meta.Epoch, f.mark.Epoch = "e+", "e+" } }, nil},
-		"a first start with an empty redis":  {nil, func(f *fakeServers) { f.meta.Epoch = "x"; f.mark = rediscache.Mark{RunIDs: "r"} }, nil},
+		"a first start with an empty redis":  {nil, func(f *fakeServers) { f.meta.Epoch = "x"; f.mark = rediscache.Watermark{RunIDs: "r"} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,15 +102,15 @@ func TestEpochCheck(t *testing.T) {
 			if c.before != nil {
 				c.before(f)
 				check.Run(t.Context())
-				require.Equal(t, "e", check.Epoch.Current())
+				require.Equal(t, "e", check.Epoch.Epoch())
 			}
-			known := check.Epoch.Current()
+			known := check.Epoch.Epoch()
 			c.then(f)
 			check.Run(t.Context())
 			require.Equal(t, c.left, f.epochs)
-			require.Equal(t, f.meta.Epoch, check.Epoch.Current())
+			require.Equal(t, f.meta.Epoch, check.Epoch.Epoch())
 			if f.markErr == nil {
-				require.Equal(t, rediscache.Mark{Epoch: f.meta.Epoch, Sequence: f.meta.Sequence, RunIDs: f.mark.RunIDs, NotedRunIDs: f.mark.RunIDs}, f.mark)
+				require.Equal(t, rediscache.Watermark{Epoch: f.meta.Epoch, Sequence: f.meta.Sequence, RunIDs: f.mark.RunIDs, RecordedRunIDs: f.mark.RunIDs}, f.mark)
 			}
 			changed := known != "" && known != f.meta.Epoch
 			require.Equal(t, changed, f.refreshes == 1, "subscribers read again")
@@ -139,7 +139,7 @@ func TestDirectoryFollowsItsVersion(t *testing.T) {
 	f.metaErr = errors.New("away")
 	f.meta = database.Meta{}
 	check.Run(t.Context())
-	require.Equal(t, "e+", check.Epoch.Current())
+	require.Equal(t, "e+", check.Epoch.Epoch())
 }
 
 // After Redis was away for two checks, the cache is bypassed until the relay had
@@ -170,7 +170,7 @@ func TestComparedEpochs(t *testing.T) {
 			return false
 		}
 	}
-	require.Empty(t, e.Current())
+	require.Empty(t, e.Epoch())
 	e.set("e")
 	e.Compare("e")
 	e.Compare("")

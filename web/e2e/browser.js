@@ -1,5 +1,5 @@
-// A browser that can reach the server under test and nothing else, and that
-// writes down whatever a page tried beyond that.
+// A browser that can reach the server under test only. It records what a page requests
+// from other hosts.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -15,29 +15,29 @@ export const launch = () => chromium.launch({
     '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
 });
 
-/** A fresh page; `outside` and `complaints` stay empty when all is well. */
+/** Opens a new page. `outsideRequests` are URLs of other hosts, `pageErrors` the page's errors. */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const { host } = new URL(url);
-  const outside = [];
-  const complaints = [];
+  const outsideRequests = [];
+  const pageErrors = [];
   const isOutside = (target) => !/^(data|blob):/.test(target) && new URL(target).host !== host;
 
   await context.route('**/*', (route) => {
     const target = route.request().url();
     if (!isOutside(target)) return route.continue();
-    outside.push(target);
+    outsideRequests.push(target);
     return route.abort();
   });
   const page = await context.newPage();
-  page.on('websocket', (socket) => { if (isOutside(socket.url())) outside.push(socket.url()); });
-  page.on('pageerror', (err) => complaints.push(String(err)));
-  page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
+  page.on('websocket', (socket) => { if (isOutside(socket.url())) outsideRequests.push(socket.url()); });
+  page.on('pageerror', (err) => pageErrors.push(String(err)));
+  page.on('console', (message) => { if (message.type() === 'error') pageErrors.push(message.text()); });
   await page.goto(url);
-  return { page, outside, complaints, close: () => context.close() };
+  return { page, outsideRequests, pageErrors, close: () => context.close() };
 }
 
-/** Saves a picture where SCREENSHOT_DIR asks for it. */
-export async function picture(page, name) {
+/** Saves a screenshot in SCREENSHOT_DIR, if it is set. */
+export async function screenshot(page, name) {
   if (process.env.SCREENSHOT_DIR) await page.screenshot({ path: join(process.env.SCREENSHOT_DIR, `${name}.png`) });
 }

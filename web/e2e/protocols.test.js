@@ -1,4 +1,4 @@
-// The ways a program talks to the server: HTTP, graphql-transport-ws, server-sent events.
+// The protocols that client programs use: HTTP, graphql-transport-ws, server-sent events.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
@@ -12,7 +12,7 @@ let server;
 before(async () => { server = await startServer(); });
 after(() => server?.stop());
 
-test('graphql-ws client: query, subscription, mutation, the change arrives, clean close', limit, async () => {
+test('graphql-ws client: query, subscription, mutation, the change arrives, normal close', limit, async () => {
   let socket;
   class Socket extends WebSocket {
     constructor(...parameters) {
@@ -46,7 +46,7 @@ test('graphql-ws client: query, subscription, mutation, the change arrives, clea
   assert.equal(code, 1000);
 });
 
-/** Reads the events of a stream, one {event, data} at a time; comments (heartbeats) are left out. */
+/** Reads the events of a stream, one {event, data} at a time. Ignores comments (keep-alive). */
 async function* events(body) {
   let rest = '';
   for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
@@ -62,14 +62,14 @@ async function* events(body) {
   }
 }
 
-test('server-sent events: subscription, mutation, the change arrives, the caller leaves', limit, async () => {
+test('server-sent events: subscription, mutation, the change arrives, the client leaves', limit, async () => {
   const start = await readStock(server.graphql, '47566');
-  const leave = new AbortController();
+  const abort = new AbortController();
   const answer = await fetch(`${server.url}/graphql`, {
     method: 'POST',
     headers: { Accept: 'text/event-stream', 'Content-Type': 'application/json' },
     body: JSON.stringify({ query: watchStock, variables: { id: '47566' } }),
-    signal: leave.signal,
+    signal: abort.signal,
   });
   assert.equal(answer.status, 200);
   assert.match(answer.headers.get('content-type'), /^text\/event-stream/);
@@ -86,7 +86,7 @@ test('server-sent events: subscription, mutation, the change arrives, the caller
   assert.equal(second.quantityAvailable, start.quantity + 5);
   assert.ok(second.version > first.data.data.stockChanged.version, 'versions only grow');
 
-  leave.abort();
+  abort.abort();
   await assert.rejects(stream.next(), { name: 'AbortError' });
-  assert.equal((await readStock(server.graphql, '47566')).quantity, start.quantity + 5, 'the server goes on');
+  assert.equal((await readStock(server.graphql, '47566')).quantity, start.quantity + 5, 'the server continues');
 });

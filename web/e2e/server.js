@@ -1,4 +1,4 @@
-// Starts the real server, alone on a port of its own with a database in memory.
+// Starts the real server on a free port, with a database in memory.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,10 +10,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 const repository = new URL('../..', import.meta.url).pathname;
 const startLimitMs = 60_000;
 const stopLimitMs = 15_000;
-const probeEveryMs = 50;
+const probeIntervalMs = 50;
 
-// A port below the range the system hands out to outgoing connections, so that
-// none of those takes it between this look and the server's start.
+// Returns a free port below the range of outgoing connections, so that none of them
+// takes it before the server starts.
 async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
@@ -31,12 +31,12 @@ async function waitUntilReady(url, process, log) {
   while (Date.now() < deadline && process.exitCode === null) {
     const ready = await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false);
     if (ready) return;
-    await pause(probeEveryMs);
+    await pause(probeIntervalMs);
   }
   throw new Error(`the server did not become ready (exit code ${process.exitCode}):\n${log()}`);
 }
 
-/** Builds (or takes ONHAND_BINARY) and starts the server; gives its url, graphql() and stop(). */
+/** Builds the server (unless ONHAND_BINARY names one) and starts it. Returns url, graphql() and stop(). */
 export async function startServer() {
   const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
   const binary = process.env.ONHAND_BINARY || join(folder, 'onhand');
@@ -54,9 +54,9 @@ export async function startServer() {
   const exited = once(child, 'exit');
   const stop = async () => {
     child.kill('SIGTERM');
-    const last = setTimeout(() => child.kill('SIGKILL'), stopLimitMs);
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), stopLimitMs);
     await exited;
-    clearTimeout(last);
+    clearTimeout(killTimer);
     rmSync(folder, { recursive: true, force: true });
   };
 
@@ -68,7 +68,7 @@ export async function startServer() {
     throw err;
   }
 
-  /** One call; a top-level error is a failure of the test. */
+  /** Sends one request. A top-level error fails the test. */
   const graphql = async (query, variables) => {
     const answer = await fetch(`${url}/graphql`, {
       method: 'POST',

@@ -1,4 +1,4 @@
-// The few GraphQL calls the tests share.
+// GraphQL requests that several tests use.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 
@@ -13,7 +13,7 @@ export const adjustStock = `mutation Adjust($input: AdjustStockInput!) {
   }
 }`;
 
-/** What can be sold of a product, and a location it lies at. */
+/** Returns a product's quantity and version, and an active location with stock of it. */
 export async function readStock(graphql, productId) {
   const { stock } = await graphql(
     `query Read($id: ID!) { stock(productId: $id) { quantityAvailable version levels { location { locationId active } } } }`,
@@ -24,7 +24,7 @@ export async function readStock(graphql, productId) {
   return { quantity: stock.quantityAvailable, version: stock.version, locationId: level.location.locationId };
 }
 
-/** The input of a delivery of some units. */
+/** Returns the input of adjustStock for a delivery. */
 export const delivery = (productId, locationId, delta) => ({
   input: { idempotencyKey: randomUUID(), reason: 'RECEIVED', rows: [{ productId, locationId, state: 'AVAILABLE', delta }] },
 });

@@ -1,12 +1,12 @@
-// The live strip: six products, their stock as it changes, and a hold of one
-// unit at the press of a button. Plain calls against this server's own GraphQL.
+// The live stock of six products, each with a button that reserves one unit. It calls
+// this server's GraphQL endpoint without a client library.
 (() => {
   'use strict';
   const demoIds = ['85123A', '22423', '85099B', '84879', '47566', '20725'];
   const stockFields = 'productId product { title } status quantityAvailable availableForSale version';
-  const holdSeconds = 60;
+  const ttlSeconds = 60;
   const retryDelayMaxMs = 30_000;
-  const forbidden = 4403; // the server's close code for "you may not": asking again will not help
+  const forbidden = 4403; // the server's close code for a refused connection; a retry does not help
   const kinds = { IN_STOCK: 'good', LOW_STOCK: 'low', OUT_OF_STOCK: 'bad', BACKORDER: 'low' };
   const byId = (id) => document.getElementById(id);
   const cards = new Map(); // product id -> its elements and the version shown
@@ -22,7 +22,7 @@
 
   const explain = (text, kind) => label(byId('notice'), text, kind);
   const showLink = (text, kind) => label(byId('link'), text, kind);
-  // Full jitter: after a restart of the server, not everybody knocks at once.
+  // Full jitter: after a restart of the server, browsers reconnect at different times.
   const backoff = (attempt) => Math.random() * Math.min(retryDelayMaxMs, 500 * 2 ** attempt);
 
   async function ask(query, variables) {
@@ -46,11 +46,11 @@
             errors { __typename ... on UserError { message } }
           }
         }`,
-        { input: { idempotencyKey: randomKey(), lines: [{ productId, quantity: 1 }], ttlSeconds: holdSeconds } },
+        { input: { idempotencyKey: randomKey(), lines: [{ productId, quantity: 1 }], ttlSeconds } },
       );
       const refused = reserveStock.errors[0];
       if (refused) explain(`${productId}: ${refused.message} (${refused.__typename})`, 'bad');
-      else explain(`One ${productId} is held until ${new Date(reserveStock.reservation.expiresAt).toLocaleTimeString()}.`);
+      else explain(`One ${productId} is reserved until ${new Date(reserveStock.reservation.expiresAt).toLocaleTimeString()}.`);
     } catch (err) {
       explain(`${productId}: ${err.message}`, 'bad');
     }
@@ -64,12 +64,12 @@
     item.dataset.product = productId;
     find('.id').textContent = productId;
     card.button.addEventListener('click', () => reserveOne(productId, card.button));
-    byId('strip').append(item);
+    byId('products').append(item);
     cards.set(productId, card);
     return card;
   }
 
-  // Newer wins: the first answer and the stream may overtake each other.
+  // An older version is ignored: the query's answer can arrive after the subscription's.
   function show(stock) {
     const card = cards.get(stock.productId) ?? addCard(stock.productId);
     if (stock.version <= card.version) return;
@@ -87,14 +87,14 @@
   }
 
   async function firstStocks() {
-    const { stocks } = await ask(`query Strip($ids: [ID!]!) { stocks(productIds: $ids) { ${stockFields} } }`, { ids: demoIds });
+    const { stocks } = await ask(`query LiveStock($ids: [ID!]!) { stocks(productIds: $ids) { ${stockFields} } }`, { ids: demoIds });
     const known = stocks.filter(Boolean);
     if (known.length) return known;
     const { products } = await ask(`{ products(first: 6) { nodes { stock { ${stockFields} } } } }`);
     return products.nodes.map((product) => product.stock);
   }
 
-  const query = `subscription Strip($ids: [ID!]!) { stockChanged(productIds: $ids) { ${stockFields} } }`;
+  const query = `subscription LiveStock($ids: [ID!]!) { stockChanged(productIds: $ids) { ${stockFields} } }`;
 
   // One socket, one subscription, in the graphql-transport-ws protocol.
   function watch(ids, attempt = 0) {
@@ -104,7 +104,7 @@
     socket.onmessage = ({ data }) => {
       const { type, payload } = JSON.parse(data);
       if (type === 'connection_ack') {
-        // The server may have been restored to an older history meanwhile: what it says now is right.
+        // The database may have been restored from a backup, so a lower version can be right.
         cards.forEach((card) => { card.version = -1; });
         if (byId('notice').dataset.kind) explain('');
         send({ id: '1', type: 'subscribe', payload: { query, variables: { ids } } });
@@ -132,7 +132,7 @@
     try {
       const stocks = await firstStocks();
       stocks.forEach(show);
-      explain(stocks.length ? 'Press a button to hold one unit for a minute, and see the number move.' : 'There are no products yet.');
+      explain(stocks.length ? 'Press a button to reserve one unit for a minute, and see the number change.' : 'There are no products yet.');
       if (stocks.length) watch(stocks.map((stock) => stock.productId));
       else showLink('idle');
     } catch (err) {

@@ -1,9 +1,8 @@
-// Starts GraphiQL on this server's own endpoint, with the sample operations in
-// tabs. The page carries endpoint and operations as JSON, so that no script has
-// to stand in it.
+// Starts GraphiQL for this server's endpoint, with the sample operations in tabs. The
+// page has endpoint and operations as JSON, so that it needs no inline script.
 (() => {
   'use strict';
-  // The name under which the bundle looks for the page's nonce, for the styles it adds.
+  // The bundle reads the page's nonce from this variable, for the style elements it adds.
   globalThis.__webpack_nonce__ = document.currentScript.nonce;
 
   const { endpoint, operations } = JSON.parse(document.getElementById('config').textContent);
@@ -15,13 +14,13 @@
     fetcher: GraphiQL.createFetcher({
       url: url.href,
       subscriptionUrl: socketURL.href,
-      // No @defer or @stream here: asking for multipart would only make plain answers arrive in parts.
+      // The server has no @defer or @stream, so it needs no multipart answers.
       enableIncrementalDelivery: false,
     }),
     defaultTabs: operations.map(({ Text }) => ({ query: Text })),
-    // Own names in the browser's storage: other GraphiQL pages on the same host and port keep their tabs apart.
+    // A namespace in the browser's storage, apart from other GraphiQL pages of this host and port.
     storage: GraphiQL.createLocalStorage({ namespace: 'onhand' }),
-    // A bearer token typed into the headers pane must not outlive the page.
+    // A bearer token in the headers pane must not be stored.
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
     inputValueDeprecation: true,

@@ -22,7 +22,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]),
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
-			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.HoldTTL()), Version: 1,
+			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
 		},
 	}
 	changes.Apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
@@ -74,7 +74,7 @@ func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 		return result
 	}
 	next := *s
-	next.ExpiresAt = d.Now.Add(w.HoldTTL())
+	next.ExpiresAt = d.Now.Add(w.ReservationTTL())
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}

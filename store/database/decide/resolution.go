@@ -57,10 +57,10 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 			changes.shift(line.ProductID, rest, step.Take, models.Available)
 			next.Lines[i].Quantity, next.Lines[i].Allocations = parts[i], part
 		case models.ReservationFulfilled:
-			next.Lines[i] = line.Finish(parts[i])
+			next.Lines[i] = line.WithDone(parts[i])
 			next.Lines[i].Fulfilled += parts[i]
 		case models.ReservationCancelled:
-			next.Lines[i] = line.Finish(parts[i])
+			next.Lines[i] = line.WithDone(parts[i])
 			next.Lines[i].Cancelled += parts[i]
 		}
 	}

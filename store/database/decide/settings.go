@@ -45,7 +45,7 @@ func (d *Decider) upsertProducts(w models.UpsertProducts) models.WriteResult {
 	next := make(map[string]models.Product, len(w.Rows))
 	errs, ok := settingsRows(w, func(i int) []models.UserError {
 		row := w.Rows[i]
-		next[row.ProductID] = row.Over(d.Products[row.ProductID])
+		next[row.ProductID] = row.ApplyTo(d.Products[row.ProductID])
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
@@ -66,7 +66,7 @@ func (d *Decider) upsertLocations(w models.UpsertLocations) models.WriteResult {
 		if known, there := d.Locations[row.LocationID]; there {
 			old = &known
 		}
-		next[row.LocationID] = row.Over(old)
+		next[row.LocationID] = row.ApplyTo(old)
 		return nil
 	})
 	result := models.WriteResult{Errors: errs}
@@ -93,7 +93,7 @@ func (d *Decider) upsertChannels(w models.UpsertChannels) models.WriteResult {
 		if known := d.Channels[row.ChannelID]; known != nil {
 			old = &known.Channel
 		}
-		next[row.ChannelID] = row.Over(old)
+		next[row.ChannelID] = row.ApplyTo(old)
 		relisted[row.ChannelID] = row.LocationIDs != nil
 		return nil
 	})

@@ -34,7 +34,7 @@ type DB struct {
 	Log       *slog.Logger
 }
 
-// newDB wraps an open pool.
+// NewDB wraps an open pool.
 func NewDB(pool *sql.DB, dialector gorm.Dialector, fragments *Fragments, log *slog.Logger) (*DB, error) {
 	orm, err := gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; nothing is logged twice
@@ -58,13 +58,20 @@ func (d *DB) Ping(ctx context.Context) error {
 // Connections returns the numbers of the connection pool.
 func (d *DB) Connections() sql.DBStats { return d.SQL.Stats() }
 
-// reading returns a gorm session for one read with its deadline.
+// ReadSession returns a gorm session for one read with its deadline.
 func (d *DB) ReadSession(ctx context.Context) (*gorm.DB, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
 	return d.Gorm.WithContext(ctx), cancel
 }
 
-// fault turns any error into one that a client may see: UNAVAILABLE where a retry
+// Session returns a gorm session on a connection or transaction that is open already.
+func (d *DB) Session(ctx context.Context, conn gorm.ConnPool) *gorm.DB {
+	session := d.Gorm.Session(&gorm.Session{NewDB: true, Context: ctx})
+	session.Statement.ConnPool = conn
+	return session.Session(&gorm.Session{})
+}
+
+// Fault turns any error into one that a client may see: UNAVAILABLE where a retry
 // may succeed, else INTERNAL.
 func (d *DB) Fault(err error) error {
 	if err == nil || models.CodeOf(err) != models.CodeInternal {
@@ -76,7 +83,7 @@ func (d *DB) Fault(err error) error {
 	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
 }
 
-// stream calls each for every row of a query as it arrives, so that memory does not
+// Stream calls each for every row of a query as it arrives, so that memory does not
 // grow with the result.
 func Stream(db *gorm.DB, query string, args []any, each func(Rows) error) error {
 	r, err := db.Raw(query, args...).Rows()
@@ -93,8 +100,8 @@ func Stream(db *gorm.DB, query string, args []any, each func(Rows) error) error 
 }
 
 var (
-	// errRetry wraps errors of an engine that the same transaction may survive at
-	// once; errLocked, those of a lock that was not granted in time.
+	// ErrRetry wraps errors of an engine after which the same transaction may succeed at
+	// once; ErrLocked, those of a lock that was not granted in time.
 	ErrRetry  = errors.New("try again")
 	ErrLocked = errors.New("locked by another transaction")
 

@@ -9,65 +9,67 @@ import (
 	"onhand/store/database/decide"
 )
 
-// Engine is what an engine does in code of its own.
+// Engine is what differs between the engines in code.
 type Engine interface {
-	// begin starts a write transaction, which ends with save or rollback. It waits
+	// Begin starts a write transaction, which ends with Save or Rollback. It waits
 	// no longer than lockWait for one row.
 	Begin(ctx context.Context, lockWait time.Duration) (Transaction, error)
-	// locked reports which of these rows other transactions have locked. It looks in
+	// Locked reports which of these rows other transactions have locked. It looks in
 	// a transaction of its own.
 	Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error)
-	// overdue lists active reservations past their expiry, oldest first, with their
+	// Overdue lists active reservations past their expiry, oldest first, with their
 	// products: at most limit reservations, and no more when those have linesMax
 	// lines together. It leaves out those with one of the products without.
 	Overdue(ctx context.Context, limit, linesMax int, without []string) ([]OverdueReservation, error)
-	// linesOf lists the products of reservations.
+	// LinesOf lists the products of reservations.
 	LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error)
-	// listen calls wake when it listens and then for every change by an outside
+	// Listen calls wake when it listens and then for every change by an outside
 	// writer, until the connection is lost or ctx ends.
 	//
 	// Errors: ErrNoListen.
 	Listen(ctx context.Context, wake func()) error
-	// claim registers this process with the database without waiting.
+	// Claim registers this process with the database without waiting.
 	//
 	// Errors: ErrClaimed, ErrNoClaim.
 	Claim(ctx context.Context, exclusive bool) (*Claim, error)
-	// claimMigration registers this process as the one that migrates, without
+	// ClaimMigration registers this process as the one that migrates, without
 	// waiting.
 	//
 	// Errors: ErrClaimed, ErrNoClaim.
 	ClaimMigration() (release func(), err error)
-	// migrations returns the engine's migrations and goose's name of the engine.
+	// Migrations returns the engine's migrations and goose's name of the engine.
 	Migrations() (dialect string, files fs.FS)
 }
 
-// transaction is one write transaction of an engine. Its rows are locked until
-// save or rollback.
+// Transaction is one write transaction of an engine. Its rows are locked until
+// Save or Rollback.
 type Transaction interface {
-	// expire ends those of the reservations that are still active and past their
+	// Expire ends those of the reservations that are still active and past their
 	// expiry, passes over those that another transaction has locked, and loads the
 	// levels of these products, locked, in at most one round trip. The unit of work
 	// has the reservations that it ended.
-	Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error)
-	// load locks and reads what the batch needs, in at most one round trip. When its
+	Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error)
+	// Load locks and reads what the batch needs, in at most one round trip. When its
 	// reservations have more lines than linesMax, it reads no levels and returns
 	// ErrTooLarge.
 	Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error)
-	// dueOf lists active reservations past their expiry that hold one of the
+	// OverdueOf lists active reservations past their expiry that hold one of the
 	// products, oldest first, at most limit.
 	OverdueOf(ctx context.Context, products []string, limit int) ([]OverdueLines, error)
-	// save writes what was decided and commits, in at most one round trip. It
+	// Save writes what was decided and commits, in at most one round trip. It
 	// returns the committed stock of the products that were changed or named.
 	Save(ctx context.Context, v *decide.UnitOfWork) ([]*models.Stock, error)
-	// rollback ends the transaction without effect. After save it does nothing.
+	// Rollback ends the transaction without effect. After Save it does nothing.
 	Rollback()
 }
 
 // Claim registers one process with a database: shared, or exclusive. It ends with
 // the process.
 type Claim struct {
+	// Alive checks the claim; nil where it lives as long as the process.
 	Alive func(context.Context) error
-	End   func()
+	// End ends the claim; nil where there is nothing to do.
+	End func()
 }
 
 // Check reports whether the claim still holds; a lost connection ends one.
@@ -85,6 +87,16 @@ func (c *Claim) Release() {
 	}
 }
 
-// heldLinesMax bounds the lines of all reservations that a batch of several writes
+// ReservedLinesMax bounds the lines of all reservations that a batch of several writes
 // may load.
 const ReservedLinesMax = 10_000
+
+// Switches turn off optimisations of the write path, for benchmarks that measure what
+// each gains.
+type Switches struct {
+	NoPolling         bool // of connections for answers (postgres/polling.go)
+	NoRecycling       bool // of the rows of committed batches (postgres/recycle.go)
+	NoSingleRow       bool // form of bulk statements (postgres/bulk.go)
+	NoHandwrittenJSON bool // (decide/json.go)
+	NoConditional     bool // decrement for contended products (optimistic/contention.go)
+}

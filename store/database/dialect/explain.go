@@ -15,10 +15,9 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// Explain says in plain words, for whoever starts the program, why the database
-// cannot be used, and whether that may pass by itself: a server that is not up
-// yet, a file that somebody else has locked. What does not pass needs a person:
-// a wrong password, a database that does not exist, a folder for a file.
+// Explain returns in plain words why a database cannot be used, and whether that may
+// pass by itself: a server that is not up yet, a file that another program has locked. A
+// wrong password, a missing database, or a folder in place of a file does not pass.
 func Explain(err error) (reason string, passes bool) {
 	var answer *pgconn.PgError
 	var name *net.DNSError
@@ -52,8 +51,8 @@ func Explain(err error) (reason string, passes bool) {
 	return lastCause(err), transient(err)
 }
 
-// passing are the states of a Postgres server that end: starting, stopping,
-// full of connections, a standby, somebody else's lock.
+// passing reports whether a state of a Postgres server ends by itself: starting,
+// stopping, out of connections, a standby, a lock.
 func passing(code string) bool {
 	for _, class := range []string{"08", "53", "57"} {
 		if strings.HasPrefix(code, class) {
@@ -63,7 +62,7 @@ func passing(code string) bool {
 	return RetryableCode(code) || code == "25006"
 }
 
-// mistrusted tells the faults of TLS, which pgx partly says in words only.
+// mistrusted reports a fault of TLS. pgx has no type for some of them.
 func mistrusted(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
@@ -82,7 +81,7 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
-// dialled tells an error of a connection attempt.
+// dialled reports an error of a connection attempt.
 func dialled(err error) bool {
 	var attempt *net.OpError
 	return errors.As(err, &attempt)

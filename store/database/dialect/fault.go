@@ -13,18 +13,18 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// transient tells errors of the connection, the server's state and contention
-// from errors of the statement.
+// transient reports whether a Postgres error comes from the connection, the server's
+// state or contention, and not from the statement.
 func transient(err error) bool {
 	var connErr *pgconn.ConnectError
-	if errors.As(err, &connErr) { // whatever the server says to it: it took connections when we started
+	if errors.As(err, &connErr) { // whatever the reason: the server took connections at the start
 		return true
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return RetryableCode(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
-			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* we were idle for too long */ ||
-			pgErr.Code == "0A000" && strings.Contains(pgErr.Message, "cached plan") /* a newer copy has migrated; prepared anew next time */
+			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* idle in transaction for too long */ ||
+			pgErr.Code == "0A000" && strings.Contains(pgErr.Message, "cached plan") /* another instance has migrated; prepared anew next time */
 	}
 	var netErr net.Error
 	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) ||
@@ -32,9 +32,9 @@ func transient(err error) bool {
 		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
 }
 
-// retryable are the codes that another attempt of the same transaction may
-// survive at once: serialisation failure, deadlock, lock timeout, and a unique
-// key that another copy took first.
+// RetryableCode reports whether another attempt of the same transaction may succeed at
+// once: after a serialisation failure, a deadlock, a lock timeout, or a unique key that
+// another instance inserted first.
 func RetryableCode(code string) bool {
 	switch code {
 	case "40001", "40P01", "55P03", "23505":
@@ -43,9 +43,9 @@ func RetryableCode(code string) bool {
 	return false
 }
 
-// again marks an error that the next attempt may survive. A level below its
-// floor is one: somebody may have changed the product's settings after they
-// were read.
+// MarkRetry wraps an error of Postgres in ErrLocked or ErrRetry where the next attempt
+// may succeed. A level below its floor is such an error: the product's settings may have
+// changed after they were read.
 func MarkRetry(err error) error {
 	var pgErr *pgconn.PgError
 	isPg := errors.As(err, &pgErr)
@@ -60,8 +60,8 @@ func MarkRetry(err error) error {
 	return err
 }
 
-// connectAgain: a refused connection is worth one more try only when the
-// server is on its way up or down; otherwise the caller should know at once.
+// MarkConnectRetry is MarkRetry for a refused connection. It is worth another attempt
+// only while the server starts or stops; else the caller gets the error at once.
 func MarkConnectRetry(err error) error {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && (pgErr.Code == "57P03" || pgErr.Code == "57P01") {
@@ -70,9 +70,10 @@ func MarkConnectRetry(err error) error {
 	return err
 }
 
+// Busy reports whether another connection has locked the SQLite database.
 func Busy(err error) bool { return errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.LOCKED) }
 
-// survivable reports whether the same request may succeed some time later.
+// Survivable reports whether the same request may succeed some time later.
 func Survivable(err error) bool {
 	if _, lite := errors.AsType[*sqlite3.Error](err); lite || isAny(err, sqlite3.BUSY, sqlite3.LOCKED, sqlite3.INTERRUPT, sqlite3.FULL, sqlite3.IOERR, sqlite3.CANTOPEN) {
 		return Busy(err) || isAny(err, sqlite3.INTERRUPT, sqlite3.FULL, sqlite3.IOERR, sqlite3.CANTOPEN, context.DeadlineExceeded, context.Canceled)

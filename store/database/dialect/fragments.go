@@ -45,8 +45,7 @@ type Fragments struct {
 	LedgerEntriesOf string
 	// LedgerStep is how many ids an entry takes. Above 1 there are chunks.
 	LedgerStep int64
-	// LedgerEnd is the largest movement id ever given, and the first of those that
-	// are given in steps.
+	// LedgerEnd is the largest movement id ever given.
 	LedgerEnd string
 	// ChunksAfter is the rest of the chunk that a movement is in, for the levels
 	// after that movement; empty where there are no chunks.
@@ -66,7 +65,7 @@ func (f *Fragments) Moment(t time.Time) any {
 	return t
 }
 
-// openReservationLines groups open reservations of the same lines: in a rush there
+// OpenReservationLines groups open reservations of the same lines: in a rush there
 // are many, and splitting lines is most of the work.
 const OpenReservationLines = `SELECT state, CAST(lines AS text) AS lines, count(*) AS alike FROM reservations
 			WHERE state IN ('ACTIVE', 'COMMITTED') GROUP BY state, CAST(lines AS text)`

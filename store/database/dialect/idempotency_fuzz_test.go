@@ -37,7 +37,7 @@ var orderKey = [16]byte{2}
 func FuzzRecords(f *testing.F) {
 	invalid := models.Invalid(models.InputPath("rows", 1), "no <good> \u2028")
 	kept, err := json.Marshal(decide.Answer{Reservation: decide.ReservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: decide.WriteErrors([]models.UserError{
-		invalid, models.NotFoundError{Failure: invalid.Failure}, models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
+		invalid, models.NotFoundError(invalid), models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
 		models.InsufficientStockError{Failure: invalid.Failure, ProductID: "a", Requested: 1}, models.ReservationNotActiveError{State: models.ReservationExpired},
 		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1},
 	})})

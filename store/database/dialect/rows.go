@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"crypto/rand"
+	"database/sql/driver"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -11,14 +12,14 @@ import (
 	"onhand/store/database/decide"
 )
 
-// rows is what pgx and database/sql results have in common.
+// Rows is what pgx and database/sql results have in common.
 type Rows interface {
 	Next() bool
 	Scan(dest ...any) error
 	Err() error
 }
 
-// instant scans a time from either engine: a timestamp from Postgres,
+// Instant scans a time from either engine: a timestamp from Postgres,
 // microseconds since 1970 from SQLite.
 type Instant struct{ time.Time }
 
@@ -37,7 +38,10 @@ func (i *Instant) Scan(v any) error {
 	return nil
 }
 
-// pointer gives nil for "no time".
+// Value implements driver.Valuer. gorm asks for it; times are written by [Fragments.Moment].
+func (i Instant) Value() (driver.Value, error) { return i.Time, nil }
+
+// pointer returns nil for "no time".
 func (i Instant) pointer() *time.Time {
 	if i.IsZero() {
 		return nil
@@ -46,7 +50,7 @@ func (i Instant) pointer() *time.Time {
 	return &t
 }
 
-// jsonList is a list of texts as one parameter, the same for both engines.
+// JSONList is a list of texts as one parameter, the same for both engines.
 func JSONList(values []string) string {
 	if values == nil {
 		return "[]"
@@ -55,14 +59,17 @@ func JSONList(values []string) string {
 	return string(raw)
 }
 
+// NewEpoch returns a random name for an epoch.
 func NewEpoch() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails, by its documentation
 	return hex.EncodeToString(b[:])
 }
 
+// LevelColumns are the columns of a level l and its location c, for [ScanLevel].
 const LevelColumns = "l.product_id, l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming, c.active, c.priority"
 
+// ScanLevel scans LevelColumns.
 func ScanLevel(r Rows) (*models.Level, error) {
 	var l models.Level
 	err := r.Scan(&l.ProductID, &l.LocationID, &l.Available, &l.Reserved, &l.Committed, &l.Damaged,
@@ -70,8 +77,10 @@ func ScanLevel(r Rows) (*models.Level, error) {
 	return &l, err
 }
 
+// ProductColumns are the columns of a product p, for [ScanProduct].
 const ProductColumns = "p.product_id, p.title, p.tracked, p.inventory_policy, p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.version"
 
+// ScanProduct scans ProductColumns.
 func ScanProduct(r Rows) (*models.Product, error) {
 	var (
 		p       models.Product
@@ -83,16 +92,18 @@ func ScanProduct(r Rows) (*models.Product, error) {
 	return &p, err
 }
 
-// shapedColumns are those of a product with its shape; Postgres only.
-const RevisedProductColumns = ProductColumns + ", p.shape"
+// RevisedProductColumns are those of a product with its settings revision; Postgres
+// only.
+const RevisedProductColumns = ProductColumns + ", p.settings_revision"
 
+// ScanRevisedProduct scans RevisedProductColumns.
 func ScanRevisedProduct(r Rows) (*decide.RevisedProduct, error) {
-	var shape int64
-	p, err := ScanProduct(Trailing{Rows: r, More: []any{&shape}})
-	return &decide.RevisedProduct{Product: *p, SettingsRevision: shape}, err
+	var revision int64
+	p, err := ScanProduct(Trailing{Rows: r, More: []any{&revision}})
+	return &decide.RevisedProduct{Product: *p, SettingsRevision: revision}, err
 }
 
-// each calls scan for every row.
+// Each scans every row and hands it to keep.
 func Each[T any](r Rows, scan func(Rows) (T, error), keep func(T)) error {
 	for r.Next() {
 		v, err := scan(r)
@@ -102,4 +113,15 @@ func Each[T any](r Rows, scan func(Rows) (T, error), keep func(T)) error {
 		keep(v)
 	}
 	return r.Err()
+}
+
+// Leading scans one more column before the others.
+type Leading struct {
+	Rows
+	First any
+}
+
+// Scan implements [Rows].
+func (l Leading) Scan(dest ...any) error {
+	return l.Rows.Scan(append([]any{l.First}, dest...)...)
 }

@@ -11,8 +11,10 @@ import (
 	"onhand/store/database/decide"
 )
 
+// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
 const ReservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at"
 
+// ScanReservation scans ReservationColumns.
 func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 	var (
 		s                  decide.StoredReservation
@@ -31,27 +33,7 @@ func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 	return &s, nil
 }
 
-// scanReservationNow scans a clock and a reservation, and brings them together.
-func ScanReservationNow(r Rows) (*models.Reservation, error) {
-	var now Instant
-	s, err := ScanReservation(Leading{r, &now})
-	if err != nil {
-		return nil, err
-	}
-	at := s.At(now.Time.Truncate(time.Microsecond))
-	return &at, nil
-}
-
-// leading scans one more column in front of the others.
-type Leading struct {
-	Rows
-	First any
-}
-
-func (l Leading) Scan(dest ...any) error {
-	return l.Rows.Scan(append([]any{l.First}, dest...)...)
-}
-
+// ScanAnswer scans the key, the fingerprint and the JSON of a stored answer.
 func ScanAnswer(r Rows) (*decide.KeyedAnswer, error) {
 	var (
 		a        decide.KeyedAnswer
@@ -67,33 +49,39 @@ func ScanAnswer(r Rows) (*decide.KeyedAnswer, error) {
 	return &a, nil
 }
 
+// ScanLocation scans a location without its time columns.
 func ScanLocation(r Rows) (models.Location, error) {
 	var l models.Location
 	err := r.Scan(&l.LocationID, &l.Name, &l.Priority, &l.Active, &l.Pickup)
 	return l, err
 }
 
+// MemberColumns are the columns of a channel c and one of its locations m, for
+// [ScanMember].
 const MemberColumns = "c.channel_id, c.name, c.sourcing, coalesce(m.location_id, '')"
 
+// ScanMember scans MemberColumns.
 func ScanMember(r Rows) (decide.ChannelMember, error) {
 	var m decide.ChannelMember
 	err := r.Scan(&m.ChannelID, &m.Name, &m.Sourcing, &m.Location)
 	return m, err
 }
 
-// trailing scans more columns behind the others.
+// Trailing scans more columns after the others.
 type Trailing struct {
 	Rows
 	More []any
 }
 
+// Scan implements [Rows].
 func (t Trailing) Scan(dest ...any) error { return t.Rows.Scan(append(dest, t.More...)...) }
 
 // stateColumns are the quantity states as columns, in the order of
 // models.Quantities.
 var stateColumns = []string{"available", "reserved", "committed", "damaged", "quality_control", "safety_stock", "incoming"}
 
-// perState writes a pattern for each state's column, $ standing for its name.
+// PerState repeats a pattern for the column of each quantity state. $ stands for its
+// name.
 func PerState(pattern, separator string) string {
 	parts := make([]string, len(stateColumns))
 	for i, column := range stateColumns {
@@ -102,20 +90,19 @@ func PerState(pattern, separator string) string {
 	return strings.Join(parts, separator)
 }
 
-// dueHold is a hold past its time.
+// OverdueLines is an overdue reservation with the number of its lines.
 type OverdueLines struct {
 	ID    string
 	Lines int
 }
 
-// overdueHold is a hold past its time, and the products it holds. It stands
-// with others under one of them.
+// OverdueReservation is an active reservation past its expiry, with its products.
 type OverdueReservation struct {
-	Key       [16]byte
-	Products  []string
-	GroupedBy string
+	Key      [16]byte
+	Products []string
 }
 
+// ScanOverdue scans a reservation's key and the JSON list of its products.
 func ScanOverdue(r Rows) (h OverdueReservation, err error) {
 	var key []byte
 	var products string
@@ -137,6 +124,7 @@ func ScanOverdue(r Rows) (h OverdueReservation, err error) {
 	return h, nil
 }
 
+// ScanOverdueLines scans a reservation's key and the number of its lines.
 func ScanOverdueLines(r Rows) (h OverdueLines, err error) {
 	var key []byte
 	err = r.Scan(&key, &h.Lines)
@@ -144,22 +132,15 @@ func ScanOverdueLines(r Rows) (h OverdueLines, err error) {
 	return h, err
 }
 
+// Micros is a time as SQLite stores it.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
-// orNull is a value, or null: a nil pointer inside an any is not nil.
-func OrNull[T any](p *T) any {
-	if p == nil {
-		return nil
-	}
-	return *p
-}
-
-// among tells whether the hold holds one of the products.
+// HoldsAny reports whether the reservation has one of the products.
 func (h OverdueReservation) HoldsAny(products map[string]bool) bool {
 	return slices.ContainsFunc(h.Products, func(id string) bool { return products[id] })
 }
 
-// movementColumns are the columns that a movement is written to, without its time.
+// MovementColumns are the columns that a movement is written to, without its time.
 const MovementColumns = `product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,

@@ -2,9 +2,8 @@ package dialect
 
 import "onhand/models"
 
-// stockSelect reads products with their levels in one statement, so that
-// versions and quantities belong together. An unknown id gives a row of its
-// own with nothing but epoch and clock.
+// StockSelect is the statement that reads products with their levels, so that versions
+// and quantities belong together. An unknown id gives a row with only epoch and clock.
 func StockSelect(f *Fragments) string {
 	return `SELECT m.epoch, ` + f.Now + `, i.product_id, p.version, p.title, p.tracked, p.inventory_policy,
 		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at,
@@ -17,7 +16,8 @@ func StockSelect(f *Fragments) string {
 	ORDER BY i.product_id, c.priority, c.location_id`
 }
 
-// stockRow is one row of stockSelect: all but the first three columns may be null.
+// StockLevelRow is one row of [StockSelect]: all but the first three columns may be
+// null.
 type StockLevelRow struct {
 	epoch         string
 	now           Instant
@@ -38,6 +38,7 @@ type StockLevelRow struct {
 	KnownLocation bool
 }
 
+// ScanStockLevel scans a row of StockSelect.
 func ScanStockLevel(r Rows) (*StockLevelRow, error) {
 	var s StockLevelRow
 	err := r.Scan(&s.epoch, &s.now, &s.ProductID, &s.version, &s.title, &s.tracked, &s.policy, &s.backorder,
@@ -47,6 +48,7 @@ func ScanStockLevel(r Rows) (*StockLevelRow, error) {
 	return &s, err
 }
 
+// Stock is the row's product, without levels.
 func (s *StockLevelRow) Stock() *models.Stock {
 	return &models.Stock{
 		Product: models.Product{
@@ -58,6 +60,7 @@ func (s *StockLevelRow) Stock() *models.Stock {
 	}
 }
 
+// Level is the row's level.
 func (s *StockLevelRow) Level() models.Level {
 	return models.Level{
 		ProductID: s.ProductID, LocationID: *s.locationID, Active: *s.active, Priority: *s.priority,
@@ -68,8 +71,8 @@ func (s *StockLevelRow) Level() models.Level {
 	}
 }
 
-// collectStocks puts the rows of stockSelect together: known products in id
-// order, and the epoch they belong to.
+// CollectStocks assembles the rows of StockSelect: known products in id order, and the
+// epoch that they belong to.
 func CollectStocks(r Rows) (stocks []*models.Stock, epoch string, err error) {
 	err = Each(r, ScanStockLevel, func(row *StockLevelRow) {
 		epoch = row.epoch

@@ -7,42 +7,41 @@ import (
 	"onhand/models"
 )
 
-// quietMax is how long the database may say nothing to an import or an export.
-// The largest statement of an import of a million rows takes a fraction of it.
+// SilenceMax is how long the database may be silent during an import or an export. The
+// largest statement of an import of a million rows takes a fraction of it.
 const SilenceMax = 5 * time.Minute
 
-// errQuiet ends what waits for a database that is frozen, or no longer there.
 var errSilent = models.Unavailable("the database has not answered for a long time", nil)
 
-// patience ends a context once the database has been quiet for too long. The
-// time that a file, a pipe or a terminal takes does not count.
+// Watchdog cancels a context when the database has been silent for too long. It is for
+// work of many statements without a deadline. Time spent on a file, a pipe or a
+// terminal does not count.
 type Watchdog struct {
 	limit time.Duration
 	timer *time.Timer
 }
 
-// patient gives a context for a work of many statements that have no deadline of
-// their own.
+// WithWatchdog returns a context with a watchdog that is running.
 func WithWatchdog(ctx context.Context, limit time.Duration) (context.Context, *Watchdog, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := &Watchdog{limit: limit, timer: time.AfterFunc(limit, func() { cancel(errSilent) })}
-	return ctx, p, func() {
-		p.timer.Stop()
+	w := &Watchdog{limit: limit, timer: time.AfterFunc(limit, func() { cancel(errSilent) })}
+	return ctx, w, func() {
+		w.timer.Stop()
 		cancel(nil)
 	}
 }
 
-// heard: the database has answered, and is asked again.
-func (p *Watchdog) Reset() { p.timer.Reset(p.limit) }
+// Reset notes that the database has answered.
+func (w *Watchdog) Reset() { w.timer.Reset(w.limit) }
 
-// meanwhile runs what does not wait for the database.
-func (p *Watchdog) Suspend(work func() error) error {
-	p.timer.Stop()
-	defer p.Reset()
+// Suspend runs work that does not wait for the database.
+func (w *Watchdog) Suspend(work func() error) error {
+	w.timer.Stop()
+	defer w.Reset()
 	return work()
 }
 
-// over tells errors that come of an end of patience from others.
+// WatchdogError replaces an error that the watchdog caused by one that says so.
 func WatchdogError(ctx context.Context, err error) error {
 	if err != nil && context.Cause(ctx) == errSilent {
 		return errSilent

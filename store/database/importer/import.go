@@ -22,38 +22,38 @@ const (
 	importPause       = 100 * time.Millisecond
 	importSweptMax    = 100_000 // holds past their time that are ended first
 	importTellRows    = 1000    // rows between two calls of progress
-	// importIdle is how long the server keeps the levels locked for an importer
-	// that froze, or is no longer there.
+	// importIdle is how long the server keeps levels locked for an importer that froze or is
+	// gone.
 	importIdle = 30 * time.Second
 )
 
-// ImportProgress is told how far an import has come: rows read, then levels
-// written out of total.
+// Progress is called with how far an import has come: rows read, then levels written out of
+// total.
 type Progress func(stage Stage, done, total int)
 
-// ImportStage is what an import is doing.
+// Stage is what an import is doing.
 type Stage string
 
-// The stages. Only the last knows its total.
+// The stages. Only Writing has a total.
 const (
 	Reading  Stage = "reading"
 	Deciding Stage = "deciding"
 	Writing  Stage = "writing"
 )
 
-// importEngine is what an import needs of an engine.
+// Engine is what an import needs of an engine.
 type Engine interface {
-	// ImportTables is SQL that makes the tables of one import, which are this
-	// connection's alone, and readies the connection.
+	// ImportTables returns the SQL that creates the tables of one import, which only this
+	// connection sees, and prepares the connection.
 	ImportTables() []string
-	// CopyRows puts rows into import_rows until next says io.EOF.
+	// CopyRows copies rows into import_rows until next returns io.EOF.
 	CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error
-	// ImportStart and ImportEnd are SQL around the transaction that writes;
-	// ImportLock locks the levels it will set, in the order of all locks.
+	// ImportStart and ImportEnd return the SQL around the transaction that writes; ImportLock,
+	// the SQL that locks the levels to set, in the order of all locks.
 	ImportStart(idle time.Duration) []string
 	ImportLock() string
 	ImportEnd() []string
-	// ImportTurn waits until no other write of this process is under way.
+	// ImportTurn waits until no other write of this process is running.
 	ImportTurn(ctx context.Context) (done func(), err error)
 }
 
@@ -67,8 +67,8 @@ type Importer struct {
 	*dialect.DB
 	engine  Engine
 	expirer Expirer
-	// quiet is how long the database may be silent; idle, how long it keeps rows
-	// locked for an importer that froze.
+	// quiet is how long the database may be silent; idle, how long it keeps rows locked for an
+	// importer that froze.
 	Quiet, Idle time.Duration
 }
 
@@ -76,19 +76,17 @@ func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
 	return &Importer{DB: db, engine: engine, expirer: expirer, Quiet: dialect.SilenceMax, Idle: importIdle}
 }
 
-// Import takes a file's rows: all that are fine, or, unless SkipBad, none. It
-// reads the file once, into a table of its own connection, and decides all rows
-// in one transaction that begins when the last row has been read; so nothing is
-// locked while a file is read, a broken file changes nothing, and the memory of
-// this process does not grow with the file. What is changed gets ledger rows of
-// reason IMPORT, a version, and outbox rows.
+// Import takes the rows of a file: all that are fine, or, unless SkipBad, none. It copies
+// the file once into a table of its own connection, and decides all rows in one transaction
+// that begins after the last row. So a file is read without locks, a broken file changes
+// nothing, and memory does not grow with the file. What changes gets ledger rows of reason
+// IMPORT, a version, and outbox rows.
 //
-// next returns io.EOF after the last row. each is called for every row in the
-// order of lines when all is decided, and committed where it is to be; it may be
-// nil, as progress may.
+// next returns io.EOF after the last row. each is called for every row in the order of lines
+// when all is decided, and committed where it is to be. each and progress may be nil.
 //
-// Errors: those of next and each; UNAVAILABLE. Only an error of each leaves an
-// import behind that took effect.
+// Errors: those of next and each; UNAVAILABLE. Only after an error of each has the import
+// taken effect.
 func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress Progress) (models.ImportSummary, error) {
 	if progress == nil {
 		progress = func(Stage, int, int) {}
@@ -99,7 +97,7 @@ func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, err
 	if err != nil {
 		return models.ImportSummary{}, d.Fault(dialect.WatchdogError(ctx, err))
 	}
-	// Its tables go with the connection.
+	// The tables of the import are dropped with the connection.
 	defer func() {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
@@ -119,10 +117,10 @@ func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, err
 	return summary, d.Fault(dialect.WatchdogError(ctx, err))
 }
 
-// fromFile marks the errors of next and each, which are no faults of ours.
+// fileError marks the errors of next and each, which are not faults of the database.
 type fileError struct{ error }
 
-// importing is one import under way.
+// run is one import.
 type run struct {
 	*Importer
 	conn     *sql.Conn
@@ -153,7 +151,7 @@ func (i *run) execute(ctx context.Context, next func() (models.StockRow, error))
 	if i.options.DryRun {
 		return i.decide(ctx)
 	}
-	// What holds past their time keep is nobody's, so it must not refuse a count.
+	// The units of overdue reservations are free, so they must not make a count too low.
 	for range i.expirer.ExpireDue(ctx, importSweptMax) {
 		continue // those that are left only make a row too low, which is told
 	}
@@ -205,9 +203,8 @@ func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) e
 	})
 }
 
-// attemptImport decides and writes in one transaction. When it changes nothing
-// it is committed all the same: the decisions are in tables of the connection,
-// and the report is made of them.
+// attemptImport decides and writes in one transaction. It commits even when nothing changes:
+// the decisions are in tables of the connection, and the report reads them.
 func (i *run) attemptImport(ctx context.Context) (summary models.ImportSummary, err error) {
 	done, err := i.engine.ImportTurn(ctx)
 	if err != nil {
@@ -246,8 +243,7 @@ func (i *run) undo() {
 	_, _ = i.conn.ExecContext(ctx, "ROLLBACK") // else it ends with the connection
 }
 
-// decide fills import_plan, a row for each of the file's, and import_work, what
-// is to be written.
+// decide fills import_plan, one row for each row of the file, and import_work, what to write.
 func (i *run) decide(ctx context.Context) (models.ImportSummary, error) {
 	summary := models.ImportSummary{Outcomes: map[models.ImportOutcome]int{}}
 	if err := i.exec(ctx, importPlan(i.options.Create), importWork, importWorkIndex); err != nil {
@@ -278,8 +274,7 @@ func (i *run) decide(ctx context.Context) (models.ImportSummary, error) {
 	return summary, err
 }
 
-// apply writes what was decided, a few thousand levels at a time, in the order
-// in which everybody locks products.
+// apply writes what was decided, a few thousand levels at a time, in the order of all locks.
 func (i *run) apply(ctx context.Context) error {
 	if i.news {
 		if err := i.exec(ctx, importNewLocations, importNewProducts); err != nil {
@@ -304,7 +299,7 @@ func (i *run) apply(ctx context.Context) error {
 	return nil
 }
 
-// report hands out the decisions in the order of lines.
+// report calls each with the decisions, in the order of lines.
 func (i *run) report(ctx context.Context, each func(models.ImportedRow) error) error {
 	r, err := i.conn.QueryContext(ctx, importReport)
 	if err != nil {

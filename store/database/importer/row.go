@@ -17,8 +17,8 @@ var ImportColumns = []string{
 	"note", "problem",
 }
 
-// stagedRow is a row as import_rows keeps it: what it asks for, what its writer
-// saw of that, and what a level that it opens begins with.
+// stagedRow is a row as import_rows stores it: what it asks for, what its writer saw of that,
+// and what a new level begins with.
 func stagedRow(row models.StockRow, options models.ImportOptions) []any {
 	product := row.ProductID
 	if product == "" {
@@ -51,16 +51,16 @@ func stagedRow(row models.StockRow, options models.ImportOptions) []any {
 	return append(values, opened.elsewhere, opened.note, storable(row.Problem))
 }
 
-// opening is what a level begins with that the file knows and Onhand does not.
+// openingLevel is what a level begins with that the file knows and Onhand does not.
 type openingLevel struct {
 	models.Quantities
 	elsewhere int // units that holds and orders elsewhere keep
 	note      string
 }
 
-// openingOf: orders that Onhand does not know will take their units without
-// telling it, so those are left out; what was sold beyond the stock is not there
-// to be kept. What a shop calls unavailable waits for somebody to look at it.
+// openingOf returns what a new level begins with. Onhand does not know the orders behind
+// reserved and committed units, so it leaves them out. Oversold units become 0. Units that a
+// shop calls unavailable begin in quality control.
 func openingOf(seen models.Counts) openingLevel {
 	o := openingLevel{elsewhere: seen.Reserved.Units + seen.Committed.Units}
 	for _, s := range models.Settable {
@@ -84,8 +84,7 @@ func openingOf(seen models.Counts) openingLevel {
 	return o
 }
 
-// askOf is the same for rows that ask for the same; empty for those that ask
-// for nothing.
+// askOf is equal for rows that ask for the same; empty for those that ask for nothing.
 func askOf(row models.StockRow, opens bool) string {
 	switch {
 	case row.New.Any():
@@ -110,8 +109,7 @@ func bit(b bool) int {
 	return 0
 }
 
-// storable is text that Postgres takes; only a row with a problem can have any
-// other.
+// storable is text that Postgres accepts. Only a row with a problem can have other text.
 func storable(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }

@@ -4,13 +4,11 @@ import (
 	"strings"
 )
 
-// The SQL of an import, for both engines. import_rows is the file; import_asked,
-// levels that several rows are about; import_plan, what comes of each row;
-// import_work, what is to be written.
+// The SQL of an import, for both engines. import_rows has the file; import_asked, the levels
+// of several rows; import_plan, the decision on each row; import_work, what to write.
 
-// importVariants finds out which product each row means. A SKU is the product's
-// id, unless several variants of the file share it, or it is not known and the
-// variant's own id is.
+// importVariants finds the product of each row. A SKU is the product's id, unless several
+// variants of the file share it, or only the variant's own id is known.
 var importVariants = []string{
 	`CREATE TEMP TABLE import_shared AS SELECT product_id FROM import_rows
 		WHERE variant <> '' AND product_id <> variant AND problem = '' GROUP BY product_id HAVING min(variant) <> max(variant)`,
@@ -20,7 +18,7 @@ var importVariants = []string{
 			AND EXISTS (SELECT 1 FROM products p WHERE p.product_id = import_rows.variant))`,
 }
 
-// importPrepare finds rows of one level.
+// importPrepare finds the rows of one level.
 var importPrepare = []string{
 	`CREATE TEMP TABLE import_asked AS SELECT product_id, location_id, min(line) AS first_line,
 		CASE WHEN min(ask) <> max(ask) THEN 1 ELSE 0 END AS differs
@@ -29,9 +27,9 @@ var importPrepare = []string{
 	`ANALYZE import_asked`,
 }
 
-// importPlan decides every row: what its level is, what it would be, and whether
-// that may be. A level that is already what is asked for is never stale, so that
-// a file may be imported again.
+// importPlan decides every row: the level now, the level after it, and whether that is
+// allowed. A level that already is what the row asks for is never stale, so a file may be
+// imported again.
 func importPlan(create bool) string {
 	createBit := "0"
 	if create {
@@ -106,14 +104,14 @@ const (
 		FROM import_work w WHERE w.position > $1 AND w.position <= $2 AND w.fresh = 0
 		AND stock_levels.product_id = w.product_id AND stock_levels.location_id = w.location_id`
 
-	// On Postgres a trigger looks the floor up itself.
+	// On Postgres a trigger sets the floor itself.
 	importInsert = `INSERT INTO stock_levels (product_id, location_id, available, damaged, quality_control, safety_stock, incoming, available_floor)
 		SELECT product_id, location_id, after_available, after_damaged, after_quality_control, after_safety_stock, after_incoming, available_floor
 		FROM import_work WHERE position > $1 AND position <= $2 AND fresh = 1 ORDER BY position`
 
-	// Follows INSERT INTO and the table. A level that begins with nothing has not moved. The version is the one the
-	// trigger has just given. SQLite numbers $1 and the
-	// like by where they come first.
+	// Follows INSERT INTO and the table. A level that begins with nothing has no movement. The
+	// version is the one that the trigger has set. SQLite numbers $1 and the others by their
+	// first occurrence.
 	importMovements = ` (product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
@@ -134,7 +132,7 @@ const (
 		FROM import_plan ORDER BY line`
 )
 
-// importRowsTable is import_rows in an engine's types.
+// RowsTable creates import_rows with an engine's types.
 func ImportRowsTable(text, number string) string {
 	columns := make([]string, len(ImportColumns))
 	for i, name := range ImportColumns {

@@ -11,38 +11,35 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// auditTimeout bounds one statement of an audit. It is long because a product
-// may have millions of ledger rows; readers hold nobody up.
+// AuditTimeout bounds one statement of an audit. A product may have millions of ledger rows,
+// and readers block no writer.
 const AuditTimeout = 2 * time.Minute
 
-// Span is a range of products by id: those after After, up to and with Through.
+// Span is a range of products by id: after After, through Through.
 type Span struct{ After, Through string }
 
-// LedgerAudit is one level beside its ledger. Everything in it was true at one
-// moment: it comes from one statement.
+// LedgerAudit is one level beside its ledger, consistent as of one moment: it comes from one
+// statement.
 type LedgerAudit struct {
 	ProductID, LocationID string
-	// Exists tells whether there is such a level; without one Level is zero.
+	// Exists reports whether the level exists; without one Level is zero.
 	Exists bool
 	Level  models.Quantities
-	// Movements counts those that were looked at. Last is the quantities after
-	// the last of them.
+	// Movements counts the movements that were read. Last is the quantities after the last of
+	// them.
 	Movements int64
 	Last      models.Quantities
-	// Complete tells that they were all there are. Then Sum is all deltas
-	// together.
+	// Complete reports that they were all. Then Sum is the sum of all deltas.
 	Complete bool
 	Sum      models.Quantities
-	// BrokenAt is the first movement whose quantities after do not follow from
-	// its delta and the movement before it, or the first of a pack that does not
-	// fit together; 0 where there is none.
+	// BrokenAt is the first movement whose quantities do not follow from its delta and the
+	// movement before it, or the first of an inconsistent chunk; 0 where there is none.
 	BrokenAt int64
 }
 
-// AuditLedger calls each for every level of the products in span, and for
-// every level that has movements alone, in order of ids. With a window, only
-// about so many of a product's last entries (rows, or packs of many movements)
-// are looked at; 0 means all.
+// AuditLedger calls each for every level of the products in span, and for every level that
+// has only movements, in the order of ids. With a window it reads about so many of a
+// product's last entries (rows or chunks); 0 means all.
 func (d *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
 	db, cancel := d.Auditing(ctx)
 	defer cancel()
@@ -64,18 +61,18 @@ func (d *Ledger) AuditLedger(ctx context.Context, span Span, window int, each fu
 	})
 }
 
-// HoldsAudit is one level whose reserved or committed units are not what
-// active holds and open orders hold there.
+// ReservationsAudit is one level whose reserved or committed units differ from those of
+// open reservations.
 type ReservationsAudit struct {
 	ProductID, LocationID string
-	// Reserved and Committed are the level's; Held and Ordered, what
-	// reservations add up to.
+	// Reserved and Committed are the level's. ActiveUnits and OrderedUnits are the sums over
+	// active and committed reservations.
 	Reserved, ActiveUnits, Committed, OrderedUnits int64
 }
 
-// AuditHolds calls each for every level of the products in span that differs
-// from the reservations, in order of ids. It reads all open reservations, in
-// one statement, however small the span is.
+// AuditReservations calls each for every level of the products in span that differs from
+// the reservations, in the order of ids. It reads all open reservations, in one statement,
+// however small the span is.
 func (d *Ledger) AuditReservations(ctx context.Context, span Span, each func(ReservationsAudit)) error {
 	db, cancel := d.Auditing(ctx)
 	defer cancel()
@@ -95,8 +92,7 @@ func (d *Ledger) Auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
 	return d.Gorm.WithContext(ctx), cancel
 }
 
-// auditRows streams a query's rows, so that it takes no memory to speak of
-// however many there are; and on Postgres no more than one core, for the others are
+// auditRows streams the rows of a query. On Postgres the query uses one core: the others are
 // for buyers.
 func (d *Ledger) AuditRows(db *gorm.DB, query string, args []any, each func(dialect.Rows) error) error {
 	oneCore := d.Fragments.OneCore
@@ -111,11 +107,11 @@ func (d *Ledger) AuditRows(db *gorm.DB, query string, args []any, each func(dial
 	}))
 }
 
-// ledgerAudit compares levels with their ledger. Its parameters are the
-// window's last row to pass over, where there is a window, and twice the span.
+// ledgerAudit compares levels with their ledger. Its parameters are the number of entries to
+// skip, where there is a window, and twice the span.
 //
-// A level's movements get their numbers while its row is locked, so that for
-// one level the order of the numbers is the order of the commits.
+// A level's movements get their ids while its row is locked, so the ids of one level are in
+// the order of commits.
 func ledgerAudit(f *dialect.Fragments, windowed bool) string {
 	from := "0"
 	if windowed {
@@ -149,9 +145,9 @@ func ledgerAudit(f *dialect.Fragments, windowed bool) string {
 		dialect.PerState("b.$", ", "), dialect.PerState("b.$_last", ", "), dialect.PerState("b.$_sum", ", "))
 }
 
-// holdsAudit compares levels with open reservations. Its parameters are twice
-// the span. Of an order that is shipped or cancelled in part, the allocations
-// are used up in their order.
+// reservationsAudit compares levels with open reservations. Its parameters are twice the
+// span. The allocations of an order that is fulfilled or cancelled in part are used up in
+// their order.
 func reservationsAudit(f *dialect.Fragments) string {
 	return `WITH parts AS (
 		SELECT product_id, location_id, state, alike *

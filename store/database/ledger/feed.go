@@ -11,17 +11,16 @@ import (
 
 // Bounds of following the ledger.
 const (
-	// movedMax is how many movements one reading hands out.
+	// FeedBatchMax is how many movements one call of Next returns.
 	FeedBatchMax = 256
-	// runningNamed is how many running transactions are looked up one by one,
-	// the oldest; the others are young, and lie together at the ledger's end.
+	// runningNamed is how many running transactions a query names, the oldest ones. The
+	// others are young: their entries are together at the ledger's end.
 	runningNamed = 8
 )
 
-// Feed follows the ledger from one place on: every movement once, in an order
-// in which those of a product are by version, and none is passed over because
-// a transaction took its ids early and committed late. A transaction that
-// somebody forgot to end holds up nobody.
+// Feed follows the ledger from a cursor. It returns every movement once, and those of one
+// product in the order of versions. A transaction that takes its ids early and commits late
+// is not skipped, and an open transaction does not delay the others.
 //
 // It is not safe for concurrent use.
 type Feed struct {
@@ -37,14 +36,14 @@ type Feed struct {
 // Moved is a movement of a Feed.
 type Moved struct {
 	*models.StockMovement
-	// First and Last tell whether the product's movement before it, and after
-	// it, belongs to another transaction. Only a FeedOfProducts knows.
+	// First and Last report whether the product's movement before it, and after it, belongs
+	// to another transaction. Only FeedOfProducts sets them.
 	First, Last bool
 }
 
-// Feed makes a reader that begins after a cursor or, with an empty one, now.
+// Feed returns a feed that begins after a cursor, or now where the cursor is empty.
 //
-// Errors: bad input for a cursor that is none, or none of this ledger.
+// Errors: bad input for a text that is no cursor, or a cursor of another ledger.
 func (d *Ledger) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
 	f := &Feed{ledger: d, filter: filter, window: d.Windows.First}
 	if after == "" {
@@ -67,8 +66,8 @@ func (d *Ledger) Feed(ctx context.Context, after string, filter models.MovementF
 	return f, f.checkBack(now)
 }
 
-// FeedOfProducts makes a reader that begins now and tells the edges of
-// transactions; without products, of all.
+// FeedOfProducts returns a feed of these products, or of all where there are none, that
+// begins now and reports the first and last movement of each transaction.
 func (d *Ledger) FeedOfProducts(ctx context.Context, products []string) (*Feed, error) {
 	f, err := d.Feed(ctx, "", models.MovementFilter{})
 	if err != nil {
@@ -78,10 +77,10 @@ func (d *Ledger) FeedOfProducts(ctx context.Context, products []string) (*Feed, 
 	return f, nil
 }
 
-// errOtherLedger: the database was replaced by an older copy of itself.
+// errOtherLedger says that the database was restored from a backup.
 var errOtherLedger = models.BadInput("this cursor is of another ledger than the one there is now, which may have been restored from a backup; read stockMovements and begin anew, without after")
 
-// checkLast tells whether the movement seen last is still there.
+// checkLast checks that the last movement of the cursor still exists.
 func (f *Feed) checkLast(ctx context.Context) error {
 	found, err := f.ledger.selectMovements(ctx, movementQuery{above: f.at.last - 1, through: f.at.last, limit: 1})
 	if err != nil {
@@ -93,7 +92,7 @@ func (f *Feed) checkLast(ctx context.Context) error {
 	return nil
 }
 
-// checkBack tells whether transactions are still numbered on from what was seen.
+// checkBack checks that transaction ids have not gone back.
 func (f *Feed) checkBack(now txSnapshot) error {
 	if now.next < f.at.from.next || f.at.to != nil && now.next < f.at.to.next {
 		return errOtherLedger
@@ -101,26 +100,25 @@ func (f *Feed) checkBack(now txSnapshot) error {
 	return nil
 }
 
-// ledgerNow is what has committed now, and where the ledger ends.
+// ledgerNow reads what has committed now, and where the ledger ends.
 func (d *Ledger) ledgerNow(ctx context.Context) (now txSnapshot, ends ledgerEnds, err error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var text string
 	ends.step = d.Fragments.LedgerStep
-	// The id is read after the snapshot was taken: nothing in it has a larger one.
-	if err := db.Raw("SELECT "+d.Fragments.Committed+", "+d.Fragments.LedgerEnd).Row().Scan(&text, &ends.top, &ends.start); err != nil {
+	// Postgres reads the id after it took the snapshot: no movement of it has a larger id.
+	if err := db.Raw("SELECT "+d.Fragments.Committed+", "+d.Fragments.LedgerEnd).Row().Scan(&text, &ends.top); err != nil {
 		return now, ends, d.Fault(err)
 	}
 	now, err = parseSnapshot(text)
 	return now, ends, err
 }
 
-// Next reads what comes next, at most movedMax movements; none when there is
-// nothing yet. The work of one call is bounded; more says that there is more
-// to read or to look through at once.
+// Next returns the next movements, at most FeedBatchMax; none when there are none yet. The
+// work of one call is bounded: more reports that the caller should call again at once.
 //
-// Errors: UNAVAILABLE, after which Next goes on where it was; bad input when
-// the database was replaced by an older copy.
+// Errors: UNAVAILABLE, after which Next continues where it was; bad input when the database
+// was restored from a backup.
 func (f *Feed) Next(ctx context.Context) (moved []Moved, more bool, err error) {
 	if f.at.to == nil {
 		if begun, err := f.begin(ctx); err != nil || !begun {
@@ -149,8 +147,8 @@ func (f *Feed) Next(ctx context.Context) (moved []Moved, more bool, err error) {
 	return nil, true, nil
 }
 
-// begin begins the next step: what has committed since the last one. It tells
-// whether there is anything.
+// begin begins the next step: what has committed since the last one. It reports whether
+// there is anything.
 func (f *Feed) begin(ctx context.Context) (bool, error) {
 	now, ends, err := f.ledger.ledgerNow(ctx)
 	if err != nil {
@@ -181,7 +179,7 @@ type movedRow struct {
 	first, last bool
 }
 
-// read reads the next window of the step in hand, and how far it looked.
+// read reads the next window of the current step, and returns how far it got.
 func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err error) {
 	e := f.ledger.Fragments
 	until = min(f.ends.after(f.at.id, f.window), f.ends.top)
@@ -228,16 +226,16 @@ func (f *Feed) scan(r dialect.Rows) (*movedRow, error) {
 	return &row, err
 }
 
-// otherTransactions is SQL for whether the product's nearest movement before m,
-// and the one after it, has another version. The movements that a transaction
-// writes for one product follow each other, for the product is locked meanwhile.
+// otherTransactions is SQL for whether the product's nearest movement before m, and after
+// it, has another version. The movements of one transaction and product follow each other,
+// because the product is locked meanwhile.
 func otherTransactions(f *dialect.Fragments) string {
 	nearest := ", (SELECT n.version FROM " + f.LedgerEntries + " n WHERE n.product_id = m.product_id AND "
 	return nearest + "n.movement_id < m.movement_id ORDER BY n.movement_id DESC LIMIT 1) IS DISTINCT FROM m.version" +
 		nearest + fmt.Sprintf("n.movement_id > m.movement_id - %d AND n.last_id > m.movement_id ORDER BY n.movement_id LIMIT 1) IS DISTINCT FROM m.version", f.LedgerStep)
 }
 
-// news limits to what had committed in to and not in from.
+// news limits a query to transactions that committed in to and not in from.
 func (f *Feed) news(c *conditions, to txSnapshot) {
 	txid := f.ledger.Fragments.TxID
 	c.add(txid+" < ?", to.next)
@@ -253,8 +251,8 @@ func (f *Feed) news(c *conditions, to txSnapshot) {
 	}
 }
 
-// recent limits to the transactions that from has not seen committed, in words
-// that the ledger's summaries understand.
+// recent limits a query to transactions that had not committed in from, in conditions that
+// BRIN summaries can use.
 func (f *Feed) recent(c *conditions) {
 	column, from := f.ledger.Fragments.TxIDColumn, f.at.from
 	named := from.running[:min(len(from.running), runningNamed)]

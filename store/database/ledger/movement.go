@@ -11,34 +11,28 @@ import (
 
 // Bounds of reading the ledger.
 const (
-	// windowFirst is how many entries (rows or packs) the first SELECT for a page
-	// looks at; each further one that finds nothing looks at windowGrowth times as
-	// many, up to windowMax: some 15 MB of the ledger.
+	// windowFirst is how many entries (rows or chunks) the first SELECT for a page covers.
+	// Each further one that finds nothing covers windowGrowth times as many, up to
+	// windowMax: some 15 MB of the ledger.
 	windowFirst  = 1 << 12
 	windowGrowth = 4
 	windowMax    = 1 << 16
-	// windowsMax is how many SELECTs look for one page.
+	// windowsMax bounds the SELECTs for one page.
 	windowsMax = 24
 )
 
-// ledgerEnds are where the ledger ends, and how its ids are given: from start
-// on, step of them to each row or pack; before that, one to each row.
-type ledgerEnds struct{ top, start, step int64 }
+// ledgerEnds is the ledger's largest id, top, and the number of ids that each row or
+// chunk takes, step.
+type ledgerEnds struct{ top, step int64 }
 
-// before is where a window ends that begins with hi and goes down: there are at
-// most size entries in it.
+// before returns where a window ends that begins with hi and goes down. It has at most
+// size entries.
 func (l ledgerEnds) before(hi, size int64) int64 {
-	if hi < l.start {
-		return hi - size
-	}
-	return max(hi-size*l.step, l.start-1)
+	return max(hi-size*l.step, 0)
 }
 
-// after is the same upwards.
+// after is before, upwards.
 func (l ledgerEnds) after(lo, size int64) int64 {
-	if lo < l.start-1 {
-		return min(lo+size, l.start-1)
-	}
 	return lo + size*l.step
 }
 
@@ -52,13 +46,13 @@ func New(db *dialect.DB) *Ledger {
 	return &Ledger{DB: db, Windows: Windows{First: windowFirst, Most: windowMax}}
 }
 
-// windows are the bounds of one SELECT of the ledger; tests make them narrow.
+// Windows bounds one SELECT of the ledger, in entries; tests make it narrow.
 type Windows struct{ First, Most int64 }
 
 func (w Windows) grown(size int64) int64 { return min(windowGrowth*size, w.Most) }
 
-// movementRow is a movement with the transaction that wrote it, and the
-// snapshot it was read in.
+// movementRow is a movement with the transaction that wrote it and the snapshot that it
+// was read in.
 type movementRow struct {
 	models.StockMovement
 	txid     int64
@@ -83,7 +77,7 @@ func scanMovement(r dialect.Rows) (*movementRow, error) {
 	return &m, err
 }
 
-// selectMovements reads the movements that a query asks for.
+// selectMovements reads the movements of a query.
 func (d *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
@@ -97,11 +91,11 @@ func (d *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []
 	return found, d.Fault(err)
 }
 
-// ReadMovements reads one page of the ledger, newest first, by key: a page
-// costs the same wherever it is.
+// ReadMovements reads one page of the ledger, newest first, by key: a page costs the same
+// wherever it is.
 //
-// It looks through windows of ids, which the ledger's summaries find, and with
-// a product in the filter through its entries, by the primary keys.
+// It reads windows of ids. The BRIN summaries of the ledger find them; with a product in
+// the filter, the primary keys do.
 func (d *Ledger) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
 	ends, err := d.ledgerEnds(ctx)
 	if err != nil {
@@ -136,11 +130,11 @@ func (d *Ledger) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	ends.step = d.Fragments.LedgerStep
-	err = db.Raw("SELECT "+d.Fragments.LedgerEnd).Row().Scan(&ends.top, &ends.start)
+	err = db.Raw("SELECT " + d.Fragments.LedgerEnd).Row().Scan(&ends.top)
 	return ends, d.Fault(err)
 }
 
-// movementSearch looks for one page in the ids above lo, up to hi.
+// movementSearch searches one page in the ids above lo, up to hi.
 type movementSearch struct {
 	ledger     *Ledger
 	filter     models.MovementFilter
@@ -152,8 +146,8 @@ type movementSearch struct {
 	found []*movementRow
 }
 
-// run narrows lo and hi to what it has not looked at yet, until enough is
-// found, nothing is left, or it has looked often enough.
+// run narrows lo and hi to what it has not read yet, until enough is found, nothing is
+// left, or windowsMax is reached.
 func (s *movementSearch) run(ctx context.Context) error {
 	within := s.ledger.Windows
 	size := within.First
@@ -188,7 +182,7 @@ func (s *movementSearch) run(ctx context.Context) error {
 	return nil
 }
 
-// window is the next range of ids to look at.
+// window returns the next range of ids to read.
 func (s *movementSearch) window(ctx context.Context, size int64) (lo, hi int64, err error) {
 	product := s.filter.ProductID
 	switch {
@@ -203,7 +197,7 @@ func (s *movementSearch) window(ctx context.Context, size int64) (lo, hi int64, 
 	}
 }
 
-// productWindow is as many entries of the product.
+// productWindow returns the next range of ids with size entries of the product.
 func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi int64, err error) {
 	db, cancel := s.ledger.ReadSession(ctx)
 	defer cancel()
@@ -226,7 +220,7 @@ func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi 
 	}
 }
 
-// page is what was found, newest first.
+// page is the page that was found, newest first.
 func (s *movementSearch) page(asked models.MovementsPage) models.MovementPage {
 	more := len(s.found) == s.wanted
 	stopped := !more && s.lo < s.hi

@@ -14,19 +14,19 @@ import (
 // Bounds of a cursor.
 const (
 	cursorLengthMax = 16 << 10 // characters
-	// runningMax is how many transactions a snapshot may name: more than a
-	// server has connections.
+	// runningMax is how many running transactions a snapshot may name: more than a server has
+	// connections.
 	runningMax = 4096
 )
 
-// snapshot says which transactions had committed: those below next that were
-// not running. The zero snapshot has seen nothing.
+// txSnapshot is the set of transactions that had committed: those below next that were not
+// running. The zero snapshot is empty.
 type txSnapshot struct {
 	next    int64
 	running []int64 // ascending
 }
 
-// parseSnapshot reads Postgres's own form, xmin:xmax:running,…
+// parseSnapshot parses Postgres's form, xmin:xmax:running,…
 func parseSnapshot(text string) (s txSnapshot, err error) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 3 {
@@ -50,32 +50,32 @@ func (s txSnapshot) equal(other txSnapshot) bool {
 	return s.next == other.next && slices.Equal(s.running, other.running)
 }
 
-// position is how far a reader of the ledger has come: it has seen what had
-// committed in from, and of what has in to, what has no larger id than id.
+// position is how far a feed has come. It has returned what committed in from, and of what
+// committed in to the movements up to id.
 //
-// Within one such step movements are in id order. Those of a product are in
-// the order of their versions then, for ids are given under its lock; and what
-// commits later, whatever ids it took before, belongs to a later step.
+// Within one step movements are in id order. Those of one product are in the order of their
+// versions, because ids are assigned while the product is locked. What commits later belongs
+// to a later step, whatever ids it took before.
 type position struct {
 	from txSnapshot
 	to   *txSnapshot // nil: nothing after from has been looked at
 	id   int64
 
-	// The movement that was seen last, to tell whether this is still the same
-	// ledger: its transaction and time. Zero where none was.
+	// The transaction and time of the last movement, to detect another ledger. Zero where
+	// there was none.
 	last      int64
 	txid      int64
 	createdAt int64 // microseconds since 1970
 }
 
-// after is the position once row was seen.
+// after returns the position after a row.
 func (p position) after(row *movementRow) position {
 	p.id, p.last, p.txid, p.createdAt = row.MovementID, row.MovementID, row.txid, row.CreatedAt.UnixMicro()
 	return p
 }
 
-// withCursor gives a movement the cursor after which comes everything of a
-// larger id, and everything that had not committed when it was read.
+// withCursor sets a movement's cursor. After it come all larger ids, and everything that had
+// not committed when the movement was read.
 func withCursor(row *movementRow) *models.StockMovement {
 	if to, err := parseSnapshot(row.snapshot); err == nil {
 		row.Cursor = position{to: &to}.after(row).String()
@@ -106,9 +106,9 @@ func appendSnapshot(b []byte, s txSnapshot) []byte {
 	return b
 }
 
-// parsePosition reads a cursor.
+// parsePosition parses a cursor.
 //
-// Errors: bad input for what String never wrote.
+// Errors: bad input for a text that String does not write.
 func parsePosition(cursor string) (p position, err error) {
 	refused := models.BadInput("this is no cursor of a stock movement: %.40q", cursor)
 	if len(cursor) > cursorLengthMax {
@@ -127,15 +127,15 @@ func parsePosition(cursor string) (p position, err error) {
 	for _, n := range []*int64{&p.id, &p.last, &p.txid, &p.createdAt} {
 		*n = r.next()
 	}
-	// A movement's cursor stands in a step, at that movement; and base64 and
-	// numbers of variable length have other spellings.
+	// A movement's cursor is inside a step, at that movement. base64 and varints have other
+	// spellings, which are refused.
 	if r.broken || len(r.b) > 0 || p.to == nil || p.id != p.last || p.id < 1 || p.String() != cursor {
 		return position{}, refused
 	}
 	return p, nil
 }
 
-// varints reads numbers until they end or make no sense.
+// varints decodes numbers until they end or are invalid.
 type varints struct {
 	b      []byte
 	broken bool

@@ -8,12 +8,12 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// movementQuery asks for movements of the ids above one and through another, in
-// id order or against it.
+// movementQuery selects movements with ids above one and through another, ascending or
+// descending.
 type movementQuery struct {
 	filter         models.MovementFilter
 	above, through int64
-	more           conditions // on columns of m that rows and packs both have
+	more           conditions // on columns of m that rows and chunks both have
 	columns        string     // SQL for more columns of each movement m, at the end
 	descending     bool
 	limit          int
@@ -45,8 +45,8 @@ func (c *conditions) join(more conditions) { c.add(strings.Join(more.sql, " AND 
 
 func (c *conditions) where() string { return " WHERE " + strings.Join(c.sql, " AND ") }
 
-// rowConditions says in SQL what a query asks of rows. Nothing matches an id
-// that cannot be one of ours.
+// rowConditions are the conditions of a query on ledger rows. An id that no reservation can
+// have matches nothing.
 func rowConditions(f *dialect.Fragments, q *movementQuery) conditions {
 	c := entryConditions(f, q)
 	filter := q.filter
@@ -68,7 +68,7 @@ func rowConditions(f *dialect.Fragments, q *movementQuery) conditions {
 	return c
 }
 
-// entryConditions is the part that rows and packs have in common.
+// entryConditions are the conditions that rows and chunks have in common.
 func entryConditions(f *dialect.Fragments, q *movementQuery) (c conditions) {
 	filter := q.filter
 	if filter.ProductID != "" {
@@ -89,14 +89,14 @@ func entryConditions(f *dialect.Fragments, q *movementQuery) (c conditions) {
 	return c
 }
 
-// fromRows reads what is kept as rows of a table.
+// fromRows is the SELECT from a table of rows.
 func fromRows(f *dialect.Fragments, table string, q *movementQuery) (string, []any) {
 	c := rowConditions(f, q)
 	return "SELECT " + movementRead + ", " + f.TxID + ", " + f.Committed + q.columns + " FROM " + table + " m" + c.where() +
 		q.order("m.movement_id"), append(c.args, q.limit)
 }
 
-// mayBePacked tells whether a filter lets movements of packs through.
+// mayBeChunked reports whether a filter accepts movements of chunks.
 func mayBeChunked(f models.MovementFilter) bool {
 	return (f.State == "" || f.State == models.Available || f.State == models.Reserved) &&
 		(f.Reason == "" || f.Reason == models.ReasonReserved) && f.Reference == ""
@@ -112,14 +112,13 @@ func movementsSelect(f *dialect.Fragments, q *movementQuery) (string, []any) {
 	rows := rowConditions(f, q)
 	packed, args := chunkedMovements(f, q)
 	return "SELECT " + movementRead + ", m.written, " + f.Committed + q.columns + ` FROM (
-			(SELECT ` + movementRead + ", " + f.TxID + " AS written FROM stock_movement_rows m" + rows.where() + q.order("m.movement_id") + `)
+			(SELECT ` + movementRead + ", " + f.TxID + " AS written FROM ledger_rows m" + rows.where() + q.order("m.movement_id") + `)
 			UNION ALL ` + packed + `) m` + q.order("m.movement_id"),
 		append(append(append(rows.args, q.limit), args...), q.limit)
 }
 
-// packedMovements finds at most limit packs, of which it sorts the keys alone,
-// leaves out those that come after enough movements of others, and unpacks the
-// rest.
+// chunkedMovements finds at most limit chunks, of which it sorts the keys alone. It drops
+// those that come after enough movements, and unpacks the rest.
 func chunkedMovements(f *dialect.Fragments, q *movementQuery) (string, []any) {
 	c := entryConditions(f, q)
 	c.add("m.first_id > ?", q.above-ChunkMax)
@@ -142,11 +141,11 @@ func chunkedMovements(f *dialect.Fragments, q *movementQuery) (string, []any) {
 	args := append([]any{q.through, q.above}, c.args...)
 	args = append(append(args, q.limit), wanted.args...)
 	return `SELECT u.movement_id, m.product_id, m.location_id, -u.quantity, u.quantity, 0, 0, 0, 0, 0,
-				m.available - u.taken, m.reserved + u.taken, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
+				m.available - u.reserved_so_far, m.reserved + u.reserved_so_far, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
 				'RESERVED', '', '', '', u.reservation_id, m.version, m.created_at, ` + f.TxID + `
 			FROM (SELECT m.product_id, m.first_id, coalesce(sum(least(m.first_id + m.size - 1, ?::bigint) - greatest(m.first_id, ?::bigint + 1) + 1)
 					OVER (` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS ahead
-				FROM stock_movement_packs m` + c.where() + q.order("m.first_id") + `) k
-			JOIN stock_movement_packs m ON m.product_id = k.product_id AND m.first_id = k.first_id
-			CROSS JOIN LATERAL unpack_movements(m.first_id, m.quantities, m.reservations) u` + wanted.where(), args
+				FROM ledger_chunks m` + c.where() + q.order("m.first_id") + `) k
+			JOIN ledger_chunks m ON m.product_id = k.product_id AND m.first_id = k.first_id
+			CROSS JOIN LATERAL ledger_chunk_movements(m.first_id, m.quantities, m.reservations) u` + wanted.where(), args
 }

@@ -105,8 +105,8 @@ func (b *Batch) Add(w *PreparedReservation) bool {
 		b.Movements.add(m, key, b.products[m.ProductID].product.Version+1)
 	}
 	b.Unit.Movements = b.Unit.Movements[:0]
-	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.HoldTTL()})
-	b.Rows.Add(&w.hashes, r, w.reserve.HoldTTL())
+	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.ReservationTTL()})
+	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL())
 	return true
 }
 

@@ -7,28 +7,28 @@ import (
 	"onhand/store/database/optimistic"
 )
 
-// columns are the rows and the packs, in the order of decisions.
-func ledgerColumns(p *optimistic.Movements) (rows rowColumns, packs chunkColumns) {
-	single, packed := 0, 0 // movements
+// ledgerColumns are the ledger rows and chunks of a batch, in the order of decisions.
+func ledgerColumns(p *optimistic.Movements) (rows rowColumns, chunks chunkColumns) {
+	inRows, inChunks := 0, 0 // movements
 	for _, l := range p.Order {
 		if n := len(l.Quantities); n < ledger.ChunkMin {
-			single += n
+			inRows += n
 		} else {
-			packed += n
+			inChunks += n
 		}
 	}
-	rows, packs = newRowColumns(single), newChunkColumns(len(p.Order), packed)
+	rows, chunks = newRowColumns(inRows), newChunkColumns(len(p.Order), inChunks)
 	for _, l := range p.Order {
 		if len(l.Quantities) < ledger.ChunkMin {
 			rows.add(l)
 		} else {
-			packs.add(l)
+			chunks.add(l)
 		}
 	}
-	return rows, packs
+	return rows, chunks
 }
 
-// rowColumns are movements of holds as rows of their own, as columns.
+// rowColumns are ledger rows of reservations, as columns.
 type rowColumns struct {
 	products, locations, quantities *column
 	afters                          quantityColumns
@@ -57,8 +57,8 @@ func (r *rowColumns) args() []any {
 	return append(append([]any{r.products, r.locations, r.quantities}, r.afters.args()...), r.reservations, r.versions)
 }
 
-// packColumns are packs, as columns. The quantities of all lie in one, each
-// pack's from its place on.
+// chunkColumns are ledger chunks, as columns. One column has the quantities of all
+// chunks; places has the index of each chunk's first quantity.
 type chunkColumns struct {
 	products, locations    *column
 	sizes, totals, places  *column
@@ -72,7 +72,7 @@ func newChunkColumns(n, movements int) chunkColumns {
 		newQuantityColumns(n), newColumn(pgtype.ByteaOID, 1, 16*movements+4*n), longColumn(n), intColumn(movements)}
 }
 
-// add adds a level's movements, in as many packs as they take.
+// add adds a level's movements, in as many chunks as they take.
 func (p *chunkColumns) add(l *optimistic.LevelMovements) {
 	before := l.Before
 	for from := 0; from < len(l.Quantities); from += ledger.ChunkMax {

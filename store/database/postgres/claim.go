@@ -12,6 +12,7 @@ import (
 	"onhand/store/database/dialect"
 )
 
+// Claim implements [dialect.Engine].
 func (e *Engine) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()
@@ -49,9 +50,8 @@ func (e *Engine) checkClaim(ctx context.Context, conn *sql.Conn) error {
 	return e.db.Fault(err)
 }
 
-// endSession closes a connection for good: back in the pool it would keep its
-// locks. They are given back first, for the server takes its time to notice
-// that a connection is gone.
+// endSession closes a connection: in the pool it would keep its locks. It unlocks first,
+// because the server notices a closed connection late.
 func endSession(conn *sql.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialect.LeaveTimeout)
 	defer cancel()
@@ -60,8 +60,8 @@ func endSession(conn *sql.Conn) {
 	_ = conn.Close()
 }
 
-// claimMigration implements [Engine]: the migrations lock each other out themselves.
+// ClaimMigration implements [Engine]: the migrations lock each other out themselves.
 func (e *Engine) ClaimMigration() (release func(), err error) { return func() {}, nil }
 
-// claimClass sets our advisory locks apart from those of other programs.
+// claimClass tells our advisory locks from those of other programs.
 const claimClass = 0x6f6e6864 // "onhd"

@@ -17,24 +17,24 @@ import (
 	"onhand/store/database/decide"
 )
 
-// column is a parameter of many values: an array in the server's own binary
-// form. pgx would look at each value anew; a batch has some thirty columns of
-// hundreds of values.
+// column is a parameter of many values: an array in the server's binary format. pgx
+// would inspect each value by reflection, and a batch has some thirty columns of hundreds
+// of values.
 type column struct {
 	element uint32 // the type of its values
 	buf     []byte // the head of an array, then the values
 	n       int32
-	room    int // bytes of all columns of its statement, in the first of them
+	room    int // in the first column of a statement: the bytes of all its columns
 }
 
-// columnHead is the size of an array's head: how many dimensions, whether any
-// value is null, the type; of its one dimension the length and the first index.
+// columnHead is the size of an array's header: the number of dimensions, a flag for
+// nulls, the type; then the length and the first index of its one dimension.
 const columnHead = 20
 
-// postgresEpoch is the moment from which Postgres counts.
+// timestampEpoch is the moment from which Postgres counts.
 var timestampEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// newColumn makes an empty column with room for n values of about size bytes.
+// newColumn returns an empty column with capacity for n values of about size bytes.
 func newColumn(element uint32, n, size int) *column {
 	return &column{element: element, buf: make([]byte, columnHead, columnHead+n*(size+4))}
 }
@@ -102,13 +102,13 @@ func (c *column) size(n int) {
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(int32(n)))
 }
 
-// reset empties the column, and keeps its room.
+// reset empties the column and keeps its capacity.
 func (c *column) reset() {
 	c.buf, c.n = c.buf[:columnHead], 0
 	clear(c.buf)
 }
 
-// array is the whole in binary form.
+// array is the column in binary format.
 func (c *column) array() []byte {
 	binary.BigEndian.PutUint32(c.buf, 1)
 	binary.BigEndian.PutUint32(c.buf[8:], c.element)
@@ -117,8 +117,8 @@ func (c *column) array() []byte {
 	return c.buf
 }
 
-// TextValue implements pgtype.TextValuer: the array as text, for connections
-// that are told to do without prepared statements.
+// TextValue implements pgtype.TextValuer: the array as text, for connections without
+// prepared statements.
 func (c *column) TextValue() (pgtype.Text, error) {
 	parts := make([]string, 0, c.n)
 	for rest := c.buf[columnHead:]; len(rest) > 0; {
@@ -157,15 +157,15 @@ func (c *column) valueText(raw []byte) (string, error) {
 	return "", fmt.Errorf("a column of type %d cannot be written as text", c.element)
 }
 
-// teachColumns has a connection send columns as they are.
-func teachColumns(_ context.Context, conn *pgx.Conn) error {
+// registerColumns makes a connection send columns as they are.
+func registerColumns(_ context.Context, conn *pgx.Conn) error {
 	types := conn.TypeMap()
 	types.TryWrapEncodePlanFuncs = append([]pgtype.TryWrapEncodePlanFunc{planColumn}, types.TryWrapEncodePlanFuncs...)
 	return nil
 }
 
-// planColumn implements pgtype.TryWrapEncodePlanFunc. A list stands in for the
-// column where pgx asks whether it can be sent at all.
+// planColumn implements pgtype.TryWrapEncodePlanFunc. pgx checks a list in place of the
+// column to find out whether it can encode the type.
 func planColumn(value any) (pgtype.WrappedEncodePlanNextSetter, any, bool) {
 	c, ok := value.(*column)
 	if !ok {
@@ -187,8 +187,8 @@ func planColumn(value any) (pgtype.WrappedEncodePlanNextSetter, any, bool) {
 	return encodeColumn{}, alike, true
 }
 
-// parameters are the columns of a statement. The first has pgx make room for all:
-// else it doubles its buffer again and again.
+// parameters are the columns of a statement. The first one makes pgx allocate for all of
+// them, instead of doubling its buffer again and again.
 func parameters(columns ...*column) []any {
 	list := make([]any, len(columns))
 	columns[0].room = 0

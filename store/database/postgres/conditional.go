@@ -15,53 +15,63 @@ import (
 	"onhand/store/database/optimistic"
 )
 
-// The statements of a plan by stock, by how its movements are kept: as rows, as
-// packs, as both.
+// The statements of a conditional decrement, by how the ledger stores its movements:
+// as rows, as chunks, as both.
 var (
 	conditionalRowsSQL   = conditionalSQL(true, false)
 	conditionalChunksSQL = conditionalSQL(false, true)
 	conditionalBothSQL   = conditionalSQL(true, true)
 )
 
-// postgresByStock is what a plan by stock does to products: the levels are locked
-// and then the products, have enough and the shape expected, or nothing happens.
-// Versions and quantities come of what is there; it answers with the time, and
-// with what is not as planned. The time is read once all is locked: what is counted
-// of moved comes before what is selected.
+// conditionalSQL is a conditional decrement of levels, with their movements. It
+// locks the levels and then the products. Unless every level has enough stock and
+// every product the expected settings revision, onhand_expect ends the transaction.
 //
-// $1 to $10 have a place for each level, in order of product: which, how many units
-// are taken, down to which floor, the shape expected, what version, available and
-// reserved are to be after it if nobody else changed it, and where its movements
-// begin (from 1) and how many they are. $11 to $13 have a place for each movement,
-// level by level: how many units, how many from it to the level's last, and 16
-// bytes for whom.
+// New versions and quantities are computed from the rows found. The answer is the
+// time, and the levels that another instance had changed too. The time is read with
+// all locks in hand: clock counts the rows of updated before it reads the time.
 //
-// Nothing says in which order it comes by several products: they are locked before,
-// in order (commitByStock).
-func conditionalSQL(rows, packs bool) bulk {
-	quantityMax, packMin, packMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(ledger.ChunkMin), strconv.Itoa(ledger.ChunkMax)
+// $1 to $10 have one element for each level, in order of product:
+//
+//	$1, $2      product and location
+//	$3, $4      how many units it gives, and its floor
+//	$5          the expected settings revision
+//	$6, $7, $8  version, available and reserved afterwards, if no other instance changed them
+//	$9, $10     the place of its first movement in $11, from 1, and the number of its movements
+//
+// $11 to $13 have one element for each movement, level by level:
+//
+//	$11  its units
+//	$12  the units from this movement to the level's last one
+//	$13  the 16 bytes of its reservation
+//
+// The statement updates several products in no particular order, so
+// commitConditional locks them in order beforehand.
+func conditionalSQL(rows, chunks bool) bulk {
+	quantityMax, chunkMin, chunkMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(ledger.ChunkMin), strconv.Itoa(ledger.ChunkMax)
 	query := `WITH levels AS (
-			UPDATE stock_levels l SET available = l.available - a.taken, reserved = l.reserved + a.taken
-			FROM (SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS taken, each($4::int[]) AS floor,
-				each($5::bigint[]) AS shape, each($6::bigint[]) AS version, each($7::int[]) AS available, each($8::int[]) AS reserved,
+			UPDATE stock_levels l SET available = l.available - a.units, reserved = l.reserved + a.units
+			FROM (SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS units, each($4::int[]) AS floor,
+				each($5::bigint[]) AS settings_revision, each($6::bigint[]) AS version, each($7::int[]) AS available, each($8::int[]) AS reserved,
 				each($9::int[]) AS place, each($10::int[]) AS size) a
 			WHERE l.product_id = a.product_id AND l.location_id = a.location_id
-				AND l.available >= a.floor + a.taken AND l.reserved <= ` + quantityMax + ` - a.taken
-			RETURNING l.*, a.shape, a.version AS planned_version, a.available AS planned_available, a.reserved AS planned_reserved, a.place, a.size),
-		moved AS (
+				AND l.available >= a.floor + a.units AND l.reserved <= ` + quantityMax + ` - a.units
+			RETURNING l.*, a.settings_revision, a.version AS expected_version, a.available AS expected_available, a.reserved AS expected_reserved,
+				a.place, a.size),
+		updated AS (
 			UPDATE products p SET version = p.version + 1 FROM levels l
-			WHERE p.product_id = l.product_id AND p.shape = l.shape AND (SELECT count(*) FROM levels) = cardinality($1::text[])
+			WHERE p.product_id = l.product_id AND p.settings_revision = l.settings_revision AND (SELECT count(*) FROM levels) = cardinality($1::text[])
 			RETURNING l.*, p.version),
 		clock AS MATERIALIZED (
 			SELECT clock_timestamp() AS now, pg_current_xact_id()::text::bigint AS txid,
 				onhand_expect(m.n = cardinality($1::text[]) AND clock_timestamp() < ` + nowSQL + ` + interval '` + ledger.ChunkDelayMax.String() + `')
-			FROM (SELECT count(*) AS n FROM moved) m),
-		told AS (
-			INSERT INTO outbox (product_id, version) SELECT product_id, version FROM moved),`
+			FROM (SELECT count(*) AS n FROM updated) m),
+		queued AS (
+			INSERT INTO outbox (product_id, version) SELECT product_id, version FROM updated),`
 	if rows {
 		query += `
-		single AS (
-			INSERT INTO stock_movement_rows (product_id, location_id,
+		new_rows AS (
+			INSERT INTO ledger_rows (product_id, location_id,
 				available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 				available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 				reason, reservation_id, version, created_at, txid)
@@ -69,37 +79,41 @@ func conditionalSQL(rows, packs bool) bulk {
 				m.available + ($12::int[])[i] - ($11::int[])[i], m.reserved - ($12::int[])[i] + ($11::int[])[i],
 				m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming,
 				'RESERVED', substr($13::bytea, 16 * i - 15, 16), m.version, c.now, c.txid
-			FROM clock c CROSS JOIN moved m CROSS JOIN generate_series(m.place, m.place + m.size - 1) i WHERE m.size < ` + packMin + `),`
+			FROM clock c CROSS JOIN updated m CROSS JOIN generate_series(m.place, m.place + m.size - 1) i WHERE m.size < ` + chunkMin + `),`
 	}
-	if packs { // a step of the sequence is as many ids as a pack may have
+	if chunks { // nextval takes as many ids as a chunk may have
 		query += `
-		packed AS (
-			INSERT INTO stock_movement_packs (first_id, product_id, location_id, size, total, quantities, reservations,
+		new_chunks AS (
+			INSERT INTO ledger_chunks (first_id, product_id, location_id, size, total, quantities, reservations,
 				available, reserved, committed, damaged, quality_control, safety_stock, incoming, version, created_at, txid)
-			SELECT nextval('stock_movements_movement_id_seq'), m.product_id, m.location_id, n,
+			SELECT nextval('movement_sequence'), m.product_id, m.location_id, n,
 				($12::int[])[i] - CASE WHEN i + n < m.place + m.size THEN ($12::int[])[i + n] ELSE 0 END,
 				($11::int[])[i : i + n - 1], substr($13::bytea, 16 * i - 15, 16 * n),
 				m.available + ($12::int[])[i], m.reserved - ($12::int[])[i],
 				m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming, m.version, c.now, c.txid
-			FROM clock c CROSS JOIN moved m CROSS JOIN generate_series(m.place, m.place + m.size - 1, ` + packMax + `) i
-				CROSS JOIN least(` + packMax + `, m.place + m.size - i) n WHERE m.size >= ` + packMin + `),`
+			FROM clock c CROSS JOIN updated m CROSS JOIN generate_series(m.place, m.place + m.size - 1, ` + chunkMax + `) i
+				CROSS JOIN least(` + chunkMax + `, m.place + m.size - i) n WHERE m.size >= ` + chunkMin + `),`
 	}
 	return newBulk(strings.TrimSuffix(query, ",") + `
 		SELECT c.now, m.product_id, m.version, m.available, m.reserved, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming
-		FROM clock c LEFT JOIN moved m ON m.version <> m.planned_version OR m.available <> m.planned_available OR m.reserved <> m.planned_reserved`)
+		FROM clock c LEFT JOIN updated m
+			ON m.version <> m.expected_version OR m.available <> m.expected_available OR m.reserved <> m.expected_reserved`)
 }
 
-// Begins a plan by stock, at this time, in a form that every DateStyle reads alike.
-const beginConditionalSQL = `SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true),
+// beginConditionalSQL begins a conditional decrement and sets its time, onhand.now, in
+// a form that Postgres reads under every DateStyle.
+const beginConditionalSQL = `SELECT set_config('onhand.writer', 'ledger_versions_outbox', true), set_config('lock_timeout', $1, true),
 	set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
 
-// A key that has an answer on record is answered from there.
+// expectSameSQL ends the transaction if the epoch or the directory has changed, or if a
+// key has a stored answer: its writer is answered with that.
 const expectSameSQL = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
 
-// commitByStock carries out a plan by stock. The holds come first, which nobody
-// else waits for: so the levels, which others do wait for, are locked for as short
-// as can be. The holds' time is therefore a little before that of the stock.
+// commitConditional commits a batch by conditional decrement. It inserts the
+// reservations first, for which no other transaction waits, and so keeps the levels
+// locked as short as it can. The reservations' time is a little before that of the
+// stock.
 func (t *transaction) commitConditional(ctx context.Context, p *optimistic.Batch) (c optimistic.CommitResult, err error) {
 	query, args := conditionalArgs(p)
 	t.skipBegin()
@@ -111,7 +125,7 @@ func (t *transaction) commitConditional(ctx context.Context, p *optimistic.Batch
 			return err
 		})
 		b.Queue(insertNewReservationsSQL.of(len(p.Reservations)), p.Rows.Args()...)
-		if len(p.Levels) > 1 { // else they are changed in whatever order they are found, and two plans wait for each other
+		if len(p.Levels) > 1 { // without it the statement updates products in any order, and two batches could deadlock
 			b.Queue(lockSQL, args[0])
 		}
 		b.Queue(query, args...).Query(func(r pgx.Rows) error {
@@ -122,35 +136,35 @@ func (t *transaction) commitConditional(ctx context.Context, p *optimistic.Batch
 				}
 			})
 		})
-		// With all locks in hand.
+		// Last, with all locks in hand.
 		b.Queue(expectSameSQL, p.Unit.Epoch, p.Unit.Directory, p.Rows.AnswerKeys())
 	})
 	return c, err
 }
 
-// byStockArgs is the statement that fits a closed plan's movements, and $1 to $13 of
-// it.
+// conditionalArgs is the statement for the movements of a closed batch, with its $1 to
+// $13.
 func conditionalArgs(p *optimistic.Batch) (query string, args []any) {
 	n, movements := len(p.Levels), 0
 	for _, l := range p.Movements.Order {
 		movements += len(l.Quantities)
 	}
-	products, locations, taken, floors := textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n)
-	shapes, versions := longColumn(n), longColumn(n)
+	products, locations, units, floors := textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n)
+	revisions, versions := longColumn(n), longColumn(n)
 	available, reserved, places, sizes := intColumn(n), intColumn(n), intColumn(n), intColumn(n)
 	quantities, sums, keys := intColumn(movements), intColumn(movements), make([]byte, 0, 16*movements)
-	rows, packs, next := false, false, 0
+	rows, chunks, next := false, false, 0
 	for i := range p.Levels {
-		for p.Expected[next].ID != p.Levels[i].ProductID { // both are in order; not all products were taken of
+		for p.Expected[next].ID != p.Levels[i].ProductID { // both are in order; some products give no units
 			next++
 		}
 		l, x := &p.Levels[i], &p.Expected[next]
 		moved := p.Movements.Levels[decide.LevelID{Product: l.ProductID, Location: l.LocationID}]
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
-		taken.int(l.Taken)
+		units.int(l.Taken)
 		floors.int(x.Floor)
-		shapes.long(x.SettingsRevision)
+		revisions.long(x.SettingsRevision)
 		versions.long(x.Version + 1)
 		available.int(l.Available)
 		reserved.int(l.Reserved)
@@ -163,20 +177,21 @@ func conditionalArgs(p *optimistic.Batch) (query string, args []any) {
 			rest -= int(q)
 		}
 		keys = append(keys, moved.Keys...)
-		rows, packs = rows || len(moved.Quantities) < ledger.ChunkMin, packs || len(moved.Quantities) >= ledger.ChunkMin
+		rows, chunks = rows || len(moved.Quantities) < ledger.ChunkMin, chunks || len(moved.Quantities) >= ledger.ChunkMin
 	}
 	statement := conditionalBothSQL
 	switch {
-	case !packs:
+	case !chunks:
 		statement = conditionalRowsSQL
 	case !rows:
 		statement = conditionalChunksSQL
 	}
-	return statement.of(n), []any{products, locations, taken, floors, shapes, versions, available, reserved, places, sizes, quantities, sums, keys}
+	return statement.of(n), []any{products, locations, units, floors, revisions, versions, available, reserved, places, sizes, quantities, sums, keys}
 }
 
-// foundRow is a row of the answer of postgresByStock: what is not as planned, or,
-// where all is, the time alone. Its states are in the order of quantityColumns.
+// foundRow is a row of the answer of conditionalSQL: a level that another instance had
+// changed too, or, where there is none, the time alone. Its states are in the order of
+// quantityColumns.
 type foundRow struct {
 	now     time.Time
 	product *string

@@ -3,12 +3,12 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,19 +17,22 @@ import (
 	"gorm.io/driver/postgres"
 
 	"onhand/store/database/dialect"
-	"onhand/store/database/optimistic"
 )
 
-// postgresEngine writes through pgx itself, because database/sql cannot send
-// several statements in one round trip.
+// Engine is the engine for Postgres. It writes through pgx itself, because database/sql
+// cannot send several statements in one round trip. The connections are those of gorm's
+// pool, so that gorm and pipelines can share a transaction.
 type Engine struct {
 	db     *dialect.DB
 	sql    *sql.DB
 	config *pgx.ConnConfig
-	spare  atomic.Pointer[optimistic.ReservationRows] // of a batch that is done, for the next one
+	rows   rowsPool
 }
 
-func Open(url string, log *slog.Logger) (*dialect.DB, *Engine, error) {
+// Open connects to the servers of a postgres:// URL. None of them has to be up.
+//
+// Errors: a URL that cannot be parsed, without its password.
+func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, *Engine, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, nil, fmt.Errorf("database url: %w", hidePassword(err))
@@ -41,8 +44,11 @@ func Open(url string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
 	pooled := config.Copy()
-	pooled.DialFunc = polling(config.DialFunc)
-	pool := stdlib.OpenDB(*pooled, stdlib.OptionAfterConnect(teachColumns))
+	if !without.NoPolling {
+		pooled.DialFunc = polling(config.DialFunc)
+	}
+	noSingleRow.Store(without.NoSingleRow)
+	pool := stdlib.OpenDB(*pooled, stdlib.OptionAfterConnect(registerColumns))
 	pool.SetMaxOpenConns(dialect.ConnectionsMax)
 	pool.SetMaxIdleConns(dialect.ConnectionsMax)
 	pool.SetConnMaxIdleTime(dialect.IdleMax)
@@ -51,11 +57,11 @@ func Open(url string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		_ = pool.Close()
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
-	return db, &Engine{db: db, sql: pool, config: config}, nil
+	return db, &Engine{db: db, sql: pool, config: config, rows: rowsPool{off: without.NoRecycling}}, nil
 }
 
-// addressesOf counts the servers that a URL names. They are tried in turn: those
-// that are silent must leave the last one its share of a read's time.
+// serversOf counts the servers that a URL names. They are tried in turn: silent ones must
+// leave the last one its share of a read's time.
 func serversOf(config *pgx.ConnConfig) int {
 	addresses := map[string]bool{fmt.Sprint(config.Host, config.Port): true}
 	for _, other := range config.Fallbacks { // with the first one again, where TLS is optional
@@ -64,7 +70,7 @@ func serversOf(config *pgx.ConnConfig) int {
 	return len(addresses)
 }
 
-// hidePassword: pgx quotes the whole URL in its parse errors.
+// hidePassword replaces a parse error of pgx, which quotes the whole URL.
 func hidePassword(err error) error {
 	var parse *pgconn.ParseConfigError
 	if errors.As(err, &parse) {
@@ -73,18 +79,24 @@ func hidePassword(err error) error {
 	return err
 }
 
+//go:embed migrations
+var migrationFiles embed.FS
+
+// Migrations implements [dialect.Engine].
 func (e *Engine) Migrations() (string, fs.FS) {
 	files, _ := fs.Sub(migrationFiles, "migrations") // embedded; cannot fail
 	return "postgres", files
 }
 
-// postgresTx is a transaction on one connection, spoken to in pipelines.
+// transaction is a transaction on one connection that sends pipelines.
 type transaction struct {
+	db       *dialect.DB
 	conn     *sql.Conn
 	lockWait time.Duration
 	begun    bool
 }
 
+// Begin implements [dialect.Engine].
 func (e *Engine) Begin(ctx context.Context, lockWait time.Duration) (dialect.Transaction, error) {
 	return e.beginTx(ctx, lockWait)
 }
@@ -94,19 +106,19 @@ func (e *Engine) beginTx(ctx context.Context, lockWait time.Duration) (*transact
 	if err != nil {
 		return nil, dialect.MarkConnectRetry(err)
 	}
-	return &transaction{conn: conn, lockWait: lockWait}, nil
+	return &transaction{db: e.db, conn: conn, lockWait: lockWait}, nil
 }
 
-// pipeline sends statements in one round trip and reads their answers. The
-// first one of a transaction carries its BEGIN, but for one that is all of it
-// (onePipeline).
+// pipeline sends statements in one round trip and reads their answers. The first
+// pipeline of a transaction starts with its BEGIN, unless the transaction is that one
+// pipeline (skipBegin).
 func (t *transaction) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
 	return t.conn.Raw(func(driverConn any) error {
 		batch := &pgx.Batch{}
 		if !t.begun {
 			t.begun = true
 			batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-			batch.Queue("SELECT set_config('onhand.writer', 'versions', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
+			batch.Queue("SELECT set_config('onhand.writer', 'ledger_versions_outbox', true), set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)",
 				t.lockWaitText(), dialect.IdleTxTimeout)
 		}
 		queue(batch)
@@ -114,15 +126,15 @@ func (t *transaction) pipeline(ctx context.Context, queue func(*pgx.Batch)) erro
 	})
 }
 
-// onePipeline has a transaction be its one pipeline, which needs no BEGIN and COMMIT
-// for that. It has the server's default isolation.
+// skipBegin makes the next pipeline the whole transaction: Postgres commits a pipeline as
+// one transaction without BEGIN and COMMIT, in the server's default isolation.
 func (t *transaction) skipBegin() { t.begun = true }
 
-// lockWaitText is how long to wait for a lock, as a setting of the server: in milliseconds.
+// lockWaitText is how long to wait for a lock, as the server's setting: milliseconds.
 func (t *transaction) lockWaitText() string { return strconv.FormatInt(t.lockWait.Milliseconds(), 10) }
 
-// rollback gives the connection back, clean: one that is still inside a
-// transaction and cannot leave it is closed.
+// Rollback implements [dialect.Transaction]. It returns the connection to the pool; a
+// connection that cannot roll back is closed.
 func (t *transaction) Rollback() {
 	_ = t.conn.Raw(func(driverConn any) error {
 		conn := driverConn.(*stdlib.Conn).Conn()
@@ -139,6 +151,7 @@ func (t *transaction) Rollback() {
 	_ = t.conn.Close()
 }
 
+// Listen implements [dialect.Engine].
 func (e *Engine) Listen(ctx context.Context, wake func()) error {
 	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 	if err != nil {
@@ -157,7 +170,7 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 	}
 	for {
 		wake()
-		// A silent connection is checked once in a while: it may be half open.
+		// A silent connection may be half open, so it is checked.
 		wait, cancel := context.WithTimeout(ctx, listenCheck)
 		_, err := conn.WaitForNotification(wait)
 		cancel()
@@ -175,12 +188,12 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 	}
 }
 
-// answered bounds one question on a connection that has no deadline of its own.
+// answered bounds one request on a connection that has no deadline of its own.
 func answered(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()
 	return ask(ctx)
 }
 
-// listenCheck is how long a listening connection may be silent.
+// listenCheck is how long a listening connection may be silent before it is checked.
 const listenCheck = 15 * time.Second

@@ -19,8 +19,8 @@ const (
 				ORDER BY expires_at LIMIT $2) oldest
 		) counted WHERE lines_before < $3`
 
-	// Found by where the locked rows are, which is cheaper than by their ids once
-	// more. Nothing but state and version changes.
+	// Finds the locked rows by ctid, which is cheaper than a second look-up by id. Only
+	// state and version change.
 	expireSQL = `UPDATE reservations SET state = 'EXPIRED', version = version + 1 WHERE ctid = ANY (ARRAY(
 			SELECT ctid FROM reservations WHERE reservation_id = ANY ($1) AND state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
 			FOR UPDATE SKIP LOCKED))
@@ -29,6 +29,7 @@ const (
 	momentSQL = `SELECT epoch, directory_version, clock_timestamp() FROM onhand_meta`
 )
 
+// Overdue implements [dialect.Engine].
 func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []string) (holds []dialect.OverdueReservation, err error) {
 	err = e.once(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueSQL, append([]string{}, without...), limit, linesMax).Query(func(r pgx.Rows) error {
@@ -39,6 +40,7 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []str
 	return holds, err
 }
 
+// Expire implements [dialect.Transaction].
 func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
@@ -54,7 +56,7 @@ func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []s
 	return v, err
 }
 
-// scanMoment keeps the history, the version of locations and channels, and the time.
+// scanMoment scans the epoch, the version of the directory, and the time.
 func scanMoment(v *decide.UnitOfWork) func(pgx.Row) error {
 	return func(r pgx.Row) error {
 		var now dialect.Instant

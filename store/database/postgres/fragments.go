@@ -27,21 +27,21 @@ var fragments = dialect.Fragments{
 		CROSS JOIN LATERAL (SELECT coalesce((line->>'fulfilled')::bigint, 0) + coalesce((line->>'cancelled')::bigint, 0) AS gone) g
 		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)`,
 
-	LedgerRows:    "stock_movement_rows",
-	LedgerEntries: "stock_movement_entries",
+	LedgerRows:    "ledger_rows",
+	LedgerEntries: "ledger_entries",
 	// Looked up product by product, so that no other chunk is unpacked (OFFSET 0).
-	LedgerEntriesOf: `CROSS JOIN LATERAL (SELECT * FROM stock_movement_entries x
+	LedgerEntriesOf: `CROSS JOIN LATERAL (SELECT * FROM ledger_entries x
 			WHERE x.product_id = s.product_id AND x.movement_id >= s.first_id OFFSET 0) m`,
-	// A step of the sequence is as many ids as a chunk may have.
+	// nextval takes as many ids as a chunk may have.
 	LedgerStep: ledger.ChunkMax,
-	LedgerEnd: fmt.Sprintf(`(SELECT CASE WHEN is_called THEN last_value + %d ELSE 0 END FROM stock_movements_movement_id_seq),
-		(SELECT seqstart FROM pg_sequence WHERE seqrelid = 'stock_movements_movement_id_seq'::regclass)`, ledger.ChunkMax-1),
-	ChunksAfter: fmt.Sprintf(`UNION ALL SELECT a.n, p.location_id, rest.quantity, -rest.quantity, 0, 0, 0, 0, 0
-			FROM a JOIN stock_movement_packs p ON p.product_id = a.product_id AND p.first_id > a.id - %d AND p.first_id <= a.id AND p.first_id + p.size - 1 > a.id
-			CROSS JOIN LATERAL (SELECT sum(q) AS quantity FROM unnest(p.quantities[(a.id - p.first_id + 2)::integer:]) q) rest`, ledger.ChunkMax),
+	LedgerEnd:  fmt.Sprintf(`(SELECT CASE WHEN is_called THEN last_value + %d ELSE 0 END FROM movement_sequence)`, ledger.ChunkMax-1),
+	ChunksAfter: fmt.Sprintf(`UNION ALL SELECT a.n, c.location_id, rest.quantity, -rest.quantity, 0, 0, 0, 0, 0
+			FROM a JOIN ledger_chunks c ON c.product_id = a.product_id AND c.first_id > a.id - %d AND c.first_id <= a.id AND c.first_id + c.size - 1 > a.id
+			CROSS JOIN LATERAL (SELECT sum(q) AS quantity FROM unnest(c.quantities[(a.id - c.first_id + 2)::integer:]) q) rest`, ledger.ChunkMax),
 	Committed: "pg_current_snapshot()::text",
-	// The transaction that restored a row from a dump is younger or older than the one
-	// the row names. Only a younger one (of a savepoint) belongs to it.
+	// xmin is the transaction that wrote the row in this database. It is txid, or a later
+	// one where a savepoint wrote the row. An earlier xmin shows that the row was restored
+	// from a dump: its txid then means nothing here.
 	TxID:       "CASE WHEN (m.xmin::text::bigint - m.txid) & 4294967295 < 2147483648 THEN m.txid ELSE 0 END",
 	TxIDColumn: "m.txid",
 }

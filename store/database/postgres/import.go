@@ -15,7 +15,8 @@ import (
 	"onhand/store/database/importer"
 )
 
-// ImportTables: memory for sorting is the server's, and one import's.
+// ImportTables implements [importer.Engine]. The memory for sorting is one import's, on
+// the server.
 func (e *Engine) ImportTables() []string {
 	return []string{
 		"SET work_mem = '32MB'", "SET temp_buffers = '32MB'",
@@ -23,6 +24,7 @@ func (e *Engine) ImportTables() []string {
 	}
 }
 
+// CopyRows implements [importer.Engine].
 func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error {
 	var broken error // COPY gives it back as the server's, in other words
 	err := conn.Raw(func(driverConn any) error {
@@ -40,23 +42,26 @@ func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]an
 	return cmp.Or(broken, err)
 }
 
-// ImportStart: a count waits longer for a row than a buyer does.
+// ImportStart implements [importer.Engine]. An import waits longer for a row lock than a buyer's write does.
 func (e *Engine) ImportStart(idle time.Duration) []string {
 	return []string{
 		"BEGIN ISOLATION LEVEL READ COMMITTED",
 		"SET LOCAL idle_in_transaction_session_timeout = " + strconv.FormatInt(idle.Milliseconds(), 10),
 		"SET LOCAL lock_timeout = '10s'",
-		"SELECT set_config('onhand.writer', 'on', true)",
+		"SELECT set_config('onhand.writer', 'ledger', true)",
 	}
 }
 
+// ImportLock implements [importer.Engine].
 func (e *Engine) ImportLock() string {
 	return `SELECT count(*) FROM (SELECT 1 FROM stock_levels l
 		WHERE (l.product_id, l.location_id) IN (SELECT product_id, location_id FROM import_rows WHERE sets = 1 AND problem = '')
 		ORDER BY l.product_id, l.location_id FOR UPDATE OF l) locked`
 }
 
+// ImportEnd implements [importer.Engine].
 func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
 
-// ImportTurn: rows are locked one by one.
+// ImportTurn implements [importer.Engine]: other writers go on, since rows are locked one
+// by one.
 func (e *Engine) ImportTurn(context.Context) (func(), error) { return func() {}, nil }

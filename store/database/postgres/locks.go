@@ -10,8 +10,9 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// What is not free is locked, by the transaction in its xmax. The locks taken to
-// find out end with the transaction, at once.
+// These statements find blocked rows: SKIP LOCKED locks all others. xmax is the
+// transaction that locked the row. The statements' own locks end with their
+// transaction, at once.
 const (
 	lockedLevelsSQL = `WITH free AS MATERIALIZED (
 			SELECT product_id, location_id FROM stock_levels WHERE product_id = ANY ($1) FOR UPDATE SKIP LOCKED)
@@ -32,10 +33,11 @@ const (
 		WHERE reservation_id = ANY ($1) LIMIT $2`
 )
 
-// linesOfMax is how many lines are looked through for what keeps a batch
-// waiting: twice what it may work on, for it was not counted yet.
+// linesOfMax bounds the lines that are searched for the row that blocks a batch: twice
+// what a batch may have, because it has not been counted yet.
 const linesOfMax = 2 * dialect.ReservedLinesMax
 
+// Locked implements [dialect.Engine].
 func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {
 	locks := models.Locks{}
 	product := func(r pgx.Rows) error {
@@ -51,6 +53,7 @@ func (e *Engine) Locked(ctx context.Context, products []string, reservations [][
 	return locks, err
 }
 
+// LinesOf implements [dialect.Engine].
 func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
 	lines := map[[16]byte][]string{}
 	err := e.once(ctx, func(b *pgx.Batch) {
@@ -69,7 +72,7 @@ func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]
 	return lines, err
 }
 
-// once runs one pipeline in a transaction that leaves nothing behind.
+// once runs one pipeline in a transaction that is rolled back.
 func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
 	tx, err := e.beginTx(ctx, dialect.LockTimeout)
 	if err != nil {
@@ -79,7 +82,7 @@ func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
 	return tx.pipeline(ctx, queue)
 }
 
-// lockedRow is a locked row's id, and the transaction that locked it.
+// lockedRow is the id of a locked row with the transaction that locked it.
 type lockedRow[ID any] struct {
 	id     ID
 	holder string

@@ -9,28 +9,29 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
 )
 
 const (
-	// onhand_take, of migration 00008.
-	reserveSQL = `SELECT onhand_take($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	// Compare-and-set; see onhand_reserve in 00001_inventory.sql.
+	reserveSQL = `SELECT onhand_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
+	// The time of the transaction, which its first statement has set.
 	nowSQL = `(SELECT current_setting('onhand.now')::timestamptz)`
 )
 
 var (
-	// A key that was used before is a reservation that is there: unique_violation.
+	// A key that was used before has its reservation: the INSERT fails with
+	// unique_violation.
 	insertNewReservationsSQL = newBulk(`INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, fingerprint, created_at, expires_at)
 		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.fingerprint, ` + nowSQL + `,
 			` + nowSQL + ` + v.ttl * interval '1 microsecond'
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::json[]) AS lines, each($3::text[]) AS channel,
 			each($4::text[]) AS owner_ref, each($5::bytea[]) AS fingerprint, each($6::bigint[]) AS ttl) v`)
 
-	insertLedgerRowsSQL = newBulk(`INSERT INTO stock_movement_rows (product_id, location_id,
+	insertLedgerRowsSQL = newBulk(`INSERT INTO ledger_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 			reason, reservation_id, version, created_at, txid)
@@ -42,10 +43,10 @@ var (
 			each($8::int[]) AS quality_control, each($9::int[]) AS safety_stock, each($10::int[]) AS incoming,
 			each($11::bytea[]) AS reservation_id, each($12::bigint[]) AS version) v`)
 
-	// A step of the sequence is as many ids as a pack may have.
-	insertChunksSQL = newBulk(`INSERT INTO stock_movement_packs (first_id, product_id, location_id, size, total, quantities, reservations,
+	// nextval takes as many ids as a chunk may have.
+	insertChunksSQL = newBulk(`INSERT INTO ledger_chunks (first_id, product_id, location_id, size, total, quantities, reservations,
 			available, reserved, committed, damaged, quality_control, safety_stock, incoming, version, created_at, txid)
-		SELECT nextval('stock_movements_movement_id_seq'), v.product_id, v.location_id, v.size, v.total,
+		SELECT nextval('movement_sequence'), v.product_id, v.location_id, v.size, v.total,
 			($15::int[])[v.place : v.place + v.size - 1], v.reservations,
 			v.available, v.reserved, v.committed, v.damaged, v.quality_control, v.safety_stock, v.incoming,
 			v.version, ` + nowSQL + `, (SELECT pg_current_xact_id()::text::bigint)
@@ -56,10 +57,11 @@ var (
 			each($13::bytea[]) AS reservations, each($14::bigint[]) AS version) v`)
 )
 
-// planRefused tells whether the database found something else than a plan expected,
-// or one of its keys used before. A floor that was raised since is met before the
-// versions are compared; and where the server's default isolation is a stricter one,
-// which a pipeline without BEGIN has, rows that others changed are an error.
+// refused tells whether the database found something else than the batch expected
+// (ONH01), or a reservation of one of its keys (unique_violation). A floor that was
+// raised since fails never_oversold before versions are compared. A pipeline without
+// BEGIN has the server's default isolation: where that is stricter, a row that another
+// transaction changed is a serialization_failure.
 func refused(err error) bool {
 	var pgErr *pgconn.PgError
 	return errors.As(err, &pgErr) &&
@@ -68,9 +70,9 @@ func refused(err error) bool {
 
 const fetchSQL = `SELECT ` + dialect.RevisedProductColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
 
-// fetch reads products and then their levels without a lock, in one round trip: a
-// change in between is one that the version does not know of, and a plan is refused
-// for.
+// FetchProducts implements [optimistic.Engine]. It reads products before their levels: a
+// change in between has a version that the cache does not know, and the batch that was
+// decided on it is refused.
 func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error) {
 	t, err := e.beginTx(ctx, 0)
 	if err != nil {
@@ -87,51 +89,7 @@ func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.
 	return v, e.db.Fault(err)
 }
 
-// heldRows are the rows of new holds, as columns, and the keys of the answers that
-// there must not be.
-type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls, answers *column }
-
-// heldRowsKept bounds what is kept of a plan's rows for another plan, in bytes.
-const reservationRowsKept = 1 << 20
-
-func newReservationRows() *reservationRows {
-	return &reservationRows{bytesColumn(1, 16), linesColumn(1), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
-}
-
-func (r *reservationRows) columns() []*column {
-	return []*column{r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls, r.answers}
-}
-
-// Add implements [ReservationRows].
-func (r *reservationRows) Add(hashes *decide.KeyHashes, hold *models.Reservation, ttl time.Duration) {
-	r.keys.bytes(hashes.Reservation[:])
-	r.lines.lines(hold.Lines)
-	r.channels.text(hold.Channel)
-	r.owners.text(hold.Owner)
-	r.fingerprints.bytes(hashes.Fingerprint[:])
-	r.ttls.long(ttl.Microseconds())
-	r.answers.bytes(hashes.Answer[:])
-}
-
-// Args implements [ReservationRows].
-func (r *reservationRows) Args() []any {
-	return parameters(r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls)
-}
-
-// AnswerKeys implements [ReservationRows].
-func (r *reservationRows) AnswerKeys() any { return r.answers }
-
-// Reset implements [ReservationRows].
-func (r *reservationRows) Reset() bool {
-	kept := 0
-	for _, c := range r.columns() {
-		c.reset()
-		kept += cap(c.buf)
-	}
-	return kept <= reservationRowsKept
-}
-
-// commitPlan carries out a plan in one round trip.
+// CommitBatch implements [optimistic.Engine].
 func (e *Engine) CommitBatch(ctx context.Context, p *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
 	c, err := e.commitBatch(ctx, p, lockWait)
 	if refused(err) {
@@ -154,7 +112,7 @@ func (e *Engine) commitBatch(ctx context.Context, p *optimistic.Batch, lockWait 
 	return c, err
 }
 
-// commitByVersion carries out a plan by version.
+// commitCompareAndSet commits a batch by compare-and-set.
 func (t *transaction) commitCompareAndSet(ctx context.Context, p *optimistic.Batch) (now time.Time, err error) {
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
@@ -164,19 +122,19 @@ func (t *transaction) commitCompareAndSet(ctx context.Context, p *optimistic.Bat
 			now = at.Time
 			return err
 		})
-		rows, packs := ledgerColumns(&p.Movements)
+		rows, chunks := ledgerColumns(&p.Movements)
 		if rows.products.n > 0 {
 			b.Queue(insertLedgerRowsSQL.of(int(rows.products.n)), rows.args()...)
 		}
-		if packs.products.n > 0 {
-			b.Queue(insertChunksSQL.of(int(packs.products.n)), packs.args()...)
+		if chunks.products.n > 0 {
+			b.Queue(insertChunksSQL.of(int(chunks.products.n)), chunks.args()...)
 		}
 		b.Queue(insertNewReservationsSQL.of(len(p.Reservations)), p.Rows.Args()...)
 	})
 	return now, err
 }
 
-// takeArgs are those of postgresTake.
+// reserveArgs are the arguments of onhand_reserve.
 func reserveArgs(p *optimistic.Batch, lockWait string) []any {
 	ids, versions, next := textColumn(len(p.Expected), idSize), longColumn(len(p.Expected)), longColumn(len(p.Expected))
 	for _, x := range p.Expected {
@@ -186,31 +144,15 @@ func reserveArgs(p *optimistic.Batch, lockWait string) []any {
 	}
 	n := len(p.Levels)
 	products, locations := textColumn(n, idSize), textColumn(n, idSize)
-	available, reserved, taken := intColumn(n), intColumn(n), intColumn(n)
+	available, reserved, units := intColumn(n), intColumn(n), intColumn(n)
 	for i := range p.Levels {
 		l := &p.Levels[i]
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
 		available.int(l.Available)
 		reserved.int(l.Reserved)
-		taken.int(l.Taken)
+		units.int(l.Taken)
 	}
 	return []any{lockWait, p.Unit.Epoch, p.Unit.Directory, p.Rows.AnswerKeys(), ids, versions, next,
-		products, locations, available, reserved, taken}
-}
-
-// newRows implements [OptimisticEngine]. The rows of a batch that is done are used
-// again: they are most of what a reservation takes up.
-func (e *Engine) NewRows() optimistic.ReservationRows {
-	if rows := e.spare.Swap(nil); rows != nil {
-		return *rows
-	}
-	return newReservationRows()
-}
-
-// recycle implements [OptimisticEngine].
-func (e *Engine) Recycle(rows optimistic.ReservationRows) {
-	if rows.Reset() {
-		e.spare.Store(&rows)
-	}
+		products, locations, available, reserved, units}
 }

@@ -20,12 +20,12 @@ const (
 	reservationsSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations
 		WHERE reservation_id = ANY ($1) ORDER BY reservation_id FOR UPDATE`
 
-	// Not locked: what a key made before is only told again.
+	// Without a lock: the reservation that a key made before is returned as it is.
 	keyedSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations WHERE reservation_id = ANY ($1)`
 
-	// Levels are locked before products, as the triggers do, each in one order.
-	// What somebody else has just committed is seen by the statements after this
-	// one. Without reservations the planner is spared the union.
+	// Locks levels before products, as the triggers do, each in order of ids. The
+	// statements after this one see what was committed before it got the locks. A batch
+	// that names no reservations has this statement of its own, which plans no UNION.
 	lockSQL = `WITH locked AS MATERIALIZED (
 			SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + dialect.LevelLock + `)
 		SELECT ` + dialect.RevisedProductColumns + ` FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
@@ -35,7 +35,8 @@ const (
 	reservedProductsSQL = `(SELECT unnest($1::text[]) COLLATE "C" AS product_id
 		UNION SELECT line->>'productId' FROM reservations, json_array_elements(lines) line WHERE reservation_id = ANY ($2))`
 
-	// Uncorrelated: counted once. A batch that is too large reads no levels.
+	// Uncorrelated, so that Postgres counts once. A batch that is too large locks and
+	// reads no levels.
 	reservedLinesSQL = `(SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations WHERE reservation_id = ANY ($2))`
 
 	lockReservedSQL = `WITH ids AS MATERIALIZED (SELECT product_id FROM ` + reservedProductsSQL + ` i WHERE ` + reservedLinesSQL + ` <= $3::bigint),
@@ -52,16 +53,17 @@ const (
 	channelsSQL  = `SELECT ` + dialect.MemberColumns + ` FROM channels c LEFT JOIN channel_locations m USING (channel_id)
 		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
 
-	// Sent before locations and channels are read, which nobody locks: what is
-	// remembered of them may be newer than the version it goes by, never older.
+	// Sent before locations and channels are read, which are not locked: the cached
+	// directory may be newer than the version it is kept under, never older.
 	directorySQL = `SELECT directory_version FROM onhand_meta`
 
-	// Sent last, so that the clock is read with every lock in hand. The smallest
-	// end of a hold is one step into its index; EXISTS would read all holds.
+	// Sent last, so that Postgres reads the clock with all locks in hand. min(expires_at)
+	// is the first entry of an index; EXISTS would scan all active reservations.
 	clockSQL = `SELECT epoch, clock_timestamp(), coalesce((
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
 )
 
+// OverdueOf implements [dialect.Transaction].
 func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
@@ -71,8 +73,9 @@ func (t *transaction) OverdueOf(ctx context.Context, products []string, limit in
 	return holds, err
 }
 
+// Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
-	v, heldLines := decide.NewUnitOfWork(), 0
+	u, heldLines := decide.NewUnitOfWork(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		if w.ChangesSettings {
 			b.Queue(settingsLockSQL)
@@ -81,76 +84,82 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		if len(w.Reservations) > 0 {
 			b.Queue(reservationsSQL, byteSlices(w.Reservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
-					v.Reservations[s.Key] = s
+					u.Reservations[s.Key] = s
 					heldLines += len(s.Lines)
 				})
 			})
 			lock, levels, args = lockReservedSQL, reservedLevelsSQL, []any{w.Products, byteSlices(w.Reservations), linesMax}
 		}
 		locations, channels := locationsSQL, channelsSQL
-		if w.ChangesSettings { // what a row leaves out stays as it is, whoever else is writing
+		if w.ChangesSettings { // a field that the row leaves out keeps its value, so no other writer may change it now
 			locations += " ORDER BY location_id FOR NO KEY UPDATE"
 			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
 		}
 		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanRevisedProduct, v.AddProduct)
+			return dialect.Each(r, dialect.ScanRevisedProduct, u.AddProduct)
 		})
-		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, v.AddLevel) })
+		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, u.AddLevel) })
 		if len(w.AnswerKeys) > 0 {
-			b.Queue(keysSQL, byteSlices(w.AnswerKeys)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanAnswer, v.AddAnswer) })
+			b.Queue(keysSQL, byteSlices(w.AnswerKeys)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanAnswer, u.AddAnswer) })
 		}
-		b.Queue(directorySQL).QueryRow(func(r pgx.Row) error { return r.Scan(&v.Directory) })
+		b.Queue(directorySQL).QueryRow(func(r pgx.Row) error { return r.Scan(&u.Directory) })
 		if len(w.Locations) > 0 {
 			b.Queue(locations, w.Locations).Query(func(r pgx.Rows) error {
-				return dialect.Each(r, dialect.ScanLocation, func(l models.Location) { v.Locations[l.LocationID] = l })
+				return dialect.Each(r, dialect.ScanLocation, func(l models.Location) { u.Locations[l.LocationID] = l })
 			})
 		}
 		if len(w.Channels)+len(w.UpdatedReservations) > 0 {
-			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, v.AddMember) })
+			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, u.AddMember) })
 		}
-		if len(w.KeyedReservations) > 0 { // after the levels: who made one with the same key had them locked
+		if len(w.KeyedReservations) > 0 { // after the levels, which the writer of an earlier one with this key had locked
 			b.Queue(keyedSQL, byteSlices(w.KeyedReservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
-					if v.Reservations[s.Key] == nil {
-						v.Reservations[s.Key] = s
+					if u.Reservations[s.Key] == nil {
+						u.Reservations[s.Key] = s
 					}
 				})
 			})
 		}
 		b.Queue(clockSQL).QueryRow(func(r pgx.Row) error {
 			var now dialect.Instant
-			defer func() { v.Now = now.Time }()
-			return r.Scan(&v.Epoch, &now, &v.AnyOverdue)
+			defer func() { u.Now = now.Time }()
+			return r.Scan(&u.Epoch, &now, &u.AnyOverdue)
 		})
 	})
 	if err == nil && heldLines > linesMax {
 		err = dialect.ErrTooLarge
 	}
-	return v, err
+	return u, err
 }
 
-func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) (stocks []*models.Stock, err error) {
-	stocks = v.CommittedStocks()
+// Save implements [dialect.Transaction] by one pipeline. Settings, which are rare, are
+// written by gorm before.
+func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []*models.Stock, err error) {
+	if u.Settings.Any() {
+		if err := dialect.MarkRetry(dialect.SaveSettings(t.db.Session(ctx, t.conn), t.db.Fragments, u.Settings)); err != nil {
+			return nil, err
+		}
+	}
+	stocks = u.CommittedStocks()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		made := v.LevelsToSave(true)
-		if len(made) > 0 {
-			b.Queue(insertLevelsSQL.of(len(made)), levelColumnsOf(made)...)
+		created := u.LevelsToSave(true)
+		if len(created) > 0 {
+			b.Queue(insertLevelsSQL.of(len(created)), levelColumnsOf(created)...)
 		}
-		if touched := v.ChangedProducts(); len(touched) > 0 {
-			changed := v.LevelsToSave(false)
-			b.Queue(updateLevelsSQL.of(len(changed)), append(levelColumnsOf(changed), versionColumns(v, touched)...)...)
+		if products := u.ChangedProducts(); len(products) > 0 {
+			changed := u.LevelsToSave(false)
+			b.Queue(updateLevelsSQL.of(len(changed)), append(levelColumnsOf(changed), versionColumns(u, products)...)...)
 		}
-		queueReservations(b, v, true)
-		queueReservations(b, v, false)
-		queueMovements(b, v)
-		queueAnswers(b, v)
-		queueSettings(b, v.Settings)
-		// Only now is it known what the products are, and where new levels lie: who
-		// makes one has its location locked from then on.
-		if len(v.Settings.Products)+len(made) > 0 {
-			b.Queue(readBackSQL, dialect.JSONList(v.PublishedProducts())).Query(func(r pgx.Rows) (err error) {
+		queueReservations(b, u, true)
+		queueReservations(b, u, false)
+		queueMovements(b, u)
+		queueAnswers(b, u)
+		// Only now are the settings of products and the locations of new levels known: the
+		// foreign key locks a location when a level is inserted there.
+		if len(u.Settings.Products)+len(created) > 0 {
+			b.Queue(readBackSQL, dialect.JSONList(u.PublishedProducts())).Query(func(r pgx.Rows) (err error) {
 				if stocks, _, err = dialect.CollectStocks(r); err == nil {
-					v.ReplaceLevels(stocks)
+					u.ReplaceLevels(stocks)
 				}
 				return err
 			})
@@ -160,8 +169,7 @@ func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) (stocks []
 	return stocks, err
 }
 
-// postgresReadBack reads products that were just written, while their rows are
-// still locked.
+// readBackSQL reads products that were just written, while their rows are locked.
 var readBackSQL = strings.ReplaceAll(dialect.StockSelect(&fragments), "?::json", "$1::json")
 
 const (
@@ -171,8 +179,8 @@ const (
 )
 
 var (
-	// What the triggers do for others: with the levels, the products' versions
-	// and the outbox.
+	// Updates levels, versions and the outbox: for outside writers triggers do the last
+	// two.
 	updateLevelsSQL = newBulk(`WITH levels AS (
 			UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
 				damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
@@ -194,7 +202,7 @@ var (
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
 			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at) v WHERE r.reservation_id = v.reservation_id`)
 
-	insertMovementsSQL = newBulk(`INSERT INTO stock_movement_rows (` + dialect.MovementColumns + `, created_at, txid)
+	insertMovementsSQL = newBulk(`INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
 		SELECT each($1::text[]), each($2::text[]),
 			each($3::int[]), each($4::int[]), each($5::int[]), each($6::int[]), each($7::int[]), each($8::int[]), each($9::int[]),
 			each($10::int[]), each($11::int[]), each($12::int[]), each($13::int[]), each($14::int[]), each($15::int[]), each($16::int[]),
@@ -205,7 +213,7 @@ var (
 		SELECT each($1::bytea[]), each($2::bytea[]), each($3::jsonb[])`)
 )
 
-// About how long the texts of a row are.
+// About how long the texts of a row are, in bytes.
 const (
 	idSize     = 16
 	reasonSize = 10
@@ -222,17 +230,17 @@ func levelColumnsOf(levels []*models.Level) []any {
 	return append([]any{products, locations}, q.args()...)
 }
 
-// versionColumns are products with the versions they get.
-func versionColumns(v *decide.UnitOfWork, touched []string) []any {
+// versionColumns are products with their next versions.
+func versionColumns(u *decide.UnitOfWork, touched []string) []any {
 	products, versions := textColumn(len(touched), idSize), longColumn(len(touched))
 	for _, id := range touched {
 		products.text(id)
-		versions.long(v.Products[id].Version + 1)
+		versions.long(u.Products[id].Version + 1)
 	}
 	return []any{products, versions}
 }
 
-// quantityColumns are one column a state.
+// quantityColumns are one column for each state.
 type quantityColumns [7]*column
 
 func newQuantityColumns(n int) (q quantityColumns) {
@@ -256,9 +264,9 @@ func (c *quantityColumns) args() []any {
 	return args
 }
 
-// queueReservations writes those that were made, or those that were changed.
-func queueReservations(b *pgx.Batch, v *decide.UnitOfWork, made bool) {
-	list := v.ReservationsToSave(made)
+// queueReservations writes reservations that were created, or those that changed.
+func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, made bool) {
+	list := u.ReservationsToSave(made)
 	n := len(list)
 	if n == 0 {
 		return
@@ -280,14 +288,14 @@ func queueReservations(b *pgx.Batch, v *decide.UnitOfWork, made bool) {
 		expires.time(s.ExpiresAt)
 	}
 	if made {
-		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, v.Now, expires)
+		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
 	} else {
 		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires)
 	}
 }
 
-func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
-	n := len(v.Movements)
+func queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
+	n := len(u.Movements)
 	if n == 0 {
 		return
 	}
@@ -295,8 +303,8 @@ func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
 	notes, references, actors := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0)
 	reservations, versions := bytesColumn(n, 16), longColumn(n)
 	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
-	for i := range v.Movements {
-		m := &v.Movements[i]
+	for i := range u.Movements {
+		m := &u.Movements[i]
 		products.text(m.ProductID)
 		locations.text(m.LocationID)
 		deltas.add(m.Delta)
@@ -310,21 +318,21 @@ func queueMovements(b *pgx.Batch, v *decide.UnitOfWork) {
 		} else {
 			reservations.null()
 		}
-		versions.long(v.Products[m.ProductID].Version + 1)
+		versions.long(u.Products[m.ProductID].Version + 1)
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(insertMovementsSQL.of(n), append(args, reasons, notes, references, actors, reservations, versions, v.Now)...)
+	b.Queue(insertMovementsSQL.of(n), append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
 }
 
-func queueAnswers(b *pgx.Batch, v *decide.UnitOfWork) {
-	n := len(v.NewAnswers)
+func queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
+	n := len(u.NewAnswers)
 	if n == 0 {
 		return
 	}
 	keys, prints, answers := bytesColumn(n, 16), bytesColumn(n, 16), jsonColumn(n, linesSize)
-	for _, key := range decide.BinaryKeys(v.NewAnswers) {
-		kept := v.Answers[key]
+	for _, key := range decide.BinaryKeys(u.NewAnswers) {
+		kept := u.Answers[key]
 		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
 		keys.bytes(key[:])
 		prints.bytes(kept.Fingerprint)
@@ -340,3 +348,8 @@ func byteSlices(keys [][16]byte) [][]byte {
 	}
 	return out
 }
+
+// settingsLockSQL lets one settings write run at a time: of two that create the same
+// row, one would not see the other's. Rows that exist are locked one by one. The number
+// is the lock's name.
+const settingsLockSQL = `SELECT pg_advisory_xact_lock(7305804402467468404)`

@@ -7,7 +7,7 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// lockName follows links, for the database does so too.
+// lockName is the name of a lock file. It follows links, as the database does.
 func lockName(file, suffix string) string {
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real
@@ -22,7 +22,7 @@ const (
 	migratingLock = "-migrating.lock"
 )
 
-// claim implements [Engine] by a lock on a file beside the database. A database in
+// Claim implements [dialect.Engine] by a lock on a file beside the database. A database in
 // memory has no other process.
 func (e *Engine) Claim(_ context.Context, exclusive bool) (*dialect.Claim, error) {
 	if e.file == "" {
@@ -35,7 +35,7 @@ func (e *Engine) Claim(_ context.Context, exclusive bool) (*dialect.Claim, error
 	return &dialect.Claim{End: release}, nil
 }
 
-// claimMigration implements [Engine].
+// ClaimMigration implements [dialect.Engine].
 func (e *Engine) ClaimMigration() (release func(), err error) {
 	if e.file == "" {
 		return func() {}, nil

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,20 +23,24 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// sqliteReaders is how many connections read beside the one that writes.
+// readersMax is how many connections read beside the one that writes.
 const readersMax = 4
 
-// sqliteEngine writes one transaction at a time: SQLite has one writer, and
-// waiting for our turn here costs less than being refused there.
+// Engine is the engine for SQLite. SQLite has one writer, so write transactions of this
+// process take turns: waiting here costs less than being refused by SQLite.
 type Engine struct {
+	db   *dialect.DB
 	sql  *sql.DB
 	turn chan struct{}
 	file string // empty in memory
 }
 
-// memories numbers in-memory databases, which are shared by name.
+// memories numbers the databases in memory, which connections share by name.
 var memories atomic.Int64
 
+// Open opens a database file, or :memory:, and creates its folder.
+//
+// Errors: no path; a folder that cannot be created.
 func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(3000)", "foreign_keys(on)", "synchronous(full)", "temp_store(memory)",
@@ -48,7 +53,7 @@ func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		query.Set("vfs", "memdb")
 	} else {
 		if path == "" {
-			return nil, nil, errors.New("database url: sqlite: needs a path, or :memory:")
+			return nil, nil, errors.New("database url: sqlite: needs :memory: or a path")
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, nil, fmt.Errorf("database folder: %w", err)
@@ -67,31 +72,39 @@ func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		_ = pool.Close()
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
-	return db, &Engine{sql: pool, turn: make(chan struct{}, 1), file: file}, nil
+	return db, &Engine{db: db, sql: pool, turn: make(chan struct{}, 1), file: file}, nil
 }
 
+//go:embed migrations
+var migrationFiles embed.FS
+
+// Migrations implements [dialect.Engine].
 func (e *Engine) Migrations() (string, fs.FS) {
 	files, _ := fs.Sub(migrationFiles, "migrations") // embedded; cannot fail
 	return "sqlite3", files
 }
 
+// Listen implements [dialect.Engine].
 func (e *Engine) Listen(context.Context, func()) error { return dialect.ErrNoListen }
 
-// locked: there are no row locks here; who writes locks everything.
+// Locked implements [dialect.Engine]. SQLite has no row locks.
 func (e *Engine) Locked(context.Context, []string, [][16]byte) (models.Locks, error) {
 	return nil, nil
 }
 
+// LinesOf implements [dialect.Engine].
 func (e *Engine) LinesOf(context.Context, [][16]byte) (map[[16]byte][]string, error) {
 	return nil, nil
 }
 
-// sqliteTx is a transaction on the one writing connection.
+// transaction is a transaction on the one connection that writes.
 type transaction struct {
+	db   *dialect.DB
 	tx   *sql.Tx
 	done func()
 }
 
+// Begin implements [dialect.Engine].
 func (e *Engine) Begin(ctx context.Context, _ time.Duration) (dialect.Transaction, error) {
 	select {
 	case e.turn <- struct{}{}:
@@ -113,9 +126,10 @@ func (e *Engine) Begin(ctx context.Context, _ time.Duration) (dialect.Transactio
 		}
 		return nil, err
 	}
-	return &transaction{tx: tx, done: done}, nil
+	return &transaction{db: e.db, tx: tx, done: done}, nil
 }
 
+// Rollback implements [dialect.Transaction].
 func (t *transaction) Rollback() {
 	if t.done == nil {
 		return

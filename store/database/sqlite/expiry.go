@@ -23,7 +23,7 @@ const (
 	epochSQL = `SELECT epoch, ` + nowSQL + ` FROM onhand_meta`
 )
 
-// overdue: nothing is left out, for there are no row locks here.
+// Overdue implements [dialect.Engine]. SQLite has no row locks, so nothing is left out.
 func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (holds []dialect.OverdueReservation, err error) {
 	r, err := e.sql.QueryContext(ctx, overdueSQL, limit, linesMax)
 	if dialect.Busy(err) {
@@ -37,6 +37,7 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (
 	return holds, err
 }
 
+// Expire implements [dialect.Transaction].
 func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
 	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, expireSQL, jsonHex(holds))

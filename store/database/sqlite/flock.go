@@ -11,8 +11,10 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// lockFile takes a lock that the system releases when the process ends. Two
-// locks of one process exclude each other as those of two do.
+// lockFile takes a lock that the system releases when the process ends. Two locks of one
+// process exclude each other as those of two processes do.
+//
+// Errors: ErrClaimed, ErrNoClaim.
 func lockFile(name string, exclusive bool) (release func(), err error) {
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -4,5 +4,5 @@ package sqlite
 
 import "onhand/store/database/dialect"
 
-// lockFile: this system has no locks that end with the process and that we use.
+// lockFile reports that this system has no suitable locks.
 func lockFile(string, bool) (release func(), err error) { return nil, dialect.ErrNoClaim }

@@ -11,9 +11,9 @@ const (
 	lastMovementSQL = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'stock_movements'), 0)"
 )
 
-// sqliteFragments is the SQL of SQLite where it differs from that of Postgres. It has
-// one writer, so movement ids are in the order of commits, and each movement may
-// stand for a transaction.
+// fragments is the SQL of SQLite where it differs from that of Postgres. SQLite has one
+// writer, so movement ids are in the order of commits, and each movement may stand for a
+// transaction.
 var fragments = dialect.Fragments{
 	IDs:              `(SELECT value AS product_id FROM json_each(?))`,
 	Places:           "(SELECT value->>'n' AS n, value->>'product_id' AS product_id, value->>'id' AS id FROM json_each(?))",
@@ -33,7 +33,7 @@ var fragments = dialect.Fragments{
 	LedgerEntries:   entriesSQL,
 	LedgerEntriesOf: "JOIN " + entriesSQL + " m ON m.product_id = s.product_id AND m.movement_id >= s.first_id",
 	LedgerStep:      1,
-	LedgerEnd:       lastMovementSQL + ", 1",
+	LedgerEnd:       lastMovementSQL,
 	Committed:       "(SELECT seq || ':' || (seq + 1) || ':' FROM (SELECT " + lastMovementSQL + " AS seq))",
 	TxID:            "m.movement_id",
 	TxIDColumn:      "m.movement_id",

@@ -11,8 +11,8 @@ import (
 	"onhand/store/database/importer"
 )
 
-// ImportTables: the other connections keep such tables in memory; a file's rows
-// may be more than that.
+// ImportTables implements [importer.Engine]. The other connections keep temporary tables in
+// memory; a file may have more rows than that.
 func (e *Engine) ImportTables() []string {
 	return []string{
 		"PRAGMA temp_store = FILE", "PRAGMA temp.cache_size = -32768", "PRAGMA main.cache_size = -32768", // KiB
@@ -20,8 +20,8 @@ func (e *Engine) ImportTables() []string {
 	}
 }
 
-// CopyRows inserts by one prepared statement in one transaction, which writes to
-// the connection's own file and locks nobody out.
+// CopyRows implements [importer.Engine] by one prepared statement in one transaction, which
+// writes to the connection's own file and blocks no other connection.
 func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) (err error) {
 	if _, err := conn.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
 		return err
@@ -52,16 +52,20 @@ func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]an
 	return err
 }
 
+// ImportStart implements [importer.Engine].
 func (e *Engine) ImportStart(time.Duration) []string {
 	return []string{"BEGIN IMMEDIATE", "UPDATE onhand_writer SET active = 1"}
 }
 
+// ImportLock implements [importer.Engine].
 func (e *Engine) ImportLock() string { return "" }
 
+// ImportEnd implements [importer.Engine].
 func (e *Engine) ImportEnd() []string {
 	return []string{"UPDATE onhand_writer SET active = 0", "COMMIT"}
 }
 
+// ImportTurn implements [importer.Engine].
 func (e *Engine) ImportTurn(ctx context.Context) (func(), error) {
 	select {
 	case e.turn <- struct{}{}:

@@ -26,7 +26,7 @@ const (
 	reservationsSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations
 		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?))`
 
-	// The products of a batch: those named, and those of the lines held.
+	// The products of a batch: those it names, and those of its reservations.
 	productIDsSQL = `(SELECT value AS product_id FROM json_each(?1)
 		UNION SELECT line.value->>'productId' FROM reservations, json_each(lines) line
 		WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?2)))`
@@ -52,16 +52,17 @@ const (
 	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
 )
 
-// The version is the one the trigger has just given.
+// The version is the one that the trigger has set.
 var insertMovementSQL = `INSERT INTO stock_movements (` + dialect.MovementColumns + `, created_at)
 	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
 
+// OverdueOf implements [dialect.Transaction].
 func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
 	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { holds = append(holds, h) }, overdueOfSQL, dialect.JSONList(products), limit)
 	return holds, err
 }
 
-// query1 runs one query and keeps its rows.
+// queryRows runs one query and hands its rows to keep.
 func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (T, error), keep func(T), query string, args ...any) error {
 	r, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -71,6 +72,7 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (
 	return dialect.Each(r, scan, keep)
 }
 
+// Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
 	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
@@ -115,6 +117,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 	return v, nil
 }
 
+// Save implements [dialect.Transaction].
 func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) ([]*models.Stock, error) {
 	w := &writer{ctx: ctx, tx: t.tx}
 	w.levels(updateLevelSQL, v.LevelsToSave(false))
@@ -127,7 +130,9 @@ func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) ([]*models
 		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
 		w.exec(insertAnswerSQL, key[:], kept.Fingerprint, string(raw))
 	}
-	w.settings(v.Settings)
+	if w.err == nil {
+		w.err = dialect.SaveSettings(t.db.Session(ctx, t.tx), t.db.Fragments, v.Settings)
+	}
 	w.exec("UPDATE onhand_writer SET active = 0")
 	if w.err != nil {
 		return nil, w.err
@@ -152,7 +157,7 @@ func (t *transaction) readBack(ctx context.Context, touched []string) ([]*models
 	return stocks, err
 }
 
-// sqliteWriter runs statements until one fails.
+// writer runs statements until one fails.
 type writer struct {
 	ctx context.Context
 	tx  *sql.Tx
@@ -189,8 +194,8 @@ func (w *writer) movements(movements []models.StockMovement) {
 	}
 }
 
-// movementKey is the reservation's key, null where there was none (which a nil
-// slice is not).
+// movementKey is the key of the movement's reservation, null where there is none. A nil slice
+// would be an empty blob.
 func movementKey(m models.StockMovement) any {
 	if key, ok := decide.ReservationKey(m.ReservationID); ok {
 		return key[:]

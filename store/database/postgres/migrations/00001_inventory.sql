@@ -1,22 +1,61 @@
 -- +goose Up
 
--- What this database is. One row.
+-- The inventory tables on Postgres.
+--
+-- Any program may write these tables with SQL. Triggers then do what Onhand needs: they give a changed product a new
+-- version, add it to the outbox, and record in the ledger what an outside writer did. Onhand's own transactions do part
+-- of this themselves; section 8 says which part.
+--
+--  1. Domains                     8. Writers
+--  2. Meta                        9. Triggers on stock levels
+--  3. Locations and channels     10. Triggers on products
+--  4. Products and stock levels  11. Triggers on locations and channels
+--  5. Reservations               12. Refused changes
+--  6. Ledger                     13. Optimistic batches
+--  7. Outbox, idempotency keys   14. Block range indexes
+--
+-- Every writer locks in one order: reservations, stock levels by product and location, products by id.
+
+
+-- 1. Domains ---------------------------------------------------------------------------------------------------------
+--
+-- Postgres parses and plans a table's CHECK for each statement that writes the table, whichever columns it writes. It
+-- plans a domain's CHECK once a session and runs it for written columns only. The error message quotes the name of the
+-- constraint, so the name says what is allowed.
+
+CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHECK (length(VALUE) BETWEEN 1 AND 255);
+CREATE DOMAIN onhand_quantity AS integer CONSTRAINT "0 to 1000000000" CHECK (VALUE BETWEEN 0 AND 1000000000);
+CREATE DOMAIN onhand_limit AS integer CONSTRAINT "1 to 1000000000" CHECK (VALUE BETWEEN 1 AND 1000000000);
+CREATE DOMAIN onhand_floor AS integer CONSTRAINT "0 or less" CHECK (VALUE <= 0);
+CREATE DOMAIN onhand_version AS bigint CONSTRAINT "more than 0" CHECK (VALUE > 0);
+CREATE DOMAIN onhand_policy AS text CONSTRAINT "DENY or CONTINUE" CHECK (VALUE IN ('DENY', 'CONTINUE'));
+CREATE DOMAIN onhand_state AS text CONSTRAINT "a state of reservations" CHECK (VALUE IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED'));
+CREATE DOMAIN onhand_key AS bytea CONSTRAINT "16 bytes" CHECK (length(VALUE) = 16);
+-- RFC 3339 cannot write infinity or other years.
+CREATE DOMAIN onhand_time AS timestamptz CONSTRAINT "years 1 to 9999" CHECK (VALUE >= '0001-01-01Z' AND VALUE < '10000-01-01Z');
+
+
+-- 2. Meta ------------------------------------------------------------------------------------------------------------
+
+-- One row about the database itself.
 CREATE TABLE onhand_meta (
     only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    -- Names this history of versions. Changed when the database or Redis went
-    -- back in time, so that nothing kept from another history is believed.
+    -- The epoch changes when the database or Redis went back in time. No cache trusts a value of another epoch.
     epoch              text   NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
-    -- Makes reservation ids unguessable although they are derived from keys.
+    -- The secret makes reservation ids unguessable although they are derived from idempotency keys.
     reservation_secret text   NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''),
-    -- Grows when locations or channels change.
+    -- The directory is all locations and channels. Its version grows when one of them changes.
     directory_version  bigint NOT NULL DEFAULT 1
 );
 INSERT INTO onhand_meta DEFAULT VALUES;
 
+
+-- 3. Locations and channels ------------------------------------------------------------------------------------------
+
 CREATE TABLE locations (
     location_id text COLLATE "C" PRIMARY KEY CHECK (length(location_id) BETWEEN 1 AND 255),
     name        text    NOT NULL,
-    priority    integer NOT NULL DEFAULT 100,
+    priority    integer NOT NULL DEFAULT 100, -- a reservation takes the smallest first
     active      boolean NOT NULL DEFAULT true,
     pickup      boolean NOT NULL DEFAULT false
 );
@@ -24,7 +63,7 @@ CREATE TABLE locations (
 CREATE TABLE channels (
     channel_id text COLLATE "C" PRIMARY KEY CHECK (length(channel_id) BETWEEN 1 AND 255),
     name       text NOT NULL,
-    -- The rule by which its holds choose locations.
+    -- The rule by which the channel's reservations choose locations.
     sourcing   text NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS'))
 );
 
@@ -34,55 +73,80 @@ CREATE TABLE channel_locations (
     PRIMARY KEY (channel_id, location_id)
 );
 
+
+-- 4. Products and stock levels ---------------------------------------------------------------------------------------
+--
+-- Half of each page stays free (fillfactor), so that an UPDATE finds room on the same page and adds no index entry.
+
 CREATE TABLE products (
-    product_id          text COLLATE "C" PRIMARY KEY CHECK (length(product_id) BETWEEN 1 AND 255),
+    product_id          onhand_id       PRIMARY KEY,
     title               text,
-    tracked             boolean     NOT NULL DEFAULT true,
-    inventory_policy    text        NOT NULL DEFAULT 'DENY' CHECK (inventory_policy IN ('DENY', 'CONTINUE')),
-    backorder_limit     integer     CHECK (backorder_limit BETWEEN 0 AND 1000000000),
-    low_stock_threshold integer     NOT NULL DEFAULT 5 CHECK (low_stock_threshold BETWEEN 0 AND 1000000000),
-    max_per_reservation integer     CHECK (max_per_reservation BETWEEN 1 AND 1000000000),
-    -- Not infinity, and no year that RFC 3339 cannot write.
-    next_restock_at     timestamptz CHECK (next_restock_at >= '0001-01-01Z' AND next_restock_at < '10000-01-01Z'),
-    version             bigint      NOT NULL DEFAULT 1 CHECK (version > 0)
+    tracked             boolean         NOT NULL DEFAULT true,
+    inventory_policy    onhand_policy   NOT NULL DEFAULT 'DENY',
+    backorder_limit     onhand_quantity,
+    low_stock_threshold onhand_quantity NOT NULL DEFAULT 5,
+    max_per_reservation onhand_limit,
+    next_restock_at     onhand_time,
+    -- The version grows with every change of the product, its levels, or the locations of its levels.
+    version             onhand_version  NOT NULL DEFAULT 1,
+    -- The settings revision grows when the settings or the list of levels change, and stays when only quantities do.
+    -- A conditional decrement compares it instead of the version. Only triggers increment it.
+    settings_revision   bigint          NOT NULL DEFAULT 1
 ) WITH (fillfactor = 50);
 
 CREATE TABLE stock_levels (
     product_id      text COLLATE "C" NOT NULL REFERENCES products,
     location_id     text COLLATE "C" NOT NULL REFERENCES locations,
-    available       integer NOT NULL DEFAULT 0,
-    reserved        integer NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND 1000000000),
-    committed       integer NOT NULL DEFAULT 0 CHECK (committed BETWEEN 0 AND 1000000000),
-    damaged         integer NOT NULL DEFAULT 0 CHECK (damaged BETWEEN 0 AND 1000000000),
-    quality_control integer NOT NULL DEFAULT 0 CHECK (quality_control BETWEEN 0 AND 1000000000),
-    safety_stock    integer NOT NULL DEFAULT 0 CHECK (safety_stock BETWEEN 0 AND 1000000000),
-    incoming        integer NOT NULL DEFAULT 0 CHECK (incoming BETWEEN 0 AND 1000000000),
-    -- The lowest value available may take: 0, or below for backorders. Kept
-    -- by the trigger on products.
-    available_floor integer NOT NULL DEFAULT 0 CHECK (available_floor <= 0),
+    available       integer         NOT NULL DEFAULT 0,
+    reserved        onhand_quantity NOT NULL DEFAULT 0,
+    committed       onhand_quantity NOT NULL DEFAULT 0,
+    damaged         onhand_quantity NOT NULL DEFAULT 0,
+    quality_control onhand_quantity NOT NULL DEFAULT 0,
+    safety_stock    onhand_quantity NOT NULL DEFAULT 0,
+    incoming        onhand_quantity NOT NULL DEFAULT 0,
+    -- The lowest value that available may take: 0, or below 0 for backorders. Triggers maintain it.
+    available_floor onhand_floor    NOT NULL DEFAULT 0,
     PRIMARY KEY (product_id, location_id),
     CONSTRAINT never_oversold CHECK (available BETWEEN available_floor AND 1000000000)
 ) WITH (fillfactor = 50);
 
--- Lines live inside the row: one row and two index entries a reservation.
+-- The floor that a product's settings give to its levels.
+-- +goose StatementBegin
+CREATE FUNCTION product_floor(p products) RETURNS integer LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN p.inventory_policy = 'CONTINUE' THEN -coalesce(p.backorder_limit, 1000000000) ELSE 0 END $$;
+-- +goose StatementEnd
+
+
+-- 5. Reservations ----------------------------------------------------------------------------------------------------
+
+-- A reservation's lines are part of its row: a reservation costs one row and two index entries. Onhand writes the lines
+-- once and reads them as a whole. As json they are half as long as jsonb, and Postgres does not parse them into a tree.
 CREATE TABLE reservations (
-    reservation_id bytea PRIMARY KEY CHECK (length(reservation_id) = 16),
-    state          text        NOT NULL CHECK (state IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED')),
-    lines          jsonb       NOT NULL,
-    channel        text        NOT NULL DEFAULT '',
-    owner_ref      text        NOT NULL DEFAULT '',
-    order_ref      text        NOT NULL DEFAULT '',
-    -- Hash of the input that made it, to tell a repeat from a misuse of its key.
-    fingerprint    bytea       NOT NULL,
-    version        bigint      NOT NULL DEFAULT 1,
-    created_at     timestamptz NOT NULL DEFAULT clock_timestamp() CHECK (created_at >= '0001-01-01Z' AND created_at < '10000-01-01Z'),
-    expires_at     timestamptz NOT NULL CHECK (expires_at >= '0001-01-01Z' AND expires_at < '10000-01-01Z')
+    reservation_id onhand_key   PRIMARY KEY,
+    state          onhand_state NOT NULL,
+    lines          json         NOT NULL,
+    channel        text         NOT NULL DEFAULT '',
+    owner_ref      text         NOT NULL DEFAULT '',
+    order_ref      text         NOT NULL DEFAULT '',
+    -- A hash of the input. It distinguishes a repeated request from another request with the same idempotency key.
+    fingerprint    bytea        NOT NULL,
+    version        bigint       NOT NULL DEFAULT 1,
+    created_at     onhand_time  NOT NULL DEFAULT clock_timestamp(),
+    expires_at     onhand_time  NOT NULL
 ) WITH (fillfactor = 85);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 
--- The ledger: what one operation did to one level.
-CREATE TABLE stock_movements (
-    movement_id           bigint GENERATED ALWAYS AS IDENTITY,
+
+-- 6. Ledger ----------------------------------------------------------------------------------------------------------
+--
+-- A movement is what one operation did to one level. The ledger stores a movement as a row of ledger_rows, or as part of
+-- a row of ledger_chunks. Two views join both tables:
+--   stock_movements  one row for each movement
+--   ledger_entries   one row for each stored row or chunk
+
+-- Each row takes 256 ids, as a chunk does: a chunk has at most 256 movements and numbers them from first_id.
+CREATE TABLE ledger_rows (
+    movement_id           bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME movement_sequence INCREMENT BY 256),
     product_id            text COLLATE "C" NOT NULL,
     location_id           text COLLATE "C" NOT NULL,
     available_delta       integer NOT NULL,
@@ -106,43 +170,142 @@ CREATE TABLE stock_movements (
     reservation_id        bytea,
     version               bigint  NOT NULL,
     created_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- The transaction that wrote it. Ids are given before the commit and seen
-    -- after it, in another order: with this a reader can tell what had been
-    -- committed in a snapshot and what came later.
+    -- The writing transaction. Ids are given before the commit and visible after it, in another order. With txid a
+    -- reader knows which movements a snapshot contains and which were committed later.
     txid                  bigint  NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     PRIMARY KEY (product_id, movement_id)
 );
--- The ledger grows at its end, so that summaries of block ranges find ids,
--- transactions and times, and cost a write nothing.
-CREATE INDEX stock_movements_order ON stock_movements USING brin (movement_id, txid, created_at) WITH (autosummarize = on);
-CREATE INDEX stock_movements_origin ON stock_movements USING brin (reservation_id bytea_bloom_ops, reference text_bloom_ops) WITH (autosummarize = on);
 
--- What changed and has not reached Redis yet.
+-- A chunk is what one optimistic batch reserved of one level: one row and one index entry for up to 256 movements.
+-- The table has no CHECK, which would be planned for each INSERT. The audit checks chunks (ledger_entries.sound).
+CREATE TABLE ledger_chunks (
+    first_id        bigint    NOT NULL,
+    product_id      text COLLATE "C" NOT NULL,
+    location_id     text COLLATE "C" NOT NULL,
+    -- The number of movements, and the sum of their units.
+    size            integer   NOT NULL,
+    total           integer   NOT NULL,
+    -- One value for each movement, in order: its units, and the 16 bytes of its reservation.
+    quantities      integer[] NOT NULL,
+    reservations    bytea     NOT NULL,
+    -- The level before the first movement.
+    available       integer   NOT NULL,
+    reserved        integer   NOT NULL,
+    committed       integer   NOT NULL,
+    damaged         integer   NOT NULL,
+    quality_control integer   NOT NULL,
+    safety_stock    integer   NOT NULL,
+    incoming        integer   NOT NULL,
+    version         bigint    NOT NULL,
+    created_at      timestamptz NOT NULL,
+    txid            bigint    NOT NULL,
+    PRIMARY KEY (product_id, first_id)
+);
+-- EXTERNAL: reservation ids are random and do not compress.
+ALTER TABLE ledger_chunks ALTER reservations SET STORAGE EXTERNAL, ALTER quantities SET STORAGE EXTERNAL;
+
+-- The movements of one chunk. reserved_so_far is the sum of the units up to and including this movement.
+-- The planner inlines this function. OFFSET 0 has Postgres fetch the externally stored value once a chunk.
+-- +goose StatementBegin
+CREATE FUNCTION ledger_chunk_movements(first_id bigint, quantities integer[], reservations bytea)
+    RETURNS TABLE (movement_id bigint, quantity integer, reserved_so_far integer, reservation_id bytea)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 256 AS
+$$
+    SELECT $1 + u.n - 1, u.quantity, (sum(u.quantity) OVER (ORDER BY u.n ROWS UNBOUNDED PRECEDING))::integer,
+        substr(whole.ids, 16 * u.n::integer - 15, 16)
+    FROM (SELECT $3 || '' AS ids OFFSET 0) whole CROSS JOIN unnest($2) WITH ORDINALITY AS u(quantity, n)
+$$;
+-- +goose StatementEnd
+
+-- xmin is the table's: the transaction that wrote the row in this database. It differs from txid after a restore.
+CREATE VIEW stock_movements AS
+    SELECT movement_id, product_id, location_id,
+        available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+        available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+        reason, note, reference, actor, reservation_id, version, created_at, txid, xmin
+    FROM ledger_rows
+    UNION ALL
+    SELECT m.movement_id, c.product_id, c.location_id, -m.quantity, m.quantity, 0, 0, 0, 0, 0,
+        c.available - m.reserved_so_far, c.reserved + m.reserved_so_far,
+        c.committed, c.damaged, c.quality_control, c.safety_stock, c.incoming,
+        'RESERVED', '', '', '', m.reservation_id, c.version, c.created_at, c.txid, c.xmin
+    FROM ledger_chunks c CROSS JOIN LATERAL ledger_chunk_movements(c.first_id, c.quantities, c.reservations) m;
+
+-- An entry covers the ids movement_id to last_id, adds up the deltas, and has the quantities after the last movement.
+-- sound is false for a chunk whose columns contradict each other.
+CREATE VIEW ledger_entries AS
+    SELECT movement_id, movement_id AS last_id, 1 AS size, true AS sound, product_id, location_id,
+        available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+        available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+        version, created_at, txid, xmin
+    FROM ledger_rows
+    UNION ALL
+    SELECT first_id, first_id + size - 1, size,
+        cardinality(quantities) = size AND length(reservations) = 16 * size
+            AND (SELECT coalesce(sum(q) = total AND min(q) > 0 AND count(q) = count(*), false) FROM unnest(quantities) q),
+        product_id, location_id, -total, total, 0, 0, 0, 0, 0,
+        available - total, reserved + total, committed, damaged, quality_control, safety_stock, incoming,
+        version, created_at, txid, xmin
+    FROM ledger_chunks;
+
+-- An INSERT into the view stock_movements writes ledger_rows.
+-- +goose StatementBegin
+CREATE FUNCTION stock_movements_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ledger_rows (product_id, location_id,
+        available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
+        available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
+        reason, note, reference, actor, reservation_id, version, created_at, txid)
+    VALUES (NEW.product_id, NEW.location_id,
+        NEW.available_delta, NEW.reserved_delta, NEW.committed_delta, NEW.damaged_delta, NEW.quality_control_delta, NEW.safety_stock_delta, NEW.incoming_delta,
+        NEW.available_after, NEW.reserved_after, NEW.committed_after, NEW.damaged_after, NEW.quality_control_after, NEW.safety_stock_after, NEW.incoming_after,
+        NEW.reason, coalesce(NEW.note, ''), coalesce(NEW.reference, ''), coalesce(NEW.actor, ''), NEW.reservation_id, NEW.version,
+        coalesce(NEW.created_at, clock_timestamp()), coalesce(NEW.txid, pg_current_xact_id()::text::bigint))
+    RETURNING movement_id INTO NEW.movement_id;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER stock_movements_inserted INSTEAD OF INSERT ON stock_movements
+    FOR EACH ROW EXECUTE FUNCTION stock_movements_inserted();
+
+
+-- 7. Outbox, idempotency keys ----------------------------------------------------------------------------------------
+
+-- The products whose newest version has not reached Redis yet. The relay publishes and deletes these rows.
 CREATE TABLE outbox (
     outbox_id  bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME outbox_sequence) PRIMARY KEY,
     product_id text COLLATE "C" NOT NULL,
     version    bigint NOT NULL
 );
 
--- The answers of keyed writes other than successful reservations, whose id is
--- derived from their key.
+-- The answers of keyed writes. A successful reservation needs no row: its id is derived from its key.
 CREATE TABLE idempotency_keys (
     key_hash    bytea PRIMARY KEY CHECK (length(key_hash) = 16),
     fingerprint bytea NOT NULL,
     answer      jsonb NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at);
 
--- True inside Onhand's own write transactions, which keep the ledger and tell
--- Redis themselves.
+
+-- 8. Writers ---------------------------------------------------------------------------------------------------------
+--
+-- The setting onhand.writer says, for one transaction, what Onhand writes itself when it changes stock levels:
+--
+--   value                   ledger  versions and outbox  set by
+--   (none)                  trigger trigger              outside writers
+--   ledger                  writer  trigger              imports
+--   ledger_versions_outbox  writer  writer               batches, which have the products locked
+--
+-- Triggers notify the relay (channel inventory_change) for outside writers only: NOTIFY serialises commits, and Onhand
+-- publishes its own changes.
+
 -- +goose StatementBegin
-CREATE FUNCTION onhand_writes() RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT coalesce(current_setting('onhand.writer', true), '') = 'on' $$;
+CREATE FUNCTION written_by_onhand() RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT coalesce(current_setting('onhand.writer', true), '') IN ('ledger', 'ledger_versions_outbox') $$;
 -- +goose StatementEnd
 
--- Gives the products a new version and puts them into the outbox. Rows are
--- locked in one order, so that two writers never wait for each other in a ring.
+-- Gives products a new version and adds them to the outbox. It locks rows in order of their ids, so that two writers
+-- never deadlock.
 -- +goose StatementBegin
 CREATE FUNCTION touch_products(ids text[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -151,16 +314,16 @@ BEGIN
         UPDATE products SET version = version + 1 WHERE product_id = ANY (ids) RETURNING product_id, version
     )
     INSERT INTO outbox (product_id, version) SELECT product_id, version FROM touched;
-    IF NOT onhand_writes() THEN
+    IF NOT written_by_onhand() THEN
         PERFORM pg_notify('inventory_change', '');
     END IF;
 END $$;
 -- +goose StatementEnd
 
--- Writes the ledger rows of a change that somebody else made to the levels.
+-- Writes the movements of an outside writer, with the products' present versions.
 -- +goose StatementBegin
-CREATE FUNCTION record_external(rows stock_movements[]) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO stock_movements (product_id, location_id,
+CREATE FUNCTION record_external(rows ledger_rows[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO ledger_rows (product_id, location_id,
         available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
         available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
         reason, actor, version)
@@ -172,9 +335,9 @@ CREATE FUNCTION record_external(rows stock_movements[]) RETURNS void LANGUAGE sq
 $$;
 -- +goose StatementEnd
 
--- One ledger row: from the quantities before (null: none) to those after.
+-- The movement from one state of a level to another. A level that is missing before or after is null.
 -- +goose StatementBegin
-CREATE FUNCTION level_difference(old stock_levels, new stock_levels) RETURNS stock_movements LANGUAGE sql STABLE AS $$
+CREATE FUNCTION level_difference(old stock_levels, new stock_levels) RETURNS ledger_rows LANGUAGE sql STABLE AS $$
     SELECT row(0, coalesce((new).product_id, (old).product_id), coalesce((new).location_id, (old).location_id),
         coalesce((new).available, 0)       - coalesce((old).available, 0),
         coalesce((new).reserved, 0)        - coalesce((old).reserved, 0),
@@ -185,21 +348,30 @@ CREATE FUNCTION level_difference(old stock_levels, new stock_levels) RETURNS sto
         coalesce((new).incoming, 0)        - coalesce((old).incoming, 0),
         coalesce((new).available, 0), coalesce((new).reserved, 0), coalesce((new).committed, 0), coalesce((new).damaged, 0),
         coalesce((new).quality_control, 0), coalesce((new).safety_stock, 0), coalesce((new).incoming, 0),
-        '', '', '', '', null, 0, null, null)::stock_movements
+        '', '', '', '', null, 0, null, null)::ledger_rows
 $$;
 -- +goose StatementEnd
+
+
+-- 9. Triggers on stock levels ----------------------------------------------------------------------------------------
+--
+-- The WHEN conditions call current_setting and not a function of this file: Postgres would look into that function for
+-- each statement.
 
 -- +goose StatementBegin
 CREATE FUNCTION stock_levels_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM new_rows) THEN RETURN null; END IF;
     PERFORM touch_products(ARRAY(SELECT DISTINCT product_id FROM new_rows));
-    IF NOT onhand_writes() THEN
+    IF NOT written_by_onhand() THEN
         PERFORM record_external(ARRAY(SELECT level_difference(null, n) FROM new_rows n));
     END IF;
     RETURN null;
 END $$;
 -- +goose StatementEnd
+CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+    WHEN (current_setting('onhand.writer', true) IS DISTINCT FROM 'ledger_versions_outbox') EXECUTE FUNCTION stock_levels_inserted();
 
 -- +goose StatementBegin
 CREATE FUNCTION stock_levels_updated() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -207,12 +379,12 @@ DECLARE
     ids text[];
 BEGIN
     ids := ARRAY(
-        -- Not a join: without statistics of these tables it is planned as a loop in a loop.
+        -- EXCEPT, not a join: transition tables have no statistics, and the planner would choose a nested loop.
         SELECT DISTINCT product_id FROM (TABLE new_rows EXCEPT TABLE old_rows) changed
     );
     IF cardinality(ids) = 0 THEN RETURN null; END IF;
     PERFORM touch_products(ids);
-    IF NOT onhand_writes() THEN
+    IF NOT written_by_onhand() THEN
         PERFORM record_external(ARRAY(
             SELECT level_difference(o, n) FROM new_rows n JOIN old_rows o USING (product_id, location_id)
             WHERE (n.available, n.reserved, n.committed, n.damaged, n.quality_control, n.safety_stock, n.incoming)
@@ -222,7 +394,11 @@ BEGIN
     RETURN null;
 END $$;
 -- +goose StatementEnd
+CREATE TRIGGER stock_levels_updated AFTER UPDATE ON stock_levels
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT
+    WHEN (current_setting('onhand.writer', true) IS DISTINCT FROM 'ledger_versions_outbox') EXECUTE FUNCTION stock_levels_updated();
 
+-- Onhand deletes no levels, so every DELETE is an outside writer's.
 -- +goose StatementBegin
 CREATE FUNCTION stock_levels_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -232,20 +408,49 @@ BEGIN
     RETURN null;
 END $$;
 -- +goose StatementEnd
-
-CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_inserted();
-CREATE TRIGGER stock_levels_updated AFTER UPDATE ON stock_levels
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_updated();
 CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_deleted();
 
--- A new product replaces the cache's "unknown".
+-- An inserted or deleted level increments the settings revision, whoever writes it. Postgres runs triggers in order of
+-- their names: "then_" puts these after the triggers above, which lock the products in order.
+-- +goose StatementBegin
+CREATE FUNCTION increment_settings_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE products SET settings_revision = settings_revision + 1 WHERE product_id IN (SELECT product_id FROM changed);
+    RETURN null;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER then_settings_revision_on_insert AFTER INSERT ON stock_levels
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION increment_settings_revision();
+CREATE TRIGGER then_settings_revision_on_delete AFTER DELETE ON stock_levels
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION increment_settings_revision();
+
+-- Sets available_floor from the product's settings. An UPDATE skips it while available stays at 0 or above and the floor
+-- is 0.
+-- +goose StatementBegin
+CREATE FUNCTION stock_level_floor() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.available_floor := coalesce((SELECT product_floor(p) FROM products p WHERE p.product_id = NEW.product_id), 0);
+    IF TG_OP = 'UPDATE' THEN -- a level that is already below the floor may stay there or rise
+        NEW.available_floor := least(NEW.available_floor, OLD.available);
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER stock_level_floor_on_insert BEFORE INSERT ON stock_levels
+    FOR EACH ROW EXECUTE FUNCTION stock_level_floor();
+CREATE TRIGGER stock_level_floor_on_update BEFORE UPDATE OF available ON stock_levels
+    FOR EACH ROW WHEN (NEW.available < 0 OR OLD.available_floor < 0) EXECUTE FUNCTION stock_level_floor();
+
+
+-- 10. Triggers on products -------------------------------------------------------------------------------------------
+
+-- A new product replaces the cache's entry for an unknown product.
 -- +goose StatementBegin
 CREATE FUNCTION products_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox (product_id, version) SELECT product_id, version FROM new_rows;
-    IF FOUND AND NOT onhand_writes() THEN
+    IF FOUND AND NOT written_by_onhand() THEN
         PERFORM pg_notify('inventory_change', '');
     END IF;
     RETURN null;
@@ -254,60 +459,41 @@ END $$;
 CREATE TRIGGER products_inserted AFTER INSERT ON products
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION products_inserted();
 
--- A changed setting is a new version. The column list keeps this trigger away
--- from touch_products.
+-- A changed setting gives the product a new version and a new settings revision. The column list keeps the trigger from
+-- running for updates of the version alone.
 -- +goose StatementBegin
-CREATE FUNCTION product_settings_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION product_settings_new_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW IS DISTINCT FROM OLD THEN
         NEW.version := OLD.version + 1;
+        NEW.settings_revision := OLD.settings_revision + 1;
     END IF;
     RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER product_settings_change BEFORE UPDATE OF title, tracked, inventory_policy, backorder_limit,
+CREATE TRIGGER product_settings_new_version BEFORE UPDATE OF title, tracked, inventory_policy, backorder_limit,
     low_stock_threshold, max_per_reservation, next_restock_at ON products
-    FOR EACH ROW EXECUTE FUNCTION product_settings_change();
-
--- The floor a product's settings give to its levels.
--- +goose StatementBegin
-CREATE FUNCTION product_floor(p products) RETURNS integer LANGUAGE sql IMMUTABLE AS
-$$ SELECT CASE WHEN p.inventory_policy = 'CONTINUE' THEN -coalesce(p.backorder_limit, 1000000000) ELSE 0 END $$;
--- +goose StatementEnd
+    FOR EACH ROW EXECUTE FUNCTION product_settings_new_version();
 
 -- +goose StatementBegin
-CREATE FUNCTION product_settings_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION product_settings_to_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.version = OLD.version THEN RETURN null; END IF;
     INSERT INTO outbox (product_id, version) VALUES (NEW.product_id, NEW.version);
-    IF NOT onhand_writes() THEN
+    IF NOT written_by_onhand() THEN
         PERFORM pg_notify('inventory_change', '');
     END IF;
     RETURN null;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER product_settings_changed AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
+CREATE TRIGGER product_settings_to_outbox AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
     low_stock_threshold, max_per_reservation, next_restock_at ON products
-    FOR EACH ROW EXECUTE FUNCTION product_settings_changed();
+    FOR EACH ROW EXECUTE FUNCTION product_settings_to_outbox();
 
--- A level made by hand gets its product's floor.
--- +goose StatementBegin
-CREATE FUNCTION stock_level_floor() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.available_floor := coalesce((SELECT product_floor(p) FROM products p WHERE p.product_id = NEW.product_id), 0);
-    IF TG_OP = 'UPDATE' THEN -- what is already below the floor may stay, and may only rise
-        NEW.available_floor := least(NEW.available_floor, OLD.available);
-    END IF;
-    RETURN NEW;
-END $$;
--- +goose StatementEnd
-CREATE TRIGGER stock_level_floor_made BEFORE INSERT ON stock_levels
-    FOR EACH ROW EXECUTE FUNCTION stock_level_floor();
--- A level that stays at zero or above needs no floor.
-CREATE TRIGGER stock_level_floor BEFORE UPDATE OF available ON stock_levels
-    FOR EACH ROW WHEN (NEW.available < 0 OR OLD.available_floor < 0) EXECUTE FUNCTION stock_level_floor();
 
--- Locations and channels are kept in every copy's memory; this tells them.
+-- 11. Triggers on locations and channels -----------------------------------------------------------------------------
+
+-- Every instance caches the directory and reloads it when its version grows.
 -- +goose StatementBegin
 CREATE FUNCTION directory_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -323,8 +509,20 @@ CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON
 CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON channel_locations
     FOR EACH STATEMENT EXECUTE FUNCTION directory_changed();
 
--- Opening or closing a location, or moving it in the sourcing order, changes
--- the stock of what it holds.
+-- Changing a location and inserting a stock level there block each other: the foreign key locks the location for the
+-- inserted level, and this trigger asks for the lock that conflicts. Without it neither transaction would see the
+-- other, and the new level's product would keep its version although the location changed.
+-- +goose StatementBegin
+CREATE FUNCTION location_change_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM locations WHERE location_id = OLD.location_id FOR UPDATE;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER location_change_lock BEFORE UPDATE OF active, priority ON locations
+    FOR EACH ROW WHEN ((NEW.active, NEW.priority) IS DISTINCT FROM (OLD.active, OLD.priority)) EXECUTE FUNCTION location_change_lock();
+
+-- A location that opens, closes or changes its priority changes the stock of every product with a level there.
 -- +goose StatementBegin
 CREATE FUNCTION location_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -343,15 +541,23 @@ END $$;
 CREATE TRIGGER location_changed AFTER UPDATE ON locations
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION location_changed();
 
--- History cannot be rewritten, and ids are for ever.
+
+-- 12. Refused changes ------------------------------------------------------------------------------------------------
+--
+-- Nobody rewrites the ledger or gives an id a second meaning.
+
 -- +goose StatementBegin
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'onhand: % on % is refused: %', TG_OP, TG_TABLE_NAME, TG_ARGV[0] USING ERRCODE = 'restrict_violation';
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stock_movements
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_rows
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_chunks
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
+CREATE TRIGGER append_only INSTEAD OF UPDATE OR DELETE ON stock_movements
+    FOR EACH ROW EXECUTE FUNCTION refuse('the ledger is append-only');
 CREATE TRIGGER keep_products BEFORE DELETE OR TRUNCATE ON products
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('a product that is gone would restart its version; delete its stock_levels instead');
 CREATE TRIGGER keep_product_ids BEFORE UPDATE OF product_id ON products
@@ -361,7 +567,105 @@ CREATE TRIGGER keep_level_ids BEFORE UPDATE OF product_id, location_id ON stock_
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('use DELETE, so that the ledger knows');
 
+
+-- 13. Optimistic batches ---------------------------------------------------------------------------------------------
+
+-- Ends the transaction of a batch that was decided on values that have changed since.
+-- +goose StatementBegin
+CREATE FUNCTION onhand_expect(expected boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF expected IS NOT TRUE THEN
+        RAISE EXCEPTION 'onhand: not as expected' USING ERRCODE = 'ONH01';
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- Commits an optimistic batch by compare-and-set: it writes the next quantities and versions and fills the outbox, if
+-- all values are still the expected ones, and calls onhand_expect(false) otherwise. It returns the time, which it reads
+-- with all locks in hand; the batch's later statements read the same time from the setting onhand.now.
+--
+-- One function costs less than the same statements sent one by one, or as one statement with several parts.
+--
+-- The arrays come in order of their ids. Levels are locked before products, each in that order, because an index scan
+-- finds them one by one. The planner would read a small table as a whole, in the order of its pages; so the function
+-- turns sequential scans off. lock_wait is in milliseconds; units is how many units each level gives.
+-- +goose StatementBegin
+CREATE FUNCTION onhand_reserve(lock_wait text, expected_epoch text, expected_directory bigint, answer_keys bytea[],
+    ids text[], versions bigint[], next_versions bigint[],
+    level_ids text[], location_ids text[], next_available integer[], next_reserved integer[], units integer[])
+    RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    -- A batch without levels counts as several: it runs the statement for many.
+    several boolean := cardinality(level_ids) <> 1 OR cardinality(ids) > 1;
+    changed bigint;
+BEGIN
+    PERFORM set_config('onhand.writer', 'ledger_versions_outbox', true), set_config('lock_timeout', lock_wait, true);
+    IF several THEN
+        PERFORM set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true);
+    END IF;
+    IF cardinality(level_ids) = 1 THEN
+        UPDATE stock_levels SET available = next_available[1], reserved = next_reserved[1]
+        WHERE product_id = level_ids[1] AND location_id = location_ids[1]
+            AND available = next_available[1] + units[1] AND reserved = next_reserved[1] - units[1];
+    ELSE
+        UPDATE stock_levels l SET available = v.available, reserved = v.reserved
+        FROM (SELECT unnest(level_ids) AS product_id, unnest(location_ids) AS location_id,
+            unnest(next_available) AS available, unnest(next_reserved) AS reserved, unnest(units) AS units) v
+        WHERE l.product_id = v.product_id AND l.location_id = v.location_id
+            AND l.available = v.available + v.units AND l.reserved = v.reserved - v.units;
+    END IF;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed <> cardinality(level_ids) THEN
+        PERFORM onhand_expect(false);
+    END IF;
+
+    -- A product whose version stays is locked too.
+    IF cardinality(ids) = 1 THEN
+        UPDATE products SET version = next_versions[1] WHERE product_id = ids[1] AND version = versions[1];
+    ELSE
+        UPDATE products p SET version = v.next
+        FROM (SELECT unnest(ids) AS product_id, unnest(versions) AS version, unnest(next_versions) AS next) v
+        WHERE p.product_id = v.product_id AND p.version = v.version;
+    END IF;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF several THEN -- onhand_meta has no better scan; a disabled one costs so much that it would start the JIT
+        PERFORM set_config('enable_seqscan', 'on', true);
+    END IF;
+    INSERT INTO outbox (product_id, version)
+    SELECT v.product_id, v.next FROM (SELECT unnest(ids) AS product_id, unnest(versions) AS version, unnest(next_versions) AS next) v
+    WHERE v.next > v.version;
+
+    -- A key with a stored answer ends the batch: its writer is answered with that.
+    PERFORM onhand_expect(changed = cardinality(ids) AND epoch = expected_epoch AND directory_version = expected_directory
+        AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY (answer_keys))) FROM onhand_meta;
+    RETURN set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz;
+END $$;
+-- +goose StatementEnd
+
+
+-- 14. Block range indexes --------------------------------------------------------------------------------------------
+--
+-- These tables grow at their end. A BRIN index finds ids, transactions and times by block range and costs a write
+-- almost nothing.
+
+CREATE INDEX ledger_rows_order ON ledger_rows USING brin (movement_id, txid, created_at) WITH (autosummarize = on);
+CREATE INDEX ledger_rows_origin ON ledger_rows USING brin (reservation_id bytea_bloom_ops, reference text_bloom_ops) WITH (autosummarize = on);
+CREATE INDEX ledger_chunks_order ON ledger_chunks USING brin (first_id, txid, created_at) WITH (autosummarize = on, pages_per_range = 32);
+CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at);
+
+-- CREATE INDEX summarises the first range, although it is empty. Each INSERT would then update that summary until the
+-- range is full. Without it the first range is summarised when it is full, as all others are.
+SELECT brin_desummarize_range('ledger_rows_order', 0), brin_desummarize_range('ledger_rows_origin', 0),
+    brin_desummarize_range('ledger_chunks_order', 0), brin_desummarize_range('idempotency_keys_age', 0);
+
+
 -- +goose Down
-DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, stock_movements, outbox, idempotency_keys CASCADE;
-DROP FUNCTION IF EXISTS onhand_writes, touch_products, stock_levels_inserted, stock_levels_updated, stock_levels_deleted,
-    products_inserted, product_settings_change, product_settings_changed, stock_level_floor, directory_changed, location_changed, refuse CASCADE;
+DROP VIEW stock_movements, ledger_entries;
+DROP FUNCTION record_external, level_difference, product_floor; -- their parameters are rows of the tables below
+DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks,
+    outbox, idempotency_keys;
+DROP FUNCTION written_by_onhand, touch_products, ledger_chunk_movements, stock_movements_inserted,
+    stock_levels_inserted, stock_levels_updated, stock_levels_deleted, increment_settings_revision, stock_level_floor,
+    products_inserted, product_settings_new_version, product_settings_to_outbox,
+    directory_changed, location_change_lock, location_changed, refuse, onhand_expect, onhand_reserve;
+DROP DOMAIN onhand_id, onhand_quantity, onhand_limit, onhand_floor, onhand_version, onhand_policy, onhand_state, onhand_key, onhand_time;

@@ -1,7 +1,22 @@
 -- +goose Up
 
--- The same house as in the Postgres migrations, which explain it. What differs:
--- times are integers, microseconds since 1970 in UTC; triggers run per row.
+-- The inventory tables on SQLite.
+--
+-- They are the tables of Postgres (postgres/migrations/00001_inventory.sql), and so are most comments: read those first.
+-- What differs here:
+--   * Times are integers: microseconds since 1970 in UTC.
+--   * There are no domains; each column has its own CHECK. STRICT tables are not used, so quantities check their type.
+--   * Triggers run per row. There are no settings of a transaction: the table onhand_writer says that Onhand is writing.
+--   * SQLite has one writer at a time, and Onhand decides while it is that writer. There are no optimistic batches, and so
+--     no settings revisions and no ledger chunks: stock_movements is the table of all movements.
+--   * There is no NOTIFY. The relay polls.
+--
+-- Sections: 1. Meta, 2. Locations and channels, 3. Products and stock levels, 4. Reservations, 5. Ledger, 6. Outbox and
+-- idempotency keys, 7. Triggers on stock levels, 8. Triggers on products, 9. Triggers on locations and channels,
+-- 10. Refused changes.
+
+
+-- 1. Meta ------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE onhand_meta (
     only_row           INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -11,10 +26,13 @@ CREATE TABLE onhand_meta (
 );
 INSERT INTO onhand_meta (only_row, epoch, reservation_secret) VALUES (1, lower(hex(randomblob(16))), lower(hex(randomblob(32))));
 
--- 1 inside Onhand's own write transactions and never outside: they set it
--- back before they commit.
+-- One row. active is 1 inside Onhand's own write transactions, which write the ledger themselves. They set it back to 0
+-- before they commit, so no other transaction ever reads 1.
 CREATE TABLE onhand_writer (active INTEGER NOT NULL);
 INSERT INTO onhand_writer VALUES (0);
+
+
+-- 2. Locations and channels ------------------------------------------------------------------------------------------
 
 CREATE TABLE locations (
     location_id TEXT PRIMARY KEY NOT NULL CHECK (length(location_id) BETWEEN 1 AND 255),
@@ -36,6 +54,9 @@ CREATE TABLE channel_locations (
     PRIMARY KEY (channel_id, location_id)
 ) WITHOUT ROWID;
 
+
+-- 3. Products and stock levels ---------------------------------------------------------------------------------------
+
 CREATE TABLE products (
     product_id          TEXT PRIMARY KEY NOT NULL CHECK (length(product_id) BETWEEN 1 AND 255),
     title               TEXT,
@@ -44,7 +65,7 @@ CREATE TABLE products (
     backorder_limit     INTEGER CHECK (backorder_limit BETWEEN 0 AND 1000000000),
     low_stock_threshold INTEGER NOT NULL DEFAULT 5 CHECK (low_stock_threshold BETWEEN 0 AND 1000000000),
     max_per_reservation INTEGER CHECK (max_per_reservation BETWEEN 1 AND 1000000000),
-    -- No year that RFC 3339 cannot write.
+    -- RFC 3339 cannot write other years than 1 to 9999.
     next_restock_at     INTEGER CHECK (next_restock_at >= -62135596800000000 AND next_restock_at < 253402300800000000),
     version             INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
 ) WITHOUT ROWID;
@@ -64,6 +85,9 @@ CREATE TABLE stock_levels (
     CONSTRAINT never_oversold CHECK (available BETWEEN available_floor AND 1000000000)
 ) WITHOUT ROWID;
 
+
+-- 4. Reservations ----------------------------------------------------------------------------------------------------
+
 CREATE TABLE reservations (
     reservation_id BLOB PRIMARY KEY NOT NULL CHECK (length(reservation_id) = 16),
     state          TEXT NOT NULL CHECK (state IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED')),
@@ -77,6 +101,9 @@ CREATE TABLE reservations (
     expires_at     INTEGER NOT NULL CHECK (expires_at >= -62135596800000000 AND expires_at < 253402300800000000)
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
+
+
+-- 5. Ledger ----------------------------------------------------------------------------------------------------------
 
 CREATE TABLE stock_movements (
     movement_id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -106,6 +133,9 @@ CREATE TABLE stock_movements (
 );
 CREATE INDEX stock_movements_product ON stock_movements (product_id, movement_id);
 
+
+-- 6. Outbox and idempotency keys -------------------------------------------------------------------------------------
+
 CREATE TABLE outbox (
     outbox_id  INTEGER PRIMARY KEY AUTOINCREMENT,
     product_id TEXT NOT NULL,
@@ -119,6 +149,12 @@ CREATE TABLE idempotency_keys (
     created_at  INTEGER NOT NULL DEFAULT (cast(unixepoch('subsec') * 1000000 AS INTEGER))
 ) WITHOUT ROWID;
 
+
+-- 7. Triggers on stock levels ----------------------------------------------------------------------------------------
+--
+-- A changed level gives its product a new version and an outbox row, whoever writes it. An outside writer's change is
+-- also recorded in the ledger. Onhand deletes no levels, so every DELETE is an outside writer's.
+
 -- +goose StatementBegin
 CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels BEGIN
     UPDATE stock_levels SET available_floor = (
@@ -131,7 +167,8 @@ CREATE TRIGGER stock_levels_inserted AFTER INSERT ON stock_levels BEGIN
         available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
         available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
         reason, version)
-    SELECT NEW.product_id, NEW.location_id, NEW.available - 0, NEW.reserved - 0, NEW.committed - 0, NEW.damaged - 0, NEW.quality_control - 0, NEW.safety_stock - 0, NEW.incoming - 0,
+    SELECT NEW.product_id, NEW.location_id,
+        NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming,
         NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming,
         'EXTERNAL', version FROM products
     WHERE product_id = NEW.product_id AND (SELECT active FROM onhand_writer) = 0;
@@ -140,14 +177,18 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER stock_levels_updated AFTER UPDATE OF available, reserved, committed, damaged, quality_control, safety_stock, incoming ON stock_levels
-WHEN (NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming) IS NOT (OLD.available, OLD.reserved, OLD.committed, OLD.damaged, OLD.quality_control, OLD.safety_stock, OLD.incoming) BEGIN
+WHEN (NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming)
+    IS NOT (OLD.available, OLD.reserved, OLD.committed, OLD.damaged, OLD.quality_control, OLD.safety_stock, OLD.incoming)
+BEGIN
     UPDATE products SET version = version + 1 WHERE product_id = NEW.product_id;
     INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = NEW.product_id;
     INSERT INTO stock_movements (product_id, location_id,
         available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
         available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
         reason, version)
-    SELECT NEW.product_id, NEW.location_id, NEW.available - OLD.available, NEW.reserved - OLD.reserved, NEW.committed - OLD.committed, NEW.damaged - OLD.damaged, NEW.quality_control - OLD.quality_control, NEW.safety_stock - OLD.safety_stock, NEW.incoming - OLD.incoming,
+    SELECT NEW.product_id, NEW.location_id,
+        NEW.available - OLD.available, NEW.reserved - OLD.reserved, NEW.committed - OLD.committed, NEW.damaged - OLD.damaged,
+        NEW.quality_control - OLD.quality_control, NEW.safety_stock - OLD.safety_stock, NEW.incoming - OLD.incoming,
         NEW.available, NEW.reserved, NEW.committed, NEW.damaged, NEW.quality_control, NEW.safety_stock, NEW.incoming,
         'EXTERNAL', version FROM products
     WHERE product_id = NEW.product_id AND (SELECT active FROM onhand_writer) = 0;
@@ -162,19 +203,26 @@ CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels BEGIN
         available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
         available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
         reason, version)
-    SELECT OLD.product_id, OLD.location_id, 0 - OLD.available, 0 - OLD.reserved, 0 - OLD.committed, 0 - OLD.damaged, 0 - OLD.quality_control, 0 - OLD.safety_stock, 0 - OLD.incoming,
+    SELECT OLD.product_id, OLD.location_id,
+        -OLD.available, -OLD.reserved, -OLD.committed, -OLD.damaged, -OLD.quality_control, -OLD.safety_stock, -OLD.incoming,
         0, 0, 0, 0, 0, 0, 0,
         'EXTERNAL', version FROM products
-    WHERE product_id = OLD.product_id AND true;
+    WHERE product_id = OLD.product_id;
 END;
 -- +goose StatementEnd
 
+
+-- 8. Triggers on products --------------------------------------------------------------------------------------------
+
+-- A new product replaces the cache's entry for an unknown product.
 -- +goose StatementBegin
 CREATE TRIGGER products_inserted AFTER INSERT ON products BEGIN
     INSERT INTO outbox (product_id, version) VALUES (NEW.product_id, NEW.version);
 END;
 -- +goose StatementEnd
 
+-- A changed setting gives the product a new version, and its levels a new floor. A level that is already below the floor
+-- may stay there or rise.
 -- +goose StatementBegin
 CREATE TRIGGER product_settings_changed AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
     low_stock_threshold, max_per_reservation, next_restock_at ON products
@@ -188,6 +236,11 @@ BEGIN
     WHERE product_id = NEW.product_id;
 END;
 -- +goose StatementEnd
+
+
+-- 9. Triggers on locations and channels ------------------------------------------------------------------------------
+--
+-- Every instance caches locations and channels and reloads them when the directory version grows.
 
 -- +goose StatementBegin
 CREATE TRIGGER directory_locations_insert AFTER INSERT ON locations BEGIN
@@ -235,6 +288,7 @@ CREATE TRIGGER directory_channel_locations_delete AFTER DELETE ON channel_locati
 END;
 -- +goose StatementEnd
 
+-- A location that opens, closes or changes its priority changes the stock of every product with a level there.
 -- +goose StatementBegin
 CREATE TRIGGER location_changed AFTER UPDATE OF active, priority ON locations
 WHEN (NEW.active, NEW.priority) IS NOT (OLD.active, OLD.priority) BEGIN
@@ -245,6 +299,11 @@ WHEN (NEW.active, NEW.priority) IS NOT (OLD.active, OLD.priority) BEGIN
     WHERE product_id IN (SELECT product_id FROM stock_levels WHERE location_id = NEW.location_id);
 END;
 -- +goose StatementEnd
+
+
+-- 10. Refused changes ------------------------------------------------------------------------------------------------
+--
+-- Nobody rewrites the ledger or gives an id a second meaning.
 
 -- +goose StatementBegin
 CREATE TRIGGER append_only_update BEFORE UPDATE ON stock_movements BEGIN
@@ -271,6 +330,7 @@ CREATE TRIGGER keep_level_ids BEFORE UPDATE OF product_id, location_id ON stock_
     SELECT raise(ABORT, 'onhand: delete the level and make a new one');
 END;
 -- +goose StatementEnd
+
 
 -- +goose Down
 DROP TABLE onhand_meta;

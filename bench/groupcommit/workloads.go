@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+
+	"onhand/bench/loadgen"
+)
+
+const (
+	// evenProducts is how many products an even load is spread over.
+	evenProducts = 10_000
+	// instancesCallers is how many callers there are, whether one instance serves them or two.
+	instancesCallers = 512
+)
+
+// workloads lists everything that is measured, with the aims.
+func workloads() []workload {
+	var list []workload
+	for _, hot := range []struct {
+		callers                int
+		each, bare, lua, fsync float64
+	}{{64, 25, 16, 0.35, 0.6}, {512, 55, 40, 0.9, 1.4}, {2048, 65, 45, 1.3, 1.6}} {
+		list = append(list, workload{
+			name: fmt.Sprintf("hot %d", hot.callers), callers: hot.callers, open: openInProcess(hotBaskets),
+			rows: []row{
+				{beside: transactionEach, aim: hot.each}, {beside: bareEach, aim: hot.bare},
+				{beside: luaVolatile, aim: hot.lua}, {beside: luaDurable, aim: hot.fsync},
+			},
+		})
+	}
+	list = append(list,
+		workload{name: "even 64", callers: 64, open: openInProcess(evenBaskets), rows: []row{{beside: transactionEach, aim: 6.5}}},
+		workload{name: "even 512", callers: 512, open: openInProcess(evenBaskets), rows: []row{{beside: transactionEach, aim: 9}}},
+		workload{name: "alone", callers: 1, open: openInProcess(hotBaskets), rows: []row{{beside: transactionEach, aim: 1.5}}},
+		workload{name: "carts of 20", callers: 64, open: openInProcess(cartBaskets), rows: []row{{beside: transactionEach, aim: 2.5}}},
+		expiryWorkload(),
+		workload{name: "two instances", callers: instancesCallers, open: openInstances, rows: []row{{beside: oneInstance, aim: 0.8}}},
+	)
+	list = append(list, servedWorkloads()...)
+	for _, w := range list {
+		for i := range w.rows {
+			w.rows[i] = w.rows[i].withDefaults()
+		}
+	}
+	return list
+}
+
+// servedWorkloads are measured as users see them: GraphQL over HTTP, servers in processes of their own.
+func servedWorkloads() (list []workload) {
+	for _, kind := range []struct {
+		name    string
+		baskets basketSource
+	}{{"hot", hotBaskets}, {"even", evenBaskets}, {"carts", cartBaskets}} {
+		for _, connections := range []int{64, 512} {
+			rows := []row{
+				{ours: oneInstance, beside: eachServed},
+				{ours: oneInstance, beside: nothingServed},
+				{ours: twoInstances, beside: nothingServedTwice},
+				{ours: twoInstances, beside: oneInstance},
+			}
+			if kind.name == "hot" && connections == 64 {
+				rows[0].aim, rows[1].aim = 12, 0.5
+				rows = append(rows, row{
+					name: "p99 of one instance beside " + eachServed, ours: oneInstance, beside: eachServed,
+					aim: 0.15, atMost: true, of: p99Millis, unit: "ms",
+				})
+			}
+			list = append(list, workload{
+				name: fmt.Sprintf("graphql %s %d", kind.name, connections), callers: connections, open: openServed(kind.baskets), rows: rows,
+			})
+		}
+	}
+	return list
+}
+
+// basketSource gives the baskets of a workload.
+type basketSource func(*measureCommand) (loadgen.Baskets, error)
+
+// hotBaskets are one unit of one product.
+func hotBaskets(*measureCommand) (loadgen.Baskets, error) {
+	products := []string{"hot"}
+	return loadgen.Baskets{Products: products, List: loadgen.Single(products)}, nil
+}
+
+// evenBaskets are one unit of any product.
+func evenBaskets(*measureCommand) (loadgen.Baskets, error) {
+	products := loadgen.Numbered(evenProducts)
+	return loadgen.Baskets{Products: products, List: loadgen.Single(products)}, nil
+}
+
+// cartBaskets are those of a shop.
+func cartBaskets(c *measureCommand) (loadgen.Baskets, error) {
+	baskets, err := loadgen.ReadBaskets(c.Baskets)
+	if err == nil {
+		c.say("  %d carts of %d lines over %d products, %s", len(baskets.List), loadgen.BasketLines, len(baskets.Products), baskets.Source)
+	}
+	return baskets, err
+}

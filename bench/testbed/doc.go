@@ -1,0 +1,12 @@
+// Package testbed gives benchmarks their servers: a Postgres and a Redis of their own, with the settings of a fresh
+// Debian package, and reports what they cost.
+//
+// [Start] starts a Postgres and a Redis that keeps nothing on disk. [Servers.DurableRedis] adds one that fsyncs every
+// write. [Servers.Database] makes an empty database. [Servers.Describe] prints what the figures were measured on.
+// [CPUTimes] and [PerCall] report how much CPU time each program spent: throughput depends on what else the machine does,
+// CPU time does not.
+//
+// Invariants: all variants of a row use the same servers. The servers end with the process.
+//
+// It may import store/storetest. When a program is not installed, Start fails and says what to install.
+package testbed

@@ -1,0 +1,34 @@
+package testbed
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseProcess(t *testing.T) {
+	t.Parallel()
+	line := "42 (a) b (c) S 7 1 1 0 -1 0 0 0 0 0 100 50 9 9 20 0"
+	pid, p, ok := parseProcess([]byte(line))
+	require.True(t, ok)
+	require.Equal(t, 42, pid)
+	require.Equal(t, processTimes{parent: 7, name: "a) b (c", spent: 150 * tick}, p)
+	_, p, ok = parseProcess([]byte(strings.Replace(line, "42", strconv.Itoa(os.Getpid()), 1)))
+	require.True(t, ok)
+	require.Equal(t, processTimes{parent: 7, name: thisProcess, spent: 168 * tick}, p)
+	for _, broken := range []string{"", "42", "42 (a", "42 (a) S 7"} {
+		_, _, ok := parseProcess([]byte(broken))
+		require.False(t, ok, broken)
+	}
+}
+
+func TestPerCall(t *testing.T) {
+	t.Parallel()
+	before := CPU{"postgres": time.Second, "redis-server": time.Second}
+	after := CPU{"postgres": 2 * time.Second, "redis-server": time.Second, thisProcess: time.Millisecond}
+	require.Equal(t, "postgres 1000.0, this process 1.0", PerCall(before, after, 1000))
+}

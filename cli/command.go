@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is what kong parses: the shared settings and one field a command.
+type commandLine struct {
+	settings
+	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the API (the default)."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date, and end."`
+	Import  importCommand  `cmd:"" help:"Import stock from a file."`
+	Export  exportCommand  `cmd:"" help:"Export all stock to a file."`
+	Audit   auditCommand   `cmd:"" help:"Check that ledger, levels, reservations and Redis agree."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// Command is a parsed command line.
+type Command struct {
+	line   *commandLine
+	parsed *kong.Context
+}
+
+// Parse reads the command line and the environment. For --help and for mistakes
+// it prints the usage and ends the process.
+func Parse(args []string, stdout, stderr io.Writer) *Command {
+	line := &commandLine{}
+	parser, err := newParser(line, kong.Writers(stdout, stderr))
+	if err != nil {
+		panic(err) // the struct tags above are wrong
+	}
+	parsed, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	parsed.BindTo(stdout, (*io.Writer)(nil))
+	return &Command{line: line, parsed: parsed}
+}
+
+func newParser(line *commandLine, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(line, append([]kong.Option{
+		kong.Name("onhand"),
+		kong.Description("Live stock for storefronts: a GraphQL API over Postgres and Redis."),
+		kong.UsageOnError(),
+	}, options...)...)
+}
+
+// Run runs the command until it is done or the context ends.
+func (c *Command) Run(ctx context.Context) error {
+	c.parsed.BindTo(ctx, (*context.Context)(nil))
+	return c.parsed.Run(&c.line.settings)
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+// ExitCode is the exit code of the process: 0 for no error, 1 for errors that do
+// not have a code of their own.
+func ExitCode(err error) int {
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return 1
+}

@@ -1,0 +1,21 @@
+// Package cli has the commands of the program: serve, migrate, import, export, audit and version. It reads the settings,
+// puts the other packages together and prints what a command has done.
+//
+// Terms: a setting is a flag with an environment variable of the same name. [Command] is a parsed command line. A report
+// is a CSV file that lists every row of an import. Stock can come from two kinds of files: a stock file says what is on
+// the shelf; a file of invoices is a year of sales, from which the opening stock is computed.
+//
+// Files: settings.go has the settings that all commands share; serve.go, routes.go and metrics.go the server; migrate.go,
+// import.go, opening.go, export.go, audit.go and version.go one command or part of it each; report.go, replacement.go and
+// progress.go what import and export print and write.
+//
+// May import: onhand/graph, onhand/graph/guard, onhand/graph/transport, onhand/models, onhand/store,
+// onhand/store/stockfile and onhand/web. Only the program imports it.
+//
+// Invariants: settings that can never work are refused before a connection is opened. No message contains a password. An
+// output file appears in its place only when it is complete. The server binds to loopback only, because it does not
+// check tokens. Every wait of the server for a client has a bound.
+//
+// When the database is down, every command but serve ends with an error; serve waits up to half a minute at the start and
+// then answers UNAVAILABLE until the database is back. Without Redis the server is degraded and /readyz says so.
+package cli

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"onhand/store"
+)
+
+// newRegistry has the metrics of Go, of the process and of the store.
+func newRegistry(st *store.Store) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(st.Collectors()...)
+	return registry
+}
+
+// countRequests counts requests by transport, and times GET and POST. It does
+// not wrap the ResponseWriter, because streams hijack it.
+func countRequests(registry *prometheus.Registry, next http.Handler) http.Handler {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onhand_requests_total", Help: "GraphQL requests, by transport: get, post, sse, websocket or other."}, []string{"transport"})
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "onhand_request_seconds", Help: "Time until a GET or POST was answered.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+	}, []string{"transport"})
+	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "onhand_requests_open", Help: "GraphQL requests and streams in flight."}, []string{"transport"})
+	registry.MustRegister(requests, seconds, open)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		transport := transportOf(r)
+		began := time.Now()
+		requests.WithLabelValues(transport).Inc()
+		open.WithLabelValues(transport).Inc()
+		defer func() {
+			open.WithLabelValues(transport).Dec()
+			if transport == "get" || transport == "post" {
+				seconds.WithLabelValues(transport).Observe(time.Since(began).Seconds())
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// transportOf is the transport label of a request.
+func transportOf(r *http.Request) string {
+	switch {
+	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		return "websocket"
+	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+		return "sse"
+	case r.Method == http.MethodGet, r.Method == http.MethodPost:
+		return strings.ToLower(r.Method)
+	}
+	return "other"
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/cors"
+
+	"onhand/graph"
+	"onhand/graph/guard"
+	"onhand/graph/transport"
+	"onhand/store"
+	"onhand/web"
+)
+
+// readyTimeout bounds a readiness check and a scrape of the metrics.
+const readyTimeout = 2 * time.Second
+
+// routes is the handler of the whole server.
+func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.Handler {
+	api := graph.Handler(graph.HandlerConfig{
+		Resolver: &graph.Resolver{Store: st, Log: log},
+		Closing:  closing,
+		Origins:  []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
+	})
+	pages := cors.New(cors.Options{
+		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST"}, AllowedHeaders: []string{"*"}, MaxAge: 600,
+	})
+	registry := newRegistry(st)
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", countRequests(registry, pages.Handler(guard.Local(api))))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: readyTimeout}))
+	mux.Handle("/playground", gzhttp.GzipHandler(web.Playground("/graphql")))
+	mux.Handle("/playground/", gzhttp.GzipHandler(web.Playground("/graphql")))
+	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", ready(st))
+	return guard.LoopbackOnly(mux)
+}
+
+// ready answers a load balancer, and lists the state of each dependency. Without
+// Redis the service is degraded, not down. The answer does not say why a
+// dependency is down: the log does.
+func ready(st *store.Store) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		health := st.Health(ctx)
+		status, code := "ready", http.StatusOK
+		states := map[string]string{"database": "up", "redis": "up"}
+		if health.Redis != nil {
+			status, states["redis"] = "degraded", "down"
+		}
+		if health.Database != nil {
+			status, code, states["database"] = "unavailable", http.StatusServiceUnavailable, "down"
+		}
+		writeJSON(w, code, map[string]any{"status": status, "dependencies": states})
+	}
+}
+
+func writeJSON(w http.ResponseWriter, code int, body map[string]any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body)
+}

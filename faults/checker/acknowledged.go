@@ -1,0 +1,41 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+
+	"onhand/faults/chance"
+	"onhand/faults/load"
+	"onhand/faults/model"
+)
+
+// repeatsMax bounds the keys that are repeated; they are drawn at random.
+const repeatsMax = 150
+
+// CheckAcknowledged is I3: every acknowledged key, repeated at any instance, gives the same answer as a replay.
+func (c *Checker) CheckAcknowledged() {
+	c.T.Helper()
+	writes, dice := c.Target.History.Acknowledged(), chance.New(c.T, "acknowledged")
+	dice.Shuffle(len(writes), func(i, j int) { writes[i], writes[j] = writes[j], writes[i] })
+	c.Report("I3", c.RepeatFaults(writes[:min(len(writes), repeatsMax)]))
+}
+
+// RepeatFaults repeats acknowledged writes and lists those that are answered otherwise.
+func (c *Checker) RepeatFaults(writes []model.Acknowledged) (wrong []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), load.RetryLimit)
+	defer cancel()
+	serving := c.serving()
+	for n, w := range writes {
+		var data load.WriteData
+		i := serving[n%len(serving)]
+		err := c.Target.Client.Ask(ctx, i.URL(), w.Document, map[string]any{"input": w.Input}, &data)
+		switch answer := data.Answer; {
+		case err != nil:
+			wrong = append(wrong, fmt.Sprintf("key %s, repeated at %s: %v", w.Input["idempotencyKey"], i.Name, err))
+		case !answer.Replayed || answer.Repeatable() != w.Answer:
+			wrong = append(wrong, fmt.Sprintf("key %s: %s answered %s (replayed %t), and the first answer was %s",
+				w.Input["idempotencyKey"], i.Name, answer.Repeatable(), answer.Replayed, w.Answer))
+		}
+	}
+	return wrong
+}

@@ -1,0 +1,92 @@
+package load
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"onhand/faults/model"
+)
+
+// TestMisordered: streams that keep and break the promise that nothing goes backwards.
+func TestMisordered(t *testing.T) {
+	t.Parallel()
+	event := func(session int, version int64) StockEvent {
+		return StockEvent{Session: session, ProductID: "cup", Version: version}
+	}
+	for name, c := range map[string]struct {
+		right  bool
+		events []StockEvent
+	}{
+		"ever newer":                            {true, []StockEvent{event(1, 1), event(1, 2), event(1, 5)}},
+		"the same twice":                        {false, []StockEvent{event(1, 2), event(1, 2)}},
+		"backwards":                             {false, []StockEvent{event(1, 2), event(1, 1)}},
+		"the same again after connecting again": {true, []StockEvent{event(1, 2), event(2, 2), event(2, 3)}},
+		"older after connecting again":          {false, []StockEvent{event(1, 2), event(2, 1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.right, len((&Subscriber{events: c.events}).Misordered()) == 0)
+		})
+	}
+}
+
+// TestKeepLatest: the newest event of each product stays.
+func TestKeepLatest(t *testing.T) {
+	t.Parallel()
+	sub := &Subscriber{events: []StockEvent{{ProductID: "cup", Version: 1}, {ProductID: "mug", Version: 4}, {ProductID: "cup", Version: 2}}}
+	sub.KeepLatest()
+	assert.ElementsMatch(t, []StockEvent{{ProductID: "cup", Version: 2}, {ProductID: "mug", Version: 4}}, sub.Events())
+}
+
+// TestDecodeAnswer: what is a definite answer, and what is an attempt without one.
+func TestDecodeAnswer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body string
+		want *AttemptError
+	}{
+		"data":        {`{"data":{"answer":{"replayed":true}}}`, nil},
+		"unavailable": {`{"data":null,"errors":[{"message":"later","extensions":{"code":"UNAVAILABLE","retryAfterMs":1500}}]}`, &AttemptError{Code: Unavailable, Message: "later", RetryAfter: 1500 * time.Millisecond}},
+		"truncated":   {`{"data":{"ans`, &AttemptError{Code: NoAnswer, Message: `HTTP 200: {"data":{"ans`, Truncated: true}},
+	} {
+		var data WriteData
+		err := decodeAnswer(200, []byte(c.body), &data)
+		if c.want == nil {
+			assert.NoError(t, err, name)
+			assert.True(t, data.Answer.Replayed, name)
+			continue
+		}
+		assert.Equal(t, error(c.want), err, name)
+	}
+}
+
+// TestAttempts: codes that a shop in trouble may answer with are not unexpected.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	var a Attempts
+	a.add(&AttemptError{Code: Unavailable, Message: "later"})
+	a.add(&AttemptError{Code: NoAnswer, Message: "half", Truncated: true})
+	a.add(errors.New("decode the answer"))
+	assert.Empty(t, a.Unexpected())
+	assert.Equal(t, 2, a.Count(NoAnswer))
+	assert.Equal(t, []string{"half"}, a.Truncated())
+	a.add(&AttemptError{Code: "INTERNAL", Message: "oh"})
+	assert.Equal(t, []string{"INTERNAL: oh"}, a.Unexpected())
+	assert.Equal(t, "1 INTERNAL (oh), 2 NO_ANSWER (half), 1 UNAVAILABLE (later)", a.String())
+}
+
+// TestDeliveries: a change is delivered with its version or a newer one, and counted when it is not.
+func TestDeliveries(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
+	c := &Changes{list: []change{{"cup", 1, at(0)}, {"cup", 2, at(100)}, {"cup", 3, at(200)}, {"cup", 4, at(5000)}}}
+	sub := &Subscriber{events: []StockEvent{
+		{ProductID: "cup", Version: 2, At: at(110), StateCounts: model.StateCounts{Available: 1}}, {ProductID: "mug", Version: 9, At: at(111)},
+	}}
+	d := c.Deliveries(began, at(1000), []*Subscriber{sub})
+	assert.Equal(t, Deliveries{Count: 2, P50: 110 * time.Millisecond, P99: 110 * time.Millisecond, Usual: 110 * time.Millisecond, Missing: 1}, d)
+}

@@ -1,0 +1,246 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"onhand/faults/wait"
+)
+
+const (
+	// StartLimit covers a start on a busy machine, and the migration of an empty database.
+	StartLimit = 40 * time.Second
+	// stopLimit covers the requests in flight, 10 s, and the closing of the store.
+	stopLimit = 20 * time.Second
+	// probeLimit bounds a request to /readyz or /metrics.
+	probeLimit = 5 * time.Second
+	// logTailBytes is how much of an instance's log a failed test prints.
+	logTailBytes = 6000
+)
+
+// Instance is one server process, on a port that it keeps over restarts.
+type Instance struct {
+	// Name distinguishes it from the others: "instance0", "instance1".
+	Name string
+	// Redis and Postgres are the proxies between it and its servers; nil without proxies.
+	Redis, Postgres *Proxy
+	// Program is the path of the server.
+	Program string
+	// Baseline are its metrics at rest, after its first start.
+	Baseline Metrics
+
+	t       testing.TB
+	address string
+	env     []string
+	logPath string
+
+	mu      sync.Mutex
+	command *exec.Cmd
+	done    chan struct{} // closed when the process was reaped
+	ending  bool          // the scenario ended it
+}
+
+// NewInstance prepares an instance of the program with settings ("NAME=value"); Start starts it.
+func NewInstance(t testing.TB, name, program string, settings []string) *Instance {
+	i := &Instance{Name: name, Program: program, t: t, address: freeAddress(t), logPath: filepath.Join(t.TempDir(), name+".log")}
+	i.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TZ=UTC", "LISTEN_ADDR=" + i.address}, settings...)
+	t.Cleanup(func() {
+		i.Kill()
+		i.checkLog()
+		if t.Failed() {
+			t.Logf("the log of %s ends:\n%s", i.Name, i.logTail())
+		}
+	})
+	return i
+}
+
+// URL is where it serves.
+func (i *Instance) URL() string { return "http://" + i.address }
+
+// Address is URL as host:port.
+func (i *Instance) Address() string { return i.address }
+
+// Start starts the process and waits until it is ready. Without a database it fails.
+func (i *Instance) Start() {
+	i.t.Helper()
+	i.launch()
+	ready := wait.Within(StartLimit, func() bool { return i.ready() || !i.Alive() })
+	if !ready || !i.Alive() {
+		i.t.Fatalf("%s did not start; its log ends:\n%s", i.Name, i.logTail())
+	}
+}
+
+// launch starts the process and waits for nothing.
+func (i *Instance) launch() {
+	i.t.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	log, err := os.OpenFile(i.logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		i.t.Fatalf("%s: %v", i.Name, err)
+	}
+	defer log.Close()
+	command := exec.Command(i.Program)
+	command.Env, command.Stdout, command.Stderr, command.SysProcAttr = i.env, log, log, ownGroup()
+	started, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		// The kernel takes the thread that forked for the parent, and Go ends threads that it does not need.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(done)
+		err := command.Start()
+		started <- err
+		if err == nil {
+			_ = command.Wait() // how it ended is in its log
+		}
+	}()
+	if err := <-started; err != nil {
+		i.t.Fatalf("%s: %v", i.Name, err)
+	}
+	i.command, i.done, i.ending = command, done, false
+}
+
+// probes keep no connections: they would count as goroutines of the instance.
+var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: probeLimit}
+
+// ready asks /readyz.
+func (i *Instance) ready() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, i.URL()+"/readyz", nil) // a constant URL
+	response, err := probes.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close() // only the status counts
+	return response.StatusCode == http.StatusOK
+}
+
+// Alive reports whether the process runs (or is frozen).
+func (i *Instance) Alive() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.alive()
+}
+
+func (i *Instance) alive() bool {
+	if i.done == nil {
+		return false
+	}
+	select {
+	case <-i.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Died reports whether it ended although the scenario did not end it.
+func (i *Instance) Died() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.done != nil && !i.alive() && !i.ending
+}
+
+// Stop ends the process as an operator does (SIGTERM) and waits.
+func (i *Instance) Stop() {
+	i.t.Helper()
+	if err := i.end(syscall.SIGTERM); err != nil {
+		i.t.Errorf("%s: %v", i.Name, err)
+	}
+}
+
+// Kill ends the process at once (SIGKILL).
+func (i *Instance) Kill() {
+	i.t.Helper()
+	if err := i.end(syscall.SIGKILL); err != nil {
+		i.t.Errorf("%s: %v", i.Name, err)
+	}
+}
+
+// Freeze suspends the process (SIGSTOP): its connections stay open and nothing answers.
+func (i *Instance) Freeze() { i.signal(syscall.SIGSTOP) }
+
+// Thaw resumes a frozen process.
+func (i *Instance) Thaw() { i.signal(syscall.SIGCONT) }
+
+func (i *Instance) signal(s syscall.Signal) {
+	i.t.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.alive() {
+		i.t.Fatalf("%s: signal %s: not running", i.Name, s)
+	}
+	if err := i.command.Process.Signal(s); err != nil {
+		i.t.Fatalf("%s: signal %s: %v", i.Name, s, err)
+	}
+}
+
+func (i *Instance) end(s syscall.Signal) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.alive() {
+		return nil
+	}
+	i.ending = true
+	if err := i.command.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-i.done:
+		return nil
+	case <-time.After(stopLimit):
+		_ = i.command.Process.Kill() // nothing else is left to do
+		<-i.done
+		return fmt.Errorf("still ran %s after %s", stopLimit, s)
+	}
+}
+
+// Date is the wall clock of the instance, as its answers show it.
+func (i *Instance) Date() (time.Time, error) {
+	response, err := probes.Get(i.URL() + "/healthz")
+	if err != nil {
+		return time.Time{}, err
+	}
+	_ = response.Body.Close() // only the header counts
+	return http.ParseTime(response.Header.Get("Date"))
+}
+
+// complaints are what a program writes when something is wrong with itself, rather than with its servers.
+var complaints = []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "panicked"}
+
+// checkLog fails the test for a complaint in the log.
+func (i *Instance) checkLog() {
+	raw, err := os.ReadFile(i.logPath)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		i.t.Errorf("%s: %v", i.Name, err)
+	}
+	for _, words := range complaints {
+		if at := strings.Index(string(raw), words); at >= 0 {
+			i.t.Errorf("%s: its log says %s", i.Name, raw[at:min(at+logTailBytes, len(raw))])
+		}
+	}
+}
+
+// logTail is the end of what it wrote.
+func (i *Instance) logTail() string {
+	raw, err := os.ReadFile(i.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	if len(raw) > logTailBytes {
+		raw = append([]byte("…"), raw[len(raw)-logTailBytes:]...)
+	}
+	return string(raw)
+}

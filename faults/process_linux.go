@@ -1,8 +1,0 @@
-package faults
-
-import "syscall"
-
-// ownGroup keeps an interrupt typed at the terminal away from a copy, and has the kernel end it with this process.
-func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}

@@ -1,0 +1,48 @@
+package graph
+
+import (
+	"encoding/base64"
+
+	"onhand/models"
+)
+
+// pageOf checks the arguments of a connection: forwards or backwards, with a bounded
+// size.
+func pageOf(first *int, after *string, last *int, before *string) (models.Page, error) {
+	var page models.Page
+	switch {
+	case first != nil && last != nil:
+		return page, models.BadInput("first and last together make no page; give one")
+	case last != nil:
+		page.Last = *last
+	case first != nil:
+		page.First = *first
+	default:
+		page.First = models.PageSizeDefault
+	}
+	if n := max(page.First, page.Last); n < 1 || n > models.PageSizeMax || page.First < 0 || page.Last < 0 {
+		return page, models.BadInput("a page has 1 to %d entries", models.PageSizeMax)
+	}
+	var err error
+	if page.After, err = parseCursor(after); err != nil {
+		return page, err
+	}
+	page.Before, err = parseCursor(before)
+	return page, err
+}
+
+// cursorOf returns the cursor of an edge: its key in base64, so that clients treat it
+// as opaque.
+func cursorOf(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
+
+// parseCursor accepts only what cursorOf writes: base64 has other spellings.
+func parseCursor(cursor *string) (string, error) {
+	if cursor == nil {
+		return "", nil
+	}
+	key, err := base64.RawURLEncoding.DecodeString(*cursor)
+	if err != nil || models.CheckID(string(key)) != "" || cursorOf(string(key)) != *cursor {
+		return "", models.BadInput("this is no cursor of ours: %.40q", *cursor)
+	}
+	return string(key), nil
+}

@@ -1,0 +1,83 @@
+package scalar
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"onhand/models"
+)
+
+// bigIntLimit is 2^53. A browser's numbers lose digits beyond it.
+const bigIntLimit = 1 << 53
+
+// MarshalBigInt writes a JSON number.
+func MarshalBigInt(n int64) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, strconv.FormatInt(n, 10)) })
+}
+
+// UnmarshalBigInt reads a number, or a string of digits, below 2^53.
+func UnmarshalBigInt(v any) (int64, error) {
+	var (
+		n   int64
+		err error
+	)
+	switch v := v.(type) {
+	case int64:
+		n = v
+	case int:
+		n = int64(v)
+	case json.Number:
+		n, err = strconv.ParseInt(v.String(), 10, 64)
+	case string:
+		n, err = strconv.ParseInt(v, 10, 64)
+	default:
+		err = strconv.ErrSyntax
+	}
+	if err != nil || n >= bigIntLimit || n <= -bigIntLimit {
+		return 0, models.BadInput("want a whole number below 2^53")
+	}
+	return n, nil
+}
+
+// MarshalInt writes a JSON number of 32 bits, the nearest one where n has more. The
+// lines of one product can add up to more, far above what any product may have. A
+// typed client cannot read more than 32 bits.
+func MarshalInt(n int) graphql.Marshaler { return graphql.MarshalInt(models.Units(n)) }
+
+// UnmarshalInt reads a whole number of 32 bits, as the GraphQL specification says.
+func UnmarshalInt(v any) (int, error) {
+	n, err := graphql.UnmarshalInt(v)
+	if err != nil || n > math.MaxInt32 || n < math.MinInt32 {
+		return 0, models.BadInput("want a whole number of 32 bits")
+	}
+	return n, nil
+}
+
+// timeLayout is RFC 3339 in UTC with milliseconds, always of the same width.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// MarshalTime writes RFC 3339 in UTC.
+func MarshalTime(t time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		_, _ = io.WriteString(w, `"`+t.UTC().Format(timeLayout)+`"`)
+	})
+}
+
+// UnmarshalTime reads RFC 3339 in any zone. In UTC the time can be outside of the
+// years that RFC 3339 has. The write's own check refuses such a time.
+func UnmarshalTime(v any) (time.Time, error) {
+	s, ok := v.(string)
+	if !ok {
+		return time.Time{}, models.BadInput("want a time such as 2026-03-01T12:00:00Z")
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, models.BadInput("want a time such as 2026-03-01T12:00:00Z")
+	}
+	return t.UTC(), nil
+}

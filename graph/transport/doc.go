@@ -1,0 +1,25 @@
+// Package transport answers GraphQL over HTTP, WebSocket (graphql-transport-ws) and
+// server-sent events (graphql-sse). For the two streaming transports it wraps
+// gqlgen's: it bounds clients that stop reading, and ends streams when the server
+// stops.
+//
+// Terms: a stream is a connection that carries many answers: a WebSocket or an event
+// stream. A piece is the part of a message that is written with one deadline.
+//
+// Where gqlgen is laxer than graphql-transport-ws, protocol.go has the protocol's own
+// rules and close codes.
+//
+// Invariants:
+//   - An answer to a request that was not executed has a code and no "data".
+//   - Every piece of a message has a deadline. A client that misses it is cut off. A
+//     client that keeps reading is not, for up to a minute per message.
+//   - The kernel buffers little for a client, so that a slow client gets new values.
+//   - Nothing is written after a handler returned.
+//   - One WebSocket has a bounded number of operations in flight.
+//   - When the server stops, streams end without "complete" (WebSockets with close
+//     code 1012), so that clients reconnect.
+//
+// May import: guard, models, gqlgen, coder/websocket.
+//
+// The package uses no server.
+package transport

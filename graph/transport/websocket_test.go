@@ -1,0 +1,379 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const tick = `{"id":"1","type":"subscribe","payload":{"query":"subscription { tick }"}}`
+
+// TestWebSocketSubscription: acknowledgement, results, and "complete" after the last.
+func TestWebSocketSubscription(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	p := b.connect(t)
+	p.send(tick)
+	b.send(t, "one")
+	p.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
+	b.send(t, "two")
+	p.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"two"}}}`)
+	close(b.ticks)
+	p.wants(`{"id":"1","type":"complete"}`)
+}
+
+// TestWebSocketQuery: one result, then "complete". The id may be any text, and may be
+// used again.
+func TestWebSocketQuery(t *testing.T) {
+	t.Parallel()
+	p := newTestServer(t, patient).connect(t)
+	for range 3 {
+		p.send(`{"id":"käse \" 1","type":"subscribe","payload":{"query":"query N { name }","operationName":"N","variables":null,"extensions":{}}}`)
+		p.wants(`{"id":"käse \" 1","type":"next","payload":{"data":{"name":"onhand"}}}`)
+		p.wants(`{"id":"käse \" 1","type":"complete"}`)
+	}
+}
+
+// TestWebSocketPing: a ping is answered at any time, with its payload.
+func TestWebSocketPing(t *testing.T) {
+	t.Parallel()
+	p := newTestServer(t, patient).dial(t, subprotocol)
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+	p.send(`{"type":"pong"}`)
+	p.send(`{"type":"connection_init","payload":{"token":"x"}}`)
+	p.wants(`{"type":"connection_ack"}`)
+	p.send(`{"type":"pong","payload":{"unasked":true}}`)
+	p.send(`{"type":"ping","payload":{"at":1}}`)
+	p.wants(`{"type":"pong","payload":{"at":1}}`)
+}
+
+// TestWebSocketRefusal: "error" is the last message of an operation. The connection
+// stays open, and the id may be used again.
+func TestWebSocketRefusal(t *testing.T) {
+	t.Parallel()
+	p := newTestServer(t, patient).connect(t)
+	for range 2 {
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ nothing }"}}`)
+		answer := p.read()
+		assert.Contains(t, answer, `"type":"error"`)
+		assert.Contains(t, answer, `Cannot query field`)
+	}
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+}
+
+// TestWebSocketClientCompletes: after the client's "complete", the server sends no more
+// messages of that operation.
+func TestWebSocketClientCompletes(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	p := b.connect(t)
+	p.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
+	require.Contains(t, p.read(), "flood")
+	p.send(`{"id":"f","type":"complete"}`)
+	p.send(`{"type":"ping"}`)
+	for text := p.read(); text != `{"type":"pong"}`; text = p.read() {
+		require.Contains(t, text, `"type":"next"`) // was in flight
+	}
+	b.floodEnded(t)
+	p.send(`{"id":"f","type":"complete"}`)
+	p.send(`{"id":"never","type":"complete"}`)
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+}
+
+// TestWebSocketIDReuse: after its "complete" the client may use the id again at once,
+// and messages of the first operation do not reach the next.
+func TestWebSocketIDReuse(t *testing.T) {
+	t.Parallel()
+	p := newTestServer(t, patient).connect(t)
+	for range 200 {
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { hello }"}}`)
+		p.wants(`{"id":"1","type":"next","payload":{"data":{"hello":"you"}}}`)
+		p.send(`{"id":"1","type":"complete"}`)
+	}
+}
+
+// TestWebSocketOperationsAreBounded: operations above the bound are refused, and the
+// connection stays open.
+func TestWebSocketOperationsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	p := b.connect(t)
+	for i := range operationsMax + 1 {
+		p.send(strings.Replace(tick, `"1"`, `"`+strconv.Itoa(i)+`"`, 1))
+	}
+	answer := p.read()
+	assert.Contains(t, answer, `{"id":"256","type":"error"`)
+	assert.Contains(t, answer, `RATE_LIMITED`)
+	p.send(`{"id":"5","type":"complete"}`)
+	p.send(`{"id":"q","type":"subscribe","payload":{"query":"{ name }"}}`)
+	p.wants(`{"id":"q","type":"next","payload":{"data":{"name":"onhand"}}}`)
+	p.wants(`{"id":"q","type":"complete"}`)
+
+	other := b.connect(t) // each WebSocket has a bound of its own
+	other.send(tick)
+	other.send(`{"type":"ping"}`)
+	other.wants(`{"type":"pong"}`)
+}
+
+// TestWebSocketViolations: each violation of the protocol ends the connection with the
+// protocol's close code.
+func TestWebSocketViolations(t *testing.T) {
+	t.Parallel()
+	const initMessage = `{"type":"connection_init"}`
+	for name, test := range map[string]struct {
+		code int
+		send []string
+	}{
+		"subscribe before init":   {4401, []string{tick}},
+		"two inits":               {4429, []string{initMessage, initMessage}},
+		"id in use":               {4409, []string{initMessage, tick, tick}},
+		"long id in use":          {4409, []string{initMessage, strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1), strings.Replace(tick, `"1"`, `"`+strings.Repeat("é", 300)+`"`, 1)}},
+		"no JSON":                 {4400, []string{`text`}},
+		"no JSON after init":      {4400, []string{initMessage, `{"type":`}},
+		"empty message":           {4400, []string{``}},
+		"two messages at once":    {4400, []string{initMessage + initMessage}},
+		"a list":                  {4400, []string{`[]`}},
+		"null":                    {4400, []string{`null`}},
+		"no type":                 {4400, []string{initMessage, `{}`}},
+		"type is a number":        {4400, []string{initMessage, `{"type":1}`}},
+		"unknown type":            {4400, []string{initMessage, `{"type":"` + strings.Repeat("é", 300) + `"}`}},
+		"the older protocol":      {4400, []string{initMessage, `{"type":"start","id":"1"}`}},
+		"a server's message":      {4400, []string{initMessage, `{"type":"next","id":"1"}`}},
+		"init with text":          {4400, []string{`{"type":"connection_init","payload":"x"}`}},
+		"ping with a number":      {4400, []string{`{"type":"ping","payload":1}`}},
+		"pong with a list":        {4400, []string{initMessage, `{"type":"pong","payload":[]}`}},
+		"subscribe without id":    {4400, []string{initMessage, `{"type":"subscribe","payload":{"query":"{ name }"}}`}},
+		"subscribe with a number": {4400, []string{initMessage, `{"type":"subscribe","id":1,"payload":{"query":"{ name }"}}`}},
+		"subscribe to nothing":    {4400, []string{initMessage, `{"type":"subscribe","id":"1"}`}},
+		"subscribe to null":       {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":null}`}},
+		"subscribe without query": {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{}}`}},
+		"variables are a list":    {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{"query":"{ name }","variables":[]}}`}},
+		"too large":               {1009, []string{initMessage, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", readBytesMax) + `"}}`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newTestServer(t, patient).dial(t, subprotocol)
+			for _, text := range test.send {
+				p.send(text)
+			}
+			code, types := p.closed()
+			assert.Equal(t, websocket.StatusCode(test.code), code)
+			assert.NotContains(t, types, "complete")
+		})
+	}
+}
+
+// TestWebSocketInitTimeout: a client that sends no connection_init is cut off.
+func TestWebSocketInitTimeout(t *testing.T) {
+	t.Parallel()
+	p := newTestServer(t, quick).dial(t, subprotocol)
+	code, types := p.closed()
+	assert.Equal(t, websocket.StatusCode(4408), code)
+	assert.Empty(t, types)
+}
+
+// TestWebSocketSubprotocol: any other subprotocol, or none, ends with 4406. The
+// supported one is accepted in any case.
+func TestWebSocketSubprotocol(t *testing.T) {
+	t.Parallel()
+	for _, protocols := range [][]string{nil, {"graphql-ws"}, {"mqtt", "graphql-ws"}} {
+		code, _ := newTestServer(t, patient).dial(t, protocols...).closed()
+		assert.Equal(t, websocket.StatusCode(4406), code, "%v", protocols)
+	}
+	p := newTestServer(t, patient).dial(t, "graphql-ws", "GraphQL-Transport-WS")
+	p.send(`{"type":"connection_init"}`)
+	p.wants(`{"type":"connection_ack"}`)
+}
+
+// TestWebSocketSilentClient: a client that answers no ping is cut off, and a client that
+// does is not.
+func TestWebSocketSilentClient(t *testing.T) {
+	t.Parallel()
+	limits := patient
+	limits.ping = 4 * quick.ping // on a busy machine a client can answer late
+	b := newTestServer(t, limits)
+	talker, silent := b.connect(t), b.connect(t)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		for {
+			if _, err := silent.next(); err != nil {
+				return
+			}
+		}
+	}()
+	pings := 0
+	for done := false; !done || pings < 8; pings++ { // a silent client gets four
+		talker.wants(`{"type":"ping"}`)
+		talker.send(`{"type":"pong"}`)
+		select {
+		case <-gone:
+			done = true
+		default:
+			require.Less(t, pings, 400, "the silent client is still there")
+		}
+	}
+}
+
+// TestWebSocketStuckClient: a client that stops reading is cut off after the write
+// deadline, and other clients continue.
+func TestWebSocketStuckClient(t *testing.T) {
+	t.Parallel()
+	limits := patient
+	limits.write = quick.write
+	b := newTestServer(t, limits)
+	stuck, other := b.connect(t), b.connect(t)
+	other.send(tick)
+	stuck.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
+	b.send(t, "during")
+	other.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"during"}}}`)
+	b.floodEnded(t)
+	b.send(t, "after")
+	other.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"after"}}}`)
+	code, _ := stuck.closed()
+	assert.Equal(t, websocket.StatusCode(-1), code, "no close frame fits")
+}
+
+// TestSlowClientGetsLargeMessages: a client that keeps reading is not cut off when one
+// message takes longer than the write deadline.
+func TestSlowClientGetsLargeMessages(t *testing.T) {
+	t.Parallel()
+	const every, piece = 50 * time.Millisecond, floodBytes / 16 // a message takes twice the write deadline
+	for kind, request := range floodRequests {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			limits := patient
+			limits.write = 2 * quick.write
+			slow := newTestServer(t, limits).dialFlood(t, request, piece)
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
+			for read := int64(0); read < 2*floodBytes; read += piece {
+				_, err := io.CopyN(io.Discard, slow, piece)
+				require.NoError(t, err, "after %d bytes", read)
+				<-ticker.C
+			}
+		})
+	}
+}
+
+// TestWebSocketServerStops: connections end with close code 1012 and without "complete",
+// so that clients reconnect, also before connection_init.
+func TestWebSocketServerStops(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	idle, initialised, watching := b.dial(t, subprotocol), b.connect(t), b.connect(t)
+	watching.send(tick)
+	b.send(t, "one")
+	watching.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
+	b.closing.Close()
+	b.closing.Close() // a second call does nothing
+	for name, p := range map[string]*peer{"idle": idle, "initialised": initialised, "watching": watching, "late": b.dial(t, subprotocol)} {
+		code, types := p.closed()
+		assert.Equal(t, websocket.StatusServiceRestart, code, name)
+		assert.Empty(t, types, name)
+	}
+}
+
+// TestClosingWait: a server that stops waits until all clients have left, but no longer
+// than its context allows.
+func TestClosingWait(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	leaves, stays := b.connect(t), b.connect(t)
+	b.closing.Close()
+	leaves.closed()
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	assert.False(t, b.closing.Wait(short), "one client is still connected")
+	stays.closed()
+	long, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	assert.True(t, b.closing.Wait(long))
+}
+
+// TestWebSocketClientLeaves: its operations end, with any close code or none.
+func TestWebSocketClientLeaves(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	for i, leave := range []func(*websocket.Conn) error{
+		(*websocket.Conn).CloseNow,
+		func(c *websocket.Conn) error { return c.Close(websocket.StatusNormalClosure, "") },
+		func(c *websocket.Conn) error { return c.Close(websocket.StatusGoingAway, "bye") },
+		func(c *websocket.Conn) error { return c.Close(4999, "my own") },
+	} {
+		p := b.connect(t)
+		p.send(tick)
+		p.send(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
+		assert.Contains(t, p.read(), `flood`)
+		if i > 0 { // the closing handshake needs a reader
+			go func() {
+				for {
+					if _, err := p.next(); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		_ = leave(p.conn)
+		b.floodEnded(t)
+	}
+}
+
+// TestWebSocketHandshakeRefused: a refusal is written once, in GraphQL's form, with the
+// right status.
+func TestWebSocketHandshakeRefused(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	key := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	for name, test := range map[string]struct {
+		header, value string
+		status        int
+		code          string
+	}{
+		"foreign origin":  {"Origin", "https://evil.example", http.StatusForbidden, "FORBIDDEN"},
+		"null origin":     {"Origin", "null", http.StatusForbidden, "FORBIDDEN"},
+		"old version":     {"Sec-Websocket-Version", "8", http.StatusBadRequest, "BAD_USER_INPUT"},
+		"no key":          {"Sec-Websocket-Key", "", http.StatusBadRequest, "BAD_USER_INPUT"},
+		"another upgrade": {"Upgrade", "h2c", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
+		"no upgrade":      {"Connection", "keep-alive", http.StatusUpgradeRequired, "BAD_USER_INPUT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url, http.NoBody)
+			require.NoError(t, err)
+			r.Header = key.Clone()
+			r.Header.Set(test.header, test.value)
+			response, err := http.DefaultClient.Do(r)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			assert.Equal(t, test.status, response.StatusCode)
+			assert.Equal(t, "application/json; charset=utf-8", response.Header.Get("Content-Type"))
+			var answer struct {
+				Errors []struct{ Extensions struct{ Code string } }
+			}
+			require.NoError(t, json.Unmarshal(body, &answer), "not one JSON document: %s", body)
+			require.Len(t, answer.Errors, 1)
+			assert.Equal(t, test.code, answer.Errors[0].Extensions.Code)
+		})
+	}
+	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{
+		Subprotocols: []string{subprotocol}, HTTPHeader: http.Header{"Origin": {"https://friend.example"}},
+	})
+	require.NoError(t, err, "a page of an allowed origin")
+	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+	_ = conn.CloseNow()
+}

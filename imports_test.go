@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mayImport is the direction of imports: each package of this module and the
+// packages of this module that it may import. A package that is not a key fails
+// the test. A package that does not exist may be listed.
+var mayImport = map[string][]string{
+	"onhand": {"cli"},
+	"cli":    {"graph", "graph/guard", "graph/transport", "models", "store", "store/audit", "store/openingstock", "store/stockfile", "web"},
+
+	"graph":           {"graph/apierror", "graph/compiled", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/transport", "models", "models/stockjson"},
+	"graph/apierror":  {"models"},
+	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/stockjson"},
+	"graph/generated": {"graph/scalar", "models"},
+	"graph/guard":     {"models"},
+	"graph/loaders":   {"models"},
+	"graph/scalar":    {"models"},
+	"graph/transport": {"graph/guard", "models"},
+
+	"store": {"models", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
+		"store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
+	"store/audit":        {"models", "models/stockjson", "store/database", "store/rediscache"},
+	"store/groupcommit":  {"models", "store/database"},
+	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
+	"store/openingstock": {"models", "store/database"},
+	"store/readthrough":  {"models", "store/database", "store/rediscache"},
+	"store/upkeep":       {"models", "store/backoff", "store/database", "store/rediscache"},
+
+	"store/backoff":    {},
+	"store/rediscache": {"models", "models/stockjson"},
+	"store/stockfeed":  {"models", "models/stockjson", "store/backoff"},
+	"store/stockfile":  {"models"},
+
+	"store/database": {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger",
+		"store/database/optimistic", "store/database/postgres", "store/database/sqlite"},
+	"store/database/postgres":   {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
+	"store/database/sqlite":     {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
+	"store/database/importer":   {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
+	"store/database/ledger":     {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
+	"store/database/optimistic": {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
+	"store/database/dialect":    {"models", "models/stockjson", "store/database/decide"},
+	"store/database/decide":     {"models", "models/stockjson"},
+
+	"models":           {},
+	"models/stockjson": {"models"},
+	"web":              {},
+
+	// For tests and measurements; nothing that is served imports these.
+	"store/storetest":         {},
+	"store/storetest/fixture": {"models", "store/database", "store/rediscache", "store/storetest"},
+	"bench/alternate":         {"bench/loadgen", "bench/testbed", "store/storetest"},
+	"bench/fixture":           {"bench/loadgen", "bench/testbed", "models", "store", "store/openingstock", "store/rediscache", "store/storetest"},
+	"bench/groupcommit":       {"bench/fixture", "bench/loadgen", "bench/testbed", "graph", "graph/guard", "graph/transport", "models", "store"},
+	"bench/importing":         {"models", "store/database", "store/stockfile", "store/storetest"},
+	"bench/loadgen":           {"models", "store/stockfile"},
+	"bench/replay":            {"bench/loadgen", "models", "store", "store/audit", "store/stockfile"},
+	"bench/testbed":           {"store/storetest"},
+}
+
+// faultsMayImport is what the module of the fault scenarios may import: it talks
+// to the product from outside.
+var faultsMayImport = []string{"models", "models/stockjson", "store/storetest"}
+
+// renamed maps packages to the names that they get; it goes when they have them.
+var renamed = map[string]string{
+	"graph/scalars": "graph/scalar", "graph/transports": "graph/transport", "bench/combiner": "bench/groupcommit",
+}
+
+// short is an import path without the name of the module.
+func short(path string) string {
+	path = strings.TrimPrefix(path, "onhand/")
+	if name, ok := renamed[path]; ok {
+		return name
+	}
+	return path
+}
+
+// listed is a package as the go command lists it.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+	GoFiles    []string
+}
+
+// packages asks the go command for the packages of this module and all that they
+// depend on. sources comes first, because the test cache only knows of files that
+// the test itself opens.
+func packages(t *testing.T) map[string]listed {
+	t.Helper()
+	sources(t)
+	command := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,Deps,GoFiles", "./...")
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	raw, err := command.Output()
+	require.NoError(t, err, "%s", &stderr)
+	all := map[string]listed{}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	for {
+		var p listed
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err)
+		all[p.ImportPath] = p
+	}
+}
+
+// ours reports whether a package is one of this module.
+func ours(path string) bool { return path == "onhand" || strings.HasPrefix(path, "onhand/") }
+
+// within reports whether a package is this one or below it.
+func within(path, parent string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
+
+// forbiddenImports lists what a package imports against the direction.
+func forbiddenImports(p listed) (found []offence) {
+	allowed, known := mayImport[short(p.ImportPath)]
+	if !known {
+		return []offence{{p.ImportPath, "is new: list in mayImport what it may import"}}
+	}
+	for _, imported := range p.Imports {
+		if ours(imported) && !contains(allowed, short(imported)) {
+			found = append(found, offence{p.ImportPath, "must not import " + imported})
+		}
+	}
+	return found
+}
+
+// TestImportsPointOneWay: from the program through graph and store to models,
+// never back, and to the side only where mayImport says so.
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	for path, p := range packages(t) {
+		if ours(path) {
+			report(t, "imports", forbiddenImports(p))
+		}
+	}
+	order := map[string]int{} // 1: being visited, 2: done
+	var visit func(path string)
+	visit = func(path string) {
+		require.NotEqual(t, 1, order[path], "mayImport allows a cycle through %s", path)
+		if order[path] == 0 {
+			order[path] = 1
+			for _, next := range mayImport[path] {
+				visit(next)
+			}
+			order[path] = 2
+		}
+	}
+	for path := range mayImport {
+		visit(path)
+	}
+}
+
+// forbiddenDeps lists what a package must not depend on, even indirectly.
+func forbiddenDeps(p listed, standard func(path string) bool) (found []offence) {
+	forbid := func(dep string, when bool) {
+		if when {
+			found = append(found, offence{p.ImportPath, "must not depend on " + dep})
+		}
+	}
+	for _, dep := range p.Deps {
+		switch {
+		case p.ImportPath == "onhand/models":
+			forbid(dep, !standard(dep))
+		case within(p.ImportPath, "onhand/graph"):
+			forbid(dep, within(dep, "onhand/store") || within(dep, "gorm.io") || within(dep, "github.com/redis"))
+		case within(p.ImportPath, "onhand/store"):
+			forbid(dep, within(dep, "onhand/graph") || within(dep, "github.com/99designs"))
+		case p.ImportPath == "onhand":
+			forbid(dep, within(dep, "onhand/store/storetest") || within(dep, "onhand/bench"))
+		}
+	}
+	return found
+}
+
+// TestDependenciesStayApart: models needs the standard library only, graph and
+// store do not know each other, and the program has no code for tests.
+func TestDependenciesStayApart(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for path, p := range all {
+		if ours(path) {
+			report(t, "imports", forbiddenDeps(p, func(dep string) bool { return all[dep].Standard }))
+		}
+	}
+}
+
+// TestFaultsStayOutside: the scenarios import nothing else of the product.
+func TestFaultsStayOutside(t *testing.T) {
+	t.Parallel()
+	imports := 0
+	for path, text := range sources(t) {
+		if !within(filepath.ToSlash(path), "faults") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range file.Imports {
+			if imported := strings.Trim(spec.Path.Value, `"`); ours(imported) && !within(imported, "onhand/faults") {
+				imports++
+				assert.Contains(t, faultsMayImport, short(imported), path)
+			}
+		}
+	}
+	assert.Positive(t, imports)
+}

@@ -1,0 +1,121 @@
+package database_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"onhand/store/database"
+	"onhand/store/storetest"
+)
+
+// start does what a program does first with a database.
+func start(t *testing.T, url string) error {
+	t.Helper()
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	_, err = db.Migrate(t.Context())
+	return err
+}
+
+// TestExplainRealFaults: what a person has got wrong is told from what passes,
+// in words that say what to change.
+func TestExplainRealFaults(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	text := filepath.Join(folder, "notes.txt")
+	require.NoError(t, os.WriteFile(text, []byte("Nothing in here is a database, and it says so at length. "+
+		"It must be longer than the header of a file of SQLite, which is a hundred bytes."), 0o600))
+	for name, test := range map[string]struct {
+		url, want string
+		passes    bool
+	}{
+		"a folder":        {"sqlite:" + folder, folder + " is a folder", false},
+		"another file":    {"sqlite:" + text, "the file is not one of SQLite's", false},
+		"nobody there":    {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", "nothing listens at 127.0.0.1:1 yet", true},
+		"several nowhere": {"postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/x", "nothing listens at 127.0.0.1:", true},
+		"no such host":    {"postgres://u:hunter2@nowhere.invalid/x", `there is no host called "nowhere.invalid"`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := start(t, test.url)
+			require.Error(t, err)
+			reason, passes := database.Explain(err)
+			require.Contains(t, reason, test.want)
+			require.NotContains(t, reason, "hunter2")
+			require.Equal(t, test.passes, passes, reason)
+		})
+	}
+}
+
+// TestExplainPostgres: what the server itself refuses is for a person to mend.
+func TestExplainPostgres(t *testing.T) {
+	t.Parallel()
+	server := storetest.PrivatePostgres(t)
+	for url, want := range map[string]string{
+		server.DSN("elsewhere"):                     `database "elsewhere" does not exist`,
+		server.DSN("postgres") + "&user=stranger":   `role "stranger" does not exist`,
+		server.DSN("postgres") + "&sslmode=require": "no encrypted connection",
+	} {
+		err := start(t, url)
+		require.Error(t, err)
+		reason, passes := database.Explain(err)
+		require.Contains(t, reason, want)
+		require.False(t, passes, reason)
+	}
+}
+
+// TestExplain holds what servers say only at bad moments.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	dial := func(err error) error {
+		return fmt.Errorf("connect: %w", &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5432}, Err: err})
+	}
+	for _, test := range []struct {
+		err    error
+		want   string
+		passes bool
+	}{
+		{&pgconn.PgError{Code: "57P03", Message: "the database system is starting up"}, "starting up", true},
+		{&pgconn.PgError{Code: "53300", Message: "sorry, too many clients already"}, "too many clients", true},
+		{&pgconn.PgError{Code: "28P01", Message: `password authentication failed for user "u"`}, "password authentication failed", false},
+		{&pgconn.PgError{Code: "42501", Message: "permission denied for schema public"}, "permission denied", false},
+		{dial(syscall.EHOSTUNREACH), "does not answer", true},
+		{dial(syscall.EACCES), "no permission", false},
+		{fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), "no encrypted connection", false},
+		{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, "/x: permission denied", false},
+		{errors.New("syntax error"), "syntax error", false},
+	} {
+		reason, passes := database.Explain(test.err)
+		require.Contains(t, reason, test.want)
+		require.Equal(t, test.passes, passes, reason)
+	}
+}
+
+// TestStartAtOnce: processes that start together on one new file, which SQLite
+// has no lock for, all come up. See TestMigrateAtOnce for Postgres.
+func TestStartAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		url := "sqlite:" + filepath.Join(t.TempDir(), "new.db")
+		var all sync.WaitGroup
+		errs := make([]error, 3)
+		for i := range errs {
+			all.Go(func() { errs[i] = start(t, url) })
+		}
+		all.Wait()
+		require.NoError(t, errors.Join(errs...))
+	}
+}

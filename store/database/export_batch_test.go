@@ -1,0 +1,94 @@
+package database
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/optimistic"
+)
+
+// The bounds of a batch.
+const (
+	BatchWritesMax      = batchWritesMax
+	BatchLevelsMax      = batchLevelsMax
+	OptimisticWritesMax = optimisticWritesMax
+)
+
+// OptimisticBatch is an optimistic batch that tests commit by themselves.
+type OptimisticBatch struct{ *optimistic.Batch }
+
+// NewOptimisticBatch begins an optimistic batch; nil where the engine has none.
+func (d *Database) NewOptimisticBatch() *OptimisticBatch {
+	if d.executor == nil {
+		return nil
+	}
+	return &OptimisticBatch{d.executor.Begin()}
+}
+
+// Add decides one more write.
+func (p *OptimisticBatch) Add(w *PreparedWrite) bool { return p.Batch.Add(w.optimistic) }
+
+// Unknown lists the products of a write that the snapshot cache lacks.
+func (d *Database) Unknown(w *PreparedWrite) []string { return d.missing(w) }
+
+// BrokenEngine is an engine that panics.
+type BrokenEngine struct {
+	optimistic.Engine
+	// Product is the product whose reservations panic when they are decided.
+	Product string
+	// Commits and Fetches panic.
+	Commits, Fetches bool
+}
+
+type brokenRows struct {
+	optimistic.ReservationRows
+	engine *BrokenEngine
+}
+
+// BreakEngine gives the database an engine that panics as its fields say, and an
+// empty snapshot cache.
+func (d *Database) BreakEngine() *BrokenEngine {
+	e := &BrokenEngine{Engine: d.engine.(optimistic.Engine)}
+	d.executor = optimistic.NewExecutor(e, d.identity)
+	return e
+}
+
+// NewRows implements optimistic.Engine.
+func (e *BrokenEngine) NewRows() optimistic.ReservationRows { return brokenRows{e.Engine.NewRows(), e} }
+
+// Recycle implements optimistic.Engine.
+func (e *BrokenEngine) Recycle(rows optimistic.ReservationRows) {
+	e.Engine.Recycle(rows.(brokenRows).ReservationRows)
+}
+
+// Add implements optimistic.ReservationRows.
+func (r brokenRows) Add(hashes *decide.KeyHashes, reservation *models.Reservation, ttl time.Duration) {
+	for _, line := range reservation.Lines {
+		if line.ProductID == r.engine.Product {
+			panic("broken rows")
+		}
+	}
+	r.ReservationRows.Add(hashes, reservation, ttl)
+}
+
+// CommitBatch implements optimistic.Engine.
+func (e *BrokenEngine) CommitBatch(ctx context.Context, b *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
+	if e.Commits {
+		panic("broken commit")
+	}
+	return e.Engine.CommitBatch(ctx, b, lockWait)
+}
+
+// FetchProducts implements optimistic.Engine.
+func (e *BrokenEngine) FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error) {
+	if e.Fetches {
+		panic("broken fetch")
+	}
+	return e.Engine.FetchProducts(ctx, products)
+}
+
+// SetLog gives the database another log.
+func (d *Database) SetLog(log *slog.Logger) { d.Log = log }

@@ -1,6 +1,0 @@
-package postgres
-
-import "embed"
-
-//go:embed migrations
-var migrationFiles embed.FS

@@ -1,0 +1,79 @@
+package postgres
+
+// The rows of a batch that has committed are used for the next batch: their columns are
+// most of what a reservation allocates. Gain: 3,500 -> 2,750 bytes for a reservation
+// (docs/performance.md). [dialect.Switches] NoRecycling switches it off.
+
+import (
+	"sync/atomic"
+	"time"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/optimistic"
+)
+
+// rowsPool keeps the rows of one batch for another.
+type rowsPool struct {
+	off   bool
+	spare atomic.Pointer[optimistic.ReservationRows]
+}
+
+// NewRows implements [optimistic.Engine].
+func (e *Engine) NewRows() optimistic.ReservationRows {
+	if rows := e.rows.spare.Swap(nil); rows != nil {
+		return *rows
+	}
+	return newReservationRows()
+}
+
+// Recycle implements [optimistic.Engine].
+func (e *Engine) Recycle(rows optimistic.ReservationRows) {
+	if !e.rows.off && rows.Reset() {
+		e.rows.spare.Store(&rows)
+	}
+}
+
+// reservationRows are the rows of new reservations, as columns, with the keys that must
+// have no stored answer.
+type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls, answers *column }
+
+// reservationRowsKept bounds the memory that is kept for the next batch, in bytes.
+const reservationRowsKept = 1 << 20
+
+func newReservationRows() *reservationRows {
+	return &reservationRows{bytesColumn(1, 16), linesColumn(1), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
+}
+
+func (r *reservationRows) columns() []*column {
+	return []*column{r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls, r.answers}
+}
+
+// Add implements [ReservationRows].
+func (r *reservationRows) Add(hashes *decide.KeyHashes, reservation *models.Reservation, ttl time.Duration) {
+	r.keys.bytes(hashes.Reservation[:])
+	r.lines.lines(reservation.Lines)
+	r.channels.text(reservation.Channel)
+	r.owners.text(reservation.Owner)
+	r.fingerprints.bytes(hashes.Fingerprint[:])
+	r.ttls.long(ttl.Microseconds())
+	r.answers.bytes(hashes.Answer[:])
+}
+
+// Args implements [ReservationRows].
+func (r *reservationRows) Args() []any {
+	return parameters(r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls)
+}
+
+// AnswerKeys implements [ReservationRows].
+func (r *reservationRows) AnswerKeys() any { return r.answers }
+
+// Reset implements [ReservationRows].
+func (r *reservationRows) Reset() bool {
+	kept := 0
+	for _, c := range r.columns() {
+		c.reset()
+		kept += cap(c.buf)
+	}
+	return kept <= reservationRowsKept
+}

@@ -1,0 +1,63 @@
+package database_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"onhand/store/storetest"
+)
+
+// Making, migrating and dropping a Postgres database takes longer than most
+// tests, so tests hand theirs on, wiped.
+var spare struct {
+	sync.Mutex
+	urls []string
+}
+
+// wipedPostgres is a database without a row in it. A test that fails keeps
+// its database to itself.
+func wipedPostgres(t *testing.T, _ string) (url string) {
+	t.Helper()
+	spare.Lock()
+	if n := len(spare.urls); n > 0 {
+		url, spare.urls = spare.urls[n-1], spare.urls[:n-1]
+	}
+	spare.Unlock()
+	if url == "" {
+		url = storetest.Postgres(lasting{t})
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		wipe(t, url)
+		spare.Lock()
+		spare.urls = append(spare.urls, url)
+		spare.Unlock()
+	})
+	return url
+}
+
+// lasting lets a database outlive its test; it goes with its server.
+type lasting struct{ testing.TB }
+
+// Cleanup forgets what would drop the database.
+func (lasting) Cleanup(func()) {}
+
+func wipe(t *testing.T, url string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, `SET session_replication_role = replica; -- or the triggers would refuse
+		TRUNCATE channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks, outbox, idempotency_keys
+			RESTART IDENTITY CASCADE;
+		DELETE FROM onhand_meta;
+		INSERT INTO onhand_meta DEFAULT VALUES`)
+	require.NoError(t, err)
+}

@@ -1,0 +1,190 @@
+package database_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+// A channel that changes while a write reads is not remembered as it was before
+// under the version that it has after.
+func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		tx, err := s.raw.Begin()
+		require.NoError(t, err)
+		defer func() { _ = tx.Rollback() }()
+		_, err = tx.Exec("LOCK TABLE onhand_meta IN ACCESS EXCLUSIVE MODE")
+		require.NoError(t, err)
+		web := func() models.Reserve {
+			w := reserve(line("mug", 1))
+			w.Channel = "web"
+			return w
+		}
+		done := make(chan error, 1)
+		go func() { _, err := s.Write(context.Background(), []models.Write{web()}); done <- err }()
+		s.waiting(t)
+		_, err = tx.Exec("DELETE FROM channel_locations WHERE channel_id = 'web'")
+		require.NoError(t, err)
+		_, err = tx.Exec("INSERT INTO channel_locations VALUES ('web', 'north')")
+		require.NoError(t, err)
+		require.NoError(t, tx.Commit())
+		require.NoError(t, <-done)
+		w := web()
+		out, err := s.decide(t.Context(), []models.Write{w})
+		require.NoError(t, err)
+		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 1}}, allocations(t, out.Results[0].Reservation))
+	})
+}
+
+// What a plan was decided on is what it is compared with, whatever is learned
+// before it is closed.
+func TestOptimisticBatchWhileTheDirectoryIsLearned(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		web := reserve(line("mug", 1))
+		web.Channel = "web"
+		s.ok(web)
+		p := s.NewOptimisticBatch()
+		web.IdempotencyKey = newKey()
+		require.True(t, p.Add(s.Prepare(web)))
+		s.exec("UPDATE channel_locations SET location_id = 'north' WHERE channel_id = 'web'")
+		s.ok(reserve(line("cup", 1)))
+		p.Close()
+		_, err := p.Commit(t.Context())
+		require.Error(t, err)
+	})
+}
+
+// So it is with the history that its versions belong to.
+func TestOptimisticBatchWhileAnEpochIsLearned(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		p := s.NewOptimisticBatch()
+		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
+		s.exec("UPDATE onhand_meta SET epoch = 'restored'")
+		_, err := s.ReadMeta(t.Context())
+		require.NoError(t, err)
+		s.ok(reserve(line("cup", 1)))
+		p.Close()
+		_, err = p.Commit(t.Context())
+		require.Error(t, err)
+	})
+}
+
+// A database that went back comes to the same version another way: what is
+// remembered of that version is not believed.
+func TestSnapshotCacheOfALostVersion(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		s.ok(adjust(delta("mug", "north", models.Available, 20))) // version v: 30 in north
+		v := s.read("mug").Version
+		s.exec(fmt.Sprintf(`BEGIN; SET LOCAL session_replication_role = replica;
+			UPDATE stock_levels SET available = 10 WHERE product_id = 'mug' AND location_id = 'north';
+			UPDATE products SET version = %[1]d - 1 WHERE product_id = 'mug';
+			DELETE FROM ledger_rows WHERE product_id = 'mug' AND version = %[1]d; COMMIT`, v))
+		s.ok(adjust(delta("mug", "south", models.Available, 5)))
+		require.Equal(t, v, s.read("mug").Version)
+		_, err := s.decide(t.Context(), []models.Write{reserve(line("mug", 1))})
+		require.NoError(t, err)
+		require.Equal(t, 9, s.level("mug", "north").Available)
+	})
+}
+
+// A location that closes while a level is made there: who comes second waits, so
+// that nobody is told of, or decides ahead on, a level of a location as it was.
+func TestLevelMadeWhileItsLocationCloses(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		s.stock("pen", "south", 1)
+		tx, err := s.raw.Begin()
+		require.NoError(t, err)
+		defer func() { _ = tx.Rollback() }()
+		_, err = tx.Exec("UPDATE locations SET active = false WHERE location_id = 'north'")
+		require.NoError(t, err)
+		done := make(chan outcome, 1)
+		go func() {
+			defer close(done)
+			out, err := s.Write(context.Background(), []models.Write{adjust(delta("pen", "north", models.Available, 5))})
+			assert.NoError(t, err)
+			done <- out
+		}()
+		s.waiting(t)
+		require.NoError(t, tx.Commit())
+		told, now := (<-done).Stocks[0], s.read("pen")
+		require.Equal(t, now.Version, told.Version)
+		require.Equal(t, now.Levels, told.Levels)
+		s.ok(reserve(line("mug", 1))) // tells of the directory
+		got, err := s.decide(t.Context(), []models.Write{reserve(line("pen", 1))})
+		require.NoError(t, err)
+		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 1}}, allocations(t, got.Results[0].Reservation))
+	})
+}
+
+// Times come right whatever style the server writes dates in.
+func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 10)
+		db := openOnly(t, s.url+"&datestyle=SQL,DMY&timezone=Asia/Kolkata")
+		_, err := db.ReadMeta(t.Context())
+		require.NoError(t, err)
+		out, err := db.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+		require.NoError(t, err)
+		p := db.NewOptimisticBatch()
+		require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))))
+		p.Close()
+		then, err := p.Commit(t.Context())
+		require.NoError(t, err)
+		require.WithinDuration(t, out.Results[0].Reservation.CreatedAt, then.Results[0].Reservation.CreatedAt, time.Minute)
+	})
+}
+
+// A copy that has just started decides ahead, of as many products as it remembers.
+func TestPreload(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		db := s.other(t)
+		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.CachedProductsMax)
+		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
+		require.NoError(t, db.Preload(t.Context()))
+		require.Equal(t, database.CachedProductsMax, db.CachedProducts(), "no more than that")
+		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "nor read, and others forgotten for it")
+		p := db.NewOptimisticBatch()
+		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
+		p.Close()
+		_, err := p.Commit(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// Products that nothing is known of are read without a lock, and then decided on
+// like others: what changed since has a plan refused.
+func TestFetch(t *testing.T) {
+	onPostgres(t, func(t *testing.T, s *shop) {
+		db := s.other(t)
+		prepared := func() *database.PreparedWrite {
+			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
+		}
+		require.Equal(t, []string{"mug", "gone", "cup"}, db.Unknown(prepared()))
+		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
+		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
+
+		plan := func() *database.OptimisticBatch {
+			p := db.NewOptimisticBatch()
+			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
+			p.Close()
+			return p
+		}
+		out, err := plan().Commit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, s.read("mug"), timeless(out.Stocks[1]))
+		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup"}), "what is known stays")
+		refused := db.NewOptimisticBatch()
+		require.True(t, refused.Add(db.Prepare(reserve(line("mug", 1)))))
+		s.settings("mug", "max_per_reservation = 1")
+		refused.Close()
+		_, err = refused.Commit(t.Context())
+		require.ErrorIs(t, err, database.ErrRefused)
+	})
+}

@@ -1,6 +1,0 @@
-package sqlite
-
-import "embed"
-
-//go:embed migrations
-var migrationFiles embed.FS

@@ -1,0 +1,73 @@
+package database
+
+import (
+	"onhand/models"
+	"onhand/store/database/dialect"
+)
+
+// The tables that gorm reads and writes, beside models.Product and models.Location.
+
+// metaRow is the one row of onhand_meta.
+type metaRow struct {
+	Epoch             string
+	DirectoryVersion  int64
+	ReservationSecret string
+	Sequence          int64 `gorm:"->"` // computed
+}
+
+// TableName names the table for gorm.
+func (metaRow) TableName() string { return "onhand_meta" }
+
+// channelRow is a channel with its locations.
+type channelRow struct {
+	ChannelID string `gorm:"primaryKey"`
+	Name      string
+	Sourcing  models.SourcingOrder
+	Locations []models.Location `gorm:"many2many:channel_locations;joinForeignKey:ChannelID;joinReferences:LocationID"`
+}
+
+// TableName names the table for gorm.
+func (channelRow) TableName() string { return "channels" }
+
+func (r channelRow) channel() models.Channel {
+	c := models.Channel{ChannelID: r.ChannelID, Name: r.Name, Sourcing: r.Sourcing}
+	for _, l := range r.Locations {
+		c.LocationIDs = append(c.LocationIDs, l.LocationID)
+	}
+	return c
+}
+
+// reservationRow is a reservation as it is stored, with the database's clock.
+type reservationRow struct {
+	ReservationID []byte `gorm:"primaryKey"`
+	State         models.ReservationState
+	Lines         []models.ReservationLine `gorm:"serializer:json"`
+	Channel       string
+	OwnerRef      string
+	OrderRef      string
+	Version       int64
+	CreatedAt     dialect.Instant
+	ExpiresAt     dialect.Instant
+	Now           dialect.Instant `gorm:"->"` // computed
+}
+
+// TableName names the table for gorm.
+func (reservationRow) TableName() string { return "reservations" }
+
+// idempotencyKeyRow is a stored answer, as far as retention needs it.
+type idempotencyKeyRow struct {
+	KeyHash []byte `gorm:"primaryKey"`
+}
+
+// TableName names the table for gorm.
+func (idempotencyKeyRow) TableName() string { return "idempotency_keys" }
+
+// outboxRow is a change that Redis has not got yet.
+type outboxRow struct {
+	OutboxID  int64 `gorm:"primaryKey"`
+	ProductID string
+	Version   int64
+}
+
+// TableName names the table for gorm.
+func (outboxRow) TableName() string { return "outbox" }

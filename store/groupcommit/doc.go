@@ -1,0 +1,39 @@
+// Package groupcommit joins concurrent writes into transactions. A transaction costs
+// the database nearly as much for one write as for some forty, so the writes that
+// arrive while one is running share the next.
+//
+// Terms:
+//
+//   - A batch is the writes of one transaction. Deciding and committing it is the
+//     database's work, behind [Batch]: an optimistic batch is decided write by write as
+//     it is added to, on the snapshot cache; any other is decided under lock.
+//   - A waiter is a caller and its write. The queue has the waiters whose writes are in
+//     no batch yet.
+//   - The open batch takes writes. A batch is in flight from its dispatch until it
+//     finishes. At most one is.
+//   - A write is blocked while another transaction keeps rows locked that it needs.
+//   - The commit delay is a short wait for company before a dispatch.
+//
+// A waiter:
+//
+//	Submit ─> queue ──Add──> open batch ──dispatch──> in flight ──finish──> published ─> answered
+//	            ^ ^              │ a caller gave up,       │
+//	            │ └─────────────┘ or rows are locked      │
+//	            └── rows are free ── blocked <─────────────┘ rows are locked
+//
+// Invariants: writes are added in the order of arrival, and none overtakes another but
+// one that is blocked; a write whose caller gave up before the dispatch does not happen;
+// every waiter is answered once, within WaitMax and a tick; a result is published before
+// its waiters are answered, while the next batch may be in flight.
+//
+// Three optimisations have a file each and can be switched off by [Config]: the commit
+// delay (delay.go), the reading of missing products (prefetch.go), and one ticker for
+// all late waiters (ticker.go). blocked.go keeps one forgotten transaction in a console
+// from stopping the shop.
+//
+// May import: models, database.
+//
+// When the database is gone, each batch fails within the database's own deadline, and
+// its waiters are answered UNAVAILABLE. The queue is bounded, so that more callers are
+// refused at once.
+package groupcommit

@@ -1,0 +1,100 @@
+package stockfeed
+
+import (
+	"context"
+	"errors"
+
+	"onhand/models"
+)
+
+// publishBatch publishes the changes of one batch that Redis has not published.
+// Mostly there are none, because the instance that made a change publishes it
+// after its commit.
+func (r *Relay) publishBatch(ctx context.Context, changes []models.Change) error {
+	latest := latestChanges(changes)
+	epoch := r.cfg.Epochs.Epoch()
+	unpublished, err := r.cfg.Cache.Unpublished(ctx, latest, epoch)
+	if err != nil || len(unpublished) == 0 {
+		return err
+	}
+	return r.publish(ctx, epoch, latest, unpublished)
+}
+
+// publish reads the products named by ids, applies them to Redis and delivers
+// them. changes has the change of each. Products with poison rows are recorded
+// for a retry, so that they do not delay the others.
+func (r *Relay) publish(ctx context.Context, epoch string, changes []models.Change, ids []string) error {
+	stocks, err := r.cfg.Stocks.Stocks(ctx, ids)
+	var poison *models.PoisonRowsError
+	if errors.As(err, &poison) {
+		err = r.addPoison(ctx, changes, poison)
+	}
+	if err != nil {
+		return err
+	}
+	found := make([]*models.Stock, 0, len(stocks))
+	for _, s := range stocks {
+		if s != nil {
+			found = append(found, s)
+		}
+	}
+	err = r.cfg.Cache.Apply(ctx, found)
+	// After Redis, so that a watch that is refreshed finds no older value there.
+	// Watches get the value even if Redis failed.
+	r.cfg.Hub.Deliver(found)
+	if err != nil {
+		return err
+	}
+	r.published.Add(int64(len(found)))
+	if deletions := deletionsOf(changes, ids, found, poison); len(deletions) > 0 {
+		if err := r.cfg.Cache.ApplyDeletions(ctx, epoch, deletions); err != nil {
+			return err
+		}
+	}
+	r.removePoison(ids, poison)
+	return nil
+}
+
+// latestChanges keeps the highest version of each product, in order of first
+// mention.
+func latestChanges(changes []models.Change) []models.Change {
+	index := make(map[string]int, len(changes))
+	latest := make([]models.Change, 0, len(changes))
+	for _, c := range changes {
+		i, ok := index[c.ProductID]
+		if !ok {
+			index[c.ProductID] = len(latest)
+			latest = append(latest, c)
+		} else if c.Version > latest[i].Version {
+			latest[i] = c
+		}
+	}
+	return latest
+}
+
+// deletionsOf lists the changes of products that were read, were not found, and
+// have no poison rows.
+func deletionsOf(changes []models.Change, read []string, found []*models.Stock, poison *models.PoisonRowsError) []models.Change {
+	if len(read) == len(found) {
+		return nil
+	}
+	missing := make(map[string]bool, len(read))
+	for _, id := range read {
+		missing[id] = true
+	}
+	for _, s := range found {
+		delete(missing, s.ProductID)
+	}
+	if poison != nil {
+		for id := range poison.Causes {
+			delete(missing, id)
+		}
+	}
+	var deletions []models.Change
+	for _, c := range changes {
+		if missing[c.ProductID] {
+			deletions = append(deletions, c)
+		}
+	}
+	return deletions
+}

@@ -1,0 +1,255 @@
+package stockfeed
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"onhand/models"
+)
+
+// topicsMax bounds the products, and the reservations, that may be watched at
+// once. It bounds the channels of the one connection, and how much a reconnect
+// has to read again.
+const topicsMax = 100_000
+
+// registry knows the topics and their watchers, and delivers values to them.
+// T is models.Stock or models.Reservation.
+type registry[T any] struct {
+	kind       kind[T]
+	epochs     EpochSource
+	subscriber *subscriber
+	refresher  *refresher
+
+	mu       sync.Mutex
+	topics   map[string]*topic[T] // by channel
+	idle     map[string]*topic[T] // by channel: topics without a watcher
+	watchers map[*watcher[T]]bool
+	stopped  bool
+}
+
+// kind is what differs between stock and reservations.
+type kind[T any] interface {
+	// channel names the Redis channel of an id.
+	channel(id string) string
+	// accept tells whether value replaces the topic's latest one. With first it
+	// does, because there is none of the same epoch. The registry is locked.
+	accept(t *topic[T], value *T, first bool) bool
+	// identical tells whether two values of different epochs are otherwise equal.
+	identical(a, b *T) bool
+}
+
+// topic is one id that is watched, or was until a moment ago.
+type topic[T any] struct {
+	id, channel string
+	watchers    map[*watcher[T]]bool
+	latest      *T
+	epoch       string // of latest
+	idleSince   time.Time
+
+	isConfirmed bool
+	confirmed   chan struct{} // closed while Redis confirms the subscription
+	// read is true once a read of the current value has begun. A confirmation
+	// after that means that messages may be missing.
+	read bool
+
+	expiry *time.Timer // of a reservation: refreshes it when it expires
+}
+
+// watcher is one watch in the registry.
+type watcher[T any] struct {
+	queue  *conflatingQueue[T]
+	topics []*topic[T]
+}
+
+func newRegistry[T any](kind kind[T], epochs EpochSource, subscriber *subscriber, refresher *refresher) *registry[T] {
+	return &registry[T]{
+		kind: kind, epochs: epochs, subscriber: subscriber, refresher: refresher,
+		topics: make(map[string]*topic[T]), idle: make(map[string]*topic[T]), watchers: make(map[*watcher[T]]bool),
+	}
+}
+
+// add registers a watcher of distinct ids, and subscribes to the channels of new
+// topics. The watcher gets every value that is delivered from now on.
+func (r *registry[T]) add(ids []string) (*watcher[T], error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return nil, ErrStopped
+	}
+	if len(r.topics)+len(ids) > topicsMax {
+		return nil, models.Unavailable("too much is being watched; please try again later", nil)
+	}
+	w := &watcher[T]{queue: newConflatingQueue[T](), topics: make([]*topic[T], 0, len(ids))}
+	r.watchers[w] = true
+	var added []string
+	for _, id := range ids {
+		channel := r.kind.channel(id)
+		t := r.topics[channel]
+		if t == nil {
+			t = &topic[T]{
+				id: id, channel: channel, watchers: make(map[*watcher[T]]bool), confirmed: make(chan struct{}),
+			}
+			r.topics[channel] = t
+			added = append(added, channel)
+		}
+		delete(r.idle, channel)
+		t.watchers[w] = true
+		w.topics = append(w.topics, t)
+	}
+	r.subscriber.subscribe(added...)
+	return w, nil
+}
+
+// remove takes a watcher away. Its topics stay subscribed for a while.
+func (r *registry[T]) remove(w *watcher[T]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.watchers, w)
+	for _, t := range w.topics {
+		delete(t.watchers, w)
+		if len(t.watchers) == 0 && r.topics[t.channel] == t {
+			t.idleSince = time.Now()
+			r.idle[t.channel] = t
+		}
+	}
+}
+
+// unsubscribeIdle removes the topics that have had no watcher for linger.
+func (r *registry[T]) unsubscribeIdle(linger time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var removed []string
+	for channel, t := range r.idle {
+		if time.Since(t.idleSince) >= linger {
+			delete(r.idle, channel)
+			delete(r.topics, channel)
+			t.stopExpiry()
+			removed = append(removed, channel)
+		}
+	}
+	// Under the lock, so that it cannot follow the subscribe of a new watcher.
+	r.subscriber.unsubscribe(removed...)
+}
+
+// awaitConfirmed waits until Redis has confirmed the subscriptions of w, but at
+// most for timeout, and not at all without a connection. What is missed then is
+// refreshed after the confirmation.
+func (r *registry[T]) awaitConfirmed(ctx context.Context, w *watcher[T], timeout time.Duration) error {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for _, t := range w.topics {
+		if !r.subscriber.connected.Load() {
+			break
+		}
+		r.mu.Lock()
+		confirmed := t.confirmed
+		r.mu.Unlock()
+		select {
+		case <-confirmed:
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		break
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range w.topics {
+		t.read = true
+	}
+	return nil
+}
+
+// confirmed notes that Redis has confirmed a subscription, and refreshes the
+// topic where messages may be missing. It returns false for a channel of the
+// other registry.
+func (r *registry[T]) confirmed(channel string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.topics[channel]
+	if t == nil {
+		return false
+	}
+	if !t.isConfirmed {
+		t.isConfirmed = true
+		close(t.confirmed)
+	}
+	if t.read && len(t.watchers) > 0 {
+		r.refresher.add(t.id)
+	}
+	return true
+}
+
+// disconnected discards every confirmation.
+func (r *registry[T]) disconnected() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.topics {
+		if t.isConfirmed {
+			t.isConfirmed = false
+			t.confirmed = make(chan struct{})
+		}
+	}
+}
+
+// idOf returns the id whose channel this is.
+func (r *registry[T]) idOf(channel string) (id string, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.topics[channel]
+	if t == nil {
+		return "", false
+	}
+	return t.id, true
+}
+
+// channels lists the channels of all topics.
+func (r *registry[T]) channels() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]string, 0, len(r.topics))
+	for channel := range r.topics {
+		list = append(list, channel)
+	}
+	return list
+}
+
+// refreshAll refreshes the watched topics whose latest value matches.
+func (r *registry[T]) refreshAll(match func(latest *T) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []string
+	for _, t := range r.topics {
+		if len(t.watchers) > 0 && (t.latest == nil || match(t.latest)) {
+			ids = append(ids, t.id)
+		}
+	}
+	r.refresher.add(ids...)
+}
+
+// stop ends every watch.
+func (r *registry[T]) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	for w := range r.watchers {
+		w.queue.close(ErrStopped)
+	}
+	for _, t := range r.topics {
+		t.stopExpiry()
+	}
+}
+
+func (r *registry[T]) size() (watchers, topics int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.watchers), len(r.topics)
+}
+
+func (t *topic[T]) stopExpiry() {
+	if t.expiry != nil {
+		t.expiry.Stop()
+	}
+}
