@@ -46,6 +46,15 @@ type StockRow struct {
 	Problem string
 }
 
+// OpeningRow is the counted stock of one product at one location when a shop starts
+// with Onhand.
+type OpeningRow struct {
+	ProductID  string
+	Title      string // may be empty
+	LocationID string
+	Available  int // units
+}
+
 // Of returns a pointer to the count of a state; nil for an unknown state.
 func (c *Counts) Of(s State) *Count {
 	switch s {
@@ -203,12 +212,3 @@ func (r ImportedRow) stale() string {
 }
 
 func (s State) words() string { return strings.ToLower(strings.ReplaceAll(string(s), "_", " ")) }
-
-// OpeningRow is the counted stock of one product at one location, with which a
-// shop opens.
-type OpeningRow struct {
-	ProductID  string
-	Title      string // may be empty
-	LocationID string
-	Available  int // units
-}

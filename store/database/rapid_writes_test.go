@@ -209,7 +209,7 @@ func (m *model) moveStock(t *rapid.T) {
 		t.Skip("from where it is to where it is")
 	}
 	have := m.have(from, state, func(have int) bool { return have >= n })
-	r := m.first(moveStock(carry(from.product, n, from.location, state, to.location, toState)))
+	r := m.first(moveStock(moveRow(from.product, n, from.location, state, to.location, toState)))
 	if have < n {
 		m.fails(r, tooFew(0, "quantity", from.product, n, max(0, have)))
 		return
