@@ -405,7 +405,7 @@ func TestTheProgramAudits(t *testing.T) {
 	assert.Contains(t, stderr, "onhand: 1 differences")
 	code, stdout, stderr = run(t, home, env, "audit", "--repair")
 	assert.Equal(t, 0, code, stderr)
-	assert.Contains(t, stdout, "1 differences (redis_ahead 1), 1 mended in Redis")
+	assert.Contains(t, stdout, "1 differences (redis_ahead 1), 1 repaired in Redis")
 	assert.JSONEq(t, `{"data":{"stock":{"version":3,"source":"CACHE"}}}`, s.post(`{ stock(productId: "22423") { version source } }`))
 	s.stop()
 
