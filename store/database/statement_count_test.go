@@ -111,7 +111,7 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 			{"move", func(n int) models.Write {
 				m := moveStock()
 				for i := range n {
-					m.Rows = append(m.Rows, forward(mugs[i].ProductID, 1, "north", models.Available, "north", models.Damaged))
+					m.Rows = append(m.Rows, moveRow(mugs[i].ProductID, 1, "north", models.Available, "north", models.Damaged))
 				}
 				return m
 			}},
