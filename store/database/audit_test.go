@@ -12,10 +12,10 @@ import (
 )
 
 // everything is the span of all ids that these tests use.
-var everything = database.Span{Through: "~"}
+var allProducts = database.Span{Through: "~"}
 
 // ledgers audits the ledger of a span.
-func (s *shop) ledgers(span database.Span, window int) []database.LedgerAudit {
+func (s *shop) ledgerAudits(span database.Span, window int) []database.LedgerAudit {
 	s.t.Helper()
 	var list []database.LedgerAudit
 	require.NoError(s.t, s.AuditLedger(s.t.(*testing.T).Context(), span, window, func(a database.LedgerAudit) { list = append(list, a) }))
@@ -62,10 +62,10 @@ func TestAuditLedger(t *testing.T) {
 			{ProductID: "mug", LocationID: "north", Exists: true, Level: north, Movements: 5, Last: north, Complete: true, Sum: north},
 			{ProductID: "mug", LocationID: "south", Exists: true, Level: models.Quantities{Available: 2}, Movements: 1, Last: models.Quantities{Available: 2}, Complete: true, Sum: models.Quantities{Available: 2}},
 		}
-		require.Equal(t, want, s.ledgers(everything, 0))
-		require.Equal(t, want, s.ledgers(everything, 100))
-		require.Equal(t, want[2:], s.ledgers(database.Span{After: "cup", Through: "mug"}, 0))
-		require.Equal(t, want[:2], s.ledgers(database.Span{Through: "cup"}, 0))
+		require.Equal(t, want, s.ledgerAudits(allProducts, 0))
+		require.Equal(t, want, s.ledgerAudits(allProducts, 100))
+		require.Equal(t, want[2:], s.ledgerAudits(database.Span{After: "cup", Through: "mug"}, 0))
+		require.Equal(t, want[:2], s.ledgerAudits(database.Span{Through: "cup"}, 0))
 
 		ids, err := s.ProductIDs(t.Context(), "", 2)
 		require.NoError(t, err)
@@ -84,7 +84,7 @@ func TestAuditLedgerWindow(t *testing.T) {
 		for range 10 {
 			s.ok(adjust(delta("mug", "north", models.Available, 1)))
 		}
-		seen := s.ledgers(everything, 4)
+		seen := s.ledgerAudits(allProducts, 4)
 		require.Equal(t, int64(4), seen[0].Movements)
 		require.False(t, seen[0].Complete)
 		require.Equal(t, models.Quantities{Available: 15}, seen[0].Last)
@@ -104,9 +104,9 @@ func TestAuditReservations(t *testing.T) {
 		s.stock("cup", "north", 9)
 		s.settings("cup", "tracked = false")
 		order := s.reserved(line("mug", 8), line("cup", 2))
-		require.Empty(t, s.reservationAudits(everything))
+		require.Empty(t, s.reservationAudits(allProducts))
 		s.ok(resolve(order.ID, models.ReservationCommitted))
-		require.Empty(t, s.reservationAudits(everything))
+		require.Empty(t, s.reservationAudits(allProducts))
 
 		for _, c := range []struct{ gone, north, south int }{{1, 4, 3}, {5, 0, 3}, {6, 0, 2}, {8, 0, 0}} {
 			raw, err := json.Marshal(order.Lines)
@@ -127,10 +127,10 @@ func TestAuditReservations(t *testing.T) {
 			if c.south != 3 {
 				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "south", Committed: 3, OrderedUnits: int64(c.south)})
 			}
-			require.Equal(t, want, s.reservationAudits(everything), "%d gone", c.gone)
+			require.Equal(t, want, s.reservationAudits(allProducts), "%d gone", c.gone)
 			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'north'", c.north))
 			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'south'", c.south))
-			require.Empty(t, s.reservationAudits(everything), "%d gone", c.gone)
+			require.Empty(t, s.reservationAudits(allProducts), "%d gone", c.gone)
 			s.exec("UPDATE stock_levels SET committed = 5 WHERE product_id = 'mug' AND location_id = 'north'")
 			s.exec("UPDATE stock_levels SET committed = 3 WHERE product_id = 'mug' AND location_id = 'south'")
 		}
@@ -145,6 +145,6 @@ func TestAuditReservations(t *testing.T) {
 			s.reserved(pinned("mug", 1, "south"))
 		}
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
-		require.Contains(t, s.reservationAudits(everything), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
+		require.Contains(t, s.reservationAudits(allProducts), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
 	})
 }

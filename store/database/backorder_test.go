@@ -106,22 +106,22 @@ func TestBackorderByHand(t *testing.T) {
 // A plan that counts on a limit which is gone since is refused, by version or by
 // stock: the table's check may find out first.
 func TestOptimisticBatchBelowANewFloor(t *testing.T) {
-	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
+	for name, conditional := range map[string]bool{"compare-and-set": false, "conditional decrement": true} {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 2)
 				s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
 				s = s.with(t)
-				s.Database = s.other(t)    // to which nothing is contested yet
-				s.reserved(line("mug", 1)) // remembered with its limit from then on
-				if byStock {
+				s.Database = s.otherInstance(t) // to which nothing is contested yet
+				s.reserved(line("mug", 1))      // remembered with its limit from then on
+				if conditional {
 					s.LongContention()
 					s.ExpectContention("mug")
 				}
-				p := s.optimistic(reserve(line("mug", 4)))
-				require.Equal(t, byStock, p.Contended())
+				b := s.optimistic(reserve(line("mug", 4)))
+				require.Equal(t, conditional, b.Contended())
 				s.settings("mug", "inventory_policy = 'DENY'")
-				s.refusesBatch(p)
+				s.commitRefused(b)
 			})
 		})
 	}

@@ -52,12 +52,12 @@ func (s *shop) requireEnds(earlier database.OptimisticBatches, committed, refuse
 }
 
 // held is a transaction of a batch that waits for a lock until release is called.
-func (s *shop) held(t *testing.T, b *database.Batch, product string) (release func() database.BatchResult) {
+func (s *shop) commitBlocked(t *testing.T, b *database.Batch, product string) (release func() database.BatchResult) {
 	t.Helper()
-	unlock := s.blocked(t, product)
+	unlock := s.lockLevels(t, product)
 	done := make(chan database.BatchResult, 1)
 	go func() { done <- b.Commit(t.Context()) }()
-	s.waiting(t)
+	s.awaitBlocked(t)
 	return func() database.BatchResult {
 		unlock()
 		return <-done
@@ -92,7 +92,7 @@ func TestAddSeparatesKinds(t *testing.T) {
 // it, and nothing else.
 func TestAddWhileAnOptimisticBatchCommits(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		release := s.held(t, s.begun(reserve(line("cup", 6))), "cup")
+		release := s.commitBlocked(t, s.begun(reserve(line("cup", 6))), "cup")
 		next := s.Begin()
 		require.False(t, next.Add(s.Prepare(adjust(delta("mug", "north", models.Available, 1)))))
 		require.False(t, next.Add(s.Prepare(reserve(line("cup", 5)))), "6 of 10 are taken")
@@ -107,7 +107,7 @@ func TestAddWhileAnOptimisticBatchCommits(t *testing.T) {
 // is about to change.
 func TestAddWhileABatchIsDecidedUnderLock(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		release := s.held(t, s.begun(adjust(delta("cup", "north", models.Available, 1))), "cup")
+		release := s.commitBlocked(t, s.begun(adjust(delta("cup", "north", models.Available, 1))), "cup")
 		next := s.Begin()
 		require.False(t, next.Add(s.Prepare(reserve(line("mug", 1)))))
 		require.False(t, next.Add(s.Prepare(adjust(delta("mug", "north", models.Available, 1)))))
@@ -214,7 +214,7 @@ func TestAddAfterMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				far := s.with(t)
-				far.Database = s.other(t)
+				far.Database = s.otherInstance(t)
 				w := far.Prepare(reserve(line("mug", 12), line("cup", 1)))
 				b := far.Begin()
 				require.False(t, b.Add(w))

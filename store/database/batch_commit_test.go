@@ -60,7 +60,7 @@ func TestCommit(t *testing.T) {
 
 // An optimistic batch reports that another instance changes its products too.
 func TestCommitReportsContention(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		require.True(t, s.commit(s.begun(reserve(line("cup", 1)))).Contended)
 		s.stock("mug", "north", 5)
 		s.ok(reserve(line("mug", 1)))
@@ -75,10 +75,10 @@ func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		before := s.OptimisticBatches()
 		first := s.begun(reserve(line("cup", 3)), reserve(line("cup", 1)))
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- first.Commit(t.Context()) }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		next := s.begun(reserve(line("cup", 4)), reserve(line("cup", 2)))
 		unlock()
 		require.Len(t, (<-done).Attempts, 1, "nothing had changed")
@@ -106,7 +106,7 @@ func TestCommitAfterARefusedBatch(t *testing.T) {
 		require.NoError(t, err)
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- first.Commit(t.Context()) }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		next := s.begun(reserve(line("cup", 4)), reserve(line("mug", 1)))
 		require.NoError(t, tx.Commit())
 		s.fails((<-done).Results[0], short(0, "cup", 6, 5))
@@ -144,10 +144,10 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 		s.SetWriteLimit(300 * time.Millisecond)
 		w := reserve(line("cup", 1))
 		b := s.begun(w)
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- b.Commit(t.Context()) }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		next := s.begun(reserve(line("mug", 2)))
 		r := <-done
 		require.Equal(t, []int{1}, sizes(r))
@@ -174,7 +174,7 @@ func TestCommitReportsBlockedWrites(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				s.SetLockWait(brief)
-				unlock := s.blocked(t, "mug")
+				unlock := s.lockLevels(t, "mug")
 				blocked := []models.Write{reserve(line("mug", 1)), reserve(line("cup", 1), line("mug", 1))}
 				r := s.begun(first(s), blocked[0], reserve(line("cup", 2)), blocked[1], reserve(line("cup", 3))).Commit(t.Context())
 				mug := []models.RowRef{{Product: "mug"}}
@@ -200,7 +200,7 @@ func TestCommitReportsBlockedWrites(t *testing.T) {
 func TestCommitOfBlockedWritesOnly(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		r := s.begun(adjust(delta("mug", "north", models.Available, 1)), reserve(line("mug", 1))).Commit(t.Context())
 		require.Len(t, r.Attempts, 1)
 		require.Len(t, r.Blocked, 2)
@@ -315,7 +315,7 @@ func TestCommitOfALargeBatchWithBlockedWrites(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		b := s.undecided(reserve(line("cup", 1)))
 		s.SetLockWait(brief)
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		r := b.Commit(t.Context())
 		unlock()
 		require.Equal(t, []int{database.BatchWritesMax, database.BatchWritesMax - 1, 1}, sizes(r))

@@ -10,16 +10,14 @@ import (
 	"onhand/models"
 )
 
-type outcome = models.Outcome
-
-// quiet is a tester for what runs beside the test.
-type quiet struct{ *testing.T }
+// goroutineT is a tester for what runs beside the test.
+type goroutineT struct{ *testing.T }
 
 // FailNow ends nothing: only the test's own goroutine may be ended.
-func (q quiet) FailNow() { q.Fail() }
+func (g goroutineT) FailNow() { g.Fail() }
 
 // mustWrite writes and checks nothing but that it was written.
-func (s *shop) mustWrite(writes ...models.Write) outcome {
+func (s *shop) mustWrite(writes ...models.Write) models.Outcome {
 	s.t.Helper()
 	out, err := s.Write(context.Background(), writes)
 	require.NoError(s.t, err)

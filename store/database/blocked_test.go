@@ -15,7 +15,7 @@ const brief = 50 * time.Millisecond
 
 // locks writes a batch that must wait for locked rows, and gives those rows,
 // write by write.
-func (s *shop) locks(writes ...models.Write) [][]models.RowRef {
+func (s *shop) blockedRows(writes ...models.Write) [][]models.RowRef {
 	s.t.Helper()
 	before := s.levels()
 	_, err := s.Write(context.Background(), writes)
@@ -35,9 +35,9 @@ func TestLockedRowsAreNamed(t *testing.T) {
 		s.stock("cup", "north", 5)
 		s.stock("pen", "north", 5)
 		mugs, pens := s.reserved(line("mug", 1)), s.reserved(line("pen", 1))
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		mug := []models.RowRef{{Product: "mug"}}
-		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.locks(
+		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.blockedRows(
 			reserve(line("cup", 1), line("mug", 1)),
 			reserve(line("cup", 1)),
 			resolve(mugs.ID, models.ReservationCommitted),
@@ -70,7 +70,7 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 		require.NoError(t, err)
 		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(r.ID))
 		require.NoError(t, err)
-		by := s.locks(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
+		by := s.blockedRows(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
 		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, by)
 		require.NoError(t, tx.Rollback())
 		s.ok(release(r.ID))
@@ -85,9 +85,9 @@ func TestBuyerWaitsForALockedExpiredReservation(t *testing.T) {
 		s.stock("mug", "north", 1)
 		s.stock("cup", "north", 1)
 		s.overdue(s.reserved(line("mug", 1), line("cup", 1)).ID)
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		w := reserve(line("mug", 1))
-		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.locks(w))
+		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.blockedRows(w))
 		unlock()
 		s.ok(w)
 	})
@@ -102,7 +102,7 @@ func TestSweepPassesOverLockedProducts(t *testing.T) {
 		mugs := []string{s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1), line("mug", 1)).ID}
 		cups := s.reserved(line("cup", 2)).ID
 		s.overdue(append(mugs, cups)...)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		ended := s.sweep(100)
 		require.Len(t, ended, 1)
 		require.Equal(t, cups, ended[0].ID)
@@ -130,23 +130,23 @@ func TestARowInDemandIsNotKept(t *testing.T) {
 			_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
 			wrote <- err
 		}()
-		began := s.waitsSince(t, "")
+		began := s.awaitLaterBlocked(t, "")
 		go func() {
 			_, err := second.Exec(lock)
 			has <- err
 		}()
-		began = s.waitsSince(t, began) // behind the second by now
+		began = s.awaitLaterBlocked(t, began) // behind the second by now
 		require.NoError(t, first.Rollback())
 		require.NoError(t, <-has)
-		s.waitsSince(t, began)
+		s.awaitLaterBlocked(t, began)
 		require.NoError(t, second.Rollback())
 		require.NoError(t, <-wrote)
 	})
 }
 
-// waitsSince waits until a transaction of Onhand's waits for a lock, another one
+// awaitLaterBlocked waits until a transaction of Onhand's waits for a lock, another one
 // than the one that began then, and tells when it began.
-func (s *shop) waitsSince(t *testing.T, earlier string) (began string) {
+func (s *shop) awaitLaterBlocked(t *testing.T, earlier string) (began string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		err := s.raw.QueryRow(`SELECT xact_start::text FROM pg_stat_activity WHERE datname = current_database()

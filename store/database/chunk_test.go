@@ -14,7 +14,7 @@ import (
 )
 
 // packed holds n units of a product, one each, in one plan.
-func (s *shop) chunked(product string, n int) []models.WriteResult {
+func (s *shop) reserveUnits(product string, n int) []models.WriteResult {
 	s.t.Helper()
 	var writes []models.Write
 	for range n {
@@ -38,13 +38,13 @@ func TestChunksOfABatch(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2000, "south", 2000)
 		packs := func() int64 { return s.number("SELECT count(*) FROM ledger_chunks") }
-		s.chunked("mug", database.ChunkMin-1)
+		s.reserveUnits("mug", database.ChunkMin-1)
 		require.Zero(t, packs())
-		s.chunked("mug", database.ChunkMin)
+		s.reserveUnits("mug", database.ChunkMin)
 		require.EqualValues(t, 1, packs())
 		n := 2*database.ChunkMax + 1
 		before := len(s.movements("mug"))
-		held := s.chunked("mug", n)
+		held := s.reserveUnits("mug", n)
 		require.EqualValues(t, 4, packs())
 		require.EqualValues(t, 1, s.number("SELECT min(size) FROM ledger_chunks"))
 		ledger := s.movements("mug")[before:]
@@ -58,13 +58,13 @@ func TestChunksOfABatch(t *testing.T) {
 
 // mixed makes a random ledger of rows and packs: plans of carts over several
 // levels, of one unit and of many, between ordinary writes.
-func (s *shop) mixed(t *testing.T, rounds int) {
+func (s *shop) writeMixedLedger(t *testing.T, rounds int) {
 	products := []string{"cup", "jug", "mug"}
 	for _, p := range products {
 		s.stock(p, "north", 100+rand.N(2000), "south", 100_000)
 	}
-	s.chunked("mug", 2)
-	s.chunked("mug", 10)
+	s.reserveUnits("mug", 2)
+	s.reserveUnits("mug", 10)
 	var holds []string
 	for range rounds {
 		if rand.N(3) == 0 {
@@ -102,9 +102,9 @@ func TestChunksReadAsRows(t *testing.T) {
 		feed := s.feed(t, "", models.MovementFilter{})
 		edges, err := s.FeedOfProducts(t.Context(), nil)
 		require.NoError(t, err)
-		s.mixed(t, 12)
+		s.writeMixedLedger(t, 12)
 		s.ok(adjust(delta("mug", "south", models.Available, 100)))
-		s.chunked("mug", 9) // the ledger ends inside a pack's ids
+		s.reserveUnits("mug", 9) // the ledger ends inside a pack's ids
 		require.Positive(t, s.number("SELECT count(*) FROM ledger_chunks"))
 		require.Positive(t, s.number("SELECT count(*) FROM ledger_rows WHERE reason = 'RESERVED'"))
 		ledger, times := s.movements(""), s.times()
@@ -130,7 +130,7 @@ func TestChunksReadAsRows(t *testing.T) {
 			require.Equal(t, ledgerIDs(ledger, nil)[i+1:], movedIDs(got), "after movement %d", moved[i].MovementID)
 		}
 		s.SetWindows(1<<12, 1<<16)
-		s.pagesAreThe(t, ledger, times)
+		s.requirePages(t, ledger, times)
 		for range 20 {
 			want := ledger[rand.N(len(ledger))]
 			got, err := s.ReadMovement(t.Context(), want.MovementID, want.ProductID)
@@ -139,13 +139,13 @@ func TestChunksReadAsRows(t *testing.T) {
 			require.Equal(t, want, *got)
 		}
 		for _, m := range ledger {
-			s.stockAt(t, ledger, times, m)
+			s.requireStockAt(t, ledger, times, m)
 		}
 	})
 }
 
-// pagesAreThe compares pages of every filter with the ledger, both ways.
-func (s *shop) pagesAreThe(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time) {
+// requirePages compares pages of every filter with the ledger, both ways.
+func (s *shop) requirePages(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time) {
 	newest := slices.Clone(ledger)
 	slices.Reverse(newest)
 	for _, f := range filters(newest, times) {
@@ -157,7 +157,7 @@ func (s *shop) pagesAreThe(t *testing.T, ledger []models.StockMovement, times ma
 			}
 		}
 		for _, backwards := range []bool{false, true} {
-			got, _ := s.turn(f, 100+rand.N(200), backwards)
+			got, _ := s.readPages(f, 100+rand.N(200), backwards)
 			for i := range got {
 				got[i].Cursor = ""
 			}
@@ -168,7 +168,7 @@ func (s *shop) pagesAreThe(t *testing.T, ledger []models.StockMovement, times ma
 
 // stockAt compares the product after a movement with the ledger up to it, on a
 // few of them.
-func (s *shop) stockAt(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time, m models.StockMovement) {
+func (s *shop) requireStockAt(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time, m models.StockMovement) {
 	if rand.N(len(ledger)) > 20 {
 		return
 	}
@@ -208,8 +208,8 @@ func TestChunkedMovementsByReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("mug", "north", 1000)
-		s.chunked("mug", 300)
-		held := s.chunked("cup", 300)
+		s.reserveUnits("mug", 300)
+		held := s.reserveUnits("cup", 300)
 		id := held[137].Reservation.ID
 		s.ok(models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: []models.Line{line("mug", 1)}})
 		s.exec("UPDATE reservations SET created_at = created_at - interval '999 milliseconds' WHERE reservation_id = $1", keyOf(id))
@@ -241,8 +241,8 @@ func TestAuditOfChunks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 100)
-				s.chunked("mug", 10)
-				audits := func() database.LedgerAudit { return s.ledgers(everything, 0)[0] }
+				s.reserveUnits("mug", 10)
+				audits := func() database.LedgerAudit { return s.ledgerAudits(allProducts, 0)[0] }
 				sound := audits()
 				require.Zero(t, sound.BrokenAt)
 				require.EqualValues(t, 11, sound.Movements)
@@ -269,7 +269,7 @@ func TestReadersUnpackLittle(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 100_000)
 		for range 40 {
-			s.chunked("mug", database.ChunkMax)
+			s.reserveUnits("mug", database.ChunkMax)
 		}
 		s.exec("VACUUM ANALYZE ledger_chunks, ledger_rows")
 		since, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)

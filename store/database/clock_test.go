@@ -38,7 +38,7 @@ func TestClockGoesBackDuringASweep(t *testing.T) {
 		db, ahead := s.otherClock(t)
 		db.SetLockWait(generous)
 		ahead(int(2 * reservationTTL.Seconds()))
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		ended := make(chan int, 1)
 		go func() {
 			n := 0
@@ -48,7 +48,7 @@ func TestClockGoesBackDuringASweep(t *testing.T) {
 			}
 			ended <- n
 		}()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		ahead(1)
 		unlock()
 		require.Zero(t, <-ended)

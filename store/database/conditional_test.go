@@ -16,14 +16,14 @@ import (
 	"onhand/store/database"
 )
 
-// onContested runs a test with cups and pens of one level each that another copy
+// onContended runs a test with cups and pens of one level each that another copy
 // sells too.
-func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.Database)) {
+func onContended(t *testing.T, test func(t *testing.T, s *shop, other *database.Database)) {
 	t.Helper()
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("pen", "south", 1000)
-		other := s.other(t)
+		other := s.otherInstance(t)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
 		s.LongContention()
@@ -49,13 +49,13 @@ func TestConditionalBatch(t *testing.T) {
 		"rows and packs": {1, database.ChunkMax + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+			onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 				writes := append(reservationsOf(is.cups, line("cup", 1)), reservationsOf(is.pens, line("pen", 1))...)
 				if is.pens > 0 {
 					writes = append(writes, reserve(line("pen", 3), line("cup", 2)))
 				}
-				p := s.optimistic(writes...)
-				require.True(t, p.Contended())
+				b := s.optimistic(writes...)
+				require.True(t, b.Contended())
 				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
 				require.NoError(t, err)
 				next := s.NewOptimisticBatch() // decided before the first is known to have happened
@@ -63,7 +63,7 @@ func TestConditionalBatch(t *testing.T) {
 				require.True(t, next.Add(s.Prepare(w)))
 
 				before := len(s.movements(""))
-				out, err := p.Commit(t.Context())
+				out, err := b.Commit(t.Context())
 				require.NoError(t, err)
 				for _, stock := range out.Stocks {
 					require.Equal(t, s.read(stock.ProductID), timeless(stock))
@@ -137,12 +137,12 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+			onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 				w := reserve(line("cup", 2))
-				p := s.optimistic(reserve(line("pen", 1)), w)
-				require.True(t, p.Contended())
+				b := s.optimistic(reserve(line("pen", 1)), w)
+				require.True(t, b.Contended())
 				require.NoError(t, meddle(s, other, w))
-				s.refusesBatch(p)
+				s.commitRefused(b)
 				s.do(reserve(line("pen", 1))) // the ordinary way
 			})
 		})
@@ -152,18 +152,18 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 // A movement that is much later than its reservation would not be found by it: a
 // plan that had to wait too long for its locks is refused.
 func TestConditionalBatchIsNotMuchLater(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
-		p := s.optimistic(reserve(line("cup", 1)))
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
+		b := s.optimistic(reserve(line("cup", 1)))
 		s.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(` + strconv.FormatFloat(database.ChunkDelayMax.Seconds(), 'f', 1, 64) + `); RETURN NEW; END $$;
 			CREATE TRIGGER dawdle BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION dawdle()`)
 		t.Cleanup(func() { s.exec("DROP FUNCTION dawdle CASCADE") }) // another test has this database next
-		s.refusesBatch(p)
+		s.commitRefused(b)
 	})
 }
 
 // A backorder goes down to the product's floor, and not below.
 func TestConditionalBatchKeepsTheFloor(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 		s.settings("cup", "inventory_policy = 'CONTINUE', backorder_limit = 10")
 		s.ok(reserve(line("cup", 1)))
 		s.ExpectContention("cup")
@@ -181,17 +181,17 @@ func TestConditionalBatchKeepsTheFloor(t *testing.T) {
 // A plan's stock is as of its locks, not of the wait for them: the ledger of a
 // product is in the order of its times, however long somebody had it locked.
 func TestOptimisticBatchReadsTheClockUnderItsLocks(t *testing.T) {
-	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
+	for name, conditional := range map[string]bool{"compare-and-set": false, "conditional decrement": true} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
-				if byStock {
+				if conditional {
 					s.LongContention()
 					s.ExpectContention("cup")
 				}
-				p := s.optimistic(reserve(line("cup", 1)))
-				require.Equal(t, byStock, p.Contended())
+				b := s.optimistic(reserve(line("cup", 1)))
+				require.Equal(t, conditional, b.Contended())
 				var unlocked time.Time
-				out, err := s.whileLocked(t, p, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
+				out, err := s.whileLocked(t, b, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
 					require.NoError(t, s.raw.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
 				})
 				require.NoError(t, err)
@@ -205,11 +205,11 @@ func TestOptimisticBatchReadsTheClockUnderItsLocks(t *testing.T) {
 // A product stays contested for its time, however many plans were right meanwhile:
 // a sweep that was announced may still wait for their locks.
 func TestConditionalBatchOutlastsPlansThatAreRight(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		for range 10 {
-			p := s.optimistic(reserve(line("cup", 1)))
-			require.True(t, p.Contended())
-			_, err := p.Commit(t.Context())
+			b := s.optimistic(reserve(line("cup", 1)))
+			require.True(t, b.Contended())
+			_, err := b.Commit(t.Context())
 			require.NoError(t, err)
 		}
 	})
@@ -218,15 +218,15 @@ func TestConditionalBatchOutlastsPlansThatAreRight(t *testing.T) {
 // Carts that also ask for products of several levels are not decided ahead while
 // others change what is in them: versions would have to be right.
 func TestConditionalBatchNeedsSingleLevels(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		s.stock("mug", "north", 10, "south", 10)
-		s.refuses(reserve(line("cup", 1), line("mug", 1)))
-		p := s.NewOptimisticBatch()
-		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
-		require.False(t, p.Add(s.Prepare(reserve(line("cup", 1)))))
-		p.Close()
-		require.False(t, p.Contended())
-		_, err := p.Commit(t.Context())
+		s.notOptimistic(reserve(line("cup", 1), line("mug", 1)))
+		b := s.NewOptimisticBatch()
+		require.True(t, b.Add(s.Prepare(reserve(line("mug", 1)))))
+		require.False(t, b.Add(s.Prepare(reserve(line("cup", 1)))))
+		b.Close()
+		require.False(t, b.Contended())
+		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 	})
 }
@@ -238,17 +238,17 @@ func TestOptimisticBatchAfterOneThatFoundOthers(t *testing.T) {
 		s.stock("cup", "north", 1000)
 		s.stock("pen", "south", 1000)
 		s.stock("mug", "north", 10, "south", 10)
-		other := s.other(t)
+		other := s.otherInstance(t)
 		s.LongContention()
 		s.ExpectContention("cup")
-		p := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
-		require.True(t, p.Contended())
+		b := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
+		require.True(t, b.Contended())
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
 		require.NoError(t, err)
 		w := reserve(line("pen", 1), line("mug", 1))
 		next := s.NewOptimisticBatch() // while pens are not known to be contested
 		require.True(t, next.Add(s.Prepare(w)))
-		_, err = p.Commit(t.Context())
+		_, err = b.Commit(t.Context())
 		require.NoError(t, err)
 		next.Close()
 		require.False(t, next.Contended())
@@ -266,15 +266,15 @@ func TestConditionalBatchEnds(t *testing.T) {
 		s.stock("cup", "north", 1000)
 		s.ExpectContention("cup")
 		require.Eventually(t, func() bool {
-			p := s.NewOptimisticBatch()
-			decided := p.Add(s.Prepare(reserve(line("cup", 1))))
-			p.Close()
-			if _, err := p.Commit(t.Context()); !decided || err != nil {
-				p.Discard()
+			b := s.NewOptimisticBatch()
+			decided := b.Add(s.Prepare(reserve(line("cup", 1))))
+			b.Close()
+			if _, err := b.Commit(t.Context()); !decided || err != nil {
+				b.Discard()
 				s.ok(reserve(line("cup", 1)))
 				return false
 			}
-			return !p.Contended()
+			return !b.Contended()
 		}, generous, database.ContendedFor/10)
 	})
 }
@@ -283,7 +283,7 @@ func TestConditionalBatchEnds(t *testing.T) {
 func TestInstancesShareARush(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 2000)
-		copies := []*database.Database{s.Database, s.other(t), s.other(t)}
+		copies := []*database.Database{s.Database, s.otherInstance(t), s.otherInstance(t)}
 		var group sync.WaitGroup
 		sold := make([]int, len(copies))
 		for i, db := range copies {
@@ -325,12 +325,12 @@ func TestOptimisticBatchBesideASweep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.LongContention()
 		s.overdue(s.reserved(line("cup", 4)).ID, s.reserved(line("mug", 4)).ID)
-		p := s.NewOptimisticBatch()
-		require.True(t, p.Add(s.Prepare(reserve(line("cup", 6)))))
+		b := s.NewOptimisticBatch()
+		require.True(t, b.Add(s.Prepare(reserve(line("cup", 6)))))
 		require.Len(t, s.sweep(10), 2)
-		p.Close()
-		require.True(t, p.Contended())
-		out, err := p.Commit(t.Context())
+		b.Close()
+		require.True(t, b.Contended())
+		out, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Available: 4, Reserved: 6}, s.level("cup", "north"))
 		require.Equal(t, s.read("cup"), timeless(out.Stocks[0]))

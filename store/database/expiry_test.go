@@ -34,7 +34,7 @@ func (s *shop) sweep(limit int) (ended []*models.Reservation) {
 }
 
 // sweeps ends what is due and returns what its transactions came to.
-func (s *shop) sweeps(limit int) (all []outcome) {
+func (s *shop) sweeps(limit int) (all []models.Outcome) {
 	s.t.Helper()
 	for out, err := range s.ExpireDue(context.Background(), limit) {
 		require.NoError(s.t, err)
@@ -139,7 +139,7 @@ func TestManyExpiredReservationsOfOneProduct(t *testing.T) {
 			for ; len(batch) < 500 && made < holds; made++ {
 				batch = append(batch, reserve(line("mug", 1)))
 			}
-			s.with(quiet{t}).mustWrite(batch...)
+			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
 		out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", holds), line("cup", 1))})
@@ -218,7 +218,7 @@ func TestReservationThatWasEmptied(t *testing.T) {
 	})
 }
 
-// Sweepers and orders racing for the same holds, in two processes: each hold
+// Sweepers and orders racing for the same holds, in two instances: each hold
 // ends once, one way or the other.
 func TestSweepersAndCommitsRace(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
@@ -245,7 +245,7 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 		var group sync.WaitGroup
 		for _, db := range []*database.Database{s.Database, second} {
 			group.Go(func() {
-				for s.with(quiet{t}).number("SELECT count(*) FROM reservations WHERE state = 'ACTIVE'") > 0 {
+				for s.with(goroutineT{t}).number("SELECT count(*) FROM reservations WHERE state = 'ACTIVE'") > 0 {
 					for _, err := range db.ExpireDue(ctx, 7) {
 						if !assert.NoError(t, err) {
 							return

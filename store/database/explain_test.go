@@ -104,7 +104,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestStartAtOnce: processes that start together on one new file, which SQLite
+// TestStartAtOnce: instances that start together on one new file, which SQLite
 // has no lock for, all come up. See TestMigrateAtOnce for Postgres.
 func TestStartAtOnce(t *testing.T) {
 	t.Parallel()

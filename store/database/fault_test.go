@@ -99,7 +99,7 @@ func TestServerGoneAndBack(t *testing.T) {
 			}
 		}
 		require.Equal(t, held+2, s.level("mug", "north").Reserved)
-		s.raw.SetMaxIdleConns(0) // the outsider has no such manners
+		s.raw.SetMaxIdleConns(0) // the outsideTx has no such manners
 		s.audit()
 		s.raw.SetMaxIdleConns(2)
 	}
@@ -122,7 +122,7 @@ func TestServerGoneAndBack(t *testing.T) {
 
 // blocked is a level's row locked by somebody else until the returned function
 // is called.
-func (s *shop) blocked(t *testing.T, product string) (unlock func()) {
+func (s *shop) lockLevels(t *testing.T, product string) (unlock func()) {
 	t.Helper()
 	tx, err := s.raw.BeginTx(context.Background(), nil)
 	require.NoError(t, err)
@@ -142,7 +142,7 @@ func TestRowLockedElsewhere(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		levels := s.levels()
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		w := reserve(line("cup", 1), line("mug", 1))
 		done := make(chan error, 1)
 		began := time.Now()
@@ -150,13 +150,13 @@ func TestRowLockedElsewhere(t *testing.T) {
 			_, err := s.Write(context.Background(), []models.Write{w})
 			done <- err
 		}()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		s.reserved(line("cup", 1)) // it waits for the mug, and mugs come after cups: no cup is locked yet, or this would wait too
 		err := <-done
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 		require.Less(t, time.Since(began), database.WriteTimeout+quick)
 		unlock()
-		require.Equal(t, levels[place{"mug", "north"}], s.level("mug", "north"))
+		require.Equal(t, levels[levelKey{"mug", "north"}], s.level("mug", "north"))
 		require.Equal(t, int64(1), s.number("SELECT count(*) FROM reservations"))
 		require.False(t, s.ok(w).Replayed)
 	})
@@ -164,7 +164,7 @@ func TestRowLockedElsewhere(t *testing.T) {
 
 // waiting waits until one of Onhand's connections waits for a lock, and gives
 // its process id.
-func (s *shop) waiting(t *testing.T) (pid int) {
+func (s *shop) awaitBlocked(t *testing.T) (pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		err := s.raw.QueryRow(`SELECT pid FROM pg_stat_activity WHERE datname = current_database()
@@ -179,7 +179,7 @@ func (s *shop) waiting(t *testing.T) (pid int) {
 func TestConnectionKilledMidWrite(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		done := make(chan models.WriteResult, 1)
 		go func() {
 			out, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 2))})
@@ -188,18 +188,18 @@ func TestConnectionKilledMidWrite(t *testing.T) {
 			}
 			close(done)
 		}()
-		first := s.waiting(t)
+		first := s.awaitBlocked(t)
 		s.exec("SELECT pg_terminate_backend($1::int)", first)
-		require.NotEqual(t, first, s.waitingApartFrom(t, first), "it tries again by itself")
+		require.NotEqual(t, first, s.awaitOtherBlocked(t, first), "it tries again by itself")
 		unlock()
 		require.Empty(t, (<-done).Errors)
 		require.Equal(t, models.Quantities{Available: 3, Reserved: 2}, s.level("mug", "north"))
 	})
 }
 
-func (s *shop) waitingApartFrom(t *testing.T, gone int) (pid int) {
+func (s *shop) awaitOtherBlocked(t *testing.T, gone int) (pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool { pid = s.waiting(t); return pid != gone }, generous, poll)
+	require.Eventually(t, func() bool { pid = s.awaitBlocked(t); return pid != gone }, generous, poll)
 	return pid
 }
 
@@ -210,7 +210,7 @@ func TestAnswerOfCommitLost(t *testing.T) {
 		s.stock("mug", "north", 10)
 		address, err := url.Parse(s.url)
 		require.NoError(t, err)
-		wire := &badLine{server: address.Host}
+		wire := &lossyProxy{server: address.Host}
 		address.Host = wire.listen(t)
 		// Statements in full each time, so that the line can tell them apart.
 		address.RawQuery += "&default_query_exec_mode=cache_describe"
@@ -237,15 +237,15 @@ func TestAnswerOfCommitLost(t *testing.T) {
 	})
 }
 
-// badLine passes bytes on. Armed, it waits for a COMMIT, lets the server do
+// lossyProxy passes bytes on. Armed, it waits for a COMMIT, lets the server do
 // it, and cuts the line instead of bringing the answer.
-type badLine struct {
+type lossyProxy struct {
 	server string
 	armed  atomic.Bool
 	cuts   atomic.Int64
 }
 
-func (l *badLine) listen(t *testing.T) (address string) {
+func (l *lossyProxy) listen(t *testing.T) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -263,7 +263,7 @@ func (l *badLine) listen(t *testing.T) (address string) {
 	return listener.Addr().String()
 }
 
-func (l *badLine) pass(client net.Conn) {
+func (l *lossyProxy) pass(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", l.server)
 	if err != nil {
@@ -310,7 +310,7 @@ func TestFileLockedElsewhere(t *testing.T) {
 			t.Skip("waits for a deadline")
 		}
 		s.stock("mug", "north", 5)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		began := time.Now()
 		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)

@@ -61,7 +61,7 @@ func outcomes(report []models.ImportedRow) string {
 }
 
 // everything is all that an import may change, to see that one did not.
-func (s *shop) everything() string {
+func (s *shop) contents() string {
 	s.t.Helper()
 	var text string
 	query := `SELECT (SELECT count(*) FROM stock_movements) || ' movements, ' || (SELECT count(*) FROM outbox) || ' outbox, '
@@ -105,7 +105,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		s.reserved(pinned("mug", 4, "north"))
 		s.stock("cup", "north", 1)
 		s.stock("jug", "north", 1)
-		before := s.everything()
+		before := s.contents()
 		rows := []models.StockRow{
 			available("cup", "north", 9),      // fine
 			onHandOf("mug", "north", 11, 12),  // stale
@@ -123,7 +123,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 			assert.Equal(t, "changed, stale, too low, unknown product, unknown location, repeated, repeated, unreadable, too high, created, same", outcomes(report))
 			assert.False(t, summary.Applied)
 			assert.Equal(t, 8, summary.Problems)
-			assert.Equal(t, before, s.everything())
+			assert.Equal(t, before, s.contents())
 			for i, want := range map[int]string{
 				1: "on hand was 11 when the file was made and is 10; export again, or --ignore-stale",
 				2: "available would be -1: 0 reserved, 0 committed and 0 unavailable are on hand already",
@@ -181,10 +181,10 @@ func TestImportCreates(t *testing.T) {
 		assert.Empty(t, s.read("fig").Levels)
 		assert.Equal(t, 10, s.read("mug").Levels[0].Available)
 
-		before := s.everything()
+		before := s.contents()
 		again, _ := s.importOf(models.ImportOptions{Create: true}, rows[1], rows[3], rows[4], rows[5])
 		assert.Equal(t, map[models.ImportOutcome]int{"unchanged": 4}, again.Outcomes)
-		assert.Equal(t, before, s.everything(), "stock that is there is left alone")
+		assert.Equal(t, before, s.contents(), "stock that is there is left alone")
 	})
 }
 
@@ -221,7 +221,7 @@ func TestImportFindsTheVariant(t *testing.T) {
 func TestImportOfABrokenFile(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		before := s.everything()
+		before := s.contents()
 		broken := errors.New("the disk is gone")
 		n := 0
 		_, err := s.Import(t.Context(), func() (models.StockRow, error) {
@@ -232,14 +232,14 @@ func TestImportOfABrokenFile(t *testing.T) {
 		}, models.ImportOptions{}, nil, nil)
 		require.ErrorIs(t, err, broken)
 		assert.NotContains(t, err.Error(), "INTERNAL", "the error is the file's, in its words")
-		assert.Equal(t, before, s.everything())
+		assert.Equal(t, before, s.contents())
 
 		_, err = s.Import(t.Context(), listed([]models.StockRow{available("mug", "north", 5)}), models.ImportOptions{DryRun: true}, func(models.ImportedRow) error { return broken }, nil)
 		require.ErrorIs(t, err, broken)
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err = s.Import(ctx, func() (models.StockRow, error) { cancel(); return available("mug", "north", 5), nil }, models.ImportOptions{}, nil, nil)
 		require.Error(t, err)
-		assert.Equal(t, before, s.everything())
+		assert.Equal(t, before, s.contents())
 		summary, _ := s.importOf(models.ImportOptions{}, available("mug", "north", 5))
 		assert.True(t, summary.Applied, "connections and turns were given back")
 	})

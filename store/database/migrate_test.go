@@ -21,7 +21,7 @@ func TestMigrateTwice(t *testing.T) {
 		s.stock("mug", "north", 5)
 		epoch, stock := s.Epoch(), s.read("mug")
 		require.NotEmpty(t, epoch)
-		for _, db := range processes(t, s) {
+		for _, db := range instances(t, s) {
 			applied, err := db.Migrate(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, applied)

@@ -34,16 +34,16 @@ func rapidChecks() {
 // totals and states, and nothing of locks, tables or time.
 type model struct {
 	*shop
-	prefix string
-	shelf  map[place]models.Quantities
-	holds  []*held
-	past   []keptAnswer   // every keyed write and its first answer
-	owed   map[string]int // how many units of a product may be owed
+	prefix       string
+	shelf        map[levelKey]models.Quantities
+	reservations []*modelReservation
+	answered     []answeredWrite // every keyed write and its first answer
+	owed         map[string]int  // how many units of a product may be owed
 	// selling are the locations that sell.
 	selling map[string]bool
 }
 
-type held struct {
+type modelReservation struct {
 	id      string
 	channel string
 	state   models.ReservationState
@@ -52,7 +52,7 @@ type held struct {
 	version int64
 }
 
-type keptAnswer struct {
+type answeredWrite struct {
 	write  models.Write
 	result models.WriteResult
 }
@@ -69,7 +69,7 @@ func TestAgainstAModel(t *testing.T) {
 				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
-				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
+				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
 		})
@@ -84,16 +84,16 @@ const owedMax = 4
 func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
-	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}}
+	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}}
 	for len(s.sweep(1000)) > 0 {
 	} // what an earlier run left behind
 	for i, product := range m.products() {
 		s.stock(product, "north", 4+i, "south", 3, "far", 5)
 		for location, n := range map[string]int{"north": 4 + i, "south": 3, "far": 5} {
-			m.shelf[place{product, location}] = models.Quantities{Available: n}
+			m.shelf[levelKey{product, location}] = models.Quantities{Available: n}
 		}
 	}
-	m.open("south", true)
+	m.setActive("south", true)
 	m.owed[m.products()[1]] = owedMax
 	s.settings(m.products()[1], fmt.Sprintf("inventory_policy = 'CONTINUE', backorder_limit = %d", owedMax))
 	return m
@@ -101,10 +101,10 @@ func newModel(s *shop, prefix string) *model {
 
 // free is how much of a product a hold could get, in the channel "web" from
 // the south alone. What is owed elsewhere uses up the limit too.
-func (m *model) free(product, channel string) int {
+func (m *model) sellable(product, channel string) int {
 	total, spare, sells := 0, -m.floor(product), false
 	for _, location := range anywhere {
-		n := m.shelf[place{product, location}].Available
+		n := m.shelf[levelKey{product, location}].Available
 		if m.selling[location] && (location == "south" || channel == "") {
 			total += n
 			sells = true
@@ -121,7 +121,7 @@ func (m *model) free(product, channel string) int {
 func (m *model) move(lines []models.ReservationLine, from, to models.State) {
 	for _, l := range lines {
 		for _, a := range l.Allocations {
-			at := place{l.ProductID, a.LocationID}
+			at := levelKey{l.ProductID, a.LocationID}
 			q := m.shelf[at]
 			*q.Of(from) -= a.Quantity
 			if to != "" {
@@ -147,12 +147,12 @@ func (m *model) cart(t *rapid.T) (lines []models.Line, asked map[string]int, ord
 
 // get says what of each product a cart gets, after ending what is over for
 // those it is short of.
-func (m *model) get(asked map[string]int, order []string, channel string, partial bool) (got map[string]int, refused bool) {
+func (m *model) allocate(asked map[string]int, order []string, channel string, partial bool) (got map[string]int, refused bool) {
 	for {
 		got, refused = map[string]int{}, false
 		short, total := map[string]bool{}, 0
 		for _, product := range order {
-			got[product] = max(0, min(asked[product], m.free(product, channel)))
+			got[product] = max(0, min(asked[product], m.sellable(product, channel)))
 			total += got[product]
 			short[product] = got[product] < asked[product]
 			refused = refused || short[product] && !partial
@@ -166,7 +166,7 @@ func (m *model) get(asked map[string]int, order []string, channel string, partia
 
 // endFor ends holds that are over and hold what somebody is short of.
 func (m *model) endFor(short map[string]bool) (any bool) {
-	for _, h := range m.holds {
+	for _, h := range m.reservations {
 		if h.state == models.ReservationActive && h.over &&
 			slices.ContainsFunc(h.lines, func(l models.ReservationLine) bool { return short[l.ProductID] }) {
 			m.end(h)
@@ -176,14 +176,14 @@ func (m *model) endFor(short map[string]bool) (any bool) {
 	return any
 }
 
-func (m *model) end(h *held) {
+func (m *model) end(h *modelReservation) {
 	m.move(h.lines, models.Reserved, models.Available)
 	h.state = models.ReservationExpired
 	h.version++
 }
 
 // told ends a hold that somebody was told is over.
-func (m *model) told(h *held) {
+func (m *model) expireIfOver(h *modelReservation) {
 	if h.state == models.ReservationActive && h.over {
 		m.end(h)
 	}
@@ -201,7 +201,7 @@ func shortages(asked, got map[string]int, order []string, lines []models.Line) (
 }
 
 // keep checks the lines of a hold against the cart and takes them over.
-func (m *model) keep(h *held, r *models.Reservation, asked, got map[string]int, order []string) {
+func (m *model) checkLines(h *modelReservation, r *models.Reservation, asked, got map[string]int, order []string) {
 	require.Len(m.t, r.Lines, len(order))
 	for i, l := range r.Lines {
 		require.Equal(m.t, order[i], l.ProductID)
@@ -223,7 +223,7 @@ func (m *model) first(w models.Write) models.WriteResult {
 	r := m.do(w)
 	require.False(m.t, r.Replayed)
 	if w.Key() != "" {
-		m.past = append(m.past, keptAnswer{w, r})
+		m.answered = append(m.answered, answeredWrite{w, r})
 	}
 	return r
 }
@@ -233,27 +233,27 @@ func (m *model) reserve(t *rapid.T) {
 	w := reserve(lines...)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	w.Channel = rapid.SampledFrom([]string{"", "web"}).Draw(t, "channel")
-	got, refused := m.get(asked, order, w.Channel, w.AllowPartial)
+	got, refused := m.allocate(asked, order, w.Channel, w.AllowPartial)
 	r := m.first(w)
 	m.fails(r, shortages(asked, got, order, lines)...)
 	require.Equal(t, refused, r.Reservation == nil)
 	if !refused {
-		h := &held{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
-		m.keep(h, r.Reservation, asked, got, order)
-		m.holds = append(m.holds, h)
+		h := &modelReservation{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
+		m.checkLines(h, r.Reservation, asked, got, order)
+		m.reservations = append(m.reservations, h)
 	}
 }
 
 // pick chooses a hold; none is there at the start.
-func (m *model) pick(t *rapid.T) *held {
-	if len(m.holds) == 0 {
+func (m *model) pick(t *rapid.T) *modelReservation {
+	if len(m.reservations) == 0 {
 		t.Skip("no hold yet")
 	}
-	return m.holds[rapid.IntRange(0, len(m.holds)-1).Draw(t, "hold")]
+	return m.reservations[rapid.IntRange(0, len(m.reservations)-1).Draw(t, "hold")]
 }
 
 // now is the state of a hold as anybody sees it.
-func (h *held) now() models.ReservationState {
+func (h *modelReservation) now() models.ReservationState {
 	if h.state == models.ReservationActive && h.over {
 		return models.ReservationExpired
 	}
@@ -267,11 +267,11 @@ func (m *model) update(t *rapid.T) {
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	if h.now() != models.ReservationActive {
 		m.fails(m.first(w), notActive(h.now()))
-		m.told(h)
+		m.expireIfOver(h)
 		return
 	}
 	m.move(h.lines, models.Reserved, models.Available)
-	got, refused := m.get(asked, order, h.channel, w.AllowPartial)
+	got, refused := m.allocate(asked, order, h.channel, w.AllowPartial)
 	if refused {
 		m.move(h.lines, models.Available, models.Reserved)
 	}
@@ -281,7 +281,7 @@ func (m *model) update(t *rapid.T) {
 		require.Equal(t, h.lines, r.Reservation.Lines)
 		return
 	}
-	m.keep(h, r.Reservation, asked, got, order)
+	m.checkLines(h, r.Reservation, asked, got, order)
 	h.version++
 }
 
@@ -290,7 +290,7 @@ func (m *model) extend(t *rapid.T) {
 	r := m.first(models.ExtendReservation{ID: h.id, TTL: 2 * time.Hour})
 	if h.now() != models.ReservationActive {
 		m.fails(r, notActive(h.now()))
-		m.told(h)
+		m.expireIfOver(h)
 		return
 	}
 	m.fails(r)
@@ -298,7 +298,7 @@ func (m *model) extend(t *rapid.T) {
 }
 
 // pass lets the time of a hold run out; nobody notices yet.
-func (m *model) pass(t *rapid.T) {
+func (m *model) letExpire(t *rapid.T) {
 	h := m.pick(t)
 	if h.state == models.ReservationActive {
 		m.overdue(h.id)
@@ -310,7 +310,7 @@ func (m *model) sweepSome(t *rapid.T) {
 	ended := map[string]bool{}
 	limit := rapid.IntRange(1, 3).Draw(t, "limit")
 	due := 0
-	for _, h := range m.holds {
+	for _, h := range m.reservations {
 		if h.state == models.ReservationActive && h.over {
 			due++
 		}
@@ -319,7 +319,7 @@ func (m *model) sweepSome(t *rapid.T) {
 		ended[r.ID] = true
 	}
 	require.Len(t, ended, min(limit, due))
-	for _, h := range m.holds {
+	for _, h := range m.reservations {
 		if ended[h.id] {
 			require.True(t, h.over && h.state == models.ReservationActive)
 			m.end(h)
@@ -329,10 +329,10 @@ func (m *model) sweepSome(t *rapid.T) {
 
 // repeat sends a write that was answered before.
 func (m *model) repeat(t *rapid.T) {
-	if len(m.past) == 0 {
+	if len(m.answered) == 0 {
 		t.Skip("nothing was written yet")
 	}
-	before := m.past[rapid.IntRange(0, len(m.past)-1).Draw(t, "write")]
+	before := m.answered[rapid.IntRange(0, len(m.answered)-1).Draw(t, "write")]
 	again := m.do(before.write)
 	require.True(t, again.Replayed)
 	require.Equal(t, before.result.Errors, again.Errors)
@@ -342,14 +342,14 @@ func (m *model) repeat(t *rapid.T) {
 // holds.
 func (m *model) compare(t *rapid.T) {
 	shelf := m.levels()
-	maps.DeleteFunc(shelf, func(at place, _ models.Quantities) bool { return !strings.HasPrefix(at.product, m.prefix) })
+	maps.DeleteFunc(shelf, func(at levelKey, _ models.Quantities) bool { return !strings.HasPrefix(at.product, m.prefix) })
 	require.Equal(t, m.shelf, shelf)
 	for _, product := range m.products() { // what is shown is what could be held
 		s := m.read(product)
-		require.Equal(t, m.free(product, "") > 0, s.AvailableForSale())
-		require.Equal(t, m.free(product, "web") > 0, s.In(map[string]bool{"south": true}).AvailableForSale())
+		require.Equal(t, m.sellable(product, "") > 0, s.AvailableForSale())
+		require.Equal(t, m.sellable(product, "web") > 0, s.In(map[string]bool{"south": true}).AvailableForSale())
 	}
-	for _, h := range m.holds {
+	for _, h := range m.reservations {
 		r := m.reservation(h.id)
 		require.Equal(t, h.now(), r.State)
 		require.Equal(t, h.lines, r.Lines)

@@ -38,13 +38,13 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			require.True(t, m.do(w).Replayed)
 		default:
 			m.fails(m.first(w), notActive(h.now()))
-			m.told(h)
+			m.expireIfOver(h)
 		}
 	}
 }
 
 // parts is how many units of each line are meant, and what is wrong with that.
-func (m *model) parts(h *held, asked []models.LinePart) (units []int, errs []models.UserError) {
+func (m *model) parts(h *modelReservation, asked []models.LinePart) (units []int, errs []models.UserError) {
 	units = make([]int, len(h.lines))
 	for i, l := range h.lines {
 		left := l.Quantity - l.Fulfilled - l.Cancelled
@@ -75,7 +75,7 @@ func (m *model) parts(h *held, asked []models.LinePart) (units []int, errs []mod
 
 // step moves units of each line, allocation by allocation; a commit gives what
 // is not ordered back.
-func (m *model) step(h *held, to models.ReservationState, units []int) {
+func (m *model) step(h *modelReservation, to models.ReservationState, units []int) {
 	left, fulfilled := 0, 0
 	lines := make([]models.ReservationLine, len(h.lines))
 	for i, l := range h.lines {
@@ -85,7 +85,7 @@ func (m *model) step(h *held, to models.ReservationState, units []int) {
 		for _, a := range l.Allocations {
 			n := min(rest, a.Quantity-a.Done)
 			rest -= n
-			at := place{l.ProductID, a.LocationID}
+			at := levelKey{l.ProductID, a.LocationID}
 			q := m.shelf[at]
 			*q.Of(moves[to][0]) -= n
 			if moves[to][1] != "" {
@@ -128,8 +128,8 @@ func (m *model) step(h *held, to models.ReservationState, units []int) {
 
 var anywhere = []string{"north", "south", "far"}
 
-func (m *model) draw(t *rapid.T) (at place, state models.State) {
-	at = place{rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.SampledFrom(anywhere).Draw(t, "location")}
+func (m *model) draw(t *rapid.T) (at levelKey, state models.State) {
+	at = levelKey{rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.SampledFrom(anywhere).Draw(t, "location")}
 	return at, m.drawState(t)
 }
 
@@ -138,7 +138,7 @@ func (m *model) drawState(t *rapid.T) models.State {
 }
 
 // bottom is the least that a merchant may leave.
-func (m *model) bottom(product string, state models.State) int {
+func (m *model) least(product string, state models.State) int {
 	if state == models.Available {
 		return m.floor(product)
 	}
@@ -147,7 +147,7 @@ func (m *model) bottom(product string, state models.State) int {
 
 // have is what is there, once holds past their time were given back if it is
 // not what it must be.
-func (m *model) have(at place, state models.State, enough func(n int) bool) int {
+func (m *model) have(at levelKey, state models.State, enough func(n int) bool) int {
 	q := m.shelf[at]
 	if state == models.Available && !enough(q.Available) && m.endFor(map[string]bool{at.product: true}) {
 		q = m.shelf[at]
@@ -155,7 +155,7 @@ func (m *model) have(at place, state models.State, enough func(n int) bool) int 
 	return *q.Of(state)
 }
 
-func (m *model) put(at place, state models.State, n int) {
+func (m *model) put(at levelKey, state models.State, n int) {
 	q := m.shelf[at]
 	*q.Of(state) = n
 	m.shelf[at] = q
@@ -164,7 +164,7 @@ func (m *model) put(at place, state models.State, n int) {
 func (m *model) adjust(t *rapid.T) {
 	at, state := m.draw(t)
 	n := rapid.IntRange(-4, 4).Filter(func(n int) bool { return n != 0 }).Draw(t, "delta")
-	floor := m.bottom(at.product, state)
+	floor := m.least(at.product, state)
 	have := m.have(at, state, func(have int) bool { return n > 0 || have+n >= floor })
 	r := m.first(adjust(delta(at.product, at.location, state, n)))
 	if n < 0 && have+n < floor {
@@ -186,7 +186,7 @@ func (m *model) set(t *rapid.T) {
 		believed := *q.Of(state) + rapid.SampledFrom([]int{0, 0, 1, -1}).Draw(t, "wrong by")
 		count.ChangeFromQuantity = &believed
 	}
-	if count.Quantity < m.bottom(at.product, state) {
+	if count.Quantity < m.least(at.product, state) {
 		m.fails(m.first(w), models.InvalidInputError{Failure: path("rows", 0, "quantity")})
 		return
 	}
@@ -203,7 +203,7 @@ func (m *model) set(t *rapid.T) {
 
 func (m *model) moveStock(t *rapid.T) {
 	from, state := m.draw(t)
-	to := place{from.product, rapid.SampledFrom(anywhere).Draw(t, "to")}
+	to := levelKey{from.product, rapid.SampledFrom(anywhere).Draw(t, "to")}
 	toState, n := m.drawState(t), rapid.IntRange(1, 5).Draw(t, "quantity")
 	if from == to && state == toState {
 		t.Skip("from where it is to where it is")
@@ -221,7 +221,7 @@ func (m *model) moveStock(t *rapid.T) {
 }
 
 // open lets a location sell, or not.
-func (m *model) open(location string, sells bool) {
+func (m *model) setActive(location string, sells bool) {
 	m.fails(m.first(locations(models.LocationRow{LocationID: location, Active: &sells})))
 	m.selling[location] = sells
 }
@@ -231,7 +231,7 @@ func (m *model) open(location string, sells bool) {
 func (m *model) changeSettings(t *rapid.T) {
 	rule := rapid.SampledFrom([]models.SourcingOrder{models.ByPriority, models.FewestLocations}).Draw(t, "sourcing")
 	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule})))
-	m.open("south", rapid.Bool().Draw(t, "south sells"))
+	m.setActive("south", rapid.Bool().Draw(t, "south sells"))
 	row := models.ProductRow{ProductID: rapid.SampledFrom(m.products()).Draw(t, "product"), InventoryPolicy: new(models.Deny)}
 	owed := rapid.IntRange(0, owedMax).Draw(t, "owed")
 	if owed > 0 {

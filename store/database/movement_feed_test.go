@@ -68,18 +68,18 @@ func ledgerIDs(ledger []models.StockMovement, keep func(models.StockMovement) bo
 // of its cursors as if nothing had happened; with a filter too.
 func TestFeed(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup")
+		s.writeLedger("cup")
 		before := len(s.movements(""))
 		all := s.feed(t, "", models.MovementFilter{})
 		some := s.feed(t, "", models.MovementFilter{ProductID: "mug", State: models.Reserved})
 		require.Empty(t, drain(t, all))
-		s.history("mug", "pot")
+		s.writeLedger("mug", "pot")
 		ledger := s.movements("")[before:]
 		moved := drain(t, all)
 		require.Equal(t, ledgerIDs(ledger, nil), movedIDs(moved))
 		reserved := func(m models.StockMovement) bool { return m.ProductID == "mug" && m.Delta.Reserved != 0 }
 		require.Equal(t, ledgerIDs(ledger, reserved), movedIDs(drain(t, some)))
-		s.history("jug")
+		s.writeLedger("jug")
 		ledger = s.movements("")[before:]
 		rest := drain(t, all)
 		require.Equal(t, ledgerIDs(ledger, nil), append(movedIDs(moved), movedIDs(rest)...))
@@ -95,12 +95,12 @@ func TestFeed(t *testing.T) {
 // A movement of a page has a cursor too: after it comes everything newer.
 func TestFeedFromAPage(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup", "mug")
+		s.writeLedger("cup", "mug")
 		page, err := s.ReadMovements(t.Context(), models.MovementsPage{First: 10}, models.MovementFilter{})
 		require.NoError(t, err)
 		one, err := s.ReadMovement(t.Context(), page.Movements[9].MovementID, page.Movements[9].ProductID)
 		require.NoError(t, err)
-		s.history("pot")
+		s.writeLedger("pot")
 		ledger := ledgerIDs(s.movements(""), nil)
 		for _, m := range append(page.Movements, one) {
 			at := slices.Index(ledger, m.MovementID)
@@ -109,26 +109,26 @@ func TestFeedFromAPage(t *testing.T) {
 	})
 }
 
-// outsider is a transaction of somebody else, on a connection of its own.
-type outsider struct {
+// outsideTx is a transaction of somebody else, on a connection of its own.
+type outsideTx struct {
 	t  *testing.T
 	tx *sql.Tx
 }
 
-func (s *shop) begin(t *testing.T) *outsider {
+func (s *shop) begin(t *testing.T) *outsideTx {
 	t.Helper()
 	tx, err := s.raw.BeginTx(context.Background(), nil)
 	require.NoError(t, err)
-	return &outsider{t: t, tx: tx}
+	return &outsideTx{t: t, tx: tx}
 }
 
-func (o *outsider) add(product string, n int) {
+func (o *outsideTx) add(product string, n int) {
 	o.t.Helper()
 	_, err := o.tx.Exec("UPDATE stock_levels SET available = available + $2 WHERE product_id = $1", product, n)
 	require.NoError(o.t, err)
 }
 
-func (o *outsider) savepoint(product string, n int) {
+func (o *outsideTx) savepoint(product string, n int) {
 	o.t.Helper()
 	for _, query := range []string{"SAVEPOINT here", "", "RELEASE here"} {
 		if query == "" {
@@ -140,7 +140,7 @@ func (o *outsider) savepoint(product string, n int) {
 	}
 }
 
-func (o *outsider) commit() {
+func (o *outsideTx) commit() {
 	o.t.Helper()
 	require.NoError(o.t, o.tx.Commit())
 }
@@ -302,20 +302,20 @@ func TestFeedCursors(t *testing.T) {
 func TestFeedOfARestoredDump(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.chunked("mug", 5)
+		s.reserveUnits("mug", 5)
 		conn, err := pgx.Connect(t.Context(), s.url)
 		require.NoError(t, err)
 		defer conn.Close(context.Background())
 		// As a restore does: rows and packs with the numbers they had, and no triggers.
 		_, err = conn.Exec(t.Context(), `SET session_replication_role = replica;
 			CREATE TEMP TABLE dump AS SELECT * FROM ledger_rows;
-			CREATE TEMP TABLE dumped_packs AS SELECT * FROM ledger_chunks;
+			CREATE TEMP TABLE dumped_chunks AS SELECT * FROM ledger_chunks;
 			UPDATE dump SET txid = pg_current_xact_id()::text::bigint + 5;
-			UPDATE dumped_packs SET txid = pg_current_xact_id()::text::bigint + 5;
+			UPDATE dumped_chunks SET txid = pg_current_xact_id()::text::bigint + 5;
 			DELETE FROM ledger_rows;
 			DELETE FROM ledger_chunks;
 			INSERT INTO ledger_rows OVERRIDING SYSTEM VALUE SELECT * FROM dump;
-			INSERT INTO ledger_chunks SELECT * FROM dumped_packs`)
+			INSERT INTO ledger_chunks SELECT * FROM dumped_chunks`)
 		require.NoError(t, err)
 		f := s.feed(t, "", models.MovementFilter{})
 		for range 20 { // past those numbers

@@ -13,7 +13,7 @@ import (
 )
 
 // history makes a ledger of every kind of movement.
-func (s *shop) history(products ...string) {
+func (s *shop) writeLedger(products ...string) {
 	s.t.Helper()
 	for i, p := range products {
 		s.stock(p, "north", 20+i, "south", 10)
@@ -92,7 +92,7 @@ func filters(ledger []models.StockMovement, times map[int64]time.Time) []models.
 
 // turn reads all pages in one direction and puts them together, newest first.
 // It counts those that came short.
-func (s *shop) turn(filter models.MovementFilter, size int, backwards bool) (all []models.StockMovement, short int) {
+func (s *shop) readPages(filter models.MovementFilter, size int, backwards bool) (all []models.StockMovement, short int) {
 	s.t.Helper()
 	page := models.MovementsPage{First: size}
 	if backwards {
@@ -132,7 +132,7 @@ func (s *shop) turn(filter models.MovementFilter, size int, backwards bool) (all
 // the size of the page, and of the windows that it is looked for in.
 func TestMovementPages(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup", "mug", "pot")
+		s.writeLedger("cup", "mug", "pot")
 		ledger, times := s.movements(""), s.times()
 		slices.Reverse(ledger)
 		for _, windows := range [][2]int64{{1 << 12, 1 << 16}, {1, 1 << 16}, {1, 1}} {
@@ -148,7 +148,7 @@ func TestMovementPages(t *testing.T) {
 				}
 				for _, size := range []int{3, 250} {
 					for _, backwards := range []bool{false, true} {
-						got, short := s.turn(f, size, backwards)
+						got, short := s.readPages(f, size, backwards)
 						shorts += short
 						for i := range got {
 							require.NotEmpty(t, got[i].Cursor)
@@ -168,7 +168,7 @@ func TestMovementPages(t *testing.T) {
 // A movement is found again by id and product, and not by a wrong pair.
 func TestReadMovement(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup", "mug")
+		s.writeLedger("cup", "mug")
 		for _, want := range s.movements("") {
 			got, err := s.ReadMovement(t.Context(), want.MovementID, want.ProductID)
 			require.NoError(t, err)

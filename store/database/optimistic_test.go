@@ -16,15 +16,15 @@ import (
 
 // decide writes as the store does: holds ahead of their transaction where that
 // can be, everything else, and what was refused, the ordinary way.
-func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, error) {
-	if p := s.NewOptimisticBatch(); p != nil {
-		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !p.Add(s.Prepare(w)) }) {
-			p.Close()
-			if out, err := p.Commit(ctx); err == nil {
+func (s *shop) decide(ctx context.Context, writes []models.Write) (models.Outcome, error) {
+	if b := s.NewOptimisticBatch(); b != nil {
+		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !b.Add(s.Prepare(w)) }) {
+			b.Close()
+			if out, err := b.Commit(ctx); err == nil {
 				return out, nil
 			}
 		}
-		p.Discard()
+		b.Discard()
 	}
 	return s.Write(ctx, writes)
 }
@@ -32,31 +32,31 @@ func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, erro
 // plan decides holds ahead, all of them.
 func (s *shop) optimistic(writes ...models.Write) *database.OptimisticBatch {
 	s.t.Helper()
-	p := s.NewOptimisticBatch()
+	b := s.NewOptimisticBatch()
 	for _, w := range writes {
-		require.True(s.t, p.Add(s.Prepare(w)))
+		require.True(s.t, b.Add(s.Prepare(w)))
 	}
-	p.Close()
-	return p
+	b.Close()
+	return b
 }
 
 // refuses tells that a hold is not decided ahead.
-func (s *shop) refuses(w models.Write) {
+func (s *shop) notOptimistic(w models.Write) {
 	s.t.Helper()
-	p := s.NewOptimisticBatch()
-	require.False(s.t, p.Add(s.Prepare(w)))
+	b := s.NewOptimisticBatch()
+	require.False(s.t, b.Add(s.Prepare(w)))
 }
 
-// refusesBatch tells that a plan is refused, all of it, and drops it.
-func (s *shop) refusesBatch(p *database.OptimisticBatch) {
+// commitRefused tells that a plan is refused, all of it, and drops it.
+func (s *shop) commitRefused(b *database.OptimisticBatch) {
 	s.t.Helper()
 	levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
-	_, err := p.Commit(context.Background())
+	_, err := b.Commit(context.Background())
 	require.ErrorIs(s.t, err, database.ErrRefused)
 	require.Equal(s.t, levels, s.levels())
 	require.Len(s.t, s.movements(""), ledger)
 	require.Equal(s.t, holds, s.number("SELECT count(*) FROM reservations"))
-	p.Discard()
+	b.Discard()
 }
 
 // onPostgres runs a test with mugs and cups that are remembered.
@@ -79,9 +79,9 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 		}
 		w := reserve(line("mug", 12), line("cup", 1))
 		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
-		p := s.optimistic(w)
+		b := s.optimistic(w)
 		before := len(s.movements(""))
-		out, err := p.Commit(t.Context())
+		out, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, out.Reservations, "nobody can watch what was not there")
 		r := out.Results[0].Reservation
@@ -133,22 +133,22 @@ func TestOptimisticBatchIsRefused(t *testing.T) {
 		},
 		"another history": func(s *shop, _ models.Reserve) { s.exec("UPDATE onhand_meta SET epoch = 'restored'") },
 		"another copy's hold": func(s *shop, w models.Reserve) {
-			_, err := s.other(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			_, err := s.otherInstance(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
 		"an answer on record": func(s *shop, w models.Reserve) {
 			w.Lines = []models.Line{line("pen", 1)}
-			_, err := s.other(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			_, err := s.otherInstance(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				w := reserve(line("mug", 2), line("cup", 1))
-				p := s.optimistic(reserve(line("cup", 1)), w)
+				b := s.optimistic(reserve(line("cup", 1)), w)
 				meddle(s, w)
-				s.refusesBatch(p)
-				s.refuses(reserve(line("mug", 1)))
+				s.commitRefused(b)
+				s.notOptimistic(reserve(line("mug", 1)))
 				s.do(reserve(line("cup", 1))) // the ordinary way
 			})
 		})
@@ -165,23 +165,23 @@ func TestOptimisticBatchOfTheUntracked(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				s.exec("INSERT INTO products (product_id, tracked) VALUES ('song', false)")
 				s.ok(reserve(line("song", 1), line("cup", 1), line("mug", 1))) // remembered from then on
-				p, next := s.optimistic(reserve(lines...)), s.optimistic(reserve(lines...))
+				b, next := s.optimistic(reserve(lines...)), s.optimistic(reserve(lines...))
 				song := s.read("song")
 				s.exec("DELETE FROM outbox")
-				out, err := p.Commit(t.Context())
+				out, err := b.Commit(t.Context())
 				require.NoError(t, err)
 				require.Len(t, out.Stocks, len(lines)-1)
 				require.Equal(t, song, s.read("song"))
 				require.EqualValues(t, len(lines)-1, s.number("SELECT count(*) FROM outbox o JOIN products USING (product_id, version)"))
 				s.settings("song", "title = 'Song'")
-				s.refusesBatch(next)
+				s.commitRefused(next)
 			})
 		})
 	}
 }
 
 // other is another copy of the server.
-func (s *shop) other(t *testing.T) *database.Database {
+func (s *shop) otherInstance(t *testing.T) *database.Database {
 	db := openOnly(t, s.url)
 	_, err := db.ReadMeta(t.Context())
 	require.NoError(t, err)
@@ -193,7 +193,7 @@ func (s *shop) other(t *testing.T) *database.Database {
 func TestOptimisticBatchUponPlan(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		first := s.optimistic(reserve(line("cup", 6)))
-		s.refuses(reserve(line("cup", 5)))
+		s.notOptimistic(reserve(line("cup", 5)))
 		second := s.optimistic(reserve(line("cup", 4)))
 		_, err := second.Commit(t.Context())
 		require.Error(t, err, "not before the first")
@@ -229,9 +229,9 @@ func TestOptimisticBatchWaitsForOthers(t *testing.T) {
 							require.NoError(t, err)
 						}
 						ended := make(chan error, 1)
-						p := s.optimistic(reserve(lines...))
-						go func() { _, err := p.Commit(context.Background()); ended <- err }()
-						s.waiting(t)
+						b := s.optimistic(reserve(lines...))
+						go func() { _, err := b.Commit(context.Background()); ended <- err }()
+						s.awaitBlocked(t)
 						_, err = conn.ExecContext(t.Context(), done)
 						require.NoError(t, err)
 						if err = <-ended; done == "ROLLBACK" {
@@ -254,20 +254,20 @@ func TestOptimisticBatchWaitsForOthers(t *testing.T) {
 func TestOptimisticBatchLeavesToTheOrdinaryWay(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		w := reserve(line("cup", 3))
-		p := s.optimistic(w)
-		s.refuses(w)
-		s.refuses(reserve(line("cup", 8)))
-		s.refuses(reserve(line("pen", 1)))
-		s.refuses(adjust(delta("cup", "north", models.Available, 1)))
+		b := s.optimistic(w)
+		s.notOptimistic(w)
+		s.notOptimistic(reserve(line("cup", 8)))
+		s.notOptimistic(reserve(line("pen", 1)))
+		s.notOptimistic(adjust(delta("cup", "north", models.Available, 1)))
 		partial := reserve(line("cup", 8))
 		partial.AllowPartial = true
-		s.refuses(partial)
+		s.notOptimistic(partial)
 		web := reserve(line("cup", 1))
 		web.Channel = "web"
-		s.refuses(web)
-		s.refuses(reserve(line("cup", 1), pinned("cup", 1, "moon")))
-		s.refuses(reserve(line("cup", 1), line("pen", 1)))
-		_, err := p.Commit(t.Context())
+		s.notOptimistic(web)
+		s.notOptimistic(reserve(line("cup", 1), pinned("cup", 1, "moon")))
+		s.notOptimistic(reserve(line("cup", 1), line("pen", 1)))
+		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		s.replayed(w, models.WriteResult{Reservation: new(s.reservation(s.ReservationOf(w.IdempotencyKey)))})
 		_, err = s.optimistic(reserve(line("cup", 7))).Commit(t.Context())
@@ -295,19 +295,19 @@ func TestOptimisticBatchKnowsChannelsAndLocations(t *testing.T) {
 // ahead for a while.
 func TestOptimisticBatchAvoidsContendedProducts(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		p := s.optimistic(reserve(line("mug", 1)))
+		b := s.optimistic(reserve(line("mug", 1)))
 		s.settings("mug", "title = 'Mug'")
-		_, err := p.Commit(t.Context())
+		_, err := b.Commit(t.Context())
 		require.Error(t, err)
-		p.Discard()
+		b.Discard()
 		s.ok(reserve(line("mug", 1)))
-		s.refuses(reserve(line("mug", 1)))
+		s.notOptimistic(reserve(line("mug", 1)))
 		s.optimistic(reserve(line("cup", 1))).Discard()
 		require.Eventually(t, func() bool {
 			s.ok(reserve(line("mug", 1)))
-			p := s.NewOptimisticBatch()
-			defer p.Discard()
-			return p.Add(s.Prepare(reserve(line("mug", 1))))
+			b := s.NewOptimisticBatch()
+			defer b.Discard()
+			return b.Add(s.Prepare(reserve(line("mug", 1))))
 		}, generous, database.ContendedFor/4)
 	})
 }
@@ -325,14 +325,14 @@ func TestColumnsArrive(t *testing.T) {
 			out, err := db.Write(t.Context(), []models.Write{w})
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
-			p := db.NewOptimisticBatch()
+			b := db.NewOptimisticBatch()
 			w.IdempotencyKey = newKey()
-			require.True(t, p.Add(db.Prepare(w)), mode)
+			require.True(t, b.Add(db.Prepare(w)), mode)
 			for range database.ChunkMin {
-				require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))), mode)
+				require.True(t, b.Add(db.Prepare(reserve(line("mug", 1)))), mode)
 			}
-			p.Close()
-			out, err = p.Commit(t.Context())
+			b.Close()
+			out, err = b.Commit(t.Context())
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
 		}
@@ -347,12 +347,12 @@ func TestOptimisticBatchComparesQuantities(t *testing.T) {
 			s.exec(fmt.Sprintf(`SET session_replication_role = replica;
 				UPDATE stock_levels SET available = %d WHERE product_id = 'cup'; RESET session_replication_role`, available))
 		}
-		p := s.optimistic(reserve(line("cup", 1)))
+		b := s.optimistic(reserve(line("cup", 1)))
 		behindTheTriggers(1)
-		_, err := p.Commit(t.Context())
+		_, err := b.Commit(t.Context())
 		require.Error(t, err)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("cup", "north"))
-		p.Discard()
+		b.Discard()
 		behindTheTriggers(10)
 	})
 }

@@ -14,9 +14,9 @@ import (
 	"onhand/store/database"
 )
 
-// processes are the shop's Database and, where the engine can be shared,
+// instances are the shop's Database and, where the engine can be shared,
 // another one as a second copy of Onhand would have it.
-func processes(t *testing.T, s *shop) []*database.Database {
+func instances(t *testing.T, s *shop) []*database.Database {
 	t.Helper()
 	if s.kind == memory {
 		return []*database.Database{s.Database}
@@ -24,13 +24,13 @@ func processes(t *testing.T, s *shop) []*database.Database {
 	return []*database.Database{s.Database, open(t, s.url)}
 }
 
-// Until sold out, from 64 callers in two processes: of 1,000 units exactly
+// Until sold out, from 64 callers in two instances: of 1,000 units exactly
 // 1,000 are sold, and nobody is refused while some are left.
 func TestNeverOversold(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const units, callers = 1000, 64
 		s.stock("mug", "north", units/2, "south", units-units/2)
-		databases := processes(t, s)
+		databases := instances(t, s)
 		var sold atomic.Int64
 		var group sync.WaitGroup
 		for caller := range callers {
@@ -70,7 +70,7 @@ func TestOppositeCarts(t *testing.T) {
 			s.stock(id, "north", callers*rounds/4, "south", callers*rounds/4)
 			cart = append(cart, line(id, 1))
 		}
-		databases := processes(t, s)
+		databases := instances(t, s)
 		var group sync.WaitGroup
 		var held atomic.Int64
 		for caller := range callers {
@@ -110,7 +110,7 @@ func TestCountsBesideCarts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const callers, rounds = 8, 10
 		s.stock("mug", "north", callers*rounds)
-		databases := processes(t, s)
+		databases := instances(t, s)
 		var group sync.WaitGroup
 		for caller := range callers {
 			group.Go(func() {

@@ -190,9 +190,9 @@ func TestWrongStateIsRefused(t *testing.T) {
 				s.fails(s.do(models.ExtendReservation{ID: id, TTL: time.Hour}), notActive(state))
 			}
 		}
-		given := levels[place{"mug", "north"}] // by the hold that was over, to whoever was told
+		given := levels[levelKey{"mug", "north"}] // by the hold that was over, to whoever was told
 		given.Available, given.Reserved = given.Available+1, given.Reserved-1
-		levels[place{"mug", "north"}] = given
+		levels[levelKey{"mug", "north"}] = given
 		require.Equal(t, levels, s.levels())
 	})
 }

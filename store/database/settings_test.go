@@ -157,8 +157,8 @@ func TestUpsertErrors(t *testing.T) {
 					invalid("rows", 3), invalid("rows", 4, "locationIds")},
 			},
 		} {
-			require.Equal(t, c.want, plain(t, c.write.Check(time.Hour)))
-			some := forgiving(c.write)
+			require.Equal(t, c.want, withoutMessages(t, c.write.Check(time.Hour)))
+			some := rejectingFailedRows(c.write)
 			require.Empty(t, some.Check(time.Hour))
 			r := s.do(some)
 			s.fails(r, c.want...)
@@ -175,14 +175,14 @@ func TestUpsertErrors(t *testing.T) {
 		want := []models.UserError{notFound("rows", 0, "locationIds", 0), notFound("rows", 0, "locationIds", 2)}
 		s.fails(s.do(unknown), want...)
 		require.Zero(t, s.number("SELECT count(*) FROM channels WHERE channel_id LIKE 'new%'"))
-		r := s.do(forgiving(unknown))
+		r := s.do(rejectingFailedRows(unknown))
 		s.fails(r, want...)
 		require.Equal(t, []string{"newer"}, r.Channels)
 	})
 }
 
-// forgiving is a bulk write that refuses bad rows alone, under a key of its own.
-func forgiving(w models.Bulk) models.Bulk {
+// rejectingFailedRows is a bulk write that refuses bad rows alone, under a key of its own.
+func rejectingFailedRows(w models.Bulk) models.Bulk {
 	switch w := w.(type) {
 	case models.UpsertProducts:
 		w.IdempotencyKey, w.ErrorPolicy = newKey(), models.RejectFailedRows

@@ -101,19 +101,19 @@ func (s *shop) level(product, location string) models.Quantities {
 }
 
 // place is a level's address.
-type place struct{ product, location string }
+type levelKey struct{ product, location string }
 
 const quantityColumns = "available, reserved, committed, damaged, quality_control, safety_stock, incoming"
 
 // levels is everything on the shelves.
-func (s *shop) levels() map[place]models.Quantities {
+func (s *shop) levels() map[levelKey]models.Quantities {
 	s.t.Helper()
-	all := map[place]models.Quantities{}
+	all := map[levelKey]models.Quantities{}
 	rows, err := s.raw.Query("SELECT product_id, location_id, " + quantityColumns + " FROM stock_levels")
 	require.NoError(s.t, err)
 	defer rows.Close()
 	for rows.Next() {
-		var at place
+		var at levelKey
 		var q models.Quantities
 		require.NoError(s.t, rows.Scan(&at.product, &at.location, &q.Available, &q.Reserved, &q.Committed, &q.Damaged, &q.QualityControl, &q.SafetyStock, &q.Incoming))
 		all[at] = q
@@ -156,9 +156,9 @@ func (s *shop) movements(product string) []models.StockMovement {
 // the end of every test.
 func (s *shop) audit() {
 	s.t.Helper()
-	sums, versions := map[place]models.Quantities{}, map[string]int64{}
+	sums, versions := map[levelKey]models.Quantities{}, map[string]int64{}
 	for _, m := range s.movements("") {
-		at := place{m.ProductID, m.LocationID}
+		at := levelKey{m.ProductID, m.LocationID}
 		sums[at] = sums[at].Plus(m.Delta)
 		require.Equal(s.t, sums[at], m.After, "movement %d of %v", m.MovementID, at)
 		if m.Reason != models.ReasonExternal { // somebody may make or remove an empty level
@@ -183,9 +183,9 @@ func (s *shop) audit() {
 	}
 }
 
-func (s *shop) auditReservations(levels map[place]models.Quantities) {
+func (s *shop) auditReservations(levels map[levelKey]models.Quantities) {
 	s.t.Helper()
-	held := map[place]models.Quantities{}
+	held := map[levelKey]models.Quantities{}
 	rows, err := s.raw.Query("SELECT state, lines FROM reservations WHERE state IN ('ACTIVE', 'COMMITTED')")
 	require.NoError(s.t, err)
 	defer rows.Close()
@@ -201,7 +201,7 @@ func (s *shop) auditReservations(levels map[place]models.Quantities) {
 				if state == models.ReservationCommitted {
 					q = models.Quantities{Committed: a.Left()}
 				}
-				at := place{l.ProductID, a.LocationID}
+				at := levelKey{l.ProductID, a.LocationID}
 				held[at] = held[at].Plus(q)
 			}
 		}
@@ -215,7 +215,7 @@ func (s *shop) auditReservations(levels map[place]models.Quantities) {
 
 // plain strips the sentences off errors, which must be there, so that the rest
 // can be compared.
-func plain(t tester, errs []models.UserError) []models.UserError {
+func withoutMessages(t tester, errs []models.UserError) []models.UserError {
 	t.Helper()
 	out := slices.Clone(errs)
 	for i, e := range out {
@@ -249,7 +249,7 @@ func plain(t tester, errs []models.UserError) []models.UserError {
 // fails demands exactly these errors, sentences aside.
 func (s *shop) fails(r models.WriteResult, want ...models.UserError) {
 	s.t.Helper()
-	require.Equal(s.t, want, plain(s.t, r.Errors))
+	require.Equal(s.t, want, withoutMessages(s.t, r.Errors))
 }
 
 func path(parts ...any) models.Failure { return models.Failure{Path: models.InputPath(parts...)} }

@@ -29,7 +29,7 @@ func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { _, err := s.Write(context.Background(), []models.Write{web()}); done <- err }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		_, err = tx.Exec("DELETE FROM channel_locations WHERE channel_id = 'web'")
 		require.NoError(t, err)
 		_, err = tx.Exec("INSERT INTO channel_locations VALUES ('web', 'north')")
@@ -50,13 +50,13 @@ func TestOptimisticBatchWhileTheDirectoryIsLearned(t *testing.T) {
 		web := reserve(line("mug", 1))
 		web.Channel = "web"
 		s.ok(web)
-		p := s.NewOptimisticBatch()
+		b := s.NewOptimisticBatch()
 		web.IdempotencyKey = newKey()
-		require.True(t, p.Add(s.Prepare(web)))
+		require.True(t, b.Add(s.Prepare(web)))
 		s.exec("UPDATE channel_locations SET location_id = 'north' WHERE channel_id = 'web'")
 		s.ok(reserve(line("cup", 1)))
-		p.Close()
-		_, err := p.Commit(t.Context())
+		b.Close()
+		_, err := b.Commit(t.Context())
 		require.Error(t, err)
 	})
 }
@@ -64,14 +64,14 @@ func TestOptimisticBatchWhileTheDirectoryIsLearned(t *testing.T) {
 // So it is with the history that its versions belong to.
 func TestOptimisticBatchWhileAnEpochIsLearned(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		p := s.NewOptimisticBatch()
-		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
+		b := s.NewOptimisticBatch()
+		require.True(t, b.Add(s.Prepare(reserve(line("mug", 1)))))
 		s.exec("UPDATE onhand_meta SET epoch = 'restored'")
 		_, err := s.ReadMeta(t.Context())
 		require.NoError(t, err)
 		s.ok(reserve(line("cup", 1)))
-		p.Close()
-		_, err = p.Commit(t.Context())
+		b.Close()
+		_, err = b.Commit(t.Context())
 		require.Error(t, err)
 	})
 }
@@ -104,18 +104,18 @@ func TestLevelMadeWhileItsLocationCloses(t *testing.T) {
 		defer func() { _ = tx.Rollback() }()
 		_, err = tx.Exec("UPDATE locations SET active = false WHERE location_id = 'north'")
 		require.NoError(t, err)
-		done := make(chan outcome, 1)
+		done := make(chan models.Outcome, 1)
 		go func() {
 			defer close(done)
 			out, err := s.Write(context.Background(), []models.Write{adjust(delta("pen", "north", models.Available, 5))})
 			assert.NoError(t, err)
 			done <- out
 		}()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		require.NoError(t, tx.Commit())
-		told, now := (<-done).Stocks[0], s.read("pen")
-		require.Equal(t, now.Version, told.Version)
-		require.Equal(t, now.Levels, told.Levels)
+		published, now := (<-done).Stocks[0], s.read("pen")
+		require.Equal(t, now.Version, published.Version)
+		require.Equal(t, now.Levels, published.Levels)
 		s.ok(reserve(line("mug", 1))) // tells of the directory
 		got, err := s.decide(t.Context(), []models.Write{reserve(line("pen", 1))})
 		require.NoError(t, err)
@@ -132,10 +132,10 @@ func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
 		require.NoError(t, err)
 		out, err := db.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.NoError(t, err)
-		p := db.NewOptimisticBatch()
-		require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))))
-		p.Close()
-		then, err := p.Commit(t.Context())
+		b := db.NewOptimisticBatch()
+		require.True(t, b.Add(db.Prepare(reserve(line("mug", 1)))))
+		b.Close()
+		then, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		require.WithinDuration(t, out.Results[0].Reservation.CreatedAt, then.Results[0].Reservation.CreatedAt, time.Minute)
 	})
@@ -144,16 +144,16 @@ func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
 // A copy that has just started decides ahead, of as many products as it remembers.
 func TestPreload(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		db := s.other(t)
+		db := s.otherInstance(t)
 		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.CachedProductsMax)
 		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
 		require.NoError(t, db.Preload(t.Context()))
 		require.Equal(t, database.CachedProductsMax, db.CachedProducts(), "no more than that")
 		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "nor read, and others forgotten for it")
-		p := db.NewOptimisticBatch()
-		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
-		p.Close()
-		_, err := p.Commit(t.Context())
+		b := db.NewOptimisticBatch()
+		require.True(t, b.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
+		b.Close()
+		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 	})
 }
@@ -162,7 +162,7 @@ func TestPreload(t *testing.T) {
 // like others: what changed since has a plan refused.
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		db := s.other(t)
+		db := s.otherInstance(t)
 		prepared := func() *database.PreparedWrite {
 			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
 		}
@@ -171,10 +171,10 @@ func TestFetch(t *testing.T) {
 		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
 
 		plan := func() *database.OptimisticBatch {
-			p := db.NewOptimisticBatch()
-			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
-			p.Close()
-			return p
+			b := db.NewOptimisticBatch()
+			require.True(t, b.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
+			b.Close()
+			return b
 		}
 		out, err := plan().Commit(t.Context())
 		require.NoError(t, err)

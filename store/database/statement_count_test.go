@@ -19,10 +19,10 @@ import (
 
 // wire carries a client's bytes to Postgres and counts what it says: statements
 // run, and how often it then waits for the server.
-type wire struct{ statements, roundTrips atomic.Int64 }
+type countingProxy struct{ statements, roundTrips atomic.Int64 }
 
 // through is the database's address by way of the wire.
-func (w *wire) through(t *testing.T, dsn string) string {
+func (w *countingProxy) through(t *testing.T, dsn string) string {
 	t.Helper()
 	address, err := url.Parse(dsn)
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func (w *wire) through(t *testing.T, dsn string) string {
 
 // carry reads the frontend's messages: after the first, each is a letter, a
 // length that counts itself, and the rest.
-func (w *wire) forward(server io.Writer, client io.Reader) {
+func (w *countingProxy) forward(server io.Writer, client io.Reader) {
 	for letter := 0; ; letter = 1 {
 		head := make([]byte, letter+4)
 		if _, err := io.ReadFull(client, head); err != nil {
@@ -86,7 +86,7 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 			mugs[i].ProductID = fmt.Sprintf("mug %03d", i)
 		}
 		require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Products: mugs}))
-		var w wire
+		var w countingProxy
 		db := openOnly(t, w.through(t, s.url))
 		count := 0 // never the same twice: what is there already is not written
 		kinds := []struct {

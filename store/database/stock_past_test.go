@@ -17,7 +17,7 @@ func TestStockAsOf(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		type note struct {
 			at     time.Time
-			shelf  map[place]models.Quantities
+			shelf  map[levelKey]models.Quantities
 			latest int64
 		}
 		look := func() *models.Stock {
@@ -32,13 +32,13 @@ func TestStockAsOf(t *testing.T) {
 		}
 		s.stock("mug")
 		s.stock("cup", "north", 3)
-		shelf, notes := map[place]models.Quantities{}, []note{{look().AsOf, map[place]models.Quantities{}, 1}}
+		shelf, notes := map[levelKey]models.Quantities{}, []note{{look().AsOf, map[levelKey]models.Quantities{}, 1}}
 		tick(notes[0].at)
 		var holds []*models.Reservation
 		states := []models.State{models.Available, models.Damaged, models.Incoming, models.SafetyStock}
 		for range 40 {
 			location := []string{"north", "south", "far"}[rand.N(3)]
-			at := place{"mug", location}
+			at := levelKey{"mug", location}
 			q := shelf[at]
 			switch rand.N(4) {
 			case 0:
@@ -54,7 +54,7 @@ func TestStockAsOf(t *testing.T) {
 				if n := len(holds); n > 0 {
 					back := holds[n-1].Lines[0].Allocations[0].LocationID
 					s.ok(release(holds[n-1].ID))
-					holds, at = holds[:n-1], place{"mug", back}
+					holds, at = holds[:n-1], levelKey{"mug", back}
 					q = shelf[at]
 					q.Available, q.Reserved = q.Available+1, q.Reserved-1
 				}
@@ -75,10 +75,10 @@ func TestStockAsOf(t *testing.T) {
 		for _, n := range notes {
 			got, err := s.ReadStockAsOf(t.Context(), "mug", n.at)
 			require.NoError(t, err)
-			levels := map[place]models.Quantities{}
+			levels := map[levelKey]models.Quantities{}
 			for _, l := range got.Levels {
 				if l.Quantities != (models.Quantities{}) {
-					levels[place{"mug", l.LocationID}] = l.Quantities
+					levels[levelKey{"mug", l.LocationID}] = l.Quantities
 				}
 				require.Equal(t, l.LocationID != "far", l.Active)
 			}

@@ -27,7 +27,7 @@ func TestSweepTakesAProductsReservationsTogether(t *testing.T) {
 			for i := range products {
 				batch = append(batch, reserve(line(name(i), 1)))
 			}
-			s.with(quiet{t}).mustWrite(batch...)
+			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
 		ended, touched := 0, 0
@@ -85,7 +85,7 @@ func TestSweepLooksOn(t *testing.T) {
 			id := s.reserved(line([]string{"mug", "cup"}[i/5], 1)).ID
 			s.exec("UPDATE reservations SET expires_at = "+s.clock(i-20)+" WHERE reservation_id = $1", keyOf(id))
 		}
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		require.Len(t, s.sweep(100), 5)
 		unlock()
 		require.Len(t, s.sweep(100), 5)
@@ -100,7 +100,7 @@ func TestSweepOfAProductInDemand(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		s.overdue(s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1)).ID)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		mug := models.RowRef{Product: "mug"}
 		locks, err := s.Locked(t.Context(), []models.RowRef{mug})
 		require.NoError(t, err)
@@ -199,7 +199,7 @@ func TestInstancesSweepTogether(t *testing.T) {
 			for i := range batch {
 				batch[i] = reserve(line("mug", 1))
 			}
-			s.with(quiet{t}).mustWrite(batch...)
+			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
 		second := s.Database

@@ -15,13 +15,13 @@ import (
 // change runs SQL as an outside writer and returns what it did to a product:
 // how many versions on, whether the outbox names the newest, and its new
 // ledger rows.
-func (s *shop) change(product, query string, args ...any) (versions int64, told bool, rows []models.StockMovement) {
+func (s *shop) change(product, query string, args ...any) (versions int64, published bool, rows []models.StockMovement) {
 	s.t.Helper()
 	before, ledger := s.read(product).Version, len(s.movements(product))
 	s.exec("DELETE FROM outbox")
 	s.exec(query, args...)
 	after := s.read(product).Version
-	told = s.number("SELECT count(*) FROM outbox WHERE product_id = $1 AND version = $2", product, after) > 0
+	published = s.number("SELECT count(*) FROM outbox WHERE product_id = $1 AND version = $2", product, after) > 0
 	return after - before, told, s.movements(product)[ledger:]
 }
 
@@ -47,9 +47,9 @@ func TestOutsideWrites(t *testing.T) {
 			{"DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'",
 				models.Quantities{Available: -2, Incoming: -7}, models.Quantities{}},
 		} {
-			versions, told, rows := s.change("mug", c.query)
+			versions, published, rows := s.change("mug", c.query)
 			require.Equal(t, int64(1), versions, c.query)
-			require.True(t, told, c.query)
+			require.True(t, published, c.query)
 			require.Len(t, rows, 1, c.query)
 			require.Equal(t, c.delta, rows[0].Delta, c.query)
 			require.Equal(t, c.after, rows[0].After, c.query)
@@ -68,13 +68,13 @@ func TestOutsideWriteOfSeveralRows(t *testing.T) {
 		s.stock("mug", "north", 5, "south", 6)
 		s.stock("cup", "north", 7)
 		cup := s.read("cup").Version
-		versions, told, rows := s.change("mug", "UPDATE stock_levels SET available = available + 1")
+		versions, published, rows := s.change("mug", "UPDATE stock_levels SET available = available + 1")
 		require.Positive(t, versions)
 		require.True(t, told)
 		require.Len(t, rows, 2)
 		require.Greater(t, s.read("cup").Version, cup)
 		require.Equal(t, models.Quantities{Available: 1}, s.movements("cup")[1].Delta)
-		_, told, rows = s.change("mug", "DELETE FROM stock_levels")
+		_, published, rows = s.change("mug", "DELETE FROM stock_levels")
 		require.True(t, told)
 		require.Len(t, rows, 2)
 		require.Empty(t, s.read("mug").Levels)
@@ -94,9 +94,9 @@ func TestOutsideWriteOfNothing(t *testing.T) {
 			"UPDATE locations SET active = active, priority = priority",
 			"UPDATE locations SET name = 'The North'",
 		} {
-			versions, told, rows := s.change("mug", query)
+			versions, published, rows := s.change("mug", query)
 			require.Zero(t, versions, query)
-			require.False(t, told, query)
+			require.False(t, published, query)
 			require.Empty(t, rows, query)
 		}
 	})
@@ -120,9 +120,9 @@ func TestOutsideSettings(t *testing.T) {
 			"UPDATE locations SET priority = 7 WHERE location_id = 'north'",
 		} {
 			cup := s.read("cup").Version
-			versions, told, rows := s.change("mug", query)
+			versions, published, rows := s.change("mug", query)
 			require.Positive(t, versions, query)
-			require.True(t, told, query)
+			require.True(t, published, query)
 			require.Empty(t, rows, query)
 			require.Equal(t, cup, s.read("cup").Version, query)
 		}

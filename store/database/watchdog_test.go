@@ -63,9 +63,9 @@ func TestSilentHosts(t *testing.T) {
 	require.NoError(t, db.Ping(t.Context()))
 }
 
-// handshaken is the address of a server that lets everybody in and answers
+// silentAfterHandshake is the address of a server that lets everybody in and answers
 // nothing that is asked then.
-func handshaken(t *testing.T) string {
+func silentAfterHandshake(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -98,14 +98,14 @@ func handshaken(t *testing.T) string {
 // elsewhere.
 func TestListenGivesUp(t *testing.T) {
 	t.Parallel()
-	db := openOnly(t, "postgres://u@"+handshaken(t)+"/x?sslmode=disable")
+	db := openOnly(t, "postgres://u@"+silentAfterHandshake(t)+"/x?sslmode=disable")
 	ended := make(chan error, 1)
 	go func() { ended <- db.Listen(t.Context(), func() { t.Error("nobody listens") }) }()
 	select {
 	case err := <-ended:
 		require.Error(t, err)
 	case <-time.After(generous):
-		t.Fatal("it waits for ever")
+		t.Fatal("Listen did not end")
 	}
 }
 

@@ -28,7 +28,7 @@ func wipedPostgres(t *testing.T, _ string) (url string) {
 	}
 	spare.Unlock()
 	if url == "" {
-		url = storetest.Postgres(lasting{t})
+		url = storetest.Postgres(withoutCleanup{t})
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -42,11 +42,11 @@ func wipedPostgres(t *testing.T, _ string) (url string) {
 	return url
 }
 
-// lasting lets a database outlive its test; it goes with its server.
-type lasting struct{ testing.TB }
+// withoutCleanup lets a database outlive its test; it goes with its server.
+type withoutCleanup struct{ testing.TB }
 
 // Cleanup forgets what would drop the database.
-func (lasting) Cleanup(func()) {}
+func (withoutCleanup) Cleanup(func()) {}
 
 func wipe(t *testing.T, url string) {
 	t.Helper()
