@@ -11,10 +11,10 @@ import (
 	"onhand/store/database"
 )
 
-// everything is the span of all ids that these tests use.
+// allProducts is the span of all ids that these tests use.
 var allProducts = database.Span{Through: "~"}
 
-// ledgers audits the ledger of a span.
+// ledgerAudits audits the ledger of a span.
 func (s *shop) ledgerAudits(span database.Span, window int) []database.LedgerAudit {
 	s.t.Helper()
 	var list []database.LedgerAudit
@@ -22,7 +22,7 @@ func (s *shop) ledgerAudits(span database.Span, window int) []database.LedgerAud
 	return list
 }
 
-// holdings audits the reservations of a span.
+// reservationAudits audits the reservations of a span.
 func (s *shop) reservationAudits(span database.Span) []database.ReservationsAudit {
 	s.t.Helper()
 	var list []database.ReservationsAudit
@@ -30,8 +30,8 @@ func (s *shop) reservationAudits(span database.Span) []database.ReservationsAudi
 	return list
 }
 
-// An audit beside the service leaves the other cores to the service, and whoever has
-// its connection next the server's own settings.
+// An audit uses one core and no JIT compiler. It leaves its connection with the server's
+// own settings.
 func TestAuditTakesOneCore(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		before, during, after, err := s.AuditSettings(t.Context())
@@ -42,8 +42,7 @@ func TestAuditTakesOneCore(t *testing.T) {
 	})
 }
 
-// The audit sees every level with all its states beside its ledger, of the
-// span and of no other product.
+// The audit returns every level of the span, with all its states, beside its ledger.
 func TestAuditLedger(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 4)
@@ -76,8 +75,8 @@ func TestAuditLedger(t *testing.T) {
 	})
 }
 
-// With a window only the last rows are read; nothing is said of the sum, and
-// the first row in sight is not held against one that is out of sight.
+// With a window the audit reads only the last rows. It does not check the sum, nor the
+// first row that it reads against an earlier one.
 func TestAuditLedgerWindow(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5, "south", 2)
@@ -95,8 +94,8 @@ func TestAuditLedgerWindow(t *testing.T) {
 	})
 }
 
-// An order that was shipped or cancelled in part holds what is left, taken
-// from its allocations in their order; keys that are not there count as zero.
+// An order that was fulfilled or cancelled in part counts with what is left of its
+// allocations, in their order. A missing JSON key counts as zero.
 func TestAuditReservations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.tampered = true

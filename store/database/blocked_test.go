@@ -13,8 +13,8 @@ import (
 
 const brief = 50 * time.Millisecond
 
-// locks writes a batch that must wait for locked rows, and gives those rows,
-// write by write.
+// blockedRows writes a batch that is blocked, and returns the locked rows, write by
+// write.
 func (s *shop) blockedRows(writes ...models.Write) [][]models.RowRef {
 	s.t.Helper()
 	before := s.levels()
@@ -26,8 +26,8 @@ func (s *shop) blockedRows(writes ...models.Write) [][]models.RowRef {
 	return locked.Rows
 }
 
-// A row that somebody else keeps locked holds up the writes that need it, by
-// whatever way, and the batch says which those are.
+// A row that an outside transaction locks blocks every kind of write that needs it. The
+// error names the rows of each write.
 func TestLockedRowsAreNamed(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -57,7 +57,7 @@ func TestLockedRowsAreNamed(t *testing.T) {
 	})
 }
 
-// So do a product's settings and a reservation.
+// A locked product row and a locked reservation block writes too.
 func TestLockedSettingsAndReservations(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -70,15 +70,15 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 		require.NoError(t, err)
 		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(r.ID))
 		require.NoError(t, err)
-		by := s.blockedRows(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
-		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, by)
+		rows := s.blockedRows(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
+		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, rows)
 		require.NoError(t, tx.Rollback())
 		s.ok(release(r.ID))
 	})
 }
 
-// A buyer who is short because of a hold past its time is not refused while
-// that hold cannot be given back: he waits for what locks it.
+// A reservation that is short because of an expired reservation is not refused while the
+// expired one is locked: it is blocked.
 func TestBuyerWaitsForALockedExpiredReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -93,7 +93,7 @@ func TestBuyerWaitsForALockedExpiredReservation(t *testing.T) {
 	})
 }
 
-// The sweeper passes over holds of locked products.
+// The sweeper passes over reservations of locked products.
 func TestSweepPassesOverLockedProducts(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -112,9 +112,9 @@ func TestSweepPassesOverLockedProducts(t *testing.T) {
 	})
 }
 
-// A row that passes from one transaction to the next, as between the copies of
-// a busy shop, is in demand and not kept: the write gets its turn.
-func TestARowInDemandIsNotKept(t *testing.T) {
+// A row that passes from one transaction to the next, as between busy instances, does
+// not make a write blocked: the write gets its turn.
+func TestRowThatPassesOnDoesNotBlock(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(time.Second)
 		s.stock("mug", "north", 5)
@@ -135,7 +135,7 @@ func TestARowInDemandIsNotKept(t *testing.T) {
 			_, err := second.Exec(lock)
 			has <- err
 		}()
-		began = s.awaitLaterBlocked(t, began) // behind the second by now
+		began = s.awaitLaterBlocked(t, began) // now queued after the second transaction
 		require.NoError(t, first.Rollback())
 		require.NoError(t, <-has)
 		s.awaitLaterBlocked(t, began)
@@ -144,8 +144,8 @@ func TestARowInDemandIsNotKept(t *testing.T) {
 	})
 }
 
-// awaitLaterBlocked waits until a transaction of Onhand's waits for a lock, another one
-// than the one that began then, and tells when it began.
+// awaitLaterBlocked waits until a transaction of Onhand waits for a lock, another one
+// than the one that began at earlier, and returns when it began.
 func (s *shop) awaitLaterBlocked(t *testing.T, earlier string) (began string) {
 	t.Helper()
 	require.Eventually(t, func() bool {

@@ -13,8 +13,8 @@ import (
 	"onhand/models"
 )
 
-// batch writes, and holds the outcome to what every outcome promises: one
-// result a write, touched stocks and reservations exactly as a read gives them.
+// batch writes and checks what every outcome promises: one result for each write, and
+// changed stocks and reservations as a read returns them.
 func (s *shop) batch(writes ...models.Write) []models.WriteResult {
 	s.t.Helper()
 	ctx := context.Background()
@@ -34,7 +34,7 @@ func (s *shop) batch(writes ...models.Write) []models.WriteResult {
 		require.Len(s.t, found, 1)
 		got, want := *found[0], *r
 		require.False(s.t, got.ServerTime.Before(want.ServerTime))
-		if want.State != models.ReservationActive { // an active one may have run out since
+		if want.State != models.ReservationActive { // an active one may have expired since
 			got.ServerTime, want.ServerTime = time.Time{}, time.Time{}
 			require.Equal(s.t, want, got)
 		}
@@ -42,13 +42,13 @@ func (s *shop) batch(writes ...models.Write) []models.WriteResult {
 	return out.Results
 }
 
-// do is the answer to one write.
+// do returns the result of one write.
 func (s *shop) do(w models.Write) models.WriteResult {
 	s.t.Helper()
 	return s.batch(w)[0]
 }
 
-// ok is the answer to one write that must succeed.
+// ok returns the result of one write that must succeed.
 func (s *shop) ok(w models.Write) models.WriteResult {
 	s.t.Helper()
 	r := s.do(w)
@@ -56,7 +56,7 @@ func (s *shop) ok(w models.Write) models.WriteResult {
 	return r
 }
 
-// hold reserves lines and returns the reservation.
+// reserved reserves lines and returns the reservation.
 func (s *shop) reserved(lines ...models.Line) *models.Reservation {
 	s.t.Helper()
 	r := s.ok(reserve(lines...))
@@ -74,7 +74,7 @@ func (s *shop) reservation(id string) models.Reservation {
 	return *found[0]
 }
 
-// read is a product's stock without the time of reading.
+// read returns a product's stock without the time of reading.
 func (s *shop) read(product string) *models.Stock {
 	s.t.Helper()
 	reading, err := s.ReadStocks(context.Background(), []string{product})
@@ -89,7 +89,7 @@ func timeless(stock *models.Stock) *models.Stock {
 	return &without
 }
 
-// level is the quantities of one level; zero where there is none.
+// level returns the quantities of one level; zero where there is none.
 func (s *shop) level(product, location string) models.Quantities {
 	s.t.Helper()
 	for _, l := range s.read(product).Levels {
@@ -100,12 +100,12 @@ func (s *shop) level(product, location string) models.Quantities {
 	return models.Quantities{}
 }
 
-// place is a level's address.
+// levelKey identifies a level.
 type levelKey struct{ product, location string }
 
 const quantityColumns = "available, reserved, committed, damaged, quality_control, safety_stock, incoming"
 
-// levels is everything on the shelves.
+// levels returns the quantities of all levels.
 func (s *shop) levels() map[levelKey]models.Quantities {
 	s.t.Helper()
 	all := map[levelKey]models.Quantities{}
@@ -122,7 +122,7 @@ func (s *shop) levels() map[levelKey]models.Quantities {
 	return all
 }
 
-// movements is the ledger of a product (empty: of all) in order.
+// movements returns the ledger of a product (empty: of all) in order.
 func (s *shop) movements(product string) []models.StockMovement {
 	s.t.Helper()
 	rows, err := s.raw.Query(`SELECT movement_id, product_id, location_id,
@@ -151,8 +151,8 @@ func (s *shop) movements(product string) []models.StockMovement {
 	return list
 }
 
-// audit is what must hold whatever happened: the ledger adds up to the levels,
-// row by row, and what holds hold is what the levels say is held. It runs at
+// audit checks what is true after every test: the ledger adds up to the levels, row by
+// row, and the levels have reserved and committed what the reservations say. It runs at
 // the end of every test.
 func (s *shop) audit() {
 	s.t.Helper()
@@ -161,8 +161,8 @@ func (s *shop) audit() {
 		at := levelKey{m.ProductID, m.LocationID}
 		sums[at] = sums[at].Plus(m.Delta)
 		require.Equal(s.t, sums[at], m.After, "movement %d of %v", m.MovementID, at)
-		if m.Reason != models.ReasonExternal { // somebody may make or remove an empty level
-			require.NotEqual(s.t, models.Quantities{}, m.Delta, "movement %d of %v moves nothing", m.MovementID, at)
+		if m.Reason != models.ReasonExternal { // an outside writer may insert or delete an empty level
+			require.NotEqual(s.t, models.Quantities{}, m.Delta, "movement %d of %v changes nothing", m.MovementID, at)
 		}
 		require.GreaterOrEqual(s.t, m.Version, versions[m.ProductID])
 		versions[m.ProductID] = m.Version
@@ -185,7 +185,7 @@ func (s *shop) audit() {
 
 func (s *shop) auditReservations(levels map[levelKey]models.Quantities) {
 	s.t.Helper()
-	held := map[levelKey]models.Quantities{}
+	units := map[levelKey]models.Quantities{}
 	rows, err := s.raw.Query("SELECT state, lines FROM reservations WHERE state IN ('ACTIVE', 'COMMITTED')")
 	require.NoError(s.t, err)
 	defer rows.Close()
@@ -202,18 +202,18 @@ func (s *shop) auditReservations(levels map[levelKey]models.Quantities) {
 					q = models.Quantities{Committed: a.Left()}
 				}
 				at := levelKey{l.ProductID, a.LocationID}
-				held[at] = held[at].Plus(q)
+				units[at] = units[at].Plus(q)
 			}
 		}
 	}
 	require.NoError(s.t, rows.Err())
 	for at, q := range levels {
-		require.Equal(s.t, models.Quantities{Reserved: held[at].Reserved, Committed: held[at].Committed},
-			models.Quantities{Reserved: q.Reserved, Committed: q.Committed}, "%v: holds and level", at)
+		require.Equal(s.t, models.Quantities{Reserved: units[at].Reserved, Committed: units[at].Committed},
+			models.Quantities{Reserved: q.Reserved, Committed: q.Committed}, "%v: reservations and level", at)
 	}
 }
 
-// plain strips the sentences off errors, which must be there, so that the rest
+// withoutMessages removes the messages of errors, which must be there, so that the rest
 // can be compared.
 func withoutMessages(t tester, errs []models.UserError) []models.UserError {
 	t.Helper()
@@ -246,7 +246,7 @@ func withoutMessages(t tester, errs []models.UserError) []models.UserError {
 	return out
 }
 
-// fails demands exactly these errors, sentences aside.
+// fails requires exactly these errors, apart from their messages.
 func (s *shop) fails(r models.WriteResult, want ...models.UserError) {
 	s.t.Helper()
 	require.Equal(s.t, want, withoutMessages(s.t, r.Errors))
@@ -254,7 +254,7 @@ func (s *shop) fails(r models.WriteResult, want ...models.UserError) {
 
 func path(parts ...any) models.Failure { return models.Failure{Path: models.InputPath(parts...)} }
 
-// short is a shortage of the line with this index.
+// short is the error of a line that asks for more than there is.
 func short(index int, product string, requested, available int) models.UserError {
 	return models.InsufficientStockError{
 		Failure: path("lines", index, "quantity"), ProductID: product, Requested: requested, Available: available,
