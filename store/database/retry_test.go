@@ -12,8 +12,8 @@ import (
 	"onhand/store/database"
 )
 
-// failUpdates makes Postgres refuse so many changes of levels with a code, as it
-// would in a deadlock; asked tells how many it has been asked for.
+// failUpdates makes Postgres refuse this many updates of levels with a code, as in a
+// deadlock. attempts returns how many updates it has seen.
 func (s *shop) failUpdates(t *testing.T, times int, code string) (attempts func() int64) {
 	t.Helper()
 	s.exec("CREATE SEQUENCE update_attempts")
@@ -25,10 +25,10 @@ func (s *shop) failUpdates(t *testing.T, times int, code string) (attempts func(
 	return func() int64 { return s.number("SELECT last_value FROM update_attempts") }
 }
 
-const always = 1 << 30
+const always = 1 << 30 // updates to refuse
 
-// Whatever others do, a write that they only keep from its turn gets it, while
-// it has time.
+// A write that deadlocks or cannot be serialized is retried until it succeeds, within
+// its deadline.
 func TestContentionIsOutlasted(t *testing.T) {
 	for _, code := range []string{"40P01", "40001"} {
 		t.Run(code, func(t *testing.T) {
@@ -44,8 +44,8 @@ func TestContentionIsOutlasted(t *testing.T) {
 	}
 }
 
-// A write is tried no longer than it has time, and no more often than is of
-// use: what stays refused is the database's answer, not an accident.
+// A write is retried no longer than its deadline, and no more often than the bounds of
+// attempts.
 func TestAttemptsAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		code        string
@@ -59,7 +59,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				if testing.Short() && c.most == database.ContendedMax {
-					t.Skip("rests for seven seconds")
+					t.Skip("the pauses between attempts add up to seven seconds")
 				}
 				s.stock("mug", "north", 5)
 				s.SetWriteLimit(c.limit)
