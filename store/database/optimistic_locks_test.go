@@ -10,8 +10,8 @@ import (
 	"onhand/store/database"
 )
 
-// whileLocked carries a plan out while somebody else has changed rows and not
-// committed yet; between happens once the plan waits for them.
+// whileLocked commits a batch while an outside transaction has changed rows and not
+// committed. It calls between when the batch waits for them.
 func (s *shop) whileLocked(t *testing.T, b *database.OptimisticBatch, change string, between func()) (out models.Outcome, err error) {
 	t.Helper()
 	tx, err := s.raw.Begin()
@@ -29,13 +29,13 @@ func (s *shop) whileLocked(t *testing.T, b *database.OptimisticBatch, change str
 	return out, err
 }
 
-// preparedAfter is how often the server runs a statement at least before it keeps
-// a plan of it.
-const preparedAfter = 6
+// genericPlanAfter is how often the server runs a prepared statement before it may use
+// a generic plan.
+const genericPlanAfter = 6
 
-// Rows of several products are locked in order of their ids, wherever they lie in
-// their tables, levels before products: who waits for one has none that comes
-// later.
+// An optimistic batch locks rows of several products in the order of their ids, wherever
+// the table has them, levels before products. A batch that waits for a row has no later
+// one locked.
 func TestOptimisticBatchLocksInOrder(t *testing.T) {
 	for table, column := range map[string]string{"stock_levels": "damaged", "products": "version"} {
 		for _, conditional := range []bool{true, false} {
@@ -49,15 +49,15 @@ func TestOptimisticBatchLocksInOrder(t *testing.T) {
 						s.LongContention()
 						s.ExpectContention("cup", "pen")
 					}
-					// So few rows that the server reads the table from its beginning, where the
-					// pen is now.
+					// The table is small, so the server scans it from the start, where the pen is
+					// now.
 					s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, 50) n")
 					s.exec("INSERT INTO stock_levels (product_id, location_id) SELECT product_id, 'north' FROM products WHERE product_id LIKE 'other %'")
 					s.exec("VACUUM FULL ANALYZE " + table)
 					s.exec("UPDATE " + table + " SET " + column + " = " + column + " WHERE product_id = 'cup'")
-					// What the server has prepared for plans without any level is not for these.
+					// The server's generic plan for batches without levels must not break the order.
 					s.SQL.SetMaxOpenConns(1)
-					for range preparedAfter {
+					for range genericPlanAfter {
 						_, err := s.optimistic(reserve(line("song", 1))).Commit(t.Context())
 						require.NoError(t, err)
 					}
@@ -73,8 +73,8 @@ func TestOptimisticBatchLocksInOrder(t *testing.T) {
 	}
 }
 
-// Where the server's default isolation is a stricter one, a plan that waited for
-// somebody else's change is refused, and what it took is not taken twice.
+// Where the server's default isolation is stricter, an optimistic batch that waited for
+// an outside change is refused, and its units are taken once.
 func TestOptimisticBatchUnderStricterIsolation(t *testing.T) {
 	for _, level := range []string{"repeatable%20read", "serializable"} {
 		for _, conditional := range []bool{true, false} {
@@ -83,7 +83,7 @@ func TestOptimisticBatchUnderStricterIsolation(t *testing.T) {
 					strict := s.with(t)
 					strict.url += "&default_transaction_isolation=" + level
 					strict.Database = strict.otherInstance(t)
-					strict.do(reserve(line("cup", 1))) // remembered from then on
+					strict.do(reserve(line("cup", 1))) // caches the product
 					if conditional {
 						strict.LongContention()
 						strict.ExpectContention("cup")
