@@ -16,7 +16,7 @@ var moves = map[models.ReservationState][2]models.State{
 	models.ReservationCancelled: {models.Committed, models.Available},
 }
 
-// resolve takes a step of a hold or an order: of all that is left or of parts.
+// resolve takes a step of a reservation or an order: with all that is left, or in parts.
 func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 	return func(t *rapid.T) {
 		h := m.pick(t)
@@ -38,12 +38,12 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			require.True(t, m.do(w).Replayed)
 		default:
 			m.fails(m.first(w), notActive(h.now()))
-			m.expireIfOver(h)
+			m.expireIfOverdue(h)
 		}
 	}
 }
 
-// parts is how many units of each line are meant, and what is wrong with that.
+// parts returns how many units of each line are meant, and the errors of that.
 func (m *model) parts(h *modelReservation, asked []models.LinePart) (units []int, errs []models.UserError) {
 	units = make([]int, len(h.lines))
 	for i, l := range h.lines {
@@ -73,8 +73,8 @@ func (m *model) parts(h *modelReservation, asked []models.LinePart) (units []int
 	return units, errs
 }
 
-// step moves units of each line, allocation by allocation; a commit gives what
-// is not ordered back.
+// step moves units of each line, allocation by allocation. A commit releases the units
+// that are not ordered.
 func (m *model) step(h *modelReservation, to models.ReservationState, units []int) {
 	left, fulfilled := 0, 0
 	lines := make([]models.ReservationLine, len(h.lines))
@@ -137,7 +137,7 @@ func (m *model) drawState(t *rapid.T) models.State {
 	return rapid.SampledFrom([]models.State{models.Available, models.Available, models.Damaged, models.Incoming}).Draw(t, "state")
 }
 
-// bottom is the least that a merchant may leave.
+// least returns the least quantity that a stock write may leave.
 func (m *model) least(product string, state models.State) int {
 	if state == models.Available {
 		return m.floor(product)
@@ -145,11 +145,11 @@ func (m *model) least(product string, state models.State) int {
 	return 0
 }
 
-// have is what is there, once holds past their time were given back if it is
-// not what it must be.
+// have returns the quantity of a state, after releasing overdue reservations if it is
+// not enough.
 func (m *model) have(at levelKey, state models.State, enough func(n int) bool) int {
 	q := m.shelf[at]
-	if state == models.Available && !enough(q.Available) && m.endFor(map[string]bool{at.product: true}) {
+	if state == models.Available && !enough(q.Available) && m.expireFor(map[string]bool{at.product: true}) {
 		q = m.shelf[at]
 	}
 	return *q.Of(state)
@@ -175,7 +175,7 @@ func (m *model) adjust(t *rapid.T) {
 	m.put(at, state, have+n)
 }
 
-// set counts, believing in what is there, in something else, or in nothing.
+// set counts a level, with the right changeFromQuantity, a wrong one, or none.
 func (m *model) set(t *rapid.T) {
 	at, state := m.draw(t)
 	w := counted(row(at.product, at.location, state, rapid.IntRange(-6, 6).Draw(t, "quantity")))
@@ -183,14 +183,14 @@ func (m *model) set(t *rapid.T) {
 	count := &w.Rows[0]
 	if rapid.Bool().Draw(t, "compare") {
 		q := m.shelf[at]
-		believed := *q.Of(state) + rapid.SampledFrom([]int{0, 0, 1, -1}).Draw(t, "wrong by")
-		count.ChangeFromQuantity = &believed
+		expected := *q.Of(state) + rapid.SampledFrom([]int{0, 0, 1, -1}).Draw(t, "wrong by")
+		count.ChangeFromQuantity = &expected
 	}
 	if count.Quantity < m.least(at.product, state) {
 		m.fails(m.first(w), models.InvalidInputError{Failure: path("rows", 0, "quantity")})
 		return
 	}
-	have := m.have(at, state, func(int) bool { return false }) // what expired would add to any count
+	have := m.have(at, state, func(int) bool { return false }) // released units would be added to any count
 	r := m.first(w)
 	if count.ChangeFromQuantity != nil && *count.ChangeFromQuantity != have {
 		m.fails(r, models.StaleQuantityError{Failure: path("rows", 0, "changeFromQuantity"),
@@ -206,7 +206,7 @@ func (m *model) moveStock(t *rapid.T) {
 	to := levelKey{from.product, rapid.SampledFrom(anywhere).Draw(t, "to")}
 	toState, n := m.drawState(t), rapid.IntRange(1, 5).Draw(t, "quantity")
 	if from == to && state == toState {
-		t.Skip("from where it is to where it is")
+		t.Skip("no move")
 	}
 	have := m.have(from, state, func(have int) bool { return have >= n })
 	r := m.first(moveStock(moveRow(from.product, n, from.location, state, to.location, toState)))
@@ -220,14 +220,14 @@ func (m *model) moveStock(t *rapid.T) {
 	m.put(to, toState, *q.Of(toState)+n)
 }
 
-// open lets a location sell, or not.
+// setActive opens or closes a location.
 func (m *model) setActive(location string, sells bool) {
 	m.fails(m.first(locations(models.LocationRow{LocationID: location, Active: &sells})))
 	m.selling[location] = sells
 }
 
-// changeSettings makes a rule for a product, or a sourcing order for the channel
-// that the carts know. What is below a new floor stays.
+// changeSettings changes the settings of a product and the sourcing of the channel of
+// the carts. What is below a new floor stays.
 func (m *model) changeSettings(t *rapid.T) {
 	rule := rapid.SampledFrom([]models.SourcingOrder{models.ByPriority, models.FewestLocations}).Draw(t, "sourcing")
 	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule})))
