@@ -32,7 +32,7 @@ type MetaSource interface {
 // WatermarkStore keeps the watermark in Redis.
 type WatermarkStore interface {
 	Watermark(ctx context.Context) (rediscache.Watermark, error)
-	SetWatermark(ctx context.Context, mark rediscache.Watermark) error
+	SetWatermark(ctx context.Context, watermark rediscache.Watermark) error
 }
 
 // BypassSwitch has all products read from the database for a while.
@@ -64,18 +64,18 @@ type EpochCheck struct {
 func (c *EpochCheck) Run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, EpochCheckTimeout)
 	defer cancel()
-	mark, markErr := c.Cache.Watermark(ctx)
-	c.bypassAfterOutage(markErr)
+	watermark, watermarkErr := c.Cache.Watermark(ctx)
+	c.bypassAfterOutage(watermarkErr)
 	meta, err := c.Database.ReadMeta(ctx)
 	if err != nil {
 		c.Logger.Debug("the database does not answer", "error", err)
 		return
 	}
-	if markErr == nil && mark.Epoch != meta.Epoch {
+	if watermarkErr == nil && watermark.Epoch != meta.Epoch {
 		// Another instance may have started an epoch between the two readings.
-		mark, markErr = c.Cache.Watermark(ctx)
+		watermark, watermarkErr = c.Cache.Watermark(ctx)
 	}
-	if reason := c.wentBack(mark, markErr, meta); reason != "" {
+	if reason := c.wentBack(watermark, watermarkErr, meta); reason != "" {
 		c.Logger.Warn("starting a new epoch: everything cached is read again", "reason", reason)
 		if err := c.Database.NewEpoch(ctx, meta.Epoch); err != nil {
 			c.Logger.Error("the new epoch was not started", "error", err)
@@ -89,9 +89,9 @@ func (c *EpochCheck) Run(ctx context.Context) {
 	changed := known != "" && known != meta.Epoch
 	c.Epoch.set(meta.Epoch)
 	c.sequence = meta.Sequence
-	if markErr == nil {
-		mark = rediscache.Watermark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: mark.RunIDs}
-		if err := c.Cache.SetWatermark(ctx, mark); err != nil {
+	if watermarkErr == nil {
+		watermark = rediscache.Watermark{Epoch: meta.Epoch, Sequence: meta.Sequence, RunIDs: watermark.RunIDs}
+		if err := c.Cache.SetWatermark(ctx, watermark); err != nil {
 			c.Logger.Debug("the watermark was not set", "error", err)
 		}
 	}
@@ -116,23 +116,23 @@ func (c *EpochCheck) bypassAfterOutage(err error) {
 
 // wentBack returns what went back in time, as the reason for a new epoch; empty
 // when nothing did.
-func (c *EpochCheck) wentBack(mark rediscache.Watermark, markErr error, meta database.Meta) string {
+func (c *EpochCheck) wentBack(watermark rediscache.Watermark, watermarkErr error, meta database.Meta) string {
 	known := c.Epoch.Epoch()
 	switch {
 	case known == meta.Epoch && meta.Sequence < c.sequence:
 		return "the database is older than this instance has seen it"
-	case markErr != nil:
+	case watermarkErr != nil:
 		return ""
-	case mark.Epoch != meta.Epoch && (mark.Epoch != "" || known != "" && known != meta.Epoch):
+	case watermark.Epoch != meta.Epoch && (watermark.Epoch != "" || known != "" && known != meta.Epoch):
 		// Neither Redis nor this instance knows the database's epoch as the latest. It
 		// may be an earlier one that came back with a backup, and Redis may still have
 		// values from after the backup.
 		return "redis does not know the database's epoch (do two databases share one redis?)"
-	case mark.Epoch == "":
+	case watermark.Epoch == "":
 		return ""
-	case meta.Sequence < mark.Sequence:
+	case meta.Sequence < watermark.Sequence:
 		return "the database is older than the watermark in redis"
-	case mark.RecordedRunIDs != mark.RunIDs:
+	case watermark.RecordedRunIDs != watermark.RunIDs:
 		return "another redis server serves what the last one had saved"
 	}
 	return ""

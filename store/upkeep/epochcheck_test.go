@@ -17,10 +17,10 @@ import (
 
 // fakeServers are a database and a Redis as the epoch check sees them.
 type fakeServers struct {
-	meta    database.Meta
-	metaErr error
-	mark    rediscache.Watermark
-	markErr error
+	meta         database.Meta
+	metaErr      error
+	watermark    rediscache.Watermark
+	watermarkErr error
 	// between is called after the first reading of the watermark.
 	between func()
 
@@ -39,17 +39,17 @@ func (f *fakeServers) NewEpoch(_ context.Context, old string) error {
 }
 
 func (f *fakeServers) Watermark(context.Context) (rediscache.Watermark, error) {
-	mark, err := f.mark, f.markErr
+	watermark, err := f.watermark, f.watermarkErr
 	if f.between != nil {
 		f.between()
 		f.between = nil
 	}
-	return mark, err
+	return watermark, err
 }
 
-func (f *fakeServers) SetWatermark(_ context.Context, mark rediscache.Watermark) error {
-	mark.RecordedRunIDs = mark.RunIDs
-	f.mark = mark
+func (f *fakeServers) SetWatermark(_ context.Context, watermark rediscache.Watermark) error {
+	watermark.RecordedRunIDs = watermark.RunIDs
+	f.watermark = watermark
 	return nil
 }
 
@@ -64,7 +64,7 @@ func (f *fakeServers) Refresh()                         { f.refreshes++ }
 // newCheck makes a check of servers that are in epoch "e" at sequence 10.
 func newCheck() (*fakeServers, *EpochCheck) {
 	f := &fakeServers{meta: database.Meta{Epoch: "e", Sequence: 10, DirectoryVersion: 1}}
-	f.mark = rediscache.Watermark{Epoch: "e", Sequence: 10, RunIDs: "r", RecordedRunIDs: "r"}
+	f.watermark = rediscache.Watermark{Epoch: "e", Sequence: 10, RunIDs: "r", RecordedRunIDs: "r"}
 	log := slog.New(slog.DiscardHandler)
 	return f, &EpochCheck{
 		Epoch: NewCurrentEpoch(), Database: f, Cache: f, Directory: NewDirectoryCache(f, log), Reader: f, Subscribers: f,
@@ -83,18 +83,18 @@ func TestEpochCheck(t *testing.T) {
 	}{
 		"nothing happened":                   {func(*fakeServers) {}, func(f *fakeServers) {}, nil},
 		"the database went on":               {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 20 }, nil},
-		"an empty redis":                     {nil, func(f *fakeServers) { f.mark = rediscache.Watermark{RunIDs: "r"} }, nil},
-		"redis lost everything":              {func(*fakeServers) {}, func(f *fakeServers) { f.mark = rediscache.Watermark{RunIDs: "s"} }, nil},
-		"redis is away":                      {nil, func(f *fakeServers) { f.markErr = errors.New("away"); f.mark = rediscache.Watermark{} }, nil},
+		"an empty redis":                     {nil, func(f *fakeServers) { f.watermark = rediscache.Watermark{RunIDs: "r"} }, nil},
+		"redis lost everything":              {func(*fakeServers) {}, func(f *fakeServers) { f.watermark = rediscache.Watermark{RunIDs: "s"} }, nil},
+		"redis is away":                      {nil, func(f *fakeServers) { f.watermarkErr = errors.New("away"); f.watermark = rediscache.Watermark{} }, nil},
 		"the database is older than seen":    {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
-		"the same without redis":             {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9; f.markErr = errors.New("away") }, []string{"e"}},
+		"the same without redis":             {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Sequence = 9; f.watermarkErr = errors.New("away") }, []string{"e"}},
 		"the database is older than redis":   {nil, func(f *fakeServers) { f.meta.Sequence = 9 }, []string{"e"}},
-		"another redis with an old snapshot": {nil, func(f *fakeServers) { f.mark.RunIDs = "s" }, []string{"e"}},
-		"redis has another epoch":            {nil, func(f *fakeServers) { f.mark.Epoch = "other" }, []string{"e"}},
-		"an earlier epoch came back":         {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "earlier"; f.mark.Epoch = "" }, []string{"earlier"}},
-		"another instance started an epoch":  {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "e+"; f.mark.Epoch = "e+" }, nil},
-		"it did so between the readings":     {func(*fakeServers) {}, func(f *fakeServers) { f.between = func() { f.meta.Epoch, f.mark.Epoch = "e+", "e+" } }, nil},
-		"a first start with an empty redis":  {nil, func(f *fakeServers) { f.meta.Epoch = "x"; f.mark = rediscache.Watermark{RunIDs: "r"} }, nil},
+		"another redis with an old snapshot": {nil, func(f *fakeServers) { f.watermark.RunIDs = "s" }, []string{"e"}},
+		"redis has another epoch":            {nil, func(f *fakeServers) { f.watermark.Epoch = "other" }, []string{"e"}},
+		"an earlier epoch came back":         {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "earlier"; f.watermark.Epoch = "" }, []string{"earlier"}},
+		"another instance started an epoch":  {func(*fakeServers) {}, func(f *fakeServers) { f.meta.Epoch = "e+"; f.watermark.Epoch = "e+" }, nil},
+		"it did so between the readings":     {func(*fakeServers) {}, func(f *fakeServers) { f.between = func() { f.meta.Epoch, f.watermark.Epoch = "e+", "e+" } }, nil},
+		"a first start with an empty redis":  {nil, func(f *fakeServers) { f.meta.Epoch = "x"; f.watermark = rediscache.Watermark{RunIDs: "r"} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,8 +109,8 @@ func TestEpochCheck(t *testing.T) {
 			check.Run(t.Context())
 			require.Equal(t, c.left, f.epochs)
 			require.Equal(t, f.meta.Epoch, check.Epoch.Epoch())
-			if f.markErr == nil {
-				require.Equal(t, rediscache.Watermark{Epoch: f.meta.Epoch, Sequence: f.meta.Sequence, RunIDs: f.mark.RunIDs, RecordedRunIDs: f.mark.RunIDs}, f.mark)
+			if f.watermarkErr == nil {
+				require.Equal(t, rediscache.Watermark{Epoch: f.meta.Epoch, Sequence: f.meta.Sequence, RunIDs: f.watermark.RunIDs, RecordedRunIDs: f.watermark.RunIDs}, f.watermark)
 			}
 			changed := known != "" && known != f.meta.Epoch
 			require.Equal(t, changed, f.refreshes == 1, "subscribers read again")
@@ -147,7 +147,7 @@ func TestDirectoryFollowsItsVersion(t *testing.T) {
 func TestBypassAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	f, check := newCheck()
-	fail := func(err error) { f.markErr = err; check.Run(t.Context()) }
+	fail := func(err error) { f.watermarkErr = err; check.Run(t.Context()) }
 	fail(rediscache.ErrDown)
 	fail(nil)
 	fail(rediscache.ErrDown)
