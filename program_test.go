@@ -418,7 +418,7 @@ func TestTheProgramAudits(t *testing.T) {
 		code, stdout, _ = run(t, home, env[:1], args...)
 		assert.Equal(t, 1, code, "the database is never changed")
 		assert.Contains(t, stdout, `ledger_sum: "22423" at "uk-warehouse": AVAILABLE is 39, its ledger adds up to 37`)
-		assert.Contains(t, stdout, "Redis is inside the server and was not looked at")
+		assert.Contains(t, stdout, "Redis is inside the server and was not compared")
 	}
 	require.NoError(t, redis.Kill())
 	code, _, stderr = run(t, home, env, "audit")
