@@ -76,18 +76,9 @@ var mayImport = map[string][]string{
 // to the product from outside.
 var faultsMayImport = []string{"models", "models/stockjson", "store/storetest"}
 
-// renamed maps packages to the names that they get; it goes when they have them.
-var renamed = map[string]string{
-	"graph/scalars": "graph/scalar", "graph/transports": "graph/transport", "bench/combiner": "bench/groupcommit",
-}
-
 // short is an import path without the name of the module.
 func short(path string) string {
-	path = strings.TrimPrefix(path, "onhand/")
-	if name, ok := renamed[path]; ok {
-		return name
-	}
-	return path
+	return strings.TrimPrefix(path, "onhand/")
 }
 
 // listed is a package as the go command lists it.

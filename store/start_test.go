@@ -61,7 +61,7 @@ func (f writerFunc) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// A start gives up after its time, or when the program is stopped, and says
+// A start gives up after its time, or when the program gets a signal to stop, and says
 // why.
 func TestStartGivesUp(t *testing.T) {
 	t.Parallel()

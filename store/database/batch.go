@@ -137,7 +137,7 @@ func (b *Batch) decide(w *PreparedWrite) (added bool) {
 		batch = b.d.executor.Begin()
 	}
 	defer func() {
-		if value := recover(); value != nil { // what it has changed by then is not known
+		if value := recover(); value != nil { // the batch may have been changed in part
 			b.d.logPanic("an optimistic batch panicked; its writes are decided under lock", recovered(value))
 			added, w.optimistic, b.optimistic = false, nil, batch
 			b.undecide()
@@ -164,9 +164,9 @@ func (b *Batch) collect(w *PreparedWrite) bool {
 	return !decide.ChangesSettings(w.Write) && !decide.ChangesSettings(b.writes[0].Write) && len(b.writes) < batchWritesMax && b.levels+w.levels <= batchLevelsMax
 }
 
-// undecide makes an optimistic batch one that is decided under lock: what it was
-// decided on is not so, or it is not sent. The snapshot cache no longer believes
-// what the batch left in it. Callers hold batches.mu.
+// undecide makes an optimistic batch one that is decided under lock, because the batch
+// before it failed or because its caller discards it. The products that it was decided
+// on become stale in the snapshot cache. Callers hold batches.mu.
 func (b *Batch) undecide() {
 	if b.optimistic != nil {
 		b.optimistic.Discard()
@@ -236,4 +236,28 @@ func (p *panicError) fault() error {
 // logPanic logs a panic that no caller is answered with.
 func (d *Database) logPanic(message string, p *panicError) {
 	d.Log.Error(message, "panic", p.value, "stack", string(p.stack))
+}
+
+// preloadPage is how many products Preload reads at once.
+const preloadPage = 1000
+
+// Preload reads products in the order of their ids into the snapshot cache until it
+// is full: an instance that starts in the middle of a rush decides optimistically
+// from the first reservation on.
+func (d *Database) Preload(ctx context.Context) error {
+	if d.executor == nil {
+		return nil
+	}
+	after := ""
+	for left := optimistic.CachedProductsMax; left > 0; {
+		ids, err := d.ProductIDs(ctx, after, min(left, preloadPage))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		after, left = ids[len(ids)-1], left-len(ids)
+		if err := d.Fetch(ctx, ids); err != nil {
+			return err
+		}
+	}
+	return nil
 }

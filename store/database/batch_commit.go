@@ -106,7 +106,7 @@ func (b *Batch) ended(err error) {
 		return
 	case errors.Is(err, optimistic.ErrRefused):
 		s.ends.Refused++
-	case errors.As(err, &panicked): // the writes are decided under lock, so that no caller hears of it
+	case errors.As(err, &panicked): // the writes are decided under lock, so no caller gets this error
 		b.d.logPanic("an optimistic batch panicked; its writes are decided under lock", panicked)
 		fallthrough
 	default:
@@ -139,7 +139,7 @@ func (b *Batch) commitUnderLock(ctx context.Context, r *BatchResult) {
 			if rest := r.block(part, blocked.Rows); len(rest) > 0 {
 				todo = slices.Insert(todo, 0, rest)
 			}
-		case models.CodeOf(err) == models.CodeUnavailable: // the rest need not find out for themselves
+		case models.CodeOf(err) == models.CodeUnavailable: // trying the rest would only take time
 			r.fail(slices.Concat(part, slices.Concat(todo...)), err)
 			return
 		case len(part) > 1: // it is too large, or one of its writes fails it

@@ -58,7 +58,7 @@ func TestNoWriteOvertakes(t *testing.T) {
 	})
 }
 
-// What a full batch does not take is the batch after it.
+// Writes that a full batch does not take form the batch after it.
 func TestFullBatch(t *testing.T) {
 	t.Parallel()
 	for name, underLock := range map[string]bool{"optimistic": false, "under lock": true} {
@@ -150,8 +150,8 @@ func TestTooManyWaiters(t *testing.T) {
 	})
 }
 
-// A write that failed is its own caller's fault to hear of.
-func TestFaultsAreTheCallersOwn(t *testing.T) {
+// Only the caller of a write that failed gets its fault.
+func TestFaultsAreAnsweredOneByOne(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *setup) {
 		s.submitAll("first")
 		callers := s.submitAll("a", "fault", "b")

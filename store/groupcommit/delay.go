@@ -1,9 +1,9 @@
 package groupcommit
 
 // The commit delay is a short wait between two batches. A transaction costs the
-// database as much as some forty reservations, whatever is in it, and the callers that
-// were just answered are likely to come again: without the wait, batches soon alternate
-// between nearly all callers and one or two. It gains a third at 8 callers and a sixth
+// database as much as some forty reservations do, and the callers that were just answered
+// are likely to come again. Without the wait, batches soon alternate between nearly all
+// callers and one or two. It gains a third at 8 callers and a sixth
 // at 64 (docs/performance.md). [Config].NoCommitDelay switches it off.
 
 import "time"
@@ -18,7 +18,7 @@ const (
 	delayTarget = 64
 	// delayWork bounds the target by work, counted in reservations of one product. Each
 	// product that changes counts as delayWorkPerProduct of them. With much work, the
-	// process and the database had better work at the same time than in turns.
+	// process and the database are faster when they work at the same time.
 	delayWork           = 128
 	delayWorkPerProduct = 4
 	// delayTargetContended is the target where another instance changes the same

@@ -3,7 +3,7 @@
 //
 // It adds products, locations and channels, and then sets levels with ordinary
 // stock writes. Unlike an import of a stock file, it leaves levels alone that have
-// other stock already, unless it is asked to replace them.
+// other stock already, unless the caller asks to replace them.
 //
 // Invariants:
 //

@@ -45,7 +45,7 @@ func newBreaker(logger *slog.Logger, onRecovered func()) *gobreaker.CircuitBreak
 // a round trip says nothing about Redis.
 var errCallerGone = errors.New("caller gone")
 
-// callerGone tells whether a failed round trip is the caller's doing: the
+// callerGone reports whether a failed round trip is the caller's doing: the
 // caller cancelled before the limit, or its deadline left Redis less than half
 // of the limit.
 func callerGone(ctx context.Context, took, limit time.Duration) bool {
@@ -111,7 +111,7 @@ func (c *Cache) reloadTopology(ctx context.Context) {
 var unavailablePrefixes = []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS",
 	"max number of clients", "NOAUTH", "WRONGPASS", "MISCONF"}
 
-// isUnavailable tells whether err means that Redis did not serve, as opposed to
+// isUnavailable reports whether err means that Redis did not serve, as opposed to
 // an error reply to one command.
 func isUnavailable(err error) bool {
 	if err == nil {

@@ -108,7 +108,7 @@ func New(cfg Config) *Cache {
 // Keys returns the names of this cache's keys and channels.
 func (c *Cache) Keys() Keys { return c.keys }
 
-// Healthy tells whether the circuit breaker is closed.
+// Healthy reports whether the circuit breaker is closed.
 func (c *Cache) Healthy() bool { return c.breaker.State() == gobreaker.StateClosed }
 
 // Stats returns the counters.

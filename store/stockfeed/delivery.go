@@ -67,7 +67,7 @@ func (r *registry[T]) end(id, epoch string, err error) {
 	}
 }
 
-// known tells whether a watched id has a value.
+// known reports whether a watched id has a value.
 func (r *registry[T]) known(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

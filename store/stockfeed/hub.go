@@ -174,7 +174,7 @@ func (h *Hub) Refresh() {
 	h.reservations.refreshAll(notFinal)
 }
 
-// Connected tells whether the hub receives messages from Redis now.
+// Connected reports whether the hub receives messages from Redis now.
 func (h *Hub) Connected() bool { return h.subscriber.connected.Load() }
 
 // HubStats are the hub's numbers, for metrics.

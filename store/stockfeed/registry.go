@@ -32,10 +32,10 @@ type registry[T any] struct {
 type kind[T any] interface {
 	// channel names the Redis channel of an id.
 	channel(id string) string
-	// accept tells whether value replaces the topic's latest one. With first it
+	// accept reports whether value replaces the topic's latest one. With first it
 	// does, because there is none of the same epoch. The registry is locked.
 	accept(t *topic[T], value *T, first bool) bool
-	// identical tells whether two values of different epochs are otherwise equal.
+	// identical reports whether two values of different epochs are otherwise equal.
 	identical(a, b *T) bool
 }
 

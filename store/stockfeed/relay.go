@@ -120,7 +120,7 @@ type RelayStats struct {
 	// Drained counts the rows that were deleted from the outbox, Published the
 	// products that Redis had not published, Failures the failed attempts to drain.
 	Drained, Published, Failures int64
-	// Listening tells whether notifications arrive. Failing tells whether the last
+	// Listening reports whether notifications arrive. Failing reports whether the last
 	// attempt to drain failed.
 	Listening, Failing bool
 	// PoisonProducts counts the changed products that have poison rows.

@@ -25,7 +25,7 @@ const (
 // ErrNoReservation says that the reservation to watch does not exist.
 var ErrNoReservation = models.BadInput("no reservation with this id")
 
-// final tells whether a reservation in that state changes no more.
+// final reports whether a reservation in that state changes no more.
 func final(state models.ReservationState) bool {
 	return state != models.ReservationActive && state != models.ReservationCommitted
 }

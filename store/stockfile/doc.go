@@ -1,24 +1,36 @@
-// Package stockfile reads and writes stock in files: the inventory CSV of the largest hosted shop system, a CSV and
-// JSON lines of our own; the opening stock and the invoices of a real shop's year (the UCI Online Retail data set); and
-// the demo catalogue that is embedded in the binary.
+// Package stockfile reads and writes stock in files, and contains the demo shop.
 //
-// [NewReader] hands out a file as models.StockRow, [NewWriter] writes one. A row has two sides: what its writer saw, and
-// what he wants there. Files that have columns for both (On hand (current) and On hand (new); available and
-// available_new) ask for nothing where the second is empty, so that a file that is exported and imported again changes
-// nothing. In files that have but one, written by hand or by another program, it is what shall be there.
+// Formats:
+//   - shop, shop-17: the inventory CSV of the largest hosted shop system, in its
+//     form of 19 columns and in the older one of 17.
+//   - csv, jsonl: Onhand's own, with every state of a level.
+//   - online-retail: the invoices of a real shop's year (UCI Online Retail data
+//     set). It can only be read.
 //
-// A shop's file names a product by its SKU, which is the product id. Where the SKU is empty, or several variants share
-// it, the id is made from handle and options; see [Variant]. It names locations by name; see [LocationIndex].
+// Terms:
+//   - Row: the quantities of one product at one location, as models.StockRow. It
+//     has the quantities when the file was made (Now) and those to set (New).
+//   - Compared file: one with columns for both, such as available and
+//     available_new. An empty new column changes nothing, so that a file that is
+//     exported and imported changes nothing. In a file without new columns the
+//     quantities are those to set.
+//   - Variant: handle and options, which name a product of a shop's file without
+//     an SKU of its own; see [Variant]. Locations are named by name there; see
+//     [LocationIndex].
+//   - Opening stock: what a shop must start with so that the invoices of the year
+//     can be filled; see [ReadOnlineRetail]. [ReadInvoices] reads the same file
+//     invoice by invoice.
 //
-// [ReadOnlineRetail] works out which opening stock lets a year of sales happen. [ReadInvoices] hands out the same file
-// invoice by invoice, for whoever wants to live through that year again. [Demo] is a small shop for a first look.
+// May import: models, the standard library.
 //
-// May import: onhand/models and the standard library.
+// Invariants:
+//   - Files are streamed. The memory for a stock file is constant. The memory for
+//     a file of invoices grows with its products and invoice numbers, and both are
+//     bounded.
+//   - A row that cannot be parsed has a Problem, and the next row is read. An
+//     invalid line of invoices is an error that names the line, and then there is
+//     no result.
+//   - Product ids are case-sensitive: 15056bl and 15056BL are two products.
 //
-// Invariants: a file is read and written as a stream. Memory does not grow with a file of stock; with a file of sales it
-// grows with its products and invoice numbers, never with its lines, and both have a named bound. A row of stock that
-// cannot be understood says so (Problem), and the next one is read; a broken file of sales gives an error that names the
-// lines, and nothing beside it. Product ids are case-sensitive: 15056bl and 15056BL are two products.
-//
-// There is no server behind this package: nothing here can be down.
+// The package has no server.
 package stockfile

@@ -8,49 +8,53 @@ import (
 )
 
 const (
-	// invoiceJoin is how far apart, in the file's own time, two lines of one invoice may be. In the real file the lines
-	// of 43 invoices differ by one minute, and one invoice (542806) has another in its middle: taking only neighbours
-	// together would sell it in two parts.
-	invoiceJoin = time.Minute
-	// openInvoicesMax is how many invoices may be unfinished at once; the real file needs 10.
+	// invoiceGapMax is how far apart two lines of one invoice may be, in the file's
+	// time. In the real file the lines of 43 invoices are a minute apart, and one
+	// invoice (542806) has another one between its lines. Joining only consecutive
+	// lines would split it.
+	invoiceGapMax = time.Minute
+	// openInvoicesMax bounds the unfinished invoices; the real file needs 10.
 	openInvoicesMax = 1000
-	// invoiceLinesMax is how many lines one invoice may have; the real file has at most 1,114.
+	// invoiceLinesMax bounds the lines of one invoice; the real file has up to 1,114.
 	invoiceLinesMax = 10_000
+	// invoicesMax bounds the invoice numbers of a file, which are kept in memory.
+	invoicesMax = 1_000_000
 )
 
-// Invoice is all lines of one invoice number.
+// Invoice is all lines with one invoice number.
 type Invoice struct {
 	Number     string
 	Kind       InvoiceKind
-	Time       time.Time // of its first line, in the shop's own time read as UTC
+	Time       time.Time // of its first line, in the shop's time read as UTC
 	CustomerID string    // empty where the file has none
-	// Lines are in file order, repeated products and all.
+	// Lines are in file order. A product may be in several lines.
 	Lines []InvoiceLine
 }
 
 // InvoiceLine is one product of an invoice.
 type InvoiceLine struct {
 	ProductID string
-	Units     int // above zero, whatever the kind
+	Units     int // above zero for every kind
 }
 
-// ReadInvoices reads the Online Retail file, plain or compressed with gzip, and calls each with every invoice, in the
-// order of their first lines, which is the order of time. It keeps only the invoices of about a minute, and the
-// numbers of those already handed out.
+// ReadInvoices reads the Online Retail file, which may be compressed with gzip,
+// and calls visit with every invoice, in the order of their first lines. In
+// memory are the invoices of about a minute, and the numbers of earlier ones.
 //
-// It ends at the first error: that of each as it is, or a *LineError for a bad line, a line that is older than the one
-// before it, or a line of an invoice that was already handed out. Invoices may have been handed out by then, so check
-// a file with [ReadOnlineRetail] first where that matters.
-func ReadInvoices(r io.Reader, each func(Invoice) error) error {
+// It stops at the first error: that of visit, or a *LineError for a bad line, for
+// a line older than the one before it, or for a line of an invoice that was
+// already visited. Invoices before it have been visited by then; check the file
+// with [ReadOnlineRetail] first where that matters.
+func ReadInvoices(r io.Reader, visit func(Invoice) error) error {
 	lines, err := newLineReader(r)
 	if err != nil {
 		return err
 	}
-	j := invoiceJoiner{each: each, done: map[string]struct{}{}}
+	j := invoiceJoiner{visit: visit, finished: map[string]struct{}{}}
 	for {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
-			return j.closeBefore(j.clock.Add(2 * invoiceJoin))
+			return j.finishBefore(j.clock.Add(2 * invoiceGapMax))
 		}
 		if err != nil {
 			return err
@@ -61,17 +65,18 @@ func ReadInvoices(r io.Reader, each func(Invoice) error) error {
 	}
 }
 
-// invoiceJoiner holds invoices open until time has passed them.
+// invoiceJoiner joins lines to invoices. An invoice is finished when the file's
+// time has passed its last line by invoiceGapMax.
 type invoiceJoiner struct {
-	each  func(Invoice) error
-	open  []*openInvoice // by first line
-	done  map[string]struct{}
-	clock time.Time // of the line read last
+	visit    func(Invoice) error
+	open     []*openInvoice // by first line
+	finished map[string]struct{}
+	clock    time.Time // of the last line
 }
 
 type openInvoice struct {
 	Invoice
-	last time.Time
+	lastLine time.Time
 }
 
 func (j *invoiceJoiner) add(line retailLine) error {
@@ -80,7 +85,7 @@ func (j *invoiceJoiner) add(line retailLine) error {
 	}
 	if line.time.After(j.clock) {
 		j.clock = line.time
-		if err := j.closeBefore(line.time); err != nil {
+		if err := j.finishBefore(line.time); err != nil {
 			return err
 		}
 	}
@@ -95,25 +100,25 @@ func (j *invoiceJoiner) add(line retailLine) error {
 		return &LineError{Line: line.number, Err: fmt.Errorf("the invoice %s has more than %d lines", line.invoice, invoiceLinesMax)}
 	}
 	invoice.Lines = append(invoice.Lines, InvoiceLine{ProductID: line.productID, Units: line.units})
-	invoice.last = line.time
+	invoice.lastLine = line.time
 	return nil
 }
 
-// invoice finds the open invoice of a line, or opens it. The newest are looked at first: nearly every line belongs to
-// the last one.
+// invoice finds the open invoice of a line, or opens one. It searches the newest
+// first, because nearly every line belongs to the last one.
 func (j *invoiceJoiner) invoice(line retailLine) (*openInvoice, error) {
 	for i := len(j.open) - 1; i >= 0; i-- {
 		if j.open[i].Number == line.invoice {
 			return j.open[i], nil
 		}
 	}
-	if _, ok := j.done[line.invoice]; ok {
-		return nil, fmt.Errorf("the invoice %s was over more than %s ago", line.invoice, invoiceJoin)
+	if _, ok := j.finished[line.invoice]; ok {
+		return nil, fmt.Errorf("the invoice %s was over more than %s ago", line.invoice, invoiceGapMax)
 	}
 	if len(j.open) == openInvoicesMax {
 		return nil, fmt.Errorf("more than %d invoices at once", openInvoicesMax)
 	}
-	if len(j.done)+len(j.open) == invoicesMax {
+	if len(j.finished)+len(j.open) == invoicesMax {
 		return nil, fmt.Errorf("more than %d invoices", invoicesMax)
 	}
 	opened := &openInvoice{Invoice: Invoice{
@@ -123,14 +128,14 @@ func (j *invoiceJoiner) invoice(line retailLine) (*openInvoice, error) {
 	return opened, nil
 }
 
-// closeBefore hands out the invoices that no line at now can belong to any more. One that is still growing holds back
-// those after it, so that the order stays that of the first lines.
-func (j *invoiceJoiner) closeBefore(now time.Time) error {
-	for len(j.open) > 0 && j.open[0].last.Add(invoiceJoin).Before(now) {
+// finishBefore visits the invoices to which no line at now can belong. An
+// unfinished invoice delays those after it, which keeps the order of first lines.
+func (j *invoiceJoiner) finishBefore(now time.Time) error {
+	for len(j.open) > 0 && j.open[0].lastLine.Add(invoiceGapMax).Before(now) {
 		first := j.open[0]
 		j.open = j.open[1:]
-		j.done[first.Number] = struct{}{}
-		if err := j.each(first.Invoice); err != nil {
+		j.finished[first.Number] = struct{}{}
+		if err := j.visit(first.Invoice); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ func invoices(t *testing.T, file string) ([]Invoice, error) {
 
 func TestReadInvoices(t *testing.T) {
 	t.Parallel()
-	got, err := invoices(t, year)
+	got, err := invoices(t, invoiceFile)
 	require.NoError(t, err)
 	require.Equal(t, []Invoice{
 		{"100", Sale, time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), "17850", []InvoiceLine{{"15056bl", 10}, {"15056BL", 3}, {"15056bl", 5}}},
@@ -29,12 +29,12 @@ func TestReadInvoices(t *testing.T) {
 		{"102", Adjustment, time.Date(2010, 12, 2, 9, 0, 0, 0, time.UTC), "", []InvoiceLine{{"22423", 7}}},
 		{"A103", Sale, time.Date(2010, 12, 2, 9, 1, 0, 0, time.UTC), "", []InvoiceLine{{"B", 1}}},
 	}, got)
-	zip, err := invoices(t, string(zipped(t, year)))
+	zip, err := invoices(t, string(zipped(t, invoiceFile)))
 	require.NoError(t, err)
 	require.Equal(t, got, zip)
 }
 
-func TestReadInvoicesJoinsPartsWithAnotherInBetween(t *testing.T) {
+func TestReadInvoicesJoinsSeparatedLines(t *testing.T) {
 	t.Parallel()
 	got, err := invoices(t, header+
 		`1,A,x,1,2010-12-01T08:26:00,1,7,UK
@@ -54,11 +54,11 @@ func TestReadInvoicesStopsAtTheFirstError(t *testing.T) {
 	t.Parallel()
 	first := "1,A,x,1,2010-12-01T08:26:00,1,7,UK\n"
 	for name, c := range map[string]struct{ lines, want string }{
-		"bad line":     {"2,A,x,0,2010-12-01T08:26:00,1,7,UK\n", `line 3: the Quantity "0"`},
-		"goes back":    {"2,A,x,1,2010-12-01T08:25:00,1,7,UK\n", "line 3: older than the line before it"},
-		"mixed kinds":  {"1,A,x,-1,2010-12-01T08:26:00,1,7,UK\n", "line 3: the invoice 1 both sells and writes off"},
-		"comes back":   {"2,A,x,1,2010-12-01T08:30:00,1,7,UK\n1,A,x,1,2010-12-01T08:30:00,1,7,UK\n", "line 4: the invoice 1 was over more than 1m0s ago"},
-		"far too long": {strings.Repeat(first, invoiceLinesMax), "line 10002: the invoice 1 has more than 10000 lines"},
+		"bad line":         {"2,A,x,0,2010-12-01T08:26:00,1,7,UK\n", `line 3: the Quantity "0"`},
+		"older line":       {"2,A,x,1,2010-12-01T08:25:00,1,7,UK\n", "line 3: older than the line before it"},
+		"mixed kinds":      {"1,A,x,-1,2010-12-01T08:26:00,1,7,UK\n", "line 3: the invoice 1 both sells and writes off"},
+		"finished invoice": {"2,A,x,1,2010-12-01T08:30:00,1,7,UK\n1,A,x,1,2010-12-01T08:30:00,1,7,UK\n", "line 4: the invoice 1 was over more than 1m0s ago"},
+		"too many lines":   {strings.Repeat(first, invoiceLinesMax), "line 10002: the invoice 1 has more than 10000 lines"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,10 +72,10 @@ func TestReadInvoicesStopsAtTheFirstError(t *testing.T) {
 	require.ErrorContains(t, err, "the file is empty")
 }
 
-func TestReadInvoicesGivesTheCallersErrorBack(t *testing.T) {
+func TestReadInvoicesReturnsTheErrorOfVisit(t *testing.T) {
 	t.Parallel()
 	enough, calls := errors.New("enough"), 0
-	err := ReadInvoices(strings.NewReader(year), func(Invoice) error {
+	err := ReadInvoices(strings.NewReader(invoiceFile), func(Invoice) error {
 		calls++
 		return enough
 	})

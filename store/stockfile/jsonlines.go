@@ -12,7 +12,8 @@ import (
 	"onhand/models"
 )
 
-// jsonRow is one line of JSON. Without "new" its quantities are what shall be there; with it, what was there.
+// jsonRow is one line of JSON. A line with "new" is compared: its own quantities
+// are those when the file was made. Otherwise they are those to set.
 type jsonRow struct {
 	ProductID  string `json:"productId"`
 	Title      string `json:"title,omitempty"`
@@ -32,8 +33,8 @@ type jsonCounts struct {
 	OnHand         *int `json:"onHand,omitempty"`
 }
 
-// list is in the order of quantityColumns.
-func (c *jsonCounts) list() []**int {
+// fields lists the counts in the order of quantityColumns.
+func (c *jsonCounts) fields() []**int {
 	return []**int{&c.Available, &c.Reserved, &c.Committed, &c.Damaged, &c.QualityControl, &c.SafetyStock, &c.Incoming, &c.OnHand}
 }
 
@@ -50,7 +51,7 @@ func newJSONReader(r *bufio.Reader, format Format) (*Reader, error) {
 			if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 				continue
 			}
-			row, err := parseJSON(lines.Bytes())
+			row, err := parseJSONRow(lines.Bytes())
 			row.Line = number
 			if err != nil {
 				row.Problem = err.Error()
@@ -67,53 +68,54 @@ func newJSONReader(r *bufio.Reader, format Format) (*Reader, error) {
 	}}, nil
 }
 
-func parseJSON(line []byte) (row models.StockRow, err error) {
+func parseJSONRow(line []byte) (row models.StockRow, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
-	var raw jsonRow
-	if err := decoder.Decode(&raw); err != nil {
-		return row, plainJSONError(err)
+	var parsed jsonRow
+	if err := decoder.Decode(&parsed); err != nil {
+		return row, explainJSONError(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return row, errors.New("more than one JSON object in the line")
 	}
-	if row.ProductID, err = identifier("productId", raw.ProductID); err != nil {
+	if row.ProductID, err = parseID("productId", parsed.ProductID); err != nil {
 		return row, err
 	}
-	row.Title, row.Location = title(raw.Title), strings.TrimSpace(raw.LocationID)
-	if err := text("locationId", row.Location); err != nil {
+	row.Title, row.Location = parseTitle(parsed.Title), strings.TrimSpace(parsed.LocationID)
+	if err := checkText("locationId", row.Location); err != nil {
 		return row, err
 	}
-	wanted := raw.New
-	if wanted == nil {
-		wanted = &jsonCounts{}
+	newCounts := parsed.New
+	if newCounts == nil {
+		newCounts = &jsonCounts{}
 	}
 	for i, q := range quantityColumns {
-		seen, err := pointed(q.name, *raw.list()[i])
+		count, err := countOf(q.name, *parsed.fields()[i])
 		if err != nil {
 			return row, err
 		}
-		after, err := pointed("new "+q.name, *wanted.list()[i])
+		newCount, err := countOf("new "+q.name, *newCounts.fields()[i])
 		if err != nil {
 			return row, err
 		}
-		if !q.settable && after.Given {
-			return row, fmt.Errorf("%s belongs to holds and orders; a file cannot set it", q.name)
+		if !q.settable && newCount.Given {
+			return row, fmt.Errorf("%s belongs to reservations and orders; a file cannot set it", q.name)
 		}
-		place(&row, q, seen, after, raw.New != nil)
+		setCounts(&row, q, count, newCount, parsed.New != nil)
 	}
 	return row, checkNew(row)
 }
 
-func pointed(name string, n *int) (models.Count, error) {
+// countOf is the count of a field; nil gives none.
+func countOf(name string, n *int) (models.Count, error) {
 	if n == nil {
 		return models.Count{}, nil
 	}
-	return models.Counted(*n), bounded(name, *n)
+	return models.Counted(*n), checkQuantity(name, *n)
 }
 
-// plainJSONError says it without the words of Go.
-func plainJSONError(err error) error {
+// explainJSONError says what is wrong without Go's terms.
+func explainJSONError(err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &kind) && kind.Type.Kind().String() == "int":
@@ -124,4 +126,31 @@ func plainJSONError(err error) error {
 		return errors.New("the JSON object does not end")
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// newJSONWriter writes one object a line, with an empty "new" to fill in.
+func newJSONWriter(w io.Writer) *Writer {
+	buffered := bufio.NewWriter(w)
+	encoder := json.NewEncoder(buffered)
+	encoder.SetEscapeHTML(false)
+	out := &Writer{flush: buffered.Flush}
+	out.write = func(s *models.Stock) error {
+		levels := levelsByLocation(s)
+		if len(levels) == 0 {
+			out.rows++
+			return encoder.Encode(jsonRow{ProductID: s.ProductID, Title: titleOf(s), New: &jsonCounts{}})
+		}
+		for _, l := range levels {
+			row := jsonRow{ProductID: s.ProductID, Title: titleOf(s), LocationID: l.LocationID, New: &jsonCounts{}}
+			for i, n := range quantitiesOf(l.Quantities) {
+				*row.fields()[i] = &n
+			}
+			out.rows++
+			if err := encoder.Encode(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return out
 }

@@ -1,9 +1,6 @@
 package stockfile
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -11,24 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"onhand/models"
-)
-
-const (
-	// recordSizeMax is the longest CSV record in bytes. Without it one stray quote would draw the rest of the file
-	// into memory as a single field.
-	recordSizeMax = 64 << 10
-	// linesMax is how many lines a file may have: a hundred times the real one.
-	linesMax = 50_000_000
-	// invoicesMax is how many invoice numbers a file may have; they are remembered, so they bound the memory.
-	invoicesMax = 1_000_000
-	// productsMax is how many products a file may have, for the same reason.
-	productsMax = 1_000_000
-	// BadLinesMax is how many bad lines an error lists. The rest is counted.
-	BadLinesMax = 20
 )
 
 // InvoiceKind is what an invoice did to the stock.
@@ -36,11 +17,12 @@ type InvoiceKind string
 
 // The kinds of invoice.
 const (
-	// Sale: units left the house.
+	// Sale: units were sold.
 	Sale InvoiceKind = "SALE"
-	// Cancellation: the number begins with C, and units came back.
+	// Cancellation: units came back. The invoice number begins with C.
 	Cancellation InvoiceKind = "CANCELLATION"
-	// Adjustment: a negative quantity without a C, a write-off ("damaged", "thrown away").
+	// Adjustment: units were written off ("damaged", "thrown away"). The quantity is
+	// negative, and the invoice number does not begin with C.
 	Adjustment InvoiceKind = "ADJUSTMENT"
 )
 
@@ -49,89 +31,50 @@ var columns = []string{
 	"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country",
 }
 
-// The positions of the columns that are read.
+// The indexes of the columns that are read.
 const (
 	columnInvoice = iota
 	columnProduct
 	columnDescription
 	columnQuantity
 	columnTime
-	_ // price: not stock
+	_ // the price
 	columnCustomer
 )
 
-// timeLayouts are how the published copies of the file write a time. None has a zone; they are read as UTC.
+// timeLayouts are those of the published versions of the file. None has a zone;
+// times are read as UTC.
 var timeLayouts = []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "1/2/2006 15:04"}
 
-// LineError is what is wrong with one line of a file. The header is line 1.
-type LineError struct {
-	Line int
-	Err  error
-}
-
-// Error names the line.
-func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
-
-// Unwrap gives the cause to errors.Is and errors.As.
-func (e *LineError) Unwrap() error { return e.Err }
-
-// BadLinesError lists the first [BadLinesMax] bad lines of a file and counts the others.
-type BadLinesError struct {
-	Lines []*LineError
-	More  int
-}
-
-// Error lists the lines, one a row.
-func (e *BadLinesError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d bad lines", len(e.Lines)+e.More)
-	for _, l := range e.Lines {
-		b.WriteString("\n" + l.Error())
-	}
-	if e.More > 0 {
-		fmt.Fprintf(&b, "\nand %d more", e.More)
-	}
-	return b.String()
-}
-
-// add keeps the first lines and counts the rest.
-func (e *BadLinesError) add(l *LineError) {
-	if len(e.Lines) < BadLinesMax {
-		e.Lines = append(e.Lines, l)
-		return
-	}
-	e.More++
-}
-
-// retailLine is one line of the Online Retail file, understood.
+// retailLine is one parsed line of the Online Retail file.
 type retailLine struct {
-	number      int // in the file, the header being 1
+	number      int // in the file; the header is 1
 	invoice     string
 	kind        InvoiceKind
 	productID   string
 	description string
-	units       int // always above zero; the kind says which way
+	units       int // above zero for every kind
 	time        time.Time
 	customerID  string
 }
 
-// lineReader reads the Online Retail file a line at a time.
+// lineReader reads the Online Retail file line by line.
 type lineReader struct {
-	csv   *csv.Reader
-	bound *boundedReader
-	lines int
+	csv     *csv.Reader
+	limiter *recordLimiter
+	lines   int
 }
 
-// newLineReader opens the file, compressed or not, and checks its header.
+// newLineReader opens the file, which may be compressed, and checks its header.
 func newLineReader(r io.Reader) (*lineReader, error) {
-	plain, err := decompressed(r)
+	plain, err := decompress(r)
 	if err != nil {
 		return nil, err
 	}
-	bound := &boundedReader{r: plain, left: recordSizeMax}
-	c := csv.NewReader(bound)
+	limiter := newRecordLimiter(plain)
+	c := csv.NewReader(limiter)
 	c.ReuseRecord = true
-	c.FieldsPerRecord = -1 // counted here, so that a short line is one bad line of many
+	c.FieldsPerRecord = -1 // parseRetailLine checks it, so that the next line is read
 	header, err := c.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, errors.New("the file is empty")
@@ -144,12 +87,13 @@ func newLineReader(r io.Reader) (*lineReader, error) {
 			return nil, fmt.Errorf("not an Online Retail file: the header must be %s", strings.Join(columns, ","))
 		}
 	}
-	return &lineReader{csv: c, bound: bound}, nil
+	return &lineReader{csv: c, limiter: limiter}, nil
 }
 
-// next returns one line; io.EOF after the last. A *LineError leaves the reader usable, any other error ends it.
+// next returns the next line, or io.EOF after the last. After a *LineError the
+// next line can be read; any other error ends the file.
 func (lr *lineReader) next() (retailLine, error) {
-	lr.bound.left = recordSizeMax
+	lr.limiter.next()
 	record, err := lr.csv.Read()
 	if errors.Is(err, io.EOF) {
 		return retailLine{}, io.EOF
@@ -157,9 +101,9 @@ func (lr *lineReader) next() (retailLine, error) {
 	if lr.lines++; lr.lines > linesMax {
 		return retailLine{}, fmt.Errorf("more than %d lines", linesMax)
 	}
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
-		return retailLine{}, &LineError{Line: parse.StartLine, Err: parse.Err}
+	var syntax *csv.ParseError
+	if errors.As(err, &syntax) {
+		return retailLine{}, &LineError{Line: syntax.StartLine, Err: syntax.Err}
 	}
 	if err != nil {
 		return retailLine{}, fmt.Errorf("after line %d: %w", lr.lines, err)
@@ -173,68 +117,53 @@ func (lr *lineReader) next() (retailLine, error) {
 	return line, nil
 }
 
-// parseRetailLine understands one record. The record's memory is reused, so what is kept is copied.
+// parseRetailLine parses one record. It copies what it keeps, because the
+// record's memory is reused.
 func parseRetailLine(record []string) (retailLine, error) {
 	if len(record) != len(columns) {
 		return retailLine{}, fmt.Errorf("%d columns, want %d", len(record), len(columns))
 	}
-	invoice, err := identifier("InvoiceNo", record[columnInvoice])
+	invoice, err := parseID("InvoiceNo", record[columnInvoice])
 	if err != nil {
 		return retailLine{}, err
 	}
-	product, err := identifier("StockCode", record[columnProduct])
+	product, err := parseID("StockCode", record[columnProduct])
 	if err != nil {
 		return retailLine{}, err
 	}
 	description := strings.TrimSpace(record[columnDescription])
-	if err := text("Description", description); err != nil {
+	if err := checkText("Description", description); err != nil {
 		return retailLine{}, err
 	}
-	quantity, err := strconv.Atoi(record[columnQuantity])
-	if err != nil || quantity == 0 || quantity < -models.QuantityMax || quantity > models.QuantityMax {
-		return retailLine{}, fmt.Errorf("the Quantity %q must be a whole number other than 0, within ±%d",
-			record[columnQuantity], models.QuantityMax)
+	kind, units, err := parseUnits(invoice, record[columnQuantity])
+	if err != nil {
+		return retailLine{}, err
 	}
 	at, err := parseTime(record[columnTime])
 	if err != nil {
 		return retailLine{}, err
 	}
-	line := retailLine{
-		invoice: strings.Clone(invoice), kind: Sale, productID: strings.Clone(product), units: quantity, time: at,
+	return retailLine{
+		invoice: strings.Clone(invoice), kind: kind, productID: strings.Clone(product), units: units, time: at,
 		description: strings.Clone(description), customerID: strings.Clone(strings.TrimSpace(record[columnCustomer])),
+	}, nil
+}
+
+// parseUnits parses the Quantity. Its sign and the invoice number give the kind.
+func parseUnits(invoice, value string) (kind InvoiceKind, units int, err error) {
+	quantity, err := strconv.Atoi(value)
+	if err != nil || quantity == 0 || quantity < -models.QuantityMax || quantity > models.QuantityMax {
+		return "", 0, fmt.Errorf("the Quantity %q must be a whole number other than 0, within ±%d", value, models.QuantityMax)
 	}
-	switch returned := strings.HasPrefix(invoice, "C"); {
-	case returned && quantity > 0:
-		return retailLine{}, fmt.Errorf("the cancellation %s has the positive Quantity %d", invoice, quantity)
-	case returned:
-		line.kind, line.units = Cancellation, -quantity
+	switch cancelled := strings.HasPrefix(invoice, "C"); {
+	case cancelled && quantity > 0:
+		return "", 0, fmt.Errorf("the cancellation %s has the positive Quantity %d", invoice, quantity)
+	case cancelled:
+		return Cancellation, -quantity, nil
 	case quantity < 0:
-		line.kind, line.units = Adjustment, -quantity
+		return Adjustment, -quantity, nil
 	}
-	return line, nil
-}
-
-// identifier checks an id; spaces around it come from spreadsheets and mean nothing.
-func identifier(column, value string) (string, error) {
-	id := strings.TrimSpace(value)
-	if id == "" {
-		return "", fmt.Errorf("the %s is empty", column)
-	}
-	return id, text(column, id)
-}
-
-// text checks what will be stored as text.
-func text(column, value string) error {
-	if !utf8.ValidString(value) {
-		return fmt.Errorf("the %s is not UTF-8; convert the file first", column)
-	}
-	if utf8.RuneCountInString(value) > models.IDLengthMax {
-		return fmt.Errorf("the %s is longer than %d characters", column, models.IDLengthMax)
-	}
-	if strings.ContainsFunc(value, unicode.IsControl) {
-		return fmt.Errorf("the %s has a control character", column)
-	}
-	return nil
+	return Sale, quantity, nil
 }
 
 func parseTime(value string) (time.Time, error) {
@@ -246,34 +175,7 @@ func parseTime(value string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("the InvoiceDate %q is not like 2010-12-01T08:26:00", value)
 }
 
-// decompressed looks at the first bytes: gzip is unpacked, a byte order mark is dropped.
-func decompressed(r io.Reader) (io.Reader, error) {
-	buffered := bufio.NewReader(r)
-	if start, _ := buffered.Peek(2); bytes.Equal(start, []byte{0x1f, 0x8b}) {
-		unzipped, err := gzip.NewReader(buffered)
-		if err != nil {
-			return nil, fmt.Errorf("open gzip: %w", err)
-		}
-		buffered = bufio.NewReader(unzipped)
-	}
-	if start, _ := buffered.Peek(3); bytes.Equal(start, []byte("\ufeff")) {
-		_, _ = buffered.Discard(3) // just peeked, so it is there
-	}
-	return buffered, nil
-}
-
-// boundedReader gives up when one record wants more than its share.
-type boundedReader struct {
-	r    io.Reader
-	left int // bytes the current record may still draw
-}
-
-// Read implements io.Reader.
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("a line is longer than %d bytes; a quote may be missing", recordSizeMax)
-	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
+// mixedKinds is the error of an invoice with lines of two kinds.
+func mixedKinds(line retailLine) *LineError {
+	return &LineError{Line: line.number, Err: fmt.Errorf("the invoice %s both sells and writes off", line.invoice)}
 }

@@ -11,17 +11,22 @@ import (
 	"onhand/models"
 )
 
-// descriptionsMax is how many different descriptions of one product are counted; the real file has at most 8.
-const descriptionsMax = 64
+const (
+	// productsMax bounds the products of a file, which are kept in memory.
+	productsMax = 1_000_000
+	// descriptionsMax bounds the descriptions of one product that are counted; the
+	// real file has up to 8.
+	descriptionsMax = 64
+)
 
-// InvoiceCount is how often one kind of invoice appears.
+// InvoiceCount counts the invoices of one kind.
 type InvoiceCount struct {
 	Invoices int
 	Lines    int
 	Units    int
 }
 
-// Summary is what a file holds.
+// Summary is what a file of invoices contains.
 type Summary struct {
 	Lines         int
 	Products      int
@@ -30,17 +35,19 @@ type Summary struct {
 	Adjustments   InvoiceCount
 	// LinesPerInvoiceMax is the size of the largest invoice.
 	LinesPerInvoiceMax int
-	// OpeningUnits is the sum of the rows' available units.
+	// OpeningUnits is the sum of the available units of all opening rows.
 	OpeningUnits int
-	// First and Last are the times of the earliest and the latest line, in the shop's own time read as UTC.
+	// First and Last are the earliest and the latest time of a line, in the shop's
+	// time read as UTC.
 	First, Last time.Time
 }
 
-// ReadOnlineRetail computes an opening stock from the UCI Online Retail file, plain or compressed with gzip: for every
-// product the units it sells and writes off, or a fraction of that, all at [OnlineRetailLocation]. Rows are sorted by
-// product id. The lines may come in any order.
+// ReadOnlineRetail computes the opening stock from the UCI Online Retail file,
+// which may be compressed with gzip. Each product gets the units that the year
+// sells and writes off, or a fraction of them, at [OnlineRetailLocation]. Rows are
+// sorted by product id. The lines of the file may be in any order.
 //
-// Every bad line is an error: a *BadLinesError names the first of them, and then there are no rows.
+// With bad lines there are no rows, and the error is a *BadLinesError.
 //
 // Source: Chen, D. (2015), Online Retail, UCI Machine Learning Repository, doi:10.24432/C5BW33.
 func ReadOnlineRetail(r io.Reader, opening Opening) ([]models.OpeningRow, Summary, error) {
@@ -51,7 +58,7 @@ func ReadOnlineRetail(r io.Reader, opening Opening) ([]models.OpeningRow, Summar
 	if err != nil {
 		return nil, Summary{}, err
 	}
-	year := retailYear{products: map[string]*retailProduct{}, invoices: map[string]*retailInvoice{}}
+	totals := retailTotals{products: map[string]*retailProduct{}, invoices: map[string]*retailInvoice{}}
 	var bad BadLinesError
 	for {
 		line, err := lines.next()
@@ -59,7 +66,7 @@ func ReadOnlineRetail(r io.Reader, opening Opening) ([]models.OpeningRow, Summar
 			break
 		}
 		if err == nil {
-			err = year.add(line)
+			err = totals.add(line)
 		}
 		var lineError *LineError
 		if errors.As(err, &lineError) {
@@ -71,24 +78,25 @@ func ReadOnlineRetail(r io.Reader, opening Opening) ([]models.OpeningRow, Summar
 	if len(bad.Lines) > 0 {
 		return nil, Summary{}, &bad
 	}
-	return year.close(opening)
+	rows := totals.openingRows(opening)
+	return rows, totals.summary, nil
 }
 
-// retailYear adds up a file.
-type retailYear struct {
+// retailTotals adds up the lines of a file.
+type retailTotals struct {
 	products map[string]*retailProduct
 	invoices map[string]*retailInvoice
 	summary  Summary
 }
 
 type retailProduct struct {
-	need         int // units sold and written off
-	descriptions []describedTimes
+	demand       int // units sold and written off
+	descriptions []descriptionCount
 }
 
-type describedTimes struct {
+type descriptionCount struct {
 	description string
-	times       int
+	lines       int
 }
 
 type retailInvoice struct {
@@ -96,43 +104,42 @@ type retailInvoice struct {
 	lines int
 }
 
-// add counts one line in. A *LineError says that the line contradicts the lines before it.
-func (y *retailYear) add(line retailLine) error {
-	invoice := y.invoices[line.invoice]
+// add adds one line. A *LineError says that the line contradicts earlier ones.
+func (t *retailTotals) add(line retailLine) error {
+	invoice := t.invoices[line.invoice]
 	if invoice == nil {
-		if len(y.invoices) == invoicesMax {
+		if len(t.invoices) == invoicesMax {
 			return fmt.Errorf("more than %d invoices", invoicesMax)
 		}
 		invoice = &retailInvoice{kind: line.kind}
-		y.invoices[line.invoice] = invoice
-		y.summary.of(line.kind).Invoices++
+		t.invoices[line.invoice] = invoice
+		t.summary.of(line.kind).Invoices++
 	}
 	if invoice.kind != line.kind {
 		return mixedKinds(line)
 	}
-	product := y.products[line.productID]
+	product := t.products[line.productID]
 	if product == nil {
-		if len(y.products) == productsMax {
+		if len(t.products) == productsMax {
 			return fmt.Errorf("more than %d products", productsMax)
 		}
 		product = &retailProduct{}
-		y.products[line.productID] = product
+		t.products[line.productID] = product
 	}
-	product.describe(line.description)
+	product.addDescription(line.description)
 	if line.kind != Cancellation {
-		product.need += line.units
+		product.demand += line.units
 	}
-	if product.need > models.QuantityMax {
+	if product.demand > models.QuantityMax {
 		return &LineError{Line: line.number, Err: fmt.Errorf("%s needs more than %d units", line.productID, models.QuantityMax)}
 	}
 	invoice.lines++
-	y.count(line, invoice.lines)
+	t.summary.add(line, invoice.lines)
 	return nil
 }
 
-// count keeps the summary.
-func (y *retailYear) count(line retailLine, invoiceLines int) {
-	s := &y.summary
+// add counts one line, and the lines of its invoice so far.
+func (s *Summary) add(line retailLine, invoiceLines int) {
 	if s.Lines == 0 || line.time.Before(s.First) {
 		s.First = line.time
 	}
@@ -145,18 +152,18 @@ func (y *retailYear) count(line retailLine, invoiceLines int) {
 	s.LinesPerInvoiceMax = max(s.LinesPerInvoiceMax, invoiceLines)
 }
 
-// close turns the sums into rows.
-func (y *retailYear) close(opening Opening) ([]models.OpeningRow, Summary, error) {
+// openingRows makes the rows, and completes the summary.
+func (t *retailTotals) openingRows(opening Opening) []models.OpeningRow {
 	location := OnlineRetailLocation().LocationID
-	rows := make([]models.OpeningRow, 0, len(y.products))
-	for id, product := range y.products {
-		row := models.OpeningRow{ProductID: id, Title: product.title(), LocationID: location, Available: opening.of(product.need)}
-		y.summary.OpeningUnits += row.Available
+	rows := make([]models.OpeningRow, 0, len(t.products))
+	for id, product := range t.products {
+		row := models.OpeningRow{ProductID: id, Title: product.title(), LocationID: location, Available: opening.of(product.demand)}
+		t.summary.OpeningUnits += row.Available
 		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b models.OpeningRow) int { return cmp.Compare(a.ProductID, b.ProductID) })
-	y.summary.Products = len(rows)
-	return rows, y.summary, nil
+	t.summary.Products = len(rows)
+	return rows
 }
 
 // of returns the counter of one kind.
@@ -171,34 +178,29 @@ func (s *Summary) of(kind InvoiceKind) *InvoiceCount {
 	}
 }
 
-// describe counts a description; an empty one says nothing.
-func (p *retailProduct) describe(description string) {
+// addDescription counts a description, unless it is empty.
+func (p *retailProduct) addDescription(description string) {
 	if description == "" {
 		return
 	}
 	for i := range p.descriptions {
 		if p.descriptions[i].description == description {
-			p.descriptions[i].times++
+			p.descriptions[i].lines++
 			return
 		}
 	}
 	if len(p.descriptions) < descriptionsMax {
-		p.descriptions = append(p.descriptions, describedTimes{description, 1})
+		p.descriptions = append(p.descriptions, descriptionCount{description, 1})
 	}
 }
 
-// title is the most frequent description; of equals the one that was seen first.
+// title is the most frequent description; of equally frequent ones the first.
 func (p *retailProduct) title() string {
-	best := describedTimes{}
+	best := descriptionCount{}
 	for _, d := range p.descriptions {
-		if d.times > best.times {
+		if d.lines > best.lines {
 			best = d
 		}
 	}
 	return best.description
-}
-
-// mixedKinds is the error of an invoice that is two things at once.
-func mixedKinds(line retailLine) *LineError {
-	return &LineError{Line: line.number, Err: fmt.Errorf("the invoice %s both sells and writes off", line.invoice)}
 }

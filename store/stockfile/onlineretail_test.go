@@ -17,8 +17,9 @@ import (
 
 const header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 
-// year has each kind once, a product whose codes differ in case only, one with two descriptions and one with none.
-const year = header +
+// invoiceFile has each kind once, two products whose ids differ only in case, one
+// product with two descriptions and one without any.
+const invoiceFile = header +
 	`100,15056bl,EDWARDIAN PARASOL BLACK,10,2010-12-01T08:26:00,2.55,17850,United Kingdom
 100,15056BL,"PARASOL, BLACK",3,2010-12-01T08:26:00,2.55,17850,United Kingdom
 100,15056bl,EDWARDIAN PARASOL BLACK,5,2010-12-01T08:27:00,2.55,17850,United Kingdom
@@ -42,13 +43,13 @@ func TestReadOnlineRetail(t *testing.T) {
 	half, err := ParseOpening("0.5")
 	require.NoError(t, err)
 	inputs := map[string][]byte{
-		"plain":            []byte(year),
-		"gzip":             zipped(t, year),
-		"byte order mark":  []byte("\ufeff" + year),
-		"carriage returns": []byte(strings.ReplaceAll(year, "\n", "\r\n")),
-		"no last newline":  []byte(strings.TrimSuffix(year, "\n")),
+		"plain":            []byte(invoiceFile),
+		"gzip":             zipped(t, invoiceFile),
+		"byte order mark":  []byte("\ufeff" + invoiceFile),
+		"carriage returns": []byte(strings.ReplaceAll(invoiceFile, "\n", "\r\n")),
+		"no last newline":  []byte(strings.TrimSuffix(invoiceFile, "\n")),
 		"other times": []byte(strings.NewReplacer("2010-12-01T08:26:00", "12/1/2010 8:26", "2010-12-01T08:27:00", "12/1/2010 8:27",
-			"2010-12-02T09:00:00", "2010-12-02 09:00:00").Replace(year)),
+			"2010-12-02T09:00:00", "2010-12-02 09:00:00").Replace(invoiceFile)),
 	}
 	for name, input := range inputs {
 		t.Run(name, func(t *testing.T) {
@@ -81,21 +82,21 @@ func TestReadOnlineRetailBadLines(t *testing.T) {
 	t.Parallel()
 	good := "1,A,x,1,2010-12-01T08:26:00,1,,UK\n"
 	for name, c := range map[string]struct{ line, want string }{
-		"no invoice":              {",A,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the InvoiceNo is empty"},
-		"no product":              {"2, ,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode is empty"},
-		"quantity zero":           {"2,A,x,0,2010-12-01T08:26:00,1,,UK", `line 3: the Quantity "0"`},
-		"quantity not whole":      {"2,A,x,1.5,2010-12-01T08:26:00,1,,UK", `line 3: the Quantity "1.5"`},
-		"quantity huge":           {"2,A,x,1000000001,2010-12-01T08:26:00,1,,UK", `line 3: the Quantity "1000000001"`},
-		"sum huge":                {"2,A,x,1000000000,2010-12-01T08:26:00,1,,UK", "line 3: A needs more than"},
-		"time":                    {"2,A,x,1,yesterday,1,,UK", `line 3: the InvoiceDate "yesterday"`},
-		"cancellation adds":       {"C2,A,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the cancellation C2 has the positive"},
-		"mixed kinds":             {"1,A,x,-1,2010-12-01T08:26:00,1,,UK", "line 3: the invoice 1 both sells and writes off"},
-		"short":                   {"2,A,x,1", "line 3: 4 columns, want 8"},
-		"long":                    {"2,A,x,1,2010-12-01T08:26:00,1,,UK,more", "line 3: 9 columns, want 8"},
-		"bare quote":              {`2,A,x"y,1,2010-12-01T08:26:00,1,,UK`, "line 3: bare"},
-		"not UTF-8":               {"2,A,\xa3,1,2010-12-01T08:26:00,1,,UK", "line 3: the Description is not UTF-8"},
-		"control character":       {"2,A\x00,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode has a control character"},
-		"product id far too long": {"2," + strings.Repeat("A", 256) + ",x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode is longer than 255"},
+		"no invoice":          {",A,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the InvoiceNo is empty"},
+		"no product":          {"2, ,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode is empty"},
+		"quantity zero":       {"2,A,x,0,2010-12-01T08:26:00,1,,UK", `line 3: the Quantity "0"`},
+		"quantity not whole":  {"2,A,x,1.5,2010-12-01T08:26:00,1,,UK", `line 3: the Quantity "1.5"`},
+		"quantity huge":       {"2,A,x,1000000001,2010-12-01T08:26:00,1,,UK", `line 3: the Quantity "1000000001"`},
+		"sum huge":            {"2,A,x,1000000000,2010-12-01T08:26:00,1,,UK", "line 3: A needs more than"},
+		"time":                {"2,A,x,1,yesterday,1,,UK", `line 3: the InvoiceDate "yesterday"`},
+		"cancellation adds":   {"C2,A,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the cancellation C2 has the positive"},
+		"mixed kinds":         {"1,A,x,-1,2010-12-01T08:26:00,1,,UK", "line 3: the invoice 1 both sells and writes off"},
+		"short":               {"2,A,x,1", "line 3: 4 columns, want 8"},
+		"long":                {"2,A,x,1,2010-12-01T08:26:00,1,,UK,more", "line 3: 9 columns, want 8"},
+		"bare quote":          {`2,A,x"y,1,2010-12-01T08:26:00,1,,UK`, "line 3: bare"},
+		"not UTF-8":           {"2,A,\xa3,1,2010-12-01T08:26:00,1,,UK", "line 3: the Description is not UTF-8"},
+		"control character":   {"2,A\x00,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode has a control character"},
+		"product id too long": {"2," + strings.Repeat("A", 256) + ",x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode is longer than 255"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +105,7 @@ func TestReadOnlineRetailBadLines(t *testing.T) {
 			require.ErrorAs(t, err, &bad)
 			require.ErrorContains(t, err, c.want)
 			require.Len(t, bad.Lines, 1)
-			require.Nil(t, rows, "a broken file gives nothing else")
+			require.Nil(t, rows, "an invalid file gives nothing else")
 			require.Zero(t, summary)
 		})
 	}
@@ -121,9 +122,9 @@ func TestReadOnlineRetailListsTheFirstBadLines(t *testing.T) {
 	require.ErrorContains(t, err, "\nand 5 more")
 }
 
-func TestReadOnlineRetailBrokenFiles(t *testing.T) {
+func TestReadOnlineRetailInvalidFiles(t *testing.T) {
 	t.Parallel()
-	whole := zipped(t, year)
+	whole := zipped(t, invoiceFile)
 	damaged := bytes.Clone(whole)
 	damaged[len(damaged)-6] ^= 0xff // in the checksum
 	for name, c := range map[string]struct {
@@ -136,9 +137,9 @@ func TestReadOnlineRetailBrokenFiles(t *testing.T) {
 		"gzip cut off":  {bytes.NewReader(whole[:len(whole)-12]), FullOpening, "unexpected EOF"},
 		"gzip damaged":  {bytes.NewReader(damaged), FullOpening, "checksum"},
 		"gzip in name":  {bytes.NewReader([]byte{0x1f, 0x8b, 1}), FullOpening, "open gzip"},
-		"open quote":    {strings.NewReader(year + `9,"` + strings.Repeat("x\n", recordSizeMax)), FullOpening, "a quote may be missing"},
-		"reading fails": {io.MultiReader(strings.NewReader(year), failing{}), FullOpening, "the disk is gone"},
-		"no opening":    {strings.NewReader(year), Opening{}, "no opening"},
+		"open quote":    {strings.NewReader(invoiceFile + `9,"` + strings.Repeat("x\n", recordSizeMax)), FullOpening, "a quote may be missing"},
+		"reading fails": {io.MultiReader(strings.NewReader(invoiceFile), failing{}), FullOpening, "the disk is gone"},
+		"no opening":    {strings.NewReader(invoiceFile), Opening{}, "no opening"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,11 +176,11 @@ func TestParseOpening(t *testing.T) {
 	require.Equal(t, "0.5", fmt.Sprint(flag))
 }
 
-func TestTitleIsTheModalDescription(t *testing.T) {
+func TestTitleIsTheMostFrequentDescription(t *testing.T) {
 	t.Parallel()
 	var p retailProduct
 	for _, d := range []string{"", "check", "CAKESTAND", "CAKE STAND", "CAKE STAND", "CAKESTAND", ""} {
-		p.describe(d)
+		p.addDescription(d)
 	}
-	require.Equal(t, "CAKESTAND", p.title(), "of two as frequent, the one seen first")
+	require.Equal(t, "CAKESTAND", p.title(), "of two as frequent, the first")
 }

@@ -20,7 +20,7 @@ const (
 	mID    = "shirt?Size=M&Colour=Dark+red"
 )
 
-// readRows reads a whole file.
+// readRows reads all rows of a file.
 func readRows(t *testing.T, file string, format Format) []models.StockRow {
 	t.Helper()
 	rows, err := allRows(strings.NewReader(file), format)
@@ -74,7 +74,7 @@ func TestShopRows(t *testing.T) {
 	}
 }
 
-func TestShopRowsThatCannotBeUnderstood(t *testing.T) {
+func TestShopRowsThatCannotBeParsed(t *testing.T) {
 	t.Parallel()
 	for row, want := range map[string]string{
 		"TS-M,,,Leeds,,4,1,2,7,10,many\n":          `the On hand (new) "many" is not a whole number`,
@@ -92,29 +92,29 @@ func TestShopRowsThatCannotBeUnderstood(t *testing.T) {
 			rows := readRows(t, head19+shirt+row+shirt+"TS-M,,,Leeds,,4,1,2,7,10,\n", Auto)
 			require.Len(t, rows, 2)
 			assert.Contains(t, rows[0].Problem, want)
-			assert.Empty(t, rows[1].Problem, "the next row is none the worse")
+			assert.Empty(t, rows[1].Problem, "the next row is parsed")
 		})
 	}
-	nobody := readRows(t, head19+",Mug,,,,,,,,,,Leeds,,4,1,2,7,10,\n", Auto)
-	assert.Contains(t, nobody[0].Problem, "neither SKU nor Handle")
+	unnamed := readRows(t, head19+",Mug,,,,,,,,,,Leeds,,4,1,2,7,10,\n", Auto)
+	assert.Contains(t, unnamed[0].Problem, "neither SKU nor Handle")
 	long := readRows(t, head19+strings.Repeat("h", 250)+",Mug,,,,,,,,,,Leeds,,4,1,2,7,10,\n", Auto)
 	assert.Contains(t, long[0].Problem, "give the variant a SKU")
 }
 
-func TestOurOwnRows(t *testing.T) {
+func TestCSVAndJSONRows(t *testing.T) {
 	t.Parallel()
-	by := func(wanted models.Counts) models.StockRow {
-		return models.StockRow{Line: 2, ProductID: "mug", Title: "Mug", Location: "north", New: wanted}
+	row := func(newCounts models.Counts) models.StockRow {
+		return models.StockRow{Line: 2, ProductID: "mug", Title: "Mug", Location: "north", New: newCounts}
 	}
 	for name, c := range map[string]struct {
 		file string
 		want models.StockRow
 	}{
-		"by hand":           {"product_id,title,location_id,available\nmug,Mug,north,5\n", by(models.Counts{Available: given(5)})},
-		"in another order":  {"damaged,location_id,product_id,title\n2,north,mug,Mug\n", by(models.Counts{Damaged: given(2)})},
-		"blank":             {"product_id,title,location_id,available,incoming\nmug,Mug,north,,3\n", by(models.Counts{Incoming: given(3)})},
-		"below zero":        {"product_id,title,location_id,available\nmug,Mug,north,-5\n", by(models.Counts{Available: given(-5)})},
-		"JSON by hand":      {"\n{\"productId\":\"mug\",\"title\":\"Mug\",\"locationId\":\"north\",\"available\":5}\n", by(models.Counts{Available: given(5)})},
+		"by hand":           {"product_id,title,location_id,available\nmug,Mug,north,5\n", row(models.Counts{Available: given(5)})},
+		"in another order":  {"damaged,location_id,product_id,title\n2,north,mug,Mug\n", row(models.Counts{Damaged: given(2)})},
+		"blank":             {"product_id,title,location_id,available,incoming\nmug,Mug,north,,3\n", row(models.Counts{Incoming: given(3)})},
+		"below zero":        {"product_id,title,location_id,available\nmug,Mug,north,-5\n", row(models.Counts{Available: given(-5)})},
+		"JSON by hand":      {"\n{\"productId\":\"mug\",\"title\":\"Mug\",\"locationId\":\"north\",\"available\":5}\n", row(models.Counts{Available: given(5)})},
 		"compared":          {"product_id,title,location_id,available,available_new\nmug,Mug,north,5,7\n", models.StockRow{Line: 2, ProductID: "mug", Title: "Mug", Location: "north", Now: models.Counts{Available: given(5)}, New: models.Counts{Available: given(7)}}},
 		"compared, JSON":    {"\n{\"productId\":\"mug\",\"title\":\"Mug\",\"locationId\":\"north\",\"available\":5,\"new\":{\"onHand\":7}}\n", models.StockRow{Line: 2, ProductID: "mug", Title: "Mug", Location: "north", Now: models.Counts{Available: given(5)}, New: models.Counts{OnHand: given(7)}}},
 		"reserved is shown": {"product_id,title,location_id,available,reserved\nmug,Mug,north,5,1\n", models.StockRow{Line: 2, ProductID: "mug", Title: "Mug", Location: "north", Now: models.Counts{Reserved: given(1)}, New: models.Counts{Available: given(5)}}},
@@ -137,7 +137,7 @@ func TestOurOwnRows(t *testing.T) {
 		`{"productId":7}`:                                      "productId is a JSON number, which it cannot be",
 		`{"productId":"mug"`:                                   "does not end",
 		`{"productId":"mug"} {"productId":"cup"}`:              "more than one JSON object",
-		`{"productId":"mug","new":{"reserved":1}}`:             "belongs to holds and orders",
+		`{"productId":"mug","new":{"reserved":1}}`:             "belongs to reservations and orders",
 		`{"productId":"mug","locationId":"n","available":9e9}`: "not a whole number",
 	} {
 		rows := readRows(t, file, Auto)
@@ -146,22 +146,23 @@ func TestOurOwnRows(t *testing.T) {
 	}
 }
 
-// TestWhatSpreadsheetsDoToAFile: byte order marks, line ends, other separators, empty rows, compression.
-func TestWhatSpreadsheetsDoToAFile(t *testing.T) {
+// TestFilesOfSpreadsheets: byte order marks, line ends, separators, empty rows
+// and compression do not change the rows.
+func TestFilesOfSpreadsheets(t *testing.T) {
 	t.Parallel()
 	file := head19 + shirt + "TS-M,,,Leeds,,4,1,2,7,10,12\n" + "mug,\"Mug, big\",Title,Default Title,,,,,MUG,,,Leeds,,not stocked,not stocked,not stocked,not stocked,not stocked,\n"
 	want := readRows(t, file, Shop)
 	require.Len(t, want, 2)
 	for name, other := range map[string]string{
-		"mark":        "\ufeff" + file,
-		"CRLF":        strings.ReplaceAll(file, "\n", "\r\n"),
-		"both":        "\ufeff" + strings.ReplaceAll(file, "\n", "\r\n"),
-		"semicolons":  strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(file, ",", ";"), "Mug; big", "Mug, big"), `"`, ""),
-		"tabs":        strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(file, ",", "\t"), "Mug\t big", "Mug, big"), `"`, ""),
-		"empty rows":  file + ",,,,,,,,,,,,,,,,,,\n\n , ,,,,,,,,,,,,,,,,,\n",
-		"no last end": strings.TrimSuffix(file, "\n"),
-		"gzip":        string(zipped(t, file)),
-		"other case":  strings.Replace(file, "Handle,Title", "HANDLE, title", 1),
+		"byte order mark": "\ufeff" + file,
+		"CRLF":            strings.ReplaceAll(file, "\n", "\r\n"),
+		"both":            "\ufeff" + strings.ReplaceAll(file, "\n", "\r\n"),
+		"semicolons":      strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(file, ",", ";"), "Mug; big", "Mug, big"), `"`, ""),
+		"tabs":            strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(file, ",", "\t"), "Mug\t big", "Mug, big"), `"`, ""),
+		"empty rows":      file + ",,,,,,,,,,,,,,,,,,\n\n , ,,,,,,,,,,,,,,,,,\n",
+		"no last end":     strings.TrimSuffix(file, "\n"),
+		"gzip":            string(zipped(t, file)),
+		"other case":      strings.Replace(file, "Handle,Title", "HANDLE, title", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -170,7 +171,7 @@ func TestWhatSpreadsheetsDoToAFile(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoStockFile(t *testing.T) {
+func TestFilesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	whole := zipped(t, head19)
 	for name, c := range map[string]struct {
@@ -178,17 +179,17 @@ func TestWhatIsNoStockFile(t *testing.T) {
 		format Format
 		want   string
 	}{
-		"empty":            {"", Auto, "the file is empty"},
-		"only a mark":      {"\ufeff \n", Auto, "the file is empty"},
-		"other columns":    {"a,b\n1,2\n", Auto, "not a stock file"},
-		"UTF-16":           {"\xff\xfeH\x00a\x00", Auto, "UTF-16"},
-		"other format":     {head19, Shop17, "the file is shop, not shop-17"},
-		"JSON, not CSV":    {`{"productId":"a"}`, CSV, "the file is jsonl, not csv"},
-		"column twice":     {"product_id,product_id\n", Auto, "there twice"},
-		"column not known": {"product_id,location_id,avialable\n", Auto, "the column avialable is not known"},
-		"gzip cut off":     {string(whole[:len(whole)-12]), Auto, "unexpected EOF"},
-		"open quote":       {head19 + `9,"` + strings.Repeat("x\n", recordSizeMax), Auto, "a quote may be missing"},
-		"endless line":     {`{"productId":"` + strings.Repeat("x", recordSizeMax), Auto, "longer than"},
+		"empty":                  {"", Auto, "the file is empty"},
+		"only a byte order mark": {"\ufeff \n", Auto, "the file is empty"},
+		"other columns":          {"a,b\n1,2\n", Auto, "not a stock file"},
+		"UTF-16":                 {"\xff\xfeH\x00a\x00", Auto, "UTF-16"},
+		"other format":           {head19, Shop17, "the file is shop, not shop-17"},
+		"JSON, not CSV":          {`{"productId":"a"}`, CSV, "the file is jsonl, not csv"},
+		"column twice":           {"product_id,product_id\n", Auto, "there twice"},
+		"column not known":       {"product_id,location_id,avialable\n", Auto, "the column avialable is not known"},
+		"gzip cut off":           {string(whole[:len(whole)-12]), Auto, "unexpected EOF"},
+		"open quote":             {head19 + `9,"` + strings.Repeat("x\n", recordSizeMax), Auto, "a quote may be missing"},
+		"endless line":           {`{"productId":"` + strings.Repeat("x", recordSizeMax), Auto, "longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -214,7 +215,7 @@ func TestVariantID(t *testing.T) {
 		assert.True(t, ok, id)
 		assert.Equal(t, v, got)
 	}
-	assert.Equal(t, "mug?Title=Default+Title", Variant{Handle: "mug"}.ID(), "no option is the same as the shop's way of saying so")
+	assert.Equal(t, "mug?Title=Default+Title", Variant{Handle: "mug"}.ID(), "without options it is a product without variants")
 	for _, id := range []string{"mug", "", "?", "?a=b", "mug?", "what?", "a?b", "a?b=c=d", "a?b=%zz", "a?b=c&d=e&f=g&h=i", "a b?c=d", "a?b=c&="} {
 		_, ok := ParseVariant(id)
 		assert.False(t, ok, id)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// realFile opens the Online Retail file, which is too large to be part of the repository.
+// realFile opens the Online Retail file, which is too large for the repository.
 func realFile(t *testing.T) io.Reader {
 	t.Helper()
 	path := os.Getenv("ONLINE_RETAIL_CSV")
@@ -67,7 +67,7 @@ func TestRealFile(t *testing.T) {
 	require.Equal(t, []InvoiceCount{summary.Sales, summary.Cancellations, summary.Adjustments}, []InvoiceCount{all.Sales, all.Cancellations, all.Adjustments})
 }
 
-// lettersOf leaves out what the demo's titles tidy: case, spaces and punctuation.
+// lettersOf drops what the demo's titles change: case, spaces and punctuation.
 func lettersOf(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {

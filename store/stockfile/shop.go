@@ -1,18 +1,22 @@
 package stockfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"onhand/models"
 )
 
-// notStocked stands where a location does not carry a variant.
+// notStocked is the value of a shop's file for a product that a location does not
+// have.
 const notStocked = "not stocked"
 
-// shopColumns and shop17Columns are the headers, as the shop system writes them.
+// shopColumns and shop17Columns are the headers as the shop system writes them.
 var (
 	shopColumns   = append(variantColumns(), "Location", "Bin name", "Incoming (not editable)", "Unavailable (not editable)", "Committed (not editable)", "Available (not editable)", "On hand (current)", "On hand (new)")
 	shop17Columns = append(variantColumns(), "Location", "Incoming", "Unavailable", "Committed", "Available", "On hand")
@@ -22,16 +26,18 @@ func variantColumns() []string {
 	return []string{"Handle", "Title", "Option1 Name", "Option1 Value", "Option2 Name", "Option2 Value", "Option3 Name", "Option3 Value", "SKU", "HS Code", "COO"}
 }
 
-// shopTable reads both forms.
+// shopTable reads a shop's file.
 //
-// Of 19 columns only "On hand (new)" changes stock; empty means no change, and "On hand (current)" says what its writer
-// saw. Of 17, "On hand" changes stock where it is no longer the sum of the three columns before it, and that sum is
-// what its writer saw.
+// Of 19 columns only "On hand (new)" changes stock; empty means no change. "On
+// hand (current)" is the quantity when the file was made. Of 17 columns "On hand"
+// changes stock where it differs from the sum of the three columns before it;
+// that sum is the quantity when the file was made.
 type shopTable struct {
 	*table
 	format Format
 }
 
+// row parses the current record.
 func (t shopTable) row() (row models.StockRow, err error) {
 	if row, err = t.identity(); err != nil {
 		return row, err
@@ -40,46 +46,47 @@ func (t shopTable) row() (row models.StockRow, err error) {
 	if t.format == Shop17 {
 		suffix, onHand = "", "on hand"
 	}
-	seen, stocked := &row.Now, false
+	stocked := false
 	for _, c := range []struct {
-		name string
-		to   *models.Count
+		name  string
+		count *models.Count
 	}{
-		{"incoming" + suffix, &seen.Incoming}, {"unavailable" + suffix, &seen.Unavailable},
-		{"committed" + suffix, &seen.Committed}, {"available" + suffix, &seen.Available}, {onHand, &seen.OnHand},
+		{"incoming" + suffix, &row.Now.Incoming}, {"unavailable" + suffix, &row.Now.Unavailable},
+		{"committed" + suffix, &row.Now.Committed}, {"available" + suffix, &row.Now.Available}, {onHand, &row.Now.OnHand},
 	} {
 		value := t.cell(c.name)
 		if strings.EqualFold(value, notStocked) {
 			continue
 		}
-		if *c.to, err = number(c.name, value); err != nil {
+		if *c.count, err = parseCount(c.name, value); err != nil {
 			return row, err
 		}
-		stocked = stocked || c.to.Given
+		stocked = stocked || c.count.Given
 	}
 	if t.format == Shop17 {
-		err = t.older(&row)
+		err = t.setNewOf17(&row)
 	} else {
-		err = t.newer(&row, stocked)
+		err = t.setNewOf19(&row, stocked)
 	}
 	return row, err
 }
 
-// newer is the rule of the 19 columns.
-func (t shopTable) newer(row *models.StockRow, stocked bool) (err error) {
-	seen := row.Now
-	if sum, ok := sumOf(seen); ok && seen.OnHand.Given && sum != seen.OnHand.Units {
+// setNewOf19 sets the new quantity of a file with 19 columns. stocked reports
+// whether the location has the product.
+func (t shopTable) setNewOf19(row *models.StockRow, stocked bool) (err error) {
+	now := row.Now
+	if sum, ok := onHandOf(now); ok && now.OnHand.Given && sum != now.OnHand.Units {
 		return fmt.Errorf("the On hand (current) %d is not Available %d + Committed %d + Unavailable %d; to change stock, write On hand (new) and leave the others alone",
-			seen.OnHand.Units, seen.Available.Units, seen.Committed.Units, seen.Unavailable.Units)
+			now.OnHand.Units, now.Available.Units, now.Committed.Units, now.Unavailable.Units)
 	}
-	wanted := t.cell("on hand (new)")
-	if strings.EqualFold(wanted, notStocked) {
+	value := t.cell("on hand (new)")
+	if strings.EqualFold(value, notStocked) {
 		if stocked {
 			return errors.New("a file cannot take a product away from a location; write 0")
 		}
 		return nil
 	}
-	if row.New.OnHand, err = number("On hand (new)", wanted); err != nil {
+	if row.New.OnHand, err = parseCount("On hand (new)", value); err != nil {
 		return err
 	}
 	if strings.EqualFold(t.cell("on hand (current)"), notStocked) && row.New.OnHand.Given {
@@ -88,13 +95,13 @@ func (t shopTable) newer(row *models.StockRow, stocked bool) (err error) {
 	return checkNew(*row)
 }
 
-// older is the rule of the 17 columns.
-func (t shopTable) older(row *models.StockRow) error {
-	sum, ok := sumOf(row.Now)
+// setNewOf17 sets the new quantity of a file with 17 columns.
+func (t shopTable) setNewOf17(row *models.StockRow) error {
+	sum, ok := onHandOf(row.Now)
 	onHand := row.Now.OnHand
 	switch {
 	case !onHand.Given:
-	case !ok: // no way to tell what was seen
+	case !ok: // the file does not say what was there when it was made
 		row.New.OnHand, row.Now.OnHand = onHand, models.Count{}
 		if strings.EqualFold(t.cell("available"), notStocked) {
 			row.Now.OnHand = models.Counted(0)
@@ -105,20 +112,20 @@ func (t shopTable) older(row *models.StockRow) error {
 	return checkNew(*row)
 }
 
-// sumOf is on hand as the other columns have it.
-func sumOf(c models.Counts) (sum int, ok bool) {
+// onHandOf is what is on hand according to the other columns, if all are given.
+func onHandOf(c models.Counts) (sum int, ok bool) {
 	return c.Available.Units + c.Committed.Units + c.Unavailable.Units, c.Available.Given && c.Committed.Given && c.Unavailable.Given
 }
 
-// identity reads who and where.
+// identity parses the columns that name the product and the location.
 func (t shopTable) identity() (row models.StockRow, err error) {
-	row.Title = title(t.cell("title"))
-	if row.Location, err = identifier("Location", t.cell("location")); err != nil {
+	row.Title = parseTitle(t.cell("title"))
+	if row.Location, err = parseID("Location", t.cell("location")); err != nil {
 		return row, err
 	}
 	row.Location = strings.Clone(row.Location)
 	if sku := t.cell("sku"); sku != "" {
-		if err := text("SKU", sku); err != nil {
+		if err := checkText("SKU", sku); err != nil {
 			return row, err
 		}
 		row.ProductID = strings.Clone(sku)
@@ -137,7 +144,7 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 		cells = append(cells, v.Options[i].Name, v.Options[i].Value)
 	}
 	for _, cell := range cells {
-		if err := text("Handle or an option", cell); err != nil {
+		if err := checkText("Handle or an option", cell); err != nil {
 			return row, err
 		}
 	}
@@ -148,4 +155,68 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 		return row, fmt.Errorf("its Handle and options are longer than %d characters together; give the variant a SKU", models.IDLengthMax)
 	}
 	return row, nil
+}
+
+// shopWriter writes every product at every location.
+type shopWriter struct {
+	format    Format
+	header    []string
+	locations []models.Location
+	names     []string // of locations
+}
+
+func newShopWriter(format Format, locations []models.Location) (*shopWriter, error) {
+	w := &shopWriter{format: format, header: shopColumns, locations: slices.Clone(locations)}
+	if format == Shop17 {
+		w.header = shop17Columns
+	}
+	index := NewLocationIndex(locations)
+	slices.SortFunc(w.locations, func(a, b models.Location) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.LocationID, b.LocationID))
+	})
+	for _, l := range w.locations {
+		name, err := index.name(l)
+		if err != nil {
+			return nil, err
+		}
+		w.names = append(w.names, name)
+	}
+	return w, nil
+}
+
+func (w *shopWriter) records(s *models.Stock) [][]string {
+	v, ok := ParseVariant(s.ProductID)
+	sku := ""
+	if !ok || !v.writable() { // the product id is the SKU of a product without variants
+		v, sku = Variant{Handle: s.ProductID, Options: [3]VariantOption{defaultOption}}, s.ProductID
+	}
+	records := make([][]string, len(w.locations))
+	for i, l := range w.locations {
+		record := append(make([]string, 0, len(w.header)), v.Handle, titleOf(s))
+		for _, o := range v.Options {
+			record = append(record, o.Name, o.Value)
+		}
+		record = append(record, sku, "", "", w.names[i])
+		if w.format == Shop {
+			record = append(record, "") // Bin name
+		}
+		record = append(record, w.quantities(s, l.LocationID)...)
+		records[i] = record[:len(w.header)] // On hand (new) stays empty
+	}
+	return records
+}
+
+// quantities are Incoming, Unavailable, Committed, Available, On hand. A shop's
+// file counts reserved units as committed.
+func (w *shopWriter) quantities(s *models.Stock, locationID string) []string {
+	cells := make([]string, 0, len(w.header))
+	i := slices.IndexFunc(s.Levels, func(l models.Level) bool { return l.LocationID == locationID })
+	if i < 0 {
+		return append(cells, notStocked, notStocked, notStocked, notStocked, notStocked)
+	}
+	q := s.Levels[i].Quantities
+	for _, n := range []int{q.Incoming, q.Damaged + q.QualityControl + q.SafetyStock, q.Reserved + q.Committed, q.Available, q.OnHand()} {
+		cells = append(cells, strconv.Itoa(n))
+	}
+	return cells
 }

@@ -5,21 +5,24 @@ import (
 	"strings"
 )
 
-// Variant names one variant of a product as a shop's file does: by handle and up to three options. Its id is the
-// product id of variants without a SKU of their own.
+// Variant names one variant of a product as a shop's file does: by handle and up
+// to three options. Its ID is the product id of a variant without an SKU of its
+// own.
 type Variant struct {
 	Handle  string
 	Options [3]VariantOption
 }
 
-// VariantOption is one choice, such as Size: M. Both empty means none.
+// VariantOption is one option, such as Size: M. Both fields are empty where there
+// is none.
 type VariantOption struct{ Name, Value string }
 
-// defaultOption is how shops write a product that has no variants.
+// defaultOption is what a shop's file has for a product without variants.
 var defaultOption = VariantOption{Name: "Title", Value: "Default Title"}
 
-// ID writes the variant as handle?name=value&name=value, every part escaped as in the query of a web address:
-// t-shirt?Size=M&Colour=Dark+red. A product without variants is handle?Title=Default+Title.
+// ID encodes the variant as handle?name=value&name=value, each part escaped as in
+// the query of a URL: t-shirt?Size=M&Colour=Dark+red. A product without variants
+// is handle?Title=Default+Title.
 func (v Variant) ID() string {
 	var b strings.Builder
 	b.WriteString(url.QueryEscape(v.Handle))
@@ -49,7 +52,8 @@ func allEmpty(options []VariantOption) bool {
 	return true
 }
 
-// ParseVariant reads what ID writes, and nothing else: any other text is a SKU or a product id of the shop's own.
+// ParseVariant decodes what ID encodes. ok is false for any other text, which is
+// an SKU or a product id of the shop's own.
 func ParseVariant(id string) (v Variant, ok bool) {
 	handle, query, found := strings.Cut(id, "?")
 	parts := strings.Split(query, "&")
@@ -62,24 +66,25 @@ func ParseVariant(id string) (v Variant, ok bool) {
 	}
 	for i, part := range parts {
 		name, value, _ := strings.Cut(part, "=")
-		n, err1 := url.QueryUnescape(name)
-		val, err2 := url.QueryUnescape(value)
-		if err1 != nil || err2 != nil {
+		name, nameErr := url.QueryUnescape(name)
+		value, valueErr := url.QueryUnescape(value)
+		if nameErr != nil || valueErr != nil {
 			return Variant{}, false
 		}
-		v.Options[i] = VariantOption{Name: n, Value: val}
+		v.Options[i] = VariantOption{Name: name, Value: value}
 	}
-	if v.ID() != id { // written some other way: not ours
+	if v.ID() != id { // another encoding of the same variant
 		return Variant{}, false
 	}
 	return v, true
 }
 
-// lasts tells whether a file's cells can hold the variant: readers drop blanks at the ends, and refuse what no id has.
-func (v Variant) lasts() bool {
+// writable reports whether a file can have the variant: readers drop spaces around
+// a cell, and refuse text that no id may have.
+func (v Variant) writable() bool {
 	for _, o := range append(v.Options[:], VariantOption{Name: v.Handle}) {
 		for _, cell := range []string{o.Name, o.Value} {
-			if strings.TrimSpace(cell) != cell || text("a cell", cell) != nil {
+			if strings.TrimSpace(cell) != cell || checkText("a cell", cell) != nil {
 				return false
 			}
 		}

@@ -14,19 +14,20 @@ import (
 	"onhand/models"
 )
 
-var written = []Format{Shop, Shop17, CSV, JSONLines}
+// writable are the formats of NewWriter.
+var writable = []Format{Shop, Shop17, CSV, JSONLines}
 
 func shopStock() ([]*models.Stock, []models.Location) {
-	named := func(s string) *string { return &s }
+	title := func(s string) *string { return &s }
 	locations := []models.Location{
 		{LocationID: "north", Name: "North, by the sea"}, {LocationID: "a", Name: "Same"}, {LocationID: "b", Name: "Same"}, {LocationID: "z", Name: "Ärmel"},
 	}
 	return []*models.Stock{
-		{Product: models.Product{ProductID: "00123", Title: named(`12" "Mug", blue`)}, Levels: []models.Level{
+		{Product: models.Product{ProductID: "00123", Title: title(`12" "Mug", blue`)}, Levels: []models.Level{
 			{LocationID: "north", Quantities: models.Quantities{Available: 7, Reserved: 1, Committed: 2, Damaged: 3, QualityControl: 4, SafetyStock: 5, Incoming: 6}},
 			{LocationID: "b", Quantities: models.Quantities{Available: -3}},
 		}},
-		{Product: models.Product{ProductID: mID, Title: named("T-Shirt")}, Levels: []models.Level{{LocationID: "z"}}},
+		{Product: models.Product{ProductID: mID, Title: title("T-Shirt")}, Levels: []models.Level{{LocationID: "z"}}},
 		{Product: models.Product{ProductID: "what?"}},
 	}, locations
 }
@@ -43,14 +44,15 @@ func writeAll(t testing.TB, format Format, stocks []*models.Stock, locations []m
 	return b.String()
 }
 
-// restored puts what a file says back together as stock: what an import into an empty database would make of it.
-func restored(t testing.TB, rows []models.StockRow, format Format, locations []models.Location) []*models.Stock {
+// imported is the stock that an import of exported rows into an empty database
+// makes.
+func imported(t testing.TB, rows []models.StockRow, format Format, locations []models.Location) []*models.Stock {
 	t.Helper()
-	places := NewLocationIndex(locations)
+	index := NewLocationIndex(locations)
 	var stocks []*models.Stock
 	for _, row := range rows {
 		require.Empty(t, row.Problem)
-		require.False(t, row.New.Any(), "an export asks for nothing")
+		require.False(t, row.New.Any(), "an export sets nothing")
 		id := row.ProductID
 		if id == "" {
 			id = row.Variant
@@ -65,7 +67,7 @@ func restored(t testing.TB, rows []models.StockRow, format Format, locations []m
 		if !row.Now.Any() {
 			continue
 		}
-		at, err := places.Find(format, row.Location)
+		at, err := index.Find(format, row.Location)
 		require.NoError(t, err)
 		c := row.Now
 		s := stocks[len(stocks)-1]
@@ -77,23 +79,24 @@ func restored(t testing.TB, rows []models.StockRow, format Format, locations []m
 	return stocks
 }
 
-// TestWhatIsWrittenIsRead: and written again gives the same bytes.
-func TestWhatIsWrittenIsRead(t *testing.T) {
+// TestRoundTrip: a file that is written, read and written again has the same
+// bytes.
+func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	stocks, locations := shopStock()
-	for _, format := range written {
+	for _, format := range writable {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			file := writeAll(t, format, stocks, locations)
-			back := restored(t, readRows(t, file, Auto), format, locations)
+			back := imported(t, readRows(t, file, Auto), format, locations)
 			require.Len(t, back, len(stocks))
 			assert.Equal(t, file, writeAll(t, format, back, locations))
 		})
 	}
 }
 
-// Blanks around a location's name do not last in a file, so that they neither
-// lose the location nor tell it from another.
+// TestBlanksAroundLocationNames: readers drop them, so that locations with such
+// names are still found, and names that differ only in blanks are not unique.
 func TestBlanksAroundLocationNames(t *testing.T) {
 	t.Parallel()
 	locations := []models.Location{{LocationID: "n", Name: "North"}, {LocationID: "m", Name: "North "}, {LocationID: "s", Name: " South "}}
@@ -102,9 +105,9 @@ func TestBlanksAroundLocationNames(t *testing.T) {
 		{LocationID: "s", Quantities: models.Quantities{Available: 3}},
 	}}
 	for _, format := range []Format{Shop, Shop17} {
-		found, places := map[string]int{}, NewLocationIndex(locations)
+		found, index := map[string]int{}, NewLocationIndex(locations)
 		for _, row := range readRows(t, writeAll(t, format, []*models.Stock{stock}, locations), Auto) {
-			id, err := places.Find(format, row.Location)
+			id, err := index.Find(format, row.Location)
 			require.NoError(t, err)
 			found[id] = row.Now.Available.Units
 		}
@@ -112,7 +115,7 @@ func TestBlanksAroundLocationNames(t *testing.T) {
 	}
 }
 
-func TestShopFileAsWritten(t *testing.T) {
+func TestBytesOfWrittenFiles(t *testing.T) {
 	t.Parallel()
 	stocks, locations := shopStock()
 	assert.Equal(t, head19+
@@ -120,23 +123,24 @@ func TestShopFileAsWritten(t *testing.T) {
 00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,a,,not stocked,not stocked,not stocked,not stocked,not stocked,
 00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,b,,0,0,0,-3,-3,
 00123,"12"" ""Mug"", blue",Title,Default Title,,,,,00123,,,Ärmel,,not stocked,not stocked,not stocked,not stocked,not stocked,
-`, writeAll(t, Shop, stocks[:1], locations), "locations of one name go by their ids")
+`, writeAll(t, Shop, stocks[:1], locations), "locations with the same name are named by their ids")
 	assert.Contains(t, writeAll(t, Shop17, stocks[1:2], locations), "shirt,T-Shirt,Size,M,Colour,Dark red,,,,,,Ärmel,0,0,0,0,0\n")
-	assert.Equal(t, strings.Join(plainColumns(), ",")+"\nwhat?"+strings.Repeat(",", len(plainColumns())-1)+"\n", writeAll(t, CSV, stocks[2:], locations))
+	assert.Equal(t, strings.Join(csvColumns(), ",")+"\nwhat?"+strings.Repeat(",", len(csvColumns())-1)+"\n", writeAll(t, CSV, stocks[2:], locations))
 	assert.Equal(t, `{"productId":"what?","new":{}}`+"\n", writeAll(t, JSONLines, stocks[2:], locations))
 
 	_, err := NewWriter(io.Discard, Shop, []models.Location{{LocationID: "x", Name: "n"}, {LocationID: "b", Name: "x"}, {LocationID: "c", Name: "n"}})
 	require.ErrorContains(t, err, `the location x cannot be told apart by its name "n"`)
 }
 
-// TestMemoryOfAMillionRows: a file of a million rows is written and read with no more memory than a small one.
+// TestMemoryOfAMillionRows: a file of a million rows is written and read in as
+// much memory as a small one.
 func TestMemoryOfAMillionRows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a million rows")
 	}
 	const heapMax = 16 << 20
 	_, locations := shopStock()
-	for _, format := range written {
+	for _, format := range writable {
 		products := 25_000 // times four locations
 		if format == Shop {
 			products *= 10
@@ -158,7 +162,7 @@ func TestMemoryOfAMillionRows(t *testing.T) {
 		}()
 		reader, err := NewReader(file, Auto)
 		require.NoError(t, err)
-		rows, most := 0, uint64(0)
+		rows, peak := 0, uint64(0)
 		for {
 			row, err := reader.Next()
 			if err == io.EOF {
@@ -170,18 +174,19 @@ func TestMemoryOfAMillionRows(t *testing.T) {
 				runtime.GC()
 				var m runtime.MemStats
 				runtime.ReadMemStats(&m)
-				most = max(most, m.HeapAlloc)
+				peak = max(peak, m.HeapAlloc)
 			}
 		}
 		assert.Equal(t, products*len(locations), rows, format)
-		assert.Less(t, most, uint64(heapMax), "%s keeps %d MB alive", format, most>>20)
+		assert.Less(t, peak, uint64(heapMax), "%s keeps %d MB alive", format, peak>>20)
 	}
 }
 
-// FuzzReader: no file makes it panic or run for ever, and what it hands out keeps its bounds.
+// FuzzReader: no file makes the reader panic or hang, and its rows are within
+// their bounds.
 func FuzzReader(f *testing.F) {
 	stocks, locations := shopStock()
-	for _, format := range written {
+	for _, format := range writable {
 		f.Add([]byte(writeAll(f, format, stocks, locations)))
 	}
 	f.Add([]byte("\ufeffproduct_id;location_id;available\r\na;b;5\r\n"))
@@ -195,7 +200,7 @@ func FuzzReader(f *testing.F) {
 			}
 			require.NotEmpty(t, row.ProductID+row.Variant)
 			for _, word := range []string{row.ProductID, row.Variant, row.Location} {
-				require.NoError(t, text("word", word))
+				require.NoError(t, checkText("word", word))
 			}
 			for _, s := range models.Settable {
 				n := row.New.Of(s)
@@ -207,7 +212,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzVariant: an id is read back as it was written, and nothing else is taken for one.
+// FuzzVariant: ParseVariant decodes what ID encodes.
 func FuzzVariant(f *testing.F) {
 	f.Add("shirt", "Size", "M", "Colour", "Dark red", "", "")
 	f.Add("a?b", "", "", "", "&", "=", "%")

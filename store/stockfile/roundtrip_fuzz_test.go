@@ -13,9 +13,10 @@ import (
 	"onhand/models"
 )
 
-// stocked makes of a file's fine rows what lies there: one level a product and
-// location, with what the file says is there or, failing that, shall be.
-func stocked(rows []models.StockRow) (stocks []*models.Stock, locations []models.Location) {
+// stocksOf makes stock from the valid rows of a file: one level for each product
+// and location, with its quantities when the file was made or, without those, the
+// quantities to set.
+func stocksOf(rows []models.StockRow) (stocks []*models.Stock, locations []models.Location) {
 	index, known := map[string]int{}, map[string]bool{}
 	for _, row := range rows {
 		id := row.ProductID
@@ -41,9 +42,9 @@ func stocked(rows []models.StockRow) (stocks []*models.Stock, locations []models
 		}
 		var q models.Quantities
 		for _, state := range models.States {
-			for _, said := range []models.Count{*row.New.Of(state), *row.Now.Of(state)} {
-				if said.Given {
-					*q.Of(state) = said.Units
+			for _, count := range []models.Count{*row.New.Of(state), *row.Now.Of(state)} {
+				if count.Given {
+					*q.Of(state) = count.Units
 				}
 			}
 		}
@@ -59,9 +60,10 @@ func stocked(rows []models.StockRow) (stocks []*models.Stock, locations []models
 	return stocks, locations
 }
 
-// described is what a file can say of a stock; a shop's has no states of its
-// own for what is held and what is not sold.
-func described(format Format, stocks []*models.Stock) map[string]models.Quantities {
+// writtenQuantities are the quantities that a format can express. A shop's file
+// has one column for committed and reserved units, and one for units not for
+// sale.
+func writtenQuantities(format Format, stocks []*models.Stock) map[string]models.Quantities {
 	all := map[string]models.Quantities{}
 	for _, s := range stocks {
 		for _, l := range s.Levels {
@@ -75,11 +77,11 @@ func described(format Format, stocks []*models.Stock) map[string]models.Quantiti
 	return all
 }
 
-// FuzzWriteBack: what a file says, written as a file of any kind, is read as the
-// same. What cannot be read is refused with the line it is in.
-func FuzzWriteBack(f *testing.F) {
+// FuzzRoundTrip: the stock of a file, written in any format, is read as the same
+// stock. Rows that cannot be parsed name their line.
+func FuzzRoundTrip(f *testing.F) {
 	stocks, locations := shopStock()
-	for _, format := range written {
+	for _, format := range writable {
 		f.Add([]byte(writeAll(f, format, stocks, locations)))
 	}
 	for _, file := range []string{
@@ -94,18 +96,18 @@ func FuzzWriteBack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte) {
 		rows, err := allRows(bytes.NewReader(file), Auto)
 		if err != nil && len(rows) > 0 {
-			require.Regexp(t, "line [0-9]", err.Error(), "a file that breaks off does not say where")
+			require.Regexp(t, "line [0-9]", err.Error(), "the error does not name the line")
 		}
 		last := 0
 		for _, row := range rows {
 			require.GreaterOrEqual(t, row.Line, last)
 			last = row.Line
 		}
-		stocks, locations := stocked(rows)
+		stocks, locations := stocksOf(rows)
 		if len(stocks) == 0 {
 			return
 		}
-		for _, format := range written {
+		for _, format := range writable {
 			var b bytes.Buffer
 			w, err := NewWriter(&b, format, locations)
 			require.NoError(t, err)
@@ -119,12 +121,13 @@ func FuzzWriteBack(f *testing.F) {
 			for i, row := range back {
 				require.Empty(t, row.Problem, "%s, row %d: %q", format, i, row.ProductID)
 			}
-			require.Equal(t, described(format, stocks), described(format, restored(t, back, format, locations)), format)
+			require.Equal(t, writtenQuantities(format, stocks), writtenQuantities(format, imported(t, back, format, locations)), format)
 		}
 	})
 }
 
-// FuzzOnlineRetail: a file of invoices is read whole, or refused with lines.
+// FuzzOnlineRetail: every line of a file of invoices is valid, or an error names
+// it.
 func FuzzOnlineRetail(f *testing.F) {
 	head := strings.Join(columns, ",") + "\n"
 	for _, file := range []string{
@@ -160,8 +163,8 @@ func FuzzOnlineRetail(f *testing.F) {
 	})
 }
 
-// FuzzOpening: an opening that is accepted is a part, and is written as one that
-// means the same.
+// FuzzOpening: an accepted opening is a fraction, and String and ParseOpening
+// agree.
 func FuzzOpening(f *testing.F) {
 	for _, text := range []string{"full", "0.25", "1", "1.0000001", "0.0000001", "1e-3", "+0.5", ".5", "0.5_0", "0x1p-2", "-1", "NaN", ""} {
 		f.Add(text)

@@ -1,0 +1,131 @@
+package stockfile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"onhand/models"
+)
+
+// quantityColumn is one quantity of Onhand's own formats.
+type quantityColumn struct {
+	name     string
+	of       func(*models.Counts) *models.Count
+	settable bool
+}
+
+// quantityColumns are in the order in which they are written.
+var quantityColumns = []quantityColumn{
+	{"available", func(c *models.Counts) *models.Count { return &c.Available }, true},
+	{"reserved", func(c *models.Counts) *models.Count { return &c.Reserved }, false},
+	{"committed", func(c *models.Counts) *models.Count { return &c.Committed }, false},
+	{"damaged", func(c *models.Counts) *models.Count { return &c.Damaged }, true},
+	{"quality_control", func(c *models.Counts) *models.Count { return &c.QualityControl }, true},
+	{"safety_stock", func(c *models.Counts) *models.Count { return &c.SafetyStock }, true},
+	{"incoming", func(c *models.Counts) *models.Count { return &c.Incoming }, true},
+	{"on_hand", func(c *models.Counts) *models.Count { return &c.OnHand }, true},
+}
+
+// quantitiesOf lists quantities in the order of quantityColumns.
+func quantitiesOf(q models.Quantities) []int {
+	return []int{q.Available, q.Reserved, q.Committed, q.Damaged, q.QualityControl, q.SafetyStock, q.Incoming, q.OnHand()}
+}
+
+// newSuffix ends the names of the columns that change stock in a compared file.
+const newSuffix = "_new"
+
+// csvColumns is the header of Onhand's own CSV.
+func csvColumns() []string {
+	columns := []string{"product_id", "title", "location_id"}
+	for _, q := range quantityColumns {
+		columns = append(columns, q.name)
+	}
+	for _, q := range quantityColumns {
+		if q.settable {
+			columns = append(columns, q.name+newSuffix)
+		}
+	}
+	return columns
+}
+
+// csvTable reads Onhand's own CSV. If it is compared, only the columns that end
+// in _new change stock, and the others are the quantities when the file was made.
+// Otherwise the quantities are those to set.
+type csvTable struct {
+	*table
+	compared bool
+}
+
+func newCSVTable(t *table) (csvTable, error) {
+	known := map[string]bool{}
+	for _, name := range csvColumns() {
+		known[name] = true
+	}
+	own := csvTable{table: t}
+	for name := range t.columns {
+		if name != "" && !known[name] {
+			return own, fmt.Errorf("the column %s is not known; there are %s", name, strings.Join(csvColumns(), ", "))
+		}
+		own.compared = own.compared || strings.HasSuffix(name, newSuffix)
+	}
+	return own, nil
+}
+
+// row parses the current record.
+func (t csvTable) row() (row models.StockRow, err error) {
+	if row.ProductID, err = parseID("product_id", t.cell("product_id")); err != nil {
+		return row, err
+	}
+	if row.Location = t.cell("location_id"); row.Location != "" {
+		if err := checkText("location_id", row.Location); err != nil {
+			return row, err
+		}
+	}
+	row.ProductID, row.Location, row.Title = strings.Clone(row.ProductID), strings.Clone(row.Location), parseTitle(t.cell("title"))
+	for _, q := range quantityColumns {
+		count, err := parseCount(q.name, t.cell(q.name))
+		if err != nil {
+			return row, err
+		}
+		newCount, err := parseCount(q.name+newSuffix, t.cell(q.name+newSuffix))
+		if err != nil {
+			return row, err
+		}
+		setCounts(&row, q, count, newCount, t.compared)
+	}
+	return row, checkNew(row)
+}
+
+// setCounts sets one quantity of a row. In a file that is not compared, count is
+// the quantity to set.
+func setCounts(row *models.StockRow, q quantityColumn, count, newCount models.Count, compared bool) {
+	switch {
+	case compared:
+		*q.of(&row.Now), *q.of(&row.New) = count, newCount
+	case q.settable:
+		*q.of(&row.New) = count
+	default:
+		*q.of(&row.Now) = count
+	}
+}
+
+// csvRecords writes the levels of a product. A product without levels has one
+// record too.
+func csvRecords(s *models.Stock) [][]string {
+	width := len(csvColumns())
+	if len(s.Levels) == 0 {
+		record := make([]string, width)
+		record[0], record[1] = s.ProductID, titleOf(s)
+		return [][]string{record}
+	}
+	var records [][]string
+	for _, l := range levelsByLocation(s) {
+		record := append(make([]string, 0, width), s.ProductID, titleOf(s), l.LocationID)
+		for _, n := range quantitiesOf(l.Quantities) {
+			record = append(record, strconv.Itoa(n))
+		}
+		records = append(records, record[:width]) // the new columns stay empty
+	}
+	return records
+}
