@@ -298,3 +298,21 @@ func TestSeenExpiredStaysExpired(t *testing.T) {
 		}
 	})
 }
+
+// A stale count reports the version of the quantity that it names, also when its own
+// transaction first ends overdue reservations at two levels of the product.
+func TestStaleCountAfterExpiries(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5, "south", 5)
+		s.overdue(s.reserved(pinned("mug", 2, "north"), pinned("mug", 1, "south")).ID)
+		wrong := 1
+		result := s.do(models.SetStock{IdempotencyKey: newKey(), Reason: models.ReasonCycleCount, Rows: []models.SetRow{
+			{ProductID: "mug", LocationID: "north", State: models.Available, Quantity: 4, ChangeFromQuantity: &wrong},
+		}})
+		require.Len(t, result.Errors, 1)
+		stale, ok := result.Errors[0].(models.StaleQuantityError)
+		require.True(t, ok, "%#v", result.Errors[0])
+		require.Equal(t, 5, stale.Actual)
+		require.Equal(t, s.read("mug").Version, stale.Version)
+	})
+}

@@ -75,6 +75,7 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (
 // Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
+	v.VersionPerLevel = true
 	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
 	var (
 		now  dialect.Instant
