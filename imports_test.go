@@ -33,13 +33,13 @@ var mayImport = map[string][]string{
 	"graph/scalar":    {"models"},
 	"graph/transport": {"graph/guard", "models"},
 
-	"store": {"models", "models/stockjson", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
+	"store": {"models", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
-	"store/audit":        {"models", "store/backoff", "store/database", "store/rediscache"},
+	"store/audit":        {"models", "models/stockjson", "store/database", "store/rediscache"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/openingstock": {"models", "store/database"},
-	"store/readthrough":  {"models", "store/database", "store/rediscache", "store/stockfeed"},
+	"store/readthrough":  {"models", "store/database", "store/rediscache"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/rediscache"},
 
 	"store/backoff":    {},
@@ -77,18 +77,9 @@ var mayImport = map[string][]string{
 // to the product from outside.
 var faultsMayImport = []string{"models", "models/stockjson", "store/storetest"}
 
-// renamed maps packages to the names that they get; it goes when they have them.
-var renamed = map[string]string{
-	"store/pace": "store/backoff",
-}
-
 // short is an import path without the name of the module.
 func short(path string) string {
-	path = strings.TrimPrefix(path, "onhand/")
-	if name, ok := renamed[path]; ok {
-		return name
-	}
-	return path
+	return strings.TrimPrefix(path, "onhand/")
 }
 
 // listed is a package as the go command lists it.

@@ -405,7 +405,7 @@ func TestTheProgramAudits(t *testing.T) {
 	assert.Contains(t, stderr, "onhand: 1 differences")
 	code, stdout, stderr = run(t, home, env, "audit", "--repair")
 	assert.Equal(t, 0, code, stderr)
-	assert.Contains(t, stdout, "1 differences (redis_ahead 1), 1 mended in Redis")
+	assert.Contains(t, stdout, "1 differences (redis_ahead 1), 1 repaired in Redis")
 	assert.JSONEq(t, `{"data":{"stock":{"version":3,"source":"CACHE"}}}`, s.post(`{ stock(productId: "22423") { version source } }`))
 	s.stop()
 
@@ -418,7 +418,7 @@ func TestTheProgramAudits(t *testing.T) {
 		code, stdout, _ = run(t, home, env[:1], args...)
 		assert.Equal(t, 1, code, "the database is never changed")
 		assert.Contains(t, stdout, `ledger_sum: "22423" at "uk-warehouse": AVAILABLE is 39, its ledger adds up to 37`)
-		assert.Contains(t, stdout, "Redis is inside the server and was not looked at")
+		assert.Contains(t, stdout, "Redis is inside the server and was not compared")
 	}
 	require.NoError(t, redis.Kill())
 	code, _, stderr = run(t, home, env, "audit")

@@ -80,7 +80,6 @@ var retired = map[string]retiredWord{
 
 // retiredAllowed lists, by file, the words that have their standard meaning there.
 var retiredAllowed = map[string][]string{
-	"imports_test.go": {"combiner", "pace"}, // packages that are renamed
 	// A column of pg_stat_statements is total_plan_time.
 	"bench/groupcommit/profile.go": {"plan"},
 }

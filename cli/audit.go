@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/store"
+	"onhand/store/audit"
 )
 
 // Exit codes of an audit.
@@ -36,7 +37,7 @@ func (c *auditCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 		return exitError{err, auditFailed}
 	}
 	defer st.Close()
-	report, err := st.Audit(ctx, store.AuditOptions{Settle: c.Settle, Repair: c.Repair, Found: func(d store.Difference) { fmt.Fprintln(stdout, d) }})
+	report, err := st.Audit(ctx, audit.Options{Settle: c.Settle, Repair: c.Repair, Found: func(d audit.Difference) { fmt.Fprintln(stdout, d) }})
 	if err != nil {
 		return exitError{fmt.Errorf("the audit ended early (after %s): %w", report, err), auditFailed}
 	}

@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"onhand/models"
-	"onhand/store"
+	"onhand/store/openingstock"
 	"onhand/store/stockfile"
 )
 
@@ -34,7 +34,7 @@ func (c *importCommand) importOpening(ctx context.Context, s *settings, file io.
 	err = load(ctx, rows, []models.Location{location}, nil, func(done int) {
 		fmt.Fprintf(stdout, "%d of %d products\n", done, len(rows))
 	})
-	var stocked *store.StockedError
+	var stocked *openingstock.StockedError
 	if errors.As(err, &stocked) {
 		return fmt.Errorf("%s: %w. Existing stock is not changed, so that sold units do not come back; --replace sets it to the quantities of the file", c.File, err)
 	}

@@ -1,37 +1,31 @@
-// Package store puts the database, the cache and the feed together and gives
-// them to the API as one thing.
+// Package store is the stock that the API asks for. It wires packages with one
+// concern each, and its methods only delegate to them.
 //
-//	read   request → batcher → Redis, one pipeline → misses: one SELECT → fill
-//	write  request → line (combiner.go, seat.go) → database decides a batch and commits →
-//	       Redis and local watchers are told → answer; holds are decided while
-//	       they wait in line (ahead.go), and after a transaction of several
-//	       the next waits a moment for company (gather.go)
-//	watch  current stock, then every newer version, from Redis or from our own
-//	       writes, whichever comes first
-//	follow the ledger from a cursor on, every movement once (movement.go), and
-//	       the changes of status that are computed from it (status.go)
-//	repair outbox relay, sweeper of holds past their time, keeper of the epoch
-//	audit  ledger, levels, reservations and Redis compared, product by product:
-//	       all at once when asked, a small page a second beside the service
+//	read     readthrough: one pipeline to Redis for concurrent requests, then one
+//	         SELECT for what Redis does not have
+//	write    groupcommit decides concurrent writes in one transaction; then the
+//	         publisher gives the outcome to Redis and to subscribers
+//	watch    stockfeed: current stock, then every newer version
+//	follow   ledgerfeed: movements and changes of status from a cursor
+//	repair   stockfeed's relay publishes what the outbox still has
+//	upkeep   epoch check, sweeper, database claim, key retention, preload
+//	audit    ledger, levels, reservations and Redis compared
+//	load     openingstock: counted stock of a new shop, and the demo shop
 //
-// Redis never decides and its absence is never an error: reads go to the
-// database, batched just the same, and what Redis missed it gets from the
-// outbox.
+// Invariants:
 //
-// Invariants: an answer leaves after the commit; what callers miss is read by
-// one SELECT at a time, so that a burst of misses reads no product twice (halves
-// follow it where a row is broken; the relay and an import read for themselves);
-// only the keeper says which epoch is believed; a server whose Redis is its own
-// has the database to itself; every queue and wait here has a bound.
+//   - Redis never decides, and its absence is never an error of a request.
+//   - An answer to a write leaves after the commit.
+//   - Subscribers get a change after Redis has it, so that one that reads again
+//     does not find an older value.
+//   - An instance whose Redis is embedded has the database to itself.
+//   - Every queue and every wait has a bound.
 //
-// Opening stock leaves stock alone that is there (opening.go); a merchant's file
-// sets what he counted, unless it has changed since he looked (import.go). And a
-// start waits for a database that is not up yet and for nothing else
-// (start.go).
+// May import: models, the packages below store, go-redis (to close its clients),
+// prometheus (its metrics), miniredis (the Redis inside the process).
 //
-// May import: models, database, pace, rediscache, stockfeed, go-redis (to close its
-// clients), prometheus (its metrics), miniredis (the one inside the process).
-//
-// When the database is gone, reads that the cache can answer go on, followers
-// wait, all else is UNAVAILABLE within a deadline. When Redis is gone, see above.
+// When the database is gone, products that Redis has are answered, followers wait,
+// and everything else is UNAVAILABLE within a deadline. When Redis is gone, reads
+// go to the database, batched in the same way, and the outbox keeps what Redis
+// misses.
 package store

@@ -8,12 +8,12 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// embeddedTick is how often the clock of the Redis inside this process is
-// moved on; it does not move by itself.
+// embeddedTick is how often the clock of the embedded Redis is moved forward. It
+// does not move by itself.
 const embeddedTick = 200 * time.Millisecond
 
-// embeddedRedis is a Redis inside this process, on a loopback port with a
-// password of its own: for trying Onhand out, and for tests.
+// embeddedRedis is a Redis inside this process, on a loopback port with a random
+// password: for a trial without servers, and for tests.
 type embeddedRedis struct {
 	server   *miniredis.Miniredis
 	password string

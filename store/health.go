@@ -2,11 +2,11 @@ package store
 
 import "context"
 
-// Health is the state of what the store depends on.
+// Health is the state of the servers that the store uses.
 type Health struct {
 	// Database is nil when it answers.
 	Database error
-	// Redis is nil when it answers; without it the store is degraded, not down.
+	// Redis is nil when it answers. Without it the store is degraded, not down.
 	Redis error
 }
 

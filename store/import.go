@@ -7,7 +7,7 @@ import (
 	"onhand/store/database"
 )
 
-// ImportStage and ImportProgress tell how far an import of a file has come.
+// ImportStage and ImportProgress report how far an import of a file has come.
 type (
 	ImportStage    = database.ImportStage
 	ImportProgress = database.ImportProgress
@@ -20,15 +20,32 @@ const (
 	ImportWriting  = database.ImportWriting
 )
 
-// Import takes a file's rows, all that are fine or none; see
-// [database.Database.Import]. It does not tell Redis: the outbox does, through
-// the relay of whoever serves.
+// Import writes a file's rows, all that are fine or none; see
+// [database.Database.Import]. It does not publish: the relay of an instance that
+// serves does, from the outbox.
 func (s *Store) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress ImportProgress) (models.ImportSummary, error) {
 	return s.database.Import(ctx, next, options, each, progress)
 }
 
-// EachStock hands out all locations and the number of products, then every
-// product's stock in id order, all as of one moment; one at a time.
+// ImportOpening imports the counted stock of a new shop; see
+// [openingstock.Loader.Import].
+func (s *Store) ImportOpening(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+	return s.opening.Import(ctx, counts, locations, channels, progress)
+}
+
+// ReplaceOpening is ImportOpening that also sets levels which are stocked already;
+// see [openingstock.Loader.Replace].
+func (s *Store) ReplaceOpening(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+	return s.opening.Replace(ctx, counts, locations, channels, progress)
+}
+
+// Seed stocks a shop that is empty; see [openingstock.Loader.Seed].
+func (s *Store) Seed(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
+	return s.opening.Seed(ctx, counts, locations, channels)
+}
+
+// EachStock calls begin with all locations and the number of products, and then
+// each with every product's stock in the order of ids, all as of one moment.
 func (s *Store) EachStock(ctx context.Context, begin func([]models.Location, int) error, each func(*models.Stock) error) error {
 	return s.database.EachStock(ctx, begin, each)
 }

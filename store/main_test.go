@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
@@ -19,17 +20,16 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// patience is how long a test waits for what must happen. It is long, for the
+// patience is how long a test waits for what must happen. It is long, because the
 // machine may be busy; a test that passes does not wait.
 const patience = 20 * time.Second
 
-// redisPatience is how long Redis may take where a test counts round trips or
-// holds one up: on a busy machine a Redis that is slow must not pass for one
-// that is away.
+// redisPatience is the time limit of Redis in tests that count round trips or
+// delay one: a busy Redis must not pass for one that is away.
 const redisPatience = 5 * time.Second
 
-// composition is one way to put the store together. Every promise of the
-// package holds for each.
+// composition is one way to put the store together. Every promise of the package
+// holds for each.
 type composition struct {
 	name string
 	make func(t *testing.T) Config
@@ -56,8 +56,8 @@ func onEach(t *testing.T, test func(t *testing.T, s *Store)) {
 	}
 }
 
-// open makes, migrates and starts a store that ends with the test.
-func open(t *testing.T, config Config, prepare ...func(*Store)) *Store {
+// open makes, migrates and starts a store that is closed when the test ends.
+func open(t *testing.T, config Config) *Store {
 	t.Helper()
 	if os.Getenv("TEST_LOG") != "" {
 		config.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -67,9 +67,6 @@ func open(t *testing.T, config Config, prepare ...func(*Store)) *Store {
 	t.Cleanup(s.Close)
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err)
-	for _, p := range prepare {
-		p(s)
-	}
 	require.NoError(t, s.Start())
 	return s
 }
@@ -77,28 +74,37 @@ func open(t *testing.T, config Config, prepare ...func(*Store)) *Store {
 // stockUp adds products, each with the same quantity at location "a".
 func stockUp(t *testing.T, s *Store, quantity int, ids ...string) {
 	t.Helper()
-	rows := make([]models.OpeningRow, len(ids))
+	counts := make([]models.OpeningRow, len(ids))
 	for i, id := range ids {
-		rows[i] = models.OpeningRow{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
+		counts[i] = models.OpeningRow{ProductID: id, Title: "Product " + id, LocationID: "a", Available: quantity}
 	}
 	locations := []models.Location{{LocationID: "a", Name: "A", Priority: 1, Active: true}}
-	require.NoError(t, s.ImportOpening(t.Context(), rows, locations, nil, nil))
+	require.NoError(t, s.ImportOpening(t.Context(), counts, locations, nil, nil))
 }
 
-// forgetCache empties Redis behind the store's back.
-func forgetCache(t *testing.T, s *Store) {
+// emptyCache removes everything from Redis, once nothing is on its way there.
+func emptyCache(t *testing.T, s *Store) {
 	t.Helper()
 	drained(t, s)
 	require.NoError(t, s.clients[0].FlushAll(t.Context()).Err())
 }
 
-// drained waits until the relay has nothing left to carry.
+// drained waits until the relay has drained the outbox.
 func drained(t *testing.T, s *Store) {
 	t.Helper()
 	eventually(t, func() bool {
-		rows, err := s.database.OutboxLen(t.Context())
+		rows, err := s.OutboxLen(t.Context())
 		return err == nil && rows == 0
 	})
+}
+
+// quiet stops the relay and the periodic work.
+func quiet(t *testing.T, s *Store) {
+	t.Helper()
+	drained(t, s)
+	s.relay.Stop()
+	s.stop()
+	s.running.Wait()
 }
 
 func eventually(t *testing.T, condition func() bool) {
@@ -106,7 +112,8 @@ func eventually(t *testing.T, condition func() bool) {
 	require.Eventually(t, condition, patience, 5*time.Millisecond)
 }
 
-// outside gives a connection of its own to the store's Postgres, as a DBA has.
+// outside opens a connection of its own to the store's Postgres, as an
+// administrator has.
 func outside(t *testing.T, url string) *gorm.DB {
 	t.Helper()
 	db, err := gorm.Open(postgres.Open(url), &gorm.Config{Logger: logger.Discard})
@@ -140,7 +147,7 @@ func receive(key, product string, delta int) models.Adjust {
 	}}
 }
 
-func hold(key, product string, quantity int, ttl time.Duration) models.Reserve {
+func reserve(key, product string, quantity int, ttl time.Duration) models.Reserve {
 	return models.Reserve{IdempotencyKey: key, TTL: ttl, Lines: []models.Line{{ProductID: product, Quantity: quantity}}}
 }
 
@@ -165,4 +172,33 @@ func awaitStock(t *testing.T, watch models.Watch[*models.Stock], wanted func(*mo
 			return stock
 		}
 	}
+}
+
+// measured reads all metrics of a store: name{label,label} to value; of
+// histograms, the number of observations.
+func measured(t *testing.T, s *Store) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(s.Collectors()...)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	values := map[string]float64{}
+	for _, family := range families {
+		require.NotEmpty(t, family.GetHelp())
+		for _, metric := range family.GetMetric() {
+			name := family.GetName()
+			if labels := metric.GetLabel(); len(labels) > 0 {
+				name += "{"
+				for i, label := range labels {
+					if i > 0 {
+						name += ","
+					}
+					name += label.GetValue()
+				}
+				name += "}"
+			}
+			values[name] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+		}
+	}
+	return values
 }

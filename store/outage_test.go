@@ -14,9 +14,9 @@ import (
 	"onhand/store/storetest"
 )
 
-// Redis down at the start and later: reads and reservations go on from the
-// database, live changes of this copy too, and Redis is right again when it is
-// back.
+// Redis is down at the start and later. Reads and reservations go on from the
+// database, subscribers get the changes of this instance, and Redis is right again
+// when it is back.
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
@@ -29,7 +29,7 @@ func TestRedisDown(t *testing.T) {
 	watch, err := s.WatchStock(t.Context(), []string{"x"})
 	require.NoError(t, err)
 	defer watch.Close()
-	write(t, s, hold("k", "x", 2, time.Hour))
+	write(t, s, reserve("k", "x", 2, time.Hour))
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 3 })
 	require.Equal(t, 3, read(t, s, "x").Quantity(), "a writer reads its own write")
 
@@ -42,25 +42,25 @@ func TestRedisDown(t *testing.T) {
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
 }
 
-// The keeper looks as soon as Redis answers again, not at its next turn: the one
-// that is back may have lost what it knew, here also the keeper's mark.
-func TestRedisBackIsLookedAt(t *testing.T) {
+// The epoch is checked as soon as Redis answers again, not at the next turn: the
+// Redis that is back may have lost what it had, here also the watermark.
+func TestRedisBackIsChecked(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
-	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), KeepInterval: time.Hour})
-	marked := func() bool {
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.Epoch != "" && mark.Epoch == s.believed()
+	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), EpochCheckInterval: time.Hour})
+	watermarked := func() bool {
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.Epoch != "" && watermark.Epoch == s.epoch.Epoch()
 	}
-	eventually(t, marked)
+	eventually(t, watermarked)
 	redis.Kill()
 	eventually(t, func() bool { read(t, s, "x"); return !s.cache.Healthy() })
 	require.NoError(t, redis.Start())
-	eventually(t, marked)
+	eventually(t, watermarked)
 }
 
-// A Redis that hangs costs little: the breaker opens after a few round trips,
-// and then reads are answered from the database without waiting for Redis.
+// A Redis that hangs costs little: the circuit breaker opens after a few round
+// trips, and then the database answers reads without a wait for Redis.
 func TestRedisFrozen(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
@@ -72,30 +72,30 @@ func TestRedisFrozen(t *testing.T) {
 	require.Less(t, time.Since(began), 5*time.Second)
 	refused := s.cache.Stats().Refusals
 	require.Equal(t, 5, read(t, s, "x").Quantity())
-	require.Greater(t, s.cache.Stats().Refusals, refused, "the breaker answered in Redis's place")
+	require.Greater(t, s.cache.Stats().Refusals, refused, "the breaker answered instead of Redis")
 	write(t, s, receive("r", "x", 1))
 	require.NoError(t, redis.Thaw())
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 6 })
 }
 
-// Redis comes back from an outage with what it knew before, and the change that
-// another copy made meanwhile is still in the outbox: whoever has read the new
-// value from the database does not see the old one again.
+// Redis comes back from an outage with the values from before it, and the change
+// that another instance made meanwhile is still in the outbox. A client that has
+// read the new value from the database does not see the old one again.
 func TestRedisBackWithOldValues(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
-	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), KeepInterval: 50 * time.Millisecond}
+	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), EpochCheckInterval: 50 * time.Millisecond}
 	s := open(t, config)
 	stockUp(t, s, 5, "x")
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 	drained(t, s)
 	s.relay.Stop() // it will be late
 	require.NoError(t, redis.Freeze())
-	_, err := s.database.Write(t.Context(), []models.Write{receive("k", "x", 2)}) // as another copy does
+	_, err := s.database.Write(t.Context(), []models.Write{receive("k", "x", 2)}) // as another instance does
 	require.NoError(t, err)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 && !s.cache.Healthy() })
 	refused := s.cache.Stats().Refusals
-	eventually(t, func() bool { return s.cache.Stats().Refusals > refused+2 }) // the keeper has looked
+	eventually(t, func() bool { return s.cache.Stats().Refusals > refused+2 }) // the epoch was checked
 	require.NoError(t, redis.Thaw())
 	eventually(t, func() bool {
 		stock := read(t, s, "x")
@@ -104,7 +104,8 @@ func TestRedisBackWithOldValues(t *testing.T) {
 	})
 }
 
-// The database down: UNAVAILABLE, quickly; it works again by itself.
+// The database is down: writes are UNAVAILABLE, quickly, and work again when it is
+// back.
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	pg := storetest.PrivatePostgres(t)
@@ -114,28 +115,28 @@ func TestDatabaseDown(t *testing.T) {
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 	require.NoError(t, pg.Stop())
 	began := time.Now()
-	_, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
+	_, err := s.Write(t.Context(), reserve("k", "x", 1, time.Hour))
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	require.Less(t, time.Since(began), groupcommit.WaitMax, "the caller was told before his patience was over")
-	require.Equal(t, 5, read(t, s, "x").Quantity(), "what Redis knows is still answered")
+	require.Less(t, time.Since(began), groupcommit.WaitMax, "the caller was answered before its own deadline")
+	require.Equal(t, 5, read(t, s, "x").Quantity(), "products in Redis are still answered")
 	_, err = s.Stocks(t.Context(), []string{"not cached"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	require.Error(t, s.Health(t.Context()).Database)
 	require.NoError(t, pg.Start())
 	eventually(t, func() bool {
-		result, err := s.Write(t.Context(), hold("k", "x", 1, time.Hour))
+		result, err := s.Write(t.Context(), reserve("k", "x", 1, time.Hour))
 		return err == nil && result.Reservation != nil
 	})
 	require.Equal(t, 4, read(t, s, "x").Quantity())
 }
 
-// A database that went back in time (restored from a backup) is believed: what
-// Redis kept of the lost history counts for nothing.
+// A database went back in time: it was restored from a backup. Values in Redis from
+// after the backup are not used.
 func TestDatabaseRestored(t *testing.T) {
 	t.Parallel()
 	pg := storetest.PrivatePostgres(t)
 	require.NoError(t, pg.CreateDatabase(t.Context(), "shop"))
-	config := Config{DatabaseURL: pg.DSN("shop"), RedisURL: storetest.Redis(t).URL(), KeepInterval: 50 * time.Millisecond}
+	config := Config{DatabaseURL: pg.DSN("shop"), RedisURL: storetest.Redis(t).URL(), EpochCheckInterval: 50 * time.Millisecond}
 	s := open(t, config)
 	stockUp(t, s, 5, "x")
 	drained(t, s)
@@ -152,22 +153,22 @@ func TestDatabaseRestored(t *testing.T) {
 	defer watch.Close()
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 105 })
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
-	eventually(t, func() bool { // the keeper has seen how far the feed had come
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.Sequence > 10
+	eventually(t, func() bool { // the epoch check has set the watermark
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.Sequence > 10
 	})
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
 	require.NoError(t, db.Exec("CREATE DATABASE shop TEMPLATE backup").Error)
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 5 })
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 5 })
 
-	// And the same when every copy was down meanwhile: Redis remembers.
+	// And the same when every instance was down meanwhile: Redis has the watermark.
 	for i := range 10 {
 		write(t, s, receive(fmt.Sprint("again", i), "x", 10))
 	}
 	eventually(t, func() bool {
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.Sequence > 10
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.Sequence > 10
 	})
 	s.Close()
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
@@ -176,53 +177,53 @@ func TestDatabaseRestored(t *testing.T) {
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 5 })
 }
 
-// A Redis that comes back with what it had saved long ago is not believed.
+// The values of a Redis that comes back with an old snapshot are not used.
 func TestRedisRestored(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
-	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), KeepInterval: 50 * time.Millisecond}
+	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), EpochCheckInterval: 50 * time.Millisecond}
 	s := open(t, config)
 	stockUp(t, s, 5, "x")
 	drained(t, s)
 	eventually(t, func() bool {
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.RecordedRunIDs == mark.RunIDs
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.RecordedRunIDs == watermark.RunIDs
 	})
 	saved, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
 	require.NoError(t, err)
-	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
+	watermark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
 	require.NoError(t, err)
 	write(t, s, receive("k", "x", 2))
 	drained(t, s)
 	keys := s.cache.Keys()
-	s.Close() // a real Redis loads its snapshot before it serves anybody
+	s.Close() // a real Redis loads its snapshot before it answers
 	redis.Kill()
 	require.NoError(t, redis.Start())
 	options, err := goredis.ParseURL(redis.URL())
 	require.NoError(t, err)
 	client := goredis.NewClient(options)
 	defer client.Close()
-	require.NoError(t, client.RestoreReplace(t.Context(), keys.Watermark(), 0, mark).Err())
+	require.NoError(t, client.RestoreReplace(t.Context(), keys.Watermark(), 0, watermark).Err())
 	require.NoError(t, client.RestoreReplace(t.Context(), keys.Stock("x"), time.Hour, saved).Err())
 	s = open(t, config)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })
 	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
 }
 
-// A backup that was taken before the last epoch began: its own epoch comes
-// back, and what Redis kept of that epoch's later days counts for nothing.
+// A backup was taken before the last epoch began. Its own, earlier epoch comes
+// back, and values in Redis from the later time of that epoch are not used.
 func TestRestoredPastAnEpoch(t *testing.T) {
 	t.Parallel()
-	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL(), KeepInterval: 50 * time.Millisecond}
+	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL(), EpochCheckInterval: 50 * time.Millisecond}
 	s := open(t, config)
 	stockUp(t, s, 5, "x")
 	drained(t, s)
-	first := s.believed()
+	first := s.epoch.Epoch()
 	write(t, s, receive("k", "x", 100))
 	drained(t, s)
 	require.NoError(t, s.database.NewEpoch(t.Context(), first))
-	eventually(t, func() bool { return s.believed() != first })
-	require.Equal(t, "105", s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "quantity").Val(), "kept of the first epoch")
+	eventually(t, func() bool { return s.epoch.Epoch() != first })
+	require.Equal(t, "105", s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "quantity").Val(), "a value of the first epoch")
 	require.Equal(t, first, s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "epoch").Val())
 
 	require.NoError(t, outside(t, config.DatabaseURL).Transaction(func(tx *gorm.DB) error { // as the backup has it

@@ -1,106 +1,18 @@
 package store
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"sync"
+	"path/filepath"
 	"testing"
 
+	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/storetest"
 )
 
-// trips counts what a step costs: round trips to Redis for reading and
-// filling, and SELECTs. The relay and the keeper are stopped, so that nobody
-// else's are counted.
-func trips(s *Store, step func()) (redis, selects int64) {
-	redisBefore, selectsBefore := s.cache.Stats().RoundTrips, s.database.Reads()
-	step()
-	return s.cache.Stats().RoundTrips - redisBefore, s.database.Reads() - selectsBefore
-}
-
-// quiet stops what works in the background.
-func quiet(t *testing.T, s *Store) {
-	t.Helper()
-	drained(t, s)
-	s.relay.Stop()
-	s.stop()
-	s.stopped.Wait()
-}
-
-// A hundred products cost one round trip from a warm cache, and from a cold
-// one a pipeline, a lease, a SELECT and a pipeline that fills.
-func TestQueryCounts(t *testing.T) {
-	onEach(t, func(t *testing.T, s *Store) {
-		ids := numbered(100)
-		stockUp(t, s, 5, ids...)
-		forgetCache(t, s)
-		quiet(t, s)
-		filled := make(chan struct{}, 8)
-		s.beforeFill = func([]string) {
-			select {
-			case filled <- struct{}{}:
-			default: // on a busy machine Redis may take more than one try
-			}
-		}
-
-		redis, selects := trips(s, func() {
-			stocks, err := s.Stocks(t.Context(), ids)
-			require.NoError(t, err)
-			require.Len(t, stocks, 100)
-			require.Equal(t, models.FromDatabase, stocks[0].Source)
-			<-filled
-			eventually(t, func() bool { return s.cache.Stats().Fills >= 100 })
-		})
-		require.EqualValues(t, 3, redis, "one pipeline to look, one for the lease, one to fill")
-		require.EqualValues(t, 1, selects)
-
-		eventually(t, func() bool { return read(t, s, ids[99]).Source == models.FromCache })
-		redis, selects = trips(s, func() {
-			stocks, err := s.Stocks(t.Context(), ids)
-			require.NoError(t, err)
-			for i, stock := range stocks {
-				require.Equal(t, ids[i], stock.ProductID)
-				require.Equal(t, models.FromCache, stock.Source)
-			}
-		})
-		require.EqualValues(t, 1, redis)
-		require.EqualValues(t, 0, selects)
-	})
-}
-
-// A burst of requests for one cold product becomes one SELECT.
-func TestStampede(t *testing.T) {
-	onEach(t, func(t *testing.T, s *Store) {
-		stockUp(t, s, 5, "x")
-		forgetCache(t, s)
-		quiet(t, s)
-		release := make(chan struct{})
-		s.beforeFill = func([]string) { <-release } // until all have asked
-		_, selects := trips(s, func() {
-			var wg sync.WaitGroup
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			for range 100 {
-				wg.Go(func() {
-					stocks, err := s.Stocks(ctx, []string{"x"})
-					if err != nil || stocks[0].Quantity() != 5 {
-						t.Error("wrong answer", err)
-					}
-				})
-			}
-			wg.Wait()
-			close(release)
-		})
-		require.EqualValues(t, 1, selects)
-	})
-}
-
-// Unknown products are remembered for a moment, and forgotten the moment they
-// exist.
+// An unknown product is cached as such for a moment, until it is added.
 func TestUnknownProduct(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		require.Nil(t, read(t, s, "later"))
@@ -115,61 +27,7 @@ func TestUnknownProduct(t *testing.T) {
 	})
 }
 
-// A fill that was held up between its SELECT and Redis never overwrites what
-// was written meanwhile.
-func TestStaleFillLoses(t *testing.T) {
-	onEach(t, func(t *testing.T, s *Store) {
-		stockUp(t, s, 5, "x")
-		forgetCache(t, s)
-		reached, release := make(chan struct{}), make(chan struct{})
-		var once sync.Once
-		s.beforeFill = func(ids []string) {
-			once.Do(func() {
-				close(reached)
-				<-release
-			})
-		}
-		require.Equal(t, 5, read(t, s, "x").Quantity()) // its fill now waits
-		<-reached
-		write(t, s, receive("k", "x", 2))
-		written := read(t, s, "x")
-		require.Equal(t, 7, written.Quantity())
-		fills := s.cache.Stats().Fills
-		close(release)
-		eventually(t, func() bool { return s.cache.Stats().Fills > fills })
-		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
-		require.Equal(t, 7, read(t, s, "x").Quantity())
-		require.Equal(t, written.Version, read(t, s, "x").Version)
-	})
-}
-
-// The same, and Redis lost the newer write meanwhile: there is nothing to
-// compare the fill with, and still it does not bring the old value back.
-func TestStaleFillAfterAFlushLoses(t *testing.T) {
-	onEach(t, func(t *testing.T, s *Store) {
-		stockUp(t, s, 5, "x")
-		forgetCache(t, s)
-		reached, release, filling := make(chan struct{}), make(chan struct{}), make(chan struct{}, 100)
-		var once sync.Once
-		s.beforeFill = func([]string) {
-			once.Do(func() {
-				close(reached)
-				<-release
-			})
-			filling <- struct{}{}
-		}
-		require.Equal(t, 5, read(t, s, "x").Quantity()) // its fill now waits
-		<-reached
-		write(t, s, receive("k", "x", 2))
-		forgetCache(t, s)
-		close(release)
-		<-filling
-		eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache })
-		require.Equal(t, 7, read(t, s, "x").Quantity())
-	})
-}
-
-// Whoever writes reads his own write, also when Redis does not know it yet.
+// A client that writes reads its own write, also when Redis does not have it yet.
 func TestReadYourWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 0, "x")
@@ -180,114 +38,61 @@ func TestReadYourWrites(t *testing.T) {
 	})
 }
 
-// A caller that gives up leaves at once; the others of its batch get their
-// answer.
-func TestBatcherContexts(t *testing.T) {
+// Redis has an old value, and the write that should have replaced it failed. The
+// client that wrote still reads its own write.
+func TestReadYourWritePastAFailedApply(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
-	flights := make(chan []string, 10)
-	b := &batcher[string]{flightsMax: 1, batchMax: 10, waitingMax: 2, fly: func(_ context.Context, ids []string, land func([]string, error)) {
-		flights <- ids
-		<-release
-		land(ids, nil)
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() { _, err := b.load(ctx, []string{"x"}); gone <- err }()
-	require.Equal(t, []string{"x"}, <-flights)
-	cancel()
-	require.ErrorIs(t, <-gone, context.Canceled)
-
-	got := make(chan []string)
-	go func() { v, _ := b.load(t.Context(), []string{"x", "y", "x"}); got <- v }()
-	eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.waiting) == 1 })
-	close(release)
-	require.Equal(t, []string{"x", "y", "x"}, <-got)
-	require.Equal(t, []string{"x", "y"}, <-flights, "a repeated id is asked for once")
+	s := open(t, Config{DatabaseURL: "sqlite::memory:", RedisURL: storetest.Redis(t).URL()})
+	stockUp(t, s, 5, "x")
+	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	quiet(t, s) // no relay repairs Redis
+	require.NoError(t, s.clients[0].ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
+	write(t, s, receive("k", "x", 2))
+	require.Equal(t, "5", s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "quantity").Val(), "Redis missed the write")
+	require.Equal(t, 7, read(t, s, "x").Quantity())
 }
 
-// Who looked into Redis before a flight had filled it, and asks when the flight
-// is over, is answered by that flight; who looked later, or wants a read of his
-// own, is not; nor is anybody by one that failed.
-func TestBatcherJoinsWhatHasJustLanded(t *testing.T) {
+// A row of one product cannot be read. That product alone fails: products that are
+// asked for together with it are answered, their changes are published, and no
+// older value of it stays in Redis. Once the row is mended all is as before.
+func TestBrokenProduct(t *testing.T) {
 	t.Parallel()
-	flights := 0
-	b := &batcher[int]{flightsMax: 1, batchMax: 10, waitingMax: 2, fly: func(_ context.Context, ids []string, land func([]int, error)) {
-		flights++
-		if ids[0] == "broken" {
-			land(nil, errors.New("no"))
-			return
-		}
-		land(slices.Repeat([]int{flights}, len(ids)), nil)
-	}}
-	over := func(n uint64) {
-		eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.over == n })
-	}
-	ask := func(want int, read func(context.Context, []string) ([]int, error), ids ...string) {
-		t.Helper()
-		got, err := read(t.Context(), ids)
-		require.NoError(t, err)
-		require.Equal(t, slices.Repeat([]int{want}, len(ids)), got)
-	}
-	joining := func(since ticket) func(context.Context, []string) ([]int, error) {
-		return func(ctx context.Context, ids []string) ([]int, error) { return b.join(ctx, ids, since) }
-	}
-	before := b.now()
-	ask(1, b.load, "x", "y")
-	over(1)
-	after := b.now()
-	ask(1, joining(before), "y", "x")
-	ask(2, joining(before), "z")
-	over(2)
-	ask(3, b.load, "x")
-	over(3)
-	ask(3, joining(after), "x")
-	ask(4, joining(b.now()), "x")
-	over(4)
+	path := filepath.Join(t.TempDir(), "shop.db")
+	s := open(t, Config{DatabaseURL: "sqlite:" + path})
+	ids := numbered(100)
+	stockUp(t, s, 5, ids...)
+	drained(t, s)
+	stocks, err := s.Stocks(t.Context(), ids)
+	require.NoError(t, err)
+	require.Len(t, stocks, 100)
+	raw, err := driver.Open("file:" + path + "?_pragma=busy_timeout(10000)&_pragma=ignore_check_constraints(on)")
+	require.NoError(t, err)
+	defer raw.Close()
+	_, err = raw.Exec("UPDATE products SET tracked = 'perhaps' WHERE product_id = 'p042'")
+	require.NoError(t, err)
+	_, err = raw.Exec("UPDATE stock_levels SET available = 6 WHERE product_id = 'p043'")
+	require.NoError(t, err)
 
-	before = b.now()
-	_, err := b.load(t.Context(), []string{"broken"})
-	require.Error(t, err)
-	over(5)
-	_, err = b.join(t.Context(), []string{"broken"}, before)
-	require.Error(t, err)
-	over(6)
-
-	before = b.now()
-	for n := range recentMax {
-		ask(7+n, b.load, "x")
-		over(uint64(7 + n))
+	eventually(t, func() bool { return read(t, s, "p043").Quantity() == 6 })
+	drained(t, s)
+	require.EqualValues(t, 1, s.relay.Stats().PoisonProducts)
+	emptyCache(t, s)
+	selects := s.database.Reads()
+	stocks, err = s.Stocks(t.Context(), ids)
+	var unreadable *models.PoisonRowsError
+	require.ErrorAs(t, err, &unreadable)
+	require.Len(t, unreadable.Causes, 1)
+	require.Contains(t, unreadable.Causes, "p042")
+	require.Equal(t, models.CodeInternal, models.CodeOf(err))
+	for i, stock := range stocks {
+		require.Equal(t, ids[i] == "p042", stock == nil, ids[i])
 	}
-	ask(7+recentMax, b.load, "y")
-	over(uint64(7 + recentMax))
-	require.Len(t, b.recent, recentMax, "no more is remembered")
-	ask(6+recentMax, joining(before), "x")
-}
-
-// A line that is full refuses instead of growing, and a flight that panics or
-// never lands is an error, not a hang.
-func TestBatcherBounds(t *testing.T) {
-	t.Parallel()
-	release := make(chan struct{})
-	b := &batcher[string]{flightsMax: 1, batchMax: 2, waitingMax: 1, fly: func(_ context.Context, ids []string, land func([]string, error)) {
-		<-release
-		if ids[0] == "panic" {
-			panic("oh")
-		}
-		if ids[0] == "error" {
-			land(nil, errors.New("no"))
-		}
-	}}
-	results := make(chan error, 2)
-	go func() { _, err := b.load(t.Context(), []string{"panic"}); results <- err }()
-	eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.flights == 1 })
-	go func() { _, err := b.load(t.Context(), []string{"error", "two"}); results <- err }()
-	eventually(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.waiting) == 1 })
-	_, err := b.load(t.Context(), []string{"three"})
-	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
-	close(release)
-	require.Error(t, <-results)
-	require.Error(t, <-results)
-	_, err = b.load(t.Context(), []string{"never lands"})
+	require.LessOrEqual(t, s.database.Reads()-selects, int64(30), "found by bisection")
+	_, err = s.FreshStock(t.Context(), "p042")
 	require.Error(t, err)
+
+	_, err = raw.Exec("UPDATE products SET tracked = 1 WHERE product_id = 'p042'")
+	require.NoError(t, err)
+	eventually(t, func() bool { return s.relay.Stats().PoisonProducts == 0 })
+	require.Equal(t, 5, read(t, s, "p042").Quantity())
 }

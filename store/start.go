@@ -7,27 +7,39 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/backoff"
 	"onhand/store/database"
-	"onhand/store/pace"
+	"onhand/store/upkeep"
 )
 
-// Bounds of the wait for a database that is not there yet.
+// Bounds of the wait for a database that is not up yet.
 const (
 	startWait     = 30 * time.Second // altogether
-	startInterval = time.Second      // between two attempts, give or take a tenth
-	startSay      = 10               // attempts after which the same reason is said again
+	startInterval = time.Second      // between two attempts, before jitter
+	startLogEvery = 10               // attempts after which the same reason is logged again
 )
 
-// Prepare brings the database's tables up to date. A server that is not up yet
-// is waited for, half a minute at most, and the log says for what. What waiting
-// cannot mend, such as a wrong password, is an error at once, in plain words.
+// Migrate brings the database's tables up to date. Several processes may call it
+// at the same time.
+func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
+	release, err := s.database.ClaimMigration(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return s.database.Migrate(ctx)
+}
+
+// Prepare is Migrate that waits for a server which is not up yet, for half a
+// minute at most, and logs what it waits for. An error that waiting cannot mend,
+// such as a wrong password, ends it at once, with a reason in plain words.
 func (s *Store) Prepare(ctx context.Context) (applied int, err error) {
 	return s.prepare(ctx, startWait, startInterval)
 }
 
 func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (applied int, err error) {
 	deadline := time.Now().Add(wait)
-	said := ""
+	logged := ""
 	for attempt := 0; ; attempt++ {
 		applied, err = s.Migrate(ctx)
 		if err == nil {
@@ -36,20 +48,52 @@ func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (appl
 		reason, passes := database.Explain(err)
 		switch {
 		case ctx.Err() != nil:
-			return 0, fmt.Errorf("told to stop before the database was ready: %s", cmp.Or(said, reason))
+			return 0, fmt.Errorf("stopped before the database was ready: %s", cmp.Or(logged, reason))
 		case !passes:
 			s.log.Debug("the database cannot be used", "error", err)
 			return 0, fmt.Errorf("the database cannot be used: %s", reason)
 		case !time.Now().Before(deadline):
 			return 0, models.Unavailable(fmt.Sprintf("waited %s for the database: %s", wait, reason), nil)
 		}
-		if reason != said || attempt%startSay == 0 {
+		if reason != logged || attempt%startLogEvery == 0 {
 			s.log.Warn("waiting for the database", "because", reason, "for", time.Until(deadline).Round(time.Second))
-			said = reason
+			logged = reason
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pace.Around(interval)):
+		case <-time.After(backoff.Jitter(interval)):
 		}
 	}
+}
+
+// Start begins the periodic work and the delivery to subscribers. It does not wait
+// for the servers. It refuses where another process serves the same database and
+// the two do not share a Redis.
+func (s *Store) Start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.claim.Acquire(ctx); err != nil {
+		cancel()
+		return err
+	}
+	s.stop = cancel
+	s.publisher.muted.Store(false)
+	if err := s.hub.Start(ctx); err != nil {
+		return fmt.Errorf("start hub: %w", err)
+	}
+	if err := s.relay.Start(ctx); err != nil {
+		return fmt.Errorf("start relay: %w", err)
+	}
+	s.epochCheck.Run(ctx) // before the first request, so that it finds epoch and directory
+	s.running.Go(func() { upkeep.Preload(ctx, s.database, upkeep.PreloadTimeout, s.log) })
+	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
+	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)
+	s.every(ctx, s.config.AuditInterval, nil, s.sampler.Step)
+	s.every(ctx, upkeep.ClaimInterval, nil, s.claim.Renew)
+	s.every(ctx, upkeep.KeyRetentionInterval, nil, func(ctx context.Context) { upkeep.DeleteOldKeys(ctx, s.database, s.log) })
+	return nil
+}
+
+// every runs work periodically until the store is closed.
+func (s *Store) every(ctx context.Context, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
+	s.running.Go(func() { upkeep.Every(ctx, interval, wake, work) })
 }

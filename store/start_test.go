@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"testing"
@@ -14,31 +15,31 @@ import (
 	"onhand/store/storetest"
 )
 
-// journal is a log that tests read while it is written.
-type journal struct {
+// syncBuffer is a log that tests read while it is written.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(line)
+func (b *syncBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
 }
 
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
-// TestStartBeforeTheDatabase: a server that is not up yet is waited for, the
-// log says for what, and its first moment up is enough.
+// A start waits for a database that is not up yet, logs what it waits for, and goes
+// on as soon as the database is up.
 func TestStartBeforeTheDatabase(t *testing.T) {
 	t.Parallel()
 	server := storetest.PrivatePostgres(t)
 	require.NoError(t, server.Stop())
-	log := &journal{}
+	log := &syncBuffer{}
 	s, err := Open(Config{DatabaseURL: server.DSN("postgres"), Logger: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
@@ -52,7 +53,7 @@ func TestStartBeforeTheDatabase(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// writerFunc is called for each line of a log.
+// writerFunc is called for each line of a log; it discards the line.
 type writerFunc func()
 
 func (f writerFunc) Write(line []byte) (int, error) {
@@ -60,8 +61,8 @@ func (f writerFunc) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// TestStartGivesUp: after its time, or when the program is told to stop, with
-// the reason.
+// A start gives up after its time, or when the program gets a signal to stop, and says
+// why.
 func TestStartGivesUp(t *testing.T) {
 	t.Parallel()
 	s, err := Open(Config{DatabaseURL: "postgres://u:hunter2@127.0.0.1:1/x"})
@@ -73,7 +74,21 @@ func TestStartGivesUp(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	s.log = slog.New(slog.NewTextHandler(writerFunc(cancel), nil)) // told to stop once it has said that it waits
+	s.log = slog.New(slog.NewTextHandler(writerFunc(cancel), nil)) // stopped once it has logged that it waits
 	_, err = s.prepare(ctx, time.Minute, time.Minute)
-	require.ErrorContains(t, err, "told to stop before the database was ready: nothing listens at 127.0.0.1:1 yet")
+	require.ErrorContains(t, err, "stopped before the database was ready: nothing listens at 127.0.0.1:1 yet")
+}
+
+// An instance that starts reads products into the snapshot cache before a write
+// asks for them.
+func TestStartPreloads(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	first := open(t, Config{DatabaseURL: url})
+	stockUp(t, first, 10, "x")
+	first.Close()
+	s := open(t, Config{DatabaseURL: url})
+	w := reserve(rand.Text(), "x", 1, time.Hour)
+	eventually(t, func() bool { return len(s.database.Missing(s.database.Prepare(w))) == 0 })
+	write(t, s, w)
 }

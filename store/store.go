@@ -5,140 +5,70 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"onhand/models"
+	"onhand/store/audit"
 	"onhand/store/database"
 	"onhand/store/groupcommit"
-	"onhand/store/pace"
+	"onhand/store/ledgerfeed"
+	"onhand/store/openingstock"
+	"onhand/store/readthrough"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
+	"onhand/store/upkeep"
 )
-
-// Config says what to put together; zero values mean defaults.
-type Config struct {
-	// DatabaseURL: postgres://…, sqlite:PATH or sqlite::memory:.
-	DatabaseURL string
-	// RedisURL: redis://… or rediss://…; empty for one inside this process.
-	RedisURL string
-	// TTLDefault is how long a reservation holds when nobody says.
-	TTLDefault time.Duration
-	// TTLMax is the longest hold a reservation may ask for.
-	TTLMax time.Duration
-	// RedisTimeout bounds one round trip to Redis.
-	RedisTimeout time.Duration
-	// CacheTTL is how long a product stays in Redis unread and unchanged.
-	CacheTTL time.Duration
-	// SweepInterval is how often holds past their time are given back.
-	SweepInterval time.Duration
-	// KeepInterval is how often epoch, directory and mark are looked at.
-	KeepInterval time.Duration
-	// AuditInterval is how often the audit beside the service takes a step.
-	AuditInterval time.Duration
-	// KeyPrefix sets apart the Redis keys of several shops, or of tests.
-	KeyPrefix string
-	// GroupCommit switches optimisations of the write path off, for benchmarks.
-	GroupCommit groupcommit.Config
-	// Database switches optimisations of the database off, for benchmarks.
-	Database database.Switches
-	Logger   *slog.Logger
-}
-
-// Defaults of Config.
-const (
-	ttlDefaultDefault    = 15 * time.Minute
-	ttlMaxDefault        = 24 * time.Hour
-	cacheTTLDefault      = 10 * time.Minute
-	sweepIntervalDefault = 500 * time.Millisecond
-	keepIntervalDefault  = time.Second
-	auditIntervalDefault = time.Second
-)
-
-func (c *Config) setDefaults() {
-	c.TTLDefault = orDefault(c.TTLDefault, ttlDefaultDefault)
-	c.TTLMax = orDefault(c.TTLMax, ttlMaxDefault)
-	c.CacheTTL = orDefault(c.CacheTTL, cacheTTLDefault)
-	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
-	c.KeepInterval = orDefault(c.KeepInterval, keepIntervalDefault)
-	c.AuditInterval = orDefault(c.AuditInterval, auditIntervalDefault)
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func orDefault(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return d
-}
 
 // Store is the stock: one for a process. It is safe for concurrent use.
 type Store struct {
-	config   Config
-	log      *slog.Logger
+	config  Config
+	log     *slog.Logger
+	metrics *metrics
+
 	database *database.Database
-	cache    *rediscache.Cache
-	hub      *stockfeed.Hub
-	relay    *stockfeed.Relay
 	embedded *embeddedRedis // nil with a real Redis
 	clients  []redis.UniversalClient
+	cache    *rediscache.Cache
 
-	cached   *batcher[rediscache.Entry]
-	stored   *batcher[readStock]
-	writes   *groupcommit.Committer
-	distrust distrust
-	metrics  *metrics
+	epoch     *upkeep.CurrentEpoch
+	directory *upkeep.DirectoryCache
+	reader    *readthrough.CachedReader
+	hub       *stockfeed.Hub
+	relay     *stockfeed.Relay
+	followers *ledgerfeed.Followers
+	publisher *publisher
+	writes    *groupcommit.Committer
+	opening   *openingstock.Loader
 
-	// Of Start, the keeper and Close, one after the other.
-	holding *database.Claim // nil: none
-	claimed time.Time       // when the claim was looked after last
-	warned  bool            // that others serve the database too
+	epochCheck *upkeep.EpochCheck
+	sweeper    *upkeep.Sweeper
+	claim      *upkeep.ServingClaim
+	audited    audit.Subjects
+	sampler    *audit.Sampler
 
-	directory        atomic.Pointer[models.Directory]
-	directoryReading sync.Mutex
-	directoryVersion int64 // of the keeper alone
-	sequence         int64 // of the keeper alone: as of its last look, in that epoch
-	away             int   // of the keeper alone: looks in a row without an answer of Redis
-	// epoch is the history the keeper last found the database in. It alone says
-	// which copies are believed: answers of several connections may overtake
-	// each other when a database is replaced.
-	epoch atomic.Pointer[string]
-	doubt chan struct{} // poked when an answer was of another epoch, and when Redis is back
-
-	written   *bell         // rung by each commit
-	followers chan struct{} // one token for each that follows the ledger
-
-	stop    context.CancelFunc
-	stopped sync.WaitGroup
-
-	// Tests stand between a SELECT and its fill.
-	beforeFill func(ids []string)
+	stop    context.CancelFunc // of what Start started; nil before
+	running sync.WaitGroup
 }
 
-// Open makes the store. Neither database nor Redis need to be up yet; only
-// what can never work is an error.
+// Open makes the store. Neither database nor Redis need to be up yet; only a
+// configuration that can never work is an error.
 func Open(config Config) (*Store, error) {
 	config.setDefaults()
-	s := &Store{
-		config: config, log: config.Logger, doubt: make(chan struct{}, 1), metrics: newMetrics(),
-		written: newBell(), followers: make(chan struct{}, followersMax),
-	}
-	s.directory.Store(models.NewDirectory(nil, nil))
-	if err := s.open(); err != nil {
+	s := &Store{config: config, log: config.Logger, metrics: newMetrics()}
+	if err := s.openServers(); err != nil {
 		s.Close()
 		return nil, err
 	}
-	s.makeBatchers()
-	s.writes = groupcommit.New(batches{s.database}, publisher{s}, config.GroupCommit)
+	s.wireReads()
+	s.wireWrites()
+	s.wireUpkeep()
 	return s, nil
 }
 
-func (s *Store) open() (err error) {
+// openServers opens the database and the clients of Redis.
+func (s *Store) openServers() (err error) {
 	if s.database, err = database.Open(s.config.DatabaseURL, s.log, s.config.Database); err != nil {
 		return err
 	}
@@ -158,80 +88,69 @@ func (s *Store) open() (err error) {
 		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
 		OnRecovered: s.redisBack,
 	})
+	return nil
+}
+
+// wireReads makes what reads, watches and follows stock.
+func (s *Store) wireReads() {
+	s.epoch = upkeep.NewCurrentEpoch()
+	s.directory = upkeep.NewDirectoryCache(s.database, s.log)
+	bisector := readthrough.NewBisector(s.database, s.epoch)
+	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.log)
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
-		Client: reader, Channels: s.cache.Keys(), Epochs: epochSource{s}, Stocks: s, Reservations: s.database, Logger: s.log,
+		Client: s.clients[0], Channels: s.cache.Keys(), Epochs: s.epoch, Stocks: s.reader, Reservations: s.database, Logger: s.log,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
-		Outbox: outbox{s.database}, Cache: s.cache, Stocks: databaseReader{s}, Epochs: epochSource{s}, Hub: s.hub, Logger: s.log,
+		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,
 	})
-	return nil
+	s.followers = ledgerfeed.NewFollowers(s.database, s.directory)
 }
 
-// Migrate brings the database's tables up to date.
-// Several processes may call it at once.
-func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
-	release, err := s.database.ClaimMigration(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer release()
-	return s.database.Migrate(ctx)
+// wireWrites makes what decides writes and publishes their outcomes.
+func (s *Store) wireWrites() {
+	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, reader: s.reader, log: s.log}
+	s.publisher.muted.Store(s.embedded != nil)
+	s.writes = groupcommit.New(committerDatabase{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
+	s.opening = &openingstock.Loader{Database: s.database, Writer: s}
 }
 
-// Start begins the work in the background: hub, relay, sweeper, keeper, audit.
-// It does not wait for the servers. It refuses where another process serves the
-// same database and the two do not share a Redis.
-func (s *Store) Start() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	if err := s.claim(ctx); err != nil {
-		return err
+// wireUpkeep makes what works periodically.
+func (s *Store) wireUpkeep() {
+	s.epochCheck = &upkeep.EpochCheck{
+		Epoch: s.epoch, Database: s.database, Cache: s.cache, Directory: s.directory, Reader: s.reader, Subscribers: s.hub,
+		Interval: s.config.EpochCheckInterval, Logger: s.log,
 	}
-	if err := s.hub.Start(ctx); err != nil {
-		return fmt.Errorf("start hub: %w", err)
+	s.sweeper = &upkeep.Sweeper{Database: s.database, Publisher: s.publisher, Logger: s.log}
+	s.claim = &upkeep.ServingClaim{
+		Database: s.database, Exclusive: s.embedded != nil, Mandatory: strings.HasPrefix(s.config.DatabaseURL, "sqlite:"), Logger: s.log,
 	}
-	if err := s.relay.Start(ctx); err != nil {
-		return fmt.Errorf("start relay: %w", err)
+	s.audited = audit.Subjects{
+		Levels: s.database, Products: readthrough.NewBisector(auditSource{s.database}, s.epoch), Redis: s.cache,
 	}
-	s.keep(ctx) // once before the first request, so that it finds a directory
-	s.stopped.Go(func() { s.preload(ctx, preloadMax) })
-	s.loop(ctx, "keeper", s.config.KeepInterval, s.doubt, s.keep)
-	s.loop(ctx, "sweeper", s.config.SweepInterval, nil, s.sweep)
-	s.loop(ctx, "forgetter", forgetInterval, nil, s.forget)
-	s.loop(ctx, "auditor", s.config.AuditInterval, nil, s.newSampler().step)
-	return nil
+	s.sampler = audit.NewSampler(s.audited, auditSettle, s.log)
 }
 
-// loop runs work about every interval, and when woken, until ctx ends.
-func (s *Store) loop(ctx context.Context, name string, interval time.Duration, wake <-chan struct{}, work func(context.Context)) {
-	s.stopped.Go(func() {
-		timer := time.NewTimer(pace.Around(interval))
-		defer timer.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				s.log.Debug("stopped", "loop", name)
-				return
-			case <-timer.C:
-			case <-wake:
-			}
-			work(ctx)
-			timer.Reset(pace.Around(interval))
-		}
-	})
+// redisBack is called when Redis answers again. It may be another server, or have
+// lost its last writes, and it missed the changes of the meantime: epoch check and
+// relay run at once.
+func (s *Store) redisBack() {
+	s.epoch.CheckNow()
+	s.relay.RetryNow()
 }
 
-// Close stops relay, loops and hub, then closes clients and database. It may
-// be called more than once.
+// Close stops the relay, the periodic work and the hub, and then closes clients
+// and database. It may be called more than once.
 func (s *Store) Close() {
-	s.written.end()
+	if s.followers != nil {
+		s.followers.Stop()
+	}
 	if s.relay != nil {
 		s.relay.Stop()
 	}
 	if s.stop != nil {
 		s.stop()
 	}
-	s.stopped.Wait()
+	s.running.Wait()
 	if s.hub != nil {
 		s.hub.Stop()
 	}
@@ -243,42 +162,13 @@ func (s *Store) Close() {
 	if s.embedded != nil {
 		s.embedded.close()
 	}
+	if s.claim != nil {
+		s.claim.Release()
+	}
 	if s.database != nil {
-		s.releaseClaim()
 		errs = append(errs, s.database.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		s.log.Debug("closing", "error", err)
 	}
-}
-
-// outbox adapts the database to stockfeed.Outbox.
-type outbox struct{ database *database.Database }
-
-func (o outbox) Drain(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
-	return o.database.DrainOutbox(ctx, limit, publish)
-}
-
-func (o outbox) Compact(ctx context.Context) error { return o.database.CompactOutbox(ctx) }
-
-// Listen translates the database's ErrNoListen to stockfeed's.
-func (o outbox) Listen(ctx context.Context, wake func()) error {
-	err := o.database.Listen(ctx, wake)
-	if errors.Is(err, database.ErrNoListen) {
-		return stockfeed.ErrNoListen
-	}
-	return err
-}
-
-// epochSource adapts the store to stockfeed.EpochSource.
-type epochSource struct{ store *Store }
-
-func (e epochSource) Epoch() string { return e.store.believed() }
-
-// databaseReader adapts the store to stockfeed.StockReader, for the relay: it
-// reads from the database, because the relay repairs the cache.
-type databaseReader struct{ store *Store }
-
-func (r databaseReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
-	return r.store.readForRelay(ctx, ids)
 }

@@ -6,14 +6,26 @@ import (
 	"onhand/models"
 )
 
-// WatchStock watches up to models.StocksMax products: the current stock of
-// each known one, then every newer state; the latest wins for a slow reader.
+// WatchStock watches up to models.StocksMax products: the current stock of each
+// known one, then every newer state. A slow reader gets the latest state of each.
 func (s *Store) WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error) {
 	return s.hub.WatchStock(ctx, ids)
 }
 
-// WatchReservation watches one reservation: its current state, then every
-// newer one, until it is over.
+// WatchReservation watches one reservation: its current state, then every newer
+// one, until its last.
 func (s *Store) WatchReservation(ctx context.Context, id string) (models.Watch[*models.Reservation], error) {
 	return s.hub.WatchReservation(ctx, id)
+}
+
+// WatchMovements follows the ledger after a cursor or, where it is empty, from
+// now on; see [ledgerfeed.Followers.WatchMovements].
+func (s *Store) WatchMovements(ctx context.Context, after string, filter models.MovementFilter) (models.Watch[*models.StockMovement], error) {
+	return s.followers.WatchMovements(ctx, after, filter)
+}
+
+// WatchStatus follows changes of stock status from now on; see
+// [ledgerfeed.Followers.WatchStatus].
+func (s *Store) WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.Stock], error) {
+	return s.followers.WatchStatus(ctx, channel, statuses, products)
 }

@@ -12,8 +12,8 @@ import (
 	"onhand/store/storetest"
 )
 
-// A watcher gets the current stock first and then what is committed, and
-// versions only grow.
+// A subscriber gets the current stock first and then each commit, and versions only
+// grow.
 func TestWatchStock(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x", "y")
@@ -37,8 +37,8 @@ func TestWatchStock(t *testing.T) {
 	})
 }
 
-// What one copy of the server writes, the watchers of another see.
-func TestWatchAcrossCopies(t *testing.T) {
+// What one instance commits reaches the subscribers of another.
+func TestWatchAcrossInstances(t *testing.T) {
 	t.Parallel()
 	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL()}
 	one, two := open(t, config), open(t, config)
@@ -46,24 +46,24 @@ func TestWatchAcrossCopies(t *testing.T) {
 	watch, err := two.WatchStock(t.Context(), []string{"x"})
 	require.NoError(t, err)
 	defer watch.Close()
-	held := write(t, one, hold("k", "x", 2, time.Hour)).Reservation
+	reserved := write(t, one, reserve("k", "x", 2, time.Hour)).Reservation
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 3 })
 
-	reservation, err := two.WatchReservation(t.Context(), held.ID)
+	reservation, err := two.WatchReservation(t.Context(), reserved.ID)
 	require.NoError(t, err)
 	defer reservation.Close()
 	first, err := reservation.Next(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, models.ReservationActive, first.State)
-	write(t, one, models.Resolve{IdempotencyKey: "c", ID: held.ID, To: models.ReservationCommitted})
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // sooner than the repair that reads unasked
+	write(t, one, models.Resolve{IdempotencyKey: "c", ID: reserved.ID, To: models.ReservationCommitted})
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // sooner than the repair, which reads again every five seconds
 	defer cancel()
 	next, err := reservation.Next(ctx)
 	require.NoError(t, err)
 	require.Equal(t, models.ReservationCommitted, next.State)
 }
 
-// A change that somebody makes in the database by hand reaches watchers and
+// A change that an administrator makes in the database reaches subscribers and
 // Redis all the same.
 func TestOutsideWrite(t *testing.T) {
 	t.Parallel()
@@ -87,8 +87,8 @@ func TestOutsideWrite(t *testing.T) {
 	require.Less(t, slowest, 5*time.Second)
 }
 
-// A server that dies between its commit and telling Redis: another copy's
-// relay tells it, from the outbox.
+// An instance dies between its commit and its publishing. The relay of another
+// instance publishes the change, from the outbox.
 func TestCrashBetweenCommitAndPublish(t *testing.T) {
 	t.Parallel()
 	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL()}
@@ -102,7 +102,47 @@ func TestCrashBetweenCommitAndPublish(t *testing.T) {
 	dying := open(t, config)
 	quiet(t, dying) // its relay dies with it
 	_, err = dying.database.Write(t.Context(), []models.Write{receive("k", "x", 2)})
-	require.NoError(t, err) // committed, and nobody is told
+	require.NoError(t, err) // committed, and not published
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 7 })
 	require.Equal(t, 7, read(t, survivor, "x").Quantity())
+}
+
+// The ledger wakes its followers: with a write of this instance, and when the
+// sweeper ends a reservation.
+func TestWatchMovements(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x", "y")
+		movements, err := s.WatchMovements(t.Context(), "", models.MovementFilter{})
+		require.NoError(t, err)
+		defer movements.Close()
+		statuses, err := s.WatchStatus(t.Context(), "", nil, []string{"y"})
+		require.NoError(t, err)
+		defer statuses.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		write(t, s, receive("1", "x", 2))
+		write(t, s, reserve("2", "y", 5, time.Second))
+		for _, want := range []models.Reason{models.ReasonReceived, models.ReasonReserved, models.ReasonExpired} {
+			movement, err := movements.Next(ctx)
+			require.NoError(t, err)
+			require.Equal(t, want, movement.Reason)
+		}
+		for _, want := range []models.StockStatus{models.OutOfStock, models.LowStock} {
+			stock, err := statuses.Next(ctx)
+			require.NoError(t, err)
+			require.Equal(t, want, stock.Status())
+		}
+	})
+}
+
+// A store that closes ends the followers of its ledger.
+func TestCloseEndsFollowers(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{DatabaseURL: "sqlite::memory:"})
+	watch, err := s.WatchMovements(t.Context(), "", models.MovementFilter{})
+	require.NoError(t, err)
+	ended := make(chan error)
+	go func() { _, err := watch.Next(context.Background()); ended <- err }()
+	s.Close()
+	require.Error(t, <-ended)
 }

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"runtime/debug"
-	"time"
 
 	"onhand/models"
 )
@@ -26,47 +24,11 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 	if err != nil {
 		return models.WriteResult{}, err
 	}
-	if len(result.Locations)+len(result.Channels) > 0 { // who wrote them finds them
-		s.readDirectory(ctx)
+	if len(result.Locations)+len(result.Channels) > 0 { // the client that wrote them must find them
+		s.directory.Reload(ctx)
 	}
 	err = s.fillReplayed(ctx, &result)
 	return result, err
-}
-
-// tell carries what was committed to Redis and to our own watchers. Should it
-// fail, the outbox still knows, and the relay will carry it; not even a panic
-// keeps the callers from their answers.
-func (s *Store) tell(ctx context.Context, out models.Outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("a commit was not told", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	if s.embedded != nil && s.stop == nil {
-		return // a command that does not serve: nobody reads its Redis, and the outbox tells who does
-	}
-	if err := s.cache.Apply(ctx, out.Stocks); err != nil {
-		products := make([]string, len(out.Stocks))
-		for i, stock := range out.Stocks {
-			products[i] = stock.ProductID
-		}
-		s.distrust.add(products, time.Now())
-		s.log.Debug("the cache was not told", "products", len(products), "error", err)
-	}
-	// Watchers after Redis: who reads again because of what he saw must not
-	// meet an older value there.
-	s.hub.Deliver(out.Stocks)
-	s.written.ring()
-	s.hub.DeliverReservations(out.Reservations)
-	var ids []string
-	for _, r := range out.Reservations {
-		if r.Version > 1 { // nobody can watch one whose id has not been given out yet
-			ids = append(ids, r.ID)
-		}
-	}
-	if err := s.cache.PublishReservations(ctx, ids); err != nil {
-		s.log.Debug("reservations were not announced", "reservations", len(ids), "error", err)
-	}
 }
 
 // fillReplayed reads the stocks that a replayed answer only names.
@@ -78,7 +40,7 @@ func (s *Store) fillReplayed(ctx context.Context, result *models.WriteResult) er
 	for i, stock := range result.Stocks {
 		ids[i] = stock.ProductID
 	}
-	found, err := s.load(ctx, ids)
+	found, err := s.reader.Fresh(ctx, ids)
 	if err != nil {
 		return err
 	}

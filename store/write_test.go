@@ -16,18 +16,18 @@ import (
 	"onhand/store/storetest"
 )
 
-// A thousand units, sixty-four buyers of one to five each, until sold out:
-// exactly a thousand are sold, and whoever was told yes can have them.
+// Sixty-four buyers reserve one to five units each until a thousand are sold:
+// exactly a thousand are sold, and every reservation can be committed.
 func TestNeverOversell(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 1000, "hot")
-		var sold, yes atomic.Int64
+		var sold atomic.Int64
 		var wg sync.WaitGroup
 		for buyer := range 64 {
 			wg.Go(func() {
 				for i := 0; ; i++ {
 					n := 1 + rand.IntN(5)
-					result, err := s.Write(t.Context(), hold(fmt.Sprintf("b%d-%d", buyer, i), "hot", n, time.Hour))
+					result, err := s.Write(t.Context(), reserve(fmt.Sprintf("b%d-%d", buyer, i), "hot", n, time.Hour))
 					if err != nil {
 						t.Error(err)
 						return
@@ -38,12 +38,11 @@ func TestNeverOversell(t *testing.T) {
 						}
 						continue // fewer left than asked for
 					}
-					yes.Add(1)
 					committed, err := s.Write(t.Context(), models.Resolve{
 						IdempotencyKey: fmt.Sprintf("c%d-%d", buyer, i), ID: result.Reservation.ID, To: models.ReservationCommitted,
 					})
 					if err != nil || len(committed.Errors) > 0 {
-						t.Errorf("told yes and then: %v %v", err, committed.Errors)
+						t.Errorf("reserved and not committed: %v %v", err, committed.Errors)
 					}
 					sold.Add(int64(n))
 				}
@@ -54,11 +53,12 @@ func TestNeverOversell(t *testing.T) {
 		stock, err := s.FreshStock(t.Context(), "hot")
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Committed: 1000}, stock.Total())
-		require.Equal(t, stock.Version, read(t, s, "hot").Version, "redis knows")
+		require.Equal(t, stock.Version, read(t, s, "hot").Version, "redis has it")
 	})
 }
 
-// One key, many callers at once: one hold, and all get it.
+// Many callers use one key at the same time: there is one reservation, and all get
+// it.
 func TestOneKeyManyCallers(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 10, "x")
@@ -67,7 +67,7 @@ func TestOneKeyManyCallers(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 32 {
 			wg.Go(func() {
-				result, err := s.Write(t.Context(), hold("same", "x", 4, time.Hour))
+				result, err := s.Write(t.Context(), reserve("same", "x", 4, time.Hour))
 				if err != nil || result.Reservation == nil {
 					t.Error(err, result.Errors)
 					return
@@ -89,7 +89,7 @@ func TestOneKeyManyCallers(t *testing.T) {
 	})
 }
 
-// The answer to a repeated stock write shows the stock as it is now.
+// The answer to a repeated stock write has the stock of now.
 func TestReplayedAdjust(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 1, "x")
@@ -101,20 +101,20 @@ func TestReplayedAdjust(t *testing.T) {
 	})
 }
 
-// What can never be right is refused before the database hears of it.
+// Input that can never be right is refused before it reaches the database.
 func TestInvalidWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
 		for name, w := range map[string]models.Write{
 			"no lines":      models.Reserve{IdempotencyKey: "k", TTL: time.Hour},
-			"zero":          hold("k", "x", 0, time.Hour),
-			"negative":      hold("k", "x", -1, time.Hour),
-			"huge":          hold("k", "x", models.QuantityMax+1, time.Hour),
-			"no key":        hold("", "x", 1, time.Hour),
-			"ttl too short": hold("k", "x", 1, time.Millisecond),
-			"ttl too long":  hold("k", "x", 1, 25*time.Hour),
-			"empty id":      hold("k", "", 1, time.Hour),
-			"control in id": hold("k", "a\x00b", 1, time.Hour),
+			"zero":          reserve("k", "x", 0, time.Hour),
+			"negative":      reserve("k", "x", -1, time.Hour),
+			"huge":          reserve("k", "x", models.QuantityMax+1, time.Hour),
+			"no key":        reserve("", "x", 1, time.Hour),
+			"ttl too short": reserve("k", "x", 1, time.Millisecond),
+			"ttl too long":  reserve("k", "x", 1, 25*time.Hour),
+			"empty id":      reserve("k", "", 1, time.Hour),
+			"control in id": reserve("k", "a\x00b", 1, time.Hour),
 			"reserved by hand": models.Adjust{IdempotencyKey: "k", Reason: models.ReasonOther, Rows: []models.AdjustRow{
 				{ProductID: "x", LocationID: "a", State: models.Reserved, Delta: 1},
 			}},
@@ -129,14 +129,14 @@ func TestInvalidWrites(t *testing.T) {
 	})
 }
 
-// A hold past its time is given back without anybody asking, and its watchers
-// see it.
+// A reservation past its time is ended without a request, and its subscribers see
+// it.
 func TestSweeper(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		stockUp(t, s, 5, "x")
-		held := write(t, s, hold("k", "x", 5, time.Second)).Reservation
-		require.Equal(t, 5, held.Lines[0].Quantity)
-		watch, err := s.WatchReservation(t.Context(), held.ID)
+		reserved := write(t, s, reserve("k", "x", 5, time.Second)).Reservation
+		require.Equal(t, 5, reserved.Lines[0].Quantity)
+		watch, err := s.WatchReservation(t.Context(), reserved.ID)
 		require.NoError(t, err)
 		defer watch.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -150,20 +150,20 @@ func TestSweeper(t *testing.T) {
 	})
 }
 
-// A console that forgot to commit holds up the buyers of that product alone,
-// and they get theirs as soon as it lets go; the sweeper goes on too.
+// A console that forgot to commit blocks the buyers of that product alone. They
+// are served as soon as it commits. The sweeper goes on too.
 func TestForgottenTransaction(t *testing.T) {
 	t.Parallel()
 	url := storetest.Postgres(t)
 	s := open(t, Config{DatabaseURL: url})
 	stockUp(t, s, 50, "locked", "free")
-	write(t, s, hold("short", "free", 5, time.Second))
+	write(t, s, reserve("short", "free", 5, time.Second))
 	console := outside(t, url).Begin()
 	require.NoError(t, console.Exec("UPDATE stock_levels SET damaged = damaged + 1 WHERE product_id = 'locked'").Error)
 	var waiting sync.WaitGroup
 	for i := range 5 {
 		waiting.Go(func() {
-			result, err := s.Write(t.Context(), hold(fmt.Sprintf("locked %d", i), "locked", 1, time.Minute))
+			result, err := s.Write(t.Context(), reserve(fmt.Sprintf("locked %d", i), "locked", 1, time.Minute))
 			assert.NoError(t, err)
 			assert.Empty(t, result.Errors)
 		})
@@ -171,10 +171,10 @@ func TestForgottenTransaction(t *testing.T) {
 	blocked := func() int { _, blocked := s.writes.Waiting(); return blocked }
 	eventually(t, func() bool { return blocked() == 5 })
 	for i := range 20 {
-		write(t, s, hold(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
+		write(t, s, reserve(fmt.Sprintf("free %d", i), "free", 1, time.Minute))
 	}
 	require.Equal(t, 5, blocked(), "all the others were served while these still waited")
-	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short hold is over
+	eventually(t, func() bool { return read(t, s, "free").Quantity() == 30 }) // the short reservation is over
 	require.NoError(t, console.Commit().Error)
 	waiting.Wait()
 	eventually(t, func() bool { return read(t, s, "locked").Quantity() == 45 })

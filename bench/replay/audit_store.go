@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/store"
+	storeaudit "onhand/store/audit"
 )
 
 // checkAuditDatabase refuses what cannot be audited from outside the server.
@@ -29,8 +30,8 @@ func auditStore(ctx context.Context, config Config, report *AuditFindings) error
 		return err
 	}
 	defer s.Close()
-	found, err := s.Audit(ctx, store.AuditOptions{
-		Settle: config.Settle, Found: func(d store.Difference) { report.differ("%s", d) },
+	found, err := s.Audit(ctx, storeaudit.Options{
+		Settle: config.Settle, Found: func(d storeaudit.Difference) { report.differ("%s", d) },
 	})
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func auditStore(ctx context.Context, config Config, report *AuditFindings) error
 	report.Database, report.Redis = true, found.Redis
 	report.Levels, report.Movements, report.Hashes = int(found.Levels), int(found.Movements), int(found.Hashes)
 	deadline := time.Now().Add(config.Settle)
-	for left := found.Waiting; left > 0; {
+	for left := found.OutboxRows; left > 0; {
 		if time.Now().After(deadline) {
 			report.differ("the outbox still has %d rows after %s", left, config.Settle)
 			return nil
@@ -46,7 +47,7 @@ func auditStore(ctx context.Context, config Config, report *AuditFindings) error
 		if err := waitUntil(ctx, time.Now().Add(settleEvery)); err != nil {
 			return err
 		}
-		if left, err = s.Waiting(ctx); err != nil {
+		if left, err = s.OutboxLen(ctx); err != nil {
 			return err
 		}
 	}

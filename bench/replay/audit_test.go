@@ -131,8 +131,8 @@ func TestAuditOfTheStore(t *testing.T) {
 			"UPDATE onhand_writer SET active = 1; UPDATE stock_levels SET available = 9 WHERE product_id = 'A'; UPDATE onhand_writer SET active = 0; " + drained, nil,
 			[]string{`ledger_sum: "A" at "open": AVAILABLE is 9, its ledger adds up to 8`, `ledger_last: "A" at "open": AVAILABLE is 9, its last ledger row says 8`},
 		},
-		"reserved without a reservation": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + drained, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active holds hold 0`}},
-		"wrong in redis":                 {drained, []string{"product_id", "A"}, []string{`redis_content: "A": what lies in Redis cannot be read: it has no version`}},
+		"reserved without a reservation": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + drained, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active reservations have 0`}},
+		"wrong in redis":                 {drained, []string{"product_id", "A"}, []string{`redis_content: "A": the hash in Redis cannot be read: it has no version`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

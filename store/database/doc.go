@@ -23,7 +23,7 @@
 //
 //   - Locks are taken in one order: reservations by id, then levels by product and
 //     location, then products by id. Outside writers take the last two in this order.
-//   - Whoever writes, a trigger or the batch itself gives each changed product its next
+//   - For every writer, a trigger or the batch itself gives each changed product its next
 //     version and writes its outbox row, in the same transaction.
 //   - Writes that change settings have a batch of their own, one at a time.
 //   - Versions of different epochs do not compare.

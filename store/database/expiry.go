@@ -232,7 +232,7 @@ func (s *sweep) recheck(ctx context.Context, batch []overdue, locks models.Locks
 	}
 	stillLocked := now.HeldSince(locks).Products()
 	for _, r := range batch {
-		if r.HoldsAny(locks.Products()) && !r.HoldsAny(stillLocked) {
+		if r.HasAny(locks.Products()) && !r.HasAny(stillLocked) {
 			later = append(later, r)
 		}
 	}
@@ -256,7 +256,7 @@ func (d *Database) expire(ctx context.Context, batch []overdue) (out models.Outc
 		}
 		maps.Copy(locks, found)
 		products := found.Products()
-		batch = slices.DeleteFunc(slices.Clone(batch), func(r overdue) bool { return r.HoldsAny(products) })
+		batch = slices.DeleteFunc(slices.Clone(batch), func(r overdue) bool { return r.HasAny(products) })
 		return fmt.Errorf("%w: %w", dialect.ErrRetry, err)
 	})
 	return out, locks, d.Fault(err)

@@ -118,13 +118,13 @@ type attempts struct {
 // run repeats attempts until one commits, or one fails for good, or a bound is reached.
 func (a *attempts) run(ctx context.Context) (models.Outcome, error) {
 	for a.failed < attemptsMax && a.contended < contendedMax && ctx.Err() == nil {
-		batch, apart := a.batch, a.batch.expired.full()
-		if apart {
+		batch, alone := a.batch, a.batch.expired.full()
+		if alone {
 			batch.writes = nil
 		}
 		out, overdue, err := a.attempt(ctx, batch, a.lockWait)
 		switch {
-		case err == nil && apart:
+		case err == nil && alone:
 			a.ended = a.ended.Then(out)
 			a.batch.expired, a.failed = expiryList{linesMax: a.batch.expired.linesMax}, 0 // fewer are left: the deadline is bound enough
 		case err == nil && len(overdue) == 0:

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -146,7 +146,7 @@ func (h *Hub) run(ctx context.Context) {
 func (h *Hub) runTimers(ctx context.Context) {
 	idle := time.NewTicker(max(h.cfg.Linger/2, time.Millisecond))
 	defer idle.Stop()
-	refresh := time.NewTimer(pace.Around(h.cfg.RefreshInterval))
+	refresh := time.NewTimer(backoff.Jitter(h.cfg.RefreshInterval))
 	defer refresh.Stop()
 	for {
 		select {
@@ -157,7 +157,7 @@ func (h *Hub) runTimers(ctx context.Context) {
 			h.reservations.unsubscribeIdle(h.cfg.Linger)
 			h.epoch.current() // notices a change soon, also while no reservation is delivered
 		case <-refresh.C:
-			refresh.Reset(pace.Around(h.cfg.RefreshInterval))
+			refresh.Reset(backoff.Jitter(h.cfg.RefreshInterval))
 			h.retryPoison()
 			h.reservations.refreshAll(notFinal)
 			if !h.Connected() {

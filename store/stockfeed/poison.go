@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -32,7 +32,7 @@ type poisonProducts struct {
 
 type poisonProduct struct {
 	change  models.Change // the latest
-	wait    pace.Backoff
+	wait    backoff.Backoff
 	retryAt time.Time
 }
 
@@ -55,7 +55,7 @@ func (r *Relay) addPoison(ctx context.Context, changes []models.Change, poison *
 		}
 	}
 	for _, id := range added {
-		p.byID[id] = &poisonProduct{wait: pace.Backoff{Min: poisonRetryMin, Max: poisonRetryMax}}
+		p.byID[id] = &poisonProduct{wait: backoff.Backoff{Min: poisonRetryMin, Max: poisonRetryMax}}
 		r.cfg.Logger.Error("a product has a poison row and is not published until the row is repaired",
 			"product", id, "error", poison.Causes[id])
 	}

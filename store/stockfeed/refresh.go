@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -67,7 +67,7 @@ func (r *refresher) add(ids ...string) {
 // run reads round after round until ctx ends. It retries batches that failed,
 // after a wait.
 func (r *refresher) run(ctx context.Context) {
-	wait := pace.Backoff{Min: refreshRetryMin, Max: refreshRetryMax}
+	wait := backoff.Backoff{Min: refreshRetryMin, Max: refreshRetryMax}
 	failing := false
 	for {
 		select {

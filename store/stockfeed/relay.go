@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -143,7 +143,7 @@ func (r *Relay) run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { r.listen(ctx) })
-	wait := pace.Backoff{Min: retryMin, Max: retryMax}
+	wait := backoff.Backoff{Min: retryMin, Max: retryMax}
 	for ctx.Err() == nil {
 		err := r.drain(ctx)
 		if ctx.Err() != nil {
@@ -159,7 +159,7 @@ func (r *Relay) run(ctx context.Context) {
 			continue
 		}
 		wait.Reset()
-		if !await(ctx, r.wake, pace.Around(r.cfg.PollInterval)) {
+		if !await(ctx, r.wake, backoff.Jitter(r.cfg.PollInterval)) {
 			return
 		}
 	}
@@ -227,7 +227,7 @@ func (r *Relay) compact(ctx context.Context) {
 // listen listens for notifications until ctx ends, and reconnects. Without
 // notifications a change waits for the next poll.
 func (r *Relay) listen(ctx context.Context) {
-	wait := pace.Backoff{Min: listenRetryMin, Max: listenRetryMax}
+	wait := backoff.Backoff{Min: listenRetryMin, Max: listenRetryMax}
 	reported := false
 	for ctx.Err() == nil {
 		err := r.cfg.Outbox.Listen(ctx, func() {

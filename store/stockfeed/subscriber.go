@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"onhand/store/pace"
+	"onhand/store/backoff"
 )
 
 const (
@@ -92,7 +92,7 @@ func (s *subscriber) queue(channels []string, subscribe bool) {
 
 // run keeps a session open until ctx ends.
 func (s *subscriber) run(ctx context.Context) {
-	wait := pace.Backoff{Min: reconnectMin, Max: reconnectMax}
+	wait := backoff.Backoff{Min: reconnectMin, Max: reconnectMax}
 	var reported bool
 	for ctx.Err() == nil {
 		before := s.connections.Load()

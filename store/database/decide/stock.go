@@ -104,12 +104,13 @@ func (d *Decider) newRow(i int, row models.SetRow) models.UserError {
 // version is the smallest version that the product has once this batch has
 // committed.
 func (d *Decider) version(p *models.Product) int64 {
+	version := p.Version
 	for id := range d.changedLevels {
-		if id.Product == p.ProductID {
-			return p.Version + 1
+		if id.Product == p.ProductID && (d.VersionPerLevel || version == p.Version) {
+			version++
 		}
 	}
-	return p.Version
+	return version
 }
 
 // known returns a row's product, and refuses an unknown product, location or state.

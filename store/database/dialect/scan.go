@@ -139,8 +139,8 @@ func ScanOverdueLines(r Rows) (h OverdueLines, err error) {
 // Micros is a time as SQLite stores it.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
-// HoldsAny reports whether the reservation has one of the products.
-func (h OverdueReservation) HoldsAny(products map[string]bool) bool {
+// HasAny reports whether the reservation has one of the products.
+func (h OverdueReservation) HasAny(products map[string]bool) bool {
 	return slices.ContainsFunc(h.Products, func(id string) bool { return products[id] })
 }
 

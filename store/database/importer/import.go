@@ -112,7 +112,7 @@ func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, err
 		return models.ImportSummary{}, fileError.error
 	}
 	if errors.Is(dialect.MarkRetry(err), dialect.ErrLocked) {
-		err = models.Unavailable("somebody else keeps stock of the file locked; try again", err)
+		err = models.Unavailable("another transaction keeps stock of the file locked; try again", err)
 	}
 	return summary, d.Fault(dialect.WatchdogError(ctx, err))
 }
@@ -153,7 +153,7 @@ func (i *run) execute(ctx context.Context, next func() (models.StockRow, error))
 	}
 	// The units of overdue reservations are free, so they must not make a count too low.
 	for range i.expirer.ExpireDue(ctx, importSweptMax) {
-		continue // those that are left only make a row too low, which is told
+		continue // what is left makes a row too low, and the report says so
 	}
 	pause := importPause
 	for attempt := 1; ; attempt++ {

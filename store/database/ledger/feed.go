@@ -205,7 +205,7 @@ func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err er
 	switch {
 	case len(found) == FeedBatchMax:
 		until = found[FeedBatchMax-1].MovementID
-		f.window = max(1, f.window/windowGrowth) // a few packs are enough
+		f.window = max(1, f.window/windowGrowth) // a few chunks are enough
 	case len(found) > 0:
 		f.window = f.ledger.Windows.First
 	default:

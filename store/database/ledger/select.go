@@ -110,10 +110,10 @@ func movementsSelect(f *dialect.Fragments, q *movementQuery) (string, []any) {
 		return fromRows(f, f.LedgerRows, q)
 	}
 	rows := rowConditions(f, q)
-	packed, args := chunkedMovements(f, q)
+	chunked, args := chunkedMovements(f, q)
 	return "SELECT " + movementRead + ", m.written, " + f.Committed + q.columns + ` FROM (
 			(SELECT ` + movementRead + ", " + f.TxID + " AS written FROM ledger_rows m" + rows.where() + q.order("m.movement_id") + `)
-			UNION ALL ` + packed + `) m` + q.order("m.movement_id"),
+			UNION ALL ` + chunked + `) m` + q.order("m.movement_id"),
 		append(append(append(rows.args, q.limit), args...), q.limit)
 }
 
@@ -134,7 +134,7 @@ func chunkedMovements(f *dialect.Fragments, q *movementQuery) (string, []any) {
 		made := "(SELECT r.created_at FROM reservations r WHERE r.reservation_id = ?)"
 		c.add("m.created_at >= "+made, key[:])
 		c.add("m.created_at <= "+made+" + interval '"+ChunkDelayMax.String()+"'", key[:])
-		c.add("pg_catalog.position(m.reservations, ?) > 0", key[:]) // finds the pack; the movement's place in it is looked at below
+		c.add("pg_catalog.position(m.reservations, ?) > 0", key[:]) // finds the chunk; the movement's place in it is looked at below
 		wanted.add("u.reservation_id = ?", key[:])
 	}
 	order := strings.TrimSuffix(q.order("m.first_id"), " LIMIT ?")

@@ -160,13 +160,13 @@ func (c *column) valueText(raw []byte) (string, error) {
 // registerColumns makes a connection send columns as they are.
 func registerColumns(_ context.Context, conn *pgx.Conn) error {
 	types := conn.TypeMap()
-	types.TryWrapEncodePlanFuncs = append([]pgtype.TryWrapEncodePlanFunc{planColumn}, types.TryWrapEncodePlanFuncs...)
+	types.TryWrapEncodePlanFuncs = append([]pgtype.TryWrapEncodePlanFunc{wrapColumn}, types.TryWrapEncodePlanFuncs...)
 	return nil
 }
 
-// planColumn implements pgtype.TryWrapEncodePlanFunc. pgx checks a list in place of the
+// wrapColumn implements pgtype.TryWrapEncodePlanFunc. pgx checks a list in place of the
 // column to find out whether it can encode the type.
-func planColumn(value any) (pgtype.WrappedEncodePlanNextSetter, any, bool) {
+func wrapColumn(value any) (pgtype.WrappedEncodePlanNextSetter, any, bool) {
 	c, ok := value.(*column)
 	if !ok {
 		return nil, nil, false

@@ -30,21 +30,21 @@ const (
 )
 
 // Overdue implements [dialect.Engine].
-func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []string) (holds []dialect.OverdueReservation, err error) {
+func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []string) (found []dialect.OverdueReservation, err error) {
 	err = e.once(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueSQL, append([]string{}, without...), limit, linesMax).Query(func(r pgx.Rows) error {
-			holds = holds[:0]
-			return dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { holds = append(holds, h) })
+			found = found[:0]
+			return dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { found = append(found, h) })
 		})
 	})
-	return holds, err
+	return found, err
 }
 
 // Expire implements [dialect.Transaction].
-func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
+func (t *transaction) Expire(ctx context.Context, found [][16]byte, products []string) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(expireSQL, byteSlices(holds)).Query(func(r pgx.Rows) error {
+		b.Queue(expireSQL, byteSlices(found)).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s })
 		})
 		b.Queue(lockSQL, products).Query(func(r pgx.Rows) error {

@@ -64,13 +64,13 @@ const (
 )
 
 // OverdueOf implements [dialect.Transaction].
-func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
+func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (found []dialect.OverdueLines, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { holds = append(holds, h) })
+			return dialect.Each(r, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { found = append(found, h) })
 		})
 	})
-	return holds, err
+	return found, err
 }
 
 // Load implements [dialect.Transaction].

@@ -24,7 +24,7 @@ const (
 )
 
 // Overdue implements [dialect.Engine]. SQLite has no row locks, so nothing is left out.
-func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (holds []dialect.OverdueReservation, err error) {
+func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (found []dialect.OverdueReservation, err error) {
 	r, err := e.sql.QueryContext(ctx, overdueSQL, limit, linesMax)
 	if dialect.Busy(err) {
 		err = fmt.Errorf("%w: %w", dialect.ErrRetry, err)
@@ -33,14 +33,14 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (
 		return nil, err
 	}
 	defer r.Close()
-	err = dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { holds = append(holds, h) })
-	return holds, err
+	err = dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { found = append(found, h) })
+	return found, err
 }
 
 // Expire implements [dialect.Transaction].
-func (t *transaction) Expire(ctx context.Context, holds [][16]byte, products []string) (*decide.UnitOfWork, error) {
+func (t *transaction) Expire(ctx context.Context, found [][16]byte, products []string) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
-	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, expireSQL, jsonHex(holds))
+	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, expireSQL, jsonHex(found))
 	if err == nil {
 		err = queryRows(ctx, t.tx, dialect.ScanLevel, v.AddLevel, levelsSQL, dialect.JSONList(products), "[]")
 	}

@@ -57,9 +57,9 @@ var insertMovementSQL = `INSERT INTO stock_movements (` + dialect.MovementColumn
 	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
 
 // OverdueOf implements [dialect.Transaction].
-func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (holds []dialect.OverdueLines, err error) {
-	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { holds = append(holds, h) }, overdueOfSQL, dialect.JSONList(products), limit)
-	return holds, err
+func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (found []dialect.OverdueLines, err error) {
+	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { found = append(found, h) }, overdueOfSQL, dialect.JSONList(products), limit)
+	return found, err
 }
 
 // queryRows runs one query and hands its rows to keep.
@@ -75,6 +75,7 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (
 // Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	v := decide.NewUnitOfWork()
+	v.VersionPerLevel = true
 	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
 	var (
 		now  dialect.Instant

@@ -413,7 +413,7 @@ END $$;
 CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION stock_levels_deleted();
 
--- An inserted or deleted level increments the settings revision, whoever writes it. Postgres runs triggers in order of
+-- An inserted or deleted level increments the settings revision, for every writer. Postgres runs triggers in order of
 -- their names: "then_" puts these after the triggers above, which lock the products in order.
 -- +goose StatementBegin
 CREATE FUNCTION increment_settings_revision() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -154,7 +154,7 @@ CREATE TABLE idempotency_keys (
 
 -- 7. Triggers on stock levels ----------------------------------------------------------------------------------------
 --
--- A changed level gives its product a new version and an outbox row, whoever writes it. An outside writer's change is
+-- A changed level gives its product a new version and an outbox row, for every writer. An outside writer's change is
 -- also recorded in the ledger. Onhand deletes no levels, so every DELETE is an outside writer's.
 
 -- +goose StatementBegin

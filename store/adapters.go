@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"onhand/models"
+	"onhand/store/database"
+	"onhand/store/groupcommit"
+	"onhand/store/stockfeed"
+)
+
+// committerDatabase adapts the database to groupcommit.Database.
+type committerDatabase struct{ *database.Database }
+
+// Begin implements groupcommit.Database.
+func (d committerDatabase) Begin() groupcommit.Batch { return d.Database.Begin() }
+
+// batchPublisher adapts the publisher to groupcommit.Publisher. It also counts the
+// transactions of a batch.
+type batchPublisher struct {
+	*publisher
+	metrics *metrics
+}
+
+// Publish implements groupcommit.Publisher.
+func (p batchPublisher) Publish(ctx context.Context, result database.BatchResult) {
+	committed := false
+	for _, attempt := range result.Attempts {
+		p.metrics.transaction(attempt)
+		committed = committed || attempt.Err == nil
+	}
+	if committed {
+		p.publisher.Publish(ctx, result.Outcome)
+	}
+}
+
+// relayOutbox adapts the database to stockfeed.Outbox.
+type relayOutbox struct{ database *database.Database }
+
+// Drain implements stockfeed.Outbox.
+func (o relayOutbox) Drain(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
+	return o.database.DrainOutbox(ctx, limit, publish)
+}
+
+// Compact implements stockfeed.Outbox.
+func (o relayOutbox) Compact(ctx context.Context) error { return o.database.CompactOutbox(ctx) }
+
+// Listen implements stockfeed.Outbox.
+func (o relayOutbox) Listen(ctx context.Context, wake func()) error {
+	err := o.database.Listen(ctx, wake)
+	if errors.Is(err, database.ErrNoListen) {
+		return stockfeed.ErrNoListen
+	}
+	return err
+}
+
+// auditSource adapts the database to readthrough.StockSource for audits. Their
+// SELECTs are not counted among those of requests.
+type auditSource struct{ database *database.Database }
+
+// ReadStocks implements readthrough.StockSource.
+func (a auditSource) ReadStocks(ctx context.Context, ids []string) (database.Reading, error) {
+	return a.database.AuditStocks(ctx, ids)
+}

@@ -1,0 +1,228 @@
+package openingstock
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"onhand/models"
+	"onhand/store/database"
+)
+
+const (
+	// readIDsMax bounds the products of one SELECT.
+	readIDsMax = 1000
+	// stockedNamedMax is how many levels a StockedError names. It counts the others.
+	stockedNamedMax = 3
+)
+
+// StockedError refuses an import because levels have other stock than their
+// counts. They were left alone.
+type StockedError struct {
+	Levels int      // how many
+	Named  []string // the first few, as sentences
+}
+
+// Error implements error.
+func (e *StockedError) Error() string {
+	text := fmt.Sprintf("%d of the levels are stocked already: %s", e.Levels, strings.Join(e.Named, "; "))
+	if more := e.Levels - len(e.Named); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
+}
+
+func (e *StockedError) add(text string) {
+	if e.Levels++; len(e.Named) < stockedNamedMax {
+		e.Named = append(e.Named, text)
+	}
+}
+
+// CatalogueStore keeps products and their stock.
+type CatalogueStore interface {
+	// AddCatalogue adds products, locations and channels that are not there yet.
+	AddCatalogue(ctx context.Context, catalogue database.Catalogue) error
+	// Empty reports whether no product was ever added.
+	Empty(ctx context.Context) (bool, error)
+	ReadProducts(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error)
+	ReadStocks(ctx context.Context, ids []string) (database.Reading, error)
+}
+
+// StockWriter decides one write and answers after its commit.
+type StockWriter interface {
+	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
+}
+
+// Loader loads opening stock.
+type Loader struct {
+	Database CatalogueStore
+	Writer   StockWriter
+}
+
+// Import adds products and locations that are not there yet, renames those that
+// are, and sets the available quantity of every counted level, with ledger rows of
+// reason IMPORT. When a level has other stock than its count, nothing is imported,
+// and the error is a *StockedError. progress is called with the number of counts
+// done; it may be nil.
+//
+// When a level changes while the import runs, the chunk of [models.StockRowsMax]
+// counts that it belongs to is refused. Chunks before it stay.
+func (l *Loader) Import(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+	if err := l.checkUnstocked(ctx, counts); err != nil {
+		return err
+	}
+	return l.load(ctx, counts, locations, channels, true, progress)
+}
+
+// Replace is Import after a new count: it sets the available quantity of every
+// level, whatever it was. Reserved and committed units stay.
+func (l *Loader) Replace(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, progress func(done int)) error {
+	return l.load(ctx, counts, locations, channels, false, progress)
+}
+
+// Seed imports into a shop that has no products of its own yet: none, or only
+// products of these counts without any stock, which an import that was cut off
+// leaves. Instances that start together on a new database may all call it: the
+// first one's stock counts. There may be at most [models.StockRowsMax] counts,
+// which are set in one transaction.
+func (l *Loader) Seed(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
+	fresh, err := l.unstocked(ctx, counts)
+	if err != nil || !fresh {
+		return err
+	}
+	err = l.load(ctx, counts, locations, channels, true, nil)
+	var stocked *StockedError
+	if errors.As(err, &stocked) { // another instance was first, and has sold some since
+		return nil
+	}
+	return err
+}
+
+func (l *Loader) load(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
+	catalogue := database.Catalogue{Products: productsOf(counts), Locations: locations, Channels: channels}
+	if err := l.Database.AddCatalogue(ctx, catalogue); err != nil {
+		return fmt.Errorf("add products: %w", err)
+	}
+	for done := 0; done < len(counts); done += models.StockRowsMax {
+		chunk := counts[done:min(done+models.StockRowsMax, len(counts))]
+		if err := l.loadChunk(ctx, chunk, onlyNew); err != nil {
+			return fmt.Errorf("rows %d to %d: %w", done+1, done+len(chunk), err)
+		}
+		if progress != nil {
+			progress(done + len(chunk))
+		}
+	}
+	return nil
+}
+
+// productsOf lists the products of counts once each, in their order.
+func productsOf(counts []models.OpeningRow) []models.Product {
+	var products []models.Product
+	seen := map[string]bool{}
+	for _, count := range counts {
+		if seen[count.ProductID] {
+			continue
+		}
+		seen[count.ProductID] = true
+		product := models.Product{ProductID: count.ProductID}
+		if count.Title != "" {
+			product.Title = &count.Title
+		}
+		products = append(products, product)
+	}
+	return products
+}
+
+func (l *Loader) loadChunk(ctx context.Context, counts []models.OpeningRow, onlyNew bool) error {
+	set := models.SetStock{IdempotencyKey: rand.Text(), Reason: models.ReasonImport, OnlyNew: onlyNew, Rows: make([]models.SetRow, len(counts))}
+	for i, count := range counts {
+		set.Rows[i] = models.SetRow{ProductID: count.ProductID, LocationID: count.LocationID, State: models.Available, Quantity: count.Available, IgnoreStale: true}
+	}
+	result, err := l.Writer.Write(ctx, set)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	var stocked StockedError
+	for _, e := range result.Errors {
+		if _, ok := e.(models.StaleQuantityError); ok {
+			stocked.add(e.GetMessage())
+			continue
+		}
+		errs = append(errs, fmt.Errorf("%v: %s", e.GetPath(), e.GetMessage()))
+	}
+	if stocked.Levels > 0 {
+		errs = append(errs, &stocked)
+	}
+	return errors.Join(errs...)
+}
+
+// checkUnstocked compares every count with its level.
+func (l *Loader) checkUnstocked(ctx context.Context, counts []models.OpeningRow) error {
+	var stocked StockedError
+	err := l.eachLevel(ctx, counts, func(count models.OpeningRow, level models.Level) {
+		if level.Quantities != (models.Quantities{Available: count.Available}) {
+			stocked.add(fmt.Sprintf("%s at %s has %d available, %d reserved, %d committed, and the import says %d",
+				count.ProductID, count.LocationID, level.Available, level.Reserved, level.Committed, count.Available))
+		}
+	})
+	if err == nil && stocked.Levels > 0 {
+		return &stocked
+	}
+	return err
+}
+
+// unstocked reports whether there is no product, or only products of these counts
+// and none of them stocked.
+func (l *Loader) unstocked(ctx context.Context, counts []models.OpeningRow) (bool, error) {
+	empty, err := l.Database.Empty(ctx)
+	if err != nil || empty {
+		return empty, err
+	}
+	counted := map[string]bool{}
+	for _, count := range counts {
+		counted[count.ProductID] = true
+	}
+	page, err := l.Database.ReadProducts(ctx, models.Page{First: models.PageSizeMax}, models.ProductFilter{})
+	if err != nil || page.HasNext {
+		return false, err
+	}
+	for _, product := range page.Products {
+		if !counted[product.ProductID] {
+			return false, nil
+		}
+	}
+	levels := 0
+	err = l.eachLevel(ctx, counts, func(models.OpeningRow, models.Level) { levels++ })
+	return err == nil && levels == 0, err
+}
+
+// eachLevel calls visit for every counted level that exists.
+func (l *Loader) eachLevel(ctx context.Context, counts []models.OpeningRow, visit func(models.OpeningRow, models.Level)) error {
+	for len(counts) > 0 {
+		chunk := counts[:min(readIDsMax, len(counts))]
+		counts = counts[len(chunk):]
+		var ids []string
+		for _, product := range productsOf(chunk) {
+			ids = append(ids, product.ProductID)
+		}
+		read, err := l.Database.ReadStocks(ctx, ids)
+		if err != nil {
+			return err
+		}
+		levels := map[[2]string]models.Level{}
+		for _, stock := range read.Stocks {
+			for _, level := range stock.Levels {
+				levels[[2]string{level.ProductID, level.LocationID}] = level
+			}
+		}
+		for _, count := range chunk {
+			if level, found := levels[[2]string{count.ProductID, count.LocationID}]; found {
+				visit(count, level)
+			}
+		}
+	}
+	return nil
+}

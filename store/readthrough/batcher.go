@@ -1,0 +1,218 @@
+package readthrough
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"onhand/models"
+)
+
+// recentMax is how many finished batches are kept for callers that looked into
+// Redis before them. One is usual: the batch that filled Redis a moment after
+// the caller had looked there.
+const recentMax = 4
+
+// errTooManyWaiting answers a caller for whom there is no room in a batch.
+var errTooManyWaiting = models.Unavailable("too many reads are waiting; try again", nil)
+
+// batcher joins the ids of concurrent callers into batches. While a batch is in
+// flight, the next one collects ids. Each id of a batch is asked for once. A
+// caller that gives up leaves; its batch goes on for the others, under a context
+// of its own.
+type batcher[V any] struct {
+	// read answers a batch of distinct ids, with values in their order. The callers
+	// go on as soon as it calls answer. Until it returns, the batch is in flight.
+	read func(ctx context.Context, ids []string, answer func([]V, error))
+	// inFlightMax bounds the batches in flight.
+	inFlightMax int
+	// idsMax bounds the ids of one batch; waitingMax, the batches that wait.
+	idsMax, waitingMax int
+
+	mu       sync.Mutex
+	running  int // batches in flight
+	waiting  []*readBatch[V]
+	inFlight map[string]*readBatch[V] // by id
+	finished finishCount
+	recent   []*readBatch[V] // finished last, at most recentMax
+}
+
+// finishCount counts the finished batches of a batcher. It serves as a clock:
+// two counts tell which batches finished between them.
+type finishCount uint64
+
+// readBatch is a batch of ids and, once answered is closed, their values.
+type readBatch[V any] struct {
+	ids        []string
+	index      map[string]int // of each id in ids
+	answered   chan struct{}
+	values     []V
+	err        error
+	finishedAs finishCount // the batcher's count when it finished; 0 before
+}
+
+// now returns the count of finished batches.
+func (b *batcher[V]) now() finishCount {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.finished
+}
+
+// load reads ids, which may repeat, by a read that starts after this call. It
+// returns the values in the order of ids.
+func (b *batcher[V]) load(ctx context.Context, ids []string) ([]V, error) {
+	return b.await(ctx, ids, func(string) *readBatch[V] { return nil })
+}
+
+// join is load, but also takes the answer of a batch that is in flight, or that
+// finished after since.
+func (b *batcher[V]) join(ctx context.Context, ids []string, since finishCount) ([]V, error) {
+	return b.await(ctx, ids, func(id string) *readBatch[V] { return b.startedWith(id, since) })
+}
+
+// startedWith finds a batch with the id that is in flight, or that finished after
+// since without an error. Callers hold mu.
+func (b *batcher[V]) startedWith(id string, since finishCount) *readBatch[V] {
+	if batch := b.inFlight[id]; batch != nil {
+		return batch
+	}
+	for _, batch := range slices.Backward(b.recent) {
+		if batch.finishedAs <= since {
+			return nil
+		}
+		if _, ok := batch.index[id]; ok && batch.err == nil {
+			return batch
+		}
+	}
+	return nil
+}
+
+func (b *batcher[V]) await(ctx context.Context, ids []string, started func(id string) *readBatch[V]) ([]V, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	batches, err := b.assign(ids, started)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]V, len(ids))
+	for i, batch := range batches {
+		select {
+		case <-batch.answered: // preferred to a context that ended at the same time
+		default:
+			select {
+			case <-batch.answered:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+		if batch.err != nil {
+			return nil, batch.err
+		}
+		values[i] = batch.values[batch.index[ids[i]]]
+	}
+	return values, nil
+}
+
+// assign finds a batch for each id, and dispatches what may be dispatched.
+func (b *batcher[V]) assign(ids []string, started func(id string) *readBatch[V]) ([]*readBatch[V], error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	batches := make([]*readBatch[V], len(ids))
+	for i, id := range ids {
+		batch := started(id)
+		if batch == nil {
+			batch = b.enqueue(id)
+		}
+		if batch == nil {
+			return nil, errTooManyWaiting
+		}
+		batches[i] = batch
+	}
+	b.dispatch()
+	return batches, nil
+}
+
+// enqueue finds a waiting batch with the id, or adds it to the last one. It
+// returns nil when there is no room. Callers hold mu.
+func (b *batcher[V]) enqueue(id string) *readBatch[V] {
+	for _, batch := range b.waiting {
+		if _, ok := batch.index[id]; ok {
+			return batch
+		}
+	}
+	n := len(b.waiting)
+	if n == 0 || len(b.waiting[n-1].ids) >= b.idsMax {
+		if n >= b.waitingMax {
+			return nil
+		}
+		b.waiting = append(b.waiting, &readBatch[V]{index: map[string]int{}, answered: make(chan struct{})})
+		n++
+	}
+	last := b.waiting[n-1]
+	last.index[id] = len(last.ids)
+	last.ids = append(last.ids, id)
+	return last
+}
+
+// dispatch sends waiting batches while inFlightMax permits it. Callers hold mu.
+func (b *batcher[V]) dispatch() {
+	for b.running < b.inFlightMax && len(b.waiting) > 0 {
+		next := b.waiting[0]
+		b.waiting = b.waiting[1:]
+		b.running++
+		if b.inFlight == nil {
+			b.inFlight = map[string]*readBatch[V]{}
+		}
+		for _, id := range next.ids {
+			b.inFlight[id] = next
+		}
+		go b.run(next)
+	}
+}
+
+// run reads a batch. A panic, or a read that never answers, is an error of its
+// callers.
+func (b *batcher[V]) run(batch *readBatch[V]) {
+	answered := false
+	answer := func(values []V, err error) {
+		if answered {
+			return
+		}
+		answered = true
+		if err == nil && len(values) != len(batch.ids) {
+			err = errors.New("a batch of reads returned the wrong number of values")
+		}
+		batch.values, batch.err = values, err
+		close(batch.answered)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			answer(nil, fmt.Errorf("a batch of reads panicked: %v", p))
+		}
+		b.finish(batch)
+	}()
+	b.read(context.Background(), batch.ids, answer)
+	answer(nil, errors.New("a batch of reads returned without an answer"))
+}
+
+// finish takes a batch out of those in flight, and dispatches the next.
+func (b *batcher[V]) finish(batch *readBatch[V]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range batch.ids {
+		if b.inFlight[id] == batch {
+			delete(b.inFlight, id)
+		}
+	}
+	b.running--
+	b.finished++
+	batch.finishedAs = b.finished
+	b.recent = append(b.recent, batch)
+	if len(b.recent) > recentMax {
+		b.recent = slices.Delete(b.recent, 0, 1) // which also clears the slot it frees
+	}
+	b.dispatch()
+}

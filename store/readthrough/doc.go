@@ -1,0 +1,34 @@
+// Package readthrough reads stock: from Redis where it can, and from the
+// database where it must.
+//
+//	request → batcher → one pipeline of HGETALLs → products that were found
+//	                  ↘ misses: batcher → leases → one SELECT → answer → fill Redis
+//
+// Terms:
+//
+//	batch          the ids of concurrent callers, each asked for once
+//	in flight      a batch that was sent and is not finished; its fill belongs to it
+//	cache bypass   reading products from the database for a while, because Redis
+//	               may not have a write that was committed
+//	poison row     a row that cannot be read and fails every SELECT that meets it
+//	bisection      reading the halves of a failed batch, until the poison rows are
+//	               known and all other products are answered
+//
+// Invariants:
+//
+//   - What callers miss is read by one SELECT at a time, so a burst of misses
+//     reads no product twice. The halves of a bisection follow one another.
+//   - A fill has a lease that is older than its SELECT. It cannot bring back what
+//     a later write replaced.
+//   - Only values of the current epoch are read from Redis.
+//   - A product whose row cannot be read is an error, never an unknown product.
+//   - A caller that gives up leaves its batch. The batch goes on for the others.
+//   - Every batch, queue, bisection and bypass list has a bound.
+//
+// May import: models, database, rediscache, stockfeed (for its UnreadableError).
+// Redis, database and epoch come in through interfaces.
+//
+// When Redis is gone, products are read from the database, batched in the same
+// way. When the database is gone, products that Redis has are answered, and the
+// others are UNAVAILABLE within the database's deadline.
+package readthrough

@@ -1,0 +1,191 @@
+package readthrough
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"onhand/models"
+	"onhand/store/rediscache"
+)
+
+// Bounds of the read path.
+const (
+	// cacheInFlightMax: while one pipeline is parsed, the other one travels.
+	cacheInFlightMax = 2
+	// databaseInFlightMax is one, so that no product is read twice at the same time
+	// and a burst of misses becomes few SELECTs.
+	databaseInFlightMax = 1
+	batchIDsMax         = 1000
+	batchesWaitingMax   = 64
+)
+
+// StockCache is Redis as the read path uses it.
+type StockCache interface {
+	// Get reads products of an epoch.
+	Get(ctx context.Context, epoch string, ids []string) ([]rediscache.Entry, error)
+	// Lease permits one fill of these products. It is taken before the database is
+	// read.
+	Lease(ctx context.Context, ids []string) (rediscache.Lease, error)
+	// Fill caches what the database had: stocks, and ids that it does not know.
+	Fill(ctx context.Context, lease rediscache.Lease, epoch string, stocks []*models.Stock, unknown []string) error
+}
+
+// CachedReader reads stock through Redis. It is safe for concurrent use.
+type CachedReader struct {
+	database *Bisector
+	cache    StockCache
+	epochs   EpochComparer
+	log      *slog.Logger
+
+	cached *batcher[rediscache.Entry]
+	stored *batcher[storedStock]
+	bypass cacheBypass
+}
+
+// storedStock is the database's answer for one product. Both fields are nil for
+// an unknown product.
+type storedStock struct {
+	stock *models.Stock
+	err   error // the product's row cannot be read
+}
+
+// NewCachedReader makes a CachedReader.
+func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, log *slog.Logger) *CachedReader {
+	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log}
+	r.cached = &batcher[rediscache.Entry]{
+		read: r.readCache, inFlightMax: cacheInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
+	}
+	r.stored = &batcher[storedStock]{
+		read: r.readDatabase, inFlightMax: databaseInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
+	}
+	return r
+}
+
+// Stocks reads products: values in the order of ids, nil for unknown products.
+// Callers share the stocks and must not change them.
+//
+// Errors: UNAVAILABLE when Redis does not have a product and the database does
+// not answer; a *models.PoisonRowsError, beside the stocks that could be read,
+// when rows of some products cannot be read.
+func (r *CachedReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	since := r.stored.now()
+	entries, err := r.cached.load(ctx, ids)
+	if ctx.Err() != nil || errors.Is(err, errTooManyWaiting) {
+		return nil, abandoned(ctx, err)
+	}
+	stocks := make([]*models.Stock, len(ids))
+	var misses []string
+	var at []int // of each miss in ids
+	bypassed := r.bypass.among(ids, time.Now())
+	for i, id := range ids {
+		if err == nil && entries[i].Known && !bypassed[id] {
+			stocks[i] = entries[i].Stock
+			continue
+		}
+		misses, at = append(misses, id), append(at, i)
+	}
+	found, err := r.readMisses(ctx, misses, err == nil && len(bypassed) == 0, since)
+	for i, stock := range found {
+		stocks[at[i]] = stock
+	}
+	return stocks, err
+}
+
+// readMisses reads the products that Redis did not answer. If Redis would have
+// had a newer write of the same client, a read that has already started will do,
+// and so will one whose fill reached Redis just after the caller looked there.
+// Where Redis missed a write, only a read that starts now is sure to see it.
+func (r *CachedReader) readMisses(ctx context.Context, ids []string, mayJoin bool, since finishCount) ([]*models.Stock, error) {
+	var read []storedStock
+	var err error
+	if mayJoin {
+		read, err = r.stored.join(ctx, ids, since)
+	} else {
+		read, err = r.stored.load(ctx, ids)
+	}
+	return stocksOf(ctx, ids, read, err)
+}
+
+// Fresh reads products from the database, by a read that starts now. Values and
+// errors are those of Stocks.
+func (r *CachedReader) Fresh(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	read, err := r.stored.load(ctx, ids)
+	return stocksOf(ctx, ids, read, err)
+}
+
+// Bypass has products read from the database for BypassDuration: Redis missed a
+// committed change of theirs.
+func (r *CachedReader) Bypass(ids []string) { r.bypass.add(ids, time.Now()) }
+
+// BypassAll has all products read from the database for a while.
+func (r *CachedReader) BypassAll(duration time.Duration) { r.bypass.addAll(time.Now(), duration) }
+
+func stocksOf(ctx context.Context, ids []string, read []storedStock, err error) ([]*models.Stock, error) {
+	if err != nil {
+		return nil, abandoned(ctx, err)
+	}
+	stocks := make([]*models.Stock, len(ids))
+	var unreadable map[string]error
+	for i, answer := range read {
+		stocks[i] = answer.stock
+		if answer.err != nil {
+			unreadable = withCause(unreadable, ids[i], answer.err)
+		}
+	}
+	if unreadable != nil {
+		err = &models.PoisonRowsError{Causes: unreadable}
+	}
+	return stocks, err
+}
+
+// abandoned makes the end of the caller's own context UNAVAILABLE.
+func abandoned(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return models.Unavailable("the request was given up", err)
+	}
+	return err
+}
+
+// readCache reads a batch with one pipeline of HGETALLs.
+func (r *CachedReader) readCache(ctx context.Context, ids []string, answer func([]rediscache.Entry, error)) {
+	epoch := r.epochs.Epoch()
+	if epoch == "" { // no value in Redis can be matched with an epoch yet
+		answer(make([]rediscache.Entry, len(ids)), nil)
+		return
+	}
+	answer(r.cache.Get(ctx, epoch, ids))
+}
+
+// readDatabase reads a batch with one SELECT. After its callers have gone on, it
+// fills Redis with one pipeline, under a lease that is older than the SELECT. The
+// batch stays in flight until then: callers that miss meanwhile join it instead
+// of reading again.
+func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer func([]storedStock, error)) {
+	lease, err := r.cache.Lease(ctx, ids)
+	if err != nil {
+		r.log.Debug("no lease: the read will not fill the cache", "products", len(ids), "error", err)
+	}
+	reading, unreadable, err := r.database.Read(ctx, ids)
+	if err != nil {
+		answer(nil, err)
+		return
+	}
+	byID := make(map[string]*models.Stock, len(reading.Stocks))
+	for _, stock := range reading.Stocks {
+		byID[stock.ProductID] = stock
+	}
+	values := make([]storedStock, len(ids))
+	var unknown []string
+	for i, id := range ids {
+		values[i] = storedStock{byID[id], unreadable[id]}
+		if values[i] == (storedStock{}) {
+			unknown = append(unknown, id)
+		}
+	}
+	answer(values, nil)
+	if err := r.cache.Fill(ctx, lease, reading.Epoch, reading.Stocks, unknown); err != nil {
+		r.log.Debug("the cache was not filled", "products", len(ids), "error", err)
+	}
+}
