@@ -64,6 +64,7 @@ func failingStore(fail func() error) *fakeStore {
 		reservation: func(string) (*models.Reservation, error) { return nil, fail() },
 		movements:   func() (models.MovementPage, error) { return models.MovementPage{}, fail() },
 		write:       func(models.Write) (models.WriteResult, error) { return models.WriteResult{}, fail() },
+		now:         fail,
 	}
 }
 
@@ -75,6 +76,7 @@ var everyField = map[string]string{
 	"products":    `{ products { nodes { id } } }`,
 	"reservation": `{ reservation(id: "a") { id } }`,
 	"past stock":  `{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`,
+	"clock":       `{ serverTime }`,
 	"movements":   `{ stockMovements { nodes { id } } }`,
 	"a movement":  `{ node(id: "StockMovement:MTpq") { id } }`,
 	"node":        `{ node(id: "a") { id } }`,

@@ -27,6 +27,8 @@ type Store interface {
 	Movements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error)
 	// Movement returns one movement; nil when unknown.
 	Movement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error)
+	// Now is the database's clock.
+	Now(ctx context.Context) (time.Time, error)
 	Directory() *models.Directory
 	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)

@@ -152,6 +152,7 @@ type ComplexityRoot struct {
 		Product        func(childComplexity int, id string) int
 		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *models.ProductFilter) int
 		Reservation    func(childComplexity int, id string) int
+		ServerTime     func(childComplexity int) int
 		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
 		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
 		Stocks         func(childComplexity int, productIds []string, channel *string) int
@@ -198,6 +199,7 @@ type ComplexityRoot struct {
 		Errors      func(childComplexity int) int
 		Replayed    func(childComplexity int) int
 		Reservation func(childComplexity int) int
+		ServerTime  func(childComplexity int) int
 	}
 
 	StaleQuantityError struct {
@@ -331,6 +333,7 @@ type ProductResolver interface {
 	Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error)
 }
 type QueryResolver interface {
+	ServerTime(ctx context.Context) (*time.Time, error)
 	Node(ctx context.Context, id string) (Node, error)
 	Location(ctx context.Context, id string) (*models.Location, error)
 	Locations(ctx context.Context) ([]*models.Location, error)
@@ -910,6 +913,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Reservation(childComplexity, args["id"].(string)), true
+	case "Query.serverTime":
+		if e.ComplexityRoot.Query.ServerTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.ServerTime(childComplexity), true
 	case "Query.stock":
 		if e.ComplexityRoot.Query.Stock == nil {
 			break
@@ -1116,6 +1125,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationPayload.Reservation(childComplexity), true
+	case "ReservationPayload.serverTime":
+		if e.ComplexityRoot.ReservationPayload.ServerTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationPayload.ServerTime(childComplexity), true
 
 	case "StaleQuantityError.actual":
 		if e.ComplexityRoot.StaleQuantityError.Actual == nil {
@@ -2253,10 +2268,10 @@ type Reservation implements Node {
   orderRef: String
   "When it was created."
   createdAt: Time!
-  "When its time is over, unless it is extended."
+  "When its time is over, unless it is extended. Has no meaning once the state is not ACTIVE. Count down on the server's time: see serverTime of ReservationPayload and Query."
   expiresAt: Time!
-  "The server's time of this answer. Count down from expiresAt − serverTime, not from the shopper's clock."
-  serverTime: Time!
+  "The server's time of this answer."
+  serverTime: Time! @deprecated(reason: "A client's cache keeps it beside expiresAt, and a countdown from it jumps back. Use serverTime of the payload or of Query.")
   "Grows with every change of the reservation."
   version: BigInt!
 }
@@ -2391,16 +2406,18 @@ input CancelReservationInput {
 type ReservationPayload {
   "The reservation, as it is now. Null when there is none."
   reservation: Reservation
+  "The server's time of this answer, on the database's clock. Null when there is no reservation. expiresAt − serverTime is the time left."
+  serverTime: Time
   "True when the idempotency key was known. Nothing was done again."
   replayed: Boolean!
   "Everything that was refused, all shortages of a cart at once. With ` + "`" + `allowPartial` + "`" + `, a reservation and its shortages come together."
   errors: [ReservationError!]!
 }
 `, BuiltIn: false},
-	{Name: "../schema/schema.graphqls", Input: `"A number that can exceed 32 bits. Sent as a JSON number below 2^53."
-scalar BigInt
-"A time in UTC, RFC 3339 with milliseconds, such as 2026-03-01T12:00:00.000Z. It is the database's clock."
-scalar Time
+	{Name: "../schema/schema.graphqls", Input: `"A whole number that can exceed 32 bits. Sent and read as a JSON number below 2^53, which JavaScript keeps exactly."
+scalar BigInt @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-6")
+"A time in UTC, RFC 3339 with milliseconds, such as 2026-03-01T12:00:00.000Z. Inputs may have any zone and precision. The server's times are the database's clock."
+scalar Time @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
 directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, type: String, forceGenerate: Boolean, autoBindGetterHaser: Boolean, batch: Boolean) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 
@@ -2435,6 +2452,11 @@ All reads. Fields of one document that read stock or reservations are read toget
 A document has at most 400 selections. Its complexity is at most 30,000: a list multiplies the cost of its fields.
 """
 type Query {
+  """
+  The server's time now, on the database's clock. Measure the difference from your own clock once, and count down to
+  ` + "`" + `expiresAt` + "`" + ` with it.
+  """
+  serverTime: Time!
   "Any object by its global id. Null when no object has this id."
   node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location, Reservation or StockMovement." id: ID!): Node
 }
@@ -2936,6 +2958,8 @@ func (ec *executionContext) childFields_ReservationPayload(ctx context.Context, 
 	switch field.Name {
 	case "reservation":
 		return ec.fieldContext_ReservationPayload_reservation(ctx, field)
+	case "serverTime":
+		return ec.fieldContext_ReservationPayload_serverTime(ctx, field)
 	case "replayed":
 		return ec.fieldContext_ReservationPayload_replayed(ctx, field)
 	case "errors":
@@ -5613,6 +5637,29 @@ func (ec *executionContext) fieldContext_QuantityLimitExceededError_limit(_ cont
 	return graphql.NewScalarFieldContext("QuantityLimitExceededError", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Query_serverTime(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_serverTime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().ServerTime(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_serverTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type Time does not have child fields"))
+}
+
 func (ec *executionContext) _Query_node(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6801,6 +6848,29 @@ func (ec *executionContext) fieldContext_ReservationPayload_reservation(_ contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _ReservationPayload_serverTime(ctx context.Context, field graphql.CollectedField, obj *ReservationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationPayload_serverTime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ServerTime, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationPayload_serverTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationPayload", field, false, false, errors.New("field of type Time does not have child fields"))
 }
 
 func (ec *executionContext) _ReservationPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *ReservationPayload) (ret graphql.Marshaler) {
@@ -12146,6 +12216,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Query")
+		case "serverTime":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_serverTime(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "node":
 			field := field
 
@@ -12771,6 +12863,11 @@ func (ec *executionContext) _ReservationPayload(ctx context.Context, sel ast.Sel
 			out.Values[i] = graphql.MarshalString("ReservationPayload")
 		case "reservation":
 			out.Values[i] = ec._ReservationPayload_reservation(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "serverTime":
+			out.Values[i] = ec._ReservationPayload_serverTime(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -14869,6 +14966,28 @@ func (ec *executionContext) unmarshalNTime2timeᚐTime(ctx context.Context, v an
 func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel ast.SelectionSet, v time.Time) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalTime(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
+	res, err := scalar.UnmarshalTime(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTime2ᚖtimeᚐTime(ctx context.Context, sel ast.SelectionSet, v *time.Time) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	_ = sel
+	res := scalar.MarshalTime(*v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

@@ -135,6 +135,8 @@ type ReleaseReservationInput struct {
 type ReservationPayload struct {
 	// The reservation, as it is now. Null when there is none.
 	Reservation *models.Reservation `json:"reservation,omitempty"`
+	// The server's time of this answer, on the database's clock. Null when there is no reservation. expiresAt − serverTime is the time left.
+	ServerTime *time.Time `json:"serverTime,omitempty"`
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come together.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,31 @@ func (s *shop) otherClock(t *testing.T) (db *database.Database, set func(seconds
 	query.Set("search_path", "other,pg_catalog,public") // so that other.clock_timestamp comes first
 	u.RawQuery = query.Encode()
 	return openOnly(t, u.String()), func(seconds int) { s.exec("SELECT setval('other.ahead', $1)", seconds) }
+}
+
+// ReadClock reads the clock that reservations are decided on, not the process's.
+func TestReadClock(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		before := s.reserved(line("mug", 1)).CreatedAt
+		now, err := s.ReadClock(t.Context())
+		require.NoError(t, err)
+		require.False(t, now.Before(before))
+		require.False(t, s.reserved(line("mug", 1)).CreatedAt.Before(now))
+	})
+}
+
+// ReadClock reads the database's clock, however wrong it is.
+func TestReadClockOfAnotherDatabase(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		db, ahead := s.otherClock(t)
+		ahead(3600)
+		own, err := s.ReadClock(t.Context())
+		require.NoError(t, err)
+		other, err := db.ReadClock(t.Context())
+		require.NoError(t, err)
+		require.WithinDuration(t, own.Add(time.Hour), other, time.Minute)
+	})
 }
 
 // The clock of the database goes back while a sweep waits for the levels of an expired

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"time"
 
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
@@ -31,6 +32,17 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: decide.NewSecret(row.ReservationSecret)}
 	d.meta.Store(&m)
 	return m, nil
+}
+
+// ReadClock reads the database's clock.
+func (d *Database) ReadClock(ctx context.Context) (time.Time, error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	var row struct{ Now dialect.Instant }
+	if err := db.Raw("SELECT " + d.Fragments.Now + " AS now").Scan(&row).Error; err != nil {
+		return time.Time{}, d.Fault(err)
+	}
+	return row.Now.Time, nil
 }
 
 // Epoch returns the epoch that was read last, empty before the first read.
