@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"onhand/models"
 )
@@ -190,7 +191,7 @@ func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (m
 	}
 	if want.total > limit {
 		return line, models.QuantityLimitExceededError{
-			Failure:   models.Failure{Message: fmt.Sprintf("a reservation holds at most %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
+			Failure:   models.Failure{Message: fmt.Sprintf("the limit of one reservation is %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
 			ProductID: want.product, Requested: models.Units(want.total), Limit: limit,
 		}
 	}
@@ -203,28 +204,45 @@ func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (m
 		line.Quantity = want.total
 		return line, nil
 	}
+	var why []string
 	for _, pin := range want.pinned {
-		from.spread(changes, &line, *product, pin.LocationID, pin.Quantity)
+		why = addReason(why, from.spread(changes, &line, *product, pin.LocationID, pin.Quantity))
 	}
-	from.spread(changes, &line, *product, "", want.free)
+	why = addReason(why, from.spread(changes, &line, *product, "", want.free))
 	for _, a := range line.Allocations {
 		if reserved := changes.level(LevelID{want.product, a.LocationID}).Reserved; reserved > models.QuantityMax {
 			return line, models.QuantityLimitExceededError{
-				Failure:   models.Failure{Message: fmt.Sprintf("%q would hold more than %d at %q", want.product, models.QuantityMax, a.LocationID), Path: models.InputPath("lines", want.index, "quantity")},
+				Failure:   models.Failure{Message: fmt.Sprintf("more than %d of %q would be reserved at %q", models.QuantityMax, want.product, a.LocationID), Path: models.InputPath("lines", want.index, "quantity")},
 				ProductID: want.product, Requested: reserved, Limit: models.QuantityMax,
 			}
 		}
 	}
 	if line.Quantity < want.total {
-		return line, insufficient(line, want.index)
+		return line, insufficient(line, want.index, why)
 	}
 	return line, nil
 }
 
-func insufficient(line models.ReservationLine, index int) models.InsufficientStockError {
+// addReason adds a reason that is neither empty nor known.
+func addReason(reasons []string, why string) []string {
+	if why == "" || slices.Contains(reasons, why) {
+		return reasons
+	}
+	return append(reasons, why)
+}
+
+// shortageReasonsMax is how many reasons one message lists. A line has one for each
+// location that the cart names, and one for the others.
+const shortageReasonsMax = 3
+
+func insufficient(line models.ReservationLine, index int, why []string) models.InsufficientStockError {
+	message := fmt.Sprintf("only %d of %d of %q can be had: ", line.Quantity, line.Requested, line.ProductID)
+	if line.Quantity == 0 {
+		message = fmt.Sprintf("%q cannot be had: ", line.ProductID)
+	}
 	return models.InsufficientStockError{
 		Failure: models.Failure{
-			Message: fmt.Sprintf("only %d of %q can be had", line.Quantity, line.ProductID),
+			Message: message + strings.Join(why[:min(len(why), shortageReasonsMax)], "; "),
 			Path:    models.InputPath("lines", index, "quantity"),
 		},
 		ProductID: line.ProductID, Requested: line.Requested, Available: line.Quantity,
