@@ -236,7 +236,7 @@ func addReason(reasons []string, why string) []string {
 const shortageReasonsMax = 3
 
 func insufficient(line models.ReservationLine, index int, why []string) models.InsufficientStockError {
-	message := fmt.Sprintf("only %d of %d of %q can be had: ", line.Quantity, line.Requested, line.ProductID)
+	message := fmt.Sprintf("only %d of %q can be had, not %d: ", line.Quantity, line.ProductID, line.Requested)
 	if line.Quantity == 0 {
 		message = fmt.Sprintf("%q cannot be had: ", line.ProductID)
 	}

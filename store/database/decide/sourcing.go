@@ -72,7 +72,7 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 	members := from.members
 	if location != "" {
 		if members != nil && !members[location] {
-			return from.whyNotAt(changes, product, location)
+			return from.whyNotAt(changes, product, location, line.Quantity)
 		}
 		members = map[string]bool{location: true}
 	}
@@ -99,13 +99,14 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 	case got == want:
 		return ""
 	case location != "":
-		return from.whyNotAt(changes, product, location)
+		return from.whyNotAt(changes, product, location, line.Quantity)
 	}
-	return from.whyNot(changes, product)
+	return from.whyNot(changes, product, line.Quantity)
 }
 
-// whyNotAt says why one location, which a line names, has no more units of a product.
-func (from *source) whyNotAt(changes *ChangeSet, product models.Product, location string) string {
+// whyNotAt says why one location, which a line names, has no more units of a product
+// than the line got.
+func (from *source) whyNotAt(changes *ChangeSet, product models.Product, location string, got int) string {
 	switch {
 	case from.gone:
 		return fmt.Sprintf("the channel %q does not exist any more", from.channel)
@@ -118,15 +119,15 @@ func (from *source) whyNotAt(changes *ChangeSet, product models.Product, locatio
 		case !l.Active:
 			return fmt.Sprintf("%q is closed", location)
 		default:
-			return soldOut(product) + fmt.Sprintf(" at %q", location)
+			return soldOut(product, got) + fmt.Sprintf(" at %q", location)
 		}
 	}
 	return fmt.Sprintf("it has no stock level at %q", location)
 }
 
 // whyNot says why the locations that a cart may take from have no more units of a
-// product. It does not say how many units are elsewhere: a shopper may not see them.
-func (from *source) whyNot(changes *ChangeSet, product models.Product) string {
+// product than the line got. It does not say how many units are elsewhere: a shopper may not see them.
+func (from *source) whyNot(changes *ChangeSet, product models.Product, got int) string {
 	var open, closed, outside int
 	var closedUnits, outsideUnits bool
 	for _, l := range changes.levels(product.ProductID) {
@@ -156,7 +157,7 @@ func (from *source) whyNot(changes *ChangeSet, product models.Product) string {
 	case open == 0:
 		why = "every location" + where + " that stocks it is closed"
 	default:
-		why = soldOut(product)
+		why = soldOut(product, got)
 		if from.channel != "" {
 			why += fmt.Sprintf(" in the channel %q", from.channel)
 		}
@@ -170,10 +171,13 @@ func (from *source) whyNot(changes *ChangeSet, product models.Product) string {
 	return why
 }
 
-// soldOut says why open levels of a product have no more units.
-func soldOut(product models.Product) string {
+// soldOut says why open levels of a product have no more units than the line got.
+func soldOut(product models.Product, got int) string {
 	if floor := product.Floor(); floor < 0 {
 		return fmt.Sprintf("its backorder limit of %d is reached", -floor)
+	}
+	if got > 0 {
+		return "the rest is sold out"
 	}
 	return "it is sold out"
 }
