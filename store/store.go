@@ -110,7 +110,7 @@ func (s *Store) wireReads() {
 func (s *Store) wireWrites() {
 	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, reader: s.reader, log: s.log}
 	s.publisher.muted.Store(s.embedded != nil)
-	s.writes = groupcommit.New(batches{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
+	s.writes = groupcommit.New(committerDatabase{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
 	s.opening = &openingstock.Loader{Database: s.database, Writer: s}
 }
 
