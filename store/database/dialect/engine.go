@@ -58,7 +58,7 @@ type Transaction interface {
 	OverdueOf(ctx context.Context, products []string, limit int) ([]OverdueLines, error)
 	// Save writes what was decided and commits, in at most one round trip. It
 	// returns the committed stock of the products that were changed or named.
-	Save(ctx context.Context, v *decide.UnitOfWork) ([]*models.Stock, error)
+	Save(ctx context.Context, u *decide.UnitOfWork) ([]*models.Stock, error)
 	// Rollback ends the transaction without effect. After Save it does nothing.
 	Rollback()
 }
