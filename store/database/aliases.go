@@ -18,8 +18,8 @@ type (
 	// Feed follows the ledger from a cursor; Moved is a movement of it.
 	Feed  = ledger.Feed
 	Moved = ledger.Moved
-	// Place names a product right after one of its movements.
-	Place = ledger.Place
+	// MovementRef names a product right after one of its movements.
+	MovementRef = ledger.MovementRef
 	// Span is a range of products by id.
 	Span = ledger.Span
 	// LedgerAudit is one level beside its ledger; ReservationsAudit, beside its

@@ -71,16 +71,16 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 
 // ReadStocksAfter reads products as they were right after a movement. Settings are
 // today's. Unknown products are nil.
-func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*models.Stock, error) {
-	ids := make(map[string]bool, len(places))
-	for _, p := range places {
+func (d *Database) ReadStocksAfter(ctx context.Context, refs []MovementRef) ([]*models.Stock, error) {
+	ids := make(map[string]bool, len(refs))
+	for _, p := range refs {
 		ids[p.ProductID] = true
 	}
 	today, err := d.ReadStocks(ctx, decide.SortedKeys(ids))
 	if err != nil {
 		return nil, err
 	}
-	return d.StocksAfter(ctx, today.Stocks, places)
+	return d.StocksAfter(ctx, today.Stocks, refs)
 }
 
 // exportSelect reads all products with their levels in id order, as

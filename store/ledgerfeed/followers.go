@@ -20,7 +20,7 @@ type LedgerSource interface {
 	// marks the first and the last one of each transaction.
 	FeedOfProducts(ctx context.Context, products []string) (*database.Feed, error)
 	// ReadStocksAfter reads products as they were after a movement.
-	ReadStocksAfter(ctx context.Context, places []database.Place) ([]*models.Stock, error)
+	ReadStocksAfter(ctx context.Context, refs []database.MovementRef) ([]*models.Stock, error)
 }
 
 // DirectorySnapshot returns all locations and channels.

@@ -10,8 +10,8 @@ import (
 type Fragments struct {
 	// IDs is a table of one column "product_id" made from a parameter of [JSONList].
 	IDs string
-	// Places is a table "n, product_id, id" made from a parameter of JSON.
-	Places string
+	// MovementRefs is a table "n, product_id, id" made from a parameter of JSON.
+	MovementRefs string
 	// Now is the database's clock. Ago is the moment as many seconds before now as
 	// its parameter says.
 	Now, Ago string

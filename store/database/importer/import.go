@@ -17,11 +17,11 @@ import (
 
 // Bounds of an import.
 const (
-	importApplyRows   = 10_000 // levels changed by one statement
-	importAttemptsMax = 5
-	importPause       = 100 * time.Millisecond
-	importSweptMax    = 100_000 // holds past their time that are ended first
-	importTellRows    = 1000    // rows between two calls of progress
+	importApplyRows    = 10_000 // levels changed by one statement
+	importAttemptsMax  = 5
+	importPause        = 100 * time.Millisecond
+	importSweptMax     = 100_000 // expired reservations that are ended first
+	importProgressRows = 1000    // rows between two calls of progress
 	// importIdle is how long the server keeps levels locked for an importer that froze or is
 	// gone.
 	importIdle = 30 * time.Second
@@ -67,11 +67,12 @@ type Importer struct {
 	*dialect.DB
 	engine  Engine
 	expirer Expirer
-	// quiet is how long the database may be silent; idle, how long it keeps rows locked for an
+	// Quiet is how long the database may be silent; Idle, how long it keeps rows locked for an
 	// importer that froze.
 	Quiet, Idle time.Duration
 }
 
+// New returns an importer.
 func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
 	return &Importer{DB: db, engine: engine, expirer: expirer, Quiet: dialect.SilenceMax, Idle: importIdle}
 }
@@ -195,7 +196,7 @@ func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) e
 		if err != nil {
 			return nil, fileError{err}
 		}
-		if rows++; rows%importTellRows == 0 {
+		if rows++; rows%importProgressRows == 0 {
 			i.progress(Reading, rows, 0)
 		}
 		i.variants = i.variants || row.Variant != ""

@@ -16,7 +16,7 @@ const (
 // transaction.
 var fragments = dialect.Fragments{
 	IDs:              `(SELECT value AS product_id FROM json_each(?))`,
-	Places:           "(SELECT value->>'n' AS n, value->>'product_id' AS product_id, value->>'id' AS id FROM json_each(?))",
+	MovementRefs:     "(SELECT value->>'n' AS n, value->>'product_id' AS product_id, value->>'id' AS id FROM json_each(?))",
 	Now:              nowSQL,
 	Ago:              nowSQL + " - ? * 1000000",
 	Sequence:         "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)",
