@@ -94,7 +94,7 @@ func (d *Database) retry(ctx context.Context, try func() error) error {
 }
 
 // groupByProduct makes the batches of a sweep. Each reservation is grouped by that of
-// its products which most reservations hold. The batches begin at a random one, so that
+// its products that is in most reservations. The batches begin at a random one, so that
 // instances that sweep at the same time do not follow each other.
 func (d *Database) groupByProduct(list []overdue) (batches [][]overdue) {
 	count := map[string]int{}
@@ -276,7 +276,7 @@ func (d *Database) tryExpire(ctx context.Context, batch []overdue) (models.Outco
 		keys[i] = r.Key
 	}
 	products := productsOf(batch)
-	d.executor.ExpectContention(products) // before they are locked: optimistic batches decided meanwhile go by it
+	d.executor.ExpectContention(products) // before they are locked: optimistic batches decided meanwhile are conditional decrements
 	unit, err := tx.Expire(ctx, keys, products)
 	if err != nil || len(unit.Reservations) == 0 {
 		return models.Outcome{}, err

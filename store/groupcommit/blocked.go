@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// lockPollInterval is how often the locks of the rows are polled that waiters are
-	// blocked by.
+	// lockPollInterval is how often group commit asks for the locks of the rows that
+	// waiters are blocked by.
 	lockPollInterval = 50 * time.Millisecond
 	// lockRowsMax is how many rows one poll asks for.
 	lockRowsMax = 2000
 )
 
-// isBlocked reports whether a write names rows that are known to be locked. It notes
-// them. Callers hold mu.
+// isBlocked reports whether a write names rows that are known to be locked, and notes
+// these rows in the waiter. Callers hold mu.
 func (c *Committer) isBlocked(w *waiter) bool {
 	if c.blockedRows == nil {
 		return false
@@ -26,9 +26,10 @@ func (c *Committer) isBlocked(w *waiter) bool {
 	return len(w.rows) > 0
 }
 
-// block takes those waiters of a finished batch out that its result says are blocked;
-// rows has what each of them waits for. Queued writes that name the same rows are
-// blocked too, for their turn would be in vain. Callers hold mu.
+// block moves the blocked waiters of a finished batch to the list of blocked waiters.
+// rows has the locked rows that each waiter needs, none for the others. Queued writes
+// that name the same rows are blocked too: they could not be executed either. Callers
+// hold mu.
 func (c *Committer) block(g *group, rows [][]models.RowRef) {
 	for i, w := range g.waiters {
 		if w.rows = slices.Clone(rows[i]); len(w.rows) > 0 {
@@ -114,7 +115,7 @@ func (c *Committer) rowsToPoll() (rows []models.RowRef) {
 	return rows
 }
 
-// unblock puts the waiters whose rows are all free to the head of the queue.
+// unblock puts the waiters whose rows are all free at the head of the queue.
 func (c *Committer) unblock(polled []models.RowRef, kept models.Locks) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -92,7 +92,7 @@ func (l *Ledger) Auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
 	return l.Gorm.WithContext(ctx), cancel
 }
 
-// auditRows streams the rows of a query. On Postgres the query uses one core: the others are
+// AuditRows streams the rows of a query. On Postgres the query uses one core: the others are
 // for buyers.
 func (l *Ledger) AuditRows(db *gorm.DB, query string, args []any, each func(dialect.Rows) error) error {
 	oneCore := l.Fragments.OneCore
