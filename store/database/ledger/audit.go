@@ -87,8 +87,9 @@ func (l *Ledger) AuditReservations(ctx context.Context, span Span, each func(Res
 	})
 }
 
-func (l *Ledger) Auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, AuditTimeout)
+// Auditing returns a session with the deadline of the audit. Call cancel when done.
+func (l *Ledger) Auditing(ctx context.Context) (db *gorm.DB, cancel context.CancelFunc) {
+	ctx, cancel = context.WithTimeout(ctx, AuditTimeout)
 	return l.Gorm.WithContext(ctx), cancel
 }
 
