@@ -289,12 +289,12 @@ func (s *shop) undecided(writes ...models.Write) *database.Batch {
 	s.t.Helper()
 	broken := s.BreakEngine()
 	s.stock("pen", "south", 10_000)
-	s.stock("mine", "north", 10)
-	s.ok(reserve(line("pen", 1), line("cup", 1), line("mine", 1)))
+	s.stock("broken", "north", 10)
+	s.ok(reserve(line("pen", 1), line("cup", 1), line("broken", 1)))
 	writes = append(writes, reservationsOf(database.BatchWritesMax-len(writes)+1, line("pen", 1))...)
 	b := s.begun(writes...)
-	broken.Product = "mine"
-	require.False(s.t, b.Add(s.Prepare(reserve(line("mine", 1)))))
+	broken.Product = "broken"
+	require.False(s.t, b.Add(s.Prepare(reserve(line("broken", 1)))))
 	return b
 }
 

@@ -99,7 +99,7 @@ func TestConditionalBatch(t *testing.T) {
 // A conditional batch is refused when what it assumed has changed: enough stock,
 // settings, the list of levels and their locations, the epoch, unused keys.
 func TestConditionalBatchIsRefused(t *testing.T) {
-	for name, meddle := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
+	for name, change := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
 		"too little left": func(s *shop, other *database.Database, _ models.Reserve) error {
 			_, err := other.Write(context.Background(), []models.Write{reserve(line("cup", 998))})
 			return err
@@ -143,7 +143,7 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 				w := reserve(line("cup", 2))
 				b := s.optimistic(reserve(line("pen", 1)), w)
 				require.True(t, b.Conditional)
-				require.NoError(t, meddle(s, other, w))
+				require.NoError(t, change(s, other, w))
 				s.commitRefused(b)
 				s.do(reserve(line("pen", 1))) // under lock
 			})

@@ -216,7 +216,7 @@ func TestOldKeysAreDeleted(t *testing.T) {
 // each database makes another id of the same key.
 func TestIDsAreNotGuessable(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		other := openShop(t, s.kind, freshURL(t, s.kind))
+		other := openShop(t, s.kind, emptyURL(t, s.kind))
 		w := reserve(line("mug", 1))
 		s.stock("mug", "north", 5)
 		other.stock("mug", "north", 5)

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,7 +28,19 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	rapidChecks()
+	moreParallel()
 	storetest.Main(m)
+}
+
+// moreParallel runs at least parallelMin tests at once, unless a flag sets it: most of
+// them wait for a server or a deadline more than they compute.
+func moreParallel() {
+	const parallelMin = 4
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set && runtime.GOMAXPROCS(0) < parallelMin {
+		_ = flag.Set("test.parallel", strconv.Itoa(parallelMin))
+	}
 }
 
 const (
@@ -77,15 +91,20 @@ func on(t *testing.T, kinds []string, test func(t *testing.T, s *shop)) {
 		}
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			url := freshURL
-			if kind == postgres {
-				url = wipedPostgres
-			}
-			s := openShop(t, kind, url(t, kind))
+			s := openShop(t, kind, emptyURL(t, kind))
 			t.Cleanup(s.audit)
 			test(t, s)
 		})
 	}
+}
+
+// emptyURL returns the URL of a database without rows.
+func emptyURL(t *testing.T, kind string) string {
+	t.Helper()
+	if kind == postgres {
+		return wipedPostgres(t)
+	}
+	return freshURL(t, kind)
 }
 
 // freshURL returns the URL of a new database.

@@ -98,19 +98,19 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 			require.Equal(t, r.CreatedAt, stock.AsOf)
 		}
 		require.Len(t, s.movements(""), before+3)
-		kept := `SELECT state, channel, owner_ref, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
+		stored := `SELECT state, channel, owner_ref, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
 		ledger := `SELECT product_id, location_id, reason, note, reference, actor, available_delta, reserved_delta, committed_delta,
 			damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta, reservation_id IS NULL AS loose, txid > 0 AS known,
 			created_at = (SELECT created_at FROM reservations) AS at_once
 			FROM stock_movements WHERE reason = 'RESERVED' ORDER BY movement_id`
-		ahead, moved := row(kept), row(ledger)
+		optimistically, moved := row(stored), row(ledger)
 		s.ok(release(r.ID))
 		s.exec("DELETE FROM reservations")
 
 		w.IdempotencyKey = newKey()
 		_, err = s.Write(t.Context(), []models.Write{w})
 		require.NoError(t, err)
-		require.JSONEq(t, ahead, row(kept))
+		require.JSONEq(t, optimistically, row(stored))
 		var rows []json.RawMessage
 		require.NoError(t, json.Unmarshal([]byte(row(ledger)), &rows))
 		again, err := json.Marshal(rows[3:])
@@ -122,7 +122,7 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 // A change of anything that an optimistic batch assumed refuses the whole batch, without
 // effect.
 func TestOptimisticBatchIsRefused(t *testing.T) {
-	for name, meddle := range map[string]func(s *shop, w models.Reserve){
+	for name, change := range map[string]func(s *shop, w models.Reserve){
 		"a count": func(s *shop, _ models.Reserve) {
 			s.exec("UPDATE stock_levels SET available = 1 WHERE product_id = 'mug' AND location_id = 'south'")
 		},
@@ -149,7 +149,7 @@ func TestOptimisticBatchIsRefused(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				w := reserve(line("mug", 2), line("cup", 1))
 				b := s.optimistic(reserve(line("cup", 1)), w)
-				meddle(s, w)
+				change(s, w)
 				s.commitRefused(b)
 				s.notOptimistic(reserve(line("mug", 1)))
 				s.do(reserve(line("cup", 1))) // under lock

@@ -25,7 +25,8 @@ func (s *shop) failUpdates(t *testing.T, times int, code string) (attempts func(
 	return func() int64 { return s.number("SELECT last_value FROM update_attempts") }
 }
 
-const always = 1 << 30 // updates to refuse
+// always is more refusals than any test has updates.
+const always = 1 << 30
 
 // A write that deadlocks or cannot be serialized is retried until it succeeds, within
 // its deadline.

@@ -20,7 +20,7 @@ var spare struct {
 
 // wipedPostgres returns a migrated database without rows, or a new one. The database of
 // a failed test is not used again.
-func wipedPostgres(t *testing.T, _ string) (url string) {
+func wipedPostgres(t *testing.T) (url string) {
 	t.Helper()
 	spare.Lock()
 	if n := len(spare.urls); n > 0 {
