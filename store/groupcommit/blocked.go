@@ -79,10 +79,10 @@ func (c *Committer) pollLocks() {
 	}
 }
 
-// keptLocks returns those of the locks that are kept: the row was locked by the same
-// transaction when it was polled last, or is polled for the first time. A row that has
-// passed to another transaction since is in demand, and a write has to wait for its
-// turn in the database. keptLocks brings seen up to date.
+// keptLocks returns the locks that one transaction keeps: it had locked the row at the
+// last poll already, or this is the row's first poll. A row that another transaction has
+// locked since is in demand; Postgres queues writes for it, so they need not wait here.
+// keptLocks updates seen.
 func keptLocks(rows []models.RowRef, seen, locks models.Locks) models.Locks {
 	kept := locks.HeldSince(seen)
 	if len(seen) > lockRowsMax { // drops rows that no waiter needs any more

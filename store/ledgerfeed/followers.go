@@ -65,8 +65,8 @@ func (f *Followers) WatchMovements(ctx context.Context, after string, filter mod
 
 // WatchStatus follows changes of stock status from now on: each product whose
 // status changed through a movement of its stock, by any writer, with the status
-// before. A channel, where not empty, counts its locations alone.
-// Statuses and products narrow the watch, where there are any.
+// before. With a channel, only the channel's locations count. Statuses and products
+// narrow the watch, where there are any.
 //
 // It follows the ledger, so it misses no change, and it keeps nothing about
 // products that do not move. The stock after a movement is that of now without

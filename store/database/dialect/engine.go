@@ -44,10 +44,10 @@ type Engine interface {
 // Transaction is one write transaction of an engine. Its rows are locked until
 // Save or Rollback.
 type Transaction interface {
-	// Expire ends those of the reservations that are still active and past their
-	// expiry, passes over those that another transaction has locked, and loads the
-	// levels of these products, locked, in at most one round trip. The unit of work
-	// has the reservations that it ended.
+	// Expire ends the reservations that are still active and past their expiry. It
+	// skips reservations that another transaction has locked. It also locks and loads
+	// the levels of the products, all in at most one round trip. The unit of work has
+	// the reservations that it ended.
 	Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error)
 	// Load locks and reads what the batch needs, in at most one round trip. When its
 	// reservations have more lines than linesMax, it reads no levels and returns

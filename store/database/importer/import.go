@@ -83,11 +83,12 @@ func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
 // nothing, and memory does not grow with the file. What changes gets ledger rows of reason
 // IMPORT, a version, and outbox rows.
 //
-// next returns io.EOF after the last row. each is called for every row in the order of lines
-// when all is decided, and committed where it is to be. each and progress may be nil.
+// next returns io.EOF after the last row. Import calls each for every row, in the order of
+// lines, after the decision and, where something is written, after the commit. each and
+// progress may be nil.
 //
-// Errors: those of next and each; UNAVAILABLE. Only after an error of each has the import
-// taken effect.
+// Errors: the errors of next and each; UNAVAILABLE. After an error of each the import has
+// taken effect; after any other error it has not.
 func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress Progress) (models.ImportSummary, error) {
 	if progress == nil {
 		progress = func(Stage, int, int) {}

@@ -38,8 +38,8 @@ type LedgerAudit struct {
 }
 
 // AuditLedger calls each for every level of the products in span, and for every level that
-// has only movements, in the order of ids. With a window it reads about so many of a
-// product's last entries (rows or chunks); 0 means all.
+// has only movements, in the order of ids. With a window it reads only about that
+// number of a product's last entries (rows or chunks); 0 means all.
 func (l *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
 	db, cancel := l.Auditing(ctx)
 	defer cancel()

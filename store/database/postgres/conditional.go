@@ -106,14 +106,14 @@ const beginConditionalSQL = `SELECT set_config('onhand.writer', 'ledger_versions
 	set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
 
 // expectSameSQL ends the transaction if the epoch or the directory has changed, or if a
-// key has a stored answer: its writer is answered with that.
+// key has a stored answer. The decision under lock then returns that answer.
 const expectSameSQL = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
 
 // commitConditional commits a batch by conditional decrement. It inserts the
-// reservations first, for which no other transaction waits, and so keeps the levels
-// locked as short as it can. The reservations' time is a little before that of the
-// stock.
+// reservations first, because no other transaction waits for these rows. So it keeps the
+// levels locked for a shorter time. The reservations' time is a little before the time of
+// the stock change.
 func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.Batch) (c optimistic.CommitResult, err error) {
 	query, args := conditionalArgs(batch)
 	t.skipBegin()

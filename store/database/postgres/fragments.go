@@ -8,7 +8,7 @@ import (
 	"onhand/store/database/ledger"
 )
 
-// postgresFragments is the SQL of Postgres where it differs from that of SQLite.
+// fragments is the SQL of Postgres where the engines differ.
 var fragments = dialect.Fragments{
 	IDs:          `(SELECT value AS product_id FROM json_array_elements_text(?::json) AS value)`,
 	MovementRefs: "json_to_recordset(?::json) AS place(n int, product_id text, id bigint)",

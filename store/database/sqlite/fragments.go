@@ -11,7 +11,7 @@ const (
 	lastMovementSQL = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'stock_movements'), 0)"
 )
 
-// fragments is the SQL of SQLite where it differs from that of Postgres. SQLite has one
+// fragments is the SQL of SQLite where the engines differ. SQLite has one
 // writer, so movement ids are in the order of commits, and each movement may stand for a
 // transaction.
 var fragments = dialect.Fragments{
