@@ -157,7 +157,7 @@ alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating
 
 .PHONY: generate
 generate: ## write graph/generated from the schema
-	go tool gqlgen generate
+	go run github.com/99designs/gqlgen generate
 
 # The result is compared with the files that were there before, not with the last commit, so that the target also works
 # in a tree with uncommitted changes.
