@@ -41,6 +41,7 @@ func NewDB(pool *sql.DB, dialector gorm.Dialector, fragments *Fragments, log *sl
 		SkipDefaultTransaction: true,
 		DisableAutomaticPing:   true,
 		PrepareStmt:            false,
+		QueryFields:            true, // no SELECT *: a prepared one fails once after another instance has added a column
 	})
 	return &DB{Gorm: orm, SQL: pool, Fragments: fragments, Log: log}, err
 }
