@@ -10,7 +10,8 @@ import (
 	"onhand/store/stockfeed"
 )
 
-// committerDatabase adapts the database to groupcommit.Database.
+// committerDatabase adapts the database to groupcommit.Database, whose Begin returns an
+// interface.
 type committerDatabase struct{ *database.Database }
 
 // Begin implements groupcommit.Database.

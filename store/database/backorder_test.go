@@ -119,7 +119,7 @@ func TestOptimisticBatchBelowANewFloor(t *testing.T) {
 					s.ExpectContention("mug")
 				}
 				b := s.optimistic(reserve(line("mug", 4)))
-				require.Equal(t, conditional, b.Contended())
+				require.Equal(t, conditional, b.Conditional)
 				s.settings("mug", "inventory_policy = 'DENY'")
 				s.commitRefused(b)
 			})

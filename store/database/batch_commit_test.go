@@ -13,6 +13,8 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
+	"onhand/store/database/optimistic"
 )
 
 // sizes returns how many writes each transaction of a result had.
@@ -85,7 +87,7 @@ func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 		s.settings("cup", "title = 'Cup'")
 		r := next.Commit(t.Context())
 		require.Equal(t, []int{2, 2}, sizes(r))
-		require.ErrorIs(t, r.Attempts[0].Err, database.ErrRefused)
+		require.ErrorIs(t, r.Attempts[0].Err, optimistic.ErrRefused)
 		require.NoError(t, r.Attempts[1].Err)
 		require.Len(t, r.Reservations, 2)
 		s.requireEnds(before, 1, 1, 0, 0)
@@ -257,7 +259,7 @@ func TestCommitOfABatchThatIsTooLarge(t *testing.T) {
 		s.SetLines(1000, 4)
 		r := s.commit(s.begun(writes...))
 		require.Equal(t, []int{4, 2, 2}, sizes(r))
-		require.ErrorIs(t, r.Attempts[0].Err, database.ErrTooLarge)
+		require.ErrorIs(t, r.Attempts[0].Err, dialect.ErrTooLarge)
 		require.Len(t, r.Reservations, 4)
 		for i, result := range r.Results {
 			require.Equal(t, writes[i].(models.Resolve).ID, result.Reservation.ID)

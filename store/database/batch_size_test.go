@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
 // The bounds in these tests: lines of a reservation, of reservations that expire in one
@@ -50,7 +51,7 @@ func TestBatchTooLarge(t *testing.T) {
 			commits = append(commits, resolve(id, models.ReservationCommitted))
 		}
 		_, err := s.Write(t.Context(), commits)
-		require.ErrorIs(t, err, database.ErrTooLarge)
+		require.ErrorIs(t, err, dialect.ErrTooLarge)
 		require.Equal(t, models.Quantities{Reserved: 6}, s.level("part 0000", "north"))
 		s.batch(commits[:3]...)
 		s.batch(commits[3:]...)

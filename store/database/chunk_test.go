@@ -190,7 +190,7 @@ func (s *shop) requireStockAt(t *testing.T, ledger []models.StockMovement, times
 		}
 		return found
 	}
-	stocks, err := s.ReadStocksAfter(t.Context(), []database.Place{{ProductID: m.ProductID, MovementID: m.MovementID}})
+	stocks, err := s.ReadStocksAfter(t.Context(), []database.MovementRef{{ProductID: m.ProductID, MovementID: m.MovementID}})
 	require.NoError(t, err)
 	got := levels(stocks[0])
 	for location, q := range got {
@@ -304,7 +304,7 @@ func TestReadersFetchFewChunks(t *testing.T) {
 				return err
 			},
 			"after one": func(db *database.Database) error {
-				_, err := db.ReadStocksAfter(t.Context(), []database.Place{{ProductID: "mug", MovementID: middle.MovementID}})
+				_, err := db.ReadStocksAfter(t.Context(), []database.MovementRef{{ProductID: "mug", MovementID: middle.MovementID}})
 				return err
 			},
 			"feed": func(db *database.Database) error {

@@ -14,6 +14,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // onContended runs a test with cups and pens of one level each, which another instance
@@ -56,7 +57,7 @@ func TestConditionalBatch(t *testing.T) {
 					writes = append(writes, reserve(line("pen", 3), line("cup", 2)))
 				}
 				b := s.optimistic(writes...)
-				require.True(t, b.Contended())
+				require.True(t, b.Conditional)
 				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
 				require.NoError(t, err)
 				next := s.NewOptimisticBatch() // decided before the first has committed
@@ -84,7 +85,7 @@ func TestConditionalBatch(t *testing.T) {
 				require.Zero(t, s.number("SELECT count(*) FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE m.created_at < r.created_at"))
 
 				next.Close()
-				require.True(t, next.Contended())
+				require.True(t, next.Conditional)
 				again, err := next.Commit(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, s.read("cup"), timeless(again.Stocks[0]))
@@ -141,7 +142,7 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 			onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 				w := reserve(line("cup", 2))
 				b := s.optimistic(reserve(line("pen", 1)), w)
-				require.True(t, b.Contended())
+				require.True(t, b.Conditional)
 				require.NoError(t, change(s, other, w))
 				s.commitRefused(b)
 				s.do(reserve(line("pen", 1))) // under lock
@@ -175,7 +176,7 @@ func TestConditionalBatchKeepsTheFloor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, -7, s.level("cup", "north").Available)
 		_, err = tooMuch.Commit(t.Context())
-		require.ErrorIs(t, err, database.ErrRefused)
+		require.ErrorIs(t, err, optimistic.ErrRefused)
 	})
 }
 
@@ -190,7 +191,7 @@ func TestOptimisticBatchReadsTheClockUnderItsLocks(t *testing.T) {
 					s.ExpectContention("cup")
 				}
 				b := s.optimistic(reserve(line("cup", 1)))
-				require.Equal(t, conditional, b.Contended())
+				require.Equal(t, conditional, b.Conditional)
 				var unlocked time.Time
 				out, err := s.whileLocked(t, b, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
 					require.NoError(t, s.raw.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
@@ -209,7 +210,7 @@ func TestContentionOutlastsCommittedBatches(t *testing.T) {
 	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		for range 10 {
 			b := s.optimistic(reserve(line("cup", 1)))
-			require.True(t, b.Contended())
+			require.True(t, b.Conditional)
 			_, err := b.Commit(t.Context())
 			require.NoError(t, err)
 		}
@@ -226,7 +227,7 @@ func TestConditionalBatchNeedsSingleLevels(t *testing.T) {
 		require.True(t, b.Add(s.Prepare(reserve(line("mug", 1)))))
 		require.False(t, b.Add(s.Prepare(reserve(line("cup", 1)))))
 		b.Close()
-		require.False(t, b.Contended())
+		require.False(t, b.Conditional)
 		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 	})
@@ -243,7 +244,7 @@ func TestOptimisticBatchAfterAnOvertakenOne(t *testing.T) {
 		s.LongContention()
 		s.ExpectContention("cup")
 		b := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
-		require.True(t, b.Contended())
+		require.True(t, b.Conditional)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
 		require.NoError(t, err)
 		w := reserve(line("pen", 1), line("mug", 1))
@@ -252,9 +253,9 @@ func TestOptimisticBatchAfterAnOvertakenOne(t *testing.T) {
 		_, err = b.Commit(t.Context())
 		require.NoError(t, err)
 		next.Close()
-		require.False(t, next.Contended())
+		require.False(t, next.Conditional)
 		_, err = next.Commit(t.Context())
-		require.ErrorIs(t, err, database.ErrRefused)
+		require.ErrorIs(t, err, optimistic.ErrRefused)
 		next.Discard()
 		s.ok(w)
 		require.Equal(t, models.Quantities{Available: 991, Reserved: 9}, s.movements("pen")[3].After)
@@ -276,7 +277,7 @@ func TestConditionalBatchEnds(t *testing.T) {
 				s.ok(reserve(line("cup", 1)))
 				return false
 			}
-			return !b.Contended()
+			return !b.Conditional
 		}, generous, database.ContendedFor/10)
 	})
 }
@@ -331,7 +332,7 @@ func TestOptimisticBatchBesideASweep(t *testing.T) {
 		require.True(t, b.Add(s.Prepare(reserve(line("cup", 6)))))
 		require.Len(t, s.sweep(10), 2)
 		b.Close()
-		require.True(t, b.Contended())
+		require.True(t, b.Conditional)
 		out, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Available: 4, Reserved: 6}, s.level("cup", "north"))

@@ -26,7 +26,7 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var row metaRow
-	if err := db.Select("*, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
+	if err := db.Select("epoch, directory_version, reservation_secret, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
 		return Meta{}, d.Fault(err)
 	}
 	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: decide.NewSecret(row.ReservationSecret)}

@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // whileLocked commits a batch while an outside transaction has changed rows and not
@@ -62,7 +63,7 @@ func TestOptimisticBatchLocksInOrder(t *testing.T) {
 						require.NoError(t, err)
 					}
 					b := s.optimistic(reserve(line("pen", 1), line("cup", 1)))
-					require.Equal(t, conditional, b.Contended())
+					require.Equal(t, conditional, b.Conditional)
 					_, err := s.whileLocked(t, b, "SELECT 1 FROM "+table+" WHERE product_id = 'cup' FOR UPDATE", func() {
 						s.exec("SELECT 1 FROM " + table + " WHERE product_id = 'pen' FOR UPDATE NOWAIT")
 					})
@@ -89,9 +90,9 @@ func TestOptimisticBatchUnderStricterIsolation(t *testing.T) {
 						strict.ExpectContention("cup")
 					}
 					b := strict.optimistic(reserve(line("cup", 2)))
-					require.Equal(t, conditional, b.Contended())
+					require.Equal(t, conditional, b.Conditional)
 					_, err := strict.whileLocked(t, b, "UPDATE stock_levels SET available = 7 WHERE product_id = 'cup'", func() {})
-					require.ErrorIs(t, err, database.ErrRefused)
+					require.ErrorIs(t, err, optimistic.ErrRefused)
 					b.Discard()
 					strict.do(reserve(line("cup", 2)))
 					require.Equal(t, models.Quantities{Available: 5, Reserved: 3}, s.level("cup", "north"))

@@ -12,6 +12,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // decide executes writes as group commit does: optimistically where it can, else, and
@@ -53,7 +54,7 @@ func (s *shop) commitRefused(b *database.OptimisticBatch) {
 	s.t.Helper()
 	levels, ledger, reservations := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
 	_, err := b.Commit(context.Background())
-	require.ErrorIs(s.t, err, database.ErrRefused)
+	require.ErrorIs(s.t, err, optimistic.ErrRefused)
 	require.Equal(s.t, levels, s.levels())
 	require.Len(s.t, s.movements(""), ledger)
 	require.Equal(s.t, reservations, s.number("SELECT count(*) FROM reservations"))

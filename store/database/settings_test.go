@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
 func given[T any](v T) models.Patch[T] { return models.Patch[T]{Given: true, Value: &v} }
@@ -202,7 +202,7 @@ func TestSettingsGoAlone(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
 		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1)), products(models.ProductRow{ProductID: "mug"})})
-		require.ErrorIs(t, err, database.ErrTooLarge)
+		require.ErrorIs(t, err, dialect.ErrTooLarge)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("mug", "north"))
 	})
 }

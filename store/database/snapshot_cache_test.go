@@ -11,6 +11,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
 // A channel that changes while a write reads it is not cached in its old form under its
@@ -186,6 +187,6 @@ func TestFetch(t *testing.T) {
 		s.settings("mug", "max_per_reservation = 1")
 		refused.Close()
 		_, err = refused.Commit(t.Context())
-		require.ErrorIs(t, err, database.ErrRefused)
+		require.ErrorIs(t, err, optimistic.ErrRefused)
 	})
 }

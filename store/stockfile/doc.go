@@ -32,5 +32,5 @@
 //     no result.
 //   - Product ids are case-sensitive: 15056bl and 15056BL are two products.
 //
-// The package has no server.
+// The package uses no server.
 package stockfile

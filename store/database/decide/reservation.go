@@ -146,7 +146,7 @@ func demands(lines []models.Line) []demand {
 	return out
 }
 
-// allocate moves a cart's units from available to reserved in the change set. It
+// Allocate moves a cart's units from available to reserved in the change set. It
 // returns nil lines when the cart is refused, with every reason at once; with
 // allowPartial it returns shortages beside the lines.
 func (d *Decider) Allocate(changes *ChangeSet, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {

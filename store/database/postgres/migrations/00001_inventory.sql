@@ -584,7 +584,7 @@ END $$;
 
 -- Commits an optimistic batch by compare-and-set: it writes the next quantities and versions and fills the outbox, if
 -- all values are still the expected ones, and calls onhand_expect(false) otherwise. It returns the time, which it reads
--- with all locks in hand; the batch's later statements read the same time from the setting onhand.now.
+-- with all locks taken; the batch's later statements read the same time from the setting onhand.now.
 --
 -- One function costs less than the same statements sent one by one, or as one statement with several parts.
 --
