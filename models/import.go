@@ -27,6 +27,9 @@ type Counts struct {
 type StockRow struct {
 	// Line is the number of the row's first line in the file; the first line is 1.
 	Line int
+	// LastLine is the number of its last line, which differs where a cell in quotes
+	// has line breaks.
+	LastLine int
 	// ProductID is the product's id. In a shop's file it is the SKU. A SKU can be
 	// empty, or the same for several variants. Then Variant is the id.
 	ProductID string
