@@ -33,6 +33,19 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	return m, nil
 }
 
+// Made reports whether the database has the tables of this program.
+//
+// Errors: the database does not answer.
+func (d *Database) Made(ctx context.Context) (bool, error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	if db.Take(&metaRow{}).Error == nil {
+		return true, nil
+	}
+	var one int // without the table the database still answers this
+	return false, d.Fault(db.Raw("SELECT 1").Scan(&one).Error)
+}
+
 // Epoch returns the epoch that was read last, empty before the first read.
 func (d *Database) Epoch() string {
 	epoch, _ := d.identity()
