@@ -30,30 +30,14 @@ const (
 	prefixFilesMax   = 2  // files of a folder that may share a prefix
 )
 
-// layoutDebt lists, for each rule, the paths that still break it. The tests ignore
-// offences of these paths, and for a path that ends in a slash also those of
-// everything below it. Do not add to it; it must become empty.
-var layoutDebt = map[string][]string{
-	"words": {"store/database/"},
-}
-
-// owed reports whether an offence at this path is a known debt.
-func owed(debts []string, path string) bool {
-	return slices.ContainsFunc(debts, func(debt string) bool {
-		return path == strings.TrimSuffix(debt, "/") || strings.HasSuffix(debt, "/") && strings.HasPrefix(path, debt)
-	})
-}
-
 // offence is one violation of a rule.
 type offence struct{ path, problem string }
 
-// report fails the test for every offence that is not a known debt.
+// report fails the test for every offence.
 func report(t *testing.T, rule string, found []offence) {
 	t.Helper()
 	for _, o := range found {
-		if !owed(layoutDebt[rule], o.path) {
-			assert.Fail(t, fmt.Sprintf("%s: %s: %s", rule, o.path, o.problem))
-		}
+		assert.Fail(t, fmt.Sprintf("%s: %s: %s", rule, o.path, o.problem))
 	}
 }
 

@@ -146,14 +146,6 @@ func TestRulePages(t *testing.T) {
 	}
 }
 
-func TestRuleDebt(t *testing.T) {
-	t.Parallel()
-	debts := []string{"a/b.go", "c/"}
-	for path, want := range map[string]bool{"a/b.go": true, "a/c.go": false, "c": true, "c/d/e.go": true, "cd": false} {
-		assert.Equal(t, want, owed(debts, path), path)
-	}
-}
-
 // retiredExamples has text that must be found for each retired word, as comments
 // of a file in store/database unless a folder comes first.
 var retiredExamples = map[string][]string{

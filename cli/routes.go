@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -35,6 +36,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", countRequests(registry, pages.Handler(guard.Local(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: readyTimeout}))
+	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
 	mux.Handle("/playground", gzhttp.GzipHandler(web.Playground("/graphql")))
 	mux.Handle("/playground/", gzhttp.GzipHandler(web.Playground("/graphql")))
 	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
@@ -63,6 +65,13 @@ func ready(st *store.Store) http.HandlerFunc {
 		}
 		writeJSON(w, code, map[string]any{"status": status, "dependencies": states})
 	}
+}
+
+// serveSchema answers with the schema, for code generators. Browsers show it as text.
+func serveSchema(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = io.WriteString(w, graph.SDL())
 }
 
 func writeJSON(w http.ResponseWriter, code int, body map[string]any) {

@@ -42,12 +42,13 @@ func TestRoutes(t *testing.T) {
 		status   int
 		contains string
 	}{
-		"/":           {200, "<html"},
-		"/playground": {200, "<html"},
-		"/nowhere":    {404, ""},
-		"/healthz":    {200, `"ok"`},
-		"/readyz":     {200, `{"dependencies":{"database":"up","redis":"up"},"status":"ready"}`},
-		"/metrics":    {200, "onhand_audit_products_total"},
+		"/":               {200, "<html"},
+		"/playground":     {200, "<html"},
+		"/nowhere":        {404, ""},
+		"/schema.graphql": {200, "type Reservation implements Node {"},
+		"/healthz":        {200, `"ok"`},
+		"/readyz":         {200, `{"dependencies":{"database":"up","redis":"up"},"status":"ready"}`},
+		"/metrics":        {200, "onhand_audit_products_total"},
 		"/graphql?query={stock(productId:%2222423%22){quantityAvailable}}": {200, `{"data":{"stock":{"quantityAvailable":58}}}`},
 	} {
 		w := served(t, h, local(t, http.MethodGet, path))

@@ -45,6 +45,7 @@ func costOfQueries(c *generated.ComplexityRoot) {
 		}
 		return guard.ComplexityRead + child
 	}
+	c.Query.ServerTime = func(child int) int { return guard.ComplexityPage + child }
 	c.Query.Channels = listOf(guard.ComplexityPlaces)
 	c.Query.Locations = listOf(guard.ComplexityPlaces)
 	c.Query.Stocks = func(child int, ids []string, _ *string) int {

@@ -48,6 +48,7 @@ func TestCosts(t *testing.T) {
 		`mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { reservation { lines { productId } } } }`: 500 + 1 + 100,
 		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } } }`:          500 + 100,
 
+		`{ serverTime }`: 500,
 		`{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`: 500 + 1,
 		`{ stockMovements(last: 3) { nodes { id changes { delta } } } }`: 500 + 3*(1+1+5),
 	} {

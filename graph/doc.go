@@ -10,6 +10,7 @@
 //	schema/     the schema
 //	generated/  gqlgen's executor; never edited
 //	transport/  HTTP, WebSocket, server-sent events
+//	coercion/   variables and literals, checked against their types
 //	guard/      identity, scopes, limits, origins
 //	loaders/    the reads of one response, joined into one batch
 //	apierror/   errors as a client may see them

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,7 @@ func failingStore(fail func() error) *fakeStore {
 		reservation: func(string) (*models.Reservation, error) { return nil, fail() },
 		movements:   func() (models.MovementPage, error) { return models.MovementPage{}, fail() },
 		write:       func(models.Write) (models.WriteResult, error) { return models.WriteResult{}, fail() },
+		now:         fail,
 	}
 }
 
@@ -74,6 +76,7 @@ var everyField = map[string]string{
 	"products":    `{ products { nodes { id } } }`,
 	"reservation": `{ reservation(id: "a") { id } }`,
 	"past stock":  `{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`,
+	"clock":       `{ serverTime }`,
 	"movements":   `{ stockMovements { nodes { id } } }`,
 	"a movement":  `{ node(id: "StockMovement:MTpq") { id } }`,
 	"node":        `{ node(id: "a") { id } }`,
@@ -225,7 +228,7 @@ func TestUserErrors(t *testing.T) {
 		return models.WriteResult{Errors: []models.UserError{
 			models.InsufficientStockError{Failure: failure, ProductID: "a", Requested: 3, Available: 2},
 			models.QuantityLimitExceededError{Failure: failure, ProductID: "a", Requested: 3, Limit: 2},
-			models.IdempotencyError{Failure: failure, Code: models.ConcurrentRequest},
+			models.IdempotencyError{Failure: failure, Cause: models.ErrorConcurrentRequest},
 			models.NotFoundError{Failure: failure},
 			models.InvalidInputError{Failure: failure},
 			models.StaleQuantityError{Failure: failure, Expected: 5, Actual: 6, Version: 1 << 40},
@@ -246,6 +249,60 @@ func TestUserErrors(t *testing.T) {
 		{"__typename": "InvalidInputError", "message": "no", "path": ["input", "rows", "3"]},
 		{"__typename": "StaleQuantityError", "message": "no", "path": ["input", "rows", "3"], "expected": 5, "actual": 6, "version": 1099511627776}
 	]}}`, string(r.Data))
+}
+
+// TestErrorsNeedNoFragment: every payload answers message, path and code of its errors
+// without a fragment, and fragments on every interface that has them.
+func TestErrorsNeedNoFragment(t *testing.T) {
+	t.Parallel()
+	failure := models.Failure{Message: "no", Path: []string{"input"}}
+	both := []models.UserError{
+		models.IdempotencyError{Failure: failure, Cause: models.ErrorKeyParameterMismatch},
+		models.NotFoundError{Failure: failure}, models.InvalidInputError{Failure: failure},
+	}
+	stock := slices.Concat([]models.UserError{
+		models.InsufficientStockError{Failure: failure}, models.QuantityLimitExceededError{Failure: failure},
+	}, both)
+	const row = `{idempotencyKey: "k", rows: []}`
+	for mutation, test := range map[string]struct {
+		input, member string
+		errs          []models.UserError
+	}{
+		"reserveStock":       {`{idempotencyKey: "k", lines: []}`, "ReservationError", slices.Concat(stock, []models.UserError{models.ReservationNotActiveError{Failure: failure}})},
+		"updateReservation":  {`{idempotencyKey: "k", id: "a", lines: []}`, "ReservationError", stock},
+		"extendReservation":  {`{id: "a"}`, "ReservationError", both},
+		"releaseReservation": {`{id: "a"}`, "ReservationError", both},
+		"commitReservation":  {`{idempotencyKey: "k", id: "a"}`, "ReservationError", stock},
+		"fulfillReservation": {`{idempotencyKey: "k", id: "a"}`, "ReservationError", stock},
+		"cancelReservation":  {`{idempotencyKey: "k", id: "a"}`, "ReservationError", stock},
+		"setStock":           {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", slices.Concat(stock, []models.UserError{models.StaleQuantityError{Failure: failure}})},
+		"adjustStock":        {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", stock},
+		"moveStock":          {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", stock},
+		"upsertProducts":     {row, "SettingsError", both},
+		"upsertLocations":    {row, "SettingsError", both},
+		"upsertChannels":     {row, "SettingsError", both},
+	} {
+		f := &fakeStore{write: func(models.Write) (models.WriteResult, error) { return models.WriteResult{Errors: test.errs}, nil }}
+		r := ask(t, f, `mutation { answer: `+mutation+`(input: `+test.input+`) { errors {
+			message path code ... on UserError { all: code } ... on `+test.member+` { own: code } ... on IdempotencyError { code } } } }`)
+		require.Empty(t, r.Errors, mutation)
+		var answer struct {
+			Answer struct {
+				Errors []struct {
+					Message        string
+					Path           []string
+					Code, All, Own models.ErrorCode
+				}
+			}
+		}
+		require.NoError(t, json.Unmarshal(r.Data, &answer), mutation)
+		require.Len(t, answer.Answer.Errors, len(test.errs), mutation)
+		for i, want := range test.errs {
+			got := answer.Answer.Errors[i]
+			assert.Equal(t, failure, models.Failure{Message: got.Message, Path: got.Path}, mutation)
+			assert.Equal(t, []models.ErrorCode{want.Code(), want.Code(), want.Code()}, []models.ErrorCode{got.Code, got.All, got.Own}, mutation)
+		}
+	}
 }
 
 // TestLeakPattern: the pattern that mustNotLeak uses finds internals, and nothing in a

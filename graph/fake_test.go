@@ -24,6 +24,7 @@ type fakeStore struct {
 	reservations func(ctx context.Context) (models.Watch[*models.Reservation], error)
 	movements    func() (models.MovementPage, error)
 	moved        func(after string) (models.Watch[*models.StockMovement], error)
+	now          func() error
 	locations    []models.Location // besides London
 
 	mu                sync.Mutex
@@ -85,6 +86,16 @@ func (f *fakeStore) Movement(context.Context, int64, string) (*models.StockMovem
 		return nil, err
 	}
 	return page.Movements[0], nil
+}
+
+// serverTime is the clock of a fakeStore.
+var serverTime = time.Date(2030, 1, 1, 0, 0, 1, 0, time.UTC)
+
+func (f *fakeStore) Now(context.Context) (time.Time, error) {
+	if f.now == nil {
+		return serverTime, nil
+	}
+	return serverTime, f.now()
 }
 
 func (f *fakeStore) Directory() *models.Directory {

@@ -1,13 +1,21 @@
 package graph
 
 import (
+	"embed"
+	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
 
 	"onhand/graph/apierror"
+	"onhand/graph/coercion"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
@@ -36,6 +44,8 @@ func Handler(config HandlerConfig) http.Handler {
 	documents := guard.NewDocuments()
 	server.Use(documents)
 	server.SetQueryCache(documents)
+	server.Use(&coercion.Variables{})
+	server.SetValidationRulesFn(coercion.Rules)
 	server.SetParserTokenLimit(guard.TokensMax)
 	server.SetErrorPresenter(apierror.Presenter(r.Log))
 	server.SetRecoverFunc(apierror.Recover(r.Log))
@@ -46,6 +56,34 @@ func Handler(config HandlerConfig) http.Handler {
 	server.AroundResponses(apierror.BoundLog)
 	return guard.Body(ignoreOtherUpgrades(server))
 }
+
+//go:embed schema/*.graphqls
+var schemaFiles embed.FS
+
+// SDL returns the schema in GraphQL's schema definition language, for clients: one
+// definition for each type, without the directives that only the generator of the
+// server reads.
+var SDL = sync.OnceValue(func() string {
+	names, _ := fs.Glob(schemaFiles, "schema/*.graphqls") // the pattern is valid
+	sources := make([]*ast.Source, len(names))
+	for i, name := range names {
+		text, _ := schemaFiles.ReadFile(name) // embedded; cannot fail
+		sources[i] = &ast.Source{Name: name, Input: string(text)}
+	}
+	schema := gqlparser.MustLoadSchema(sources...) // the server was generated from it
+	delete(schema.Directives, generatorDirective)
+	for _, definition := range schema.Types {
+		for _, field := range definition.Fields {
+			field.Directives = slices.DeleteFunc(field.Directives, func(d *ast.Directive) bool { return d.Name == generatorDirective })
+		}
+	}
+	var text strings.Builder
+	formatter.NewFormatter(&text, formatter.WithIndent("  ")).FormatSchema(schema)
+	return text.String()
+})
+
+// generatorDirective configures gqlgen.
+const generatorDirective = "goField"
 
 // ignoreOtherUpgrades removes offers to switch to a protocol other than WebSocket, as
 // HTTP allows. Java's HTTP client offers h2c with every request, which gqlgen takes

@@ -15,7 +15,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
 
+	"onhand/graph"
+	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
 )
@@ -244,7 +248,6 @@ func TestIntrospection(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(body, &answer), "%s", body)
 	seen := 0
-	inherited := map[string]bool{"message": true, "path": true} // described in the interface UserError
 	for _, kind := range answer.Data.Schema.Types {
 		if strings.HasPrefix(kind.Name, "__") {
 			continue
@@ -259,7 +262,7 @@ func TestIntrospection(t *testing.T) {
 			}
 		}
 		for _, part := range described {
-			assert.True(t, part.Description != "" || inherited[part.Name], "%s.%s", kind.Name, part.Name)
+			assert.NotEmpty(t, part.Description, "%s.%s", kind.Name, part.Name)
 		}
 		if kind.Name == "Query" {
 			assert.Contains(t, kind.Description, strconv.Itoa(guard.SelectionsMax)+" selections")
@@ -267,4 +270,36 @@ func TestIntrospection(t *testing.T) {
 		}
 	}
 	assert.Greater(t, seen, 40)
+}
+
+// TestSDL: the schema that is served is the one that is executed, without what only the
+// server's generator reads.
+func TestSDL(t *testing.T) {
+	t.Parallel()
+	served, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: graph.SDL()})
+	require.NoError(t, err)
+	assert.NotContains(t, graph.SDL(), "goField")
+	assert.NotContains(t, graph.SDL(), "extend type")
+	executed := generated.NewExecutableSchema(generated.Config{}).Schema()
+	require.Len(t, served.Types, len(executed.Types))
+	for name, want := range executed.Types {
+		got := served.Types[name]
+		require.NotNil(t, got, name)
+		assert.Equal(t, want.Kind, got.Kind, name)
+		assert.Equal(t, want.Description, got.Description, name)
+		assert.Equal(t, want.Interfaces, got.Interfaces, name)
+		require.Len(t, got.Fields, len(want.Fields), name)
+		for _, field := range want.Fields {
+			same := got.Fields.ForName(field.Name)
+			require.NotNil(t, same, "%s.%s", name, field.Name)
+			assert.Equal(t, field.Type.String(), same.Type.String(), "%s.%s", name, field.Name)
+			assert.Equal(t, field.Description, same.Description, "%s.%s", name, field.Name)
+			assert.Len(t, same.Arguments, len(field.Arguments), "%s.%s", name, field.Name)
+		}
+		assert.Len(t, got.EnumValues, len(want.EnumValues), name)
+	}
+	for name, url := range map[string]string{"BigInt": "rfc8259", "Time": "rfc3339"} {
+		assert.Contains(t, served.Types[name].Directives.ForName("specifiedBy").Arguments.ForName("url").Value.Raw, url)
+	}
+	assert.Len(t, served.Directives, len(executed.Directives)-1)
 }

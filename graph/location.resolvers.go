@@ -29,7 +29,7 @@ func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.
 		return nil, err
 	}
 	return &generated.UpsertLocationsPayload{
-		Locations: r.Store.Directory().LocationsOf(result.Locations), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+		Locations: r.Store.Directory().LocationsOf(result.Locations), Replayed: result.Replayed, Errors: errorsOf[models.SettingsError](result.Errors),
 	}, nil
 }
 
@@ -41,7 +41,7 @@ func (r *mutationResolver) UpsertChannels(ctx context.Context, input generated.U
 		return nil, err
 	}
 	return &generated.UpsertChannelsPayload{
-		Channels: r.Store.Directory().ChannelsOf(result.Channels), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+		Channels: r.Store.Directory().ChannelsOf(result.Channels), Replayed: result.Replayed, Errors: errorsOf[models.SettingsError](result.Errors),
 	}, nil
 }
 

@@ -20,7 +20,7 @@ func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.U
 		return nil, err
 	}
 	return &generated.UpsertProductsPayload{
-		Products: productsOf(result.Stocks), Replayed: result.Replayed, Errors: orEmpty(result.Errors),
+		Products: productsOf(result.Stocks), Replayed: result.Replayed, Errors: errorsOf[models.SettingsError](result.Errors),
 	}, nil
 }
 

@@ -27,9 +27,13 @@ func reservationPayload(result models.WriteResult, err error) (*generated.Reserv
 	if err != nil {
 		return nil, err
 	}
-	return &generated.ReservationPayload{
-		Reservation: result.Reservation, Replayed: result.Replayed, Errors: orEmpty(result.Errors),
-	}, nil
+	payload := &generated.ReservationPayload{
+		Reservation: result.Reservation, Replayed: result.Replayed, Errors: errorsOf[models.ReservationError](result.Errors),
+	}
+	if result.Reservation != nil {
+		payload.ServerTime = &result.Reservation.ServerTime
+	}
+	return payload, nil
 }
 
 // ttlOf converts seconds to a time to live; zero when the input leaves them out. It

@@ -27,6 +27,8 @@ type Store interface {
 	Movements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error)
 	// Movement returns one movement; nil when unknown.
 	Movement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error)
+	// Now is the database's clock.
+	Now(ctx context.Context) (time.Time, error)
 	Directory() *models.Directory
 	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)
@@ -147,10 +149,13 @@ func textOf(s *string) string {
 	return *s
 }
 
-// orEmpty makes a missing list an empty one: the schema has no null there.
-func orEmpty(errs []models.UserError) []models.UserError {
-	if errs == nil {
-		return []models.UserError{}
+// errorsOf returns the refusals of a write as the members of its payload's error
+// interface. It panics on a refusal that is no member, which the store never returns.
+// The list is never nil: the schema has no null there.
+func errorsOf[T models.UserError](errs []models.UserError) []T {
+	members := make([]T, len(errs))
+	for i, e := range errs {
+		members[i] = e.(T)
 	}
-	return errs
+	return members
 }

@@ -10,7 +10,13 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/loaders"
 	"onhand/models"
+	"time"
 )
+
+func (r *queryResolver) ServerTime(ctx context.Context) (*time.Time, error) {
+	now, err := r.Store.Now(ctx)
+	return &now, err
+}
 
 func (r *queryResolver) Node(ctx context.Context, id string) (generated.Node, error) {
 	kind, key := models.ParseNodeID(id)

@@ -90,7 +90,7 @@ func (r *Resolver) changeStock(ctx context.Context, write func(actor string) mod
 	if err != nil {
 		return nil, err
 	}
-	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: orEmpty(result.Errors)}, nil
+	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: errorsOf[models.StockError](result.Errors)}, nil
 }
 
 // watchStock subscribes to products as one channel sees them. It looks the channel

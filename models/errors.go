@@ -59,13 +59,50 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
+// ErrorCode is the machine-readable kind of a UserError.
+type ErrorCode string
+
+// The error codes.
+const (
+	ErrorInsufficientStock     ErrorCode = "INSUFFICIENT_STOCK"
+	ErrorQuantityLimitExceeded ErrorCode = "QUANTITY_LIMIT_EXCEEDED"
+	ErrorStaleQuantity         ErrorCode = "STALE_QUANTITY"
+	ErrorReservationNotActive  ErrorCode = "RESERVATION_NOT_ACTIVE"
+	// ErrorConcurrentRequest: a request with the same key is in flight; retry.
+	ErrorConcurrentRequest ErrorCode = "CONCURRENT_REQUEST"
+	// ErrorKeyParameterMismatch: the key was used before, with another input.
+	ErrorKeyParameterMismatch ErrorCode = "KEY_PARAMETER_MISMATCH"
+	ErrorNotFound             ErrorCode = "NOT_FOUND"
+	ErrorInvalidInput         ErrorCode = "INVALID_INPUT"
+)
+
 // UserError is a refusal that is part of an answer, not a fault.
 type UserError interface {
 	// GetMessage is one sentence for people.
 	GetMessage() string
 	// GetPath is where in the input the cause is, such as ["input","lines","2","quantity"].
 	GetPath() []string
+	// Code is why, for programs.
+	Code() ErrorCode
 	IsUserError()
+}
+
+// ReservationError is a refusal of a write to a reservation.
+type ReservationError interface {
+	UserError
+	IsReservationError()
+}
+
+// StockError is a refusal of a write to stock.
+type StockError interface {
+	UserError
+	IsStockError()
+}
+
+// SettingsError is a refusal of a write to products, locations or channels.
+type SettingsError interface {
+	UserError
+	IsSettingsError()
 }
 
 // Failure has the fields of every UserError.
@@ -114,21 +151,10 @@ type ReservationNotActiveError struct {
 	State ReservationState `json:"state"`
 }
 
-// IdempotencyCode is the kind of an IdempotencyError.
-type IdempotencyCode string
-
-// The idempotency codes.
-const (
-	// ConcurrentRequest: a request with the same key is in flight; retry.
-	ConcurrentRequest IdempotencyCode = "CONCURRENT_REQUEST"
-	// KeyParameterMismatch: the key was used before, with another input.
-	KeyParameterMismatch IdempotencyCode = "KEY_PARAMETER_MISMATCH"
-)
-
 // IdempotencyError refuses an idempotency key.
 type IdempotencyError struct {
 	Failure
-	Code IdempotencyCode `json:"code"`
+	Cause ErrorCode `json:"code"` // ErrorConcurrentRequest or ErrorKeyParameterMismatch
 }
 
 // NotFoundError refuses input that names something that does not exist.
@@ -140,6 +166,36 @@ type NotFoundError struct {
 type InvalidInputError struct {
 	Failure
 }
+
+// Code implements UserError.
+func (InsufficientStockError) Code() ErrorCode     { return ErrorInsufficientStock }
+func (QuantityLimitExceededError) Code() ErrorCode { return ErrorQuantityLimitExceeded }
+func (StaleQuantityError) Code() ErrorCode         { return ErrorStaleQuantity }
+func (ReservationNotActiveError) Code() ErrorCode  { return ErrorReservationNotActive }
+func (e IdempotencyError) Code() ErrorCode         { return e.Cause }
+func (NotFoundError) Code() ErrorCode              { return ErrorNotFound }
+func (InvalidInputError) Code() ErrorCode          { return ErrorInvalidInput }
+
+// IsReservationError implements ReservationError.
+func (InsufficientStockError) IsReservationError()     {}
+func (QuantityLimitExceededError) IsReservationError() {}
+func (ReservationNotActiveError) IsReservationError()  {}
+func (IdempotencyError) IsReservationError()           {}
+func (NotFoundError) IsReservationError()              {}
+func (InvalidInputError) IsReservationError()          {}
+
+// IsStockError implements StockError.
+func (InsufficientStockError) IsStockError()     {}
+func (QuantityLimitExceededError) IsStockError() {}
+func (StaleQuantityError) IsStockError()         {}
+func (IdempotencyError) IsStockError()           {}
+func (NotFoundError) IsStockError()              {}
+func (InvalidInputError) IsStockError()          {}
+
+// IsSettingsError implements SettingsError.
+func (IdempotencyError) IsSettingsError()  {}
+func (NotFoundError) IsSettingsError()     {}
+func (InvalidInputError) IsSettingsError() {}
 
 // Invalid returns an InvalidInputError.
 func Invalid(path []string, format string, args ...any) InvalidInputError {

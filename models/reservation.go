@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -52,10 +53,18 @@ type ReservationLine struct {
 	Cancelled int `json:"cancelled,omitempty"`
 	// Allocations spread Quantity over locations; empty for untracked products.
 	Allocations []Allocation `json:"allocations,omitempty"`
+	// Ended: the reservation has ended, and nothing is left. Only At sets it; the
+	// stored line says what was reserved.
+	Ended bool `json:"-"`
 }
 
 // Left is how many units of the line are still reserved or on order.
-func (l ReservationLine) Left() int { return l.Quantity - l.Fulfilled - l.Cancelled }
+func (l ReservationLine) Left() int {
+	if l.Ended {
+		return 0
+	}
+	return l.Quantity - l.Fulfilled - l.Cancelled
+}
 
 // Allocation is the part of a line that one location supplies.
 type Allocation struct {
@@ -63,10 +72,17 @@ type Allocation struct {
 	Quantity   int    `json:"quantity"`
 	// Done is how many of the units were fulfilled or cancelled.
 	Done int `json:"done,omitempty"`
+	// Ended is that of the line.
+	Ended bool `json:"-"`
 }
 
 // Left is how many units the level still counts as reserved or committed.
-func (a Allocation) Left() int { return a.Quantity - a.Done }
+func (a Allocation) Left() int {
+	if a.Ended {
+		return 0
+	}
+	return a.Quantity - a.Done
+}
 
 // Split divides what is left of a line, in the order of its locations, into the
 // first n units and the rest.
@@ -118,13 +134,34 @@ func present(s string) *string {
 
 // At returns the reservation as of a time on the database's clock. Expiry is a
 // predicate: past ExpiresAt a reservation is EXPIRED, whether or not the sweeper has
-// reached it.
+// reached it. Nothing is left of a reservation that has ended.
 func (r Reservation) At(now time.Time) Reservation {
 	r.ServerTime = now
 	if r.State == ReservationActive && !r.ExpiresAt.After(now) {
 		r.State = ReservationExpired
 	}
+	if r.State.ended() {
+		r.Lines = endedLines(r.Lines)
+	}
 	return r
+}
+
+// ended reports whether no units are reserved or on order in this state.
+func (s ReservationState) ended() bool {
+	return s != ReservationActive && s != ReservationCommitted
+}
+
+// endedLines returns copies of lines of which nothing is left.
+func endedLines(lines []ReservationLine) []ReservationLine {
+	lines = slices.Clone(lines)
+	for i := range lines {
+		lines[i].Ended = true
+		lines[i].Allocations = slices.Clone(lines[i].Allocations)
+		for j := range lines[i].Allocations {
+			lines[i].Allocations[j].Ended = true
+		}
+	}
+	return lines
 }
 
 // Transition is what a reservation's change of state moves between quantity states,
@@ -196,9 +233,7 @@ type UpdateReservation struct {
 // ExtendReservation restarts the time to live of an active reservation.
 type ExtendReservation struct {
 	ID  string
-	TTL time.Duration // zero: DefaultTTL
-	// DefaultTTL is the server's setting.
-	DefaultTTL time.Duration
+	TTL time.Duration // zero: the reservation's own
 }
 
 // Resolve changes the state of a reservation: release, expire, commit, fulfil or
@@ -213,17 +248,7 @@ type Resolve struct {
 }
 
 // ReservationTTL is the time to live of the new reservation.
-func (w Reserve) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
-
-// ReservationTTL is the new time to live, counted from now.
-func (w ExtendReservation) ReservationTTL() time.Duration { return reservationTTL(w.TTL, w.DefaultTTL) }
-
-func reservationTTL(asked, fallback time.Duration) time.Duration {
-	if asked == 0 {
-		return fallback
-	}
-	return asked
-}
+func (w Reserve) ReservationTTL() time.Duration { return cmp.Or(w.TTL, w.DefaultTTL) }
 
 // Key implements Write.
 func (w Reserve) Key() string           { return w.IdempotencyKey }
@@ -264,7 +289,9 @@ func (w UpdateReservation) Check(ttlMax time.Duration) []UserError {
 // Check implements Write.
 func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
 	var c checker
-	c.ttl(w.ReservationTTL(), ttlMax)
+	if w.TTL != 0 {
+		c.ttl(w.TTL, ttlMax)
+	}
 	return c.errs
 }
 

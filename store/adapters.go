@@ -10,11 +10,12 @@ import (
 	"onhand/store/stockfeed"
 )
 
-// batches adapts the database to groupcommit.Database.
-type batches struct{ *database.Database }
+// committerDatabase adapts the database to groupcommit.Database, whose Begin returns an
+// interface.
+type committerDatabase struct{ *database.Database }
 
 // Begin implements groupcommit.Database.
-func (b batches) Begin() groupcommit.Batch { return b.Database.Begin() }
+func (d committerDatabase) Begin() groupcommit.Batch { return d.Database.Begin() }
 
 // batchPublisher adapts the publisher to groupcommit.Publisher. It also counts the
 // transactions of a batch.

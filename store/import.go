@@ -13,12 +13,8 @@ type (
 	ImportProgress = database.ImportProgress
 )
 
-// The stages of an import.
-const (
-	ImportReading  = database.ImportReading
-	ImportDeciding = database.ImportDeciding
-	ImportWriting  = database.ImportWriting
-)
+// ImportReading is the stage before the number of rows is known.
+const ImportReading = database.ImportReading
 
 // Import writes a file's rows, all that are fine or none; see
 // [database.Database.Import]. It does not publish: the relay of an instance that

@@ -48,15 +48,15 @@ func TestRedisBackIsChecked(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
 	s := open(t, Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), EpochCheckInterval: time.Hour})
-	marked := func() bool {
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.Epoch != "" && mark.Epoch == s.epoch.Epoch()
+	watermarked := func() bool {
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.Epoch != "" && watermark.Epoch == s.epoch.Epoch()
 	}
-	eventually(t, marked)
+	eventually(t, watermarked)
 	redis.Kill()
 	eventually(t, func() bool { read(t, s, "x"); return !s.cache.Healthy() })
 	require.NoError(t, redis.Start())
-	eventually(t, marked)
+	eventually(t, watermarked)
 }
 
 // A Redis that hangs costs little: the circuit breaker opens after a few round
@@ -154,8 +154,8 @@ func TestDatabaseRestored(t *testing.T) {
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 105 })
 	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 	eventually(t, func() bool { // the epoch check has set the watermark
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.Sequence > 10
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.Sequence > 10
 	})
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
 	require.NoError(t, db.Exec("CREATE DATABASE shop TEMPLATE backup").Error)
@@ -167,8 +167,8 @@ func TestDatabaseRestored(t *testing.T) {
 		write(t, s, receive(fmt.Sprint("again", i), "x", 10))
 	}
 	eventually(t, func() bool {
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.Sequence > 10
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.Sequence > 10
 	})
 	s.Close()
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
@@ -186,12 +186,12 @@ func TestRedisRestored(t *testing.T) {
 	stockUp(t, s, 5, "x")
 	drained(t, s)
 	eventually(t, func() bool {
-		mark, err := s.cache.Watermark(t.Context())
-		return err == nil && mark.RecordedRunIDs == mark.RunIDs
+		watermark, err := s.cache.Watermark(t.Context())
+		return err == nil && watermark.RecordedRunIDs == watermark.RunIDs
 	})
 	saved, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
 	require.NoError(t, err)
-	mark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
+	watermark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
 	require.NoError(t, err)
 	write(t, s, receive("k", "x", 2))
 	drained(t, s)
@@ -203,7 +203,7 @@ func TestRedisRestored(t *testing.T) {
 	require.NoError(t, err)
 	client := goredis.NewClient(options)
 	defer client.Close()
-	require.NoError(t, client.RestoreReplace(t.Context(), keys.Watermark(), 0, mark).Err())
+	require.NoError(t, client.RestoreReplace(t.Context(), keys.Watermark(), 0, watermark).Err())
 	require.NoError(t, client.RestoreReplace(t.Context(), keys.Stock("x"), time.Hour, saved).Err())
 	s = open(t, config)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })

@@ -59,6 +59,9 @@ func (s *Store) Reservations(ctx context.Context, ids []string) ([]*models.Reser
 	return reservations, nil
 }
 
+// Now reads the database's clock.
+func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.database.ReadClock(ctx) }
+
 // Movements reads a page of the ledger, newest first.
 func (s *Store) Movements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
 	return s.database.ReadMovements(ctx, page, filter)

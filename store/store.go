@@ -86,7 +86,7 @@ func (s *Store) openServers() (err error) {
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.Config{
 		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		OnRecovered: s.redisBack,
+		OnRecovered: s.redisRecovered,
 	})
 	return nil
 }
@@ -110,7 +110,7 @@ func (s *Store) wireReads() {
 func (s *Store) wireWrites() {
 	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, reader: s.reader, log: s.log}
 	s.publisher.muted.Store(s.embedded != nil)
-	s.writes = groupcommit.New(batches{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
+	s.writes = groupcommit.New(committerDatabase{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
 	s.opening = &openingstock.Loader{Database: s.database, Writer: s}
 }
 
@@ -130,10 +130,10 @@ func (s *Store) wireUpkeep() {
 	s.sampler = audit.NewSampler(s.audited, auditSettle, s.log)
 }
 
-// redisBack is called when Redis answers again. It may be another server, or have
+// redisRecovered is called when Redis answers again. It may be another server, or have
 // lost its last writes, and it missed the changes of the meantime: epoch check and
 // relay run at once.
-func (s *Store) redisBack() {
+func (s *Store) redisRecovered() {
 	s.epoch.CheckNow()
 	s.relay.RetryNow()
 }

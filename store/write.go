@@ -13,11 +13,7 @@ import (
 // idempotency key may then be sent again: it takes effect once.
 func (s *Store) Write(ctx context.Context, write models.Write) (result models.WriteResult, err error) {
 	defer func() { s.metrics.wrote(write, result, err) }()
-	switch w := write.(type) {
-	case models.Reserve:
-		w.DefaultTTL = s.config.TTLDefault
-		write = w
-	case models.ExtendReservation:
+	if w, ok := write.(models.Reserve); ok {
 		w.DefaultTTL = s.config.TTLDefault
 		write = w
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/models"
 )
@@ -34,6 +35,8 @@ func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		switch {
 		case errors.As(err, &fault):
 			present(ctx, log, shown, fault)
+		case shown.Rule == rules.ValuesOfCorrectTypeRule.Name: // a literal; variables have the same code
+			shown.Extensions["code"] = string(models.CodeBadUserInput)
 		case isDocumentError(shown):
 			// gqlgen's own code and message fit the client
 		case isRequestError(err, shown):

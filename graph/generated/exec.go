@@ -61,6 +61,7 @@ type ComplexityRoot struct {
 
 	InsufficientStockError struct {
 		Available func(childComplexity int) int
+		Code      func(childComplexity int) int
 		Message   func(childComplexity int) int
 		Path      func(childComplexity int) int
 		ProductID func(childComplexity int) int
@@ -68,6 +69,7 @@ type ComplexityRoot struct {
 	}
 
 	InvalidInputError struct {
+		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
 	}
@@ -98,6 +100,7 @@ type ComplexityRoot struct {
 	}
 
 	NotFoundError struct {
+		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
 	}
@@ -133,6 +136,7 @@ type ComplexityRoot struct {
 	}
 
 	QuantityLimitExceededError struct {
+		Code      func(childComplexity int) int
 		Limit     func(childComplexity int) int
 		Message   func(childComplexity int) int
 		Path      func(childComplexity int) int
@@ -148,6 +152,7 @@ type ComplexityRoot struct {
 		Product        func(childComplexity int, id string) int
 		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *models.ProductFilter) int
 		Reservation    func(childComplexity int, id string) int
+		ServerTime     func(childComplexity int) int
 		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
 		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
 		Stocks         func(childComplexity int, productIds []string, channel *string) int
@@ -184,6 +189,7 @@ type ComplexityRoot struct {
 	}
 
 	ReservationNotActiveError struct {
+		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
 		State   func(childComplexity int) int
@@ -193,10 +199,12 @@ type ComplexityRoot struct {
 		Errors      func(childComplexity int) int
 		Replayed    func(childComplexity int) int
 		Reservation func(childComplexity int) int
+		ServerTime  func(childComplexity int) int
 	}
 
 	StaleQuantityError struct {
 		Actual   func(childComplexity int) int
+		Code     func(childComplexity int) int
 		Expected func(childComplexity int) int
 		Message  func(childComplexity int) int
 		Path     func(childComplexity int) int
@@ -325,6 +333,7 @@ type ProductResolver interface {
 	Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error)
 }
 type QueryResolver interface {
+	ServerTime(ctx context.Context) (*time.Time, error)
 	Node(ctx context.Context, id string) (Node, error)
 	Location(ctx context.Context, id string) (*models.Location, error)
 	Locations(ctx context.Context) ([]*models.Location, error)
@@ -432,6 +441,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.InsufficientStockError.Available(childComplexity), true
+	case "InsufficientStockError.code":
+		if e.ComplexityRoot.InsufficientStockError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InsufficientStockError.Code(childComplexity), true
 	case "InsufficientStockError.message":
 		if e.ComplexityRoot.InsufficientStockError.Message == nil {
 			break
@@ -457,6 +472,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InsufficientStockError.Requested(childComplexity), true
 
+	case "InvalidInputError.code":
+		if e.ComplexityRoot.InvalidInputError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvalidInputError.Code(childComplexity), true
 	case "InvalidInputError.message":
 		if e.ComplexityRoot.InvalidInputError.Message == nil {
 			break
@@ -651,6 +672,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Mutation.UpsertProducts(childComplexity, args["input"].(UpsertProductsInput)), true
 
+	case "NotFoundError.code":
+		if e.ComplexityRoot.NotFoundError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotFoundError.Code(childComplexity), true
 	case "NotFoundError.message":
 		if e.ComplexityRoot.NotFoundError.Message == nil {
 			break
@@ -781,6 +808,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProductEdge.Node(childComplexity), true
 
+	case "QuantityLimitExceededError.code":
+		if e.ComplexityRoot.QuantityLimitExceededError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuantityLimitExceededError.Code(childComplexity), true
 	case "QuantityLimitExceededError.limit":
 		if e.ComplexityRoot.QuantityLimitExceededError.Limit == nil {
 			break
@@ -880,6 +913,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Reservation(childComplexity, args["id"].(string)), true
+	case "Query.serverTime":
+		if e.ComplexityRoot.Query.ServerTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.ServerTime(childComplexity), true
 	case "Query.stock":
 		if e.ComplexityRoot.Query.Stock == nil {
 			break
@@ -1043,6 +1082,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReservationLine.Stock(childComplexity), true
 
+	case "ReservationNotActiveError.code":
+		if e.ComplexityRoot.ReservationNotActiveError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationNotActiveError.Code(childComplexity), true
 	case "ReservationNotActiveError.message":
 		if e.ComplexityRoot.ReservationNotActiveError.Message == nil {
 			break
@@ -1080,6 +1125,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationPayload.Reservation(childComplexity), true
+	case "ReservationPayload.serverTime":
+		if e.ComplexityRoot.ReservationPayload.ServerTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationPayload.ServerTime(childComplexity), true
 
 	case "StaleQuantityError.actual":
 		if e.ComplexityRoot.StaleQuantityError.Actual == nil {
@@ -1087,6 +1138,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StaleQuantityError.Actual(childComplexity), true
+	case "StaleQuantityError.code":
+		if e.ComplexityRoot.StaleQuantityError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StaleQuantityError.Code(childComplexity), true
 	case "StaleQuantityError.expected":
 		if e.ComplexityRoot.StaleQuantityError.Expected == nil {
 			break
@@ -1645,14 +1702,68 @@ interface UserError {
   message: String!
   "Where in the input the cause is, such as [\"input\", \"lines\", \"2\", \"quantity\"]."
   path: [String!]!
+  "Why, for programs. New codes may be added: treat an unknown one as a refusal."
+  code: ErrorCode!
 }
 
-"A product has fewer units than asked for."
-type InsufficientStockError implements UserError {
+"Why a write, or a part of it, is refused. Each code belongs to one type of error."
+enum ErrorCode {
+  "InsufficientStockError: a product has fewer units than asked for."
+  INSUFFICIENT_STOCK
+  "QuantityLimitExceededError: a quantity is above a limit."
+  QUANTITY_LIMIT_EXCEEDED
+  "StaleQuantityError: the level has another quantity than expected."
+  STALE_QUANTITY
+  "ReservationNotActiveError: the state of the reservation does not allow this change."
+  RESERVATION_NOT_ACTIVE
+  "IdempotencyError: a request with the same key is in flight. Retry. This version does not send the code: it waits for that request instead."
+  CONCURRENT_REQUEST
+  "IdempotencyError: the key was used before, with another input."
+  KEY_PARAMETER_MISMATCH
+  "NotFoundError: the input names something that does not exist."
+  NOT_FOUND
+  "InvalidInputError: a value of the input is not valid. A retry does not help."
+  INVALID_INPUT
+}
+
+"Why a reservation write is refused."
+interface ReservationError implements UserError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
+}
+
+"Why a stock write is refused."
+interface StockError implements UserError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is."
+  path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
+}
+
+"Why a write of settings is refused."
+interface SettingsError implements UserError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is."
+  path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
+}
+
+"A product has fewer units than asked for."
+type InsufficientStockError implements UserError & ReservationError & StockError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is."
+  path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
   "The shop's own product id."
   productId: ID!
   "Units asked for, over all lines of the product."
@@ -1662,11 +1773,13 @@ type InsufficientStockError implements UserError {
 }
 
 "A quantity is above a limit."
-type QuantityLimitExceededError implements UserError {
+type QuantityLimitExceededError implements UserError & ReservationError & StockError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
   "The shop's own product id."
   productId: ID!
   "Units asked for, over all lines of the product. 2,147,483,647 also means more than that."
@@ -1676,11 +1789,13 @@ type QuantityLimitExceededError implements UserError {
 }
 
 "The level has another quantity than ` + "`" + `changeFromQuantity` + "`" + `."
-type StaleQuantityError implements UserError {
+type StaleQuantityError implements UserError & StockError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
   "The quantity that the caller expected."
   expected: Int!
   "The quantity found."
@@ -1690,47 +1805,45 @@ type StaleQuantityError implements UserError {
 }
 
 "The state of the reservation does not allow this change."
-type ReservationNotActiveError implements UserError {
+type ReservationNotActiveError implements UserError & ReservationError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
   "The reservation's state."
   state: ReservationState!
 }
 
-"Why an idempotency key is refused."
-enum IdempotencyErrorCode {
-  "A request with the same key is in flight. Retry. This version does not send the code: it waits for that request instead."
-  CONCURRENT_REQUEST
-  "The key was used before, with another input."
-  KEY_PARAMETER_MISMATCH
-}
-
 "The idempotency key is refused."
-type IdempotencyError implements UserError {
+type IdempotencyError implements UserError & ReservationError & StockError & SettingsError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
-  "Why."
-  code: IdempotencyErrorCode!
+  "CONCURRENT_REQUEST or KEY_PARAMETER_MISMATCH."
+  code: ErrorCode!
 }
 
 "The input names something that does not exist."
-type NotFoundError implements UserError {
+type NotFoundError implements UserError & ReservationError & StockError & SettingsError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
 }
 
 "A value of the input is not valid. A retry does not help."
-type InvalidInputError implements UserError {
+type InvalidInputError implements UserError & ReservationError & StockError & SettingsError {
   "One sentence for people."
   message: String!
   "Where in the input the cause is."
   path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
 }
 `, BuiltIn: false},
 	{Name: "../schema/location.graphqls", Input: `extend type Query {
@@ -2088,9 +2201,6 @@ type UpsertProductsPayload {
   "The refused rows."
   errors: [SettingsError!]!
 }
-
-"Why a row of products, locations or channels is refused."
-union SettingsError = IdempotencyError | NotFoundError | InvalidInputError
 `, BuiltIn: false},
 	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
   "One reservation. Null when it is unknown. Anyone who knows the id may read it."
@@ -2158,10 +2268,10 @@ type Reservation implements Node {
   orderRef: String
   "When it was created."
   createdAt: Time!
-  "When its time is over, unless it is extended."
+  "When its time is over, unless it is extended. Has no meaning once the state is not ACTIVE. Count down on the server's time: see serverTime of ReservationPayload and Query."
   expiresAt: Time!
-  "The server's time of this answer. Count down from expiresAt − serverTime, not from the shopper's clock."
-  serverTime: Time!
+  "The server's time of this answer."
+  serverTime: Time! @deprecated(reason: "A client's cache keeps it beside expiresAt, and a countdown from it jumps back. Use serverTime of the payload or of Query.")
   "Grows with every change of the reservation."
   version: BigInt!
 }
@@ -2180,7 +2290,7 @@ type ReservationLine {
   fulfilled: Int!
   "Units of the order that were cancelled."
   cancelled: Int!
-  "Units still reserved or on order: quantity − fulfilled − cancelled."
+  "Units still reserved or on order: quantity − fulfilled − cancelled. 0 once the reservation is RELEASED, EXPIRED, CANCELLED or FULFILLED."
   left: Int!
   "The locations that supply the units. Empty when the product is not tracked."
   allocations: [ReservationAllocation!]!
@@ -2194,7 +2304,7 @@ type ReservationAllocation {
   location: Location! @goField(forceResolver: true)
   "Units."
   quantity: Int!
-  "Units that were neither fulfilled nor cancelled."
+  "Units still reserved or on order at the location. 0 once the reservation is RELEASED, EXPIRED, CANCELLED or FULFILLED."
   left: Int!
 }
 
@@ -2250,7 +2360,7 @@ input UpdateReservationInput {
 input ExtendReservationInput {
   "The reservation."
   id: ID!
-  "The time to live from now, in seconds. The server's default when left out."
+  "The time to live from now, in seconds. When left out, the reservation's own: the one that was asked for last, by reserveStock, updateReservation or extendReservation."
   ttlSeconds: Int
 }
 
@@ -2296,19 +2406,18 @@ input CancelReservationInput {
 type ReservationPayload {
   "The reservation, as it is now. Null when there is none."
   reservation: Reservation
+  "The server's time of this answer, on the database's clock. Null when there is no reservation. expiresAt − serverTime is the time left."
+  serverTime: Time
   "True when the idempotency key was known. Nothing was done again."
   replayed: Boolean!
   "Everything that was refused, all shortages of a cart at once. With ` + "`" + `allowPartial` + "`" + `, a reservation and its shortages come together."
   errors: [ReservationError!]!
 }
-
-"Why a reservation write is refused."
-union ReservationError = InsufficientStockError | QuantityLimitExceededError | ReservationNotActiveError | IdempotencyError | NotFoundError | InvalidInputError
 `, BuiltIn: false},
-	{Name: "../schema/schema.graphqls", Input: `"A number that can exceed 32 bits. Sent as a JSON number below 2^53."
-scalar BigInt
-"A time in UTC, RFC 3339 with milliseconds, such as 2026-03-01T12:00:00.000Z. It is the database's clock."
-scalar Time
+	{Name: "../schema/schema.graphqls", Input: `"A whole number that can exceed 32 bits. Sent and read as a JSON number below 2^53, which JavaScript keeps exactly."
+scalar BigInt @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-6")
+"A time in UTC, RFC 3339 with milliseconds, such as 2026-03-01T12:00:00.000Z. Inputs may have any zone and precision. The server's times are the database's clock."
+scalar Time @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
 directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, type: String, forceGenerate: Boolean, autoBindGetterHaser: Boolean, batch: Boolean) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 
@@ -2343,6 +2452,11 @@ All reads. Fields of one document that read stock or reservations are read toget
 A document has at most 400 selections. Its complexity is at most 30,000: a list multiplies the cost of its fields.
 """
 type Query {
+  """
+  The server's time now, on the database's clock. Measure the difference from your own clock once, and count down to
+  ` + "`" + `expiresAt` + "`" + ` with it.
+  """
+  serverTime: Time!
   "Any object by its global id. Null when no object has this id."
   node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location, Reservation or StockMovement." id: ID!): Node
 }
@@ -2678,9 +2792,6 @@ type StockPayload {
   "The refused rows."
   errors: [StockError!]!
 }
-
-"Why a stock write is refused."
-union StockError = InsufficientStockError | QuantityLimitExceededError | StaleQuantityError | IdempotencyError | NotFoundError | InvalidInputError
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2847,6 +2958,8 @@ func (ec *executionContext) childFields_ReservationPayload(ctx context.Context, 
 	switch field.Name {
 	case "reservation":
 		return ec.fieldContext_ReservationPayload_reservation(ctx, field)
+	case "serverTime":
+		return ec.fieldContext_ReservationPayload_serverTime(ctx, field)
 	case "replayed":
 		return ec.fieldContext_ReservationPayload_replayed(ctx, field)
 	case "errors":
@@ -3892,18 +4005,18 @@ func (ec *executionContext) _IdempotencyError_code(ctx context.Context, field gr
 			return ec.fieldContext_IdempotencyError_code(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Code, nil
+			return obj.Code(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v models.IdempotencyCode) graphql.Marshaler {
-			return ec.marshalNIdempotencyErrorCode2onhandᚋmodelsᚐIdempotencyCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_IdempotencyError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("IdempotencyError", field, false, false, errors.New("field of type IdempotencyErrorCode does not have child fields"))
+	return graphql.NewScalarFieldContext("IdempotencyError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
 }
 
 func (ec *executionContext) _InsufficientStockError_message(ctx context.Context, field graphql.CollectedField, obj *models.InsufficientStockError) (ret graphql.Marshaler) {
@@ -3950,6 +4063,29 @@ func (ec *executionContext) _InsufficientStockError_path(ctx context.Context, fi
 }
 func (ec *executionContext) fieldContext_InsufficientStockError_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("InsufficientStockError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InsufficientStockError_code(ctx context.Context, field graphql.CollectedField, obj *models.InsufficientStockError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InsufficientStockError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InsufficientStockError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InsufficientStockError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
 }
 
 func (ec *executionContext) _InsufficientStockError_productId(ctx context.Context, field graphql.CollectedField, obj *models.InsufficientStockError) (ret graphql.Marshaler) {
@@ -4065,6 +4201,29 @@ func (ec *executionContext) _InvalidInputError_path(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_InvalidInputError_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("InvalidInputError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InvalidInputError_code(ctx context.Context, field graphql.CollectedField, obj *models.InvalidInputError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvalidInputError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvalidInputError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvalidInputError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
 }
 
 func (ec *executionContext) _Location_id(ctx context.Context, field graphql.CollectedField, obj *models.Location) (ret graphql.Marshaler) {
@@ -4823,6 +4982,29 @@ func (ec *executionContext) fieldContext_NotFoundError_path(_ context.Context, f
 	return graphql.NewScalarFieldContext("NotFoundError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _NotFoundError_code(ctx context.Context, field graphql.CollectedField, obj *models.NotFoundError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NotFoundError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NotFoundError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NotFoundError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5363,6 +5545,29 @@ func (ec *executionContext) fieldContext_QuantityLimitExceededError_path(_ conte
 	return graphql.NewScalarFieldContext("QuantityLimitExceededError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _QuantityLimitExceededError_code(ctx context.Context, field graphql.CollectedField, obj *models.QuantityLimitExceededError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_QuantityLimitExceededError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_QuantityLimitExceededError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QuantityLimitExceededError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
 func (ec *executionContext) _QuantityLimitExceededError_productId(ctx context.Context, field graphql.CollectedField, obj *models.QuantityLimitExceededError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5430,6 +5635,29 @@ func (ec *executionContext) _QuantityLimitExceededError_limit(ctx context.Contex
 }
 func (ec *executionContext) fieldContext_QuantityLimitExceededError_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QuantityLimitExceededError", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Query_serverTime(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_serverTime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().ServerTime(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalNTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_serverTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type Time does not have child fields"))
 }
 
 func (ec *executionContext) _Query_node(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -6544,6 +6772,29 @@ func (ec *executionContext) fieldContext_ReservationNotActiveError_path(_ contex
 	return graphql.NewScalarFieldContext("ReservationNotActiveError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _ReservationNotActiveError_code(ctx context.Context, field graphql.CollectedField, obj *models.ReservationNotActiveError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationNotActiveError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationNotActiveError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationNotActiveError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
 func (ec *executionContext) _ReservationNotActiveError_state(ctx context.Context, field graphql.CollectedField, obj *models.ReservationNotActiveError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6599,6 +6850,29 @@ func (ec *executionContext) fieldContext_ReservationPayload_reservation(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _ReservationPayload_serverTime(ctx context.Context, field graphql.CollectedField, obj *ReservationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationPayload_serverTime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ServerTime, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationPayload_serverTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationPayload", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
 func (ec *executionContext) _ReservationPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *ReservationPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6634,15 +6908,24 @@ func (ec *executionContext) _ReservationPayload_errors(ctx context.Context, fiel
 			return obj.Errors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
-			return ec.marshalNReservationError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.ReservationError) graphql.Marshaler {
+			return ec.marshalNReservationError2ᚕonhandᚋmodelsᚐReservationErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_ReservationPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ReservationPayload", field, false, false, errors.New("field of type ReservationError does not have child fields"))
+	fc = &graphql.FieldContext{
+		Object:     "ReservationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _StaleQuantityError_message(ctx context.Context, field graphql.CollectedField, obj *models.StaleQuantityError) (ret graphql.Marshaler) {
@@ -6689,6 +6972,29 @@ func (ec *executionContext) _StaleQuantityError_path(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_StaleQuantityError_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("StaleQuantityError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StaleQuantityError_code(ctx context.Context, field graphql.CollectedField, obj *models.StaleQuantityError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StaleQuantityError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StaleQuantityError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StaleQuantityError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
 }
 
 func (ec *executionContext) _StaleQuantityError_expected(ctx context.Context, field graphql.CollectedField, obj *models.StaleQuantityError) (ret graphql.Marshaler) {
@@ -7998,15 +8304,24 @@ func (ec *executionContext) _StockPayload_errors(ctx context.Context, field grap
 			return obj.Errors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
-			return ec.marshalNStockError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.StockError) graphql.Marshaler {
+			return ec.marshalNStockError2ᚕonhandᚋmodelsᚐStockErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_StockPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("StockPayload", field, false, false, errors.New("field of type StockError does not have child fields"))
+	fc = &graphql.FieldContext{
+		Object:     "StockPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Subscription_stockMoved(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -8252,15 +8567,24 @@ func (ec *executionContext) _UpsertChannelsPayload_errors(ctx context.Context, f
 			return obj.Errors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
-			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.SettingsError) graphql.Marshaler {
+			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐSettingsErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_UpsertChannelsPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("UpsertChannelsPayload", field, false, false, errors.New("field of type SettingsError does not have child fields"))
+	fc = &graphql.FieldContext{
+		Object:     "UpsertChannelsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _UpsertLocationsPayload_locations(ctx context.Context, field graphql.CollectedField, obj *UpsertLocationsPayload) (ret graphql.Marshaler) {
@@ -8330,15 +8654,24 @@ func (ec *executionContext) _UpsertLocationsPayload_errors(ctx context.Context, 
 			return obj.Errors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
-			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.SettingsError) graphql.Marshaler {
+			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐSettingsErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_UpsertLocationsPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("UpsertLocationsPayload", field, false, false, errors.New("field of type SettingsError does not have child fields"))
+	fc = &graphql.FieldContext{
+		Object:     "UpsertLocationsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _UpsertProductsPayload_products(ctx context.Context, field graphql.CollectedField, obj *UpsertProductsPayload) (ret graphql.Marshaler) {
@@ -8408,15 +8741,24 @@ func (ec *executionContext) _UpsertProductsPayload_errors(ctx context.Context, f
 			return obj.Errors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.UserError) graphql.Marshaler {
-			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.SettingsError) graphql.Marshaler {
+			return ec.marshalNSettingsError2ᚕonhandᚋmodelsᚐSettingsErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_UpsertProductsPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("UpsertProductsPayload", field, false, false, errors.New("field of type SettingsError does not have child fields"))
+	fc = &graphql.FieldContext{
+		Object:     "UpsertProductsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
@@ -10818,24 +11160,10 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	}
 }
 
-func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.SelectionSet, obj models.UserError) graphql.Marshaler {
+func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.SelectionSet, obj models.ReservationError) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
-	case models.ReservationNotActiveError:
-		return ec._ReservationNotActiveError(ctx, sel, &obj)
-	case *models.ReservationNotActiveError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._ReservationNotActiveError(ctx, sel, obj)
-	case models.QuantityLimitExceededError:
-		return ec._QuantityLimitExceededError(ctx, sel, &obj)
-	case *models.QuantityLimitExceededError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._QuantityLimitExceededError(ctx, sel, obj)
 	case models.NotFoundError:
 		return ec._NotFoundError(ctx, sel, &obj)
 	case *models.NotFoundError:
@@ -10850,13 +11178,6 @@ func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.Selec
 			return graphql.Null
 		}
 		return ec._InvalidInputError(ctx, sel, obj)
-	case models.InsufficientStockError:
-		return ec._InsufficientStockError(ctx, sel, &obj)
-	case *models.InsufficientStockError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._InsufficientStockError(ctx, sel, obj)
 	case models.IdempotencyError:
 		return ec._IdempotencyError(ctx, sel, &obj)
 	case *models.IdempotencyError:
@@ -10864,6 +11185,27 @@ func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.Selec
 			return graphql.Null
 		}
 		return ec._IdempotencyError(ctx, sel, obj)
+	case models.QuantityLimitExceededError:
+		return ec._QuantityLimitExceededError(ctx, sel, &obj)
+	case *models.QuantityLimitExceededError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._QuantityLimitExceededError(ctx, sel, obj)
+	case models.InsufficientStockError:
+		return ec._InsufficientStockError(ctx, sel, &obj)
+	case *models.InsufficientStockError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._InsufficientStockError(ctx, sel, obj)
+	case models.ReservationNotActiveError:
+		return ec._ReservationNotActiveError(ctx, sel, &obj)
+	case *models.ReservationNotActiveError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ReservationNotActiveError(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -10873,7 +11215,7 @@ func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.Selec
 	}
 }
 
-func (ec *executionContext) _SettingsError(ctx context.Context, sel ast.SelectionSet, obj models.UserError) graphql.Marshaler {
+func (ec *executionContext) _SettingsError(ctx context.Context, sel ast.SelectionSet, obj models.SettingsError) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
@@ -10907,24 +11249,10 @@ func (ec *executionContext) _SettingsError(ctx context.Context, sel ast.Selectio
 	}
 }
 
-func (ec *executionContext) _StockError(ctx context.Context, sel ast.SelectionSet, obj models.UserError) graphql.Marshaler {
+func (ec *executionContext) _StockError(ctx context.Context, sel ast.SelectionSet, obj models.StockError) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
-	case models.StaleQuantityError:
-		return ec._StaleQuantityError(ctx, sel, &obj)
-	case *models.StaleQuantityError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._StaleQuantityError(ctx, sel, obj)
-	case models.QuantityLimitExceededError:
-		return ec._QuantityLimitExceededError(ctx, sel, &obj)
-	case *models.QuantityLimitExceededError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._QuantityLimitExceededError(ctx, sel, obj)
 	case models.NotFoundError:
 		return ec._NotFoundError(ctx, sel, &obj)
 	case *models.NotFoundError:
@@ -10939,13 +11267,6 @@ func (ec *executionContext) _StockError(ctx context.Context, sel ast.SelectionSe
 			return graphql.Null
 		}
 		return ec._InvalidInputError(ctx, sel, obj)
-	case models.InsufficientStockError:
-		return ec._InsufficientStockError(ctx, sel, &obj)
-	case *models.InsufficientStockError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._InsufficientStockError(ctx, sel, obj)
 	case models.IdempotencyError:
 		return ec._IdempotencyError(ctx, sel, &obj)
 	case *models.IdempotencyError:
@@ -10953,6 +11274,27 @@ func (ec *executionContext) _StockError(ctx context.Context, sel ast.SelectionSe
 			return graphql.Null
 		}
 		return ec._IdempotencyError(ctx, sel, obj)
+	case models.QuantityLimitExceededError:
+		return ec._QuantityLimitExceededError(ctx, sel, &obj)
+	case *models.QuantityLimitExceededError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._QuantityLimitExceededError(ctx, sel, obj)
+	case models.InsufficientStockError:
+		return ec._InsufficientStockError(ctx, sel, &obj)
+	case *models.InsufficientStockError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._InsufficientStockError(ctx, sel, obj)
+	case models.StaleQuantityError:
+		return ec._StaleQuantityError(ctx, sel, &obj)
+	case *models.StaleQuantityError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._StaleQuantityError(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -10966,6 +11308,41 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case models.NotFoundError:
+		return ec._NotFoundError(ctx, sel, &obj)
+	case *models.NotFoundError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._NotFoundError(ctx, sel, obj)
+	case models.InvalidInputError:
+		return ec._InvalidInputError(ctx, sel, &obj)
+	case *models.InvalidInputError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._InvalidInputError(ctx, sel, obj)
+	case models.IdempotencyError:
+		return ec._IdempotencyError(ctx, sel, &obj)
+	case *models.IdempotencyError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._IdempotencyError(ctx, sel, obj)
+	case models.QuantityLimitExceededError:
+		return ec._QuantityLimitExceededError(ctx, sel, &obj)
+	case *models.QuantityLimitExceededError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._QuantityLimitExceededError(ctx, sel, obj)
+	case models.InsufficientStockError:
+		return ec._InsufficientStockError(ctx, sel, &obj)
+	case *models.InsufficientStockError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._InsufficientStockError(ctx, sel, obj)
 	case models.StaleQuantityError:
 		return ec._StaleQuantityError(ctx, sel, &obj)
 	case *models.StaleQuantityError:
@@ -10980,41 +11357,21 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 			return graphql.Null
 		}
 		return ec._ReservationNotActiveError(ctx, sel, obj)
-	case models.QuantityLimitExceededError:
-		return ec._QuantityLimitExceededError(ctx, sel, &obj)
-	case *models.QuantityLimitExceededError:
+	case models.StockError:
 		if obj == nil {
 			return graphql.Null
 		}
-		return ec._QuantityLimitExceededError(ctx, sel, obj)
-	case models.NotFoundError:
-		return ec._NotFoundError(ctx, sel, &obj)
-	case *models.NotFoundError:
+		return ec._StockError(ctx, sel, obj)
+	case models.SettingsError:
 		if obj == nil {
 			return graphql.Null
 		}
-		return ec._NotFoundError(ctx, sel, obj)
-	case models.InvalidInputError:
-		return ec._InvalidInputError(ctx, sel, &obj)
-	case *models.InvalidInputError:
+		return ec._SettingsError(ctx, sel, obj)
+	case models.ReservationError:
 		if obj == nil {
 			return graphql.Null
 		}
-		return ec._InvalidInputError(ctx, sel, obj)
-	case models.InsufficientStockError:
-		return ec._InsufficientStockError(ctx, sel, &obj)
-	case *models.InsufficientStockError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._InsufficientStockError(ctx, sel, obj)
-	case models.IdempotencyError:
-		return ec._IdempotencyError(ctx, sel, &obj)
-	case *models.IdempotencyError:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._IdempotencyError(ctx, sel, obj)
+		return ec._ReservationError(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -11119,7 +11476,7 @@ func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
-var idempotencyErrorImplementors = []string{"IdempotencyError", "UserError", "SettingsError", "ReservationError", "StockError"}
+var idempotencyErrorImplementors = []string{"IdempotencyError", "UserError", "ReservationError", "StockError", "SettingsError"}
 
 func (ec *executionContext) _IdempotencyError(ctx context.Context, sel ast.SelectionSet, obj *models.IdempotencyError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, idempotencyErrorImplementors)
@@ -11189,6 +11546,11 @@ func (ec *executionContext) _InsufficientStockError(ctx context.Context, sel ast
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "code":
+			out.Values[i] = ec._InsufficientStockError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "productId":
 			out.Values[i] = ec._InsufficientStockError_productId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -11225,7 +11587,7 @@ func (ec *executionContext) _InsufficientStockError(ctx context.Context, sel ast
 	return out
 }
 
-var invalidInputErrorImplementors = []string{"InvalidInputError", "UserError", "SettingsError", "ReservationError", "StockError"}
+var invalidInputErrorImplementors = []string{"InvalidInputError", "UserError", "ReservationError", "StockError", "SettingsError"}
 
 func (ec *executionContext) _InvalidInputError(ctx context.Context, sel ast.SelectionSet, obj *models.InvalidInputError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, invalidInputErrorImplementors)
@@ -11244,6 +11606,11 @@ func (ec *executionContext) _InvalidInputError(ctx context.Context, sel ast.Sele
 			}
 		case "path":
 			out.Values[i] = ec._InvalidInputError_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._InvalidInputError_code(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -11463,7 +11830,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 	return out
 }
 
-var notFoundErrorImplementors = []string{"NotFoundError", "UserError", "SettingsError", "ReservationError", "StockError"}
+var notFoundErrorImplementors = []string{"NotFoundError", "UserError", "ReservationError", "StockError", "SettingsError"}
 
 func (ec *executionContext) _NotFoundError(ctx context.Context, sel ast.SelectionSet, obj *models.NotFoundError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, notFoundErrorImplementors)
@@ -11482,6 +11849,11 @@ func (ec *executionContext) _NotFoundError(ctx context.Context, sel ast.Selectio
 			}
 		case "path":
 			out.Values[i] = ec._NotFoundError_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._NotFoundError_code(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -11783,6 +12155,11 @@ func (ec *executionContext) _QuantityLimitExceededError(ctx context.Context, sel
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "code":
+			out.Values[i] = ec._QuantityLimitExceededError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "productId":
 			out.Values[i] = ec._QuantityLimitExceededError_productId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -11839,6 +12216,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Query")
+		case "serverTime":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_serverTime(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "node":
 			field := field
 
@@ -12419,6 +12818,11 @@ func (ec *executionContext) _ReservationNotActiveError(ctx context.Context, sel 
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "code":
+			out.Values[i] = ec._ReservationNotActiveError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "state":
 			out.Values[i] = ec._ReservationNotActiveError_state(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -12459,6 +12863,11 @@ func (ec *executionContext) _ReservationPayload(ctx context.Context, sel ast.Sel
 			out.Values[i] = graphql.MarshalString("ReservationPayload")
 		case "reservation":
 			out.Values[i] = ec._ReservationPayload_reservation(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "serverTime":
+			out.Values[i] = ec._ReservationPayload_serverTime(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -12512,6 +12921,11 @@ func (ec *executionContext) _StaleQuantityError(ctx context.Context, sel ast.Sel
 			}
 		case "path":
 			out.Values[i] = ec._StaleQuantityError_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._StaleQuantityError_code(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -13780,6 +14194,23 @@ func (ec *executionContext) unmarshalNCommitReservationInput2onhandᚋgraphᚋge
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx context.Context, v any) (models.ErrorCode, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.ErrorCode(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx context.Context, sel ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ctx context.Context, v any) (models.ErrorPolicy, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.ErrorPolicy(tmp)
@@ -13850,23 +14281,6 @@ func (ec *executionContext) marshalNID2ᚕstringᚄ(ctx context.Context, sel ast
 	}
 
 	return ret
-}
-
-func (ec *executionContext) unmarshalNIdempotencyErrorCode2onhandᚋmodelsᚐIdempotencyCode(ctx context.Context, v any) (models.IdempotencyCode, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := models.IdempotencyCode(tmp)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNIdempotencyErrorCode2onhandᚋmodelsᚐIdempotencyCode(ctx context.Context, sel ast.SelectionSet, v models.IdempotencyCode) graphql.Marshaler {
-	_ = sel
-	res := graphql.MarshalString(string(v))
-	if res == graphql.Null {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-	}
-	return res
 }
 
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
@@ -14081,7 +14495,7 @@ func (ec *executionContext) marshalNReservationAllocation2ᚕonhandᚋmodelsᚐA
 	return ret
 }
 
-func (ec *executionContext) marshalNReservationError2onhandᚋmodelsᚐUserError(ctx context.Context, sel ast.SelectionSet, v models.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNReservationError2onhandᚋmodelsᚐReservationError(ctx context.Context, sel ast.SelectionSet, v models.ReservationError) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -14091,11 +14505,11 @@ func (ec *executionContext) marshalNReservationError2onhandᚋmodelsᚐUserError
 	return ec._ReservationError(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNReservationError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNReservationError2ᚕonhandᚋmodelsᚐReservationErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.ReservationError) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNReservationError2onhandᚋmodelsᚐUserError(ctx, sel, v[i])
+		return ec.marshalNReservationError2onhandᚋmodelsᚐReservationError(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -14208,7 +14622,7 @@ func (ec *executionContext) unmarshalNSetStockRow2ᚖonhandᚋmodelsᚐSetRow(ct
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNSettingsError2onhandᚋmodelsᚐUserError(ctx context.Context, sel ast.SelectionSet, v models.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNSettingsError2onhandᚋmodelsᚐSettingsError(ctx context.Context, sel ast.SelectionSet, v models.SettingsError) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -14218,11 +14632,11 @@ func (ec *executionContext) marshalNSettingsError2onhandᚋmodelsᚐUserError(ct
 	return ec._SettingsError(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNSettingsError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNSettingsError2ᚕonhandᚋmodelsᚐSettingsErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.SettingsError) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNSettingsError2onhandᚋmodelsᚐUserError(ctx, sel, v[i])
+		return ec.marshalNSettingsError2onhandᚋmodelsᚐSettingsError(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -14287,7 +14701,7 @@ func (ec *executionContext) marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx context
 	return ec._Stock(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNStockError2onhandᚋmodelsᚐUserError(ctx context.Context, sel ast.SelectionSet, v models.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNStockError2onhandᚋmodelsᚐStockError(ctx context.Context, sel ast.SelectionSet, v models.StockError) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -14297,11 +14711,11 @@ func (ec *executionContext) marshalNStockError2onhandᚋmodelsᚐUserError(ctx c
 	return ec._StockError(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNStockError2ᚕonhandᚋmodelsᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNStockError2ᚕonhandᚋmodelsᚐStockErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []models.StockError) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNStockError2onhandᚋmodelsᚐUserError(ctx, sel, v[i])
+		return ec.marshalNStockError2onhandᚋmodelsᚐStockError(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -14552,6 +14966,28 @@ func (ec *executionContext) unmarshalNTime2timeᚐTime(ctx context.Context, v an
 func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel ast.SelectionSet, v time.Time) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalTime(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
+	res, err := scalar.UnmarshalTime(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTime2ᚖtimeᚐTime(ctx context.Context, sel ast.SelectionSet, v *time.Time) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	_ = sel
+	res := scalar.MarshalTime(*v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

@@ -56,7 +56,7 @@ type CommitReservationInput struct {
 type ExtendReservationInput struct {
 	// The reservation.
 	ID string `json:"id"`
-	// The time to live from now, in seconds. The server's default when left out.
+	// The time to live from now, in seconds. When left out, the reservation's own: the one that was asked for last, by reserveStock, updateReservation or extendReservation.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
 }
 
@@ -135,10 +135,12 @@ type ReleaseReservationInput struct {
 type ReservationPayload struct {
 	// The reservation, as it is now. Null when there is none.
 	Reservation *models.Reservation `json:"reservation,omitempty"`
+	// The server's time of this answer, on the database's clock. Null when there is no reservation. expiresAt − serverTime is the time left.
+	ServerTime *time.Time `json:"serverTime,omitempty"`
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come together.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.ReservationError `json:"errors"`
 }
 
 // A new reservation.
@@ -218,7 +220,7 @@ type StockPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.StockError `json:"errors"`
 }
 
 // All subscriptions, over a WebSocket (graphql-transport-ws) or server-sent events (graphql-sse).
@@ -256,7 +258,7 @@ type UpsertChannelsPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.SettingsError `json:"errors"`
 }
 
 // Locations to create or to change.
@@ -276,7 +278,7 @@ type UpsertLocationsPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.SettingsError `json:"errors"`
 }
 
 // The settings of one product. A field that is left out keeps its value. Null clears a title, a limit or a restock time; for the other fields it means left out.
@@ -316,5 +318,5 @@ type UpsertProductsPayload struct {
 	// True when the idempotency key was known. Nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
-	Errors []models.UserError `json:"errors"`
+	Errors []models.SettingsError `json:"errors"`
 }

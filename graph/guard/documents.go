@@ -68,16 +68,33 @@ func (d *Documents) Add(ctx context.Context, text string, document *ast.QueryDoc
 
 // MutateOperationParameters implements graphql.OperationParameterMutator. gqlgen has no
 // hook between parsing and validation, so a document that is not cached is parsed
-// twice. Parsing takes far less time than validation.
+// twice. Parsing takes far less time than validation. The extensions that follow find
+// the document in the operation context.
 func (d *Documents) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
-	if _, known := d.validated.Get(ctx, request.Query); known {
+	document, known := d.validated.Get(ctx, request.Query)
+	if !known {
+		var err error
+		if document, err = parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, TokensMax); err != nil {
+			return nil // gqlgen reports the same error
+		}
+		if err := checkSize(document); err != nil {
+			return err
+		}
+	}
+	graphql.GetOperationContext(ctx).Doc = document
+	return checkOperation(document, request.OperationName)
+}
+
+// checkOperation refuses a name that no operation has, and no name where there are
+// several operations.
+func checkOperation(document *ast.QueryDocument, name string) *gqlerror.Error {
+	switch {
+	case len(document.Operations) == 0 || document.Operations.ForName(name) != nil:
 		return nil
+	case name == "":
+		return refusal(models.CodeBadUserInput, "the document has %d operations: say in operationName which one to execute", len(document.Operations))
 	}
-	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, TokensMax)
-	if err != nil {
-		return nil // gqlgen reports the same error
-	}
-	return checkSize(document)
+	return refusal(models.CodeBadUserInput, "the document has no operation %q", name)
 }
 
 func checkSize(document *ast.QueryDocument) *gqlerror.Error {

@@ -44,7 +44,7 @@ func FuzzDocuments(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		request := &graphql.RawParams{Query: text}
-		refused := NewDocuments().MutateOperationParameters(t.Context(), request)
+		refused := NewDocuments().MutateOperationParameters(graphql.WithOperationContext(t.Context(), &graphql.OperationContext{}), request)
 		if request.Query != text {
 			t.Fatalf("%q became %q", text, request.Query)
 		}

@@ -21,28 +21,32 @@ func TestDocumentSize(t *testing.T) {
 	introspection, err := os.ReadFile("testdata/graphiql.graphql")
 	require.NoError(t, err)
 	limit := guard.SelectionsMax
-	for name, test := range map[string]struct{ document, problem string }{
-		"GraphiQL's introspection":  {string(introspection), ""},
-		"at the limit":              {"{" + strings.Repeat("a ", limit) + "}", ""},
-		"one above the limit":       {"{" + strings.Repeat("a ", limit+1) + "}", "at most 400 selections, not 401"},
-		"nested":                    {strings.Repeat("{a ", limit+1) + strings.Repeat("}", limit+1), "not 401"},
-		"inline fragments":          {strings.Repeat("{...", limit) + "{a}" + strings.Repeat("}", limit), "not 401"},
-		"spreads":                   {"{" + strings.Repeat("...F ", limit) + "} fragment F on T { a }", "not 401"},
-		"several operations":        {"query A {" + strings.Repeat("a ", limit) + "} query B { a }", "not 401"},
-		"an unused fragment":        {"{a} fragment F on T {" + strings.Repeat("a ", limit) + "}", "not 401"},
-		"fragments that double":     {"{...F0} " + doubling(50), "4000 selections once its fragments are in place"},
-		"a fragment spread often":   {"{" + strings.Repeat("...F ", 200) + "} fragment F on T {" + strings.Repeat("a ", 100) + "}", "4000 selections once"},
-		"introspection, often":      {"{__schema{types{" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500"},
-		"__type, in a fragment":     {"{...Q} fragment Q on Query {... {x: __type(name: 1) {" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500"},
-		"as many, no introspection": {"{a{" + strings.Repeat("...F ", 6) + "}} fragment F on T {" + strings.Repeat("a ", 100) + "}", ""},
-		"a recursive fragment":      {"{...F} fragment F on T { a ...F ...G } fragment G on T { ...F }", ""},
-		"an unknown fragment":       {"{...F}", ""},
-		"no document":               {"{", ""},
-		"nothing":                   {"", ""},
+	for name, test := range map[string]struct{ document, problem, operation string }{
+		"GraphiQL's introspection":  {string(introspection), "", ""},
+		"at the limit":              {"{" + strings.Repeat("a ", limit) + "}", "", ""},
+		"one above the limit":       {"{" + strings.Repeat("a ", limit+1) + "}", "at most 400 selections, not 401", ""},
+		"nested":                    {strings.Repeat("{a ", limit+1) + strings.Repeat("}", limit+1), "not 401", ""},
+		"inline fragments":          {strings.Repeat("{...", limit) + "{a}" + strings.Repeat("}", limit), "not 401", ""},
+		"spreads":                   {"{" + strings.Repeat("...F ", limit) + "} fragment F on T { a }", "not 401", ""},
+		"several operations":        {"query A {" + strings.Repeat("a ", limit) + "} query B { a }", "not 401", "A"},
+		"an unused fragment":        {"{a} fragment F on T {" + strings.Repeat("a ", limit) + "}", "not 401", ""},
+		"fragments that double":     {"{...F0} " + doubling(50), "4000 selections once its fragments are in place", ""},
+		"a fragment spread often":   {"{" + strings.Repeat("...F ", 200) + "} fragment F on T {" + strings.Repeat("a ", 100) + "}", "4000 selections once", ""},
+		"introspection, often":      {"{__schema{types{" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500", ""},
+		"__type, in a fragment":     {"{...Q} fragment Q on Query {... {x: __type(name: 1) {" + strings.Repeat("...F ", 6) + "}}} fragment F on __Type {" + strings.Repeat("a ", 100) + "}", "asks for the schema has at most 500", ""},
+		"as many, no introspection": {"{a{" + strings.Repeat("...F ", 6) + "}} fragment F on T {" + strings.Repeat("a ", 100) + "}", "", ""},
+		"a recursive fragment":      {"{...F} fragment F on T { a ...F ...G } fragment G on T { ...F }", "", ""},
+		"an unknown fragment":       {"{...F}", "", ""},
+		"no document":               {"{", "", ""},
+		"nothing":                   {"", "", ""},
+		"one of several":            {"query A { a } query B { b }", "", "B"},
+		"none of several":           {"query A { a } query B { b }", "has 2 operations: say in operationName", ""},
+		"an unknown operation":      {"query A { a }", `has no operation "B"`, "B"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			problem := guard.NewDocuments().MutateOperationParameters(t.Context(), &graphql.RawParams{Query: test.document})
+			ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{})
+			problem := guard.NewDocuments().MutateOperationParameters(ctx, &graphql.RawParams{Query: test.document, OperationName: test.operation})
 			if test.problem == "" {
 				assert.Nil(t, problem)
 				return

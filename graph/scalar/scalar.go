@@ -12,36 +12,45 @@ import (
 	"onhand/models"
 )
 
-// bigIntLimit is 2^53. A browser's numbers lose digits beyond it.
-const bigIntLimit = 1 << 53
+// BigIntLimit is 2^53. A browser's numbers lose digits beyond it.
+const BigIntLimit = 1 << 53
 
 // MarshalBigInt writes a JSON number.
 func MarshalBigInt(n int64) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, strconv.FormatInt(n, 10)) })
 }
 
-// UnmarshalBigInt reads a number, or a string of digits, below 2^53.
+// UnmarshalBigInt reads a whole number below 2^53.
 func UnmarshalBigInt(v any) (int64, error) {
-	var (
-		n   int64
-		err error
-	)
-	switch v := v.(type) {
-	case int64:
-		n = v
-	case int:
-		n = int64(v)
-	case json.Number:
-		n, err = strconv.ParseInt(v.String(), 10, 64)
-	case string:
-		n, err = strconv.ParseInt(v, 10, 64)
-	default:
-		err = strconv.ErrSyntax
-	}
-	if err != nil || n >= bigIntLimit || n <= -bigIntLimit {
+	n, ok := Whole(v)
+	if !ok || n >= BigIntLimit || n <= -BigIntLimit {
 		return 0, models.BadInput("want a whole number below 2^53")
 	}
 	return n, nil
+}
+
+// Whole reads a number without a fraction, however it is written: 5, 5.0 and 5e0 are
+// the same. ok is false for any other value, for text, and beyond 64 bits. A number that
+// is written with a fraction or an exponent has to be below 2^53.
+func Whole(v any) (n int64, ok bool) {
+	switch v := v.(type) {
+	case int64:
+		return v, true
+	case int:
+		return int64(v), true
+	case float64:
+		return int64(v), v == math.Trunc(v) && math.Abs(v) < BigIntLimit
+	case json.Number:
+		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return n, true
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return 0, false
+		}
+		return Whole(f)
+	}
+	return 0, false
 }
 
 // MarshalInt writes a JSON number of 32 bits, the nearest one where n has more. The
@@ -51,11 +60,11 @@ func MarshalInt(n int) graphql.Marshaler { return graphql.MarshalInt(models.Unit
 
 // UnmarshalInt reads a whole number of 32 bits, as the GraphQL specification says.
 func UnmarshalInt(v any) (int, error) {
-	n, err := graphql.UnmarshalInt(v)
-	if err != nil || n > math.MaxInt32 || n < math.MinInt32 {
+	n, ok := Whole(v)
+	if !ok || n > math.MaxInt32 || n < math.MinInt32 {
 		return 0, models.BadInput("want a whole number of 32 bits")
 	}
-	return n, nil
+	return int(n), nil
 }
 
 // timeLayout is RFC 3339 in UTC with milliseconds, always of the same width.

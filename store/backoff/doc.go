@@ -5,5 +5,5 @@
 // Invariants: [Jitter] changes an interval by at most a tenth. [Backoff] never
 // waits longer than its Max, nor less than half of its Min.
 //
-// May import: the standard library. No server stands behind it.
+// May import: the standard library. The package uses no server.
 package backoff

@@ -1,12 +1,9 @@
 package database
 
 import (
-	"onhand/models"
-	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/importer"
 	"onhand/store/database/ledger"
-	"onhand/store/database/optimistic"
 )
 
 // The types of the packages below that callers name.
@@ -18,8 +15,8 @@ type (
 	// Feed follows the ledger from a cursor; Moved is a movement of it.
 	Feed  = ledger.Feed
 	Moved = ledger.Moved
-	// Place names a product right after one of its movements.
-	Place = ledger.Place
+	// MovementRef names a product right after one of its movements.
+	MovementRef = ledger.MovementRef
 	// Span is a range of products by id.
 	Span = ledger.Span
 	// LedgerAudit is one level beside its ledger; ReservationsAudit, beside its
@@ -31,11 +28,10 @@ type (
 	ImportStage    = importer.Stage
 )
 
-// The stages of an import.
+// The stages of an import that callers test for.
 const (
-	ImportReading  = importer.Reading
-	ImportDeciding = importer.Deciding
-	ImportWriting  = importer.Writing
+	ImportReading = importer.Reading
+	ImportWriting = importer.Writing
 )
 
 // The errors of the packages below that callers test for.
@@ -43,14 +39,8 @@ var (
 	ErrClaimed  = dialect.ErrClaimed
 	ErrNoClaim  = dialect.ErrNoClaim
 	ErrNoListen = dialect.ErrNoListen
-	ErrTooLarge = dialect.ErrTooLarge
-	ErrRefused  = optimistic.ErrRefused
 )
 
 // Explain returns in plain words why a database cannot be used, and whether that may
 // pass by itself. See [dialect.Explain].
 func Explain(err error) (reason string, passes bool) { return dialect.Explain(err) }
-
-// ChangesSettings reports whether a write changes settings and so needs a
-// transaction of its own.
-func ChangesSettings(w models.Write) bool { return decide.ChangesSettings(w) }

@@ -1,272 +1,149 @@
 package database_test
 
 import (
-	"context"
-	"encoding/hex"
 	"encoding/json"
-	"slices"
-	"time"
+	"fmt"
+	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/database"
 )
 
-// batch writes, and holds the outcome to what every outcome promises: one
-// result a write, touched stocks and reservations exactly as a read gives them.
-func (s *shop) batch(writes ...models.Write) []models.WriteResult {
+// allProducts is the span of all ids that these tests use.
+var allProducts = database.Span{Through: "~"}
+
+// ledgerAudits audits the ledger of a span.
+func (s *shop) ledgerAudits(span database.Span, window int) []database.LedgerAudit {
 	s.t.Helper()
-	ctx := context.Background()
-	out, err := s.decide(ctx, writes)
-	require.NoError(s.t, err)
-	require.Len(s.t, out.Results, len(writes))
-	for i, r := range out.Results {
-		require.NoError(s.t, r.Fault, "write %d", i)
-	}
-	for _, stock := range out.Stocks {
-		require.Equal(s.t, s.read(stock.ProductID), timeless(stock))
-		require.NotZero(s.t, stock.AsOf)
-	}
-	for _, r := range out.Reservations {
-		found, err := s.ReadReservations(ctx, []string{r.ID})
-		require.NoError(s.t, err)
-		require.Len(s.t, found, 1)
-		got, want := *found[0], *r
-		require.False(s.t, got.ServerTime.Before(want.ServerTime))
-		if want.State != models.ReservationActive { // an active one may have run out since
-			got.ServerTime, want.ServerTime = time.Time{}, time.Time{}
-			require.Equal(s.t, want, got)
-		}
-	}
-	return out.Results
-}
-
-// do is the answer to one write.
-func (s *shop) do(w models.Write) models.WriteResult {
-	s.t.Helper()
-	return s.batch(w)[0]
-}
-
-// ok is the answer to one write that must succeed.
-func (s *shop) ok(w models.Write) models.WriteResult {
-	s.t.Helper()
-	r := s.do(w)
-	require.Empty(s.t, r.Errors)
-	return r
-}
-
-// hold reserves lines and returns the reservation.
-func (s *shop) reserved(lines ...models.Line) *models.Reservation {
-	s.t.Helper()
-	r := s.ok(reserve(lines...))
-	require.NotNil(s.t, r.Reservation)
-	require.False(s.t, r.Replayed)
-	return r.Reservation
-}
-
-// reservation reads one reservation.
-func (s *shop) reservation(id string) models.Reservation {
-	s.t.Helper()
-	found, err := s.ReadReservations(context.Background(), []string{id})
-	require.NoError(s.t, err)
-	require.Len(s.t, found, 1)
-	return *found[0]
-}
-
-// read is a product's stock without the time of reading.
-func (s *shop) read(product string) *models.Stock {
-	s.t.Helper()
-	reading, err := s.ReadStocks(context.Background(), []string{product})
-	require.NoError(s.t, err)
-	require.Len(s.t, reading.Stocks, 1, product)
-	return timeless(reading.Stocks[0])
-}
-
-func timeless(stock *models.Stock) *models.Stock {
-	without := *stock
-	without.AsOf = time.Time{}
-	return &without
-}
-
-// level is the quantities of one level; zero where there is none.
-func (s *shop) level(product, location string) models.Quantities {
-	s.t.Helper()
-	for _, l := range s.read(product).Levels {
-		if l.LocationID == location {
-			return l.Quantities
-		}
-	}
-	return models.Quantities{}
-}
-
-// place is a level's address.
-type place struct{ product, location string }
-
-const quantityColumns = "available, reserved, committed, damaged, quality_control, safety_stock, incoming"
-
-// levels is everything on the shelves.
-func (s *shop) levels() map[place]models.Quantities {
-	s.t.Helper()
-	all := map[place]models.Quantities{}
-	rows, err := s.raw.Query("SELECT product_id, location_id, " + quantityColumns + " FROM stock_levels")
-	require.NoError(s.t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var at place
-		var q models.Quantities
-		require.NoError(s.t, rows.Scan(&at.product, &at.location, &q.Available, &q.Reserved, &q.Committed, &q.Damaged, &q.QualityControl, &q.SafetyStock, &q.Incoming))
-		all[at] = q
-	}
-	require.NoError(s.t, rows.Err())
-	return all
-}
-
-// movements is the ledger of a product (empty: of all) in order.
-func (s *shop) movements(product string) []models.StockMovement {
-	s.t.Helper()
-	rows, err := s.raw.Query(`SELECT movement_id, product_id, location_id,
-		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
-		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, note, reference, actor, reservation_id, version FROM stock_movements ORDER BY movement_id`)
-	require.NoError(s.t, err)
-	defer rows.Close()
-	var list []models.StockMovement
-	for rows.Next() {
-		var m models.StockMovement
-		var key []byte
-		d, a := &m.Delta, &m.After
-		require.NoError(s.t, rows.Scan(&m.MovementID, &m.ProductID, &m.LocationID,
-			&d.Available, &d.Reserved, &d.Committed, &d.Damaged, &d.QualityControl, &d.SafetyStock, &d.Incoming,
-			&a.Available, &a.Reserved, &a.Committed, &a.Damaged, &a.QualityControl, &a.SafetyStock, &a.Incoming,
-			&m.Reason, &m.Note, &m.Reference, &m.Actor, &key, &m.Version))
-		if key != nil {
-			m.ReservationID = "res_" + hex.EncodeToString(key)
-		}
-		if product == "" || m.ProductID == product {
-			list = append(list, m)
-		}
-	}
-	require.NoError(s.t, rows.Err())
+	var list []database.LedgerAudit
+	require.NoError(s.t, s.AuditLedger(s.t.(*testing.T).Context(), span, window, func(a database.LedgerAudit) { list = append(list, a) }))
 	return list
 }
 
-// audit is what must hold whatever happened: the ledger adds up to the levels,
-// row by row, and what holds hold is what the levels say is held. It runs at
-// the end of every test.
-func (s *shop) audit() {
+// reservationAudits audits the reservations of a span.
+func (s *shop) reservationAudits(span database.Span) []database.ReservationsAudit {
 	s.t.Helper()
-	sums, versions := map[place]models.Quantities{}, map[string]int64{}
-	for _, m := range s.movements("") {
-		at := place{m.ProductID, m.LocationID}
-		sums[at] = sums[at].Plus(m.Delta)
-		require.Equal(s.t, sums[at], m.After, "movement %d of %v", m.MovementID, at)
-		if m.Reason != models.ReasonExternal { // somebody may make or remove an empty level
-			require.NotEqual(s.t, models.Quantities{}, m.Delta, "movement %d of %v moves nothing", m.MovementID, at)
-		}
-		require.GreaterOrEqual(s.t, m.Version, versions[m.ProductID])
-		versions[m.ProductID] = m.Version
-	}
-	levels := s.levels()
-	for at, q := range levels {
-		require.Equal(s.t, sums[at], q, "%v: ledger and level", at)
-	}
-	for at, sum := range sums {
-		require.Equal(s.t, levels[at], sum, "%v: level and ledger", at)
-	}
-	for product, version := range versions {
-		require.LessOrEqual(s.t, version, s.read(product).Version, product)
-	}
-	require.Zero(s.t, s.number("SELECT count(*) FROM stock_levels WHERE available < available_floor"))
-	if !s.tampered {
-		s.auditReservations(levels)
-	}
+	var list []database.ReservationsAudit
+	require.NoError(s.t, s.AuditReservations(s.t.(*testing.T).Context(), span, func(a database.ReservationsAudit) { list = append(list, a) }))
+	return list
 }
 
-func (s *shop) auditReservations(levels map[place]models.Quantities) {
-	s.t.Helper()
-	held := map[place]models.Quantities{}
-	rows, err := s.raw.Query("SELECT state, lines FROM reservations WHERE state IN ('ACTIVE', 'COMMITTED')")
-	require.NoError(s.t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var state models.ReservationState
-		var raw []byte
-		var lines []models.ReservationLine
-		require.NoError(s.t, rows.Scan(&state, &raw))
-		require.NoError(s.t, json.Unmarshal(raw, &lines))
-		for _, l := range lines {
-			for _, a := range l.Allocations {
-				q := models.Quantities{Reserved: a.Left()}
-				if state == models.ReservationCommitted {
-					q = models.Quantities{Committed: a.Left()}
-				}
-				at := place{l.ProductID, a.LocationID}
-				held[at] = held[at].Plus(q)
+// An audit uses one core and no JIT compiler. It leaves its connection with the server's
+// own settings.
+func TestAuditTakesOneCore(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		before, during, after, err := s.AuditSettings(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, [2]string{"0", "off"}, during)
+		require.NotEqual(t, during, before)
+		require.Equal(t, before, after)
+	})
+}
+
+// The audit returns every level of the span, with all its states, beside its ledger.
+func TestAuditLedger(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("cup", "north", 4)
+		s.stock("jug")
+		s.stock("mug", "north", 9, "south", 2)
+		s.exec("UPDATE stock_levels SET damaged = 1, quality_control = 2, safety_stock = 3, incoming = 4, available = 5 WHERE product_id = 'mug' AND location_id = 'north'")
+		s.ok(resolve(s.reserved(line("mug", 2)).ID, models.ReservationCommitted))
+		s.reserved(line("mug", 1))
+		s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'south', 6)")
+		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup' AND location_id = 'south'")
+
+		north := models.Quantities{Available: 2, Reserved: 1, Committed: 2, Damaged: 1, QualityControl: 2, SafetyStock: 3, Incoming: 4}
+		want := []database.LedgerAudit{
+			{ProductID: "cup", LocationID: "north", Exists: true, Level: models.Quantities{Available: 4}, Movements: 1, Last: models.Quantities{Available: 4}, Complete: true, Sum: models.Quantities{Available: 4}},
+			{ProductID: "cup", LocationID: "south", Movements: 2, Complete: true},
+			{ProductID: "mug", LocationID: "north", Exists: true, Level: north, Movements: 5, Last: north, Complete: true, Sum: north},
+			{ProductID: "mug", LocationID: "south", Exists: true, Level: models.Quantities{Available: 2}, Movements: 1, Last: models.Quantities{Available: 2}, Complete: true, Sum: models.Quantities{Available: 2}},
+		}
+		require.Equal(t, want, s.ledgerAudits(allProducts, 0))
+		require.Equal(t, want, s.ledgerAudits(allProducts, 100))
+		require.Equal(t, want[2:], s.ledgerAudits(database.Span{After: "cup", Through: "mug"}, 0))
+		require.Equal(t, want[:2], s.ledgerAudits(database.Span{Through: "cup"}, 0))
+
+		ids, err := s.ProductIDs(t.Context(), "", 2)
+		require.NoError(t, err)
+		require.Equal(t, []string{"cup", "jug"}, ids)
+		ids, err = s.ProductIDs(t.Context(), "jug", 2)
+		require.NoError(t, err)
+		require.Equal(t, []string{"mug"}, ids)
+	})
+}
+
+// With a window the audit reads only the last rows. It does not check the sum, nor the
+// first row that it reads against an earlier one.
+func TestAuditLedgerWindow(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5, "south", 2)
+		for range 10 {
+			s.ok(adjust(delta("mug", "north", models.Available, 1)))
+		}
+		seen := s.ledgerAudits(allProducts, 4)
+		require.Equal(t, int64(4), seen[0].Movements)
+		require.False(t, seen[0].Complete)
+		require.Equal(t, models.Quantities{Available: 15}, seen[0].Last)
+		require.Zero(t, seen[0].BrokenAt)
+		require.Equal(t, "south", seen[1].LocationID)
+		require.Zero(t, seen[1].Movements)
+		require.False(t, seen[1].Complete)
+	})
+}
+
+// An order that was fulfilled or cancelled in part counts with what is left of its
+// allocations, in their order. A missing JSON key counts as zero.
+func TestAuditReservations(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.tampered = true
+		s.stock("mug", "north", 5, "south", 5, "far", 0)
+		s.stock("cup", "north", 9)
+		s.settings("cup", "tracked = false")
+		order := s.reserved(line("mug", 8), line("cup", 2))
+		require.Empty(t, s.reservationAudits(allProducts))
+		s.ok(resolve(order.ID, models.ReservationCommitted))
+		require.Empty(t, s.reservationAudits(allProducts))
+
+		for _, c := range []struct{ gone, north, south int }{{1, 4, 3}, {5, 0, 3}, {6, 0, 2}, {8, 0, 0}} {
+			raw, err := json.Marshal(order.Lines)
+			require.NoError(t, err)
+			var lines []map[string]any
+			require.NoError(t, json.Unmarshal(raw, &lines))
+			lines[0]["cancelled"] = 1
+			if c.gone > 1 {
+				lines[0]["fulfilled"] = c.gone - 1
 			}
+			raw, err = json.Marshal(lines)
+			require.NoError(t, err)
+			s.exec("UPDATE reservations SET lines = $1", string(raw))
+			var want []database.ReservationsAudit
+			if c.north != 5 {
+				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "north", Committed: 5, OrderedUnits: int64(c.north)})
+			}
+			if c.south != 3 {
+				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "south", Committed: 3, OrderedUnits: int64(c.south)})
+			}
+			require.Equal(t, want, s.reservationAudits(allProducts), "%d gone", c.gone)
+			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'north'", c.north))
+			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'south'", c.south))
+			require.Empty(t, s.reservationAudits(allProducts), "%d gone", c.gone)
+			s.exec("UPDATE stock_levels SET committed = 5 WHERE product_id = 'mug' AND location_id = 'north'")
+			s.exec("UPDATE stock_levels SET committed = 3 WHERE product_id = 'mug' AND location_id = 'south'")
 		}
-	}
-	require.NoError(s.t, rows.Err())
-	for at, q := range levels {
-		require.Equal(s.t, models.Quantities{Reserved: held[at].Reserved, Committed: held[at].Committed},
-			models.Quantities{Reserved: q.Reserved, Committed: q.Committed}, "%v: holds and level", at)
-	}
-}
+		s.exec("UPDATE stock_levels SET reserved = 2 WHERE product_id = 'cup'")
+		require.Equal(t, []database.ReservationsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.reservationAudits(database.Span{Through: "cup"}))
+		require.Equal(t, []database.ReservationsAudit{
+			{ProductID: "mug", LocationID: "north", Committed: 5}, {ProductID: "mug", LocationID: "south", Committed: 3},
+		}, s.reservationAudits(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
 
-// plain strips the sentences off errors, which must be there, so that the rest
-// can be compared.
-func plain(t tester, errs []models.UserError) []models.UserError {
-	t.Helper()
-	out := slices.Clone(errs)
-	for i, e := range out {
-		assert.NotEmpty(t, e.GetMessage())
-		path := models.Failure{Path: e.GetPath()}
-		switch e := e.(type) {
-		case models.InsufficientStockError:
-			e.Failure = path
-			out[i] = e
-		case models.QuantityLimitExceededError:
-			e.Failure = path
-			out[i] = e
-		case models.StaleQuantityError:
-			e.Failure = path
-			out[i] = e
-		case models.ReservationNotActiveError:
-			e.Failure = path
-			out[i] = e
-		case models.IdempotencyError:
-			e.Failure = path
-			out[i] = e
-		case models.NotFoundError:
-			out[i] = models.NotFoundError{Failure: path}
-		case models.InvalidInputError:
-			out[i] = models.InvalidInputError{Failure: path}
+		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup'")
+		for range 2 { // of the same lines
+			s.reserved(pinned("mug", 1, "south"))
 		}
-	}
-	return out
-}
-
-// fails demands exactly these errors, sentences aside.
-func (s *shop) fails(r models.WriteResult, want ...models.UserError) {
-	s.t.Helper()
-	require.Equal(s.t, want, plain(s.t, r.Errors))
-}
-
-func path(parts ...any) models.Failure { return models.Failure{Path: models.InputPath(parts...)} }
-
-// short is a shortage of the line with this index.
-func short(index int, product string, requested, available int) models.UserError {
-	return models.InsufficientStockError{
-		Failure: path("lines", index, "quantity"), ProductID: product, Requested: requested, Available: available,
-	}
-}
-
-func notActive(state models.ReservationState) models.UserError {
-	return models.ReservationNotActiveError{Failure: path("id"), State: state}
-}
-
-func notFound(parts ...any) models.UserError { return models.NotFoundError{Failure: path(parts...)} }
-
-func mismatch() models.UserError {
-	return models.IdempotencyError{Failure: path("idempotencyKey"), Code: models.KeyParameterMismatch}
+		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
+		require.Contains(t, s.reservationAudits(allProducts), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
+	})
 }

@@ -8,7 +8,7 @@ import (
 	"onhand/models"
 )
 
-// On backorder a product sells down to its limit and not one below.
+// With backorders a product sells down to its limit and no lower.
 func TestBackorderDownToTheFloor(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2)
@@ -23,8 +23,8 @@ func TestBackorderDownToTheFloor(t *testing.T) {
 	})
 }
 
-// The limit is for the product, not for each of its locations: what is there
-// goes first, the rest is owed by the first location.
+// The limit applies to the product, not to each location. A reservation takes what is
+// available; the first location owes the rest.
 func TestBackorderOverSeveralLocations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 3, "far", 50)
@@ -40,13 +40,13 @@ func TestBackorderOverSeveralLocations(t *testing.T) {
 		web := reserve(line("mug", 1))
 		web.Channel = "web"
 		s.fails(s.do(web), short(0, "mug", 1, 0))
-		// What comes in is owed already.
+		// Arriving units are owed already.
 		s.ok(adjust(delta("mug", "south", models.Available, 2)))
 		s.reserved(line("mug", 2))
 	})
 }
 
-// Without a limit a backorder ends only where quantities do.
+// Without a limit a backorder ends at the bound of quantities.
 func TestBackorderWithoutLimit(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
@@ -58,7 +58,7 @@ func TestBackorderWithoutLimit(t *testing.T) {
 	})
 }
 
-// A product without a level anywhere has nowhere to be owed from.
+// A product without a level cannot be backordered.
 func TestBackorderNeedsALevel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug")
@@ -69,8 +69,8 @@ func TestBackorderNeedsALevel(t *testing.T) {
 	})
 }
 
-// When backorders are no longer allowed, what is owed stays owed and may only
-// shrink.
+// When backorders are no longer allowed, owed units stay owed, and only fewer can be
+// owed.
 func TestBackorderEnds(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 0)
@@ -88,8 +88,8 @@ func TestBackorderEnds(t *testing.T) {
 	})
 }
 
-// A merchant may book a backorder by hand, also where no level was before, and
-// is held to the same floor.
+// An adjustment may make a backorder, also where there was no level, down to the same
+// floor.
 func TestBackorderByHand(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug")
@@ -103,25 +103,25 @@ func TestBackorderByHand(t *testing.T) {
 	})
 }
 
-// A plan that counts on a limit which is gone since is refused, by version or by
-// stock: the table's check may find out first.
+// An optimistic batch decided with a backorder limit that was removed since is refused,
+// by either check. The table's constraint may refuse it first.
 func TestOptimisticBatchBelowANewFloor(t *testing.T) {
-	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
+	for name, conditional := range map[string]bool{"compare-and-set": false, "conditional decrement": true} {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 2)
 				s.settings("mug", "inventory_policy = 'CONTINUE', backorder_limit = 5")
 				s = s.with(t)
-				s.Database = s.other(t)    // to which nothing is contested yet
-				s.reserved(line("mug", 1)) // remembered with its limit from then on
-				if byStock {
+				s.Database = s.otherInstance(t) // it has met no contention yet
+				s.reserved(line("mug", 1))      // caches the product with its limit
+				if conditional {
 					s.LongContention()
 					s.ExpectContention("mug")
 				}
-				p := s.optimistic(reserve(line("mug", 4)))
-				require.Equal(t, byStock, p.Contended())
+				b := s.optimistic(reserve(line("mug", 4)))
+				require.Equal(t, conditional, b.Conditional)
 				s.settings("mug", "inventory_policy = 'DENY'")
-				s.refusesBatch(p)
+				s.commitRefused(b)
 			})
 		})
 	}

@@ -40,7 +40,7 @@ func (d *Database) Prepare(w models.Write) *PreparedWrite {
 
 // Rows returns the rows that a write names. The products of a reservation are not
 // among them: only the database knows those.
-func (w *PreparedWrite) Rows() []models.RowRef { return RowsOf(w.Write) }
+func (w *PreparedWrite) Rows() []models.RowRef { return rowsOf(w.Write) }
 
 // levelsOf returns how many levels a write may touch.
 func levelsOf(w models.Write) int {

@@ -22,13 +22,13 @@ func (s *shop) add(b *database.Batch, writes ...models.Write) *database.Batch {
 	return b
 }
 
-// begun is an open batch of these writes.
+// begun returns an open batch of these writes.
 func (s *shop) begun(writes ...models.Write) *database.Batch {
 	s.t.Helper()
 	return s.add(s.Begin(), writes...)
 }
 
-// commit commits a batch, which does what all of its writes ask for.
+// commit commits a batch, whose writes all succeed.
 func (s *shop) commit(b *database.Batch) database.BatchResult {
 	s.t.Helper()
 	r := b.Commit(s.t.(*testing.T).Context())
@@ -51,21 +51,22 @@ func (s *shop) requireEnds(earlier database.OptimisticBatches, committed, refuse
 	}, "committed, refused, failed, discarded")
 }
 
-// held is a transaction of a batch that waits for a lock until release is called.
-func (s *shop) held(t *testing.T, b *database.Batch, product string) (release func() database.BatchResult) {
+// commitBlocked commits a batch that is blocked on a level of a product until release is
+// called.
+func (s *shop) commitBlocked(t *testing.T, b *database.Batch, product string) (release func() database.BatchResult) {
 	t.Helper()
-	unlock := s.blocked(t, product)
+	unlock := s.lockLevels(t, product)
 	done := make(chan database.BatchResult, 1)
 	go func() { done <- b.Commit(t.Context()) }()
-	s.waiting(t)
+	s.awaitBlocked(t)
 	return func() database.BatchResult {
 		unlock()
 		return <-done
 	}
 }
 
-// A batch is either optimistic or decided under lock: writes of both kinds are not in
-// the same batch, unless the one that is decided under lock comes first.
+// A batch is either optimistic or decided under lock. A write that must be decided under
+// lock is not added to an optimistic batch; a batch under lock takes any write.
 func TestAddSeparatesKinds(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		b := s.begun(reserve(line("cup", 1)), reserve(line("mug", 12)))
@@ -88,11 +89,11 @@ func TestAddSeparatesKinds(t *testing.T) {
 	})
 }
 
-// While an optimistic batch commits, the next one takes what can be decided on top of
+// While an optimistic batch commits, the next batch takes what can be decided on top of
 // it, and nothing else.
 func TestAddWhileAnOptimisticBatchCommits(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		release := s.held(t, s.begun(reserve(line("cup", 6))), "cup")
+		release := s.commitBlocked(t, s.begun(reserve(line("cup", 6))), "cup")
 		next := s.Begin()
 		require.False(t, next.Add(s.Prepare(adjust(delta("mug", "north", models.Available, 1)))))
 		require.False(t, next.Add(s.Prepare(reserve(line("cup", 5)))), "6 of 10 are taken")
@@ -103,11 +104,11 @@ func TestAddWhileAnOptimisticBatchCommits(t *testing.T) {
 	})
 }
 
-// While a batch is decided under lock, the next one takes nothing: the snapshot cache
+// While a batch is decided under lock, the next batch takes nothing: the snapshot cache
 // is about to change.
 func TestAddWhileABatchIsDecidedUnderLock(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		release := s.held(t, s.begun(adjust(delta("cup", "north", models.Available, 1))), "cup")
+		release := s.commitBlocked(t, s.begun(adjust(delta("cup", "north", models.Available, 1))), "cup")
 		next := s.Begin()
 		require.False(t, next.Add(s.Prepare(reserve(line("mug", 1)))))
 		require.False(t, next.Add(s.Prepare(adjust(delta("mug", "north", models.Available, 1)))))
@@ -134,8 +135,8 @@ func TestAddToTheSecondOpenBatch(t *testing.T) {
 	})
 }
 
-// A batch that is decided under lock has a bound of writes, and one of levels. A write
-// that is larger than that is alone in its batch.
+// A batch under lock has a bound of writes and a bound of levels. A larger write has a
+// batch of its own.
 func TestBatchBounds(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		one := adjust(delta("mug", "north", models.Available, 1))
@@ -165,7 +166,7 @@ func slicesOf(n int, w models.Write) (writes []models.Write) {
 	return writes
 }
 
-// An optimistic batch has a larger bound of writes, and the same of levels.
+// An optimistic batch has a larger bound of writes, and the same bound of levels.
 func TestOptimisticBatchBounds(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.stock("pen", "south", 100_000)
@@ -207,14 +208,14 @@ func TestSettingsAreAloneInTheirBatch(t *testing.T) {
 }
 
 // A write of products that the snapshot cache lacks is not added before Missing has
-// named them, once. With the products fetched it is decided optimistically, and without
+// returned them, once. With the products fetched it is decided optimistically, without
 // them under lock.
 func TestAddAfterMissing(t *testing.T) {
 	for name, fetched := range map[string]bool{"fetched": true, "not fetched": false} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				far := s.with(t)
-				far.Database = s.other(t)
+				far.Database = s.otherInstance(t)
 				w := far.Prepare(reserve(line("mug", 12), line("cup", 1)))
 				b := far.Begin()
 				require.False(t, b.Add(w))
@@ -235,7 +236,8 @@ func TestAddAfterMissing(t *testing.T) {
 	}
 }
 
-// SQLite decides everything under lock: nothing is missing, and nothing is fetched.
+// SQLite decides every write under lock: Missing returns nothing, and Fetch reads
+// nothing.
 func TestNothingIsMissingUnderLock(t *testing.T) {
 	on(t, []string{sqlite}, func(t *testing.T, s *shop) {
 		w := s.Prepare(reserve(line("mug", 1)))
@@ -245,8 +247,8 @@ func TestNothingIsMissingUnderLock(t *testing.T) {
 	})
 }
 
-// The writes of a discarded batch do not happen, and may be added to another one. The
-// products that it was decided on are decided under lock the next time.
+// The writes of a discarded batch have no effect and may be added to another batch.
+// Later batches do not count on its decisions.
 func TestDiscard(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 10)
@@ -265,10 +267,10 @@ func TestDiscard(t *testing.T) {
 	})
 }
 
-// A write that makes an optimistic decision panic is decided under lock, in its place,
-// and so is the rest of its batch. The panic is in the log, with its stack.
+// A write whose optimistic decision panics is decided under lock, in its place, and so
+// is the rest of its batch. The log has the panic and its stack.
 func TestPanicInAdd(t *testing.T) {
-	for name, added := range map[string]int{"first": 0, "behind others": 3} {
+	for name, added := range map[string]int{"first": 0, "after others": 3} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				log := s.logs()
@@ -294,7 +296,8 @@ func (s *shop) logs() *strings.Builder {
 	return &log
 }
 
-// A panic while products are read into the snapshot cache is logged and does no harm.
+// A panic while products are read into the snapshot cache is logged; Fetch returns
+// INTERNAL.
 func TestPanicInFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		log := s.logs()

@@ -42,15 +42,15 @@ type Attempt struct {
 // the rest of the batch.
 func (b *Batch) Commit(ctx context.Context) BatchResult {
 	var r BatchResult
-	defer b.d.batches.committed(b)
+	defer b.d.batches.endCommit(b)
 	if b.optimistic == nil || !b.commitOptimistic(ctx, &r) {
 		b.commitUnderLock(ctx, &r)
 	}
 	return r
 }
 
-// close ends the adding of writes.
-func (b *Batch) close() {
+// beginCommit ends the adding of writes.
+func (b *Batch) beginCommit() {
 	s := &b.d.batches
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,8 +63,8 @@ func (b *Batch) close() {
 	}
 }
 
-// committed notes that a batch has ended.
-func (s *batches) committed(b *Batch) {
+// endCommit notes that a batch has ended.
+func (s *batches) endCommit(b *Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.committing == b {
@@ -76,10 +76,10 @@ func (s *batches) committed(b *Batch) {
 // be decided under lock.
 func (b *Batch) commitOptimistic(ctx context.Context, r *BatchResult) bool {
 	out, err := r.attempt(len(b.writes), func() (models.Outcome, error) {
-		b.close()
+		b.beginCommit()
 		return b.optimistic.Commit(ctx)
 	})
-	if b.ended(err); err == nil {
+	if b.countEnd(err); err == nil {
 		r.Outcome = out
 		return true
 	}
@@ -93,9 +93,9 @@ func (b *Batch) commitOptimistic(ctx context.Context, r *BatchResult) bool {
 	return true
 }
 
-// ended counts how an optimistic batch has ended. If it was not committed, neither
+// countEnd counts how an optimistic batch has ended. If it was not committed, neither
 // its writes nor those decided on top of them are as the snapshot cache has them.
-func (b *Batch) ended(err error) {
+func (b *Batch) countEnd(err error) {
 	s := &b.d.batches
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (b *Batch) ended(err error) {
 
 // commitUnderLock decides and commits the writes, in several transactions if it must.
 func (b *Batch) commitUnderLock(ctx context.Context, r *BatchResult) {
-	b.close()
+	b.beginCommit()
 	r.Results = make([]models.WriteResult, len(b.writes))
 	positions := make([]int, len(b.writes))
 	for i := range positions {

@@ -13,9 +13,11 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
+	"onhand/store/database/optimistic"
 )
 
-// sizes are how many writes each transaction of a result had.
+// sizes returns how many writes each transaction of a result had.
 func sizes(r database.BatchResult) (all []int) {
 	for _, a := range r.Attempts {
 		all = append(all, a.Writes)
@@ -23,7 +25,7 @@ func sizes(r database.BatchResult) (all []int) {
 	return all
 }
 
-// poison makes every change of the stock of one product fail, for a reason that stays.
+// poison makes every change of one product's stock fail.
 func (s *shop) poison(t *testing.T) {
 	t.Helper()
 	s.stock("poison", "north", 10)
@@ -38,8 +40,7 @@ func (s *shop) poison(t *testing.T) {
 	t.Cleanup(func() { s.exec("DROP FUNCTION poison CASCADE") })
 }
 
-// A batch executes its writes in order, in one transaction, also when one is refused for
-// a business reason.
+// A batch executes its writes in order, in one transaction, whatever their results.
 func TestCommit(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -61,7 +62,7 @@ func TestCommit(t *testing.T) {
 
 // An optimistic batch reports that another instance changes its products too.
 func TestCommitReportsContention(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		require.True(t, s.commit(s.begun(reserve(line("cup", 1)))).Contended)
 		s.stock("mug", "north", 5)
 		s.ok(reserve(line("mug", 1)))
@@ -69,16 +70,16 @@ func TestCommitReportsContention(t *testing.T) {
 	})
 }
 
-// When the database refuses an optimistic batch, its writes are decided under lock in
-// the same Commit; the callers see no difference.
+// When the database refuses an optimistic batch, the same Commit decides its writes
+// under lock. The results do not show it.
 func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		before := s.OptimisticBatches()
 		first := s.begun(reserve(line("cup", 3)), reserve(line("cup", 1)))
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- first.Commit(t.Context()) }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		next := s.begun(reserve(line("cup", 4)), reserve(line("cup", 2)))
 		unlock()
 		require.Len(t, (<-done).Attempts, 1, "nothing had changed")
@@ -86,7 +87,7 @@ func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 		s.settings("cup", "title = 'Cup'")
 		r := next.Commit(t.Context())
 		require.Equal(t, []int{2, 2}, sizes(r))
-		require.ErrorIs(t, r.Attempts[0].Err, database.ErrRefused)
+		require.ErrorIs(t, r.Attempts[0].Err, optimistic.ErrRefused)
 		require.NoError(t, r.Attempts[1].Err)
 		require.Len(t, r.Reservations, 2)
 		s.requireEnds(before, 1, 1, 0, 0)
@@ -94,8 +95,8 @@ func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 	})
 }
 
-// A batch that was decided on top of one that is refused is decided under lock, and
-// takes more such writes when its turn has come.
+// A batch that was decided on top of a refused batch is decided under lock, and takes
+// more such writes.
 func TestCommitAfterARefusedBatch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		before := s.OptimisticBatches()
@@ -106,7 +107,7 @@ func TestCommitAfterARefusedBatch(t *testing.T) {
 		require.NoError(t, err)
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- first.Commit(t.Context()) }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		next := s.begun(reserve(line("cup", 4)), reserve(line("mug", 1)))
 		require.NoError(t, tx.Commit())
 		s.fails((<-done).Results[0], short(0, "cup", 6, 5))
@@ -120,7 +121,7 @@ func TestCommitAfterARefusedBatch(t *testing.T) {
 	})
 }
 
-// A refused batch is decided in transactions of the size that one may have under lock.
+// A refused batch is decided in transactions within the bounds of a batch under lock.
 func TestCommitOfALargeRefusedBatch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.stock("pen", "south", 10_000)
@@ -136,18 +137,18 @@ func TestCommitOfALargeRefusedBatch(t *testing.T) {
 	})
 }
 
-// An optimistic batch without an answer in time may have happened: it is not tried
-// again, and the batch that was decided on top of it is decided under lock.
+// An optimistic batch without an answer in time may have committed: Commit does not
+// retry it, and discards what was decided on top of it.
 func TestCommitWithoutAnAnswer(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		before := s.OptimisticBatches()
 		s.SetWriteLimit(300 * time.Millisecond)
 		w := reserve(line("cup", 1))
 		b := s.begun(w)
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		done := make(chan database.BatchResult, 1)
 		go func() { done <- b.Commit(t.Context()) }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		next := s.begun(reserve(line("mug", 2)))
 		r := <-done
 		require.Equal(t, []int{1}, sizes(r))
@@ -159,13 +160,13 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 		s.commit(next)
 		require.Equal(t, []int{1}, sizes(s.commit(s.begun(reserve(line("cup", 2))))))
 		s.requireEnds(before, 0, 0, 1, 1)
-		s.commit(s.begun(w)) // its key makes sure that it happens once
+		s.commit(s.begun(w)) // its key prevents a second effect
 		require.Equal(t, models.Quantities{Available: 7, Reserved: 3}, s.level("cup", "north"))
 	})
 }
 
-// Writes that need rows which another transaction keeps locked come back with these
-// rows; the rest of the batch is executed. The rows free, they can be added again.
+// Commit returns the locked rows of blocked writes and executes the rest of the batch.
+// When the rows are free, the writes can be added again.
 func TestCommitReportsBlockedWrites(t *testing.T) {
 	for name, first := range map[string]func(s *shop) models.Write{
 		"optimistic": func(*shop) models.Write { return reserve(line("cup", 1)) },
@@ -174,7 +175,7 @@ func TestCommitReportsBlockedWrites(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				s.SetLockWait(brief)
-				unlock := s.blocked(t, "mug")
+				unlock := s.lockLevels(t, "mug")
 				blocked := []models.Write{reserve(line("mug", 1)), reserve(line("cup", 1), line("mug", 1))}
 				r := s.begun(first(s), blocked[0], reserve(line("cup", 2)), blocked[1], reserve(line("cup", 3))).Commit(t.Context())
 				mug := []models.RowRef{{Product: "mug"}}
@@ -196,11 +197,11 @@ func TestCommitReportsBlockedWrites(t *testing.T) {
 	}
 }
 
-// A batch of nothing but blocked writes executes none.
+// A batch of blocked writes only executes none.
 func TestCommitOfBlockedWritesOnly(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		r := s.begun(adjust(delta("mug", "north", models.Available, 1)), reserve(line("mug", 1))).Commit(t.Context())
 		require.Len(t, r.Attempts, 1)
 		require.Len(t, r.Blocked, 2)
@@ -209,7 +210,8 @@ func TestCommitOfBlockedWritesOnly(t *testing.T) {
 	})
 }
 
-// A write that fails its transaction fails alone, and is found in few transactions.
+// A write that fails its transaction fails alone. Bisection finds it in few
+// transactions.
 func TestCommitFindsPoisonByBisection(t *testing.T) {
 	for name, change := range map[string]func(product string) models.Write{
 		"reservations": func(product string) models.Write { return reserve(line(product, 1)) },
@@ -257,7 +259,7 @@ func TestCommitOfABatchThatIsTooLarge(t *testing.T) {
 		s.SetLines(1000, 4)
 		r := s.commit(s.begun(writes...))
 		require.Equal(t, []int{4, 2, 2}, sizes(r))
-		require.ErrorIs(t, r.Attempts[0].Err, database.ErrTooLarge)
+		require.ErrorIs(t, r.Attempts[0].Err, dialect.ErrTooLarge)
 		require.Len(t, r.Reservations, 4)
 		for i, result := range r.Results {
 			require.Equal(t, writes[i].(models.Resolve).ID, result.Reservation.ID)
@@ -265,7 +267,7 @@ func TestCommitOfABatchThatIsTooLarge(t *testing.T) {
 	})
 }
 
-// A database that is UNAVAILABLE is asked once for a batch, and ends the rest of it.
+// When the database is UNAVAILABLE, Commit tries one transaction and fails all writes.
 func TestCommitWhileTheDatabaseIsUnavailable(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
@@ -281,22 +283,23 @@ func TestCommitWhileTheDatabaseIsUnavailable(t *testing.T) {
 	})
 }
 
-// undecided is a batch of more writes than a transaction has under lock: it was
+// undecided returns a batch of more writes than a transaction has under lock: it was
 // optimistic when they were added.
 func (s *shop) undecided(writes ...models.Write) *database.Batch {
 	s.t.Helper()
 	broken := s.BreakEngine()
 	s.stock("pen", "south", 10_000)
-	s.stock("mine", "north", 10)
-	s.ok(reserve(line("pen", 1), line("cup", 1), line("mine", 1)))
+	s.stock("broken", "north", 10)
+	s.ok(reserve(line("pen", 1), line("cup", 1), line("broken", 1)))
 	writes = append(writes, reservationsOf(database.BatchWritesMax-len(writes)+1, line("pen", 1))...)
 	b := s.begun(writes...)
-	broken.Product = "mine"
-	require.False(s.t, b.Add(s.Prepare(reserve(line("mine", 1)))))
+	broken.Product = "broken"
+	require.False(s.t, b.Add(s.Prepare(reserve(line("broken", 1)))))
 	return b
 }
 
-// The rest of a large batch is not tried either, once the database is UNAVAILABLE.
+// When the database is UNAVAILABLE, Commit does not try the second part of a large batch
+// either.
 func TestCommitOfALargeBatchWhileTheDatabaseIsUnavailable(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		b := s.undecided()
@@ -310,12 +313,12 @@ func TestCommitOfALargeBatchWhileTheDatabaseIsUnavailable(t *testing.T) {
 	})
 }
 
-// What is left of a part of a large batch is executed before the next part.
+// Commit retries the unblocked writes of one part of a large batch before the next part.
 func TestCommitOfALargeBatchWithBlockedWrites(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		b := s.undecided(reserve(line("cup", 1)))
 		s.SetLockWait(brief)
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		r := b.Commit(t.Context())
 		unlock()
 		require.Equal(t, []int{database.BatchWritesMax, database.BatchWritesMax - 1, 1}, sizes(r))
@@ -326,8 +329,8 @@ func TestCommitOfALargeBatchWithBlockedWrites(t *testing.T) {
 	})
 }
 
-// An optimistic batch that panics when it is committed is decided under lock. No caller
-// gets the panic, so the log has it.
+// An optimistic batch whose commit panics is decided under lock. No caller sees the
+// panic; the log has it.
 func TestPanicInAnOptimisticCommit(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		log := s.logs()
@@ -342,14 +345,13 @@ func TestPanicInAnOptimisticCommit(t *testing.T) {
 	})
 }
 
-// panicking is a write that cannot be decided without a panic.
+// panicking is a write whose decision panics.
 type panicking struct{ models.Adjust }
 
 // Key panics.
 func (panicking) Key() string { panic("a write without a key") }
 
-// A write that panics under lock fails alone. Its caller gets the fault, which has the
-// stack for the log.
+// A write that panics under lock fails alone. Its fault has the stack for the log.
 func TestPanicUnderLock(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -365,8 +367,7 @@ func TestPanicUnderLock(t *testing.T) {
 	})
 }
 
-// Batches that commit while the next one is added to sell what there is, each unit
-// once.
+// Batches that commit while the next one takes writes sell every unit once.
 func TestBatchesAreAddedToWhileOthersCommit(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const units = 600
@@ -397,7 +398,7 @@ func TestBatchesAreAddedToWhileOthersCommit(t *testing.T) {
 				s.settings("cup", fmt.Sprintf("title = 'Cup %d'", round))
 			}
 			b := s.Begin()
-			fill(b) // beside the commit of the batch before
+			fill(b) // while the preceding batch commits
 			for _, result := range (<-done).Results {
 				require.NoError(t, result.Fault)
 				if result.Reservation != nil {

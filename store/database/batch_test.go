@@ -10,16 +10,15 @@ import (
 	"onhand/models"
 )
 
-type outcome = models.Outcome
+// goroutineT is a tester for goroutines that run beside the test.
+type goroutineT struct{ *testing.T }
 
-// quiet is a tester for what runs beside the test.
-type quiet struct{ *testing.T }
+// FailNow only marks the failure: FailNow of *testing.T may end only the goroutine of
+// the test.
+func (g goroutineT) FailNow() { g.Fail() }
 
-// FailNow ends nothing: only the test's own goroutine may be ended.
-func (q quiet) FailNow() { q.Fail() }
-
-// mustWrite writes and checks nothing but that it was written.
-func (s *shop) mustWrite(writes ...models.Write) outcome {
+// mustWrite writes and checks only that there were no errors.
+func (s *shop) mustWrite(writes ...models.Write) models.Outcome {
 	s.t.Helper()
 	out, err := s.Write(context.Background(), writes)
 	require.NoError(s.t, err)
@@ -29,8 +28,8 @@ func (s *shop) mustWrite(writes ...models.Write) outcome {
 	return out
 }
 
-// Writes of a batch are decided in order, each seeing the ones before it; one
-// that fails fails alone; the answers are in the order of the writes.
+// The writes of a batch are decided in order, each on the effects of those before it. A
+// write that fails fails alone. The results are in the order of the writes.
 func TestBatchInOrder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -58,8 +57,8 @@ func TestBatchInOrder(t *testing.T) {
 	})
 }
 
-// A whole life of a reservation fits into one batch, whether it was made
-// before or in it.
+// All steps of a reservation may be in one batch, whether the batch created the
+// reservation or an earlier one did.
 func TestBatchOfOneReservation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5, "south", 5)
@@ -98,8 +97,8 @@ func TestBatchOfOneReservation(t *testing.T) {
 	})
 }
 
-// A batch is one transaction: its products move on by one version or a few,
-// its ledger rows carry the version that was committed.
+// A batch is one transaction: a product gets one new version, and its ledger rows have
+// the version that was committed.
 func TestBatchIsOneTransaction(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 100)
@@ -118,14 +117,14 @@ func TestBatchIsOneTransaction(t *testing.T) {
 	})
 }
 
-// A batch of nothing is done at once.
+// An empty batch is done at once.
 func TestBatchOfNothing(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		require.Empty(t, s.batch())
 	})
 }
 
-// A caller that goes away does not undo a batch that was started for others.
+// A batch goes on when the context of its caller ends.
 func TestBatchOutlivesItsCaller(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)

@@ -26,9 +26,9 @@ func (e *BlockedError) Error() string { return errStockLocked.Error() }
 // Unwrap makes it UNAVAILABLE.
 func (e *BlockedError) Unwrap() error { return errStockLocked }
 
-// RowsOf returns the rows that a write names. The products of a reservation are not
+// rowsOf returns the rows that a write names. The products of a reservation are not
 // among them: only the database knows those.
-func RowsOf(w models.Write) []models.RowRef {
+func rowsOf(w models.Write) []models.RowRef {
 	set := decide.ReadSetOf([]models.Write{w}, []decide.KeyHashes{{}})
 	rows := make([]models.RowRef, 0, len(set.Products)+1)
 	for _, id := range set.Products {
@@ -104,7 +104,7 @@ func (f *blockers) ofBatch(b writeBatch) [][]models.RowRef {
 		if len(found) == 0 {
 			continue
 		}
-		for _, row := range RowsOf(w) {
+		for _, row := range rowsOf(w) {
 			key, _ := decide.ReservationKey(row.Reservation)
 			for _, id := range f.lines[key] {
 				f.byProduct[id] = found
@@ -120,7 +120,7 @@ func (f *blockers) ofBatch(b writeBatch) [][]models.RowRef {
 
 // of returns the blockers of one write.
 func (f *blockers) of(w models.Write) (found []models.RowRef) {
-	for _, row := range RowsOf(w) {
+	for _, row := range rowsOf(w) {
 		if f.locks[row] != nil {
 			found = append(found, row)
 		}

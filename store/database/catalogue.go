@@ -49,7 +49,7 @@ func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 // addChannel adds a channel and its locations where they do not exist.
 func addChannel(tx *gorm.DB, channel models.Channel) error {
 	row := channelRow{ChannelID: channel.ChannelID, Name: channel.Name}
-	if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Select("ChannelID", "Name").Create(&row).Error; err != nil {
+	if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
 		return err
 	}
 	return dialect.AddMembers(tx, channel)
@@ -72,16 +72,31 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 	if err := db.Order("priority, location_id").Find(&locations).Error; err != nil {
 		return nil, d.Fault(err)
 	}
-	var rows []channelRow
-	byPriority := func(db *gorm.DB) *gorm.DB { return db.Order("locations.priority, locations.location_id") }
-	if err := db.Preload("Locations", byPriority).Order("channel_id").Find(&rows).Error; err != nil {
+	channels, err := readChannels(db)
+	if err != nil {
 		return nil, d.Fault(err)
 	}
-	var channels []models.Channel
-	for _, r := range rows {
-		channels = append(channels, r.channel())
-	}
 	return models.NewDirectory(locations, channels), nil
+}
+
+// readChannels reads all channels with their locations in one statement, whatever
+// their number: a Preload would name each of them in a parameter.
+func readChannels(db *gorm.DB) (channels []models.Channel, err error) {
+	var rows []memberRow
+	err = db.Table("channels c").Select("c.channel_id, c.name, c.sourcing, l.location_id").
+		Joins("LEFT JOIN channel_locations m ON m.channel_id = c.channel_id").
+		Joins("LEFT JOIN locations l ON l.location_id = m.location_id").
+		Order("c.channel_id, l.priority, l.location_id").Scan(&rows).Error
+	for _, r := range rows {
+		if n := len(channels); n == 0 || channels[n-1].ChannelID != r.ChannelID {
+			channels = append(channels, models.Channel{ChannelID: r.ChannelID, Name: r.Name, Sourcing: r.Sourcing})
+		}
+		if r.LocationID != nil {
+			c := &channels[len(channels)-1]
+			c.LocationIDs = append(c.LocationIDs, *r.LocationID)
+		}
+	}
+	return channels, err
 }
 
 // ProductIDs lists product ids after an id, in order, at most limit.

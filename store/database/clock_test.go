@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,8 +13,8 @@ import (
 	"onhand/store/database"
 )
 
-// otherClock opens the shop as a process whose database has a clock that may be
-// set so many seconds ahead.
+// otherClock opens the shop as an instance whose database clock may be set some seconds
+// ahead.
 func (s *shop) otherClock(t *testing.T) (db *database.Database, set func(seconds int)) {
 	t.Helper()
 	s.exec(`CREATE SCHEMA other; CREATE SEQUENCE other.ahead;
@@ -23,14 +24,38 @@ func (s *shop) otherClock(t *testing.T) (db *database.Database, set func(seconds
 	u, err := url.Parse(s.url)
 	require.NoError(t, err)
 	query := u.Query()
-	query.Set("search_path", "other,pg_catalog,public") // functions of ours come before those of Postgres
+	query.Set("search_path", "other,pg_catalog,public") // so that other.clock_timestamp comes first
 	u.RawQuery = query.Encode()
 	return openOnly(t, u.String()), func(seconds int) { s.exec("SELECT setval('other.ahead', $1)", seconds) }
 }
 
-// The database's clock goes back while a sweep waits for the levels of a hold
-// that it has found to be over: the hold has time again, and is not ended at a
-// time when it was not over.
+// ReadClock reads the clock that reservations are decided on, not the process's.
+func TestReadClock(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		before := s.reserved(line("mug", 1)).CreatedAt
+		now, err := s.ReadClock(t.Context())
+		require.NoError(t, err)
+		require.False(t, now.Before(before))
+		require.False(t, s.reserved(line("mug", 1)).CreatedAt.Before(now))
+	})
+}
+
+// ReadClock reads the database's clock, however wrong it is.
+func TestReadClockOfAnotherDatabase(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		db, ahead := s.otherClock(t)
+		ahead(3600)
+		own, err := s.ReadClock(t.Context())
+		require.NoError(t, err)
+		other, err := db.ReadClock(t.Context())
+		require.NoError(t, err)
+		require.WithinDuration(t, own.Add(time.Hour), other, time.Minute)
+	})
+}
+
+// The clock of the database goes back while a sweep waits for the levels of an expired
+// reservation: the reservation is active again, and the sweep does not end it.
 func TestClockGoesBackDuringASweep(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -38,7 +63,7 @@ func TestClockGoesBackDuringASweep(t *testing.T) {
 		db, ahead := s.otherClock(t)
 		db.SetLockWait(generous)
 		ahead(int(2 * reservationTTL.Seconds()))
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		ended := make(chan int, 1)
 		go func() {
 			n := 0
@@ -48,7 +73,7 @@ func TestClockGoesBackDuringASweep(t *testing.T) {
 			}
 			ended <- n
 		}()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		ahead(1)
 		unlock()
 		require.Zero(t, <-ended)

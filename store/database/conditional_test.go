@@ -14,16 +14,17 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
-// onContested runs a test with cups and pens of one level each that another copy
+// onContended runs a test with cups and pens of one level each, which another instance
 // sells too.
-func onContested(t *testing.T, test func(t *testing.T, s *shop, other *database.Database)) {
+func onContended(t *testing.T, test func(t *testing.T, s *shop, other *database.Database)) {
 	t.Helper()
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("pen", "south", 1000)
-		other := s.other(t)
+		other := s.otherInstance(t)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
 		s.LongContention()
@@ -39,31 +40,32 @@ func reservationsOf(n int, lines ...models.Line) (writes []models.Write) {
 	return writes
 }
 
-// What another copy took and brought meanwhile is no reason to refuse a plan, nor
-// is it lost, however the movements are kept; what is told is what is there.
+// Another instance's changes of quantities do not refuse a conditional batch, and none
+// is lost, whether movements are stored as rows or chunks. The returned stocks are those
+// in the database.
 func TestConditionalBatch(t *testing.T) {
 	for name, is := range map[string]struct{ cups, pens int }{
-		"rows":           {database.ChunkMin - 1, 1},
-		"a pack":         {database.ChunkMin, 0},
-		"packs":          {2*database.ChunkMax + 3, database.ChunkMax},
-		"rows and packs": {1, database.ChunkMax + 1},
+		"rows":            {database.ChunkMin - 1, 1},
+		"a chunk":         {database.ChunkMin, 0},
+		"chunks":          {2*database.ChunkMax + 3, database.ChunkMax},
+		"rows and chunks": {1, database.ChunkMax + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+			onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 				writes := append(reservationsOf(is.cups, line("cup", 1)), reservationsOf(is.pens, line("pen", 1))...)
 				if is.pens > 0 {
 					writes = append(writes, reserve(line("pen", 3), line("cup", 2)))
 				}
-				p := s.optimistic(writes...)
-				require.True(t, p.Contended())
+				b := s.optimistic(writes...)
+				require.True(t, b.Conditional)
 				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
 				require.NoError(t, err)
-				next := s.NewOptimisticBatch() // decided before the first is known to have happened
+				next := s.NewOptimisticBatch() // decided before the first has committed
 				w := reserve(line("cup", 5))
 				require.True(t, next.Add(s.Prepare(w)))
 
 				before := len(s.movements(""))
-				out, err := p.Commit(t.Context())
+				out, err := b.Commit(t.Context())
 				require.NoError(t, err)
 				for _, stock := range out.Stocks {
 					require.Equal(t, s.read(stock.ProductID), timeless(stock))
@@ -83,7 +85,7 @@ func TestConditionalBatch(t *testing.T) {
 				require.Zero(t, s.number("SELECT count(*) FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE m.created_at < r.created_at"))
 
 				next.Close()
-				require.True(t, next.Contended())
+				require.True(t, next.Conditional)
 				again, err := next.Commit(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, s.read("cup"), timeless(again.Stocks[0]))
@@ -94,10 +96,10 @@ func TestConditionalBatch(t *testing.T) {
 	}
 }
 
-// What it does count on has it refused: enough stock, settings, which levels
-// there are, where they lie, the history, and keys that nobody used.
+// A conditional batch is refused when what it assumed has changed: enough stock,
+// settings, the list of levels and their locations, the epoch, unused keys.
 func TestConditionalBatchIsRefused(t *testing.T) {
-	for name, meddle := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
+	for name, change := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
 		"too little left": func(s *shop, other *database.Database, _ models.Reserve) error {
 			_, err := other.Write(context.Background(), []models.Write{reserve(line("cup", 998))})
 			return err
@@ -110,7 +112,7 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 			s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'far', 1)")
 			return nil
 		},
-		"another copy's new level": func(s *shop, other *database.Database, _ models.Reserve) error {
+		"another instance's new level": func(s *shop, other *database.Database, _ models.Reserve) error {
 			_, err := other.Write(context.Background(), []models.Write{adjust(delta("cup", "far", models.Available, 1))})
 			return err
 		},
@@ -122,48 +124,48 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 			s.exec("UPDATE locations SET active = false WHERE location_id = 'north'")
 			return nil
 		},
-		"another history": func(s *shop, _ *database.Database, _ models.Reserve) error {
+		"another epoch": func(s *shop, _ *database.Database, _ models.Reserve) error {
 			s.exec("UPDATE onhand_meta SET epoch = 'restored'")
 			return nil
 		},
-		"another copy's hold": func(_ *shop, other *database.Database, w models.Reserve) error {
+		"another instance's reservation": func(_ *shop, other *database.Database, w models.Reserve) error {
 			_, err := other.Write(context.Background(), []models.Write{w})
 			return err
 		},
-		"an answer on record": func(_ *shop, other *database.Database, w models.Reserve) error {
+		"a stored answer": func(_ *shop, other *database.Database, w models.Reserve) error {
 			w.Lines = []models.Line{line("mug", 1)}
 			_, err := other.Write(context.Background(), []models.Write{w})
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+			onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 				w := reserve(line("cup", 2))
-				p := s.optimistic(reserve(line("pen", 1)), w)
-				require.True(t, p.Contended())
-				require.NoError(t, meddle(s, other, w))
-				s.refusesBatch(p)
-				s.do(reserve(line("pen", 1))) // the ordinary way
+				b := s.optimistic(reserve(line("pen", 1)), w)
+				require.True(t, b.Conditional)
+				require.NoError(t, change(s, other, w))
+				s.commitRefused(b)
+				s.do(reserve(line("pen", 1))) // under lock
 			})
 		})
 	}
 }
 
-// A movement that is much later than its reservation would not be found by it: a
-// plan that had to wait too long for its locks is refused.
+// A conditional batch that waited too long for its locks is refused: its movements would
+// be too late to be found by their reservation.
 func TestConditionalBatchIsNotMuchLater(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
-		p := s.optimistic(reserve(line("cup", 1)))
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
+		b := s.optimistic(reserve(line("cup", 1)))
 		s.exec(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(` + strconv.FormatFloat(database.ChunkDelayMax.Seconds(), 'f', 1, 64) + `); RETURN NEW; END $$;
 			CREATE TRIGGER dawdle BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION dawdle()`)
-		t.Cleanup(func() { s.exec("DROP FUNCTION dawdle CASCADE") }) // another test has this database next
-		s.refusesBatch(p)
+		t.Cleanup(func() { s.exec("DROP FUNCTION dawdle CASCADE") }) // another test uses this database next
+		s.commitRefused(b)
 	})
 }
 
-// A backorder goes down to the product's floor, and not below.
+// A conditional batch takes backorders down to the product's floor, and no lower.
 func TestConditionalBatchKeepsTheFloor(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, other *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, other *database.Database) {
 		s.settings("cup", "inventory_policy = 'CONTINUE', backorder_limit = 10")
 		s.ok(reserve(line("cup", 1)))
 		s.ExpectContention("cup")
@@ -174,24 +176,24 @@ func TestConditionalBatchKeepsTheFloor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, -7, s.level("cup", "north").Available)
 		_, err = tooMuch.Commit(t.Context())
-		require.ErrorIs(t, err, database.ErrRefused)
+		require.ErrorIs(t, err, optimistic.ErrRefused)
 	})
 }
 
-// A plan's stock is as of its locks, not of the wait for them: the ledger of a
-// product is in the order of its times, however long somebody had it locked.
+// The times of an optimistic batch are those under its locks, not those before its wait:
+// the ledger of a product is in the order of its times.
 func TestOptimisticBatchReadsTheClockUnderItsLocks(t *testing.T) {
-	for name, byStock := range map[string]bool{"by version": false, "by stock": true} {
+	for name, conditional := range map[string]bool{"compare-and-set": false, "conditional decrement": true} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
-				if byStock {
+				if conditional {
 					s.LongContention()
 					s.ExpectContention("cup")
 				}
-				p := s.optimistic(reserve(line("cup", 1)))
-				require.Equal(t, byStock, p.Contended())
+				b := s.optimistic(reserve(line("cup", 1)))
+				require.Equal(t, conditional, b.Conditional)
 				var unlocked time.Time
-				out, err := s.whileLocked(t, p, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
+				out, err := s.whileLocked(t, b, "SELECT 1 FROM stock_levels WHERE product_id = 'cup' FOR UPDATE", func() {
 					require.NoError(t, s.raw.QueryRow("SELECT clock_timestamp()").Scan(&unlocked))
 				})
 				require.NoError(t, err)
@@ -202,91 +204,92 @@ func TestOptimisticBatchReadsTheClockUnderItsLocks(t *testing.T) {
 	}
 }
 
-// A product stays contested for its time, however many plans were right meanwhile:
-// a sweep that was announced may still wait for their locks.
-func TestConditionalBatchOutlastsPlansThatAreRight(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+// A product stays contended for its time, however many batches commit meanwhile: an
+// announced sweep may still wait for their locks.
+func TestContentionOutlastsCommittedBatches(t *testing.T) {
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		for range 10 {
-			p := s.optimistic(reserve(line("cup", 1)))
-			require.True(t, p.Contended())
-			_, err := p.Commit(t.Context())
+			b := s.optimistic(reserve(line("cup", 1)))
+			require.True(t, b.Conditional)
+			_, err := b.Commit(t.Context())
 			require.NoError(t, err)
 		}
 	})
 }
 
-// Carts that also ask for products of several levels are not decided ahead while
-// others change what is in them: versions would have to be right.
+// A cart with a contended product and a product of several levels is not decided
+// optimistically: it would need exact versions.
 func TestConditionalBatchNeedsSingleLevels(t *testing.T) {
-	onContested(t, func(t *testing.T, s *shop, _ *database.Database) {
+	onContended(t, func(t *testing.T, s *shop, _ *database.Database) {
 		s.stock("mug", "north", 10, "south", 10)
-		s.refuses(reserve(line("cup", 1), line("mug", 1)))
-		p := s.NewOptimisticBatch()
-		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
-		require.False(t, p.Add(s.Prepare(reserve(line("cup", 1)))))
-		p.Close()
-		require.False(t, p.Contended())
-		_, err := p.Commit(t.Context())
+		s.notOptimistic(reserve(line("cup", 1), line("mug", 1)))
+		b := s.NewOptimisticBatch()
+		require.True(t, b.Add(s.Prepare(reserve(line("mug", 1)))))
+		require.False(t, b.Add(s.Prepare(reserve(line("cup", 1)))))
+		b.Close()
+		require.False(t, b.Conditional)
+		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 	})
 }
 
-// A plan that cannot go by stock is not sent where the one before it found other
-// quantities than it had left: its movements would tell of what was not there.
-func TestOptimisticBatchAfterOneThatFoundOthers(t *testing.T) {
+// A batch that cannot go by conditional decrement is not sent when the preceding batch
+// found another instance's changes: its movements would have wrong quantities.
+func TestOptimisticBatchAfterAnOvertakenOne(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("pen", "south", 1000)
 		s.stock("mug", "north", 10, "south", 10)
-		other := s.other(t)
+		other := s.otherInstance(t)
 		s.LongContention()
 		s.ExpectContention("cup")
-		p := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
-		require.True(t, p.Contended())
+		b := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
+		require.True(t, b.Conditional)
 		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
 		require.NoError(t, err)
 		w := reserve(line("pen", 1), line("mug", 1))
-		next := s.NewOptimisticBatch() // while pens are not known to be contested
+		next := s.NewOptimisticBatch() // decided before pens are known to be contended
 		require.True(t, next.Add(s.Prepare(w)))
-		_, err = p.Commit(t.Context())
+		_, err = b.Commit(t.Context())
 		require.NoError(t, err)
 		next.Close()
-		require.False(t, next.Contended())
+		require.False(t, next.Conditional)
 		_, err = next.Commit(t.Context())
-		require.ErrorIs(t, err, database.ErrRefused)
+		require.ErrorIs(t, err, optimistic.ErrRefused)
 		next.Discard()
 		s.ok(w)
 		require.Equal(t, models.Quantities{Available: 991, Reserved: 9}, s.movements("pen")[3].After)
 	})
 }
 
-// Once nobody else changes a product any more, plans go by version again.
+// When no other instance changes a product any more, batches go by compare-and-set
+// again.
 func TestConditionalBatchEnds(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.ExpectContention("cup")
 		require.Eventually(t, func() bool {
-			p := s.NewOptimisticBatch()
-			decided := p.Add(s.Prepare(reserve(line("cup", 1))))
-			p.Close()
-			if _, err := p.Commit(t.Context()); !decided || err != nil {
-				p.Discard()
+			b := s.NewOptimisticBatch()
+			decided := b.Add(s.Prepare(reserve(line("cup", 1))))
+			b.Close()
+			if _, err := b.Commit(t.Context()); !decided || err != nil {
+				b.Discard()
 				s.ok(reserve(line("cup", 1)))
 				return false
 			}
-			return !p.Contended()
+			return !b.Conditional
 		}, generous, database.ContendedFor/10)
 	})
 }
 
-// Copies that serve one rush sell what there is, each unit once.
+// Instances that sell one product together sell every unit once.
 func TestInstancesShareARush(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 2000)
-		copies := []*database.Database{s.Database, s.other(t), s.other(t)}
+		databases := []*database.Database{s.Database, s.otherInstance(t), s.otherInstance(t)}
 		var group sync.WaitGroup
-		sold := make([]int, len(copies))
-		for i, db := range copies {
+		sold := make([]int, len(databases))
+		for i, db := range databases {
 			group.Go(func() {
 				one := s.with(t)
 				one.Database = db
@@ -319,18 +322,18 @@ func TestInstancesShareARush(t *testing.T) {
 	})
 }
 
-// Holds that end meanwhile are no reason to refuse a plan either; products of
-// several levels are decided ahead as before.
+// Reservations that expire meanwhile do not refuse a batch. Products of several levels
+// go by compare-and-set as before.
 func TestOptimisticBatchBesideASweep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.LongContention()
 		s.overdue(s.reserved(line("cup", 4)).ID, s.reserved(line("mug", 4)).ID)
-		p := s.NewOptimisticBatch()
-		require.True(t, p.Add(s.Prepare(reserve(line("cup", 6)))))
+		b := s.NewOptimisticBatch()
+		require.True(t, b.Add(s.Prepare(reserve(line("cup", 6)))))
 		require.Len(t, s.sweep(10), 2)
-		p.Close()
-		require.True(t, p.Contended())
-		out, err := p.Commit(t.Context())
+		b.Close()
+		require.True(t, b.Conditional)
+		out, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, models.Quantities{Available: 4, Reserved: 6}, s.level("cup", "north"))
 		require.Equal(t, s.read("cup"), timeless(out.Stocks[0]))

@@ -10,8 +10,8 @@ import (
 	"onhand/models"
 )
 
-// Of several copies that notice the same thing, the first starts the new
-// epoch and the others change nothing.
+// Of several instances that find the same need, the first starts a new epoch and the
+// others change nothing.
 func TestNewEpochOnce(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		old := s.Epoch()
@@ -27,8 +27,8 @@ func TestNewEpochOnce(t *testing.T) {
 	})
 }
 
-// A copy whose database became another history under it, even with another
-// secret, goes on: what it reads and writes belongs to the new one.
+// An instance whose database gets another epoch, and even another secret, continues:
+// what it reads and writes belongs to the new epoch.
 func TestEpochChangesUnderneath(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -50,7 +50,7 @@ func TestEpochChangesUnderneath(t *testing.T) {
 	})
 }
 
-// Writers in the middle of their work survive a change of epoch.
+// Writes during a change of epoch succeed.
 func TestEpochChangesWhileWriting(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1000)

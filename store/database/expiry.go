@@ -40,11 +40,11 @@ type overdue struct {
 
 // ExpireDue ends active reservations past their expiry, the oldest first, at most
 // limit. It uses as many transactions as fit the bounds, and yields the outcome of each
-// after its commit. Reservations of one product end together: what a product costs (its
-// level, its version, its publication) it costs once.
+// after its commit. Reservations of one product end together, so that the product's
+// level, version and publication are written once for all of them.
 //
-// It passes over reservations that another transaction works on, and over those of
-// products that another transaction keeps locked.
+// It skips reservations that another transaction has locked, and reservations of products
+// that another transaction keeps locked.
 //
 // Errors: UNAVAILABLE when the database does not answer in time, which ends the sweep.
 // A reservation that cannot be ended is left, with an error of its own.
@@ -93,9 +93,9 @@ func (d *Database) retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// groupByProduct makes the batches of a sweep. Each reservation is grouped by that of
-// its products which most reservations hold. The batches begin at a random one, so that
-// instances that sweep at the same time do not follow each other.
+// groupByProduct makes the batches of a sweep. It groups each reservation by one of its
+// products: the one that most of the listed reservations have. The batches begin at a
+// random one, so that instances that sweep at the same time work on different products.
 func (d *Database) groupByProduct(list []overdue) (batches [][]overdue) {
 	count := map[string]int{}
 	for _, r := range list {
@@ -239,8 +239,8 @@ func (s *sweep) recheck(ctx context.Context, batch []overdue, locks models.Locks
 	return later, slices.Collect(maps.Keys(stillLocked)), nil
 }
 
-// expire ends a batch of reservations in one transaction. It leaves out those of
-// products that stay locked, and returns these locks.
+// expire ends a batch of reservations in one transaction. It leaves out reservations of
+// locked products, and returns the locks of these products.
 func (d *Database) expire(ctx context.Context, batch []overdue) (out models.Outcome, locks models.Locks, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
 	defer cancel()
@@ -276,7 +276,7 @@ func (d *Database) tryExpire(ctx context.Context, batch []overdue) (models.Outco
 		keys[i] = r.Key
 	}
 	products := productsOf(batch)
-	d.executor.ExpectContention(products) // before they are locked: optimistic batches decided meanwhile go by it
+	d.executor.ExpectContention(products) // before they are locked: optimistic batches decided meanwhile are conditional decrements
 	unit, err := tx.Expire(ctx, keys, products)
 	if err != nil || len(unit.Reservations) == 0 {
 		return models.Outcome{}, err

@@ -15,7 +15,7 @@ import (
 	"onhand/store/database"
 )
 
-// sweep ends what is due and returns what it ended.
+// sweep runs the sweeper once and returns the reservations that it expired.
 func (s *shop) sweep(limit int) (ended []*models.Reservation) {
 	s.t.Helper()
 	newest := map[string]*models.Stock{}
@@ -33,8 +33,8 @@ func (s *shop) sweep(limit int) (ended []*models.Reservation) {
 	return ended
 }
 
-// sweeps ends what is due and returns what its transactions came to.
-func (s *shop) sweeps(limit int) (all []outcome) {
+// sweeps runs the sweeper once and returns the outcomes of its transactions.
+func (s *shop) sweeps(limit int) (all []models.Outcome) {
 	s.t.Helper()
 	for out, err := range s.ExpireDue(context.Background(), limit) {
 		require.NoError(s.t, err)
@@ -43,7 +43,7 @@ func (s *shop) sweeps(limit int) (all []outcome) {
 	return all
 }
 
-// A hold ends by the database's clock, though nobody sweeps it: it reads as
+// A reservation expires by the database's clock without the sweeper: it reads as
 // expired, and can no longer be committed, changed or extended.
 func TestReservationEndsByItself(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
@@ -53,7 +53,7 @@ func TestReservationEndsByItself(t *testing.T) {
 		r := s.ok(w).Reservation
 		require.Eventually(t, func() bool { return s.reservation(r.ID).State == models.ReservationExpired }, generous, poll)
 		s.fails(s.do(resolve(r.ID, models.ReservationCommitted)), notActive(models.ReservationExpired))
-		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"), "whoever is told ends it")
+		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"), "the refused commit expired it")
 		levels := s.levels()
 		s.fails(s.do(release(r.ID)), notActive(models.ReservationExpired))
 		s.fails(s.do(update(r.ID, line("mug", 1))), notActive(models.ReservationExpired))
@@ -65,9 +65,9 @@ func TestReservationEndsByItself(t *testing.T) {
 	})
 }
 
-// A buyer is never refused for a hold that is over: it is given back in the
-// same call, with everything else that it held.
-func TestBuyerGetsWhatAnExpiredReservationReservations(t *testing.T) {
+// No reservation is refused because of an expired one: the same call releases the
+// expired one with all its lines.
+func TestBuyerGetsTheUnitsOfAnExpiredReservation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
 		s.stock("cup", "north", 3)
@@ -81,13 +81,13 @@ func TestBuyerGetsWhatAnExpiredReservationReservations(t *testing.T) {
 		require.Len(t, out.Results, 2, "the results are those of the writes")
 		require.Empty(t, out.Results[0].Errors)
 		require.Empty(t, out.Results[1].Errors)
-		require.Len(t, out.Reservations, 3, "with the hold that was ended")
+		require.Len(t, out.Reservations, 3, "with the expired one")
 		require.Equal(t, models.Quantities{Available: 1, Reserved: 2}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Reserved: 3}, s.level("cup", "north"))
 		require.Equal(t, models.ReasonExpired, s.movements("mug")[2].Reason)
-		require.Equal(t, models.Quantities{Reserved: 3}, s.level("pen", "north"), "nobody wanted a pen")
+		require.Equal(t, models.Quantities{Reserved: 3}, s.level("pen", "north"), "no write asked for a pen")
 
-		// Neither for an update, nor for a hold that takes what there is.
+		// The same is true of an update, and of a partial reservation.
 		mine := s.reserved(line("mug", 1))
 		s.ok(update(mine.ID, line("pen", 2)))
 		s.allOverdue()
@@ -97,8 +97,7 @@ func TestBuyerGetsWhatAnExpiredReservationReservations(t *testing.T) {
 	})
 }
 
-// A buyer who is short all the same is told of all that could be had, expired
-// holds included; those are given back with the refusal.
+// A refusal counts the units of expired reservations as available, and releases them.
 func TestRefusalCountsExpiredReservations(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -110,8 +109,8 @@ func TestRefusalCountsExpiredReservations(t *testing.T) {
 	})
 }
 
-// What is given back for one buyer of a batch may be what makes the next one
-// short of something else: both get what expired holds hold.
+// Releasing for one write of a batch may show that the next write is short of another
+// product: both get the units of expired reservations.
 func TestBuyersShortInTurn(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
@@ -124,38 +123,37 @@ func TestBuyersShortInTurn(t *testing.T) {
 	})
 }
 
-// Any number of expired holds of one product stands in nobody's way.
+// Any number of expired reservations of one product makes no reservation fail.
 func TestManyExpiredReservationsOfOneProduct(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		if race && s.kind != postgres {
-			t.Skip("too slow for the deadline of one write, and one goroutine has no races")
+			t.Skip("one write would miss its deadline, and one goroutine has no races")
 		}
-		const holds = 2*database.ExpireMax + 300
-		s.stock("mug", "north", holds)
+		const reservations = 2*database.ExpireMax + 300
+		s.stock("mug", "north", reservations)
 		s.stock("cup", "north", 1)
 		s.overdue(s.reserved(line("cup", 1)).ID)
-		for made := 0; made < holds; {
+		for made := 0; made < reservations; {
 			var batch []models.Write
-			for ; len(batch) < 500 && made < holds; made++ {
+			for ; len(batch) < 500 && made < reservations; made++ {
 				batch = append(batch, reserve(line("mug", 1)))
 			}
-			s.with(quiet{t}).mustWrite(batch...)
+			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
-		out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", holds), line("cup", 1))})
+		out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", reservations), line("cup", 1))})
 		require.NoError(t, err)
 		require.Empty(t, out.Results[0].Errors)
-		require.Len(t, out.Reservations, holds+2, "all that ended, and the new one")
+		require.Len(t, out.Reservations, reservations+2, "all that ended, and the new one")
 		require.Len(t, out.Stocks, 2)
 		for _, stock := range out.Stocks {
 			require.Equal(t, s.read(stock.ProductID), timeless(stock))
 		}
-		require.Equal(t, models.Quantities{Reserved: holds}, s.level("mug", "north"))
+		require.Equal(t, models.Quantities{Reserved: reservations}, s.level("mug", "north"))
 	})
 }
 
-// Sweeping ends what is over, oldest first and no more than asked, and leaves
-// the rest alone.
+// A sweep expires what is overdue, oldest first, up to its limit, and nothing else.
 func TestSweep(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
@@ -192,8 +190,8 @@ func ids(list []*models.Reservation) []string {
 	return out
 }
 
-// A hold whose units somebody counted away ends all the same, with what is
-// left of it; it cannot be committed. No hold can stop the sweeper.
+// A reservation whose units an outside writer or a count took away expires with what is
+// left. It cannot be committed, and it does not stop the sweeper.
 func TestReservationThatWasEmptied(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.tampered = true
@@ -211,27 +209,27 @@ func TestReservationThatWasEmptied(t *testing.T) {
 		require.Equal(t, models.ReservationActive, s.reservation(full.ID).State)
 		s.ok(release(released.ID))
 		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
-		// No room to give back to.
+		// The level is full: released units are dropped.
 		s.ok(adjust(delta("mug", "north", models.Reserved, 3), delta("mug", "north", models.Available, models.QuantityMax-5)))
 		s.ok(release(full.ID))
 		require.Equal(t, models.Quantities{Available: models.QuantityMax}, s.level("mug", "north"))
 	})
 }
 
-// Sweepers and orders racing for the same holds, in two processes: each hold
-// ends once, one way or the other.
+// Sweepers of two instances and commits race for the same reservations: each reservation
+// ends once.
 func TestSweepersAndCommitsRace(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		const holds = 120
+		const reservations = 120
 		ctx := context.Background()
-		s.stock("mug", "north", holds)
-		s.stock("cup", "north", holds)
+		s.stock("mug", "north", reservations)
+		s.stock("cup", "north", reservations)
 		var made []string
-		for range holds {
+		for range reservations {
 			made = append(made, s.reserved(line("mug", 1), line("cup", 1)).ID)
 		}
-		for i, id := range made { // half are over, and the others soon will be
-			microseconds := (i - holds/2) * 4000
+		for i, id := range made { // half are overdue, the others soon
+			microseconds := (i - reservations/2) * 4000
 			at := fmt.Sprintf("cast(unixepoch('subsec') * 1000000 AS INTEGER) + %d", microseconds)
 			if s.kind == postgres {
 				at = fmt.Sprintf("clock_timestamp() + make_interval(secs => %d / 1000000.0)", microseconds)
@@ -245,7 +243,7 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 		var group sync.WaitGroup
 		for _, db := range []*database.Database{s.Database, second} {
 			group.Go(func() {
-				for s.with(quiet{t}).number("SELECT count(*) FROM reservations WHERE state = 'ACTIVE'") > 0 {
+				for s.with(goroutineT{t}).number("SELECT count(*) FROM reservations WHERE state = 'ACTIVE'") > 0 {
 					for _, err := range db.ExpireDue(ctx, 7) {
 						if !assert.NoError(t, err) {
 							return
@@ -254,10 +252,10 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 				}
 			})
 		}
-		committed := make([]bool, holds)
+		committed := make([]bool, reservations)
 		for worker := range 4 {
 			group.Go(func() {
-				for _, i := range rand.Perm(holds) {
+				for _, i := range rand.Perm(reservations) {
 					if i%4 != worker {
 						continue
 					}
@@ -276,12 +274,12 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 			}
 			require.Equal(t, want, s.reservation(id).State)
 		}
-		require.Len(t, s.movements("mug"), 1+2*holds, "counted once, and each hold made and ended once")
+		require.Len(t, s.movements("mug"), 1+2*reservations, "counted once, and each reservation made and ended once")
 	})
 }
 
-// Whoever is told that a hold's time is over has ended it: it stays over, even
-// when the database's clock goes back.
+// A write that finds a reservation expired expires it for good, even when the database's
+// clock goes back.
 func TestSeenExpiredStaysExpired(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
@@ -291,12 +289,30 @@ func TestSeenExpiredStaysExpired(t *testing.T) {
 			func(id string) models.Write { return models.ExtendReservation{ID: id, TTL: time.Hour} },
 			func(id string) models.Write { return update(id, line("mug", 1)) },
 		} {
-			held := s.reserved(line("mug", 3))
-			s.overdue(held.ID)
-			require.NotEmpty(t, s.do(write(held.ID)).Errors)
-			s.exec("UPDATE reservations SET expires_at = "+s.clock(600)+" WHERE reservation_id = $1", keyOf(held.ID))
-			require.Equal(t, models.ReservationExpired, s.do(resolve(held.ID, models.ReservationReleased)).Reservation.State)
+			r := s.reserved(line("mug", 3))
+			s.overdue(r.ID)
+			require.NotEmpty(t, s.do(write(r.ID)).Errors)
+			s.exec("UPDATE reservations SET expires_at = "+s.clock(600)+" WHERE reservation_id = $1", keyOf(r.ID))
+			require.Equal(t, models.ReservationExpired, s.do(resolve(r.ID, models.ReservationReleased)).Reservation.State)
 			require.Equal(t, models.Quantities{Available: 9}, s.level("mug", "north"))
 		}
+	})
+}
+
+// A stale count reports the version of the quantity that it names, also when its own
+// transaction first ends overdue reservations at two levels of the product.
+func TestStaleCountAfterExpiries(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5, "south", 5)
+		s.overdue(s.reserved(pinned("mug", 2, "north"), pinned("mug", 1, "south")).ID)
+		wrong := 1
+		result := s.do(models.SetStock{IdempotencyKey: newKey(), Reason: models.ReasonCycleCount, Rows: []models.SetRow{
+			{ProductID: "mug", LocationID: "north", State: models.Available, Quantity: 4, ChangeFromQuantity: &wrong},
+		}})
+		require.Len(t, result.Errors, 1)
+		stale, ok := result.Errors[0].(models.StaleQuantityError)
+		require.True(t, ok, "%#v", result.Errors[0])
+		require.Equal(t, 5, stale.Actual)
+		require.Equal(t, s.read("mug").Version, stale.Version)
 	})
 }

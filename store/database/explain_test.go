@@ -20,7 +20,7 @@ import (
 	"onhand/store/storetest"
 )
 
-// start does what a program does first with a database.
+// start opens and migrates a database, as a starting program does.
 func start(t *testing.T, url string) error {
 	t.Helper()
 	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
@@ -30,8 +30,8 @@ func start(t *testing.T, url string) error {
 	return err
 }
 
-// TestExplainRealFaults: what a person has got wrong is told from what passes,
-// in words that say what to change.
+// Explain tells mistakes of a person from faults that pass, in words that say what to
+// change.
 func TestExplainRealFaults(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -42,11 +42,11 @@ func TestExplainRealFaults(t *testing.T) {
 		url, want string
 		passes    bool
 	}{
-		"a folder":        {"sqlite:" + folder, folder + " is a folder", false},
-		"another file":    {"sqlite:" + text, "the file is not one of SQLite's", false},
-		"nobody there":    {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", "nothing listens at 127.0.0.1:1 yet", true},
-		"several nowhere": {"postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/x", "nothing listens at 127.0.0.1:", true},
-		"no such host":    {"postgres://u:hunter2@nowhere.invalid/x", `there is no host called "nowhere.invalid"`, true},
+		"a folder":     {"sqlite:" + folder, folder + " is a folder", false},
+		"another file": {"sqlite:" + text, "the file is not one of SQLite's", false},
+		"no server":    {"postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", "nothing listens at 127.0.0.1:1 yet", true},
+		"no servers":   {"postgres://u:hunter2@127.0.0.1:1,127.0.0.1:2/x", "nothing listens at 127.0.0.1:", true},
+		"no such host": {"postgres://u:hunter2@nowhere.invalid/x", `there is no host called "nowhere.invalid"`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,7 @@ func TestExplainRealFaults(t *testing.T) {
 	}
 }
 
-// TestExplainPostgres: what the server itself refuses is for a person to mend.
+// What the server itself refuses does not pass: a person must change it.
 func TestExplainPostgres(t *testing.T) {
 	t.Parallel()
 	server := storetest.PrivatePostgres(t)
@@ -77,7 +77,7 @@ func TestExplainPostgres(t *testing.T) {
 	}
 }
 
-// TestExplain holds what servers say only at bad moments.
+// Explain knows errors that servers return in rare states.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error {
@@ -104,8 +104,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestStartAtOnce: processes that start together on one new file, which SQLite
-// has no lock for, all come up. See TestMigrateAtOnce for Postgres.
+// Instances that start together on one new file all start. SQLite has no migration lock;
+// TestMigrateAtOnce covers Postgres.
 func TestStartAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 3 {

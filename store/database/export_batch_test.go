@@ -17,7 +17,7 @@ const (
 	OptimisticWritesMax = optimisticWritesMax
 )
 
-// OptimisticBatch is an optimistic batch that tests commit by themselves.
+// OptimisticBatch is an optimistic batch that a test commits itself.
 type OptimisticBatch struct{ *optimistic.Batch }
 
 // NewOptimisticBatch begins an optimistic batch; nil where the engine has none.
@@ -29,9 +29,9 @@ func (d *Database) NewOptimisticBatch() *OptimisticBatch {
 }
 
 // Add decides one more write.
-func (p *OptimisticBatch) Add(w *PreparedWrite) bool { return p.Batch.Add(w.optimistic) }
+func (b *OptimisticBatch) Add(w *PreparedWrite) bool { return b.Batch.Add(w.optimistic) }
 
-// Unknown lists the products of a write that the snapshot cache lacks.
+// Unknown returns the products of a write that the snapshot cache lacks.
 func (d *Database) Unknown(w *PreparedWrite) []string { return d.missing(w) }
 
 // BrokenEngine is an engine that panics.
@@ -48,8 +48,8 @@ type brokenRows struct {
 	engine *BrokenEngine
 }
 
-// BreakEngine gives the database an engine that panics as its fields say, and an
-// empty snapshot cache.
+// BreakEngine gives the database an engine that panics as its fields say, and an empty
+// snapshot cache.
 func (d *Database) BreakEngine() *BrokenEngine {
 	e := &BrokenEngine{Engine: d.engine.(optimistic.Engine)}
 	d.executor = optimistic.NewExecutor(e, d.identity)

@@ -15,7 +15,7 @@ import (
 	"onhand/store/database/optimistic"
 )
 
-// What the tests of package database_test see beyond the public names.
+// Unexported names that package database_test uses.
 const (
 	AttemptsMax          = attemptsMax
 	ContendedMax         = contendedMax
@@ -28,8 +28,8 @@ const (
 	CachedProductsMax    = optimistic.CachedProductsMax
 )
 
-// SetLockWait makes writes wait longer for rows that others work on: tests
-// have no combiner that would let them step aside.
+// SetLockWait sets how long writes wait for locked rows before they are blocked: tests
+// have no group commit that would retry blocked writes.
 func (d *Database) SetLockWait(wait time.Duration) {
 	d.bounds.lockWait = wait
 	if d.executor != nil {
@@ -37,46 +37,46 @@ func (d *Database) SetLockWait(wait time.Duration) {
 	}
 }
 
-// SetLines makes the bounds of one transaction's lines smaller.
-func (d *Database) SetLines(reaped, held int) {
-	d.bounds.expireLines, d.bounds.reservedLines = reaped, held
+// SetLines sets the bounds of one transaction's lines: those that it expires, and those
+// of reservations that it loads.
+func (d *Database) SetLines(expired, reserved int) {
+	d.bounds.expireLines, d.bounds.reservedLines = expired, reserved
 }
 
-// SetOverdue is how many holds past their time a sweep looks at together.
-func (d *Database) SetOverdue(holds int) { d.bounds.overdue = holds }
+// SetOverdue sets how many overdue reservations a sweep reads at once.
+func (d *Database) SetOverdue(n int) { d.bounds.overdue = n }
 
-// ExpireListed looks at the holds past their time, lets something happen, and
-// then ends them.
+// ExpireListed reads the overdue reservations, calls between, and then expires them.
 func (d *Database) ExpireListed(ctx context.Context, between func()) iter.Seq2[models.Outcome, error] {
-	holds, err := d.readOverdue(ctx, overdueMax, nil)
+	overdue, err := d.readOverdue(ctx, overdueMax, nil)
 	between()
 	return func(yield func(models.Outcome, error) bool) {
-		if s := (sweep{Database: d}); err != nil || s.run(ctx, d.groupByProduct(holds), yield) {
+		if s := (sweep{Database: d}); err != nil || s.run(ctx, d.groupByProduct(overdue), yield) {
 			yield(models.Outcome{}, err)
 		}
 	}
 }
 
-// Recheck tells how many holds past their time a sweep that met these locks
-// tries again, and which products it passes over.
-func (d *Database) Recheck(ctx context.Context, locks models.Locks) (again int, kept []string, err error) {
-	holds, err := d.readOverdue(ctx, overdueMax, nil)
+// Recheck returns how many overdue reservations a sweep that met these locks retries,
+// and which products it passes over.
+func (d *Database) Recheck(ctx context.Context, locks models.Locks) (again int, passedOver []string, err error) {
+	overdue, err := d.readOverdue(ctx, overdueMax, nil)
 	if err != nil {
 		return 0, nil, err
 	}
-	later, kept, err := (&sweep{Database: d}).recheck(ctx, holds, locks)
-	return len(later), kept, err
+	later, passedOver, err := (&sweep{Database: d}).recheck(ctx, overdue, locks)
+	return len(later), passedOver, err
 }
 
-// SetDrainIdle is how soon the server takes rows back from who carries them and froze.
+// SetDrainIdle sets when the server takes rows back from a relay that froze.
 func (d *Database) SetDrainIdle(idle time.Duration) { d.bounds.drainIdle = idle }
 
-// SetSilence bounds how long the server may be quiet, and an importer idle.
+// SetSilence bounds how long the server may be silent, and an importer idle.
 func (d *Database) SetSilence(server, importer time.Duration) {
 	d.Quiet, d.Idle = server, importer
 }
 
-// SetWriteLimit gives writes longer than writeTimeout.
+// SetWriteLimit sets the deadline of writes.
 func (d *Database) SetWriteLimit(wait time.Duration) {
 	d.bounds.write = wait
 	if d.executor != nil {
@@ -84,45 +84,44 @@ func (d *Database) SetWriteLimit(wait time.Duration) {
 	}
 }
 
-// The bounds of packs.
+// The bounds of chunks.
 const (
 	ChunkMax      = ledger.ChunkMax
 	ChunkMin      = ledger.ChunkMin
 	ChunkDelayMax = ledger.ChunkDelayMax
 )
 
-// SetWindows makes each SELECT of the ledger look at fewer rows and packs.
+// SetWindows sets how many ids each SELECT of the ledger covers.
 func (d *Database) SetWindows(first, most int64) {
 	d.Windows = ledger.Windows{First: first, Most: most}
 }
 
-// ReservationOf is the id that the reservation of a key has or would have.
+// ReservationOf returns the id that the reservation of a key has or would have.
 func (d *Database) ReservationOf(key string) string {
 	hashes := d.meta.Load().secret.HashAll([]models.Write{models.Reserve{IdempotencyKey: key}})
 	return decide.ReservationID(hashes[0].Reservation[:])
 }
 
-// Migrations are the migrations of this engine, and its goose dialect.
+// Migrations returns the migrations of the engine, and its goose dialect.
 func (d *Database) Migrations() (dialect string, files fs.FS) { return d.engine.Migrations() }
 
-// Fingerprint is what is stored of a write's input, in hex digits.
+// Fingerprint returns what is stored of a write's input, in hex digits.
 func Fingerprint(w models.Write) string {
 	sum := decide.Fingerprint(w)
 	return hex.EncodeToString(sum[:])
 }
 
-// CachedProducts is how many products the snapshot cache has.
+// CachedProducts returns how many products the snapshot cache has.
 func (d *Database) CachedProducts() int { return d.executor.CachedProducts() }
 
-// LongContention has an announced change count as contention for as long as a test
-// takes.
+// LongContention makes an announced change count as contention for longer than a test.
 func (d *Database) LongContention() { d.executor.ContendedFor = time.Hour }
 
 // ExpectContention announces a change, as the sweeper does.
 func (d *Database) ExpectContention(products ...string) { d.executor.ExpectContention(products) }
 
-// AuditSettings are some settings of one connection before an audit reads, while it
-// does, and after that.
+// AuditSettings returns some settings of one connection before, during and after the
+// reads of an audit.
 func (d *Database) AuditSettings(ctx context.Context) (before, during, after [2]string, err error) {
 	d.DB.SQL.SetMaxOpenConns(1)
 	db, cancel := d.Auditing(ctx)

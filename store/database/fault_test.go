@@ -18,11 +18,11 @@ import (
 	"onhand/store/storetest"
 )
 
-// quick is how soon a caller must be told that a server is not there: well
-// before any deadline, with room for a busy machine.
+// quick is how soon a call must fail when its server is down: well before any deadline,
+// with time for a busy machine.
 const quick = 2 * time.Second
 
-// everyCall asks everything of a database that a server must answer.
+// everyCall returns every call that the server must answer.
 func everyCall(db *database.Database) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"write": func(ctx context.Context) error {
@@ -47,11 +47,11 @@ func everyCall(db *database.Database) map[string]func(context.Context) error {
 		},
 		"directory": func(ctx context.Context) error { _, err := db.Directory(ctx); return err },
 		"empty":     func(ctx context.Context) error { _, err := db.Empty(ctx); return err },
-		"forget":    db.DeleteOldKeys,
+		"keys":      db.DeleteOldKeys,
 		"compact":   db.CompactOutbox,
 		"ping":      db.Ping,
 		"epoch":     func(ctx context.Context) error { return db.NewEpoch(ctx, "none") },
-		"carry": func(ctx context.Context) error {
+		"drain": func(ctx context.Context) error {
 			_, err := db.DrainOutbox(ctx, 1, func(context.Context, []models.Change) error { return nil })
 			return err
 		},
@@ -61,16 +61,16 @@ func everyCall(db *database.Database) map[string]func(context.Context) error {
 	}
 }
 
-// With its server gone every call says UNAVAILABLE, soon; with its server back
-// the first call after it works, and nothing acknowledged is missing.
+// While its server is down every call is UNAVAILABLE, soon. When the server is back the
+// first call works, and no acknowledged write is missing.
 func TestServerGoneAndBack(t *testing.T) {
 	t.Parallel()
 	server := storetest.PrivatePostgres(t)
 	require.NoError(t, server.CreateDatabase(t.Context(), "onhand"))
 	s := openShop(t, postgres, server.DSN("onhand"))
 	s.stock("mug", "north", 1000)
-	early := openOnly(t, s.url) // has never spoken to its server when it goes
-	fill := func() {            // as many connections as there can be
+	early := openOnly(t, s.url) // not connected yet when the server stops
+	fill := func() {            // open all connections of the pool
 		var group sync.WaitGroup
 		for range 4 * database.ConnectionsMax {
 			group.Go(func() {
@@ -82,7 +82,7 @@ func TestServerGoneAndBack(t *testing.T) {
 	}
 	for name, end := range map[string]func() error{"stopped": server.Stop, "killed": server.Kill} {
 		fill()
-		held := s.level("mug", "north").Reserved
+		reserved := s.level("mug", "north").Reserved
 		require.NoError(t, end())
 		for _, db := range []*database.Database{s.Database, early} {
 			for call, ask := range everyCall(db) {
@@ -98,15 +98,15 @@ func TestServerGoneAndBack(t *testing.T) {
 				require.NoError(t, ask(context.Background()), "%s, %s", name, call)
 			}
 		}
-		require.Equal(t, held+2, s.level("mug", "north").Reserved)
-		s.raw.SetMaxIdleConns(0) // the outsider has no such manners
+		require.Equal(t, reserved+2, s.level("mug", "north").Reserved)
+		s.raw.SetMaxIdleConns(0) // this pool does not replace its lost connections
 		s.audit()
 		s.raw.SetMaxIdleConns(2)
 	}
 	if testing.Short() {
 		return
 	}
-	// A server that is there and does not answer costs the deadline, and no more.
+	// A frozen server costs a call its deadline, and no more.
 	require.NoError(t, server.Freeze())
 	began := time.Now()
 	_, err := s.ReadStocks(t.Context(), []string{"mug"})
@@ -120,9 +120,9 @@ func TestServerGoneAndBack(t *testing.T) {
 	}
 }
 
-// blocked is a level's row locked by somebody else until the returned function
-// is called.
-func (s *shop) blocked(t *testing.T, product string) (unlock func()) {
+// lockLevels locks the levels of a product, as an outside writer, until the returned
+// function is called.
+func (s *shop) lockLevels(t *testing.T, product string) (unlock func()) {
 	t.Helper()
 	tx, err := s.raw.BeginTx(context.Background(), nil)
 	require.NoError(t, err)
@@ -131,9 +131,9 @@ func (s *shop) blocked(t *testing.T, product string) (unlock func()) {
 	return func() { require.NoError(t, tx.Rollback()) }
 }
 
-// A row that somebody else keeps locked costs the callers of that product
-// their deadline, and nothing is written; those of other products do not
-// notice. Once it is free, the same key works.
+// A row that an outside transaction keeps locked costs the writes of that product their
+// deadline, and nothing is written. Writes of other products are not blocked. When the
+// row is free, the same key works.
 func TestRowLockedElsewhere(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		if testing.Short() {
@@ -142,7 +142,7 @@ func TestRowLockedElsewhere(t *testing.T) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		levels := s.levels()
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		w := reserve(line("cup", 1), line("mug", 1))
 		done := make(chan error, 1)
 		began := time.Now()
@@ -150,21 +150,21 @@ func TestRowLockedElsewhere(t *testing.T) {
 			_, err := s.Write(context.Background(), []models.Write{w})
 			done <- err
 		}()
-		s.waiting(t)
-		s.reserved(line("cup", 1)) // it waits for the mug, and mugs come after cups: no cup is locked yet, or this would wait too
+		s.awaitBlocked(t)
+		s.reserved(line("cup", 1)) // the other write locks mugs last: if it had locked a cup, this one would wait
 		err := <-done
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 		require.Less(t, time.Since(began), database.WriteTimeout+quick)
 		unlock()
-		require.Equal(t, levels[place{"mug", "north"}], s.level("mug", "north"))
+		require.Equal(t, levels[levelKey{"mug", "north"}], s.level("mug", "north"))
 		require.Equal(t, int64(1), s.number("SELECT count(*) FROM reservations"))
 		require.False(t, s.ok(w).Replayed)
 	})
 }
 
-// waiting waits until one of Onhand's connections waits for a lock, and gives
-// its process id.
-func (s *shop) waiting(t *testing.T) (pid int) {
+// awaitBlocked waits until a connection of Onhand waits for a lock, and returns its
+// process id.
+func (s *shop) awaitBlocked(t *testing.T) (pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		err := s.raw.QueryRow(`SELECT pid FROM pg_stat_activity WHERE datname = current_database()
@@ -174,12 +174,12 @@ func (s *shop) waiting(t *testing.T) (pid int) {
 	return pid
 }
 
-// A connection that dies in the middle of a write is replaced, and the write
-// happens once.
+// A connection that is killed in the middle of a write is replaced, and the write has
+// one effect.
 func TestConnectionKilledMidWrite(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		done := make(chan models.WriteResult, 1)
 		go func() {
 			out, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 2))})
@@ -188,46 +188,47 @@ func TestConnectionKilledMidWrite(t *testing.T) {
 			}
 			close(done)
 		}()
-		first := s.waiting(t)
+		first := s.awaitBlocked(t)
 		s.exec("SELECT pg_terminate_backend($1::int)", first)
-		require.NotEqual(t, first, s.waitingApartFrom(t, first), "it tries again by itself")
+		require.NotEqual(t, first, s.awaitOtherBlocked(t, first), "the write is retried")
 		unlock()
 		require.Empty(t, (<-done).Errors)
 		require.Equal(t, models.Quantities{Available: 3, Reserved: 2}, s.level("mug", "north"))
 	})
 }
 
-func (s *shop) waitingApartFrom(t *testing.T, gone int) (pid int) {
+// awaitOtherBlocked waits until another connection than gone waits for a lock.
+func (s *shop) awaitOtherBlocked(t *testing.T, gone int) (pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool { pid = s.waiting(t); return pid != gone }, generous, poll)
+	require.Eventually(t, func() bool { pid = s.awaitBlocked(t); return pid != gone }, generous, poll)
 	return pid
 }
 
-// A commit whose answer got lost has happened: the write is tried again, finds
-// its own key, and has one effect.
+// A commit whose answer was lost has happened: the write is retried, finds its own key,
+// and has one effect.
 func TestAnswerOfCommitLost(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
 		address, err := url.Parse(s.url)
 		require.NoError(t, err)
-		wire := &badLine{server: address.Host}
-		address.Host = wire.listen(t)
-		// Statements in full each time, so that the line can tell them apart.
+		proxy := &lossyProxy{server: address.Host}
+		address.Host = proxy.listen(t)
+		// Statements are sent as text each time, so that the proxy finds COMMIT.
 		address.RawQuery += "&default_query_exec_mode=cache_describe"
 		far := s.with(t)
 		far.Database = openOnly(t, address.String())
-		held := far.reserved(line("mug", 1))
+		reserved := far.reserved(line("mug", 1))
 		for _, w := range []models.Write{
-			reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 1)), resolve(held.ID, models.ReservationCommitted),
+			reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 1)), resolve(reserved.ID, models.ReservationCommitted),
 		} {
 			// Each statement is described once; what is sent after that is the write alone.
 			far.mustWrite(reserve(line("mug", 1)))
 			far.mustWrite(adjust(delta("mug", "north", models.Available, 1)))
 			far.ok(resolve(far.reserved(line("mug", 1)).ID, models.ReservationCommitted))
-			cuts := wire.cuts.Load()
-			wire.armed.Store(true)
+			cuts := proxy.cuts.Load()
+			proxy.armed.Store(true)
 			r := far.mustWrite(w).Results[0]
-			require.Equal(t, cuts+1, wire.cuts.Load(), "the answer was lost")
+			require.Equal(t, cuts+1, proxy.cuts.Load(), "the answer was lost")
 			require.True(t, r.Replayed)
 			for _, stock := range r.Stocks {
 				require.Equal(t, s.read("mug"), timeless(stock))
@@ -237,15 +238,15 @@ func TestAnswerOfCommitLost(t *testing.T) {
 	})
 }
 
-// badLine passes bytes on. Armed, it waits for a COMMIT, lets the server do
-// it, and cuts the line instead of bringing the answer.
-type badLine struct {
+// lossyProxy forwards bytes. When armed, it waits for a COMMIT, forwards it to the
+// server, and closes the connection instead of forwarding the answer.
+type lossyProxy struct {
 	server string
 	armed  atomic.Bool
 	cuts   atomic.Int64
 }
 
-func (l *badLine) listen(t *testing.T) (address string) {
+func (l *lossyProxy) listen(t *testing.T) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -256,14 +257,14 @@ func (l *badLine) listen(t *testing.T) (address string) {
 			if err != nil {
 				return
 			}
-			group.Go(func() { l.pass(client) })
+			group.Go(func() { l.forward(client) })
 		}
 	})
 	t.Cleanup(func() { _ = listener.Close() }) // the connections end with their Database
 	return listener.Addr().String()
 }
 
-func (l *badLine) pass(client net.Conn) {
+func (l *lossyProxy) forward(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", l.server)
 	if err != nil {
@@ -302,15 +303,15 @@ func (l *badLine) pass(client net.Conn) {
 	}
 }
 
-// An outside writer that keeps SQLite's one lock costs the callers their
-// deadline; reads go on, and writes do again once it lets go.
+// An outside writer that keeps SQLite's one lock costs writes their deadline. Reads go
+// on, and writes work again when the lock is free.
 func TestFileLockedElsewhere(t *testing.T) {
 	on(t, []string{sqlite}, func(t *testing.T, s *shop) {
 		if testing.Short() {
 			t.Skip("waits for a deadline")
 		}
 		s.stock("mug", "north", 5)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		began := time.Now()
 		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)

@@ -11,8 +11,8 @@ import (
 	"onhand/models"
 )
 
-// replayed demands the first answer again: the same but for the clock and the
-// mark, and no further effect.
+// replayed requires the first answer again, with the stocks of now and without further
+// effect.
 func (s *shop) replayed(w models.Write, first models.WriteResult) {
 	s.t.Helper()
 	levels, ledger := s.levels(), len(s.movements(""))
@@ -31,20 +31,20 @@ func (s *shop) replayed(w models.Write, first models.WriteResult) {
 	require.Len(s.t, s.movements(""), ledger)
 }
 
-// keyed is one write of every kind that takes a key, for a shop with 5 mugs
-// and one cup, and how its first answer looks.
+// keyed returns one write of every kind that has a key, for a shop with 20 mugs and one
+// cup.
 func keyed(s *shop) map[string]models.Write {
 	partial := reserve(line("cup", 1), line("mug", 1), line("cup", 2))
 	partial.AllowPartial = true
-	hold := s.reserved(line("mug", 1)).ID
+	reserved := s.reserved(line("mug", 1)).ID
 	return map[string]models.Write{
-		"held":             reserve(line("mug", 1)),
-		"held in part":     partial,
+		"reserved":         reserve(line("mug", 1)),
+		"reserved in part": partial,
 		"refused":          reserve(line("mug", 99)),
 		"not found":        reserve(line("ghost", 1)),
 		"updated":          update(s.reserved(line("mug", 1)).ID, line("mug", 2)),
-		"update refused":   update(hold, line("mug", 99)),
-		"committed":        resolve(hold, models.ReservationCommitted),
+		"update refused":   update(reserved, line("mug", 99)),
+		"committed":        resolve(reserved, models.ReservationCommitted),
 		"too early":        resolve(s.reserved(line("mug", 1)).ID, models.ReservationFulfilled),
 		"adjusted":         adjust(delta("mug", "north", models.Available, 3), delta("cup", "north", models.Damaged, 1)),
 		"adjust refused":   adjust(delta("mug", "north", models.Available, -999)),
@@ -53,8 +53,8 @@ func keyed(s *shop) map[string]models.Write {
 	}
 }
 
-// The same key with the same input gives the first answer again and nothing
-// else, whatever the answer was, also in another process and after a restart.
+// The same key with the same input returns the first answer and has no effect, whatever
+// the answer was, also in another instance and after a restart.
 func TestSameKeySameInput(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 20)
@@ -65,8 +65,8 @@ func TestSameKeySameInput(t *testing.T) {
 			require.False(t, first[name].Replayed, name)
 			s.replayed(w, first[name])
 		}
-		require.Empty(t, first["held"].Errors)
-		require.Len(t, first["held in part"].Errors, 1)
+		require.Empty(t, first["reserved"].Errors)
+		require.Len(t, first["reserved in part"].Errors, 1)
 		require.Len(t, first["adjusted"].Stocks, 2)
 		if s.kind == memory {
 			return
@@ -79,8 +79,8 @@ func TestSameKeySameInput(t *testing.T) {
 	})
 }
 
-// The same key with another input, or for another kind of write, is refused
-// and does nothing, whatever the key was first used for.
+// The same key with another input, or for another kind of write, is refused and has no
+// effect.
 func TestSameKeyOtherInput(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 20)
@@ -90,7 +90,7 @@ func TestSameKeyOtherInput(t *testing.T) {
 			levels := s.levels()
 			for _, other := range others(w.Key()) {
 				r := s.do(other)
-				require.Equal(t, []models.UserError{mismatch()}, plain(t, r.Errors), "%s, then %T", name, other)
+				require.Equal(t, []models.UserError{mismatch()}, withoutMessages(t, r.Errors), "%s, then %T", name, other)
 				require.Nil(t, r.Reservation)
 				require.False(t, r.Replayed)
 			}
@@ -101,17 +101,18 @@ func TestSameKeyOtherInput(t *testing.T) {
 }
 
 func others(key string) []models.Write {
-	held, moved := reserve(line("mug", 7)), adjust(delta("mug", "north", models.Available, 7))
-	held.IdempotencyKey, moved.IdempotencyKey = key, key
+	reservation, moved := reserve(line("mug", 7)), adjust(delta("mug", "north", models.Available, 7))
+	reservation.IdempotencyKey, moved.IdempotencyKey = key, key
 	return []models.Write{
-		held, moved,
-		models.UpdateReservation{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", Lines: held.Lines},
+		reservation, moved,
+		models.UpdateReservation{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", Lines: reservation.Lines},
 		models.Resolve{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", To: models.ReservationCommitted},
 		models.SetStock{IdempotencyKey: key, Rows: []models.SetRow{{ProductID: "mug", LocationID: "north", State: models.Available, Quantity: 7}}},
 	}
 }
 
-// Every part of the input counts: where a cart sells from, how long, to whom.
+// Every field of a reservation is part of its input: lines, channel, time to live,
+// owner.
 func TestEveryFieldIsPartOfTheInput(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
@@ -121,7 +122,7 @@ func TestEveryFieldIsPartOfTheInput(t *testing.T) {
 			func(w *models.Reserve) { w.TTL++ },
 			func(w *models.Reserve) { w.Channel = "all" },
 			func(w *models.Reserve) { w.AllowPartial = true },
-			func(w *models.Reserve) { w.OwnerRef = "somebody" },
+			func(w *models.Reserve) { w.OwnerRef = "another cart" },
 			func(w *models.Reserve) { w.Lines = []models.Line{line("mug", 2)} },
 			func(w *models.Reserve) { w.Lines = []models.Line{line("mug", 1), pinned("mug", 1, "north")} },
 		} {
@@ -132,7 +133,7 @@ func TestEveryFieldIsPartOfTheInput(t *testing.T) {
 	})
 }
 
-// Many callers with one key at once, in two processes: one effect, one answer.
+// Many concurrent calls with one key, in two instances, have one effect and one answer.
 func TestOneKeyManyCallers(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const callers = 32
@@ -173,14 +174,14 @@ func TestOneKeyManyCallers(t *testing.T) {
 	})
 }
 
-// A key that comes twice in one batch counts once.
+// A key that occurs twice in one batch has one effect.
 func TestOneKeyInOneBatch(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		held, moved, refused := reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 3)), reserve(line("mug", 99))
-		other := held
+		reservation, moved, refused := reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 3)), reserve(line("mug", 99))
+		other := reservation
 		other.TTL++
-		r := s.batch(held, moved, refused, held, moved, refused, other)
+		r := s.batch(reservation, moved, refused, reservation, moved, refused, other)
 		for i := range 3 {
 			require.False(t, r[i].Replayed)
 			require.True(t, r[i+3].Replayed)
@@ -193,29 +194,29 @@ func TestOneKeyInOneBatch(t *testing.T) {
 	})
 }
 
-// A key is remembered for two days at least; after that it may be used again.
-// A hold's key is never forgotten.
-func TestKeysAreForgotten(t *testing.T) {
+// A key is stored for at least two days; after that it may be used again. The key of a
+// reservation is never deleted.
+func TestOldKeysAreDeleted(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		held, old, young := reserve(line("mug", 1)), adjust(delta("mug", "north", models.Available, 1)), adjust(delta("mug", "north", models.Available, 1))
-		first := s.ok(held)
+		reservation, old, young := reserve(line("mug", 1)), adjust(delta("mug", "north", models.Available, 1)), adjust(delta("mug", "north", models.Available, 1))
+		first := s.ok(reservation)
 		s.ok(old)
 		s.exec("UPDATE idempotency_keys SET created_at = " + s.clock(-49*3600))
 		answer := s.ok(young)
 		s.exec("UPDATE idempotency_keys SET created_at = " + s.clock(-47*3600) + " WHERE created_at > " + s.clock(-3600))
 		require.NoError(t, s.DeleteOldKeys(t.Context()))
 		s.replayed(young, answer)
-		s.replayed(held, first)
+		s.replayed(reservation, first)
 		require.False(t, s.ok(old).Replayed)
 	})
 }
 
-// A reservation's id is the permission to release it, so nobody can work it
-// out from its key: each database makes another one of it.
+// The id of a reservation permits its release, so it cannot be computed from the key:
+// each database makes another id of the same key.
 func TestIDsAreNotGuessable(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		other := openShop(t, s.kind, freshURL(t, s.kind))
+		other := openShop(t, s.kind, emptyURL(t, s.kind))
 		w := reserve(line("mug", 1))
 		s.stock("mug", "north", 5)
 		other.stock("mug", "north", 5)

@@ -27,7 +27,7 @@ func (s *shop) importOf(options models.ImportOptions, rows ...models.StockRow) (
 	return summary, report
 }
 
-// listed hands rows out one by one, numbered as lines after a header.
+// listed returns rows one by one, numbered as lines after a header.
 func listed(rows []models.StockRow) func() (models.StockRow, error) {
 	n := 0
 	return func() (models.StockRow, error) {
@@ -47,7 +47,7 @@ func available(product, location string, units int) models.StockRow {
 	return models.StockRow{ProductID: product, Location: location, New: models.Counts{Available: models.Counted(units)}}
 }
 
-// onHandOf sets on hand, by somebody who saw another count.
+// onHandOf sets on hand in a file that was made when another count was on hand.
 func onHandOf(product, location string, saw, units int) models.StockRow {
 	return models.StockRow{ProductID: product, Location: location, Now: models.Counts{OnHand: models.Counted(saw)}, New: models.Counts{OnHand: models.Counted(units)}}
 }
@@ -60,8 +60,8 @@ func outcomes(report []models.ImportedRow) string {
 	return strings.Join(words, ", ")
 }
 
-// everything is all that an import may change, to see that one did not.
-func (s *shop) everything() string {
+// contents counts everything that an import may change.
+func (s *shop) contents() string {
 	s.t.Helper()
 	var text string
 	query := `SELECT (SELECT count(*) FROM stock_movements) || ' movements, ' || (SELECT count(*) FROM outbox) || ' outbox, '
@@ -84,7 +84,7 @@ func TestImportSetsCountsMovesAndVersions(t *testing.T) {
 			onHandOf("mug", "north", 10, 12), available("mug", "south", 3), damaged, models.StockRow{ProductID: "mug", Location: "far"}, available("cup", "south", 5))
 		assert.Equal(t, "changed, unchanged, changed, unchanged, created", outcomes(report))
 		assert.Equal(t, models.ImportSummary{Rows: 5, Applied: true, Outcomes: map[models.ImportOutcome]int{"changed": 2, "unchanged": 2, "created": 1}}, summary)
-		assert.Equal(t, "available 6 -> 8 (+2)", report[0].Message(), "what is held stays on hand")
+		assert.Equal(t, "available 6 -> 8 (+2)", report[0].Message(), "reserved units stay on hand")
 		assert.Equal(t, "damaged 0 -> 2 (+2), incoming 0 -> 7 (+7); not compared", report[2].Message())
 		assert.Equal(t, "stocked from now on: available 0 -> 5 (+5)", report[4].Message())
 
@@ -105,16 +105,16 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		s.reserved(pinned("mug", 4, "north"))
 		s.stock("cup", "north", 1)
 		s.stock("jug", "north", 1)
-		before := s.everything()
+		before := s.contents()
 		rows := []models.StockRow{
 			available("cup", "north", 9),      // fine
 			onHandOf("mug", "north", 11, 12),  // stale
 			onHandOf("mug", "south", 0, -1),   // too low
 			available("tea", "north", 1),      // no such product
 			available("cup", "mars", 1),       // no such location
-			available("jug", "north", 5),      // says one thing
-			available("jug", "north", 6),      // and another
-			{Line: 9, Problem: "a \x00 cell"}, // not understood
+			available("jug", "north", 5),      // two rows of one level
+			available("jug", "north", 6),      // with different quantities
+			{Line: 9, Problem: "a \x00 cell"}, // not readable
 			available("cup", "far", models.QuantityMax+1),
 			available("cup", "south", 2), available("cup", "south", 2),
 		}
@@ -123,7 +123,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 			assert.Equal(t, "changed, stale, too low, unknown product, unknown location, repeated, repeated, unreadable, too high, created, same", outcomes(report))
 			assert.False(t, summary.Applied)
 			assert.Equal(t, 8, summary.Problems)
-			assert.Equal(t, before, s.everything())
+			assert.Equal(t, before, s.contents())
 			for i, want := range map[int]string{
 				1: "on hand was 11 when the file was made and is 10; export again, or --ignore-stale",
 				2: "available would be -1: 0 reserved, 0 committed and 0 unavailable are on hand already",
@@ -142,7 +142,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		assert.Zero(t, summary.Problems)
 		assert.Equal(t, models.Quantities{Available: 8, Reserved: 4}, s.read("mug").Levels[0].Quantities)
 		again, _ := s.importOf(models.ImportOptions{}, rows[1])
-		assert.Zero(t, again.Problems, "it is what is asked for already")
+		assert.Zero(t, again.Problems, "the level has these quantities already")
 		low, report := s.importOf(models.ImportOptions{}, onHandOf("mug", "north", 12, 3))
 		assert.Equal(t, 1, low.Problems)
 		assert.Equal(t, "available would be -1: 4 reserved, 0 committed and 0 unavailable are on hand already", report[0].Message())
@@ -155,7 +155,7 @@ func TestImportCreates(t *testing.T) {
 		seen := models.Counts{Available: models.Counted(7), Committed: models.Counted(2), Unavailable: models.Counted(1), OnHand: models.Counted(10), Incoming: models.Counted(4)}
 		edited := seen
 		rows := []models.StockRow{
-			{ProductID: "mug", Location: "north", Now: seen}, // is there: nothing asked
+			{ProductID: "mug", Location: "north", Now: seen}, // exists; the row asks for no change
 			{ProductID: "tea", Title: "Tea", Location: "north", Now: seen},
 			{ProductID: "tea", Title: "Tea", Location: "Leeds", Now: edited, New: models.Counts{OnHand: models.Counted(12)}},
 			{ProductID: "tea", Title: "Tea", Location: "south"}, // not stocked
@@ -181,15 +181,15 @@ func TestImportCreates(t *testing.T) {
 		assert.Empty(t, s.read("fig").Levels)
 		assert.Equal(t, 10, s.read("mug").Levels[0].Available)
 
-		before := s.everything()
+		before := s.contents()
 		again, _ := s.importOf(models.ImportOptions{Create: true}, rows[1], rows[3], rows[4], rows[5])
 		assert.Equal(t, map[models.ImportOutcome]int{"unchanged": 4}, again.Outcomes)
-		assert.Equal(t, before, s.everything(), "stock that is there is left alone")
+		assert.Equal(t, before, s.contents(), "existing levels do not change")
 	})
 }
 
-// TestImportFindsTheVariant: by SKU; by handle and options where the SKU is
-// empty or shared.
+// An import finds a product by its SKU; by its handle and options where the SKU is empty
+// or shared.
 func TestImportFindsTheVariant(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		row := func(sku, variant string, units int) models.StockRow {
@@ -204,7 +204,7 @@ func TestImportFindsTheVariant(t *testing.T) {
 			require.NotNil(t, s.read(id), id)
 			assert.Equal(t, units, s.read(id).Levels[0].Available, id)
 		}
-		// A part of the file, in which the SKU stands for one, and a mug that got a SKU since, are the same products.
+		// Part of the file, in which the SKU is unique, and a mug that has a SKU now: the same products.
 		summary, report = s.importOf(models.ImportOptions{}, row("TWICE", "shirt?Size=L", 5), row("MUG", "mug?Title=Default+Title", 6), row("A", "mug?Title=Default+Title", 1))
 		require.Zero(t, summary.Problems, outcomes(report))
 		assert.Equal(t, 5, s.read("shirt?Size=L").Levels[0].Available)
@@ -216,12 +216,12 @@ func TestImportFindsTheVariant(t *testing.T) {
 	})
 }
 
-// TestImportOfABrokenFile: an error in the middle changes nothing, nor does one
-// of whoever is told.
+// An error in the middle of the file, or of the report function, leaves the database
+// unchanged.
 func TestImportOfABrokenFile(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		before := s.everything()
+		before := s.contents()
 		broken := errors.New("the disk is gone")
 		n := 0
 		_, err := s.Import(t.Context(), func() (models.StockRow, error) {
@@ -231,21 +231,21 @@ func TestImportOfABrokenFile(t *testing.T) {
 			return available("mug", "north", 5), nil
 		}, models.ImportOptions{}, nil, nil)
 		require.ErrorIs(t, err, broken)
-		assert.NotContains(t, err.Error(), "INTERNAL", "the error is the file's, in its words")
-		assert.Equal(t, before, s.everything())
+		assert.NotContains(t, err.Error(), "INTERNAL", "the error is the one of the file")
+		assert.Equal(t, before, s.contents())
 
 		_, err = s.Import(t.Context(), listed([]models.StockRow{available("mug", "north", 5)}), models.ImportOptions{DryRun: true}, func(models.ImportedRow) error { return broken }, nil)
 		require.ErrorIs(t, err, broken)
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err = s.Import(ctx, func() (models.StockRow, error) { cancel(); return available("mug", "north", 5), nil }, models.ImportOptions{}, nil, nil)
 		require.Error(t, err)
-		assert.Equal(t, before, s.everything())
+		assert.Equal(t, before, s.contents())
 		summary, _ := s.importOf(models.ImportOptions{}, available("mug", "north", 5))
-		assert.True(t, summary.Applied, "connections and turns were given back")
+		assert.True(t, summary.Applied, "connections and locks are free again")
 	})
 }
 
-// TestImportOfManyLevels: more than one statement's worth, with progress.
+// An import of more rows than one statement writes reports its progress.
 func TestImportOfManyLevels(t *testing.T) {
 	on(t, []string{postgres, sqlite}, func(t *testing.T, s *shop) {
 		const products = 6000
@@ -255,23 +255,23 @@ func TestImportOfManyLevels(t *testing.T) {
 				rows = append(rows, available(fmt.Sprint("product-", products-i), location, i+1))
 			}
 		}
-		var told []string
+		var stages []string
 		summary, err := s.Import(t.Context(), listed(rows), models.ImportOptions{Create: true}, nil, func(stage database.ImportStage, done, total int) {
-			if n := len(told); n == 0 || told[n-1] != string(stage) {
-				told = append(told, string(stage))
+			if n := len(stages); n == 0 || stages[n-1] != string(stage) {
+				stages = append(stages, string(stage))
 			}
 		})
 		require.NoError(t, err)
 		assert.Equal(t, len(rows), summary.Outcomes[models.ImportCreated])
-		assert.Equal(t, []string{"reading", "deciding", "writing"}, told)
+		assert.Equal(t, []string{"reading", "deciding", "writing"}, stages)
 		assert.EqualValues(t, len(rows), s.number("SELECT count(*) FROM stock_movements WHERE reason = 'IMPORT'"))
 		assert.EqualValues(t, 0, s.number(`SELECT count(*) FROM (SELECT product_id, lag(product_id) OVER (ORDER BY movement_id) AS before
 			FROM stock_movements WHERE reason = 'IMPORT') m WHERE before > product_id`), "the ledger is in the order of products")
 	})
 }
 
-// TestImportBesideAReservation: an import waits for a write under way, and decides on
-// what that left.
+// An import waits for a write that has not committed, and decides on the quantities
+// after it.
 func TestImportBesideAReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
@@ -321,6 +321,6 @@ func TestExportHandsOutEverything(t *testing.T) {
 		enough := errors.New("enough")
 		require.ErrorIs(t, s.EachStock(t.Context(), func([]models.Location, int) error { return enough }, nil), enough)
 		require.ErrorIs(t, s.EachStock(t.Context(), func([]models.Location, int) error { return nil }, func(*models.Stock) error { return enough }), enough)
-		s.stock("new", "north", 1) // the connection is not read-only for ever
+		s.stock("new", "north", 1) // the connection is not left read-only
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,7 +28,19 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	rapidChecks()
+	moreParallel()
 	storetest.Main(m)
+}
+
+// moreParallel runs at least parallelMin tests at once, unless a flag sets it: most of
+// them wait for a server or a deadline more than they compute.
+func moreParallel() {
+	const parallelMin = 4
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set && runtime.GOMAXPROCS(0) < parallelMin {
+		_ = flag.Set("test.parallel", strconv.Itoa(parallelMin))
+	}
 }
 
 const (
@@ -34,22 +48,22 @@ const (
 	sqlite   = "sqlite" // a file
 	memory   = "memory" // SQLite without a file
 
-	// reservationTTL is longer than any test; generous bounds waiting on a busy machine.
+	// reservationTTL is longer than any test. generous bounds waiting on a busy machine.
 	reservationTTL = 10 * time.Minute
 	generous       = 30 * time.Second
 	poll           = 5 * time.Millisecond
 )
 
-// tester is what both *testing.T and *rapid.T are.
+// tester is implemented by *testing.T and *rapid.T.
 type tester interface {
 	require.TestingT
 	Helper()
 }
 
-// shop is one database with a catalogue and somebody else's connection to it.
+// shop is one database with a catalogue, and a connection of an outside writer.
 //
-// Locations by priority: north, south, and far, which is not active. Channels:
-// web (south), all (north, south, far), none.
+// Locations by priority: north, south, and far, which is not active. Channels: web
+// (south), all (north, south, far), none.
 type shop struct {
 	*database.Database
 	t    tester
@@ -57,7 +71,7 @@ type shop struct {
 	url  string
 	raw  *sql.DB // an outside writer; in memory, the pool itself
 
-	// tampered: levels and holds were changed apart, on purpose.
+	// tampered: the test changes levels and reservations so that they do not fit.
 	tampered bool
 }
 
@@ -67,6 +81,7 @@ func onEvery(t *testing.T, test func(t *testing.T, s *shop)) {
 	on(t, []string{postgres, sqlite, memory}, test)
 }
 
+// on runs a test on these engines, and audits the database after it.
 func on(t *testing.T, kinds []string, test func(t *testing.T, s *shop)) {
 	t.Helper()
 	t.Parallel()
@@ -76,17 +91,23 @@ func on(t *testing.T, kinds []string, test func(t *testing.T, s *shop)) {
 		}
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			url := freshURL
-			if kind == postgres {
-				url = wipedPostgres
-			}
-			s := openShop(t, kind, url(t, kind))
+			s := openShop(t, kind, emptyURL(t, kind))
 			t.Cleanup(s.audit)
 			test(t, s)
 		})
 	}
 }
 
+// emptyURL returns the URL of a database without rows.
+func emptyURL(t *testing.T, kind string) string {
+	t.Helper()
+	if kind == postgres {
+		return wipedPostgres(t)
+	}
+	return freshURL(t, kind)
+}
+
+// freshURL returns the URL of a new database.
 func freshURL(t *testing.T, kind string) string {
 	t.Helper()
 	switch kind {
@@ -98,7 +119,7 @@ func freshURL(t *testing.T, kind string) string {
 	return "sqlite::memory:"
 }
 
-// open opens and migrates another Database, as another process would.
+// open opens and migrates the database at a URL, as another instance does.
 func open(t *testing.T, url string) *database.Database {
 	t.Helper()
 	db := openOnly(t, url)
@@ -107,6 +128,7 @@ func open(t *testing.T, url string) *database.Database {
 	return db
 }
 
+// openOnly opens the database at a URL and does not migrate it.
 func openOnly(t *testing.T, url string) *database.Database {
 	t.Helper()
 	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
@@ -116,6 +138,7 @@ func openOnly(t *testing.T, url string) *database.Database {
 	return db
 }
 
+// openShop opens the database at a URL and adds the catalogue.
 func openShop(t *testing.T, kind, url string) *shop {
 	t.Helper()
 	s := &shop{Database: open(t, url), t: t, kind: kind, url: url}
@@ -135,7 +158,7 @@ func openShop(t *testing.T, kind, url string) *shop {
 	return s
 }
 
-// outside is a connection of somebody who knows nothing of Onhand.
+// outside returns a connection pool of an outside writer.
 func outside(t *testing.T, s *shop) *sql.DB {
 	t.Helper()
 	var pool *sql.DB
@@ -155,15 +178,15 @@ func outside(t *testing.T, s *shop) *sql.DB {
 	return pool
 }
 
-// with is the shop in a narrower test.
+// with returns the shop for a subtest.
 func (s *shop) with(t tester) *shop {
 	narrow := *s
 	narrow.t = t
 	return &narrow
 }
 
-// exec runs SQL as an outside writer; parameters are $1, $2 in this order on
-// both engines.
+// exec runs SQL as an outside writer. Parameters are $1, $2 in this order on both
+// engines.
 func (s *shop) exec(query string, args ...any) {
 	s.t.Helper()
 	_, err := s.raw.Exec(query, args...)
@@ -177,7 +200,7 @@ func (s *shop) number(query string, args ...any) (n int64) {
 	return n
 }
 
-// clock is SQL for the database's clock, some seconds away.
+// clock returns SQL for the database's clock, some seconds later.
 func (s *shop) clock(seconds int) string {
 	if s.kind == postgres {
 		return fmt.Sprintf("clock_timestamp() + make_interval(secs => %d)", seconds)
@@ -185,7 +208,7 @@ func (s *shop) clock(seconds int) string {
 	return fmt.Sprintf("cast(unixepoch('subsec') * 1000000 AS INTEGER) + %d", seconds*1_000_000)
 }
 
-// overdue puts the end of holds into the past; nobody sweeps them.
+// overdue puts the expiry of reservations into the past. It does not sweep them.
 func (s *shop) overdue(ids ...string) {
 	s.t.Helper()
 	for _, id := range ids {
@@ -193,12 +216,13 @@ func (s *shop) overdue(ids ...string) {
 	}
 }
 
+// allOverdue puts the expiry of all active reservations into the past.
 func (s *shop) allOverdue() {
 	s.t.Helper()
 	s.exec("UPDATE reservations SET expires_at = " + s.clock(-1) + " WHERE state = 'ACTIVE'")
 }
 
-// keyOf is the stored key of a reservation id.
+// keyOf returns the stored key of a reservation id.
 func keyOf(id string) []byte {
 	key, err := hex.DecodeString(strings.TrimPrefix(id, "res_"))
 	if err != nil {
@@ -213,8 +237,7 @@ func (s *shop) settings(product, assignments string) {
 	s.exec("UPDATE products SET "+assignments+" WHERE product_id = $1", product)
 }
 
-// stock makes a product with counted available quantities: stock("mug",
-// "north", 5, "south", 3).
+// stock adds a product with available quantities: stock("mug", "north", 5, "south", 3).
 func (s *shop) stock(product string, levels ...any) {
 	s.t.Helper()
 	require.NoError(s.t, s.AddCatalogue(context.Background(), database.Catalogue{Products: []models.Product{{ProductID: product}}}))

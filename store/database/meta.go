@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"time"
 
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
@@ -25,7 +26,7 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var row metaRow
-	if err := db.Select("*, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
+	if err := db.Select("epoch, directory_version, reservation_secret, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
 		return Meta{}, d.Fault(err)
 	}
 	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: decide.NewSecret(row.ReservationSecret)}
@@ -44,6 +45,17 @@ func (d *Database) Made(ctx context.Context) (bool, error) {
 	}
 	var one int // without the table the database still answers this
 	return false, d.Fault(db.Raw("SELECT 1").Scan(&one).Error)
+}
+
+// ReadClock reads the database's clock.
+func (d *Database) ReadClock(ctx context.Context) (time.Time, error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	var row struct{ Now dialect.Instant }
+	if err := db.Raw("SELECT " + d.Fragments.Now + " AS now").Scan(&row).Error; err != nil {
+		return time.Time{}, d.Fault(err)
+	}
+	return row.Now.Time, nil
 }
 
 // Epoch returns the epoch that was read last, empty before the first read.

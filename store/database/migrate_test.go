@@ -15,13 +15,13 @@ import (
 	"onhand/store/database"
 )
 
-// Migrating twice is migrating once, and keeps what is there.
+// A second Migrate changes nothing.
 func TestMigrateTwice(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		epoch, stock := s.Epoch(), s.read("mug")
 		require.NotEmpty(t, epoch)
-		for _, db := range processes(t, s) {
+		for _, db := range instances(t, s) {
 			applied, err := db.Migrate(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, applied)
@@ -31,7 +31,7 @@ func TestMigrateTwice(t *testing.T) {
 	})
 }
 
-// Of two instances that start at once one migrates; the other waits.
+// Of two instances that start together, one migrates and the other waits.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
 	url := freshURL(t, postgres)
@@ -55,7 +55,8 @@ func TestMigrateAtOnce(t *testing.T) {
 	require.Equal(t, len(all), applied[1])
 }
 
-// Down removes everything, and up works again after it, with another epoch.
+// The down migrations remove everything. The up migrations work again after them, with
+// another epoch.
 func TestMigrateDown(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{postgres, sqlite, memory} {
@@ -93,9 +94,8 @@ func TestMigrateDown(t *testing.T) {
 	}
 }
 
-// A newer instance changes a table beside a running one. A statement that the
-// running instance had prepared fails once, as for any unavailable server, and
-// works the next time.
+// A newer instance changes a table while another one runs. A statement that the running
+// instance has prepared fails once, as UNAVAILABLE, and works the next time.
 func TestSchemaChangesBesideARunningInstance(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SQL.SetMaxOpenConns(1) // one connection prepares the statements and meets the change

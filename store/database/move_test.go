@@ -9,7 +9,7 @@ import (
 	"onhand/models"
 )
 
-// from is a counted row that is refused when another quantity is there.
+// from makes a counted row that is refused when another quantity is there.
 func from(row models.SetRow, expected int) models.SetRow {
 	row.ChangeFromQuantity = &expected
 	return row
@@ -26,8 +26,8 @@ func moveStock(rows ...models.MoveRow) models.MoveStock {
 	return models.MoveStock{IdempotencyKey: newKey(), Rows: rows, Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", Actor: "ann"}
 }
 
-// Units change their state, their location, or both at once; rows see those
-// before them; a level that was not there is made.
+// Units change their state, their location, or both. Each row sees the effects of those
+// before it. A missing level is made.
 func TestMoveStock(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -55,8 +55,8 @@ func TestMoveStock(t *testing.T) {
 	})
 }
 
-// What is not there cannot be moved, not even where a backorder is allowed; no
-// level takes more than it can hold; what is refused moves nothing.
+// Units that are not there cannot be moved, not even with a backorder. No level exceeds
+// its bound. A refused move changes nothing.
 func TestMoveStockRefused(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5, "south", 3)
@@ -90,7 +90,7 @@ func TestMoveStockRefused(t *testing.T) {
 		require.Equal(t, before, s.levels())
 		again := s.do(w)
 		require.True(t, again.Replayed)
-		require.Equal(t, r.Errors, again.Errors, "with its sentences")
+		require.Equal(t, r.Errors, again.Errors, "with its messages")
 
 		w = moveStock(rows...)
 		w.ErrorPolicy = models.RejectFailedRows
@@ -103,8 +103,8 @@ func tooFew(row int, field, product string, requested, available int) models.Use
 	return models.InsufficientStockError{Failure: path("rows", row, field), ProductID: product, Requested: requested, Available: available}
 }
 
-// A count that believed in another quantity is refused with what is there and
-// the version it has; one that believed right is taken.
+// A count with a wrong changeFromQuantity is refused with the actual quantity and the
+// version. A count with the right one is taken.
 func TestSetStockComparesAndSets(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -128,7 +128,7 @@ func TestSetStockComparesAndSets(t *testing.T) {
 		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Available: 1}, s.level("mug", "south"))
 
-		// Of two that believe the same, one is first.
+		// Of two counts with the same changeFromQuantity, the first is taken.
 		two := s.batch(counted(from(row("mug", "north", models.Available, 8), 5)), counted(from(row("mug", "north", models.Available, 7), 5)))
 		require.Empty(t, two[0].Errors)
 		s.fails(two[1], models.StaleQuantityError{
@@ -137,15 +137,14 @@ func TestSetStockComparesAndSets(t *testing.T) {
 	})
 }
 
-// Nobody is refused for a hold that is over: who counts what its end gives back
-// believes right. Who has not seen that end yet is told, for his count would
-// lose it.
-func TestStockWritesAfterAReservationIsOver(t *testing.T) {
+// Stock writes count the units of an expired reservation as available. A count whose
+// changeFromQuantity does not include them is refused, because it would lose them.
+func TestStockWritesAfterAReservationExpired(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		s.overdue(s.reserved(line("mug", 3)).ID)
 		s.ok(counted(from(row("mug", "north", models.Available, 10), 5)))
-		require.Empty(t, s.sweep(10), "its end came first")
+		require.Empty(t, s.sweep(10), "the count expired it")
 		require.Equal(t, models.Quantities{Available: 10}, s.level("mug", "north"))
 		s.overdue(s.reserved(line("mug", 3)).ID)
 		late := s.do(counted(from(row("mug", "north", models.Available, 7), 7)))
@@ -158,8 +157,8 @@ func TestStockWritesAfterAReservationIsOver(t *testing.T) {
 	})
 }
 
-// With REJECT_FAILED_ROWS, rows that can never be right are told beside the
-// others, and never reach the database.
+// With REJECT_FAILED_ROWS, invalid rows are reported with the other errors, and never
+// reach the database.
 func TestBadRowsBesideGoodOnes(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)

@@ -29,8 +29,8 @@ func drain(t *testing.T, f *database.Feed) (moved []database.Moved) {
 	}
 }
 
-// byVersion demands that the movements of each product are in the order of
-// their versions.
+// byVersion requires that the movements of each product are in the order of their
+// versions.
 func byVersion(t *testing.T, moved []database.Moved) {
 	t.Helper()
 	versions := map[string]int64{}
@@ -64,22 +64,22 @@ func ledgerIDs(ledger []models.StockMovement, keep func(models.StockMovement) bo
 	return list
 }
 
-// A feed begins now, gives what comes once and in order, and goes on after any
-// of its cursors as if nothing had happened; with a filter too.
+// A feed starts at the current position, returns each later movement once and in order,
+// and continues after any of its cursors. So does a feed with a filter.
 func TestFeed(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup")
+		s.writeLedger("cup")
 		before := len(s.movements(""))
 		all := s.feed(t, "", models.MovementFilter{})
 		some := s.feed(t, "", models.MovementFilter{ProductID: "mug", State: models.Reserved})
 		require.Empty(t, drain(t, all))
-		s.history("mug", "pot")
+		s.writeLedger("mug", "pot")
 		ledger := s.movements("")[before:]
 		moved := drain(t, all)
 		require.Equal(t, ledgerIDs(ledger, nil), movedIDs(moved))
 		reserved := func(m models.StockMovement) bool { return m.ProductID == "mug" && m.Delta.Reserved != 0 }
 		require.Equal(t, ledgerIDs(ledger, reserved), movedIDs(drain(t, some)))
-		s.history("jug")
+		s.writeLedger("jug")
 		ledger = s.movements("")[before:]
 		rest := drain(t, all)
 		require.Equal(t, ledgerIDs(ledger, nil), append(movedIDs(moved), movedIDs(rest)...))
@@ -92,15 +92,15 @@ func TestFeed(t *testing.T) {
 	})
 }
 
-// A movement of a page has a cursor too: after it comes everything newer.
+// A movement of a page has a cursor too: a feed from it returns everything newer.
 func TestFeedFromAPage(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup", "mug")
+		s.writeLedger("cup", "mug")
 		page, err := s.ReadMovements(t.Context(), models.MovementsPage{First: 10}, models.MovementFilter{})
 		require.NoError(t, err)
 		one, err := s.ReadMovement(t.Context(), page.Movements[9].MovementID, page.Movements[9].ProductID)
 		require.NoError(t, err)
-		s.history("pot")
+		s.writeLedger("pot")
 		ledger := ledgerIDs(s.movements(""), nil)
 		for _, m := range append(page.Movements, one) {
 			at := slices.Index(ledger, m.MovementID)
@@ -109,26 +109,26 @@ func TestFeedFromAPage(t *testing.T) {
 	})
 }
 
-// outsider is a transaction of somebody else, on a connection of its own.
-type outsider struct {
+// outsideTx is a transaction of an outside writer.
+type outsideTx struct {
 	t  *testing.T
 	tx *sql.Tx
 }
 
-func (s *shop) begin(t *testing.T) *outsider {
+func (s *shop) begin(t *testing.T) *outsideTx {
 	t.Helper()
 	tx, err := s.raw.BeginTx(context.Background(), nil)
 	require.NoError(t, err)
-	return &outsider{t: t, tx: tx}
+	return &outsideTx{t: t, tx: tx}
 }
 
-func (o *outsider) add(product string, n int) {
+func (o *outsideTx) add(product string, n int) {
 	o.t.Helper()
 	_, err := o.tx.Exec("UPDATE stock_levels SET available = available + $2 WHERE product_id = $1", product, n)
 	require.NoError(o.t, err)
 }
 
-func (o *outsider) savepoint(product string, n int) {
+func (o *outsideTx) savepoint(product string, n int) {
 	o.t.Helper()
 	for _, query := range []string{"SAVEPOINT here", "", "RELEASE here"} {
 		if query == "" {
@@ -140,14 +140,14 @@ func (o *outsider) savepoint(product string, n int) {
 	}
 }
 
-func (o *outsider) commit() {
+func (o *outsideTx) commit() {
 	o.t.Helper()
 	require.NoError(o.t, o.tx.Commit())
 }
 
-// Two transactions take their ids early and commit late, in the other order;
-// meanwhile others commit. Nothing waits for them, nothing is passed over and
-// nothing comes twice, wherever a reader had been cut off.
+// Two transactions take their ids early and commit late, in the other order, while
+// others commit. The feed waits for neither, and returns each movement once, from
+// whichever cursor it continues.
 func TestFeedOutOfOrder(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		for _, p := range []string{"cup", "mug", "pot", "jug"} {
@@ -165,7 +165,7 @@ func TestFeedOutOfOrder(t *testing.T) {
 		two.savepoint("mug", 1)
 		s.ok(adjust(delta("pot", "north", models.Available, 1)))
 		got := read()
-		require.Len(t, got, 1, "what committed is there, whoever has not")
+		require.Len(t, got, 1, "committed movements are there, running transactions or not")
 		require.Equal(t, "pot", got[0].ProductID)
 		page, err := s.ReadMovements(t.Context(), models.MovementsPage{First: 1}, models.MovementFilter{})
 		require.NoError(t, err)
@@ -191,8 +191,8 @@ func TestFeedOutOfOrder(t *testing.T) {
 	})
 }
 
-// Many writers at once, some of them slow to commit, many readers that are cut
-// off at any moment: each gets every movement once, those of a product by
+// With many concurrent writers, some of them slow to commit, and a reader that loses its
+// connection at random, the reader gets each movement once, those of a product by
 // version.
 func TestFeedUnderFire(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
@@ -229,11 +229,11 @@ func TestFeedUnderFire(t *testing.T) {
 				running = false
 			default:
 			}
-			require.True(t, time.Now().Before(deadline), "movements were passed over: %d seen", len(seen))
+			require.True(t, time.Now().Before(deadline), "movements are missing: %d seen", len(seen))
 			next, _, err := f.Next(t.Context())
 			require.NoError(t, err)
 			if len(next) > 0 {
-				cut := 1 + rand.N(len(next)) // the rest was lost on the way
+				cut := 1 + rand.N(len(next)) // as if the connection had failed after these
 				seen = append(seen, next[:cut]...)
 				f = s.feed(t, next[cut-1].Cursor, models.MovementFilter{})
 			}
@@ -245,7 +245,7 @@ func TestFeedUnderFire(t *testing.T) {
 	})
 }
 
-// A feed goes on where it was after its connections were cut.
+// A feed continues after its connection was killed.
 func TestFeedSurvivesItsConnection(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
@@ -266,8 +266,7 @@ func TestFeedSurvivesItsConnection(t *testing.T) {
 	})
 }
 
-// Cursors that are none are refused, and so are those of a ledger that is no
-// longer there.
+// A text that is no cursor is refused, and so is a cursor of another ledger.
 func TestFeedCursors(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		f := s.feed(t, "", models.MovementFilter{})
@@ -296,29 +295,28 @@ func TestFeedCursors(t *testing.T) {
 	})
 }
 
-// A ledger that came with a dump brings numbers of transactions along that its
-// server has not reached. They are old all the same: a feed does not take them
-// for news, now or when the server gets there.
+// A restored ledger has transaction ids that its server has not reached yet. A feed does
+// not take them for new movements, neither now nor when the server reaches them.
 func TestFeedOfARestoredDump(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
-		s.chunked("mug", 5)
+		s.reserveUnits("mug", 5)
 		conn, err := pgx.Connect(t.Context(), s.url)
 		require.NoError(t, err)
 		defer conn.Close(context.Background())
-		// As a restore does: rows and packs with the numbers they had, and no triggers.
+		// As a restore does: rows and chunks with their old transaction ids, and no triggers.
 		_, err = conn.Exec(t.Context(), `SET session_replication_role = replica;
 			CREATE TEMP TABLE dump AS SELECT * FROM ledger_rows;
-			CREATE TEMP TABLE dumped_packs AS SELECT * FROM ledger_chunks;
+			CREATE TEMP TABLE dumped_chunks AS SELECT * FROM ledger_chunks;
 			UPDATE dump SET txid = pg_current_xact_id()::text::bigint + 5;
-			UPDATE dumped_packs SET txid = pg_current_xact_id()::text::bigint + 5;
+			UPDATE dumped_chunks SET txid = pg_current_xact_id()::text::bigint + 5;
 			DELETE FROM ledger_rows;
 			DELETE FROM ledger_chunks;
 			INSERT INTO ledger_rows OVERRIDING SYSTEM VALUE SELECT * FROM dump;
-			INSERT INTO ledger_chunks SELECT * FROM dumped_packs`)
+			INSERT INTO ledger_chunks SELECT * FROM dumped_chunks`)
 		require.NoError(t, err)
 		f := s.feed(t, "", models.MovementFilter{})
-		for range 20 { // past those numbers
+		for range 20 { // past those transaction ids
 			s.exec("UPDATE products SET low_stock_threshold = low_stock_threshold + 1")
 			require.Empty(t, drain(t, f))
 		}

@@ -12,8 +12,8 @@ import (
 	"onhand/models"
 )
 
-// history makes a ledger of every kind of movement.
-func (s *shop) history(products ...string) {
+// writeLedger writes movements of every kind.
+func (s *shop) writeLedger(products ...string) {
 	s.t.Helper()
 	for i, p := range products {
 		s.stock(p, "north", 20+i, "south", 10)
@@ -31,7 +31,7 @@ func (s *shop) history(products ...string) {
 	}
 }
 
-// times are when the movements were written, by id.
+// times returns when each movement was written, by id.
 func (s *shop) times() map[int64]time.Time {
 	s.t.Helper()
 	at := map[int64]time.Time{}
@@ -51,7 +51,7 @@ func (s *shop) times() map[int64]time.Time {
 	return at
 }
 
-// matches is a filter in plain Go.
+// matches applies a filter in plain Go.
 func matches(f models.MovementFilter, m models.StockMovement, at time.Time) bool {
 	return (f.ProductID == "" || f.ProductID == m.ProductID) &&
 		(f.LocationID == "" || f.LocationID == m.LocationID) &&
@@ -62,12 +62,12 @@ func matches(f models.MovementFilter, m models.StockMovement, at time.Time) bool
 		(f.Since == nil || !at.Before(*f.Since)) && (f.Until == nil || !at.After(*f.Until))
 }
 
-// filters picks each filter alone, with a product, and some of them together.
+// filters returns each filter alone, each with a product, and some combinations.
 func filters(ledger []models.StockMovement, times map[int64]time.Time) []models.MovementFilter {
 	pick := func() models.StockMovement { return ledger[rand.N(len(ledger))] }
-	held := pick()
-	for held.ReservationID == "" {
-		held = pick()
+	reserved := pick()
+	for reserved.ReservationID == "" {
+		reserved = pick()
 	}
 	a, b := times[pick().MovementID], times[pick().MovementID]
 	if b.Before(a) {
@@ -75,7 +75,7 @@ func filters(ledger []models.StockMovement, times map[int64]time.Time) []models.
 	}
 	list := []models.MovementFilter{
 		{}, {LocationID: "south"}, {LocationID: "nowhere"}, {Reason: models.ReasonExpired}, {Reason: models.ReasonExternal},
-		{Reference: "doc 1"}, {ReservationID: held.ReservationID}, {ReservationID: "garbage"},
+		{Reference: "doc 1"}, {ReservationID: reserved.ReservationID}, {ReservationID: "garbage"},
 		{Since: &a}, {Until: &b}, {Since: &a, Until: &b}, {Since: &b, Until: &a},
 		{LocationID: "north", State: models.Available, Reason: models.ReasonReserved, Since: &a},
 		{Reason: models.ReasonReturned, Reference: "doc 0", State: models.Damaged, LocationID: "north", Until: &b},
@@ -90,9 +90,9 @@ func filters(ledger []models.StockMovement, times map[int64]time.Time) []models.
 	return append(list, models.MovementFilter{ProductID: "nothing"})
 }
 
-// turn reads all pages in one direction and puts them together, newest first.
-// It counts those that came short.
-func (s *shop) turn(filter models.MovementFilter, size int, backwards bool) (all []models.StockMovement, short int) {
+// readPages reads all pages in one direction and joins them, newest first. It counts the
+// pages with fewer movements than asked.
+func (s *shop) readPages(filter models.MovementFilter, size int, backwards bool) (all []models.StockMovement, short int) {
 	s.t.Helper()
 	page := models.MovementsPage{First: size}
 	if backwards {
@@ -128,11 +128,11 @@ func (s *shop) turn(filter models.MovementFilter, size int, backwards bool) (all
 	return nil, 0
 }
 
-// Pages both ways hold what the ledger holds, newest first, whatever the filter,
-// the size of the page, and of the windows that it is looked for in.
+// Pages in both directions return what the ledger has, newest first, for every filter,
+// page size and size of windows.
 func TestMovementPages(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup", "mug", "pot")
+		s.writeLedger("cup", "mug", "pot")
 		ledger, times := s.movements(""), s.times()
 		slices.Reverse(ledger)
 		for _, windows := range [][2]int64{{1 << 12, 1 << 16}, {1, 1 << 16}, {1, 1}} {
@@ -148,7 +148,7 @@ func TestMovementPages(t *testing.T) {
 				}
 				for _, size := range []int{3, 250} {
 					for _, backwards := range []bool{false, true} {
-						got, short := s.turn(f, size, backwards)
+						got, short := s.readPages(f, size, backwards)
 						shorts += short
 						for i := range got {
 							require.NotEmpty(t, got[i].Cursor)
@@ -165,10 +165,10 @@ func TestMovementPages(t *testing.T) {
 	})
 }
 
-// A movement is found again by id and product, and not by a wrong pair.
+// A movement is found by its id and product, and not by a wrong pair.
 func TestReadMovement(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.history("cup", "mug")
+		s.writeLedger("cup", "mug")
 		for _, want := range s.movements("") {
 			got, err := s.ReadMovement(t.Context(), want.MovementID, want.ProductID)
 			require.NoError(t, err)

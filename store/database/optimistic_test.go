@@ -12,54 +12,56 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
-// decide writes as the store does: holds ahead of their transaction where that
-// can be, everything else, and what was refused, the ordinary way.
-func (s *shop) decide(ctx context.Context, writes []models.Write) (outcome, error) {
-	if p := s.NewOptimisticBatch(); p != nil {
-		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !p.Add(s.Prepare(w)) }) {
-			p.Close()
-			if out, err := p.Commit(ctx); err == nil {
+// decide executes writes as group commit does: optimistically where it can, else, and
+// when the batch was refused, under lock.
+func (s *shop) decide(ctx context.Context, writes []models.Write) (models.Outcome, error) {
+	if b := s.NewOptimisticBatch(); b != nil {
+		if !slices.ContainsFunc(writes, func(w models.Write) bool { return !b.Add(s.Prepare(w)) }) {
+			b.Close()
+			if out, err := b.Commit(ctx); err == nil {
 				return out, nil
 			}
 		}
-		p.Discard()
+		b.Discard()
 	}
 	return s.Write(ctx, writes)
 }
 
-// plan decides holds ahead, all of them.
+// optimistic returns a closed optimistic batch of reservations.
 func (s *shop) optimistic(writes ...models.Write) *database.OptimisticBatch {
 	s.t.Helper()
-	p := s.NewOptimisticBatch()
+	b := s.NewOptimisticBatch()
 	for _, w := range writes {
-		require.True(s.t, p.Add(s.Prepare(w)))
+		require.True(s.t, b.Add(s.Prepare(w)))
 	}
-	p.Close()
-	return p
+	b.Close()
+	return b
 }
 
-// refuses tells that a hold is not decided ahead.
-func (s *shop) refuses(w models.Write) {
+// notOptimistic requires that a write is not decided optimistically.
+func (s *shop) notOptimistic(w models.Write) {
 	s.t.Helper()
-	p := s.NewOptimisticBatch()
-	require.False(s.t, p.Add(s.Prepare(w)))
+	b := s.NewOptimisticBatch()
+	require.False(s.t, b.Add(s.Prepare(w)))
 }
 
-// refusesBatch tells that a plan is refused, all of it, and drops it.
-func (s *shop) refusesBatch(p *database.OptimisticBatch) {
+// commitRefused commits an optimistic batch, requires that it is refused without effect,
+// and discards it.
+func (s *shop) commitRefused(b *database.OptimisticBatch) {
 	s.t.Helper()
-	levels, ledger, holds := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
-	_, err := p.Commit(context.Background())
-	require.ErrorIs(s.t, err, database.ErrRefused)
+	levels, ledger, reservations := s.levels(), len(s.movements("")), s.number("SELECT count(*) FROM reservations")
+	_, err := b.Commit(context.Background())
+	require.ErrorIs(s.t, err, optimistic.ErrRefused)
 	require.Equal(s.t, levels, s.levels())
 	require.Len(s.t, s.movements(""), ledger)
-	require.Equal(s.t, holds, s.number("SELECT count(*) FROM reservations"))
-	p.Discard()
+	require.Equal(s.t, reservations, s.number("SELECT count(*) FROM reservations"))
+	b.Discard()
 }
 
-// onPostgres runs a test with mugs and cups that are remembered.
+// onPostgres runs a test on Postgres with mugs and cups that are cached.
 func onPostgres(t *testing.T, test func(t *testing.T, s *shop)) {
 	t.Helper()
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
@@ -69,8 +71,8 @@ func onPostgres(t *testing.T, test func(t *testing.T, s *shop)) {
 	})
 }
 
-// A hold that was decided ahead is the hold it would have been otherwise, in
-// every table.
+// A reservation that was decided optimistically has the same rows in every table as one
+// that was decided under lock.
 func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		row := func(query string) (all string) {
@@ -79,11 +81,11 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 		}
 		w := reserve(line("mug", 12), line("cup", 1))
 		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
-		p := s.optimistic(w)
+		b := s.optimistic(w)
 		before := len(s.movements(""))
-		out, err := p.Commit(t.Context())
+		out, err := b.Commit(t.Context())
 		require.NoError(t, err)
-		require.Empty(t, out.Reservations, "nobody can watch what was not there")
+		require.Empty(t, out.Reservations, "a new reservation has no watchers")
 		r := out.Results[0].Reservation
 		require.Equal(t, 90*time.Second, r.ExpiresAt.Sub(r.CreatedAt))
 		require.Equal(t, r.CreatedAt, r.ServerTime)
@@ -96,19 +98,19 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 			require.Equal(t, r.CreatedAt, stock.AsOf)
 		}
 		require.Len(t, s.movements(""), before+3)
-		kept := `SELECT state, channel, owner_ref, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
+		stored := `SELECT state, channel, owner_ref, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
 		ledger := `SELECT product_id, location_id, reason, note, reference, actor, available_delta, reserved_delta, committed_delta,
 			damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta, reservation_id IS NULL AS loose, txid > 0 AS known,
 			created_at = (SELECT created_at FROM reservations) AS at_once
 			FROM stock_movements WHERE reason = 'RESERVED' ORDER BY movement_id`
-		ahead, moved := row(kept), row(ledger)
+		optimistically, moved := row(stored), row(ledger)
 		s.ok(release(r.ID))
 		s.exec("DELETE FROM reservations")
 
 		w.IdempotencyKey = newKey()
 		_, err = s.Write(t.Context(), []models.Write{w})
 		require.NoError(t, err)
-		require.JSONEq(t, ahead, row(kept))
+		require.JSONEq(t, optimistically, row(stored))
 		var rows []json.RawMessage
 		require.NoError(t, json.Unmarshal([]byte(row(ledger)), &rows))
 		again, err := json.Marshal(rows[3:])
@@ -117,9 +119,10 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 	})
 }
 
-// What was not as remembered has the whole plan refused, and nothing written.
+// A change of anything that an optimistic batch assumed refuses the whole batch, without
+// effect.
 func TestOptimisticBatchIsRefused(t *testing.T) {
-	for name, meddle := range map[string]func(s *shop, w models.Reserve){
+	for name, change := range map[string]func(s *shop, w models.Reserve){
 		"a count": func(s *shop, _ models.Reserve) {
 			s.exec("UPDATE stock_levels SET available = 1 WHERE product_id = 'mug' AND location_id = 'south'")
 		},
@@ -131,69 +134,69 @@ func TestOptimisticBatchIsRefused(t *testing.T) {
 		"a new level": func(s *shop, _ models.Reserve) {
 			s.exec("INSERT INTO stock_levels (product_id, location_id, available) VALUES ('mug', 'far', 1)")
 		},
-		"another history": func(s *shop, _ models.Reserve) { s.exec("UPDATE onhand_meta SET epoch = 'restored'") },
-		"another copy's hold": func(s *shop, w models.Reserve) {
-			_, err := s.other(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+		"another epoch": func(s *shop, _ models.Reserve) { s.exec("UPDATE onhand_meta SET epoch = 'restored'") },
+		"another instance's reservation": func(s *shop, w models.Reserve) {
+			_, err := s.otherInstance(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
-		"an answer on record": func(s *shop, w models.Reserve) {
+		"a stored answer": func(s *shop, w models.Reserve) {
 			w.Lines = []models.Line{line("pen", 1)}
-			_, err := s.other(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			_, err := s.otherInstance(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				w := reserve(line("mug", 2), line("cup", 1))
-				p := s.optimistic(reserve(line("cup", 1)), w)
-				meddle(s, w)
-				s.refusesBatch(p)
-				s.refuses(reserve(line("mug", 1)))
-				s.do(reserve(line("cup", 1))) // the ordinary way
+				b := s.optimistic(reserve(line("cup", 1)), w)
+				change(s, w)
+				s.commitRefused(b)
+				s.notOptimistic(reserve(line("mug", 1)))
+				s.do(reserve(line("cup", 1))) // under lock
 			})
 		})
 	}
 }
 
-// A product that is not tracked stays as it is, whatever is held of it, and is
-// compared like any other.
-func TestOptimisticBatchOfTheUntracked(t *testing.T) {
+// An untracked product does not change with its reservations, and is compared like any
+// other.
+func TestOptimisticBatchOfUntrackedProducts(t *testing.T) {
 	for name, lines := range map[string][]models.Line{
 		"alone": {line("song", 5)}, "in a cart": {line("cup", 1), line("song", 5)}, "beside several": {line("cup", 1), line("mug", 9), line("song", 5)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onPostgres(t, func(t *testing.T, s *shop) {
 				s.exec("INSERT INTO products (product_id, tracked) VALUES ('song', false)")
-				s.ok(reserve(line("song", 1), line("cup", 1), line("mug", 1))) // remembered from then on
-				p, next := s.optimistic(reserve(lines...)), s.optimistic(reserve(lines...))
+				s.ok(reserve(line("song", 1), line("cup", 1), line("mug", 1))) // caches the products
+				b, next := s.optimistic(reserve(lines...)), s.optimistic(reserve(lines...))
 				song := s.read("song")
 				s.exec("DELETE FROM outbox")
-				out, err := p.Commit(t.Context())
+				out, err := b.Commit(t.Context())
 				require.NoError(t, err)
 				require.Len(t, out.Stocks, len(lines)-1)
 				require.Equal(t, song, s.read("song"))
 				require.EqualValues(t, len(lines)-1, s.number("SELECT count(*) FROM outbox o JOIN products USING (product_id, version)"))
 				s.settings("song", "title = 'Song'")
-				s.refusesBatch(next)
+				s.commitRefused(next)
 			})
 		})
 	}
 }
 
-// other is another copy of the server.
-func (s *shop) other(t *testing.T) *database.Database {
+// otherInstance opens the database as another instance does.
+func (s *shop) otherInstance(t *testing.T) *database.Database {
 	db := openOnly(t, s.url)
 	_, err := db.ReadMeta(t.Context())
 	require.NoError(t, err)
 	return db
 }
 
-// A plan that is decided before the last one is committed counts on what that one
-// leaves.
-func TestOptimisticBatchUponPlan(t *testing.T) {
+// A batch that is decided before the preceding one has committed counts on what that one
+// leaves behind.
+func TestOptimisticBatchOnTopOfAnother(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		first := s.optimistic(reserve(line("cup", 6)))
-		s.refuses(reserve(line("cup", 5)))
+		s.notOptimistic(reserve(line("cup", 5)))
 		second := s.optimistic(reserve(line("cup", 4)))
 		_, err := second.Commit(t.Context())
 		require.Error(t, err, "not before the first")
@@ -206,32 +209,32 @@ func TestOptimisticBatchUponPlan(t *testing.T) {
 	})
 }
 
-// What others have under way is waited for, and then decides: a plan of one
-// level, which compares while it changes, and one of several.
+// An optimistic batch waits for uncommitted outside changes and then compares, with one
+// level, which it compares and changes in one statement, and with several.
 func TestOptimisticBatchWaitsForOthers(t *testing.T) {
 	for name, lines := range map[string][]models.Line{
 		"one level": {line("cup", 1)}, "two levels": {line("cup", 1), line("mug", 1)},
 	} {
-		for meddling, others := range map[string]string{
+		for change, statement := range map[string]string{
 			"settings":      "UPDATE products SET title = 'Cup' WHERE product_id = 'cup'",
 			"a count":       "UPDATE stock_levels SET available = available + 1 WHERE product_id = 'cup'",
 			"another state": "UPDATE stock_levels SET damaged = 1 WHERE product_id = 'cup'",
 			"a new level":   "INSERT INTO stock_levels (product_id, location_id, available) VALUES ('cup', 'far', 1)",
 		} {
 			for _, done := range []string{"COMMIT", "ROLLBACK"} {
-				t.Run(name+", "+meddling+", "+done, func(t *testing.T) {
+				t.Run(name+", "+change+", "+done, func(t *testing.T) {
 					onPostgres(t, func(t *testing.T, s *shop) {
 						conn, err := s.raw.Conn(t.Context())
 						require.NoError(t, err)
 						defer conn.Close()
-						for _, statement := range []string{"BEGIN", others} {
-							_, err = conn.ExecContext(t.Context(), statement)
+						for _, query := range []string{"BEGIN", statement} {
+							_, err = conn.ExecContext(t.Context(), query)
 							require.NoError(t, err)
 						}
 						ended := make(chan error, 1)
-						p := s.optimistic(reserve(lines...))
-						go func() { _, err := p.Commit(context.Background()); ended <- err }()
-						s.waiting(t)
+						b := s.optimistic(reserve(lines...))
+						go func() { _, err := b.Commit(context.Background()); ended <- err }()
+						s.awaitBlocked(t)
 						_, err = conn.ExecContext(t.Context(), done)
 						require.NoError(t, err)
 						if err = <-ended; done == "ROLLBACK" {
@@ -249,25 +252,26 @@ func TestOptimisticBatchWaitsForOthers(t *testing.T) {
 	}
 }
 
-// What is not remembered, not granted whole, or a key that was used before is
-// left to be decided the ordinary way, and changes nothing that is remembered.
-func TestOptimisticBatchLeavesToTheOrdinaryWay(t *testing.T) {
+// A write of products that are not cached, a reservation that would not be granted
+// whole, and a used key are left to be decided under lock. They do not change the
+// snapshot cache.
+func TestWritesThatAreNotOptimistic(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		w := reserve(line("cup", 3))
-		p := s.optimistic(w)
-		s.refuses(w)
-		s.refuses(reserve(line("cup", 8)))
-		s.refuses(reserve(line("pen", 1)))
-		s.refuses(adjust(delta("cup", "north", models.Available, 1)))
+		b := s.optimistic(w)
+		s.notOptimistic(w)
+		s.notOptimistic(reserve(line("cup", 8)))
+		s.notOptimistic(reserve(line("pen", 1)))
+		s.notOptimistic(adjust(delta("cup", "north", models.Available, 1)))
 		partial := reserve(line("cup", 8))
 		partial.AllowPartial = true
-		s.refuses(partial)
+		s.notOptimistic(partial)
 		web := reserve(line("cup", 1))
 		web.Channel = "web"
-		s.refuses(web)
-		s.refuses(reserve(line("cup", 1), pinned("cup", 1, "moon")))
-		s.refuses(reserve(line("cup", 1), line("pen", 1)))
-		_, err := p.Commit(t.Context())
+		s.notOptimistic(web)
+		s.notOptimistic(reserve(line("cup", 1), pinned("cup", 1, "moon")))
+		s.notOptimistic(reserve(line("cup", 1), line("pen", 1)))
+		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		s.replayed(w, models.WriteResult{Reservation: new(s.reservation(s.ReservationOf(w.IdempotencyKey)))})
 		_, err = s.optimistic(reserve(line("cup", 7))).Commit(t.Context())
@@ -275,7 +279,7 @@ func TestOptimisticBatchLeavesToTheOrdinaryWay(t *testing.T) {
 	})
 }
 
-// Channels and the locations that lines name are remembered too.
+// Channels and the locations that lines name are cached too.
 func TestOptimisticBatchKnowsChannelsAndLocations(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		web := func() models.Reserve {
@@ -291,28 +295,27 @@ func TestOptimisticBatchKnowsChannelsAndLocations(t *testing.T) {
 	})
 }
 
-// A product of several levels that somebody else keeps changing is not decided
-// ahead for a while.
+// A contended product of several levels is decided under lock for a while.
 func TestOptimisticBatchAvoidsContendedProducts(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		p := s.optimistic(reserve(line("mug", 1)))
+		b := s.optimistic(reserve(line("mug", 1)))
 		s.settings("mug", "title = 'Mug'")
-		_, err := p.Commit(t.Context())
+		_, err := b.Commit(t.Context())
 		require.Error(t, err)
-		p.Discard()
+		b.Discard()
 		s.ok(reserve(line("mug", 1)))
-		s.refuses(reserve(line("mug", 1)))
+		s.notOptimistic(reserve(line("mug", 1)))
 		s.optimistic(reserve(line("cup", 1))).Discard()
 		require.Eventually(t, func() bool {
 			s.ok(reserve(line("mug", 1)))
-			p := s.NewOptimisticBatch()
-			defer p.Discard()
-			return p.Add(s.Prepare(reserve(line("mug", 1))))
+			b := s.NewOptimisticBatch()
+			defer b.Discard()
+			return b.Add(s.Prepare(reserve(line("mug", 1))))
 		}, generous, database.ContendedFor/4)
 	})
 }
 
-// Columns arrive as they were sent, in the binary form and as text.
+// Columns arrive unchanged in the binary format and as text.
 func TestColumnsArrive(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		for _, mode := range []string{"cache_statement", "exec", "simple_protocol"} {
@@ -325,34 +328,34 @@ func TestColumnsArrive(t *testing.T) {
 			out, err := db.Write(t.Context(), []models.Write{w})
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
-			p := db.NewOptimisticBatch()
+			b := db.NewOptimisticBatch()
 			w.IdempotencyKey = newKey()
-			require.True(t, p.Add(db.Prepare(w)), mode)
+			require.True(t, b.Add(db.Prepare(w)), mode)
 			for range database.ChunkMin {
-				require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))), mode)
+				require.True(t, b.Add(db.Prepare(reserve(line("mug", 1)))), mode)
 			}
-			p.Close()
-			out, err = p.Commit(t.Context())
+			b.Close()
+			out, err = b.Commit(t.Context())
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
 		}
 	})
 }
 
-// A version says which history it is of only within one. Should one come back
-// with other quantities, what a plan counted on is compared as well.
+// A version identifies a state only within one epoch. An optimistic batch compares
+// quantities too, so that a reused version is noticed.
 func TestOptimisticBatchComparesQuantities(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		behindTheTriggers := func(available int) {
+		updateWithoutTriggers := func(available int) {
 			s.exec(fmt.Sprintf(`SET session_replication_role = replica;
 				UPDATE stock_levels SET available = %d WHERE product_id = 'cup'; RESET session_replication_role`, available))
 		}
-		p := s.optimistic(reserve(line("cup", 1)))
-		behindTheTriggers(1)
-		_, err := p.Commit(t.Context())
+		b := s.optimistic(reserve(line("cup", 1)))
+		updateWithoutTriggers(1)
+		_, err := b.Commit(t.Context())
 		require.Error(t, err)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("cup", "north"))
-		p.Discard()
-		behindTheTriggers(10)
+		b.Discard()
+		updateWithoutTriggers(10)
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"onhand/store/database"
 )
 
-// carried is what one round of carrying brings.
+// drained returns the changes of one round of draining.
 func drained(t *testing.T, db *database.Database, limit int) (changes []models.Change) {
 	t.Helper()
 	n, err := db.DrainOutbox(t.Context(), limit, func(_ context.Context, c []models.Change) error {
@@ -26,7 +26,7 @@ func drained(t *testing.T, db *database.Database, limit int) (changes []models.C
 	return changes
 }
 
-// pending empties the outbox and puts one change each of n products into it.
+// pending empties the outbox and adds one change for each of n products.
 func (s *shop) pending(n int) (want []models.Change) {
 	s.t.Helper()
 	for i := range n {
@@ -41,8 +41,7 @@ func (s *shop) pending(n int) (want []models.Change) {
 	return want
 }
 
-// What was carried is gone from the outbox; it is carried oldest first and no
-// more than asked at once.
+// Draining returns the oldest rows first, up to the limit, and deletes them.
 func TestDrain(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(5)
@@ -53,7 +52,7 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// What could not be carried stays, and is carried next time.
+// Rows whose publishing fails stay in the outbox and are drained the next time.
 func TestDrainFails(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(3)
@@ -65,7 +64,7 @@ func TestDrainFails(t *testing.T) {
 	})
 }
 
-// Changes that come while others are carried are not lost with them.
+// Changes that are written during a drain are not deleted by it.
 func TestDrainLeavesLaterRows(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		want := s.pending(2)
@@ -78,8 +77,7 @@ func TestDrainLeavesLaterRows(t *testing.T) {
 	})
 }
 
-// Two carriers share the work: neither waits for the other nor carries what
-// the other has in hand.
+// Two relays share the work: neither waits for the other, nor drains its rows.
 func TestRelaysShare(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		want := s.pending(6)
@@ -98,7 +96,7 @@ func TestRelaysShare(t *testing.T) {
 	})
 }
 
-// While nobody carries, the outbox keeps one row a product, the newest.
+// Without a relay, the compacted outbox has one row for each product, the newest.
 func TestCompact(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.pending(3)
@@ -113,8 +111,8 @@ func TestCompact(t *testing.T) {
 	})
 }
 
-// The sequence only grows, also when the outbox is emptied: that is how a
-// database that went back in time is noticed.
+// The sequence only grows, also when the outbox is empty. A database that was restored
+// is found by it.
 func TestSequence(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		read := func() int64 {
@@ -133,15 +131,15 @@ func TestSequence(t *testing.T) {
 	})
 }
 
-// A copy that freezes while it carries keeps its rows from the others for a
-// while, and not as long as its connection lives.
+// A relay that freezes while it drains keeps its rows locked for a bounded time, not for
+// the life of its connection.
 func TestRelayFreezes(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		want := s.pending(2)
 		frozen := open(t, s.url)
 		frozen.SetDrainIdle(100 * time.Millisecond)
 		_, err := frozen.DrainOutbox(t.Context(), 10, func(context.Context, []models.Change) error {
-			require.Empty(t, drained(t, s.Database, 10), "they are being carried")
+			require.Empty(t, drained(t, s.Database, 10), "the frozen relay has them locked")
 			var others []models.Change
 			require.Eventually(t, func() bool {
 				others = drained(t, s.Database, 10)
@@ -150,6 +148,6 @@ func TestRelayFreezes(t *testing.T) {
 			require.Equal(t, want, others)
 			return nil
 		})
-		require.Error(t, err, "it learns that it was given up")
+		require.Error(t, err, "the server ended its transaction")
 	})
 }

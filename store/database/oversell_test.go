@@ -14,9 +14,9 @@ import (
 	"onhand/store/database"
 )
 
-// processes are the shop's Database and, where the engine can be shared,
-// another one as a second copy of Onhand would have it.
-func processes(t *testing.T, s *shop) []*database.Database {
+// instances returns the shop's Database and, where the engine can be shared, that of a
+// second instance.
+func instances(t *testing.T, s *shop) []*database.Database {
 	t.Helper()
 	if s.kind == memory {
 		return []*database.Database{s.Database}
@@ -24,13 +24,13 @@ func processes(t *testing.T, s *shop) []*database.Database {
 	return []*database.Database{s.Database, open(t, s.url)}
 }
 
-// Until sold out, from 64 callers in two processes: of 1,000 units exactly
-// 1,000 are sold, and nobody is refused while some are left.
+// 64 callers in two instances sell exactly 1,000 of 1,000 units, and no call is refused
+// while units are left.
 func TestNeverOversold(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const units, callers = 1000, 64
 		s.stock("mug", "north", units/2, "south", units-units/2)
-		databases := processes(t, s)
+		databases := instances(t, s)
 		var sold atomic.Int64
 		var group sync.WaitGroup
 		for caller := range callers {
@@ -56,8 +56,8 @@ func TestNeverOversold(t *testing.T) {
 	})
 }
 
-// Carts that ask for the same products in opposite order, beside an outside
-// writer, neither lock each other out nor oversell.
+// Carts with the same products in opposite order, beside an outside writer, neither
+// deadlock for good nor oversell.
 func TestOppositeCarts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		callers, rounds, products := 24, 6, 6
@@ -70,9 +70,9 @@ func TestOppositeCarts(t *testing.T) {
 			s.stock(id, "north", callers*rounds/4, "south", callers*rounds/4)
 			cart = append(cart, line(id, 1))
 		}
-		databases := processes(t, s)
+		databases := instances(t, s)
 		var group sync.WaitGroup
-		var held atomic.Int64
+		var reserved atomic.Int64
 		for caller := range callers {
 			group.Go(func() {
 				lines := make([]models.Line, products)
@@ -85,7 +85,7 @@ func TestOppositeCarts(t *testing.T) {
 				for range rounds {
 					out, err := databases[caller%len(databases)].Write(context.Background(), []models.Write{reserve(lines...)})
 					if assert.NoError(t, err) && len(out.Results[0].Errors) == 0 {
-						held.Add(1)
+						reserved.Add(1)
 					}
 				}
 			})
@@ -97,20 +97,19 @@ func TestOppositeCarts(t *testing.T) {
 			}
 		})
 		group.Wait()
-		require.Equal(t, int64(callers*rounds/2), held.Load())
+		require.Equal(t, int64(callers*rounds/2), reserved.Load())
 		for i := range products {
 			require.Equal(t, 0, s.read(fmt.Sprintf("item %d", i)).Quantity())
 		}
 	})
 }
 
-// Counts, which need no key, and carts at once: a count sets the state that
-// was counted and loses nothing of what was held meanwhile.
+// Concurrent counts set only the counted state. They lose none of the reserved units.
 func TestCountsBesideCarts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const callers, rounds = 8, 10
 		s.stock("mug", "north", callers*rounds)
-		databases := processes(t, s)
+		databases := instances(t, s)
 		var group sync.WaitGroup
 		for caller := range callers {
 			group.Go(func() {
@@ -129,8 +128,7 @@ func TestCountsBesideCarts(t *testing.T) {
 	})
 }
 
-// The product never stands below its floor, not even between two rows of the
-// ledger.
+// The product is never below its floor, not even between two rows of the ledger.
 func TestLedgerNeverBelowTheFloor(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 20, "south", 10)

@@ -21,8 +21,8 @@ func (s *shop) page(page models.Page, filter models.ProductFilter) (ids []string
 	return ids, got.HasNext, got.HasPrev
 }
 
-// Pages go through all products once, in the byte order of their ids on every
-// engine, forwards and backwards, whatever the ids look like.
+// Pages return all products once, in the byte order of their ids, on every engine and in
+// both directions.
 func TestProductPages(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		var products []models.Product
@@ -56,7 +56,7 @@ func TestProductPages(t *testing.T) {
 	})
 }
 
-// A window may be bounded on both sides; a cursor need not name a product.
+// A window may be bounded on both sides. A cursor need not name a product.
 func TestProductWindow(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		for _, id := range []string{"a", "b", "c", "d", "e"} {
@@ -74,8 +74,8 @@ func TestProductWindow(t *testing.T) {
 	})
 }
 
-// Filters narrow the list: by ids, exactly; by title, anywhere in it and
-// whatever its case, and every sign in it means itself.
+// Filters match ids exactly, and titles by any part of them, ignoring case. Every
+// character matches itself.
 func TestProductFilter(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		titles := map[string]string{
@@ -103,8 +103,8 @@ func TestProductFilter(t *testing.T) {
 	})
 }
 
-// The catalogue adds what is new and renames what is not; what it does not
-// change keeps its version, and settings are never touched.
+// The catalogue adds new products and renames known ones. An unchanged product keeps its
+// version, and settings never change.
 func TestAddCatalogue(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		empty, err := s.Empty(t.Context())

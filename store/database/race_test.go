@@ -2,6 +2,6 @@
 
 package database_test
 
-// race: the race detector is on. It makes SQLite, which here is Go code, some
-// twenty times slower.
+// race reports whether the race detector is on. It makes SQLite, which here is Go code,
+// some twenty times slower.
 const race = true

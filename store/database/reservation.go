@@ -8,6 +8,9 @@ import (
 	"onhand/store/database/decide"
 )
 
+// reservationColumns are the stored columns of a reservationRow.
+const reservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, version, created_at, expires_at, "
+
 // ReadReservations reads reservations by id with one SELECT, as of the database's
 // clock. It leaves out unknown ids.
 func (d *Database) ReadReservations(ctx context.Context, ids []string) ([]*models.Reservation, error) {
@@ -23,7 +26,7 @@ func (d *Database) ReadReservations(ctx context.Context, ids []string) ([]*model
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var rows []reservationRow
-	if err := db.Select("*, "+d.Fragments.Now+" AS now").Where("reservation_id IN ?", keys).Find(&rows).Error; err != nil {
+	if err := db.Select(reservationColumns+d.Fragments.Now+" AS now").Where("reservation_id IN ?", keys).Find(&rows).Error; err != nil {
 		return nil, d.Fault(err)
 	}
 	found := make([]*models.Reservation, len(rows))

@@ -11,15 +11,15 @@ import (
 	"onhand/models"
 )
 
-// allocations are where the only line of a reservation comes from.
+// allocations returns the allocations of the only line of a reservation.
 func allocations(t *testing.T, r *models.Reservation) []models.Allocation {
 	t.Helper()
 	require.Len(t, r.Lines, 1)
 	return r.Lines[0].Allocations
 }
 
-// A new reservation says what was asked, what is held and until when, and a
-// read says the same.
+// A new reservation returns what was asked and reserved, and until when. A read returns
+// the same.
 func TestReserveReturnsItsLines(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -42,8 +42,8 @@ func TestReserveReturnsItsLines(t *testing.T) {
 	})
 }
 
-// A cart is held with every line or not at all, and is told every shortage at
-// once. A refused cart leaves no trace.
+// A cart is reserved with every line or not at all, and gets every shortage at once. A
+// refused cart has no effect.
 func TestReserveIsAllOrNothing(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -59,8 +59,8 @@ func TestReserveIsAllOrNothing(t *testing.T) {
 		require.Len(t, s.movements(""), ledger)
 		require.Zero(t, s.number("SELECT count(*) FROM reservations"))
 
-		held := s.reserved(line("mug", 5), line("pen", 1), line("cup", 3))
-		require.Len(t, held.Lines, 3)
+		reserved := s.reserved(line("mug", 5), line("pen", 1), line("cup", 3))
+		require.Len(t, reserved.Lines, 3)
 		require.Equal(t, models.Quantities{Reserved: 5}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Reserved: 3}, s.level("cup", "north"))
 		require.Equal(t, models.Quantities{Available: 8, Reserved: 1}, s.level("pen", "north"))
@@ -80,8 +80,7 @@ func TestReserveAddsUpDuplicateLines(t *testing.T) {
 	})
 }
 
-// Locations are used up in the order of their priority; those that are not
-// active supply nothing.
+// Locations supply in the order of their priority. Inactive ones supply nothing.
 func TestReserveTakesLocationsByPriority(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "far", 100, "south", 4, "north", 3)
@@ -94,7 +93,7 @@ func TestReserveTakesLocationsByPriority(t *testing.T) {
 	})
 }
 
-// A line that names its location is supplied from there or not at all.
+// A line that names a location is supplied from there or not at all.
 func TestReserveFromOneLocation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3, "south", 4, "far", 9)
@@ -102,13 +101,13 @@ func TestReserveFromOneLocation(t *testing.T) {
 		s.fails(s.do(reserve(pinned("mug", 2, "south"))), short(0, "mug", 2, 1))
 		s.fails(s.do(reserve(pinned("mug", 1, "far"))), short(0, "mug", 1, 0))
 		s.fails(s.do(reserve(line("mug", 1), pinned("mug", 1, "moon"))), notFound("lines", 1, "locationId"))
-		// What is pinned is taken first, whatever the order of the lines.
+		// Lines that name a location are supplied first.
 		r := s.reserved(line("mug", 1), pinned("mug", 3, "north"))
 		require.ElementsMatch(t, []models.Allocation{{LocationID: "north", Quantity: 3}, {LocationID: "south", Quantity: 1}}, allocations(t, r))
 	})
 }
 
-// A channel sells from its own locations only.
+// A channel sells only from its own locations.
 func TestReserveFromAChannel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3, "south", 4, "far", 9)
@@ -129,7 +128,7 @@ func TestReserveFromAChannel(t *testing.T) {
 	})
 }
 
-// Everything that is wrong with a cart is said at once, with its path.
+// All errors of a cart are returned at once, each with its path.
 func TestReserveRefusesWhatIsUnknownOrTooMuch(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 50)
@@ -143,15 +142,15 @@ func TestReserveRefusesWhatIsUnknownOrTooMuch(t *testing.T) {
 		partial := reserve(line("ghost", 1), line("mug", 1))
 		partial.AllowPartial = true
 		r := s.do(partial)
-		require.Nil(t, r.Reservation, "partial is for shortages, not for mistakes")
+		require.Nil(t, r.Reservation, "partial covers shortages, not unknown products")
 		s.fails(r, notFound("lines", 0, "productId"))
-		// Lines that are each within bounds may add up to more than a level can hold.
+		// Lines within their bounds may add up to more than the bound of a level.
 		s.fails(s.do(reserve(line("cup", models.QuantityMax), line("cup", models.QuantityMax))), models.QuantityLimitExceededError{
 			Failure: path("lines", 0, "quantity"), ProductID: "cup", Requested: 2 * models.QuantityMax, Limit: models.QuantityMax})
 	})
 }
 
-// An untracked product never runs out and is held without touching any level.
+// An untracked product never runs out. Its reservations change no level.
 func TestReserveUntracked(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("card")
@@ -165,8 +164,8 @@ func TestReserveUntracked(t *testing.T) {
 	})
 }
 
-// With allowPartial a hold takes what there is and says what is missing; with
-// nothing to take there is no hold.
+// With allowPartial a reservation takes what there is and returns the shortages. With
+// nothing to take there is no reservation.
 func TestReservePartially(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 1)
@@ -197,7 +196,7 @@ func quantities(r *models.Reservation) []int {
 	return list
 }
 
-// A cart of the largest size is held in one go.
+// A cart of many lines is reserved in one write.
 func TestReserveManyLines(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		lines := 300
@@ -220,8 +219,8 @@ func TestReserveManyLines(t *testing.T) {
 	})
 }
 
-// Ids are opaque: spaces, quotes, other scripts, case and the signs that mean
-// something to SQL, JSON or Redis are all just letters.
+// Ids are opaque: spaces, quotes, other scripts, case, and characters with a meaning in
+// SQL, JSON or Redis.
 func TestReserveStrangeIDs(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		for _, id := range strangeIDs {

@@ -13,8 +13,8 @@ func update(id string, lines ...models.Line) models.UpdateReservation {
 	return models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: lines}
 }
 
-// An update swaps the lines in one step: what is dropped is free, what stays
-// need not be free twice.
+// An update replaces the lines in one step: dropped units are available at once, kept
+// units need not be available.
 func TestUpdateSwapsLines(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -24,7 +24,7 @@ func TestUpdateSwapsLines(t *testing.T) {
 		got := s.ok(update(r.ID, line("mug", 5), line("pen", 1))).Reservation
 		require.Equal(t, r.ID, got.ID)
 		require.Equal(t, int64(2), got.Version)
-		require.Equal(t, r.ExpiresAt, got.ExpiresAt, "no new time to live was asked")
+		require.Equal(t, r.ExpiresAt, got.ExpiresAt, "the update has no time to live")
 		require.Equal(t, []int{5, 1}, quantities(got))
 		require.Equal(t, models.Quantities{Reserved: 5}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Available: 5}, s.level("cup", "north"))
@@ -36,7 +36,7 @@ func TestUpdateSwapsLines(t *testing.T) {
 	})
 }
 
-// A refused update keeps the hold as it was.
+// A refused update leaves the reservation unchanged.
 func TestUpdateRefusedKeepsTheReservation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -61,8 +61,8 @@ func TestUpdateRefusedKeepsTheReservation(t *testing.T) {
 	})
 }
 
-// An update may restart the time to live, and stays within the channel of the
-// hold.
+// An update may restart the time to live. It stays within the channel of the
+// reservation.
 func TestUpdateTimeAndChannel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 50, "south", 3)
@@ -75,14 +75,14 @@ func TestUpdateTimeAndChannel(t *testing.T) {
 		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, got))
 		require.True(t, got.ExpiresAt.After(r.ExpiresAt.Add(30*time.Minute)))
 		s.fails(s.do(update(r.ID, line("mug", 4))), short(0, "mug", 4, 3))
-		// A channel that is gone has nothing left to sell.
+		// A deleted channel sells nothing.
 		s.exec("DELETE FROM channels WHERE channel_id = 'web'")
 		s.fails(s.do(update(r.ID, line("mug", 1))), short(0, "mug", 1, 0))
 		require.Equal(t, []int{3}, quantities(new(s.reservation(r.ID))))
 	})
 }
 
-// Extending restarts the time to live and moves nothing.
+// Extending restarts the time to live and changes no level.
 func TestExtend(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -95,8 +95,34 @@ func TestExtend(t *testing.T) {
 	})
 }
 
-// Releasing gives everything back, once; again is no error, because the
-// caller has no key to repeat it with.
+// An extension without a time to live restarts the one that was asked for last: by
+// the reservation, or by an update or extension since.
+func TestExtendRestartsTheReservationsOwnTimeToLive(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		w := reserve(line("mug", 2))
+		w.TTL = 90 * time.Second
+		id := s.ok(w).Reservation.ID
+		left := func(w models.Write) time.Duration {
+			got := s.ok(w).Reservation
+			require.True(t, got.ExpiresAt.Equal(s.reservation(id).ExpiresAt))
+			return got.ExpiresAt.Sub(got.ServerTime)
+		}
+		again := models.ExtendReservation{ID: id}
+		require.Equal(t, 90*time.Second, left(again))
+		require.Equal(t, 90*time.Second, left(again), "also the second time")
+		require.Equal(t, 10*time.Minute, left(models.ExtendReservation{ID: id, TTL: 10 * time.Minute}))
+		require.Equal(t, 10*time.Minute, left(again))
+		restart := update(id, line("mug", 3))
+		restart.TTL = 30 * time.Second
+		require.Equal(t, 30*time.Second, left(restart))
+		require.Less(t, left(update(id, line("mug", 4))), 30*time.Second, "an update without one leaves the time alone")
+		require.Equal(t, 30*time.Second, left(again))
+	})
+}
+
+// A release makes all units available, once. A second release is no error, because it
+// has no key to be repeated with.
 func TestRelease(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1, "south", 5)
@@ -114,8 +140,8 @@ func TestRelease(t *testing.T) {
 	})
 }
 
-// The way of an order: committed stock is no longer available, fulfilled stock
-// has left the house, cancelled stock is back.
+// Committed units are no longer available, fulfilled units have left the stock,
+// cancelled units are available again.
 func TestCommitFulfilCancel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1, "south", 5)
@@ -132,7 +158,7 @@ func TestCommitFulfilCancel(t *testing.T) {
 		require.Equal(t, models.ReservationCancelled, s.ok(resolve(dropped.ID, models.ReservationCancelled)).Reservation.State)
 		require.Equal(t, models.Quantities{}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Available: 3}, s.level("mug", "south"))
-		require.Equal(t, "order 7", s.reservation(shipped.ID).Order, "it keeps its order")
+		require.Equal(t, "order 7", s.reservation(shipped.ID).Order, "the order reference stays")
 
 		var reasons []models.Reason
 		for _, m := range s.movements("mug") {
@@ -153,8 +179,8 @@ func TestCommitFulfilCancel(t *testing.T) {
 	})
 }
 
-// Each step happens once and only from the state before it; what is refused
-// says which state the reservation is in, and moves nothing.
+// Each step happens once, and only from the state before it. A refused step returns the
+// state, and changes no level.
 func TestWrongStateIsRefused(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 100)
@@ -190,14 +216,14 @@ func TestWrongStateIsRefused(t *testing.T) {
 				s.fails(s.do(models.ExtendReservation{ID: id, TTL: time.Hour}), notActive(state))
 			}
 		}
-		given := levels[place{"mug", "north"}] // by the hold that was over, to whoever was told
-		given.Available, given.Reserved = given.Available+1, given.Reserved-1
-		levels[place{"mug", "north"}] = given
+		released := levels[levelKey{"mug", "north"}] // by the refused writes of the expired reservation
+		released.Available, released.Reserved = released.Available+1, released.Reserved-1
+		levels[levelKey{"mug", "north"}] = released
 		require.Equal(t, levels, s.levels())
 	})
 }
 
-// An id that names no reservation is not found, whatever it looks like.
+// An id that names no reservation is not found, in any form.
 func TestUnknownReservation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
 func given[T any](v T) models.Patch[T] { return models.Patch[T]{Given: true, Value: &v} }
@@ -28,8 +28,8 @@ func channels(rows ...models.ChannelRow) models.UpsertChannels {
 	return models.UpsertChannels{IdempotencyKey: newKey(), Rows: rows}
 }
 
-// What a row leaves out stays, null clears, a new product gets the defaults; a
-// change is a new version, and no change is none.
+// An absent field stays, null clears it, and a new product gets the defaults. A change
+// makes a new version; no change makes none.
 func TestUpsertProducts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		restock := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
@@ -68,7 +68,7 @@ func TestUpsertProducts(t *testing.T) {
 	})
 }
 
-// New rules hold for the next buyer, and what is below a new floor may stay.
+// New settings apply to the next reservation. What is below a new floor may stay.
 func TestUpsertProductsChangesTheRules(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
@@ -86,8 +86,8 @@ func TestUpsertProductsChangesTheRules(t *testing.T) {
 	})
 }
 
-// A location's change is a new version of what lies there; channels are sets
-// that reservations honour.
+// A change of a location makes a new version of its products. Reservations use the
+// channel's new locations.
 func TestUpsertLocationsAndChannels(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 3)
@@ -116,18 +116,18 @@ func TestUpsertLocationsAndChannels(t *testing.T) {
 		east, _ := directory.Location("east")
 		require.Equal(t, models.Location{LocationID: "east", Name: "east", Priority: 100, Active: true}, east)
 
-		hold := reserve(line("mug", 3))
-		hold.Channel = "web"
-		s.fails(s.do(hold), short(0, "mug", 3, 2))
+		w := reserve(line("mug", 3))
+		w.Channel = "web"
+		s.fails(s.do(w), short(0, "mug", 3, 2))
 		s.ok(channels(models.ChannelRow{ChannelID: "web", Name: new("Shop")}))
-		hold = reserve(line("mug", 2))
-		hold.Channel = "web"
-		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 2}}, allocations(t, s.ok(hold).Reservation), "its locations stay")
+		w = reserve(line("mug", 2))
+		w.Channel = "web"
+		require.Equal(t, []models.Allocation{{LocationID: "north", Quantity: 2}}, allocations(t, s.ok(w).Reservation), "its locations stay")
 	})
 }
 
-// Bad rows reject all rows, or only themselves; nothing of them reaches the
-// tables, and their key remembers.
+// Bad rows reject all rows, or only themselves. They never reach the tables, and a
+// repeated key returns their errors.
 func TestUpsertErrors(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
@@ -157,8 +157,8 @@ func TestUpsertErrors(t *testing.T) {
 					invalid("rows", 3), invalid("rows", 4, "locationIds")},
 			},
 		} {
-			require.Equal(t, c.want, plain(t, c.write.Check(time.Hour)))
-			some := forgiving(c.write)
+			require.Equal(t, c.want, withoutMessages(t, c.write.Check(time.Hour)))
+			some := rejectingFailedRows(c.write)
 			require.Empty(t, some.Check(time.Hour))
 			r := s.do(some)
 			s.fails(r, c.want...)
@@ -175,14 +175,14 @@ func TestUpsertErrors(t *testing.T) {
 		want := []models.UserError{notFound("rows", 0, "locationIds", 0), notFound("rows", 0, "locationIds", 2)}
 		s.fails(s.do(unknown), want...)
 		require.Zero(t, s.number("SELECT count(*) FROM channels WHERE channel_id LIKE 'new%'"))
-		r := s.do(forgiving(unknown))
+		r := s.do(rejectingFailedRows(unknown))
 		s.fails(r, want...)
 		require.Equal(t, []string{"newer"}, r.Channels)
 	})
 }
 
-// forgiving is a bulk write that refuses bad rows alone, under a key of its own.
-func forgiving(w models.Bulk) models.Bulk {
+// rejectingFailedRows returns the bulk write with REJECT_FAILED_ROWS and a new key.
+func rejectingFailedRows(w models.Bulk) models.Bulk {
 	switch w := w.(type) {
 	case models.UpsertProducts:
 		w.IdempotencyKey, w.ErrorPolicy = newKey(), models.RejectFailedRows
@@ -197,18 +197,18 @@ func forgiving(w models.Bulk) models.Bulk {
 	return w
 }
 
-// Settings go alone: nothing else is decided on what they change.
+// A batch with a write that changes settings and another write is refused.
 func TestSettingsGoAlone(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
 		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1)), products(models.ProductRow{ProductID: "mug"})})
-		require.ErrorIs(t, err, database.ErrTooLarge)
+		require.ErrorIs(t, err, dialect.ErrTooLarge)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("mug", "north"))
 	})
 }
 
-// Writers that change different settings of one product, new or old, keep each
-// other's.
+// Concurrent writes of different settings of one product, new or old, keep the settings
+// of each other.
 func TestUpsertsTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		for _, id := range []string{"a", "b", "c", "d"} {
@@ -230,9 +230,9 @@ func TestUpsertsTogether(t *testing.T) {
 	})
 }
 
-// A transaction that somebody forgot keeps a settings write waiting a moment
-// only, for all others wait behind it, and the answer says why.
-func TestSettingsBehindAForgottenTransaction(t *testing.T) {
+// An outside transaction that stays open blocks a settings write only for a moment,
+// because later settings writes wait for it. The error names the cause.
+func TestSettingsBlockedByAForgottenTransaction(t *testing.T) {
 	for name, forgotten := range map[string]string{
 		"the location": "UPDATE locations SET name = 'x' WHERE location_id = 'north'",
 		"a product":    "UPDATE stock_levels SET available = 4 WHERE product_id = 'mug'",

@@ -11,10 +11,11 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/optimistic"
 )
 
-// A channel that changes while a write reads is not remembered as it was before
-// under the version that it has after.
+// A channel that changes while a write reads it is not cached in its old form under its
+// new version.
 func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		tx, err := s.raw.Begin()
@@ -29,7 +30,7 @@ func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { _, err := s.Write(context.Background(), []models.Write{web()}); done <- err }()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		_, err = tx.Exec("DELETE FROM channel_locations WHERE channel_id = 'web'")
 		require.NoError(t, err)
 		_, err = tx.Exec("INSERT INTO channel_locations VALUES ('web', 'north')")
@@ -43,41 +44,41 @@ func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
 	})
 }
 
-// What a plan was decided on is what it is compared with, whatever is learned
-// before it is closed.
+// An optimistic batch is compared with the directory that it was decided on, whatever
+// the cache learns before the batch closes.
 func TestOptimisticBatchWhileTheDirectoryIsLearned(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		web := reserve(line("mug", 1))
 		web.Channel = "web"
 		s.ok(web)
-		p := s.NewOptimisticBatch()
+		b := s.NewOptimisticBatch()
 		web.IdempotencyKey = newKey()
-		require.True(t, p.Add(s.Prepare(web)))
+		require.True(t, b.Add(s.Prepare(web)))
 		s.exec("UPDATE channel_locations SET location_id = 'north' WHERE channel_id = 'web'")
 		s.ok(reserve(line("cup", 1)))
-		p.Close()
-		_, err := p.Commit(t.Context())
+		b.Close()
+		_, err := b.Commit(t.Context())
 		require.Error(t, err)
 	})
 }
 
-// So it is with the history that its versions belong to.
+// An optimistic batch is compared with the epoch that it was decided in.
 func TestOptimisticBatchWhileAnEpochIsLearned(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		p := s.NewOptimisticBatch()
-		require.True(t, p.Add(s.Prepare(reserve(line("mug", 1)))))
+		b := s.NewOptimisticBatch()
+		require.True(t, b.Add(s.Prepare(reserve(line("mug", 1)))))
 		s.exec("UPDATE onhand_meta SET epoch = 'restored'")
 		_, err := s.ReadMeta(t.Context())
 		require.NoError(t, err)
 		s.ok(reserve(line("cup", 1)))
-		p.Close()
-		_, err = p.Commit(t.Context())
+		b.Close()
+		_, err = b.Commit(t.Context())
 		require.Error(t, err)
 	})
 }
 
-// A database that went back comes to the same version another way: what is
-// remembered of that version is not believed.
+// A restored database reaches the same version with other quantities: the cache does not
+// decide on the lost state of that version.
 func TestSnapshotCacheOfALostVersion(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.ok(adjust(delta("mug", "north", models.Available, 20))) // version v: 30 in north
@@ -94,8 +95,8 @@ func TestSnapshotCacheOfALostVersion(t *testing.T) {
 	})
 }
 
-// A location that closes while a level is made there: who comes second waits, so
-// that nobody is told of, or decides ahead on, a level of a location as it was.
+// Changing a location and inserting a level there block each other, so that no answer
+// and no decision has the level of a location as it was.
 func TestLevelMadeWhileItsLocationCloses(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		s.stock("pen", "south", 1)
@@ -104,26 +105,26 @@ func TestLevelMadeWhileItsLocationCloses(t *testing.T) {
 		defer func() { _ = tx.Rollback() }()
 		_, err = tx.Exec("UPDATE locations SET active = false WHERE location_id = 'north'")
 		require.NoError(t, err)
-		done := make(chan outcome, 1)
+		done := make(chan models.Outcome, 1)
 		go func() {
 			defer close(done)
 			out, err := s.Write(context.Background(), []models.Write{adjust(delta("pen", "north", models.Available, 5))})
 			assert.NoError(t, err)
 			done <- out
 		}()
-		s.waiting(t)
+		s.awaitBlocked(t)
 		require.NoError(t, tx.Commit())
-		told, now := (<-done).Stocks[0], s.read("pen")
-		require.Equal(t, now.Version, told.Version)
-		require.Equal(t, now.Levels, told.Levels)
-		s.ok(reserve(line("mug", 1))) // tells of the directory
+		published, now := (<-done).Stocks[0], s.read("pen")
+		require.Equal(t, now.Version, published.Version)
+		require.Equal(t, now.Levels, published.Levels)
+		s.ok(reserve(line("mug", 1))) // caches the directory
 		got, err := s.decide(t.Context(), []models.Write{reserve(line("pen", 1))})
 		require.NoError(t, err)
 		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 1}}, allocations(t, got.Results[0].Reservation))
 	})
 }
 
-// Times come right whatever style the server writes dates in.
+// Times are right in every DateStyle of the server.
 func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
@@ -132,37 +133,38 @@ func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
 		require.NoError(t, err)
 		out, err := db.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.NoError(t, err)
-		p := db.NewOptimisticBatch()
-		require.True(t, p.Add(db.Prepare(reserve(line("mug", 1)))))
-		p.Close()
-		then, err := p.Commit(t.Context())
+		b := db.NewOptimisticBatch()
+		require.True(t, b.Add(db.Prepare(reserve(line("mug", 1)))))
+		b.Close()
+		then, err := b.Commit(t.Context())
 		require.NoError(t, err)
 		require.WithinDuration(t, out.Results[0].Reservation.CreatedAt, then.Results[0].Reservation.CreatedAt, time.Minute)
 	})
 }
 
-// A copy that has just started decides ahead, of as many products as it remembers.
+// A new instance preloads as many products as the cache may have, and decides
+// optimistically from then on.
 func TestPreload(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		db := s.other(t)
+		db := s.otherInstance(t)
 		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.CachedProductsMax)
 		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
 		require.NoError(t, db.Preload(t.Context()))
-		require.Equal(t, database.CachedProductsMax, db.CachedProducts(), "no more than that")
-		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "nor read, and others forgotten for it")
-		p := db.NewOptimisticBatch()
-		require.True(t, p.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
-		p.Close()
-		_, err := p.Commit(t.Context())
+		require.Equal(t, database.CachedProductsMax, db.CachedProducts(), "not more than the cache may have")
+		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "the last product is not read, and evicts no other")
+		b := db.NewOptimisticBatch()
+		require.True(t, b.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
+		b.Close()
+		_, err := b.Commit(t.Context())
 		require.NoError(t, err)
 	})
 }
 
-// Products that nothing is known of are read without a lock, and then decided on
-// like others: what changed since has a plan refused.
+// Fetch reads products without a lock. A batch decided on them is refused when they
+// changed since.
 func TestFetch(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
-		db := s.other(t)
+		db := s.otherInstance(t)
 		prepared := func() *database.PreparedWrite {
 			return db.Prepare(reserve(line("mug", 12), line("gone", 0), line("cup", 1)))
 		}
@@ -170,21 +172,21 @@ func TestFetch(t *testing.T) {
 		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup", "gone", "mug"}))
 		require.Equal(t, []string{"gone"}, db.Unknown(prepared()))
 
-		plan := func() *database.OptimisticBatch {
-			p := db.NewOptimisticBatch()
-			require.True(t, p.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
-			p.Close()
-			return p
+		closed := func() *database.OptimisticBatch {
+			b := db.NewOptimisticBatch()
+			require.True(t, b.Add(db.Prepare(reserve(line("mug", 12), line("cup", 1)))))
+			b.Close()
+			return b
 		}
-		out, err := plan().Commit(t.Context())
+		out, err := closed().Commit(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, s.read("mug"), timeless(out.Stocks[1]))
-		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup"}), "what is known stays")
+		require.NoError(t, db.Fetch(t.Context(), []string{"mug", "cup"}), "cached products stay")
 		refused := db.NewOptimisticBatch()
 		require.True(t, refused.Add(db.Prepare(reserve(line("mug", 1)))))
 		s.settings("mug", "max_per_reservation = 1")
 		refused.Close()
 		_, err = refused.Commit(t.Context())
-		require.ErrorIs(t, err, database.ErrRefused)
+		require.ErrorIs(t, err, optimistic.ErrRefused)
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"onhand/models"
 )
 
-// Each channel sells by its own rule: by priority, or from as few locations as
-// it can. What is sold is the same.
+// Each channel sells by its own sourcing: by priority, or from as few locations as it
+// can. Both sell the same quantities.
 func TestSourcingOfAChannel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.ok(locations(models.LocationRow{LocationID: "east", Priority: new(3)}, models.LocationRow{LocationID: "west", Priority: new(4)}))
@@ -37,10 +37,10 @@ func TestSourcingOfAChannel(t *testing.T) {
 			{"one location has the whole cart", []models.Line{line("mug", 4), line("cup", 3), line("pen", 1)},
 				[][]models.Allocation{{from("north", 2), from("south", 2)}, {from("north", 1), from("south", 2)}, {from("south", 1)}},
 				[][]models.Allocation{{from("west", 4)}, {from("west", 3)}, {from("west", 1)}}},
-			{"what the cart is sent from already is asked first", []models.Line{line("mug", 7), line("pen", 1)},
+			{"a location that supplies the cart already comes first", []models.Line{line("mug", 7), line("pen", 1)},
 				[][]models.Allocation{{from("north", 2), from("south", 3), from("east", 2)}, {from("south", 1)}},
 				[][]models.Allocation{{from("east", 6), from("west", 1)}, {from("west", 1)}}},
-			{"what a line names is asked first", []models.Line{pinned("pen", 1, "west"), line("mug", 2)},
+			{"a location that a line names comes first", []models.Line{pinned("pen", 1, "west"), line("mug", 2)},
 				[][]models.Allocation{{from("west", 1)}, {from("north", 2)}}, [][]models.Allocation{{from("west", 1)}, {from("west", 2)}}},
 			{"a backorder is owed by the first", []models.Line{line("owed", 5)},
 				[][]models.Allocation{{from("north", 3), from("east", 2)}}, [][]models.Allocation{{from("east", 4), from("north", 1)}}},
@@ -57,7 +57,7 @@ func TestSourcingOfAChannel(t *testing.T) {
 				s.ok(release(r.ID))
 			}
 		}
-		// A hold's new lines follow the rule its channel has now.
+		// New lines of a reservation use the channel's present sourcing.
 		w := reserve(line("mug", 1))
 		w.Channel = "near"
 		r := s.ok(w).Reservation

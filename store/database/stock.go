@@ -53,11 +53,11 @@ func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error)
 }
 
 // ReadStockAsOf reads a product's levels as they were at a moment. Before the first
-// movement there are none. Settings, and which locations are active, are today's.
-// Version is that of the last movement, 0 before the first; nil means an unknown
-// product.
+// movement there are no levels. Settings, and which locations are active, are today's.
+// Version is the version of the last movement, or 0 before the first one. It returns nil
+// for an unknown product.
 //
-// Errors: bad input for a moment that is still to come, to the millisecond.
+// Errors: bad input for a moment in the future, compared in milliseconds.
 func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.Time) (*models.Stock, error) {
 	today, err := d.ReadStocks(ctx, []string{productID})
 	if err != nil || len(today.Stocks) == 0 {
@@ -71,16 +71,16 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 
 // ReadStocksAfter reads products as they were right after a movement. Settings are
 // today's. Unknown products are nil.
-func (d *Database) ReadStocksAfter(ctx context.Context, places []Place) ([]*models.Stock, error) {
-	ids := make(map[string]bool, len(places))
-	for _, p := range places {
+func (d *Database) ReadStocksAfter(ctx context.Context, refs []MovementRef) ([]*models.Stock, error) {
+	ids := make(map[string]bool, len(refs))
+	for _, p := range refs {
 		ids[p.ProductID] = true
 	}
 	today, err := d.ReadStocks(ctx, decide.SortedKeys(ids))
 	if err != nil {
 		return nil, err
 	}
-	return d.StocksAfter(ctx, today.Stocks, places)
+	return d.StocksAfter(ctx, today.Stocks, refs)
 }
 
 // exportSelect reads all products with their levels in id order, as

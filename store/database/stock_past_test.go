@@ -11,13 +11,13 @@ import (
 	"onhand/models"
 )
 
-// What was true at a moment is what a plain model noted then, at any moment of
-// a random history, whoever wrote it.
+// The stock as of any moment is what a plain model noted at that moment, through random
+// writes by Onhand and outside writers.
 func TestStockAsOf(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		type note struct {
 			at     time.Time
-			shelf  map[place]models.Quantities
+			shelf  map[levelKey]models.Quantities
 			latest int64
 		}
 		look := func() *models.Stock {
@@ -32,18 +32,18 @@ func TestStockAsOf(t *testing.T) {
 		}
 		s.stock("mug")
 		s.stock("cup", "north", 3)
-		shelf, notes := map[place]models.Quantities{}, []note{{look().AsOf, map[place]models.Quantities{}, 1}}
+		shelf, notes := map[levelKey]models.Quantities{}, []note{{look().AsOf, map[levelKey]models.Quantities{}, 1}}
 		tick(notes[0].at)
-		var holds []*models.Reservation
+		var reservations []*models.Reservation
 		states := []models.State{models.Available, models.Damaged, models.Incoming, models.SafetyStock}
 		for range 40 {
 			location := []string{"north", "south", "far"}[rand.N(3)]
-			at := place{"mug", location}
+			at := levelKey{"mug", location}
 			q := shelf[at]
 			switch rand.N(4) {
 			case 0:
 				if q.Available > 0 && location != "far" {
-					holds = append(holds, s.reserved(pinned("mug", 1, location)))
+					reservations = append(reservations, s.reserved(pinned("mug", 1, location)))
 					q.Available, q.Reserved = q.Available-1, q.Reserved+1
 				}
 			case 1:
@@ -51,10 +51,10 @@ func TestStockAsOf(t *testing.T) {
 				s.exec("UPDATE stock_levels SET available = available + 5 WHERE product_id = 'mug' AND location_id = $1", location)
 				q.Available += 5
 			case 2:
-				if n := len(holds); n > 0 {
-					back := holds[n-1].Lines[0].Allocations[0].LocationID
-					s.ok(release(holds[n-1].ID))
-					holds, at = holds[:n-1], place{"mug", back}
+				if n := len(reservations); n > 0 {
+					back := reservations[n-1].Lines[0].Allocations[0].LocationID
+					s.ok(release(reservations[n-1].ID))
+					reservations, at = reservations[:n-1], levelKey{"mug", back}
 					q = shelf[at]
 					q.Available, q.Reserved = q.Available+1, q.Reserved-1
 				}
@@ -75,15 +75,15 @@ func TestStockAsOf(t *testing.T) {
 		for _, n := range notes {
 			got, err := s.ReadStockAsOf(t.Context(), "mug", n.at)
 			require.NoError(t, err)
-			levels := map[place]models.Quantities{}
+			levels := map[levelKey]models.Quantities{}
 			for _, l := range got.Levels {
 				if l.Quantities != (models.Quantities{}) {
-					levels[place{"mug", l.LocationID}] = l.Quantities
+					levels[levelKey{"mug", l.LocationID}] = l.Quantities
 				}
 				require.Equal(t, l.LocationID != "far", l.Active)
 			}
 			require.Equal(t, n.shelf, levels, "at %s", n.at)
-			require.Equal(t, 7, got.LowStockThreshold, "settings are today's")
+			require.Equal(t, 7, got.LowStockThreshold, "settings are the present ones")
 			require.Equal(t, models.FromDatabase, got.Source)
 			require.True(t, n.at.Equal(got.AsOf))
 			if got.Version > 0 {

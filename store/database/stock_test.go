@@ -20,8 +20,8 @@ var states = []models.State{
 	models.Available, models.Reserved, models.Committed, models.Damaged, models.QualityControl, models.SafetyStock, models.Incoming,
 }
 
-// Deltas add up, in every state, on levels that are there and on new ones, and
-// the answer is the stock as committed.
+// Deltas add up in every state, on existing and new levels. The answer has the committed
+// stock.
 func TestAdjust(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.tampered = true
@@ -41,8 +41,8 @@ func TestAdjust(t *testing.T) {
 	})
 }
 
-// No state goes below zero, available not below the floor, and none beyond
-// what a level can hold.
+// No state goes below zero, available not below the floor, and none above the bound of a
+// level.
 func TestAdjustBounds(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
@@ -64,8 +64,9 @@ func TestAdjustBounds(t *testing.T) {
 	})
 }
 
-// A hold that would make more reserved than a level can hold is refused alone.
-func TestReserveBeyondWhatALevelReservations(t *testing.T) {
+// A reservation that would exceed the bound of reserved units of a level is refused
+// alone.
+func TestReserveBeyondTheBoundOfALevel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", models.QuantityMax)
 		s.stock("cup", "north", 1)
@@ -78,7 +79,7 @@ func TestReserveBeyondWhatALevelReservations(t *testing.T) {
 	})
 }
 
-// One bad row rejects all rows, or only itself, as the caller asked.
+// One bad row rejects all rows, or only itself, as the policy says.
 func TestAdjustErrorPolicy(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -115,8 +116,7 @@ func TestAdjustErrorPolicy(t *testing.T) {
 	})
 }
 
-// A count sets the level, whatever it was; what was counted already is not
-// counted as a change.
+// A count sets the level. A count that changes nothing writes no movement.
 func TestSetStock(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -138,8 +138,7 @@ func TestSetStock(t *testing.T) {
 	})
 }
 
-// A count of nothing is a count: the product now has a level there, which a
-// backorder can be owed from, though nothing has moved.
+// A count of zero makes a level, which a backorder can use, without a movement.
 func TestSetStockToZero(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug")
@@ -151,7 +150,7 @@ func TestSetStockToZero(t *testing.T) {
 	})
 }
 
-// A count is all rows or none.
+// A count with a bad row changes nothing.
 func TestSetStockRefused(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -166,5 +165,28 @@ func TestSetStockRefused(t *testing.T) {
 		require.Equal(t, 5, s.level("mug", "north").Available)
 		s.ok(counted(row("mug", "north", models.Available, 7), row("mug", "north", models.Available, 8)))
 		require.Equal(t, 8, s.level("mug", "north").Available, "the last count of a level counts")
+	})
+}
+
+// A count of available units expires overdue reservations first: they release nothing on
+// top of it. A changeFromQuantity from before their release is stale.
+func TestCountEndsExpiredReservations(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		set := func(row models.SetRow) models.SetStock {
+			row.ProductID, row.LocationID, row.State = "mug", "north", models.Available
+			return models.SetStock{IdempotencyKey: newKey(), Rows: []models.SetRow{row}, Reason: models.ReasonCycleCount}
+		}
+		s.stock("mug", "north", 10)
+		s.overdue(s.reserved(line("mug", 2)).ID)
+		s.ok(set(models.SetRow{Quantity: 7, IgnoreStale: true}))
+		require.Empty(t, s.sweep(10), "the reservation expired before the count")
+		require.Equal(t, models.Quantities{Available: 7}, s.level("mug", "north"))
+
+		s.overdue(s.reserved(line("mug", 2)).ID)
+		r := s.do(set(models.SetRow{Quantity: 9, ChangeFromQuantity: new(5)}))
+		require.Len(t, r.Errors, 1)
+		require.Equal(t, 7, r.Errors[0].(models.StaleQuantityError).Actual)
+		s.ok(set(models.SetRow{Quantity: 9, ChangeFromQuantity: new(7)}))
+		require.Equal(t, models.Quantities{Available: 9}, s.level("mug", "north"))
 	})
 }

@@ -12,9 +12,8 @@ import (
 	"onhand/store/database"
 )
 
-// Holds of the same product are given back together, in whatever order their
-// time ended: a product costs a sweep a version or two, however many holds of
-// it there were.
+// A sweep expires reservations of one product together, in any order of expiry: a
+// product gets one or two new versions, however many reservations expire.
 func TestSweepTakesAProductsReservationsTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const products, each = 10, 2 * database.SweepReservationsMax / 10
@@ -27,7 +26,7 @@ func TestSweepTakesAProductsReservationsTogether(t *testing.T) {
 			for i := range products {
 				batch = append(batch, reserve(line(name(i), 1)))
 			}
-			s.with(quiet{t}).mustWrite(batch...)
+			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
 		ended, touched := 0, 0
@@ -43,10 +42,9 @@ func TestSweepTakesAProductsReservationsTogether(t *testing.T) {
 	})
 }
 
-// A hold of several products, at several locations, gives back each part where
-// it was taken, with a row of the ledger for each level; so does one whose lines
-// were changed meanwhile.
-func TestSweepGivesBackEveryPart(t *testing.T) {
+// A reservation of several products and locations is released where it was taken, with
+// one movement for each level. So is one whose lines were updated.
+func TestSweepReleasesEveryAllocation(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 3)
 		s.stock("cup", "south", 4)
@@ -73,9 +71,9 @@ func TestSweepGivesBackEveryPart(t *testing.T) {
 	})
 }
 
-// More holds than are looked at together are ended all the same, although the
-// oldest are of a product that somebody keeps locked.
-func TestSweepLooksOn(t *testing.T) {
+// A sweep expires more reservations than it reads at once, although the oldest are of a
+// locked product.
+func TestSweepReadsPastLockedProducts(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
 		s.SetOverdue(2)
@@ -85,39 +83,38 @@ func TestSweepLooksOn(t *testing.T) {
 			id := s.reserved(line([]string{"mug", "cup"}[i/5], 1)).ID
 			s.exec("UPDATE reservations SET expires_at = "+s.clock(i-20)+" WHERE reservation_id = $1", keyOf(id))
 		}
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		require.Len(t, s.sweep(100), 5)
 		unlock()
 		require.Len(t, s.sweep(100), 5)
 	})
 }
 
-// A product that passes from one transaction to the next is in demand: its
-// holds are tried again in the same sweep. One that a single transaction keeps
-// locked is passed over.
+// A sweep retries a product that passes from one transaction to the next. It passes over
+// a product that one transaction keeps locked.
 func TestSweepOfAProductInDemand(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		s.stock("cup", "north", 5)
 		s.overdue(s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1)).ID)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		mug := models.RowRef{Product: "mug"}
 		locks, err := s.Locked(t.Context(), []models.RowRef{mug})
 		require.NoError(t, err)
-		again, kept, err := s.Recheck(t.Context(), locks)
+		again, passedOver, err := s.Recheck(t.Context(), locks)
 		require.NoError(t, err)
 		require.Zero(t, again)
-		require.Equal(t, []string{"mug"}, kept)
-		again, kept, err = s.Recheck(t.Context(), models.Locks{mug: {"an earlier one"}})
+		require.Equal(t, []string{"mug"}, passedOver)
+		again, passedOver, err = s.Recheck(t.Context(), models.Locks{mug: {"an earlier one"}})
 		require.NoError(t, err)
 		require.Equal(t, 1, again)
-		require.Empty(t, kept)
+		require.Empty(t, passedOver)
 		unlock()
 		require.Len(t, s.sweep(10), 2)
 	})
 }
 
-// A hold that somebody keeps locked is passed over.
+// A sweep passes over a locked reservation.
 func TestSweepPassesOverLockedReservations(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
@@ -133,8 +130,8 @@ func TestSweepPassesOverLockedReservations(t *testing.T) {
 	})
 }
 
-// A hold that cannot be ended does not keep the others, and is told.
-func TestSweepLeavesWhatCannotBeEnded(t *testing.T) {
+// A reservation that cannot expire does not stop the others, and is reported.
+func TestSweepReportsWhatCannotExpire(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.tampered = true
 		s.stock("mug", "north", 9)
@@ -158,9 +155,9 @@ func TestSweepLeavesWhatCannotBeEnded(t *testing.T) {
 	})
 }
 
-// What a hold became since the sweep looked at it is respected: another one's
-// end, a longer life, other lines.
-func TestSweepBelievesTheReservationAsItIs(t *testing.T) {
+// A sweep decides on the reservation as it is under lock: resolved, extended, or with
+// other lines since it was read.
+func TestSweepDecidesUnderLock(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 9)
 		s.stock("cup", "north", 9)
@@ -183,23 +180,23 @@ func TestSweepBelievesTheReservationAsItIs(t *testing.T) {
 		require.Equal(t, models.ReservationCommitted, s.reservation(ended).State)
 		require.Equal(t, models.ReservationActive, s.reservation(longer).State)
 		require.Equal(t, models.Quantities{Available: 7, Reserved: 1, Committed: 1}, s.level("mug", "north"))
-		require.Equal(t, []string{other}, ids(s.sweep(10)), "the next look finds its new lines")
+		require.Equal(t, []string{other}, ids(s.sweep(10)), "the next sweep finds its new lines")
 		require.Equal(t, models.Quantities{Available: 9}, s.level("cup", "north"))
 	})
 }
 
-// Two copies sweep the same holds at the same time: each hold ends once, whichever
-// of them ends it.
+// Two instances sweep the same reservations at the same time: each reservation expires
+// once.
 func TestInstancesSweepTogether(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		const holds = 3 * database.SweepReservationsMax
-		s.stock("mug", "north", holds)
+		const reservations = 3 * database.SweepReservationsMax
+		s.stock("mug", "north", reservations)
 		for range 3 {
 			batch := make([]models.Write, database.SweepReservationsMax)
 			for i := range batch {
 				batch[i] = reserve(line("mug", 1))
 			}
-			s.with(quiet{t}).mustWrite(batch...)
+			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
 		second := s.Database
@@ -210,7 +207,7 @@ func TestInstancesSweepTogether(t *testing.T) {
 		for _, db := range []*database.Database{s.Database, second} {
 			go func() {
 				ended := 0
-				for out, err := range db.ExpireDue(context.Background(), holds) {
+				for out, err := range db.ExpireDue(context.Background(), reservations) {
 					assert.NoError(t, err)
 					ended += len(out.Reservations)
 				}
@@ -218,9 +215,9 @@ func TestInstancesSweepTogether(t *testing.T) {
 			}()
 		}
 		ended := <-counts + <-counts
-		ended += len(s.sweep(holds)) // what each passed over because of the other
-		require.Equal(t, holds, ended)
-		require.Equal(t, models.Quantities{Available: holds}, s.level("mug", "north"))
-		require.Len(t, s.movements("mug"), 1+2*holds)
+		ended += len(s.sweep(reservations)) // what each instance passed over because of the other
+		require.Equal(t, reservations, ended)
+		require.Equal(t, models.Quantities{Available: reservations}, s.level("mug", "north"))
+		require.Len(t, s.movements("mug"), 1+2*reservations)
 	})
 }

@@ -18,23 +18,20 @@ type metaRow struct {
 // TableName names the table for gorm.
 func (metaRow) TableName() string { return "onhand_meta" }
 
-// channelRow is a channel with its locations.
+// channelRow is a new channel.
 type channelRow struct {
 	ChannelID string `gorm:"primaryKey"`
 	Name      string
-	Sourcing  models.SourcingOrder
-	Locations []models.Location `gorm:"many2many:channel_locations;joinForeignKey:ChannelID;joinReferences:LocationID"`
 }
 
 // TableName names the table for gorm.
 func (channelRow) TableName() string { return "channels" }
 
-func (r channelRow) channel() models.Channel {
-	c := models.Channel{ChannelID: r.ChannelID, Name: r.Name, Sourcing: r.Sourcing}
-	for _, l := range r.Locations {
-		c.LocationIDs = append(c.LocationIDs, l.LocationID)
-	}
-	return c
+// memberRow is a channel with one of its locations, nil where it has none.
+type memberRow struct {
+	ChannelID, Name string
+	Sourcing        models.SourcingOrder
+	LocationID      *string
 }
 
 // reservationRow is a reservation as it is stored, with the database's clock.

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// lockPollInterval is how often the locks of the rows are polled that waiters are
-	// blocked by.
+	// lockPollInterval is how often group commit asks for the locks of the rows that
+	// waiters are blocked by.
 	lockPollInterval = 50 * time.Millisecond
 	// lockRowsMax is how many rows one poll asks for.
 	lockRowsMax = 2000
 )
 
-// isBlocked reports whether a write names rows that are known to be locked. It notes
-// them. Callers hold mu.
+// isBlocked reports whether a write names rows that are known to be locked, and notes
+// these rows in the waiter. Callers hold mu.
 func (c *Committer) isBlocked(w *waiter) bool {
 	if c.blockedRows == nil {
 		return false
@@ -26,9 +26,10 @@ func (c *Committer) isBlocked(w *waiter) bool {
 	return len(w.rows) > 0
 }
 
-// block takes those waiters of a finished batch out that its result says are blocked;
-// rows has what each of them waits for. Queued writes that name the same rows are
-// blocked too, for their turn would be in vain. Callers hold mu.
+// block moves the blocked waiters of a finished batch to the list of blocked waiters.
+// rows has the locked rows that each waiter needs, none for the others. Queued writes
+// that name the same rows are blocked too: they could not be executed either. Callers
+// hold mu.
 func (c *Committer) block(g *group, rows [][]models.RowRef) {
 	for i, w := range g.waiters {
 		if w.rows = slices.Clone(rows[i]); len(w.rows) > 0 {
@@ -78,10 +79,10 @@ func (c *Committer) pollLocks() {
 	}
 }
 
-// keptLocks returns those of the locks that are kept: the row was locked by the same
-// transaction when it was polled last, or is polled for the first time. A row that has
-// passed to another transaction since is in demand, and a write has to wait for its
-// turn in the database. keptLocks brings seen up to date.
+// keptLocks returns the locks that one transaction keeps: it had locked the row at the
+// last poll already, or this is the row's first poll. A row that another transaction has
+// locked since is in demand; Postgres queues writes for it, so they need not wait here.
+// keptLocks updates seen.
 func keptLocks(rows []models.RowRef, seen, locks models.Locks) models.Locks {
 	kept := locks.HeldSince(seen)
 	if len(seen) > lockRowsMax { // drops rows that no waiter needs any more
@@ -114,7 +115,7 @@ func (c *Committer) rowsToPoll() (rows []models.RowRef) {
 	return rows
 }
 
-// unblock puts the waiters whose rows are all free to the head of the queue.
+// unblock puts the waiters whose rows are all free at the head of the queue.
 func (c *Committer) unblock(polled []models.RowRef, kept models.Locks) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

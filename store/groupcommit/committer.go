@@ -10,10 +10,10 @@ import (
 )
 
 // waitersMax bounds the callers that wait for their batch or for locked rows. One
-// more is refused at once, which costs less than a wait in vain.
+// more is refused at once, which costs less than a wait that ends in a refusal.
 const waitersMax = 8192
 
-// errFull is the answer to a write that is one too many.
+// errFull refuses a write when waitersMax callers wait already.
 var errFull = models.Unavailable("too many writes are waiting; try again", nil)
 
 // Database decides and commits batches of writes. *database.Database is one, but
@@ -154,7 +154,7 @@ func (c *Committer) dispatch() {
 	if c.inFlight || c.open == nil {
 		return
 	}
-	if c.open.hasGone() { // what was decided counts on their writes
+	if c.open.hasGone() { // their writes must not happen, and later ones were decided on top of them
 		c.reopen()
 		c.fill()
 	}

@@ -1,10 +1,10 @@
 package groupcommit
 
 // The commit delay is a short wait between two batches. A transaction costs the
-// database as much as some forty reservations do, and the callers that were just answered
-// are likely to come again. Without the wait, batches soon alternate between nearly all
-// callers and one or two. It gains a third at 8 callers and a sixth
-// at 64 (docs/performance.md). [Config].NoCommitDelay switches it off.
+// database as much as some forty reservations do, and the callers that were just
+// answered are likely to come again. Without the wait, batches soon alternate between
+// nearly all callers and one or two. It gains a third at 8 callers and a sixth at 64
+// (docs/performance.md). [Config].NoCommitDelay switches it off.
 
 import "time"
 

@@ -35,7 +35,7 @@ func (w *waiter) answer(result models.WriteResult, err error) {
 	}
 }
 
-// errLate is the answer to a caller that waited in vain.
+// errLate answers a caller whose deadline has passed.
 func errLate(cause error) error {
 	return models.Unavailable("there was no answer in time; send the same key again", cause)
 }

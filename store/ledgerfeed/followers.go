@@ -20,7 +20,7 @@ type LedgerSource interface {
 	// marks the first and the last one of each transaction.
 	FeedOfProducts(ctx context.Context, products []string) (*database.Feed, error)
 	// ReadStocksAfter reads products as they were after a movement.
-	ReadStocksAfter(ctx context.Context, places []database.Place) ([]*models.Stock, error)
+	ReadStocksAfter(ctx context.Context, refs []database.MovementRef) ([]*models.Stock, error)
 }
 
 // DirectorySnapshot returns all locations and channels.
@@ -65,8 +65,8 @@ func (f *Followers) WatchMovements(ctx context.Context, after string, filter mod
 
 // WatchStatus follows changes of stock status from now on: each product whose
 // status changed through a movement of its stock, by any writer, with the status
-// before. A channel, where not empty, counts its locations alone.
-// Statuses and products narrow the watch, where there are any.
+// before. With a channel, only the channel's locations count. Statuses and products
+// narrow the watch, where there are any.
 //
 // It follows the ledger, so it misses no change, and it keeps nothing about
 // products that do not move. The stock after a movement is that of now without

@@ -77,17 +77,17 @@ func (w *statusWatch) join(moved []database.Moved) {
 // the stock after the last transition alone, and undoes one transition after the
 // other. To read it after each one would add up the later movements as often.
 func (w *statusWatch) evaluate(ctx context.Context) error {
-	var places []database.Place
-	placeOf := map[string]int{} // by product
+	var refs []database.MovementRef
+	refOf := map[string]int{} // by product
 	for _, t := range w.transitions {
-		at, known := placeOf[t.last.ProductID]
+		at, known := refOf[t.last.ProductID]
 		if !known {
-			at = len(places)
-			placeOf[t.last.ProductID], places = at, append(places, database.Place{ProductID: t.last.ProductID})
+			at = len(refs)
+			refOf[t.last.ProductID], refs = at, append(refs, database.MovementRef{ProductID: t.last.ProductID})
 		}
-		places[at].MovementID = t.last.MovementID
+		refs[at].MovementID = t.last.MovementID
 	}
-	stocks, err := w.source.ReadStocksAfter(ctx, places)
+	stocks, err := w.source.ReadStocksAfter(ctx, refs)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 	}
 	changed := make([]*models.Stock, len(w.transitions))
 	for i, t := range slices.Backward(w.transitions) {
-		at := placeOf[t.last.ProductID]
+		at := refOf[t.last.ProductID]
 		if after := stocks[at]; after != nil {
 			before := t.undo(after, directory)
 			changed[i], stocks[at] = w.change(t, after, before), before

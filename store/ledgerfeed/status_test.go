@@ -120,12 +120,12 @@ type failingSource struct {
 	failures int
 }
 
-func (s *failingSource) ReadStocksAfter(ctx context.Context, places []database.Place) ([]*models.Stock, error) {
+func (s *failingSource) ReadStocksAfter(ctx context.Context, refs []database.MovementRef) ([]*models.Stock, error) {
 	if s.failures > 0 {
 		s.failures--
 		return nil, models.Unavailable("away", nil)
 	}
-	return s.LedgerSource.ReadStocksAfter(ctx, places)
+	return s.LedgerSource.ReadStocksAfter(ctx, refs)
 }
 
 // A status watch whose evaluation fails keeps its transitions and evaluates them

@@ -16,8 +16,9 @@ const (
 	bypassedMax = 10_000
 )
 
-// cacheBypass lists the products whose committed change Redis did not take in time. Until the relay has repaired Redis, this instance reads them from the
-// database: a client that was answered about its write also reads it.
+// cacheBypass lists the products whose committed change Redis did not take in time.
+// Until the relay has repaired Redis, this instance reads them from the database, so
+// that a client whose write was answered also reads it.
 type cacheBypass struct {
 	lastEnd atomic.Int64 // of every bypass, in Unix nanoseconds; spares the lock while there is none
 

@@ -93,10 +93,10 @@ func (r *CachedReader) Stocks(ctx context.Context, ids []string) ([]*models.Stoc
 	return stocks, err
 }
 
-// readMisses reads the products that Redis did not answer. If Redis would have
-// had a newer write of the same client, a read that has already started will do,
-// and so will one whose fill reached Redis just after the caller looked there.
-// Where Redis missed a write, only a read that starts now is sure to see it.
+// readMisses reads the products that Redis did not answer. Where Redis has every
+// earlier write of this client (mayJoin), it joins a read that is in flight, or one
+// that finished since the caller asked Redis. Where Redis missed a write, only a read
+// that starts now is sure to see that write.
 func (r *CachedReader) readMisses(ctx context.Context, ids []string, mayJoin bool, since finishCount) ([]*models.Stock, error) {
 	var read []storedStock
 	var err error

@@ -14,7 +14,7 @@
 //   - Watermark: the highest change sequence that this cache has recorded, with
 //     the epoch and the run id of Redis.
 //
-// May import: models, go-redis, gobreaker, the standard library.
+// May import: models, models/stockjson, go-redis, gobreaker, the standard library.
 //
 // Invariants:
 //   - Within an epoch the version of a hash never falls. A hash of another epoch

@@ -11,7 +11,8 @@
 //   - Refresh: to read a watched value again, because messages may be missing.
 //   - Poison row: a row that makes its product unreadable.
 //
-// May import: models, backoff, go-redis, x/sync, the standard library.
+// May import: models, models/stockjson, backoff, go-redis, x/sync, the standard
+// library.
 //
 // Invariants:
 //   - Within an epoch the versions that a watch gets of a product strictly

@@ -36,5 +36,5 @@
 //     no result.
 //   - Product ids are case-sensitive: 15056bl and 15056BL are two products.
 //
-// The package has no server.
+// The package uses no server.
 package stockfile

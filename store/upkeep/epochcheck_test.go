@@ -17,8 +17,8 @@ import (
 
 // fakeServers are a database and a Redis as the epoch check sees them.
 type fakeServers struct {
-	meta    database.Meta
-	metaErr error
+	meta         database.Meta
+	metaErr      error
 	watermark    rediscache.Watermark
 	watermarkErr error
 	// between is called after the first reading of the watermark.

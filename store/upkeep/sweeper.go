@@ -19,8 +19,8 @@ type ExpirySource interface {
 	ExpireDue(ctx context.Context, limit int) iter.Seq2[models.Outcome, error]
 }
 
-// Publisher gives Redis and subscribers what a transaction has committed.
-type Publisher interface {
+// OutcomePublisher gives Redis and subscribers what a transaction has committed.
+type OutcomePublisher interface {
 	Publish(ctx context.Context, outcome models.Outcome)
 }
 
@@ -28,7 +28,7 @@ type Publisher interface {
 // waits for it: a reservation past its time already counts for nothing.
 type Sweeper struct {
 	Database  ExpirySource
-	Publisher Publisher
+	Publisher OutcomePublisher
 	Logger    *slog.Logger
 }
 

@@ -43,13 +43,13 @@
         `mutation Reserve($input: ReserveStockInput!) {
           reserveStock(input: $input) {
             reservation { id expiresAt }
-            errors { __typename ... on UserError { message } }
+            errors { message code }
           }
         }`,
         { input: { idempotencyKey: randomKey(), lines: [{ productId, quantity: 1 }], ttlSeconds } },
       );
       const refused = reserveStock.errors[0];
-      if (refused) explain(`${productId}: ${refused.message} (${refused.__typename})`, 'bad');
+      if (refused) explain(`${productId}: ${refused.message} (${refused.code})`, 'bad');
       else explain(`One ${productId} is reserved until ${new Date(reserveStock.reservation.expiresAt).toLocaleTimeString()}.`);
     } catch (err) {
       explain(`${productId}: ${err.message}`, 'bad');

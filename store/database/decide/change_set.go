@@ -95,9 +95,9 @@ func (c *ChangeSet) levels(product string) []models.Level {
 }
 
 // shift moves units of a product from one state to another at the allocated
-// locations, and returns how many it found. An operator may have counted reserved
-// units away, or so many in that there is no room: shift moves what is there and
-// fits, because a reservation must end all the same.
+// locations, and returns how many it found. A count by an operator may have
+// reduced the state that shift takes from, or filled the state that it adds to. Then
+// shift moves the units that are there and fit, because a reservation must still end.
 func (c *ChangeSet) shift(product string, allocations []models.Allocation, from, to models.State) (found int) {
 	for _, a := range allocations {
 		id := LevelID{product, a.LocationID}

@@ -12,8 +12,8 @@ import (
 	"onhand/models"
 )
 
-// script turns bytes into choices, so that the fuzzer can steer what is written.
-// At its end every choice is the first.
+// script turns bytes into choices, so that the fuzzer can steer what is written. When
+// the bytes end, every choice is the first one.
 type script struct {
 	left   []byte
 	texts  []string
@@ -39,7 +39,7 @@ func (s *script) maybe() *int {
 	n := s.units()
 	return pick(s, nil, &n)
 }
-func (s *script) product() string  { return s.text("plain", "backorder", "endless", "full", "nobody") }
+func (s *script) product() string  { return s.text("plain", "backorder", "endless", "full", "unknown") }
 func (s *script) location() string { return s.text("north", "south", "closed", "nowhere") }
 func (s *script) state() models.State {
 	return pick(s, append(slices.Clone(models.States), models.State(s.texts[0]))...)
@@ -52,7 +52,7 @@ func (s *script) policy() models.ErrorPolicy {
 	return pick(s, models.RejectEverything, models.RejectFailedRows)
 }
 func (s *script) reservation() string {
-	return s.text(ReservationID(activeKey[:]), ReservationID(orderKey[:]), ReservationID(overKey[:]), "res_nobody")
+	return s.text(ReservationID(activeKey[:]), ReservationID(orderKey[:]), ReservationID(expiredKey[:]), "res_unknown")
 }
 
 func rowsOf[T any](s *script, row func() T) []T {
@@ -71,13 +71,13 @@ func (s *script) place() models.StockPlace {
 	return models.StockPlace{LocationID: s.location(), State: s.state()}
 }
 
-// write makes one of everything a client can send.
+// write makes one of every write that a client can send.
 func (s *script) write() models.Write {
 	switch s.choice(10) {
 	case 1:
 		return models.UpdateReservation{IdempotencyKey: s.key(), ID: s.reservation(), Lines: rowsOf(s, s.line), TTL: s.ttl(), AllowPartial: pick(s, false, true)}
 	case 2:
-		return models.ExtendReservation{ID: s.reservation(), TTL: s.ttl(), DefaultTTL: time.Minute}
+		return models.ExtendReservation{ID: s.reservation(), TTL: s.ttl()}
 	case 3:
 		to := pick(s, models.ReservationReleased, models.ReservationExpired, models.ReservationCommitted, models.ReservationFulfilled, models.ReservationCancelled)
 		parts := rowsOf(s, func() models.LinePart { return models.LinePart{ProductID: s.product(), Quantity: s.units()} })
@@ -118,14 +118,14 @@ func (s *script) write() models.Write {
 		Channel: pick(s, "", "web", s.text("none")), AllowPartial: pick(s, false, true), OwnerRef: s.text("")}
 }
 
-// The reservations that are there before anything is written: a hold, an order,
-// and a hold past its time.
-var activeKey, orderKey, overKey = [16]byte{1}, [16]byte{2}, [16]byte{3}
+// activeKey, orderKey and expiredKey are the keys of the reservations before any write: an
+// active one, an order, and an expired one.
+var activeKey, orderKey, expiredKey = [16]byte{1}, [16]byte{2}, [16]byte{3}
 
-// fuzzView is a shop in memory, as a transaction has read it.
-func fuzzView() *UnitOfWork {
-	v := NewUnitOfWork()
-	v.Now, v.Epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), "e"
+// fuzzUnitOfWork returns a shop as a transaction has loaded it.
+func fuzzUnitOfWork() *UnitOfWork {
+	u := NewUnitOfWork()
+	u.Now, u.Epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), "e"
 	limit, most := 5, 1000
 	for _, p := range []models.Product{
 		{ProductID: "plain", Tracked: true, InventoryPolicy: models.Deny, MaxPerReservation: &most, Version: 3},
@@ -133,38 +133,38 @@ func fuzzView() *UnitOfWork {
 		{ProductID: "endless", InventoryPolicy: models.Deny, Version: 3},
 		{ProductID: "full", Tracked: true, InventoryPolicy: models.Continue, Version: 3},
 	} {
-		v.Products[p.ProductID] = &p
+		u.Products[p.ProductID] = &p
 	}
 	for i, id := range []string{"north", "south", "closed"} {
 		l := models.Location{LocationID: id, Priority: i, Active: id != "closed"}
-		v.Locations[id] = l
-		for product := range v.Products {
+		u.Locations[id] = l
+		for product := range u.Products {
 			q := models.Quantities{Available: 4, Reserved: 6, Committed: 6, Damaged: 1}
 			if product == "full" {
 				q = models.Quantities{Available: models.QuantityMax, Reserved: models.QuantityMax - 1, Committed: models.QuantityMax, Incoming: models.QuantityMax}
 			}
-			v.AddLevel(&models.Level{ProductID: product, LocationID: id, Quantities: q, Active: l.Active, Priority: i})
+			u.AddLevel(&models.Level{ProductID: product, LocationID: id, Quantities: q, Active: l.Active, Priority: i})
 		}
 	}
-	v.Channels["web"] = &ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
+	u.Channels["web"] = &ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
 	lines := []models.ReservationLine{
 		{ProductID: "plain", Requested: 3, Quantity: 3, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}, {LocationID: "south", Quantity: 1}}},
 		{ProductID: "full", Requested: 2, Quantity: 2, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}}},
 	}
 	for key, r := range map[[16]byte]models.Reservation{
-		activeKey: {State: models.ReservationActive, ExpiresAt: v.Now.Add(time.Hour)},
-		orderKey:  {State: models.ReservationCommitted, ExpiresAt: v.Now.Add(-time.Hour)},
-		overKey:   {State: models.ReservationActive, ExpiresAt: v.Now.Add(-time.Hour)},
+		activeKey:  {State: models.ReservationActive, ExpiresAt: u.Now.Add(time.Hour)},
+		orderKey:   {State: models.ReservationCommitted, ExpiresAt: u.Now.Add(-time.Hour)},
+		expiredKey: {State: models.ReservationActive, ExpiresAt: u.Now.Add(-time.Hour)},
 	} {
-		r.ID, r.Lines, r.CreatedAt, r.Version = ReservationID(key[:]), lines, v.Now.Add(-2*time.Hour), 1
-		v.Reservations[key] = &StoredReservation{Reservation: r, Key: key, Fingerprint: []byte("x")}
+		r.ID, r.Lines, r.CreatedAt, r.Version = ReservationID(key[:]), lines, u.Now.Add(-2*time.Hour), 1
+		u.Reservations[key] = &StoredReservation{Reservation: r, Key: key, Fingerprint: []byte("x")}
 	}
-	return v
+	return u
 }
 
-func levelsIn(v *UnitOfWork) map[LevelID]models.Quantities {
+func levelsIn(u *UnitOfWork) map[LevelID]models.Quantities {
 	all := map[LevelID]models.Quantities{}
-	for product, levels := range v.Levels {
+	for product, levels := range u.Levels {
 		for _, l := range levels {
 			all[LevelID{product, l.LocationID}] = l.Quantities
 		}
@@ -172,10 +172,10 @@ func levelsIn(v *UnitOfWork) map[LevelID]models.Quantities {
 	return all
 }
 
-// FuzzDecide: a write that is refused before it is looked at says what is wrong
-// and where. Every other one can be decided, whatever came before it: without a
-// fault, with failures that can be kept and read back, with levels within their
-// bounds and a ledger that adds up to them, and the same again for its key.
+// FuzzDecide checks that every write is refused by its own check with a message and a
+// path, or can be decided after any other writes: without a fault, with errors that can
+// be stored and read back, with levels within their bounds, with a ledger that adds up
+// to them, and with the same answer for its key.
 func FuzzDecide(f *testing.F) {
 	f.Add([]byte{}, "", int64(0))
 	for kind := range byte(10) {
@@ -185,16 +185,16 @@ func FuzzDecide(f *testing.F) {
 	f.Fuzz(func(t *testing.T, choices []byte, text string, number int64) {
 		const writesMax = 8
 		s := &script{left: choices, texts: []string{text}, number: number}
-		v := fuzzView()
-		before := levelsIn(v)
+		u := fuzzUnitOfWork()
+		before := levelsIn(u)
 		for range writesMax {
 			w := s.write()
 			if errs := w.Check(24 * time.Hour); len(errs) > 0 {
 				refused(t, w, errs)
 				continue
 			}
-			decidedWell(t, v, w)
-			booked(t, v, before)
+			decideTwice(t, u, w)
+			checkLedger(t, u, before)
 			if len(s.left) == 0 {
 				return
 			}
@@ -202,7 +202,7 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-// refused: each failure has a type, words and a place, and is JSON.
+// refused checks that each error has a type, a message and a path, and is JSON.
 func refused(t *testing.T, w models.Write, errs []models.UserError) {
 	for _, e := range errs {
 		path := e.GetPath()
@@ -210,31 +210,31 @@ func refused(t *testing.T, w models.Write, errs []models.UserError) {
 			t.Fatalf("%+v is refused with %#v", w, e)
 		}
 	}
-	kept, err := json.Marshal(WriteErrors(errs))
+	written, err := json.Marshal(WriteErrors(errs))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stored []StoredError
-	if err := json.Unmarshal(kept, &stored); err != nil {
+	if err := json.Unmarshal(written, &stored); err != nil {
 		t.Fatal(err)
 	}
 	if back, err := ReadErrors(stored); err != nil || !reflect.DeepEqual(back, errs) {
-		t.Fatalf("%#v is kept as %s and read as %#v, %v", errs, kept, back, err)
+		t.Fatalf("%#v is stored as %s and read as %#v, %v", errs, written, back, err)
 	}
 }
 
-// decidedWell decides a write twice: a second time it has no effect.
-func decidedWell(t *testing.T, v *UnitOfWork, w models.Write) {
+// decideTwice decides a write twice: the second time it has no effect.
+func decideTwice(t *testing.T, u *UnitOfWork, w models.Write) {
 	hashes := NewSecret("secret").Hash(w)
-	before := levelsIn(v)
-	result := (&Decider{UnitOfWork: v}).Decide(w, hashes)
+	before := levelsIn(u)
+	result := (&Decider{UnitOfWork: u}).Decide(w, hashes)
 	if result.Fault != nil {
 		t.Fatalf("%+v: %v", w, result.Fault)
 	}
 	if fresh := slices.DeleteFunc(slices.Clone(result.Errors), isIdempotency); len(fresh) > 0 {
 		refused(t, w, fresh)
 	}
-	after := levelsIn(v)
+	after := levelsIn(u)
 	bulk, isBulk := w.(models.Bulk)
 	_, reserving := w.(models.Reserve)
 	if len(result.Errors) > 0 && (isBulk && bulk.Policy() == models.RejectEverything || reserving && result.Reservation == nil) && !maps.Equal(before, after) {
@@ -243,11 +243,11 @@ func decidedWell(t *testing.T, v *UnitOfWork, w models.Write) {
 	if w.Key() == "" {
 		return
 	}
-	again := (&Decider{UnitOfWork: v}).Decide(w, hashes)
+	again := (&Decider{UnitOfWork: u}).Decide(w, hashes)
 	if !again.Replayed && !slices.ContainsFunc(again.Errors, isIdempotency) {
 		t.Fatalf("%+v was decided twice", w)
 	}
-	if !maps.Equal(after, levelsIn(v)) {
+	if !maps.Equal(after, levelsIn(u)) {
 		t.Fatalf("%+v took effect twice", w)
 	}
 	if again.Replayed && (fmt.Sprint(again.Errors) != fmt.Sprint(result.Errors) || (again.Reservation == nil) != (result.Reservation == nil)) {
@@ -257,21 +257,21 @@ func decidedWell(t *testing.T, v *UnitOfWork, w models.Write) {
 
 func isIdempotency(e models.UserError) bool { _, is := e.(models.IdempotencyError); return is }
 
-// booked: no level is out of its bounds, and the ledger says how each came to
-// be what it is.
-func booked(t *testing.T, v *UnitOfWork, opening map[LevelID]models.Quantities) {
+// checkLedger checks that every level is within its bounds and that the ledger adds up
+// to it.
+func checkLedger(t *testing.T, u *UnitOfWork, opening map[LevelID]models.Quantities) {
 	sums := maps.Clone(opening)
-	for _, m := range v.Movements {
+	for _, m := range u.Movements {
 		id := LevelID{m.ProductID, m.LocationID}
 		if sums[id] = sums[id].Plus(m.Delta); sums[id] != m.After {
-			t.Fatalf("movement of %v: %+v leaves %+v, and says %+v", id, m.Delta, sums[id], m.After)
+			t.Fatalf("movement of %v: %+v leaves %+v, but its after is %+v", id, m.Delta, sums[id], m.After)
 		}
 	}
-	for id, q := range levelsIn(v) {
+	for id, q := range levelsIn(u) {
 		if q != sums[id] {
 			t.Fatalf("%v is %+v, its ledger %+v", id, q, sums[id])
 		}
-		if err := q.Check(v.Products[id.Product].Floor()); err != nil {
+		if err := q.Check(u.Products[id.Product].Floor()); err != nil {
 			t.Fatalf("%v: %v", id, err)
 		}
 	}

@@ -109,7 +109,7 @@ func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
 func mismatch() models.WriteResult {
 	return models.WriteResult{Errors: []models.UserError{models.IdempotencyError{
 		Failure: models.Failure{Message: "this idempotency key was used before with another input", Path: models.InputPath("idempotencyKey")},
-		Code:    models.KeyParameterMismatch,
+		Cause:   models.ErrorKeyParameterMismatch,
 	}}}
 }
 

@@ -12,8 +12,8 @@ import (
 	"onhand/models"
 )
 
-// What is written by hand is what package json writes: fingerprints and lines on
-// record were written by it.
+// Handwritten JSON is byte for byte that of package json, which wrote stored
+// fingerprints and lines.
 func TestJSONByHand(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -36,12 +36,12 @@ func TestJSONByHand(t *testing.T) {
 		lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.ReservationLine {
 			return models.ReservationLine{
 				ProductID: text.Draw(t, "product"), Requested: count.Draw(t, "requested"), Quantity: count.Draw(t, "quantity"),
-				Fulfilled: count.Draw(t, "fulfilled"), Cancelled: count.Draw(t, "cancelled"),
+				Fulfilled: count.Draw(t, "fulfilled"), Cancelled: count.Draw(t, "cancelled"), Ended: rapid.Bool().Draw(t, "ended"),
 				Allocations: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Allocation {
-					return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "held"), Done: count.Draw(t, "done")}
+					return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "units"), Done: count.Draw(t, "done"), Ended: rapid.Bool().Draw(t, "ended")}
 				}), 0, 3).Draw(t, "allocations"),
 			}
-		}), 0, 3).Draw(t, "held lines")
+		}), 0, 3).Draw(t, "reservation lines")
 		want, err = json.Marshal(lines)
 		require.NoError(t, err)
 		require.Equal(t, string(want), string(AppendLines(nil, lines)))
@@ -49,8 +49,8 @@ func TestJSONByHand(t *testing.T) {
 	require.Equal(t, "null", string(AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
 		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.Line](): 3,
-		reflect.TypeFor[models.ReservationLine](): 6, reflect.TypeFor[models.Allocation](): 3,
+		reflect.TypeFor[models.ReservationLine](): 7, reflect.TypeFor[models.Allocation](): 4,
 	} {
-		require.Equal(t, fields, what.NumField(), "%s has got other fields: teach appendReserve, appendLines and this test", what)
+		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change appendReserve, AppendLines and this test too", what)
 	}
 }

@@ -1,8 +1,10 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"onhand/models"
 )
@@ -19,7 +21,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	}
 	key := d.Hashes.Reservation
 	s := &StoredReservation{
-		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]),
+		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now,
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
 			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
@@ -59,7 +61,7 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	next := *s
 	next.Lines = lines
 	if w.TTL > 0 {
-		next.ExpiresAt = d.Now.Add(w.TTL)
+		next.renew(d.Now, w.TTL)
 	}
 	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
 	d.put(&next)
@@ -67,14 +69,15 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	return models.WriteResult{Reservation: &at, Errors: errs}
 }
 
-// extend restarts the time to live of an active reservation.
+// extend restarts the time to live of an active reservation: its own, unless the
+// caller gives another one.
 func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 	s, result := d.inState(w.ID, models.ReservationActive)
 	if s == nil {
 		return result
 	}
 	next := *s
-	next.ExpiresAt = d.Now.Add(w.ReservationTTL())
+	next.renew(d.Now, cmp.Or(w.TTL, s.ttl()))
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}
@@ -143,7 +146,7 @@ func demands(lines []models.Line) []demand {
 	return out
 }
 
-// allocate moves a cart's units from available to reserved in the change set. It
+// Allocate moves a cart's units from available to reserved in the change set. It
 // returns nil lines when the cart is refused, with every reason at once; with
 // allowPartial it returns shortages beside the lines.
 func (d *Decider) Allocate(changes *ChangeSet, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
@@ -188,7 +191,7 @@ func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (m
 	}
 	if want.total > limit {
 		return line, models.QuantityLimitExceededError{
-			Failure:   models.Failure{Message: fmt.Sprintf("a reservation holds at most %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
+			Failure:   models.Failure{Message: fmt.Sprintf("the limit of one reservation is %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
 			ProductID: want.product, Requested: models.Units(want.total), Limit: limit,
 		}
 	}
@@ -201,28 +204,45 @@ func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (m
 		line.Quantity = want.total
 		return line, nil
 	}
+	var why []string
 	for _, pin := range want.pinned {
-		from.spread(changes, &line, *product, pin.LocationID, pin.Quantity)
+		why = addReason(why, from.spread(changes, &line, *product, pin.LocationID, pin.Quantity))
 	}
-	from.spread(changes, &line, *product, "", want.free)
+	why = addReason(why, from.spread(changes, &line, *product, "", want.free))
 	for _, a := range line.Allocations {
 		if reserved := changes.level(LevelID{want.product, a.LocationID}).Reserved; reserved > models.QuantityMax {
 			return line, models.QuantityLimitExceededError{
-				Failure:   models.Failure{Message: fmt.Sprintf("%q would hold more than %d at %q", want.product, models.QuantityMax, a.LocationID), Path: models.InputPath("lines", want.index, "quantity")},
+				Failure:   models.Failure{Message: fmt.Sprintf("more than %d of %q would be reserved at %q", models.QuantityMax, want.product, a.LocationID), Path: models.InputPath("lines", want.index, "quantity")},
 				ProductID: want.product, Requested: reserved, Limit: models.QuantityMax,
 			}
 		}
 	}
 	if line.Quantity < want.total {
-		return line, insufficient(line, want.index)
+		return line, insufficient(line, want.index, why)
 	}
 	return line, nil
 }
 
-func insufficient(line models.ReservationLine, index int) models.InsufficientStockError {
+// addReason adds a reason that is neither empty nor known.
+func addReason(reasons []string, why string) []string {
+	if why == "" || slices.Contains(reasons, why) {
+		return reasons
+	}
+	return append(reasons, why)
+}
+
+// shortageReasonsMax is how many reasons one message lists. A line has one for each
+// location that the cart names, and one for the others.
+const shortageReasonsMax = 3
+
+func insufficient(line models.ReservationLine, index int, why []string) models.InsufficientStockError {
+	message := fmt.Sprintf("only %d of %q can be had, not %d: ", line.Quantity, line.ProductID, line.Requested)
+	if line.Quantity == 0 {
+		message = fmt.Sprintf("%q cannot be had: ", line.ProductID)
+	}
 	return models.InsufficientStockError{
 		Failure: models.Failure{
-			Message: fmt.Sprintf("only %d of %q can be had", line.Quantity, line.ProductID),
+			Message: message + strings.Join(why[:min(len(why), shortageReasonsMax)], "; "),
 			Path:    models.InputPath("lines", index, "quantity"),
 		},
 		ProductID: line.ProductID, Requested: line.Requested, Available: line.Quantity,

@@ -126,7 +126,7 @@ func partsOf(lines []models.ReservationLine, asked []models.LinePart) (parts []i
 			said[part.ProductID] = true
 			errs = append(errs, models.InsufficientStockError{
 				Failure: models.Failure{
-					Message: fmt.Sprintf("only %d of %q are left", lines[i].Left(), part.ProductID),
+					Message: fmt.Sprintf("only %d of %q are left in the reservation", lines[i].Left(), part.ProductID),
 					Path:    models.InputPath("lines", n, "quantity"),
 				},
 				ProductID: part.ProductID, Requested: models.Units(parts[i]), Available: lines[i].Left(),
@@ -140,7 +140,7 @@ func partsOf(lines []models.ReservationLine, asked []models.LinePart) (parts []i
 func gone(line models.ReservationLine, wanted, found int) models.InsufficientStockError {
 	return models.InsufficientStockError{
 		Failure: models.Failure{
-			Message: fmt.Sprintf("only %d of the %d held of %q are still there", found, wanted, line.ProductID),
+			Message: fmt.Sprintf("only %d of the %d reserved units of %q are still there: a count took the others away", found, wanted, line.ProductID),
 			Path:    models.InputPath("id"),
 		},
 		ProductID: line.ProductID, Requested: wanted, Available: found,

@@ -1,20 +1,26 @@
 package decide
 
-import "onhand/models"
+import (
+	"fmt"
+
+	"onhand/models"
+)
 
 // source says which locations a cart may take units from, and in which order.
 type source struct {
+	channel string          // empty for none
+	gone    bool            // the channel was deleted after the reservation
 	members map[string]bool // nil for no channel: all locations
 	fewest  bool
 	used    map[string]bool // locations that the cart takes from already; only with fewest
 }
 
 func (d *Decider) source(channel string) source {
-	var from source
+	from := source{channel: channel}
 	if known := d.Channels[channel]; known != nil {
 		from.members, from.fewest = known.Members, known.Sourcing == models.FewestLocations
 	} else if channel != "" {
-		from.members = map[string]bool{} // the channel was deleted after the reservation
+		from.gone, from.members = true, map[string]bool{}
 	}
 	if from.fewest {
 		from.used = map[string]bool{}
@@ -60,12 +66,13 @@ func (d *Decider) chooseOne(changes *ChangeSet, wanted []demand, from *source) {
 }
 
 // spread takes up to want units for a line from one location, or from all allowed
-// locations where location is empty, and moves them in the change set.
-func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, product models.Product, location string, want int) {
+// locations where location is empty, and moves them in the change set. It returns why
+// it got fewer; empty when it did not.
+func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, product models.Product, location string, want int) (why string) {
 	members := from.members
 	if location != "" {
 		if members != nil && !members[location] {
-			return
+			return from.whyNotAt(changes, product, location, line.Quantity)
 		}
 		members = map[string]bool{location: true}
 	}
@@ -83,11 +90,96 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 	}
 	if line.Allocations == nil {
 		line.Allocations = taken
-		return
+	} else {
+		for _, a := range taken {
+			line.Allocations = mergeAllocation(line.Allocations, a)
+		}
 	}
-	for _, a := range taken {
-		line.Allocations = mergeAllocation(line.Allocations, a)
+	switch {
+	case got == want:
+		return ""
+	case location != "":
+		return from.whyNotAt(changes, product, location, line.Quantity)
 	}
+	return from.whyNot(changes, product, line.Quantity)
+}
+
+// whyNotAt says why one location, which a line names, has no more units of a product
+// than the line got.
+func (from *source) whyNotAt(changes *ChangeSet, product models.Product, location string, got int) string {
+	switch {
+	case from.gone:
+		return fmt.Sprintf("the channel %q does not exist any more", from.channel)
+	case from.members != nil && !from.members[location]:
+		return fmt.Sprintf("%q is outside the channel %q", location, from.channel)
+	}
+	for _, l := range changes.levels(product.ProductID) {
+		switch {
+		case l.LocationID != location:
+		case !l.Active:
+			return fmt.Sprintf("%q is closed", location)
+		default:
+			return soldOut(product, got) + fmt.Sprintf(" at %q", location)
+		}
+	}
+	return fmt.Sprintf("it has no stock level at %q", location)
+}
+
+// whyNot says why the locations that a cart may take from have no more units of a
+// product than the line got. It does not say how many units are elsewhere: a shopper may not see them.
+func (from *source) whyNot(changes *ChangeSet, product models.Product, got int) string {
+	var open, closed, outside int
+	var closedUnits, outsideUnits bool
+	for _, l := range changes.levels(product.ProductID) {
+		switch {
+		case from.members != nil && !from.members[l.LocationID]:
+			outside++
+			outsideUnits = outsideUnits || l.Active && l.Available > 0
+		case !l.Active:
+			closed++
+			closedUnits = closedUnits || l.Available > 0
+		default:
+			open++
+		}
+	}
+	where := ""
+	if from.channel != "" {
+		where = fmt.Sprintf(" of the channel %q", from.channel)
+	}
+	var why string
+	switch {
+	case from.gone:
+		return fmt.Sprintf("the channel %q does not exist any more", from.channel)
+	case open+closed+outside == 0:
+		return "it has no stock level at any location"
+	case open+closed == 0:
+		why = "it has no stock level at any location" + where
+	case open == 0:
+		why = "every location" + where + " that stocks it is closed"
+	default:
+		why = soldOut(product, got)
+		if from.channel != "" {
+			why += fmt.Sprintf(" in the channel %q", from.channel)
+		}
+		if closedUnits {
+			why += "; there are units at a closed location"
+		}
+	}
+	if outsideUnits {
+		why += "; there are units outside the channel"
+	}
+	return why
+}
+
+// soldOut says why open levels of a product have no more units than the line got.
+func soldOut(product models.Product, got int) string {
+	if floor := product.Floor(); floor < 0 {
+		return fmt.Sprintf("its backorder limit of %d is reached", -floor)
+	}
+	if got > 0 {
+		return "the rest is sold out"
+	}
+	return "it is sold out"
 }
 
 func mergeAllocation(allocations []models.Allocation, a models.Allocation) []models.Allocation {

@@ -104,12 +104,13 @@ func (d *Decider) newRow(i int, row models.SetRow) models.UserError {
 // version is the smallest version that the product has once this batch has
 // committed.
 func (d *Decider) version(p *models.Product) int64 {
+	version := p.Version
 	for id := range d.changedLevels {
-		if id.Product == p.ProductID {
-			return p.Version + 1
+		if id.Product == p.ProductID && (d.VersionPerLevel || version == p.Version) {
+			version++
 		}
 	}
-	return p.Version
+	return version
 }
 
 // known returns a row's product, and refuses an unknown product, location or state.
@@ -156,7 +157,7 @@ func (d *Decider) adjustRow(changes *ChangeSet, i int, row models.AdjustRow) mod
 		}
 		return models.InsufficientStockError{
 			Failure: models.Failure{
-				Message: fmt.Sprintf("%s of %q at %q is %d", row.State, row.ProductID, row.LocationID, *before.Of(row.State)),
+				Message: d.shortLevel(id, row.State, *before.Of(row.State), floor),
 				Path:    models.InputPath("rows", i, "delta"),
 			},
 			ProductID: row.ProductID, Requested: -row.Delta, Available: max(0, *before.Of(row.State)-floor),
@@ -164,6 +165,17 @@ func (d *Decider) adjustRow(changes *ChangeSet, i int, row models.AdjustRow) mod
 	}
 	changes.add(id, delta)
 	return nil
+}
+
+// shortLevel says why a row cannot take its units from one state of a level.
+func (d *Decider) shortLevel(id LevelID, state models.State, have, floor int) string {
+	switch {
+	case d.level(id) == nil && have == 0:
+		return fmt.Sprintf("%q has no stock level at %q yet", id.Product, id.Location)
+	case floor < 0:
+		return fmt.Sprintf("%s of %q at %q is %d, and its backorder limit is %d", state, id.Product, id.Location, have, -floor)
+	}
+	return fmt.Sprintf("%s of %q at %q is only %d", state, id.Product, id.Location, have)
 }
 
 // moveRow moves units from one level and state to another. The units must be there:
@@ -183,7 +195,7 @@ func (d *Decider) moveRow(changes *ChangeSet, i int, row models.MoveRow) models.
 		}
 		return models.InsufficientStockError{
 			Failure: models.Failure{
-				Message: fmt.Sprintf("%s of %q at %q is %d", row.From.State, row.ProductID, row.From.LocationID, have),
+				Message: d.shortLevel(from, row.From.State, have, 0),
 				Path:    models.InputPath("rows", i, "quantity"),
 			},
 			ProductID: row.ProductID, Requested: row.Quantity, Available: max(0, have),

@@ -3,6 +3,7 @@ package decide
 import (
 	"encoding/hex"
 	"strings"
+	"time"
 
 	"onhand/models"
 )
@@ -28,6 +29,17 @@ type StoredReservation struct {
 	models.Reservation
 	Key         [16]byte
 	Fingerprint []byte // of the write that created it
+	// RenewedAt is when the time to live was restarted last: at the creation, or by an
+	// extension or update.
+	RenewedAt time.Time
+}
+
+// ttl is the reservation's own time to live: the one that was asked for last.
+func (s *StoredReservation) ttl() time.Duration { return s.ExpiresAt.Sub(s.RenewedAt) }
+
+// renew restarts the time to live.
+func (s *StoredReservation) renew(now time.Time, ttl time.Duration) {
+	s.RenewedAt, s.ExpiresAt = now, now.Add(ttl)
 }
 
 // RevisedProduct is a product with its settings revision: a number that grows when

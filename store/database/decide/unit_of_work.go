@@ -19,6 +19,9 @@ type UnitOfWork struct {
 	Epoch      string
 	Directory  int64 // the version of locations and channels; Postgres only
 	AnyOverdue bool  // some active reservation of any product is past its expiry
+	// VersionPerLevel: a product gets a version for each of its levels that changed, not
+	// one for all; SQLite only.
+	VersionPerLevel bool
 
 	Products          map[string]*models.Product
 	SettingsRevisions map[string]int64           // by product, as loaded; Postgres only

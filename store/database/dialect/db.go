@@ -41,6 +41,7 @@ func NewDB(pool *sql.DB, dialector gorm.Dialector, fragments *Fragments, log *sl
 		SkipDefaultTransaction: true,
 		DisableAutomaticPing:   true,
 		PrepareStmt:            false,
+		QueryFields:            true, // no SELECT *: a prepared one fails once after another instance has added a column
 	})
 	return &DB{Gorm: orm, SQL: pool, Fragments: fragments, Log: log}, err
 }
@@ -101,13 +102,14 @@ func Stream(db *gorm.DB, query string, args []any, each func(Rows) error) error 
 
 var (
 	// ErrRetry wraps errors of an engine after which the same transaction may succeed at
-	// once; ErrLocked, those of a lock that was not granted in time.
+	// once. ErrLocked wraps errors of a lock that was not granted in time.
 	ErrRetry  = errors.New("try again")
 	ErrLocked = errors.New("locked by another transaction")
 
-	// ErrTooLarge refuses a batch of several writes whose reservations have too
-	// many lines together, or of which one changes settings: such writes go
-	// alone. Nothing was written; send its halves.
+	// ErrTooLarge refuses a batch of several writes whose reservations have too many
+	// lines together. It also refuses a batch of several writes of which one changes
+	// settings, because such a write needs a transaction of its own. Nothing was
+	// written; send the batch's halves.
 	ErrTooLarge = errors.New("the batch is too large for one transaction")
 
 	// ErrNoListen says that the engine has no notifications; poll instead.
@@ -115,6 +117,6 @@ var (
 
 	// ErrClaimed says that another process holds a claim that excludes ours.
 	ErrClaimed = errors.New("another process has claimed the database")
-	// ErrNoClaim says that this database, or its file system, cannot hold claims.
+	// ErrNoClaim says that this database, or its file system, has no claims.
 	ErrNoClaim = errors.New("claims cannot be held here")
 )

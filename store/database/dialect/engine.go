@@ -44,10 +44,10 @@ type Engine interface {
 // Transaction is one write transaction of an engine. Its rows are locked until
 // Save or Rollback.
 type Transaction interface {
-	// Expire ends those of the reservations that are still active and past their
-	// expiry, passes over those that another transaction has locked, and loads the
-	// levels of these products, locked, in at most one round trip. The unit of work
-	// has the reservations that it ended.
+	// Expire ends the reservations that are still active and past their expiry. It
+	// skips reservations that another transaction has locked. It also locks and loads
+	// the levels of the products, all in at most one round trip. The unit of work has
+	// the reservations that it ended.
 	Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error)
 	// Load locks and reads what the batch needs, in at most one round trip. When its
 	// reservations have more lines than linesMax, it reads no levels and returns
@@ -58,7 +58,7 @@ type Transaction interface {
 	OverdueOf(ctx context.Context, products []string, limit int) ([]OverdueLines, error)
 	// Save writes what was decided and commits, in at most one round trip. It
 	// returns the committed stock of the products that were changed or named.
-	Save(ctx context.Context, v *decide.UnitOfWork) ([]*models.Stock, error)
+	Save(ctx context.Context, u *decide.UnitOfWork) ([]*models.Stock, error)
 	// Rollback ends the transaction without effect. After Save it does nothing.
 	Rollback()
 }

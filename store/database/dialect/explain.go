@@ -59,7 +59,7 @@ func passing(code string) bool {
 			return true
 		}
 	}
-	return RetryableCode(code) || code == "25006"
+	return retryableCode(code) || code == "25006"
 }
 
 // mistrusted reports a fault of TLS. pgx has no type for some of them.

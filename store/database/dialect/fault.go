@@ -22,7 +22,7 @@ func transient(err error) bool {
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
-		return RetryableCode(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
+		return retryableCode(pgErr.Code) || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57") ||
 			strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" /* read only: a standby */ || pgErr.Code == "25P03" /* idle in transaction for too long */ ||
 			pgErr.Code == "0A000" && strings.Contains(pgErr.Message, "cached plan") /* another instance has migrated; prepared anew next time */
 	}
@@ -32,10 +32,10 @@ func transient(err error) bool {
 		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
 }
 
-// RetryableCode reports whether another attempt of the same transaction may succeed at
+// retryableCode reports whether another attempt of the same transaction may succeed at
 // once: after a serialisation failure, a deadlock, a lock timeout, or a unique key that
 // another instance inserted first.
-func RetryableCode(code string) bool {
+func retryableCode(code string) bool {
 	switch code {
 	case "40001", "40P01", "55P03", "23505":
 		return true

@@ -9,9 +9,9 @@ import (
 	"onhand/models"
 )
 
-// A context that ends between a transaction's last answer and its commit, as an
-// audit's may, has database/sql say that the transaction is over.
-func TestOverBeforeItsCommitIsUnavailable(t *testing.T) {
+// When a context ends between the last answer of a transaction and its commit, as that
+// of an audit may, database/sql returns ErrTxDone.
+func TestTransactionThatEndedBeforeItsCommitIsUnavailable(t *testing.T) {
 	t.Parallel()
 	d := &DB{}
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(d.Fault(sql.ErrTxDone)))

@@ -10,8 +10,8 @@ import (
 type Fragments struct {
 	// IDs is a table of one column "product_id" made from a parameter of [JSONList].
 	IDs string
-	// Places is a table "n, product_id, id" made from a parameter of JSON.
-	Places string
+	// MovementRefs is a table "n, product_id, id" made from a parameter of JSON.
+	MovementRefs string
 	// Now is the database's clock. Ago is the moment as many seconds before now as
 	// its parameter says.
 	Now, Ago string
@@ -28,11 +28,11 @@ type Fragments struct {
 	OneWriter bool
 	// SkipLocked is the clause that passes over rows that another transaction locked.
 	SkipLocked string
-	// OpenReservations is what open reservations hold: for each allocation
-	// product_id, location_id, the reservation's state, how many reservations are
-	// alike in state and lines (alike), the allocation's quantity, how many units of
-	// its line are gone already (gone), and how many the allocations up to and with
-	// this one have (through; may be null where gone is 0).
+	// OpenReservations is the allocations of open reservations. Columns: product_id,
+	// location_id, the reservation's state, the number of reservations with this state
+	// and these lines (alike), the allocation's quantity, the units of its line that
+	// were fulfilled or cancelled (gone), and the sum of the line's allocations up to
+	// this one (through; may be null where gone is 0).
 	OpenReservations string
 
 	// LedgerRows is the table of movements that are rows of their own.

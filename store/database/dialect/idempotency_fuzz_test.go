@@ -10,7 +10,7 @@ import (
 	"onhand/store/database/decide"
 )
 
-// oneRow is a row as a driver hands it out.
+// oneRow is a row as a driver returns it.
 type oneRow []any
 
 func (r oneRow) Next() bool { return true }
@@ -28,15 +28,15 @@ func (r oneRow) Scan(dest ...any) error {
 	return nil
 }
 
-// orderKey is the reservation that the answer names.
+// orderKey is the key of the reservation that the answer names.
 var orderKey = [16]byte{2}
 
-// FuzzRecords: whatever somebody wrote into the columns of JSON, a repeated key
-// gets an answer or a fault, never a panic; and an answer that can be read says
-// the same once it is kept again.
+// FuzzRecords checks that a repeated key gets an answer or a fault, never a panic,
+// whatever an outside writer put into the JSON columns. An answer that can be read is
+// the same after it is stored again.
 func FuzzRecords(f *testing.F) {
 	invalid := models.Invalid(models.InputPath("rows", 1), "no <good> \u2028")
-	kept, err := json.Marshal(decide.Answer{Reservation: decide.ReservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: decide.WriteErrors([]models.UserError{
+	stored, err := json.Marshal(decide.Answer{Reservation: decide.ReservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: decide.WriteErrors([]models.UserError{
 		invalid, models.NotFoundError(invalid), models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
 		models.InsufficientStockError{Failure: invalid.Failure, ProductID: "a", Requested: 1}, models.ReservationNotActiveError{State: models.ReservationExpired},
 		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1},
@@ -45,34 +45,34 @@ func FuzzRecords(f *testing.F) {
 		f.Fatal(err)
 	}
 	lines := `[{"productId":"a","requested":3,"quantity":2,"fulfilled":1,"allocations":[{"locationId":"n","quantity":2,"done":1}]}]`
-	f.Add(kept, []byte(lines), "ACTIVE")
+	f.Add(stored, []byte(lines), "ACTIVE")
 	for _, odd := range []string{``, `null`, `{}`, `[]`, `{"errors":[{"type":"INVALID_INPUT"}]}`, `{"errors":[{"type":"INVALID_INPUT","error":null}]}`, `{"errors":[{}]}`, `{"reservation":"res_"}`} {
 		f.Add([]byte(odd), []byte(odd), odd)
 	}
 	f.Fuzz(func(t *testing.T, raw, lines []byte, state string) {
 		w := models.Resolve{IdempotencyKey: "k", ID: decide.ReservationID(orderKey[:]), To: models.ReservationCommitted}
 		hashes := decide.NewSecret("secret").Hash(w)
-		v := decide.NewUnitOfWork()
+		u := decide.NewUnitOfWork()
 		now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-		v.Now, v.Epoch = now, "e"
-		v.Reservations[orderKey] = &decide.StoredReservation{
+		u.Now, u.Epoch = now, "e"
+		u.Reservations[orderKey] = &decide.StoredReservation{
 			Reservation: models.Reservation{ID: decide.ReservationID(orderKey[:]), State: models.ReservationCommitted, CreatedAt: now, ExpiresAt: now, Version: 1},
 			Key:         orderKey, Fingerprint: []byte("x"),
 		}
-		held, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", []byte("x"), int64(1), now, now.Add(time.Hour)})
+		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), now})
 		if err == nil {
-			v.Reservations[orderKey] = held
+			u.Reservations[orderKey] = r
 			var again []models.ReservationLine
-			if written, err := json.Marshal(held.Lines); err != nil || json.Unmarshal(written, &again) != nil || !sameJSON(t, again, held.Lines) {
-				t.Fatalf("%q are lines %+v, and written again %+v, %v", lines, held.Lines, again, err)
+			if written, err := json.Marshal(r.Lines); err != nil || json.Unmarshal(written, &again) != nil || !sameJSON(t, again, r.Lines) {
+				t.Fatalf("%q are lines %+v, and written again %+v, %v", lines, r.Lines, again, err)
 			}
 		}
 		a, err := ScanAnswer(oneRow{hashes.Answer[:], hashes.Fingerprint[:], raw})
 		if err != nil {
 			return
 		}
-		v.AddAnswer(a)
-		result, known := (&decide.Decider{UnitOfWork: v, Hashes: hashes}).Replay(w)
+		u.AddAnswer(a)
+		result, known := (&decide.Decider{UnitOfWork: u, Hashes: hashes}).Replay(w)
 		if !known {
 			t.Fatalf("%q on record, and its key is free", raw)
 		}
@@ -88,12 +88,12 @@ func FuzzRecords(f *testing.F) {
 			t.Fatal(err)
 		}
 		if again, err := decide.ReadErrors(stored); err != nil || !sameJSON(t, again, result.Errors) {
-			t.Fatalf("%q is answered with %#v, and kept again %#v, %v", raw, result.Errors, again, err)
+			t.Fatalf("%q is answered with %#v, and stored again %#v, %v", raw, result.Errors, again, err)
 		}
 	})
 }
 
-// sameJSON compares what clients see: nil and empty lists are one to them.
+// sameJSON compares what clients see: nil and empty lists are equal.
 func sameJSON(t *testing.T, a, b any) bool {
 	first, err := json.Marshal(a)
 	if err != nil {

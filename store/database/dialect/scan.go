@@ -11,17 +11,21 @@ import (
 	"onhand/store/database/decide"
 )
 
-// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
-const ReservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at"
+const (
+	// NewReservationColumns are the columns that a new reservation fills.
+	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at"
+	// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
+	ReservationColumns = NewReservationColumns + ", coalesce(renewed_at, created_at)"
+)
 
 // ScanReservation scans ReservationColumns.
 func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 	var (
-		s                  decide.StoredReservation
-		key, lines         []byte
-		createdAt, expires Instant
+		s                           decide.StoredReservation
+		key, lines                  []byte
+		createdAt, expires, renewed Instant
 	)
-	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires)
+	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &renewed)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +33,7 @@ func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 		return nil, fmt.Errorf("lines of reservation %x: %w", key, err)
 	}
 	copy(s.Key[:], key)
-	s.ID, s.CreatedAt, s.ExpiresAt = decide.ReservationID(key), createdAt.Time, expires.Time
+	s.ID, s.CreatedAt, s.ExpiresAt, s.RenewedAt = decide.ReservationID(key), createdAt.Time, expires.Time, renewed.Time
 	return &s, nil
 }
 

@@ -17,11 +17,11 @@ import (
 
 // Bounds of an import.
 const (
-	importApplyRows   = 10_000 // levels changed by one statement
-	importAttemptsMax = 5
-	importPause       = 100 * time.Millisecond
-	importSweptMax    = 100_000 // holds past their time that are ended first
-	importTellRows    = 1000    // rows between two calls of progress
+	importApplyRows    = 10_000 // levels changed by one statement
+	importAttemptsMax  = 5
+	importPause        = 100 * time.Millisecond
+	importSweptMax     = 100_000 // expired reservations that are ended first
+	importProgressRows = 1000    // rows between two calls of progress
 	// importIdle is how long the server keeps levels locked for an importer that froze or is
 	// gone.
 	importIdle = 30 * time.Second
@@ -67,11 +67,12 @@ type Importer struct {
 	*dialect.DB
 	engine  Engine
 	expirer Expirer
-	// quiet is how long the database may be silent; idle, how long it keeps rows locked for an
+	// Quiet is how long the database may be silent; Idle, how long it keeps rows locked for an
 	// importer that froze.
 	Quiet, Idle time.Duration
 }
 
+// New returns an importer.
 func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
 	return &Importer{DB: db, engine: engine, expirer: expirer, Quiet: dialect.SilenceMax, Idle: importIdle}
 }
@@ -82,11 +83,12 @@ func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
 // nothing, and memory does not grow with the file. What changes gets ledger rows of reason
 // IMPORT, a version, and outbox rows.
 //
-// next returns io.EOF after the last row. each is called for every row in the order of lines
-// when all is decided, and committed where it is to be. each and progress may be nil.
+// next returns io.EOF after the last row. Import calls each for every row, in the order of
+// lines, after the decision and, where something is written, after the commit. each and
+// progress may be nil.
 //
-// Errors: those of next and each; UNAVAILABLE. Only after an error of each has the import
-// taken effect.
+// Errors: the errors of next and each; UNAVAILABLE. After an error of each the import has
+// taken effect; after any other error it has not.
 func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress Progress) (models.ImportSummary, error) {
 	if progress == nil {
 		progress = func(Stage, int, int) {}
@@ -200,7 +202,7 @@ func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) e
 		if err != nil {
 			return nil, fileError{err}
 		}
-		if rows++; rows%importTellRows == 0 {
+		if rows++; rows%importProgressRows == 0 {
 			i.progress(Reading, rows, 0)
 		}
 		i.variants = i.variants || row.Variant != ""

@@ -73,7 +73,7 @@ func compared(newCounts, seen models.Counts) bool {
 // openingLevel is what a level begins with that the file knows and Onhand does not.
 type openingLevel struct {
 	models.Quantities
-	elsewhere int // units that holds and orders elsewhere keep
+	elsewhere int // units of reservations and orders that Onhand does not know
 	note      string
 }
 

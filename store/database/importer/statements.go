@@ -136,7 +136,7 @@ const (
 		FROM import_plan ORDER BY line`
 )
 
-// RowsTable creates import_rows with an engine's types.
+// ImportRowsTable creates import_rows with an engine's types.
 func ImportRowsTable(text, number string) string {
 	columns := make([]string, len(ImportColumns))
 	for i, name := range ImportColumns {

@@ -38,16 +38,16 @@ type LedgerAudit struct {
 }
 
 // AuditLedger calls each for every level of the products in span, and for every level that
-// has only movements, in the order of ids. With a window it reads about so many of a
-// product's last entries (rows or chunks); 0 means all.
-func (d *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
-	db, cancel := d.Auditing(ctx)
+// has only movements, in the order of ids. With a window it reads only about that
+// number of a product's last entries (rows or chunks); 0 means all.
+func (l *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
+	db, cancel := l.Auditing(ctx)
 	defer cancel()
 	args := []any{span.After, span.Through, span.After, span.Through}
 	if window > 0 {
 		args = append([]any{window - 1}, args...)
 	}
-	return d.AuditRows(db, ledgerAudit(d.Fragments, window > 0), args, func(r dialect.Rows) error {
+	return l.AuditRows(db, ledgerAudit(l.Fragments, window > 0), args, func(r dialect.Rows) error {
 		var a LedgerAudit
 		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Movements, &a.Complete, &a.BrokenAt}
 		for _, q := range []*models.Quantities{&a.Level, &a.Last, &a.Sum} {
@@ -73,11 +73,11 @@ type ReservationsAudit struct {
 // AuditReservations calls each for every level of the products in span that differs from
 // the reservations, in the order of ids. It reads all open reservations, in one statement,
 // however small the span is.
-func (d *Ledger) AuditReservations(ctx context.Context, span Span, each func(ReservationsAudit)) error {
-	db, cancel := d.Auditing(ctx)
+func (l *Ledger) AuditReservations(ctx context.Context, span Span, each func(ReservationsAudit)) error {
+	db, cancel := l.Auditing(ctx)
 	defer cancel()
 	args := []any{span.After, span.Through, span.After, span.Through}
-	return d.AuditRows(db, reservationsAudit(d.Fragments), args, func(r dialect.Rows) error {
+	return l.AuditRows(db, reservationsAudit(l.Fragments), args, func(r dialect.Rows) error {
 		var a ReservationsAudit
 		if err := r.Scan(&a.ProductID, &a.LocationID, &a.Reserved, &a.ActiveUnits, &a.Committed, &a.OrderedUnits); err != nil {
 			return err
@@ -87,19 +87,20 @@ func (d *Ledger) AuditReservations(ctx context.Context, span Span, each func(Res
 	})
 }
 
-func (d *Ledger) Auditing(ctx context.Context) (*gorm.DB, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, AuditTimeout)
-	return d.Gorm.WithContext(ctx), cancel
+// Auditing returns a session with the deadline of the audit. Call cancel when done.
+func (l *Ledger) Auditing(ctx context.Context) (db *gorm.DB, cancel context.CancelFunc) {
+	ctx, cancel = context.WithTimeout(ctx, AuditTimeout)
+	return l.Gorm.WithContext(ctx), cancel
 }
 
-// auditRows streams the rows of a query. On Postgres the query uses one core: the others are
+// AuditRows streams the rows of a query. On Postgres the query uses one core: the others are
 // for buyers.
-func (d *Ledger) AuditRows(db *gorm.DB, query string, args []any, each func(dialect.Rows) error) error {
-	oneCore := d.Fragments.OneCore
+func (l *Ledger) AuditRows(db *gorm.DB, query string, args []any, each func(dialect.Rows) error) error {
+	oneCore := l.Fragments.OneCore
 	if oneCore == "" {
-		return d.Fault(dialect.Stream(db, query, args, each))
+		return l.Fault(dialect.Stream(db, query, args, each))
 	}
-	return d.Fault(db.Transaction(func(tx *gorm.DB) error {
+	return l.Fault(db.Transaction(func(tx *gorm.DB) error {
 		if err := tx.Exec(oneCore).Error; err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ type Feed struct {
 	products []string // none: all
 	edges    bool     // tell First and Last
 	at       position
-	ends     ledgerEnds // no id of the step in hand is larger than its top
+	ends     ledgerEnds // no id of the current step is larger than its top
 	window   int64
 }
 
@@ -44,10 +44,10 @@ type Moved struct {
 // Feed returns a feed that begins after a cursor, or now where the cursor is empty.
 //
 // Errors: bad input for a text that is no cursor, or a cursor of another ledger.
-func (d *Ledger) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
-	f := &Feed{ledger: d, filter: filter, window: d.Windows.First}
+func (l *Ledger) Feed(ctx context.Context, after string, filter models.MovementFilter) (*Feed, error) {
+	f := &Feed{ledger: l, filter: filter, window: l.Windows.First}
 	if after == "" {
-		now, ends, err := d.ledgerNow(ctx)
+		now, ends, err := l.ledgerNow(ctx)
 		f.at, f.ends = position{from: now}, ends
 		return f, err
 	}
@@ -58,7 +58,7 @@ func (d *Ledger) Feed(ctx context.Context, after string, filter models.MovementF
 	if err := f.checkLast(ctx); err != nil {
 		return nil, err
 	}
-	now, ends, err := d.ledgerNow(ctx)
+	now, ends, err := l.ledgerNow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (d *Ledger) Feed(ctx context.Context, after string, filter models.MovementF
 
 // FeedOfProducts returns a feed of these products, or of all where there are none, that
 // begins now and reports the first and last movement of each transaction.
-func (d *Ledger) FeedOfProducts(ctx context.Context, products []string) (*Feed, error) {
-	f, err := d.Feed(ctx, "", models.MovementFilter{})
+func (l *Ledger) FeedOfProducts(ctx context.Context, products []string) (*Feed, error) {
+	f, err := l.Feed(ctx, "", models.MovementFilter{})
 	if err != nil {
 		return nil, err
 	}
@@ -101,14 +101,14 @@ func (f *Feed) checkBack(now txSnapshot) error {
 }
 
 // ledgerNow reads what has committed now, and where the ledger ends.
-func (d *Ledger) ledgerNow(ctx context.Context) (now txSnapshot, ends ledgerEnds, err error) {
-	db, cancel := d.ReadSession(ctx)
+func (l *Ledger) ledgerNow(ctx context.Context) (now txSnapshot, ends ledgerEnds, err error) {
+	db, cancel := l.ReadSession(ctx)
 	defer cancel()
 	var text string
-	ends.step = d.Fragments.LedgerStep
+	ends.step = l.Fragments.LedgerStep
 	// Postgres reads the id after it took the snapshot: no movement of it has a larger id.
-	if err := db.Raw("SELECT "+d.Fragments.Committed+", "+d.Fragments.LedgerEnd).Row().Scan(&text, &ends.top); err != nil {
-		return now, ends, d.Fault(err)
+	if err := db.Raw("SELECT "+l.Fragments.Committed+", "+l.Fragments.LedgerEnd).Row().Scan(&text, &ends.top); err != nil {
+		return now, ends, l.Fault(err)
 	}
 	now, err = parseSnapshot(text)
 	return now, ends, err
@@ -159,7 +159,7 @@ func (f *Feed) begin(ctx context.Context) (bool, error) {
 	}
 	var c conditions
 	f.recent(&c)
-	f.news(&c, now)
+	f.newlyCommitted(&c, now)
 	db, cancel := f.ledger.ReadSession(ctx)
 	defer cancel()
 	var least *int64
@@ -181,19 +181,19 @@ type movedRow struct {
 
 // read reads the next window of the current step, and returns how far it got.
 func (f *Feed) read(ctx context.Context) (found []*movedRow, until int64, err error) {
-	e := f.ledger.Fragments
+	fragments := f.ledger.Fragments
 	until = min(f.ends.after(f.at.id, f.window), f.ends.top)
 	q := movementQuery{filter: f.filter, above: f.at.id, through: until, limit: FeedBatchMax}
-	f.news(&q.more, *f.at.to)
+	f.newlyCommitted(&q.more, *f.at.to)
 	if f.edges {
-		q.columns = otherTransactions(e)
+		q.columns = otherTransactions(fragments)
 	}
 	if len(f.products) > 0 {
-		q.more.add("m.product_id IN (SELECT product_id FROM "+e.IDs+" i)", dialect.JSONList(f.products))
+		q.more.add("m.product_id IN (SELECT product_id FROM "+fragments.IDs+" i)", dialect.JSONList(f.products))
 	}
 	db, cancel := f.ledger.ReadSession(ctx)
 	defer cancel()
-	query, args := movementsSelect(e, &q)
+	query, args := movementsSelect(fragments, &q)
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
 		return nil, 0, f.ledger.Fault(err)
@@ -235,8 +235,8 @@ func otherTransactions(f *dialect.Fragments) string {
 		nearest + fmt.Sprintf("n.movement_id > m.movement_id - %d AND n.last_id > m.movement_id ORDER BY n.movement_id LIMIT 1) IS DISTINCT FROM m.version", f.LedgerStep)
 }
 
-// news limits a query to transactions that committed in to and not in from.
-func (f *Feed) news(c *conditions, to txSnapshot) {
+// newlyCommitted limits a query to transactions that committed in to and not in from.
+func (f *Feed) newlyCommitted(c *conditions, to txSnapshot) {
 	txid := f.ledger.Fragments.TxID
 	c.add(txid+" < ?", to.next)
 	if len(to.running) > 0 {

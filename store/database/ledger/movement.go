@@ -42,6 +42,7 @@ type Ledger struct {
 	Windows Windows
 }
 
+// New returns a ledger.
 func New(db *dialect.DB) *Ledger {
 	return &Ledger{DB: db, Windows: Windows{First: windowFirst, Most: windowMax}}
 }
@@ -78,17 +79,17 @@ func scanMovement(r dialect.Rows) (*movementRow, error) {
 }
 
 // selectMovements reads the movements of a query.
-func (d *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
-	db, cancel := d.ReadSession(ctx)
+func (l *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
+	db, cancel := l.ReadSession(ctx)
 	defer cancel()
-	query, args := movementsSelect(d.Fragments, &q)
+	query, args := movementsSelect(l.Fragments, &q)
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
-		return nil, d.Fault(err)
+		return nil, l.Fault(err)
 	}
 	defer r.Close()
 	err = dialect.Each(r, scanMovement, func(m *movementRow) { found = append(found, m) })
-	return found, d.Fault(err)
+	return found, l.Fault(err)
 }
 
 // ReadMovements reads one page of the ledger, newest first, by key: a page costs the same
@@ -96,13 +97,13 @@ func (d *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []
 //
 // It reads windows of ids. The BRIN summaries of the ledger find them; with a product in
 // the filter, the primary keys do.
-func (d *Ledger) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
-	ends, err := d.ledgerEnds(ctx)
+func (l *Ledger) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
+	ends, err := l.ledgerEnds(ctx)
 	if err != nil {
 		return models.MovementPage{}, err
 	}
 	s := &movementSearch{
-		ledger: d, filter: filter, ends: ends, lo: page.Before, hi: ends.top,
+		ledger: l, filter: filter, ends: ends, lo: page.Before, hi: ends.top,
 		descending: page.Last == 0, wanted: max(page.First, page.Last) + 1,
 	}
 	if page.After > 0 {
@@ -115,8 +116,8 @@ func (d *Ledger) ReadMovements(ctx context.Context, page models.MovementsPage, f
 }
 
 // ReadMovement reads one movement; nil when there is none.
-func (d *Ledger) ReadMovement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
-	found, err := d.selectMovements(ctx, movementQuery{
+func (l *Ledger) ReadMovement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
+	found, err := l.selectMovements(ctx, movementQuery{
 		filter: models.MovementFilter{ProductID: productID}, above: movementID - 1, through: movementID, limit: 1,
 	})
 	if err != nil || len(found) == 0 {
@@ -126,12 +127,12 @@ func (d *Ledger) ReadMovement(ctx context.Context, movementID int64, productID s
 }
 
 // ledgerEnds reads where the ledger ends now.
-func (d *Ledger) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
-	db, cancel := d.ReadSession(ctx)
+func (l *Ledger) ledgerEnds(ctx context.Context) (ends ledgerEnds, err error) {
+	db, cancel := l.ReadSession(ctx)
 	defer cancel()
-	ends.step = d.Fragments.LedgerStep
-	err = db.Raw("SELECT " + d.Fragments.LedgerEnd).Row().Scan(&ends.top)
-	return ends, d.Fault(err)
+	ends.step = l.Fragments.LedgerStep
+	err = db.Raw("SELECT " + l.Fragments.LedgerEnd).Row().Scan(&ends.top)
+	return ends, l.Fault(err)
 }
 
 // movementSearch searches one page in the ids above lo, up to hi.

@@ -12,19 +12,19 @@ import (
 // StockAsOf is today's stock of a product as it was at a moment: of each level, the
 // last ledger entry that had been written. It reads the product's ledger up to then,
 // by its primary key.
-func (d *Ledger) StockAsOf(ctx context.Context, today *models.Stock, at time.Time) (*models.Stock, error) {
+func (l *Ledger) StockAsOf(ctx context.Context, today *models.Stock, at time.Time) (*models.Stock, error) {
 	stock := *today
-	db, cancel := d.ReadSession(ctx)
+	db, cancel := l.ReadSession(ctx)
 	defer cancel()
 	r, err := db.Raw(`SELECT m.product_id, m.location_id, m.available_after, m.reserved_after, m.committed_after, m.damaged_after,
 			m.quality_control_after, m.safety_stock_after, m.incoming_after, coalesce(c.active, false), coalesce(c.priority, 0), m.version
 		FROM (SELECT product_id, location_id, `+dialect.PerState("$_after", ", ")+`, version,
 				row_number() OVER (PARTITION BY location_id ORDER BY movement_id DESC) AS newest
-			FROM `+d.Fragments.LedgerEntries+` n WHERE product_id = ? AND created_at <= ?) m
+			FROM `+l.Fragments.LedgerEntries+` n WHERE product_id = ? AND created_at <= ?) m
 		LEFT JOIN locations c ON c.location_id = m.location_id
-		WHERE m.newest = 1 ORDER BY c.priority, m.location_id`, stock.ProductID, d.Fragments.Moment(at)).Rows()
+		WHERE m.newest = 1 ORDER BY c.priority, m.location_id`, stock.ProductID, l.Fragments.Moment(at)).Rows()
 	if err != nil {
-		return nil, d.Fault(err)
+		return nil, l.Fault(err)
 	}
 	defer r.Close()
 	stock.Levels, stock.Version, stock.AsOf = nil, 0, at
@@ -33,12 +33,12 @@ func (d *Ledger) StockAsOf(ctx context.Context, today *models.Stock, at time.Tim
 		level, err := dialect.ScanLevel(dialect.Trailing{Rows: r, More: []any{&version}})
 		stock.Version = max(stock.Version, version)
 		return level, err
-	}, func(l *models.Level) { stock.Levels = append(stock.Levels, *l) })
-	return &stock, d.Fault(err)
+	}, func(level *models.Level) { stock.Levels = append(stock.Levels, *level) })
+	return &stock, l.Fault(err)
 }
 
-// Place names a product right after one of its movements.
-type Place struct {
+// MovementRef names a product right after one of its movements.
+type MovementRef struct {
 	ProductID  string `json:"product_id"`
 	MovementID int64  `json:"id"`
 	Number     int    `json:"n"` // its index; set by StocksAfter
@@ -46,27 +46,27 @@ type Place struct {
 
 // StocksAfter is today's stock of products as it was right after a movement: the
 // levels of today without what the ledger says came later. It returns a stock for
-// each place, nil where today has none.
-func (d *Ledger) StocksAfter(ctx context.Context, today []*models.Stock, places []Place) ([]*models.Stock, error) {
+// each of them, nil where today has none.
+func (l *Ledger) StocksAfter(ctx context.Context, today []*models.Stock, refs []MovementRef) ([]*models.Stock, error) {
 	known := make(map[string]*models.Stock, len(today))
 	for _, s := range today {
 		known[s.ProductID] = s
 	}
-	stocks := make([]*models.Stock, len(places))
-	for i := range places {
-		places[i].Number = i
-		if s := known[places[i].ProductID]; s != nil {
+	stocks := make([]*models.Stock, len(refs))
+	for i := range refs {
+		refs[i].Number = i
+		if s := known[refs[i].ProductID]; s != nil {
 			past := *s
 			past.Levels = nil
 			stocks[i] = &past
 		}
 	}
-	raw, _ := json.Marshal(places) // plain structs; cannot fail
-	db, cancel := d.ReadSession(ctx)
+	raw, _ := json.Marshal(refs) // plain structs; cannot fail
+	db, cancel := l.ReadSession(ctx)
 	defer cancel()
-	r, err := db.Raw(levelsAfter(d.Fragments), string(raw)).Rows()
+	r, err := db.Raw(levelsAfter(l.Fragments), string(raw)).Rows()
 	if err != nil {
-		return nil, d.Fault(err)
+		return nil, l.Fault(err)
 	}
 	defer r.Close()
 	err = dialect.Each(r, func(r dialect.Rows) (*models.Level, error) {
@@ -77,11 +77,11 @@ func (d *Ledger) StocksAfter(ctx context.Context, today []*models.Stock, places 
 		}
 		return level, err
 	}, func(*models.Level) {})
-	return stocks, d.Fault(err)
+	return stocks, l.Fault(err)
 }
 
 func levelsAfter(f *dialect.Fragments) string {
-	return `WITH a AS (SELECT n, product_id, id FROM ` + f.Places + `)
+	return `WITH a AS (SELECT n, product_id, id FROM ` + f.MovementRefs + `)
 	SELECT a.n, a.product_id, s.location_id, s.available, s.reserved, s.committed, s.damaged, s.quality_control, s.safety_stock, s.incoming,
 		coalesce(c.active, false), coalesce(c.priority, 0)
 	FROM a JOIN (

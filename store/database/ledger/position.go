@@ -26,7 +26,7 @@ type txSnapshot struct {
 	running []int64 // ascending
 }
 
-// parseSnapshot parses Postgres's form, xmin:xmax:running,…
+// parseSnapshot parses the text of a pg_snapshot: xmin:xmax:running,running.
 func parseSnapshot(text string) (s txSnapshot, err error) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 3 {

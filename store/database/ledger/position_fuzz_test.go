@@ -8,9 +8,8 @@ import (
 	"onhand/models"
 )
 
-// FuzzPosition: a cursor of the ledger is one that a movement was given, to the
-// letter. Everything else is refused as the client's mistake, before it comes
-// near the database.
+// FuzzPosition checks that a cursor is exactly the text of a position after a movement.
+// Everything else is refused as bad user input, before any query.
 func FuzzPosition(f *testing.F) {
 	seen := position{from: txSnapshot{next: 900, running: []int64{850, 899}}, to: &txSnapshot{next: 1000}, id: 7, last: 7, txid: 950, createdAt: 1}
 	f.Add(seen.String())
@@ -41,13 +40,13 @@ func FuzzPosition(f *testing.F) {
 			t.Fatalf("%q is read as %+v, which is written %q", cursor, p, p.String())
 		}
 		if p.to == nil || p.id != p.last || p.id < 1 {
-			t.Fatalf("%q names a place after no movement: %+v", cursor, p)
+			t.Fatalf("%q is not a position after a movement: %+v", cursor, p)
 		}
 		for _, s := range []txSnapshot{p.from, *p.to} {
 			last := int64(0)
 			for _, txid := range s.running {
 				if txid <= last || txid >= s.next {
-					t.Fatalf("%q has a snapshot of no server: %+v", cursor, s)
+					t.Fatalf("%q has a snapshot that no server returns: %+v", cursor, s)
 				}
 				last = txid
 			}
@@ -55,8 +54,7 @@ func FuzzPosition(f *testing.F) {
 	})
 }
 
-// FuzzSnapshot: what a server says of its transactions is read in order, or is
-// an error.
+// FuzzSnapshot checks that a snapshot of a server is parsed in order, or is an error.
 func FuzzSnapshot(f *testing.F) {
 	for _, text := range []string{"10:20:10,14,15", "1:1:", "10:20:15,10", "::", "1:2:x", "9223372036854775808:1:"} {
 		f.Add(text)

@@ -200,10 +200,6 @@ func (b *Batch) Close() {
 	b.stale = b.stale || overtaken && !b.Conditional
 }
 
-// Contended reports of a closed batch whether another instance changes its products
-// too.
-func (b *Batch) Contended() bool { return b.Conditional }
-
 // overtaken reports whether the batch before this one found that another instance had
 // changed some product. The levels are right by now. The movements that were decided
 // before still have the quantities of that time, which a conditional batch does not

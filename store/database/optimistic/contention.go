@@ -27,9 +27,9 @@ func (c *cache) isContended(id string) bool {
 	return known != nil && time.Now().Before(known.until)
 }
 
-// ExpectContention has batches of these products go by conditional decrement for a
-// moment, because the sweeper is about to change them. Products of several levels go
-// on by compare-and-set, and are refused if they come second.
+// ExpectContention has batches of these products sent as conditional decrements for a
+// moment, because the sweeper is about to change them. Batches with products of several
+// levels are still sent as compare-and-set, and are refused if the sweeper was first.
 func (e *Executor) ExpectContention(products []string) {
 	if e == nil {
 		return

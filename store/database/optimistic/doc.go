@@ -19,8 +19,8 @@
 // While one batch commits, the next one is decided on what the first leaves behind
 // from Close on. It commits after the first, and is refused if the first was.
 //
-// A contended product with one level goes by conditional decrement, so that several
-// instances can sell it at once. A contended product with several levels is decided
+// A batch with a contended product of one level is a conditional decrement, so that
+// several instances can sell it at once. A contended product with several levels is decided
 // under lock instead.
 //
 // # Invariants

@@ -73,28 +73,28 @@ func newChunkColumns(n, movements int) chunkColumns {
 }
 
 // add adds a level's movements, in as many chunks as they take.
-func (p *chunkColumns) add(l *optimistic.LevelMovements) {
+func (c *chunkColumns) add(l *optimistic.LevelMovements) {
 	before := l.Before
 	for from := 0; from < len(l.Quantities); from += ledger.ChunkMax {
 		part := l.Quantities[from:min(from+ledger.ChunkMax, len(l.Quantities))]
-		p.places.int(int(p.quantities.n) + 1)
+		c.places.int(int(c.quantities.n) + 1)
 		total := 0
 		for _, quantity := range part {
-			p.quantities.int(int(quantity))
+			c.quantities.int(int(quantity))
 			total += int(quantity)
 		}
-		p.products.text(l.Product)
-		p.locations.text(l.Location)
-		p.sizes.int(len(part))
-		p.totals.int(total)
-		p.befores.add(before)
-		p.reservations.bytes(l.Keys[16*from : 16*(from+len(part))])
-		p.versions.long(l.Version)
+		c.products.text(l.Product)
+		c.locations.text(l.Location)
+		c.sizes.int(len(part))
+		c.totals.int(total)
+		c.befores.add(before)
+		c.reservations.bytes(l.Keys[16*from : 16*(from+len(part))])
+		c.versions.long(l.Version)
 		before.Available -= total
 		before.Reserved += total
 	}
 }
 
-func (p *chunkColumns) args() []any {
-	return append(append([]any{p.products, p.locations, p.sizes, p.totals, p.places}, p.befores.args()...), p.reservations, p.versions, p.quantities)
+func (c *chunkColumns) args() []any {
+	return append(append([]any{c.products, c.locations, c.sizes, c.totals, c.places}, c.befores.args()...), c.reservations, c.versions, c.quantities)
 }

@@ -63,5 +63,5 @@ func endSession(conn *sql.Conn) {
 // ClaimMigration implements [Engine]: the migrations lock each other out themselves.
 func (e *Engine) ClaimMigration() (release func(), err error) { return func() {}, nil }
 
-// claimClass tells our advisory locks from those of other programs.
+// claimClass is the class of our advisory locks. Other programs use other classes.
 const claimClass = 0x6f6e6864 // "onhd"

@@ -29,7 +29,7 @@ var (
 //
 // New versions and quantities are computed from the rows found. The answer is the
 // time, and the levels that another instance had changed too. The time is read with
-// all locks in hand: clock counts the rows of updated before it reads the time.
+// all locks taken: clock counts the rows of updated before it reads the time.
 //
 // $1 to $10 have one element for each level, in order of product:
 //
@@ -106,16 +106,16 @@ const beginConditionalSQL = `SELECT set_config('onhand.writer', 'ledger_versions
 	set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
 
 // expectSameSQL ends the transaction if the epoch or the directory has changed, or if a
-// key has a stored answer: its writer is answered with that.
+// key has a stored answer. The decision under lock then returns that answer.
 const expectSameSQL = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
 	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
 
 // commitConditional commits a batch by conditional decrement. It inserts the
-// reservations first, for which no other transaction waits, and so keeps the levels
-// locked as short as it can. The reservations' time is a little before that of the
-// stock.
-func (t *transaction) commitConditional(ctx context.Context, p *optimistic.Batch) (c optimistic.CommitResult, err error) {
-	query, args := conditionalArgs(p)
+// reservations first, because no other transaction waits for these rows. So it keeps the
+// levels locked for a shorter time. The reservations' time is a little before the time of
+// the stock change.
+func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.Batch) (c optimistic.CommitResult, err error) {
+	query, args := conditionalArgs(batch)
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(beginConditionalSQL, t.lockWaitText()).QueryRow(func(r pgx.Row) error {
@@ -124,8 +124,8 @@ func (t *transaction) commitConditional(ctx context.Context, p *optimistic.Batch
 			c.CreatedAt = at.Time
 			return err
 		})
-		b.Queue(insertNewReservationsSQL.of(len(p.Reservations)), p.Rows.Args()...)
-		if len(p.Levels) > 1 { // without it the statement updates products in any order, and two batches could deadlock
+		b.Queue(insertNewReservationsSQL.of(len(batch.Reservations)), batch.Rows.Args()...)
+		if len(batch.Levels) > 1 { // without it the statement updates products in any order, and two batches could deadlock
 			b.Queue(lockSQL, args[0])
 		}
 		b.Queue(query, args...).Query(func(r pgx.Rows) error {
@@ -136,17 +136,17 @@ func (t *transaction) commitConditional(ctx context.Context, p *optimistic.Batch
 				}
 			})
 		})
-		// Last, with all locks in hand.
-		b.Queue(expectSameSQL, p.Unit.Epoch, p.Unit.Directory, p.Rows.AnswerKeys())
+		// Last, with all locks taken.
+		b.Queue(expectSameSQL, batch.Unit.Epoch, batch.Unit.Directory, batch.Rows.AnswerKeys())
 	})
 	return c, err
 }
 
 // conditionalArgs is the statement for the movements of a closed batch, with its $1 to
 // $13.
-func conditionalArgs(p *optimistic.Batch) (query string, args []any) {
-	n, movements := len(p.Levels), 0
-	for _, l := range p.Movements.Order {
+func conditionalArgs(batch *optimistic.Batch) (query string, args []any) {
+	n, movements := len(batch.Levels), 0
+	for _, l := range batch.Movements.Order {
 		movements += len(l.Quantities)
 	}
 	products, locations, units, floors := textColumn(n, idSize), textColumn(n, idSize), intColumn(n), intColumn(n)
@@ -154,12 +154,12 @@ func conditionalArgs(p *optimistic.Batch) (query string, args []any) {
 	available, reserved, places, sizes := intColumn(n), intColumn(n), intColumn(n), intColumn(n)
 	quantities, sums, keys := intColumn(movements), intColumn(movements), make([]byte, 0, 16*movements)
 	rows, chunks, next := false, false, 0
-	for i := range p.Levels {
-		for p.Expected[next].ID != p.Levels[i].ProductID { // both are in order; some products give no units
+	for i := range batch.Levels {
+		for batch.Expected[next].ID != batch.Levels[i].ProductID { // both are in order; some products give no units
 			next++
 		}
-		l, x := &p.Levels[i], &p.Expected[next]
-		moved := p.Movements.Levels[decide.LevelID{Product: l.ProductID, Location: l.LocationID}]
+		l, x := &batch.Levels[i], &batch.Expected[next]
+		moved := batch.Movements.Levels[decide.LevelID{Product: l.ProductID, Location: l.LocationID}]
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
 		units.int(l.Taken)

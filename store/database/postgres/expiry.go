@@ -34,33 +34,33 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []str
 	err = e.once(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueSQL, append([]string{}, without...), limit, linesMax).Query(func(r pgx.Rows) error {
 			found = found[:0]
-			return dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { found = append(found, h) })
+			return dialect.Each(r, dialect.ScanOverdue, func(o dialect.OverdueReservation) { found = append(found, o) })
 		})
 	})
 	return found, err
 }
 
 // Expire implements [dialect.Transaction].
-func (t *transaction) Expire(ctx context.Context, found [][16]byte, products []string) (*decide.UnitOfWork, error) {
-	v := decide.NewUnitOfWork()
+func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error) {
+	u := decide.NewUnitOfWork()
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(expireSQL, byteSlices(found)).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s })
+		b.Queue(expireSQL, byteSlices(reservations)).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s })
 		})
 		b.Queue(lockSQL, products).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanRevisedProduct, v.AddProduct)
+			return dialect.Each(r, dialect.ScanRevisedProduct, u.AddProduct)
 		})
-		b.Queue(levelsSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, v.AddLevel) })
-		b.Queue(momentSQL).QueryRow(scanMoment(v))
+		b.Queue(levelsSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, u.AddLevel) })
+		b.Queue(momentSQL).QueryRow(scanMoment(u))
 	})
-	return v, err
+	return u, err
 }
 
 // scanMoment scans the epoch, the version of the directory, and the time.
-func scanMoment(v *decide.UnitOfWork) func(pgx.Row) error {
+func scanMoment(u *decide.UnitOfWork) func(pgx.Row) error {
 	return func(r pgx.Row) error {
 		var now dialect.Instant
-		defer func() { v.Now = now.Time }()
-		return r.Scan(&v.Epoch, &v.Directory, &now)
+		defer func() { u.Now = now.Time }()
+		return r.Scan(&u.Epoch, &u.Directory, &now)
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"onhand/store/database/ledger"
 )
 
-// postgresFragments is the SQL of Postgres where it differs from that of SQLite.
+// fragments is the SQL of Postgres where the engines differ.
 var fragments = dialect.Fragments{
-	IDs:        `(SELECT value AS product_id FROM json_array_elements_text(?::json) AS value)`,
-	Places:     "json_to_recordset(?::json) AS place(n int, product_id text, id bigint)",
-	Now:        "clock_timestamp()",
-	Ago:        "clock_timestamp() - make_interval(secs => ?)",
-	Sequence:   "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)",
-	OneCore:    "SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)",
-	Snapshot:   sql.LevelRepeatableRead,
-	SkipLocked: "FOR UPDATE SKIP LOCKED",
+	IDs:          `(SELECT value AS product_id FROM json_array_elements_text(?::json) AS value)`,
+	MovementRefs: "json_to_recordset(?::json) AS place(n int, product_id text, id bigint)",
+	Now:          "clock_timestamp()",
+	Ago:          "clock_timestamp() - make_interval(secs => ?)",
+	Sequence:     "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)",
+	OneCore:      "SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)",
+	Snapshot:     sql.LevelRepeatableRead,
+	SkipLocked:   "FOR UPDATE SKIP LOCKED",
 	OpenReservations: `SELECT (line->>'productId') COLLATE "C" AS product_id, (a.part->>'locationId') COLLATE "C" AS location_id, r.state, r.alike,
 			(a.part->>'quantity')::bigint AS quantity, g.gone,
 			CASE WHEN g.gone > 0 THEN (SELECT sum((x.part->>'quantity')::bigint)

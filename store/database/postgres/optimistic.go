@@ -80,79 +80,79 @@ func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.
 	}
 	defer t.Rollback()
 	t.skipBegin()
-	v := decide.NewUnitOfWork()
+	u := decide.NewUnitOfWork()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(momentSQL).QueryRow(scanMoment(v))
-		b.Queue(fetchSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanRevisedProduct, v.AddProduct) })
-		b.Queue(levelsSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, v.AddLevel) })
+		b.Queue(momentSQL).QueryRow(scanMoment(u))
+		b.Queue(fetchSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanRevisedProduct, u.AddProduct) })
+		b.Queue(levelsSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, u.AddLevel) })
 	})
-	return v, e.db.Fault(err)
+	return u, e.db.Fault(err)
 }
 
 // CommitBatch implements [optimistic.Engine].
-func (e *Engine) CommitBatch(ctx context.Context, p *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
-	c, err := e.commitBatch(ctx, p, lockWait)
+func (e *Engine) CommitBatch(ctx context.Context, batch *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
+	c, err := e.commitBatch(ctx, batch, lockWait)
 	if refused(err) {
 		return c, fmt.Errorf("%w: %w", optimistic.ErrRefused, err)
 	}
 	return c, e.db.Fault(err)
 }
 
-func (e *Engine) commitBatch(ctx context.Context, p *optimistic.Batch, lockWait time.Duration) (c optimistic.CommitResult, err error) {
+func (e *Engine) commitBatch(ctx context.Context, batch *optimistic.Batch, lockWait time.Duration) (c optimistic.CommitResult, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
 		return c, err
 	}
 	defer t.Rollback()
-	if p.Conditional {
-		return t.commitConditional(ctx, p)
+	if batch.Conditional {
+		return t.commitConditional(ctx, batch)
 	}
-	c.CreatedAt, err = t.commitCompareAndSet(ctx, p)
+	c.CreatedAt, err = t.commitCompareAndSet(ctx, batch)
 	c.ChangedAt = c.CreatedAt
 	return c, err
 }
 
 // commitCompareAndSet commits a batch by compare-and-set.
-func (t *transaction) commitCompareAndSet(ctx context.Context, p *optimistic.Batch) (now time.Time, err error) {
+func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic.Batch) (now time.Time, err error) {
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(reserveSQL, reserveArgs(p, t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
+		b.Queue(reserveSQL, reserveArgs(batch, t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
 			var at dialect.Instant
 			err := r.Scan(&at)
 			now = at.Time
 			return err
 		})
-		rows, chunks := ledgerColumns(&p.Movements)
+		rows, chunks := ledgerColumns(&batch.Movements)
 		if rows.products.n > 0 {
 			b.Queue(insertLedgerRowsSQL.of(int(rows.products.n)), rows.args()...)
 		}
 		if chunks.products.n > 0 {
 			b.Queue(insertChunksSQL.of(int(chunks.products.n)), chunks.args()...)
 		}
-		b.Queue(insertNewReservationsSQL.of(len(p.Reservations)), p.Rows.Args()...)
+		b.Queue(insertNewReservationsSQL.of(len(batch.Reservations)), batch.Rows.Args()...)
 	})
 	return now, err
 }
 
 // reserveArgs are the arguments of onhand_reserve.
-func reserveArgs(p *optimistic.Batch, lockWait string) []any {
-	ids, versions, next := textColumn(len(p.Expected), idSize), longColumn(len(p.Expected)), longColumn(len(p.Expected))
-	for _, x := range p.Expected {
+func reserveArgs(batch *optimistic.Batch, lockWait string) []any {
+	ids, versions, next := textColumn(len(batch.Expected), idSize), longColumn(len(batch.Expected)), longColumn(len(batch.Expected))
+	for _, x := range batch.Expected {
 		ids.text(x.ID)
 		versions.long(x.Version)
 		next.long(x.Next())
 	}
-	n := len(p.Levels)
+	n := len(batch.Levels)
 	products, locations := textColumn(n, idSize), textColumn(n, idSize)
 	available, reserved, units := intColumn(n), intColumn(n), intColumn(n)
-	for i := range p.Levels {
-		l := &p.Levels[i]
+	for i := range batch.Levels {
+		l := &batch.Levels[i]
 		products.text(l.ProductID)
 		locations.text(l.LocationID)
 		available.int(l.Available)
 		reserved.int(l.Reserved)
 		units.int(l.Taken)
 	}
-	return []any{lockWait, p.Unit.Epoch, p.Unit.Directory, p.Rows.AnswerKeys(), ids, versions, next,
+	return []any{lockWait, batch.Unit.Epoch, batch.Unit.Directory, batch.Rows.AnswerKeys(), ids, versions, next,
 		products, locations, available, reserved, units}
 }

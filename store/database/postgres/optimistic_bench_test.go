@@ -21,18 +21,18 @@ func BenchmarkDecide(b *testing.B) {
 	u.AddLevel(&models.Level{ProductID: "product-0001", LocationID: "warehouse-1", Active: true, Quantities: models.Quantities{Available: models.QuantityMax}})
 	e.Learn(u)
 	b.ReportAllocs()
-	p := e.Begin()
+	batch := e.Begin()
 	for n := range b.N {
 		if n%256 == 255 {
-			p.Close()
-			p.Release()
-			p = e.Begin()
+			batch.Close()
+			batch.Release()
+			batch = e.Begin()
 		}
 		w := models.Reserve{
 			IdempotencyKey: "a key of a usual length, " + strconv.Itoa(n), TTL: time.Hour,
 			Lines: []models.Line{{ProductID: "product-0001", Quantity: 1}},
 		}
-		if !p.Add(e.Prepare(w)) {
+		if !batch.Add(e.Prepare(w)) {
 			b.Fatal("not decided optimistically")
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"onhand/store/database/decide"
 )
 
-// Rows that were used before are as new ones; those of an uncommonly large plan are not
-// kept.
-func TestHeldRowsAreUsedAgain(t *testing.T) {
+// Recycled reservation rows equal new ones. Those of an uncommonly large batch are not
+// recycled.
+func TestReservationRowsAreRecycled(t *testing.T) {
 	t.Parallel()
-	hold := func(rows *reservationRows, id byte) {
+	add := func(rows *reservationRows, id byte) {
 		rows.Add(&decide.KeyHashes{Reservation: [16]byte{id}, Answer: [16]byte{id}, Fingerprint: [16]byte{id}},
 			&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0)
 	}
@@ -24,13 +24,13 @@ func TestHeldRowsAreUsedAgain(t *testing.T) {
 		return all
 	}
 	used, fresh := newReservationRows(), newReservationRows()
-	hold(used, 1)
-	hold(used, 2)
+	add(used, 1)
+	add(used, 2)
 	used.fingerprints.null()
 	arrays(used)
 	require.True(t, used.Reset())
-	hold(used, 3)
-	hold(fresh, 3)
+	add(used, 3)
+	add(fresh, 3)
 	require.Equal(t, arrays(fresh), arrays(used))
 
 	var size int
@@ -38,10 +38,10 @@ func TestHeldRowsAreUsedAgain(t *testing.T) {
 		size += len(c.array())
 	}
 	used.Args()
-	require.Equal(t, size-len(used.answers.buf), used.keys.room, "room for those of one statement")
+	require.Equal(t, size-len(used.answers.buf), used.keys.room, "space for the rows of one statement")
 
 	for range reservationRowsKept / 16 {
-		hold(used, 4)
+		add(used, 4)
 	}
 	require.False(t, used.Reset())
 }

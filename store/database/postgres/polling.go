@@ -21,8 +21,8 @@ import (
 
 // Bounds of polling.
 const (
-	// pollFrom is the size of a request whose answer is polled for, in bytes: that of a
-	// batch of about a hundred callers.
+	// pollFrom is the size from which the answer to a request is polled for, in bytes. A
+	// batch of about a hundred callers has it.
 	pollFrom = 16 << 10
 	// pollEvery is the interval, and pollFor the time after which polling ends: longer than
 	// such a transaction usually takes.

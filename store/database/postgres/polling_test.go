@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pollingPair is a connection that polls, and its other end.
+// pollingPair returns a connection that polls, and its other end.
 func pollingPair(t *testing.T) (*pollingConn, net.Conn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -29,7 +29,7 @@ func pollingPair(t *testing.T) (*pollingConn, net.Conn) {
 	return conn.(*pollingConn), other
 }
 
-// ask sends a request that is polled for, and has the other end read it.
+// ask sends a request whose answer is polled for, and reads it at the other end.
 func ask(t *testing.T, conn, other net.Conn) {
 	t.Helper()
 	request := make([]byte, pollFrom)
@@ -39,8 +39,8 @@ func ask(t *testing.T, conn, other net.Conn) {
 	require.NoError(t, err)
 }
 
-// An answer comes whole whenever it comes: at once, while it is polled for, after
-// that; and none of what polling does is left behind for the next read.
+// An answer arrives whole, at once, during polling, and after it. Polling leaves no
+// state for the next read.
 func TestPollingReads(t *testing.T) {
 	t.Parallel()
 	conn, other := pollingPair(t)
@@ -53,13 +53,13 @@ func TestPollingReads(t *testing.T) {
 		require.Equal(t, "answer", string(answer))
 		time.AfterFunc(2*pollEvery, func() { _, _ = other.Write([]byte("!")) })
 		n, err := conn.Read(answer)
-		require.NoError(t, err, "after %v a small read met what was left of polling", after)
+		require.NoError(t, err, "after %v, polling left state for a small read", after)
 		require.Equal(t, 1, n)
 	}
 }
 
-// Deadlines hold whether they are set before a read or while it polls, and are
-// gone when they are taken back.
+// Deadlines take effect whether they are set before a read or during polling, and end
+// when they are removed.
 func TestPollingKeepsDeadlines(t *testing.T) {
 	t.Parallel()
 	conn, other := pollingPair(t)
@@ -81,15 +81,15 @@ func TestPollingKeepsDeadlines(t *testing.T) {
 	require.True(t, errors.Is(err, net.ErrClosed), "%v", err)
 }
 
-// An answer is noticed while the process has enough else to run: without polling
-// it takes the runtime 10 ms.
+// Polling notices an answer while the process has enough other work. Without polling the
+// runtime needs up to 10 ms.
 func TestPollingInABusyProcess(t *testing.T) {
 	conn, other := pollingPair(t)
 	var (
 		stop atomic.Bool
 		work sync.WaitGroup
 	)
-	for range 64 * runtime.GOMAXPROCS(0) { // as callers are: never all of them waiting
+	for range 64 * runtime.GOMAXPROCS(0) { // some are always runnable, like callers
 		work.Go(func() {
 			for !stop.Load() {
 				for began := time.Now(); time.Since(began) < 10*time.Microsecond; {
@@ -104,7 +104,7 @@ func TestPollingInABusyProcess(t *testing.T) {
 	}()
 	noticed := func(request int) time.Duration {
 		var after []time.Duration
-		for range 41 { // the median counts: a pause of the machine is no matter
+		for range 41 { // the median ignores pauses of the machine
 			_, err := conn.Write(make([]byte, request))
 			require.NoError(t, err)
 			_, err = io.ReadFull(other, make([]byte, request))
@@ -121,7 +121,7 @@ func TestPollingInABusyProcess(t *testing.T) {
 		slices.Sort(after)
 		return after[len(after)/2]
 	}
-	const attempts = 5 // others may have the cores for a while
+	const attempts = 5 // other processes may use the cores for a while
 	for range attempts {
 		large, small := noticed(pollFrom), noticed(1)
 		t.Logf("noticed after %v, without polling after %v", large, small)
@@ -129,5 +129,5 @@ func TestPollingInABusyProcess(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("polling has an answer noticed no sooner")
+	t.Fatal("polling notices an answer no sooner")
 }

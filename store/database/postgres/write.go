@@ -57,7 +57,7 @@ const (
 	// directory may be newer than the version it is kept under, never older.
 	directorySQL = `SELECT directory_version FROM onhand_meta`
 
-	// Sent last, so that Postgres reads the clock with all locks in hand. min(expires_at)
+	// Sent last, so that Postgres reads the clock with all locks taken. min(expires_at)
 	// is the first entry of an index; EXISTS would scan all active reservations.
 	clockSQL = `SELECT epoch, clock_timestamp(), coalesce((
 		SELECT min(expires_at) FROM reservations WHERE state = 'ACTIVE') <= clock_timestamp(), false) FROM onhand_meta`
@@ -67,7 +67,7 @@ const (
 func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (found []dialect.OverdueLines, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { found = append(found, h) })
+			return dialect.Each(r, dialect.ScanOverdueLines, func(o dialect.OverdueLines) { found = append(found, o) })
 		})
 	})
 	return found, err
@@ -75,7 +75,7 @@ func (t *transaction) OverdueOf(ctx context.Context, products []string, limit in
 
 // Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
-	u, heldLines := decide.NewUnitOfWork(), 0
+	u, reservedLines := decide.NewUnitOfWork(), 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		if w.ChangesSettings {
 			b.Queue(settingsLockSQL)
@@ -85,7 +85,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			b.Queue(reservationsSQL, byteSlices(w.Reservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
 					u.Reservations[s.Key] = s
-					heldLines += len(s.Lines)
+					reservedLines += len(s.Lines)
 				})
 			})
 			lock, levels, args = lockReservedSQL, reservedLevelsSQL, []any{w.Products, byteSlices(w.Reservations), linesMax}
@@ -126,7 +126,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			return r.Scan(&u.Epoch, &now, &u.AnyOverdue)
 		})
 	})
-	if err == nil && heldLines > linesMax {
+	if err == nil && reservedLines > linesMax {
 		err = dialect.ErrTooLarge
 	}
 	return u, err
@@ -193,14 +193,14 @@ var (
 	insertLevelsSQL = newBulk(`INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
 		SELECT v.* FROM ` + eachLevel)
 
-	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.ReservationColumns + `)
+	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.NewReservationColumns + `)
 		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::bytea[]),
 			each($8::bigint[]), $9::timestamptz, each($10::timestamptz[])`)
 
 	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
-			version = v.version, expires_at = v.expires_at
+			version = v.version, expires_at = v.expires_at, renewed_at = v.renewed_at
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
-			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at) v WHERE r.reservation_id = v.reservation_id`)
+			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at) v WHERE r.reservation_id = v.reservation_id`)
 
 	insertMovementsSQL = newBulk(`INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
 		SELECT each($1::text[]), each($2::text[]),
@@ -265,15 +265,15 @@ func (c *quantityColumns) args() []any {
 }
 
 // queueReservations writes reservations that were created, or those that changed.
-func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, made bool) {
-	list := u.ReservationsToSave(made)
+func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, created bool) {
+	list := u.ReservationsToSave(created)
 	n := len(list)
 	if n == 0 {
 		return
 	}
 	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n), textColumn(n, 0)
 	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
-	versions, expires := longColumn(n), timeColumn(n)
+	versions, expires, renewed := longColumn(n), timeColumn(n), timeColumn(n)
 	var raw []byte
 	for _, s := range list {
 		raw = decide.AppendLines(raw[:0], s.Lines)
@@ -286,11 +286,12 @@ func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, made bool) {
 		prints.bytes(s.Fingerprint)
 		versions.long(s.Version)
 		expires.time(s.ExpiresAt)
+		renewed.time(s.RenewedAt)
 	}
-	if made {
+	if created {
 		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
 	} else {
-		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires)
+		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires, renewed)
 	}
 }
 
@@ -332,10 +333,10 @@ func queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 	}
 	keys, prints, answers := bytesColumn(n, 16), bytesColumn(n, 16), jsonColumn(n, linesSize)
 	for _, key := range decide.BinaryKeys(u.NewAnswers) {
-		kept := u.Answers[key]
-		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
+		stored := u.Answers[key]
+		raw, _ := json.Marshal(stored.Answer) // plain structs; cannot fail
 		keys.bytes(key[:])
-		prints.bytes(kept.Fingerprint)
+		prints.bytes(stored.Fingerprint)
 		answers.json(raw)
 	}
 	b.Queue(insertAnswersSQL.of(n), keys, prints, answers)

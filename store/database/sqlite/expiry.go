@@ -33,21 +33,21 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (
 		return nil, err
 	}
 	defer r.Close()
-	err = dialect.Each(r, dialect.ScanOverdue, func(h dialect.OverdueReservation) { found = append(found, h) })
+	err = dialect.Each(r, dialect.ScanOverdue, func(o dialect.OverdueReservation) { found = append(found, o) })
 	return found, err
 }
 
 // Expire implements [dialect.Transaction].
-func (t *transaction) Expire(ctx context.Context, found [][16]byte, products []string) (*decide.UnitOfWork, error) {
-	v := decide.NewUnitOfWork()
-	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, expireSQL, jsonHex(found))
+func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error) {
+	u := decide.NewUnitOfWork()
+	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s }, expireSQL, jsonHex(reservations))
 	if err == nil {
-		err = queryRows(ctx, t.tx, dialect.ScanLevel, v.AddLevel, levelsSQL, dialect.JSONList(products), "[]")
+		err = queryRows(ctx, t.tx, dialect.ScanLevel, u.AddLevel, levelsSQL, dialect.JSONList(products), "[]")
 	}
 	if err == nil {
 		var now dialect.Instant
-		err = t.tx.QueryRowContext(ctx, epochSQL).Scan(&v.Epoch, &now)
-		v.Now = now.Time
+		err = t.tx.QueryRowContext(ctx, epochSQL).Scan(&u.Epoch, &now)
+		u.Now = now.Time
 	}
-	return v, err
+	return u, err
 }

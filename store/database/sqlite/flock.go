@@ -12,7 +12,7 @@ import (
 )
 
 // lockFile takes a lock that the system releases when the process ends. Two locks of one
-// process exclude each other as those of two processes do.
+// process exclude each other, as the locks of two processes do.
 //
 // Errors: ErrClaimed, ErrNoClaim.
 func lockFile(name string, exclusive bool) (release func(), err error) {

@@ -11,12 +11,12 @@ const (
 	lastMovementSQL = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'stock_movements'), 0)"
 )
 
-// fragments is the SQL of SQLite where it differs from that of Postgres. SQLite has one
+// fragments is the SQL of SQLite where the engines differ. SQLite has one
 // writer, so movement ids are in the order of commits, and each movement may stand for a
 // transaction.
 var fragments = dialect.Fragments{
 	IDs:              `(SELECT value AS product_id FROM json_each(?))`,
-	Places:           "(SELECT value->>'n' AS n, value->>'product_id' AS product_id, value->>'id' AS id FROM json_each(?))",
+	MovementRefs:     "(SELECT value->>'n' AS n, value->>'product_id' AS product_id, value->>'id' AS id FROM json_each(?))",
 	Now:              nowSQL,
 	Ago:              nowSQL + " - ? * 1000000",
 	Sequence:         "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)",

@@ -47,8 +47,8 @@ const (
 	insertLevelSQL = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming, available_floor)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
 		FROM products WHERE product_id = ?1`
-	insertReservationSQL = `INSERT INTO reservations (` + dialect.ReservationColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`
-	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, order_ref = ?6, version = ?8, expires_at = ?10 WHERE reservation_id = ?1`
+	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, renewed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`
+	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, order_ref = ?6, version = ?8, expires_at = ?10, renewed_at = ?11 WHERE reservation_id = ?1`
 	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
 )
 
@@ -58,7 +58,7 @@ var insertMovementSQL = `INSERT INTO stock_movements (` + dialect.MovementColumn
 
 // OverdueOf implements [dialect.Transaction].
 func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (found []dialect.OverdueLines, err error) {
-	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(h dialect.OverdueLines) { found = append(found, h) }, overdueOfSQL, dialect.JSONList(products), limit)
+	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(o dialect.OverdueLines) { found = append(found, o) }, overdueOfSQL, dialect.JSONList(products), limit)
 	return found, err
 }
 
@@ -74,70 +74,71 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (
 
 // Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
-	v := decide.NewUnitOfWork()
+	u := decide.NewUnitOfWork()
+	u.VersionPerLevel = true
 	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
 	var (
-		now  dialect.Instant
-		held int
+		now   dialect.Instant
+		lines int
 	)
 	steps := []func() error{
 		func() error {
-			err := t.tx.QueryRowContext(ctx, reservedLinesSQL, reservations).Scan(&held)
-			if err == nil && held > linesMax {
+			err := t.tx.QueryRowContext(ctx, reservedLinesSQL, reservations).Scan(&lines)
+			if err == nil && lines > linesMax {
 				err = dialect.ErrTooLarge
 			}
 			return err
 		},
 		func() error {
-			return queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { v.Reservations[s.Key] = s }, reservationsSQL, jsonHex(slices.Concat(w.Reservations, w.KeyedReservations)))
+			return queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s }, reservationsSQL, jsonHex(slices.Concat(w.Reservations, w.KeyedReservations)))
 		},
 		func() error {
-			return queryRows(ctx, t.tx, dialect.ScanLevel, v.AddLevel, levelsSQL, products, reservations)
+			return queryRows(ctx, t.tx, dialect.ScanLevel, u.AddLevel, levelsSQL, products, reservations)
 		},
 		func() error {
-			return queryRows(ctx, t.tx, dialect.ScanProduct, func(p *models.Product) { v.Products[p.ProductID] = p }, productsSQL, products, reservations)
+			return queryRows(ctx, t.tx, dialect.ScanProduct, func(p *models.Product) { u.Products[p.ProductID] = p }, productsSQL, products, reservations)
 		},
 		func() error {
-			return queryRows(ctx, t.tx, dialect.ScanAnswer, v.AddAnswer, keysSQL, jsonHex(w.AnswerKeys))
+			return queryRows(ctx, t.tx, dialect.ScanAnswer, u.AddAnswer, keysSQL, jsonHex(w.AnswerKeys))
 		},
 		func() error {
-			return queryRows(ctx, t.tx, dialect.ScanLocation, func(l models.Location) { v.Locations[l.LocationID] = l }, locationsSQL, dialect.JSONList(w.Locations))
+			return queryRows(ctx, t.tx, dialect.ScanLocation, func(l models.Location) { u.Locations[l.LocationID] = l }, locationsSQL, dialect.JSONList(w.Locations))
 		},
 		func() error {
-			return queryRows(ctx, t.tx, dialect.ScanMember, v.AddMember, channelsSQL, dialect.JSONList(w.Channels), jsonHex(w.UpdatedReservations))
+			return queryRows(ctx, t.tx, dialect.ScanMember, u.AddMember, channelsSQL, dialect.JSONList(w.Channels), jsonHex(w.UpdatedReservations))
 		},
-		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&v.Epoch, &now, &v.AnyOverdue) },
+		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&u.Epoch, &now, &u.AnyOverdue) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	v.Now = now.Time
-	return v, nil
+	u.Now = now.Time
+	return u, nil
 }
 
 // Save implements [dialect.Transaction].
-func (t *transaction) Save(ctx context.Context, v *decide.UnitOfWork) ([]*models.Stock, error) {
+func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) ([]*models.Stock, error) {
 	w := &writer{ctx: ctx, tx: t.tx}
-	w.levels(updateLevelSQL, v.LevelsToSave(false))
-	w.levels(insertLevelSQL, v.LevelsToSave(true))
-	w.reservations(insertReservationSQL, v.ReservationsToSave(true))
-	w.reservations(updateReservationSQL, v.ReservationsToSave(false))
-	w.movements(v.Movements)
-	for _, key := range decide.BinaryKeys(v.NewAnswers) {
-		kept := v.Answers[key]
-		raw, _ := json.Marshal(kept.Answer) // plain structs; cannot fail
-		w.exec(insertAnswerSQL, key[:], kept.Fingerprint, string(raw))
+	w.levels(updateLevelSQL, u.LevelsToSave(false))
+	w.levels(insertLevelSQL, u.LevelsToSave(true))
+	w.reservations(insertReservationSQL, u.ReservationsToSave(true))
+	w.reservations(updateReservationSQL, u.ReservationsToSave(false))
+	w.movements(u.Movements)
+	for _, key := range decide.BinaryKeys(u.NewAnswers) {
+		stored := u.Answers[key]
+		raw, _ := json.Marshal(stored.Answer) // plain structs; cannot fail
+		w.exec(insertAnswerSQL, key[:], stored.Fingerprint, string(raw))
 	}
 	if w.err == nil {
-		w.err = dialect.SaveSettings(t.db.Session(ctx, t.tx), t.db.Fragments, v.Settings)
+		w.err = dialect.SaveSettings(t.db.Session(ctx, t.tx), t.db.Fragments, u.Settings)
 	}
 	w.exec("UPDATE onhand_writer SET active = 0")
 	if w.err != nil {
 		return nil, w.err
 	}
-	stocks, err := t.readBack(ctx, v.PublishedProducts())
+	stocks, err := t.readBack(ctx, u.PublishedProducts())
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func (w *writer) reservations(query string, list []*decide.StoredReservation) {
 	for _, s := range list {
 		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
 		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, s.Order, s.Fingerprint,
-			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt))
+			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), dialect.Micros(s.RenewedAt))
 	}
 }
 

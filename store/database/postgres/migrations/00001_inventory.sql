@@ -132,7 +132,9 @@ CREATE TABLE reservations (
     fingerprint    bytea        NOT NULL,
     version        bigint       NOT NULL DEFAULT 1,
     created_at     onhand_time  NOT NULL DEFAULT clock_timestamp(),
-    expires_at     onhand_time  NOT NULL
+    expires_at     onhand_time  NOT NULL,
+    -- When the time to live was restarted last. NULL stands for created_at. expires_at less this is the time to live.
+    renewed_at     onhand_time
 ) WITH (fillfactor = 85);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 
@@ -582,7 +584,7 @@ END $$;
 
 -- Commits an optimistic batch by compare-and-set: it writes the next quantities and versions and fills the outbox, if
 -- all values are still the expected ones, and calls onhand_expect(false) otherwise. It returns the time, which it reads
--- with all locks in hand; the batch's later statements read the same time from the setting onhand.now.
+-- with all locks taken; the batch's later statements read the same time from the setting onhand.now.
 --
 -- One function costs less than the same statements sent one by one, or as one statement with several parts.
 --

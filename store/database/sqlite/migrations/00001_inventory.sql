@@ -98,7 +98,9 @@ CREATE TABLE reservations (
     fingerprint    BLOB NOT NULL,
     version        INTEGER NOT NULL DEFAULT 1,
     created_at     INTEGER NOT NULL CHECK (created_at >= -62135596800000000 AND created_at < 253402300800000000),
-    expires_at     INTEGER NOT NULL CHECK (expires_at >= -62135596800000000 AND expires_at < 253402300800000000)
+    expires_at     INTEGER NOT NULL CHECK (expires_at >= -62135596800000000 AND expires_at < 253402300800000000),
+    -- When the time to live was restarted last. NULL stands for created_at. expires_at less this is the time to live.
+    renewed_at     INTEGER CHECK (renewed_at >= -62135596800000000 AND renewed_at < 253402300800000000)
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 

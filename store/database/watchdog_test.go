@@ -19,8 +19,8 @@ import (
 	"onhand/store/storetest"
 )
 
-// TestSilentServer: a server that takes connections and says nothing costs every
-// call the time of one connection attempt, and a wait for it, not more.
+// A server that accepts connections and sends nothing costs every call the time of one
+// connection attempt and one wait for it, no more.
 func TestSilentServer(t *testing.T) {
 	t.Parallel()
 	db := openOnly(t, "postgres://u@"+storetest.Silent(t)+"/x?sslmode=disable")
@@ -38,7 +38,7 @@ func TestSilentServer(t *testing.T) {
 		if err := db.Listen(ctx, func() {}); err == nil {
 			return nil
 		}
-		return models.Unavailable("it did not listen", nil)
+		return models.Unavailable("Listen ended", nil)
 	}
 	began := time.Now()
 	var group sync.WaitGroup
@@ -52,8 +52,8 @@ func TestSilentServer(t *testing.T) {
 	group.Wait()
 }
 
-// TestSilentHosts: where a URL names several servers, those that say nothing leave
-// a read its time to reach the one that does.
+// When a URL names several servers, silent ones leave a read the time to reach the one
+// that answers.
 func TestSilentHosts(t *testing.T) {
 	t.Parallel()
 	real, err := pgx.ParseConfig(storetest.Postgres(t))
@@ -63,9 +63,9 @@ func TestSilentHosts(t *testing.T) {
 	require.NoError(t, db.Ping(t.Context()))
 }
 
-// handshaken is the address of a server that lets everybody in and answers
-// nothing that is asked then.
-func handshaken(t *testing.T) string {
+// silentAfterHandshake returns the address of a server that accepts every login and
+// answers no query.
+func silentAfterHandshake(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ func handshaken(t *testing.T) string {
 			server.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 			_ = server.Flush()
 			go func() {
-				_, _ = io.Copy(io.Discard, conn) // until the client has had enough
+				_, _ = io.Copy(io.Discard, conn) // until the client closes
 				_ = conn.Close()
 			}()
 		}
@@ -94,23 +94,22 @@ func handshaken(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// TestListenGivesUp: where nothing answers, listening ends, so that it can begin
-// elsewhere.
+// Listen ends when the server does not answer, so that its caller can listen elsewhere.
 func TestListenGivesUp(t *testing.T) {
 	t.Parallel()
-	db := openOnly(t, "postgres://u@"+handshaken(t)+"/x?sslmode=disable")
+	db := openOnly(t, "postgres://u@"+silentAfterHandshake(t)+"/x?sslmode=disable")
 	ended := make(chan error, 1)
-	go func() { ended <- db.Listen(t.Context(), func() { t.Error("nobody listens") }) }()
+	go func() { ended <- db.Listen(t.Context(), func() { t.Error("Listen called wake") }) }()
 	select {
 	case err := <-ended:
 		require.Error(t, err)
 	case <-time.After(generous):
-		t.Fatal("it waits for ever")
+		t.Fatal("Listen did not end")
 	}
 }
 
-// TestQuietServer: a database that freezes under an export or an import is given
-// up, and what the file or the pipe takes does not count.
+// An export or import ends with UNAVAILABLE when the database freezes. The time that the
+// file or the pipe takes does not count.
 func TestQuietServer(t *testing.T) {
 	t.Parallel()
 	server := storetest.PrivatePostgres(t)
@@ -124,7 +123,7 @@ func TestQuietServer(t *testing.T) {
 	waited := 0
 	require.NoError(t, s.EachStock(t.Context(), func([]models.Location, int) error { return nil }, func(*models.Stock) error {
 		if waited++; waited == 1 {
-			time.Sleep(limit + limit/2) // the pipe is slow; there is nothing to wait for
+			time.Sleep(limit + limit/2) // a slow pipe: longer than the limit
 		}
 		return nil
 	}))
@@ -150,8 +149,8 @@ func TestQuietServer(t *testing.T) {
 	require.Equal(t, 1, s.level("a", "north").Available)
 }
 
-// TestImporterFreezes: an import that stops in the middle keeps its levels locked
-// for a bounded time; its buyers go on, and nothing of it took effect.
+// An import that stops in the middle keeps its levels locked for a bounded time, and has
+// no effect. Reservations go on.
 func TestImporterFreezes(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)

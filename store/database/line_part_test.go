@@ -18,8 +18,8 @@ func resolvePart(id string, to models.ReservationState, parts ...models.LinePart
 	return w
 }
 
-// An order of a part of a hold gives the rest back in the same step, location
-// by location in the order of its allocations.
+// Committing a part of a reservation releases the rest in the same step, location by
+// location in the order of its allocations.
 func TestCommitAPart(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 5)
@@ -45,8 +45,8 @@ func TestCommitAPart(t *testing.T) {
 	})
 }
 
-// An order is fulfilled and cancelled part by part; each unit takes its step
-// once; it stays an order until nothing is left.
+// An order is fulfilled and cancelled in parts. Each unit takes one step, and the order
+// stays COMMITTED until nothing is left.
 func TestFulfilAndCancelParts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2, "south", 5)
@@ -79,7 +79,7 @@ func TestFulfilAndCancelParts(t *testing.T) {
 		require.Equal(t, before, s.levels())
 
 		got = s.ok(resolve(r.ID, models.ReservationCancelled)).Reservation // everything left
-		require.Equal(t, models.ReservationFulfilled, got.State, "a part of it was")
+		require.Equal(t, models.ReservationFulfilled, got.State, "a part was fulfilled")
 		require.Equal(t, []int{3, 0, 1}, []int{got.Lines[0].Fulfilled, got.Lines[1].Fulfilled, got.Lines[2].Fulfilled})
 		require.Equal(t, []int{3, 3, 1}, []int{got.Lines[0].Cancelled, got.Lines[1].Cancelled, got.Lines[2].Cancelled})
 		require.Equal(t, models.Quantities{Available: 4}, s.level("mug", "south"))
@@ -89,7 +89,7 @@ func TestFulfilAndCancelParts(t *testing.T) {
 	})
 }
 
-// Nothing shipped and all of it cancelled, part by part, is CANCELLED.
+// An order of which nothing was fulfilled and all was cancelled, in parts, is CANCELLED.
 func TestCancelAllParts(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -106,7 +106,7 @@ func TestCancelAllParts(t *testing.T) {
 	})
 }
 
-// Parts have a shape that is checked before any stock is looked at.
+// The form of parts is checked before any stock is read.
 func TestCheckOfParts(t *testing.T) {
 	t.Parallel()
 	for _, parts := range [][]models.LinePart{{}, {part("", 1)}, {part("mug", 0)}, {part("mug", models.QuantityMax+1)}, make([]models.LinePart, models.ReservationLinesMax+1)} {

@@ -8,21 +8,22 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
-// What counts as large in these tests: lines of a hold, of holds given back
-// together, and of a batch.
+// The bounds in these tests: lines of a reservation, of reservations that expire in one
+// transaction, and of a batch.
 const (
-	largeLines  = 20
-	largeReaped = 2 * largeLines
-	largeBatch  = 5 * largeLines
+	largeLines   = 20
+	largeExpired = 2 * largeLines
+	largeBatch   = 5 * largeLines
 )
 
-// largeReservations makes holds of many lines, of units that leave nothing of any
+// largeReservations makes n reservations of many lines that take all units of every
 // product.
 func (s *shop) largeReservations(n int) (ids []string) {
 	s.t.Helper()
-	s.SetLines(largeReaped, largeBatch)
+	s.SetLines(largeExpired, largeBatch)
 	lines := make([]models.Line, largeLines)
 	catalogue := database.Catalogue{}
 	for i := range lines {
@@ -41,8 +42,8 @@ func (s *shop) largeReservations(n int) (ids []string) {
 	return ids
 }
 
-// A batch whose reservations have too many lines together is refused whole,
-// before any level is read; its halves are not.
+// A batch whose reservations have too many lines together is refused whole, before any
+// level is read. Its halves are not.
 func TestBatchTooLarge(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		var commits []models.Write
@@ -50,7 +51,7 @@ func TestBatchTooLarge(t *testing.T) {
 			commits = append(commits, resolve(id, models.ReservationCommitted))
 		}
 		_, err := s.Write(t.Context(), commits)
-		require.ErrorIs(t, err, database.ErrTooLarge)
+		require.ErrorIs(t, err, dialect.ErrTooLarge)
 		require.Equal(t, models.Quantities{Reserved: 6}, s.level("part 0000", "north"))
 		s.batch(commits[:3]...)
 		s.batch(commits[3:]...)
@@ -58,15 +59,15 @@ func TestBatchTooLarge(t *testing.T) {
 	})
 }
 
-// Large holds past their time are given back a few at a time, by the sweeper
-// and for a buyer who is short.
+// Large expired reservations are released a few at a time, by the sweeper and for a
+// short reservation.
 func TestLargeReservationsExpire(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.largeReservations(9)
 		s.allOverdue()
 		ended := 0
 		for _, out := range s.sweeps(5) {
-			require.LessOrEqual(t, len(out.Reservations), largeReaped/largeLines)
+			require.LessOrEqual(t, len(out.Reservations), largeExpired/largeLines)
 			ended += len(out.Reservations)
 		}
 		require.Equal(t, 5, ended)

@@ -11,16 +11,16 @@ import (
 	"onhand/store/storetest"
 )
 
-// Making, migrating and dropping a Postgres database takes longer than most
-// tests, so tests hand theirs on, wiped.
+// spare has wiped databases for the next tests. Creating, migrating and dropping a
+// Postgres database takes longer than most tests.
 var spare struct {
 	sync.Mutex
 	urls []string
 }
 
-// wipedPostgres is a database without a row in it. A test that fails keeps
-// its database to itself.
-func wipedPostgres(t *testing.T, _ string) (url string) {
+// wipedPostgres returns a migrated database without rows, or a new one. The database of
+// a failed test is not used again.
+func wipedPostgres(t *testing.T) (url string) {
 	t.Helper()
 	spare.Lock()
 	if n := len(spare.urls); n > 0 {
@@ -28,7 +28,7 @@ func wipedPostgres(t *testing.T, _ string) (url string) {
 	}
 	spare.Unlock()
 	if url == "" {
-		url = storetest.Postgres(lasting{t})
+		url = storetest.Postgres(withoutCleanup{t})
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -42,19 +42,20 @@ func wipedPostgres(t *testing.T, _ string) (url string) {
 	return url
 }
 
-// lasting lets a database outlive its test; it goes with its server.
-type lasting struct{ testing.TB }
+// withoutCleanup lets a database outlive its test. The server deletes it when it ends.
+type withoutCleanup struct{ testing.TB }
 
-// Cleanup forgets what would drop the database.
-func (lasting) Cleanup(func()) {}
+// Cleanup ignores the function that would drop the database.
+func (withoutCleanup) Cleanup(func()) {}
 
+// wipe deletes all rows of a database and starts a new epoch.
 func wipe(t *testing.T, url string) {
 	t.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, url)
 	require.NoError(t, err)
 	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, `SET session_replication_role = replica; -- or the triggers would refuse
+	_, err = conn.Exec(ctx, `SET session_replication_role = replica; -- the triggers refuse TRUNCATE
 		TRUNCATE channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks, outbox, idempotency_keys
 			RESTART IDENTITY CASCADE;
 		DELETE FROM onhand_meta;

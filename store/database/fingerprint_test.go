@@ -12,8 +12,8 @@ import (
 	"onhand/store/database"
 )
 
-// Fingerprints are stored: another version of this program must make the same
-// ones, or every repeated key would be taken for a misuse.
+// Fingerprints are stored. Another version of this program must compute the same ones,
+// or every repeated key would be refused as a mismatch.
 func TestFingerprintsStay(t *testing.T) {
 	t.Parallel()
 	lines := []models.Line{{ProductID: "mug", Quantity: 2}, {ProductID: "cup", Quantity: 1, LocationID: "north"}}
@@ -27,24 +27,24 @@ func TestFingerprintsStay(t *testing.T) {
 		{"update", `{"idempotencyKey":"k","id":"res_1","lines":` + linesJSON + `,"ttl":60000000000}`,
 			models.UpdateReservation{IdempotencyKey: "k", ID: "res_1", Lines: lines, TTL: time.Minute}},
 		{"resolve:COMMITTED", `{"idempotencyKey":"k","id":"res_1","to":"COMMITTED","orderRef":"order 1"}`,
-			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "somebody"}},
+			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationCommitted, OrderRef: "order 1", Actor: "another clerk"}},
 		{"resolve:FULFILLED", `{"idempotencyKey":"k","id":"res_1","to":"FULFILLED","lines":[{"productId":"mug","quantity":1}]}`,
 			models.Resolve{IdempotencyKey: "k", ID: "res_1", To: models.ReservationFulfilled, Lines: []models.LinePart{part("mug", 1)}}},
 		{"adjust", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","delta":-1}],` +
 			`"reason":"RETURNED","note":"box open","reference":"return 1","errorPolicy":"REJECT_FAILED_ROWS"}`,
 			models.Adjust{IdempotencyKey: "k", Rows: []models.AdjustRow{delta("mug", "north", models.Available, -1)},
-				Reason: models.ReasonReturned, Note: "box open", Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "somebody"}},
+				Reason: models.ReasonReturned, Note: "box open", Reference: "return 1", ErrorPolicy: models.RejectFailedRows, Actor: "another clerk"}},
 		{"set", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3,"changeFromQuantity":0},` +
 			`{"productId":"cup","locationId":"north","state":"DAMAGED","quantity":0,"ignoreStale":true}],` +
 			`"reason":"CYCLE_COUNT","note":"aisle 3","reference":"count 1","errorPolicy":"REJECT_EVERYTHING"}`,
 			models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{
 				from(row("mug", "north", models.Available, 3), 0),
 				{ProductID: "cup", LocationID: "north", State: models.Damaged, IgnoreStale: true},
-			}, Reason: models.ReasonCycleCount, Note: "aisle 3", Reference: "count 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
+			}, Reason: models.ReasonCycleCount, Note: "aisle 3", Reference: "count 1", ErrorPolicy: models.RejectEverything, Actor: "another clerk"}},
 		{"move", `{"idempotencyKey":"k","rows":[{"productId":"mug","quantity":2,"from":{"locationId":"north","state":"INCOMING"},` +
 			`"to":{"locationId":"south","state":"AVAILABLE"}}],"reason":"RECEIVED","note":"pallet 9","reference":"delivery 1","errorPolicy":"REJECT_EVERYTHING"}`,
 			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{moveRow("mug", 2, "north", models.Incoming, "south", models.Available)},
-				Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", ErrorPolicy: models.RejectEverything, Actor: "somebody"}},
+				Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", ErrorPolicy: models.RejectEverything, Actor: "another clerk"}},
 		{"products", `{"idempotencyKey":"k","rows":[{"productId":"mug","title":null,"tracked":true,"inventoryPolicy":"CONTINUE","backorderLimit":3,` +
 			`"lowStockThreshold":0,"maxPerReservation":2,"nextRestockAt":"2031-02-03T04:05:06Z"},{"productId":"cup"}],"errorPolicy":"REJECT_EVERYTHING"}`,
 			models.UpsertProducts{IdempotencyKey: "k", ErrorPolicy: models.RejectEverything, Rows: []models.ProductRow{{
@@ -63,7 +63,7 @@ func TestFingerprintsStay(t *testing.T) {
 	}
 }
 
-// What is not the caller's input is no part of a fingerprint.
+// Settings of the server are not part of a fingerprint.
 func TestFingerprintOfTheInputAlone(t *testing.T) {
 	t.Parallel()
 	w := models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "mug", Quantity: 2}}, DefaultTTL: time.Minute}
@@ -74,8 +74,8 @@ func TestFingerprintOfTheInputAlone(t *testing.T) {
 	require.NotEqual(t, database.Fingerprint(w), database.Fingerprint(another))
 }
 
-// A partial hold's first answer says what it came without, also after the
-// hold was changed.
+// The repeated key of a partial reservation returns its first shortages, also after the
+// reservation was updated.
 func TestPartialReservationRepeatedAfterItsUpdate(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
@@ -89,13 +89,13 @@ func TestPartialReservationRepeatedAfterItsUpdate(t *testing.T) {
 		s.fails(again, short(0, "mug", 5, 3))
 		require.Equal(t, 1, again.Reservation.Lines[0].Quantity, "the reservation as it is now")
 		changed := w
-		changed.OwnerRef = "somebody else"
+		changed.OwnerRef = "another cart"
 		require.IsType(t, models.IdempotencyError{}, s.do(changed).Errors[0])
 	})
 }
 
-// What no answer could carry never gets into the tables, whoever writes.
-func TestUnspeakableValuesAreRefused(t *testing.T) {
+// The tables refuse values that no answer can represent, whichever writer sends them.
+func TestUnrepresentableValuesAreRefused(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3)
 		r := s.reserved(line("mug", 1))

@@ -13,9 +13,9 @@ import (
 
 const brief = 50 * time.Millisecond
 
-// locks writes a batch that must wait for locked rows, and gives those rows,
-// write by write.
-func (s *shop) locks(writes ...models.Write) [][]models.RowRef {
+// blockedRows writes a batch that is blocked, and returns the locked rows, write by
+// write.
+func (s *shop) blockedRows(writes ...models.Write) [][]models.RowRef {
 	s.t.Helper()
 	before := s.levels()
 	_, err := s.Write(context.Background(), writes)
@@ -26,8 +26,8 @@ func (s *shop) locks(writes ...models.Write) [][]models.RowRef {
 	return locked.Rows
 }
 
-// A row that somebody else keeps locked holds up the writes that need it, by
-// whatever way, and the batch says which those are.
+// A row that an outside transaction locks blocks every kind of write that needs it. The
+// error names the rows of each write.
 func TestLockedRowsAreNamed(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -35,9 +35,9 @@ func TestLockedRowsAreNamed(t *testing.T) {
 		s.stock("cup", "north", 5)
 		s.stock("pen", "north", 5)
 		mugs, pens := s.reserved(line("mug", 1)), s.reserved(line("pen", 1))
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		mug := []models.RowRef{{Product: "mug"}}
-		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.locks(
+		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.blockedRows(
 			reserve(line("cup", 1), line("mug", 1)),
 			reserve(line("cup", 1)),
 			resolve(mugs.ID, models.ReservationCommitted),
@@ -57,7 +57,7 @@ func TestLockedRowsAreNamed(t *testing.T) {
 	})
 }
 
-// So do a product's settings and a reservation.
+// A locked product row and a locked reservation block writes too.
 func TestLockedSettingsAndReservations(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -70,30 +70,30 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 		require.NoError(t, err)
 		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(r.ID))
 		require.NoError(t, err)
-		by := s.locks(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
-		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, by)
+		rows := s.blockedRows(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
+		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, rows)
 		require.NoError(t, tx.Rollback())
 		s.ok(release(r.ID))
 	})
 }
 
-// A buyer who is short because of a hold past its time is not refused while
-// that hold cannot be given back: he waits for what locks it.
+// A reservation that is short because of an expired reservation is not refused while the
+// expired one is locked: it is blocked.
 func TestBuyerWaitsForALockedExpiredReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
 		s.stock("mug", "north", 1)
 		s.stock("cup", "north", 1)
 		s.overdue(s.reserved(line("mug", 1), line("cup", 1)).ID)
-		unlock := s.blocked(t, "cup")
+		unlock := s.lockLevels(t, "cup")
 		w := reserve(line("mug", 1))
-		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.locks(w))
+		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.blockedRows(w))
 		unlock()
 		s.ok(w)
 	})
 }
 
-// The sweeper passes over holds of locked products.
+// The sweeper passes over reservations of locked products.
 func TestSweepPassesOverLockedProducts(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(brief)
@@ -102,7 +102,7 @@ func TestSweepPassesOverLockedProducts(t *testing.T) {
 		mugs := []string{s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1), line("mug", 1)).ID}
 		cups := s.reserved(line("cup", 2)).ID
 		s.overdue(append(mugs, cups)...)
-		unlock := s.blocked(t, "mug")
+		unlock := s.lockLevels(t, "mug")
 		ended := s.sweep(100)
 		require.Len(t, ended, 1)
 		require.Equal(t, cups, ended[0].ID)
@@ -112,9 +112,9 @@ func TestSweepPassesOverLockedProducts(t *testing.T) {
 	})
 }
 
-// A row that passes from one transaction to the next, as between the copies of
-// a busy shop, is in demand and not kept: the write gets its turn.
-func TestARowInDemandIsNotKept(t *testing.T) {
+// A row that passes from one transaction to the next, as between busy instances, does
+// not make a write blocked: the write gets its turn.
+func TestRowThatPassesOnDoesNotBlock(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.SetLockWait(time.Second)
 		s.stock("mug", "north", 5)
@@ -130,23 +130,23 @@ func TestARowInDemandIsNotKept(t *testing.T) {
 			_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
 			wrote <- err
 		}()
-		began := s.waitsSince(t, "")
+		began := s.awaitLaterBlocked(t, "")
 		go func() {
 			_, err := second.Exec(lock)
 			has <- err
 		}()
-		began = s.waitsSince(t, began) // behind the second by now
+		began = s.awaitLaterBlocked(t, began) // now queued after the second transaction
 		require.NoError(t, first.Rollback())
 		require.NoError(t, <-has)
-		s.waitsSince(t, began)
+		s.awaitLaterBlocked(t, began)
 		require.NoError(t, second.Rollback())
 		require.NoError(t, <-wrote)
 	})
 }
 
-// waitsSince waits until a transaction of Onhand's waits for a lock, another one
-// than the one that began then, and tells when it began.
-func (s *shop) waitsSince(t *testing.T, earlier string) (began string) {
+// awaitLaterBlocked waits until a transaction of Onhand waits for a lock, another one
+// than the one that began at earlier, and returns when it began.
+func (s *shop) awaitLaterBlocked(t *testing.T, earlier string) (began string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		err := s.raw.QueryRow(`SELECT xact_start::text FROM pg_stat_activity WHERE datname = current_database()

@@ -15,12 +15,12 @@ import (
 	"onhand/models"
 )
 
-// rapidChecks keeps the number of random runs small unless somebody asked for
-// more: every step of each is a transaction.
+// rapidChecks keeps the number of random runs small unless a flag sets it: every step of
+// each is a transaction.
 func rapidChecks() {
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
-	if !asked {
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "rapid.checks" })
+	if !set {
 		checks := "20"
 		if testing.Short() {
 			checks = "5"
@@ -30,35 +30,35 @@ func rapidChecks() {
 	_ = flag.Set("rapid.nofailfile", "true")
 }
 
-// model is what the database should hold, kept by plain arithmetic: it knows
-// totals and states, and nothing of locks, tables or time.
+// model is the expected state of the database, kept by plain arithmetic: totals and
+// states, without locks, tables or time.
 type model struct {
 	*shop
-	prefix string
-	shelf  map[place]models.Quantities
-	holds  []*held
-	past   []keptAnswer   // every keyed write and its first answer
-	owed   map[string]int // how many units of a product may be owed
-	// selling are the locations that sell.
+	prefix       string
+	shelf        map[levelKey]models.Quantities
+	reservations []*modelReservation
+	answered     []answeredWrite // every keyed write and its first answer
+	owed         map[string]int  // how many units of a product may be owed
+	// selling has the active locations.
 	selling map[string]bool
 }
 
-type held struct {
+type modelReservation struct {
 	id      string
 	channel string
 	state   models.ReservationState
-	over    bool // past its time, and nobody has noticed yet
+	overdue bool // past its expiry, and not expired by a write yet
 	lines   []models.ReservationLine
 	version int64
 }
 
-type keptAnswer struct {
+type answeredWrite struct {
 	write  models.Write
 	result models.WriteResult
 }
 
-// Whatever sequence of writes comes: the database holds what the model holds,
-// answers what the model answers, and never refuses what the model would sell.
+// After any sequence of writes the database has the state of the model and gives its
+// answers. It never refuses what the model would sell.
 func TestAgainstAModel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		runs := 0
@@ -69,14 +69,14 @@ func TestAgainstAModel(t *testing.T) {
 				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
-				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.pass, "sweep": m.sweepSome, "repeat": m.repeat,
+				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
 		})
 	})
 }
 
-// The products: one that must not be oversold, one that may be owed.
+// products returns one product that must not be oversold, and one that may be owed.
 func (m *model) products() []string { return []string{m.prefix + "deny", m.prefix + "owed"} }
 
 const owedMax = 4
@@ -84,27 +84,27 @@ const owedMax = 4
 func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
-	m := &model{shop: s, prefix: prefix, shelf: map[place]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}}
+	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}}
 	for len(s.sweep(1000)) > 0 {
-	} // what an earlier run left behind
+	} // reservations of earlier runs
 	for i, product := range m.products() {
 		s.stock(product, "north", 4+i, "south", 3, "far", 5)
 		for location, n := range map[string]int{"north": 4 + i, "south": 3, "far": 5} {
-			m.shelf[place{product, location}] = models.Quantities{Available: n}
+			m.shelf[levelKey{product, location}] = models.Quantities{Available: n}
 		}
 	}
-	m.open("south", true)
+	m.setActive("south", true)
 	m.owed[m.products()[1]] = owedMax
 	s.settings(m.products()[1], fmt.Sprintf("inventory_policy = 'CONTINUE', backorder_limit = %d", owedMax))
 	return m
 }
 
-// free is how much of a product a hold could get, in the channel "web" from
-// the south alone. What is owed elsewhere uses up the limit too.
-func (m *model) free(product, channel string) int {
+// sellable returns how many units of a product a reservation could get; in the channel
+// "web" from the south alone. Units owed elsewhere use up the limit too.
+func (m *model) sellable(product, channel string) int {
 	total, spare, sells := 0, -m.floor(product), false
 	for _, location := range anywhere {
-		n := m.shelf[place{product, location}].Available
+		n := m.shelf[levelKey{product, location}].Available
 		if m.selling[location] && (location == "south" || channel == "") {
 			total += n
 			sells = true
@@ -112,7 +112,7 @@ func (m *model) free(product, channel string) int {
 			spare += min(0, n)
 		}
 	}
-	if !sells { // nowhere to be owed from
+	if !sells { // no location can owe
 		return 0
 	}
 	return total + max(0, spare)
@@ -121,7 +121,7 @@ func (m *model) free(product, channel string) int {
 func (m *model) move(lines []models.ReservationLine, from, to models.State) {
 	for _, l := range lines {
 		for _, a := range l.Allocations {
-			at := place{l.ProductID, a.LocationID}
+			at := levelKey{l.ProductID, a.LocationID}
 			q := m.shelf[at]
 			*q.Of(from) -= a.Quantity
 			if to != "" {
@@ -145,51 +145,52 @@ func (m *model) cart(t *rapid.T) (lines []models.Line, asked map[string]int, ord
 	return lines, asked, order
 }
 
-// get says what of each product a cart gets, after ending what is over for
-// those it is short of.
-func (m *model) get(asked map[string]int, order []string, channel string, partial bool) (got map[string]int, refused bool) {
+// allocate returns how many units of each product a cart gets, after expiring overdue
+// reservations of products that it is short of.
+func (m *model) allocate(asked map[string]int, order []string, channel string, partial bool) (got map[string]int, refused bool) {
 	for {
 		got, refused = map[string]int{}, false
 		short, total := map[string]bool{}, 0
 		for _, product := range order {
-			got[product] = max(0, min(asked[product], m.free(product, channel)))
+			got[product] = max(0, min(asked[product], m.sellable(product, channel)))
 			total += got[product]
 			short[product] = got[product] < asked[product]
 			refused = refused || short[product] && !partial
 		}
 		refused = refused || total == 0
-		if !m.endFor(short) {
+		if !m.expireFor(short) {
 			return got, refused
 		}
 	}
 }
 
-// endFor ends holds that are over and hold what somebody is short of.
-func (m *model) endFor(short map[string]bool) (any bool) {
-	for _, h := range m.holds {
-		if h.state == models.ReservationActive && h.over &&
+// expireFor expires overdue reservations of the products that a write is short of.
+func (m *model) expireFor(short map[string]bool) (any bool) {
+	for _, h := range m.reservations {
+		if h.state == models.ReservationActive && h.overdue &&
 			slices.ContainsFunc(h.lines, func(l models.ReservationLine) bool { return short[l.ProductID] }) {
-			m.end(h)
+			m.expire(h)
 			any = true
 		}
 	}
 	return any
 }
 
-func (m *model) end(h *held) {
+func (m *model) expire(h *modelReservation) {
 	m.move(h.lines, models.Reserved, models.Available)
 	h.state = models.ReservationExpired
 	h.version++
 }
 
-// told ends a hold that somebody was told is over.
-func (m *model) told(h *held) {
-	if h.state == models.ReservationActive && h.over {
-		m.end(h)
+// expireIfOverdue expires an overdue reservation, as the database does when a write is
+// refused because of it.
+func (m *model) expireIfOverdue(h *modelReservation) {
+	if h.state == models.ReservationActive && h.overdue {
+		m.expire(h)
 	}
 }
 
-// shortages are the errors that a cart is told.
+// shortages returns the errors of a cart that is short.
 func shortages(asked, got map[string]int, order []string, lines []models.Line) (errs []models.UserError) {
 	for _, product := range order {
 		if got[product] < asked[product] {
@@ -200,8 +201,9 @@ func shortages(asked, got map[string]int, order []string, lines []models.Line) (
 	return errs
 }
 
-// keep checks the lines of a hold against the cart and takes them over.
-func (m *model) keep(h *held, r *models.Reservation, asked, got map[string]int, order []string) {
+// checkLines checks the lines of a reservation against the cart, and stores them in the
+// model.
+func (m *model) checkLines(h *modelReservation, r *models.Reservation, asked, got map[string]int, order []string) {
 	require.Len(m.t, r.Lines, len(order))
 	for i, l := range r.Lines {
 		require.Equal(m.t, order[i], l.ProductID)
@@ -219,11 +221,12 @@ func (m *model) keep(h *held, r *models.Reservation, asked, got map[string]int, 
 	m.move(h.lines, models.Available, models.Reserved)
 }
 
+// first executes a write that was not executed before.
 func (m *model) first(w models.Write) models.WriteResult {
 	r := m.do(w)
 	require.False(m.t, r.Replayed)
 	if w.Key() != "" {
-		m.past = append(m.past, keptAnswer{w, r})
+		m.answered = append(m.answered, answeredWrite{w, r})
 	}
 	return r
 }
@@ -233,31 +236,46 @@ func (m *model) reserve(t *rapid.T) {
 	w := reserve(lines...)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	w.Channel = rapid.SampledFrom([]string{"", "web"}).Draw(t, "channel")
-	got, refused := m.get(asked, order, w.Channel, w.AllowPartial)
+	got, refused := m.allocate(asked, order, w.Channel, w.AllowPartial)
 	r := m.first(w)
 	m.fails(r, shortages(asked, got, order, lines)...)
 	require.Equal(t, refused, r.Reservation == nil)
 	if !refused {
-		h := &held{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
-		m.keep(h, r.Reservation, asked, got, order)
-		m.holds = append(m.holds, h)
+		h := &modelReservation{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
+		m.checkLines(h, r.Reservation, asked, got, order)
+		m.reservations = append(m.reservations, h)
 	}
 }
 
-// pick chooses a hold; none is there at the start.
-func (m *model) pick(t *rapid.T) *held {
-	if len(m.holds) == 0 {
-		t.Skip("no hold yet")
+// pick chooses a reservation; there may be none yet.
+func (m *model) pick(t *rapid.T) *modelReservation {
+	if len(m.reservations) == 0 {
+		t.Skip("no reservation yet")
 	}
-	return m.holds[rapid.IntRange(0, len(m.holds)-1).Draw(t, "hold")]
+	return m.reservations[rapid.IntRange(0, len(m.reservations)-1).Draw(t, "reservation")]
 }
 
-// now is the state of a hold as anybody sees it.
-func (h *held) now() models.ReservationState {
-	if h.state == models.ReservationActive && h.over {
+// now returns the state that clients see.
+func (h *modelReservation) now() models.ReservationState {
+	if h.state == models.ReservationActive && h.overdue {
 		return models.ReservationExpired
 	}
 	return h.state
+}
+
+// linesNow returns the lines that clients see: nothing is left of a reservation that has
+// ended.
+func (h *modelReservation) linesNow() []models.ReservationLine {
+	ended := h.now() != models.ReservationActive && h.now() != models.ReservationCommitted
+	lines := slices.Clone(h.lines)
+	for i := range lines {
+		lines[i].Ended = ended
+		lines[i].Allocations = slices.Clone(lines[i].Allocations)
+		for j := range lines[i].Allocations {
+			lines[i].Allocations[j].Ended = ended
+		}
+	}
+	return lines
 }
 
 func (m *model) update(t *rapid.T) {
@@ -267,11 +285,11 @@ func (m *model) update(t *rapid.T) {
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	if h.now() != models.ReservationActive {
 		m.fails(m.first(w), notActive(h.now()))
-		m.told(h)
+		m.expireIfOverdue(h)
 		return
 	}
 	m.move(h.lines, models.Reserved, models.Available)
-	got, refused := m.get(asked, order, h.channel, w.AllowPartial)
+	got, refused := m.allocate(asked, order, h.channel, w.AllowPartial)
 	if refused {
 		m.move(h.lines, models.Available, models.Reserved)
 	}
@@ -281,7 +299,7 @@ func (m *model) update(t *rapid.T) {
 		require.Equal(t, h.lines, r.Reservation.Lines)
 		return
 	}
-	m.keep(h, r.Reservation, asked, got, order)
+	m.checkLines(h, r.Reservation, asked, got, order)
 	h.version++
 }
 
@@ -290,19 +308,19 @@ func (m *model) extend(t *rapid.T) {
 	r := m.first(models.ExtendReservation{ID: h.id, TTL: 2 * time.Hour})
 	if h.now() != models.ReservationActive {
 		m.fails(r, notActive(h.now()))
-		m.told(h)
+		m.expireIfOverdue(h)
 		return
 	}
 	m.fails(r)
 	h.version++
 }
 
-// pass lets the time of a hold run out; nobody notices yet.
-func (m *model) pass(t *rapid.T) {
+// letExpire makes a reservation overdue. The database does not expire it yet.
+func (m *model) letExpire(t *rapid.T) {
 	h := m.pick(t)
 	if h.state == models.ReservationActive {
 		m.overdue(h.id)
-		h.over = true
+		h.overdue = true
 	}
 }
 
@@ -310,8 +328,8 @@ func (m *model) sweepSome(t *rapid.T) {
 	ended := map[string]bool{}
 	limit := rapid.IntRange(1, 3).Draw(t, "limit")
 	due := 0
-	for _, h := range m.holds {
-		if h.state == models.ReservationActive && h.over {
+	for _, h := range m.reservations {
+		if h.state == models.ReservationActive && h.overdue {
 			due++
 		}
 	}
@@ -319,40 +337,39 @@ func (m *model) sweepSome(t *rapid.T) {
 		ended[r.ID] = true
 	}
 	require.Len(t, ended, min(limit, due))
-	for _, h := range m.holds {
+	for _, h := range m.reservations {
 		if ended[h.id] {
-			require.True(t, h.over && h.state == models.ReservationActive)
-			m.end(h)
+			require.True(t, h.overdue && h.state == models.ReservationActive)
+			m.expire(h)
 		}
 	}
 }
 
-// repeat sends a write that was answered before.
+// repeat sends a write again that was answered before.
 func (m *model) repeat(t *rapid.T) {
-	if len(m.past) == 0 {
+	if len(m.answered) == 0 {
 		t.Skip("nothing was written yet")
 	}
-	before := m.past[rapid.IntRange(0, len(m.past)-1).Draw(t, "write")]
+	before := m.answered[rapid.IntRange(0, len(m.answered)-1).Draw(t, "write")]
 	again := m.do(before.write)
 	require.True(t, again.Replayed)
 	require.Equal(t, before.result.Errors, again.Errors)
 }
 
-// compare runs after every step: what the database holds is what the model
-// holds.
+// compare runs after every step: the database has the state of the model.
 func (m *model) compare(t *rapid.T) {
 	shelf := m.levels()
-	maps.DeleteFunc(shelf, func(at place, _ models.Quantities) bool { return !strings.HasPrefix(at.product, m.prefix) })
+	maps.DeleteFunc(shelf, func(at levelKey, _ models.Quantities) bool { return !strings.HasPrefix(at.product, m.prefix) })
 	require.Equal(t, m.shelf, shelf)
-	for _, product := range m.products() { // what is shown is what could be held
+	for _, product := range m.products() { // the published availability is that of a reservation
 		s := m.read(product)
-		require.Equal(t, m.free(product, "") > 0, s.AvailableForSale())
-		require.Equal(t, m.free(product, "web") > 0, s.In(map[string]bool{"south": true}).AvailableForSale())
+		require.Equal(t, m.sellable(product, "") > 0, s.AvailableForSale())
+		require.Equal(t, m.sellable(product, "web") > 0, s.In(map[string]bool{"south": true}).AvailableForSale())
 	}
-	for _, h := range m.holds {
+	for _, h := range m.reservations {
 		r := m.reservation(h.id)
 		require.Equal(t, h.now(), r.State)
-		require.Equal(t, h.lines, r.Lines)
+		require.Equal(t, h.linesNow(), r.Lines)
 		require.Equal(t, h.version, r.Version)
 	}
 }

@@ -12,40 +12,41 @@ import (
 	"onhand/store/database"
 )
 
-// refusing makes Postgres refuse so many changes of levels with a code, as it
-// would in a deadlock; asked tells how many it has been asked for.
-func (s *shop) refusing(t *testing.T, times int, code string) (asked func() int64) {
+// failUpdates makes Postgres refuse this many updates of levels with a code, as in a
+// deadlock. attempts returns how many updates it has seen.
+func (s *shop) failUpdates(t *testing.T, times int, code string) (attempts func() int64) {
 	t.Helper()
-	s.exec("CREATE SEQUENCE asked")
-	s.exec(fmt.Sprintf(`CREATE FUNCTION stand_in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-		IF nextval('asked') <= %d THEN RAISE EXCEPTION 'refused' USING ERRCODE = '%s'; END IF;
+	s.exec("CREATE SEQUENCE update_attempts")
+	s.exec(fmt.Sprintf(`CREATE FUNCTION fail_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF nextval('update_attempts') <= %d THEN RAISE EXCEPTION 'refused' USING ERRCODE = '%s'; END IF;
 		RETURN NULL; END $$`, times, code))
-	s.exec("CREATE TRIGGER a_refusal BEFORE UPDATE ON stock_levels FOR EACH STATEMENT EXECUTE FUNCTION stand_in_the_way()")
-	t.Cleanup(func() { s.exec("DROP FUNCTION stand_in_the_way CASCADE; DROP SEQUENCE asked") })
-	return func() int64 { return s.number("SELECT last_value FROM asked") }
+	s.exec("CREATE TRIGGER fail_update BEFORE UPDATE ON stock_levels FOR EACH STATEMENT EXECUTE FUNCTION fail_update()")
+	t.Cleanup(func() { s.exec("DROP FUNCTION fail_update CASCADE; DROP SEQUENCE update_attempts") })
+	return func() int64 { return s.number("SELECT last_value FROM update_attempts") }
 }
 
-const ever = 1 << 30
+// always is more refusals than any test has updates.
+const always = 1 << 30
 
-// Whatever others do, a write that they only keep from its turn gets it, while
-// it has time.
+// A write that deadlocks or cannot be serialized is retried until it succeeds, within
+// its deadline.
 func TestContentionIsOutlasted(t *testing.T) {
 	for _, code := range []string{"40P01", "40001"} {
 		t.Run(code, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 5)
 				const times = database.AttemptsMax + 4
-				asked := s.refusing(t, times, code)
+				attempts := s.failUpdates(t, times, code)
 				s.reserved(line("mug", 1))
-				require.Equal(t, int64(times+1), asked())
+				require.Equal(t, int64(times+1), attempts())
 				require.Equal(t, models.Quantities{Available: 4, Reserved: 1}, s.level("mug", "north"))
 			})
 		})
 	}
 }
 
-// A write is tried no longer than it has time, and no more often than is of
-// use: what stays refused is the database's answer, not an accident.
+// A write is retried no longer than its deadline, and no more often than the bounds of
+// attempts.
 func TestAttemptsAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		code        string
@@ -59,17 +60,17 @@ func TestAttemptsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				if testing.Short() && c.most == database.ContendedMax {
-					t.Skip("rests for seven seconds")
+					t.Skip("the pauses between attempts add up to seven seconds")
 				}
 				s.stock("mug", "north", 5)
 				s.SetWriteLimit(c.limit)
-				asked, began := s.refusing(t, ever, c.code), time.Now()
+				attempts, began := s.failUpdates(t, always, c.code), time.Now()
 				_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
 				require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 				require.ErrorContains(t, err, "too busy")
 				require.Less(t, time.Since(began), min(c.limit, 2*database.WriteTimeout)+quick)
-				require.GreaterOrEqual(t, asked(), c.least)
-				require.LessOrEqual(t, asked(), c.most)
+				require.GreaterOrEqual(t, attempts(), c.least)
+				require.LessOrEqual(t, attempts(), c.most)
 				require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
 			})
 		})

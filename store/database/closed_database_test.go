@@ -11,8 +11,8 @@ import (
 	"onhand/store/storetest"
 )
 
-// While a database is being replaced by a backup it takes no connections, or is not there under its name: clients are told
-// to try again, as with a server that is away, and find it when it is back.
+// While a database refuses connections, or has another name, every call is UNAVAILABLE,
+// as with a server that is down. When the database is back, every call works.
 func TestClosedForARestore(t *testing.T) {
 	t.Parallel()
 	server := storetest.PrivatePostgres(t)

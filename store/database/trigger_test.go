@@ -12,21 +12,20 @@ import (
 	"onhand/store/database"
 )
 
-// change runs SQL as an outside writer and returns what it did to a product:
-// how many versions on, whether the outbox names the newest, and its new
-// ledger rows.
-func (s *shop) change(product, query string, args ...any) (versions int64, told bool, rows []models.StockMovement) {
+// outsideChange runs SQL as an outside writer and returns its effect on a product: how
+// many new versions, whether the outbox has the newest, and the new movements.
+func (s *shop) outsideChange(product, query string, args ...any) (versions int64, published bool, rows []models.StockMovement) {
 	s.t.Helper()
 	before, ledger := s.read(product).Version, len(s.movements(product))
 	s.exec("DELETE FROM outbox")
 	s.exec(query, args...)
 	after := s.read(product).Version
-	told = s.number("SELECT count(*) FROM outbox WHERE product_id = $1 AND version = $2", product, after) > 0
-	return after - before, told, s.movements(product)[ledger:]
+	published = s.number("SELECT count(*) FROM outbox WHERE product_id = $1 AND version = $2", product, after) > 0
+	return after - before, published, s.movements(product)[ledger:]
 }
 
-// Whoever writes a level with SQL: the product has a new version, the outbox
-// tells it, and the ledger says what moved.
+// A write of a level by an outside writer makes a new version, an outbox row, and a
+// movement.
 func TestOutsideWrites(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -47,9 +46,9 @@ func TestOutsideWrites(t *testing.T) {
 			{"DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'",
 				models.Quantities{Available: -2, Incoming: -7}, models.Quantities{}},
 		} {
-			versions, told, rows := s.change("mug", c.query)
+			versions, published, rows := s.outsideChange("mug", c.query)
 			require.Equal(t, int64(1), versions, c.query)
-			require.True(t, told, c.query)
+			require.True(t, published, c.query)
 			require.Len(t, rows, 1, c.query)
 			require.Equal(t, c.delta, rows[0].Delta, c.query)
 			require.Equal(t, c.after, rows[0].After, c.query)
@@ -61,28 +60,27 @@ func TestOutsideWrites(t *testing.T) {
 	})
 }
 
-// One statement may change many levels: each has its row, each product its
-// version.
+// One statement may change many levels: each has its movement, each product its version.
 func TestOutsideWriteOfSeveralRows(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5, "south", 6)
 		s.stock("cup", "north", 7)
 		cup := s.read("cup").Version
-		versions, told, rows := s.change("mug", "UPDATE stock_levels SET available = available + 1")
+		versions, published, rows := s.outsideChange("mug", "UPDATE stock_levels SET available = available + 1")
 		require.Positive(t, versions)
-		require.True(t, told)
+		require.True(t, published)
 		require.Len(t, rows, 2)
 		require.Greater(t, s.read("cup").Version, cup)
 		require.Equal(t, models.Quantities{Available: 1}, s.movements("cup")[1].Delta)
-		_, told, rows = s.change("mug", "DELETE FROM stock_levels")
-		require.True(t, told)
+		_, published, rows = s.outsideChange("mug", "DELETE FROM stock_levels")
+		require.True(t, published)
 		require.Len(t, rows, 2)
 		require.Empty(t, s.read("mug").Levels)
 	})
 }
 
-// An UPDATE that changes nothing is no change: no version, no outbox row, no
-// ledger row. One that touches no row neither.
+// An UPDATE that changes nothing, or no row, makes no version, no outbox row and no
+// movement.
 func TestOutsideWriteOfNothing(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -94,16 +92,16 @@ func TestOutsideWriteOfNothing(t *testing.T) {
 			"UPDATE locations SET active = active, priority = priority",
 			"UPDATE locations SET name = 'The North'",
 		} {
-			versions, told, rows := s.change("mug", query)
+			versions, published, rows := s.outsideChange("mug", query)
 			require.Zero(t, versions, query)
-			require.False(t, told, query)
+			require.False(t, published, query)
 			require.Empty(t, rows, query)
 		}
 	})
 }
 
-// A new setting of a product, and opening, closing or moving a location, are
-// new versions of the stock, but move nothing.
+// A new setting of a product, and a location that opens, closes or gets another
+// priority, make new versions, and no movements.
 func TestOutsideSettings(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -120,9 +118,9 @@ func TestOutsideSettings(t *testing.T) {
 			"UPDATE locations SET priority = 7 WHERE location_id = 'north'",
 		} {
 			cup := s.read("cup").Version
-			versions, told, rows := s.change("mug", query)
+			versions, published, rows := s.outsideChange("mug", query)
 			require.Positive(t, versions, query)
-			require.True(t, told, query)
+			require.True(t, published, query)
 			require.Empty(t, rows, query)
 			require.Equal(t, cup, s.read("cup").Version, query)
 		}
@@ -135,11 +133,11 @@ func TestOutsideSettings(t *testing.T) {
 		require.Equal(t, 7, stock.Levels[0].Priority)
 		s.exec("DELETE FROM outbox")
 		s.exec("INSERT INTO products (product_id) VALUES ('pen'), ('ink')")
-		require.Equal(t, int64(2), s.number("SELECT count(*) FROM outbox"), "a new product replaces what the cache holds as unknown")
+		require.Equal(t, int64(2), s.number("SELECT count(*) FROM outbox"), "a new product replaces the cached fact that it is unknown")
 	})
 }
 
-// Every change of locations and channels is a new directory.
+// Every change of locations and channels makes a new directory version.
 func TestDirectoryVersion(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		version := func() int64 { return s.number("SELECT directory_version FROM onhand_meta") }
@@ -174,8 +172,8 @@ func TestDirectoryVersion(t *testing.T) {
 	})
 }
 
-// Behind the decision stands the database itself: it refuses what would
-// oversell, rewrite history, or start a version again, whoever asks.
+// The tables themselves refuse what would oversell, change the ledger, or restart a
+// version, whichever writer sends it.
 func TestDatabaseRefuses(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -232,8 +230,8 @@ func TestDatabaseRefuses(t *testing.T) {
 	})
 }
 
-// Rows that Onhand writes say why, for whom, by whom and with which version;
-// none of them is taken for somebody else's.
+// Movements that Onhand writes have the reason, the reference, the actor and the
+// version. None has the reason of outside writes.
 func TestLedgerOfOnhand(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
@@ -255,8 +253,8 @@ func TestLedgerOfOnhand(t *testing.T) {
 	})
 }
 
-// On Postgres an outside writer wakes who listens; Onhand's own writes do not,
-// because a notification makes all commits of a server wait for each other.
+// On Postgres an outside write notifies listeners. Onhand's own writes do not, because
+// notifications serialize the commits of a server.
 func TestNotifications(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		conn, err := pgx.Connect(t.Context(), s.url)
@@ -264,39 +262,39 @@ func TestNotifications(t *testing.T) {
 		defer conn.Close(context.Background())
 		_, err = conn.Exec(t.Context(), "LISTEN inventory_change")
 		require.NoError(t, err)
-		heard := func() (n int) { // before the mark
-			s.exec("SELECT pg_notify('inventory_change', 'mark')")
+		notified := func() (n int) { // before the marker
+			s.exec("SELECT pg_notify('inventory_change', 'marker')")
 			for {
 				notification, err := conn.WaitForNotification(t.Context())
 				require.NoError(t, err)
-				if notification.Payload == "mark" {
+				if notification.Payload == "marker" {
 					return n
 				}
 				n++
 			}
 		}
 		s.exec("INSERT INTO products (product_id) VALUES ('mug')")
-		require.Equal(t, 1, heard())
+		require.Equal(t, 1, notified())
 		s.ok(counted(row("mug", "north", models.Available, 5)))
 		r := s.reserved(line("mug", 1))
 		s.ok(resolve(r.ID, models.ReservationCommitted))
 		s.ok(resolve(r.ID, models.ReservationFulfilled))
 		s.overdue(s.reserved(line("mug", 1)).ID)
 		s.sweep(9)
-		require.Zero(t, heard())
+		require.Zero(t, notified())
 		for _, query := range []string{
 			"UPDATE stock_levels SET available = 9", "INSERT INTO stock_levels (product_id, location_id) VALUES ('mug', 'south')",
 			"DELETE FROM stock_levels WHERE location_id = 'south'", "UPDATE products SET tracked = false",
 			"UPDATE locations SET active = false WHERE location_id = 'north'", "DELETE FROM channels WHERE channel_id = 'web'",
 		} {
 			s.exec(query)
-			require.Equal(t, 1, heard(), query)
+			require.Equal(t, 1, notified(), query)
 		}
 	})
 }
 
-// Listen wakes when it begins and for every outside change; it ends with its
-// connection, or with its context.
+// Listen calls wake when it begins and for every outside change. It ends with its
+// connection or its context.
 func TestListen(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)

@@ -16,7 +16,7 @@ var moves = map[models.ReservationState][2]models.State{
 	models.ReservationCancelled: {models.Committed, models.Available},
 }
 
-// resolve takes a step of a hold or an order: of all that is left or of parts.
+// resolve takes a step of a reservation or an order: with all that is left, or in parts.
 func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 	return func(t *rapid.T) {
 		h := m.pick(t)
@@ -38,13 +38,13 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			require.True(t, m.do(w).Replayed)
 		default:
 			m.fails(m.first(w), notActive(h.now()))
-			m.told(h)
+			m.expireIfOverdue(h)
 		}
 	}
 }
 
-// parts is how many units of each line are meant, and what is wrong with that.
-func (m *model) parts(h *held, asked []models.LinePart) (units []int, errs []models.UserError) {
+// parts returns how many units of each line are meant, and the errors of that.
+func (m *model) parts(h *modelReservation, asked []models.LinePart) (units []int, errs []models.UserError) {
 	units = make([]int, len(h.lines))
 	for i, l := range h.lines {
 		left := l.Quantity - l.Fulfilled - l.Cancelled
@@ -73,9 +73,9 @@ func (m *model) parts(h *held, asked []models.LinePart) (units []int, errs []mod
 	return units, errs
 }
 
-// step moves units of each line, allocation by allocation; a commit gives what
-// is not ordered back.
-func (m *model) step(h *held, to models.ReservationState, units []int) {
+// step moves units of each line, allocation by allocation. A commit releases the units
+// that are not ordered.
+func (m *model) step(h *modelReservation, to models.ReservationState, units []int) {
 	left, fulfilled := 0, 0
 	lines := make([]models.ReservationLine, len(h.lines))
 	for i, l := range h.lines {
@@ -85,7 +85,7 @@ func (m *model) step(h *held, to models.ReservationState, units []int) {
 		for _, a := range l.Allocations {
 			n := min(rest, a.Quantity-a.Done)
 			rest -= n
-			at := place{l.ProductID, a.LocationID}
+			at := levelKey{l.ProductID, a.LocationID}
 			q := m.shelf[at]
 			*q.Of(moves[to][0]) -= n
 			if moves[to][1] != "" {
@@ -128,8 +128,8 @@ func (m *model) step(h *held, to models.ReservationState, units []int) {
 
 var anywhere = []string{"north", "south", "far"}
 
-func (m *model) draw(t *rapid.T) (at place, state models.State) {
-	at = place{rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.SampledFrom(anywhere).Draw(t, "location")}
+func (m *model) draw(t *rapid.T) (at levelKey, state models.State) {
+	at = levelKey{rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.SampledFrom(anywhere).Draw(t, "location")}
 	return at, m.drawState(t)
 }
 
@@ -137,25 +137,25 @@ func (m *model) drawState(t *rapid.T) models.State {
 	return rapid.SampledFrom([]models.State{models.Available, models.Available, models.Damaged, models.Incoming}).Draw(t, "state")
 }
 
-// bottom is the least that a merchant may leave.
-func (m *model) bottom(product string, state models.State) int {
+// least returns the least quantity that a stock write may leave.
+func (m *model) least(product string, state models.State) int {
 	if state == models.Available {
 		return m.floor(product)
 	}
 	return 0
 }
 
-// have is what is there, once holds past their time were given back if it is
-// not what it must be.
-func (m *model) have(at place, state models.State, enough func(n int) bool) int {
+// have returns the quantity of a state, after releasing overdue reservations if it is
+// not enough.
+func (m *model) have(at levelKey, state models.State, enough func(n int) bool) int {
 	q := m.shelf[at]
-	if state == models.Available && !enough(q.Available) && m.endFor(map[string]bool{at.product: true}) {
+	if state == models.Available && !enough(q.Available) && m.expireFor(map[string]bool{at.product: true}) {
 		q = m.shelf[at]
 	}
 	return *q.Of(state)
 }
 
-func (m *model) put(at place, state models.State, n int) {
+func (m *model) put(at levelKey, state models.State, n int) {
 	q := m.shelf[at]
 	*q.Of(state) = n
 	m.shelf[at] = q
@@ -164,7 +164,7 @@ func (m *model) put(at place, state models.State, n int) {
 func (m *model) adjust(t *rapid.T) {
 	at, state := m.draw(t)
 	n := rapid.IntRange(-4, 4).Filter(func(n int) bool { return n != 0 }).Draw(t, "delta")
-	floor := m.bottom(at.product, state)
+	floor := m.least(at.product, state)
 	have := m.have(at, state, func(have int) bool { return n > 0 || have+n >= floor })
 	r := m.first(adjust(delta(at.product, at.location, state, n)))
 	if n < 0 && have+n < floor {
@@ -175,7 +175,7 @@ func (m *model) adjust(t *rapid.T) {
 	m.put(at, state, have+n)
 }
 
-// set counts, believing in what is there, in something else, or in nothing.
+// set counts a level, with the right changeFromQuantity, a wrong one, or none.
 func (m *model) set(t *rapid.T) {
 	at, state := m.draw(t)
 	w := counted(row(at.product, at.location, state, rapid.IntRange(-6, 6).Draw(t, "quantity")))
@@ -183,14 +183,14 @@ func (m *model) set(t *rapid.T) {
 	count := &w.Rows[0]
 	if rapid.Bool().Draw(t, "compare") {
 		q := m.shelf[at]
-		believed := *q.Of(state) + rapid.SampledFrom([]int{0, 0, 1, -1}).Draw(t, "wrong by")
-		count.ChangeFromQuantity = &believed
+		expected := *q.Of(state) + rapid.SampledFrom([]int{0, 0, 1, -1}).Draw(t, "wrong by")
+		count.ChangeFromQuantity = &expected
 	}
-	if count.Quantity < m.bottom(at.product, state) {
+	if count.Quantity < m.least(at.product, state) {
 		m.fails(m.first(w), models.InvalidInputError{Failure: path("rows", 0, "quantity")})
 		return
 	}
-	have := m.have(at, state, func(int) bool { return false }) // what expired would add to any count
+	have := m.have(at, state, func(int) bool { return false }) // released units would be added to any count
 	r := m.first(w)
 	if count.ChangeFromQuantity != nil && *count.ChangeFromQuantity != have {
 		m.fails(r, models.StaleQuantityError{Failure: path("rows", 0, "changeFromQuantity"),
@@ -203,10 +203,10 @@ func (m *model) set(t *rapid.T) {
 
 func (m *model) moveStock(t *rapid.T) {
 	from, state := m.draw(t)
-	to := place{from.product, rapid.SampledFrom(anywhere).Draw(t, "to")}
+	to := levelKey{from.product, rapid.SampledFrom(anywhere).Draw(t, "to")}
 	toState, n := m.drawState(t), rapid.IntRange(1, 5).Draw(t, "quantity")
 	if from == to && state == toState {
-		t.Skip("from where it is to where it is")
+		t.Skip("no move")
 	}
 	have := m.have(from, state, func(have int) bool { return have >= n })
 	r := m.first(moveStock(moveRow(from.product, n, from.location, state, to.location, toState)))
@@ -220,18 +220,18 @@ func (m *model) moveStock(t *rapid.T) {
 	m.put(to, toState, *q.Of(toState)+n)
 }
 
-// open lets a location sell, or not.
-func (m *model) open(location string, sells bool) {
+// setActive opens or closes a location.
+func (m *model) setActive(location string, sells bool) {
 	m.fails(m.first(locations(models.LocationRow{LocationID: location, Active: &sells})))
 	m.selling[location] = sells
 }
 
-// changeSettings makes a rule for a product, or a sourcing order for the channel
-// that the carts know. What is below a new floor stays.
+// changeSettings changes the settings of a product and the sourcing of the channel of
+// the carts. What is below a new floor stays.
 func (m *model) changeSettings(t *rapid.T) {
 	rule := rapid.SampledFrom([]models.SourcingOrder{models.ByPriority, models.FewestLocations}).Draw(t, "sourcing")
 	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule})))
-	m.open("south", rapid.Bool().Draw(t, "south sells"))
+	m.setActive("south", rapid.Bool().Draw(t, "south sells"))
 	row := models.ProductRow{ProductID: rapid.SampledFrom(m.products()).Draw(t, "product"), InventoryPolicy: new(models.Deny)}
 	owed := rapid.IntRange(0, owedMax).Draw(t, "owed")
 	if owed > 0 {

@@ -13,8 +13,8 @@ import (
 	"onhand/store/database"
 )
 
-// packed holds n units of a product, one each, in one plan.
-func (s *shop) chunked(product string, n int) []models.WriteResult {
+// reserveUnits reserves n units of a product, one each, in one optimistic batch.
+func (s *shop) reserveUnits(product string, n int) []models.WriteResult {
 	s.t.Helper()
 	var writes []models.Write
 	for range n {
@@ -25,53 +25,53 @@ func (s *shop) chunked(product string, n int) []models.WriteResult {
 	return out.Results
 }
 
-// The sequence goes on by as many ids as a pack may have.
+// The sequence of movement ids advances by the maximum size of a chunk.
 func TestChunkStep(t *testing.T) {
 	onPostgres(t, func(t *testing.T, s *shop) {
 		require.EqualValues(t, database.ChunkMax, s.number("SELECT increment_by FROM pg_sequences WHERE sequencename = 'movement_sequence'"))
 	})
 }
 
-// What a plan holds of one level is one row from packMin movements on, and as
-// many packs as it takes, in the order of decisions.
+// The movements of an optimistic batch from one level become chunks from ChunkMin
+// movements on: as many chunks as needed, in the order of decisions.
 func TestChunksOfABatch(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 2000, "south", 2000)
-		packs := func() int64 { return s.number("SELECT count(*) FROM ledger_chunks") }
-		s.chunked("mug", database.ChunkMin-1)
-		require.Zero(t, packs())
-		s.chunked("mug", database.ChunkMin)
-		require.EqualValues(t, 1, packs())
+		chunks := func() int64 { return s.number("SELECT count(*) FROM ledger_chunks") }
+		s.reserveUnits("mug", database.ChunkMin-1)
+		require.Zero(t, chunks())
+		s.reserveUnits("mug", database.ChunkMin)
+		require.EqualValues(t, 1, chunks())
 		n := 2*database.ChunkMax + 1
 		before := len(s.movements("mug"))
-		held := s.chunked("mug", n)
-		require.EqualValues(t, 4, packs())
+		results := s.reserveUnits("mug", n)
+		require.EqualValues(t, 4, chunks())
 		require.EqualValues(t, 1, s.number("SELECT min(size) FROM ledger_chunks"))
 		ledger := s.movements("mug")[before:]
 		require.Len(t, ledger, n)
 		for i, m := range ledger {
-			require.Equal(t, held[i].Reservation.ID, m.ReservationID, "in the order of decisions")
+			require.Equal(t, results[i].Reservation.ID, m.ReservationID, "in the order of decisions")
 			require.Equal(t, ledger[0].Version, m.Version)
 		}
 	})
 }
 
-// mixed makes a random ledger of rows and packs: plans of carts over several
-// levels, of one unit and of many, between ordinary writes.
-func (s *shop) mixed(t *testing.T, rounds int) {
+// writeMixedLedger writes a random ledger of rows and chunks: optimistic batches of
+// carts over several levels, of one unit and of many, between ordinary writes.
+func (s *shop) writeMixedLedger(t *testing.T, rounds int) {
 	products := []string{"cup", "jug", "mug"}
 	for _, p := range products {
 		s.stock(p, "north", 100+rand.N(2000), "south", 100_000)
 	}
-	s.chunked("mug", 2)
-	s.chunked("mug", 10)
-	var holds []string
+	s.reserveUnits("mug", 2)
+	s.reserveUnits("mug", 10)
+	var reservations []string
 	for range rounds {
 		if rand.N(3) == 0 {
 			s.ok(adjust(delta(products[rand.N(3)], "north", models.Available, 1+rand.N(50))))
-			if n := len(holds); n > 0 {
-				s.ok(release(holds[n-1]))
-				holds = holds[:n-1]
+			if n := len(reservations); n > 0 {
+				s.ok(release(reservations[n-1]))
+				reservations = reservations[:n-1]
 			}
 			continue
 		}
@@ -87,24 +87,23 @@ func (s *shop) mixed(t *testing.T, rounds int) {
 		require.NoError(t, err)
 		for _, r := range out.Results {
 			if r.Reservation != nil {
-				holds = append(holds, r.Reservation.ID)
+				reservations = append(reservations, r.Reservation.ID)
 			}
 		}
 	}
 }
 
-// Whatever plans are made of, the ledger reads as if each movement were a row:
-// ids in order, each movement going on where the one before it ended (s.audit,
-// at the end of each test), pages, single movements, feeds from inside a pack
-// and moments as of which the stock is asked for.
+// Chunks read like rows: ids in order, each movement continuing the one before it
+// (s.audit, at the end of each test), pages, single movements, feeds from inside a
+// chunk, and the stock as of a moment.
 func TestChunksReadAsRows(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		feed := s.feed(t, "", models.MovementFilter{})
 		edges, err := s.FeedOfProducts(t.Context(), nil)
 		require.NoError(t, err)
-		s.mixed(t, 12)
+		s.writeMixedLedger(t, 12)
 		s.ok(adjust(delta("mug", "south", models.Available, 100)))
-		s.chunked("mug", 9) // the ledger ends inside a pack's ids
+		s.reserveUnits("mug", 9) // the ledger ends inside the ids of a chunk
 		require.Positive(t, s.number("SELECT count(*) FROM ledger_chunks"))
 		require.Positive(t, s.number("SELECT count(*) FROM ledger_rows WHERE reason = 'RESERVED'"))
 		ledger, times := s.movements(""), s.times()
@@ -113,14 +112,14 @@ func TestChunksReadAsRows(t *testing.T) {
 		}
 		moved := drain(t, feed)
 		require.Equal(t, ledgerIDs(ledger, nil), movedIDs(moved))
-		told := map[string]database.Moved{} // the last one of each product
+		last := map[string]database.Moved{} // the last one of each product
 		for _, m := range drain(t, edges) {
-			before := told[m.ProductID]
+			before := last[m.ProductID]
 			require.Equal(t, before.StockMovement == nil || before.Version != m.Version, m.First, "movement %d", m.MovementID)
 			require.True(t, before.StockMovement == nil || before.Last == m.First, "movement %d", m.MovementID)
-			told[m.ProductID] = m
+			last[m.ProductID] = m
 		}
-		for _, m := range told {
+		for _, m := range last {
 			require.True(t, m.Last)
 		}
 		for range 5 {
@@ -130,7 +129,7 @@ func TestChunksReadAsRows(t *testing.T) {
 			require.Equal(t, ledgerIDs(ledger, nil)[i+1:], movedIDs(got), "after movement %d", moved[i].MovementID)
 		}
 		s.SetWindows(1<<12, 1<<16)
-		s.pagesAreThe(t, ledger, times)
+		s.requirePages(t, ledger, times)
 		for range 20 {
 			want := ledger[rand.N(len(ledger))]
 			got, err := s.ReadMovement(t.Context(), want.MovementID, want.ProductID)
@@ -139,13 +138,13 @@ func TestChunksReadAsRows(t *testing.T) {
 			require.Equal(t, want, *got)
 		}
 		for _, m := range ledger {
-			s.stockAt(t, ledger, times, m)
+			s.requireStockAt(t, ledger, times, m)
 		}
 	})
 }
 
-// pagesAreThe compares pages of every filter with the ledger, both ways.
-func (s *shop) pagesAreThe(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time) {
+// requirePages compares pages of every filter with the ledger, in both directions.
+func (s *shop) requirePages(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time) {
 	newest := slices.Clone(ledger)
 	slices.Reverse(newest)
 	for _, f := range filters(newest, times) {
@@ -157,7 +156,7 @@ func (s *shop) pagesAreThe(t *testing.T, ledger []models.StockMovement, times ma
 			}
 		}
 		for _, backwards := range []bool{false, true} {
-			got, _ := s.turn(f, 100+rand.N(200), backwards)
+			got, _ := s.readPages(f, 100+rand.N(200), backwards)
 			for i := range got {
 				got[i].Cursor = ""
 			}
@@ -166,9 +165,9 @@ func (s *shop) pagesAreThe(t *testing.T, ledger []models.StockMovement, times ma
 	}
 }
 
-// stockAt compares the product after a movement with the ledger up to it, on a
-// few of them.
-func (s *shop) stockAt(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time, m models.StockMovement) {
+// requireStockAt compares the product after a movement with the ledger up to it. It
+// checks a random part of the movements.
+func (s *shop) requireStockAt(t *testing.T, ledger []models.StockMovement, times map[int64]time.Time, m models.StockMovement) {
 	if rand.N(len(ledger)) > 20 {
 		return
 	}
@@ -191,7 +190,7 @@ func (s *shop) stockAt(t *testing.T, ledger []models.StockMovement, times map[in
 		}
 		return found
 	}
-	stocks, err := s.ReadStocksAfter(t.Context(), []database.Place{{ProductID: m.ProductID, MovementID: m.MovementID}})
+	stocks, err := s.ReadStocksAfter(t.Context(), []database.MovementRef{{ProductID: m.ProductID, MovementID: m.MovementID}})
 	require.NoError(t, err)
 	got := levels(stocks[0])
 	for location, q := range got {
@@ -202,15 +201,15 @@ func (s *shop) stockAt(t *testing.T, ledger []models.StockMovement, times map[in
 	require.Equal(t, asOf, levels(stock), "when movement %d was written", m.MovementID)
 }
 
-// The packed movements of a hold are found by its id, when the hold has lost the
-// line since and when its time is up to a second before the ledger's.
+// The chunked movements of a reservation are found by its id: also when the reservation
+// has lost the line since, and when its time is up to a second before the ledger's.
 func TestChunkedMovementsByReservation(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("cup", "north", 1000)
 		s.stock("mug", "north", 1000)
-		s.chunked("mug", 300)
-		held := s.chunked("cup", 300)
-		id := held[137].Reservation.ID
+		s.reserveUnits("mug", 300)
+		results := s.reserveUnits("cup", 300)
+		id := results[137].Reservation.ID
 		s.ok(models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: []models.Line{line("mug", 1)}})
 		s.exec("UPDATE reservations SET created_at = created_at - interval '999 milliseconds' WHERE reservation_id = $1", keyOf(id))
 		for _, product := range []string{"", "cup"} {
@@ -225,24 +224,25 @@ func TestChunkedMovementsByReservation(t *testing.T) {
 	})
 }
 
-// What is kept of a pack must fit together, and its ends must fit the ledger.
+// The audit finds a chunk whose columns do not fit together or that does not fit the
+// ledger around it.
 func TestAuditOfChunks(t *testing.T) {
 	for name, damage := range map[string]string{
 		"a quantity":         "quantities[3] = 2",
-		"a lost one":         "size = size - 1",
-		"a lost hold":        "reservations = substr(reservations, 17)",
+		"a lost movement":    "size = size - 1",
+		"a lost reservation": "reservations = substr(reservations, 17)",
 		"the sum":            "total = total + 1",
-		"all of it":          "size = 0, quantities = '{}', reservations = ''",
-		"one unknown":        "quantities[3] = null, total = total - 1",
-		"one the wrong way":  "quantities[3] = -1, quantities[4] = 3",
-		"where it goes on":   "available = available + 1",
-		"what has not moved": "damaged = 1",
+		"everything":         "size = 0, quantities = '{}', reservations = ''",
+		"a null":             "quantities[3] = null, total = total - 1",
+		"a negative one":     "quantities[3] = -1, quantities[4] = 3",
+		"the start":          "available = available + 1",
+		"another state":      "damaged = 1",
 	} {
 		t.Run(name, func(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 100)
-				s.chunked("mug", 10)
-				audits := func() database.LedgerAudit { return s.ledgers(everything, 0)[0] }
+				s.reserveUnits("mug", 10)
+				audits := func() database.LedgerAudit { return s.ledgerAudits(allProducts, 0)[0] }
 				sound := audits()
 				require.Zero(t, sound.BrokenAt)
 				require.EqualValues(t, 11, sound.Movements)
@@ -263,13 +263,12 @@ func TestAuditOfChunks(t *testing.T) {
 	}
 }
 
-// A ledger of a hot product is read in parts: no reader unpacks more of it than
-// what it is asked for.
-func TestReadersUnpackLittle(t *testing.T) {
+// No reader of the ledger of a hot product fetches many chunks.
+func TestReadersFetchFewChunks(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 100_000)
 		for range 40 {
-			s.chunked("mug", database.ChunkMax)
+			s.reserveUnits("mug", database.ChunkMax)
 		}
 		s.exec("VACUUM ANALYZE ledger_chunks, ledger_rows")
 		since, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
@@ -292,7 +291,7 @@ func TestReadersUnpackLittle(t *testing.T) {
 				_, err := db.ReadMovements(t.Context(), models.MovementsPage{First: 50}, models.MovementFilter{Since: &since, Until: &until})
 				return err
 			},
-			"by hold": func(db *database.Database) error {
+			"by reservation": func(db *database.Database) error {
 				_, err := db.ReadMovements(t.Context(), models.MovementsPage{First: 50}, models.MovementFilter{ReservationID: middle.ReservationID})
 				return err
 			},
@@ -305,10 +304,10 @@ func TestReadersUnpackLittle(t *testing.T) {
 				return err
 			},
 			"after one": func(db *database.Database) error {
-				_, err := db.ReadStocksAfter(t.Context(), []database.Place{{ProductID: "mug", MovementID: middle.MovementID}})
+				_, err := db.ReadStocksAfter(t.Context(), []database.MovementRef{{ProductID: "mug", MovementID: middle.MovementID}})
 				return err
 			},
-			"what moved": func(db *database.Database) error {
+			"feed": func(db *database.Database) error {
 				cursor, err := db.ReadMovement(t.Context(), middle.MovementID, "mug")
 				if err == nil {
 					var f *database.Feed
@@ -321,19 +320,20 @@ func TestReadersUnpackLittle(t *testing.T) {
 		} {
 			require.NoError(t, read(s.Database), name)
 			few := int64(4)
-			if name == "by hold" { // all that were written within a second of it
+			if name == "by reservation" { // chunks within a second of it
 				few = s.number("SELECT count(*) FROM ledger_chunks WHERE created_at BETWEEN $1 AND $1 + interval '1 second'", middle.CreatedAt) + 1
 			}
 			fetched := s.fetched(t, read)
-			require.LessOrEqual(t, fetched, few, "%s fetches from %d packs of 40", name, fetched)
+			require.LessOrEqual(t, fetched, few, "%s fetches from %d of 40 chunks", name, fetched)
 		}
 	})
 }
 
-// fetched is from how many packs a read fetches what is kept apart, their holds.
+// fetched returns how many chunks a read fetches reservation ids from: the server stores
+// them out of line, and counts.
 func (s *shop) fetched(t *testing.T, read func(db *database.Database) error) int64 {
 	db := openOnly(t, s.url)
-	db.SQL.SetMaxOpenConns(1) // which tells what it has counted when asked to
+	db.SQL.SetMaxOpenConns(1) // so that the flush below is of the connection that read
 	chunks := func() int64 {
 		require.NoError(t, read(db))
 		_, err := db.SQL.Exec("SELECT pg_stat_force_next_flush()")
@@ -342,7 +342,7 @@ func (s *shop) fetched(t *testing.T, read func(db *database.Database) error) int
 			WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'ledger_chunks'::regclass)`)
 	}
 	least := int64(math.MaxInt64)
-	for range 3 { // others tell what they counted as well, a little later
+	for range 3 { // other connections flush their counts too, later
 		before := chunks()
 		least = min(least, (chunks()-before)/3)
 	}

@@ -17,12 +17,12 @@ import (
 	"onhand/store/database"
 )
 
-// wire carries a client's bytes to Postgres and counts what it says: statements
-// run, and how often it then waits for the server.
-type wire struct{ statements, roundTrips atomic.Int64 }
+// countingProxy forwards a client's bytes to Postgres, and counts statements and round
+// trips.
+type countingProxy struct{ statements, roundTrips atomic.Int64 }
 
-// through is the database's address by way of the wire.
-func (w *wire) through(t *testing.T, dsn string) string {
+// through returns the URL of the database through the proxy.
+func (p *countingProxy) through(t *testing.T, dsn string) string {
 	t.Helper()
 	address, err := url.Parse(dsn)
 	require.NoError(t, err)
@@ -42,16 +42,16 @@ func (w *wire) through(t *testing.T, dsn string) string {
 				continue
 			}
 			go func() { _, _ = io.Copy(client, server); _ = client.Close() }()
-			go func() { w.forward(server, client); _ = server.Close() }()
+			go func() { p.forward(server, client); _ = server.Close() }()
 		}
 	}()
 	address.Host = listener.Addr().String()
 	return address.String()
 }
 
-// carry reads the frontend's messages: after the first, each is a letter, a
-// length that counts itself, and the rest.
-func (w *wire) forward(server io.Writer, client io.Reader) {
+// forward copies the client's messages: after the first, each is a letter, a length that
+// includes itself, and the rest.
+func (p *countingProxy) forward(server io.Writer, client io.Reader) {
 	for letter := 0; ; letter = 1 {
 		head := make([]byte, letter+4)
 		if _, err := io.ReadFull(client, head); err != nil {
@@ -60,12 +60,12 @@ func (w *wire) forward(server io.Writer, client io.Reader) {
 		if letter == 1 {
 			switch head[0] {
 			case 'E': // Execute
-				w.statements.Add(1)
+				p.statements.Add(1)
 			case 'S': // Sync
-				w.roundTrips.Add(1)
+				p.roundTrips.Add(1)
 			case 'Q': // both in one
-				w.statements.Add(1)
-				w.roundTrips.Add(1)
+				p.statements.Add(1)
+				p.roundTrips.Add(1)
 			}
 		}
 		if _, err := server.Write(head); err != nil {
@@ -77,8 +77,7 @@ func (w *wire) forward(server io.Writer, client io.Reader) {
 	}
 }
 
-// A bulk write of 1,000 rows costs the statements and the round trips of one of
-// 10: a statement never stands for a row.
+// A bulk write of 1,000 rows costs the statements and round trips of one of 10.
 func TestStatementsOfABulkWrite(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
 		mugs := make([]models.Product, models.StockRowsMax)
@@ -86,9 +85,9 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 			mugs[i].ProductID = fmt.Sprintf("mug %03d", i)
 		}
 		require.NoError(t, s.AddCatalogue(t.Context(), database.Catalogue{Products: mugs}))
-		var w wire
-		db := openOnly(t, w.through(t, s.url))
-		count := 0 // never the same twice: what is there already is not written
+		var proxy countingProxy
+		db := openOnly(t, proxy.through(t, s.url))
+		count := 0 // counts differ, because an unchanged level is not written
 		kinds := []struct {
 			name string
 			make func(n int) models.Write
@@ -117,19 +116,19 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 			}},
 		}
 		cost := func(write models.Write) [2]int64 {
-			before := [2]int64{w.statements.Load(), w.roundTrips.Load()}
+			before := [2]int64{proxy.statements.Load(), proxy.roundTrips.Load()}
 			out, err := db.Write(t.Context(), []models.Write{write})
 			require.NoError(t, err)
 			require.Empty(t, out.Results[0].Errors)
-			return [2]int64{w.statements.Load() - before[0], w.roundTrips.Load() - before[1]}
+			return [2]int64{proxy.statements.Load() - before[0], proxy.roundTrips.Load() - before[1]}
 		}
-		// A connection prepares statements it meets for the first time.
+		// A connection prepares each statement the first time.
 		least := func(make func(int) models.Write, n int) [2]int64 {
 			costs := [][2]int64{cost(make(n)), cost(make(n)), cost(make(n)), cost(make(n))}
 			return slices.MinFunc(costs, func(a, b [2]int64) int { return cmp.Compare(a[1], b[1]) })
 		}
 		for _, kind := range kinds {
-			cost(kind.make(models.StockRowsMax)) // levels are made
+			cost(kind.make(models.StockRowsMax)) // inserts the levels
 			few, many := least(kind.make, 10), least(kind.make, models.StockRowsMax)
 			require.Equal(t, few, many, kind.name)
 			require.Equal(t, int64(2), many[1], "%s: one round trip to load, one to save", kind.name)
