@@ -40,7 +40,7 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 func (d *Database) Made(ctx context.Context) (bool, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
-	if db.Take(&metaRow{}).Error == nil {
+	if db.Select("epoch").Take(&metaRow{}).Error == nil {
 		return true, nil
 	}
 	var one int // without the table the database still answers this
