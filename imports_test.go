@@ -45,7 +45,9 @@ var mayImport = map[string][]string{
 	"store/backoff":    {},
 	"store/rediscache": {"models", "models/stockjson"},
 	"store/stockfeed":  {"models", "models/stockjson", "store/backoff"},
-	"store/stockfile":  {"models"},
+	"store/stockfile":  {"models", "store/stockfile/delimited"},
+
+	"store/stockfile/delimited": {},
 
 	"store/database": {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger",
 		"store/database/optimistic", "store/database/postgres", "store/database/sqlite"},

@@ -380,8 +380,9 @@ func TestTheProgramAudits(t *testing.T) {
 	redis := storetest.Redis(t)
 	env := []string{"DATABASE_URL=sqlite:" + database, "REDIS_URL=" + redis.URL(), "AUDIT_SETTLE=5s"}
 	code, _, stderr := run(t, home, env, "audit")
-	assert.Equal(t, 2, code, "there are no tables yet")
-	assert.Contains(t, stderr, "the audit ended early")
+	assert.Equal(t, 2, code, "there is no database yet")
+	assert.Contains(t, stderr, "no such database: "+database)
+	assert.NoFileExists(t, database)
 
 	sales := filepath.Join(home, "sales.csv")
 	require.NoError(t, os.WriteFile(sales, []byte("InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"+

@@ -32,6 +32,9 @@ func (c *auditCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	if c.Settle < 0 {
 		return exitError{fmt.Errorf("settle %s must not be negative", c.Settle), auditFailed}
 	}
+	if err := s.missing(); err != nil {
+		return exitError{err, auditFailed}
+	}
 	st, err := s.open(store.Config{})
 	if err != nil {
 		return exitError{err, auditFailed}

@@ -26,7 +26,7 @@ func TestARealChainOfStores(t *testing.T) {
 		}
 		opening, chain := openingOf(t, path)
 		stdout, _ := m.run(0, "import", m.file("opening.csv", opening), "--create")
-		assert.Equal(t, fmt.Sprintf("%d rows: %d created; %d new products, %d new locations\n", len(chain.units), len(chain.units), len(chain.products), len(chain.stores)), stdout)
+		assert.Equal(t, fmt.Sprintf("%d rows: 0 increases, 0 decreases, 0 unchanged, %d created, 0 refused; %d new products, %d new locations\n", len(chain.units), len(chain.units), len(chain.products), len(chain.stores)), stdout)
 
 		rows, err := csv.NewReader(strings.NewReader(m.export("csv"))).ReadAll()
 		require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestARealChainOfStores(t *testing.T) {
 		assert.Equal(t, 1+len(chain.products)*len(chain.stores), strings.Count(shop, "\n"), "a shop's file has every product at every store")
 		assert.Equal(t, 5*(len(chain.products)*len(chain.stores)-len(chain.units)), strings.Count(shop, "not stocked"))
 		stdout, _ = m.run(0, "import", m.file("again.csv", shop))
-		assert.Equal(t, fmt.Sprintf("%d rows: %d unchanged\n", len(chain.products)*len(chain.stores), len(chain.products)*len(chain.stores)), stdout)
+		assert.Equal(t, fmt.Sprintf("%d rows: 0 increases, 0 decreases, %d unchanged, 0 created, 0 refused\n", len(chain.products)*len(chain.stores), len(chain.products)*len(chain.stores)), stdout)
 		assert.Equal(t, shop, m.export("shop"))
 	})
 }

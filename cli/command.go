@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/alecthomas/kong"
 )
@@ -35,7 +36,17 @@ func Parse(args []string, stdout, stderr io.Writer) *Command {
 	}
 	parsed, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
-	parsed.BindTo(stdout, (*io.Writer)(nil))
+	return newCommand(line, parsed, os.Stdin, outputs{stdout, stderr})
+}
+
+// outputs are the standard output and the standard error.
+type outputs struct{ stdout, stderr io.Writer }
+
+// newCommand binds the standard streams to a parsed command line.
+func newCommand(line *commandLine, parsed *kong.Context, stdin io.Reader, terminal outputs) *Command {
+	parsed.BindTo(stdin, (*io.Reader)(nil))
+	parsed.BindTo(terminal.stdout, (*io.Writer)(nil))
+	parsed.Bind(terminal)
 	return &Command{line: line, parsed: parsed}
 }
 

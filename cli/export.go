@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -15,26 +14,18 @@ import (
 )
 
 type exportCommand struct {
-	File   string           `arg:"" optional:"" type:"path" help:"Where to write; compressed when it ends in .gz. Default: the standard output."`
+	File   string           `arg:"" optional:"" default:"-" type:"path" help:"Where to write; compressed when it ends in .gz. - is the standard output, the default."`
 	Format stockfile.Format `env:"EXPORT_FORMAT" enum:"auto,shop,shop-17,csv,jsonl" default:"auto" help:"shop (inventory CSV of 19 columns), shop-17 (its older form), csv or jsonl (ours, every state of a level), or auto: jsonl for a file that ends in .jsonl or .ndjson, otherwise csv."`
 }
 
 // Run exports all stock as of one moment.
-func (c *exportCommand) Run(ctx context.Context, s *settings, stdout io.Writer) error {
-	st, err := s.openMigrated(ctx)
+func (c *exportCommand) Run(ctx context.Context, s *settings, terminal outputs) error {
+	st, err := s.openExisting(ctx)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	if c.File == "" {
-		out := bufio.NewWriter(stdout)
-		_, _, err := c.write(ctx, st, out, nil)
-		if err == nil {
-			err = out.Flush()
-		}
-		return err
-	}
-	file, err := newReplacement(c.File)
+	file, err := newOutput(c.File, terminal.stdout, s.databaseFiles()...)
 	if err != nil {
 		return err
 	}
@@ -46,13 +37,18 @@ func (c *exportCommand) Run(ctx context.Context, s *settings, stdout io.Writer) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, withoutCode(err))
 	}
-	fmt.Fprintf(stdout, "%d products, %d rows in %s\n", products, rows, c.File)
+	if c.File != standardStream {
+		fmt.Fprintf(terminal.stdout, "%d products, %d rows in %s\n", products, rows, c.File)
+	}
 	return nil
 }
 
 // writeFile writes with a progress bar, and compresses when the name asks for it.
 func (c *exportCommand) writeFile(ctx context.Context, st *store.Store, file io.Writer) (products, rows int, err error) {
-	bar := newBar()
+	var bar *bar
+	if c.File != standardStream {
+		bar = newBar()
+	}
 	defer bar.clear()
 	if !strings.HasSuffix(c.File, ".gz") {
 		return c.write(ctx, st, file, bar)

@@ -85,16 +85,16 @@ const shopFile = "\ufeff" + shopHead +
 // bytes when it has gone through another empty database.
 func TestFilesGoRound(t *testing.T) {
 	onBoth(t, func(m merchant) {
+		m.run(0, "migrate")
 		_, stderr := m.run(1, "import", m.file("shop.csv", shopFile))
 		assert.Contains(m.t, stderr, "nothing was changed, because 5 of 5 rows have problems")
 		stdout, _ := m.run(0, "import", m.file("shop.csv", shopFile), "--create")
-		assert.Equal(m.t, "5 rows: 4 created, 1 unchanged; 4 new products, 2 new locations\n", stdout)
+		assert.Equal(m.t, "5 rows: 0 increases, 0 decreases, 1 unchanged, 4 created, 0 refused; 4 new products, 2 new locations\n", stdout)
 
 		for _, format := range []string{"shop", "shop-17", "csv", "jsonl"} {
 			before := m.export(format)
 			stdout, _ = m.run(0, "import", m.file("again."+format, before))
-			assert.NotContains(m.t, stdout, "changed,")
-			assert.Regexp(m.t, `^\d+ rows: \d+ unchanged\n$`, stdout, format)
+			assert.Regexp(m.t, `^(\d+) rows: 0 increases, 0 decreases, \d+ unchanged, 0 created, 0 refused\n$`, stdout, format)
 			assert.Equal(m.t, before, m.export(format), "%s: the same bytes", format)
 
 			other := m
@@ -116,19 +116,21 @@ func TestAMerchantEditsAnExport(t *testing.T) {
 
 		s := serve(m.t, m.database)
 		s.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "mug", quantity: 3}, {productId: "cup", quantity: 4}], ttlSeconds: 3600}) { reservation { id } } }`)
+		const changed = "line 4: mug at North: available 7 -> 9 (+2)\n3 rows: 1 increase, 0 decreases, 2 unchanged, 0 created, 0 refused"
+		const shows = "; 1 row asks for nothing and shows other quantities than there are: write new quantities into the columns for them"
 		stdout, _ := m.run(0, "import", m.file("edited.csv", edited), "--dry-run")
-		assert.Equal(m.t, "line 4: mug at North: available 7 -> 9\n3 rows: 1 changed, 2 unchanged (dry run: nothing was changed)\n", stdout)
+		assert.Equal(m.t, changed+shows+" (dry run: nothing was changed)\n", stdout)
 		assert.Contains(m.t, s.post(`{ stock(productId: "mug") { quantityAvailable } }`), `:7}`)
 
 		stdout, _ = m.run(0, "import", m.file("edited.csv", edited))
-		assert.Equal(m.t, "3 rows: 1 changed, 2 unchanged\n", stdout)
+		assert.Equal(m.t, changed+shows+"\n", stdout, "the dry run said what the real one does")
 		require.Eventually(m.t, func() bool { // the server's relay publishes to its Redis
 			return strings.Contains(s.post(`{ stock(productId: "mug") { quantityAvailable onHand reserved } }`), `{"quantityAvailable":9,"onHand":12,"reserved":3}`)
 		}, patience, 20*time.Millisecond)
 		assert.Contains(m.t, s.post(`{ stock(productId: "cup") { quantityAvailable } }`), `:0}`)
 
 		stdout, _ = m.run(0, "import", m.file("edited.csv", edited))
-		assert.Equal(m.t, "3 rows: 3 unchanged\n", stdout, "again: the stock is as the file asks already")
+		assert.Equal(m.t, "3 rows: 0 increases, 0 decreases, 3 unchanged, 0 created, 0 refused"+shows+"\n", stdout, "again: the stock is as the file asks already")
 
 		report := filepath.Join(m.home, "report.csv")
 		_, stderr := m.run(1, "import", m.file("late.csv", strings.Replace(edited, ",10,10,12\n", ",10,10,15\n", 1)), "--report", report)
@@ -138,15 +140,16 @@ func TestAMerchantEditsAnExport(t *testing.T) {
 		rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 		require.NoError(m.t, err)
 		assert.Equal(m.t, [][]string{
-			{"line", "product_id", "location_id", "outcome", "available_before", "available_after", "on_hand_before", "on_hand_after", "message"},
-			{"2", "cup", "North", "unchanged", "0", "0", "4", "4", ""},
-			{"3", "jug", "North", "unchanged", "1", "1", "1", "1", ""},
-			{"4", "mug", "North", "stale", "9", "12", "12", "15", "on hand was 10 when the file was made and is 12; export again, or --ignore-stale"},
+			{"line", "last_line", "product_id", "location_id", "outcome", "available_before", "available_after", "on_hand_before", "on_hand_after", "message"},
+			{"2", "2", "cup", "North", "unchanged", "0", "0", "4", "4", "asks for nothing; available was 4 when the file was made and is 0"},
+			{"3", "3", "jug", "North", "unchanged", "1", "1", "1", "1", ""},
+			{"4", "4", "mug", "North", "stale", "9", "12", "12", "15", "on hand was 10 when the file was made and is 12; export again, or --ignore-stale"},
 		}, rows)
 
 		jug := m.file("jug.csv", "product_id,location_id,available\njug,North,8\ntea,North,1\n")
 		stdout, stderr = m.run(2, "import", jug, "--skip-bad-rows")
-		assert.Equal(m.t, "line 3: tea at North: no product \"tea\"; --create adds it\n2 rows: 1 changed, 1 unknown product\n", stdout)
+		assert.Equal(m.t, "line 2: jug at North: available 1 -> 8 (+7); not compared\nline 3: tea at North: no product \"tea\"; --create adds it\n"+
+			"2 rows: 1 increase, 0 decreases, 0 unchanged, 0 created, 1 refused (1 unknown product); 1 change not compared: the file does not say what was there\n", stdout)
 		assert.Contains(m.t, stderr, "1 of 2 rows have problems and were left out; the others were imported")
 		s.stop()
 		assert.Contains(m.t, m.export("csv"), "jug,Jug,North,8,0,0,0,0,0,0,8,,,,,,\n")
@@ -191,7 +194,7 @@ func TestTheProgramRefusesFiles(t *testing.T) {
 	assert.Equal(t, before, stdout, "without a file, to the standard output")
 	m.run(0, "export", filepath.Join(home, "export.jsonl.gz"))
 	stdout, _ = m.run(0, "import", filepath.Join(home, "export.jsonl.gz"))
-	assert.Equal(t, "1 rows: 1 unchanged\n", stdout)
+	assert.Equal(t, "1 rows: 0 increases, 0 decreases, 1 unchanged, 0 created, 0 refused\n", stdout)
 	left, err := filepath.Glob(filepath.Join(home, ".*.*"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "no temporary file is left")

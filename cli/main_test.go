@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,8 +64,7 @@ func run(ctx context.Context, t *testing.T, stdout io.Writer, args ...string) er
 	t.Helper()
 	line, parsed, err := parse(t, args...)
 	require.NoError(t, err)
-	parsed.BindTo(stdout, (*io.Writer)(nil))
-	return (&Command{line: line, parsed: parsed}).Run(ctx)
+	return newCommand(line, parsed, strings.NewReader(""), outputs{stdout, io.Discard}).Run(ctx)
 }
 
 // testServer is a serve command that runs in this process.

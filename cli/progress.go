@@ -61,15 +61,7 @@ func (b *bar) clear() {
 type fileBar struct {
 	*bar
 	file       io.Reader
-	read, size int
-}
-
-func newFileBar(file *os.File) (*fileBar, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return &fileBar{bar: newBar(), file: file, size: int(info.Size())}, nil
+	read, size int // size is 0 where it is not known
 }
 
 // Read implements io.Reader.
@@ -83,7 +75,7 @@ func (b *fileBar) Read(p []byte) (int, error) {
 // file is drawn, because the number of rows is not known yet.
 func (b *fileBar) showImport(stage store.ImportStage, done, total int) {
 	if stage == store.ImportReading {
-		done, total = min(b.read, b.size), b.size
+		done, total = min(b.read, b.size), b.size // a size of 0 draws no part
 	}
 	b.show(string(stage), done, total)
 }

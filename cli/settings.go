@@ -2,16 +2,22 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"onhand/store"
 )
 
 // databaseDefault is the file of the default database in the data directory.
 const databaseDefault = "onhand.db"
+
+// memoryDatabase is the URL of a database in memory.
+const memoryDatabase = "sqlite::memory:"
 
 // settings are shared by all commands. Every flag has an environment variable.
 type settings struct {
@@ -29,20 +35,86 @@ func (s *settings) logger() *slog.Logger {
 // usesDemo reports whether an empty database gets the demo shop: only the
 // default database and one in memory do.
 func (s *settings) usesDemo() bool {
-	return s.DatabaseURL == "" || s.DatabaseURL == "sqlite::memory:"
+	return s.DatabaseURL == "" || s.DatabaseURL == memoryDatabase
 }
 
-// open opens the store that the settings name.
+// open opens the store that the settings name. It creates the folder of the default
+// database; any other folder must exist.
 func (s *settings) open(config store.Config) (*store.Store, error) {
-	config.DatabaseURL, config.RedisURL, config.Logger = s.DatabaseURL, s.RedisURL, s.logger()
-	if config.DatabaseURL == "" {
-		directory, err := dataDirectory()
-		if err != nil {
-			return nil, err
-		}
-		config.DatabaseURL = "sqlite:" + filepath.Join(directory, databaseDefault)
+	url, err := s.database()
+	if err != nil {
+		return nil, err
 	}
+	if s.DatabaseURL == "" {
+		if err := os.MkdirAll(filepath.Dir(strings.TrimPrefix(url, "sqlite:")), 0o700); err != nil {
+			return nil, fmt.Errorf("the folder of the database cannot be created: %w", err)
+		}
+	}
+	config.DatabaseURL, config.RedisURL, config.Logger = url, s.RedisURL, s.logger()
 	return store.Open(config)
+}
+
+// database is the URL of the database.
+func (s *settings) database() (string, error) {
+	if s.DatabaseURL != "" {
+		return s.DatabaseURL, nil
+	}
+	directory, err := dataDirectory()
+	return "sqlite:" + filepath.Join(directory, databaseDefault), err
+}
+
+// databaseFile is the file of the database; empty for a server and in memory.
+func (s *settings) databaseFile() string {
+	url, err := s.database()
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if err != nil || !ok || url == memoryDatabase {
+		return ""
+	}
+	return path
+}
+
+// databaseFiles are the files that SQLite keeps for the database.
+func (s *settings) databaseFiles() []string {
+	file := s.databaseFile()
+	if file == "" {
+		return nil
+	}
+	return []string{file, file + "-wal", file + "-shm", file + "-journal"}
+}
+
+// missing is an error when the database has no file yet, or an empty one. It creates
+// nothing.
+func (s *settings) missing() error {
+	file := s.databaseFile()
+	if file == "" {
+		return nil
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0:
+		return fmt.Errorf("no such database: %s; onhand serve, onhand migrate and onhand import --create make one", file)
+	case err != nil:
+		return fmt.Errorf("the database %s cannot be read: %w", file, withoutPath(err))
+	}
+	return nil
+}
+
+// openExisting opens a database that exists, for commands that create none. It
+// brings the tables of an earlier version up to date.
+func (s *settings) openExisting(ctx context.Context) (*store.Store, error) {
+	if err := s.missing(); err != nil {
+		return nil, err
+	}
+	st, err := s.open(store.Config{})
+	if err != nil {
+		return nil, err
+	}
+	_, err = st.PrepareExisting(ctx)
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
+	return st, nil
 }
 
 // openMigrated opens the store and brings its tables up to date, for commands

@@ -45,7 +45,7 @@ func TestSettings(t *testing.T) {
 
 	for _, args := range [][]string{
 		{"--log-level=loud"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
-		{"import"}, {"import", "no-such-file.csv"}, {"import", "settings.go", "--opening=2"}, {"import", "settings.go", "--format=xml"},
+		{"import"}, {"import", "settings.go", "--opening=2"}, {"import", "settings.go", "--format=xml"},
 	} {
 		_, _, err := parse(t, args...)
 		assert.Error(t, err, "%v", args)

@@ -61,7 +61,11 @@ func movementFilter(f *generated.StockMovementFilter) (models.MovementFilter, er
 		if field.value == nil {
 			continue
 		}
-		if problem := models.CheckID(*field.value); problem != "" {
+		problem := models.CheckID(*field.value)
+		if field.to == &narrow.Reference && *field.value != "" { // a free text, not an id
+			problem = models.CheckText(*field.value, models.TextLengthMax)
+		}
+		if problem != "" {
 			return narrow, models.BadInput("filter.%s %s", field.name, problem)
 		}
 		*field.to = *field.value

@@ -41,7 +41,7 @@ func parseCursor(cursor *string) (string, error) {
 		return "", nil
 	}
 	key, err := base64.RawURLEncoding.DecodeString(*cursor)
-	if err != nil || models.CheckID(string(key)) != "" || cursorOf(string(key)) != *cursor {
+	if err != nil || len(key) == 0 || models.CheckText(string(key), models.IDLengthMax) != "" || cursorOf(string(key)) != *cursor {
 		return "", models.BadInput("this is no cursor of ours: %.40q", *cursor)
 	}
 	return string(key), nil

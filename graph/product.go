@@ -16,7 +16,7 @@ func productFilter(filter *models.ProductFilter) (models.ProductFilter, error) {
 		return *filter, err
 	}
 	if filter.TitleContains != "" {
-		if problem := models.CheckID(filter.TitleContains); problem != "" {
+		if problem := models.CheckText(filter.TitleContains, models.TextLengthMax); problem != "" {
 			return *filter, models.BadInput("titleContains %s", problem)
 		}
 	}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,9 @@ type Counts struct {
 type StockRow struct {
 	// Line is the number of the row's first line in the file; the first line is 1.
 	Line int
+	// LastLine is the number of its last line, which differs where a cell in quotes
+	// has line breaks.
+	LastLine int
 	// ProductID is the product's id. In a shop's file it is the SKU. A SKU can be
 	// empty, or the same for several variants. Then Variant is the id.
 	ProductID string
@@ -86,12 +90,17 @@ type ImportOptions struct {
 	// Create adds the products, locations and levels that do not exist yet, with
 	// the file's quantities.
 	Create bool
+	// CreateSimilar adds also products and locations whose id is similar to a known
+	// one, such as 17 and 0017, or London and LONDON.
+	CreateSimilar bool
 	// SkipBad imports the other rows when some rows have problems.
 	SkipBad bool
 	// IgnoreStale sets quantities even where they changed after the file was made.
 	IgnoreStale bool
 	// Reference is stored with every movement. It is usually the file's name.
 	Reference string
+	// Note and Actor are stored with every movement too: why, and who.
+	Note, Actor string
 }
 
 // ImportOutcome is what an import did, or would do, with one row.
@@ -107,6 +116,7 @@ const (
 	ImportUnreadable      ImportOutcome = "unreadable"
 	ImportUnknownProduct  ImportOutcome = "unknown product"
 	ImportUnknownLocation ImportOutcome = "unknown location"
+	ImportSimilar         ImportOutcome = "similar"  // Create would add a twin of a known id
 	ImportRepeated        ImportOutcome = "repeated" // rows of one level with different quantities
 	ImportStale           ImportOutcome = "stale"    // the level changed after the file was made
 	ImportTooLow          ImportOutcome = "too low"
@@ -116,7 +126,7 @@ const (
 // ImportOutcomes lists the outcomes in the order of the report.
 var ImportOutcomes = []ImportOutcome{
 	ImportChanged, ImportCreated, ImportUnchanged, ImportSame,
-	ImportStale, ImportTooLow, ImportTooHigh, ImportRepeated, ImportUnknownProduct, ImportUnknownLocation, ImportUnreadable,
+	ImportStale, ImportTooLow, ImportTooHigh, ImportRepeated, ImportSimilar, ImportUnknownProduct, ImportUnknownLocation, ImportUnreadable,
 }
 
 // Fine reports that the row has no problem.
@@ -136,7 +146,7 @@ type ImportSummary struct {
 
 // ImportedRow is one row of the report on an import.
 type ImportedRow struct {
-	Line                  int
+	Line, LastLine        int
 	ProductID, LocationID string
 	Outcome               ImportOutcome
 	// Before and After are the level's quantities. Of a row with a problem, After is
@@ -145,22 +155,53 @@ type ImportedRow struct {
 	Now           Counts // the quantities when the file was made
 	Note, Problem string
 	FirstLine     int // of the rows for the same level
+	// Sets reports that the row asks for a quantity; Compared, that it also says what
+	// was there.
+	Sets, Compared bool
+	// SimilarProduct and SimilarLocation are known ids that the row's are similar to.
+	SimilarProduct, SimilarLocation string
+}
+
+// Increases reports whether a changed row is an increase: of what is available, or
+// else of what is on hand, or else of the first state that differs.
+func (r ImportedRow) Increases() bool {
+	deltas := []int{r.After.Available - r.Before.Available, r.After.OnHand() - r.Before.OnHand()}
+	for _, s := range Settable {
+		deltas = append(deltas, *r.After.Of(s)-*r.Before.Of(s))
+	}
+	i := slices.IndexFunc(deltas, func(delta int) bool { return delta != 0 })
+	return i >= 0 && deltas[i] > 0
+}
+
+// Shows reports whether the row asks for nothing and shows other quantities than
+// there are: its writer may have edited what is shown.
+func (r ImportedRow) Shows() bool {
+	return r.Outcome == ImportUnchanged && !r.Sets && len(r.differences()) > 0
 }
 
 // Message describes in a sentence what happened to the row; empty where nothing
 // happened.
 func (r ImportedRow) Message() string {
 	text := r.sentence()
-	if r.Note != "" && r.Outcome == ImportCreated {
-		text += "; " + r.Note
+	if r.Note != "" && (r.Outcome == ImportCreated || r.Outcome == ImportUnchanged && r.LocationID == "") {
+		text = strings.TrimPrefix(text+"; "+r.Note, "; ")
 	}
 	return text
 }
 
 func (r ImportedRow) sentence() string {
 	switch r.Outcome {
+	case ImportUnchanged:
+		if r.Shows() {
+			return "asks for nothing; " + strings.Join(r.differences(), ", ")
+		}
 	case ImportChanged:
+		if !r.Compared {
+			return r.changes() + "; not compared"
+		}
 		return r.changes()
+	case ImportSimilar:
+		return r.similar()
 	case ImportCreated:
 		return "stocked from now on: " + r.changes()
 	case ImportSame:
@@ -189,7 +230,7 @@ func (r ImportedRow) changes() string {
 	var parts []string
 	for _, s := range Settable {
 		if from, to := *r.Before.Of(s), *r.After.Of(s); from != to {
-			parts = append(parts, fmt.Sprintf("%s %d -> %d", s.words(), from, to))
+			parts = append(parts, fmt.Sprintf("%s %d -> %d (%+d)", s.words(), from, to, to-from))
 		}
 	}
 	if len(parts) == 0 {
@@ -199,7 +240,11 @@ func (r ImportedRow) changes() string {
 }
 
 func (r ImportedRow) stale() string {
-	var parts []string
+	return strings.Join(r.differences(), ", ") + "; export again, or --ignore-stale"
+}
+
+// differences lists what the file shows and is not so.
+func (r ImportedRow) differences() (parts []string) {
 	for _, s := range Settable {
 		if saw := r.Now.Of(s); saw.Given && saw.Units != *r.Before.Of(s) {
 			parts = append(parts, fmt.Sprintf("%s was %d when the file was made and is %d", s.words(), saw.Units, *r.Before.Of(s)))
@@ -208,7 +253,18 @@ func (r ImportedRow) stale() string {
 	if saw := r.Now.OnHand; saw.Given && saw.Units != r.Before.OnHand() {
 		parts = append(parts, fmt.Sprintf("on hand was %d when the file was made and is %d", saw.Units, r.Before.OnHand()))
 	}
-	return strings.Join(parts, ", ") + "; export again, or --ignore-stale"
+	return parts
+}
+
+// similar lists the pairs of ids.
+func (r ImportedRow) similar() string {
+	var parts []string
+	for _, pair := range []struct{ kind, id, known string }{{"product", r.ProductID, r.SimilarProduct}, {"location", r.LocationID, r.SimilarLocation}} {
+		if pair.known != "" {
+			parts = append(parts, fmt.Sprintf("the %s %q is new, and near to %q", pair.kind, pair.id, pair.known))
+		}
+	}
+	return strings.Join(parts, ", ") + "; correct it, or --create-similar adds it"
 }
 
 func (s State) words() string { return strings.ToLower(strings.ReplaceAll(string(s), "_", " ")) }

@@ -18,8 +18,11 @@ func FuzzIDs(f *testing.F) {
 		problem := CheckID(id)
 		fits := id != "" && utf8.ValidString(id) && utf8.RuneCountInString(id) <= IDLengthMax
 		for _, r := range id {
-			fits = fits && !unicode.IsControl(r)
+			fits = fits && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 		}
+		first, _ := utf8.DecodeRuneInString(id)
+		last, _ := utf8.DecodeLastRuneInString(id)
+		fits = fits && !blank(first) && !blank(last)
 		if fits != (problem == "") {
 			t.Fatalf("%q: %s", id, problem)
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,13 +38,36 @@ func (s *Store) Prepare(ctx context.Context) (applied int, err error) {
 	return s.prepare(ctx, startWait, startInterval)
 }
 
+// ErrNoTables says that a database has no tables of this program.
+var ErrNoTables = errors.New("no such database: there are no tables in it yet; onhand serve, onhand migrate and onhand import --create make them")
+
+// PrepareExisting is Prepare for commands that create no database.
+//
+// Errors: those of Prepare, and ErrNoTables.
+func (s *Store) PrepareExisting(ctx context.Context) (applied int, err error) {
+	return s.prepareBy(ctx, startWait, startInterval, func(ctx context.Context) (int, error) {
+		made, err := s.database.Made(ctx)
+		switch {
+		case err != nil:
+			return 0, err
+		case !made:
+			return 0, ErrNoTables
+		}
+		return s.Migrate(ctx)
+	})
+}
+
 func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (applied int, err error) {
+	return s.prepareBy(ctx, wait, interval, s.Migrate)
+}
+
+func (s *Store) prepareBy(ctx context.Context, wait, interval time.Duration, migrate func(context.Context) (int, error)) (applied int, err error) {
 	deadline := time.Now().Add(wait)
 	logged := ""
 	for attempt := 0; ; attempt++ {
-		applied, err = s.Migrate(ctx)
-		if err == nil {
-			return applied, nil
+		applied, err = migrate(ctx)
+		if err == nil || errors.Is(err, ErrNoTables) {
+			return applied, err
 		}
 		reason, passes := database.Explain(err)
 		switch {

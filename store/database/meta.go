@@ -34,6 +34,19 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	return m, nil
 }
 
+// Made reports whether the database has the tables of this program.
+//
+// Errors: the database does not answer.
+func (d *Database) Made(ctx context.Context) (bool, error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	if db.Select("epoch").Take(&metaRow{}).Error == nil {
+		return true, nil
+	}
+	var one int // without the table the database still answers this
+	return false, d.Fault(db.Raw("SELECT 1").Scan(&one).Error)
+}
+
 // ReadClock reads the database's clock.
 func (d *Database) ReadClock(ctx context.Context) (time.Time, error) {
 	db, cancel := d.ReadSession(ctx)

@@ -3,63 +3,94 @@ package stockfile
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"onhand/models"
 )
 
-// parseID checks an id. It drops spaces around it, which spreadsheets add.
+// parseID checks an id. Ids are compared as they are: what a spreadsheet added to
+// one is a problem, not something to drop.
 func parseID(column, value string) (string, error) {
-	id := strings.TrimSpace(value)
-	if id == "" {
+	if strings.TrimSpace(value) == "" {
 		return "", fmt.Errorf("the %s is empty", column)
 	}
-	return id, checkText(column, id)
+	return value, checkID(column, value)
 }
 
-// checkText refuses text that the database does not accept.
-func checkText(column, value string) error {
-	if !utf8.ValidString(value) {
-		return fmt.Errorf("the %s is not UTF-8; convert the file first", column)
-	}
-	if utf8.RuneCountInString(value) > models.IDLengthMax {
-		return fmt.Errorf("the %s is longer than %d characters", column, models.IDLengthMax)
-	}
-	if strings.ContainsFunc(value, unicode.IsControl) {
-		return fmt.Errorf("the %s has a control character", column)
+// checkID refuses an id that the API refuses too.
+func checkID(column, value string) error {
+	if problem := models.CheckID(value); problem != "" {
+		return fmt.Errorf("the %s %s", column, problem)
 	}
 	return nil
 }
 
-// parseTitle replaces or cuts off what the database does not accept, because a
-// title identifies nothing.
-func parseTitle(value string) string {
+// parseTitle makes a title that can be stored, because a title identifies nothing.
+// note says what it changed.
+func parseTitle(value string) (title, note string) {
 	clean := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(value, "\ufffd"))
-	if runes := []rune(clean); len(runes) > models.TextLengthMax {
-		clean = string(runes[:models.TextLengthMax])
+	}, value)
+	if clean != value {
+		note = "line breaks and control characters of the title became blanks"
 	}
-	return strings.TrimSpace(strings.Clone(clean))
+	clean = strings.TrimSpace(clean)
+	if runes := []rune(clean); len(runes) > models.TextLengthMax {
+		clean = strings.TrimSpace(string(runes[:models.TextLengthMax]))
+		note = strings.TrimPrefix(note+fmt.Sprintf("; the title was cut to %d characters", models.TextLengthMax), "; ")
+	}
+	return clean, note
 }
+
+// wholeNumber are the spellings of a whole number that other programs write: '7 of a
+// spreadsheet that keeps it as text, +7, 007, and 7.0 or 7,00 of one that keeps
+// fractions. Three zeros after the point could be thousands.
+var wholeNumber = regexp.MustCompile(`^'?([+-]?[0-9]{1,18})([.,]0{1,2})?$`)
 
 // parseCount parses a quantity. An empty cell gives none.
 func parseCount(column, value string) (models.Count, error) {
+	value = strings.TrimSpace(value)
 	if value == "" {
 		return models.Count{}, nil
 	}
-	n, err := strconv.Atoi(value)
+	if n, err := strconv.Atoi(value); err == nil {
+		return models.Counted(n), checkQuantity(column, n)
+	}
+	parts := wholeNumber.FindStringSubmatch(value)
+	if parts == nil {
+		return models.Count{}, fmt.Errorf("the %s %q is not a whole number%s", column, shorten(value), hint(value))
+	}
+	n, err := strconv.Atoi(parts[1])
 	if err != nil {
 		return models.Count{}, fmt.Errorf("the %s %q is not a whole number", column, shorten(value))
 	}
 	return models.Counted(n), checkQuantity(column, n)
 }
+
+// hint says how to write a number that a reader would understand and the program
+// does not guess.
+func hint(value string) string {
+	switch {
+	case strings.ContainsAny(value, "\u2212\u2013\u2010\u2011"):
+		return `; write a number below zero with the sign "-" of the keyboard`
+	case grouped.MatchString(value):
+		return "; write thousands without a separator"
+	case scientific.MatchString(value):
+		return "; a spreadsheet that writes it so may have rounded it"
+	}
+	return ""
+}
+
+var (
+	grouped    = regexp.MustCompile(`^[+-]?[0-9]{1,3}([.,' \x{a0}\x{202f}\x{2019}][0-9]{3})+$`)
+	scientific = regexp.MustCompile(`^[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
+)
 
 func checkQuantity(column string, n int) error {
 	if n < -models.QuantityMax || n > models.QuantityMax {
@@ -89,6 +120,23 @@ func checkNew(row models.StockRow) error {
 	}
 	if row.Location == "" && (row.New.Any() || row.Now.Any()) {
 		return errors.New("the row has quantities and no location")
+	}
+	return nil
+}
+
+// checkShown refuses a row of a compared file whose quantities do not add up: its
+// writer changed what is shown instead of what is to be.
+func checkShown(row models.StockRow, compared bool) error {
+	now, sum := row.Now, 0
+	for _, s := range []models.State{models.Available, models.Reserved, models.Committed, models.Damaged, models.QualityControl, models.SafetyStock} {
+		count := now.Of(s)
+		if !count.Given {
+			return nil
+		}
+		sum += count.Units
+	}
+	if compared && now.OnHand.Given && now.OnHand.Units != sum {
+		return fmt.Errorf("on_hand is %d, and the states on hand add up to %d; to change stock, write the new quantity (available_new, on_hand_new, new) and leave the others alone", now.OnHand.Units, sum)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package stockfile
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -63,6 +64,10 @@ func newCSVTable(t *table) (csvTable, error) {
 		known[name] = true
 	}
 	own := csvTable{table: t}
+	t.keys = []string{"product_id"}
+	for _, q := range quantityColumns {
+		t.quantities = append(t.quantities, q.name, q.name+newSuffix)
+	}
 	for name := range t.columns {
 		if name != "" && !known[name] {
 			return own, fmt.Errorf("the column %s is not known; there are %s", name, strings.Join(csvColumns(), ", "))
@@ -77,12 +82,13 @@ func (t csvTable) row() (row models.StockRow, err error) {
 	if row.ProductID, err = parseID("product_id", t.cell("product_id")); err != nil {
 		return row, err
 	}
-	if row.Location = t.cell("location_id"); row.Location != "" {
-		if err := checkText("location_id", row.Location); err != nil {
-			return row, err
-		}
+	if row.Location, err = parseLocationID("location_id", t.cell("location_id")); err != nil {
+		return row, err
 	}
-	row.ProductID, row.Location, row.Title = strings.Clone(row.ProductID), strings.Clone(row.Location), parseTitle(t.cell("title"))
+	if err := t.unnamed(); err != nil {
+		return row, err
+	}
+	row.Title, row.Note = parseTitle(t.cell("title"))
 	for _, q := range quantityColumns {
 		count, err := parseCount(q.name, t.cell(q.name))
 		if err != nil {
@@ -94,7 +100,25 @@ func (t csvTable) row() (row models.StockRow, err error) {
 		}
 		setCounts(&row, q, count, newCount, t.compared)
 	}
-	return row, checkNew(row)
+	return row, errors.Join(checkShown(row, t.compared), checkNew(row))
+}
+
+// parseLocationID checks a location's id, which a row without a level does not have.
+func parseLocationID(column, value string) (string, error) {
+	if strings.TrimSpace(value) == "" {
+		return "", nil
+	}
+	return value, checkID(column, value)
+}
+
+// unnamed refuses a value in a column without a name.
+func (t csvTable) unnamed() error {
+	for i, name := range t.names {
+		if name == "" && i < len(t.record.Cells) && strings.TrimSpace(t.record.Cells[i]) != "" {
+			return fmt.Errorf("column %d has the value %q and no name", i+1, shorten(t.record.Cells[i]))
+		}
+	}
+	return nil
 }
 
 // setCounts sets one quantity of a row. In a file that is not compared, count is

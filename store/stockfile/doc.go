@@ -21,9 +21,13 @@
 //     can be filled; see [ReadOnlineRetail]. [ReadInvoices] reads the same file
 //     invoice by invoice.
 //
-// May import: models, the standard library.
+// May import: models, delimited, the standard library.
 //
 // Invariants:
+//   - The formats have one table of spellings for numbers, ids and titles
+//     (cell.go). An id is compared as it is; nothing is dropped from it.
+//   - Every line of a file, except the header and blank lines, is in exactly one row.
+//     A cell in quotes that has swallowed rows is a problem of each of them.
 //   - Files are streamed. The memory for a stock file is constant. The memory for
 //     a file of invoices grows with its products and invoice numbers, and both are
 //     bounded.

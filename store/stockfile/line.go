@@ -1,15 +1,14 @@
 package stockfile
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
 	"onhand/models"
+	"onhand/store/stockfile/delimited"
 )
 
 // InvoiceKind is what an invoice did to the stock.
@@ -60,99 +59,93 @@ type retailLine struct {
 
 // lineReader reads the Online Retail file line by line.
 type lineReader struct {
-	csv     *csv.Reader
-	limiter *recordLimiter
-	lines   int
+	*table
+	lines int
 }
 
 // newLineReader opens the file, which may be compressed, and checks its header.
 func newLineReader(r io.Reader) (*lineReader, error) {
-	plain, err := decompress(r)
+	lines, err := delimited.NewLines(r)
 	if err != nil {
 		return nil, err
 	}
-	limiter := newRecordLimiter(plain)
-	c := csv.NewReader(limiter)
-	c.ReuseRecord = true
-	c.FieldsPerRecord = -1 // parseRetailLine checks it, so that the next line is read
-	header, err := c.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("the file is empty")
-	}
+	t, err := newTable(lines)
 	if err != nil {
-		return nil, fmt.Errorf("read the header: %w", err)
+		return nil, err
 	}
 	for i, name := range columns {
-		if i >= len(header) || strings.TrimSpace(header[i]) != name {
+		if i >= len(t.names) || t.names[i] != strings.ToLower(name) {
 			return nil, fmt.Errorf("not an Online Retail file: the header must be %s", strings.Join(columns, ","))
 		}
 	}
-	return &lineReader{csv: c, limiter: limiter}, nil
+	t.keys, t.quantities = []string{"invoiceno", "stockcode", "invoicedate"}, []string{"quantity"}
+	return &lineReader{table: t}, nil
 }
 
 // next returns the next line, or io.EOF after the last. After a *LineError the
 // next line can be read; any other error ends the file.
 func (lr *lineReader) next() (retailLine, error) {
-	lr.limiter.next()
-	record, err := lr.csv.Read()
-	if errors.Is(err, io.EOF) {
-		return retailLine{}, io.EOF
+	for {
+		problem, err := lr.read()
+		if err != nil {
+			return retailLine{}, err
+		}
+		if problem == "" && lr.record.Blank() {
+			continue
+		}
+		if lr.lines++; lr.lines > linesMax {
+			return retailLine{}, fmt.Errorf("more than %d lines", linesMax)
+		}
+		if problem != "" {
+			return retailLine{}, &LineError{Line: lr.record.First(), Err: errors.New(problem)}
+		}
+		line, err := parseRetailLine(lr.record.Cells)
+		if err != nil {
+			return retailLine{}, &LineError{Line: lr.record.First(), Err: err}
+		}
+		line.number = lr.record.First()
+		return line, nil
 	}
-	if lr.lines++; lr.lines > linesMax {
-		return retailLine{}, fmt.Errorf("more than %d lines", linesMax)
-	}
-	var syntax *csv.ParseError
-	if errors.As(err, &syntax) {
-		return retailLine{}, &LineError{Line: syntax.StartLine, Err: syntax.Err}
-	}
-	if err != nil {
-		return retailLine{}, fmt.Errorf("after line %d: %w", lr.lines, err)
-	}
-	number, _ := lr.csv.FieldPos(0)
-	line, err := parseRetailLine(record)
-	if err != nil {
-		return retailLine{}, &LineError{Line: number, Err: err}
-	}
-	line.number = number
-	return line, nil
 }
 
-// parseRetailLine parses one record. It copies what it keeps, because the
-// record's memory is reused.
+// parseRetailLine parses one record. It copies what it keeps, because a cell is part
+// of its line's memory. Blanks around ids are dropped: the published file has some.
 func parseRetailLine(record []string) (retailLine, error) {
-	if len(record) != len(columns) {
-		return retailLine{}, fmt.Errorf("%d columns, want %d", len(record), len(columns))
+	cells := make([]string, len(columns)) // missing ones are empty
+	for i := range min(len(record), len(cells)) {
+		cells[i] = strings.TrimSpace(record[i])
 	}
-	invoice, err := parseID("InvoiceNo", record[columnInvoice])
+	invoice, err := parseID("InvoiceNo", cells[columnInvoice])
 	if err != nil {
 		return retailLine{}, err
 	}
-	product, err := parseID("StockCode", record[columnProduct])
+	product, err := parseID("StockCode", cells[columnProduct])
 	if err != nil {
 		return retailLine{}, err
 	}
-	description := strings.TrimSpace(record[columnDescription])
-	if err := checkText("Description", description); err != nil {
-		return retailLine{}, err
+	description := cells[columnDescription]
+	if problem := models.CheckText(description, models.TextLengthMax); problem != "" {
+		return retailLine{}, fmt.Errorf("the Description %s", problem)
 	}
-	kind, units, err := parseUnits(invoice, record[columnQuantity])
+	kind, units, err := parseUnits(invoice, cells[columnQuantity])
 	if err != nil {
 		return retailLine{}, err
 	}
-	at, err := parseTime(record[columnTime])
+	at, err := parseTime(cells[columnTime])
 	if err != nil {
 		return retailLine{}, err
 	}
 	return retailLine{
 		invoice: strings.Clone(invoice), kind: kind, productID: strings.Clone(product), units: units, time: at,
-		description: strings.Clone(description), customerID: strings.Clone(strings.TrimSpace(record[columnCustomer])),
+		description: strings.Clone(description), customerID: strings.Clone(cells[columnCustomer]),
 	}, nil
 }
 
 // parseUnits parses the Quantity. Its sign and the invoice number give the kind.
 func parseUnits(invoice, value string) (kind InvoiceKind, units int, err error) {
-	quantity, err := strconv.Atoi(value)
-	if err != nil || quantity == 0 || quantity < -models.QuantityMax || quantity > models.QuantityMax {
+	count, err := parseCount("Quantity", value)
+	quantity := count.Units
+	if err != nil || quantity == 0 {
 		return "", 0, fmt.Errorf("the Quantity %q must be a whole number other than 0, within ±%d", value, models.QuantityMax)
 	}
 	switch cancelled := strings.HasPrefix(invoice, "C"); {

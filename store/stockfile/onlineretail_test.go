@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/stockfile/delimited"
 )
 
 const header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
@@ -91,12 +92,14 @@ func TestReadOnlineRetailBadLines(t *testing.T) {
 		"time":                {"2,A,x,1,yesterday,1,,UK", `line 3: the InvoiceDate "yesterday"`},
 		"cancellation adds":   {"C2,A,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the cancellation C2 has the positive"},
 		"mixed kinds":         {"1,A,x,-1,2010-12-01T08:26:00,1,,UK", "line 3: the invoice 1 both sells and writes off"},
-		"short":               {"2,A,x,1", "line 3: 4 columns, want 8"},
-		"long":                {"2,A,x,1,2010-12-01T08:26:00,1,,UK,more", "line 3: 9 columns, want 8"},
-		"bare quote":          {`2,A,x"y,1,2010-12-01T08:26:00,1,,UK`, "line 3: bare"},
-		"not UTF-8":           {"2,A,\xa3,1,2010-12-01T08:26:00,1,,UK", "line 3: the Description is not UTF-8"},
-		"control character":   {"2,A\x00,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode has a control character"},
-		"product id too long": {"2," + strings.Repeat("A", 256) + ",x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode is longer than 255"},
+		"short":               {"2,A,x,1", `line 3: the InvoiceDate "" is not like`},
+		"long":                {"2,A,x,1,2010-12-01T08:26:00,1,,UK,more", `line 3: 9 cells, and the header names 8 columns; the value "more" is in none`},
+		"quote":               {`2,A,x"y,1,2010-12-01T08:26:00,1,,UK`, `line 3: the cell x"y has a quote inside`},
+		"not UTF-8":           {"2,A,\xa3,1,2010-12-01T08:26:00,1,,UK", "line 3: the line is not UTF-8"},
+		"NUL":                 {"2,A\x00,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the line has a NUL byte"},
+		"control character":   {"2,A\x01,x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode must not contain control characters"},
+		"product id too long": {"2," + strings.Repeat("A", 256) + ",x,1,2010-12-01T08:26:00,1,,UK", "line 3: the StockCode must not be longer than 255"},
+		"swallowed":           {"2,A,\"x,1,2010-12-01T08:26:00,1,,UK\n3,B,y\",1,2010-12-01T08:26:00,1,,UK", "line 3: lines 3 to 4 are read as one row"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,7 +121,7 @@ func TestReadOnlineRetailListsTheFirstBadLines(t *testing.T) {
 	require.ErrorAs(t, err, &bad)
 	require.Len(t, bad.Lines, BadLinesMax)
 	require.Equal(t, 5, bad.More)
-	require.ErrorContains(t, err, "25 bad lines\nline 2: 2 columns, want 8\n")
+	require.ErrorContains(t, err, "25 bad lines\nline 2: the Quantity \"\" must be")
 	require.ErrorContains(t, err, "\nand 5 more")
 }
 
@@ -137,7 +140,7 @@ func TestReadOnlineRetailInvalidFiles(t *testing.T) {
 		"gzip cut off":  {bytes.NewReader(whole[:len(whole)-12]), FullOpening, "unexpected EOF"},
 		"gzip damaged":  {bytes.NewReader(damaged), FullOpening, "checksum"},
 		"gzip in name":  {bytes.NewReader([]byte{0x1f, 0x8b, 1}), FullOpening, "open gzip"},
-		"open quote":    {strings.NewReader(invoiceFile + `9,"` + strings.Repeat("x\n", recordSizeMax)), FullOpening, "a quote may be missing"},
+		"open quote":    {strings.NewReader(invoiceFile + `9,"` + strings.Repeat("x\n", delimited.LineSizeMax)), FullOpening, "line 8: a quote opens a cell that does not close"},
 		"reading fails": {io.MultiReader(strings.NewReader(invoiceFile), failing{}), FullOpening, "the disk is gone"},
 		"no opening":    {strings.NewReader(invoiceFile), Opening{}, "no opening"},
 	} {

@@ -1,13 +1,13 @@
 package stockfile
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"onhand/models"
+	"onhand/store/stockfile/delimited"
 )
 
 // Format names the format of a file.
@@ -29,12 +29,8 @@ const (
 	OnlineRetail Format = "online-retail"
 )
 
-const (
-	// headerSizeMax is how many bytes NewReader looks at to detect the format.
-	headerSizeMax = 4096
-	// linesMax bounds the lines of a file, at a hundred times the largest real one.
-	linesMax = 50_000_000
-)
+// linesMax bounds the lines of a file, at a hundred times the largest real one.
+const linesMax = 50_000_000
 
 // Reader reads a stock file row by row.
 type Reader struct {
@@ -44,31 +40,52 @@ type Reader struct {
 	rows   int
 }
 
-// NewReader opens a file. The file may be compressed with gzip, may begin with a
-// byte order mark, and may have any line ends. Its columns may be separated by
-// commas, semicolons or tabs.
+// NewReader opens a file. Package delimited says what a file may look like.
 //
 // Errors: the file is not a stock file, or is not of the given format. For
 // [OnlineRetail], use [ReadOnlineRetail].
 func NewReader(r io.Reader, format Format) (*Reader, error) {
-	unpacked, err := decompress(r)
+	lines, err := delimited.NewLines(r)
 	if err != nil {
 		return nil, err
 	}
-	input := bufio.NewReaderSize(unpacked, headerSizeMax)
-	start, err := input.Peek(headerSizeMax)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the beginning: %w", err)
+	first, start, err := firstText(lines)
+	if err != nil {
+		return nil, err
 	}
 	switch {
-	case bytes.HasPrefix(start, []byte{0xff, 0xfe}) || bytes.HasPrefix(start, []byte{0xfe, 0xff}):
-		return nil, errors.New("the file is UTF-16; save it as CSV in UTF-8")
-	case len(bytes.TrimSpace(start)) == 0 && len(start) < headerSizeMax:
-		return nil, errors.New("the file is empty")
-	case bytes.HasPrefix(bytes.TrimSpace(start), []byte("{")):
-		return newJSONReader(input, format)
+	case strings.HasPrefix(start, "{"):
+		return newJSONReader(lines, format)
+	case strings.HasPrefix(start, "["):
+		return nil, errors.New("the file is a JSON array; write one JSON object a line, without brackets and commas around them")
+	case strings.HasPrefix(start, "<"):
+		return nil, errors.New("the file is HTML or XML, not text in columns; save it as CSV in UTF-8")
 	}
-	return newTableReader(input, start, format)
+	if first.Problem != "" {
+		return nil, fmt.Errorf("line %d: %s", first.Number, first.Problem)
+	}
+	return newTableReader(lines, format)
+}
+
+// firstText returns the first line, and the text of the first line that is text.
+func firstText(lines *delimited.Lines) (first delimited.Line, start string, err error) {
+	const linesMax = 100
+	var read []delimited.Line
+	for len(read) < linesMax {
+		line, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return first, "", err
+		}
+		read = append(read, line)
+		if start = strings.TrimSpace(line.Text); start != "" {
+			break
+		}
+	}
+	lines.Back(read...)
+	return read[0], start, nil
 }
 
 // Next returns the next row, or io.EOF after the last. A row that cannot be
@@ -81,8 +98,8 @@ func (r *Reader) Next() (models.StockRow, error) {
 }
 
 // newTableReader reads a format that is a table.
-func newTableReader(r io.Reader, start []byte, format Format) (*Reader, error) {
-	t, err := newTable(r, separator(start))
+func newTableReader(lines *delimited.Lines, format Format) (*Reader, error) {
+	t, err := newTable(lines)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +113,7 @@ func newTableReader(r io.Reader, start []byte, format Format) (*Reader, error) {
 	reader := &Reader{Format: found}
 	switch found {
 	case Shop, Shop17:
+		t.keys, t.quantities = []string{"location"}, shopQuantities(found)
 		reader.next = t.rows(shopTable{t, found}.row)
 	case CSV:
 		own, err := newCSVTable(t)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/stockfile/delimited"
 )
 
 // stocksOf makes stock from the valid rows of a file: one level for each product
@@ -88,7 +89,7 @@ func FuzzRoundTrip(f *testing.F) {
 		"product_id,title,location_id,available,damaged\n+a?Title=Default+Title, T ,n,5,1\n%00?x=y,,n,1,\n%FF?x=y,,n,1,\na?+=b,,n,1,\n",
 		"product_id,location_id,available\n\"a\"\"b,\",not stocked,-5\n=1+1,\\.,1000000000\n'a,\u2028,0\nfull,n,1000000001\n",
 		`{"productId":"<a>&\u2028","locationId":"{","available":1,"new":{"onHand":2}}` + "\n{\"productId\":1}\n\n{}{}\n",
-		"product_id,location_id,available\na,n,1\n\"" + strings.Repeat("b", 2*recordSizeMax) + "\n", "product_id\n\"a\nb\"c\n", "\x1f\x8bno gzip",
+		"product_id,location_id,available\na,n,1\n\"" + strings.Repeat("b", 2*delimited.LineSizeMax) + "\n", "product_id\n\"a\nb\"c\n", "\x1f\x8bno gzip",
 		head19 + shirt + ",,,Leeds,A1,4,1,2,7,10,12\n", head17 + shirt + "SKU,,,Leeds,4,1,2,7,12\n",
 	} {
 		f.Add([]byte(file))

@@ -37,6 +37,19 @@ type shopTable struct {
 	format Format
 }
 
+// shopQuantities are the names of the columns with quantities, in lower case.
+func shopQuantities(format Format) []string {
+	columns := shopColumns[len(variantColumns())+2:] // without Location and Bin name
+	if format == Shop17 {
+		columns = shop17Columns[len(variantColumns())+1:]
+	}
+	names := make([]string, len(columns))
+	for i, name := range columns {
+		names[i] = strings.ToLower(name)
+	}
+	return names
+}
+
 // row parses the current record.
 func (t shopTable) row() (row models.StockRow, err error) {
 	if row, err = t.identity(); err != nil {
@@ -54,7 +67,7 @@ func (t shopTable) row() (row models.StockRow, err error) {
 		{"incoming" + suffix, &row.Now.Incoming}, {"unavailable" + suffix, &row.Now.Unavailable},
 		{"committed" + suffix, &row.Now.Committed}, {"available" + suffix, &row.Now.Available}, {onHand, &row.Now.OnHand},
 	} {
-		value := t.cell(c.name)
+		value := strings.TrimSpace(t.cell(c.name))
 		if strings.EqualFold(value, notStocked) {
 			continue
 		}
@@ -79,7 +92,7 @@ func (t shopTable) setNewOf19(row *models.StockRow, stocked bool) (err error) {
 		return fmt.Errorf("the On hand (current) %d is not Available %d + Committed %d + Unavailable %d; to change stock, write On hand (new) and leave the others alone",
 			now.OnHand.Units, now.Available.Units, now.Committed.Units, now.Unavailable.Units)
 	}
-	value := t.cell("on hand (new)")
+	value := strings.TrimSpace(t.cell("on hand (new)"))
 	if strings.EqualFold(value, notStocked) {
 		if stocked {
 			return errors.New("a file cannot take a product away from a location; write 0")
@@ -89,7 +102,7 @@ func (t shopTable) setNewOf19(row *models.StockRow, stocked bool) (err error) {
 	if row.New.OnHand, err = parseCount("On hand (new)", value); err != nil {
 		return err
 	}
-	if strings.EqualFold(t.cell("on hand (current)"), notStocked) && row.New.OnHand.Given {
+	if strings.EqualFold(strings.TrimSpace(t.cell("on hand (current)")), notStocked) && row.New.OnHand.Given {
 		row.Now.OnHand = models.Counted(0)
 	}
 	return checkNew(*row)
@@ -103,7 +116,7 @@ func (t shopTable) setNewOf17(row *models.StockRow) error {
 	case !onHand.Given:
 	case !ok: // the file does not say what was there when it was made
 		row.New.OnHand, row.Now.OnHand = onHand, models.Count{}
-		if strings.EqualFold(t.cell("available"), notStocked) {
+		if strings.EqualFold(strings.TrimSpace(t.cell("available")), notStocked) {
 			row.Now.OnHand = models.Counted(0)
 		}
 	case sum != onHand.Units:
@@ -119,32 +132,35 @@ func onHandOf(c models.Counts) (sum int, ok bool) {
 
 // identity parses the columns that name the product and the location.
 func (t shopTable) identity() (row models.StockRow, err error) {
-	row.Title = parseTitle(t.cell("title"))
-	if row.Location, err = parseID("Location", t.cell("location")); err != nil {
-		return row, err
+	row.Title, row.Note = parseTitle(t.cell("title"))
+	row.Location = t.cell("location") // a name, which may have blanks
+	if strings.TrimSpace(row.Location) == "" {
+		return row, errors.New("the Location is empty")
 	}
-	row.Location = strings.Clone(row.Location)
-	if sku := t.cell("sku"); sku != "" {
-		if err := checkText("SKU", sku); err != nil {
+	if problem := models.CheckText(row.Location, models.TextLengthMax); problem != "" {
+		return row, fmt.Errorf("the Location %s", problem)
+	}
+	if sku := t.cell("sku"); strings.TrimSpace(sku) != "" {
+		if row.ProductID, err = parseID("SKU", sku); err != nil {
 			return row, err
 		}
-		row.ProductID = strings.Clone(sku)
 	}
-	v := Variant{Handle: t.cell("handle")}
+	v := Variant{}
+	if v.Handle, err = t.part("handle"); err != nil {
+		return row, err
+	}
 	if v.Handle == "" {
 		if row.ProductID == "" {
 			return row, errors.New("neither SKU nor Handle says which product this is")
 		}
 		return row, nil
 	}
-	cells := []string{v.Handle}
 	for i := range v.Options {
-		n := string(rune('1' + i))
-		v.Options[i] = VariantOption{Name: t.cell("option" + n + " name"), Value: t.cell("option" + n + " value")}
-		cells = append(cells, v.Options[i].Name, v.Options[i].Value)
-	}
-	for _, cell := range cells {
-		if err := checkText("Handle or an option", cell); err != nil {
+		o, n := &v.Options[i], strconv.Itoa(i+1)
+		if o.Name, err = t.part("option" + n + " name"); err != nil {
+			return row, err
+		}
+		if o.Value, err = t.part("option" + n + " value"); err != nil {
 			return row, err
 		}
 	}
@@ -157,6 +173,15 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 	return row, nil
 }
 
+// part is a cell that is part of a variant's id. Blanks alone are an empty cell.
+func (t shopTable) part(column string) (string, error) {
+	value := t.cell(column)
+	if strings.TrimSpace(value) == "" {
+		return "", nil
+	}
+	return value, checkID(strings.ToUpper(column[:1])+column[1:], value)
+}
+
 // shopWriter writes every product at every location.
 type shopWriter struct {
 	format    Format
@@ -165,7 +190,7 @@ type shopWriter struct {
 	names     []string // of locations
 }
 
-func newShopWriter(format Format, locations []models.Location) (*shopWriter, error) {
+func newShopWriter(format Format, locations []models.Location) *shopWriter {
 	w := &shopWriter{format: format, header: shopColumns, locations: slices.Clone(locations)}
 	if format == Shop17 {
 		w.header = shop17Columns
@@ -175,13 +200,9 @@ func newShopWriter(format Format, locations []models.Location) (*shopWriter, err
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.LocationID, b.LocationID))
 	})
 	for _, l := range w.locations {
-		name, err := index.name(l)
-		if err != nil {
-			return nil, err
-		}
-		w.names = append(w.names, name)
+		w.names = append(w.names, index.name(l))
 	}
-	return w, nil
+	return w
 }
 
 func (w *shopWriter) records(s *models.Stock) [][]string {

@@ -1,8 +1,6 @@
 package stockfile
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -10,49 +8,48 @@ import (
 	"strings"
 
 	"onhand/models"
+	"onhand/store/stockfile/delimited"
 )
 
 // table reads a CSV file whose columns are found by name.
 type table struct {
-	csv     *csv.Reader
-	limiter *recordLimiter
-	columns map[string]int // by name in lower case
-	width   int
-	record  []string
-	line    int // of record
+	records *delimited.Records
+	names   []string       // of the columns, in lower case
+	columns map[string]int // by name
+	// keys must have a value in each row; quantities are numbers where they have one.
+	keys, quantities []string
+	record           delimited.Record
+	queued           []models.StockRow // the lines of a record that is not one row
 }
 
 // newTable reads the header.
-func newTable(r io.Reader, separator rune) (*table, error) {
-	limiter := newRecordLimiter(r)
-	t := &table{csv: csv.NewReader(limiter), limiter: limiter, columns: map[string]int{}}
-	t.csv.ReuseRecord, t.csv.FieldsPerRecord, t.csv.Comma = true, -1, separator
-	header, err := t.csv.Read()
+func newTable(lines *delimited.Lines) (*table, error) {
+	records, err := delimited.NewRecords(lines)
 	if err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
-	t.width, t.line = len(header), 1
-	for i, name := range header {
-		name = strings.ToLower(strings.TrimSpace(name))
+	header, err := records.Next()
+	for err == nil && header.Blank() {
+		header, err = records.Next()
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("the file has no line that names the columns")
+	case err != nil:
+		return nil, fmt.Errorf("read the header: %w", err)
+	case header.Problem != "":
+		return nil, fmt.Errorf("the header, in line %d: %s", header.First(), header.Problem)
+	}
+	t := &table{records: records, columns: map[string]int{}}
+	for i, cell := range header.Cells {
+		name := strings.ToLower(strings.TrimSpace(cell))
 		if _, twice := t.columns[name]; twice && name != "" {
-			return nil, fmt.Errorf("the column %s is there twice", header[i])
+			return nil, fmt.Errorf("the column %s is there twice", shorten(cell))
 		}
 		t.columns[name] = i
+		t.names = append(t.names, name)
 	}
 	return t, nil
-}
-
-// separator is the most frequent one in the first line. Spreadsheets write
-// semicolons in many countries.
-func separator(start []byte) rune {
-	line, _, _ := bytes.Cut(start, []byte("\n"))
-	best := ','
-	for _, c := range ";\t" {
-		if bytes.Count(line, []byte(string(c))) > bytes.Count(line, []byte(string(best))) {
-			best = c
-		}
-	}
-	return best
 }
 
 // format detects the format from the names of the columns.
@@ -74,11 +71,13 @@ func (t *table) has(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { _, ok := t.columns[name]; return !ok })
 }
 
-// cell is one value of the current record, without the spaces around it. It is
-// empty where the file has no such column.
-func (t *table) cell(name string) string {
-	if i, ok := t.columns[name]; ok && i < len(t.record) {
-		return strings.TrimSpace(t.record[i])
+// cell is one value of the current record, as it is in the file. It is empty where
+// the file has no such column, or the record ends before it.
+func (t *table) cell(name string) string { return t.cellOf(t.record.Cells, name) }
+
+func (t *table) cellOf(cells []string, name string) string {
+	if i, ok := t.columns[name]; ok && i < len(cells) {
+		return cells[i]
 	}
 	return ""
 }
@@ -88,96 +87,95 @@ func (t *table) cell(name string) string {
 // skipped.
 func (t *table) rows(parse func() (models.StockRow, error)) func() (models.StockRow, error) {
 	return func() (models.StockRow, error) {
-		for {
-			err := t.read()
-			var syntax *csv.ParseError
-			switch {
-			case errors.As(err, &syntax):
-				return models.StockRow{Line: t.line, Problem: syntax.Err.Error()}, nil
-			case err != nil:
+		for len(t.queued) == 0 {
+			problem, err := t.read()
+			if err != nil {
 				return models.StockRow{}, err
-			case t.blank():
+			}
+			row := models.StockRow{Line: t.record.First(), LastLine: t.record.Last(), Problem: problem}
+			if problem == "" && t.record.Blank() {
 				continue
 			}
-			row, err := models.StockRow{}, error(nil)
-			if len(t.record) != t.width {
-				err = fmt.Errorf("%d columns, want %d", len(t.record), t.width)
-			} else {
-				row, err = parse()
+			if problem != "" && t.record.Problem == "" && row.LastLine > row.Line { // every swallowed line is a row
+				for _, line := range t.record.Lines {
+					t.queued = append(t.queued, models.StockRow{Line: line.Number, LastLine: line.Number, Problem: problem})
+				}
+				break
 			}
-			row.Line = t.line
-			if err != nil {
-				row.Problem = err.Error()
+			if problem == "" {
+				parsed, err := parse()
+				if err != nil {
+					parsed.Problem = err.Error()
+				}
+				parsed.Line, parsed.LastLine = row.Line, row.LastLine
+				row = parsed
 			}
 			return row, nil
 		}
+		row := t.queued[0]
+		t.queued = t.queued[1:]
+		return row, nil
 	}
 }
 
-// read reads the next record. Errors: io.EOF, a *csv.ParseError for this record
-// alone, or one that ends the file.
-func (t *table) read() (err error) {
-	t.limiter.next()
-	t.record, err = t.csv.Read()
-	var syntax *csv.ParseError
+// read reads the next record. problem is why the record is not one row.
+func (t *table) read() (problem string, err error) {
+	if t.record, err = t.records.Next(); err != nil {
+		return "", err
+	}
 	switch {
-	case errors.As(err, &syntax):
-		t.line = syntax.StartLine
-		return err
-	case errors.Is(err, io.EOF):
-		return io.EOF
-	case err != nil:
-		return fmt.Errorf("after line %d: %w", t.line, err)
+	case t.record.Problem != "":
+		return t.record.Problem, nil
+	case t.swallowed():
+		return fmt.Sprintf("lines %d to %d are read as one row, because a quote opens in line %d and the next one is in line %d, and there are rows between them; double the quotes inside a cell",
+			t.record.First(), t.record.Last(), t.record.First(), t.record.Last()), nil
 	}
-	t.line, _ = t.csv.FieldPos(0)
-	return nil
-}
-
-// blank reports whether the current record has no value.
-func (t *table) blank() bool {
-	return !slices.ContainsFunc(t.record, func(cell string) bool { return strings.TrimSpace(cell) != "" })
-}
-
-// LocationIndex finds the location that a file means. A shop's file names a
-// location by its name, or by its id where no location has that name, so that
-// locations with the same name can be written too. Onhand's own formats use ids.
-type LocationIndex struct {
-	names map[string][]string // name to ids
-}
-
-// NewLocationIndex indexes all locations.
-func NewLocationIndex(locations []models.Location) LocationIndex {
-	x := LocationIndex{names: map[string][]string{}}
-	for _, l := range locations {
-		name := strings.TrimSpace(l.Name) // as a reader gets it
-		x.names[name] = append(x.names[name], l.LocationID)
-	}
-	return x
-}
-
-// Find returns the id of the location with that name in a file of that format. It
-// returns the name itself where no location has it.
-//
-// Errors: a name that several locations have.
-func (x LocationIndex) Find(format Format, name string) (id string, err error) {
-	if format != Shop && format != Shop17 {
-		return name, nil
-	}
-	switch ids := x.names[name]; {
-	case len(ids) == 1:
-		return ids[0], nil
-	case len(ids) > 1:
-		return "", fmt.Errorf("%d locations are called %q", len(ids), name)
-	}
-	return name, nil
-}
-
-// name is what a shop's file calls a location.
-func (x LocationIndex) name(l models.Location) (string, error) {
-	for _, name := range []string{strings.TrimSpace(l.Name), l.LocationID} {
-		if id, err := x.Find(Shop, name); err == nil && id == l.LocationID && name != "" {
-			return name, nil
+	for _, cell := range t.record.Cells[min(len(t.names), len(t.record.Cells)):] {
+		if strings.TrimSpace(cell) != "" {
+			return fmt.Sprintf("%d cells, and the header names %d columns; the value %q is in none", len(t.record.Cells), len(t.names), shorten(cell)), nil
 		}
 	}
-	return "", fmt.Errorf("the location %s cannot be told apart by its name %q; give it another", l.LocationID, l.Name)
+	return "", nil
+}
+
+// swallowed reports whether a cell in quotes contains rows of the file: it has
+// separators and line breaks, and a line after the first looks like a row.
+func (t *table) swallowed() bool {
+	if len(t.record.Lines) == 1 || !slices.ContainsFunc(t.record.Cells, func(cell string) bool {
+		return strings.Contains(cell, "\n") && t.records.Separates(cell)
+	}) {
+		return false
+	}
+	return slices.ContainsFunc(t.record.Lines[1:], t.looksLikeRow)
+}
+
+// looksLikeRow reports whether a line has what a row must have. A line with fewer
+// cells than the header is a row only when a separator is inside the quotes and a
+// quantity is in its place: else it is the end of a title with a line break.
+func (t *table) looksLikeRow(line delimited.Line) bool {
+	cells := t.records.Split(line)
+	if len(t.names) < 2 || slices.ContainsFunc(cells[min(len(t.names), len(cells)):], func(cell string) bool { return strings.TrimSpace(cell) != "" }) {
+		return false
+	}
+	for _, key := range t.keys {
+		if strings.TrimSpace(t.cellOf(cells, key)) == "" {
+			return false
+		}
+	}
+	given := false
+	for _, name := range t.quantities {
+		value := strings.TrimSpace(t.cellOf(cells, name))
+		if value == "" || strings.EqualFold(value, notStocked) {
+			continue
+		}
+		if _, err := parseCount(name, value); err != nil {
+			return false
+		}
+		given = true
+	}
+	if len(cells) >= len(t.names) {
+		return given || len(t.names) > 3
+	}
+	inside, _, _ := strings.Cut(line.Text, `"`)
+	return given && t.records.Separates(inside)
 }

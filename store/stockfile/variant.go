@@ -3,6 +3,8 @@ package stockfile
 import (
 	"net/url"
 	"strings"
+
+	"onhand/models"
 )
 
 // Variant names one variant of a product as a shop's file does: by handle and up
@@ -79,12 +81,12 @@ func ParseVariant(id string) (v Variant, ok bool) {
 	return v, true
 }
 
-// writable reports whether a file can have the variant: readers drop spaces around
-// a cell, and refuse text that no id may have.
+// writable reports whether a file can have the variant: readers refuse cells that
+// no id may be.
 func (v Variant) writable() bool {
 	for _, o := range append(v.Options[:], VariantOption{Name: v.Handle}) {
 		for _, cell := range []string{o.Name, o.Value} {
-			if strings.TrimSpace(cell) != cell || checkText("a cell", cell) != nil {
+			if cell != "" && models.CheckID(cell) != "" {
 				return false
 			}
 		}

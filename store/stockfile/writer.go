@@ -20,8 +20,7 @@ type Writer struct {
 // NewWriter begins a file. locations are all locations: a shop's file has a row
 // for every product at every location.
 //
-// Errors: [OnlineRetail] cannot be written, and neither can a shop's file with
-// locations that their names do not tell apart.
+// Errors: [OnlineRetail] cannot be written.
 func NewWriter(w io.Writer, format Format, locations []models.Location) (*Writer, error) {
 	switch format {
 	case JSONLines:
@@ -29,10 +28,7 @@ func NewWriter(w io.Writer, format Format, locations []models.Location) (*Writer
 	case CSV:
 		return newTableWriter(w, csvColumns(), csvRecords)
 	case Shop, Shop17:
-		shop, err := newShopWriter(format, locations)
-		if err != nil {
-			return nil, err
-		}
+		shop := newShopWriter(format, locations)
 		return newTableWriter(w, shop.header, shop.records)
 	}
 	return nil, fmt.Errorf("%s can be read, not written", format)

@@ -127,9 +127,38 @@ func TestBytesOfWrittenFiles(t *testing.T) {
 	assert.Contains(t, writeAll(t, Shop17, stocks[1:2], locations), "shirt,T-Shirt,Size,M,Colour,Dark red,,,,,,Ärmel,0,0,0,0,0\n")
 	assert.Equal(t, strings.Join(csvColumns(), ",")+"\nwhat?"+strings.Repeat(",", len(csvColumns())-1)+"\n", writeAll(t, CSV, stocks[2:], locations))
 	assert.Equal(t, `{"productId":"what?","new":{}}`+"\n", writeAll(t, JSONLines, stocks[2:], locations))
+}
 
-	_, err := NewWriter(io.Discard, Shop, []models.Location{{LocationID: "x", Name: "n"}, {LocationID: "b", Name: "x"}, {LocationID: "c", Name: "n"}})
-	require.ErrorContains(t, err, `the location x cannot be told apart by its name "n"`)
+// TestLocationsOfOneName: names that are the same, or that are the id of another
+// location, do not stop an export, and each is found again.
+func TestLocationsOfOneName(t *testing.T) {
+	t.Parallel()
+	for _, locations := range [][]models.Location{
+		{{LocationID: "x", Name: "n"}, {LocationID: "b", Name: "x"}, {LocationID: "c", Name: "n"}},
+		{{LocationID: "x", Name: "n"}, {LocationID: "b", Name: "x"}, {LocationID: "c", Name: "n"}, {LocationID: "d", Name: "n (x)"}, {LocationID: "n (x) (x)", Name: ""}},
+		{{LocationID: "a", Name: "b"}, {LocationID: "b", Name: "a"}},
+		{{LocationID: "a", Name: ""}, {LocationID: " a", Name: "a"}, {LocationID: "a ", Name: "a"}},
+	} {
+		stock := &models.Stock{Product: models.Product{ProductID: "mug"}}
+		for i, l := range locations {
+			stock.Levels = append(stock.Levels, models.Level{LocationID: l.LocationID, Quantities: models.Quantities{Available: i + 1}})
+		}
+		for _, format := range []Format{Shop, Shop17} {
+			index, found := NewLocationIndex(locations), 0
+			for _, row := range readRows(t, writeAll(t, format, []*models.Stock{stock}, locations), Auto) {
+				id, err := index.Find(format, row.Location)
+				require.NoError(t, err)
+				require.Equal(t, locations[row.Now.Available.Units-1].LocationID, id, "%q", row.Location)
+				found++
+			}
+			assert.Equal(t, len(locations), found)
+		}
+	}
+	index := NewLocationIndex([]models.Location{{LocationID: "x", Name: "n"}, {LocationID: "c", Name: "n"}})
+	_, err := index.Find(Shop, "n")
+	require.EqualError(t, err, `2 locations are called "n"; write the id of one`)
+	_, err = index.Find(Shop, "x ")
+	require.EqualError(t, err, `the Location must not end with a blank: "x "`)
 }
 
 // TestMemoryOfAMillionRows: a file of a million rows is written and read in as
@@ -200,7 +229,8 @@ func FuzzReader(f *testing.F) {
 			}
 			require.NotEmpty(t, row.ProductID+row.Variant)
 			for _, word := range []string{row.ProductID, row.Variant, row.Location} {
-				require.NoError(t, checkText("word", word))
+				require.True(t, word == "" || word == row.Location || models.CheckID(word) == "")
+				require.Empty(t, models.CheckText(word, models.TextLengthMax))
 			}
 			for _, s := range models.Settable {
 				n := row.New.Of(s)

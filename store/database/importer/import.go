@@ -150,6 +150,11 @@ func (i *run) execute(ctx context.Context, next func() (models.StockRow, error))
 	if err := i.exec(ctx, importPrepare...); err != nil {
 		return models.ImportSummary{}, err
 	}
+	if i.options.Create && !i.options.CreateSimilar {
+		if err := i.findSimilar(ctx); err != nil {
+			return models.ImportSummary{}, err
+		}
+	}
 	if i.options.DryRun {
 		return i.decide(ctx)
 	}
@@ -289,7 +294,7 @@ func (i *run) apply(ctx context.Context) error {
 			query string
 			args  []any
 		}{
-			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {"INSERT INTO " + i.Fragments.LedgerRows + importMovements, []any{i.options.Reference, from, to}},
+			{importUpdate, []any{from, to}}, {importInsert, []any{from, to}}, {"INSERT INTO " + i.Fragments.LedgerRows + importMovements, []any{i.options.Reference, i.options.Note, i.options.Actor, from, to}},
 		} {
 			i.waiting.Reset()
 			if _, err := i.conn.ExecContext(ctx, step.query, step.args...); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // importColumns are the columns of import_rows, in the order of stagedRow.
 var ImportColumns = []string{
-	"line", "product_id", "variant", "title", "location_id", "sets", "opens", "ask",
+	"line", "last_line", "product_id", "variant", "title", "location_id", "product_key", "variant_key", "location_key", "sets", "compared", "opens", "ask",
 	"seen_available", "seen_damaged", "seen_quality_control", "seen_safety_stock", "seen_incoming", "seen_on_hand",
 	"new_available", "new_damaged", "new_quality_control", "new_safety_stock", "new_incoming", "new_on_hand",
 	"open_available", "open_damaged", "open_quality_control", "open_safety_stock", "open_incoming", "elsewhere",
@@ -34,13 +34,21 @@ func stagedRow(row models.StockRow, options models.ImportOptions) []any {
 		seen = models.Counts{}
 	}
 	values := []any{
-		row.Line, storable(product), storable(row.Variant), storable(row.Title), storable(row.Location),
-		bit(row.New.Any()), bit(opens), askOf(row, opens),
+		row.Line, max(row.Line, row.LastLine), storable(product), storable(row.Variant), storable(row.Title), storable(row.Location),
 	}
+	for _, id := range []string{product, row.Variant, row.Location} {
+		key := ""
+		if options.Create && !options.CreateSimilar && row.Problem == "" {
+			key = similarityKey(id)
+		}
+		values = append(values, key)
+	}
+	sets := row.New.Any()
+	values = append(values, bit(sets), bit(compared(row.New, seen)), bit(opens), askOf(row, opens))
 	for _, s := range models.Settable {
-		values = append(values, unitsIf(*seen.Of(s), row.New.Of(s).Given))
+		values = append(values, unitsIf(*seen.Of(s), row.New.Of(s).Given || !sets))
 	}
-	values = append(values, unitsIf(seen.OnHand, row.New.OnHand.Given))
+	values = append(values, unitsIf(seen.OnHand, row.New.OnHand.Given || !sets))
 	for _, s := range models.Settable {
 		values = append(values, unitsIf(*row.New.Of(s), true))
 	}
@@ -48,7 +56,18 @@ func stagedRow(row models.StockRow, options models.ImportOptions) []any {
 	for _, s := range models.Settable {
 		values = append(values, *opened.Of(s))
 	}
-	return append(values, opened.elsewhere, opened.note, storable(row.Problem))
+	note := strings.TrimPrefix(strings.TrimSuffix(row.Note+"; "+opened.note, "; "), "; ")
+	return append(values, opened.elsewhere, storable(note), storable(row.Problem))
+}
+
+// compared reports whether the file says what was there for each quantity to set.
+func compared(newCounts, seen models.Counts) bool {
+	for _, s := range models.Settable {
+		if newCounts.Of(s).Given && !seen.Of(s).Given {
+			return false
+		}
+	}
+	return newCounts.Any() && (seen.OnHand.Given || !newCounts.OnHand.Given)
 }
 
 // openingLevel is what a level begins with that the file knows and Onhand does not.
@@ -122,7 +141,7 @@ func scanImported(r dialect.Rows) (models.ImportedRow, error) {
 		b, a       = &row.Before, &row.After
 		seenStates = append(append([]models.State{}, models.Settable...), "")
 	)
-	err := r.Scan(&row.Line, &row.ProductID, &row.LocationID, &row.Outcome, &row.Note, &row.Problem, &first,
+	err := r.Scan(&row.Line, &row.LastLine, &row.Sets, &row.Compared, &row.SimilarProduct, &row.SimilarLocation, &row.ProductID, &row.LocationID, &row.Outcome, &row.Note, &row.Problem, &first,
 		&seen[0], &seen[1], &seen[2], &seen[3], &seen[4], &seen[5],
 		&b.Available, &b.Reserved, &b.Committed, &b.Damaged, &b.QualityControl, &b.SafetyStock, &b.Incoming,
 		&a.Available, &a.Reserved, &a.Committed, &a.Damaged, &a.QualityControl, &a.SafetyStock, &a.Incoming)

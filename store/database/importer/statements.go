@@ -12,14 +12,15 @@ import (
 var importVariants = []string{
 	`CREATE TEMP TABLE import_shared AS SELECT product_id FROM import_rows
 		WHERE variant <> '' AND product_id <> variant AND problem = '' GROUP BY product_id HAVING min(variant) <> max(variant)`,
-	`UPDATE import_rows SET product_id = variant WHERE variant <> '' AND product_id <> variant AND problem = '' AND (
+	`UPDATE import_rows SET product_id = variant, product_key = variant_key WHERE variant <> '' AND product_id <> variant AND problem = '' AND (
 		product_id IN (SELECT product_id FROM import_shared)
 		OR NOT EXISTS (SELECT 1 FROM products p WHERE p.product_id = import_rows.product_id)
 			AND EXISTS (SELECT 1 FROM products p WHERE p.product_id = import_rows.variant))`,
 }
 
-// importPrepare finds the rows of one level.
+// importPrepare finds the rows of one level, and creates the table of similar ids.
 var importPrepare = []string{
+	`CREATE TEMP TABLE import_similar AS SELECT '' AS kind, product_id AS id, product_id AS similar_to FROM import_rows WHERE 1 = 0`,
 	`CREATE TEMP TABLE import_asked AS SELECT product_id, location_id, min(line) AS first_line,
 		CASE WHEN min(ask) <> max(ask) THEN 1 ELSE 0 END AS differs
 		FROM import_rows WHERE problem = '' AND ask <> '' GROUP BY product_id, location_id HAVING count(*) > 1`,
@@ -39,6 +40,7 @@ func importPlan(create bool) string {
 		WHEN problem <> '' THEN 'unreadable'
 		WHEN known_product = 0 AND ` + createBit + ` = 0 THEN 'unknown product'
 		WHEN known_location = 0 AND location_id <> '' AND ` + createBit + ` = 0 THEN 'unknown location'
+		WHEN known_product = 0 AND similar_product <> '' OR known_location = 0 AND similar_location <> '' THEN 'similar'
 		WHEN differs = 1 THEN 'repeated'
 		WHEN ask = '' THEN 'unchanged'
 		WHEN first_line < line THEN 'same'
@@ -62,7 +64,7 @@ func importPlan(create bool) string {
 			coalesce(new_quality_control, CASE WHEN fresh = 1 THEN open_quality_control ELSE before_quality_control END) AS after_quality_control,
 			coalesce(new_safety_stock, CASE WHEN fresh = 1 THEN open_safety_stock ELSE before_safety_stock END) AS after_safety_stock,
 			coalesce(new_incoming, CASE WHEN fresh = 1 THEN open_incoming ELSE before_incoming END) AS after_incoming
-	FROM (SELECT r.*, a.first_line, a.differs,
+	FROM (SELECT r.*, a.first_line, a.differs, coalesce(sp.similar_to, '') AS similar_product, coalesce(sl.similar_to, '') AS similar_location,
 			CASE WHEN p.product_id IS NULL THEN 0 ELSE 1 END AS known_product,
 			CASE WHEN n.location_id IS NULL THEN 0 ELSE 1 END AS known_location,
 			CASE WHEN l.product_id IS NULL THEN 1 ELSE 0 END AS fresh,
@@ -72,6 +74,8 @@ func importPlan(create bool) string {
 			coalesce(l.safety_stock, 0) AS before_safety_stock, coalesce(l.incoming, 0) AS before_incoming
 		FROM import_rows r
 		LEFT JOIN import_asked a ON a.product_id = r.product_id AND a.location_id = r.location_id AND r.ask <> ''
+		LEFT JOIN import_similar sp ON sp.kind = 'product' AND sp.id = r.product_id
+		LEFT JOIN import_similar sl ON sl.kind = 'location' AND sl.id = r.location_id
 		LEFT JOIN products p ON p.product_id = r.product_id
 		LEFT JOIN locations n ON n.location_id = r.location_id
 		LEFT JOIN stock_levels l ON l.product_id = r.product_id AND l.location_id = r.location_id
@@ -115,17 +119,17 @@ const (
 	importMovements = ` (product_id, location_id,
 		available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 		available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
-		reason, reference, version)
+		reason, reference, note, actor, version)
 		SELECT w.product_id, w.location_id, after_available - before_available, 0, 0, after_damaged - before_damaged,
 			after_quality_control - before_quality_control, after_safety_stock - before_safety_stock, after_incoming - before_incoming,
 			after_available, before_reserved, before_committed, after_damaged, after_quality_control, after_safety_stock, after_incoming,
-			'IMPORT', $1, p.version
+			'IMPORT', $1, $2, $3, p.version
 		FROM import_work w JOIN products p ON p.product_id = w.product_id
-		WHERE w.position > $2 AND w.position <= $3 AND (after_available <> before_available OR after_damaged <> before_damaged
+		WHERE w.position > $4 AND w.position <= $5 AND (after_available <> before_available OR after_damaged <> before_damaged
 			OR after_quality_control <> before_quality_control OR after_safety_stock <> before_safety_stock OR after_incoming <> before_incoming)
 		ORDER BY w.position`
 
-	importReport = `SELECT line, product_id, location_id, outcome, note, problem, first_line,
+	importReport = `SELECT line, last_line, sets = 1, compared = 1, similar_product, similar_location, product_id, location_id, outcome, note, problem, first_line,
 		seen_available, seen_damaged, seen_quality_control, seen_safety_stock, seen_incoming, seen_on_hand,
 		before_available, before_reserved, before_committed, before_damaged, before_quality_control, before_safety_stock, before_incoming,
 		after_available, before_reserved, before_committed, after_damaged, after_quality_control, after_safety_stock, after_incoming
@@ -138,7 +142,7 @@ func ImportRowsTable(text, number string) string {
 	for i, name := range ImportColumns {
 		kind := number
 		switch name {
-		case "product_id", "variant", "title", "location_id", "ask", "note", "problem":
+		case "product_id", "variant", "title", "location_id", "product_key", "variant_key", "location_key", "ask", "note", "problem":
 			kind = text + " NOT NULL"
 		}
 		columns[i] = name + " " + kind

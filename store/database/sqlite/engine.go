@@ -38,9 +38,9 @@ type Engine struct {
 // memories numbers the databases in memory, which connections share by name.
 var memories atomic.Int64
 
-// Open opens a database file, or :memory:, and creates its folder.
+// Open opens a database file, or :memory:.
 //
-// Errors: no path; a folder that cannot be created.
+// Errors: no path; a folder that does not exist.
 func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(3000)", "foreign_keys(on)", "synchronous(full)", "temp_store(memory)",
@@ -55,8 +55,8 @@ func Open(path string, log *slog.Logger) (*dialect.DB, *Engine, error) {
 		if path == "" {
 			return nil, nil, errors.New("database url: sqlite: needs :memory: or a path")
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, nil, fmt.Errorf("database folder: %w", err)
+		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+			return nil, nil, fmt.Errorf("database url: there is no folder %s", filepath.Dir(path))
 		}
 		query["_pragma"] = append(query["_pragma"], "journal_mode(wal)")
 		name, file = (&url.URL{Path: path}).EscapedPath(), path
