@@ -215,7 +215,7 @@ func TestReplayRefusesABrokenFileBeforeTheFirstCall(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	r, err := Replay(t.Context(), config, io.Discard)
-	require.ErrorContains(t, err, "4 columns, want 8")
+	require.ErrorContains(t, err, `the Quantity "0" must be`)
 	require.Zero(t, r)
 	require.Zero(t, s.calls)
 }
