@@ -93,6 +93,13 @@ func (c command) run(ctx context.Context, out io.Writer) (err error) {
 		if err := b.open(ctx, servers, c.Instances, c.Connections, baskets); err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
+		// The turn that is not counted comes at once: the server closes a connection whose first request is late.
+		if _, err := b.turn(loadgen.Params{Callers: c.Connections, Length: c.Length}); err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		if err := b.vacuum(ctx); err != nil {
+			return err
+		}
 	}
 	rounds, err := c.measure(ctx, out, builds)
 	if err != nil {
@@ -107,16 +114,8 @@ func (c command) run(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
-// measure gives each build one turn that is not counted, and then the rounds.
+// measure gives each build one turn a round.
 func (c command) measure(ctx context.Context, out io.Writer, builds []*build) (rounds []turns, err error) {
-	for _, b := range builds {
-		if _, err := b.turn(loadgen.Params{Callers: c.Connections, Length: c.Length}); err != nil {
-			return nil, fmt.Errorf("%s: %w", b.name, err)
-		}
-		if err := b.vacuum(ctx); err != nil {
-			return nil, err
-		}
-	}
 	for i := range c.Rounds {
 		one := turns{}
 		for j := range builds {
