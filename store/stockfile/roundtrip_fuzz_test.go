@@ -16,7 +16,8 @@ import (
 
 // stocksOf makes stock from the valid rows of a file: one level for each product
 // and location, with its quantities when the file was made or, without those, the
-// quantities to set.
+// quantities to set. The name of a shop's location is used as its id where it can
+// be one.
 func stocksOf(rows []models.StockRow) (stocks []*models.Stock, locations []models.Location) {
 	index, known := map[string]int{}, map[string]bool{}
 	for _, row := range rows {
@@ -38,7 +39,7 @@ func stocksOf(rows []models.StockRow) (stocks []*models.Stock, locations []model
 			stocks = append(stocks, made)
 		}
 		s := stocks[at]
-		if row.Location == "" || slices.ContainsFunc(s.Levels, func(l models.Level) bool { return l.LocationID == row.Location }) {
+		if models.CheckID(row.Location) != "" || slices.ContainsFunc(s.Levels, func(l models.Level) bool { return l.LocationID == row.Location }) {
 			continue
 		}
 		var q models.Quantities
