@@ -3,6 +3,7 @@ package stockfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -16,10 +17,10 @@ import (
 
 // stocksOf makes stock from the valid rows of a file: one level for each product
 // and location, with its quantities when the file was made or, without those, the
-// quantities to set. The name of a shop's location is used as its id where it can
-// be one.
+// quantities to set. A shop's file names its locations; a name that cannot be an
+// id gets one.
 func stocksOf(rows []models.StockRow) (stocks []*models.Stock, locations []models.Location) {
-	index, known := map[string]int{}, map[string]bool{}
+	index, ids := map[string]int{}, map[string]string{} // of products; of locations, by name
 	for _, row := range rows {
 		id := row.ProductID
 		if id == "" {
@@ -39,7 +40,17 @@ func stocksOf(rows []models.StockRow) (stocks []*models.Stock, locations []model
 			stocks = append(stocks, made)
 		}
 		s := stocks[at]
-		if models.CheckID(row.Location) != "" || slices.ContainsFunc(s.Levels, func(l models.Level) bool { return l.LocationID == row.Location }) {
+		if row.Location == "" {
+			continue
+		}
+		location, known := ids[row.Location]
+		if !known {
+			location = row.Location
+			if models.CheckID(location) != "" {
+				location = fmt.Sprint("location without an id ", len(ids))
+			}
+		}
+		if slices.ContainsFunc(s.Levels, func(l models.Level) bool { return l.LocationID == location }) {
 			continue
 		}
 		var q models.Quantities
@@ -53,10 +64,10 @@ func stocksOf(rows []models.StockRow) (stocks []*models.Stock, locations []model
 		if q.Check(-models.QuantityMax) != nil {
 			continue
 		}
-		s.Levels = append(s.Levels, models.Level{LocationID: row.Location, Quantities: q})
-		if !known[row.Location] {
-			known[row.Location] = true
-			locations = append(locations, models.Location{LocationID: row.Location, Name: row.Location})
+		s.Levels = append(s.Levels, models.Level{LocationID: location, Quantities: q})
+		if !known {
+			ids[row.Location] = location
+			locations = append(locations, models.Location{LocationID: location, Name: row.Location})
 		}
 	}
 	return stocks, locations
