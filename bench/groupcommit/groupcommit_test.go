@@ -128,11 +128,25 @@ func TestResult(t *testing.T) {
 	require.Equal(t, want, noAim.result(workload{name: "w"}, rounds))
 }
 
+// TestMiddle: the result of a row is that of the run with the middle ratio, with the figures of that run.
+func TestMiddle(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, (&measureCommand{Row: ".", Runs: runsMax + 1}).Validate(), "--runs")
+	require.ErrorContains(t, (&measureCommand{Row: "."}).Validate(), "--runs")
+	got := middle([]result{
+		{Row: "a", Ratio: 3, Ours: 30}, {Row: "b", Ratio: 1, Ours: 1},
+		{Row: "a", Ratio: 1, Ours: 10}, {Row: "b", Ratio: 2, Ours: 2},
+		{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 3, Ours: 3},
+	})
+	require.Equal(t, []result{{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 2, Ours: 2}}, got)
+	require.Equal(t, []result{{Row: "a", Ratio: 3}}, middle([]result{{Row: "a", Ratio: 3}}))
+}
+
 // TestWithout: only known optimisations can be switched off, and children get them as flags.
 func TestWithout(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, (&measureCommand{Row: ".", Without: fixture.Switches()}).Validate())
-	require.ErrorContains(t, (&measureCommand{Row: ".", Without: []string{"fsync"}}).Validate(), "there are "+strings.Join(fixture.Switches(), ", "))
+	require.NoError(t, (&measureCommand{Row: ".", Runs: 1, Without: fixture.Switches()}).Validate())
+	require.ErrorContains(t, (&measureCommand{Row: ".", Runs: 1, Without: []string{"fsync"}}).Validate(), "there are "+strings.Join(fixture.Switches(), ", "))
 	var c commands
 	parser, err := kong.New(&c, variables())
 	require.NoError(t, err)

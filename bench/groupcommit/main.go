@@ -26,6 +26,9 @@ const (
 	warmFull, warmQuick     = time.Second, 300 * time.Millisecond
 )
 
+// runsMax bounds a measurement: nine full runs take about five hours.
+const runsMax = 9
+
 // resultsFile keeps the results of full runs. The path starts at the top of the repository.
 const resultsFile = "bench/results.json"
 
@@ -33,6 +36,7 @@ const resultsFile = "bench/results.json"
 type measureCommand struct {
 	Row     string        `default:"." help:"Only rows whose name matches this regular expression."`
 	Quick   bool          `help:"Short rounds: less than a minute a row, for a first look."`
+	Runs    int           `default:"1" help:"How often all rows are measured. The result of a row is its run with the middle ratio."`
 	Rounds  int           `help:"How many rounds; at least 3. Default: 5, quick 3."`
 	Length  time.Duration `help:"How long a turn is measured. Default: 3s, quick 1s."`
 	Warm    time.Duration `help:"How long a turn warms up. Default: 1s, quick 300ms."`
@@ -55,6 +59,9 @@ func (c *measureCommand) Validate() error {
 	}
 	if c.Rounds != 0 && c.Rounds < 3 {
 		return errors.New("--rounds must be 3 or more: a median of fewer says nothing")
+	}
+	if c.Runs < 1 || c.Runs > runsMax {
+		return fmt.Errorf("--runs must be from 1 to %d", runsMax)
 	}
 	return fixture.CheckSwitches(c.Without)
 }
@@ -106,21 +113,34 @@ func (c *measureCommand) Run(ctx context.Context) (err error) {
 	if err := c.servers.Describe(ctx, c.out); err != nil {
 		return err
 	}
-	var results []result
+	var runs []result
 	var failure error
-	for _, s := range selected {
-		measured, err := s.workload.measure(ctx, c, s.rows)
-		if err != nil {
-			failure = err
-			break // the rows that were measured before it are right all the same
+	for run := 0; run < c.Runs && failure == nil; run++ {
+		var results []result
+		results, failure = c.measure(ctx, selected)
+		if c.Runs > 1 {
+			printTable(c.out, results)
 		}
-		results = append(results, measured...)
+		runs = append(runs, results...)
 	}
+	results := middle(runs)
 	printTable(c.out, results)
 	if (c.Quick || len(c.Without) > 0) && c.Results == resultsFile {
 		return failure
 	}
 	return errors.Join(failure, writeResults(c.Results, results))
+}
+
+// measure measures the selected rows once. When a workload fails, it returns the rows before it too: they are right.
+func (c *measureCommand) measure(ctx context.Context, selected []selection) (results []result, err error) {
+	for _, s := range selected {
+		measured, err := s.workload.measure(ctx, c, s.rows)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, measured...)
+	}
+	return results, nil
 }
 
 func (c *measureCommand) setDefaults() {

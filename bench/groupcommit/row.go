@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -79,6 +80,26 @@ func (r row) result(w workload, rounds []round) result {
 	}
 	out.Met = &met
 	return out
+}
+
+// middle has one result for each row: of the runs that measured it, the one with the middle ratio. The order is that of
+// the first run.
+func middle(runs []result) []result {
+	byRow := map[string][]result{}
+	var rows []string
+	for _, r := range runs {
+		if byRow[r.Row] == nil {
+			rows = append(rows, r.Row)
+		}
+		byRow[r.Row] = append(byRow[r.Row], r)
+	}
+	results := []result{}
+	for _, row := range rows {
+		list := byRow[row]
+		slices.SortStableFunc(list, func(a, b result) int { return cmp.Compare(a.Ratio, b.Ratio) })
+		results = append(results, list[len(list)/2])
+	}
+	return results
 }
 
 func median(values []float64) float64 {
