@@ -23,10 +23,9 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"graph", "graph/guard", "graph/transport", "models", "store", "store/audit", "store/openingstock", "store/stockfile", "web"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/transport", "models", "models/stockjson"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/transport", "models", "models/stockjson"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
-	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/stockjson"},
 	"graph/generated": {"graph/scalar", "models"},
 	"graph/guard":     {"models"},
 	"graph/loaders":   {"models"},

@@ -17,7 +17,7 @@ func (*migrateCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 		return err
 	}
 	defer st.Close()
-	applied, err := st.Prepare(ctx)
+	applied, err := st.MigrateWhenUp(ctx)
 	if err != nil {
 		return err
 	}

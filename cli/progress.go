@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"onhand/store"
+	"onhand/models"
 )
 
 const (
@@ -73,8 +73,8 @@ func (b *fileBar) Read(p []byte) (int, error) {
 
 // showImport draws the progress of an import. While it reads, the part of the
 // file is drawn, because the number of rows is not known yet.
-func (b *fileBar) showImport(stage store.ImportStage, done, total int) {
-	if stage == store.ImportReading {
+func (b *fileBar) showImport(stage models.ImportStage, done, total int) {
+	if stage == models.ImportReading {
 		done, total = min(b.read, b.size), b.size // a size of 0 draws no part
 	}
 	b.show(string(stage), done, total)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"onhand/store"
+	"onhand/models"
 )
 
 func TestProgressBar(t *testing.T) {
@@ -34,6 +34,6 @@ func TestProgressBar(t *testing.T) {
 	_, err := f.Read(make([]byte, 4))
 	require.NoError(t, err)
 	out.Reset()
-	f.showImport(store.ImportReading, 1000, 0)
+	f.showImport(models.ImportReading, 1000, 0)
 	assert.Contains(t, out.String(), " 50 %")
 }

@@ -18,13 +18,13 @@ import (
 
 // Bounds of the HTTP server.
 const (
-	headerTimeout  = 5 * time.Second
-	bodyTimeout    = 30 * time.Second
-	answerTimeout  = time.Minute // for a client that stops reading; streams have deadlines of their own
-	idleTimeout    = 2 * time.Minute
-	drainTimeout   = 10 * time.Second // for requests in flight at shutdown
-	socketsTimeout = 2 * time.Second  // for closing handshakes at shutdown
-	headerBytesMax = 32 << 10
+	headerTimeout   = 5 * time.Second
+	bodyTimeout     = 30 * time.Second
+	answerTimeout   = time.Minute // for a client that stops reading; streams have deadlines of their own
+	idleTimeout     = 2 * time.Minute
+	shutdownTimeout = 10 * time.Second // for requests in flight at shutdown
+	socketsTimeout  = 2 * time.Second  // for closing handshakes at shutdown
+	headerBytesMax  = 32 << 10
 )
 
 type serveCommand struct {
@@ -52,7 +52,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	log := s.logger()
 	slog.SetDefault(log)
 	slog.SetLogLoggerLevel(slog.LevelDebug) // for libraries that print, such as about a client's broken handshake
-	st, err := s.open(store.Config{TTLDefault: c.ReservationTTL, TTLMax: c.ReservationTTLMax})
+	st, err := s.open(store.Config{ReservationTTL: c.ReservationTTL, ReservationTTLMax: c.ReservationTTLMax})
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func startStore(ctx context.Context, st *store.Store, demo bool, log *slog.Logge
 // prepare brings the tables up to date. With demo it loads the demo shop into a
 // database that is still empty.
 func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) error {
-	applied, err := st.Prepare(ctx)
+	applied, err := st.MigrateWhenUp(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 // connections, finishes the requests in flight, and waits for the handshakes.
 func shutDown(server *http.Server, closing *transport.Closing, log *slog.Logger) error {
 	closing.Close()
-	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	drain, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(drain)
 	handshakes, cancel := context.WithTimeout(drain, socketsTimeout)

@@ -109,7 +109,7 @@ func (s *settings) openExisting(ctx context.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = st.PrepareExisting(ctx)
+	_, err = st.MigrateExisting(ctx)
 	if err != nil {
 		st.Close()
 		return nil, err
@@ -124,7 +124,7 @@ func (s *settings) openMigrated(ctx context.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := st.Prepare(ctx); err != nil {
+	if _, err := st.MigrateWhenUp(ctx); err != nil {
 		st.Close()
 		return nil, err
 	}

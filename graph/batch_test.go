@@ -212,9 +212,9 @@ func TestInputDefaults(t *testing.T) {
 		require.Empty(t, ask(t, f, q).Errors)
 	}
 	assert.Equal(t, []models.Write{
-		models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "a", Quantity: 1}}},
+		models.Reserve{IdempotencyKey: "k", Lines: []models.RequestedLine{{ProductID: "a", Quantity: 1}}},
 		models.ExtendReservation{ID: "r"},
-		models.UpdateReservation{IdempotencyKey: "k", ID: "r", Lines: []models.Line{}},
+		models.UpdateReservation{IdempotencyKey: "k", ID: "r", Lines: []models.RequestedLine{}},
 		models.Resolve{ID: "r", To: models.ReservationReleased},
 		models.Resolve{IdempotencyKey: "k", ID: "r", To: models.ReservationCommitted, OrderRef: "o", Actor: "local"},
 		models.Adjust{

@@ -58,7 +58,7 @@ func (f *fakeStore) StockAsOf(_ context.Context, id string, _ time.Time) (*model
 	return f.fresh(id)
 }
 
-func (f *fakeStore) Products(context.Context, models.Page, models.ProductFilter) (models.ProductPage, error) {
+func (f *fakeStore) Products(context.Context, models.PageRequest, models.ProductFilter) (models.ProductPage, error) {
 	return f.products()
 }
 
@@ -76,7 +76,7 @@ func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Res
 	return found, nil
 }
 
-func (f *fakeStore) Movements(context.Context, models.MovementsPage, models.MovementFilter) (models.MovementPage, error) {
+func (f *fakeStore) Movements(context.Context, models.MovementPageRequest, models.MovementFilter) (models.MovementPage, error) {
 	return f.movements()
 }
 

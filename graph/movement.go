@@ -12,12 +12,12 @@ import (
 )
 
 // movementsPageOf checks the arguments of stockMovements.
-func movementsPageOf(first *int, after *string, last *int, before *string) (models.MovementsPage, error) {
+func movementsPageOf(first *int, after *string, last *int, before *string) (models.MovementPageRequest, error) {
 	page, err := pageOf(first, after, last, before)
 	if err != nil {
-		return models.MovementsPage{}, err
+		return models.MovementPageRequest{}, err
 	}
-	movements := models.MovementsPage{First: page.First, Last: page.Last}
+	movements := models.MovementPageRequest{First: page.First, Last: page.Last}
 	if movements.After, err = parseMovementKey(page.After); err == nil {
 		movements.Before, err = parseMovementKey(page.Before)
 	}

@@ -8,8 +8,8 @@ import (
 
 // pageOf checks the arguments of a connection: forwards or backwards, with a bounded
 // size.
-func pageOf(first *int, after *string, last *int, before *string) (models.Page, error) {
-	var page models.Page
+func pageOf(first *int, after *string, last *int, before *string) (models.PageRequest, error) {
+	var page models.PageRequest
 	switch {
 	case first != nil && last != nil:
 		return page, models.BadInput("first and last together make no page; give one")

@@ -59,6 +59,9 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
+// ErrNoNotifications says that a database sends no notifications; poll instead.
+var ErrNoNotifications = errors.New("this database sends no notifications")
+
 // ErrorCode is the machine-readable kind of a UserError.
 type ErrorCode string
 

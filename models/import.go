@@ -83,6 +83,20 @@ func (c *Counts) Of(s State) *Count {
 // Any reports whether a count is given.
 func (c Counts) Any() bool { return c != Counts{} }
 
+// ImportProgress is called with how far an import has come: rows read, then levels written
+// out of total.
+type ImportProgress func(stage ImportStage, done, total int)
+
+// ImportStage is what an import is doing.
+type ImportStage string
+
+// The stages of an import. Only ImportWriting has a total.
+const (
+	ImportReading  ImportStage = "reading"
+	ImportDeciding ImportStage = "deciding"
+	ImportWriting  ImportStage = "writing"
+)
+
 // ImportOptions control an import.
 type ImportOptions struct {
 	// DryRun checks every row and changes nothing.

@@ -104,15 +104,15 @@ type MovementFilter struct {
 	Since, Until *time.Time
 }
 
-// MovementsPage asks for a page of the ledger, newest first: First movements older
+// MovementPageRequest asks for a page of the ledger, newest first: First movements older
 // than After, or the Last movements newer than Before. After and Before are
 // movement ids, 0 for none.
-type MovementsPage struct {
+type MovementPageRequest struct {
 	First, Last   int
 	After, Before int64
 }
 
-// MovementPage is the answer to a MovementsPage, newest first.
+// MovementPage is the answer to a MovementPageRequest, newest first.
 //
 // The work for one page is bounded. Where few movements match the filter, a page
 // can have fewer movements than asked for, or none, and a next page all the same.

@@ -1,5 +1,7 @@
 package models
 
+import "slices"
+
 // Outcome is the effect of a batch of writes after its commit.
 type Outcome struct {
 	// Results has one result per write, in the order of the writes.
@@ -21,15 +23,21 @@ func (o Outcome) Then(later Outcome) Outcome {
 	if len(o.Reservations) == 0 {
 		return later
 	}
-	newer := make(map[string]bool, len(later.Stocks))
-	for _, s := range later.Stocks {
-		newer[s.ProductID] = true
-	}
-	for _, s := range o.Stocks {
-		if !newer[s.ProductID] {
-			later.Stocks = append(later.Stocks, s)
-		}
-	}
+	later.Stocks = NewestStocks(o.Stocks, later.Stocks)
 	later.Reservations = append(o.Reservations, later.Reservations...)
 	return later
+}
+
+// NewestStocks joins the stocks of two transactions: of a product that both have, only
+// the later stock. It changes earlier.
+func NewestStocks(earlier, later []*Stock) []*Stock {
+	if len(earlier) == 0 {
+		return later
+	}
+	newer := make(map[string]bool, len(later))
+	for _, s := range later {
+		newer[s.ProductID] = true
+	}
+	earlier = slices.DeleteFunc(earlier, func(s *Stock) bool { return newer[s.ProductID] })
+	return append(earlier, later...)
 }

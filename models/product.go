@@ -57,14 +57,14 @@ type ProductFilter struct {
 	TitleContains string
 }
 
-// Page asks for a part of a list in id order: forwards (First, After) or backwards
+// PageRequest asks for a part of a list in id order: forwards (First, After) or backwards
 // (Last, Before), never both. After and Before are ids, not offsets.
-type Page struct {
+type PageRequest struct {
 	First, Last   int
 	After, Before string
 }
 
-// ProductPage is the answer to a Page of products, in id order.
+// ProductPage is the answer to a PageRequest for products, in id order.
 type ProductPage struct {
 	Products         []Product
 	HasNext, HasPrev bool

@@ -140,14 +140,14 @@ func (r Reservation) At(now time.Time) Reservation {
 	if r.State == ReservationActive && !r.ExpiresAt.After(now) {
 		r.State = ReservationExpired
 	}
-	if r.State.ended() {
+	if r.State.Ended() {
 		r.Lines = endedLines(r.Lines)
 	}
 	return r
 }
 
-// ended reports whether no units are reserved or on order in this state.
-func (s ReservationState) ended() bool {
+// Ended reports whether no units are reserved or on order in this state. It changes no more.
+func (s ReservationState) Ended() bool {
 	return s != ReservationActive && s != ReservationCommitted
 }
 
@@ -188,14 +188,8 @@ func TransitionTo(s ReservationState) (t Transition, ok bool) {
 	return t, ok
 }
 
-// MayBecome reports whether the state may change to next.
-func (s ReservationState) MayBecome(next ReservationState) bool {
-	t, ok := transitions[next]
-	return ok && t.From == s
-}
-
-// Line asks for a quantity of a product.
-type Line struct {
+// RequestedLine asks for a quantity of a product.
+type RequestedLine struct {
 	ProductID string `json:"productId"`
 	Quantity  int    `json:"quantity"`
 	// LocationID, where not empty, is the only location that may supply it.
@@ -211,7 +205,7 @@ type LinePart struct {
 // Reserve creates a reservation.
 type Reserve struct {
 	IdempotencyKey string        `json:"idempotencyKey"`
-	Lines          []Line        `json:"lines"`
+	Lines          []RequestedLine        `json:"lines"`
 	TTL            time.Duration `json:"ttl,omitempty"` // zero: DefaultTTL
 	Channel        string        `json:"channel,omitempty"`
 	AllowPartial   bool          `json:"allowPartial,omitempty"`
@@ -225,7 +219,7 @@ type Reserve struct {
 type UpdateReservation struct {
 	IdempotencyKey string        `json:"idempotencyKey"`
 	ID             string        `json:"id"`
-	Lines          []Line        `json:"lines"`
+	Lines          []RequestedLine        `json:"lines"`
 	TTL            time.Duration `json:"ttl,omitempty"`
 	AllowPartial   bool          `json:"allowPartial,omitempty"`
 }
@@ -316,7 +310,7 @@ func (c *checker) ttl(ttl, limit time.Duration) {
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-func (c *checker) lines(lines []Line) {
+func (c *checker) lines(lines []RequestedLine) {
 	if !c.entries(len(lines), ReservationLinesMax, "lines") {
 		return
 	}

@@ -2,20 +2,18 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"onhand/models"
 	"onhand/store/database"
 	"onhand/store/groupcommit"
-	"onhand/store/stockfeed"
 )
 
-// committerDatabase adapts the database to groupcommit.Database, whose Begin returns an
+// committerDatabase adapts the database to groupcommit.BatchSource, whose Begin returns an
 // interface.
 type committerDatabase struct{ *database.Database }
 
-// Begin implements groupcommit.Database.
-func (d committerDatabase) Begin() groupcommit.Batch { return d.Database.Begin() }
+// Begin implements groupcommit.BatchSource.
+func (d committerDatabase) Begin() groupcommit.WriteBatch { return d.Database.Begin() }
 
 // batchPublisher adapts the publisher to groupcommit.Publisher. It also counts the
 // transactions of a batch.
@@ -27,9 +25,9 @@ type batchPublisher struct {
 // Publish implements groupcommit.Publisher.
 func (p batchPublisher) Publish(ctx context.Context, result database.BatchResult) {
 	committed := false
-	for _, attempt := range result.Attempts {
-		p.metrics.transaction(attempt)
-		committed = committed || attempt.Err == nil
+	for _, sent := range result.Transactions {
+		p.metrics.transaction(sent)
+		committed = committed || sent.Err == nil
 	}
 	if committed {
 		p.publisher.Publish(ctx, result.Outcome)
@@ -49,11 +47,7 @@ func (o relayOutbox) Compact(ctx context.Context) error { return o.database.Comp
 
 // Listen implements stockfeed.Outbox.
 func (o relayOutbox) Listen(ctx context.Context, wake func()) error {
-	err := o.database.Listen(ctx, wake)
-	if errors.Is(err, database.ErrNoListen) {
-		return stockfeed.ErrNoListen
-	}
-	return err
+	return o.database.Listen(ctx, wake)
 }
 
 // auditSource adapts the database to readthrough.StockSource for audits. Their

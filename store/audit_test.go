@@ -66,9 +66,9 @@ func TestAuditBesideTraffic(t *testing.T) {
 // shopOnce is one customer's visit: a reservation of some products that becomes an
 // order and perhaps more, a delivery, or a page.
 func shopOnce(t *testing.T, s *Store, key string, ids []string) {
-	lines := []models.Line{}
+	lines := []models.RequestedLine{}
 	for _, i := range rand.Perm(len(ids))[:1+rand.IntN(3)] {
-		lines = append(lines, models.Line{ProductID: ids[i], Quantity: 1 + rand.IntN(3)})
+		lines = append(lines, models.RequestedLine{ProductID: ids[i], Quantity: 1 + rand.IntN(3)})
 	}
 	ctx := t.Context()
 	if rand.IntN(4) == 0 {

@@ -8,20 +8,21 @@ import (
 	"onhand/store/groupcommit"
 )
 
-// Config configures a Store. Zero values mean defaults.
+// Config configures a Store. Zero values mean defaults, of this package or of the one that a
+// setting is for.
 type Config struct {
 	// DatabaseURL is postgres://…, sqlite:PATH or sqlite::memory:.
 	DatabaseURL string
 	// RedisURL is redis://… or rediss://…; empty for a Redis inside this process.
 	RedisURL string
-	// TTLDefault is the time to live of a reservation that asks for none.
-	TTLDefault time.Duration
-	// TTLMax is the longest time to live that a reservation may ask for.
-	TTLMax time.Duration
+	// ReservationTTL is the time to live of a reservation that asks for none.
+	ReservationTTL time.Duration
+	// ReservationTTLMax is the longest time to live that a reservation may ask for.
+	ReservationTTLMax time.Duration
 	// RedisTimeout bounds one round trip to Redis.
 	RedisTimeout time.Duration
-	// CacheTTL is how long a product stays in Redis without a read or a change.
-	CacheTTL time.Duration
+	// HashTTL is how long a product stays in Redis after its last fill or change.
+	HashTTL time.Duration
 	// SweepInterval is how often reservations past their time are ended.
 	SweepInterval time.Duration
 	// EpochCheckInterval is how often epoch, directory and watermark are checked.
@@ -31,7 +32,7 @@ type Config struct {
 	// KeyPrefix begins every Redis key. It separates shops, or tests, in one Redis.
 	KeyPrefix string
 	// GroupCommit switches optimisations of the write path off, for benchmarks.
-	GroupCommit groupcommit.Config
+	GroupCommit groupcommit.CommitterSwitches
 	// Database switches optimisations of the database off, for benchmarks.
 	Database database.Switches
 	Logger   *slog.Logger
@@ -39,18 +40,16 @@ type Config struct {
 
 // Defaults of Config.
 const (
-	ttlDefaultDefault         = 15 * time.Minute
-	ttlMaxDefault             = 24 * time.Hour
-	cacheTTLDefault           = 10 * time.Minute
+	reservationTTLDefault     = 15 * time.Minute
+	reservationTTLMaxDefault  = 24 * time.Hour
 	sweepIntervalDefault      = 500 * time.Millisecond
 	epochCheckIntervalDefault = time.Second
 	auditIntervalDefault      = time.Second
 )
 
 func (c *Config) setDefaults() {
-	c.TTLDefault = orDefault(c.TTLDefault, ttlDefaultDefault)
-	c.TTLMax = orDefault(c.TTLMax, ttlMaxDefault)
-	c.CacheTTL = orDefault(c.CacheTTL, cacheTTLDefault)
+	c.ReservationTTL = orDefault(c.ReservationTTL, reservationTTLDefault)
+	c.ReservationTTLMax = orDefault(c.ReservationTTLMax, reservationTTLMaxDefault)
 	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
 	c.EpochCheckInterval = orDefault(c.EpochCheckInterval, epochCheckIntervalDefault)
 	c.AuditInterval = orDefault(c.AuditInterval, auditIntervalDefault)

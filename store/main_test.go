@@ -148,7 +148,7 @@ func receive(key, product string, delta int) models.Adjust {
 }
 
 func reserve(key, product string, quantity int, ttl time.Duration) models.Reserve {
-	return models.Reserve{IdempotencyKey: key, TTL: ttl, Lines: []models.Line{{ProductID: product, Quantity: quantity}}}
+	return models.Reserve{IdempotencyKey: key, TTL: ttl, Lines: []models.RequestedLine{{ProductID: product, Quantity: quantity}}}
 }
 
 func read(t *testing.T, s *Store, id string) *models.Stock {

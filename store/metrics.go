@@ -37,13 +37,13 @@ func newMetrics() *metrics {
 }
 
 // transaction counts one transaction.
-func (m *metrics) transaction(attempt database.Attempt) {
+func (m *metrics) transaction(sent database.SentTransaction) {
 	outcome := "committed"
-	if attempt.Err != nil {
+	if sent.Err != nil {
 		outcome = "failed"
 	}
-	m.batchWrites.Observe(float64(attempt.Writes))
-	m.batchSeconds.WithLabelValues(outcome).Observe(attempt.Took.Seconds())
+	m.batchWrites.Observe(float64(sent.Writes))
+	m.batchSeconds.WithLabelValues(outcome).Observe(sent.Took.Seconds())
 }
 
 // writeDone is the outcome of a write that did what it was asked for.

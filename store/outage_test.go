@@ -91,7 +91,7 @@ func TestRedisBackWithOldValues(t *testing.T) {
 	drained(t, s)
 	s.relay.Stop() // it will be late
 	require.NoError(t, redis.Freeze())
-	_, err := s.database.Write(t.Context(), []models.Write{receive("k", "x", 2)}) // as another instance does
+	_, err := s.database.WriteUnderLock(t.Context(), []models.Write{receive("k", "x", 2)}) // as another instance does
 	require.NoError(t, err)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 && !s.cache.Healthy() })
 	refused := s.cache.Stats().Refusals

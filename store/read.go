@@ -37,7 +37,7 @@ func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models
 }
 
 // Products reads a page of products from the database.
-func (s *Store) Products(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error) {
+func (s *Store) Products(ctx context.Context, page models.PageRequest, filter models.ProductFilter) (models.ProductPage, error) {
 	return s.database.ReadProducts(ctx, page, filter)
 }
 
@@ -63,7 +63,7 @@ func (s *Store) Reservations(ctx context.Context, ids []string) ([]*models.Reser
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.database.ReadClock(ctx) }
 
 // Movements reads a page of the ledger, newest first.
-func (s *Store) Movements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
+func (s *Store) Movements(ctx context.Context, page models.MovementPageRequest, filter models.MovementFilter) (models.MovementPage, error) {
 	return s.database.ReadMovements(ctx, page, filter)
 }
 

@@ -28,7 +28,7 @@ func TestSilentServers(t *testing.T) {
 	for name, ask := range map[string]func() error{
 		"read": func() error { _, err := s.Stocks(t.Context(), []string{"mug"}); return err },
 		"write": func() error {
-			_, err := s.Write(t.Context(), models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "mug", Quantity: 1}}})
+			_, err := s.Write(t.Context(), models.Reserve{IdempotencyKey: "k", Lines: []models.RequestedLine{{ProductID: "mug", Quantity: 1}}})
 			return err
 		},
 		"health": func() error {

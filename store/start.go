@@ -31,42 +31,42 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	return s.database.Migrate(ctx)
 }
 
-// Prepare is Migrate that waits for a server which is not up yet, for half a
+// MigrateWhenUp is Migrate that waits for a server which is not up yet, for half a
 // minute at most, and logs what it waits for. An error that waiting cannot mend,
 // such as a wrong password, ends it at once, with a reason in plain words.
-func (s *Store) Prepare(ctx context.Context) (applied int, err error) {
-	return s.prepare(ctx, startWait, startInterval)
+func (s *Store) MigrateWhenUp(ctx context.Context) (applied int, err error) {
+	return s.migrateWhenUp(ctx, startWait, startInterval)
 }
 
-// ErrNoTables says that a database has no tables of this program.
-var ErrNoTables = errors.New("no such database: there are no tables in it yet; onhand serve, onhand migrate and onhand import --create make them")
+// errNoTables says that a database has no tables of this program.
+var errNoTables = errors.New("no such database: there are no tables in it yet; onhand serve, onhand migrate and onhand import --create make them")
 
-// PrepareExisting is Prepare for commands that create no database.
+// MigrateExisting is MigrateWhenUp for commands that create no database.
 //
-// Errors: those of Prepare, and ErrNoTables.
-func (s *Store) PrepareExisting(ctx context.Context) (applied int, err error) {
-	return s.prepareBy(ctx, startWait, startInterval, func(ctx context.Context) (int, error) {
+// Errors: those of MigrateWhenUp; one for a database without tables.
+func (s *Store) MigrateExisting(ctx context.Context) (applied int, err error) {
+	return s.retryMigration(ctx, startWait, startInterval, func(ctx context.Context) (int, error) {
 		made, err := s.database.Made(ctx)
 		switch {
 		case err != nil:
 			return 0, err
 		case !made:
-			return 0, ErrNoTables
+			return 0, errNoTables
 		}
 		return s.Migrate(ctx)
 	})
 }
 
-func (s *Store) prepare(ctx context.Context, wait, interval time.Duration) (applied int, err error) {
-	return s.prepareBy(ctx, wait, interval, s.Migrate)
+func (s *Store) migrateWhenUp(ctx context.Context, wait, interval time.Duration) (applied int, err error) {
+	return s.retryMigration(ctx, wait, interval, s.Migrate)
 }
 
-func (s *Store) prepareBy(ctx context.Context, wait, interval time.Duration, migrate func(context.Context) (int, error)) (applied int, err error) {
+func (s *Store) retryMigration(ctx context.Context, wait, interval time.Duration, migrate func(context.Context) (int, error)) (applied int, err error) {
 	deadline := time.Now().Add(wait)
 	logged := ""
 	for attempt := 0; ; attempt++ {
 		applied, err = migrate(ctx)
-		if err == nil || errors.Is(err, ErrNoTables) {
+		if err == nil || errors.Is(err, errNoTables) {
 			return applied, err
 		}
 		reason, passes := database.Explain(err)

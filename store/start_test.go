@@ -45,7 +45,7 @@ func TestStartBeforeTheDatabase(t *testing.T) {
 	t.Cleanup(s.Close)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := s.prepare(t.Context(), time.Minute, 10*time.Millisecond)
+		_, err := s.migrateWhenUp(t.Context(), time.Minute, 10*time.Millisecond)
 		ended <- err
 	}()
 	eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("nothing listens at 127.0.0.1:")) })
@@ -68,14 +68,14 @@ func TestStartGivesUp(t *testing.T) {
 	s, err := Open(Config{DatabaseURL: "postgres://u:hunter2@127.0.0.1:1/x"})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	_, err = s.prepare(t.Context(), 20*time.Millisecond, time.Millisecond)
+	_, err = s.migrateWhenUp(t.Context(), 20*time.Millisecond, time.Millisecond)
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	require.ErrorContains(t, err, "waited 20ms for the database: nothing listens at 127.0.0.1:1 yet")
 	require.NotContains(t, err.Error(), "hunter2")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	s.log = slog.New(slog.NewTextHandler(writerFunc(cancel), nil)) // stopped once it has logged that it waits
-	_, err = s.prepare(ctx, time.Minute, time.Minute)
+	_, err = s.migrateWhenUp(ctx, time.Minute, time.Minute)
 	require.ErrorContains(t, err, "stopped before the database was ready: nothing listens at 127.0.0.1:1 yet")
 }
 
@@ -89,6 +89,6 @@ func TestStartPreloads(t *testing.T) {
 	first.Close()
 	s := open(t, Config{DatabaseURL: url})
 	w := reserve(rand.Text(), "x", 1, time.Hour)
-	eventually(t, func() bool { return len(s.database.Missing(s.database.Prepare(w))) == 0 })
+	eventually(t, func() bool { return len(s.database.MissingOnce(s.database.Prepare(w))) == 0 })
 	write(t, s, w)
 }

@@ -84,8 +84,8 @@ func (s *Store) openServers() (err error) {
 		return err
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
-	s.cache = rediscache.New(rediscache.Config{
-		Reader: reader, Writer: writer, TTL: s.config.CacheTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+	s.cache = rediscache.New(rediscache.CacheConfig{
+		Reader: reader, Writer: writer, TTL: s.config.HashTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
 		OnRecovered: s.redisRecovered,
 	})
 	return nil

@@ -101,7 +101,7 @@ func TestCrashBetweenCommitAndPublish(t *testing.T) {
 
 	dying := open(t, config)
 	quiet(t, dying) // its relay dies with it
-	_, err = dying.database.Write(t.Context(), []models.Write{receive("k", "x", 2)})
+	_, err = dying.database.WriteUnderLock(t.Context(), []models.Write{receive("k", "x", 2)})
 	require.NoError(t, err) // committed, and not published
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 7 })
 	require.Equal(t, 7, read(t, survivor, "x").Quantity())

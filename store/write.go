@@ -14,10 +14,10 @@ import (
 func (s *Store) Write(ctx context.Context, write models.Write) (result models.WriteResult, err error) {
 	defer func() { s.metrics.wrote(write, result, err) }()
 	if w, ok := write.(models.Reserve); ok {
-		w.DefaultTTL = s.config.TTLDefault
+		w.DefaultTTL = s.config.ReservationTTL
 		write = w
 	}
-	if errs := write.Check(s.config.TTLMax); len(errs) > 0 {
+	if errs := write.Check(s.config.ReservationTTLMax); len(errs) > 0 {
 		return models.WriteResult{Errors: errs}, nil
 	}
 	result, err = s.writes.Submit(ctx, write)

@@ -119,7 +119,7 @@ func TestInvalidWrites(t *testing.T) {
 				{ProductID: "x", LocationID: "a", State: models.Reserved, Delta: 1},
 			}},
 			"zero delta":     receive("k", "x", 0),
-			"too many lines": models.Reserve{IdempotencyKey: "k", TTL: time.Hour, Lines: make([]models.Line, models.ReservationLinesMax+1)},
+			"too many lines": models.Reserve{IdempotencyKey: "k", TTL: time.Hour, Lines: make([]models.RequestedLine, models.ReservationLinesMax+1)},
 		} {
 			result := write(t, s, w)
 			require.NotEmpty(t, result.Errors, name)

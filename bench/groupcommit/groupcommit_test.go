@@ -76,7 +76,7 @@ func TestVariantsCountWhatTheySell(t *testing.T) {
 func within(baskets loadgen.Baskets, products []string) loadgen.Baskets {
 	kept := loadgen.Baskets{Products: products}
 	for _, b := range baskets.List {
-		var some []models.Line
+		var some []models.RequestedLine
 		for _, line := range b.Lines {
 			if slices.Contains(products, line.ProductID) {
 				some = append(some, line)
@@ -97,14 +97,14 @@ func TestOneEachRefuses(t *testing.T) {
 	f, e, err := closing.oneEach(t.Context(), c, []string{"a", "b"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, closing.close()) })
-	reserve := func(key string, lines ...models.Line) error {
+	reserve := func(key string, lines ...models.RequestedLine) error {
 		_, err := e.Write(t.Context(), models.Reserve{IdempotencyKey: key, Lines: lines, TTL: time.Minute})
 		return err
 	}
-	require.ErrorContains(t, reserve("1", models.Line{ProductID: "a", Quantity: fixture.OpeningStock + 1}), "not enough")
-	require.ErrorContains(t, reserve("2", models.Line{ProductID: "a", Quantity: 1}, models.Line{ProductID: "b", Quantity: fixture.OpeningStock + 1}), "not enough")
-	require.NoError(t, reserve("3", models.Line{ProductID: "a", Quantity: 1}, models.Line{ProductID: "b", Quantity: 2}))
-	require.ErrorContains(t, reserve("3", models.Line{ProductID: "a", Quantity: 1}, models.Line{ProductID: "b", Quantity: 2}), "used before")
+	require.ErrorContains(t, reserve("1", models.RequestedLine{ProductID: "a", Quantity: fixture.OpeningStock + 1}), "not enough")
+	require.ErrorContains(t, reserve("2", models.RequestedLine{ProductID: "a", Quantity: 1}, models.RequestedLine{ProductID: "b", Quantity: fixture.OpeningStock + 1}), "not enough")
+	require.NoError(t, reserve("3", models.RequestedLine{ProductID: "a", Quantity: 1}, models.RequestedLine{ProductID: "b", Quantity: 2}))
+	require.ErrorContains(t, reserve("3", models.RequestedLine{ProductID: "a", Quantity: 1}, models.RequestedLine{ProductID: "b", Quantity: 2}), "used before")
 	require.NoError(t, f.Audit(t.Context(), loadgen.Measurement{Acknowledged: 1, Lines: 2, Units: 3}))
 }
 

@@ -26,13 +26,13 @@ const (
 
 // Basket is what one call reserves. Nobody changes it, so that workers can share it.
 type Basket struct {
-	Lines []models.Line
+	Lines []models.RequestedLine
 	units int
 	json  []byte // the lines as the API reads them
 }
 
 // NewBasket makes the basket of these lines.
-func NewBasket(lines []models.Line) Basket {
+func NewBasket(lines []models.RequestedLine) Basket {
 	b := Basket{Lines: lines}
 	b.json, _ = json.Marshal(lines) // plain values; cannot fail
 	for _, line := range lines {
@@ -54,7 +54,7 @@ func Numbered(n int) []string {
 func Single(products []string) []Basket {
 	baskets := make([]Basket, len(products))
 	for i, id := range products {
-		baskets[i] = NewBasket([]models.Line{{ProductID: id, Quantity: 1}})
+		baskets[i] = NewBasket([]models.RequestedLine{{ProductID: id, Quantity: 1}})
 	}
 	return baskets
 }
@@ -106,14 +106,14 @@ func ReadBaskets(path string) (Baskets, error) {
 	return read, err
 }
 
-func firstLines(invoice stockfile.Invoice) []models.Line {
-	var lines []models.Line
+func firstLines(invoice stockfile.Invoice) []models.RequestedLine {
+	var lines []models.RequestedLine
 	for _, line := range invoice.Lines {
-		repeated := slices.ContainsFunc(lines, func(l models.Line) bool { return l.ProductID == line.ProductID })
+		repeated := slices.ContainsFunc(lines, func(l models.RequestedLine) bool { return l.ProductID == line.ProductID })
 		if repeated || len(lines) == BasketLines {
 			continue
 		}
-		lines = append(lines, models.Line{ProductID: line.ProductID, Quantity: min(line.Units, UnitsMax)})
+		lines = append(lines, models.RequestedLine{ProductID: line.ProductID, Quantity: min(line.Units, UnitsMax)})
 	}
 	return lines
 }
@@ -124,11 +124,11 @@ func Generate() Baskets {
 	generated := Baskets{Products: products, Source: fmt.Sprintf("generated (Zipf 1.1, seed %d)", generatedSeed)}
 	zipf := rand.NewZipf(rand.New(rand.NewPCG(generatedSeed, 0)), 1.1, 20, generatedProducts-1)
 	for range generatedBaskets {
-		var lines []models.Line
+		var lines []models.RequestedLine
 		for len(lines) < BasketLines {
 			id := products[zipf.Uint64()]
-			if !slices.ContainsFunc(lines, func(l models.Line) bool { return l.ProductID == id }) {
-				lines = append(lines, models.Line{ProductID: id, Quantity: 1 + len(lines)%3})
+			if !slices.ContainsFunc(lines, func(l models.RequestedLine) bool { return l.ProductID == id }) {
+				lines = append(lines, models.RequestedLine{ProductID: id, Quantity: 1 + len(lines)%3})
 			}
 		}
 		generated.List = append(generated.List, NewBasket(lines))

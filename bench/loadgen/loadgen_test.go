@@ -64,7 +64,7 @@ func TestRunMeasuresOnlyTheWindow(t *testing.T) {
 	defer ticker.Stop()
 	m, err := Run(Params{Callers: 1, Warm: 200 * time.Millisecond, Length: 200 * time.Millisecond}, "t", func(w *Worker) error {
 		<-ticker.C
-		w.Acknowledge(NewBasket([]models.Line{{Quantity: 2}, {Quantity: 3}}))
+		w.Acknowledge(NewBasket([]models.RequestedLine{{Quantity: 2}, {Quantity: 3}}))
 		return nil
 	})
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestBaskets(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, read.List, 1)
 	requireBaskets(t, read)
-	require.Equal(t, models.Line{ProductID: "P1", Quantity: UnitsMax}, read.List[0].Lines[1])
+	require.Equal(t, models.RequestedLine{ProductID: "P1", Quantity: UnitsMax}, read.List[0].Lines[1])
 }
 
 func requireBaskets(t *testing.T, baskets Baskets) {
@@ -128,7 +128,7 @@ func requireBaskets(t *testing.T, baskets Baskets) {
 			units += line.Quantity
 		}
 		require.Equal(t, units, b.units)
-		var lines []models.Line
+		var lines []models.RequestedLine
 		require.NoError(t, json.Unmarshal(b.json, &lines))
 		require.Equal(t, b.Lines, lines)
 	}
@@ -152,7 +152,7 @@ func TestConnection(t *testing.T) {
 	pool, err := DialPool([]string{strings.TrimPrefix(server.URL, "http://")}, 1)
 	require.NoError(t, err)
 	w := &Worker{prefix: "run-"}
-	reserve := pool.Reserve([]Basket{NewBasket([]models.Line{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}})})
+	reserve := pool.Reserve([]Basket{NewBasket([]models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}})})
 	require.NoError(t, reserve(w))
 	require.NoError(t, reserve(w))
 	var sent struct {
@@ -160,14 +160,14 @@ func TestConnection(t *testing.T) {
 		Variables struct {
 			Input struct {
 				IdempotencyKey string
-				Lines          []models.Line
+				Lines          []models.RequestedLine
 			}
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(body), &sent))
 	require.Equal(t, Document, sent.Query)
 	require.Equal(t, "run-0-2", sent.Variables.Input.IdempotencyKey)
-	require.Equal(t, []models.Line{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}}, sent.Variables.Input.Lines)
+	require.Equal(t, []models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}}, sent.Variables.Input.Lines)
 	require.Equal(t, []int{4, 6}, []int{w.lines, w.units})
 	require.ErrorContains(t, reserve(w), "not enough")
 	require.Equal(t, []int{4, 6}, []int{w.lines, w.units})

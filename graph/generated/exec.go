@@ -10307,8 +10307,8 @@ func (ec *executionContext) unmarshalInputReleaseReservationInput(ctx context.Co
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputReservationLineInput(ctx context.Context, obj any) (models.Line, error) {
-	var it models.Line
+func (ec *executionContext) unmarshalInputReservationLineInput(ctx context.Context, obj any) (models.RequestedLine, error) {
+	var it models.RequestedLine
 	if obj == nil {
 		return it, nil
 	}
@@ -10419,7 +10419,7 @@ func (ec *executionContext) unmarshalInputReserveStockInput(ctx context.Context,
 			it.IdempotencyKey = data
 		case "lines":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lines"))
-			data, err := ec.unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐLineᚄ(ctx, v)
+			data, err := ec.unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐRequestedLineᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10756,7 +10756,7 @@ func (ec *executionContext) unmarshalInputUpdateReservationInput(ctx context.Con
 			it.ID = data
 		case "lines":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lines"))
-			data, err := ec.unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐLineᚄ(ctx, v)
+			data, err := ec.unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐRequestedLineᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -14542,13 +14542,13 @@ func (ec *executionContext) marshalNReservationLine2ᚕonhandᚋmodelsᚐReserva
 	return ret
 }
 
-func (ec *executionContext) unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐLineᚄ(ctx context.Context, v any) ([]*models.Line, error) {
+func (ec *executionContext) unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐRequestedLineᚄ(ctx context.Context, v any) ([]*models.RequestedLine, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*models.Line, len(vSlice))
+	res := make([]*models.RequestedLine, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNReservationLineInput2ᚖonhandᚋmodelsᚐLine(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNReservationLineInput2ᚖonhandᚋmodelsᚐRequestedLine(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -14556,7 +14556,7 @@ func (ec *executionContext) unmarshalNReservationLineInput2ᚕᚖonhandᚋmodels
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalNReservationLineInput2ᚖonhandᚋmodelsᚐLine(ctx context.Context, v any) (*models.Line, error) {
+func (ec *executionContext) unmarshalNReservationLineInput2ᚖonhandᚋmodelsᚐRequestedLine(ctx context.Context, v any) (*models.RequestedLine, error) {
 	res, err := ec.unmarshalInputReservationLineInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }

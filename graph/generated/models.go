@@ -148,7 +148,7 @@ type ReserveStockInput struct {
 	// A request that is repeated with the same key takes effect once. Use a random UUID: the same key and input get the same answer, from any caller. A refusal is an answer too: to try again later, use a new key. At most 255 characters.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// 1 to 2,000 lines.
-	Lines []*models.Line `json:"lines"`
+	Lines []*models.RequestedLine `json:"lines"`
 	// The time to live in seconds. The server's default when left out.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
 	// Reserve at this channel's locations only.
@@ -234,7 +234,7 @@ type UpdateReservationInput struct {
 	// The reservation.
 	ID string `json:"id"`
 	// 1 to 2,000 lines. They replace the old ones.
-	Lines []*models.Line `json:"lines"`
+	Lines []*models.RequestedLine `json:"lines"`
 	// Also restart the time to live, with this many seconds.
 	TTLSeconds *int `json:"ttlSeconds,omitempty"`
 	// Reserve the units that there are when there are not enough.

@@ -33,9 +33,9 @@ type LevelSource interface {
 	ProductIDs(ctx context.Context, after string, limit int) ([]string, error)
 	// AuditLedger reads each level of a span with its ledger. A window bounds how
 	// many of a product's last entries are read; 0 means all.
-	AuditLedger(ctx context.Context, span database.Span, window int, each func(database.LedgerAudit)) error
+	AuditLedger(ctx context.Context, span database.Span, window int, each func(database.AuditedLevel)) error
 	// AuditReservations reads each level of a span that differs from the open reservations.
-	AuditReservations(ctx context.Context, span database.Span, each func(database.ReservationsAudit)) error
+	AuditReservations(ctx context.Context, span database.Span, each func(database.AuditedReservations)) error
 	// OutboxLen counts the outbox; OutboxBacklog also names its oldest row.
 	OutboxLen(ctx context.Context) (rows int64, err error)
 	OutboxBacklog(ctx context.Context) (oldest, rows int64, err error)

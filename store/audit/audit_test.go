@@ -145,7 +145,7 @@ func TestAuditRepairsRedis(t *testing.T) {
 			onEach(t, func(t *testing.T, s auditedStack) {
 				s.StockUp(t, 5, "a", "b", "c", "d")
 				c.plant(s)
-				want := []string{strings.ReplaceAll(c.want, "EPOCH", s.Database.Epoch())}
+				want := []string{strings.ReplaceAll(c.want, "EPOCH", s.Epoch(t))}
 				lines, tally := s.findings(Options{})
 				require.Equal(t, want, lines)
 				require.EqualValues(t, 1, tally.Remaining())
@@ -170,7 +170,7 @@ func TestAuditRepairsRedis(t *testing.T) {
 // cached reads a product from Redis.
 func cached(t *testing.T, s auditedStack, id string) *models.Stock {
 	t.Helper()
-	entries, err := s.Cache.Get(t.Context(), s.Database.Epoch(), []string{id})
+	entries, err := s.Cache.Get(t.Context(), s.Epoch(t), []string{id})
 	require.NoError(t, err)
 	require.NotNil(t, entries[0].Stock)
 	return entries[0].Stock

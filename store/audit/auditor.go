@@ -68,7 +68,7 @@ func (a *auditor) comparePage(ctx context.Context, after string, ids []string, w
 }
 
 // compareLedger compares one level with its ledger.
-func (a *auditor) compareLedger(l database.LedgerAudit) {
+func (a *auditor) compareLedger(l database.AuditedLevel) {
 	if l.Exists {
 		a.tally.Levels++
 	}
@@ -108,7 +108,7 @@ func differentStates(level, other models.Quantities, words string) string {
 
 // compareReservations compares the levels of a span with the open reservations.
 func (a *auditor) compareReservations(ctx context.Context, span database.Span) error {
-	err := a.subjects.Levels.AuditReservations(ctx, span, func(r database.ReservationsAudit) {
+	err := a.subjects.Levels.AuditReservations(ctx, span, func(r database.AuditedReservations) {
 		if r.Reserved != r.ActiveUnits {
 			a.found(Reserved, r.ProductID, r.LocationID, "the level has %d reserved, active reservations have %d", r.Reserved, r.ActiveUnits)
 		}

@@ -23,7 +23,7 @@ func TestAddedColumns(t *testing.T) {
 			directory, err := s.Directory(ctx)
 			require.NoError(t, err)
 			require.NotEmpty(t, directory.Channels)
-			_, err = s.ReadProducts(ctx, models.Page{First: 10}, models.ProductFilter{})
+			_, err = s.ReadProducts(ctx, models.PageRequest{First: 10}, models.ProductFilter{})
 			require.NoError(t, err)
 			s.reserved(line("mug", 1))
 			s.ok(products(models.ProductRow{ProductID: "mug", LowStockThreshold: new(int(s.read("mug").Version))}))

@@ -2,7 +2,6 @@ package database
 
 import (
 	"onhand/store/database/dialect"
-	"onhand/store/database/importer"
 	"onhand/store/database/ledger"
 )
 
@@ -19,26 +18,16 @@ type (
 	MovementRef = ledger.MovementRef
 	// Span is a range of products by id.
 	Span = ledger.Span
-	// LedgerAudit is one level beside its ledger; ReservationsAudit, beside its
+	// AuditedLevel is one level beside its ledger; AuditedReservations, beside its
 	// reservations.
-	LedgerAudit       = ledger.LedgerAudit
-	ReservationsAudit = ledger.ReservationsAudit
-	// ImportProgress is called with how far an import has come in an ImportStage.
-	ImportProgress = importer.Progress
-	ImportStage    = importer.Stage
-)
-
-// The stages of an import that callers test for.
-const (
-	ImportReading = importer.Reading
-	ImportWriting = importer.Writing
+	AuditedLevel        = ledger.AuditedLevel
+	AuditedReservations = ledger.AuditedReservations
 )
 
 // The errors of the packages below that callers test for.
 var (
-	ErrClaimed  = dialect.ErrClaimed
-	ErrNoClaim  = dialect.ErrNoClaim
-	ErrNoListen = dialect.ErrNoListen
+	ErrClaimed = dialect.ErrClaimed
+	ErrNoClaim = dialect.ErrNoClaim
 )
 
 // Explain returns in plain words why a database cannot be used, and whether that may

@@ -15,18 +15,18 @@ import (
 var allProducts = database.Span{Through: "~"}
 
 // ledgerAudits audits the ledger of a span.
-func (s *shop) ledgerAudits(span database.Span, window int) []database.LedgerAudit {
+func (s *shop) ledgerAudits(span database.Span, window int) []database.AuditedLevel {
 	s.t.Helper()
-	var list []database.LedgerAudit
-	require.NoError(s.t, s.AuditLedger(s.t.(*testing.T).Context(), span, window, func(a database.LedgerAudit) { list = append(list, a) }))
+	var list []database.AuditedLevel
+	require.NoError(s.t, s.AuditLedger(s.t.(*testing.T).Context(), span, window, func(a database.AuditedLevel) { list = append(list, a) }))
 	return list
 }
 
 // reservationAudits audits the reservations of a span.
-func (s *shop) reservationAudits(span database.Span) []database.ReservationsAudit {
+func (s *shop) reservationAudits(span database.Span) []database.AuditedReservations {
 	s.t.Helper()
-	var list []database.ReservationsAudit
-	require.NoError(s.t, s.AuditReservations(s.t.(*testing.T).Context(), span, func(a database.ReservationsAudit) { list = append(list, a) }))
+	var list []database.AuditedReservations
+	require.NoError(s.t, s.AuditReservations(s.t.(*testing.T).Context(), span, func(a database.AuditedReservations) { list = append(list, a) }))
 	return list
 }
 
@@ -55,7 +55,7 @@ func TestAuditLedger(t *testing.T) {
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'cup' AND location_id = 'south'")
 
 		north := models.Quantities{Available: 2, Reserved: 1, Committed: 2, Damaged: 1, QualityControl: 2, SafetyStock: 3, Incoming: 4}
-		want := []database.LedgerAudit{
+		want := []database.AuditedLevel{
 			{ProductID: "cup", LocationID: "north", Exists: true, Level: models.Quantities{Available: 4}, Movements: 1, Last: models.Quantities{Available: 4}, Complete: true, Sum: models.Quantities{Available: 4}},
 			{ProductID: "cup", LocationID: "south", Movements: 2, Complete: true},
 			{ProductID: "mug", LocationID: "north", Exists: true, Level: north, Movements: 5, Last: north, Complete: true, Sum: north},
@@ -119,12 +119,12 @@ func TestAuditReservations(t *testing.T) {
 			raw, err = json.Marshal(lines)
 			require.NoError(t, err)
 			s.exec("UPDATE reservations SET lines = $1", string(raw))
-			var want []database.ReservationsAudit
+			var want []database.AuditedReservations
 			if c.north != 5 {
-				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "north", Committed: 5, OrderedUnits: int64(c.north)})
+				want = append(want, database.AuditedReservations{ProductID: "mug", LocationID: "north", Committed: 5, OrderedUnits: int64(c.north)})
 			}
 			if c.south != 3 {
-				want = append(want, database.ReservationsAudit{ProductID: "mug", LocationID: "south", Committed: 3, OrderedUnits: int64(c.south)})
+				want = append(want, database.AuditedReservations{ProductID: "mug", LocationID: "south", Committed: 3, OrderedUnits: int64(c.south)})
 			}
 			require.Equal(t, want, s.reservationAudits(allProducts), "%d gone", c.gone)
 			s.exec(fmt.Sprintf("UPDATE stock_levels SET committed = %d WHERE product_id = 'mug' AND location_id = 'north'", c.north))
@@ -134,8 +134,8 @@ func TestAuditReservations(t *testing.T) {
 			s.exec("UPDATE stock_levels SET committed = 3 WHERE product_id = 'mug' AND location_id = 'south'")
 		}
 		s.exec("UPDATE stock_levels SET reserved = 2 WHERE product_id = 'cup'")
-		require.Equal(t, []database.ReservationsAudit{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.reservationAudits(database.Span{Through: "cup"}))
-		require.Equal(t, []database.ReservationsAudit{
+		require.Equal(t, []database.AuditedReservations{{ProductID: "cup", LocationID: "north", Reserved: 2}}, s.reservationAudits(database.Span{Through: "cup"}))
+		require.Equal(t, []database.AuditedReservations{
 			{ProductID: "mug", LocationID: "north", Committed: 5}, {ProductID: "mug", LocationID: "south", Committed: 3},
 		}, s.reservationAudits(database.Span{After: "cup", Through: "mug"}), "all of it is gone")
 
@@ -144,6 +144,6 @@ func TestAuditReservations(t *testing.T) {
 			s.reserved(pinned("mug", 1, "south"))
 		}
 		s.exec("DELETE FROM stock_levels WHERE product_id = 'mug' AND location_id = 'south'")
-		require.Contains(t, s.reservationAudits(allProducts), database.ReservationsAudit{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
+		require.Contains(t, s.reservationAudits(allProducts), database.AuditedReservations{ProductID: "mug", LocationID: "south", ActiveUnits: 2})
 	})
 }

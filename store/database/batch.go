@@ -29,7 +29,7 @@ type PreparedWrite struct {
 
 	levels     int                             // that it may touch
 	optimistic *optimistic.PreparedReservation // nil: the write is decided under lock
-	looked     bool                            // Missing has looked at it
+	looked     bool                            // MissingOnce has looked at it
 }
 
 // Prepare computes what a write needs that depends on no stock and no lock. It may
@@ -63,13 +63,13 @@ func levelsOf(w models.Write) int {
 // it is an optimistic batch. Otherwise Commit decides its writes, under lock.
 //
 // One batch at a time is open, and one is committing. Add, Discard and
-// [Database.Missing] are called one at a time; Commit may run beside those of the
+// [Database.MissingOnce] are called one at a time; Commit may run beside those of the
 // next batch.
 type Batch struct {
 	d          *Database
 	writes     []*PreparedWrite
 	levels     int
-	optimistic *optimistic.Batch // nil: the writes are decided under lock
+	optimistic *optimistic.ReservationBatch // nil: the writes are decided under lock
 }
 
 // batches has the batches of a database that are not done.
@@ -101,9 +101,6 @@ func (d *Database) OptimisticBatches() OptimisticBatches {
 // Begin returns an empty batch. It takes writes once Commit or Discard of the batch
 // before it was called.
 func (d *Database) Begin() *Batch { return &Batch{d: d} }
-
-// Len returns how many writes the batch has.
-func (b *Batch) Len() int { return len(b.writes) }
 
 // Add takes one more write, or reports false: the batch is full, the write cannot
 // be in one batch with those that are there, or it cannot be decided before the
@@ -188,10 +185,10 @@ func (b *Batch) Discard() {
 	}
 }
 
-// Missing returns the products of a waiting write that the snapshot cache lacks, the
+// MissingOnce returns the products of a waiting write that the snapshot cache lacks, the
 // first time it is called for the write, and nothing after that. Once Fetch has read
 // them the write may be decided optimistically; it is decided under lock if not.
-func (d *Database) Missing(w *PreparedWrite) []string {
+func (d *Database) MissingOnce(w *PreparedWrite) []string {
 	if w.looked {
 		return nil
 	}

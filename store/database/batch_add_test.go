@@ -79,12 +79,12 @@ func TestAddSeparatesKinds(t *testing.T) {
 		}
 		before := s.OptimisticBatches()
 		s.add(b, reserve(line("cup", 1)))
-		require.Len(t, s.commit(b).Attempts, 1)
+		require.Len(t, s.commit(b).Transactions, 1)
 		s.requireEnds(before, 1, 0, 0, 0)
 
 		before = s.OptimisticBatches()
 		b = s.begun(adjust(delta("cup", "north", models.Available, 1)), reserve(line("cup", 1)))
-		require.Len(t, s.commit(b).Attempts, 1)
+		require.Len(t, s.commit(b).Transactions, 1)
 		s.requireEnds(before, 0, 0, 0, 0)
 	})
 }
@@ -98,8 +98,8 @@ func TestAddWhileAnOptimisticBatchCommits(t *testing.T) {
 		require.False(t, next.Add(s.Prepare(adjust(delta("mug", "north", models.Available, 1)))))
 		require.False(t, next.Add(s.Prepare(reserve(line("cup", 5)))), "6 of 10 are taken")
 		s.add(next, reserve(line("cup", 4)))
-		require.Len(t, release().Attempts, 1)
-		require.Len(t, s.commit(next).Attempts, 1)
+		require.Len(t, release().Transactions, 1)
+		require.Len(t, s.commit(next).Transactions, 1)
 		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))
 	})
 }
@@ -150,7 +150,7 @@ func TestBatchBounds(t *testing.T) {
 			"a large one":  {[]models.Write{of(database.BatchLevelsMax + 1)}, one},
 			"before it":    {[]models.Write{one}, of(database.BatchLevelsMax)},
 			"moves":        {[]models.Write{models.MoveStock{Rows: make([]models.MoveRow, database.BatchLevelsMax/2)}}, one},
-			"of an update": {[]models.Write{models.UpdateReservation{Lines: make([]models.Line, database.BatchLevelsMax/2)}}, one},
+			"of an update": {[]models.Write{models.UpdateReservation{Lines: make([]models.RequestedLine, database.BatchLevelsMax/2)}}, one},
 		} {
 			b := s.begun(is.writes...)
 			require.False(t, b.Add(s.Prepare(is.refused)), name)
@@ -207,7 +207,7 @@ func TestSettingsAreAloneInTheirBatch(t *testing.T) {
 	})
 }
 
-// A write of products that the snapshot cache lacks is not added before Missing has
+// A write of products that the snapshot cache lacks is not added before MissingOnce has
 // returned them, once. With the products fetched it is decided optimistically, without
 // them under lock.
 func TestAddAfterMissing(t *testing.T) {
@@ -219,8 +219,8 @@ func TestAddAfterMissing(t *testing.T) {
 				w := far.Prepare(reserve(line("mug", 12), line("cup", 1)))
 				b := far.Begin()
 				require.False(t, b.Add(w))
-				require.Equal(t, []string{"mug", "cup"}, far.Missing(w))
-				require.Empty(t, far.Missing(w))
+				require.Equal(t, []string{"mug", "cup"}, far.MissingOnce(w))
+				require.Empty(t, far.MissingOnce(w))
 				if fetched {
 					require.NoError(t, far.Fetch(t.Context(), []string{"mug", "cup"}))
 				}
@@ -236,12 +236,12 @@ func TestAddAfterMissing(t *testing.T) {
 	}
 }
 
-// SQLite decides every write under lock: Missing returns nothing, and Fetch reads
+// SQLite decides every write under lock: MissingOnce returns nothing, and Fetch reads
 // nothing.
 func TestNothingIsMissingUnderLock(t *testing.T) {
 	on(t, []string{sqlite}, func(t *testing.T, s *shop) {
 		w := s.Prepare(reserve(line("mug", 1)))
-		require.Empty(t, s.Missing(w))
+		require.Empty(t, s.MissingOnce(w))
 		require.NoError(t, s.Fetch(t.Context(), []string{"mug"}))
 		require.Equal(t, []models.RowRef{{Product: "mug"}}, w.Rows())
 	})
@@ -259,7 +259,7 @@ func TestDiscard(t *testing.T) {
 		if s.kind == postgres {
 			discarded = 1
 		}
-		require.Len(t, s.commit(s.begun(reserve(line("cup", 1)))).Attempts, 1)
+		require.Len(t, s.commit(s.begun(reserve(line("cup", 1)))).Transactions, 1)
 		s.requireEnds(before, 0, 0, 0, discarded)
 		s.commit(s.begun(w))
 		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))

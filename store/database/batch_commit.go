@@ -18,12 +18,12 @@ type BatchResult struct {
 	// Blocked is nil, or has for each write the rows it waits for, which another
 	// transaction keeps locked. A write with such rows was not executed.
 	Blocked [][]models.RowRef
-	// Attempts are the transactions that Commit sent, in their order.
-	Attempts []Attempt
+	// Transactions are those that Commit sent, in their order.
+	Transactions []SentTransaction
 }
 
-// Attempt is one transaction, or the failed attempt to send one.
-type Attempt struct {
+// SentTransaction is one transaction, or the failed attempt to send one.
+type SentTransaction struct {
 	Writes int
 	Took   time.Duration
 	Err    error // nil: it is committed
@@ -75,7 +75,7 @@ func (s *batches) endCommit(b *Batch) {
 // commitOptimistic sends an optimistic batch. It reports false when the writes are to
 // be decided under lock.
 func (b *Batch) commitOptimistic(ctx context.Context, r *BatchResult) bool {
-	out, err := r.attempt(len(b.writes), func() (models.Outcome, error) {
+	out, err := r.noteTransaction(len(b.writes), func() (models.Outcome, error) {
 		b.beginCommit()
 		return b.optimistic.Commit(ctx)
 	})
@@ -130,7 +130,7 @@ func (b *Batch) commitUnderLock(ctx context.Context, r *BatchResult) {
 	for todo := slices.Collect(slices.Chunk(positions, batchWritesMax)); len(todo) > 0; {
 		part := todo[0]
 		todo = todo[1:]
-		out, err := r.attempt(len(part), func() (models.Outcome, error) { return b.d.Write(ctx, b.at(part)) })
+		out, err := r.noteTransaction(len(part), func() (models.Outcome, error) { return b.d.WriteUnderLock(ctx, b.at(part)) })
 		var blocked *BlockedError
 		switch {
 		case err == nil:
@@ -160,14 +160,14 @@ func (b *Batch) at(positions []int) []models.Write {
 	return writes
 }
 
-// attempt runs one transaction and notes it. A panic is its error.
-func (r *BatchResult) attempt(writes int, transaction func() (models.Outcome, error)) (out models.Outcome, err error) {
+// noteTransaction runs one transaction and notes it. A panic is its error.
+func (r *BatchResult) noteTransaction(writes int, transaction func() (models.Outcome, error)) (out models.Outcome, err error) {
 	began := time.Now()
 	defer func() {
 		if value := recover(); value != nil {
 			err = recovered(value).fault()
 		}
-		r.Attempts = append(r.Attempts, Attempt{writes, time.Since(began), err})
+		r.Transactions = append(r.Transactions, SentTransaction{writes, time.Since(began), err})
 	}()
 	return transaction()
 }
@@ -178,14 +178,7 @@ func (r *BatchResult) merge(positions []int, later models.Outcome) {
 	for i, position := range positions {
 		r.Results[position] = later.Results[i]
 	}
-	newer := make(map[string]bool, len(later.Stocks))
-	if len(r.Stocks) > 0 {
-		for _, s := range later.Stocks {
-			newer[s.ProductID] = true
-		}
-		r.Stocks = slices.DeleteFunc(r.Stocks, func(s *models.Stock) bool { return newer[s.ProductID] })
-	}
-	r.Stocks = append(r.Stocks, later.Stocks...)
+	r.Stocks = models.NewestStocks(r.Stocks, later.Stocks)
 	r.Reservations = append(r.Reservations, later.Reservations...)
 }
 

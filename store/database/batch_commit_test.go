@@ -19,7 +19,7 @@ import (
 
 // sizes returns how many writes each transaction of a result had.
 func sizes(r database.BatchResult) (all []int) {
-	for _, a := range r.Attempts {
+	for _, a := range r.Transactions {
 		all = append(all, a.Writes)
 	}
 	return all
@@ -48,8 +48,8 @@ func TestCommit(t *testing.T) {
 		b := s.begun(adjust(delta("mug", "north", models.Available, -2)), reserve(line("mug", 3)), reserve(line("mug", 1)), reserve(line("cup", 5)))
 		r := b.Commit(t.Context())
 		require.Equal(t, []int{4}, sizes(r))
-		require.NoError(t, r.Attempts[0].Err)
-		require.Positive(t, r.Attempts[0].Took)
+		require.NoError(t, r.Transactions[0].Err)
+		require.Positive(t, r.Transactions[0].Took)
 		s.fails(r.Results[2], short(0, "mug", 1, 0))
 		require.Equal(t, models.Quantities{Reserved: 3}, s.level("mug", "north"))
 		require.Equal(t, models.Quantities{Reserved: 5}, s.level("cup", "north"))
@@ -82,13 +82,13 @@ func TestCommitDecidesARefusedBatchUnderLock(t *testing.T) {
 		s.awaitBlocked(t)
 		next := s.begun(reserve(line("cup", 4)), reserve(line("cup", 2)))
 		unlock()
-		require.Len(t, (<-done).Attempts, 1, "nothing had changed")
+		require.Len(t, (<-done).Transactions, 1, "nothing had changed")
 
 		s.settings("cup", "title = 'Cup'")
 		r := next.Commit(t.Context())
 		require.Equal(t, []int{2, 2}, sizes(r))
-		require.ErrorIs(t, r.Attempts[0].Err, optimistic.ErrRefused)
-		require.NoError(t, r.Attempts[1].Err)
+		require.ErrorIs(t, r.Transactions[0].Err, optimistic.ErrRefused)
+		require.NoError(t, r.Transactions[1].Err)
 		require.Len(t, r.Reservations, 2)
 		s.requireEnds(before, 1, 1, 0, 0)
 		require.Equal(t, models.Quantities{Reserved: 10}, s.level("cup", "north"))
@@ -184,7 +184,7 @@ func TestCommitReportsBlockedWrites(t *testing.T) {
 					require.NoError(t, result.Fault, i)
 					require.Empty(t, result.Errors, i)
 				}
-				require.Equal(t, 3, r.Attempts[len(r.Attempts)-1].Writes)
+				require.Equal(t, 3, r.Transactions[len(r.Transactions)-1].Writes)
 				require.Equal(t, 4, s.level("cup", "north").Available)
 				require.Nil(t, r.Results[1].Reservation)
 				require.NotNil(t, r.Results[4].Reservation)
@@ -203,7 +203,7 @@ func TestCommitOfBlockedWritesOnly(t *testing.T) {
 		s.SetLockWait(brief)
 		unlock := s.lockLevels(t, "mug")
 		r := s.begun(adjust(delta("mug", "north", models.Available, 1)), reserve(line("mug", 1))).Commit(t.Context())
-		require.Len(t, r.Attempts, 1)
+		require.Len(t, r.Transactions, 1)
 		require.Len(t, r.Blocked, 2)
 		require.Empty(t, r.Stocks)
 		unlock()
@@ -228,7 +228,7 @@ func TestCommitFindsPoisonByBisection(t *testing.T) {
 						product = "poison"
 					}
 					w := s.Prepare(change(product))
-					s.Missing(w)
+					s.MissingOnce(w)
 					require.True(t, b.Add(w), i)
 				}
 				r := b.Commit(t.Context())
@@ -236,7 +236,7 @@ func TestCommitFindsPoisonByBisection(t *testing.T) {
 					require.Equal(t, i == 37, result.Fault != nil, i)
 				}
 				require.Equal(t, models.CodeInternal, models.CodeOf(r.Results[37].Fault))
-				require.LessOrEqual(t, len(r.Attempts), 1+1+2*6, "halves, not one by one")
+				require.LessOrEqual(t, len(r.Transactions), 1+1+2*6, "halves, not one by one")
 				require.Equal(t, 100-63, s.level("cup", "north").Available)
 				require.Equal(t, 10, s.level("poison", "north").Available)
 				require.Len(t, r.Stocks, 1)
@@ -259,7 +259,7 @@ func TestCommitOfABatchThatIsTooLarge(t *testing.T) {
 		s.SetLines(1000, 4)
 		r := s.commit(s.begun(writes...))
 		require.Equal(t, []int{4, 2, 2}, sizes(r))
-		require.ErrorIs(t, r.Attempts[0].Err, dialect.ErrTooLarge)
+		require.ErrorIs(t, r.Transactions[0].Err, dialect.ErrTooLarge)
 		require.Len(t, r.Reservations, 4)
 		for i, result := range r.Results {
 			require.Equal(t, writes[i].(models.Resolve).ID, result.Reservation.ID)
@@ -380,7 +380,7 @@ func TestBatchesAreAddedToWhileOthersCommit(t *testing.T) {
 		)
 		fill := func(b *database.Batch) {
 			for len(waiting) > 0 {
-				if s.Missing(waiting[0]); !b.Add(waiting[0]) {
+				if s.MissingOnce(waiting[0]); !b.Add(waiting[0]) {
 					return
 				}
 				waiting = waiting[1:]

@@ -24,7 +24,7 @@ const (
 func (s *shop) largeReservations(n int) (ids []string) {
 	s.t.Helper()
 	s.SetLines(largeExpired, largeBatch)
-	lines := make([]models.Line, largeLines)
+	lines := make([]models.RequestedLine, largeLines)
 	catalogue := database.Catalogue{}
 	for i := range lines {
 		lines[i] = line(fmt.Sprintf("part %04d", i), 1)
@@ -50,7 +50,7 @@ func TestBatchTooLarge(t *testing.T) {
 		for _, id := range s.largeReservations(6) {
 			commits = append(commits, resolve(id, models.ReservationCommitted))
 		}
-		_, err := s.Write(t.Context(), commits)
+		_, err := s.WriteUnderLock(t.Context(), commits)
 		require.ErrorIs(t, err, dialect.ErrTooLarge)
 		require.Equal(t, models.Quantities{Reserved: 6}, s.level("part 0000", "north"))
 		s.batch(commits[:3]...)

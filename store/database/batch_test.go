@@ -20,7 +20,7 @@ func (g goroutineT) FailNow() { g.Fail() }
 // mustWrite writes and checks only that there were no errors.
 func (s *shop) mustWrite(writes ...models.Write) models.Outcome {
 	s.t.Helper()
-	out, err := s.Write(context.Background(), writes)
+	out, err := s.WriteUnderLock(context.Background(), writes)
 	require.NoError(s.t, err)
 	for _, r := range out.Results {
 		require.Empty(s.t, r.Errors)
@@ -66,7 +66,7 @@ func TestBatchOfOneReservation(t *testing.T) {
 		made := reserve(line("mug", 6))
 		made.Channel = "all"
 		id := s.ReservationOf(made.IdempotencyKey)
-		out, err := s.Write(t.Context(), []models.Write{
+		out, err := s.WriteUnderLock(t.Context(), []models.Write{
 			resolve(id, models.ReservationCommitted), // not yet
 			made,
 			update(id, line("mug", 7), line("cup", 2)),
@@ -130,7 +130,7 @@ func TestBatchOutlivesItsCaller(t *testing.T) {
 		s.stock("mug", "north", 5)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		out, err := s.Write(ctx, []models.Write{reserve(line("mug", 1))})
+		out, err := s.WriteUnderLock(ctx, []models.Write{reserve(line("mug", 1))})
 		require.NoError(t, err)
 		require.Empty(t, out.Results[0].Errors)
 	})

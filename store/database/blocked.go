@@ -67,7 +67,7 @@ func (d *Database) Locked(ctx context.Context, rows []models.RowRef) (models.Loc
 // blockedWrites finds the rows of a batch that other transactions have locked, and
 // which of its writes wait for those that the same transaction had locked earlier
 // already. It returns no locks when all rows are free.
-func (d *Database) blockedWrites(ctx context.Context, b writeBatch, earlier models.Locks) (models.Locks, [][]models.RowRef, error) {
+func (d *Database) blockedWrites(ctx context.Context, b lockedBatch, earlier models.Locks) (models.Locks, [][]models.RowRef, error) {
 	meta, err := d.currentMeta(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -98,7 +98,7 @@ type blockers struct {
 }
 
 // ofBatch returns the blockers of each write of a batch.
-func (f *blockers) ofBatch(b writeBatch) [][]models.RowRef {
+func (f *blockers) ofBatch(b lockedBatch) [][]models.RowRef {
 	for _, w := range b.expiries() {
 		found := f.of(w)
 		if len(found) == 0 {

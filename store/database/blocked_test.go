@@ -18,7 +18,7 @@ const brief = 50 * time.Millisecond
 func (s *shop) blockedRows(writes ...models.Write) [][]models.RowRef {
 	s.t.Helper()
 	before := s.levels()
-	_, err := s.Write(context.Background(), writes)
+	_, err := s.WriteUnderLock(context.Background(), writes)
 	var locked *database.BlockedError
 	require.ErrorAs(s.t, err, &locked)
 	require.Equal(s.t, models.CodeUnavailable, models.CodeOf(err))
@@ -127,7 +127,7 @@ func TestRowThatPassesOnDoesNotBlock(t *testing.T) {
 		require.NoError(t, err)
 		wrote, has := make(chan error, 1), make(chan error, 1)
 		go func() {
-			_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+			_, err := s.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", 1))})
 			wrote <- err
 		}()
 		began := s.awaitLaterBlocked(t, "")

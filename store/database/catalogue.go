@@ -109,7 +109,7 @@ func (d *Database) ProductIDs(ctx context.Context, after string, limit int) (ids
 
 // ReadProducts reads one page of products in id order, by key and not by offset: a
 // page costs the same wherever it is.
-func (d *Database) ReadProducts(ctx context.Context, page models.Page, filter models.ProductFilter) (models.ProductPage, error) {
+func (d *Database) ReadProducts(ctx context.Context, page models.PageRequest, filter models.ProductFilter) (models.ProductPage, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	backwards := page.Last > 0

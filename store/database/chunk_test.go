@@ -210,10 +210,10 @@ func TestChunkedMovementsByReservation(t *testing.T) {
 		s.reserveUnits("mug", 300)
 		results := s.reserveUnits("cup", 300)
 		id := results[137].Reservation.ID
-		s.ok(models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: []models.Line{line("mug", 1)}})
+		s.ok(models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: []models.RequestedLine{line("mug", 1)}})
 		s.exec("UPDATE reservations SET created_at = created_at - interval '999 milliseconds' WHERE reservation_id = $1", keyOf(id))
 		for _, product := range []string{"", "cup"} {
-			page, err := s.ReadMovements(t.Context(), models.MovementsPage{Last: 5}, models.MovementFilter{ReservationID: id, ProductID: product, Reason: models.ReasonReserved})
+			page, err := s.ReadMovements(t.Context(), models.MovementPageRequest{Last: 5}, models.MovementFilter{ReservationID: id, ProductID: product, Reason: models.ReasonReserved})
 			require.NoError(t, err)
 			require.NotEmpty(t, page.Movements)
 			first := page.Movements[len(page.Movements)-1]
@@ -242,7 +242,7 @@ func TestAuditOfChunks(t *testing.T) {
 			on(t, []string{postgres}, func(t *testing.T, s *shop) {
 				s.stock("mug", "north", 100)
 				s.reserveUnits("mug", 10)
-				audits := func() database.LedgerAudit { return s.ledgerAudits(allProducts, 0)[0] }
+				audits := func() database.AuditedLevel { return s.ledgerAudits(allProducts, 0)[0] }
 				sound := audits()
 				require.Zero(t, sound.BrokenAt)
 				require.EqualValues(t, 11, sound.Movements)
@@ -276,23 +276,23 @@ func TestReadersFetchFewChunks(t *testing.T) {
 		middle.CreatedAt = s.times()[middle.MovementID]
 		for name, read := range map[string]func(db *database.Database) error{
 			"newest": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementsPage{First: 50}, models.MovementFilter{})
+				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50}, models.MovementFilter{})
 				return err
 			},
 			"of the product": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementsPage{First: 50, After: middle.MovementID}, models.MovementFilter{ProductID: "mug"})
+				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50, After: middle.MovementID}, models.MovementFilter{ProductID: "mug"})
 				return err
 			},
 			"backwards": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementsPage{Last: 50, Before: middle.MovementID}, models.MovementFilter{ProductID: "mug", LocationID: "north"})
+				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{Last: 50, Before: middle.MovementID}, models.MovementFilter{ProductID: "mug", LocationID: "north"})
 				return err
 			},
 			"by time": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementsPage{First: 50}, models.MovementFilter{Since: &since, Until: &until})
+				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50}, models.MovementFilter{Since: &since, Until: &until})
 				return err
 			},
 			"by reservation": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementsPage{First: 50}, models.MovementFilter{ReservationID: middle.ReservationID})
+				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50}, models.MovementFilter{ReservationID: middle.ReservationID})
 				return err
 			},
 			"one": func(db *database.Database) error {

@@ -25,7 +25,7 @@ func onContended(t *testing.T, test func(t *testing.T, s *shop, other *database.
 		s.stock("cup", "north", 1000)
 		s.stock("pen", "south", 1000)
 		other := s.otherInstance(t)
-		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
+		_, err := other.WriteUnderLock(t.Context(), []models.Write{reserve(line("cup", 1), line("pen", 1))})
 		require.NoError(t, err)
 		s.LongContention()
 		s.ExpectContention("cup", "pen")
@@ -33,7 +33,7 @@ func onContended(t *testing.T, test func(t *testing.T, s *shop, other *database.
 	})
 }
 
-func reservationsOf(n int, lines ...models.Line) (writes []models.Write) {
+func reservationsOf(n int, lines ...models.RequestedLine) (writes []models.Write) {
 	for range n {
 		writes = append(writes, reserve(lines...))
 	}
@@ -58,7 +58,7 @@ func TestConditionalBatch(t *testing.T) {
 				}
 				b := s.optimistic(writes...)
 				require.True(t, b.Conditional)
-				_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
+				_, err := other.WriteUnderLock(t.Context(), []models.Write{reserve(line("cup", 7)), adjust(delta("cup", "north", models.Damaged, 4))})
 				require.NoError(t, err)
 				next := s.NewOptimisticBatch() // decided before the first has committed
 				w := reserve(line("cup", 5))
@@ -101,7 +101,7 @@ func TestConditionalBatch(t *testing.T) {
 func TestConditionalBatchIsRefused(t *testing.T) {
 	for name, change := range map[string]func(s *shop, other *database.Database, w models.Reserve) error{
 		"too little left": func(s *shop, other *database.Database, _ models.Reserve) error {
-			_, err := other.Write(context.Background(), []models.Write{reserve(line("cup", 998))})
+			_, err := other.WriteUnderLock(context.Background(), []models.Write{reserve(line("cup", 998))})
 			return err
 		},
 		"settings": func(s *shop, _ *database.Database, _ models.Reserve) error {
@@ -113,7 +113,7 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 			return nil
 		},
 		"another instance's new level": func(s *shop, other *database.Database, _ models.Reserve) error {
-			_, err := other.Write(context.Background(), []models.Write{adjust(delta("cup", "far", models.Available, 1))})
+			_, err := other.WriteUnderLock(context.Background(), []models.Write{adjust(delta("cup", "far", models.Available, 1))})
 			return err
 		},
 		"the level is gone": func(s *shop, _ *database.Database, _ models.Reserve) error {
@@ -129,12 +129,12 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 			return nil
 		},
 		"another instance's reservation": func(_ *shop, other *database.Database, w models.Reserve) error {
-			_, err := other.Write(context.Background(), []models.Write{w})
+			_, err := other.WriteUnderLock(context.Background(), []models.Write{w})
 			return err
 		},
 		"a stored answer": func(_ *shop, other *database.Database, w models.Reserve) error {
-			w.Lines = []models.Line{line("mug", 1)}
-			_, err := other.Write(context.Background(), []models.Write{w})
+			w.Lines = []models.RequestedLine{line("mug", 1)}
+			_, err := other.WriteUnderLock(context.Background(), []models.Write{w})
 			return err
 		},
 	} {
@@ -170,7 +170,7 @@ func TestConditionalBatchKeepsTheFloor(t *testing.T) {
 		s.ok(reserve(line("cup", 1)))
 		s.ExpectContention("cup")
 		fits, tooMuch := s.optimistic(reserve(line("cup", 1000))), s.optimistic(reserve(line("cup", 8)))
-		_, err := other.Write(t.Context(), []models.Write{reserve(line("cup", 5))})
+		_, err := other.WriteUnderLock(t.Context(), []models.Write{reserve(line("cup", 5))})
 		require.NoError(t, err)
 		_, err = fits.Commit(t.Context())
 		require.NoError(t, err)
@@ -245,7 +245,7 @@ func TestOptimisticBatchAfterAnOvertakenOne(t *testing.T) {
 		s.ExpectContention("cup")
 		b := s.optimistic(reserve(line("cup", 1)), reserve(line("pen", 1)))
 		require.True(t, b.Conditional)
-		_, err := other.Write(t.Context(), []models.Write{reserve(line("pen", 7))})
+		_, err := other.WriteUnderLock(t.Context(), []models.Write{reserve(line("pen", 7))})
 		require.NoError(t, err)
 		w := reserve(line("pen", 1), line("mug", 1))
 		next := s.NewOptimisticBatch() // decided before pens are known to be contended

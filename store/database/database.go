@@ -37,6 +37,8 @@ type Database struct {
 	batches batches
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
+	// json writes JSON on the hot path.
+	json decide.JSON
 	// bounds are the package's; tests make them smaller, or longer.
 	bounds bounds
 	// reads counts the SELECTs for stock, for tests and metrics.
@@ -57,8 +59,7 @@ type bounds struct {
 // sqlite::memory:. The server does not have to be up yet: until it is, every call
 // is UNAVAILABLE. without switches optimisations off; its zero value switches none off.
 func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
-	decide.UseHandwrittenJSON(!without.NoHandwrittenJSON)
-	d := &Database{bounds: bounds{
+	d := &Database{json: decide.JSON{Std: without.NoHandwrittenJSON}, bounds: bounds{
 		write: dialect.WriteTimeout, lockWait: dialect.LockTimeout, expireLines: expireLinesMax, reservedLines: dialect.ReservedLinesMax, drainIdle: drainIdle, overdue: overdueMax,
 	}}
 	switch {
@@ -111,5 +112,5 @@ func (d *Database) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, e
 
 // Listen calls wake once it listens and then for every change by an outside writer,
 // until the connection is lost or ctx ends. On an engine without notifications it
-// returns ErrNoListen at once.
+// returns models.ErrNoNotifications at once.
 func (d *Database) Listen(ctx context.Context, wake func()) error { return d.engine.Listen(ctx, wake) }

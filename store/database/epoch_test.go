@@ -58,7 +58,7 @@ func TestEpochChangesWhileWriting(t *testing.T) {
 		for range 4 {
 			group.Go(func() {
 				for range 20 {
-					out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+					out, err := s.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", 1))})
 					if assert.NoError(t, err) {
 						assert.Empty(t, out.Results[0].Errors)
 					}

@@ -76,7 +76,7 @@ func TestBuyerGetsTheUnitsOfAnExpiredReservation(t *testing.T) {
 		other := s.reserved(line("pen", 3))
 		s.overdue(expired.ID, other.ID)
 
-		out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 2)), reserve(line("cup", 3))})
+		out, err := s.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", 2)), reserve(line("cup", 3))})
 		require.NoError(t, err)
 		require.Len(t, out.Results, 2, "the results are those of the writes")
 		require.Empty(t, out.Results[0].Errors)
@@ -141,7 +141,7 @@ func TestManyExpiredReservationsOfOneProduct(t *testing.T) {
 			s.with(goroutineT{t}).mustWrite(batch...)
 		}
 		s.allOverdue()
-		out, err := s.Write(t.Context(), []models.Write{reserve(line("mug", reservations), line("cup", 1))})
+		out, err := s.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", reservations), line("cup", 1))})
 		require.NoError(t, err)
 		require.Empty(t, out.Results[0].Errors)
 		require.Len(t, out.Reservations, reservations+2, "all that ended, and the new one")
@@ -259,7 +259,7 @@ func TestSweepersAndCommitsRace(t *testing.T) {
 					if i%4 != worker {
 						continue
 					}
-					out, err := second.Write(ctx, []models.Write{resolve(made[i], models.ReservationCommitted)})
+					out, err := second.WriteUnderLock(ctx, []models.Write{resolve(made[i], models.ReservationCommitted)})
 					if assert.NoError(t, err) {
 						committed[i] = len(out.Results[0].Errors) == 0
 					}

@@ -17,8 +17,11 @@ const (
 	OptimisticWritesMax = optimisticWritesMax
 )
 
+// Len returns how many writes the batch has.
+func (b *Batch) Len() int { return len(b.writes) }
+
 // OptimisticBatch is an optimistic batch that a test commits itself.
-type OptimisticBatch struct{ *optimistic.Batch }
+type OptimisticBatch struct{ *optimistic.ReservationBatch }
 
 // NewOptimisticBatch begins an optimistic batch; nil where the engine has none.
 func (d *Database) NewOptimisticBatch() *OptimisticBatch {
@@ -29,14 +32,14 @@ func (d *Database) NewOptimisticBatch() *OptimisticBatch {
 }
 
 // Add decides one more write.
-func (b *OptimisticBatch) Add(w *PreparedWrite) bool { return b.Batch.Add(w.optimistic) }
+func (b *OptimisticBatch) Add(w *PreparedWrite) bool { return b.ReservationBatch.Add(w.optimistic) }
 
 // Unknown returns the products of a write that the snapshot cache lacks.
 func (d *Database) Unknown(w *PreparedWrite) []string { return d.missing(w) }
 
 // BrokenEngine is an engine that panics.
 type BrokenEngine struct {
-	optimistic.Engine
+	optimistic.BatchEngine
 	// Product is the product whose reservations panic when they are decided.
 	Product string
 	// Commits and Fetches panic.
@@ -51,17 +54,17 @@ type brokenRows struct {
 // BreakEngine gives the database an engine that panics as its fields say, and an empty
 // snapshot cache.
 func (d *Database) BreakEngine() *BrokenEngine {
-	e := &BrokenEngine{Engine: d.engine.(optimistic.Engine)}
+	e := &BrokenEngine{BatchEngine: d.engine.(optimistic.BatchEngine)}
 	d.executor = optimistic.NewExecutor(e, d.identity)
 	return e
 }
 
-// NewRows implements optimistic.Engine.
-func (e *BrokenEngine) NewRows() optimistic.ReservationRows { return brokenRows{e.Engine.NewRows(), e} }
+// NewRows implements optimistic.BatchEngine.
+func (e *BrokenEngine) NewRows() optimistic.ReservationRows { return brokenRows{e.BatchEngine.NewRows(), e} }
 
-// Recycle implements optimistic.Engine.
+// Recycle implements optimistic.BatchEngine.
 func (e *BrokenEngine) Recycle(rows optimistic.ReservationRows) {
-	e.Engine.Recycle(rows.(brokenRows).ReservationRows)
+	e.BatchEngine.Recycle(rows.(brokenRows).ReservationRows)
 }
 
 // Add implements optimistic.ReservationRows.
@@ -74,20 +77,20 @@ func (r brokenRows) Add(hashes *decide.KeyHashes, reservation *models.Reservatio
 	r.ReservationRows.Add(hashes, reservation, ttl)
 }
 
-// CommitBatch implements optimistic.Engine.
-func (e *BrokenEngine) CommitBatch(ctx context.Context, b *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
+// CommitBatch implements optimistic.BatchEngine.
+func (e *BrokenEngine) CommitBatch(ctx context.Context, b *optimistic.ReservationBatch, lockWait time.Duration) (optimistic.CommitResult, error) {
 	if e.Commits {
 		panic("broken commit")
 	}
-	return e.Engine.CommitBatch(ctx, b, lockWait)
+	return e.BatchEngine.CommitBatch(ctx, b, lockWait)
 }
 
-// FetchProducts implements optimistic.Engine.
+// FetchProducts implements optimistic.BatchEngine.
 func (e *BrokenEngine) FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error) {
 	if e.Fetches {
 		panic("broken fetch")
 	}
-	return e.Engine.FetchProducts(ctx, products)
+	return e.BatchEngine.FetchProducts(ctx, products)
 }
 
 // SetLog gives the database another log.

@@ -107,12 +107,15 @@ func (d *Database) Migrations() (dialect string, files fs.FS) { return d.engine.
 
 // Fingerprint returns what is stored of a write's input, in hex digits.
 func Fingerprint(w models.Write) string {
-	sum := decide.Fingerprint(w)
+	sum := decide.Fingerprint(decide.JSON{}, w)
 	return hex.EncodeToString(sum[:])
 }
 
-// CachedProducts returns how many products the snapshot cache has.
-func (d *Database) CachedProducts() int { return d.executor.CachedProducts() }
+// Epoch returns the epoch that was read last, empty before the first read.
+func (d *Database) Epoch() string {
+	epoch, _ := d.identity()
+	return epoch
+}
 
 // LongContention makes an announced change count as contention for longer than a test.
 func (d *Database) LongContention() { d.executor.ContendedFor = time.Hour }

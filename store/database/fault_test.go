@@ -26,7 +26,7 @@ const quick = 2 * time.Second
 func everyCall(db *database.Database) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"write": func(ctx context.Context) error {
-			_, err := db.Write(ctx, []models.Write{reserve(line("mug", 1))})
+			_, err := db.WriteUnderLock(ctx, []models.Write{reserve(line("mug", 1))})
 			return err
 		},
 		"expire": func(ctx context.Context) error {
@@ -38,7 +38,7 @@ func everyCall(db *database.Database) map[string]func(context.Context) error {
 		"read": func(ctx context.Context) error { _, err := db.ReadStocks(ctx, []string{"mug"}); return err },
 		"meta": func(ctx context.Context) error { _, err := db.ReadMeta(ctx); return err },
 		"products": func(ctx context.Context) error {
-			_, err := db.ReadProducts(ctx, models.Page{First: 1}, models.ProductFilter{})
+			_, err := db.ReadProducts(ctx, models.PageRequest{First: 1}, models.ProductFilter{})
 			return err
 		},
 		"reservations": func(ctx context.Context) error {
@@ -74,7 +74,7 @@ func TestServerGoneAndBack(t *testing.T) {
 		var group sync.WaitGroup
 		for range 4 * database.ConnectionsMax {
 			group.Go(func() {
-				_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+				_, err := s.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", 1))})
 				assert.NoError(t, err)
 			})
 		}
@@ -111,7 +111,7 @@ func TestServerGoneAndBack(t *testing.T) {
 	began := time.Now()
 	_, err := s.ReadStocks(t.Context(), []string{"mug"})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
-	_, err = s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+	_, err = s.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", 1))})
 	require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 	require.Less(t, time.Since(began), database.WriteTimeout+3*time.Second+quick)
 	require.NoError(t, server.Thaw())
@@ -147,7 +147,7 @@ func TestRowLockedElsewhere(t *testing.T) {
 		done := make(chan error, 1)
 		began := time.Now()
 		go func() {
-			_, err := s.Write(context.Background(), []models.Write{w})
+			_, err := s.WriteUnderLock(context.Background(), []models.Write{w})
 			done <- err
 		}()
 		s.awaitBlocked(t)
@@ -182,7 +182,7 @@ func TestConnectionKilledMidWrite(t *testing.T) {
 		unlock := s.lockLevels(t, "mug")
 		done := make(chan models.WriteResult, 1)
 		go func() {
-			out, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 2))})
+			out, err := s.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", 2))})
 			if assert.NoError(t, err) {
 				done <- out.Results[0]
 			}
@@ -313,7 +313,7 @@ func TestFileLockedElsewhere(t *testing.T) {
 		s.stock("mug", "north", 5)
 		unlock := s.lockLevels(t, "mug")
 		began := time.Now()
-		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+		_, err := s.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 		require.Less(t, time.Since(began), database.WriteTimeout+quick)
 		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))

@@ -16,7 +16,7 @@ import (
 // or every repeated key would be refused as a mismatch.
 func TestFingerprintsStay(t *testing.T) {
 	t.Parallel()
-	lines := []models.Line{{ProductID: "mug", Quantity: 2}, {ProductID: "cup", Quantity: 1, LocationID: "north"}}
+	lines := []models.RequestedLine{{ProductID: "mug", Quantity: 2}, {ProductID: "cup", Quantity: 1, LocationID: "north"}}
 	const linesJSON = `[{"productId":"mug","quantity":2},{"productId":"cup","quantity":1,"locationId":"north"}]`
 	for _, stored := range []struct {
 		kind, input string
@@ -66,7 +66,7 @@ func TestFingerprintsStay(t *testing.T) {
 // Settings of the server are not part of a fingerprint.
 func TestFingerprintOfTheInputAlone(t *testing.T) {
 	t.Parallel()
-	w := models.Reserve{IdempotencyKey: "k", Lines: []models.Line{{ProductID: "mug", Quantity: 2}}, DefaultTTL: time.Minute}
+	w := models.Reserve{IdempotencyKey: "k", Lines: []models.RequestedLine{{ProductID: "mug", Quantity: 2}}, DefaultTTL: time.Minute}
 	another := w
 	another.DefaultTTL = time.Hour
 	require.Equal(t, database.Fingerprint(w), database.Fingerprint(another))

@@ -123,8 +123,8 @@ func TestEveryFieldIsPartOfTheInput(t *testing.T) {
 			func(w *models.Reserve) { w.Channel = "all" },
 			func(w *models.Reserve) { w.AllowPartial = true },
 			func(w *models.Reserve) { w.OwnerRef = "another cart" },
-			func(w *models.Reserve) { w.Lines = []models.Line{line("mug", 2)} },
-			func(w *models.Reserve) { w.Lines = []models.Line{line("mug", 1), pinned("mug", 1, "north")} },
+			func(w *models.Reserve) { w.Lines = []models.RequestedLine{line("mug", 2)} },
+			func(w *models.Reserve) { w.Lines = []models.RequestedLine{line("mug", 1), pinned("mug", 1, "north")} },
 		} {
 			other := w
 			change(&other)
@@ -151,7 +151,7 @@ func TestOneKeyManyCallers(t *testing.T) {
 					if i%2 == 1 {
 						db = second
 					}
-					out, err := db.Write(context.Background(), []models.Write{w})
+					out, err := db.WriteUnderLock(context.Background(), []models.Write{w})
 					if assert.NoError(t, err) {
 						results[i] = out.Results[0]
 					}

@@ -256,7 +256,7 @@ func TestImportOfManyLevels(t *testing.T) {
 			}
 		}
 		var stages []string
-		summary, err := s.Import(t.Context(), listed(rows), models.ImportOptions{Create: true}, nil, func(stage database.ImportStage, done, total int) {
+		summary, err := s.Import(t.Context(), listed(rows), models.ImportOptions{Create: true}, nil, func(stage models.ImportStage, done, total int) {
 			if n := len(stages); n == 0 || stages[n-1] != string(stage) {
 				stages = append(stages, string(stage))
 			}

@@ -256,15 +256,15 @@ var keys atomic.Int64
 
 func newKey() string { return fmt.Sprintf("key-%d", keys.Add(1)) }
 
-func line(product string, quantity int) models.Line {
-	return models.Line{ProductID: product, Quantity: quantity}
+func line(product string, quantity int) models.RequestedLine {
+	return models.RequestedLine{ProductID: product, Quantity: quantity}
 }
 
-func pinned(product string, quantity int, location string) models.Line {
-	return models.Line{ProductID: product, Quantity: quantity, LocationID: location}
+func pinned(product string, quantity int, location string) models.RequestedLine {
+	return models.RequestedLine{ProductID: product, Quantity: quantity, LocationID: location}
 }
 
-func reserve(lines ...models.Line) models.Reserve {
+func reserve(lines ...models.RequestedLine) models.Reserve {
 	return models.Reserve{IdempotencyKey: newKey(), Lines: lines, TTL: reservationTTL}
 }
 

@@ -29,7 +29,9 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	if err := db.Select("epoch, directory_version, reservation_secret, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
 		return Meta{}, d.Fault(err)
 	}
-	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: decide.NewSecret(row.ReservationSecret)}
+	secret := decide.NewSecret(row.ReservationSecret)
+	secret.JSON = d.json
+	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: secret}
 	d.meta.Store(&m)
 	return m, nil
 }
@@ -56,12 +58,6 @@ func (d *Database) ReadClock(ctx context.Context) (time.Time, error) {
 		return time.Time{}, d.Fault(err)
 	}
 	return row.Now.Time, nil
-}
-
-// Epoch returns the epoch that was read last, empty before the first read.
-func (d *Database) Epoch() string {
-	epoch, _ := d.identity()
-	return epoch
 }
 
 // NewEpoch starts another epoch, so that nothing kept from the old one is believed any

@@ -132,7 +132,7 @@ func (m *model) move(lines []models.ReservationLine, from, to models.State) {
 	}
 }
 
-func (m *model) cart(t *rapid.T) (lines []models.Line, asked map[string]int, order []string) {
+func (m *model) cart(t *rapid.T) (lines []models.RequestedLine, asked map[string]int, order []string) {
 	asked = map[string]int{}
 	for range rapid.IntRange(1, 3).Draw(t, "lines") {
 		l := line(rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.IntRange(1, 5).Draw(t, "quantity"))
@@ -191,10 +191,10 @@ func (m *model) expireIfOverdue(h *modelReservation) {
 }
 
 // shortages returns the errors of a cart that is short.
-func shortages(asked, got map[string]int, order []string, lines []models.Line) (errs []models.UserError) {
+func shortages(asked, got map[string]int, order []string, lines []models.RequestedLine) (errs []models.UserError) {
 	for _, product := range order {
 		if got[product] < asked[product] {
-			first := slices.IndexFunc(lines, func(l models.Line) bool { return l.ProductID == product })
+			first := slices.IndexFunc(lines, func(l models.RequestedLine) bool { return l.ProductID == product })
 			errs = append(errs, short(first, product, asked[product], got[product]))
 		}
 	}

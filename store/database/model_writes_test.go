@@ -16,6 +16,12 @@ var moves = map[models.ReservationState][2]models.State{
 	models.ReservationCancelled: {models.Committed, models.Available},
 }
 
+// mayBecome reports whether a reservation's state may change to next.
+func mayBecome(state, next models.ReservationState) bool {
+	t, ok := models.TransitionTo(next)
+	return ok && t.From == state
+}
+
 // resolve takes a step of a reservation or an order: with all that is left, or in parts.
 func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 	return func(t *rapid.T) {
@@ -27,7 +33,7 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			}
 		}
 		switch {
-		case h.now().MayBecome(to):
+		case mayBecome(h.now(), to):
 			units, errs := m.parts(h, w.Lines)
 			m.fails(m.first(w), errs...)
 			if errs == nil {

@@ -94,9 +94,9 @@ func filters(ledger []models.StockMovement, times map[int64]time.Time) []models.
 // pages with fewer movements than asked.
 func (s *shop) readPages(filter models.MovementFilter, size int, backwards bool) (all []models.StockMovement, short int) {
 	s.t.Helper()
-	page := models.MovementsPage{First: size}
+	page := models.MovementPageRequest{First: size}
 	if backwards {
-		page = models.MovementsPage{Last: size}
+		page = models.MovementPageRequest{Last: size}
 	}
 	for range 10_000 {
 		got, err := s.ReadMovements(s.t.(*testing.T).Context(), page, filter)

@@ -27,7 +27,7 @@ func (s *shop) decide(ctx context.Context, writes []models.Write) (models.Outcom
 		}
 		b.Discard()
 	}
-	return s.Write(ctx, writes)
+	return s.WriteUnderLock(ctx, writes)
 }
 
 // optimistic returns a closed optimistic batch of reservations.
@@ -108,7 +108,7 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 		s.exec("DELETE FROM reservations")
 
 		w.IdempotencyKey = newKey()
-		_, err = s.Write(t.Context(), []models.Write{w})
+		_, err = s.WriteUnderLock(t.Context(), []models.Write{w})
 		require.NoError(t, err)
 		require.JSONEq(t, optimistically, row(stored))
 		var rows []json.RawMessage
@@ -136,12 +136,12 @@ func TestOptimisticBatchIsRefused(t *testing.T) {
 		},
 		"another epoch": func(s *shop, _ models.Reserve) { s.exec("UPDATE onhand_meta SET epoch = 'restored'") },
 		"another instance's reservation": func(s *shop, w models.Reserve) {
-			_, err := s.otherInstance(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			_, err := s.otherInstance(s.t.(*testing.T)).WriteUnderLock(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
 		"a stored answer": func(s *shop, w models.Reserve) {
-			w.Lines = []models.Line{line("pen", 1)}
-			_, err := s.otherInstance(s.t.(*testing.T)).Write(context.Background(), []models.Write{w})
+			w.Lines = []models.RequestedLine{line("pen", 1)}
+			_, err := s.otherInstance(s.t.(*testing.T)).WriteUnderLock(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
 	} {
@@ -161,7 +161,7 @@ func TestOptimisticBatchIsRefused(t *testing.T) {
 // An untracked product does not change with its reservations, and is compared like any
 // other.
 func TestOptimisticBatchOfUntrackedProducts(t *testing.T) {
-	for name, lines := range map[string][]models.Line{
+	for name, lines := range map[string][]models.RequestedLine{
 		"alone": {line("song", 5)}, "in a cart": {line("cup", 1), line("song", 5)}, "beside several": {line("cup", 1), line("mug", 9), line("song", 5)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestOptimisticBatchOnTopOfAnother(t *testing.T) {
 // An optimistic batch waits for uncommitted outside changes and then compares, with one
 // level, which it compares and changes in one statement, and with several.
 func TestOptimisticBatchWaitsForOthers(t *testing.T) {
-	for name, lines := range map[string][]models.Line{
+	for name, lines := range map[string][]models.RequestedLine{
 		"one level": {line("cup", 1)}, "two levels": {line("cup", 1), line("mug", 1)},
 	} {
 		for change, statement := range map[string]string{
@@ -325,7 +325,7 @@ func TestColumnsArrive(t *testing.T) {
 			require.NoError(t, err)
 			w := reserve(line("mug", 1))
 			w.OwnerRef = `a "quoted" \ and {braced}, NULL`
-			out, err := db.Write(t.Context(), []models.Write{w})
+			out, err := db.WriteUnderLock(t.Context(), []models.Write{w})
 			require.NoError(t, err, mode)
 			require.Equal(t, w.OwnerRef, s.reservation(out.Results[0].Reservation.ID).Owner, mode)
 			b := db.NewOptimisticBatch()

@@ -37,7 +37,7 @@ func TestNeverOversold(t *testing.T) {
 			group.Go(func() {
 				db := databases[caller%len(databases)]
 				for n := caller%5 + 1; n > 0; {
-					out, err := db.Write(context.Background(), []models.Write{reserve(line("mug", n))})
+					out, err := db.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", n))})
 					if !assert.NoError(t, err) {
 						return
 					}
@@ -64,7 +64,7 @@ func TestOppositeCarts(t *testing.T) {
 		if race {
 			callers, rounds = 8, 3
 		}
-		var cart []models.Line
+		var cart []models.RequestedLine
 		for i := range products {
 			id := fmt.Sprintf("item %d", i)
 			s.stock(id, "north", callers*rounds/4, "south", callers*rounds/4)
@@ -75,7 +75,7 @@ func TestOppositeCarts(t *testing.T) {
 		var reserved atomic.Int64
 		for caller := range callers {
 			group.Go(func() {
-				lines := make([]models.Line, products)
+				lines := make([]models.RequestedLine, products)
 				for i := range lines {
 					lines[i] = cart[i]
 					if caller%2 == 1 {
@@ -83,7 +83,7 @@ func TestOppositeCarts(t *testing.T) {
 					}
 				}
 				for range rounds {
-					out, err := databases[caller%len(databases)].Write(context.Background(), []models.Write{reserve(lines...)})
+					out, err := databases[caller%len(databases)].WriteUnderLock(context.Background(), []models.Write{reserve(lines...)})
 					if assert.NoError(t, err) && len(out.Results[0].Errors) == 0 {
 						reserved.Add(1)
 					}
@@ -115,9 +115,9 @@ func TestCountsBesideCarts(t *testing.T) {
 			group.Go(func() {
 				for round := range rounds {
 					db := databases[(caller+round)%len(databases)]
-					_, err := db.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+					_, err := db.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", 1))})
 					assert.NoError(t, err)
-					_, err = db.Write(context.Background(), []models.Write{counted(row("mug", "north", models.Damaged, 1+caller+round))})
+					_, err = db.WriteUnderLock(context.Background(), []models.Write{counted(row("mug", "north", models.Damaged, 1+caller+round))})
 					assert.NoError(t, err)
 				}
 			})
@@ -141,10 +141,10 @@ func TestLedgerNeverBelowTheFloor(t *testing.T) {
 					made := reserve(line("owed", 1+round%3), line("mug", 1+caller%4))
 					made.AllowPartial = caller%3 == 0
 					id := s.ReservationOf(made.IdempotencyKey)
-					_, err := s.Write(context.Background(), []models.Write{made, adjust(delta("mug", "south", models.Available, -1))})
+					_, err := s.WriteUnderLock(context.Background(), []models.Write{made, adjust(delta("mug", "south", models.Available, -1))})
 					assert.NoError(t, err)
 					if round%2 == 0 {
-						_, err = s.Write(context.Background(), []models.Write{release(id), adjust(delta("mug", "north", models.Available, 1))})
+						_, err = s.WriteUnderLock(context.Background(), []models.Write{release(id), adjust(delta("mug", "north", models.Available, 1))})
 						assert.NoError(t, err)
 					}
 				}

@@ -111,7 +111,7 @@ func TestReserveFromOneLocation(t *testing.T) {
 func TestReserveFromAChannel(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 3, "south", 4, "far", 9)
-		in := func(channel string, lines ...models.Line) models.WriteResult {
+		in := func(channel string, lines ...models.RequestedLine) models.WriteResult {
 			w := reserve(lines...)
 			w.Channel = channel
 			return s.do(w)
@@ -203,7 +203,7 @@ func TestReserveManyLines(t *testing.T) {
 		if race {
 			lines = 30
 		}
-		var cart []models.Line
+		var cart []models.RequestedLine
 		set := models.SetStock{Reason: models.ReasonImport}
 		for i := range lines {
 			id := "item " + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + newKey()

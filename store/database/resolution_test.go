@@ -9,7 +9,7 @@ import (
 	"onhand/models"
 )
 
-func update(id string, lines ...models.Line) models.UpdateReservation {
+func update(id string, lines ...models.RequestedLine) models.UpdateReservation {
 	return models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: lines}
 }
 
@@ -204,7 +204,7 @@ func TestWrongStateIsRefused(t *testing.T) {
 		levels := s.levels()
 		for state, id := range in {
 			for _, to := range steps {
-				if state.MayBecome(to) || (state == to && to == models.ReservationReleased) {
+				if mayBecome(state, to) || (state == to && to == models.ReservationReleased) {
 					continue
 				}
 				r := s.do(resolve(id, to))

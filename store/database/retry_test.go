@@ -65,7 +65,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 				s.stock("mug", "north", 5)
 				s.SetWriteLimit(c.limit)
 				attempts, began := s.failUpdates(t, always, c.code), time.Now()
-				_, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+				_, err := s.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", 1))})
 				require.Equal(t, models.CodeUnavailable, models.CodeOf(err), err)
 				require.ErrorContains(t, err, "too busy")
 				require.Less(t, time.Since(began), min(c.limit, 2*database.WriteTimeout)+quick)

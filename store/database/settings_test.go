@@ -201,7 +201,7 @@ func rejectingFailedRows(w models.Bulk) models.Bulk {
 func TestSettingsGoAlone(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 1)
-		_, err := s.Write(t.Context(), []models.Write{reserve(line("mug", 1)), products(models.ProductRow{ProductID: "mug"})})
+		_, err := s.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", 1)), products(models.ProductRow{ProductID: "mug"})})
 		require.ErrorIs(t, err, dialect.ErrTooLarge)
 		require.Equal(t, models.Quantities{Available: 1}, s.level("mug", "north"))
 	})
@@ -215,7 +215,7 @@ func TestUpsertsTogether(t *testing.T) {
 			done := make(chan error)
 			for _, row := range []models.ProductRow{{ProductID: id, Title: given("Mug")}, {ProductID: id, LowStockThreshold: new(1)}, {ProductID: id, MaxPerReservation: given(3)}} {
 				go func() {
-					_, err := s.Write(context.Background(), []models.Write{products(row)})
+					_, err := s.WriteUnderLock(context.Background(), []models.Write{products(row)})
 					done <- err
 				}()
 			}
@@ -246,7 +246,7 @@ func TestSettingsBlockedByAForgottenTransaction(t *testing.T) {
 				require.NoError(t, err)
 				_, err = tx.Exec(forgotten)
 				require.NoError(t, err)
-				_, err = s.Write(t.Context(), []models.Write{locations(models.LocationRow{LocationID: "north", Priority: new(9)})})
+				_, err = s.WriteUnderLock(t.Context(), []models.Write{locations(models.LocationRow{LocationID: "north", Priority: new(9)})})
 				require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 				require.ErrorContains(t, err, "these settings change")
 				require.NoError(t, tx.Rollback())

@@ -57,7 +57,7 @@ func (s *shop) ok(w models.Write) models.WriteResult {
 }
 
 // reserved reserves lines and returns the reservation.
-func (s *shop) reserved(lines ...models.Line) *models.Reservation {
+func (s *shop) reserved(lines ...models.RequestedLine) *models.Reservation {
 	s.t.Helper()
 	r := s.ok(reserve(lines...))
 	require.NotNil(s.t, r.Reservation)

@@ -23,29 +23,29 @@ func TestShortageMessages(t *testing.T) {
 		s.settings("most", "max_per_reservation = 4")
 		for _, test := range []struct {
 			channel string
-			lines   []models.Line
+			lines   []models.RequestedLine
 			message string
 		}{
-			{"", []models.Line{line("out", 1)}, `"out" cannot be had: it is sold out`},
-			{"", []models.Line{line("few", 5)}, `only 3 of "few" can be had, not 5: the rest is sold out`},
-			{"", []models.Line{line("none", 1)}, `"none" cannot be had: it has no stock level at any location`},
-			{"", []models.Line{line("closed", 1)}, `"closed" cannot be had: every location that stocks it is closed`},
-			{"", []models.Line{line("both", 2)}, `only 1 of "both" can be had, not 2: the rest is sold out; there are units at a closed location`},
-			{"", []models.Line{line("owed", 5)}, `only 4 of "owed" can be had, not 5: its backorder limit of 3 is reached`},
-			{"", []models.Line{line("most", 5)}, `the limit of one reservation is 4 of "most"`},
-			{"", []models.Line{pinned("few", 3, "north")}, `only 2 of "few" can be had, not 3: the rest is sold out at "north"`},
-			{"", []models.Line{pinned("closed", 1, "far")}, `"closed" cannot be had: "far" is closed`},
-			{"", []models.Line{pinned("north", 1, "south")}, `"north" cannot be had: it has no stock level at "south"`},
-			{"", []models.Line{pinned("few", 3, "north"), pinned("few", 1, "far"), line("few", 3)},
+			{"", []models.RequestedLine{line("out", 1)}, `"out" cannot be had: it is sold out`},
+			{"", []models.RequestedLine{line("few", 5)}, `only 3 of "few" can be had, not 5: the rest is sold out`},
+			{"", []models.RequestedLine{line("none", 1)}, `"none" cannot be had: it has no stock level at any location`},
+			{"", []models.RequestedLine{line("closed", 1)}, `"closed" cannot be had: every location that stocks it is closed`},
+			{"", []models.RequestedLine{line("both", 2)}, `only 1 of "both" can be had, not 2: the rest is sold out; there are units at a closed location`},
+			{"", []models.RequestedLine{line("owed", 5)}, `only 4 of "owed" can be had, not 5: its backorder limit of 3 is reached`},
+			{"", []models.RequestedLine{line("most", 5)}, `the limit of one reservation is 4 of "most"`},
+			{"", []models.RequestedLine{pinned("few", 3, "north")}, `only 2 of "few" can be had, not 3: the rest is sold out at "north"`},
+			{"", []models.RequestedLine{pinned("closed", 1, "far")}, `"closed" cannot be had: "far" is closed`},
+			{"", []models.RequestedLine{pinned("north", 1, "south")}, `"north" cannot be had: it has no stock level at "south"`},
+			{"", []models.RequestedLine{pinned("few", 3, "north"), pinned("few", 1, "far"), line("few", 3)},
 				`only 3 of "few" can be had, not 7: the rest is sold out at "north"; it has no stock level at "far"; the rest is sold out`},
-			{"web", []models.Line{line("out", 1)}, `"out" cannot be had: it is sold out in the channel "web"`},
-			{"web", []models.Line{line("few", 2)}, `only 1 of "few" can be had, not 2: the rest is sold out in the channel "web"; there are units outside the channel`},
-			{"web", []models.Line{line("north", 1)}, `"north" cannot be had: it has no stock level at any location of the channel "web"; there are units outside the channel`},
-			{"web", []models.Line{line("none", 1)}, `"none" cannot be had: it has no stock level at any location`},
-			{"web", []models.Line{pinned("north", 1, "north")}, `"north" cannot be had: "north" is outside the channel "web"`},
-			{"none", []models.Line{line("north", 1)}, `"north" cannot be had: it has no stock level at any location of the channel "none"; there are units outside the channel`},
-			{"all", []models.Line{line("closed", 1)}, `"closed" cannot be had: every location of the channel "all" that stocks it is closed`},
-			{"all", []models.Line{line("both", 2)}, `only 1 of "both" can be had, not 2: the rest is sold out in the channel "all"; there are units at a closed location`},
+			{"web", []models.RequestedLine{line("out", 1)}, `"out" cannot be had: it is sold out in the channel "web"`},
+			{"web", []models.RequestedLine{line("few", 2)}, `only 1 of "few" can be had, not 2: the rest is sold out in the channel "web"; there are units outside the channel`},
+			{"web", []models.RequestedLine{line("north", 1)}, `"north" cannot be had: it has no stock level at any location of the channel "web"; there are units outside the channel`},
+			{"web", []models.RequestedLine{line("none", 1)}, `"none" cannot be had: it has no stock level at any location`},
+			{"web", []models.RequestedLine{pinned("north", 1, "north")}, `"north" cannot be had: "north" is outside the channel "web"`},
+			{"none", []models.RequestedLine{line("north", 1)}, `"north" cannot be had: it has no stock level at any location of the channel "none"; there are units outside the channel`},
+			{"all", []models.RequestedLine{line("closed", 1)}, `"closed" cannot be had: every location of the channel "all" that stocks it is closed`},
+			{"all", []models.RequestedLine{line("both", 2)}, `only 1 of "both" can be had, not 2: the rest is sold out in the channel "all"; there are units at a closed location`},
 		} {
 			w := reserve(test.lines...)
 			w.Channel = test.channel

@@ -29,7 +29,7 @@ func TestSnapshotCacheOfAChannelThatChanges(t *testing.T) {
 			return w
 		}
 		done := make(chan error, 1)
-		go func() { _, err := s.Write(context.Background(), []models.Write{web()}); done <- err }()
+		go func() { _, err := s.WriteUnderLock(context.Background(), []models.Write{web()}); done <- err }()
 		s.awaitBlocked(t)
 		_, err = tx.Exec("DELETE FROM channel_locations WHERE channel_id = 'web'")
 		require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestLevelMadeWhileItsLocationCloses(t *testing.T) {
 		done := make(chan models.Outcome, 1)
 		go func() {
 			defer close(done)
-			out, err := s.Write(context.Background(), []models.Write{adjust(delta("pen", "north", models.Available, 5))})
+			out, err := s.WriteUnderLock(context.Background(), []models.Write{adjust(delta("pen", "north", models.Available, 5))})
 			assert.NoError(t, err)
 			done <- out
 		}()
@@ -131,7 +131,7 @@ func TestOptimisticBatchTimesInAnyStyle(t *testing.T) {
 		db := openOnly(t, s.url+"&datestyle=SQL,DMY&timezone=Asia/Kolkata")
 		_, err := db.ReadMeta(t.Context())
 		require.NoError(t, err)
-		out, err := db.Write(t.Context(), []models.Write{reserve(line("mug", 1))})
+		out, err := db.WriteUnderLock(t.Context(), []models.Write{reserve(line("mug", 1))})
 		require.NoError(t, err)
 		b := db.NewOptimisticBatch()
 		require.True(t, b.Add(db.Prepare(reserve(line("mug", 1)))))
@@ -150,12 +150,18 @@ func TestPreload(t *testing.T) {
 		s.exec("INSERT INTO products (product_id) SELECT 'other ' || n FROM generate_series(1, $1::int) n", database.CachedProductsMax)
 		s.exec("INSERT INTO products (product_id) VALUES ('zither')")
 		require.NoError(t, db.Preload(t.Context()))
-		require.Equal(t, database.CachedProductsMax, db.CachedProducts(), "not more than the cache may have")
+		ids, err := s.ProductIDs(t.Context(), "", 2*database.CachedProductsMax)
+		require.NoError(t, err)
+		every := make([]models.RequestedLine, len(ids))
+		for i, id := range ids {
+			every[i] = line(id, 1)
+		}
+		require.Len(t, db.Unknown(db.Prepare(reserve(every...))), len(ids)-database.CachedProductsMax, "not more than the cache may have")
 		require.NotEmpty(t, db.Unknown(db.Prepare(reserve(line("zither", 1)))), "the last product is not read, and evicts no other")
 		b := db.NewOptimisticBatch()
 		require.True(t, b.Add(db.Prepare(reserve(line("cup", 1), line("mug", 12)))))
 		b.Close()
-		_, err := b.Commit(t.Context())
+		_, err = b.Commit(t.Context())
 		require.NoError(t, err)
 	})
 }

@@ -25,24 +25,24 @@ func TestSourcingOfAChannel(t *testing.T) {
 		}
 		for _, c := range []struct {
 			name string
-			cart []models.Line
+			cart []models.RequestedLine
 			near [][]models.Allocation
 			few  [][]models.Allocation
 		}{
-			{"one location has it all: the first by priority", []models.Line{line("mug", 4)},
+			{"one location has it all: the first by priority", []models.RequestedLine{line("mug", 4)},
 				[][]models.Allocation{{from("north", 2), from("south", 2)}}, [][]models.Allocation{{from("east", 4)}}},
-			{"none has it all: the fullest first", []models.Line{line("mug", 14)},
+			{"none has it all: the fullest first", []models.RequestedLine{line("mug", 14)},
 				[][]models.Allocation{{from("north", 2), from("south", 3), from("east", 6), from("west", 3)}},
 				[][]models.Allocation{{from("east", 6), from("west", 6), from("south", 2)}}},
-			{"one location has the whole cart", []models.Line{line("mug", 4), line("cup", 3), line("pen", 1)},
+			{"one location has the whole cart", []models.RequestedLine{line("mug", 4), line("cup", 3), line("pen", 1)},
 				[][]models.Allocation{{from("north", 2), from("south", 2)}, {from("north", 1), from("south", 2)}, {from("south", 1)}},
 				[][]models.Allocation{{from("west", 4)}, {from("west", 3)}, {from("west", 1)}}},
-			{"a location that supplies the cart already comes first", []models.Line{line("mug", 7), line("pen", 1)},
+			{"a location that supplies the cart already comes first", []models.RequestedLine{line("mug", 7), line("pen", 1)},
 				[][]models.Allocation{{from("north", 2), from("south", 3), from("east", 2)}, {from("south", 1)}},
 				[][]models.Allocation{{from("east", 6), from("west", 1)}, {from("west", 1)}}},
-			{"a location that a line names comes first", []models.Line{pinned("pen", 1, "west"), line("mug", 2)},
+			{"a location that a line names comes first", []models.RequestedLine{pinned("pen", 1, "west"), line("mug", 2)},
 				[][]models.Allocation{{from("west", 1)}, {from("north", 2)}}, [][]models.Allocation{{from("west", 1)}, {from("west", 2)}}},
-			{"a backorder is owed by the first", []models.Line{line("owed", 5)},
+			{"a backorder is owed by the first", []models.RequestedLine{line("owed", 5)},
 				[][]models.Allocation{{from("north", 3), from("east", 2)}}, [][]models.Allocation{{from("east", 4), from("north", 1)}}},
 		} {
 			for channel, want := range map[string][][]models.Allocation{"near": c.near, "few": c.few} {

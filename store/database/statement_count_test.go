@@ -117,7 +117,7 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 		}
 		cost := func(write models.Write) [2]int64 {
 			before := [2]int64{proxy.statements.Load(), proxy.roundTrips.Load()}
-			out, err := db.Write(t.Context(), []models.Write{write})
+			out, err := db.WriteUnderLock(t.Context(), []models.Write{write})
 			require.NoError(t, err)
 			require.Empty(t, out.Results[0].Errors)
 			return [2]int64{proxy.statements.Load() - before[0], proxy.roundTrips.Load() - before[1]}

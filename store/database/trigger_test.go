@@ -317,6 +317,6 @@ func TestListen(t *testing.T) {
 	})
 	t.Run("sqlite sends none", func(t *testing.T) {
 		db := openOnly(t, "sqlite::memory:")
-		require.ErrorIs(t, db.Listen(t.Context(), func() {}), database.ErrNoListen)
+		require.ErrorIs(t, db.Listen(t.Context(), func() {}), models.ErrNoNotifications)
 	})
 }

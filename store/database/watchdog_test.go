@@ -164,12 +164,12 @@ func TestImporterFreezes(t *testing.T) {
 			row := rows[0]
 			rows = nil
 			return row, nil
-		}, models.ImportOptions{IgnoreStale: true}, nil, func(stage database.ImportStage, _, _ int) {
-			if stage != database.ImportWriting {
+		}, models.ImportOptions{IgnoreStale: true}, nil, func(stage models.ImportStage, _, _ int) {
+			if stage != models.ImportWriting {
 				return
 			}
 			frozen = true
-			out, err := s.Write(context.Background(), []models.Write{reserve(line("mug", 1))})
+			out, err := s.WriteUnderLock(context.Background(), []models.Write{reserve(line("mug", 1))})
 			if assert.NoError(t, err) {
 				assert.Empty(t, out.Results[0].Errors)
 			}

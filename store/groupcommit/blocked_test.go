@@ -60,7 +60,7 @@ func TestBlockedWritesKeepTheirPlace(t *testing.T) {
 // A batch that was decided while the one before it turned out to be blocked is given
 // up: it may need the same rows.
 func TestOpenBatchIsDiscardedWhenRowsAreLocked(t *testing.T) {
-	inBubble(t, &fakeDatabase{}, Config{}, func(t *testing.T, s *setup) {
+	inBubble(t, &fakeDatabase{}, CommitterSwitches{}, func(t *testing.T, s *setup) {
 		s.lock("y")
 		blocked := s.submit(t.Context(), "y1", "y")
 		s.submit(t.Context(), "y2", "y")

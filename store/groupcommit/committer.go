@@ -16,27 +16,27 @@ const waitersMax = 8192
 // errFull refuses a write when waitersMax callers wait already.
 var errFull = models.Unavailable("too many writes are waiting; try again", nil)
 
-// Database decides and commits batches of writes. *database.Database is one, but
+// BatchSource decides and commits batches of writes. *database.Database is one, but
 // for the result type of Begin.
 //
-// The committer calls Add and Discard of its batches, and Missing, one at a time.
-type Database interface {
+// The committer calls Add and Discard of its batches, and MissingOnce, one at a time.
+type BatchSource interface {
 	// Prepare does the work that needs no lock and no turn. It runs on the caller's
 	// goroutine.
 	Prepare(write models.Write) *database.PreparedWrite
 	// Begin returns an empty batch. One batch at a time is open and one is committing.
-	Begin() Batch
-	// Missing returns the products of a waiting write that the snapshot cache lacks,
+	Begin() WriteBatch
+	// MissingOnce returns the products of a waiting write that the snapshot cache lacks,
 	// once for each write.
-	Missing(write *database.PreparedWrite) []string
+	MissingOnce(write *database.PreparedWrite) []string
 	// Fetch reads products into the snapshot cache.
 	Fetch(ctx context.Context, productIDs []string) error
 	// Locked returns which of the rows other transactions have locked now.
 	Locked(ctx context.Context, rows []models.RowRef) (models.Locks, error)
 }
 
-// Batch collects writes and commits them in one transaction, or in a few.
-type Batch interface {
+// WriteBatch collects writes and commits them in one transaction, or in a few.
+type WriteBatch interface {
 	// Add takes one more write, or reports false: the write does not fit this batch,
 	// or cannot be decided yet.
 	Add(write *database.PreparedWrite) bool
@@ -55,8 +55,8 @@ type Publisher interface {
 	Publish(ctx context.Context, result database.BatchResult)
 }
 
-// Config switches optimisations off, for benchmarks. The zero value has them all.
-type Config struct {
+// CommitterSwitches turn optimisations off, for benchmarks. The zero value turns none off.
+type CommitterSwitches struct {
 	NoCommitDelay bool
 	NoPrefetch    bool
 	NoTicker      bool
@@ -66,9 +66,9 @@ type Config struct {
 // Each is still decided on its own, in the order of arrival. It is safe for
 // concurrent use.
 type Committer struct {
-	database  Database
+	database  BatchSource
 	publisher Publisher
-	config    Config
+	without   CommitterSwitches
 	delayMax  time.Duration // commitDelayMax; tests change it
 
 	mu          sync.Mutex
@@ -88,14 +88,14 @@ type Committer struct {
 
 // group is a batch with the waiters of its writes, in the same order.
 type group struct {
-	batch   Batch
+	batch   WriteBatch
 	waiters []*waiter
 }
 
 // New makes a committer.
-func New(database Database, publisher Publisher, config Config) *Committer {
+func New(database BatchSource, publisher Publisher, without CommitterSwitches) *Committer {
 	return &Committer{
-		database: database, publisher: publisher, config: config, delayMax: commitDelayMax, unanswered: map[*group]struct{}{},
+		database: database, publisher: publisher, without: without, delayMax: commitDelayMax, unanswered: map[*group]struct{}{},
 	}
 }
 

@@ -14,7 +14,7 @@ func onBoth(t *testing.T, test func(t *testing.T, s *setup)) {
 	t.Helper()
 	t.Parallel()
 	for name, underLock := range map[string]bool{"optimistic": false, "under lock": true} {
-		t.Run(name, func(t *testing.T) { inBubble(t, &fakeDatabase{underLock: underLock}, Config{}, test) })
+		t.Run(name, func(t *testing.T) { inBubble(t, &fakeDatabase{underLock: underLock}, CommitterSwitches{}, test) })
 	}
 }
 
@@ -50,7 +50,7 @@ func TestWritesAreAddedWhileABatchIsInFlight(t *testing.T) {
 
 // A write that cannot be added stops those behind it: none overtakes it.
 func TestNoWriteOvertakes(t *testing.T) {
-	inBubble(t, &fakeDatabase{}, Config{}, func(t *testing.T, s *setup) {
+	inBubble(t, &fakeDatabase{}, CommitterSwitches{}, func(t *testing.T, s *setup) {
 		callers := s.submitAll("first", "a", "under lock", "b", "c")
 		s.release()
 		require.Equal(t, [][]string{{"first"}, {"a"}, {"under lock", "b", "c"}}, s.batches)
@@ -63,7 +63,7 @@ func TestFullBatch(t *testing.T) {
 	t.Parallel()
 	for name, underLock := range map[string]bool{"optimistic": false, "under lock": true} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, &fakeDatabase{underLock: underLock, writesMax: 2}, Config{}, func(t *testing.T, s *setup) {
+			inBubble(t, &fakeDatabase{underLock: underLock, writesMax: 2}, CommitterSwitches{}, func(t *testing.T, s *setup) {
 				s.submitAll("first", "a", "b", "c", "d", "e")
 				s.release()
 				require.Equal(t, [][]string{{"first"}, {"a", "b"}, {"c", "d"}, {"e"}}, s.batches)

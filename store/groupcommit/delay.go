@@ -4,7 +4,7 @@ package groupcommit
 // database as much as some forty reservations do, and the callers that were just
 // answered are likely to come again. Without the wait, batches soon alternate between
 // nearly all callers and one or two. It gains a third at 8 callers and a sixth at 64
-// (docs/performance.md). [Config].NoCommitDelay switches it off.
+// (docs/performance.md). [CommitterSwitches].NoCommitDelay switches it off.
 
 import "time"
 
@@ -44,7 +44,7 @@ type finishedBatch struct {
 // answered, besides those that are queued already, or until there are enough.
 // Callers hold mu.
 func (c *Committer) startDelay(last finishedBatch) {
-	if c.config.NoCommitDelay || last.answered < delayFrom {
+	if c.without.NoCommitDelay || last.answered < delayFrom {
 		return
 	}
 	target := delayTarget

@@ -11,10 +11,10 @@ import (
 )
 
 // afterBatch runs a test in which a batch has just finished, with some waiters queued
-// by then. The bound of the delay is an hour unless config or max says otherwise.
-func afterBatch(t *testing.T, last finishedBatch, delayMax time.Duration, config Config, queued int, test func(t *testing.T, s *setup, callers []*caller)) {
+// by then. The bound of the delay is an hour unless without or max says otherwise.
+func afterBatch(t *testing.T, last finishedBatch, delayMax time.Duration, without CommitterSwitches, queued int, test func(t *testing.T, s *setup, callers []*caller)) {
 	t.Helper()
-	inBubble(t, &fakeDatabase{}, config, func(t *testing.T, s *setup) {
+	inBubble(t, &fakeDatabase{}, without, func(t *testing.T, s *setup) {
 		c := s.committer
 		c.delayMax, c.inFlight = delayMax, true
 		close(s.released)
@@ -40,7 +40,7 @@ func (s *setup) arrive(n int) (callers []*caller) {
 // The next batch waits until as many waiters are queued as were just answered. The
 // last of them ends the delay.
 func TestDelayEndsWithThoseJustAnswered(t *testing.T) {
-	afterBatch(t, finishedBatch{5, 1, false, time.Hour}, time.Hour, Config{}, 0, func(t *testing.T, s *setup, _ []*caller) {
+	afterBatch(t, finishedBatch{5, 1, false, time.Hour}, time.Hour, CommitterSwitches{}, 0, func(t *testing.T, s *setup, _ []*caller) {
 		s.arrive(4)
 		require.Empty(t, s.started, "one is still to come")
 		s.arrive(1)
@@ -50,7 +50,7 @@ func TestDelayEndsWithThoseJustAnswered(t *testing.T) {
 
 // Waiters that are queued when the batch finishes count besides those that it answered.
 func TestDelayCountsQueuedWaiters(t *testing.T) {
-	afterBatch(t, finishedBatch{5, 1, false, time.Hour}, time.Hour, Config{}, 2, func(t *testing.T, s *setup, _ []*caller) {
+	afterBatch(t, finishedBatch{5, 1, false, time.Hour}, time.Hour, CommitterSwitches{}, 2, func(t *testing.T, s *setup, _ []*caller) {
 		s.arrive(4)
 		require.Empty(t, s.started, "one is still to come")
 		s.arrive(1)
@@ -67,7 +67,7 @@ func TestDelayIsBoundedInTime(t *testing.T) {
 		"the bound":                      {time.Hour, time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			afterBatch(t, finishedBatch{5, 1, false, is.took}, is.max, Config{}, 1, func(t *testing.T, s *setup, callers []*caller) {
+			afterBatch(t, finishedBatch{5, 1, false, is.took}, is.max, CommitterSwitches{}, 1, func(t *testing.T, s *setup, callers []*caller) {
 				require.Empty(t, s.started)
 				s.pass(time.Millisecond)
 				require.Equal(t, []int{1}, s.started)
@@ -75,7 +75,7 @@ func TestDelayIsBoundedInTime(t *testing.T) {
 			})
 		})
 	}
-	require.Equal(t, 2*time.Millisecond, New(nil, nil, Config{}).delayMax)
+	require.Equal(t, 2*time.Millisecond, New(nil, nil, CommitterSwitches{}).delayMax)
 }
 
 // A lone caller does not wait after a batch of few, nor do many for all of those that
@@ -93,7 +93,7 @@ func TestDelayIsBoundedInWaiters(t *testing.T) {
 		"one, where each changes many":                   {finishedBatch{delayTarget, 100 * delayTarget, false, time.Hour}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			afterBatch(t, is.last, time.Hour, Config{}, 0, func(t *testing.T, s *setup, _ []*caller) {
+			afterBatch(t, is.last, time.Hour, CommitterSwitches{}, 0, func(t *testing.T, s *setup, _ []*caller) {
 				s.arrive(is.target - 1)
 				require.Empty(t, s.started)
 				s.arrive(1)
@@ -105,7 +105,7 @@ func TestDelayIsBoundedInWaiters(t *testing.T) {
 
 // The delay can be switched off.
 func TestNoCommitDelay(t *testing.T) {
-	afterBatch(t, finishedBatch{5, 1, false, time.Hour}, time.Hour, Config{NoCommitDelay: true}, 1, func(t *testing.T, s *setup, _ []*caller) {
+	afterBatch(t, finishedBatch{5, 1, false, time.Hour}, time.Hour, CommitterSwitches{NoCommitDelay: true}, 1, func(t *testing.T, s *setup, _ []*caller) {
 		require.Equal(t, []int{1}, s.started)
 	})
 }
@@ -122,7 +122,7 @@ func TestDelayAfterABatch(t *testing.T) {
 		"contended":    {true, []int{1, delayFrom + 1}}, // it waits for as many as were answered
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, &fakeDatabase{contended: is.contended}, Config{}, func(t *testing.T, s *setup) {
+			inBubble(t, &fakeDatabase{contended: is.contended}, CommitterSwitches{}, func(t *testing.T, s *setup) {
 				s.submitAll("first")
 				s.lock("y")
 				blocked := s.submit(t.Context(), "blocked", "y")

@@ -4,7 +4,7 @@
 // Terms:
 //
 //   - A batch is the writes of one transaction. Deciding and committing it is the
-//     database's work, behind [Batch]: an optimistic batch is decided write by write as
+//     database's work, behind [WriteBatch]: an optimistic batch is decided write by write as
 //     it is added to, on the snapshot cache; any other is decided under lock.
 //   - A waiter is a caller and its write. The queue has the waiters whose writes are in
 //     no batch yet.
@@ -28,7 +28,7 @@
 // every waiter is answered once, within WaitMax and a tick; a result is published before
 // its waiters are answered, while the next batch may be in flight; every queue is bounded.
 //
-// Three optimisations have a file each and can be switched off by [Config]: the commit
+// Three optimisations have a file each and can be switched off by [CommitterSwitches]: the commit
 // delay (delay.go), the reading of missing products (prefetch.go), and one ticker for
 // all late waiters (ticker.go). blocked.go keeps one forgotten transaction in a console
 // from stopping the shop.

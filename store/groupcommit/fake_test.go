@@ -49,7 +49,7 @@ func (f *fakeDatabase) Prepare(w models.Write) *database.PreparedWrite {
 	return &database.PreparedWrite{Write: w}
 }
 
-func (f *fakeDatabase) Begin() Batch { return &fakeBatch{f: f} }
+func (f *fakeDatabase) Begin() WriteBatch { return &fakeBatch{f: f} }
 
 func has(w *database.PreparedWrite, prefix string) bool {
 	return strings.HasPrefix(w.Write.Key(), prefix)
@@ -127,7 +127,7 @@ func (b *fakeBatch) Discard() {
 	b.f.discarded++
 }
 
-func (f *fakeDatabase) Missing(w *database.PreparedWrite) []string {
+func (f *fakeDatabase) MissingOnce(w *database.PreparedWrite) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.looked[w] {
@@ -202,13 +202,13 @@ func (s *setup) Publish(_ context.Context, r database.BatchResult) {
 }
 
 // inBubble runs a test whose batches commit only when the test releases them.
-func inBubble(t *testing.T, f *fakeDatabase, config Config, test func(t *testing.T, s *setup)) {
+func inBubble(t *testing.T, f *fakeDatabase, without CommitterSwitches, test func(t *testing.T, s *setup)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f.released = make(chan struct{})
 		s := &setup{fakeDatabase: f, t: t}
-		s.committer = New(f, s, config)
+		s.committer = New(f, s, without)
 		test(t, s)
 		s.requireIdle()
 	})
@@ -267,7 +267,7 @@ func (s *setup) submit(ctx context.Context, key, product string) *caller {
 }
 
 func reserve(key, product string) models.Reserve {
-	return models.Reserve{IdempotencyKey: key, Lines: []models.Line{{ProductID: product, Quantity: 1}}}
+	return models.Reserve{IdempotencyKey: key, Lines: []models.RequestedLine{{ProductID: product, Quantity: 1}}}
 }
 
 // submitAll submits writes of product x one after the other.

@@ -4,7 +4,7 @@ package groupcommit
 // that their writes can be decided optimistically too. Without it the first write of a
 // product is decided under lock, and all writes behind it wait: 512 callers on 10,000
 // products that nobody asked for yet cost 150 instead of 115 µs of CPU a call
-// (docs/performance.md). [Config].NoPrefetch switches it off.
+// (docs/performance.md). [CommitterSwitches].NoPrefetch switches it off.
 
 import (
 	"context"
@@ -24,12 +24,12 @@ const (
 // them lacks any. It reports true when that one is to be added once more, without
 // such a read. Callers hold mu.
 func (c *Committer) prefetch() (again bool) {
-	if c.config.NoPrefetch {
-		return len(c.database.Missing(c.queue[0].write)) > 0
+	if c.without.NoPrefetch {
+		return len(c.database.MissingOnce(c.queue[0].write)) > 0
 	}
 	var ids []string
 	for _, w := range c.queue {
-		ids = append(ids, c.database.Missing(w.write)...)
+		ids = append(ids, c.database.MissingOnce(w.write)...)
 		if len(ids) == 0 || len(ids) >= prefetchMax { // the first is not kept waiting for the others
 			break
 		}

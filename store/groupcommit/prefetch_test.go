@@ -17,29 +17,29 @@ func TestPrefetch(t *testing.T) {
 	t.Parallel()
 	for name, is := range map[string]struct {
 		fetch   func(ctx context.Context) error
-		config  Config
+		without CommitterSwitches
 		batches [][]string
 		fetched []string
 	}{
 		"they are read": {
-			func(context.Context) error { time.Sleep(time.Millisecond); return nil }, Config{},
+			func(context.Context) error { time.Sleep(time.Millisecond); return nil }, CommitterSwitches{},
 			[][]string{{"first"}, {"a", "missing b", "missing c", "d"}}, []string{"b", "c"},
 		},
 		"the database is slow": {
-			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, Config{},
+			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, CommitterSwitches{},
 			[][]string{{"first"}, {"a"}, {"missing b", "missing c", "d"}}, nil,
 		},
 		"the database fails": {
-			func(context.Context) error { return errors.New("gone") }, Config{},
+			func(context.Context) error { return errors.New("gone") }, CommitterSwitches{},
 			[][]string{{"first"}, {"a"}, {"missing b", "missing c", "d"}}, nil,
 		},
 		"switched off": {
-			nil, Config{NoPrefetch: true},
+			nil, CommitterSwitches{NoPrefetch: true},
 			[][]string{{"first"}, {"a"}, {"missing b", "missing c", "d"}}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, &fakeDatabase{}, is.config, func(t *testing.T, s *setup) {
+			inBubble(t, &fakeDatabase{}, is.without, func(t *testing.T, s *setup) {
 				reads := 0
 				s.fetching = func(ctx context.Context) error {
 					reads++
@@ -62,7 +62,7 @@ func TestPrefetch(t *testing.T) {
 
 // A batch that is full of what can be decided does not wait for a read.
 func TestPrefetchDoesNotDelayTheOpenBatch(t *testing.T) {
-	inBubble(t, &fakeDatabase{}, Config{}, func(t *testing.T, s *setup) {
+	inBubble(t, &fakeDatabase{}, CommitterSwitches{}, func(t *testing.T, s *setup) {
 		s.fetching = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		decided := s.submitAll("first", "a")
 		missing := s.submit(t.Context(), "missing b", "b")

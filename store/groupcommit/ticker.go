@@ -2,7 +2,7 @@ package groupcommit
 
 // One ticker answers the waiters whose deadline has passed. A timer for each of them
 // would be work for all, for the sake of the few that are late: up to a tenth of the
-// process's time at 2,048 callers (docs/performance.md). [Config].NoTicker gives each
+// process's time at 2,048 callers (docs/performance.md). [CommitterSwitches].NoTicker gives each
 // caller its timer back.
 
 import (
@@ -21,7 +21,7 @@ const (
 
 // startTicker has the ticker watch one more waiter. Callers hold mu.
 func (c *Committer) startTicker(w *waiter) {
-	if c.config.NoTicker {
+	if c.without.NoTicker {
 		return
 	}
 	w.ticks = c.ticks

@@ -42,7 +42,7 @@ func errLate(cause error) error {
 
 // wait waits for the answer. It comes within WaitMax and tickInterval.
 func (c *Committer) wait(ctx context.Context, w *waiter) (models.WriteResult, error) {
-	if c.config.NoTicker {
+	if c.without.NoTicker {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, WaitMax)
 		defer cancel()

@@ -22,8 +22,8 @@ func (c *caller) requireLate(t *testing.T) {
 func onTimers(t *testing.T, f func() *fakeDatabase, test func(t *testing.T, s *setup)) {
 	t.Helper()
 	t.Parallel()
-	for name, config := range map[string]Config{"ticker": {}, "timers": {NoTicker: true}} {
-		t.Run(name, func(t *testing.T) { inBubble(t, f(), config, test) })
+	for name, without := range map[string]CommitterSwitches{"ticker": {}, "timers": {NoTicker: true}} {
+		t.Run(name, func(t *testing.T) { inBubble(t, f(), without, test) })
 	}
 }
 

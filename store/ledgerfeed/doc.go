@@ -4,14 +4,14 @@
 //
 // Terms:
 //
-//	movement    one append-only row of the ledger: what one transaction did to one
-//	            state of one level
-//	cursor      a place in the ledger. Movement ids are not in the order of commits,
-//	            so a cursor also names the transactions that it has passed.
-//	follower    one subscriber's reader of the ledger
-//	transition  what one transaction did to one product: the movements between its
-//	            first and its last
-//	broadcast   wakes every waiting follower after a commit of this process
+//	movement        what one operation did to one level; stored as a ledger row, or as
+//	                part of a ledger chunk
+//	cursor          a place in the ledger. Movement ids are not in the order of
+//	                commits, so a cursor also names the transactions that it has passed.
+//	follower        one subscriber's reader of the ledger
+//	product change  what one transaction did to one product: the movements between its
+//	                first and its last
+//	broadcast       wakes every waiting follower after a commit of this process
 //
 // Invariants:
 //

@@ -137,7 +137,7 @@ func TestWatchMovementsThroughAnOutage(t *testing.T) {
 		seen = append(seen, next(t, watch))
 	}
 	fixture.Eventually(t, func() bool {
-		_, err := l.Database.Write(t.Context(), []models.Write{fixture.Receive("2", "c", 1)})
+		_, err := l.Database.WriteUnderLock(t.Context(), []models.Write{fixture.Receive("2", "c", 1)})
 		return err == nil
 	})
 	seen = append(seen, next(t, watch))
@@ -174,7 +174,7 @@ func TestWatchMovementsWhileTheDatabaseIsAway(t *testing.T) {
 		require.Equal(t, 51, next(t, watch).After.Available)
 	}
 	fixture.Eventually(t, func() bool {
-		_, err := l.Database.Write(t.Context(), []models.Write{fixture.Receive("2", "a", 1)})
+		_, err := l.Database.WriteUnderLock(t.Context(), []models.Write{fixture.Receive("2", "a", 1)})
 		return err == nil
 	})
 	require.Equal(t, 52, next(t, watch).After.Available)

@@ -9,13 +9,13 @@ import (
 	"onhand/store/database"
 )
 
-// transition is what one transaction did to one product.
-type transition struct {
+// productChange is what one transaction did to one product.
+type productChange struct {
 	last   *models.StockMovement
 	deltas map[string]models.Quantities // by location
 }
 
-// statusWatch delivers the transitions of a follower that changed a status.
+// statusWatch delivers the product changes of a follower that changed a status.
 type statusWatch struct {
 	*follower
 	source    LedgerSource
@@ -24,15 +24,15 @@ type statusWatch struct {
 	members   map[string]bool // locations of the channel
 	statuses  []models.StockStatus
 
-	open        map[string]*transition // by product; begun, and not ended in the movements read so far
-	transitions []*transition          // ended, of one reading
-	ready       []*models.Stock        // at most one for each transition
+	open    map[string]*productChange // by product; begun, and not ended in the movements read so far
+	changes []*productChange          // ended, of one reading
+	ready   []*models.Stock           // at most one for each change
 }
 
 // Next implements models.Watch.
 func (w *statusWatch) Next(ctx context.Context) (*models.Stock, error) {
 	for len(w.ready) == 0 {
-		if len(w.transitions) == 0 {
+		if len(w.changes) == 0 {
 			moved, err := w.read(ctx)
 			if err != nil {
 				return nil, err
@@ -56,36 +56,36 @@ func (w *statusWatch) Next(ctx context.Context) (*models.Stock, error) {
 	return next, nil
 }
 
-// join joins movements to transitions.
+// join joins movements to product changes.
 func (w *statusWatch) join(moved []database.Moved) {
 	for _, m := range moved {
-		t := w.open[m.ProductID]
-		if t == nil || m.First {
-			t = &transition{deltas: map[string]models.Quantities{}}
-			w.open[m.ProductID] = t
+		c := w.open[m.ProductID]
+		if c == nil || m.First {
+			c = &productChange{deltas: map[string]models.Quantities{}}
+			w.open[m.ProductID] = c
 		}
-		t.last = m.StockMovement
-		t.deltas[m.LocationID] = t.deltas[m.LocationID].Plus(m.Delta)
+		c.last = m.StockMovement
+		c.deltas[m.LocationID] = c.deltas[m.LocationID].Plus(m.Delta)
 		if m.Last {
-			w.transitions = append(w.transitions, t)
+			w.changes = append(w.changes, c)
 			delete(w.open, m.ProductID)
 		}
 	}
 }
 
-// evaluate finds the transitions that changed a status. Of each product it reads
-// the stock after the last transition alone, and undoes one transition after the
+// evaluate finds the product changes that changed a status. Of each product it reads
+// the stock after the last change alone, and undoes one change after the
 // other. To read it after each one would add up the later movements as often.
 func (w *statusWatch) evaluate(ctx context.Context) error {
 	var refs []database.MovementRef
 	refOf := map[string]int{} // by product
-	for _, t := range w.transitions {
-		at, known := refOf[t.last.ProductID]
+	for _, c := range w.changes {
+		at, known := refOf[c.last.ProductID]
 		if !known {
 			at = len(refs)
-			refOf[t.last.ProductID], refs = at, append(refs, database.MovementRef{ProductID: t.last.ProductID})
+			refOf[c.last.ProductID], refs = at, append(refs, database.MovementRef{ProductID: c.last.ProductID})
 		}
-		refs[at].MovementID = t.last.MovementID
+		refs[at].MovementID = c.last.MovementID
 	}
 	stocks, err := w.source.ReadStocksAfter(ctx, refs)
 	if err != nil {
@@ -95,22 +95,22 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 	if members, known := directory.Channel(w.channel); known { // a deleted channel keeps its last locations
 		w.members = members
 	}
-	changed := make([]*models.Stock, len(w.transitions))
-	for i, t := range slices.Backward(w.transitions) {
-		at := refOf[t.last.ProductID]
+	changed := make([]*models.Stock, len(w.changes))
+	for i, c := range slices.Backward(w.changes) {
+		at := refOf[c.last.ProductID]
 		if after := stocks[at]; after != nil {
-			before := t.undo(after, directory)
-			changed[i], stocks[at] = w.change(t, after, before), before
+			before := c.undo(after, directory)
+			changed[i], stocks[at] = w.change(c, after, before), before
 		}
 	}
 	w.ready = append(w.ready, slices.DeleteFunc(changed, func(s *models.Stock) bool { return s == nil })...)
-	w.transitions = nil
+	w.changes = nil
 	return nil
 }
 
-// change returns the stock after a transition, if that changed the status to one
+// change returns the stock after a product change, if that changed the status to one
 // that was asked for; else nil.
-func (w *statusWatch) change(t *transition, after, before *models.Stock) *models.Stock {
+func (w *statusWatch) change(c *productChange, after, before *models.Stock) *models.Stock {
 	if w.channel != "" {
 		after, before = after.In(w.members), before.In(w.members)
 	}
@@ -119,17 +119,17 @@ func (w *statusWatch) change(t *transition, after, before *models.Stock) *models
 		return nil
 	}
 	changed := *after
-	changed.Version, changed.AsOf, changed.PreviousStatus = t.last.Version, t.last.CreatedAt, &was
+	changed.Version, changed.AsOf, changed.PreviousStatus = c.last.Version, c.last.CreatedAt, &was
 	return &changed
 }
 
-// undo returns the stock before the transition.
-func (t *transition) undo(stock *models.Stock, directory *models.Directory) *models.Stock {
+// undo returns the stock before the change.
+func (c *productChange) undo(stock *models.Stock, directory *models.Directory) *models.Stock {
 	before := *stock
 	before.Levels = slices.Clone(stock.Levels)
-	for location, delta := range t.deltas {
+	for location, delta := range c.deltas {
 		at := slices.IndexFunc(before.Levels, func(l models.Level) bool { return l.LocationID == location })
-		if at < 0 { // the transition removed the level
+		if at < 0 { // the change removed the level
 			place, _ := directory.Location(location)
 			before.Levels = append(before.Levels, models.Level{
 				ProductID: stock.ProductID, LocationID: location, Active: place.Active, Priority: place.Priority,

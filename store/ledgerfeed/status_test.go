@@ -128,7 +128,7 @@ func (s *failingSource) ReadStocksAfter(ctx context.Context, refs []database.Mov
 	return s.LedgerSource.ReadStocksAfter(ctx, refs)
 }
 
-// A status watch whose evaluation fails keeps its transitions and evaluates them
+// A status watch whose evaluation fails keeps its changes and evaluates them
 // again.
 func TestStatusEvaluationIsRetried(t *testing.T) {
 	fixture.OnEach(t, func(t *testing.T, s *fixture.Stack) {

@@ -22,7 +22,7 @@ var locations = []models.Location{{LocationID: "a", Name: "A", Priority: 1, Acti
 type directWriter struct{ *database.Database }
 
 func (w directWriter) Write(ctx context.Context, write models.Write) (models.WriteResult, error) {
-	outcome, err := w.Database.Write(ctx, []models.Write{write})
+	outcome, err := w.Database.WriteUnderLock(ctx, []models.Write{write})
 	if err != nil {
 		return models.WriteResult{}, err
 	}

@@ -31,7 +31,7 @@ func BenchmarkApply(b *testing.B) {
 			require.NoError(b, err)
 			defer reader.Close()
 			defer writer.Close()
-			c := New(Config{Reader: reader, Writer: writer, Timeout: generous})
+			c := New(CacheConfig{Reader: reader, Writer: writer, Timeout: generous})
 			stocks := make([]*models.Stock, 250)
 			names := ids(len(stocks))
 			var version int64

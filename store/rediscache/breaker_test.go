@@ -24,7 +24,7 @@ const freezeTimeout = timeoutDefault
 func TestBreakerOpensOnAFrozenRedisAndClosesAgain(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	c := newCache(t, server.URL(), Config{Timeout: freezeTimeout})
+	c := newCache(t, server.URL(), CacheConfig{Timeout: freezeTimeout})
 	apply := func(version int64) error {
 		return c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, version)})
 	}
@@ -56,7 +56,7 @@ func TestBreakerWithARestartedRedis(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
 	var recoveries atomic.Int64
-	c := newCache(t, server.URL(), Config{Timeout: generous, OnRecovered: func() { recoveries.Add(1) }})
+	c := newCache(t, server.URL(), CacheConfig{Timeout: generous, OnRecovered: func() { recoveries.Add(1) }})
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}))
 	require.NoError(t, server.Kill())
 	for range failuresMax {
@@ -77,7 +77,7 @@ func TestBreakerWithARestartedRedis(t *testing.T) {
 func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	c := newCache(t, server.URL(), Config{Timeout: generous})
+	c := newCache(t, server.URL(), CacheConfig{Timeout: generous})
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}))
 	require.NoError(t, server.Freeze())
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -99,7 +99,7 @@ func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 func TestFlushAllMakesMisses(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	c, raw := newCache(t, server.URL(), Config{Timeout: generous}), rawClient(t, server.URL())
+	c, raw := newCache(t, server.URL(), CacheConfig{Timeout: generous}), rawClient(t, server.URL())
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 7)}))
 	require.NoError(t, raw.FlushAll(t.Context()).Err())
 	require.EqualValues(t, -1, versionOf(t, c, epoch, "p"))
@@ -121,7 +121,7 @@ func TestSilentRedis(t *testing.T) {
 			reader, writer, err := NewClients(strings.ReplaceAll(url, "HOST", storetest.Silent(t)), 0)
 			require.NoError(t, err)
 			t.Cleanup(func() { assert.NoError(t, reader.Close()); assert.NoError(t, writer.Close()) })
-			c := New(Config{Reader: reader, Writer: writer})
+			c := New(CacheConfig{Reader: reader, Writer: writer})
 			const callers, slack = 8, 700 * time.Millisecond // less than a dial may take
 			began := time.Now()
 			var group sync.WaitGroup
@@ -146,7 +146,7 @@ func TestSilentRedis(t *testing.T) {
 	}
 }
 
-// TestClientsWaitAsLongAsTheCache: clients wait as long as Config.Timeout, even
+// TestClientsWaitAsLongAsTheCache: clients wait as long as CacheConfig.Timeout, even
 // where it is longer than their default.
 func TestClientsWaitAsLongAsTheCache(t *testing.T) {
 	t.Parallel()
@@ -154,7 +154,7 @@ func TestClientsWaitAsLongAsTheCache(t *testing.T) {
 	reader, writer, err := NewClients("redis://"+storetest.Silent(t), timeout)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, reader.Close()); assert.NoError(t, writer.Close()) })
-	c := New(Config{Reader: reader, Writer: writer, Timeout: timeout})
+	c := New(CacheConfig{Reader: reader, Writer: writer, Timeout: timeout})
 	for name, ask := range map[string]func() error{
 		"read":  func() error { _, err := c.Get(t.Context(), epoch, []string{"p"}); return err },
 		"write": func() error { return c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1)}) },

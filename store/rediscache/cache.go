@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// ttlDefault keeps the catalogue of a shop cached between reads, and lets
+	// hashTTLDefault keeps the catalogue of a shop cached between reads, and lets
 	// products that are no longer sold expire.
-	ttlDefault = 10 * time.Minute
+	hashTTLDefault = 10 * time.Minute
 	// negativeTTLDefault outlasts a burst of requests for an unknown id.
 	negativeTTLDefault = 5 * time.Second
 	// ttlJitter spreads expiry, so that hashes filled together do not expire
@@ -30,8 +30,8 @@ const (
 // the circuit breaker is open every call returns it at once.
 var ErrDown = errors.New("redis is down")
 
-// Config configures a Cache. Zero durations and a nil Logger mean defaults.
-type Config struct {
+// CacheConfig configures a Cache. Zero durations and a nil Logger mean defaults.
+type CacheConfig struct {
 	// Reader serves reads. Writer serves writes and must not retry a command
 	// whose answer was lost. NewClients makes both.
 	Reader, Writer redis.UniversalClient
@@ -83,14 +83,14 @@ type Stats struct {
 
 // New makes a Cache. It does not connect: a Redis that is down now is handled
 // like one that goes down later.
-func New(cfg Config) *Cache {
+func New(cfg CacheConfig) *Cache {
 	c := &Cache{
 		reader: cfg.Reader, writer: cfg.Writer, keys: Keys{Prefix: cfg.KeyPrefix},
 		ttl: cfg.TTL, negativeTTL: cfg.NegativeTTL, timeout: cfg.Timeout, logger: cfg.Logger,
 		leasePrefix: crand.Text()[:leasePrefixLength],
 	}
 	if c.ttl <= 0 {
-		c.ttl = ttlDefault
+		c.ttl = hashTTLDefault
 	}
 	if c.negativeTTL <= 0 {
 		c.negativeTTL = negativeTTLDefault

@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// The timeouts are for a Redis in the same region. Config.Timeout bounds a whole
+// The timeouts are for a Redis in the same region. CacheConfig.Timeout bounds a whole
 // round trip well below their sum.
 const (
 	dialTimeout  = time.Second
@@ -51,7 +51,7 @@ const (
 //
 // The account of the URL is the one of Redis. sentinel_username and
 // sentinel_password are the account of the Sentinels, as parameters. A client
-// connects when it is first used. Close both. timeout is the [Config.Timeout] of
+// connects when it is first used. Close both. timeout is the [CacheConfig.Timeout] of
 // the cache, or 0.
 //
 // After a lost connection the reader retries once, and the writer never sends a

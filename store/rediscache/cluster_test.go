@@ -52,7 +52,7 @@ func startCluster(t *testing.T) (url string, nodes []*redis.Client, servers []*s
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	url, nodes, _ := startCluster(t)
-	c := newCache(t, url, Config{Timeout: generous})
+	c := newCache(t, url, CacheConfig{Timeout: generous})
 	const n = 90
 	names := ids(n)
 	write := func(version int64) {
@@ -127,7 +127,7 @@ func TestClusterFailover(t *testing.T) {
 		}, clusterTimeout, eventuallyTick)
 	}
 
-	c := newCache(t, url, Config{Timeout: generous})
+	c := newCache(t, url, CacheConfig{Timeout: generous})
 	ask := func() error { _, err := c.Get(t.Context(), epoch, ids(90)); return err }
 	require.NoError(t, ask())
 	require.NoError(t, servers[2].Kill())

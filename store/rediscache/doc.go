@@ -27,7 +27,7 @@
 //     not find an older value.
 //   - A call takes one round trip for each PipelineMax commands or ScriptsMax
 //     scripts, and one more after Redis has lost its scripts (NOSCRIPT). Each
-//     round trip ends within Config.Timeout.
+//     round trip ends within CacheConfig.Timeout.
 //   - A script touches one key, as Redis Cluster requires. To run it twice has
 //     the effect of running it once.
 //

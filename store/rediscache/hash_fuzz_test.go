@@ -82,7 +82,7 @@ func FuzzHash(f *testing.F) {
 		if field != "" && hash != nil {
 			hash[field] = value
 		}
-		c := New(Config{})
+		c := New(CacheConfig{})
 		entry := c.entry(epoch, "p", redis.NewMapStringStringResult(hash, nil))
 		stats := c.Stats()
 		if stats.Hits+stats.NegativeHits+stats.Misses != 1 || entry.Known != (stats.Misses == 0) || (entry.Stock != nil) != (stats.Hits == 1) {

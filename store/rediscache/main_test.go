@@ -33,18 +33,18 @@ func onEvery(t *testing.T, test func(t *testing.T, c *Cache, raw *redis.Client))
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
 		url := storetest.Redis(t).URL()
-		test(t, newCache(t, url, Config{Timeout: generous}), rawClient(t, url))
+		test(t, newCache(t, url, CacheConfig{Timeout: generous}), rawClient(t, url))
 	})
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		url := "redis://" + miniredis.RunT(t).Addr()
-		test(t, newCache(t, url, Config{Timeout: generous}), rawClient(t, url))
+		test(t, newCache(t, url, CacheConfig{Timeout: generous}), rawClient(t, url))
 	})
 }
 
 // newCache makes a cache with the clients of production, a key prefix, and
 // clients that wait as long as the cache.
-func newCache(t *testing.T, url string, cfg Config) *Cache {
+func newCache(t *testing.T, url string, cfg CacheConfig) *Cache {
 	t.Helper()
 	options, err := parseURL(url)
 	require.NoError(t, err)

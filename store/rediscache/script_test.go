@@ -273,7 +273,7 @@ func TestRoundTripsOfWrites(t *testing.T) {
 func TestOutOfMemoryRemovesTheOlderValue(t *testing.T) {
 	t.Parallel()
 	url := storetest.Redis(t).URL()
-	c, raw := newCache(t, url, Config{Timeout: generous}), rawClient(t, url)
+	c, raw := newCache(t, url, CacheConfig{Timeout: generous}), rawClient(t, url)
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 1), stockAt("q", epoch, 1)}))
 	published := subscribe(t, raw, c.keys.StockChannel("p"))
 	require.NoError(t, raw.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())

@@ -47,7 +47,7 @@ func TestTimesToLive(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("a", epoch, 1)}, []string{"b"}))
 		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("c", epoch, 1)}))
-		for id, ttl := range map[string]time.Duration{"a": ttlDefault, "b": negativeTTLDefault, "c": ttlDefault} {
+		for id, ttl := range map[string]time.Duration{"a": hashTTLDefault, "b": negativeTTLDefault, "c": hashTTLDefault} {
 			got := raw.PTTL(t.Context(), c.keys.Stock(id)).Val()
 			require.InDelta(t, ttl.Seconds(), got.Seconds(), ttl.Seconds()*ttlJitter+4, id) // 4 s for a busy machine
 		}

@@ -42,7 +42,7 @@ func TestWatermarkKeepsTheHigherSequenceOfAnEpoch(t *testing.T) {
 func TestWatermarkHasTheRunIDs(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	c := newCache(t, server.URL(), Config{Timeout: generous})
+	c := newCache(t, server.URL(), CacheConfig{Timeout: generous})
 	before, err := c.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Len(t, before.RunIDs, 40)
@@ -56,7 +56,7 @@ func TestWatermarkHasTheRunIDs(t *testing.T) {
 		return err == nil && after.RunIDs != before.RunIDs && len(after.RunIDs) == 40
 	}, generous, eventuallyTick)
 
-	embedded := newCache(t, "redis://"+miniredis.RunT(t).Addr(), Config{Timeout: generous})
+	embedded := newCache(t, "redis://"+miniredis.RunT(t).Addr(), CacheConfig{Timeout: generous})
 	watermark, err := embedded.Watermark(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, watermark.RunIDs)

@@ -159,7 +159,7 @@ func (h *Hub) runTimers(ctx context.Context) {
 		case <-refresh.C:
 			refresh.Reset(backoff.Jitter(h.cfg.RefreshInterval))
 			h.retryPoison()
-			h.reservations.refreshAll(notFinal)
+			h.reservations.refreshAll(notEnded)
 			if !h.Connected() {
 				h.stocks.refreshAll(anyStock)
 			}
@@ -171,7 +171,7 @@ func (h *Hub) runTimers(ctx context.Context) {
 // without a message, as after an epoch change.
 func (h *Hub) Refresh() {
 	h.stocks.refreshAll(anyStock)
-	h.reservations.refreshAll(notFinal)
+	h.reservations.refreshAll(notEnded)
 }
 
 // Connected reports whether the hub receives messages from Redis now.

@@ -250,7 +250,7 @@ func startHubAt(t *testing.T, client redis.UniversalClient, cfg HubConfig) *Hub 
 	h := NewHub(cfg)
 	require.NoError(t, h.Start(t.Context()))
 	t.Cleanup(h.Stop)
-	<-h.Started()
+	<-h.started
 	return h
 }
 

@@ -30,10 +30,6 @@ const (
 	listenRetryMax = 10 * time.Second
 )
 
-// ErrNoListen is returned by Outbox.Listen where the database has no
-// notifications.
-var ErrNoListen = errors.New("the database has no notifications")
-
 // Outbox is the part of the database that the relay uses.
 type Outbox interface {
 	// Drain locks up to limit rows that no other instance has locked and calls
@@ -41,7 +37,7 @@ type Outbox interface {
 	// were. Otherwise, or if this instance dies, they are drained again.
 	Drain(ctx context.Context, limit int, publish func(ctx context.Context, changes []models.Change) error) (drained int, err error)
 	// Listen calls wake once it listens, and then for every notification. It
-	// returns when the connection is lost or ctx ends, or ErrNoListen at once.
+	// returns when the connection is lost or ctx ends, or models.ErrNoNotifications at once.
 	Listen(ctx context.Context, wake func()) error
 	// Compact deletes rows that have a later row of the same product.
 	Compact(ctx context.Context) error
@@ -238,7 +234,7 @@ func (r *Relay) listen(ctx context.Context) {
 			wait.Reset()
 			reported = false
 		}
-		if errors.Is(err, ErrNoListen) || ctx.Err() != nil {
+		if errors.Is(err, models.ErrNoNotifications) || ctx.Err() != nil {
 			return
 		}
 		if !reported {

@@ -66,7 +66,7 @@ func (o *fakeOutbox) Drain(ctx context.Context, limit int, publish func(context.
 func (o *fakeOutbox) Listen(ctx context.Context, wake func()) error {
 	o.listens.Add(1)
 	if o.listen == nil {
-		return ErrNoListen
+		return models.ErrNoNotifications
 	}
 	return o.listen(ctx, wake)
 }
@@ -168,7 +168,7 @@ func startRelay(t *testing.T, cfg RelayConfig) *Relay {
 	r := NewRelay(cfg)
 	require.NoError(t, r.Start(t.Context()))
 	t.Cleanup(r.Stop)
-	<-r.Started()
+	<-r.started
 	return r
 }
 

@@ -25,12 +25,7 @@ const (
 // ErrNoReservation says that the reservation to watch does not exist.
 var ErrNoReservation = models.BadInput("no reservation with this id")
 
-// final reports whether a reservation in that state changes no more.
-func final(state models.ReservationState) bool {
-	return state != models.ReservationActive && state != models.ReservationCommitted
-}
-
-func notFinal(r *models.Reservation) bool { return !final(r.State) }
+func notEnded(r *models.Reservation) bool { return !r.State.Ended() }
 
 // reservationKind is the kind of models.Reservation.
 type reservationKind struct {
@@ -44,7 +39,7 @@ func (k reservationKind) channel(id string) string { return k.channels.Reservati
 // version, once.
 func (k reservationKind) accept(t *topic[models.Reservation], r *models.Reservation, first bool) bool {
 	newer := first || r.Version > t.latest.Version ||
-		r.Version == t.latest.Version && r.State != t.latest.State && !final(t.latest.State)
+		r.Version == t.latest.Version && r.State != t.latest.State && !t.latest.State.Ended()
 	if first || r.Version >= t.latest.Version {
 		k.startExpiry(t, r)
 	}
@@ -106,7 +101,7 @@ func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatc
 }
 
 // Next waits for the next state: first the current one, then every newer one,
-// each as of its ServerTime. After a final state (neither ACTIVE nor COMMITTED)
+// each as of its ServerTime. After a state that has ended (neither ACTIVE nor COMMITTED)
 // it returns io.EOF. Other errors: that of ctx, ErrStopped, ErrClosed, and
 // ErrNoReservation if a restored database does not have the reservation.
 func (w *ReservationWatch) Next(ctx context.Context) (*models.Reservation, error) {
@@ -114,7 +109,7 @@ func (w *ReservationWatch) Next(ctx context.Context) (*models.Reservation, error
 		return nil, io.EOF
 	}
 	r, err := w.watcher.queue.take(ctx)
-	if err == nil && final(r.State) {
+	if err == nil && r.State.Ended() {
 		w.over.Store(true)
 	}
 	return r, err

@@ -44,9 +44,6 @@ func (s *service) start(ctx context.Context, run func(context.Context)) error {
 	return nil
 }
 
-// Started returns a channel that is closed once the service runs.
-func (s *service) Started() <-chan struct{} { return s.started }
-
 // stop ends run and waits until it has returned. It may be called more than
 // once, also before start.
 func (s *service) stop() {

@@ -63,8 +63,8 @@ func rowsOf[T any](s *script, row func() T) []T {
 	return rows
 }
 
-func (s *script) line() models.Line {
-	return models.Line{ProductID: s.product(), Quantity: s.units(), LocationID: pick(s, "", s.location())}
+func (s *script) line() models.RequestedLine {
+	return models.RequestedLine{ProductID: s.product(), Quantity: s.units(), LocationID: pick(s, "", s.location())}
 }
 
 func (s *script) place() models.StockPlace {

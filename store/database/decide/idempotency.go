@@ -43,23 +43,23 @@ type KeyHashes struct {
 	Fingerprint         [16]byte // fingerprint of the whole write
 }
 
-func hashWith(mac hash.Hash, w models.Write) (hashes KeyHashes) {
+func hashWith(mac hash.Hash, form JSON, w models.Write) (hashes KeyHashes) {
 	var sum [sha256.Size]byte
 	mac.Reset()
 	_, _ = io.WriteString(mac, w.Key())
 	mac.Sum(sum[:0])
 	copy(hashes.Reservation[:], sum[:])
 	copy(hashes.Answer[:], sum[len(hashes.Reservation):])
-	hashes.Fingerprint = Fingerprint(w)
+	hashes.Fingerprint = Fingerprint(form, w)
 	return hashes
 }
 
 // Fingerprint is a hash of all that a write asks for, its key included.
-func Fingerprint(w models.Write) [16]byte {
+func Fingerprint(form JSON, w models.Write) [16]byte {
 	var room [256]byte
 	input := append(append(room[:0], w.Kind()...), 0)
 	if reserve, ok := w.(models.Reserve); ok {
-		input = appendReserve(input, reserve)
+		input = form.appendReserve(input, reserve)
 	} else {
 		raw, err := json.Marshal(w)
 		if err != nil {
@@ -216,6 +216,9 @@ const (
 
 // Secret is the key of the hashes of idempotency keys, with hashers that use it.
 type Secret struct {
+	// JSON writes what fingerprints are made of.
+	JSON JSON
+
 	text string
 	macs sync.Pool
 }
@@ -232,7 +235,7 @@ func (s *Secret) Equal(other *Secret) bool { return s != nil && other != nil && 
 func (s *Secret) Hash(w models.Write) KeyHashes {
 	mac := s.macs.Get().(hash.Hash)
 	defer s.macs.Put(mac)
-	return hashWith(mac, w)
+	return hashWith(mac, s.JSON, w)
 }
 
 // HashAll derives them for every write that has a key.

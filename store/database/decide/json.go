@@ -2,26 +2,25 @@ package decide
 
 // JSON written by hand. encoding/json inspects every struct anew by reflection. The
 // bytes are the same: a property test compares them. Gain: a tenth of the process's
-// work for one reservation (docs/performance.md). A benchmark switches it off with
-// [UseHandwrittenJSON].
+// work for one reservation (docs/decisions.md, record 28). A benchmark switches it off with
+// [JSON].
 
 import (
 	"encoding/json"
 	"strconv"
-	"sync/atomic"
 
 	"onhand/models"
 )
 
-// stdJSON has encoding/json write what is written by hand otherwise.
-var stdJSON atomic.Bool
+// JSON writes JSON by hand.
+type JSON struct {
+	// Std has encoding/json write the same bytes.
+	Std bool
+}
 
-// UseHandwrittenJSON switches the handwritten JSON on, which is the default, or off.
-func UseHandwrittenJSON(on bool) { stdJSON.Store(!on) }
-
-// appendReserve appends a Reserve as JSON.
-func appendReserve(b []byte, w models.Reserve) []byte {
-	if stdJSON.Load() {
+// appendReserve appends a Reserve.
+func (j JSON) appendReserve(b []byte, w models.Reserve) []byte {
+	if j.Std {
 		return appendStdJSON(b, w)
 	}
 	b = appendText(append(b, `{"idempotencyKey":`...), w.IdempotencyKey)
@@ -48,9 +47,9 @@ func appendReserve(b []byte, w models.Reserve) []byte {
 	return append(appendNamed(b, `,"ownerRef":`, w.OwnerRef), '}')
 }
 
-// AppendLines appends a reservation's lines as JSON.
-func AppendLines(b []byte, lines []models.ReservationLine) []byte {
-	if stdJSON.Load() {
+// AppendLines appends a reservation's lines.
+func (j JSON) AppendLines(b []byte, lines []models.ReservationLine) []byte {
+	if j.Std {
 		return appendStdJSON(b, lines)
 	}
 	if lines == nil {

@@ -22,8 +22,8 @@ func TestJSONByHand(t *testing.T) {
 		w := models.Reserve{
 			IdempotencyKey: text.Draw(t, "key"), TTL: time.Duration(count.Draw(t, "ttl")), Channel: text.Draw(t, "channel"),
 			AllowPartial: rapid.Bool().Draw(t, "partial"), OwnerRef: text.Draw(t, "owner"), DefaultTTL: time.Hour,
-			Lines: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Line {
-				return models.Line{ProductID: text.Draw(t, "product"), Quantity: count.Draw(t, "quantity"), LocationID: text.Draw(t, "location")}
+			Lines: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.RequestedLine {
+				return models.RequestedLine{ProductID: text.Draw(t, "product"), Quantity: count.Draw(t, "quantity"), LocationID: text.Draw(t, "location")}
 			}), 0, 3).Draw(t, "lines"),
 		}
 		if rapid.Bool().Draw(t, "none") {
@@ -31,7 +31,8 @@ func TestJSONByHand(t *testing.T) {
 		}
 		want, err := json.Marshal(w)
 		require.NoError(t, err)
-		require.Equal(t, string(want), string(appendReserve(nil, w)))
+		require.Equal(t, string(want), string(JSON{}.appendReserve(nil, w)))
+		require.Equal(t, string(want), string(JSON{Std: true}.appendReserve(nil, w)))
 
 		lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.ReservationLine {
 			return models.ReservationLine{
@@ -44,11 +45,11 @@ func TestJSONByHand(t *testing.T) {
 		}), 0, 3).Draw(t, "reservation lines")
 		want, err = json.Marshal(lines)
 		require.NoError(t, err)
-		require.Equal(t, string(want), string(AppendLines(nil, lines)))
+		require.Equal(t, string(want), string(JSON{}.AppendLines(nil, lines)))
 	})
-	require.Equal(t, "null", string(AppendLines(nil, nil)))
+	require.Equal(t, "null", string(JSON{}.AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
-		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.Line](): 3,
+		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.RequestedLine](): 3,
 		reflect.TypeFor[models.ReservationLine](): 7, reflect.TypeFor[models.Allocation](): 4,
 	} {
 		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change appendReserve, AppendLines and this test too", what)

@@ -89,7 +89,7 @@ func (b *readSetBuilder) write(write models.Write) {
 	}
 }
 
-func (b *readSetBuilder) lines(lines []models.Line) {
+func (b *readSetBuilder) lines(lines []models.RequestedLine) {
 	for _, l := range lines {
 		b.products[l.ProductID] = true
 		if l.LocationID != "" {

@@ -119,7 +119,7 @@ type demand struct {
 }
 
 // demands sums lines by product, in the order of their first line.
-func demands(lines []models.Line) []demand {
+func demands(lines []models.RequestedLine) []demand {
 	out := make([]demand, 0, len(lines))
 	var byProduct map[string]int // of out
 	if len(lines) > 1 {
@@ -149,7 +149,7 @@ func demands(lines []models.Line) []demand {
 // Allocate moves a cart's units from available to reserved in the change set. It
 // returns nil lines when the cart is refused, with every reason at once; with
 // allowPartial it returns shortages beside the lines.
-func (d *Decider) Allocate(changes *ChangeSet, asked []models.Line, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
+func (d *Decider) Allocate(changes *ChangeSet, asked []models.RequestedLine, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
 	var (
 		lines    = make([]models.ReservationLine, 0, len(asked))
 		errs     []models.UserError

@@ -112,9 +112,6 @@ var (
 	// written; send the batch's halves.
 	ErrTooLarge = errors.New("the batch is too large for one transaction")
 
-	// ErrNoListen says that the engine has no notifications; poll instead.
-	ErrNoListen = errors.New("this database sends no notifications")
-
 	// ErrClaimed says that another process holds a claim that excludes ours.
 	ErrClaimed = errors.New("another process has claimed the database")
 	// ErrNoClaim says that this database, or its file system, has no claims.

@@ -26,7 +26,7 @@ type Engine interface {
 	// Listen calls wake when it listens and then for every change by an outside
 	// writer, until the connection is lost or ctx ends.
 	//
-	// Errors: ErrNoListen.
+	// Errors: models.ErrNoNotifications.
 	Listen(ctx context.Context, wake func()) error
 	// Claim registers this process with the database without waiting.
 	//

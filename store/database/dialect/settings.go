@@ -11,14 +11,14 @@ import (
 // InsertBatch is how many rows one INSERT of gorm has.
 const InsertBatch = 500
 
-// memberRow is a location of a channel.
-type memberRow struct {
+// channelLocationRow is a location of a channel.
+type channelLocationRow struct {
 	ChannelID  string `gorm:"primaryKey"`
 	LocationID string `gorm:"primaryKey"`
 }
 
 // TableName names the table for gorm.
-func (memberRow) TableName() string { return "channel_locations" }
+func (channelLocationRow) TableName() string { return "channel_locations" }
 
 // OnChange is the clause of an INSERT that updates these columns of a row that exists,
 // and only where one of them differs: a row that stays as it is gets no new version.
@@ -38,9 +38,9 @@ func OnChange(key string, columns ...string) clause.OnConflict {
 
 // AddMembers adds the locations of a channel that are not in it yet.
 func AddMembers(tx *gorm.DB, c models.Channel) error {
-	rows := make([]memberRow, len(c.LocationIDs))
+	rows := make([]channelLocationRow, len(c.LocationIDs))
 	for i, id := range c.LocationIDs {
-		rows[i] = memberRow{c.ChannelID, id}
+		rows[i] = channelLocationRow{c.ChannelID, id}
 	}
 	if len(rows) == 0 {
 		return nil
@@ -99,7 +99,7 @@ func saveChannel(tx *gorm.DB, c models.Channel, relisted bool) error {
 	if len(c.LocationIDs) > 0 {
 		removed = removed.Where("location_id NOT IN ?", c.LocationIDs)
 	}
-	if err := removed.Delete(&memberRow{}).Error; err != nil {
+	if err := removed.Delete(&channelLocationRow{}).Error; err != nil {
 		return err
 	}
 	return AddMembers(tx, c)

@@ -27,22 +27,8 @@ const (
 	importIdle = 30 * time.Second
 )
 
-// Progress is called with how far an import has come: rows read, then levels written out of
-// total.
-type Progress func(stage Stage, done, total int)
-
-// Stage is what an import is doing.
-type Stage string
-
-// The stages. Only Writing has a total.
-const (
-	Reading  Stage = "reading"
-	Deciding Stage = "deciding"
-	Writing  Stage = "writing"
-)
-
-// Engine is what an import needs of an engine.
-type Engine interface {
+// ImportEngine is what an import needs of an engine.
+type ImportEngine interface {
 	// ImportTables returns the SQL that creates the tables of one import, which only this
 	// connection sees, and prepares the connection.
 	ImportTables() []string
@@ -65,7 +51,7 @@ type Expirer interface {
 // Importer takes stock from files.
 type Importer struct {
 	*dialect.DB
-	engine  Engine
+	engine  ImportEngine
 	expirer Expirer
 	// Quiet is how long the database may be silent; Idle, how long it keeps rows locked for an
 	// importer that froze.
@@ -73,7 +59,7 @@ type Importer struct {
 }
 
 // New returns an importer.
-func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
+func New(db *dialect.DB, engine ImportEngine, expirer Expirer) *Importer {
 	return &Importer{DB: db, engine: engine, expirer: expirer, Quiet: dialect.SilenceMax, Idle: importIdle}
 }
 
@@ -89,9 +75,9 @@ func New(db *dialect.DB, engine Engine, expirer Expirer) *Importer {
 //
 // Errors: the errors of next and each; UNAVAILABLE. After an error of each the import has
 // taken effect; after any other error it has not.
-func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress Progress) (models.ImportSummary, error) {
+func (d *Importer) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress models.ImportProgress) (models.ImportSummary, error) {
 	if progress == nil {
-		progress = func(Stage, int, int) {}
+		progress = func(models.ImportStage, int, int) {}
 	}
 	ctx, waiting, done := dialect.WithWatchdog(ctx, d.Quiet)
 	defer done()
@@ -128,7 +114,7 @@ type run struct {
 	conn     *sql.Conn
 	waiting  *dialect.Watchdog
 	options  models.ImportOptions
-	progress Progress
+	progress models.ImportProgress
 	variants bool // rows name variants beside SKUs
 	news     bool // there are new products or locations
 	work     int  // levels to write
@@ -141,7 +127,7 @@ func (i *run) execute(ctx context.Context, next func() (models.StockRow, error))
 	if err := i.stage(ctx, next); err != nil {
 		return models.ImportSummary{}, err
 	}
-	i.progress(Deciding, 0, 0)
+	i.progress(models.ImportDeciding, 0, 0)
 	if i.variants {
 		if err := i.exec(ctx, importVariants...); err != nil {
 			return models.ImportSummary{}, err
@@ -196,14 +182,14 @@ func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) e
 			return err
 		})
 		if errors.Is(err, io.EOF) {
-			i.progress(Reading, rows, 0)
+			i.progress(models.ImportReading, rows, 0)
 			return nil, io.EOF
 		}
 		if err != nil {
 			return nil, fileError{err}
 		}
 		if rows++; rows%importProgressRows == 0 {
-			i.progress(Reading, rows, 0)
+			i.progress(models.ImportReading, rows, 0)
 		}
 		i.variants = i.variants || row.Variant != ""
 		return stagedRow(row, i.options), nil
@@ -301,7 +287,7 @@ func (i *run) apply(ctx context.Context) error {
 				return fmt.Errorf("write levels %d to %d: %w", from+1, to, err)
 			}
 		}
-		i.progress(Writing, to, i.work)
+		i.progress(models.ImportWriting, to, i.work)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"onhand/store/database/dialect"
 )
 
-// importColumns are the columns of import_rows, in the order of stagedRow.
+// ImportColumns are the columns of import_rows, in the order of stagedRow.
 var ImportColumns = []string{
 	"line", "last_line", "product_id", "variant", "title", "location_id", "product_key", "variant_key", "location_key", "sets", "compared", "opens", "ask",
 	"seen_available", "seen_damaged", "seen_quality_control", "seen_safety_stock", "seen_incoming", "seen_on_hand",

@@ -18,9 +18,9 @@ const AuditTimeout = 2 * time.Minute
 // Span is a range of products by id: after After, through Through.
 type Span struct{ After, Through string }
 
-// LedgerAudit is one level beside its ledger, consistent as of one moment: it comes from one
+// AuditedLevel is one level beside its ledger, consistent as of one moment: it comes from one
 // statement.
-type LedgerAudit struct {
+type AuditedLevel struct {
 	ProductID, LocationID string
 	// Exists reports whether the level exists; without one Level is zero.
 	Exists bool
@@ -40,7 +40,7 @@ type LedgerAudit struct {
 // AuditLedger calls each for every level of the products in span, and for every level that
 // has only movements, in the order of ids. With a window it reads only about that
 // number of a product's last entries (rows or chunks); 0 means all.
-func (l *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(LedgerAudit)) error {
+func (l *Ledger) AuditLedger(ctx context.Context, span Span, window int, each func(AuditedLevel)) error {
 	db, cancel := l.Auditing(ctx)
 	defer cancel()
 	args := []any{span.After, span.Through, span.After, span.Through}
@@ -48,7 +48,7 @@ func (l *Ledger) AuditLedger(ctx context.Context, span Span, window int, each fu
 		args = append([]any{window - 1}, args...)
 	}
 	return l.AuditRows(db, ledgerAudit(l.Fragments, window > 0), args, func(r dialect.Rows) error {
-		var a LedgerAudit
+		var a AuditedLevel
 		into := []any{&a.ProductID, &a.LocationID, &a.Exists, &a.Movements, &a.Complete, &a.BrokenAt}
 		for _, q := range []*models.Quantities{&a.Level, &a.Last, &a.Sum} {
 			into = append(into, &q.Available, &q.Reserved, &q.Committed, &q.Damaged, &q.QualityControl, &q.SafetyStock, &q.Incoming)
@@ -61,9 +61,9 @@ func (l *Ledger) AuditLedger(ctx context.Context, span Span, window int, each fu
 	})
 }
 
-// ReservationsAudit is one level whose reserved or committed units differ from those of
+// AuditedReservations is one level whose reserved or committed units differ from those of
 // open reservations.
-type ReservationsAudit struct {
+type AuditedReservations struct {
 	ProductID, LocationID string
 	// Reserved and Committed are the level's. ActiveUnits and OrderedUnits are the sums over
 	// active and committed reservations.
@@ -73,12 +73,12 @@ type ReservationsAudit struct {
 // AuditReservations calls each for every level of the products in span that differs from
 // the reservations, in the order of ids. It reads all open reservations, in one statement,
 // however small the span is.
-func (l *Ledger) AuditReservations(ctx context.Context, span Span, each func(ReservationsAudit)) error {
+func (l *Ledger) AuditReservations(ctx context.Context, span Span, each func(AuditedReservations)) error {
 	db, cancel := l.Auditing(ctx)
 	defer cancel()
 	args := []any{span.After, span.Through, span.After, span.Through}
 	return l.AuditRows(db, reservationsAudit(l.Fragments), args, func(r dialect.Rows) error {
-		var a ReservationsAudit
+		var a AuditedReservations
 		if err := r.Scan(&a.ProductID, &a.LocationID, &a.Reserved, &a.ActiveUnits, &a.Committed, &a.OrderedUnits); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (l *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []
 //
 // It reads windows of ids. The BRIN summaries of the ledger find them; with a product in
 // the filter, the primary keys do.
-func (l *Ledger) ReadMovements(ctx context.Context, page models.MovementsPage, filter models.MovementFilter) (models.MovementPage, error) {
+func (l *Ledger) ReadMovements(ctx context.Context, page models.MovementPageRequest, filter models.MovementFilter) (models.MovementPage, error) {
 	ends, err := l.ledgerEnds(ctx)
 	if err != nil {
 		return models.MovementPage{}, err
@@ -222,7 +222,7 @@ func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi 
 }
 
 // page is the page that was found, newest first.
-func (s *movementSearch) page(asked models.MovementsPage) models.MovementPage {
+func (s *movementSearch) page(asked models.MovementPageRequest) models.MovementPage {
 	more := len(s.found) == s.wanted
 	stopped := !more && s.lo < s.hi
 	if more {

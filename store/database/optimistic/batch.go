@@ -9,11 +9,11 @@ import (
 	"onhand/store/database/decide"
 )
 
-// Batch is an optimistic batch. Its exported fields are for the engine, which reads
+// ReservationBatch is an optimistic batch. Its exported fields are for the engine, which reads
 // them once the batch is closed.
 //
 // Add, Close and Discard must be called one at a time.
-type Batch struct {
+type ReservationBatch struct {
 	Unit         *decide.UnitOfWork
 	Reservations []decidedReservation
 	Rows         ReservationRows // of the reservations
@@ -64,12 +64,12 @@ func (p *ExpectedProduct) Next() int64 {
 }
 
 // Begin returns an open batch; nil where the executor is nil.
-func (e *Executor) Begin() *Batch {
+func (e *Executor) Begin() *ReservationBatch {
 	if e == nil {
 		return nil
 	}
 	unit := decide.NewUnitOfWork()
-	return &Batch{
+	return &ReservationBatch{
 		Unit: unit, Rows: e.engine.NewRows(), Movements: newMovements(),
 		executor: e, decider: &decide.Decider{UnitOfWork: unit}, changes: unit.ChangeSet(), products: map[string]*cachedProduct{},
 	}
@@ -78,7 +78,7 @@ func (e *Executor) Begin() *Batch {
 // Add decides one more reservation. It returns false, and changes nothing, when the
 // reservation must be decided under lock: the cache lacks something of it, or it
 // would not be granted whole, or its key may have been used before.
-func (b *Batch) Add(w *PreparedReservation) bool {
+func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 	if w == nil {
 		return false
 	}
@@ -112,7 +112,7 @@ func (b *Batch) Add(w *PreparedReservation) bool {
 
 // sameEpoch reports whether the cache still is of the epoch and of the version of
 // locations and channels that the batch began with. The database compares these.
-func (b *Batch) sameEpoch(c *cache) bool {
+func (b *ReservationBatch) sameEpoch(c *cache) bool {
 	if b.Unit.Epoch == "" {
 		b.Unit.Epoch, b.Unit.Directory = c.epoch, c.directory
 	}
@@ -122,7 +122,7 @@ func (b *Batch) sameEpoch(c *cache) bool {
 // load brings what a reservation needs from the cache into the batch's unit of work.
 // It returns false, and loads nothing of the products, where something is missing.
 // Callers hold the cache's lock.
-func (b *Batch) load(c *cache, w models.Reserve) bool {
+func (b *ReservationBatch) load(c *cache, w models.Reserve) bool {
 	multiLevel, contended := b.multiLevel, b.contended
 	for _, line := range w.Lines {
 		p := b.products[line.ProductID]
@@ -153,7 +153,7 @@ func (b *Batch) load(c *cache, w models.Reserve) bool {
 }
 
 // loadDirectory brings a reservation's channel and locations into the unit of work.
-func (b *Batch) loadDirectory(c *cache, w models.Reserve) bool {
+func (b *ReservationBatch) loadDirectory(c *cache, w models.Reserve) bool {
 	if w.Channel != "" {
 		channel := c.channels[w.Channel]
 		if channel == nil {
@@ -176,7 +176,7 @@ func (b *Batch) loadDirectory(c *cache, w models.Reserve) bool {
 
 // Close ends the adding and publishes what the batch leaves behind in the snapshot
 // cache: the next batch may be decided on that from now on.
-func (b *Batch) Close() {
+func (b *ReservationBatch) Close() {
 	c := b.executor.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,14 +204,14 @@ func (b *Batch) Close() {
 // changed some product. The levels are right by now. The movements that were decided
 // before still have the quantities of that time, which a conditional batch does not
 // use.
-func (b *Batch) overtaken() bool {
+func (b *ReservationBatch) overtaken() bool {
 	return slices.ContainsFunc(b.Movements.Order, func(l *LevelMovements) bool {
 		return l.Version != b.products[l.Product].product.Version+1
 	})
 }
 
 // level returns the one level of a product that a closed batch takes from.
-func (b *Batch) level(product string) *TakenLevel {
+func (b *ReservationBatch) level(product string) *TakenLevel {
 	i, _ := slices.BinarySearchFunc(b.Levels, product, func(l TakenLevel, id string) int { return cmp.Compare(l.ProductID, id) })
 	return &b.Levels[i]
 }
@@ -219,7 +219,7 @@ func (b *Batch) level(product string) *TakenLevel {
 // Discard marks the cached products of the batch as stale: they have what did not
 // happen. Their versions stay the last known ones, so that the next change by another
 // instance is noticed.
-func (b *Batch) Discard() {
+func (b *ReservationBatch) Discard() {
 	c := b.executor.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -233,7 +233,7 @@ func (b *Batch) Discard() {
 }
 
 // Release gives the rows of a batch that is no longer needed back to the engine.
-func (b *Batch) Release() {
+func (b *ReservationBatch) Release() {
 	b.executor.engine.Recycle(b.Rows)
 	b.Rows = nil
 }

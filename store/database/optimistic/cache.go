@@ -138,7 +138,7 @@ func (c *cache) evict() {
 // had changed meanwhile. Where there are none, the products are contended less the
 // next time, but for as long as they are now: an announced sweep may still wait for
 // the locks of this batch.
-func (c *cache) committed(b *Batch, found []FoundLevel) {
+func (c *cache) committed(b *ReservationBatch, found []FoundLevel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range found { // as a difference: the next batch may have taken from them already

@@ -29,7 +29,7 @@ type FoundLevel struct {
 // the same reservations may be decided under lock.
 //
 // Errors: one that wraps ErrRefused; UNAVAILABLE; context.DeadlineExceeded inside.
-func (b *Batch) Commit(ctx context.Context) (models.Outcome, error) {
+func (b *ReservationBatch) Commit(ctx context.Context) (models.Outcome, error) {
 	if b.stale { // found out before it was sent
 		return models.Outcome{}, ErrRefused
 	}
@@ -44,7 +44,7 @@ func (b *Batch) Commit(ctx context.Context) (models.Outcome, error) {
 	return b.outcome(result), nil
 }
 
-func (b *Batch) outcome(c CommitResult) models.Outcome {
+func (b *ReservationBatch) outcome(c CommitResult) models.Outcome {
 	out := models.Outcome{Results: make([]models.WriteResult, len(b.Reservations)), Stocks: b.stocks, Contended: b.Conditional}
 	for i, d := range b.Reservations {
 		r := d.reservation

@@ -77,7 +77,7 @@ func (c *cache) noteContention(id string) {
 }
 
 // relax notes that a batch met no change by another instance.
-func (c *cache) relax(b *Batch) {
+func (c *cache) relax(b *ReservationBatch) {
 	for id := range b.products {
 		known := c.contended[id]
 		switch {

@@ -15,8 +15,8 @@ import (
 // decided on, or one of its keys used before. Nothing was written.
 var ErrRefused = errors.New("the optimistic batch was decided on rows that have changed")
 
-// Engine is what an engine does for optimistic batches.
-type Engine interface {
+// BatchEngine is what an engine does for optimistic batches.
+type BatchEngine interface {
 	// FetchProducts reads products and then their levels without a lock, in one round
 	// trip.
 	FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error)
@@ -27,7 +27,7 @@ type Engine interface {
 	// CommitBatch commits a closed batch in one round trip.
 	//
 	// Errors: one that wraps ErrRefused; UNAVAILABLE.
-	CommitBatch(ctx context.Context, b *Batch, lockWait time.Duration) (CommitResult, error)
+	CommitBatch(ctx context.Context, b *ReservationBatch, lockWait time.Duration) (CommitResult, error)
 }
 
 // ReservationRows collects the rows of new reservations in the engine's own form, so
@@ -54,7 +54,7 @@ type Executor struct {
 	// conditional decrement. Benchmarks set it to measure the gain.
 	NoConditional bool
 
-	engine Engine
+	engine BatchEngine
 	cache  *cache
 	// identity returns the epoch and the secret of the database as they were read
 	// last; the secret is nil before.
@@ -62,7 +62,7 @@ type Executor struct {
 }
 
 // NewExecutor returns an executor with an empty snapshot cache.
-func NewExecutor(engine Engine, identity func() (epoch string, secret *decide.Secret)) *Executor {
+func NewExecutor(engine BatchEngine, identity func() (epoch string, secret *decide.Secret)) *Executor {
 	return &Executor{LockWait: dialect.LockTimeout, Timeout: dialect.WriteTimeout, ContendedFor: ContendedFor, engine: engine, cache: newCache(), identity: identity}
 }
 
@@ -126,14 +126,4 @@ func (e *Executor) Learn(u *decide.UnitOfWork) {
 	e.cache.mu.Lock()
 	defer e.cache.mu.Unlock()
 	e.cache.put(u)
-}
-
-// CachedProducts returns how many products the snapshot cache has.
-func (e *Executor) CachedProducts() int {
-	if e == nil {
-		return 0
-	}
-	e.cache.mu.Lock()
-	defer e.cache.mu.Unlock()
-	return len(e.cache.products)
 }

@@ -3,19 +3,17 @@ package postgres
 import (
 	"regexp"
 	"strings"
-	"sync/atomic"
 )
 
 // A bulk statement has two forms. Where each column has one value, the statement reads it
 // by its index: Postgres takes as long to set up functions that return rows as to insert
-// four rows. Gain: 50 us of a transaction with one reservation (docs/performance.md).
-// [dialect.Switches] NoSingleRow switches the form for one row off.
+// four rows. Gain: 50 us of a transaction with one reservation
+// (docs/decisions.md, record 21). [dialect.Switches] NoSingleRow switches the form for one
+// row off.
 
 // bulk is a statement over the values of its columns. It names each column once, as
 // each($1::text[]).
 type bulk struct{ one, many string }
-
-var noSingleRow atomic.Bool
 
 var eachValue = regexp.MustCompile(`each\((\$\d+::\w+\[\])\)`)
 
@@ -25,9 +23,9 @@ func newBulk(query string) bulk {
 	return bulk{eachValue.ReplaceAllString(query, "(${1})[1]"), strings.ReplaceAll(query, "each(", "unnest(")}
 }
 
-// of is the statement for n values of each column.
-func (b bulk) of(n int) string {
-	if n == 1 && !noSingleRow.Load() {
+// statement returns the form for n values of each column.
+func (e *Engine) statement(b bulk, n int) string {
+	if n == 1 && !e.without.NoSingleRow {
 		return b.one
 	}
 	return b.many

@@ -24,6 +24,7 @@ type column struct {
 	element uint32 // the type of its values
 	buf     []byte // the head of an array, then the values
 	n       int32
+	form    decide.JSON // of lines
 	room    int // in the first column of a statement: the bytes of all its columns
 }
 
@@ -41,11 +42,16 @@ func newColumn(element uint32, n, size int) *column {
 
 func textColumn(n, size int) *column  { return newColumn(pgtype.TextOID, n, size) }
 func jsonColumn(n, size int) *column  { return newColumn(pgtype.JSONBOID, n, size) }
-func linesColumn(n int) *column       { return newColumn(pgtype.JSONOID, n, linesSize) }
 func bytesColumn(n, size int) *column { return newColumn(pgtype.ByteaOID, n, size) }
 func intColumn(n int) *column         { return newColumn(pgtype.Int4OID, n, 4) }
 func longColumn(n int) *column        { return newColumn(pgtype.Int8OID, n, 8) }
 func timeColumn(n int) *column        { return newColumn(pgtype.TimestamptzOID, n, 8) }
+
+func linesColumn(n int, form decide.JSON) *column {
+	c := newColumn(pgtype.JSONOID, n, linesSize)
+	c.form = form
+	return c
+}
 
 func (c *column) text(s string) {
 	c.size(len(s))
@@ -54,12 +60,8 @@ func (c *column) text(s string) {
 
 // json appends a text that is JSON.
 func (c *column) json(s []byte) {
-	if c.element == pgtype.JSONBOID {
-		c.size(len(s) + 1)
-		c.buf = append(c.buf, 1) // the version of the binary form
-	} else {
-		c.size(len(s))
-	}
+	c.size(len(s) + 1)
+	c.buf = append(c.buf, 1) // the version of the binary form
 	c.buf = append(c.buf, s...)
 }
 
@@ -67,7 +69,7 @@ func (c *column) json(s []byte) {
 func (c *column) lines(lines []models.ReservationLine) {
 	c.size(0)
 	at := len(c.buf)
-	c.buf = decide.AppendLines(c.buf, lines)
+	c.buf = c.form.AppendLines(c.buf, lines)
 	binary.BigEndian.PutUint32(c.buf[at-4:], uint32(len(c.buf)-at))
 }
 

@@ -114,7 +114,7 @@ const expectSameSQL = `SELECT onhand_expect(epoch = $1 AND directory_version = $
 // reservations first, because no other transaction waits for these rows. So it keeps the
 // levels locked for a shorter time. The reservations' time is a little before the time of
 // the stock change.
-func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.Batch) (c optimistic.CommitResult, err error) {
+func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.ReservationBatch) (c optimistic.CommitResult, err error) {
 	query, args := conditionalArgs(batch)
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
@@ -124,11 +124,11 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.B
 			c.CreatedAt = at.Time
 			return err
 		})
-		b.Queue(insertNewReservationsSQL.of(len(batch.Reservations)), batch.Rows.Args()...)
+		b.Queue(t.engine.statement(insertNewReservationsSQL, len(batch.Reservations)), batch.Rows.Args()...)
 		if len(batch.Levels) > 1 { // without it the statement updates products in any order, and two batches could deadlock
 			b.Queue(lockSQL, args[0])
 		}
-		b.Queue(query, args...).Query(func(r pgx.Rows) error {
+		b.Queue(t.engine.statement(query, len(batch.Levels)), args...).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, scanFound, func(f foundRow) {
 				c.ChangedAt = f.now
 				if f.product != nil {
@@ -144,7 +144,7 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.B
 
 // conditionalArgs is the statement for the movements of a closed batch, with its $1 to
 // $13.
-func conditionalArgs(batch *optimistic.Batch) (query string, args []any) {
+func conditionalArgs(batch *optimistic.ReservationBatch) (query bulk, args []any) {
 	n, movements := len(batch.Levels), 0
 	for _, l := range batch.Movements.Order {
 		movements += len(l.Quantities)
@@ -186,7 +186,7 @@ func conditionalArgs(batch *optimistic.Batch) (query string, args []any) {
 	case !rows:
 		statement = conditionalChunksSQL
 	}
-	return statement.of(n), []any{products, locations, units, floors, revisions, versions, available, reserved, places, sizes, quantities, sums, keys}
+	return statement, []any{products, locations, units, floors, revisions, versions, available, reserved, places, sizes, quantities, sums, keys}
 }
 
 // foundRow is a row of the answer of conditionalSQL: a level that another instance had

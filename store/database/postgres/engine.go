@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 
+	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 )
 
@@ -27,6 +28,8 @@ type Engine struct {
 	sql    *sql.DB
 	config *pgx.ConnConfig
 	rows   rowsPool
+
+	without dialect.Switches
 }
 
 // Open connects to the servers of a postgres:// URL. None of them has to be up.
@@ -47,7 +50,6 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 	if !without.NoPolling {
 		pooled.DialFunc = polling(config.DialFunc)
 	}
-	noSingleRow.Store(without.NoSingleRow)
 	pool := stdlib.OpenDB(*pooled, stdlib.OptionAfterConnect(registerColumns))
 	pool.SetMaxOpenConns(dialect.ConnectionsMax)
 	pool.SetMaxIdleConns(dialect.ConnectionsMax)
@@ -57,8 +59,11 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 		_ = pool.Close()
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
-	return db, &Engine{db: db, sql: pool, config: config, rows: rowsPool{off: without.NoRecycling}}, nil
+	return db, &Engine{db: db, sql: pool, config: config, without: without}, nil
 }
+
+// json writes JSON as the switches say.
+func (e *Engine) json() decide.JSON { return decide.JSON{Std: e.without.NoHandwrittenJSON} }
 
 // serversOf counts the servers that a URL names. They are tried in turn: silent ones must
 // leave the last one its share of a read's time.
@@ -90,7 +95,7 @@ func (e *Engine) Migrations() (string, fs.FS) {
 
 // transaction is a transaction on one connection that sends pipelines.
 type transaction struct {
-	db       *dialect.DB
+	engine   *Engine
 	conn     *sql.Conn
 	lockWait time.Duration
 	begun    bool
@@ -106,7 +111,7 @@ func (e *Engine) beginTx(ctx context.Context, lockWait time.Duration) (*transact
 	if err != nil {
 		return nil, dialect.MarkConnectRetry(err)
 	}
-	return &transaction{db: e.db, conn: conn, lockWait: lockWait}, nil
+	return &transaction{engine: e, conn: conn, lockWait: lockWait}, nil
 }
 
 // pipeline sends statements in one round trip and reads their answers. The first

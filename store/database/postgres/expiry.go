@@ -31,7 +31,7 @@ const (
 
 // Overdue implements [dialect.Engine].
 func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []string) (found []dialect.OverdueReservation, err error) {
-	err = e.once(ctx, func(b *pgx.Batch) {
+	err = e.rolledBack(ctx, func(b *pgx.Batch) {
 		b.Queue(overdueSQL, append([]string{}, without...), limit, linesMax).Query(func(r pgx.Rows) error {
 			found = found[:0]
 			return dialect.Each(r, dialect.ScanOverdue, func(o dialect.OverdueReservation) { found = append(found, o) })

@@ -15,7 +15,7 @@ import (
 	"onhand/store/database/importer"
 )
 
-// ImportTables implements [importer.Engine]. The memory for sorting is one import's, on
+// ImportTables implements [importer.ImportEngine]. The memory for sorting is one import's, on
 // the server.
 func (e *Engine) ImportTables() []string {
 	return []string{
@@ -24,7 +24,7 @@ func (e *Engine) ImportTables() []string {
 	}
 }
 
-// CopyRows implements [importer.Engine].
+// CopyRows implements [importer.ImportEngine].
 func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) error {
 	var broken error // COPY gives it back as the server's, in other words
 	err := conn.Raw(func(driverConn any) error {
@@ -42,7 +42,7 @@ func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]an
 	return cmp.Or(broken, err)
 }
 
-// ImportStart implements [importer.Engine]. An import waits longer for a row lock than a buyer's write does.
+// ImportStart implements [importer.ImportEngine]. An import waits longer for a row lock than a buyer's write does.
 func (e *Engine) ImportStart(idle time.Duration) []string {
 	return []string{
 		"BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -52,16 +52,16 @@ func (e *Engine) ImportStart(idle time.Duration) []string {
 	}
 }
 
-// ImportLock implements [importer.Engine].
+// ImportLock implements [importer.ImportEngine].
 func (e *Engine) ImportLock() string {
 	return `SELECT count(*) FROM (SELECT 1 FROM stock_levels l
 		WHERE (l.product_id, l.location_id) IN (SELECT product_id, location_id FROM import_rows WHERE sets = 1 AND problem = '')
 		ORDER BY l.product_id, l.location_id FOR UPDATE OF l) locked`
 }
 
-// ImportEnd implements [importer.Engine].
+// ImportEnd implements [importer.ImportEngine].
 func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
 
-// ImportTurn implements [importer.Engine]: other writers go on, since rows are locked one
+// ImportTurn implements [importer.ImportEngine]: other writers go on, since rows are locked one
 // by one.
 func (e *Engine) ImportTurn(context.Context) (func(), error) { return func() {}, nil }

@@ -43,7 +43,7 @@ func (e *Engine) Locked(ctx context.Context, products []string, reservations [][
 	product := func(r pgx.Rows) error {
 		return dialect.Each(r, scanHolder[string], func(l lockedRow[string]) { locks.Add(models.RowRef{Product: l.id}, l.holder) })
 	}
-	err := e.once(ctx, func(b *pgx.Batch) {
+	err := e.rolledBack(ctx, func(b *pgx.Batch) {
 		b.Queue(lockedLevelsSQL, products).Query(product)
 		b.Queue(lockedProductsSQL, products).Query(product)
 		b.Queue(lockedReservationsSQL, byteSlices(reservations)).Query(func(r pgx.Rows) error {
@@ -56,7 +56,7 @@ func (e *Engine) Locked(ctx context.Context, products []string, reservations [][
 // LinesOf implements [dialect.Engine].
 func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error) {
 	lines := map[[16]byte][]string{}
-	err := e.once(ctx, func(b *pgx.Batch) {
+	err := e.rolledBack(ctx, func(b *pgx.Batch) {
 		b.Queue(linesOfSQL, byteSlices(reservations), linesOfMax).Query(func(r pgx.Rows) error {
 			var key []byte
 			var product string
@@ -72,8 +72,8 @@ func (e *Engine) LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]
 	return lines, err
 }
 
-// once runs one pipeline in a transaction that is rolled back.
-func (e *Engine) once(ctx context.Context, queue func(*pgx.Batch)) error {
+// rolledBack runs one pipeline in a transaction that is rolled back.
+func (e *Engine) rolledBack(ctx context.Context, queue func(*pgx.Batch)) error {
 	tx, err := e.beginTx(ctx, dialect.LockTimeout)
 	if err != nil {
 		return err

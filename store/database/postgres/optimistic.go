@@ -70,7 +70,7 @@ func refused(err error) bool {
 
 const fetchSQL = `SELECT ` + dialect.RevisedProductColumns + ` FROM products p WHERE p.product_id = ANY ($1)`
 
-// FetchProducts implements [optimistic.Engine]. It reads products before their levels: a
+// FetchProducts implements [optimistic.BatchEngine]. It reads products before their levels: a
 // change in between has a version that the cache does not know, and the batch that was
 // decided on it is refused.
 func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error) {
@@ -89,8 +89,8 @@ func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.
 	return u, e.db.Fault(err)
 }
 
-// CommitBatch implements [optimistic.Engine].
-func (e *Engine) CommitBatch(ctx context.Context, batch *optimistic.Batch, lockWait time.Duration) (optimistic.CommitResult, error) {
+// CommitBatch implements [optimistic.BatchEngine].
+func (e *Engine) CommitBatch(ctx context.Context, batch *optimistic.ReservationBatch, lockWait time.Duration) (optimistic.CommitResult, error) {
 	c, err := e.commitBatch(ctx, batch, lockWait)
 	if refused(err) {
 		return c, fmt.Errorf("%w: %w", optimistic.ErrRefused, err)
@@ -98,7 +98,7 @@ func (e *Engine) CommitBatch(ctx context.Context, batch *optimistic.Batch, lockW
 	return c, e.db.Fault(err)
 }
 
-func (e *Engine) commitBatch(ctx context.Context, batch *optimistic.Batch, lockWait time.Duration) (c optimistic.CommitResult, err error) {
+func (e *Engine) commitBatch(ctx context.Context, batch *optimistic.ReservationBatch, lockWait time.Duration) (c optimistic.CommitResult, err error) {
 	t, err := e.beginTx(ctx, lockWait)
 	if err != nil {
 		return c, err
@@ -113,7 +113,7 @@ func (e *Engine) commitBatch(ctx context.Context, batch *optimistic.Batch, lockW
 }
 
 // commitCompareAndSet commits a batch by compare-and-set.
-func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic.Batch) (now time.Time, err error) {
+func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic.ReservationBatch) (now time.Time, err error) {
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		b.Queue(reserveSQL, reserveArgs(batch, t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
@@ -124,18 +124,18 @@ func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic
 		})
 		rows, chunks := ledgerColumns(&batch.Movements)
 		if rows.products.n > 0 {
-			b.Queue(insertLedgerRowsSQL.of(int(rows.products.n)), rows.args()...)
+			b.Queue(t.engine.statement(insertLedgerRowsSQL, int(rows.products.n)), rows.args()...)
 		}
 		if chunks.products.n > 0 {
-			b.Queue(insertChunksSQL.of(int(chunks.products.n)), chunks.args()...)
+			b.Queue(t.engine.statement(insertChunksSQL, int(chunks.products.n)), chunks.args()...)
 		}
-		b.Queue(insertNewReservationsSQL.of(len(batch.Reservations)), batch.Rows.Args()...)
+		b.Queue(t.engine.statement(insertNewReservationsSQL, len(batch.Reservations)), batch.Rows.Args()...)
 	})
 	return now, err
 }
 
 // reserveArgs are the arguments of onhand_reserve.
-func reserveArgs(batch *optimistic.Batch, lockWait string) []any {
+func reserveArgs(batch *optimistic.ReservationBatch, lockWait string) []any {
 	ids, versions, next := textColumn(len(batch.Expected), idSize), longColumn(len(batch.Expected)), longColumn(len(batch.Expected))
 	for _, x := range batch.Expected {
 		ids.text(x.ID)

@@ -30,7 +30,7 @@ func BenchmarkDecide(b *testing.B) {
 		}
 		w := models.Reserve{
 			IdempotencyKey: "a key of a usual length, " + strconv.Itoa(n), TTL: time.Hour,
-			Lines: []models.Line{{ProductID: "product-0001", Quantity: 1}},
+			Lines: []models.RequestedLine{{ProductID: "product-0001", Quantity: 1}},
 		}
 		if !batch.Add(e.Prepare(w)) {
 			b.Fatal("not decided optimistically")

@@ -23,7 +23,7 @@ func TestReservationRowsAreRecycled(t *testing.T) {
 		}
 		return all
 	}
-	used, fresh := newReservationRows(), newReservationRows()
+	used, fresh := newReservationRows(decide.JSON{}), newReservationRows(decide.JSON{})
 	add(used, 1)
 	add(used, 2)
 	used.fingerprints.null()

@@ -2,7 +2,7 @@ package postgres
 
 // The rows of a batch that has committed are used for the next batch: their columns are
 // most of what a reservation allocates. Gain: 3,500 -> 2,750 bytes for a reservation
-// (docs/performance.md). [dialect.Switches] NoRecycling switches it off.
+// (docs/decisions.md, record 28). [dialect.Switches] NoRecycling switches it off.
 
 import (
 	"sync/atomic"
@@ -15,21 +15,20 @@ import (
 
 // rowsPool keeps the rows of one batch for another.
 type rowsPool struct {
-	off   bool
 	spare atomic.Pointer[optimistic.ReservationRows]
 }
 
-// NewRows implements [optimistic.Engine].
+// NewRows implements [optimistic.BatchEngine].
 func (e *Engine) NewRows() optimistic.ReservationRows {
 	if rows := e.rows.spare.Swap(nil); rows != nil {
 		return *rows
 	}
-	return newReservationRows()
+	return newReservationRows(e.json())
 }
 
-// Recycle implements [optimistic.Engine].
+// Recycle implements [optimistic.BatchEngine].
 func (e *Engine) Recycle(rows optimistic.ReservationRows) {
-	if !e.rows.off && rows.Reset() {
+	if !e.without.NoRecycling && rows.Reset() {
 		e.rows.spare.Store(&rows)
 	}
 }
@@ -41,8 +40,8 @@ type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls, 
 // reservationRowsKept bounds the memory that is kept for the next batch, in bytes.
 const reservationRowsKept = 1 << 20
 
-func newReservationRows() *reservationRows {
-	return &reservationRows{bytesColumn(1, 16), linesColumn(1), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
+func newReservationRows(form decide.JSON) *reservationRows {
+	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
 }
 
 func (r *reservationRows) columns() []*column {

@@ -136,7 +136,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 // written by gorm before.
 func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []*models.Stock, err error) {
 	if u.Settings.Any() {
-		if err := dialect.MarkRetry(dialect.SaveSettings(t.db.Session(ctx, t.conn), t.db.Fragments, u.Settings)); err != nil {
+		if err := dialect.MarkRetry(dialect.SaveSettings(t.engine.db.Session(ctx, t.conn), t.engine.db.Fragments, u.Settings)); err != nil {
 			return nil, err
 		}
 	}
@@ -144,16 +144,16 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		created := u.LevelsToSave(true)
 		if len(created) > 0 {
-			b.Queue(insertLevelsSQL.of(len(created)), levelColumnsOf(created)...)
+			b.Queue(t.engine.statement(insertLevelsSQL, len(created)), levelColumnsOf(created)...)
 		}
 		if products := u.ChangedProducts(); len(products) > 0 {
 			changed := u.LevelsToSave(false)
-			b.Queue(updateLevelsSQL.of(len(changed)), append(levelColumnsOf(changed), versionColumns(u, products)...)...)
+			b.Queue(t.engine.statement(updateLevelsSQL, len(changed)), append(levelColumnsOf(changed), versionColumns(u, products)...)...)
 		}
-		queueReservations(b, u, true)
-		queueReservations(b, u, false)
-		queueMovements(b, u)
-		queueAnswers(b, u)
+		t.queueReservations(b, u, true)
+		t.queueReservations(b, u, false)
+		t.queueMovements(b, u)
+		t.queueAnswers(b, u)
 		// Only now are the settings of products and the locations of new levels known: the
 		// foreign key locks a location when a level is inserted there.
 		if len(u.Settings.Products)+len(created) > 0 {
@@ -265,21 +265,19 @@ func (c *quantityColumns) args() []any {
 }
 
 // queueReservations writes reservations that were created, or those that changed.
-func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, created bool) {
+func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, created bool) {
 	list := u.ReservationsToSave(created)
 	n := len(list)
 	if n == 0 {
 		return
 	}
-	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n), textColumn(n, 0)
+	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n, t.engine.json()), textColumn(n, 0)
 	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
 	versions, expires, renewed := longColumn(n), timeColumn(n), timeColumn(n)
-	var raw []byte
 	for _, s := range list {
-		raw = decide.AppendLines(raw[:0], s.Lines)
 		keys.bytes(s.Key[:])
 		states.text(string(s.State))
-		lines.json(raw)
+		lines.lines(s.Lines)
 		channels.text(s.Channel)
 		owners.text(s.Owner)
 		orders.text(s.Order)
@@ -289,13 +287,13 @@ func queueReservations(b *pgx.Batch, u *decide.UnitOfWork, created bool) {
 		renewed.time(s.RenewedAt)
 	}
 	if created {
-		b.Queue(insertReservationsSQL.of(n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
+		b.Queue(t.engine.statement(insertReservationsSQL, n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
 	} else {
-		b.Queue(updateReservationsSQL.of(n), keys, states, lines, orders, versions, expires, renewed)
+		b.Queue(t.engine.statement(updateReservationsSQL, n), keys, states, lines, orders, versions, expires, renewed)
 	}
 }
 
-func queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
+func (t *transaction) queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
 	n := len(u.Movements)
 	if n == 0 {
 		return
@@ -323,10 +321,10 @@ func queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(insertMovementsSQL.of(n), append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
+	b.Queue(t.engine.statement(insertMovementsSQL, n), append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
 }
 
-func queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
+func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 	n := len(u.NewAnswers)
 	if n == 0 {
 		return
@@ -339,7 +337,7 @@ func queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 		prints.bytes(stored.Fingerprint)
 		answers.json(raw)
 	}
-	b.Queue(insertAnswersSQL.of(n), keys, prints, answers)
+	b.Queue(t.engine.statement(insertAnswersSQL, n), keys, prints, answers)
 }
 
 func byteSlices(keys [][16]byte) [][]byte {

@@ -85,7 +85,7 @@ func (e *Engine) Migrations() (string, fs.FS) {
 }
 
 // Listen implements [dialect.Engine].
-func (e *Engine) Listen(context.Context, func()) error { return dialect.ErrNoListen }
+func (e *Engine) Listen(context.Context, func()) error { return models.ErrNoNotifications }
 
 // Locked implements [dialect.Engine]. SQLite has no row locks.
 func (e *Engine) Locked(context.Context, []string, [][16]byte) (models.Locks, error) {

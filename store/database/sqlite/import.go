@@ -11,7 +11,7 @@ import (
 	"onhand/store/database/importer"
 )
 
-// ImportTables implements [importer.Engine]. The other connections keep temporary tables in
+// ImportTables implements [importer.ImportEngine]. The other connections keep temporary tables in
 // memory; a file may have more rows than that.
 func (e *Engine) ImportTables() []string {
 	return []string{
@@ -20,7 +20,7 @@ func (e *Engine) ImportTables() []string {
 	}
 }
 
-// CopyRows implements [importer.Engine] by one prepared statement in one transaction, which
+// CopyRows implements [importer.ImportEngine] by one prepared statement in one transaction, which
 // writes to the connection's own file and blocks no other connection.
 func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]any, error)) (err error) {
 	if _, err := conn.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
@@ -52,20 +52,20 @@ func (e *Engine) CopyRows(ctx context.Context, conn *sql.Conn, next func() ([]an
 	return err
 }
 
-// ImportStart implements [importer.Engine].
+// ImportStart implements [importer.ImportEngine].
 func (e *Engine) ImportStart(time.Duration) []string {
 	return []string{"BEGIN IMMEDIATE", "UPDATE onhand_writer SET active = 1"}
 }
 
-// ImportLock implements [importer.Engine].
+// ImportLock implements [importer.ImportEngine].
 func (e *Engine) ImportLock() string { return "" }
 
-// ImportEnd implements [importer.Engine].
+// ImportEnd implements [importer.ImportEngine].
 func (e *Engine) ImportEnd() []string {
 	return []string{"UPDATE onhand_writer SET active = 0", "COMMIT"}
 }
 
-// ImportTurn implements [importer.Engine].
+// ImportTurn implements [importer.ImportEngine].
 func (e *Engine) ImportTurn(ctx context.Context) (func(), error) {
 	select {
 	case e.turn <- struct{}{}:

@@ -4,22 +4,12 @@ import (
 	"context"
 
 	"onhand/models"
-	"onhand/store/database"
 )
-
-// ImportStage and ImportProgress report how far an import of a file has come.
-type (
-	ImportStage    = database.ImportStage
-	ImportProgress = database.ImportProgress
-)
-
-// ImportReading is the stage before the number of rows is known.
-const ImportReading = database.ImportReading
 
 // Import writes a file's rows, all that are fine or none; see
 // [database.Database.Import]. It does not publish: the relay of an instance that
 // serves does, from the outbox.
-func (s *Store) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress ImportProgress) (models.ImportSummary, error) {
+func (s *Store) Import(ctx context.Context, next func() (models.StockRow, error), options models.ImportOptions, each func(models.ImportedRow) error, progress models.ImportProgress) (models.ImportSummary, error) {
 	return s.database.Import(ctx, next, options, each, progress)
 }
 

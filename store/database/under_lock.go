@@ -42,35 +42,35 @@ const (
 
 var errSettingsLocked = models.Unavailable("another transaction keeps rows locked that these settings change; try again", nil)
 
-// Write decides and commits a batch of writes under lock, in one transaction: each
+// WriteUnderLock decides and commits a batch of writes under lock, in one transaction: each
 // write on its own, in order, seeing the effect of those before it. A write that fails
-// for business reasons fails alone. When Write returns no error, all is committed.
+// for business reasons fails alone. When it returns no error, all is committed.
 //
 // Errors: a *BlockedError when another transaction keeps rows locked that some of the
 // writes need; ErrTooLarge; UNAVAILABLE when the database does not answer in time.
 // Nothing is known to have happened then; the same keys may be sent again.
-func (d *Database) Write(ctx context.Context, writes []models.Write) (models.Outcome, error) {
+func (d *Database) WriteUnderLock(ctx context.Context, writes []models.Write) (models.Outcome, error) {
 	if len(writes) > 1 && slices.ContainsFunc(writes, decide.ChangesSettings) {
 		return models.Outcome{}, dialect.ErrTooLarge
 	}
 	// The caller may leave; a batch that was started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.bounds.write)
 	defer cancel()
-	a := attempts{
-		Database: d, began: time.Now(), pause: retryPause, lockWait: d.bounds.lockWait,
-		batch: writeBatch{writes: writes, expired: expiryList{linesMax: d.bounds.expireLines}},
+	l := lockedWrite{
+		db: d, began: time.Now(), pause: retryPause, lockWait: d.bounds.lockWait,
+		batch: lockedBatch{writes: writes, expired: expiryList{linesMax: d.bounds.expireLines}},
 	}
-	return a.run(ctx)
+	return l.run(ctx)
 }
 
-// writeBatch is the work of one transaction.
-type writeBatch struct {
+// lockedBatch is the work of one transaction.
+type lockedBatch struct {
 	writes  []models.Write
 	expired expiryList // overdue reservations to end before the writes
 }
 
 // expiries are the writes that end the overdue reservations.
-func (b writeBatch) expiries() []models.Write {
+func (b lockedBatch) expiries() []models.Write {
 	writes := make([]models.Write, len(b.expired.ids))
 	for i, id := range b.expired.ids {
 		writes[i] = models.Resolve{ID: id, To: models.ReservationExpired}
@@ -79,7 +79,7 @@ func (b writeBatch) expiries() []models.Write {
 }
 
 // all is what one transaction decides, in order.
-func (b writeBatch) all() []models.Write { return slices.Concat(b.expiries(), b.writes) }
+func (b lockedBatch) all() []models.Write { return slices.Concat(b.expiries(), b.writes) }
 
 // expiryList lists overdue reservations that buyers of their products wait for.
 type expiryList struct {
@@ -101,10 +101,10 @@ func (l *expiryList) add(found []dialect.OverdueLines) {
 
 func (l *expiryList) full() bool { return len(l.ids) >= expireMax || l.lines >= l.linesMax }
 
-// attempts is the state of one Write over its attempts.
-type attempts struct {
-	*Database
-	batch    writeBatch
+// lockedWrite is the state of one WriteUnderLock over its attempts.
+type lockedWrite struct {
+	db       *Database
+	batch    lockedBatch
 	ended    models.Outcome // of overdue reservations that were ended in transactions of their own
 	began    time.Time
 	pause    time.Duration
@@ -116,77 +116,77 @@ type attempts struct {
 }
 
 // run repeats attempts until one commits, or one fails for good, or a bound is reached.
-func (a *attempts) run(ctx context.Context) (models.Outcome, error) {
-	for a.failed < attemptsMax && a.contended < contendedMax && ctx.Err() == nil {
-		batch, alone := a.batch, a.batch.expired.full()
+func (l *lockedWrite) run(ctx context.Context) (models.Outcome, error) {
+	for l.failed < attemptsMax && l.contended < contendedMax && ctx.Err() == nil {
+		batch, alone := l.batch, l.batch.expired.full()
 		if alone {
 			batch.writes = nil
 		}
-		out, overdue, err := a.attempt(ctx, batch, a.lockWait)
+		out, overdue, err := l.db.tryOnce(ctx, batch, l.lockWait)
 		switch {
 		case err == nil && alone:
-			a.ended = a.ended.Then(out)
-			a.batch.expired, a.failed = expiryList{linesMax: a.batch.expired.linesMax}, 0 // fewer are left: the deadline is bound enough
+			l.ended = l.ended.Then(out)
+			l.batch.expired, l.failed = expiryList{linesMax: l.batch.expired.linesMax}, 0 // fewer are left: the deadline is bound enough
 		case err == nil && len(overdue) == 0:
-			return a.ended.Then(out), nil
+			return l.ended.Then(out), nil
 		case err == nil:
 			// To end one reservation may leave the next buyer short of another product, so
 			// the list only grows.
-			a.batch.expired.add(overdue)
-			a.failed++
+			l.batch.expired.add(overdue)
+			l.failed++
 		default:
-			if err := a.fail(ctx, batch, err); err != nil {
+			if err := l.fail(ctx, batch, err); err != nil {
 				return models.Outcome{}, err
 			}
 		}
 	}
-	if a.last != nil && !dialect.Survivable(a.last) {
-		return models.Outcome{}, a.Fault(a.last)
+	if l.last != nil && !dialect.Survivable(l.last) {
+		return models.Outcome{}, l.db.Fault(l.last)
 	}
-	return models.Outcome{}, models.Unavailable("the stock is too busy; try again", a.last)
+	return models.Outcome{}, models.Unavailable("the stock is too busy; try again", l.last)
 }
 
 // fail notes a failed attempt and pauses. It returns an error when there must be no
 // other attempt.
-func (a *attempts) fail(ctx context.Context, batch writeBatch, err error) error {
+func (l *lockedWrite) fail(ctx context.Context, batch lockedBatch, err error) error {
 	switch {
 	case errors.Is(err, dialect.ErrLocked) && ctx.Err() == nil:
-		if blocked := a.noteLocks(ctx, batch, err); blocked != nil {
+		if blocked := l.noteLocks(ctx, batch, err); blocked != nil {
 			return blocked
 		}
 	case errors.Is(err, dialect.ErrTooLarge):
 		return err
-	case ctx.Err() != nil && contended(a.last) && dialect.Survivable(err):
+	case ctx.Err() != nil && contended(l.last) && dialect.Survivable(err):
 		return nil // out of time, because of other transactions
 	case !errors.Is(err, dialect.ErrRetry) || ctx.Err() != nil:
-		return a.Fault(err)
+		return l.db.Fault(err)
 	default:
-		a.last = err
+		l.last = err
 	}
 	if contended(err) {
-		a.contended++
+		l.contended++
 	} else {
-		a.failed++
+		l.failed++
 	}
-	a.pause = pauseBetween(ctx, a.pause)
+	l.pause = pauseBetween(ctx, l.pause)
 	return nil
 }
 
 // noteLocks finds out which rows an attempt could not lock. It returns an error when one
 // transaction keeps them locked. A row that passes from one transaction to the next is
 // in demand: Postgres queues for it, so the next attempt waits longer.
-func (a *attempts) noteLocks(ctx context.Context, batch writeBatch, err error) error {
-	found, rows, probeErr := a.blockedWrites(ctx, batch, a.locks)
+func (l *lockedWrite) noteLocks(ctx context.Context, batch lockedBatch, err error) error {
+	found, rows, probeErr := l.db.blockedWrites(ctx, batch, l.locks)
 	if slices.ContainsFunc(rows, func(r []models.RowRef) bool { return len(r) > 0 }) {
 		return &BlockedError{Rows: rows}
 	}
-	if slices.ContainsFunc(a.batch.writes, decide.ChangesSettings) && time.Since(a.began) > settingsLocked {
+	if slices.ContainsFunc(l.batch.writes, decide.ChangesSettings) && time.Since(l.began) > settingsLocked {
 		return errSettingsLocked
 	}
-	if a.locks != nil {
-		a.lockWait = max(a.lockWait, min(2*a.lockWait, lockTimeoutMax))
+	if l.locks != nil {
+		l.lockWait = max(l.lockWait, min(2*l.lockWait, lockTimeoutMax))
 	}
-	a.locks, a.last = found, cmp.Or(probeErr, err)
+	l.locks, l.last = found, cmp.Or(probeErr, err)
 	return nil
 }
 
@@ -207,10 +207,10 @@ func contended(err error) bool {
 		errors.As(err, &refused) && (refused.Code == "40P01" || refused.Code == "40001")
 }
 
-// attempt runs a batch once. When buyers are short while reservations of the same
+// tryOnce runs a batch once. When buyers are short while reservations of the same
 // products are overdue, it writes nothing and returns those reservations: the next
 // attempt ends them first.
-func (d *Database) attempt(ctx context.Context, b writeBatch, lockWait time.Duration) (models.Outcome, []dialect.OverdueLines, error) {
+func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Duration) (models.Outcome, []dialect.OverdueLines, error) {
 	meta, err := d.currentMeta(ctx)
 	if err != nil {
 		return models.Outcome{}, nil, err
