@@ -5,9 +5,9 @@
 // is a CSV file that lists every row of an import. Stock can come from two kinds of files: a stock file says what is on
 // the shelf; a file of invoices is a year of sales, from which the opening stock is computed.
 //
-// Files: settings.go has the settings that all commands share; serve.go, routes.go and metrics.go the server; migrate.go,
-// import.go, opening.go, export.go, audit.go and version.go one command or part of it each; report.go, replacement.go and
-// progress.go what import and export print and write.
+// Files: command.go parses the command line; settings.go has the settings that all commands share; serve.go, routes.go and
+// metrics.go the server; migrate.go, import.go, opening.go, export.go, audit.go and version.go one command or part of it
+// each; files.go, report.go and progress.go what import and export read, print and write.
 //
 // May import: onhand/graph, onhand/graph/guard, onhand/graph/transport, onhand/models, onhand/store,
 // onhand/store/stockfile and onhand/web. Only the program imports it.

@@ -18,8 +18,8 @@
 //
 // Invariants:
 //   - Every error has a code, and shows no SQL, keys or stacks (apierror).
-//   - All fields of one response that read stock or reservations read them in one
-//     batch (loaders).
+//   - Fields of one response that ask for stock or reservations at the same moment share
+//     one batch (loaders). Each id is read once.
 //   - The size of a document is bounded before its validation (guard), and its cost
 //     before its execution (complexity.go).
 //   - A mutation is one call of the store.

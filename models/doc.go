@@ -1,4 +1,4 @@
-// Package models holds the domain: products, locations, stock, reservations, the
+// Package models has the domain: products, locations, stock, reservations, the
 // ledger, the writes that change them, and the errors a client can get.
 //
 // Terms:
@@ -6,7 +6,8 @@
 //     state (available, reserved, committed, ...). A stock is a product with all its
 //     levels, at one version.
 //   - A reservation takes units of several products for a limited time.
-//   - A movement is one row of the append-only ledger.
+//   - A movement is what one operation did to one level. The append-only ledger stores it
+//     as a row, or as part of a ledger chunk.
 //   - A write is one request to change something. A bulk write has rows, each with
 //     errors of its own.
 //   - A user error is a refusal that is part of an answer. A fault ends the request.

@@ -24,8 +24,9 @@ const (
 // Reservation holds units of several products until it expires. It gets all its
 // lines or none, unless the caller allows a part.
 type Reservation struct {
-	// ID is "res_" and 32 hex digits: 128 random bits. Knowing the id is the
-	// permission to extend or release the reservation.
+	// ID is "res_" and 32 hex digits: 128 bits of a keyed hash of the idempotency key,
+	// which nobody can guess. Knowing the id is the permission to extend or release the
+	// reservation.
 	ID        string
 	State     ReservationState
 	Lines     []ReservationLine // in the order asked, one per product
@@ -204,12 +205,12 @@ type LinePart struct {
 
 // Reserve creates a reservation.
 type Reserve struct {
-	IdempotencyKey string        `json:"idempotencyKey"`
-	Lines          []RequestedLine        `json:"lines"`
-	TTL            time.Duration `json:"ttl,omitempty"` // zero: DefaultTTL
-	Channel        string        `json:"channel,omitempty"`
-	AllowPartial   bool          `json:"allowPartial,omitempty"`
-	OwnerRef       string        `json:"ownerRef,omitempty"`
+	IdempotencyKey string          `json:"idempotencyKey"`
+	Lines          []RequestedLine `json:"lines"`
+	TTL            time.Duration   `json:"ttl,omitempty"` // zero: DefaultTTL
+	Channel        string          `json:"channel,omitempty"`
+	AllowPartial   bool            `json:"allowPartial,omitempty"`
+	OwnerRef       string          `json:"ownerRef,omitempty"`
 	// DefaultTTL is the server's setting.
 	DefaultTTL time.Duration `json:"-"`
 }
@@ -217,11 +218,11 @@ type Reserve struct {
 // UpdateReservation replaces the lines of an active reservation, atomically. A TTL
 // above zero also restarts its time to live.
 type UpdateReservation struct {
-	IdempotencyKey string        `json:"idempotencyKey"`
-	ID             string        `json:"id"`
-	Lines          []RequestedLine        `json:"lines"`
-	TTL            time.Duration `json:"ttl,omitempty"`
-	AllowPartial   bool          `json:"allowPartial,omitempty"`
+	IdempotencyKey string          `json:"idempotencyKey"`
+	ID             string          `json:"id"`
+	Lines          []RequestedLine `json:"lines"`
+	TTL            time.Duration   `json:"ttl,omitempty"`
+	AllowPartial   bool            `json:"allowPartial,omitempty"`
 }
 
 // ExtendReservation restarts the time to live of an active reservation.

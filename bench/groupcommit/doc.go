@@ -21,8 +21,8 @@
 //   - The load is a closed loop: every caller has one call in flight.
 //   - Every acknowledged reservation is counted in the database after its workload. The levels, the ledger and Redis
 //     must agree with it; otherwise there is no figure, and the program exits with 1. A call that fails ends the run.
-//   - The floors are written as well as we can: prepared statements, pipelines, a pool of the size that suits them. They
-//     run on the same servers, settings, tables and triggers.
+//   - The floors use prepared statements, pipelines and a pool of the size that suits them. They run on the
+//     same servers, settings, tables and triggers.
 //
 // It may import graph with guard and transport (to serve the same API over other writers), models, store, and
 // bench/fixture, bench/loadgen and bench/testbed. When a server is gone, the run ends with that error.

@@ -1,6 +1,6 @@
-// Package loaders joins the reads of one response into one batch, as DataLoader does
-// in JavaScript: however many fields of a document read stock or reservations, the
-// store is called once for each of the two.
+// Package loaders joins the reads of one response into batches, as DataLoader does in
+// JavaScript: fields that ask for stock or reservations at the same moment (150 µs) share
+// one call of the store, of at most 1,000 ids. Fields of what was read ask later.
 //
 // Terms: a loader collects the ids that fields ask for. A fetch is one call of the
 // store for the ids collected so far. Dispatch closes a fetch to new ids and starts

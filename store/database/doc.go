@@ -14,7 +14,7 @@
 // # Flows
 //
 //	Begin, Add, Commit  a batch of writes: optimistic where it can be, else under lock
-//	Write               a batch under lock: lock and load, decide in order, save, commit
+//	WriteUnderLock      a batch under lock: lock and load, decide in order, save, commit
 //	ExpireDue           the sweep of reservations past their expiry
 //	DrainOutbox         changes that Redis has not got yet
 //	ReadStocks          one SELECT for any number of products
@@ -23,6 +23,8 @@
 //
 //   - Locks are taken in one order: reservations by id, then levels by product and
 //     location, then products by id. Outside writers take the last two in this order.
+//     New reservations are inserted first (conditional decrement) or last. A sweep skips
+//     locked reservations.
 //   - For every writer, a trigger or the batch itself gives each changed product its next
 //     version and writes its outbox row, in the same transaction.
 //   - Writes that change settings have a batch of their own, one at a time.

@@ -60,7 +60,9 @@ func (d *Database) BreakEngine() *BrokenEngine {
 }
 
 // NewRows implements optimistic.BatchEngine.
-func (e *BrokenEngine) NewRows() optimistic.ReservationRows { return brokenRows{e.BatchEngine.NewRows(), e} }
+func (e *BrokenEngine) NewRows() optimistic.ReservationRows {
+	return brokenRows{e.BatchEngine.NewRows(), e}
+}
 
 // Recycle implements optimistic.BatchEngine.
 func (e *BrokenEngine) Recycle(rows optimistic.ReservationRows) {

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
 )
 
 // importOf imports rows and returns the summary and the report.

@@ -10,7 +10,8 @@ import (
 
 // Meta is what a database says of itself.
 type Meta struct {
-	// Epoch names the history that versions belong to.
+	// Epoch names the period in which versions compare; a restored database or Redis
+	// starts a new one.
 	Epoch string
 	// Sequence is the largest outbox id ever given. It falls only when the database
 	// goes back in time.
@@ -60,9 +61,9 @@ func (d *Database) ReadClock(ctx context.Context) (time.Time, error) {
 	return row.Now.Time, nil
 }
 
-// NewEpoch starts another epoch, so that nothing kept from the old one is believed any
-// more. It has an effect only while the epoch is still old: of several instances that
-// notice the same thing, the first one counts.
+// NewEpoch starts another epoch, so that no copy of the old epoch is used. It has an
+// effect only while the epoch is still old: of several instances that notice the same
+// thing, the first one counts.
 func (d *Database) NewEpoch(ctx context.Context, old string) error {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()

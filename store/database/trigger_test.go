@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database"
 )
 
 // outsideChange runs SQL as an outside writer and returns its effect on a product: how

@@ -76,7 +76,7 @@ type Committer struct {
 	open        *group              // takes waiters from the queue; nil: none
 	inFlight    bool                // a batch is committing
 	unanswered  map[*group]struct{} // dispatched, and not answered yet
-	delay       *commitDelay        // the open batch waits for company; nil: it does not
+	delay       *commitDelay        // the open batch waits for more writes; nil: it does not
 	prefetching bool                // products of the queue's head are being read
 
 	blocked     []*waiter              // in the order of arrival

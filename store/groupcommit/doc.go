@@ -11,7 +11,7 @@
 //   - The open batch takes writes. At most one batch is in flight, dispatched and not
 //     finished.
 //   - A write is blocked while another transaction keeps rows locked that it needs.
-//   - The commit delay is a short wait for company before a dispatch.
+//   - The commit delay is a short wait for more writes before a dispatch.
 //
 // A waiter:
 //

@@ -4,7 +4,7 @@ package groupcommit
 // that their writes can be decided optimistically too. Without it the first write of a
 // product is decided under lock, and all writes behind it wait: 512 callers on 10,000
 // products that nobody asked for yet cost 150 instead of 115 µs of CPU a call
-// (docs/performance.md). [CommitterSwitches].NoPrefetch switches it off.
+// (docs/decisions.md, record 16). [CommitterSwitches].NoPrefetch switches it off.
 
 import (
 	"context"

@@ -2,8 +2,8 @@ package groupcommit
 
 // One ticker answers the waiters whose deadline has passed. A timer for each of them
 // would be work for all, for the sake of the few that are late: up to a tenth of the
-// process's time at 2,048 callers (docs/performance.md). [CommitterSwitches].NoTicker gives each
-// caller its timer back.
+// process's time at 2,048 callers (docs/decisions.md, record 12).
+// [CommitterSwitches].NoTicker gives each caller its timer back.
 
 import (
 	"context"

@@ -11,8 +11,8 @@ import (
 )
 
 // recentMax is how many finished batches are kept for callers that looked into
-// Redis before them. One is usual: the batch that filled Redis a moment after
-// the caller had looked there.
+// Redis before them, such as the batch that filled Redis a moment after the caller
+// had looked there.
 const recentMax = 4
 
 // errTooManyWaiting answers a caller for whom there is no room in a batch.

@@ -25,7 +25,7 @@
 //   - A caller that gives up leaves its batch. The batch goes on for the others.
 //   - Every batch, queue, bisection and bypass list has a bound.
 //
-// May import: models, database, rediscache, stockfeed (for its UnreadableError).
+// May import: models, database, rediscache.
 // Redis, database and epoch come in through interfaces.
 //
 // When Redis is gone, products are read from the database, batched in the same

@@ -159,7 +159,7 @@ func (r *CachedReader) readCache(ctx context.Context, ids []string, answer func(
 }
 
 // readDatabase reads a batch with one SELECT. After its callers have gone on, it
-// fills Redis with one pipeline, under a lease that is older than the SELECT. The
+// fills Redis, ScriptsMax products a round trip, under a lease that is older than the SELECT. The
 // batch stays in flight until then: callers that miss meanwhile join it instead
 // of reading again.
 func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer func([]storedStock, error)) {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// hashTTLDefault keeps the catalogue of a shop cached between reads, and lets
-	// products that are no longer sold expire.
+	// hashTTLDefault keeps the catalogue of a shop cached. It drops products that are
+	// neither read nor changed any more.
 	hashTTLDefault = 10 * time.Minute
 	// negativeTTLDefault outlasts a burst of requests for an unknown id.
 	negativeTTLDefault = 5 * time.Second

@@ -11,8 +11,8 @@
 //     miss. A fill publishes nothing.
 //   - Lease: the permission to fill. The reader stores it in the hash before it
 //     reads the database. A hash that contains only a lease is a miss.
-//   - Watermark: the highest change sequence that this cache has recorded, with
-//     the epoch and the run id of Redis.
+//   - Watermark: the epoch and the largest outbox id that Redis is known to have
+//     reached, with the run ids of its servers.
 //
 // May import: models, models/stockjson, go-redis, gobreaker, the standard library.
 //

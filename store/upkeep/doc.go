@@ -11,12 +11,12 @@
 //
 // Terms:
 //
-//	epoch      names a run of versions. Versions of different epochs do not compare,
-//	           so values of another epoch in Redis or in memory are not used.
+//	epoch      names the period in which versions compare; a restored database or
+//	           Redis starts a new one. Values of another epoch are not used.
 //	sequence   the largest outbox id ever given. It falls only when the database
 //	           goes back in time.
-//	watermark  the epoch and sequence that Redis was last known to have reached, with
-//	           the run ids of its servers
+//	watermark  the epoch and the largest outbox id that Redis is known to have
+//	           reached, with the run ids of its servers
 //
 // Invariants:
 //

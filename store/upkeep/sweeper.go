@@ -24,8 +24,8 @@ type OutcomePublisher interface {
 	Publish(ctx context.Context, outcome models.Outcome)
 }
 
-// Sweeper returns the stock of reservations whose time to live is over. Nothing
-// waits for it: a reservation past its time already counts for nothing.
+// Sweeper returns the stock of reservations whose time to live is over. No buyer is refused
+// because of such a reservation, but reads show its units as reserved until it is swept.
 type Sweeper struct {
 	Database  ExpirySource
 	Publisher OutcomePublisher

@@ -3,7 +3,7 @@ package ledger
 import "time"
 
 // Bounds of ledger chunks. A chunk stores many movements of one level as one row: 26 bytes a
-// movement instead of 206 (docs/performance.md).
+// movement instead of 206 (docs/decisions.md, record 19).
 const (
 	// ChunkMax is how many movements a chunk has at most, and how many ids it takes: the step
 	// of the sequence. A reader of one movement reads its whole chunk, and larger chunks

@@ -4,7 +4,7 @@ import "time"
 
 // Conditional decrement for contended products. Two instances that sell one product
 // by compare-and-set refuse each other's batches: together they reached 0.3 of one
-// instance, and 0.7 to 1.1 with conditional decrement (docs/performance.md). A
+// instance, and 0.6 to 1.1 with conditional decrement (docs/decisions.md, record 14). A
 // benchmark switches it off with [Executor.NoConditional].
 
 // Bounds of contention.

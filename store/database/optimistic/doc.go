@@ -8,7 +8,8 @@
 //	compare-and-set        the batch names exact versions; any other version refuses it
 //	conditional decrement  the batch names the settings revision and asks for enough stock
 //	contended              changed by another instance too
-//	stale                  decided on what did not happen; never decided on again
+//	stale                  no reservation may be decided on it; the next read under lock
+//	                       replaces it
 //
 // # States of a batch
 //

@@ -25,7 +25,7 @@ type column struct {
 	buf     []byte // the head of an array, then the values
 	n       int32
 	form    decide.JSON // of lines
-	room    int // in the first column of a statement: the bytes of all its columns
+	room    int         // in the first column of a statement: the bytes of all its columns
 }
 
 // columnHead is the size of an array's header: the number of dimensions, a flag for

@@ -18,7 +18,9 @@
 //
 // # Invariants
 //
-//   - Locks are taken in one order: reservations, levels, products, each by id.
+//   - Locks are taken in one order: reservations, levels, products, each by id. New
+//     reservations are inserted first (conditional decrement) or last. A sweep skips
+//     locked reservations.
 //   - Every statement is written for READ COMMITTED. A stricter default isolation makes
 //     optimistic batches fail as refused, never wrong.
 //   - A connection goes back to the pool without an open transaction, or is closed.

@@ -16,8 +16,8 @@ import (
 // when no goroutine is runnable, or after 10 ms. With hundreds of runnable callers an
 // answer would wait while the database is idle. The runtime checks timers all the time,
 // and a read deadline a moment ahead makes it check the network too. Gain: 5 to 10 % at
-// 512 and 2,048 callers (docs/performance.md). [dialect.Switches] NoPolling switches it
-// off.
+// 512 and 2,048 callers (docs/decisions.md, record 27). [dialect.Switches] NoPolling
+// switches it off.
 
 // Bounds of polling.
 const (
