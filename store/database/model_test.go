@@ -146,13 +146,13 @@ func (m *model) cart(t *rapid.T) (lines []models.RequestedLine, asked map[string
 }
 
 // allocate returns how many units of each product a cart gets, after expiring overdue
-// reservations of products that it is short of.
-func (m *model) allocate(asked map[string]int, order []string, channel string, partial bool) (got map[string]int, refused bool) {
+// reservations of products that it is short of. held are the lines that the cart has.
+func (m *model) allocate(asked map[string]int, order []string, channel string, partial bool, held []models.ReservationLine) (got map[string]int, refused bool) {
 	for {
 		got, refused = map[string]int{}, false
 		short, total := map[string]bool{}, 0
 		for _, product := range order {
-			got[product] = max(0, min(asked[product], m.sellable(product, channel)))
+			got[product] = m.obtain(product, asked[product], channel, held)
 			total += got[product]
 			short[product] = got[product] < asked[product]
 			refused = refused || short[product] && !partial
@@ -162,6 +162,26 @@ func (m *model) allocate(asked map[string]int, order []string, channel string, p
 			return got, refused
 		}
 	}
+}
+
+// obtain returns how many units of a product a cart gets. Units that it has may stay, or
+// be given back for others.
+func (m *model) obtain(product string, asked int, channel string, held []models.ReservationLine) int {
+	own := slices.DeleteFunc(slices.Clone(held), func(l models.ReservationLine) bool { return l.ProductID != product })
+	has := 0
+	for _, l := range own {
+		has += l.Quantity
+	}
+	if asked <= has {
+		return asked
+	}
+	added := min(asked-has, m.sellable(product, channel))
+	m.move(own, models.Reserved, models.Available)
+	defer m.move(own, models.Available, models.Reserved)
+	if m.sellable(product, channel) >= asked {
+		return asked
+	}
+	return has + max(0, added)
 }
 
 // expireFor expires overdue reservations of the products that a write is short of.
@@ -211,7 +231,7 @@ func (m *model) checkLines(h *modelReservation, r *models.Reservation, asked, go
 		require.Equal(m.t, got[l.ProductID], l.Quantity)
 		sum := 0
 		for _, a := range l.Allocations {
-			require.True(m.t, m.selling[a.LocationID])
+			require.True(m.t, m.selling[a.LocationID] || h.has(l.ProductID, a))
 			require.Positive(m.t, a.Quantity)
 			sum += a.Quantity
 		}
@@ -219,6 +239,15 @@ func (m *model) checkLines(h *modelReservation, r *models.Reservation, asked, go
 	}
 	h.lines = r.Lines
 	m.move(h.lines, models.Available, models.Reserved)
+}
+
+// has reports whether a reservation has these units.
+func (h *modelReservation) has(product string, part models.Allocation) bool {
+	return slices.ContainsFunc(h.lines, func(l models.ReservationLine) bool {
+		return l.ProductID == product && slices.ContainsFunc(l.Allocations, func(a models.Allocation) bool {
+			return a.LocationID == part.LocationID && a.Quantity >= part.Quantity
+		})
+	})
 }
 
 // first executes a write that was not executed before.
@@ -236,7 +265,7 @@ func (m *model) reserve(t *rapid.T) {
 	w := reserve(lines...)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	w.Channel = rapid.SampledFrom([]string{"", "web"}).Draw(t, "channel")
-	got, refused := m.allocate(asked, order, w.Channel, w.AllowPartial)
+	got, refused := m.allocate(asked, order, w.Channel, w.AllowPartial, nil)
 	r := m.first(w)
 	m.fails(r, shortages(asked, got, order, lines)...)
 	require.Equal(t, refused, r.Reservation == nil)
@@ -288,17 +317,14 @@ func (m *model) update(t *rapid.T) {
 		m.expireIfOverdue(h)
 		return
 	}
-	m.move(h.lines, models.Reserved, models.Available)
-	got, refused := m.allocate(asked, order, h.channel, w.AllowPartial)
-	if refused {
-		m.move(h.lines, models.Available, models.Reserved)
-	}
+	got, refused := m.allocate(asked, order, h.channel, w.AllowPartial, h.lines)
 	r := m.first(w)
 	m.fails(r, shortages(asked, got, order, lines)...)
 	if refused {
 		require.Equal(t, h.lines, r.Reservation.Lines)
 		return
 	}
+	m.move(h.lines, models.Reserved, models.Available)
 	m.checkLines(h, r.Reservation, asked, got, order)
 	h.version++
 }

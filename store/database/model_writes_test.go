@@ -192,12 +192,16 @@ func (m *model) set(t *rapid.T) {
 		expected := *q.Of(state) + rapid.SampledFrom([]int{0, 0, 1, -1}).Draw(t, "wrong by")
 		count.ChangeFromQuantity = &expected
 	}
-	if count.Quantity < m.least(at.product, state) {
-		m.fails(m.first(w), models.InvalidInputError{Failure: path("rows", 0, "quantity")})
+	have := *new(m.shelf[at]).Of(state)
+	least := func() int { return min(m.least(at.product, state), have) }
+	if count.Quantity >= least() {
+		have = m.have(at, state, func(int) bool { return false }) // released units would be added to any count
+	}
+	r := m.first(w)
+	if count.Quantity < least() {
+		m.fails(r, models.InvalidInputError{Failure: path("rows", 0, "quantity")})
 		return
 	}
-	have := m.have(at, state, func(int) bool { return false }) // released units would be added to any count
-	r := m.first(w)
 	if count.ChangeFromQuantity != nil && *count.ChangeFromQuantity != have {
 		m.fails(r, models.StaleQuantityError{Failure: path("rows", 0, "changeFromQuantity"),
 			Expected: *count.ChangeFromQuantity, Actual: have, Version: m.read(at.product).Version})

@@ -75,10 +75,12 @@ func TestUpdateTimeAndChannel(t *testing.T) {
 		require.Equal(t, []models.Allocation{{LocationID: "south", Quantity: 3}}, allocations(t, got))
 		require.True(t, got.ExpiresAt.After(r.ExpiresAt.Add(30*time.Minute)))
 		s.fails(s.do(update(r.ID, line("mug", 4))), short(0, "mug", 4, 3))
-		// A deleted channel sells nothing.
+		// A deleted channel sells nothing more.
 		s.exec("DELETE FROM channels WHERE channel_id = 'web'")
-		s.fails(s.do(update(r.ID, line("mug", 1))), short(0, "mug", 1, 0))
+		s.fails(s.do(update(r.ID, line("mug", 4))), short(0, "mug", 4, 3))
 		require.Equal(t, []int{3}, quantities(new(s.reservation(r.ID))))
+		s.ok(update(r.ID, line("mug", 1)))
+		require.Equal(t, models.Quantities{Available: 2, Reserved: 1}, s.level("mug", "south"))
 	})
 }
 

@@ -15,6 +15,7 @@ type ChangeSet struct {
 type levelChange struct {
 	id    LevelID
 	delta models.Quantities
+	void  bool // forgotten, and not changed since
 }
 
 // searchedMax is how many changes are searched one by one. Most carts are smaller,
@@ -30,17 +31,17 @@ func (c *ChangeSet) Reset() {
 	clear(c.index)
 }
 
-// delta returns the change of a level, nil where there is none.
-func (c *ChangeSet) delta(id LevelID) *models.Quantities {
+// change returns the change of a level, nil where there is none.
+func (c *ChangeSet) change(id LevelID) *levelChange {
 	if len(c.changes) > searchedMax {
 		if i, known := c.index[id]; known {
-			return &c.changes[i].delta
+			return &c.changes[i]
 		}
 		return nil
 	}
 	for i := range c.changes {
 		if c.changes[i].id == id {
-			return &c.changes[i].delta
+			return &c.changes[i]
 		}
 	}
 	return nil
@@ -48,11 +49,11 @@ func (c *ChangeSet) delta(id LevelID) *models.Quantities {
 
 // add adds a delta to a level.
 func (c *ChangeSet) add(id LevelID, delta models.Quantities) {
-	if sum := c.delta(id); sum != nil {
-		*sum = sum.Plus(delta)
+	if known := c.change(id); known != nil {
+		known.delta, known.void = known.delta.Plus(delta), false
 		return
 	}
-	c.changes = append(c.changes, levelChange{id, delta})
+	c.changes = append(c.changes, levelChange{id: id, delta: delta})
 	switch n := len(c.changes); {
 	case n == searchedMax+1:
 		if c.index == nil {
@@ -66,6 +67,15 @@ func (c *ChangeSet) add(id LevelID, delta models.Quantities) {
 	}
 }
 
+// forget drops the changes of a product at these locations.
+func (c *ChangeSet) forget(product string, at []models.Allocation) {
+	for _, a := range at {
+		if known := c.change(LevelID{product, a.LocationID}); known != nil {
+			known.delta, known.void = models.Quantities{}, true
+		}
+	}
+}
+
 // level is the level with these changes; a zero level where there is none yet.
 func (c *ChangeSet) level(id LevelID) models.Level {
 	l := models.Level{ProductID: id.Product, LocationID: id.Location}
@@ -74,8 +84,8 @@ func (c *ChangeSet) level(id LevelID) models.Level {
 	} else if location, ok := c.unit.Locations[id.Location]; ok {
 		l.Active, l.Priority = location.Active, location.Priority
 	}
-	if delta := c.delta(id); delta != nil {
-		l.Quantities = l.Plus(*delta)
+	if known := c.change(id); known != nil {
+		l.Quantities = l.Plus(known.delta)
 	}
 	return l
 }
@@ -86,8 +96,8 @@ func (c *ChangeSet) levels(product string) []models.Level {
 	c.buffer = c.buffer[:0]
 	for _, l := range c.unit.Levels[product] {
 		changed := *l
-		if delta := c.delta(LevelID{product, l.LocationID}); delta != nil {
-			changed.Quantities = changed.Plus(*delta)
+		if known := c.change(LevelID{product, l.LocationID}); known != nil {
+			changed.Quantities = changed.Plus(known.delta)
 		}
 		c.buffer = append(c.buffer, changed)
 	}
@@ -136,6 +146,9 @@ func (c *ChangeSet) namedStocks() []*models.Stock {
 // a movement.
 func (c *ChangeSet) Apply(entry models.StockMovement) {
 	for _, change := range c.changes {
+		if change.void {
+			continue
+		}
 		id, delta := change.id, change.delta
 		unchanged := delta == (models.Quantities{})
 		l := c.unit.level(id)

@@ -3,6 +3,7 @@ package decide
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,8 +43,9 @@ func (d *Decider) unknownChannel(channel string) (models.WriteResult, bool) {
 	}}, false
 }
 
-// update replaces the lines of an active reservation: it gives the old ones back and
-// takes the new ones in one step.
+// update replaces the lines of an active reservation in one step. Stock, closed
+// locations and limits count for what the new lines add: units that the reservation has
+// may stay.
 func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	s, result := d.inState(w.ID, models.ReservationActive)
 	if s == nil {
@@ -53,7 +55,9 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	for _, line := range s.Lines {
 		changes.shift(line.ProductID, line.Allocations, models.Reserved, models.Available)
 	}
-	lines, errs := d.Allocate(changes, w.Lines, s.Channel, w.AllowPartial)
+	wanted := demands(w.Lines)
+	noteHeld(wanted, s.Lines)
+	lines, errs := d.allocate(changes, wanted, s.Channel, w.AllowPartial)
 	if lines == nil {
 		at := s.At(d.Now)
 		return models.WriteResult{Reservation: &at, Errors: errs}
@@ -116,6 +120,9 @@ type demand struct {
 	free    int // units from any location
 	pinned  []models.Allocation
 	pins    []int // the line of each pinned allocation
+	// held is the product's line of the reservation that is updated; nil where there is
+	// none.
+	held *models.ReservationLine
 }
 
 // demands sums lines by product, in the order of their first line.
@@ -146,17 +153,66 @@ func demands(lines []models.RequestedLine) []demand {
 	return out
 }
 
+// noteHeld notes what the lines of a reservation have of the products in demand.
+func noteHeld(wanted []demand, lines []models.ReservationLine) {
+	index := make(map[string]int, len(lines))
+	for i := range lines {
+		index[lines[i].ProductID] = i
+	}
+	for i := range wanted {
+		if at, known := index[wanted[i].product]; known {
+			wanted[i].held = &lines[at]
+		}
+	}
+}
+
+// keep divides a demand into the units that the reservation has already, where the
+// demand allows it, and the rest. excess are the units that the demand does not need.
+func (want *demand) keep() (line models.ReservationLine, rest demand, excess []models.Allocation) {
+	line, rest = models.ReservationLine{ProductID: want.product, Requested: want.total}, *want
+	rest.pinned, excess = slices.Clone(want.pinned), slices.Clone(want.held.Allocations)
+	loose := want.held.Quantity - unitsOf(excess) // reserved while the product was not tracked
+	stay := func(location string, n *int) {
+		for i := range excess {
+			if location == "" || excess[i].LocationID == location {
+				part := min(*n, excess[i].Quantity)
+				*n, excess[i].Quantity = *n-part, excess[i].Quantity-part
+			}
+		}
+		part := min(*n, loose)
+		*n, loose = *n-part, loose-part
+	}
+	for i := range rest.pinned {
+		stay(rest.pinned[i].LocationID, &rest.pinned[i].Quantity)
+	}
+	stay("", &rest.free)
+	line.Quantity = want.total - rest.units()
+	for i, a := range want.held.Allocations {
+		if a.Quantity -= excess[i].Quantity; a.Quantity > 0 {
+			line.Allocations = append(line.Allocations, a)
+		}
+	}
+	return line, rest, excess
+}
+
+// units is how many units the demand has, from any location and from named ones.
+func (want *demand) units() int { return want.free + unitsOf(want.pinned) }
+
 // Allocate moves a cart's units from available to reserved in the change set. It
 // returns nil lines when the cart is refused, with every reason at once; with
 // allowPartial it returns shortages beside the lines.
 func (d *Decider) Allocate(changes *ChangeSet, asked []models.RequestedLine, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
+	return d.allocate(changes, demands(asked), channel, allowPartial)
+}
+
+func (d *Decider) allocate(changes *ChangeSet, wanted []demand, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
 	var (
-		lines    = make([]models.ReservationLine, 0, len(asked))
+		lines    = make([]models.ReservationLine, 0, len(wanted))
 		errs     []models.UserError
 		refused  bool
 		reserved int
 	)
-	wanted, from := demands(asked), d.source(channel)
+	from := d.source(channel)
 	d.chooseOne(changes, wanted, &from)
 	for i := range wanted {
 		want := &wanted[i]
@@ -179,24 +235,56 @@ func (d *Decider) Allocate(changes *ChangeSet, asked []models.RequestedLine, cha
 	return lines, errs
 }
 
+// allocateOne allocates one product. A reservation that is updated has units of it,
+// which were given back. If it adds some, the product is allocated anew. If that is not
+// enough, or if it adds none, the units stay where they are.
 func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (models.ReservationLine, models.UserError) {
 	line := models.ReservationLine{ProductID: want.product, Requested: want.total}
 	product := d.Products[want.product]
 	if product == nil {
 		return line, models.NotFound(models.InputPath("lines", want.index, "productId"), "no product %q", want.product)
 	}
+	if err := withinLimit(product, want); err != nil {
+		return line, err
+	}
+	if want.held == nil || !product.Tracked {
+		return d.supply(changes, line, want, product, from)
+	}
+	kept, rest, excess := want.keep()
+	if rest.units() > 0 {
+		used := maps.Clone(from.used)
+		line, err := d.supply(changes, line, want, product, from)
+		if err == nil {
+			return line, nil
+		}
+		changes.forget(want.product, line.Allocations)
+		from.used = used
+	}
+	changes.forget(want.product, want.held.Allocations)
+	changes.shift(want.product, excess, models.Reserved, models.Available)
+	return d.supply(changes, kept, &rest, product, from)
+}
+
+// withinLimit refuses a demand above the product's limit, unless the reservation has
+// as many units already.
+func withinLimit(product *models.Product, want *demand) models.UserError {
 	limit := models.QuantityMax
 	if product.MaxPerReservation != nil {
 		limit = *product.MaxPerReservation
 	}
-	if want.total > limit {
-		return line, models.QuantityLimitExceededError{
-			Failure:   models.Failure{Message: fmt.Sprintf("the limit of one reservation is %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
-			ProductID: want.product, Requested: models.Units(want.total), Limit: limit,
-		}
+	if want.total <= limit || want.held != nil && want.total <= want.held.Quantity {
+		return nil
 	}
+	return models.QuantityLimitExceededError{
+		Failure:   models.Failure{Message: fmt.Sprintf("the limit of one reservation is %d of %q", limit, want.product), Path: models.InputPath("lines", want.index, "quantity")},
+		ProductID: want.product, Requested: models.Units(want.total), Limit: limit,
+	}
+}
+
+// supply adds the units of a demand to a line, which may have some already.
+func (d *Decider) supply(changes *ChangeSet, line models.ReservationLine, want *demand, product *models.Product, from *source) (models.ReservationLine, models.UserError) {
 	for i, pin := range want.pinned {
-		if _, ok := d.Locations[pin.LocationID]; !ok {
+		if _, ok := d.Locations[pin.LocationID]; !ok && pin.Quantity > 0 {
 			return line, models.NotFound(models.InputPath("lines", want.pins[i], "locationId"), "no location %q", pin.LocationID)
 		}
 	}

@@ -51,8 +51,8 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 		next.Lines[i] = line
 		switch w.To {
 		case models.ReservationCommitted:
-			if len(line.Allocations) > 0 && found < parts[i] {
-				errs = append(errs, gone(line, parts[i], found))
+			if reserved := unitsOf(part); found < reserved {
+				errs = append(errs, gone(line, reserved, found))
 			}
 			changes.shift(line.ProductID, rest, step.Take, models.Available)
 			next.Lines[i].Quantity, next.Lines[i].Allocations = parts[i], part
@@ -134,6 +134,15 @@ func partsOf(lines []models.ReservationLine, asked []models.LinePart) (parts []i
 		}
 	}
 	return parts, errs
+}
+
+// unitsOf adds up allocations. A line has fewer than its quantity where its product was
+// not tracked when it was reserved.
+func unitsOf(allocations []models.Allocation) (n int) {
+	for _, a := range allocations {
+		n += a.Quantity
+	}
+	return n
 }
 
 // gone says that reserved units were counted away meanwhile.

@@ -69,6 +69,9 @@ func (d *Decider) chooseOne(changes *ChangeSet, wanted []demand, from *source) {
 // locations where location is empty, and moves them in the change set. It returns why
 // it got fewer; empty when it did not.
 func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, product models.Product, location string, want int) (why string) {
+	if want == 0 {
+		return ""
+	}
 	members := from.members
 	if location != "" {
 		if members != nil && !members[location] {

@@ -52,9 +52,11 @@ func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew b
 	if err != nil {
 		return err
 	}
+	before := changes.level(id).Quantities
+	actual := *before.Of(row.State)
 	floor := 0
 	if row.State == models.Available {
-		floor = product.Floor()
+		floor = min(product.Floor(), actual) // what is below the floor may stay or rise
 	}
 	if row.Quantity < floor {
 		return models.Invalid(models.InputPath("rows", i, "quantity"), "quantity must be at least %d", floor)
@@ -62,8 +64,6 @@ func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew b
 	if row.State == models.Available { // overdue reservations are ended first, or their units would add to the count
 		d.ShortProducts[row.ProductID] = true
 	}
-	before := changes.level(id).Quantities
-	actual := *before.Of(row.State)
 	if row.ChangeFromQuantity != nil && *row.ChangeFromQuantity != actual {
 		return models.StaleQuantityError{
 			Failure: models.Failure{

@@ -213,6 +213,16 @@ CREATE TRIGGER stock_levels_deleted AFTER DELETE ON stock_levels BEGIN
 END;
 -- +goose StatementEnd
 
+-- A level below the floor of its product may rise, and then not fall again.
+-- +goose StatementBegin
+CREATE TRIGGER stock_level_rises AFTER UPDATE OF available ON stock_levels WHEN OLD.available < 0 AND NEW.available > OLD.available BEGIN
+    UPDATE stock_levels SET available_floor = min(0, NEW.available, (
+        SELECT CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
+        FROM products WHERE product_id = NEW.product_id))
+    WHERE product_id = NEW.product_id AND location_id = NEW.location_id;
+END;
+-- +goose StatementEnd
+
 
 -- 8. Triggers on products --------------------------------------------------------------------------------------------
 
