@@ -35,7 +35,8 @@ type Reservation struct {
 	Order     string            // the order it became; may be empty
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	// Version grows by one with every change of the reservation.
+	// Version grows with every change of the reservation, its expiry included. Equal
+	// versions mean equal content: see At and VersionAfter.
 	Version int64
 	// ServerTime is the database's clock when this was read.
 	ServerTime time.Time
@@ -135,16 +136,27 @@ func present(s string) *string {
 
 // At returns the reservation as of a time on the database's clock. Expiry is a
 // predicate: past ExpiresAt a reservation is EXPIRED, whether or not the sweeper has
-// reached it. Nothing is left of a reservation that has ended.
+// reached it, with the version that the sweeper will store. Nothing is left of a
+// reservation that has ended.
 func (r Reservation) At(now time.Time) Reservation {
 	r.ServerTime = now
 	if r.State == ReservationActive && !r.ExpiresAt.After(now) {
-		r.State = ReservationExpired
+		r.Version, r.State = r.VersionAfter(ReservationExpired), ReservationExpired
 	}
 	if r.State.Ended() {
 		r.Lines = endedLines(r.Lines)
 	}
 	return r
+}
+
+// VersionAfter is the version that a change of the stored reservation to a state, or
+// within it, must store. The version after that of an active reservation belongs to its
+// expiry: a reader may see the expiry while a change that was decided before it commits.
+func (r Reservation) VersionAfter(next ReservationState) int64 {
+	if r.State == ReservationActive && next != ReservationExpired {
+		return r.Version + 2
+	}
+	return r.Version + 1
 }
 
 // Ended reports whether no units are reserved or on order in this state. It changes no more.

@@ -84,7 +84,7 @@ func TestBatchOfOneReservation(t *testing.T) {
 			require.Equal(t, id, out.Results[i].Reservation.ID)
 		}
 		require.Len(t, out.Reservations, 1, "once, as committed")
-		require.Equal(t, int64(5), s.reservation(id).Version)
+		require.Equal(t, int64(8), s.reservation(id).Version, "the versions after the three of the active reservation are free for its expiry")
 		require.Equal(t, models.ReservationFulfilled, s.reservation(id).State)
 		require.Equal(t, models.Quantities{Available: 3}, s.level("mug", "south"))
 		require.Equal(t, models.Quantities{}, s.level("mug", "north"))

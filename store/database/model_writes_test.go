@@ -37,8 +37,9 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			units, errs := m.parts(h, w.Lines)
 			m.fails(m.first(w), errs...)
 			if errs == nil {
+				version := h.next(to)
 				m.step(h, to, units)
-				h.version++
+				h.version = version
 			}
 		case to == models.ReservationReleased && h.state == to:
 			require.True(t, m.do(w).Replayed)

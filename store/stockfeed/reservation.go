@@ -35,11 +35,9 @@ type reservationKind struct {
 
 func (k reservationKind) channel(id string) string { return k.channels.ReservationChannel(id) }
 
-// accept lets versions only grow. At the expiry the state changes without a new
-// version, once.
+// accept lets versions only grow.
 func (k reservationKind) accept(t *topic[models.Reservation], r *models.Reservation, first bool) bool {
-	newer := first || r.Version > t.latest.Version ||
-		r.Version == t.latest.Version && r.State != t.latest.State && !t.latest.State.Ended()
+	newer := first || r.Version > t.latest.Version
 	if first || r.Version >= t.latest.Version {
 		k.startExpiry(t, r)
 	}

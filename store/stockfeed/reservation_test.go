@@ -97,9 +97,11 @@ func TestReservationExpiresByTime(t *testing.T) {
 		for _, c := range []struct {
 			watch     *ReservationWatch
 			expiresAt time.Time
-		}{{first, expiresAt}, {second, extended.ExpiresAt}} {
+			version   int64
+		}{{first, expiresAt, 2}, {second, extended.ExpiresAt, extended.Version + 1}} {
 			r := nextReservation(t, c.watch)
 			require.Equal(t, models.ReservationExpired, r.State)
+			require.Equal(t, c.version, r.Version)
 			require.False(t, r.ServerTime.Before(c.expiresAt))
 			require.LessOrEqual(t, time.Since(c.expiresAt), 2*expiryMargin)
 			_, err := c.watch.Next(t.Context())

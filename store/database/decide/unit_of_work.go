@@ -93,8 +93,8 @@ func (u *UnitOfWork) level(id LevelID) *models.Level {
 
 // put keeps a reservation that is new or has changed.
 func (u *UnitOfWork) put(s *StoredReservation) {
-	if _, known := u.Reservations[s.Key]; known {
-		s.Version++
+	if before, known := u.Reservations[s.Key]; known {
+		s.Version = before.VersionAfter(s.State)
 		u.ChangedReservations[s.Key] = true
 	} else {
 		u.createdReservations[s.Key] = true
