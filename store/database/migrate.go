@@ -23,8 +23,20 @@ const (
 	migratePoll = 50 * time.Millisecond
 )
 
+// NewerSchemaError says that a newer version of this program has migrated the database.
+type NewerSchemaError struct {
+	Found, Known int64 // the numbers of the last migrations
+}
+
+// Error says what to do.
+func (e *NewerSchemaError) Error() string {
+	return fmt.Sprintf("a newer onhand has migrated its tables: they are at migration %d, and this program knows migrations up to %d; run the newer program, or restore a backup from before", e.Found, e.Known)
+}
+
 // Migrate brings the tables up to what this program needs. Several processes may call
 // it at once: on Postgres one migrates and the others wait.
+//
+// Errors: a *[NewerSchemaError]; the database is then unchanged.
 func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
@@ -50,8 +62,24 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	if err != nil {
 		return len(results), d.Fault(fmt.Errorf("migrate: %w", err))
 	}
+	if err := d.refuseNewer(ctx, provider.ListSources()); err != nil {
+		return len(results), err
+	}
 	_, err = d.ReadMeta(ctx)
 	return len(results), err
+}
+
+// refuseNewer returns an error when the tables have a later migration than the known
+// ones. Of such tables, none of the known migrations was missing, so none was applied.
+func (d *Database) refuseNewer(ctx context.Context, known []*goose.Source) error {
+	newer := &NewerSchemaError{Known: known[len(known)-1].Version}
+	if err := d.SQL.QueryRowContext(ctx, "SELECT max(version_id) FROM "+goose.DefaultTablename).Scan(&newer.Found); err != nil {
+		return d.Fault(fmt.Errorf("read the last migration: %w", err))
+	}
+	if newer.Found > newer.Known {
+		return newer
+	}
+	return nil
 }
 
 // ClaimMigration waits until no other process migrates the database, and keeps others

@@ -111,6 +111,34 @@ func TestSchemaChangesBesideARunningInstance(t *testing.T) {
 	})
 }
 
+// Tables that a newer program has migrated are refused, in words that say what to do,
+// and stay as they are.
+func TestMigrateRefusesNewerTables(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		s.stock("mug", "north", 5)
+		_, files := s.Migrations()
+		all, err := fs.Glob(files, "*.sql")
+		require.NoError(t, err)
+		both := instances(t, s)
+		s.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, $1)", true)
+		for _, db := range both {
+			applied, err := db.Migrate(t.Context())
+			require.Zero(t, applied)
+			var newer *database.NewerSchemaError
+			require.ErrorAs(t, err, &newer)
+			require.Equal(t, database.NewerSchemaError{Found: 99, Known: int64(len(all))}, *newer)
+			reason, passes := database.Explain(err)
+			require.Contains(t, reason, "a newer onhand has migrated its tables: they are at migration 99")
+			require.False(t, passes)
+		}
+		require.Equal(t, int64(99), s.number("SELECT max(version_id) FROM goose_db_version"))
+		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
+		s.exec("DELETE FROM goose_db_version WHERE version_id = 99")
+		_, err = s.Migrate(t.Context())
+		require.NoError(t, err)
+	})
+}
+
 // Open refuses a URL that names no database, and its error does not repeat the password.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
