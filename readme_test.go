@@ -7,12 +7,14 @@ import (
 	"context"
 	"encoding/json"
 	"html"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,7 +50,7 @@ type shellCommand struct {
 }
 
 // shellWord is a word's next part: quoted, a variable, or plain text.
-var shellWord = regexp.MustCompile(`(?s)^('[^']*'|"\$[A-Z_]+"|[^\s'"&#$;|<>` + "`" + `]+)`)
+var shellWord = regexp.MustCompile(`(?s)^('[^']*'|"\$[A-Z_]+"|\$RANDOM|[^\s'"&#$;|<>` + "`" + `]+)`)
 
 // shellCommands takes a block apart. It knows the little shell that a README
 // should have: words, quotes, variables, comments and a trailing &.
@@ -83,7 +85,10 @@ func shellCommands(t *testing.T, block string, variables map[string]string) (com
 			part := shellWord.FindString(rest)
 			require.NotEmpty(t, part, "the README's shell is too clever here: %s", rest)
 			rest = rest[len(part):]
-			if strings.HasPrefix(part, `"$`) {
+			switch {
+			case part == "$RANDOM":
+				part = strconv.Itoa(rand.IntN(1 << 15))
+			case strings.HasPrefix(part, `"$`):
 				part = variables[strings.Trim(part, `"$`)]
 			}
 			word, inWord = word+strings.Trim(part, "'"), true

@@ -38,6 +38,18 @@ describe('pages', { skip: noBrowser, timeout: 120_000 }, () => {
     await result.filter({ hasText: new RegExp(`"productId": "85123A".*"quantityAvailable": ${start.quantity + 11},`, 's') }).waitFor();
     await screenshot(page, 'playground');
 
+    // Each run of a mutation has a new idempotency key.
+    await page.getByRole('tab', { name: 'Reserve', exact: true }).click();
+    await page.waitForFunction(() => localStorage.getItem('onhand:graphiql:operationName') === 'Reserve');
+    const reservations = new Set();
+    for (let run = 1; run <= 2; run += 1) {
+      await page.getByRole('button', { name: /execute query/i }).click();
+      while (reservations.size < run) {
+        await result.filter({ hasText: /"replayed": false/ }).waitFor();
+        reservations.add((await result.innerText()).match(/res_[0-9a-f]{32}/)[0]);
+      }
+    }
+
     assert.deepEqual(outsideRequests, []);
     assert.deepEqual(pageErrors, []);
     await close();

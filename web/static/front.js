@@ -142,6 +142,5 @@
   }
 
   document.querySelectorAll('.origin').forEach((span) => { span.textContent = location.origin; });
-  document.querySelectorAll('.key').forEach((span) => { span.textContent = `cart-${randomKey().slice(0, 8)}`; });
   start();
 })();

@@ -10,13 +10,20 @@
   const socketURL = new URL(url);
   socketURL.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
 
+  const fetcher = GraphiQL.createFetcher({
+    url: url.href,
+    subscriptionUrl: socketURL.href,
+    // The server has no @defer or @stream, so it needs no multipart answers.
+    enableIncrementalDelivery: false,
+  });
+  const randomKey = () => // crypto.randomUUID is missing on plain http outside localhost
+    Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+  // A document with the variable $key gets a new idempotency key for each run, unless the variables pane has one.
+  const withKey = (request) => (/\$key\b/.test(request.query)
+    ? { ...request, variables: { key: randomKey(), ...request.variables } } : request);
+
   const playground = React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({
-      url: url.href,
-      subscriptionUrl: socketURL.href,
-      // The server has no @defer or @stream, so it needs no multipart answers.
-      enableIncrementalDelivery: false,
-    }),
+    fetcher: (request, options) => fetcher(withKey(request), options),
     defaultTabs: operations.map(({ Text }) => ({ query: Text })),
     // A namespace in the browser's storage, apart from other GraphiQL pages of this host and port.
     storage: GraphiQL.createLocalStorage({ namespace: 'onhand' }),
