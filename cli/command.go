@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 )
@@ -16,6 +18,8 @@ type commandLine struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date, and end."`
 	Import  importCommand  `cmd:"" help:"Import stock from a file."`
 	Export  exportCommand  `cmd:"" help:"Export all stock to a file."`
+	Stock   stockCommand   `cmd:"" help:"Print the stock of products."`
+	Ledger  ledgerCommand  `cmd:"" help:"Print the movements of a product."`
 	Audit   auditCommand   `cmd:"" help:"Check that ledger, levels, reservations and Redis agree."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -81,4 +85,16 @@ func ExitCode(err error) int {
 		return exit.code
 	}
 	return 1
+}
+
+type versionCommand struct{}
+
+// Run prints the version that the Go tool chain recorded in the binary.
+func (*versionCommand) Run(stdout io.Writer) error {
+	version := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	fmt.Fprintln(stdout, "onhand", version)
+	return nil
 }

@@ -145,10 +145,11 @@ func rowsByLocationID(reader *stockfile.Reader, locations []models.Location) fun
 	}
 }
 
-// withoutCode drops the code of an UNAVAILABLE error, which is for programs.
+// withoutCode drops the code of a fault, which is for programs, where the message says
+// what to do.
 func withoutCode(err error) error {
 	var fault *models.Fault
-	if errors.As(err, &fault) && fault.Code == models.CodeUnavailable {
+	if errors.As(err, &fault) && (fault.Code == models.CodeUnavailable || fault.Code == models.CodeBadUserInput) {
 		return errors.New(fault.Message)
 	}
 	return err
