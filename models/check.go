@@ -96,7 +96,13 @@ func CheckText(s string, limit int) string {
 
 // hidden reports characters that have no width or break a line. Zl and Zp are the
 // separators of lines and paragraphs.
-func hidden(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+func hidden(r rune) bool {
+	return !printable(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// printable reports a character of ASCII that a reader sees. Most are, and the tables
+// of Unicode need not be searched for them.
+func printable(r rune) bool { return r > ' ' && r < unicode.MaxASCII }
 
 // invisible are characters that show nothing and are neither blanks nor hidden:
 // joiners, fillers, variation selectors.
@@ -111,7 +117,7 @@ var invisible = &unicode.RangeTable{
 
 // blank reports characters that a reader cannot see at the end of an id.
 func blank(r rune) bool {
-	return unicode.IsSpace(r) || hidden(r) || unicode.In(r, unicode.Zs, invisible)
+	return !printable(r) && (unicode.IsSpace(r) || hidden(r) || unicode.In(r, unicode.Zs, invisible))
 }
 
 // name is how a message names a character.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"onhand/models"
 )
@@ -41,8 +42,8 @@ func parseTitle(value string) (title, note string) {
 		note = "line breaks and control characters of the title became blanks"
 	}
 	clean = strings.TrimSpace(clean)
-	if runes := []rune(clean); len(runes) > models.TextLengthMax {
-		clean = strings.TrimSpace(string(runes[:models.TextLengthMax]))
+	if utf8.RuneCountInString(clean) > models.TextLengthMax {
+		clean = strings.TrimSpace(string([]rune(clean)[:models.TextLengthMax]))
 		note = strings.TrimPrefix(note+fmt.Sprintf("; the title was cut to %d characters", models.TextLengthMax), "; ")
 	}
 	return clean, note
@@ -127,6 +128,9 @@ func checkNew(row models.StockRow) error {
 // checkShown refuses a row of a compared file whose quantities do not add up: its
 // writer changed what is shown instead of what is to be.
 func checkShown(row models.StockRow, compared bool) error {
+	if !compared || !row.Now.OnHand.Given {
+		return nil
+	}
 	now, sum := row.Now, 0
 	for _, s := range []models.State{models.Available, models.Reserved, models.Committed, models.Damaged, models.QualityControl, models.SafetyStock} {
 		count := now.Of(s)
@@ -135,7 +139,7 @@ func checkShown(row models.StockRow, compared bool) error {
 		}
 		sum += count.Units
 	}
-	if compared && now.OnHand.Given && now.OnHand.Units != sum {
+	if now.OnHand.Units != sum {
 		return fmt.Errorf("on_hand is %d, and the states on hand add up to %d; to change stock, write the new quantity (available_new, on_hand_new, new) and leave the others alone", now.OnHand.Units, sum)
 	}
 	return nil

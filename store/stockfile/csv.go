@@ -56,6 +56,17 @@ func csvColumns() []string {
 type csvTable struct {
 	*table
 	compared bool
+
+	product, location, title int // columns
+	counts                   []csvCount
+	nameless                 []int
+}
+
+// csvCount is where a quantity is, and its new value.
+type csvCount struct {
+	quantityColumn
+	newName   string
+	at, newAt int // columns
 }
 
 func newCSVTable(t *table) (csvTable, error) {
@@ -65,10 +76,17 @@ func newCSVTable(t *table) (csvTable, error) {
 	}
 	own := csvTable{table: t}
 	t.keys = []string{"product_id"}
+	own.product, own.location, own.title = t.at("product_id"), t.at("location_id"), t.at("title")
 	for _, q := range quantityColumns {
 		t.quantities = append(t.quantities, q.name, q.name+newSuffix)
+		own.counts = append(own.counts, csvCount{q, q.name + newSuffix, t.at(q.name), t.at(q.name + newSuffix)})
 	}
-	for name := range t.columns {
+	for i, name := range t.names {
+		if name == "" {
+			own.nameless = append(own.nameless, i)
+		}
+	}
+	for _, name := range t.names {
 		if name != "" && !known[name] {
 			return own, fmt.Errorf("the column %s is not known; there are %s", name, strings.Join(csvColumns(), ", "))
 		}
@@ -79,26 +97,26 @@ func newCSVTable(t *table) (csvTable, error) {
 
 // row parses the current record.
 func (t csvTable) row() (row models.StockRow, err error) {
-	if row.ProductID, err = parseID("product_id", t.cell("product_id")); err != nil {
+	if row.ProductID, err = parseID("product_id", t.cellAt(t.product)); err != nil {
 		return row, err
 	}
-	if row.Location, err = parseLocationID("location_id", t.cell("location_id")); err != nil {
+	if row.Location, err = parseLocationID("location_id", t.cellAt(t.location)); err != nil {
 		return row, err
 	}
 	if err := t.unnamed(); err != nil {
 		return row, err
 	}
-	row.Title, row.Note = parseTitle(t.cell("title"))
-	for _, q := range quantityColumns {
-		count, err := parseCount(q.name, t.cell(q.name))
+	row.Title, row.Note = parseTitle(t.cellAt(t.title))
+	for _, c := range t.counts {
+		count, err := parseCount(c.name, t.cellAt(c.at))
 		if err != nil {
 			return row, err
 		}
-		newCount, err := parseCount(q.name+newSuffix, t.cell(q.name+newSuffix))
+		newCount, err := parseCount(c.newName, t.cellAt(c.newAt))
 		if err != nil {
 			return row, err
 		}
-		setCounts(&row, q, count, newCount, t.compared)
+		setCounts(&row, c.quantityColumn, count, newCount, t.compared)
 	}
 	return row, errors.Join(checkShown(row, t.compared), checkNew(row))
 }
@@ -113,9 +131,9 @@ func parseLocationID(column, value string) (string, error) {
 
 // unnamed refuses a value in a column without a name.
 func (t csvTable) unnamed() error {
-	for i, name := range t.names {
-		if name == "" && i < len(t.record.Cells) && strings.TrimSpace(t.record.Cells[i]) != "" {
-			return fmt.Errorf("column %d has the value %q and no name", i+1, shorten(t.record.Cells[i]))
+	for _, i := range t.nameless {
+		if value := t.cellAt(i); strings.TrimSpace(value) != "" {
+			return fmt.Errorf("column %d has the value %q and no name", i+1, shorten(value))
 		}
 	}
 	return nil

@@ -55,26 +55,17 @@ func (t shopTable) row() (row models.StockRow, err error) {
 	if row, err = t.identity(); err != nil {
 		return row, err
 	}
-	suffix, onHand := " (not editable)", "on hand (current)"
-	if t.format == Shop17 {
-		suffix, onHand = "", "on hand"
-	}
 	stocked := false
-	for _, c := range []struct {
-		name  string
-		count *models.Count
-	}{
-		{"incoming" + suffix, &row.Now.Incoming}, {"unavailable" + suffix, &row.Now.Unavailable},
-		{"committed" + suffix, &row.Now.Committed}, {"available" + suffix, &row.Now.Available}, {onHand, &row.Now.OnHand},
-	} {
-		value := strings.TrimSpace(t.cell(c.name))
+	for i, count := range [...]*models.Count{&row.Now.Incoming, &row.Now.Unavailable, &row.Now.Committed, &row.Now.Available, &row.Now.OnHand} {
+		name := t.quantities[i] // the first five, in this order
+		value := strings.TrimSpace(t.cell(name))
 		if strings.EqualFold(value, notStocked) {
 			continue
 		}
-		if *c.count, err = parseCount(c.name, value); err != nil {
+		if *count, err = parseCount(name, value); err != nil {
 			return row, err
 		}
-		stocked = stocked || c.count.Given
+		stocked = stocked || count.Given
 	}
 	if t.format == Shop17 {
 		err = t.setNewOf17(&row)
@@ -155,12 +146,11 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 		}
 		return row, nil
 	}
-	for i := range v.Options {
-		o, n := &v.Options[i], strconv.Itoa(i+1)
-		if o.Name, err = t.part("option" + n + " name"); err != nil {
+	for i, columns := range optionColumns {
+		if v.Options[i].Name, err = t.part(columns.name); err != nil {
 			return row, err
 		}
-		if o.Value, err = t.part("option" + n + " value"); err != nil {
+		if v.Options[i].Value, err = t.part(columns.value); err != nil {
 			return row, err
 		}
 	}
@@ -179,7 +169,15 @@ func (t shopTable) part(column string) (string, error) {
 	if strings.TrimSpace(value) == "" {
 		return "", nil
 	}
-	return value, checkID(strings.ToUpper(column[:1])+column[1:], value)
+	if problem := models.CheckID(value); problem != "" {
+		return value, fmt.Errorf("the %s %s", strings.ToUpper(column[:1])+column[1:], problem)
+	}
+	return value, nil
+}
+
+// optionColumns are the columns of a variant's options.
+var optionColumns = [3]struct{ name, value string }{
+	{"option1 name", "option1 value"}, {"option2 name", "option2 value"}, {"option3 name", "option3 value"},
 }
 
 // shopWriter writes every product at every location.

@@ -75,6 +75,22 @@ func (t *table) has(names ...string) bool {
 // the file has no such column, or the record ends before it.
 func (t *table) cell(name string) string { return t.cellOf(t.record.Cells, name) }
 
+// at is the index of a column; -1 where the file does not have it.
+func (t *table) at(name string) int {
+	if i, ok := t.columns[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// cellAt is cell by the column's index.
+func (t *table) cellAt(i int) string {
+	if i < 0 || i >= len(t.record.Cells) {
+		return ""
+	}
+	return t.record.Cells[i]
+}
+
 func (t *table) cellOf(cells []string, name string) string {
 	if i, ok := t.columns[name]; ok && i < len(cells) {
 		return cells[i]

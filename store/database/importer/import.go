@@ -175,6 +175,10 @@ func (i *run) exec(ctx context.Context, queries ...string) error {
 // stage copies the file's rows into import_rows.
 func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) error {
 	rows := 0
+	var keys *keyStager
+	if i.options.Create && !i.options.CreateSimilar {
+		keys = newKeyStager()
+	}
 	return i.engine.CopyRows(ctx, i.conn, func() ([]any, error) {
 		var row models.StockRow
 		err := i.waiting.Suspend(func() (err error) {
@@ -192,7 +196,7 @@ func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) e
 			i.progress(models.ImportReading, rows, 0)
 		}
 		i.variants = i.variants || row.Variant != ""
-		return stagedRow(row, i.options), nil
+		return stagedRow(row, i.options, keys), nil
 	})
 }
 

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"onhand/models"
@@ -18,8 +19,8 @@ var ImportColumns = []string{
 }
 
 // stagedRow is a row as import_rows stores it: what it asks for, what its writer saw of that,
-// and what a new level begins with.
-func stagedRow(row models.StockRow, options models.ImportOptions) []any {
+// and what a new level begins with. A nil stager gives no keys.
+func stagedRow(row models.StockRow, options models.ImportOptions, keys *keyStager) []any {
 	product := row.ProductID
 	if product == "" {
 		product = row.Variant
@@ -33,16 +34,9 @@ func stagedRow(row models.StockRow, options models.ImportOptions) []any {
 	if options.IgnoreStale {
 		seen = models.Counts{}
 	}
-	values := []any{
-		row.Line, max(row.Line, row.LastLine), storable(product), storable(row.Variant), storable(row.Title), storable(row.Location),
-	}
-	for _, id := range []string{product, row.Variant, row.Location} {
-		key := ""
-		if options.Create && !options.CreateSimilar && row.Problem == "" {
-			key = similarityKey(id)
-		}
-		values = append(values, key)
-	}
+	values := append(make([]any, 0, len(ImportColumns)),
+		row.Line, max(row.Line, row.LastLine), storable(product), storable(row.Variant), storable(row.Title), storable(row.Location))
+	values = append(values, keys.of(row, product)...)
 	sets := row.New.Any()
 	values = append(values, bit(sets), bit(compared(row.New, seen)), bit(opens), askOf(row, opens))
 	for _, s := range models.Settable {
@@ -107,11 +101,26 @@ func openingOf(seen models.Counts) openingLevel {
 func askOf(row models.StockRow, opens bool) string {
 	switch {
 	case row.New.Any():
-		return fmt.Sprint(row.New, row.Now)
+		return string(appendCounts(appendCounts(nil, row.New), row.Now))
 	case opens:
-		return fmt.Sprint("open ", row.Now)
+		return string(appendCounts([]byte("open"), row.Now))
 	}
 	return ""
+}
+
+// appendCounts appends every count, or a dash for one that is not given.
+func appendCounts(text []byte, c models.Counts) []byte {
+	for _, count := range [...]models.Count{
+		c.Available, c.Reserved, c.Committed, c.Damaged, c.QualityControl, c.SafetyStock, c.Incoming, c.Unavailable, c.OnHand,
+	} {
+		text = append(text, ' ')
+		if count.Given {
+			text = strconv.AppendInt(text, int64(count.Units), 10)
+		} else {
+			text = append(text, '-')
+		}
+	}
+	return text
 }
 
 func unitsIf(c models.Count, asked bool) any {

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"onhand/models"
 )
 
 // Bounds of the search for similar ids.
@@ -122,23 +124,70 @@ func knownKeys(id string) []string {
 	return keys
 }
 
+// recentIDsSize is how many ids a recentIDs has in memory.
+const recentIDsSize = 4096
+
+// recentIDs says of an id that it was seen before, or that it may be new.
+type recentIDs struct {
+	seed maphash.Seed
+	ids  [recentIDsSize]string
+}
+
+func (r *recentIDs) seen(id string) bool {
+	at := maphash.String(r.seed, id) % recentIDsSize
+	if r.ids[at] == id {
+		return true
+	}
+	r.ids[at] = strings.Clone(id) // else it would keep the line's memory
+	return false
+}
+
+// keyStager makes the keys of rows. Most rows name a location, and many a product, that a
+// row shortly before names too. These get no key, so that the new ids are found in few
+// rows.
+type keyStager struct{ products, locations recentIDs }
+
+func newKeyStager() *keyStager {
+	return &keyStager{products: recentIDs{seed: maphash.MakeSeed()}, locations: recentIDs{seed: maphash.MakeSeed()}}
+}
+
+// of returns the keys of the product, of the variant and of the location; nil for none. A
+// row with a variant has both keys, because either id may become its product's.
+func (k *keyStager) of(row models.StockRow, product string) []any {
+	keys := []any{nil, nil, nil}
+	if k == nil || row.Problem != "" {
+		return keys
+	}
+	switch {
+	case row.Variant != "":
+		keys[0], keys[1] = similarityKey(product), similarityKey(row.Variant)
+	case !k.products.seen(product):
+		keys[0] = similarityKey(product)
+	}
+	if !k.locations.seen(row.Location) {
+		keys[2] = similarityKey(row.Location)
+	}
+	return keys
+}
+
 // keyFilter says of a key that it is not one of the new ids, or that it may be.
 type keyFilter struct {
-	seed maphash.Seed
-	bits []uint64
+	seeds map[string]maphash.Seed // by kind
+	bits  []uint64
 }
 
 func newKeyFilter() *keyFilter {
-	return &keyFilter{seed: maphash.MakeSeed(), bits: make([]uint64, filterBits/64)}
+	seeds := map[string]maphash.Seed{kindProduct: maphash.MakeSeed(), kindLocation: maphash.MakeSeed()}
+	return &keyFilter{seeds: seeds, bits: make([]uint64, filterBits/64)}
 }
 
 func (f *keyFilter) add(kind, key string) {
-	at := maphash.String(f.seed, kind+key) % filterBits
+	at := maphash.String(f.seeds[kind], key) % filterBits
 	f.bits[at/64] |= 1 << (at % 64)
 }
 
 func (f *keyFilter) has(kind, key string) bool {
-	at := maphash.String(f.seed, kind+key) % filterBits
+	at := maphash.String(f.seeds[kind], key) % filterBits
 	return f.bits[at/64]&(1<<(at%64)) != 0
 }
 
@@ -148,12 +197,12 @@ const (
 	kindLocation = "location"
 )
 
-// importFresh finds the ids that the file would add.
+// importFresh finds the ids that the file would add. The first row of an id has its key.
 var importFresh = []string{
 	`CREATE TEMP TABLE import_fresh AS
-		SELECT 'product' AS kind, product_id AS id, product_key AS similarity_key, min(line) AS line FROM import_rows r WHERE problem = '' AND product_id <> ''
+		SELECT 'product' AS kind, product_id AS id, product_key AS similarity_key, min(line) AS line FROM import_rows r WHERE product_key IS NOT NULL AND problem = '' AND product_id <> ''
 			AND NOT EXISTS (SELECT 1 FROM products p WHERE p.product_id = r.product_id) GROUP BY product_id, product_key
-		UNION ALL SELECT 'location', location_id, location_key, min(line) FROM import_rows r WHERE problem = '' AND location_id <> ''
+		UNION ALL SELECT 'location', location_id, location_key, min(line) FROM import_rows r WHERE location_key IS NOT NULL AND problem = '' AND location_id <> ''
 			AND NOT EXISTS (SELECT 1 FROM locations l WHERE l.location_id = r.location_id) GROUP BY location_id, location_key`,
 	`CREATE TEMP TABLE import_known AS SELECT kind, similarity_key, id AS label FROM import_fresh WHERE 1 = 0`,
 }

@@ -28,6 +28,14 @@ var importPrepare = []string{
 	`ANALYZE import_asked`,
 }
 
+// importPlanColumns are the columns of import_plan that the statements after it read,
+// beside the outcome. The table has a row for each row of the file, so each column counts.
+const importPlanColumns = `line, last_line, product_id, location_id, title, note, problem, first_line, sets, compared,
+	similar_product, similar_location, known_product, known_location, fresh, available_floor,
+	seen_available, seen_damaged, seen_quality_control, seen_safety_stock, seen_incoming, seen_on_hand,
+	before_available, before_reserved, before_committed, before_damaged, before_quality_control, before_safety_stock, before_incoming,
+	after_available, after_damaged, after_quality_control, after_safety_stock, after_incoming`
+
 // importPlan decides every row: the level now, the level after it, and whether that is
 // allowed. A level that already is what the row asks for is never stale, so a file may be
 // imported again.
@@ -36,7 +44,7 @@ func importPlan(create bool) string {
 	if create {
 		createBit = "1"
 	}
-	return `CREATE TEMP TABLE import_plan AS SELECT d.*, CASE
+	return `CREATE TEMP TABLE import_plan AS SELECT ` + importPlanColumns + `, CASE
 		WHEN problem <> '' THEN 'unreadable'
 		WHEN known_product = 0 AND ` + createBit + ` = 0 THEN 'unknown product'
 		WHEN known_location = 0 AND location_id <> '' AND ` + createBit + ` = 0 THEN 'unknown location'
@@ -142,8 +150,10 @@ func ImportRowsTable(text, number string) string {
 	for i, name := range ImportColumns {
 		kind := number
 		switch name {
-		case "product_id", "variant", "title", "location_id", "product_key", "variant_key", "location_key", "ask", "note", "problem":
+		case "product_id", "variant", "title", "location_id", "ask", "note", "problem":
 			kind = text + " NOT NULL"
+		case "product_key", "variant_key", "location_key":
+			kind = text
 		}
 		columns[i] = name + " " + kind
 	}
