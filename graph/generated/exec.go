@@ -2272,7 +2272,7 @@ type Reservation implements Node {
   expiresAt: Time!
   "The server's time of this answer."
   serverTime: Time! @deprecated(reason: "A client's cache keeps it beside expiresAt, and a countdown from it jumps back. Use serverTime of the payload or of Query.")
-  "Grows with every change of the reservation."
+  "Grows with every change of the reservation, its expiry included, and may skip numbers. A client that keeps the highest version misses nothing."
   version: BigInt!
 }
 
@@ -2448,7 +2448,8 @@ enum ErrorPolicy {
 }
 
 """
-All reads. Fields of one document that read stock or reservations are read together, in one batch.
+All reads. Fields of one document that ask for stock or reservations at the same moment are read together, in batches of
+at most 1,000 ids. Each id is read once.
 A document has at most 400 selections. Its complexity is at most 30,000: a list multiplies the cost of its fields.
 """
 type Query {

@@ -120,7 +120,8 @@ type ProductEdge struct {
 	Node *models.Product `json:"node"`
 }
 
-// All reads. Fields of one document that read stock or reservations are read together, in one batch.
+// All reads. Fields of one document that ask for stock or reservations at the same moment are read together, in batches of
+// at most 1,000 ids. Each id is read once.
 // A document has at most 400 selections. Its complexity is at most 30,000: a list multiplies the cost of its fields.
 type Query struct {
 }
