@@ -81,6 +81,9 @@ func (d *Documents) MutateOperationParameters(ctx context.Context, request *grap
 			return err
 		}
 	}
+	if err := addDocument(ctx, document); err != nil {
+		return err
+	}
 	graphql.GetOperationContext(ctx).Doc = document
 	return checkOperation(document, request.OperationName)
 }
@@ -97,23 +100,37 @@ func checkOperation(document *ast.QueryDocument, name string) *gqlerror.Error {
 	return refusal(models.CodeBadUserInput, "the document has no operation %q", name)
 }
 
-func checkSize(document *ast.QueryDocument) *gqlerror.Error {
+// documentSize counts the selections of a document.
+type documentSize struct {
+	written       int // as the document has them
+	reached       int // with every fragment expanded, up to just above SelectionsSpreadMax
+	introspecting int // reached, where the document reads the schema; otherwise 0
+}
+
+func sizeOf(document *ast.QueryDocument) (size documentSize) {
 	plain, expanded := selections{}, selections{fragments: document.Fragments, counts: map[string]int{}}
-	var written, reached int
 	for _, operation := range document.Operations {
-		written += plain.of(operation.SelectionSet)
-		reached = min(reached+expanded.of(operation.SelectionSet), SelectionsSpreadMax+1)
+		size.written += plain.of(operation.SelectionSet)
+		size.reached = min(size.reached+expanded.of(operation.SelectionSet), SelectionsSpreadMax+1)
 	}
 	for _, fragment := range document.Fragments {
-		written += plain.of(fragment.SelectionSet)
+		size.written += plain.of(fragment.SelectionSet)
 	}
-	if written > SelectionsMax {
-		return refusal(models.CodeBadUserInput, "a document has at most %d selections, not %d", SelectionsMax, written)
+	if introspects(document) {
+		size.introspecting = size.reached
 	}
-	if reached > SelectionsSpreadMax {
+	return size
+}
+
+func checkSize(document *ast.QueryDocument) *gqlerror.Error {
+	size := sizeOf(document)
+	if size.written > SelectionsMax {
+		return refusal(models.CodeBadUserInput, "a document has at most %d selections, not %d", SelectionsMax, size.written)
+	}
+	if size.reached > SelectionsSpreadMax {
 		return refusal(models.CodeBadUserInput, "a document has at most %d selections once its fragments are in place", SelectionsSpreadMax)
 	}
-	if reached > IntrospectionSpreadMax && introspects(document) {
+	if size.introspecting > IntrospectionSpreadMax {
 		return refusal(models.CodeBadUserInput, "a document that asks for the schema has at most %d selections once its fragments are in place", IntrospectionSpreadMax)
 	}
 	return nil

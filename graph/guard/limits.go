@@ -42,11 +42,12 @@ func refusal(code models.Code, format string, args ...any) *gqlerror.Error {
 // no data, not even null.
 func Refuse(w http.ResponseWriter, status int, code models.Code, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store") // caches keep some refusals otherwise
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]gqlerror.List{"errors": {refusal(code, "%s", message)}})
 }
 
-// Body bounds the size of a request's body.
+// Body bounds the size of a request's body, before and after decompression.
 func Body(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > BodyBytesMax {
@@ -54,6 +55,9 @@ func Body(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, BodyBytesMax)
+		if r.ContentLength != 0 && !decompress(w, r) {
+			return
+		}
 		if r.ContentLength < 0 { // the client did not send the size
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
