@@ -18,6 +18,10 @@ const (
 	CodeRateLimited     Code = "RATE_LIMITED"
 	CodeUnavailable     Code = "UNAVAILABLE"
 	CodeInternal        Code = "INTERNAL"
+	// CodePersistedQueryNotFound: the server does not know a document by this hash.
+	CodePersistedQueryNotFound Code = "PERSISTED_QUERY_NOT_FOUND"
+	// CodePersistedQueryNotSupported: the server wants whole documents.
+	CodePersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
 )
 
 // Fault is an error that ends a request. Message is for the client, Cause only for
