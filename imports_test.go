@@ -25,12 +25,13 @@ var mayImport = map[string][]string{
 
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/transport", "models", "models/stockjson"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/stockjson"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/generated": {"graph/scalar", "models"},
 	"graph/guard":     {"models"},
 	"graph/loaders":   {"models"},
+	"graph/persisted": {"models"},
 	"graph/scalar":    {"models"},
 	"graph/transport": {"graph/guard", "models"},
 

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"onhand/graph/transport"
 	"onhand/store"
 )
 
@@ -22,7 +23,7 @@ func newRegistry(st *store.Store) *prometheus.Registry {
 // countRequests counts requests by transport, and times GET and POST. It does
 // not wrap the ResponseWriter, because streams hijack it.
 func countRequests(registry *prometheus.Registry, next http.Handler) http.Handler {
-	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onhand_requests_total", Help: "GraphQL requests, by transport: get, post, sse, websocket or other."}, []string{"transport"})
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onhand_requests_total", Help: "GraphQL requests, by transport: get, post, sse (the client wants events only), websocket or other."}, []string{"transport"})
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "onhand_request_seconds", Help: "Time until a GET or POST was answered.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 	}, []string{"transport"})
@@ -35,7 +36,7 @@ func countRequests(registry *prometheus.Registry, next http.Handler) http.Handle
 		open.WithLabelValues(transport).Inc()
 		defer func() {
 			open.WithLabelValues(transport).Dec()
-			if transport == "get" || transport == "post" {
+			if isStream := w.Header().Get("Content-Type") == "text/event-stream"; !isStream && (transport == "get" || transport == "post") {
 				seconds.WithLabelValues(transport).Observe(time.Since(began).Seconds())
 			}
 		}()
@@ -48,7 +49,7 @@ func transportOf(r *http.Request) string {
 	switch {
 	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 		return "websocket"
-	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+	case transport.PrefersEvents(r):
 		return "sse"
 	case r.Method == http.MethodGet, r.Method == http.MethodPost:
 		return strings.ToLower(r.Method)

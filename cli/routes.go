@@ -22,12 +22,16 @@ import (
 // readyTimeout bounds a readiness check and a scrape of the metrics.
 const readyTimeout = 2 * time.Second
 
+// playgroundPath is the path of the playground.
+const playgroundPath = "/playground"
+
 // routes is the handler of the whole server.
 func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.Handler {
 	api := graph.Handler(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: st, Log: log},
-		Closing:  closing,
-		Origins:  []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
+		Resolver:   &graph.Resolver{Store: st, Log: log},
+		Closing:    closing,
+		Origins:    []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
+		Playground: playgroundPath,
 	})
 	pages := cors.New(cors.Options{
 		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST"}, AllowedHeaders: []string{"*"}, MaxAge: 600,
@@ -37,8 +41,8 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.
 	mux.Handle("/graphql", countRequests(registry, pages.Handler(guard.Local(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: readyTimeout}))
 	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
-	mux.Handle("/playground", gzhttp.GzipHandler(web.Playground("/graphql")))
-	mux.Handle("/playground/", gzhttp.GzipHandler(web.Playground("/graphql")))
+	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground("/graphql")))
+	mux.Handle(playgroundPath+"/", gzhttp.GzipHandler(web.Playground("/graphql")))
 	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})

@@ -74,6 +74,12 @@ func TestRoutes(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusMethodNotAllowed, served(t, h, local(t, http.MethodPost, "/metrics")).Code)
 
+	browser := local(t, http.MethodGet, "/graphql")
+	browser.Header.Set("Accept", "text/html")
+	sent := served(t, h, browser)
+	assert.Equal(t, http.StatusSeeOther, sent.Code)
+	assert.Equal(t, http.StatusOK, served(t, h, local(t, http.MethodGet, sent.Header().Get("Location"))).Code)
+
 	preflight := local(t, http.MethodOptions, "/graphql")
 	preflight.Header.Set("Origin", "http://localhost:5173")
 	preflight.Header.Set("Access-Control-Request-Method", "POST")

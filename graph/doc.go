@@ -13,6 +13,7 @@
 //	coercion/   variables and literals, checked against their types
 //	guard/      identity, scopes, limits, origins
 //	loaders/    the reads of one response, joined into one batch
+//	persisted/  documents by their hash (automatic persisted queries)
 //	apierror/   errors as a client may see them
 //	scalar/     BigInt, Time, Int
 //

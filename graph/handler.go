@@ -19,6 +19,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
+	"onhand/graph/persisted"
 	"onhand/graph/transport"
 )
 
@@ -30,17 +31,20 @@ type HandlerConfig struct {
 	// Origins are patterns of host and port. Pages of these origins may open a
 	// WebSocket, beside the server's own pages.
 	Origins []string
+	// Playground is the path of the page for a browser that asks for no document;
+	// empty for none.
+	Playground string
 }
 
-// Handler answers GraphQL: POST, GET (queries only), WebSocket
-// (graphql-transport-ws) and server-sent events.
+// Handler answers GraphQL: POST (one request, or an array of them), GET (queries only),
+// WebSocket (graphql-transport-ws) and server-sent events.
 func Handler(config HandlerConfig) http.Handler {
 	r := config.Resolver
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()}))
 	server.AddTransport(transport.WebSocket(config.Closing, config.Origins))
-	server.AddTransport(transport.SSE(config.Closing))
-	server.AddTransport(transport.HTTP{})
+	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
+	server.Use(persisted.New(guard.Address))
 	documents := guard.NewDocuments()
 	server.Use(documents)
 	server.SetQueryCache(documents)
@@ -54,7 +58,7 @@ func Handler(config HandlerConfig) http.Handler {
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
 	server.AroundResponses(apierror.BoundLog)
-	return guard.Body(ignoreOtherUpgrades(server))
+	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server)))
 }
 
 //go:embed schema/*.graphqls

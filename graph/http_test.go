@@ -1,9 +1,12 @@
 package graph_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +24,7 @@ import (
 	"onhand/graph"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
+	"onhand/graph/transport"
 	"onhand/models"
 )
 
@@ -59,7 +63,9 @@ func TestHTTP(t *testing.T) {
 
 		"GET of a mutation":     {method: "GET", target: get(`mutation { releaseReservation(input: {id: "r"}) { replayed } }`, ""), status: 405, code: "BAD_USER_INPUT", contains: "GET is for queries only"},
 		"GET of a subscription": {method: "GET", target: get(`subscription { stockChanged(productIds: ["22423"]) { id } }`, ""), status: 405, code: "BAD_USER_INPUT"},
-		"GET without a query":   {method: "GET", status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
+		"GET without a query":   {method: "GET", status: 400, code: "BAD_USER_INPUT", contains: "no document"},
+		"GET by a browser":      {method: "GET", header: http.Header{"Accept": {"text/html"}}, status: 400, code: "BAD_USER_INPUT", contains: "no document"},
+		"GET, empty query":      {method: "GET", target: get("", ""), status: 400, code: "BAD_USER_INPUT", contains: "no document"},
 		"GET, bad variables":    {method: "GET", target: get(question, "{"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
 		"GET, variables twice":  {method: "GET", target: get(question, "{}{}"), status: 400, code: "BAD_USER_INPUT", contains: "variables must be"},
 		"GET, bad extension":    {method: "GET", target: get(question, "") + "&extensions=[]", status: 400, code: "BAD_USER_INPUT", contains: "extensions must be"},
@@ -69,9 +75,12 @@ func TestHTTP(t *testing.T) {
 		"no body":              {body: "", status: 400, code: "BAD_USER_INPUT"},
 		"no JSON":              {body: "not json, my secret password is hunter2", header: http.Header{}, status: 400, code: "BAD_USER_INPUT", contains: "no GraphQL request"},
 		"more than a request":  {body: body(question) + "{}", status: 400, code: "BAD_USER_INPUT"},
-		"a list of requests":   {body: `[{"query":"{ locations { id } }"}]`, status: 400, code: "BAD_USER_INPUT"},
+		"a list without any":   {body: `[]`, status: 400, code: "BAD_USER_INPUT", contains: "no request"},
 		"variables are a list": {body: `{"query":"{ locations { id } }","variables":[1]}`, status: 400, code: "BAD_USER_INPUT"},
-		"no query":             {body: `{}`, status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
+		"no query":             {body: `{}`, status: 400, code: "BAD_USER_INPUT", contains: "no document"},
+		"empty query":          {body: body(""), status: 400, code: "BAD_USER_INPUT", contains: "no document"},
+		"null":                 {body: "null", status: 400, code: "BAD_USER_INPUT"},
+		"query without fields": {body: body(" "), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
 		"invalid document":     {body: body(`{ stock(productId: `), status: 422, code: "GRAPHQL_PARSE_FAILED"},
 		"invalid, newer type":  {body: body(`{ stock(`), header: http.Header{"Accept": {"application/graphql-response+json"}}, status: 400, code: "GRAPHQL_PARSE_FAILED"},
 		"unknown field":        {body: body(`{ price }`), status: 422, code: "GRAPHQL_VALIDATION_FAILED"},
@@ -95,6 +104,8 @@ func TestHTTP(t *testing.T) {
 		"an upload":          {body: "--x--", header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, status: 415, code: "BAD_USER_INPUT"},
 		"a bare document":    {body: question, header: http.Header{"Content-Type": {"application/graphql"}}, status: 415, code: "BAD_USER_INPUT"},
 		"no content type":    {body: body(question), header: http.Header{"Content-Type": {""}}, status: 415, code: "BAD_USER_INPUT"},
+		"zstd":               {body: body(question), header: http.Header{"Content-Encoding": {"zstd"}}, status: 415, code: "BAD_USER_INPUT", contains: "Content-Encoding"},
+		"no gzip":            {body: body(question), header: http.Header{"Content-Encoding": {"gzip"}}, status: 400, code: "BAD_USER_INPUT"},
 		"PUT":                {method: "PUT", body: body(question), status: 405, code: "BAD_USER_INPUT"},
 		"DELETE":             {method: "DELETE", status: 405, code: "BAD_USER_INPUT"},
 		"incremental answer": {body: body(`subscription { stockChanged(productIds: ["22423"]) { id } }`), header: http.Header{"Accept": {"multipart/mixed"}}, status: 422, code: "BAD_USER_INPUT"},
@@ -139,6 +150,48 @@ func TestHTTP(t *testing.T) {
 			assert.Nil(t, answered.Data, "a request that was not executed has no data, not even null: %s", got)
 		})
 	}
+}
+
+// TestGzip: a compressed request is answered like a plain one.
+func TestGzip(t *testing.T) {
+	t.Parallel()
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	_, err := io.WriteString(w, `{"query":"{ locations { name } }"}`)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	for _, accept := range []string{"application/json", "text/event-stream"} {
+		answer := send(t, apiOver(&fakeStore{}), someone, compressed.String(), http.Header{"Content-Encoding": {"gzip"}, "Accept": {accept}})
+		assert.Equal(t, http.StatusOK, answer.Code)
+		assert.Contains(t, answer.Body.String(), namesAnswer)
+	}
+}
+
+// TestPlayground: a browser that asks for no document is sent to the playground. A
+// program gets an error.
+func TestPlayground(t *testing.T) {
+	t.Parallel()
+	api := graph.Handler(graph.HandlerConfig{
+		Resolver: &graph.Resolver{Store: &fakeStore{}, Log: slog.New(slog.DiscardHandler)}, Closing: transport.NewClosing(), Playground: "/playground",
+	})
+	get := func(target, accept string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		return w
+	}
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+	w := get("/graphql", browser)
+	assert.Equal(t, http.StatusSeeOther, w.Code)
+	assert.Equal(t, "/playground", w.Header().Get("Location"))
+	assert.Equal(t, "Accept", w.Header().Get("Vary"))
+	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	for _, accept := range []string{"", "*/*", "application/json", "application/json, text/html"} {
+		assert.Equal(t, http.StatusBadRequest, get("/graphql", accept).Code, accept)
+	}
+	assert.JSONEq(t, namesAnswer, get("/graphql?query="+url.QueryEscape(names), browser).Body.String())
+	assert.Equal(t, http.StatusBadRequest, get("/graphql?query=%zz", browser).Code)
 }
 
 // TestBodyWithoutLength: a body without a Content-Length is bounded too.

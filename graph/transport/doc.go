@@ -1,5 +1,6 @@
 // Package transport answers GraphQL over HTTP, WebSocket (graphql-transport-ws) and
-// server-sent events (graphql-sse). For the two streaming transports it wraps
+// server-sent events (graphql-sse). The Accept header and the operation decide whether
+// a POST is answered in JSON or with events. For the two streaming transports it wraps
 // gqlgen's: it bounds clients that stop reading, and ends streams when the server
 // stops.
 //
@@ -11,6 +12,8 @@
 //
 // Invariants:
 //   - An answer to a request that was not executed has a code and no "data".
+//   - The requests of an array have bounds together, which are checked before one of
+//     them is executed. Their mutations are executed in order.
 //   - Every piece of a message has a deadline. A client that misses it is cut off. A
 //     client that keeps reading is not, for up to a minute per message.
 //   - The kernel buffers little for a client, so that a slow client gets new values.

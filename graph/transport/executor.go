@@ -18,9 +18,18 @@ func first(errs gqlerror.List) gqlerror.List { return errs[:min(len(errs), error
 // responses themselves.
 type streamExecutor struct{ graphql.GraphExecutor }
 
-// CreateOperationContext implements graphql.GraphExecutor.
+// refusedKey is where an operation context has the errors that refuse it.
+const refusedKey = "Refused"
+
+// CreateOperationContext implements graphql.GraphExecutor. Clients look for the refusal
+// of a hash in a result, not in the error that ends an operation over a WebSocket. gqlgen
+// would send a result with null for data, so DispatchOperation does it.
 func (s streamExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	operation, errs := s.GraphExecutor.CreateOperationContext(ctx, params)
+	if isHashRefusal(errs) {
+		operation.Stats.SetExtension(refusedKey, errs)
+		return operation, nil
+	}
 	return operation, first(errs)
 }
 
@@ -31,6 +40,9 @@ func (s streamExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *
 
 // DispatchOperation implements graphql.GraphExecutor.
 func (s streamExecutor) DispatchOperation(ctx context.Context, operation *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	if errs, refused := operation.Stats.GetExtension(refusedKey).(gqlerror.List); refused {
+		return graphql.OneShot(s.DispatchError(ctx, errs)), ctx
+	}
 	responses, ctx := s.GraphExecutor.DispatchOperation(ctx, operation)
 	return func(ctx context.Context) *graphql.Response { return withNoData(responses(ctx)) }, ctx
 }

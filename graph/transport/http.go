@@ -1,13 +1,7 @@
 package transport
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"mime"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -16,16 +10,17 @@ import (
 	"onhand/models"
 )
 
-// The media types of answers.
-const (
-	mediaJSON    = "application/json"
-	mediaGraphQL = "application/graphql-response+json"
-)
-
-// HTTP answers POST, and GET for queries, as the GraphQL-over-HTTP specification says.
-// gqlgen's own transports send an invalid body back and into the log, refuse without
-// a code, and send "data": null for a request that was not executed.
-type HTTP struct{}
+// HTTP answers POST, and GET for queries, as the GraphQL-over-HTTP specification says,
+// and arrays of requests. gqlgen's own transports send an invalid body back and into the
+// log, refuse without a code, and send "data": null for a request that was not executed.
+type HTTP struct {
+	// Events answers a POST with an event stream where the client wants one. Without
+	// it, every answer is JSON.
+	Events graphql.Transport
+	// Playground is the path of the page that a browser is sent to when it asks for
+	// nothing; empty for none.
+	Playground string
+}
 
 // Supports implements graphql.Transport.
 func (HTTP) Supports(r *http.Request) bool {
@@ -36,127 +31,105 @@ func (HTTP) Supports(r *http.Request) bool {
 }
 
 // Do implements graphql.Transport.
-func (HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	start := graphql.Now()
-	params, problem := readRequest(r)
-	if problem != "" {
-		guard.Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, problem)
+func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if r.Method == http.MethodGet {
+		h.get(w, r, exec)
 		return
 	}
-	params.Headers = r.Header
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	h.post(w, r, exec)
+}
 
-	operation, errs := exec.CreateOperationContext(r.Context(), params)
+func (h HTTP) get(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	read := graphql.TraceTiming{Start: graphql.Now()}
+	accept := acceptanceOf(r)
+	params, problem := readURL(r.URL)
+	if problem == "" && !hasDocument(params) {
+		if accept.page && h.Playground != "" {
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Vary", "Accept")
+			http.Redirect(w, r, h.Playground, http.StatusSeeOther)
+			return
+		}
+		problem = noDocument
+	}
+	if problem != "" {
+		refuse(w, problem)
+		return
+	}
+	h.execute(w, r, exec, single{params: params, read: read, kind: accept.kind})
+}
+
+// post answers one request with JSON or with an event stream, or an array of requests
+// with JSON.
+func (h HTTP) post(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	read := graphql.TraceTiming{Start: graphql.Now()}
+	accept := acceptanceOf(r)
+	body, problem := readBody(r)
+	if problem != "" {
+		refuse(w, problem)
+		return
+	}
+	if isArray(body) {
+		h.postArray(w, r, exec, body, read)
+		return
+	}
+	restoreBody(r, body)
+	if h.Events != nil && accept.events == eventsForEverything {
+		h.Events.Do(w, r, exec)
+		return
+	}
+	params, problem := readObject(body)
+	if problem != "" {
+		refuse(w, problem)
+		return
+	}
+	h.execute(w, r, exec, single{params: params, read: read, kind: accept.kind, streams: h.Events != nil && accept.events == eventsForStreams})
+}
+
+func (h HTTP) postArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, body []byte, read graphql.TraceTiming) {
+	if !acceptanceOf(r).json {
+		guard.Refuse(w, http.StatusNotAcceptable, models.CodeBadUserInput, "an array of requests is answered in JSON: send Accept: application/json")
+		return
+	}
+	requests, problem := readArray(body)
+	if problem != "" {
+		refuse(w, problem)
+		return
+	}
+	read.End = graphql.Now()
+	answerArray(w, r, exec, requests, read)
+}
+
+// single is one request that was read.
+type single struct {
+	params  *graphql.RawParams
+	read    graphql.TraceTiming
+	kind    string // of an answer in JSON
+	streams bool   // a subscription is answered with an event stream
+}
+
+func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, request single) {
+	request.params.Headers = r.Header
+	request.params.ReadTime = graphql.TraceTiming{Start: request.read.Start, End: graphql.Now()}
+	operation, errs := exec.CreateOperationContext(r.Context(), request.params)
 	if errs != nil {
 		ctx := graphql.WithOperationContext(r.Context(), operation)
-		answer(w, r, exec.DispatchError(ctx, first(errs)))
+		answer(w, request.kind, exec.DispatchError(ctx, first(errs)))
 		return
 	}
-	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+	switch kind := operation.Operation.Operation; {
+	case r.Method == http.MethodGet && kind != ast.Query:
 		w.Header().Set("Allow", http.MethodPost)
 		guard.Refuse(w, http.StatusMethodNotAllowed, models.CodeBadUserInput, "GET is for queries only")
 		return
-	}
-	responses, ctx := exec.DispatchOperation(r.Context(), operation)
-	answer(w, r, responses(ctx))
-}
-
-func readRequest(r *http.Request) (params *graphql.RawParams, problem string) {
-	if r.Method == http.MethodGet {
-		return readURL(r.URL)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, "the request's body could not be read"
-	}
-	params = &graphql.RawParams{}
-	if !decode(body, params) {
-		return nil, "the request's body is no GraphQL request in JSON"
-	}
-	return params, ""
-}
-
-func readURL(u *url.URL) (params *graphql.RawParams, problem string) {
-	values, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, "the URL's query could not be read"
-	}
-	params = &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
-	if text := values.Get("variables"); text != "" && !decode([]byte(text), &params.Variables) {
-		return nil, "variables must be an object in JSON"
-	}
-	if text := values.Get("extensions"); text != "" && !decode([]byte(text), &params.Extensions) {
-		return nil, "extensions must be an object in JSON"
-	}
-	return params, ""
-}
-
-// decode reads exactly one JSON value, and keeps numbers as text.
-func decode(data []byte, to any) bool {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	if decoder.Decode(to) != nil {
-		return false
-	}
-	_, err := decoder.Token()
-	return err == io.EOF
-}
-
-func mediaType(r *http.Request) string {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return ""
-	}
-	return kind
-}
-
-// accepted returns the first supported media type that the client names;
-// application/json where it names none.
-func accepted(r *http.Request) string {
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		kind, _, err := mime.ParseMediaType(part)
-		if err == nil && (kind == mediaJSON || kind == mediaGraphQL) {
-			return kind
-		}
-	}
-	return mediaJSON
-}
-
-// answer writes a response; nil when the client has gone. A response without data was
-// not executed, because the request is wrong.
-func answer(w http.ResponseWriter, r *http.Request, response *graphql.Response) {
-	if response == nil {
+	case kind == ast.Subscription && request.streams:
+		h.Events.Do(w, r, exec) // reads the body again
 		return
 	}
-	kind, status := accepted(r), http.StatusOK
-	if response.Data == nil {
-		status = http.StatusUnprocessableEntity
-		if kind == mediaGraphQL {
-			status = http.StatusBadRequest // as the specification of this media type says
-		}
-	}
-	w.Header().Set("Content-Type", kind+"; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(encodeResponse(response))
+	responses, ctx := exec.DispatchOperation(r.Context(), operation)
+	answer(w, request.kind, responses(ctx))
 }
 
-// encodeResponse writes a response in JSON. The data is JSON already and may be large,
-// so it is copied without parsing.
-func encodeResponse(response *graphql.Response) []byte {
-	b := make([]byte, 0, len(response.Data)+32)
-	b = append(b, '{')
-	if len(response.Errors) > 0 {
-		errors, err := json.Marshal(response.Errors)
-		if err != nil { // only an extension that JSON cannot encode, which Onhand never sets
-			errors = []byte(`[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`)
-		}
-		b = append(append(b, `"errors":`...), errors...)
-	}
-	if response.Data != nil {
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(append(b, `"data":`...), response.Data...)
-	}
-	return append(b, '}')
+func refuse(w http.ResponseWriter, problem string) {
+	guard.Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, problem)
 }

@@ -57,8 +57,7 @@ func newTestServerOn(t *testing.T, limits limits, settings *http.Server) *testSe
 	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10)}
 	api := handler.New(b.schema())
 	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, limits))
-	api.AddTransport(sse(b.closing, limits))
-	api.AddTransport(HTTP{})
+	api.AddTransport(HTTP{Events: sse(b.closing, limits)})
 	api.AddTransport(Unsupported{})
 	server := httptest.NewUnstartedServer(api)
 	server.Config.ConnContext = ConnContext

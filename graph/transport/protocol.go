@@ -227,7 +227,7 @@ func checkSubscribe(m wsMessage) error {
 	if len(m.Payload) > 0 {
 		err = json.Unmarshal(m.Payload, &payload)
 	}
-	if err != nil || payload.Query == nil {
+	if err != nil || payload.Query == nil && payload.Extensions["persistedQuery"] == nil {
 		return closeErrorf(closeBadMessage, "Invalid message: the payload of subscribe must be a GraphQL request")
 	}
 	return nil
