@@ -49,7 +49,7 @@ var otherWords = []string{"on_hand", "NOTIFY", "REPLACE"}
 // newTree reads the tree of this repository.
 func newTree(t *testing.T) tree {
 	t.Helper()
-	files, err := readFiles(".go", ".graphqls", ".graphql", ".sql")
+	files, err := readFiles(".go", ".graphqls", ".graphql", ".sql", ".js")
 	require.NoError(t, err)
 	for _, path := range []string{"Makefile", "compose.yaml", "scripts/servers"} {
 		files[path] = []byte(document(t, path))
