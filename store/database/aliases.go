@@ -11,6 +11,9 @@ type (
 	Switches = dialect.Switches
 	// Claim registers one process with a database.
 	Claim = dialect.Claim
+	// RowRef names what a transaction can lock; Locks are such rows of other transactions.
+	RowRef = dialect.RowRef
+	Locks  = dialect.Locks
 	// Feed follows the ledger from a cursor; Moved is a movement of it.
 	Feed  = ledger.Feed
 	Moved = ledger.Moved

@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
 )
 
@@ -40,7 +41,7 @@ func (d *Database) Prepare(w models.Write) *PreparedWrite {
 
 // Rows returns the rows that a write names. The products of a reservation are not
 // among them: only the database knows those.
-func (w *PreparedWrite) Rows() []models.RowRef { return rowsOf(w.Write) }
+func (w *PreparedWrite) Rows() []dialect.RowRef { return rowsOf(w.Write) }
 
 // levelsOf returns how many levels a write may touch.
 func levelsOf(w models.Write) int {

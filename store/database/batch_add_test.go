@@ -9,6 +9,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
 // add adds writes to a batch, which takes all of them.
@@ -243,7 +244,7 @@ func TestNothingIsMissingUnderLock(t *testing.T) {
 		w := s.Prepare(reserve(line("mug", 1)))
 		require.Empty(t, s.MissingOnce(w))
 		require.NoError(t, s.Fetch(t.Context(), []string{"mug"}))
-		require.Equal(t, []models.RowRef{{Product: "mug"}}, w.Rows())
+		require.Equal(t, []dialect.RowRef{{Product: "mug"}}, w.Rows())
 	})
 }
 

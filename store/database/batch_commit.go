@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
 )
 
@@ -17,7 +18,7 @@ type BatchResult struct {
 	models.Outcome
 	// Blocked is nil, or has for each write the rows it waits for, which another
 	// transaction keeps locked. A write with such rows was not executed.
-	Blocked [][]models.RowRef
+	Blocked [][]dialect.RowRef
 	// Transactions are those that Commit sent, in their order.
 	Transactions []SentTransaction
 }
@@ -184,9 +185,9 @@ func (r *BatchResult) merge(positions []int, later models.Outcome) {
 
 // block notes the rows that writes at these positions wait for, and returns the
 // positions of those that wait for none.
-func (r *BatchResult) block(positions []int, rows [][]models.RowRef) (rest []int) {
+func (r *BatchResult) block(positions []int, rows [][]dialect.RowRef) (rest []int) {
 	if r.Blocked == nil {
-		r.Blocked = make([][]models.RowRef, len(r.Results))
+		r.Blocked = make([][]dialect.RowRef, len(r.Results))
 	}
 	for i, position := range positions {
 		if r.Blocked[position] = rows[i]; len(rows[i]) == 0 {

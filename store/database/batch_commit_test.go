@@ -178,8 +178,8 @@ func TestCommitReportsBlockedWrites(t *testing.T) {
 				unlock := s.lockLevels(t, "mug")
 				blocked := []models.Write{reserve(line("mug", 1)), reserve(line("cup", 1), line("mug", 1))}
 				r := s.begun(first(s), blocked[0], reserve(line("cup", 2)), blocked[1], reserve(line("cup", 3))).Commit(t.Context())
-				mug := []models.RowRef{{Product: "mug"}}
-				require.Equal(t, [][]models.RowRef{nil, mug, nil, mug, nil}, r.Blocked)
+				mug := []dialect.RowRef{{Product: "mug"}}
+				require.Equal(t, [][]dialect.RowRef{nil, mug, nil, mug, nil}, r.Blocked)
 				for i, result := range r.Results {
 					require.NoError(t, result.Fault, i)
 					require.Empty(t, result.Errors, i)

@@ -15,7 +15,7 @@ import (
 type BlockedError struct {
 	// Rows has, for every write of the batch, the locked rows it waits for; none for
 	// writes that could go ahead.
-	Rows [][]models.RowRef
+	Rows [][]dialect.RowRef
 }
 
 var errStockLocked = models.Unavailable("another transaction keeps this stock locked; try again", nil)
@@ -28,25 +28,25 @@ func (e *BlockedError) Unwrap() error { return errStockLocked }
 
 // rowsOf returns the rows that a write names. The products of a reservation are not
 // among them: only the database knows those.
-func rowsOf(w models.Write) []models.RowRef {
+func rowsOf(w models.Write) []dialect.RowRef {
 	set := decide.ReadSetOf([]models.Write{w}, []decide.KeyHashes{{}})
-	rows := make([]models.RowRef, 0, len(set.Products)+1)
+	rows := make([]dialect.RowRef, 0, len(set.Products)+1)
 	for _, id := range set.Products {
-		rows = append(rows, models.RowRef{Product: id})
+		rows = append(rows, dialect.RowRef{Product: id})
 	}
 	switch w := w.(type) {
 	case models.UpdateReservation:
-		rows = append(rows, models.RowRef{Reservation: w.ID})
+		rows = append(rows, dialect.RowRef{Reservation: w.ID})
 	case models.ExtendReservation:
-		rows = append(rows, models.RowRef{Reservation: w.ID})
+		rows = append(rows, dialect.RowRef{Reservation: w.ID})
 	case models.Resolve:
-		rows = append(rows, models.RowRef{Reservation: w.ID})
+		rows = append(rows, dialect.RowRef{Reservation: w.ID})
 	}
 	return rows
 }
 
 // Locked reports which of these rows other transactions have locked now.
-func (d *Database) Locked(ctx context.Context, rows []models.RowRef) (models.Locks, error) {
+func (d *Database) Locked(ctx context.Context, rows []dialect.RowRef) (dialect.Locks, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()
 	var (
@@ -67,7 +67,7 @@ func (d *Database) Locked(ctx context.Context, rows []models.RowRef) (models.Loc
 // blockedWrites finds the rows of a batch that other transactions have locked, and
 // which of its writes wait for those that the same transaction had locked earlier
 // already. It returns no locks when all rows are free.
-func (d *Database) blockedWrites(ctx context.Context, b lockedBatch, earlier models.Locks) (models.Locks, [][]models.RowRef, error) {
+func (d *Database) blockedWrites(ctx context.Context, b lockedBatch, earlier dialect.Locks) (dialect.Locks, [][]dialect.RowRef, error) {
 	meta, err := d.currentMeta(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -84,21 +84,21 @@ func (d *Database) blockedWrites(ctx context.Context, b lockedBatch, earlier mod
 	if err != nil {
 		return nil, nil, err
 	}
-	f := blockers{lines: lines, locks: locks.HeldSince(earlier), byProduct: map[string][]models.RowRef{}}
+	f := blockers{lines: lines, locks: locks.HeldSince(earlier), byProduct: map[string][]dialect.RowRef{}}
 	return locks, f.ofBatch(b), nil
 }
 
 // blockers finds the locked rows that writes wait for.
 type blockers struct {
 	lines map[[16]byte][]string // the products of each reservation
-	locks models.Locks
+	locks dialect.Locks
 	// byProduct has what the overdue reservations of a product wait for. A buyer who is
 	// short because of such a reservation waits for the same rows.
-	byProduct map[string][]models.RowRef
+	byProduct map[string][]dialect.RowRef
 }
 
 // ofBatch returns the blockers of each write of a batch.
-func (f *blockers) ofBatch(b lockedBatch) [][]models.RowRef {
+func (f *blockers) ofBatch(b lockedBatch) [][]dialect.RowRef {
 	for _, w := range b.expiries() {
 		found := f.of(w)
 		if len(found) == 0 {
@@ -111,7 +111,7 @@ func (f *blockers) ofBatch(b lockedBatch) [][]models.RowRef {
 			}
 		}
 	}
-	rows := make([][]models.RowRef, len(b.writes))
+	rows := make([][]dialect.RowRef, len(b.writes))
 	for i, w := range b.writes {
 		rows[i] = f.of(w)
 	}
@@ -119,7 +119,7 @@ func (f *blockers) ofBatch(b lockedBatch) [][]models.RowRef {
 }
 
 // of returns the blockers of one write.
-func (f *blockers) of(w models.Write) (found []models.RowRef) {
+func (f *blockers) of(w models.Write) (found []dialect.RowRef) {
 	for _, row := range rowsOf(w) {
 		if f.locks[row] != nil {
 			found = append(found, row)
@@ -129,7 +129,7 @@ func (f *blockers) of(w models.Write) (found []models.RowRef) {
 			products = f.lines[key]
 		}
 		for _, id := range products {
-			if product := (models.RowRef{Product: id}); product != row && f.locks[product] != nil {
+			if product := (dialect.RowRef{Product: id}); product != row && f.locks[product] != nil {
 				found = append(found, product)
 			}
 			found = append(found, f.byProduct[id]...)

@@ -9,13 +9,14 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
 const brief = 50 * time.Millisecond
 
 // blockedRows writes a batch that is blocked, and returns the locked rows, write by
 // write.
-func (s *shop) blockedRows(writes ...models.Write) [][]models.RowRef {
+func (s *shop) blockedRows(writes ...models.Write) [][]dialect.RowRef {
 	s.t.Helper()
 	before := s.levels()
 	_, err := s.WriteUnderLock(context.Background(), writes)
@@ -36,15 +37,15 @@ func TestLockedRowsAreNamed(t *testing.T) {
 		s.stock("pen", "north", 5)
 		mugs, pens := s.reserved(line("mug", 1)), s.reserved(line("pen", 1))
 		unlock := s.lockLevels(t, "mug")
-		mug := []models.RowRef{{Product: "mug"}}
-		require.Equal(t, [][]models.RowRef{mug, nil, mug, nil, mug}, s.blockedRows(
+		mug := []dialect.RowRef{{Product: "mug"}}
+		require.Equal(t, [][]dialect.RowRef{mug, nil, mug, nil, mug}, s.blockedRows(
 			reserve(line("cup", 1), line("mug", 1)),
 			reserve(line("cup", 1)),
 			resolve(mugs.ID, models.ReservationCommitted),
 			resolve(pens.ID, models.ReservationCommitted),
 			adjust(delta("mug", "south", models.Available, 1)),
 		))
-		asked := []models.RowRef{{Product: "mug"}, {Product: "cup"}, {Reservation: mugs.ID}}
+		asked := []dialect.RowRef{{Product: "mug"}, {Product: "cup"}, {Reservation: mugs.ID}}
 		locks, err := s.Locked(t.Context(), asked)
 		require.NoError(t, err)
 		require.Len(t, locks, 1)
@@ -71,7 +72,7 @@ func TestLockedSettingsAndReservations(t *testing.T) {
 		_, err = tx.Exec("SELECT 1 FROM reservations WHERE reservation_id = $1 FOR UPDATE", keyOf(r.ID))
 		require.NoError(t, err)
 		rows := s.blockedRows(reserve(line("mug", 1)), release(r.ID), reserve(line("cup", 1)))
-		require.Equal(t, [][]models.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, rows)
+		require.Equal(t, [][]dialect.RowRef{{{Product: "mug"}}, {{Reservation: r.ID}}, nil}, rows)
 		require.NoError(t, tx.Rollback())
 		s.ok(release(r.ID))
 	})
@@ -87,7 +88,7 @@ func TestBuyerWaitsForALockedExpiredReservation(t *testing.T) {
 		s.overdue(s.reserved(line("mug", 1), line("cup", 1)).ID)
 		unlock := s.lockLevels(t, "cup")
 		w := reserve(line("mug", 1))
-		require.Equal(t, [][]models.RowRef{{{Product: "cup"}}}, s.blockedRows(w))
+		require.Equal(t, [][]dialect.RowRef{{{Product: "cup"}}}, s.blockedRows(w))
 		unlock()
 		s.ok(w)
 	})

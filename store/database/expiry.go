@@ -225,7 +225,7 @@ func (s *sweep) end(ctx context.Context, batch []overdue, done chan<- sweepResul
 
 // recheck looks at locked products again. It returns the reservations to try again, and
 // the products that the same transaction still keeps locked.
-func (s *sweep) recheck(ctx context.Context, batch []overdue, locks models.Locks) (later []overdue, kept []string, err error) {
+func (s *sweep) recheck(ctx context.Context, batch []overdue, locks dialect.Locks) (later []overdue, kept []string, err error) {
 	now, err := s.engine.Locked(ctx, decide.SortedKeys(locks.Products()), nil)
 	if err != nil {
 		return nil, nil, s.Fault(err)
@@ -241,10 +241,10 @@ func (s *sweep) recheck(ctx context.Context, batch []overdue, locks models.Locks
 
 // expire ends a batch of reservations in one transaction. It leaves out reservations of
 // locked products, and returns the locks of these products.
-func (d *Database) expire(ctx context.Context, batch []overdue) (out models.Outcome, locks models.Locks, err error) {
+func (d *Database) expire(ctx context.Context, batch []overdue) (out models.Outcome, locks dialect.Locks, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.bounds.write)
 	defer cancel()
-	locks = models.Locks{}
+	locks = dialect.Locks{}
 	err = d.retry(ctx, func() error {
 		out, err = d.tryExpire(ctx, batch)
 		if !errors.Is(err, dialect.ErrLocked) || ctx.Err() != nil {

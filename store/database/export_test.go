@@ -59,7 +59,7 @@ func (d *Database) ExpireListed(ctx context.Context, between func()) iter.Seq2[m
 
 // Recheck returns how many overdue reservations a sweep that met these locks retries,
 // and which products it passes over.
-func (d *Database) Recheck(ctx context.Context, locks models.Locks) (again int, passedOver []string, err error) {
+func (d *Database) Recheck(ctx context.Context, locks dialect.Locks) (again int, passedOver []string, err error) {
 	overdue, err := d.readOverdue(ctx, overdueMax, nil)
 	if err != nil {
 		return 0, nil, err

@@ -10,6 +10,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/database/dialect"
 )
 
 // A sweep expires reservations of one product together, in any order of expiry: a
@@ -98,14 +99,14 @@ func TestSweepOfAProductInDemand(t *testing.T) {
 		s.stock("cup", "north", 5)
 		s.overdue(s.reserved(line("mug", 1)).ID, s.reserved(line("cup", 1)).ID)
 		unlock := s.lockLevels(t, "mug")
-		mug := models.RowRef{Product: "mug"}
-		locks, err := s.Locked(t.Context(), []models.RowRef{mug})
+		mug := dialect.RowRef{Product: "mug"}
+		locks, err := s.Locked(t.Context(), []dialect.RowRef{mug})
 		require.NoError(t, err)
 		again, passedOver, err := s.Recheck(t.Context(), locks)
 		require.NoError(t, err)
 		require.Zero(t, again)
 		require.Equal(t, []string{"mug"}, passedOver)
-		again, passedOver, err = s.Recheck(t.Context(), models.Locks{mug: {"an earlier one"}})
+		again, passedOver, err = s.Recheck(t.Context(), dialect.Locks{mug: {"an earlier one"}})
 		require.NoError(t, err)
 		require.Equal(t, 1, again)
 		require.Empty(t, passedOver)

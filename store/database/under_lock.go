@@ -109,7 +109,7 @@ type lockedWrite struct {
 	began    time.Time
 	pause    time.Duration
 	lockWait time.Duration
-	locks    models.Locks // of the last attempt that met some
+	locks    dialect.Locks // of the last attempt that met some
 	last     error
 
 	failed, contended int
@@ -177,7 +177,7 @@ func (l *lockedWrite) fail(ctx context.Context, batch lockedBatch, err error) er
 // in demand: Postgres queues for it, so the next attempt waits longer.
 func (l *lockedWrite) noteLocks(ctx context.Context, batch lockedBatch, err error) error {
 	found, rows, probeErr := l.db.blockedWrites(ctx, batch, l.locks)
-	if slices.ContainsFunc(rows, func(r []models.RowRef) bool { return len(r) > 0 }) {
+	if slices.ContainsFunc(rows, func(r []dialect.RowRef) bool { return len(r) > 0 }) {
 		return &BlockedError{Rows: rows}
 	}
 	if slices.ContainsFunc(l.batch.writes, decide.ChangesSettings) && time.Since(l.began) > settingsLocked {

@@ -2,10 +2,9 @@ package groupcommit
 
 import (
 	"context"
+	"onhand/store/database"
 	"slices"
 	"time"
-
-	"onhand/models"
 )
 
 const (
@@ -22,7 +21,7 @@ func (c *Committer) isBlocked(w *waiter) bool {
 	if c.blockedRows == nil {
 		return false
 	}
-	w.rows = slices.DeleteFunc(w.write.Rows(), func(row models.RowRef) bool { return !c.blockedRows[row] })
+	w.rows = slices.DeleteFunc(w.write.Rows(), func(row database.RowRef) bool { return !c.blockedRows[row] })
 	return len(w.rows) > 0
 }
 
@@ -30,7 +29,7 @@ func (c *Committer) isBlocked(w *waiter) bool {
 // rows has the locked rows that each waiter needs, none for the others. Queued writes
 // that name the same rows are blocked too: they could not be executed either. Callers
 // hold mu.
-func (c *Committer) block(g *group, rows [][]models.RowRef) {
+func (c *Committer) block(g *group, rows [][]database.RowRef) {
 	for i, w := range g.waiters {
 		if w.rows = slices.Clone(rows[i]); len(w.rows) > 0 {
 			c.blocked = append(c.blocked, w)
@@ -52,7 +51,7 @@ func (c *Committer) block(g *group, rows [][]models.RowRef) {
 
 // noteBlockedRows brings blockedRows up to date. Callers hold mu.
 func (c *Committer) noteBlockedRows() {
-	c.blockedRows = map[models.RowRef]bool{}
+	c.blockedRows = map[database.RowRef]bool{}
 	for _, w := range c.blocked {
 		for _, row := range w.rows {
 			c.blockedRows[row] = true
@@ -65,7 +64,7 @@ func (c *Committer) noteBlockedRows() {
 func (c *Committer) pollLocks() {
 	ticker := time.NewTicker(lockPollInterval)
 	defer ticker.Stop()
-	seen := models.Locks{} // the locks of each row when it was polled last
+	seen := database.Locks{} // the locks of each row when it was polled last
 	for range ticker.C {
 		rows := c.rowsToPoll()
 		if rows == nil {
@@ -83,7 +82,7 @@ func (c *Committer) pollLocks() {
 // last poll already, or this is the row's first poll. A row that another transaction has
 // locked since is in demand; Postgres queues writes for it, so they need not wait here.
 // keptLocks updates seen.
-func keptLocks(rows []models.RowRef, seen, locks models.Locks) models.Locks {
+func keptLocks(rows []database.RowRef, seen, locks database.Locks) database.Locks {
 	kept := locks.HeldSince(seen)
 	if len(seen) > lockRowsMax { // drops rows that no waiter needs any more
 		clear(seen)
@@ -98,7 +97,7 @@ func keptLocks(rows []models.RowRef, seen, locks models.Locks) models.Locks {
 }
 
 // rowsToPoll returns rows that present waiters are blocked by, nil when there are none.
-func (c *Committer) rowsToPoll() (rows []models.RowRef) {
+func (c *Committer) rowsToPoll() (rows []database.RowRef) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.blocked = slices.DeleteFunc(c.blocked, func(w *waiter) bool { return w.gone })
@@ -116,16 +115,16 @@ func (c *Committer) rowsToPoll() (rows []models.RowRef) {
 }
 
 // unblock puts the waiters whose rows are all free at the head of the queue.
-func (c *Committer) unblock(polled []models.RowRef, kept models.Locks) {
+func (c *Committer) unblock(polled []database.RowRef, kept database.Locks) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	free := make(map[models.RowRef]bool, len(polled))
+	free := make(map[database.RowRef]bool, len(polled))
 	for _, row := range polled {
 		free[row] = len(kept[row]) == 0
 	}
 	var back []*waiter
 	c.blocked = slices.DeleteFunc(c.blocked, func(w *waiter) bool {
-		w.rows = slices.DeleteFunc(w.rows, func(row models.RowRef) bool { return free[row] })
+		w.rows = slices.DeleteFunc(w.rows, func(row database.RowRef) bool { return free[row] })
 		if len(w.rows) == 0 {
 			back = append(back, w)
 		}

@@ -2,13 +2,12 @@ package groupcommit
 
 import (
 	"context"
+	"onhand/store/database"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"onhand/models"
 )
 
 // Writes that need locked rows are blocked: those that the database reports, those that
@@ -98,7 +97,7 @@ func TestRowInDemandDoesNotBlock(t *testing.T) {
 		s.polled = func(poll int) {
 			switch poll {
 			case 3: // twice the same, then another one, which the database waits for
-				s.locked[models.RowRef{Product: "y"}] = []string{"yet another transaction"}
+				s.locked[database.RowRef{Product: "y"}] = []string{"yet another transaction"}
 			case 4:
 				t.Error("polled once more")
 			}

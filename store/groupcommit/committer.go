@@ -32,7 +32,7 @@ type BatchSource interface {
 	// Fetch reads products into the snapshot cache.
 	Fetch(ctx context.Context, productIDs []string) error
 	// Locked returns which of the rows other transactions have locked now.
-	Locked(ctx context.Context, rows []models.RowRef) (models.Locks, error)
+	Locked(ctx context.Context, rows []database.RowRef) (database.Locks, error)
 }
 
 // WriteBatch collects writes and commits them in one transaction, or in a few.
@@ -79,8 +79,8 @@ type Committer struct {
 	delay       *commitDelay        // the open batch waits for more writes; nil: it does not
 	prefetching bool                // products of the queue's head are being read
 
-	blocked     []*waiter              // in the order of arrival
-	blockedRows map[models.RowRef]bool // that they wait for; nil while there are none
+	blocked     []*waiter                // in the order of arrival
+	blockedRows map[database.RowRef]bool // that they wait for; nil while there are none
 
 	ticks   int  // how often the ticker has ticked
 	ticking bool // it will tick again

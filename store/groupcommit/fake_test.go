@@ -35,7 +35,7 @@ type fakeDatabase struct {
 	started    []int      // the size of each batch that has begun to commit
 	batches    [][]string // the keys of each batch that was executed
 	discarded  int
-	locked     models.Locks
+	locked     database.Locks
 	fetched    []string // products
 	looked     map[*database.PreparedWrite]bool
 }
@@ -97,7 +97,7 @@ func (b *fakeBatch) Commit(context.Context) (r database.BatchResult) {
 	r.Contended = f.contended
 	r.Stocks = []*models.Stock{{}}
 	for i, w := range b.writes {
-		var rows []models.RowRef
+		var rows []database.RowRef
 		for _, row := range w.Rows() {
 			if f.locked[row] != nil {
 				rows = append(rows, row)
@@ -105,7 +105,7 @@ func (b *fakeBatch) Commit(context.Context) (r database.BatchResult) {
 		}
 		if rows != nil {
 			if r.Blocked == nil {
-				r.Blocked = make([][]models.RowRef, len(b.writes))
+				r.Blocked = make([][]database.RowRef, len(b.writes))
 			}
 			r.Blocked[i] = rows
 			continue
@@ -150,14 +150,14 @@ func (f *fakeDatabase) Fetch(ctx context.Context, ids []string) error {
 	return err
 }
 
-func (f *fakeDatabase) Locked(_ context.Context, rows []models.RowRef) (models.Locks, error) {
+func (f *fakeDatabase) Locked(_ context.Context, rows []database.RowRef) (database.Locks, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lockPolls++
 	if f.polled != nil {
 		f.polled(f.lockPolls)
 	}
-	still := models.Locks{}
+	still := database.Locks{}
 	for _, row := range rows {
 		if holders := f.locked[row]; holders != nil {
 			still[row] = holders
@@ -170,9 +170,9 @@ func (f *fakeDatabase) Locked(_ context.Context, rows []models.RowRef) (models.L
 func (f *fakeDatabase) lock(products ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.locked = models.Locks{}
+	f.locked = database.Locks{}
 	for _, id := range products {
-		f.locked[models.RowRef{Product: id}] = []string{"another transaction"}
+		f.locked[database.RowRef{Product: id}] = []string{"another transaction"}
 	}
 }
 

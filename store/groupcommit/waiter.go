@@ -16,9 +16,9 @@ const WaitMax = 6 * time.Second
 // waiter is one caller and its write.
 type waiter struct {
 	write *database.PreparedWrite
-	ticks int             // how often the ticker had ticked when it came
-	gone  bool            // the caller gave up, or was answered that its time is over
-	rows  []models.RowRef // that it waits for while it is blocked
+	ticks int               // how often the ticker had ticked when it came
+	gone  bool              // the caller gave up, or was answered that its time is over
+	rows  []database.RowRef // that it waits for while it is blocked
 
 	answered atomic.Bool   // the goroutine that sets it gives the answer
 	done     chan struct{} // closed once result and err are set

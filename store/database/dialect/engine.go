@@ -16,7 +16,7 @@ type Engine interface {
 	Begin(ctx context.Context, lockWait time.Duration) (Transaction, error)
 	// Locked reports which of these rows other transactions have locked. It looks in
 	// a transaction of its own.
-	Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error)
+	Locked(ctx context.Context, products []string, reservations [][16]byte) (Locks, error)
 	// Overdue lists active reservations past their expiry, oldest first, with their
 	// products: at most limit reservations, and no more when those have linesMax
 	// lines together. It leaves out those with one of the products without.

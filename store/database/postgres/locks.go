@@ -5,7 +5,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 )
@@ -38,16 +37,18 @@ const (
 const linesOfMax = 2 * dialect.ReservedLinesMax
 
 // Locked implements [dialect.Engine].
-func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (models.Locks, error) {
-	locks := models.Locks{}
+func (e *Engine) Locked(ctx context.Context, products []string, reservations [][16]byte) (dialect.Locks, error) {
+	locks := dialect.Locks{}
 	product := func(r pgx.Rows) error {
-		return dialect.Each(r, scanHolder[string], func(l lockedRow[string]) { locks.Add(models.RowRef{Product: l.id}, l.holder) })
+		return dialect.Each(r, scanHolder[string], func(l lockedRow[string]) { locks.Add(dialect.RowRef{Product: l.id}, l.holder) })
 	}
 	err := e.rolledBack(ctx, func(b *pgx.Batch) {
 		b.Queue(lockedLevelsSQL, products).Query(product)
 		b.Queue(lockedProductsSQL, products).Query(product)
 		b.Queue(lockedReservationsSQL, byteSlices(reservations)).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, scanHolder[[]byte], func(l lockedRow[[]byte]) { locks.Add(models.RowRef{Reservation: decide.ReservationID(l.id)}, l.holder) })
+			return dialect.Each(r, scanHolder[[]byte], func(l lockedRow[[]byte]) {
+				locks.Add(dialect.RowRef{Reservation: decide.ReservationID(l.id)}, l.holder)
+			})
 		})
 	})
 	return locks, err

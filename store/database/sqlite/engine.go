@@ -88,7 +88,7 @@ func (e *Engine) Migrations() (string, fs.FS) {
 func (e *Engine) Listen(context.Context, func()) error { return models.ErrNoNotifications }
 
 // Locked implements [dialect.Engine]. SQLite has no row locks.
-func (e *Engine) Locked(context.Context, []string, [][16]byte) (models.Locks, error) {
+func (e *Engine) Locked(context.Context, []string, [][16]byte) (dialect.Locks, error) {
 	return nil, nil
 }
 
