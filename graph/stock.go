@@ -23,11 +23,11 @@ func (r *Resolver) members(channel *string) (map[string]bool, error) {
 }
 
 // narrowed returns a stock as one channel sees it.
-func narrowed(stock *models.Stock, members map[string]bool) *models.Stock {
+func (r *Resolver) narrowed(stock *models.Stock, channel *string, members map[string]bool) *models.Stock {
 	if stock == nil || members == nil {
 		return stock
 	}
-	return stock.In(members)
+	return r.Store.Directory().Placed(stock.In(members), *channel)
 }
 
 // stocks loads stocks as one channel sees them, nil for unknown products.
@@ -42,7 +42,7 @@ func (r *Resolver) stocks(ctx context.Context, ids []string, channel *string) ([
 	}
 	out := make([]*models.Stock, len(stocks))
 	for i, s := range stocks {
-		out[i] = narrowed(s, members)
+		out[i] = r.narrowed(s, channel, members)
 	}
 	return out, nil
 }
@@ -109,7 +109,7 @@ func (r *Resolver) watchStock(ctx context.Context, ids []string, channel *string
 		if now, err := r.members(channel); err == nil {
 			members = now
 		}
-		return delivered.withPrevious(narrowed(s, members))
+		return delivered.withPrevious(r.narrowed(s, channel, members))
 	}), nil
 }
 

@@ -46,7 +46,7 @@ func (r *queryResolver) Stock(ctx context.Context, productID string, channel *st
 		return nil, err
 	}
 	stock, err := r.stock(ctx, productID, minVersion, asOf)
-	return narrowed(stock, members), err
+	return r.narrowed(stock, channel, members), err
 }
 
 func (r *queryResolver) Stocks(ctx context.Context, productIds []string, channel *string) ([]*models.Stock, error) {

@@ -41,6 +41,7 @@ type Directory struct {
 
 	locations map[string]Location
 	channels  map[string]map[string]bool
+	active    map[string]bool // channels with an active location; the empty id stands for all locations
 }
 
 // NewDirectory indexes locations and channels by id.
@@ -49,18 +50,33 @@ func NewDirectory(locations []Location, channels []Channel) *Directory {
 		Locations: locations, Channels: channels,
 		locations: make(map[string]Location, len(locations)),
 		channels:  make(map[string]map[string]bool, len(channels)),
+		active:    make(map[string]bool, len(channels)+1),
 	}
 	for _, l := range locations {
 		d.locations[l.LocationID] = l
+		d.active[""] = d.active[""] || l.Active
 	}
 	for _, c := range channels {
 		members := make(map[string]bool, len(c.LocationIDs))
 		for _, id := range c.LocationIDs {
 			members[id] = true
+			d.active[c.ChannelID] = d.active[c.ChannelID] || d.locations[id].Active
 		}
 		d.channels[c.ChannelID] = members
 	}
 	return d
+}
+
+// Placed returns the stock as a channel sells it (empty: the shop). A product without a
+// level is for sale on backorder only where a location is active. Stocks of others are
+// returned as they are.
+func (d *Directory) Placed(s *Stock, channel string) *Stock {
+	if s == nil || !s.preorder() || d.active[channel] {
+		return s
+	}
+	unplaced := *s
+	unplaced.unplaced = true
+	return &unplaced
 }
 
 // Location returns the location of that id.

@@ -46,6 +46,13 @@ func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 	return s
 }
 
+// Preorder reports whether a product is sold before it has a level at the locations of
+// members (nil: at any location): on backorder, from their first active location. The
+// reservation then makes the level.
+func Preorder(p Product, levels []Level, members map[string]bool) bool {
+	return p.Tracked && p.Floor() < 0 && !slices.ContainsFunc(levels, func(l Level) bool { return members == nil || members[l.LocationID] })
+}
+
 // Fewest sorts the levels so that want units come from few locations. Levels with
 // all the units come first, among them those at locations that the cart uses
 // already. The rest follows by quantity. The sort is stable.

@@ -47,6 +47,8 @@ type Stock struct {
 	// backorderedElsewhere is the sum of negative available at the locations that
 	// In left out, at most zero.
 	backorderedElsewhere int
+	// unplaced: no location is active that could owe units of a product without a level.
+	unplaced bool
 }
 
 // Watch is a stream of values for one subscription: the current one first, then
@@ -68,8 +70,14 @@ type Change struct {
 func (s *Stock) sourcing() Sourcing {
 	from := SourcingOf(s.Product, s.Levels, nil)
 	from.Floor = min(0, from.Floor-s.backorderedElsewhere)
+	if s.preorder() && !s.unplaced {
+		from.Levels = []Level{{ProductID: s.ProductID, Active: true}}
+	}
 	return from
 }
+
+// preorder reports whether the product is sold before it has a level.
+func (s *Stock) preorder() bool { return len(s.Levels) == 0 && Preorder(s.Product, nil, nil) }
 
 // Quantity is the available total over active locations, in units.
 func (s *Stock) Quantity() int { return s.sourcing().Quantity() }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"onhand/models"
@@ -15,7 +16,25 @@ import (
 // not answer; a *models.PoisonRowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
-	return s.reader.Stocks(ctx, ids)
+	found, err := s.reader.Stocks(ctx, ids)
+	return s.placed(found), err
+}
+
+// placed returns stocks as the shop sells them; see [models.Directory.Placed]. It leaves
+// the list as it is.
+func (s *Store) placed(stocks []*models.Stock) []*models.Stock {
+	directory, own := s.directory.Directory(), false
+	for i, stock := range stocks {
+		placed := directory.Placed(stock, "")
+		if placed == stock {
+			continue
+		}
+		if !own {
+			stocks, own = slices.Clone(stocks), true
+		}
+		stocks[i] = placed
+	}
+	return stocks
 }
 
 // FreshStock reads one product from the database, past the caches; nil when it is
@@ -25,7 +44,7 @@ func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error
 	if err != nil {
 		return nil, err
 	}
-	return found[0], nil
+	return s.placed(found)[0], nil
 }
 
 // StockAsOf reads a product as it was at a moment, from the ledger; nil when it is
@@ -33,7 +52,8 @@ func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error
 //
 // Errors: bad input for a moment in the future.
 func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
-	return s.database.ReadStockAsOf(ctx, id, at)
+	stock, err := s.database.ReadStockAsOf(ctx, id, at)
+	return s.directory.Directory().Placed(stock, ""), err
 }
 
 // Products reads a page of products from the database.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
@@ -95,4 +96,53 @@ func TestBrokenProduct(t *testing.T) {
 	require.NoError(t, err)
 	eventually(t, func() bool { return s.relay.Stats().PoisonProducts == 0 })
 	require.Equal(t, 5, read(t, s, "p042").Quantity())
+}
+
+// A product without a level that may be owed is for sale on backorder while a location
+// is open, as a reservation finds: from the database, from Redis and to watchers.
+func TestPreorderIsForSale(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		policy := models.Continue
+		write(t, s, models.UpsertProducts{IdempotencyKey: "1", Rows: []models.ProductRow{{ProductID: "soon", InventoryPolicy: &policy}}})
+		fresh := func() *models.Stock {
+			stock, err := s.FreshStock(t.Context(), "soon")
+			require.NoError(t, err)
+			return stock
+		}
+		open := func(key string, active bool) {
+			result := write(t, s, models.UpsertLocations{IdempotencyKey: key, Rows: []models.LocationRow{{LocationID: "a", Active: &active}}})
+			require.Empty(t, result.Errors)
+		}
+		cached := func() *models.Stock {
+			eventually(t, func() bool { return read(t, s, "soon").Source == models.FromCache })
+			return read(t, s, "soon")
+		}
+		watched := func() *models.Stock {
+			watch, err := s.WatchStock(t.Context(), []string{"soon"})
+			require.NoError(t, err)
+			defer watch.Close()
+			return awaitStock(t, watch, func(*models.Stock) bool { return true })
+		}
+		views := map[string]func() *models.Stock{"database": fresh, "cache": cached, "watch": watched}
+		shows := func(status models.StockStatus) {
+			for name, view := range views {
+				stock := view()
+				require.Equal(t, status, stock.Status(), name)
+				require.Equal(t, status == models.Backorder, stock.AvailableForSale(), name)
+				require.Zero(t, stock.Quantity(), name)
+				require.Empty(t, stock.Levels, name)
+			}
+		}
+		shows(models.OutOfStock) // there is no location yet
+		require.NotEmpty(t, write(t, s, reserve("r1", "soon", 1, time.Minute)).Errors)
+		open("2", true)
+		shows(models.Backorder)
+		open("3", false)
+		shows(models.OutOfStock)
+		require.NotEmpty(t, write(t, s, reserve("r2", "soon", 1, time.Minute)).Errors)
+		open("4", true)
+		require.Empty(t, write(t, s, reserve("r3", "soon", 2, time.Minute)).Errors)
+		require.Equal(t, -2, read(t, s, "soon").Quantity())
+		require.Equal(t, models.Backorder, read(t, s, "soon").Status())
+	})
 }

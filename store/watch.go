@@ -9,7 +9,23 @@ import (
 // WatchStock watches up to models.StocksMax products: the current stock of each
 // known one, then every newer state. A slow reader gets the latest state of each.
 func (s *Store) WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error) {
-	return s.hub.WatchStock(ctx, ids)
+	watch, err := s.hub.WatchStock(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return placedWatch{watch, s}, nil
+}
+
+// placedWatch delivers stocks as the shop sells them.
+type placedWatch struct {
+	models.Watch[*models.Stock]
+	store *Store
+}
+
+// Next implements models.Watch.
+func (w placedWatch) Next(ctx context.Context) (*models.Stock, error) {
+	stock, err := w.Watch.Next(ctx)
+	return w.store.Directory().Placed(stock, ""), err
 }
 
 // WatchReservation watches one reservation: its current state, then every newer

@@ -28,6 +28,7 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 		s.directory.Reload(ctx)
 	}
 	err = s.fillReplayed(ctx, &result)
+	result.Stocks = s.placed(result.Stocks)
 	return result, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -67,6 +68,27 @@ func (d *Database) WriteUnderLock(ctx context.Context, writes []models.Write) (m
 type lockedBatch struct {
 	writes  []models.Write
 	expired expiryList // overdue reservations to end before the writes
+	// first are channels whose first active location the writes need.
+	first map[string]bool
+}
+
+// missing is what an attempt lacked. The next attempt ends these overdue reservations
+// first, and loads the first active location of these channels.
+type missing struct {
+	overdue []dialect.OverdueLines
+	first   map[string]bool
+}
+
+func (m missing) none() bool { return len(m.overdue)+len(m.first) == 0 }
+
+// add has the batch do what an attempt lacked. To end one reservation may leave the next
+// buyer short of another product, so both lists only grow.
+func (b *lockedBatch) add(m missing) {
+	b.expired.add(m.overdue)
+	if b.first == nil {
+		b.first = map[string]bool{}
+	}
+	maps.Copy(b.first, m.first)
 }
 
 // expiries are the writes that end the overdue reservations.
@@ -122,17 +144,15 @@ func (l *lockedWrite) run(ctx context.Context) (models.Outcome, error) {
 		if alone {
 			batch.writes = nil
 		}
-		out, overdue, err := l.db.tryOnce(ctx, batch, l.lockWait)
+		out, lacks, err := l.db.tryOnce(ctx, batch, l.lockWait)
 		switch {
 		case err == nil && alone:
 			l.ended = l.ended.Then(out)
 			l.batch.expired, l.failed = expiryList{linesMax: l.batch.expired.linesMax}, 0 // fewer are left: the deadline is bound enough
-		case err == nil && len(overdue) == 0:
+		case err == nil && lacks.none():
 			return l.ended.Then(out), nil
 		case err == nil:
-			// To end one reservation may leave the next buyer short of another product, so
-			// the list only grows.
-			l.batch.expired.add(overdue)
+			l.batch.add(lacks)
 			l.failed++
 		default:
 			if err := l.fail(ctx, batch, err); err != nil {
@@ -208,16 +228,16 @@ func contended(err error) bool {
 }
 
 // tryOnce runs a batch once. When buyers are short while reservations of the same
-// products are overdue, it writes nothing and returns those reservations: the next
-// attempt ends them first.
-func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Duration) (models.Outcome, []dialect.OverdueLines, error) {
+// products are overdue, it writes nothing and returns those reservations; likewise the
+// channels whose first location is needed.
+func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Duration) (models.Outcome, missing, error) {
 	meta, err := d.currentMeta(ctx)
 	if err != nil {
-		return models.Outcome{}, nil, err
+		return models.Outcome{}, missing{}, err
 	}
 	tx, err := d.engine.Begin(ctx, lockWait)
 	if err != nil {
-		return models.Outcome{}, nil, err
+		return models.Outcome{}, missing{}, err
 	}
 	defer tx.Rollback()
 	writes := b.all()
@@ -226,24 +246,27 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		linesMax = math.MaxInt32
 	}
 	hashes := meta.secret.HashAll(writes)
-	unit, err := tx.Load(ctx, decide.ReadSetOf(writes, hashes), linesMax)
+	needs := decide.ReadSetOf(writes, hashes)
+	needs.First = decide.SortedKeys(b.first)
+	unit, err := tx.Load(ctx, needs, linesMax)
 	if err != nil {
-		return models.Outcome{}, nil, err
+		return models.Outcome{}, missing{}, err
 	}
 	if unit.Epoch != meta.Epoch {
 		d.notice(unit.Epoch) // another epoch may have another secret
-		return models.Outcome{}, nil, dialect.ErrRetry
+		return models.Outcome{}, missing{}, dialect.ErrRetry
 	}
 	results := decideAll(unit, writes, hashes)
-	if overdue, err := overdueOfShort(ctx, tx, unit); err != nil || len(overdue) > 0 {
-		return models.Outcome{}, overdue, err
+	lacks := missing{first: unit.Unplaced}
+	if lacks.overdue, err = overdueOfShort(ctx, tx, unit); err != nil || !lacks.none() {
+		return models.Outcome{}, lacks, err
 	}
 	stocks, err := tx.Save(ctx, unit)
 	if err != nil {
-		return models.Outcome{}, nil, err
+		return models.Outcome{}, missing{}, err
 	}
 	d.executor.Learn(unit)
-	return outcomeOf(unit, results[len(b.expired.ids):], stocks), nil, nil
+	return outcomeOf(unit, results[len(b.expired.ids):], stocks), missing{}, nil
 }
 
 // decideAll decides writes in order.

@@ -100,7 +100,7 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 		at := refOf[c.last.ProductID]
 		if after := stocks[at]; after != nil {
 			before := c.undo(after, directory)
-			changed[i], stocks[at] = w.change(c, after, before), before
+			changed[i], stocks[at] = w.change(c, after, before, directory), before
 		}
 	}
 	w.ready = append(w.ready, slices.DeleteFunc(changed, func(s *models.Stock) bool { return s == nil })...)
@@ -110,10 +110,11 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 
 // change returns the stock after a product change, if that changed the status to one
 // that was asked for; else nil.
-func (w *statusWatch) change(c *productChange, after, before *models.Stock) *models.Stock {
+func (w *statusWatch) change(c *productChange, after, before *models.Stock, directory *models.Directory) *models.Stock {
 	if w.channel != "" {
 		after, before = after.In(w.members), before.In(w.members)
 	}
+	after, before = directory.Placed(after, w.channel), directory.Placed(before, w.channel)
 	was, is := before.Status(), after.Status()
 	if was == is || len(w.statuses) > 0 && !slices.Contains(w.statuses, is) {
 		return nil

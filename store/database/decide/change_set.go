@@ -1,6 +1,10 @@
 package decide
 
-import "onhand/models"
+import (
+	"slices"
+
+	"onhand/models"
+)
 
 // ChangeSet collects what one write wants to change, so that a write that fails
 // half-way leaves the unit of work as it was.
@@ -8,6 +12,7 @@ type ChangeSet struct {
 	unit    *UnitOfWork
 	changes []levelChange   // in the order of the first request
 	index   map[LevelID]int // of changes, once there are more than searchedMax
+	made    []LevelID       // levels that the changes make for reservations
 	buffer  []models.Level  // of levels
 }
 
@@ -27,7 +32,7 @@ func (u *UnitOfWork) ChangeSet() *ChangeSet { return &ChangeSet{unit: u} }
 
 // Reset drops all changes.
 func (c *ChangeSet) Reset() {
-	c.changes = c.changes[:0]
+	c.changes, c.made = c.changes[:0], c.made[:0]
 	clear(c.index)
 }
 
@@ -90,8 +95,8 @@ func (c *ChangeSet) level(id LevelID) models.Level {
 	return l
 }
 
-// levels are a product's levels with these changes, in sourcing order. The next call
-// overwrites them.
+// levels are a product's levels with these changes, in sourcing order, with those that
+// the changes make. The next call overwrites them.
 func (c *ChangeSet) levels(product string) []models.Level {
 	c.buffer = c.buffer[:0]
 	for _, l := range c.unit.Levels[product] {
@@ -101,7 +106,20 @@ func (c *ChangeSet) levels(product string) []models.Level {
 		}
 		c.buffer = append(c.buffer, changed)
 	}
+	for _, id := range c.made {
+		if known := c.change(id); id.Product == product && !known.void {
+			c.buffer = append(c.buffer, c.level(id))
+			slices.SortStableFunc(c.buffer, inSourcingOrder)
+		}
+	}
 	return c.buffer
+}
+
+// makeLevel notes that the changes make a level.
+func (c *ChangeSet) makeLevel(id LevelID) {
+	if !slices.Contains(c.made, id) {
+		c.made = append(c.made, id)
+	}
 }
 
 // shift moves units of a product from one state to another at the allocated

@@ -15,6 +15,9 @@ type ReadSet struct {
 	Channels            []string
 	UpdatedReservations [][16]byte // reservations whose channels are needed too
 	ChangesSettings     bool       // products, locations and channels are locked too
+	// First are channels whose first active location is needed, to make a level there. The
+	// empty id stands for all locations.
+	First []string
 }
 
 // ReadSetOf returns the read set of a batch of writes.

@@ -79,14 +79,18 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 		}
 		members = map[string]bool{location: true}
 	}
-	sourcing := models.SourcingOf(product, changes.levels(product.ProductID), members)
+	sourcing, first := from.place(changes, product, location, members)
 	if from.fewest {
 		sourcing = sourcing.Fewest(want, from.used)
 	}
 	taken, got := sourcing.Spread(want)
 	line.Quantity += got
 	for _, a := range taken {
-		changes.add(LevelID{product.ProductID, a.LocationID}, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
+		id := LevelID{product.ProductID, a.LocationID}
+		if first {
+			changes.makeLevel(id)
+		}
+		changes.add(id, models.Quantities{Available: -a.Quantity, Reserved: a.Quantity})
 		if from.fewest {
 			from.used[a.LocationID] = true
 		}
@@ -107,6 +111,26 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 	return from.whyNot(changes, product, line.Quantity)
 }
 
+// place returns the levels that a line may take from. A product that is sold on
+// backorder and has no level there yet gets its first one: at the location that the line
+// names, or at the first active one.
+func (from *source) place(changes *ChangeSet, product models.Product, location string, members map[string]bool) (s models.Sourcing, first bool) {
+	unit, levels := changes.unit, changes.levels(product.ProductID)
+	s = models.SourcingOf(product, levels, members)
+	if from.gone || unit.FixedLevels || !models.Preorder(product, levels, members) {
+		return s, false
+	}
+	place := unit.Locations[location]
+	if location == "" {
+		place = unit.firstLocation(from.channel)
+	}
+	if !place.Active {
+		return s, false
+	}
+	s.Levels = []models.Level{changes.level(LevelID{product.ProductID, place.LocationID})}
+	return s, true
+}
+
 // whyNotAt says why one location, which a line names, has no more units of a product
 // than the line got.
 func (from *source) whyNotAt(changes *ChangeSet, product models.Product, location string, got int) string {
@@ -125,7 +149,13 @@ func (from *source) whyNotAt(changes *ChangeSet, product models.Product, locatio
 			return soldOut(product, got) + fmt.Sprintf(" at %q", location)
 		}
 	}
-	return fmt.Sprintf("it has no stock level at %q", location)
+	switch place, known := changes.unit.Locations[location]; {
+	case product.Floor() == 0 || !known:
+		return fmt.Sprintf("it has no stock level at %q", location)
+	case !place.Active:
+		return fmt.Sprintf("%q is closed", location)
+	}
+	return soldOut(product, got) + fmt.Sprintf(" at %q", location)
 }
 
 // whyNot says why the locations that a cart may take from have no more units of a
@@ -150,9 +180,14 @@ func (from *source) whyNot(changes *ChangeSet, product models.Product, got int) 
 		where = fmt.Sprintf(" of the channel %q", from.channel)
 	}
 	var why string
+	first, loaded := changes.unit.First[from.channel]
 	switch {
 	case from.gone:
 		return fmt.Sprintf("the channel %q does not exist any more", from.channel)
+	case open+closed == 0 && product.Floor() < 0 && loaded && !first.Active:
+		return "no location" + where + " is open"
+	case open+closed == 0 && product.Floor() < 0:
+		return soldOut(product, got)
 	case open+closed+outside == 0:
 		return "it has no stock level at any location"
 	case open+closed == 0:

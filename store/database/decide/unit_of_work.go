@@ -30,6 +30,11 @@ type UnitOfWork struct {
 	Answers           map[[16]byte]*storedAnswer
 	Locations         map[string]models.Location
 	Channels          map[string]*ChannelMembers
+	// First has the first active location of some channels; the empty id stands for all
+	// locations. A product without a level is sold on backorder from there.
+	First map[string]models.Location
+	// FixedLevels: no level can be made; optimistic batches only.
+	FixedLevels bool
 
 	// What was decided.
 	changedLevels       map[LevelID]*models.Level
@@ -42,6 +47,9 @@ type UnitOfWork struct {
 	// ShortProducts are products that a write was refused for, or that were counted.
 	// Their reservations past expiry are ended before the writes are decided again.
 	ShortProducts map[string]bool
+	// Unplaced are channels whose first active location a write needs and that was not
+	// loaded. It is loaded before the writes are decided again.
+	Unplaced map[string]bool
 	// NamedProducts are products that a result names, changed or not.
 	NamedProducts map[string]bool
 }
@@ -66,10 +74,46 @@ func (u *UnitOfWork) AddProduct(p *RevisedProduct) {
 // AddLevel keeps a level that was loaded or created, in sourcing order.
 func (u *UnitOfWork) AddLevel(l *models.Level) {
 	levels := append(u.Levels[l.ProductID], l)
-	slices.SortStableFunc(levels, func(a, b *models.Level) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.LocationID, b.LocationID))
-	})
+	slices.SortStableFunc(levels, func(a, b *models.Level) int { return inSourcingOrder(*a, *b) })
 	u.Levels[l.ProductID] = levels
+}
+
+func inSourcingOrder(a, b models.Level) int {
+	return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.LocationID, b.LocationID))
+}
+
+// FirstLocation is the first active location of a channel; the empty id stands for all
+// locations.
+type FirstLocation struct {
+	Channel string
+	models.Location
+}
+
+// AddFirst keeps the first active location of a channel that was loaded.
+func (u *UnitOfWork) AddFirst(f FirstLocation) {
+	u.First[f.Channel], u.Locations[f.LocationID] = f.Location, f.Location
+}
+
+// NoFirst notes that no location of these channels is active, until AddFirst has one.
+func (u *UnitOfWork) NoFirst(channels []string) {
+	u.First = make(map[string]models.Location, len(channels))
+	for _, id := range channels {
+		u.First[id] = models.Location{}
+	}
+}
+
+// firstLocation returns the first active location of a channel; an empty one where none
+// is active. Where it is not loaded, it notes that it is needed: the writes are then
+// decided again.
+func (u *UnitOfWork) firstLocation(channel string) models.Location {
+	l, loaded := u.First[channel]
+	if !loaded {
+		if u.Unplaced == nil {
+			u.Unplaced = map[string]bool{}
+		}
+		u.Unplaced[channel] = true
+	}
+	return l
 }
 
 // ReplaceLevels replaces the levels of these products by those that were read back.

@@ -60,6 +60,12 @@ func ScanLocation(r Rows) (models.Location, error) {
 	return l, err
 }
 
+// ScanFirst scans a channel's id before the columns of its first active location.
+func ScanFirst(r Rows) (f decide.FirstLocation, err error) {
+	f.Location, err = ScanLocation(Leading{Rows: r, First: &f.Channel})
+	return f, err
+}
+
 // MemberColumns are the columns of a channel c and one of its locations m, for
 // [ScanMember].
 const MemberColumns = "c.channel_id, c.name, c.sourcing, coalesce(m.location_id, '')"

@@ -69,6 +69,7 @@ func (e *Executor) Begin() *ReservationBatch {
 		return nil
 	}
 	unit := decide.NewUnitOfWork()
+	unit.FixedLevels = true
 	return &ReservationBatch{
 		Unit: unit, Rows: e.engine.NewRows(), Movements: newMovements(),
 		executor: e, decider: &decide.Decider{UnitOfWork: unit}, changes: unit.ChangeSet(), products: map[string]*cachedProduct{},

@@ -53,6 +53,13 @@ const (
 	channelsSQL  = `SELECT ` + dialect.MemberColumns + ` FROM channels c LEFT JOIN channel_locations m USING (channel_id)
 		WHERE c.channel_id = ANY ($1) OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id = ANY ($2))`
 
+	// The first active location of channels, for levels that are made there. Its lock keeps
+	// it active until the commit.
+	firstSQL = `SELECT c.id, l.* FROM unnest($1::text[]) c(id) CROSS JOIN LATERAL (
+		SELECT location_id, name, priority, active, pickup FROM locations l WHERE active AND (c.id = ''
+			OR EXISTS (SELECT 1 FROM channel_locations m WHERE m.channel_id = c.id AND m.location_id = l.location_id))
+		ORDER BY priority, location_id LIMIT 1 FOR KEY SHARE) l`
+
 	// Sent before locations and channels are read, which are not locked: the cached
 	// directory may be newer than the version it is kept under, never older.
 	directorySQL = `SELECT directory_version FROM onhand_meta`
@@ -111,6 +118,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		if len(w.Channels)+len(w.UpdatedReservations) > 0 {
 			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, u.AddMember) })
 		}
+		queueFirst(b, u, w.First)
 		if len(w.KeyedReservations) > 0 { // after the levels, which the writer of an earlier one with this key had locked
 			b.Queue(keyedSQL, byteSlices(w.KeyedReservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
@@ -130,6 +138,15 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		err = dialect.ErrTooLarge
 	}
 	return u, err
+}
+
+// queueFirst reads the first active location of channels.
+func queueFirst(b *pgx.Batch, u *decide.UnitOfWork, channels []string) {
+	if len(channels) == 0 {
+		return
+	}
+	u.NoFirst(channels)
+	b.Queue(firstSQL, channels).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanFirst, u.AddFirst) })
 }
 
 // Save implements [dialect.Transaction] by one pipeline. Settings, which are rare, are

@@ -39,6 +39,10 @@ const (
 	channelsSQL  = `SELECT ` + dialect.MemberColumns + ` FROM channels c
 		LEFT JOIN channel_locations m ON m.channel_id = c.channel_id WHERE c.channel_id IN (SELECT value FROM json_each(?1))
 		OR c.channel_id IN (SELECT channel FROM reservations WHERE reservation_id IN (SELECT unhex(value) FROM json_each(?2)))`
+	firstSQL = `SELECT c.value, l.location_id, l.name, l.priority, l.active, l.pickup FROM json_each(?) c
+		JOIN locations l ON l.location_id = (SELECT x.location_id FROM locations x WHERE x.active AND (c.value = ''
+			OR EXISTS (SELECT 1 FROM channel_locations m WHERE m.channel_id = c.value AND m.location_id = x.location_id))
+		ORDER BY x.priority, x.location_id LIMIT 1)`
 	clockSQL = `SELECT epoch, ` + nowSQL + `, EXISTS (
 		SELECT 1 FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `) FROM onhand_meta`
 
@@ -106,6 +110,13 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		},
 		func() error {
 			return queryRows(ctx, t.tx, dialect.ScanMember, u.AddMember, channelsSQL, dialect.JSONList(w.Channels), jsonHex(w.UpdatedReservations))
+		},
+		func() error {
+			if len(w.First) == 0 {
+				return nil
+			}
+			u.NoFirst(w.First)
+			return queryRows(ctx, t.tx, dialect.ScanFirst, u.AddFirst, firstSQL, dialect.JSONList(w.First))
 		},
 		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&u.Epoch, &now, &u.AnyOverdue) },
 	}
