@@ -35,7 +35,7 @@ func (r *mutationResolver) ReleaseReservation(ctx context.Context, input generat
 }
 
 func (r *mutationResolver) CommitReservation(ctx context.Context, input generated.CommitReservationInput) (*generated.ReservationPayload, error) {
-	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: textOf(input.OrderRef), Lines: valuesOf(input.Lines)})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: textOf(input.OrderRef), Lines: valuesOf(input.Lines), Reacquire: input.Reacquire})
 }
 
 func (r *mutationResolver) FulfillReservation(ctx context.Context, input generated.FulfillReservationInput) (*generated.ReservationPayload, error) {

@@ -11,7 +11,7 @@ import (
 type ReservationState string
 
 // The states: ACTIVE → COMMITTED → FULFILLED, ACTIVE → RELEASED | EXPIRED,
-// COMMITTED → CANCELLED.
+// COMMITTED → CANCELLED. A commit that may reacquire also turns EXPIRED into COMMITTED.
 const (
 	ReservationActive    ReservationState = "ACTIVE"
 	ReservationCommitted ReservationState = "COMMITTED"
@@ -55,6 +55,8 @@ type ReservationLine struct {
 	Cancelled int `json:"cancelled,omitempty"`
 	// Allocations spread Quantity over locations; empty for untracked products.
 	Allocations []Allocation `json:"allocations,omitempty"`
+	// Pinned are the units that the caller asked for from one location only.
+	Pinned []Allocation `json:"pinned,omitempty"`
 	// Ended: the reservation has ended, and nothing is left. Only At sets it; the
 	// stored line says what was reserved.
 	Ended bool `json:"-"`
@@ -159,7 +161,8 @@ func (r Reservation) VersionAfter(next ReservationState) int64 {
 	return r.Version + 1
 }
 
-// Ended reports whether no units are reserved or on order in this state. It changes no more.
+// Ended reports whether no units are reserved or on order in this state. It changes no
+// more, unless a commit reacquires what has expired.
 func (s ReservationState) Ended() bool {
 	return s != ReservationActive && s != ReservationCommitted
 }
@@ -251,7 +254,10 @@ type Resolve struct {
 	To             ReservationState `json:"to"`
 	Lines          []LinePart       `json:"lines,omitempty"`    // nil: everything left
 	OrderRef       string           `json:"orderRef,omitempty"` // with To == ReservationCommitted
-	Actor          string           `json:"-"`
+	// Reacquire, with To == ReservationCommitted, takes the units of a reservation that
+	// has expired again.
+	Reacquire bool   `json:"reacquire,omitempty"`
+	Actor     string `json:"-"`
 }
 
 // ReservationTTL is the time to live of the new reservation.

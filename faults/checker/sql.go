@@ -47,10 +47,13 @@ var (
 			JOIN unnest($1::text[], $2::int[]) AS o(product_id, opening) USING (product_id) WHERE reason <> 'CYCLE_COUNT' GROUP BY 1) m USING (product_id)
 		WHERE l.on_hand <> m.on_hand`
 
-	// I6: only one of released, expired and committed, and all lines of a cart or none.
-	resolvedTwice = `SELECT format('reservation %s was resolved %s times at %s (%s) and is %s', encode(m.reservation_id, 'hex'), count(*), m.product_id,
+	// I6: only one of released, expired and committed, and all lines of a cart or none. A commit that took available units
+	// did so again, after the reservation had expired.
+	resolvedTwice = `WITH reacquired AS (SELECT reservation_id FROM stock_movements WHERE reason = 'COMMITTED' AND reserved_delta = 0 AND available_delta < 0)
+		SELECT format('reservation %s was resolved %s times at %s (%s) and is %s', encode(m.reservation_id, 'hex'), count(*), m.product_id,
 			string_agg(m.reason, ', ' ORDER BY movement_id), max(r.state))
 		FROM stock_movements m JOIN reservations r USING (reservation_id) WHERE reason IN ('RELEASED', 'EXPIRED', 'COMMITTED')
+			AND NOT (reason = 'EXPIRED' AND m.reservation_id IN (SELECT reservation_id FROM reacquired))
 		GROUP BY m.reservation_id, m.product_id, m.location_id HAVING count(*) > 1 OR max(m.reason) <> max(r.state)`
 
 	reservedInPart = `SELECT format('reservation %s has %s lines, and %s were reserved', encode(r.reservation_id, 'hex'), json_array_length(r.lines), count(m.*))

@@ -32,7 +32,11 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 				w.Lines = append(w.Lines, part(rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.IntRange(1, 3).Draw(t, "quantity")))
 			}
 		}
+		w.Reacquire = to == models.ReservationCommitted && rapid.Bool().Draw(t, "reacquire")
 		switch {
+		case w.Reacquire && h.now() == models.ReservationExpired:
+			m.expireIfOverdue(h)
+			m.reacquire(h, w)
 		case mayBecome(h.now(), to):
 			units, errs := m.parts(h, w.Lines)
 			m.fails(m.first(w), errs...)
@@ -48,6 +52,51 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 			m.expireIfOverdue(h)
 		}
 	}
+}
+
+// reacquire commits an expired reservation with units that are available now.
+func (m *model) reacquire(h *modelReservation, w models.Resolve) {
+	units, errs := m.parts(h, w.Lines)
+	if errs != nil {
+		m.fails(m.first(w), errs...)
+		return
+	}
+	asked, order := map[string]int{}, []string(nil)
+	for i, l := range h.lines {
+		if units[i] > 0 {
+			asked[l.ProductID], order = units[i], append(order, l.ProductID)
+		}
+	}
+	got, refused := m.allocate(asked, order, h.channel, false, nil)
+	r := m.first(w)
+	require.Equal(m.t, refused, len(r.Errors) > 0)
+	if refused {
+		for _, product := range order {
+			if got[product] < asked[product] {
+				e := short(0, product, asked[product], got[product]).(models.InsufficientStockError)
+				e.Path = models.InputPath("id")
+				if at := slices.IndexFunc(w.Lines, func(p models.LinePart) bool { return p.ProductID == product }); at >= 0 {
+					e.Path = models.InputPath("lines", at, "quantity")
+				}
+				errs = append(errs, e)
+			}
+		}
+		m.fails(r, errs...)
+		return
+	}
+	require.Equal(m.t, models.ReservationCommitted, r.Reservation.State)
+	for i, l := range r.Reservation.Lines {
+		require.Equal(m.t, []any{h.lines[i].ProductID, h.lines[i].Requested, units[i]}, []any{l.ProductID, l.Requested, l.Quantity})
+		sum := 0
+		for _, a := range l.Allocations {
+			require.True(m.t, m.selling[a.LocationID])
+			sum += a.Quantity
+		}
+		require.Equal(m.t, units[i], sum)
+	}
+	h.lines, h.state = r.Reservation.Lines, models.ReservationCommitted
+	m.move(h.lines, models.Available, models.Committed)
+	h.version++
 }
 
 // parts returns how many units of each line are meant, and the errors of that.

@@ -79,6 +79,9 @@ func (j JSON) AppendLines(b []byte, lines []models.ReservationLine) []byte {
 		if len(line.Allocations) > 0 {
 			b = append(b, ']')
 		}
+		if len(line.Pinned) > 0 {
+			b = appendStdJSON(append(b, `,"pinned":`...), line.Pinned)
+		}
 		b = append(b, '}')
 	}
 	return append(b, ']')

@@ -34,13 +34,14 @@ func TestJSONByHand(t *testing.T) {
 		require.Equal(t, string(want), string(JSON{}.appendReserve(nil, w)))
 		require.Equal(t, string(want), string(JSON{Std: true}.appendReserve(nil, w)))
 
+		allocations := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Allocation {
+			return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "units"), Done: count.Draw(t, "done"), Ended: rapid.Bool().Draw(t, "ended")}
+		}), 0, 3)
 		lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.ReservationLine {
 			return models.ReservationLine{
 				ProductID: text.Draw(t, "product"), Requested: count.Draw(t, "requested"), Quantity: count.Draw(t, "quantity"),
 				Fulfilled: count.Draw(t, "fulfilled"), Cancelled: count.Draw(t, "cancelled"), Ended: rapid.Bool().Draw(t, "ended"),
-				Allocations: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Allocation {
-					return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "units"), Done: count.Draw(t, "done"), Ended: rapid.Bool().Draw(t, "ended")}
-				}), 0, 3).Draw(t, "allocations"),
+				Allocations: allocations.Draw(t, "allocations"), Pinned: allocations.Draw(t, "pinned"),
 			}
 		}), 0, 3).Draw(t, "reservation lines")
 		want, err = json.Marshal(lines)
@@ -50,7 +51,7 @@ func TestJSONByHand(t *testing.T) {
 	require.Equal(t, "null", string(JSON{}.AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
 		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.RequestedLine](): 3,
-		reflect.TypeFor[models.ReservationLine](): 7, reflect.TypeFor[models.Allocation](): 4,
+		reflect.TypeFor[models.ReservationLine](): 8, reflect.TypeFor[models.Allocation](): 4,
 	} {
 		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change appendReserve, AppendLines and this test too", what)
 	}

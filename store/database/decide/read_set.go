@@ -13,7 +13,7 @@ type ReadSet struct {
 	AnswerKeys          [][16]byte
 	Locations           []string
 	Channels            []string
-	UpdatedReservations [][16]byte // reservations whose channels are needed too
+	UpdatedReservations [][16]byte // reservations that may take units, whose channels are needed too
 	ChangesSettings     bool       // products, locations and channels are locked too
 	// First are channels whose first active location is needed, to make a level there. The
 	// empty id stands for all locations.
@@ -68,6 +68,9 @@ func (b *readSetBuilder) write(write models.Write) {
 		b.reservation(write.ID)
 	case models.Resolve:
 		b.reservation(write.ID)
+		if key, ok := ReservationKey(write.ID); ok && write.Reacquire {
+			b.updatedReservations[key] = true
+		}
 	case models.Adjust:
 		b.rows(write, func(i int) { b.level(write.Rows[i].ProductID, write.Rows[i].LocationID) })
 	case models.SetStock:

@@ -169,7 +169,7 @@ func noteHeld(wanted []demand, lines []models.ReservationLine) {
 // keep divides a demand into the units that the reservation has already, where the
 // demand allows it, and the rest. excess are the units that the demand does not need.
 func (want *demand) keep() (line models.ReservationLine, rest demand, excess []models.Allocation) {
-	line, rest = models.ReservationLine{ProductID: want.product, Requested: want.total}, *want
+	line, rest = want.line(), *want
 	rest.pinned, excess = slices.Clone(want.pinned), slices.Clone(want.held.Allocations)
 	loose := want.held.Quantity - unitsOf(excess) // reserved while the product was not tracked
 	stay := func(location string, n *int) {
@@ -193,6 +193,11 @@ func (want *demand) keep() (line models.ReservationLine, rest demand, excess []m
 		}
 	}
 	return line, rest, excess
+}
+
+// line is the line of a demand that has no units yet.
+func (want *demand) line() models.ReservationLine {
+	return models.ReservationLine{ProductID: want.product, Requested: want.total, Pinned: want.pinned}
 }
 
 // units is how many units the demand has, from any location and from named ones.
@@ -239,7 +244,7 @@ func (d *Decider) allocate(changes *ChangeSet, wanted []demand, channel string, 
 // which were given back. If it adds some, the product is allocated anew. If that is not
 // enough, or if it adds none, the units stay where they are.
 func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (models.ReservationLine, models.UserError) {
-	line := models.ReservationLine{ProductID: want.product, Requested: want.total}
+	line := want.line()
 	product := d.Products[want.product]
 	if product == nil {
 		return line, models.NotFound(models.InputPath("lines", want.index, "productId"), "no product %q", want.product)
@@ -247,10 +252,19 @@ func (d *Decider) allocateOne(changes *ChangeSet, want *demand, from *source) (m
 	if err := withinLimit(product, want); err != nil {
 		return line, err
 	}
-	if want.held == nil || !product.Tracked {
+	if want.held == nil {
+		if err := d.unknownLocation(want); err != nil {
+			return line, err
+		}
 		return d.supply(changes, line, want, product, from)
 	}
 	kept, rest, excess := want.keep()
+	if err := d.unknownLocation(&rest); err != nil {
+		return line, err
+	}
+	if !product.Tracked {
+		return d.supply(changes, line, want, product, from)
+	}
 	if rest.units() > 0 {
 		used := maps.Clone(from.used)
 		line, err := d.supply(changes, line, want, product, from)
@@ -281,13 +295,18 @@ func withinLimit(product *models.Product, want *demand) models.UserError {
 	}
 }
 
-// supply adds the units of a demand to a line, which may have some already.
-func (d *Decider) supply(changes *ChangeSet, line models.ReservationLine, want *demand, product *models.Product, from *source) (models.ReservationLine, models.UserError) {
+// unknownLocation refuses a demand for units from a location that does not exist.
+func (d *Decider) unknownLocation(want *demand) models.UserError {
 	for i, pin := range want.pinned {
 		if _, ok := d.Locations[pin.LocationID]; !ok && pin.Quantity > 0 {
-			return line, models.NotFound(models.InputPath("lines", want.pins[i], "locationId"), "no location %q", pin.LocationID)
+			return models.NotFound(models.InputPath("lines", want.pins[i], "locationId"), "no location %q", pin.LocationID)
 		}
 	}
+	return nil
+}
+
+// supply adds the units of a demand to a line, which may have some already.
+func (d *Decider) supply(changes *ChangeSet, line models.ReservationLine, want *demand, product *models.Product, from *source) (models.ReservationLine, models.UserError) {
 	if !product.Tracked {
 		line.Quantity = want.total
 		return line, nil

@@ -16,6 +16,10 @@ func (d *Decider) resolve(w models.Resolve) models.WriteResult {
 	step, _ := models.TransitionTo(w.To)
 	s, result := d.inState(w.ID, step.From)
 	if s == nil {
+		if w.Reacquire && result.Reservation != nil && result.Reservation.State == models.ReservationExpired {
+			key, _ := ReservationKey(w.ID)
+			return d.reacquire(d.Reservations[key], w, step)
+		}
 		if w.To == models.ReservationReleased && result.Reservation != nil && result.Reservation.State == models.ReservationReleased {
 			return models.WriteResult{Reservation: result.Reservation, Replayed: true}
 		}
@@ -68,15 +72,99 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 		at := s.At(d.Now)
 		return models.WriteResult{Reservation: &at, Errors: errs}
 	}
+	return d.apply(changes, next, w, step)
+}
+
+// apply completes a transition to the new lines of next.
+func (d *Decider) apply(changes *ChangeSet, next StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
 	next.State = stateAfter(next.Reservation, w.To)
-	reference := s.Order
 	if w.OrderRef != "" {
-		next.Order, reference = w.OrderRef, w.OrderRef
+		next.Order = w.OrderRef
 	}
-	changes.Apply(models.StockMovement{Reason: step.Reason, Reference: reference, Actor: w.Actor, ReservationID: s.ID})
+	changes.Apply(models.StockMovement{Reason: step.Reason, Reference: next.Order, Actor: w.Actor, ReservationID: next.ID})
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}
+}
+
+// reacquire commits a reservation that has expired. It takes what w names, or all that
+// the reservation had, again: within its channel, and from the locations that its lines
+// named. It takes everything or nothing. The maximum of one reservation does not count,
+// because it did when the reservation was made.
+func (d *Decider) reacquire(s *StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
+	parts, errs := partsOf(s.Lines, w.Lines)
+	if errs == nil {
+		next, changes := *s, d.ChangeSet()
+		if next.Lines, errs = d.supplyAgain(changes, s, w, parts); errs == nil {
+			return d.apply(changes, next, w, step)
+		}
+	}
+	at := s.At(d.Now)
+	return models.WriteResult{Reservation: &at, Errors: errs}
+}
+
+// supplyAgain moves units of a reservation's lines from available to committed. It
+// reports all shortages at once.
+func (d *Decider) supplyAgain(changes *ChangeSet, s *StoredReservation, w models.Resolve, parts []int) (lines []models.ReservationLine, errs []models.UserError) {
+	from, wanted := d.source(s.Channel), make([]demand, len(s.Lines))
+	for i, line := range s.Lines {
+		wanted[i] = demandAgain(line, parts[i])
+	}
+	d.chooseOne(changes, wanted, &from)
+	for i := range wanted {
+		want := &wanted[i]
+		line, err := want.line(), models.UserError(nil)
+		if want.total > 0 {
+			line, err = d.supply(changes, line, want, d.Products[want.product], &from)
+		}
+		if err != nil {
+			d.ShortProducts[want.product] = true
+			errs = append(errs, withPath(err, partPath(w.Lines, want.product)))
+		}
+		changes.shift(line.ProductID, line.Allocations, models.Reserved, models.Committed)
+		line.Requested = s.Lines[i].Requested
+		lines = append(lines, line)
+	}
+	return lines, errs
+}
+
+// demandAgain is the demand for n units of a line, first for those from the locations
+// that the caller named.
+func demandAgain(line models.ReservationLine, n int) demand {
+	want := demand{product: line.ProductID, total: n, free: n}
+	for _, pin := range line.Pinned {
+		for _, a := range line.Allocations {
+			if pin.LocationID == a.LocationID {
+				pin.Quantity = min(pin.Quantity, a.Quantity, want.free)
+				want.pinned, want.free = append(want.pinned, pin), want.free-pin.Quantity
+			}
+		}
+	}
+	return want
+}
+
+// partPath is the path of the first part of a product; that of the reservation where no
+// parts are named.
+func partPath(parts []models.LinePart, product string) []string {
+	for n, part := range parts {
+		if part.ProductID == product {
+			return models.InputPath("lines", n, "quantity")
+		}
+	}
+	return models.InputPath("id")
+}
+
+// withPath returns the error of a line with another path.
+func withPath(err models.UserError, path []string) models.UserError {
+	switch e := err.(type) {
+	case models.InsufficientStockError:
+		e.Path = path
+		return e
+	case models.QuantityLimitExceededError:
+		e.Path = path
+		return e
+	}
+	return err
 }
 
 // stateAfter is the state of a reservation after a transition. An order with units
