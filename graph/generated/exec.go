@@ -2110,7 +2110,7 @@ extend type Mutation {
 enum InventoryPolicy {
   "Nothing is sold below zero."
   DENY
-  "Units are sold on backorder, down to the backorder limit."
+  "Units are sold on backorder, down to the backorder limit. A product without a stock level is sold from the first active location (of the channel, where one is given), and the reservation makes the level."
   CONTINUE
 }
 
@@ -2218,7 +2218,7 @@ extend type Mutation {
   releaseReservation("The reservation." input: ReleaseReservationInput!): ReservationPayload!
   """
   Turns an active reservation, or a part of it, into an order: reserved units become committed. The other units become
-  available again in the same step. Scope: write:orders.
+  available again in the same step. With ` + "`" + `reacquire` + "`" + `, a reservation that has expired takes its units again. Scope: write:orders.
   """
   commitReservation("The reservation and its order." input: CommitReservationInput!): ReservationPayload!
   """
@@ -2248,7 +2248,7 @@ enum ReservationState {
   FULFILLED
   "Released before its time was over."
   RELEASED
-  "Its time is over."
+  "Its time is over. An order that is paid by now may take the units again: see commitReservation."
   EXPIRED
   "Ordered, then cancelled as a whole."
   CANCELLED
@@ -2380,6 +2380,12 @@ input CommitReservationInput {
   orderRef: String
   "The part that is ordered, 1 to 2,000 lines. Everything reserved when left out."
   lines: [ReservationLinePartInput!]
+  """
+  For an order that is paid by now: when the reservation is EXPIRED, take the units again, in the same transaction. They
+  come from the reservation's channel, and from the location that a line named. When some are gone, nothing is taken, and
+  an InsufficientStockError says of each product how many there are. A RELEASED reservation stays released.
+  """
+  reacquire: Boolean! = false
 }
 
 "A shipped order, or a part of it."
@@ -2542,7 +2548,7 @@ enum StockStatus {
   LOW_STOCK
   "Nothing can be bought."
   OUT_OF_STOCK
-  "Nothing is available, but the product can be bought on backorder."
+  "Nothing is available, but the product can be bought on backorder. A product may have no stock level yet."
   BACKORDER
 }
 
@@ -10000,7 +10006,11 @@ func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id", "orderRef", "lines"}
+	if _, present := asMap["reacquire"]; !present {
+		asMap["reacquire"] = false
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "id", "orderRef", "lines", "reacquire"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10035,6 +10045,13 @@ func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Con
 				return it, err
 			}
 			it.Lines = data
+		case "reacquire":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reacquire"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reacquire = data
 		}
 	}
 	return it, nil

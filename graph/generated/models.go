@@ -50,6 +50,10 @@ type CommitReservationInput struct {
 	OrderRef *string `json:"orderRef,omitempty"`
 	// The part that is ordered, 1 to 2,000 lines. Everything reserved when left out.
 	Lines []*models.LinePart `json:"lines,omitempty"`
+	// For an order that is paid by now: when the reservation is EXPIRED, take the units again, in the same transaction. They
+	// come from the reservation's channel, and from the location that a line named. When some are gone, nothing is taken, and
+	// an InsufficientStockError says of each product how many there are. A RELEASED reservation stays released.
+	Reacquire bool `json:"reacquire"`
 }
 
 // More time for an active reservation.
