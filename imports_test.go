@@ -21,27 +21,27 @@ import (
 // the test. A package that does not exist may be listed.
 var mayImport = map[string][]string{
 	"onhand": {"cli"},
-	"cli":    {"cli/listing", "graph", "graph/guard", "graph/transport", "models", "store", "store/audit", "store/openingstock", "store/stockfile", "web"},
+	"cli":    {"cli/listing", "graph", "graph/guard", "graph/transport", "models", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile", "web"},
 
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/stockjson"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/paging", "models/stockjson"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
-	"graph/generated": {"graph/scalar", "models"},
+	"graph/generated": {"graph/scalar", "models", "models/paging"},
 	"graph/guard":     {"models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
 	"graph/scalar":    {"models"},
 	"graph/transport": {"graph/guard", "models"},
 
-	"store": {"models", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
+	"store": {"models", "models/paging", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
-	"store/audit":        {"models", "models/stockjson", "store/database", "store/rediscache"},
+	"store/audit":        {"models", "models/paging", "models/stockjson", "store/database", "store/rediscache"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
-	"store/openingstock": {"models", "store/database"},
-	"store/readthrough":  {"models", "store/database", "store/rediscache"},
+	"store/openingstock": {"models", "models/paging", "store/database"},
+	"store/readthrough":  {"models", "models/paging", "store/database", "store/rediscache"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/rediscache"},
 
 	"store/backoff":    {},
@@ -51,17 +51,19 @@ var mayImport = map[string][]string{
 
 	"store/stockfile/delimited": {},
 
-	"store/database": {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger",
-		"store/database/optimistic", "store/database/postgres", "store/database/sqlite"},
+	"store/database": {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger",
+		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite"},
 	"store/database/postgres":   {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
 	"store/database/sqlite":     {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
 	"store/database/importer":   {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
-	"store/database/ledger":     {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
+	"store/database/ledger":     {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect"},
 	"store/database/optimistic": {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
+	"store/database/pages":      {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect"},
 	"store/database/dialect":    {"models", "models/stockjson", "store/database/decide"},
 	"store/database/decide":     {"models", "models/stockjson"},
 
 	"models":           {},
+	"models/paging":    {"models"},
 	"models/stockjson": {"models"},
 	"web":              {},
 
@@ -73,7 +75,7 @@ var mayImport = map[string][]string{
 	"bench/groupcommit":       {"bench/fixture", "bench/loadgen", "bench/testbed", "graph", "graph/guard", "graph/transport", "models", "store"},
 	"bench/importing":         {"models", "store/database", "store/stockfile", "store/storetest"},
 	"bench/loadgen":           {"models", "store/stockfile"},
-	"bench/replay":            {"bench/loadgen", "models", "store", "store/audit", "store/stockfile"},
+	"bench/replay":            {"bench/loadgen", "models", "models/paging", "store", "store/audit", "store/stockfile"},
 	"bench/testbed":           {"store/storetest"},
 }
 

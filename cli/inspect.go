@@ -11,6 +11,7 @@ import (
 
 	"onhand/cli/listing"
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store"
 )
 
@@ -187,7 +188,7 @@ func (c *ledgerCommand) read(ctx context.Context, st *store.Store) (movements []
 	if until := c.Until.end(); !c.Until.IsZero() {
 		filter.Until = &until
 	}
-	for page := (models.MovementPageRequest{}); ; {
+	for page := (paging.MovementRequest{}); ; {
 		page.First = min(models.PageSizeMax, c.Limit-len(movements))
 		read, err := st.Movements(ctx, page, filter)
 		if err != nil {

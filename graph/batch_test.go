@@ -17,6 +17,7 @@ import (
 	"onhand/graph"
 	"onhand/graph/loaders"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // TestDocumentReadsStockOnce: all lists and fields of a document that read stock make
@@ -51,7 +52,7 @@ func TestDocumentReadsStockOnce(t *testing.T) {
 // both fields of a reservation's lines.
 func TestPageReadsStockOnce(t *testing.T) {
 	t.Parallel()
-	page := models.ProductPage{}
+	page := paging.ProductPage{}
 	reservation := &models.Reservation{ID: "r", State: models.ReservationActive}
 	for i := range models.StocksMax {
 		id := "p" + strconv.Itoa(i)
@@ -59,7 +60,7 @@ func TestPageReadsStockOnce(t *testing.T) {
 		reservation.Lines = append(reservation.Lines, models.ReservationLine{ProductID: id, Requested: 1, Quantity: 1})
 	}
 	f := &fakeStore{
-		products:    func() (models.ProductPage, error) { return page, nil },
+		products:    func() (paging.ProductPage, error) { return page, nil },
 		reservation: func(string) (*models.Reservation, error) { return reservation, nil },
 	}
 	require.Empty(t, ask(t, f, `{ products(first: 250) { nodes { stock { status } } } }`).Errors)

@@ -6,6 +6,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // complexity returns the cost of each field, for gqlgen's complexity limit. A field
@@ -51,7 +52,10 @@ func costOfQueries(c *generated.ComplexityRoot) {
 	c.Query.Stocks = func(child int, ids []string, _ *string) int {
 		return guard.ComplexityRead + child*len(ids)
 	}
-	c.Query.Products = func(child int, first *int, _ *string, last *int, _ *string, _ *models.ProductFilter) int {
+	c.Query.Products = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.ProductFilter, _ paging.ProductOrder) int {
+		return guard.ComplexityPage + child*pageSize(first, last)
+	}
+	c.Query.Reservations = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.ReservationFilter) int {
 		return guard.ComplexityPage + child*pageSize(first, last)
 	}
 	c.Query.StockMovements = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.StockMovementFilter) int {

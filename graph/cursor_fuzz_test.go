@@ -3,8 +3,10 @@ package graph
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // isBadInput reports whether err is a refusal with a message for the client.
@@ -13,11 +15,12 @@ func isBadInput(err error) bool {
 	return errors.As(err, &fault) && fault.Code == models.CodeBadUserInput && fault.Message != ""
 }
 
-// FuzzCursor: a cursor of products or of the ledger has one spelling. All other text is
+// FuzzCursor: a cursor of products, of the ledger or of reservations has one spelling. All other text is
 // refused as BAD_USER_INPUT.
 func FuzzCursor(f *testing.F) {
 	for _, cursor := range []string{
 		cursorOf("mug-1"), cursorOf("süd 🫖"), movementCursorOf(7), cursorOf("movement:007"), cursorOf("movement:+7"), cursorOf("movement:-7"),
+		reservationCursorOf(paging.ReservationPosition{CreatedAt: time.UnixMicro(7).UTC(), ID: "res_1"}), cursorOf("reservation:07:"), cursorOf("reservation:7"),
 		"", "Y", "YR", "Y\nQ", "YQ==", "_w", cursorOf("a\x00"),
 	} {
 		f.Add(cursor)
@@ -36,6 +39,13 @@ func FuzzCursor(f *testing.F) {
 			t.Fatalf("%q: %v", cursor, err)
 		case err == nil && movementCursorOf(moved.Before) != cursor:
 			t.Fatalf("%q is parsed as movement %d, whose cursor is %q", cursor, moved.Before, movementCursorOf(moved.Before))
+		}
+		listed, err := reservationPageOf(nil, nil, nil, &cursor)
+		switch {
+		case err != nil && !isBadInput(err):
+			t.Fatalf("%q: %v", cursor, err)
+		case err == nil && reservationCursorOf(listed.Before) != cursor:
+			t.Fatalf("%q is parsed as %v, whose cursor is %q", cursor, listed.Before, reservationCursorOf(listed.Before))
 		}
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"onhand/graph/guard"
 	"onhand/graph/transport"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // reply is a decoded GraphQL answer.
@@ -60,9 +61,9 @@ func failingStore(fail func() error) *fakeStore {
 	return &fakeStore{
 		stocks:      func([]string) ([]*models.Stock, error) { return nil, fail() },
 		fresh:       func(string) (*models.Stock, error) { return nil, fail() },
-		products:    func() (models.ProductPage, error) { return models.ProductPage{}, fail() },
+		products:    func() (paging.ProductPage, error) { return paging.ProductPage{}, fail() },
 		reservation: func(string) (*models.Reservation, error) { return nil, fail() },
-		movements:   func() (models.MovementPage, error) { return models.MovementPage{}, fail() },
+		movements:   func() (paging.MovementPage, error) { return paging.MovementPage{}, fail() },
 		write:       func(models.Write) (models.WriteResult, error) { return models.WriteResult{}, fail() },
 		now:         fail,
 	}

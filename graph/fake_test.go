@@ -11,21 +11,23 @@ import (
 	"onhand/graph"
 	"onhand/graph/transport"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // fakeStore answers as a test tells it, and records its calls.
 type fakeStore struct {
-	stocks       func(ids []string) ([]*models.Stock, error)
-	fresh        func(id string) (*models.Stock, error)
-	products     func() (models.ProductPage, error)
-	reservation  func(id string) (*models.Reservation, error)
-	write        func(models.Write) (models.WriteResult, error)
-	watch        func(ctx context.Context) (models.Watch[*models.Stock], error)
-	reservations func(ctx context.Context) (models.Watch[*models.Reservation], error)
-	movements    func() (models.MovementPage, error)
-	moved        func(after string) (models.Watch[*models.StockMovement], error)
-	now          func() error
-	locations    []models.Location // besides London
+	stocks          func(ids []string) ([]*models.Stock, error)
+	fresh           func(id string) (*models.Stock, error)
+	products        func() (paging.ProductPage, error)
+	reservation     func(id string) (*models.Reservation, error)
+	reservationList func() (paging.ReservationPage, error)
+	write           func(models.Write) (models.WriteResult, error)
+	watch           func(ctx context.Context) (models.Watch[*models.Stock], error)
+	reservations    func(ctx context.Context) (models.Watch[*models.Reservation], error)
+	movements       func() (paging.MovementPage, error)
+	moved           func(after string) (models.Watch[*models.StockMovement], error)
+	now             func() error
+	locations       []models.Location // besides London
 
 	mu                sync.Mutex
 	asked             [][]string // the ids of each call of Stocks
@@ -58,8 +60,12 @@ func (f *fakeStore) StockAsOf(_ context.Context, id string, _ time.Time) (*model
 	return f.fresh(id)
 }
 
-func (f *fakeStore) Products(context.Context, models.PageRequest, models.ProductFilter) (models.ProductPage, error) {
+func (f *fakeStore) Products(context.Context, paging.Request, paging.ProductQuery) (paging.ProductPage, error) {
 	return f.products()
+}
+
+func (f *fakeStore) ListReservations(context.Context, paging.ReservationRequest, paging.ReservationQuery) (paging.ReservationPage, error) {
+	return f.reservationList()
 }
 
 func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Reservation, error) {
@@ -76,7 +82,7 @@ func (f *fakeStore) Reservations(_ context.Context, ids []string) ([]*models.Res
 	return found, nil
 }
 
-func (f *fakeStore) Movements(context.Context, models.MovementPageRequest, models.MovementFilter) (models.MovementPage, error) {
+func (f *fakeStore) Movements(context.Context, paging.MovementRequest, models.MovementFilter) (paging.MovementPage, error) {
 	return f.movements()
 }
 

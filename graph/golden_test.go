@@ -220,7 +220,7 @@ var (
 	varyingTime    = regexp.MustCompile(`"(asOf|createdAt|expiresAt|serverTime)":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z"`)
 	varyingVersion = regexp.MustCompile(`"(version)":[0-9]+`)
 	varyingSource  = regexp.MustCompile(`"(source)":"(CACHE|DATABASE)"`)
-	varyingCursor  = regexp.MustCompile(`"(cursor)":"AQ[0-9A-Za-z_-]+"`) // of movements
+	varyingCursor  = regexp.MustCompile(`"(cursor|endCursor)":"(?:AQ|cmVzZXJ2YXRpb246)[0-9A-Za-z_-]+"`) // of movements, of reservations
 	reservationIDs = regexp.MustCompile(`res_[0-9a-f]{32}`)
 )
 

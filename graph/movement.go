@@ -9,15 +9,16 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // movementsPageOf checks the arguments of stockMovements.
-func movementsPageOf(first *int, after *string, last *int, before *string) (models.MovementPageRequest, error) {
+func movementsPageOf(first *int, after *string, last *int, before *string) (paging.MovementRequest, error) {
 	page, err := pageOf(first, after, last, before)
 	if err != nil {
-		return models.MovementPageRequest{}, err
+		return paging.MovementRequest{}, err
 	}
-	movements := models.MovementPageRequest{First: page.First, Last: page.Last}
+	movements := paging.MovementRequest{First: page.First, Last: page.Last}
 	if movements.After, err = parseMovementKey(page.After); err == nil {
 		movements.Before, err = parseMovementKey(page.Before)
 	}
@@ -91,7 +92,7 @@ func endOf(t time.Time) time.Time {
 	return t.Truncate(time.Millisecond).Add(time.Millisecond - time.Microsecond)
 }
 
-func movementConnection(page models.MovementPage) *generated.StockMovementConnection {
+func movementConnection(page paging.MovementPage) *generated.StockMovementConnection {
 	c := &generated.StockMovementConnection{
 		Edges: make([]*generated.StockMovementEdge, len(page.Movements)), Nodes: page.Movements,
 		PageInfo: &generated.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrev},

@@ -4,12 +4,13 @@ import (
 	"encoding/base64"
 
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // pageOf checks the arguments of a connection: forwards or backwards, with a bounded
 // size.
-func pageOf(first *int, after *string, last *int, before *string) (models.PageRequest, error) {
-	var page models.PageRequest
+func pageOf(first *int, after *string, last *int, before *string) (paging.Request, error) {
+	var page paging.Request
 	switch {
 	case first != nil && last != nil:
 		return page, models.BadInput("first and last together make no page; give one")

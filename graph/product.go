@@ -5,39 +5,60 @@ import (
 
 	"onhand/graph/generated"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
-// productFilter checks a filter of products.
-func productFilter(filter *models.ProductFilter) (models.ProductFilter, error) {
-	if filter == nil {
-		return models.ProductFilter{}, nil
+// productQuery checks a filter of products.
+func productQuery(f *generated.ProductFilter, order paging.ProductOrder) (paging.ProductQuery, error) {
+	narrow := paging.ProductQuery{Order: order}
+	if f == nil {
+		return narrow, nil
 	}
-	if err := checkProductIDs(filter.IDs); err != nil {
-		return *filter, err
+	narrow.IDs, narrow.Tracked, narrow.Statuses = f.Ids, f.Tracked, f.Status
+	if err := checkProductIDs(narrow.IDs); err != nil {
+		return narrow, err
 	}
-	if filter.TitleContains != "" {
-		if problem := models.CheckText(filter.TitleContains, models.TextLengthMax); problem != "" {
-			return *filter, models.BadInput("titleContains %s", problem)
+	if narrow.TitleContains = textOf(f.TitleContains); narrow.TitleContains != "" {
+		if problem := models.CheckText(narrow.TitleContains, models.TextLengthMax); problem != "" {
+			return narrow, models.BadInput("titleContains %s", problem)
 		}
 	}
-	return *filter, nil
+	for _, field := range []struct {
+		name  string
+		value *string
+		to    *string
+	}{{"locationId", f.LocationID, &narrow.LocationID}, {"channel", f.Channel, &narrow.Channel}} {
+		if field.value == nil {
+			continue
+		}
+		if problem := models.CheckID(*field.value); problem != "" {
+			return narrow, models.BadInput("filter.%s %s", field.name, problem)
+		}
+		*field.to = *field.value
+	}
+	return narrow, nil
 }
 
 // excludesAll reports whether a filter names an empty list of products.
-func excludesAll(filter *models.ProductFilter) bool {
-	return filter != nil && filter.IDs != nil && len(filter.IDs) == 0
+func excludesAll(filter *generated.ProductFilter) bool {
+	return filter != nil && filter.Ids != nil && len(filter.Ids) == 0
 }
 
-func productConnection(page models.ProductPage) *generated.ProductConnection {
+func productConnection(page paging.ProductPage) *generated.ProductConnection {
 	c := &generated.ProductConnection{
 		Edges: make([]*generated.ProductEdge, len(page.Products)), Nodes: pointersTo(page.Products),
-		PageInfo: &generated.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrev},
+		PageInfo: &generated.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrev}, TotalCount: page.Total,
 	}
 	for i, product := range c.Nodes {
 		c.Edges[i] = &generated.ProductEdge{Cursor: cursorOf(product.ProductID), Node: product}
 	}
-	if n := len(c.Edges); n > 0 {
-		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Edges[0].Cursor, &c.Edges[n-1].Cursor
+	if page.Start != "" {
+		start := cursorOf(page.Start)
+		c.PageInfo.StartCursor = &start
+	}
+	if page.End != "" {
+		end := cursorOf(page.End)
+		c.PageInfo.EndCursor = &end
 	}
 	return c
 }

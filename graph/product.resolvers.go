@@ -10,6 +10,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.UpsertProductsInput) (*generated.UpsertProductsPayload, error) {
@@ -41,17 +42,17 @@ func (r *queryResolver) Product(ctx context.Context, id string) (*models.Product
 	return &stock.Product, nil
 }
 
-func (r *queryResolver) Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *models.ProductFilter) (*generated.ProductConnection, error) {
+func (r *queryResolver) Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (*generated.ProductConnection, error) {
 	page, err := pageOf(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	narrow, err := productFilter(filter)
+	narrow, err := productQuery(filter, orderBy)
 	if err != nil {
 		return nil, err
 	}
 	if excludesAll(filter) {
-		return productConnection(models.ProductPage{}), nil
+		return productConnection(paging.ProductPage{Total: new(int)}), nil
 	}
 	found, err := r.Store.Products(ctx, page, narrow)
 	if err != nil {

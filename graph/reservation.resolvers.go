@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/graph/loaders"
 	"onhand/models"
 )
@@ -48,6 +49,25 @@ func (r *mutationResolver) CancelReservation(ctx context.Context, input generate
 
 func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
 	return loaders.Of(ctx).Reservation(ctx, id)
+}
+
+func (r *queryResolver) Reservations(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ReservationFilter) (*generated.ReservationConnection, error) {
+	if _, err := guard.Require(ctx, guard.ReadOrders); err != nil {
+		return nil, err
+	}
+	page, err := reservationPageOf(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	query, err := reservationQuery(filter)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.Store.ListReservations(ctx, page, query)
+	if err != nil {
+		return nil, err
+	}
+	return reservationConnection(found), nil
 }
 
 func (r *reservationAllocationResolver) Location(ctx context.Context, obj *models.Allocation) (*models.Location, error) {

@@ -10,6 +10,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // Store is what the API needs from the store. Its faults are models.Fault.
@@ -20,11 +21,13 @@ type Store interface {
 	FreshStock(ctx context.Context, id string) (*models.Stock, error)
 	// StockAsOf reads a past stock from the ledger; nil when unknown.
 	StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error)
-	Products(ctx context.Context, page models.PageRequest, filter models.ProductFilter) (models.ProductPage, error)
+	Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error)
+	// ListReservations returns a page of reservations, newest first.
+	ListReservations(ctx context.Context, page paging.ReservationRequest, filter paging.ReservationQuery) (paging.ReservationPage, error)
 	// Reservations returns reservations in the order of ids, nil for unknown ones.
 	Reservations(ctx context.Context, ids []string) ([]*models.Reservation, error)
 	// Movements returns a page of the ledger.
-	Movements(ctx context.Context, page models.MovementPageRequest, filter models.MovementFilter) (models.MovementPage, error)
+	Movements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error)
 	// Movement returns one movement; nil when unknown.
 	Movement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error)
 	// Now is the database's clock.

@@ -49,27 +49,6 @@ func (p Product) Floor() int {
 	return -*p.BackorderLimit
 }
 
-// ProductFilter narrows a list of products. A zero field does not filter.
-type ProductFilter struct {
-	// IDs keeps only these products, at most StocksMax of them.
-	IDs []string
-	// TitleContains keeps products whose title contains this text, in any case.
-	TitleContains string
-}
-
-// PageRequest asks for a part of a list in id order: forwards (First, After) or backwards
-// (Last, Before), never both. After and Before are ids, not offsets.
-type PageRequest struct {
-	First, Last   int
-	After, Before string
-}
-
-// ProductPage is the answer to a PageRequest for products, in id order.
-type ProductPage struct {
-	Products         []Product
-	HasNext, HasPrev bool
-}
-
 // UpsertProducts creates products, and changes the settings of products that
 // exist. A field that a row leaves out keeps its value. A new product gets the
 // defaults.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // Stocks reads products, from Redis where it can and from the database where it
@@ -56,9 +57,29 @@ func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models
 	return s.directory.Directory().Placed(stock, ""), err
 }
 
-// Products reads a page of products from the database.
-func (s *Store) Products(ctx context.Context, page models.PageRequest, filter models.ProductFilter) (models.ProductPage, error) {
+// Products reads a page of products from the database. A filter's status is that over
+// its location, else over its channel, else over all locations.
+//
+// Errors: bad input for an unknown channel.
+func (s *Store) Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
+	if filter.Channel != "" {
+		members, ok := s.directory.Directory().Channel(filter.Channel)
+		if !ok {
+			return paging.ProductPage{}, models.BadInput("no channel %q", filter.Channel)
+		}
+		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(members) }
+	}
+	if filter.LocationID != "" {
+		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(map[string]bool{filter.LocationID: true}) }
+	}
 	return s.database.ReadProducts(ctx, page, filter)
+}
+
+// ListReservations reads a page of reservations from the database, newest first.
+//
+// Errors: bad input for a page that cannot be found.
+func (s *Store) ListReservations(ctx context.Context, page paging.ReservationRequest, filter paging.ReservationQuery) (paging.ReservationPage, error) {
+	return s.database.ListReservations(ctx, page, filter)
 }
 
 // Reservations reads reservations with one SELECT, as of the database's clock:
@@ -83,7 +104,7 @@ func (s *Store) Reservations(ctx context.Context, ids []string) ([]*models.Reser
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.database.ReadClock(ctx) }
 
 // Movements reads a page of the ledger, newest first.
-func (s *Store) Movements(ctx context.Context, page models.MovementPageRequest, filter models.MovementFilter) (models.MovementPage, error) {
+func (s *Store) Movements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error) {
 	return s.database.ReadMovements(ctx, page, filter)
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"onhand/graph/scalar"
 	"onhand/models"
+	"onhand/models/paging"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -125,9 +126,10 @@ type ComplexityRoot struct {
 	}
 
 	ProductConnection struct {
-		Edges    func(childComplexity int) int
-		Nodes    func(childComplexity int) int
-		PageInfo func(childComplexity int) int
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
 	}
 
 	ProductEdge struct {
@@ -150,8 +152,9 @@ type ComplexityRoot struct {
 		Locations      func(childComplexity int) int
 		Node           func(childComplexity int, id string) int
 		Product        func(childComplexity int, id string) int
-		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *models.ProductFilter) int
+		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *ProductFilter, orderBy paging.ProductOrder) int
 		Reservation    func(childComplexity int, id string) int
+		Reservations   func(childComplexity int, first *int, after *string, last *int, before *string, filter *ReservationFilter) int
 		ServerTime     func(childComplexity int) int
 		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
 		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
@@ -174,6 +177,17 @@ type ComplexityRoot struct {
 		Left     func(childComplexity int) int
 		Location func(childComplexity int) int
 		Quantity func(childComplexity int) int
+	}
+
+	ReservationConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ReservationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	ReservationLine struct {
@@ -340,8 +354,9 @@ type QueryResolver interface {
 	Channels(ctx context.Context) ([]*models.Channel, error)
 	StockMovements(ctx context.Context, first *int, after *string, last *int, before *string, filter *StockMovementFilter) (*StockMovementConnection, error)
 	Product(ctx context.Context, id string) (*models.Product, error)
-	Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *models.ProductFilter) (*ProductConnection, error)
+	Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *ProductFilter, orderBy paging.ProductOrder) (*ProductConnection, error)
 	Reservation(ctx context.Context, id string) (*models.Reservation, error)
+	Reservations(ctx context.Context, first *int, after *string, last *int, before *string, filter *ReservationFilter) (*ReservationConnection, error)
 	Stock(ctx context.Context, productID string, channel *string, minVersion *int64, asOf *time.Time) (*models.Stock, error)
 	Stocks(ctx context.Context, productIds []string, channel *string) ([]*models.Stock, error)
 }
@@ -794,6 +809,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProductConnection.PageInfo(childComplexity), true
+	case "ProductConnection.totalCount":
+		if e.ComplexityRoot.ProductConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProductConnection.TotalCount(childComplexity), true
 
 	case "ProductEdge.cursor":
 		if e.ComplexityRoot.ProductEdge.Cursor == nil {
@@ -901,7 +922,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Products(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*models.ProductFilter)), true
+		return e.ComplexityRoot.Query.Products(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*ProductFilter), args["orderBy"].(paging.ProductOrder)), true
 	case "Query.reservation":
 		if e.ComplexityRoot.Query.Reservation == nil {
 			break
@@ -913,6 +934,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Reservation(childComplexity, args["id"].(string)), true
+	case "Query.reservations":
+		if e.ComplexityRoot.Query.Reservations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_reservations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Reservations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*ReservationFilter)), true
 	case "Query.serverTime":
 		if e.ComplexityRoot.Query.ServerTime == nil {
 			break
@@ -1026,6 +1058,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationAllocation.Quantity(childComplexity), true
+
+	case "ReservationConnection.edges":
+		if e.ComplexityRoot.ReservationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationConnection.Edges(childComplexity), true
+	case "ReservationConnection.nodes":
+		if e.ComplexityRoot.ReservationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationConnection.Nodes(childComplexity), true
+	case "ReservationConnection.pageInfo":
+		if e.ComplexityRoot.ReservationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationConnection.PageInfo(childComplexity), true
+
+	case "ReservationEdge.cursor":
+		if e.ComplexityRoot.ReservationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationEdge.Cursor(childComplexity), true
+	case "ReservationEdge.node":
+		if e.ComplexityRoot.ReservationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationEdge.Node(childComplexity), true
 
 	case "ReservationLine.allocations":
 		if e.ComplexityRoot.ReservationLine.Allocations == nil {
@@ -1590,6 +1654,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMoveStockRow,
 		ec.unmarshalInputProductFilter,
 		ec.unmarshalInputReleaseReservationInput,
+		ec.unmarshalInputReservationFilter,
 		ec.unmarshalInputReservationLineInput,
 		ec.unmarshalInputReservationLinePartInput,
 		ec.unmarshalInputReserveStockInput,
@@ -2083,7 +2148,11 @@ input StockMovementFilter {
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
   "One product by the shop's own id. Null when it is unknown."
   product("The shop's own product id." id: ID!): Product
-  "A page of products in id order, forwards (first, after) or backwards (last, before). A page has 50 products by default and at most 250."
+  """
+  A page of products, forwards (first, after) or backwards (last, before). A page has 50 products by default and at most
+  250. The work for one page is bounded: where few products match the filter, a page can have fewer products than asked
+  for, or none, while ` + "`" + `hasNextPage` + "`" + ` is true. Continue at ` + "`" + `endCursor` + "`" + ` until it is false.
+  """
   products(
     "How many, forwards: 1 to 250."
     first: Int
@@ -2095,6 +2164,8 @@ input StockMovementFilter {
     before: String
     "Only products that match."
     filter: ProductFilter
+    "The order of the list."
+    orderBy: ProductOrder! = PRODUCT_ID
   ): ProductConnection!
 }
 
@@ -2144,6 +2215,16 @@ type ProductConnection {
   nodes: [Product!]!
   "How to continue."
   pageInfo: PageInfo!
+  "How many products match. Null where this page does not have all of them: it would have to be counted."
+  totalCount: Int
+}
+
+"The order of a list of products."
+enum ProductOrder {
+  "By the shop's own product id."
+  PRODUCT_ID
+  "By title, then by id. Products without a title come first."
+  TITLE
 }
 
 "A product and its cursor."
@@ -2160,6 +2241,14 @@ input ProductFilter {
   ids: [ID!]
   "Only products whose title contains this text, in any case."
   titleContains: String
+  "Only products that are tracked, or only those that are not."
+  tracked: Boolean
+  "Only products with a level at this location. ` + "`" + `status` + "`" + ` is then the status there."
+  locationId: ID
+  "Only products with a level at one of this channel's locations. ` + "`" + `status` + "`" + ` is then the status there, unless ` + "`" + `locationId` + "`" + ` is given."
+  channel: ID
+  "Only products with one of these statuses. [LOW_STOCK, OUT_OF_STOCK] is the list of what to order. Without it, or empty, all."
+  status: [StockStatus!]
 }
 
 "Products to create or to change."
@@ -2205,6 +2294,24 @@ type UpsertProductsPayload {
 	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
   "One reservation. Null when it is unknown. Anyone who knows the id may read it."
   reservation("The reservation's id." id: ID!): Reservation
+  """
+  A page of reservations, newest first, forwards (first, after) or backwards (last, before). ` + "`" + `last` + "`" + ` needs ` + "`" + `before` + "`" + `. A page
+  has 50 reservations by default and at most 250. The work for one page is bounded: where few reservations match the
+  filter, a page can have fewer than asked for, or none, while ` + "`" + `hasNextPage` + "`" + ` is true. Continue at ` + "`" + `endCursor` + "`" + ` until it is
+  false. Scope: read:orders.
+  """
+  reservations(
+    "How many, forwards: 1 to 250."
+    first: Int
+    "Begin after this cursor."
+    after: String
+    "How many, backwards: 1 to 250."
+    last: Int
+    "End before this cursor."
+    before: String
+    "Only reservations that match."
+    filter: ReservationFilter
+  ): ReservationConnection!
 }
 
 extend type Mutation {
@@ -2252,6 +2359,40 @@ enum ReservationState {
   EXPIRED
   "Ordered, then cancelled as a whole."
   CANCELLED
+}
+
+"A page of reservations, newest first."
+type ReservationConnection {
+  "The reservations with their cursors."
+  edges: [ReservationEdge!]!
+  "The reservations without cursors."
+  nodes: [Reservation!]!
+  "How to continue."
+  pageInfo: PageInfo!
+}
+
+"A reservation and its cursor."
+type ReservationEdge {
+  "For ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
+  cursor: String!
+  "The reservation."
+  node: Reservation!
+}
+
+"Narrows a list of reservations. Every given field must match."
+input ReservationFilter {
+  "Only reservations in this state."
+  state: ReservationState
+  "Only reservations with a line of this product."
+  productId: ID
+  "Only reservations with this reference of the caller: a cart, a session."
+  ownerRef: String
+  "Only reservations that became this order."
+  orderRef: String
+  "Only reservations created at this time or later."
+  since: Time
+  "Only reservations created at this time or earlier."
+  until: Time
 }
 
 "Reserved units of several products, with a time to live."
@@ -2887,6 +3028,8 @@ func (ec *executionContext) childFields_ProductConnection(ctx context.Context, f
 		return ec.fieldContext_ProductConnection_nodes(ctx, field)
 	case "pageInfo":
 		return ec.fieldContext_ProductConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ProductConnection_totalCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProductConnection", field.Name)
 }
@@ -2935,6 +3078,28 @@ func (ec *executionContext) childFields_ReservationAllocation(ctx context.Contex
 		return ec.fieldContext_ReservationAllocation_left(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReservationAllocation", field.Name)
+}
+
+func (ec *executionContext) childFields_ReservationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ReservationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ReservationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ReservationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReservationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ReservationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ReservationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ReservationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReservationEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_ReservationLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3555,13 +3720,21 @@ func (ec *executionContext) field_Query_products_args(ctx context.Context, rawAr
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*models.ProductFilter, error) {
-			return ec.unmarshalOProductFilter2ᚖonhandᚋmodelsᚐProductFilter(ctx, v)
+		func(ctx context.Context, v any) (*ProductFilter, error) {
+			return ec.unmarshalOProductFilter2ᚖonhandᚋgraphᚋgeneratedᚐProductFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
 	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (paging.ProductOrder, error) {
+			return ec.unmarshalNProductOrder2onhandᚋmodelsᚋpagingᚐProductOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
 	return args, nil
 }
 
@@ -3576,6 +3749,52 @@ func (ec *executionContext) field_Query_reservation_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_reservations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*ReservationFilter, error) {
+			return ec.unmarshalOReservationFilter2ᚖonhandᚋgraphᚋgeneratedᚐReservationFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
 	return args, nil
 }
 
@@ -5451,6 +5670,29 @@ func (ec *executionContext) fieldContext_ProductConnection_pageInfo(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _ProductConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *ProductConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProductConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProductConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProductConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ProductEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *ProductEdge) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5917,7 +6159,7 @@ func (ec *executionContext) _Query_products(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Products(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*models.ProductFilter))
+			return ec.Resolvers.Query().Products(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*ProductFilter), fc.Args["orderBy"].(paging.ProductOrder))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ProductConnection) graphql.Marshaler {
@@ -5989,6 +6231,50 @@ func (ec *executionContext) fieldContext_Query_reservation(ctx context.Context, 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_reservation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_reservations(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_reservations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Reservations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*ReservationFilter))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ReservationConnection) graphql.Marshaler {
+			return ec.marshalNReservationConnection2ᚖonhandᚋgraphᚋgeneratedᚐReservationConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_reservations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReservationConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_reservations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -6451,6 +6737,157 @@ func (ec *executionContext) _ReservationAllocation_left(ctx context.Context, fie
 }
 func (ec *executionContext) fieldContext_ReservationAllocation_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ReservationAllocation", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *ReservationConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ReservationEdge) graphql.Marshaler {
+			return ec.marshalNReservationEdge2ᚕᚖonhandᚋgraphᚋgeneratedᚐReservationEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReservationConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReservationEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReservationConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *ReservationConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Reservation) graphql.Marshaler {
+			return ec.marshalNReservation2ᚕᚖonhandᚋmodelsᚐReservationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReservationConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Reservation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReservationConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *ReservationConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖonhandᚋgraphᚋgeneratedᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReservationConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReservationEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *ReservationEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationEdge_node(ctx context.Context, field graphql.CollectedField, obj *ReservationEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Reservation) graphql.Marshaler {
+			return ec.marshalNReservation2ᚖonhandᚋmodelsᚐReservation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReservationEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Reservation(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ReservationLine_productId(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
@@ -10258,8 +10695,8 @@ func (ec *executionContext) unmarshalInputMoveStockRow(ctx context.Context, obj 
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj any) (models.ProductFilter, error) {
-	var it models.ProductFilter
+func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj any) (ProductFilter, error) {
+	var it ProductFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -10269,7 +10706,7 @@ func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"ids", "titleContains"}
+	fieldsInOrder := [...]string{"ids", "titleContains", "tracked", "locationId", "channel", "status"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10282,14 +10719,42 @@ func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj
 			if err != nil {
 				return it, err
 			}
-			it.IDs = data
+			it.Ids = data
 		case "titleContains":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("titleContains"))
-			data, err := ec.unmarshalOString2string(ctx, v)
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.TitleContains = data
+		case "tracked":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tracked"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tracked = data
+		case "locationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LocationID = data
+		case "channel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channel"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Channel = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOStockStatus2ᚕonhandᚋmodelsᚐStockStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = data
 		}
 	}
 	return it, nil
@@ -10320,6 +10785,71 @@ func (ec *executionContext) unmarshalInputReleaseReservationInput(ctx context.Co
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReservationFilter(ctx context.Context, obj any) (ReservationFilter, error) {
+	var it ReservationFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"state", "productId", "ownerRef", "orderRef", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalOReservationState2ᚖonhandᚋmodelsᚐReservationState(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "ownerRef":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ownerRef"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OwnerRef = data
+		case "orderRef":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orderRef"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OrderRef = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
 		}
 	}
 	return it, nil
@@ -12087,6 +12617,11 @@ func (ec *executionContext) _ProductConnection(ctx context.Context, sel ast.Sele
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "totalCount":
+			out.Values[i] = ec._ProductConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -12432,6 +12967,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "reservations":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_reservations(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "stock":
 			field := field
 
@@ -12648,6 +13205,97 @@ func (ec *executionContext) _ReservationAllocation(ctx context.Context, sel ast.
 			out.Values[i] = ec._ReservationAllocation_left(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reservationConnectionImplementors = []string{"ReservationConnection"}
+
+func (ec *executionContext) _ReservationConnection(ctx context.Context, sel ast.SelectionSet, obj *ReservationConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reservationConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReservationConnection")
+		case "edges":
+			out.Values[i] = ec._ReservationConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = ec._ReservationConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ReservationConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reservationEdgeImplementors = []string{"ReservationEdge"}
+
+func (ec *executionContext) _ReservationEdge(ctx context.Context, sel ast.SelectionSet, obj *ReservationEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reservationEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReservationEdge")
+		case "cursor":
+			out.Values[i] = ec._ReservationEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._ReservationEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -14461,6 +15109,23 @@ func (ec *executionContext) marshalNProductEdge2ᚖonhandᚋgraphᚋgeneratedᚐ
 	return ec._ProductEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNProductOrder2onhandᚋmodelsᚋpagingᚐProductOrder(ctx context.Context, v any) (paging.ProductOrder, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := paging.ProductOrder(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNProductOrder2onhandᚋmodelsᚋpagingᚐProductOrder(ctx context.Context, sel ast.SelectionSet, v paging.ProductOrder) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNReadSource2onhandᚋmodelsᚐReadSource(ctx context.Context, v any) (models.ReadSource, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.ReadSource(tmp)
@@ -14481,6 +15146,22 @@ func (ec *executionContext) marshalNReadSource2onhandᚋmodelsᚐReadSource(ctx 
 func (ec *executionContext) unmarshalNReleaseReservationInput2onhandᚋgraphᚋgeneratedᚐReleaseReservationInput(ctx context.Context, v any) (ReleaseReservationInput, error) {
 	res, err := ec.unmarshalInputReleaseReservationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReservation2ᚕᚖonhandᚋmodelsᚐReservationᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Reservation) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNReservation2ᚖonhandᚋmodelsᚐReservation(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNReservation2ᚖonhandᚋmodelsᚐReservation(ctx context.Context, sel ast.SelectionSet, v *models.Reservation) graphql.Marshaler {
@@ -14511,6 +15192,42 @@ func (ec *executionContext) marshalNReservationAllocation2ᚕonhandᚋmodelsᚐA
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNReservationConnection2ᚖonhandᚋgraphᚋgeneratedᚐReservationConnection(ctx context.Context, sel ast.SelectionSet, v *ReservationConnection) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReservationConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNReservationEdge2ᚕᚖonhandᚋgraphᚋgeneratedᚐReservationEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*ReservationEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNReservationEdge2ᚖonhandᚋgraphᚋgeneratedᚐReservationEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNReservationEdge2ᚖonhandᚋgraphᚋgeneratedᚐReservationEdge(ctx context.Context, sel ast.SelectionSet, v *ReservationEdge) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReservationEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNReservationError2onhandᚋmodelsᚐReservationError(ctx context.Context, sel ast.SelectionSet, v models.ReservationError) graphql.Marshaler {
@@ -15432,7 +16149,7 @@ func (ec *executionContext) marshalOProduct2ᚖonhandᚋmodelsᚐProduct(ctx con
 	return ec._Product(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOProductFilter2ᚖonhandᚋmodelsᚐProductFilter(ctx context.Context, v any) (*models.ProductFilter, error) {
+func (ec *executionContext) unmarshalOProductFilter2ᚖonhandᚋgraphᚋgeneratedᚐProductFilter(ctx context.Context, v any) (*ProductFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -15445,6 +16162,14 @@ func (ec *executionContext) marshalOReservation2ᚖonhandᚋmodelsᚐReservation
 		return graphql.Null
 	}
 	return ec._Reservation(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOReservationFilter2ᚖonhandᚋgraphᚋgeneratedᚐReservationFilter(ctx context.Context, v any) (*ReservationFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputReservationFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmodelsᚐLinePartᚄ(ctx context.Context, v any) ([]*models.LinePart, error) {
@@ -15462,6 +16187,25 @@ func (ec *executionContext) unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmo
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOReservationState2ᚖonhandᚋmodelsᚐReservationState(ctx context.Context, v any) (*models.ReservationState, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := models.ReservationState(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOReservationState2ᚖonhandᚋmodelsᚐReservationState(ctx context.Context, sel ast.SelectionSet, v *models.ReservationState) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOSourcingOrder2ᚖonhandᚋmodelsᚐSourcingOrder(ctx context.Context, v any) (*models.SourcingOrder, error) {
@@ -15588,18 +16332,6 @@ func (ec *executionContext) marshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus
 	_ = sel
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
-	return res
-}
-
-func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
-	res, err := graphql.UnmarshalString(v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOString2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
-	_ = sel
-	_ = ctx
-	res := graphql.MarshalString(v)
 	return res
 }
 

@@ -114,6 +114,8 @@ type ProductConnection struct {
 	Nodes []*models.Product `json:"nodes"`
 	// How to continue.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// How many products match. Null where this page does not have all of them: it would have to be counted.
+	TotalCount *int `json:"totalCount,omitempty"`
 }
 
 // A product and its cursor.
@@ -122,6 +124,22 @@ type ProductEdge struct {
 	Cursor string `json:"cursor"`
 	// The product.
 	Node *models.Product `json:"node"`
+}
+
+// Narrows a list of products. Every given field must match.
+type ProductFilter struct {
+	// Only these products, at most 250.
+	Ids []string `json:"ids,omitempty"`
+	// Only products whose title contains this text, in any case.
+	TitleContains *string `json:"titleContains,omitempty"`
+	// Only products that are tracked, or only those that are not.
+	Tracked *bool `json:"tracked,omitempty"`
+	// Only products with a level at this location. `status` is then the status there.
+	LocationID *string `json:"locationId,omitempty"`
+	// Only products with a level at one of this channel's locations. `status` is then the status there, unless `locationId` is given.
+	Channel *string `json:"channel,omitempty"`
+	// Only products with one of these statuses. [LOW_STOCK, OUT_OF_STOCK] is the list of what to order. Without it, or empty, all.
+	Status []models.StockStatus `json:"status,omitempty"`
 }
 
 // All reads. Fields of one document that ask for stock or reservations at the same moment are read together, in batches of
@@ -134,6 +152,40 @@ type Query struct {
 type ReleaseReservationInput struct {
 	// The reservation.
 	ID string `json:"id"`
+}
+
+// A page of reservations, newest first.
+type ReservationConnection struct {
+	// The reservations with their cursors.
+	Edges []*ReservationEdge `json:"edges"`
+	// The reservations without cursors.
+	Nodes []*models.Reservation `json:"nodes"`
+	// How to continue.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A reservation and its cursor.
+type ReservationEdge struct {
+	// For `after` or `before`.
+	Cursor string `json:"cursor"`
+	// The reservation.
+	Node *models.Reservation `json:"node"`
+}
+
+// Narrows a list of reservations. Every given field must match.
+type ReservationFilter struct {
+	// Only reservations in this state.
+	State *models.ReservationState `json:"state,omitempty"`
+	// Only reservations with a line of this product.
+	ProductID *string `json:"productId,omitempty"`
+	// Only reservations with this reference of the caller: a cart, a session.
+	OwnerRef *string `json:"ownerRef,omitempty"`
+	// Only reservations that became this order.
+	OrderRef *string `json:"orderRef,omitempty"`
+	// Only reservations created at this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Only reservations created at this time or earlier.
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // The answer to a reservation write.

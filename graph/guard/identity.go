@@ -15,6 +15,7 @@ type Scope string
 const (
 	ReadInventory  Scope = "read:inventory"
 	WriteInventory Scope = "write:inventory"
+	ReadOrders     Scope = "read:orders"
 	WriteOrders    Scope = "write:orders"
 )
 
@@ -34,7 +35,7 @@ func WithIdentity(ctx context.Context, id Identity) context.Context {
 
 // Local grants every scope. It is for a server that only this machine can reach.
 func Local(next http.Handler) http.Handler {
-	local := Identity{Subject: "local", Scopes: []Scope{ReadInventory, WriteInventory, WriteOrders}}
+	local := Identity{Subject: "local", Scopes: []Scope{ReadInventory, WriteInventory, ReadOrders, WriteOrders}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(WithIdentity(r.Context(), local)))
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // An instance whose tables get columns from a newer one continues. Postgres refuses a
@@ -23,7 +24,7 @@ func TestAddedColumns(t *testing.T) {
 			directory, err := s.Directory(ctx)
 			require.NoError(t, err)
 			require.NotEmpty(t, directory.Channels)
-			_, err = s.ReadProducts(ctx, models.PageRequest{First: 10}, models.ProductFilter{})
+			_, err = s.ReadProducts(ctx, paging.Request{First: 10}, paging.ProductQuery{})
 			require.NoError(t, err)
 			s.reserved(line("mug", 1))
 			s.ok(products(models.ProductRow{ProductID: "mug", LowStockThreshold: new(int(s.read("mug").Version))}))

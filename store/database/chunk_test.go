@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 )
 
@@ -213,7 +214,7 @@ func TestChunkedMovementsByReservation(t *testing.T) {
 		s.ok(models.UpdateReservation{IdempotencyKey: newKey(), ID: id, Lines: []models.RequestedLine{line("mug", 1)}})
 		s.exec("UPDATE reservations SET created_at = created_at - interval '999 milliseconds' WHERE reservation_id = $1", keyOf(id))
 		for _, product := range []string{"", "cup"} {
-			page, err := s.ReadMovements(t.Context(), models.MovementPageRequest{Last: 5}, models.MovementFilter{ReservationID: id, ProductID: product, Reason: models.ReasonReserved})
+			page, err := s.ReadMovements(t.Context(), paging.MovementRequest{Last: 5}, models.MovementFilter{ReservationID: id, ProductID: product, Reason: models.ReasonReserved})
 			require.NoError(t, err)
 			require.NotEmpty(t, page.Movements)
 			first := page.Movements[len(page.Movements)-1]
@@ -276,23 +277,23 @@ func TestReadersFetchFewChunks(t *testing.T) {
 		middle.CreatedAt = s.times()[middle.MovementID]
 		for name, read := range map[string]func(db *database.Database) error{
 			"newest": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50}, models.MovementFilter{})
+				_, err := db.ReadMovements(t.Context(), paging.MovementRequest{First: 50}, models.MovementFilter{})
 				return err
 			},
 			"of the product": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50, After: middle.MovementID}, models.MovementFilter{ProductID: "mug"})
+				_, err := db.ReadMovements(t.Context(), paging.MovementRequest{First: 50, After: middle.MovementID}, models.MovementFilter{ProductID: "mug"})
 				return err
 			},
 			"backwards": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{Last: 50, Before: middle.MovementID}, models.MovementFilter{ProductID: "mug", LocationID: "north"})
+				_, err := db.ReadMovements(t.Context(), paging.MovementRequest{Last: 50, Before: middle.MovementID}, models.MovementFilter{ProductID: "mug", LocationID: "north"})
 				return err
 			},
 			"by time": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50}, models.MovementFilter{Since: &since, Until: &until})
+				_, err := db.ReadMovements(t.Context(), paging.MovementRequest{First: 50}, models.MovementFilter{Since: &since, Until: &until})
 				return err
 			},
 			"by reservation": func(db *database.Database) error {
-				_, err := db.ReadMovements(t.Context(), models.MovementPageRequest{First: 50}, models.MovementFilter{ReservationID: middle.ReservationID})
+				_, err := db.ReadMovements(t.Context(), paging.MovementRequest{First: 50}, models.MovementFilter{ReservationID: middle.ReservationID})
 				return err
 			},
 			"one": func(db *database.Database) error {

@@ -13,6 +13,7 @@ import (
 	"onhand/store/database/importer"
 	"onhand/store/database/ledger"
 	"onhand/store/database/optimistic"
+	"onhand/store/database/pages"
 	"onhand/store/database/postgres"
 	"onhand/store/database/sqlite"
 )
@@ -29,6 +30,7 @@ type Database struct {
 	*dialect.DB
 	*ledger.Ledger
 	*importer.Importer
+	*pages.Lists
 	engine dialect.Engine
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
@@ -82,7 +84,7 @@ func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
 	default:
 		return nil, fmt.Errorf("database url %q: want postgres://…, sqlite::memory: or sqlite:PATH", schemeOf(url))
 	}
-	d.Ledger = ledger.New(d.DB)
+	d.Ledger, d.Lists = ledger.New(d.DB), pages.New(d.DB, rows{d})
 	return d, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 	"onhand/store/storetest"
 )
@@ -38,7 +39,7 @@ func everyCall(db *database.Database) map[string]func(context.Context) error {
 		"read": func(ctx context.Context) error { _, err := db.ReadStocks(ctx, []string{"mug"}); return err },
 		"meta": func(ctx context.Context) error { _, err := db.ReadMeta(ctx); return err },
 		"products": func(ctx context.Context) error {
-			_, err := db.ReadProducts(ctx, models.PageRequest{First: 1}, models.ProductFilter{})
+			_, err := db.ReadProducts(ctx, paging.Request{First: 1}, paging.ProductQuery{})
 			return err
 		},
 		"reservations": func(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 )
 
@@ -96,7 +97,7 @@ func TestFeed(t *testing.T) {
 func TestFeedFromAPage(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.writeLedger("cup", "mug")
-		page, err := s.ReadMovements(t.Context(), models.MovementPageRequest{First: 10}, models.MovementFilter{})
+		page, err := s.ReadMovements(t.Context(), paging.MovementRequest{First: 10}, models.MovementFilter{})
 		require.NoError(t, err)
 		one, err := s.ReadMovement(t.Context(), page.Movements[9].MovementID, page.Movements[9].ProductID)
 		require.NoError(t, err)
@@ -167,7 +168,7 @@ func TestFeedOutOfOrder(t *testing.T) {
 		got := read()
 		require.Len(t, got, 1, "committed movements are there, running transactions or not")
 		require.Equal(t, "pot", got[0].ProductID)
-		page, err := s.ReadMovements(t.Context(), models.MovementPageRequest{First: 1}, models.MovementFilter{})
+		page, err := s.ReadMovements(t.Context(), paging.MovementRequest{First: 1}, models.MovementFilter{})
 		require.NoError(t, err)
 		one.savepoint("jug", 1)
 		two.commit()
@@ -322,7 +323,7 @@ func TestFeedOfARestoredDump(t *testing.T) {
 		}
 		s.ok(adjust(delta("mug", "north", models.Available, 1)))
 		require.Len(t, drain(t, f), 1)
-		page, err := s.ReadMovements(t.Context(), models.MovementPageRequest{Last: 1}, models.MovementFilter{})
+		page, err := s.ReadMovements(t.Context(), paging.MovementRequest{Last: 1}, models.MovementFilter{})
 		require.NoError(t, err)
 		require.Len(t, drain(t, s.feed(t, page.Movements[0].Cursor, models.MovementFilter{})), 6, "a page's cursor works")
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 )
 
 // writeLedger writes movements of every kind.
@@ -94,9 +95,9 @@ func filters(ledger []models.StockMovement, times map[int64]time.Time) []models.
 // pages with fewer movements than asked.
 func (s *shop) readPages(filter models.MovementFilter, size int, backwards bool) (all []models.StockMovement, short int) {
 	s.t.Helper()
-	page := models.MovementPageRequest{First: size}
+	page := paging.MovementRequest{First: size}
 	if backwards {
-		page = models.MovementPageRequest{Last: size}
+		page = paging.MovementRequest{Last: size}
 	}
 	for range 10_000 {
 		got, err := s.ReadMovements(s.t.(*testing.T).Context(), page, filter)

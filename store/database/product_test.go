@@ -7,11 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 )
 
 // page reads one page of ids.
-func (s *shop) page(page models.PageRequest, filter models.ProductFilter) (ids []string, next, prev bool) {
+func (s *shop) page(page paging.Request, filter paging.ProductQuery) (ids []string, next, prev bool) {
 	s.t.Helper()
 	got, err := s.ReadProducts(s.t.(*testing.T).Context(), page, filter)
 	require.NoError(s.t, err)
@@ -34,7 +35,7 @@ func TestProductPages(t *testing.T) {
 		const size = 4
 		var forwards []string
 		for after, more := "", true; more; {
-			ids, next, prev := s.page(models.PageRequest{First: size, After: after}, models.ProductFilter{})
+			ids, next, prev := s.page(paging.Request{First: size, After: after}, paging.ProductQuery{})
 			require.Equal(t, after != "", prev)
 			require.Equal(t, len(forwards)+size < len(want), next)
 			forwards = append(forwards, ids...)
@@ -43,14 +44,14 @@ func TestProductPages(t *testing.T) {
 		require.Equal(t, want, forwards)
 		var backwards []string
 		for before, more := "", true; more; {
-			ids, next, prev := s.page(models.PageRequest{Last: size, Before: before}, models.ProductFilter{})
+			ids, next, prev := s.page(paging.Request{Last: size, Before: before}, paging.ProductQuery{})
 			require.Equal(t, before != "", next)
 			require.Equal(t, len(backwards)+size < len(want), prev)
 			backwards = append(ids, backwards...)
 			before, more = ids[0], prev
 		}
 		require.Equal(t, want, backwards)
-		all, next, _ := s.page(models.PageRequest{First: len(want)}, models.ProductFilter{})
+		all, next, _ := s.page(paging.Request{First: len(want)}, paging.ProductQuery{})
 		require.Equal(t, want, all)
 		require.False(t, next, "a full last page has none after it")
 	})
@@ -62,13 +63,13 @@ func TestProductWindow(t *testing.T) {
 		for _, id := range []string{"a", "b", "c", "d", "e"} {
 			s.stock(id)
 		}
-		ids, next, _ := s.page(models.PageRequest{First: 9, After: "aa", Before: "dd"}, models.ProductFilter{})
+		ids, next, _ := s.page(paging.Request{First: 9, After: "aa", Before: "dd"}, paging.ProductQuery{})
 		require.Equal(t, []string{"b", "c", "d"}, ids)
 		require.False(t, next)
-		ids, _, prev := s.page(models.PageRequest{Last: 2, After: "a", Before: "e"}, models.ProductFilter{})
+		ids, _, prev := s.page(paging.Request{Last: 2, After: "a", Before: "e"}, paging.ProductQuery{})
 		require.Equal(t, []string{"c", "d"}, ids)
 		require.True(t, prev)
-		ids, next, _ = s.page(models.PageRequest{First: 2, After: "e"}, models.ProductFilter{})
+		ids, next, _ = s.page(paging.Request{First: 2, After: "e"}, paging.ProductQuery{})
 		require.Empty(t, ids)
 		require.False(t, next)
 	})
@@ -92,13 +93,13 @@ func TestProductFilter(t *testing.T) {
 			"blue": {"1", "2"}, "BLUE M": {"1"}, "%": {"3"}, "0%": {"3"}, "_": {"5"}, "r_s": {"5"}, `\`: {"7"}, `k\s`: {"7"},
 			"ÉCLAIR": {"9"}, `'s "`: {"10"}, "碗": {"11"}, "nothing": nil, "?": nil,
 		} {
-			ids, _, _ := s.page(models.PageRequest{First: 50}, models.ProductFilter{TitleContains: text})
+			ids, _, _ := s.page(paging.Request{First: 50}, paging.ProductQuery{TitleContains: text})
 			require.Equal(t, want, ids, text)
 		}
-		ids, next, _ := s.page(models.PageRequest{First: 2}, models.ProductFilter{IDs: []string{"5", "3", "ghost", "1", "3"}})
+		ids, next, _ := s.page(paging.Request{First: 2}, paging.ProductQuery{IDs: []string{"5", "3", "ghost", "1", "3"}})
 		require.Equal(t, []string{"1", "3"}, ids)
 		require.True(t, next)
-		ids, _, _ = s.page(models.PageRequest{First: 9, After: "1"}, models.ProductFilter{IDs: []string{"1", "2", "3"}, TitleContains: "blue"})
+		ids, _, _ = s.page(paging.Request{First: 9, After: "1"}, paging.ProductQuery{IDs: []string{"1", "2", "3"}, TitleContains: "blue"})
 		require.Equal(t, []string{"2"}, ids)
 	})
 }

@@ -38,6 +38,15 @@ func (d *Database) AuditStocks(ctx context.Context, productIDs []string) (Readin
 	return d.readStocks(d.Gorm.WithContext(ctx), productIDs)
 }
 
+// rows gives whole rows to the pages.
+type rows struct{ *Database }
+
+// StocksOf implements [pages.RowReader]. A list has the deadline of a page for all of them.
+func (r rows) StocksOf(ctx context.Context, productIDs []string) ([]*models.Stock, error) {
+	found, err := r.ReadStocks(ctx, productIDs)
+	return found.Stocks, err
+}
+
 func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error) {
 	rows, err := db.Raw(dialect.StockSelect(d.Fragments), dialect.JSONList(productIDs)).Rows()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 )
 
@@ -46,7 +47,7 @@ type CatalogueStore interface {
 	AddCatalogue(ctx context.Context, catalogue database.Catalogue) error
 	// Empty reports whether no product was ever added.
 	Empty(ctx context.Context) (bool, error)
-	ReadProducts(ctx context.Context, page models.PageRequest, filter models.ProductFilter) (models.ProductPage, error)
+	ReadProducts(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error)
 	ReadStocks(ctx context.Context, ids []string) (database.Reading, error)
 }
 
@@ -185,7 +186,7 @@ func (l *Loader) unstocked(ctx context.Context, counts []models.OpeningRow) (boo
 	for _, count := range counts {
 		counted[count.ProductID] = true
 	}
-	page, err := l.Database.ReadProducts(ctx, models.PageRequest{First: models.PageSizeMax}, models.ProductFilter{})
+	page, err := l.Database.ReadProducts(ctx, paging.Request{First: models.PageSizeMax}, paging.ProductQuery{})
 	if err != nil || page.HasNext {
 		return false, err
 	}

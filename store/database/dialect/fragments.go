@@ -35,6 +35,12 @@ type Fragments struct {
 	// this one (through; may be null where gone is 0).
 	OpenReservations string
 
+	// TitleKey is the title of a product p, empty for none, as an index orders it.
+	TitleKey string
+	// ReservesProduct says whether a reservation r has a line of a product, its
+	// parameter.
+	ReservesProduct string
+
 	// LedgerRows is the table of movements that are rows of their own.
 	LedgerRows string
 	// LedgerEntries is the ledger as it is stored, one entry each for a row and for a

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 )
@@ -97,10 +98,10 @@ func (l *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []
 //
 // It reads windows of ids. The BRIN summaries of the ledger find them; with a product in
 // the filter, the primary keys do.
-func (l *Ledger) ReadMovements(ctx context.Context, page models.MovementPageRequest, filter models.MovementFilter) (models.MovementPage, error) {
+func (l *Ledger) ReadMovements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error) {
 	ends, err := l.ledgerEnds(ctx)
 	if err != nil {
-		return models.MovementPage{}, err
+		return paging.MovementPage{}, err
 	}
 	s := &movementSearch{
 		ledger: l, filter: filter, ends: ends, lo: page.Before, hi: ends.top,
@@ -110,7 +111,7 @@ func (l *Ledger) ReadMovements(ctx context.Context, page models.MovementPageRequ
 		s.hi = min(s.hi, page.After-1)
 	}
 	if err := s.run(ctx); err != nil {
-		return models.MovementPage{}, err
+		return paging.MovementPage{}, err
 	}
 	return s.page(page), nil
 }
@@ -222,7 +223,7 @@ func (s *movementSearch) productWindow(ctx context.Context, size int64) (lo, hi 
 }
 
 // page is the page that was found, newest first.
-func (s *movementSearch) page(asked models.MovementPageRequest) models.MovementPage {
+func (s *movementSearch) page(asked paging.MovementRequest) paging.MovementPage {
 	more := len(s.found) == s.wanted
 	stopped := !more && s.lo < s.hi
 	if more {
@@ -231,7 +232,7 @@ func (s *movementSearch) page(asked models.MovementPageRequest) models.MovementP
 	if !s.descending {
 		slices.Reverse(s.found)
 	}
-	page := models.MovementPage{Movements: make([]*models.StockMovement, len(s.found))}
+	page := paging.MovementPage{Movements: make([]*models.StockMovement, len(s.found))}
 	for i, row := range s.found {
 		page.Movements[i] = withCursor(row)
 	}

@@ -27,6 +27,9 @@ var fragments = dialect.Fragments{
 		CROSS JOIN LATERAL (SELECT coalesce((line->>'fulfilled')::bigint, 0) + coalesce((line->>'cancelled')::bigint, 0) AS gone) g
 		CROSS JOIN LATERAL jsonb_array_elements(line->'allocations') WITH ORDINALITY AS a(part, place)`,
 
+	TitleKey:        `(coalesce(p.title, '') COLLATE "C")`,
+	ReservesProduct: "EXISTS (SELECT 1 FROM json_array_elements(r.lines) line WHERE line->>'productId' = ?)",
+
 	LedgerRows:    "ledger_rows",
 	LedgerEntries: "ledger_entries",
 	// Looked up product by product, so that no other chunk is unpacked (OFFSET 0).

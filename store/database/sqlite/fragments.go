@@ -29,6 +29,9 @@ var fragments = dialect.Fragments{
 			(SELECT sum(json_extract(x.value, '$.quantity')) FROM json_each(line.value, '$.allocations') x WHERE x.key <= part.key) AS through
 		FROM (` + dialect.OpenReservationLines + `) r, json_each(r.lines) line, json_each(line.value, '$.allocations') part`,
 
+	TitleKey:        "coalesce(p.title, '')",
+	ReservesProduct: "EXISTS (SELECT 1 FROM json_each(r.lines) line WHERE json_extract(line.value, '$.productId') = ?)",
+
 	LedgerRows:      "stock_movements",
 	LedgerEntries:   entriesSQL,
 	LedgerEntriesOf: "JOIN " + entriesSQL + " m ON m.product_id = s.product_id AND m.movement_id >= s.first_id",

@@ -110,6 +110,9 @@ CREATE TABLE stock_levels (
     CONSTRAINT never_oversold CHECK (available BETWEEN available_floor AND 1000000000)
 ) WITH (fillfactor = 50);
 
+-- The order of product lists by title. A new version of a product changes no column of it.
+CREATE INDEX products_by_title ON products ((coalesce(title, '') COLLATE "C"), product_id);
+
 -- The floor that a product's settings give to its levels.
 -- +goose StatementBegin
 CREATE FUNCTION product_floor(p products) RETURNS integer LANGUAGE sql IMMUTABLE AS
@@ -650,6 +653,7 @@ END $$;
 -- These tables grow at their end. A BRIN index finds ids, transactions and times by block range and costs a write
 -- almost nothing.
 
+CREATE INDEX reservations_order ON reservations USING brin (created_at, owner_ref text_bloom_ops, order_ref text_bloom_ops) WITH (autosummarize = on);
 CREATE INDEX ledger_rows_order ON ledger_rows USING brin (movement_id, txid, created_at) WITH (autosummarize = on);
 CREATE INDEX ledger_rows_origin ON ledger_rows USING brin (reservation_id bytea_bloom_ops, reference text_bloom_ops) WITH (autosummarize = on);
 CREATE INDEX ledger_chunks_order ON ledger_chunks USING brin (first_id, txid, created_at) WITH (autosummarize = on, pages_per_range = 32);
@@ -657,7 +661,7 @@ CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (created_at);
 
 -- CREATE INDEX summarises the first range, although it is empty. Each INSERT would then update that summary until the
 -- range is full. Without it the first range is summarised when it is full, as all others are.
-SELECT brin_desummarize_range('ledger_rows_order', 0), brin_desummarize_range('ledger_rows_origin', 0),
+SELECT brin_desummarize_range('reservations_order', 0), brin_desummarize_range('ledger_rows_order', 0), brin_desummarize_range('ledger_rows_origin', 0),
     brin_desummarize_range('ledger_chunks_order', 0), brin_desummarize_range('idempotency_keys_age', 0);
 
 

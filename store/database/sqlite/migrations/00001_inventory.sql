@@ -70,6 +70,9 @@ CREATE TABLE products (
     version             INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
 ) WITHOUT ROWID;
 
+-- The order of product lists by title.
+CREATE INDEX products_by_title ON products (coalesce(title, ''), product_id);
+
 CREATE TABLE stock_levels (
     product_id      TEXT NOT NULL REFERENCES products,
     location_id     TEXT NOT NULL REFERENCES locations,
@@ -103,6 +106,9 @@ CREATE TABLE reservations (
     renewed_at     INTEGER CHECK (renewed_at >= -62135596800000000 AND renewed_at < 253402300800000000)
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
+CREATE INDEX reservations_order ON reservations (created_at);
+CREATE INDEX reservations_by_owner ON reservations (owner_ref, created_at) WHERE owner_ref <> '';
+CREATE INDEX reservations_by_order ON reservations (order_ref, created_at) WHERE order_ref <> '';
 
 
 -- 5. Ledger ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,23 @@
+// Package pages reads lists of products and of reservations in pages.
+//
+// Terms:
+//
+//   - page: a part of a list, forwards or backwards from a position. A position is a
+//     key of the list, not an offset: a page costs the same wherever it is.
+//   - window: the part of the list that one SELECT looks through. A filter without an
+//     index of its own, for example a stock status, is compared with every entry of a
+//     window.
+//
+// Invariants:
+//
+//   - The work for one page is bounded: so many windows of so many entries. A page
+//     whose search ends at that bound has fewer entries than asked for, or none, and
+//     a next page all the same.
+//   - No list needs an index that a sale would have to update: prices are paid by the
+//     reader. On Postgres, BRIN summaries find reservations by time and by reference.
+//   - A stock status is computed by models.Stock, never by SQL. SQL only leaves out
+//     products that cannot have the status.
+//
+// May import: models, dialect, decide. When the database is gone, every read is
+// UNAVAILABLE.
+package pages
