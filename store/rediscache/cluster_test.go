@@ -21,30 +21,11 @@ const clusterTimeout = 30 * time.Second
 // the server and a client of each master.
 func startCluster(t *testing.T) (url string, nodes []*redis.Client, servers []*storetest.RedisServer) {
 	t.Helper()
-	var addresses []string
-	for range 3 {
-		server := storetest.Redis(t, storetest.WithSetting("cluster-enabled", "yes"))
+	url, servers = storetest.RedisCluster(t)
+	for _, server := range servers {
 		nodes = append(nodes, rawClient(t, server.URL()))
-		addresses, servers = append(addresses, server.Addr()), append(servers, server)
 	}
-	slots := [][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}}
-	host, port, err := net.SplitHostPort(addresses[0])
-	require.NoError(t, err)
-	for i, node := range nodes {
-		require.NoError(t, node.ClusterAddSlotsRange(t.Context(), slots[i][0], slots[i][1]).Err())
-		if i > 0 {
-			require.NoError(t, node.Do(t.Context(), "cluster", "set-config-epoch", i+1).Err())
-			require.NoError(t, node.ClusterMeet(t.Context(), host, port).Err())
-		}
-	}
-	for _, node := range nodes {
-		require.Eventually(t, func() bool {
-			// A node drops messages for a node that it has no link to yet.
-			info, links := node.ClusterInfo(t.Context()).Val(), node.ClusterNodes(t.Context()).Val()
-			return strings.Contains(info, "cluster_state:ok") && strings.Count(links, " connected ") == len(nodes)
-		}, clusterTimeout, eventuallyTick)
-	}
-	return "redis://" + strings.Join(addresses, ","), nodes, servers
+	return url, nodes, servers
 }
 
 // TestCluster: every call works where the keys are on several nodes, and a node

@@ -2,10 +2,10 @@
 // started from the programs installed on the machine, and they end when the process that started them ends.
 //
 // Tests call [Postgres] for a fresh empty database on a server that all tests of the process share, [Redis] for a Redis
-// of their own, and [PrivatePostgres] when they break the server itself. Benchmarks and other programs call
-// [StartPostgres] and [StartRedis], which need no testing.T. [StartStandby] adds a second Postgres that follows one.
-// [Silent] is a server that accepts connections and never answers. Every server can be stopped, killed as a power cut
-// does, frozen as a stalled machine is, and started again on the same port with the same data.
+// of their own, [RedisCluster] for a cluster, and [PrivatePostgres] when they break the server itself. Benchmarks and other
+// programs call [StartPostgres] and [StartRedis], which need no testing.T. [StartStandby] adds a second Postgres that
+// follows one. [Silent] is a server that accepts connections and never answers. Every server can be stopped, killed as a
+// power cut does, frozen as a stalled machine is, and started again on the same port with the same data.
 //
 // Terms: the guard is a small shell that outlives the process by a moment and removes what it left.
 //
