@@ -45,6 +45,9 @@ type CacheConfig struct {
 	// OnRecovered, unless nil, is called when the circuit breaker closes again.
 	// It must not block.
 	OnRecovered func()
+	// OnAhead, unless nil, is called when Redis refuses a write because the hash has
+	// a newer version of the same epoch. It must not block.
+	OnAhead func(productID, epoch string, version int64)
 }
 
 // Cache reads and writes the stock in Redis. It is safe for concurrent use and
@@ -57,6 +60,7 @@ type Cache struct {
 	logger           *slog.Logger
 	breaker          *gobreaker.CircuitBreaker[struct{}]
 	counters         counters
+	onAhead          func(productID, epoch string, version int64)
 	leasePrefix      string // tells the leases of this instance from those of others
 	leases           atomic.Int64
 }
@@ -86,7 +90,7 @@ type Stats struct {
 func New(cfg CacheConfig) *Cache {
 	c := &Cache{
 		reader: cfg.Reader, writer: cfg.Writer, keys: Keys{Prefix: cfg.KeyPrefix},
-		ttl: cfg.TTL, negativeTTL: cfg.NegativeTTL, timeout: cfg.Timeout, logger: cfg.Logger,
+		ttl: cfg.TTL, negativeTTL: cfg.NegativeTTL, timeout: cfg.Timeout, logger: cfg.Logger, onAhead: cfg.OnAhead,
 		leasePrefix: crand.Text()[:leasePrefixLength],
 	}
 	if c.ttl <= 0 {

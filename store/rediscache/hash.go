@@ -49,7 +49,7 @@ func decodeHash(hash map[string]string) (*models.Stock, error) {
 	s := &models.Stock{
 		Product: models.Product{
 			ProductID:         hash[fieldProductID],
-			Version:           d.number(fieldVersion),
+			Version:           d.version(),
 			Tracked:           d.flag(fieldTracked),
 			InventoryPolicy:   models.InventoryPolicy(hash[fieldPolicy]),
 			LowStockThreshold: int(d.number(fieldLowStockThreshold)),
@@ -86,6 +86,21 @@ func decodeHash(hash map[string]string) (*models.Stock, error) {
 	return s, nil
 }
 
+// VersionMax is the largest version that a hash may have: 2^40 - 1. A product that
+// changes a thousand times a second needs thirty years for it. A time in
+// milliseconds, which other programs write as a version, is above it.
+const VersionMax = 1<<40 - 1
+
+// parseVersion reads a version as Onhand writes it: digits, up to VersionMax.
+// setScript has the same rule.
+func parseVersion(text string) (version int64, ok bool) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || n > VersionMax {
+		return 0, false
+	}
+	return int64(n), true
+}
+
 // hashDecoder keeps the error of the first invalid field.
 type hashDecoder struct {
 	hash map[string]string
@@ -102,6 +117,14 @@ func (d *hashDecoder) number(field string) int64 {
 	n, err := strconv.ParseInt(d.hash[field], 10, 64)
 	if err != nil {
 		d.fail(field, err)
+	}
+	return n
+}
+
+func (d *hashDecoder) version() int64 {
+	n, ok := parseVersion(d.hash[fieldVersion])
+	if !ok {
+		d.fail(fieldVersion, errors.New("not a version"))
 	}
 	return n
 }

@@ -2,9 +2,7 @@ package rediscache
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,7 +14,8 @@ import (
 type Inspection struct {
 	// Cached is false where Redis has nothing but perhaps a lease.
 	Cached bool
-	// Epoch and Version are those of the hash; Version is -1 where it has none.
+	// Epoch and Version are those of the hash; Version is -1 where it has none that
+	// Onhand may have written.
 	Epoch   string
 	Version int64
 	// Missing is true for a negative entry.
@@ -49,14 +48,14 @@ func inspect(id string, reply *redis.MapStringStringCmd) Inspection {
 		return Inspection{}
 	}
 	found := Inspection{Cached: true, Epoch: hash[fieldEpoch], Version: -1, Missing: hash[fieldMissing] != ""}
-	if version, err := strconv.ParseInt(hash[fieldVersion], 10, 64); err == nil {
+	if version, ok := parseVersion(hash[fieldVersion]); ok {
 		found.Version = version
 	}
 	switch {
 	case hash[fieldProductID] != id:
 		found.Err = fmt.Errorf("it belongs to product %q", hash[fieldProductID])
 	case found.Version < 0:
-		found.Err = errors.New("it has no version")
+		found.Err = fmt.Errorf("it has no version that a reader believes: %.40q", hash[fieldVersion])
 	case !found.Missing:
 		found.Stock, found.Err = decodeHash(hash)
 	}

@@ -3,7 +3,6 @@ package rediscache
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -46,8 +45,8 @@ func publishedVersion(reply *redis.SliceCmd, epoch string) int64 {
 		return unpublishedVersion
 	}
 	text, _ := values[1].(string)
-	version, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+	version, ok := parseVersion(text)
+	if !ok {
 		return unpublishedVersion
 	}
 	return version

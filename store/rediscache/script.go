@@ -3,6 +3,7 @@ package rediscache
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -24,12 +25,15 @@ const setScriptArgs = 7
 // ARGV[8..7+n] -> names of the fields to remove
 // ARGV[8+n..] -> fields to set: name, value, name, value
 //
-// Returns 1 if the hash was written, 0 if it was not, or the error with which
-// Redis refused the write.
+// Returns 1 if the hash was written, 0 if it does not have the lease, the stored
+// version as text if that is newer, or the error with which Redis refused the
+// write.
 //
 //   - The hash does not have the lease of a fill: nothing is written. A write
 //     after the lease may have been lost.
 //   - The stored version is newer, in the same epoch: nothing is written.
+//   - The stored version is not a whole number up to VersionMax, so that
+//     another program wrote it: it counts as none. No reader believes it.
 //   - The stored version is equal: the hash is written again, for it may have
 //     lost fields. The message is published only if this version was not. A fill
 //     keeps the field "published".
@@ -39,6 +43,7 @@ const setScriptArgs = 7
 // at its first write. The script then removes the hash, so that readers do not
 // find an older value, and publishes all the same.
 var setScript = redis.NewScript(`
+local version_max = ` + strconv.Itoa(VersionMax) + `
 local stored = redis.pcall('HMGET', KEYS[1], 'epoch', 'version', 'published', 'lease')
 if ARGV[6] ~= '' and stored[4] ~= ARGV[6] then return 0 end
 if stored.err then
@@ -46,9 +51,9 @@ if stored.err then
   stored = {}
 end
 local version, published = tonumber(ARGV[2]), false
-local stored_version = stored[1] == ARGV[1] and tonumber(stored[2] or '')
-if stored_version then
-  if stored_version > version then return 0 end
+local stored_version = stored[1] == ARGV[1] and string.match(stored[2] or '', '^%d+$') and tonumber(stored[2])
+if stored_version and stored_version <= version_max then
+  if stored_version > version then return stored[2] end
   published = stored_version == version and tonumber(stored[3] or '') == version
 end
 local removals = tonumber(ARGV[7])
@@ -74,20 +79,49 @@ type scriptCall struct {
 	args []any
 }
 
-// setAll runs setScript for each call, ScriptsMax in a round trip.
-func (c *Cache) setAll(ctx context.Context, op string, calls []scriptCall) error {
+// setCall is one call of setScript.
+type setCall struct {
+	scriptCall
+	productID, epoch string
+}
+
+// setAll runs setScript for each call, ScriptsMax in a round trip. It reports the
+// hashes that are ahead.
+func (c *Cache) setAll(ctx context.Context, op string, calls []setCall) error {
 	for chunk := range slices.Chunk(calls, ScriptsMax) {
-		if err := c.runScript(ctx, op, setScript, chunk); err != nil {
+		scripts := make([]scriptCall, len(chunk))
+		for i, call := range chunk {
+			scripts[i] = call.scriptCall
+		}
+		replies, err := c.runScript(ctx, op, setScript, scripts)
+		for i, reply := range replies {
+			c.reportAhead(chunk[i], reply)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// reportAhead reports a write that was refused because the hash is newer. That is
+// usual where two instances commit one after the other and their writes arrive in
+// reverse order. It is a fault where another program wrote the version.
+func (c *Cache) reportAhead(call setCall, reply *redis.Cmd) {
+	text, ok := reply.Val().(string)
+	if !ok || c.onAhead == nil {
+		return
+	}
+	if version, ok := parseVersion(text); ok {
+		c.onAhead(call.productID, call.epoch, version)
+	}
+}
+
 // runScript sends one pipeline of EVALSHA. A call that Redis answers with
 // NOSCRIPT is sent once more by EVAL, which also loads the script. Redis does so
-// after a restart or a flush, and a new node of a cluster does.
-func (c *Cache) runScript(ctx context.Context, op string, script *redis.Script, calls []scriptCall) error {
+// after a restart or a flush, and a new node of a cluster does. The replies are
+// nil if a round trip failed.
+func (c *Cache) runScript(ctx context.Context, op string, script *redis.Script, calls []scriptCall) ([]*redis.Cmd, error) {
 	replies := make([]*redis.Cmd, len(calls))
 	err := c.pipeline(ctx, c.writer, op, func(p redis.Pipeliner) {
 		for i, call := range calls {
@@ -95,7 +129,7 @@ func (c *Cache) runScript(ctx context.Context, op string, script *redis.Script, 
 		}
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var unknown []int
 	for i, reply := range replies {
@@ -110,8 +144,8 @@ func (c *Cache) runScript(ctx context.Context, op string, script *redis.Script, 
 			}
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return firstError(op, replies)
+	return replies, firstError(op, replies)
 }

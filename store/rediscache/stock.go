@@ -38,7 +38,7 @@ func (c *Cache) entry(epoch, id string, reply *redis.MapStringStringCmd) Entry {
 		c.counters.misses.Add(1)
 		return Entry{}
 	}
-	if hash[fieldMissing] != "" {
+	if _, valid := parseVersion(hash[fieldVersion]); valid && hash[fieldMissing] != "" {
 		c.counters.negativeHits.Add(1)
 		return Entry{Known: true}
 	}
@@ -62,7 +62,7 @@ func (c *Cache) Fill(ctx context.Context, lease Lease, epoch string, stocks []*m
 	if lease == "" {
 		return nil
 	}
-	calls := make([]scriptCall, 0, len(stocks)+len(unknown))
+	calls := make([]setCall, 0, len(stocks)+len(unknown))
 	for _, s := range stocks {
 		if s != nil {
 			calls = append(calls, c.setStock(s, "", nil, lease))
@@ -78,8 +78,9 @@ func (c *Cache) Fill(ctx context.Context, lease Lease, epoch string, stocks []*m
 // Apply writes committed stocks and publishes each on its channel, in one step,
 // unless Redis has that version or a newer one and has published it. An error
 // means that some may not have been written; to apply them again does no harm.
+// Newer ones are reported to Config.OnAhead.
 func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
-	calls := make([]scriptCall, 0, len(stocks))
+	calls := make([]setCall, 0, len(stocks))
 	for _, s := range stocks {
 		if s != nil {
 			calls = append(calls, c.setStock(s, c.keys.StockChannel(s.ProductID), stockjson.Encode(s), ""))
@@ -92,7 +93,7 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 // ApplyDeletions writes a negative entry for each product that is no longer in
 // the database, unless Redis has a version newer than its deletion.
 func (c *Cache) ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error {
-	calls := make([]scriptCall, 0, len(deletions))
+	calls := make([]setCall, 0, len(deletions))
 	for _, d := range deletions {
 		calls = append(calls, c.setMissing(epoch, d.ProductID, d.Version, ""))
 	}
@@ -108,22 +109,22 @@ func (c *Cache) Invalidate(ctx context.Context, ids []string) error {
 }
 
 // setStock is the call of setScript that writes s. With a channel it publishes.
-func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease Lease) scriptCall {
+func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease Lease) setCall {
 	pairs, absent := encodeHash(s)
 	if channel != "" {
 		pairs = append(pairs, fieldPublished, s.Version)
 	}
 	args := append(make([]any, 0, setScriptArgs+len(absent)+len(pairs)),
 		s.Epoch, s.Version, jitteredMillis(c.ttl), channel, message, string(lease), len(absent))
-	return scriptCall{c.keys.Stock(s.ProductID), append(append(args, absent...), pairs...)}
+	return setCall{scriptCall{c.keys.Stock(s.ProductID), append(append(args, absent...), pairs...)}, s.ProductID, s.Epoch}
 }
 
 // setMissing is the call of setScript that writes a negative entry. Its version,
 // 0 but for a deletion, is lower than that of the product's next change.
-func (c *Cache) setMissing(epoch, id string, version int64, lease Lease) scriptCall {
+func (c *Cache) setMissing(epoch, id string, version int64, lease Lease) setCall {
 	absent := []any{fieldQuantity, fieldTitle, fieldTracked, fieldPolicy, fieldBackorderLimit,
 		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldAsOf, fieldLevels, fieldPublished, fieldLease}
 	args := append([]any{epoch, version, jitteredMillis(c.negativeTTL), "", "", string(lease), len(absent)}, absent...)
-	return scriptCall{c.keys.Stock(id), append(args,
-		fieldProductID, id, fieldVersion, version, fieldEpoch, epoch, fieldMissing, 1)}
+	args = append(args, fieldProductID, id, fieldVersion, version, fieldEpoch, epoch, fieldMissing, 1)
+	return setCall{scriptCall{c.keys.Stock(id), args}, id, epoch}
 }
