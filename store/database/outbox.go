@@ -17,6 +17,9 @@ const (
 	// drainIdle is when the server takes the rows back from a relay that froze: until
 	// then they are locked for other instances.
 	drainIdle = drainTimeout + 2*time.Second
+	// moveTimeout bounds moving one version. A row that another transaction has locked
+	// must not delay the others.
+	moveTimeout = time.Second
 )
 
 // DrainOutbox claims up to limit outbox rows, oldest first, without those that another
@@ -102,4 +105,28 @@ func (d *Database) OutboxBacklog(ctx context.Context) (oldest, rows int64, err e
 	defer cancel()
 	err = db.Model(&outboxRow{}).Select("coalesce(min(outbox_id), 0), count(*)").Row().Scan(&oldest, &rows)
 	return oldest, rows, d.Fault(err)
+}
+
+// MoveVersion gives a product a later version and leaves its stock as it is. Readers
+// may have believed versions up to the new one, which another program wrote into
+// Redis; what they get next must be newer for them. The outbox row makes the relay
+// publish the product, should this instance die first.
+//
+// It changes nothing, and returns false, unless the product still has the version
+// from and the database the epoch.
+//
+// Errors: UNAVAILABLE, also when another transaction has locked the product.
+func (d *Database) MoveVersion(ctx context.Context, epoch, productID string, from, to int64) (moved bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	err = d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		update := tx.Model(&models.Product{}).
+			Where("product_id = ? AND version = ? AND EXISTS (SELECT 1 FROM onhand_meta WHERE epoch = ?)", productID, from, epoch).
+			UpdateColumn("version", to)
+		if moved = update.RowsAffected == 1; update.Error != nil || !moved {
+			return update.Error
+		}
+		return tx.Create(&outboxRow{ProductID: productID, Version: to}).Error
+	})
+	return moved && err == nil, d.Fault(err)
 }
