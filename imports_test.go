@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 
 	"store": {"models", "models/paging", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
-	"store/audit":        {"models", "models/paging", "models/stockjson", "store/database", "store/rediscache"},
+	"store/audit":        {"models", "models/paging", "models/stockjson", "store/backoff", "store/database", "store/rediscache"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/openingstock": {"models", "models/paging", "store/database"},

@@ -17,7 +17,7 @@ const (
 )
 
 type auditCommand struct {
-	Repair bool          `env:"AUDIT_REPAIR" help:"Refresh Redis where it differs. The database is never changed."`
+	Repair bool          `env:"AUDIT_REPAIR" help:"Refresh Redis where it differs. Stock in the database is never changed."`
 	Settle time.Duration `env:"AUDIT_SETTLE" default:"10s" help:"How long Redis may take to catch up before it counts as different."`
 }
 

@@ -112,6 +112,7 @@ func (s *Store) Start() error {
 	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
 	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)
 	s.every(ctx, s.config.AuditInterval, nil, s.sampler.Step)
+	s.running.Go(func() { s.sampler.Repairer().Run(ctx) })
 	s.every(ctx, upkeep.ClaimInterval, nil, s.claim.Renew)
 	s.every(ctx, upkeep.KeyRetentionInterval, nil, func(ctx context.Context) { upkeep.DeleteOldKeys(ctx, s.database, s.log) })
 	return nil

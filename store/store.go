@@ -86,7 +86,7 @@ func (s *Store) openServers() (err error) {
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.CacheConfig{
 		Reader: reader, Writer: writer, TTL: s.config.HashTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		OnRecovered: s.redisRecovered,
+		OnRecovered: s.redisRecovered, OnAhead: s.seenAhead,
 	})
 	return nil
 }
@@ -99,6 +99,7 @@ func (s *Store) wireReads() {
 	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.log)
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: s.clients[0], Channels: s.cache.Keys(), Epochs: s.epoch, Stocks: s.reader, Reservations: s.database, Logger: s.log,
+		Ahead: s.seenAhead,
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,
@@ -126,6 +127,7 @@ func (s *Store) wireUpkeep() {
 	}
 	s.audited = audit.Subjects{
 		Levels: s.database, Products: readthrough.NewBisector(auditSource{s.database}, s.epoch), Redis: s.cache,
+		Versions: s.database, Subscribers: s.hub,
 	}
 	s.sampler = audit.NewSampler(s.audited, auditSettle, s.log)
 }
@@ -136,6 +138,12 @@ func (s *Store) wireUpkeep() {
 func (s *Store) redisRecovered() {
 	s.epoch.CheckNow()
 	s.relay.RetryNow()
+}
+
+// seenAhead is called for a version that seems to be ahead of the database. Nothing
+// calls it before Open is done.
+func (s *Store) seenAhead(productID, epoch string, version int64) {
+	s.sampler.Repairer().Ahead(productID, epoch, version)
 }
 
 // Close stops the relay, the periodic work and the hub, and then closes clients

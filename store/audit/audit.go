@@ -51,9 +51,11 @@ type ProductSource interface {
 type HashStore interface {
 	// Inspect reads hashes as they are, whether or not a reader would use them.
 	Inspect(ctx context.Context, ids []string) ([]rediscache.Inspection, error)
-	// Invalidate removes products, and Apply sets them.
+	// Invalidate removes products, Apply sets them, and ApplyDeletions says that there
+	// are no such products.
 	Invalidate(ctx context.Context, ids []string) error
 	Apply(ctx context.Context, stocks []*models.Stock) error
+	ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error
 	// Healthy reports whether Redis is asked at all now.
 	Healthy() bool
 }
@@ -64,6 +66,10 @@ type Subjects struct {
 	Products ProductSource
 	// Redis is nil where it is not to be compared.
 	Redis HashStore
+	// Versions is for repairs.
+	Versions VersionMover
+	// Subscribers get what is repaired; nil where there are none.
+	Subscribers StockDeliverer
 }
 
 // Options say how to audit.
@@ -71,7 +77,8 @@ type Options struct {
 	// Settle is how long Redis may take to catch up with a commit before it counts
 	// as a difference.
 	Settle time.Duration
-	// Repair replaces what is different in Redis. The database is never changed.
+	// Repair replaces what is different in Redis. Stock in the database is never
+	// changed; a product may get a later version.
 	Repair bool
 	// Found is called for each difference as it is found; it may be nil.
 	Found func(Difference)

@@ -120,26 +120,31 @@ func inDatabase(lines []string) []string {
 }
 
 // Every kind of fault in Redis is found and named. A repair mends it and changes
-// nothing else.
+// nothing else. Where readers believed the hash, what they get next is newer.
 func TestAuditRepairsRedis(t *testing.T) {
 	for name, c := range map[string]struct {
-		plant func(s auditedStack)
-		want  string
+		plant   func(s auditedStack)
+		want    string
+		version int64 // after the repair
 	}{
-		"another quantity": {func(s auditedStack) { s.setHash("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis contradicts itself: quantity is 99, and its levels add up to 5`},
+		"another quantity": {func(s auditedStack) { s.setHash("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis contradicts itself: quantity is 99, and its levels add up to 5`, 2},
 		"other levels": {func(s auditedStack) {
 			s.setHash("b", "quantity", 4, "levels", `[{"location_id":"a","active":true,"priority":1,"available":4}]`)
-		}, `redis_content: "b": version 2 has quantity 4 in Redis and 5 in the database, or other levels or settings`},
-		"another setting":  {func(s auditedStack) { s.setHash("b", "low_stock_threshold", 77) }, `redis_content: "b": version 2 has quantity 5 in Redis and 5 in the database, or other levels or settings`},
-		"denied":           {func(s auditedStack) { s.setHash("b", "missing", 1) }, `redis_content: "b": Redis says that version 2 is no product`},
-		"no version":       {func(s auditedStack) { s.setHash("b", "version", "x") }, `redis_content: "b": the hash in Redis cannot be read: it has no version`},
-		"an older version": {func(s auditedStack) { s.setHash("b", "version", 1, "published", 1) }, `redis_behind: "b": Redis has version 1, the database 2`},
-		"ahead":            {func(s auditedStack) { s.setHash("b", "version", 1000, "published", 1000) }, `redis_ahead: "b": Redis has version 1000, the database only 2`},
-		"another epoch":    {func(s auditedStack) { s.setHash("b", "epoch", "lost") }, `redis_epoch: "b": Redis has version 2 of epoch "lost", the database version 2 of epoch "` + "EPOCH" + `"`},
+		}, `redis_content: "b": version 2 has quantity 4 in Redis and 5 in the database, or other levels or settings`, 3},
+		"another setting":  {func(s auditedStack) { s.setHash("b", "low_stock_threshold", 77) }, `redis_content: "b": version 2 has quantity 5 in Redis and 5 in the database, or other levels or settings`, 3},
+		"denied":           {func(s auditedStack) { s.setHash("b", "missing", 1) }, `redis_content: "b": Redis says that version 2 is no product`, 3},
+		"no version":       {func(s auditedStack) { s.setHash("b", "version", "x") }, `redis_content: "b": the hash in Redis cannot be read: it has no version that a reader believes: "x"`, 2},
+		"an older version": {func(s auditedStack) { s.setHash("b", "version", 1, "published", 1) }, `redis_behind: "b": Redis has version 1, the database 2`, 2},
+		"ahead":            {func(s auditedStack) { s.setHash("b", "version", 1000, "published", 1000) }, `redis_ahead: "b": Redis has version 1000, the database only 2`, 1001},
+		"the last version": {func(s auditedStack) { s.setHash("b", "version", rediscache.VersionMax) }, fmt.Sprintf(`redis_ahead: "b": Redis has version %d, the database only 2`, rediscache.VersionMax), 2},
+		"another type": {func(s auditedStack) {
+			require.NoError(s.t, s.Redis.Set(s.t.Context(), s.Cache.Keys().Stock("b"), "5", 0).Err())
+		}, `redis_content: "b": the hash in Redis cannot be read: WRONGTYPE Operation against a key holding the wrong kind of value`, 2},
+		"another epoch": {func(s auditedStack) { s.setHash("b", "epoch", "lost") }, `redis_epoch: "b": Redis has version 2 of epoch "lost", the database version 2 of epoch "` + "EPOCH" + `"`, 2},
 		"a change that was not published": {func(s auditedStack) {
 			s.pastTriggers("UPDATE stock_levels SET available = 4 WHERE product_id = 'b'")
 			s.rewriteLedger("UPDATE stock_movements SET available_after = 4, available_delta = 4 WHERE product_id = 'b'")
-		}, `redis_content: "b": version 2 has quantity 5 in Redis and 4 in the database, or other levels or settings`},
+		}, `redis_content: "b": version 2 has quantity 5 in Redis and 4 in the database, or other levels or settings`, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, s auditedStack) {
@@ -158,10 +163,10 @@ func TestAuditRepairsRedis(t *testing.T) {
 				require.Empty(t, lines)
 				require.EqualValues(t, 4, tally.Hashes)
 				stock := cached(t, s, "b")
-				require.EqualValues(t, 2, stock.Version)
+				require.Equal(t, c.version, stock.Version)
 				// And later changes follow from it.
 				require.Equal(t, stock.Quantity()+1, s.Write(t, fixture.Receive("later", "b", 1)).Stocks[0].Quantity())
-				require.EqualValues(t, 3, cached(t, s, "b").Version)
+				require.Equal(t, c.version+1, cached(t, s, "b").Version)
 			})
 		})
 	}

@@ -174,40 +174,6 @@ func (a *auditor) recheckSuspects(ctx context.Context) error {
 	return nil
 }
 
-// repair replaces what Redis is wrong about. It drops the hash first and reads the
-// database then: a commit after that reading reaches Redis after the drop, and is
-// newer than what is written here.
-func (a *auditor) repair(ctx context.Context) error {
-	slices.Sort(a.wrong)
-	for ids := range slices.Chunk(slices.Compact(a.wrong), pageSize) {
-		if err := a.repairPage(ctx, ids); err != nil {
-			return fmt.Errorf("repair redis: %w", err)
-		}
-		observations, err := a.observe(ctx, ids)
-		if err != nil {
-			return err
-		}
-		for _, o := range observations {
-			if f := o.finding(); f.kind == "" || f.kind == RedisBehind { // behind: written meanwhile, and on its way
-				a.tally.Repaired++
-			}
-		}
-	}
-	a.wrong = nil
-	return nil
-}
-
-func (a *auditor) repairPage(ctx context.Context, ids []string) error {
-	if err := a.retry(ctx, func() error { return a.subjects.Redis.Invalidate(ctx, ids) }); err != nil {
-		return err
-	}
-	read, _, err := a.subjects.Products.Read(ctx, ids)
-	if err != nil {
-		return err
-	}
-	return a.retry(ctx, func() error { return a.subjects.Redis.Apply(ctx, read.Stocks) })
-}
-
 // retry asks Redis again when it does not answer: a busy one is not gone.
 func (a *auditor) retry(ctx context.Context, ask func() error) error {
 	err := ask()

@@ -7,7 +7,8 @@
 //
 // There are two kinds of audit. [Run] compares everything once, for a command. A
 // [Sampler] compares a small page at each step, beside the service, and begins
-// again after the last product.
+// again after the last product. It repairs what Redis has wrong. A [Repairer]
+// repairs what writers, readers and subscribers find ahead of the database.
 //
 // Terms:
 //
@@ -16,18 +17,22 @@
 //	settle      the time a suspect is given to catch up
 //	difference  a finding that time cannot heal, or that outlasted the settle time
 //	repair      replacing in Redis what is different there
+//	ahead       a hash with a version of the current epoch that the database never gave
+//	sighting    a version that seemed to be ahead; the database is read after it
+//	incident    a difference from its first finding until it is repaired or gone
 //
 // Invariants:
-//
 //   - An audit may run beside live traffic. What the database says of a product is
 //     read in one statement, and Redis is read before it: a version in Redis must
 //     have been in the database first.
-//   - The database is never changed.
-//   - Memory is bounded: one page, and a bounded number of suspects.
+//   - Stock in the database is never changed. Where readers may have believed a wrong
+//     hash, a repair gives the product a version after it: no version goes back.
+//   - An incident is counted once and logged once.
+//   - Memory is bounded: one page, and so many suspects, sightings and incidents.
 //   - A step of the sampler is short. Its page shrinks where comparing is slow.
 //
-// May import: models, database, rediscache, prometheus, the standard library.
-// Database and cache come in through interfaces.
+// May import: models, database, rediscache, backoff, prometheus, the standard
+// library. Database and cache come in through interfaces.
 //
 // When the database is gone, [Run] ends with an error and the sampler counts
 // failed steps. When Redis is gone, [Run] retries a few times and then ends with

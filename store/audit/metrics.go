@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type samplerMetrics struct {
 	products    prometheus.Counter
 	differences *prometheus.CounterVec
+	repairs     prometheus.Counter
 	failures    prometheus.Counter
 	lastPass    *prometheus.GaugeVec
 	passEnd     prometheus.Gauge
@@ -19,8 +20,9 @@ func newSamplerMetrics() *samplerMetrics {
 	gauge := func(name, help string) prometheus.GaugeOpts { return prometheus.GaugeOpts{Name: name, Help: help} }
 	m := &samplerMetrics{
 		products:    prometheus.NewCounter(counter("onhand_audit_products_total", "Products that the sampled audit has compared.")),
-		differences: prometheus.NewCounterVec(counter("onhand_audit_differences_total", "Differences that the sampled audit has found, each once in every pass."), []string{"kind"}),
-		failures:    prometheus.NewCounter(counter("onhand_audit_failures_total", "Steps of the sampled audit that failed.")),
+		differences: prometheus.NewCounterVec(counter("onhand_audit_differences_total", "Differences that this process has found, each once until it is repaired or gone."), []string{"kind"}),
+		repairs:     prometheus.NewCounter(counter("onhand_redis_repairs_total", "Products that this process has repaired in Redis, because another program had written there or a change had not arrived.")),
+		failures:    prometheus.NewCounter(counter("onhand_audit_failures_total", "Steps of the sampled audit, and rounds of repairs, that failed.")),
 		lastPass:    prometheus.NewGaugeVec(gauge("onhand_audit_last_pass_differences", "Differences found in the last whole pass over all products."), []string{"kind"}),
 		passEnd:     prometheus.NewGauge(gauge("onhand_audit_last_pass_timestamp_seconds", "When the last whole pass ended; 0 before the first.")),
 		passSeconds: prometheus.NewGauge(gauge("onhand_audit_last_pass_duration_seconds", "How long the last whole pass took.")),
@@ -36,6 +38,6 @@ func newSamplerMetrics() *samplerMetrics {
 
 func (m *samplerMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.products, m.differences, m.failures, m.lastPass, m.passEnd, m.passSeconds, m.outboxRows, m.relayLag,
+		m.products, m.differences, m.repairs, m.failures, m.lastPass, m.passEnd, m.passSeconds, m.outboxRows, m.relayLag,
 	}
 }

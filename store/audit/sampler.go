@@ -29,23 +29,21 @@ const (
 	reservationsTimeout = 10 * time.Second
 	// sampleSuspectsMax bounds the suspects.
 	sampleSuspectsMax = 250
-	// sampleLogMax bounds the differences that are logged in one pass. All are
-	// counted.
-	sampleLogMax = 20
 )
 
-// Sampler audits beside the service, a small page at each step. After the last
-// product it begins again with the first. Every instance has its own.
+// Sampler audits beside the service, a small page at each step, and repairs Redis.
+// After the last product it begins again with the first. Every instance has its own.
 type Sampler struct {
 	*auditor
-	metrics *samplerMetrics
-	log     *slog.Logger
+	metrics   *samplerMetrics
+	incidents *incidents
+	repairer  *Repairer
+	log       *slog.Logger
 
 	size      int    // of the next page
 	after     string // the last product of the page before it
 	passBegan time.Time
 	inPass    map[DifferenceKind]int64
-	logged    int       // differences of this pass that were logged
 	resumeAt  time.Time // when reservations may be compared again
 
 	oldestRow   int64 // in the outbox, at the last step
@@ -59,20 +57,23 @@ func NewSampler(subjects Subjects, settle time.Duration, log *slog.Logger) *Samp
 		metrics: newSamplerMetrics(), log: log,
 		size: sampleSizeMin, inPass: map[DifferenceKind]int64{}, passBegan: time.Now(),
 	}
-	s.auditor = newAuditor(subjects, Options{Settle: settle, Found: s.count})
+	s.incidents = newIncidents(s.metrics.differences, log)
+	s.repairer = newRepairer(subjects, s.metrics, s.incidents)
+	s.auditor = newAuditor(subjects, Options{Settle: settle, Repair: true, Found: s.count})
 	s.redisTriesMax, s.suspectsMax = 1, sampleSuspectsMax-pageSize
 	return s
 }
+
+// Repairer returns the repairer of what others than the sampler find. It shares the
+// sampler's metrics.
+func (s *Sampler) Repairer() *Repairer { return s.repairer }
 
 // Collectors returns the sampler's metrics.
 func (s *Sampler) Collectors() []prometheus.Collector { return s.metrics.collectors() }
 
 func (s *Sampler) count(d Difference) {
-	s.metrics.differences.WithLabelValues(string(d.Kind)).Inc()
 	s.inPass[d.Kind]++
-	if s.logged++; s.logged <= sampleLogMax {
-		s.log.Warn("the audit found a difference", "difference", d.String())
-	}
+	s.incidents.found(d)
 }
 
 // Step compares one page. Call it from one goroutine at a time.
@@ -110,10 +111,34 @@ func (s *Sampler) sample(ctx context.Context) error {
 	if len(ids) > 0 {
 		s.after = ids[len(ids)-1]
 	}
+	if err := s.repairFound(ctx); err != nil {
+		return err
+	}
 	if len(ids) == size {
 		return nil
 	}
 	return s.endPass(ctx)
+}
+
+// repairFound repairs what the page and the suspects have shown to be wrong. What
+// cannot be repaired now is found again in the next pass.
+func (s *Sampler) repairFound(ctx context.Context) error {
+	if len(s.wrong) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, repairTimeout)
+	defer cancel()
+	wrong, before := s.wrong, s.tally.Repaired
+	err := s.repair(ctx)
+	s.wrong = nil
+	s.metrics.repairs.Add(float64(s.tally.Repaired - before))
+	if err != nil {
+		return err
+	}
+	for _, id := range wrong {
+		s.incidents.ended(id)
+	}
+	return nil
 }
 
 // resize fits the next page to the time that the last one took.
@@ -140,9 +165,10 @@ func (s *Sampler) endPass(ctx context.Context) error {
 	}
 	s.metrics.passEnd.SetToCurrentTime()
 	s.metrics.passSeconds.Set(time.Since(s.passBegan).Seconds())
+	s.incidents.passed(time.Since(s.passBegan))
 	// If the next pass does not compare reservations, their counts stay.
 	s.inPass = map[DifferenceKind]int64{Reserved: s.inPass[Reserved], Committed: s.inPass[Committed]}
-	s.tally.Differences, s.logged, s.passBegan = map[DifferenceKind]int64{}, 0, time.Now()
+	s.tally.Differences, s.passBegan = map[DifferenceKind]int64{}, time.Now()
 	return nil
 }
 

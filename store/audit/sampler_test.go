@@ -49,7 +49,7 @@ func pass(t *testing.T, s *Sampler) {
 }
 
 // The sampled audit compares all products in small pages, again and again. What it
-// finds is in the metrics, anew in every pass.
+// finds is counted once. What is wrong in Redis it repairs.
 func TestSampler(t *testing.T) {
 	onEach(t, func(t *testing.T, s auditedStack) {
 		s.StockUp(t, 5, fixture.Numbered(30)...)
@@ -71,20 +71,31 @@ func TestSampler(t *testing.T) {
 			p.resumeAt = time.Time{}
 			pass(t, p)
 			require.NoError(t, p.recheckSuspects(t.Context())) // those of the last page
+			require.NoError(t, p.repairFound(t.Context()))
 			m = measured(t, p)
 			for kind, want := range map[DifferenceKind]int{
 				LedgerSum: 1, LedgerLast: 1, Reserved: 1, RedisAhead: 1, RedisContent: 1,
 				RedisBehind: 1, LedgerChain: 0, Committed: 0, RedisEpoch: 0,
 			} {
-				require.EqualValues(t, n*want, m["onhand_audit_differences_total{"+string(kind)+"}"], kind)
+				require.EqualValues(t, want, m["onhand_audit_differences_total{"+string(kind)+"}"], "%s, pass %d", kind, n)
 			}
 			require.EqualValues(t, 1, m["onhand_audit_last_pass_differences{ledger_sum}"])
 			require.EqualValues(t, 1, m["onhand_audit_last_pass_differences{reserved}"])
+			require.EqualValues(t, 3, m["onhand_redis_repairs_total"])
 		}
+		require.EqualValues(t, 78, cached(t, s, "p020").Version)
+		require.EqualValues(t, 2, cached(t, s, "p021").Version)
+		s.setHash("p020", "version", 99)
+		p.resumeAt = time.Time{}
+		pass(t, p)
+		m = measured(t, p)
+		require.EqualValues(t, 2, m["onhand_audit_differences_total{redis_ahead}"], "another incident")
+		require.EqualValues(t, 1, m["onhand_audit_differences_total{redis_content}"])
+		require.EqualValues(t, 100, cached(t, s, "p020").Version)
 		p.resumeAt = time.Now().Add(time.Hour)
 		pass(t, p)
 		m = measured(t, p)
-		require.EqualValues(t, 2, m["onhand_audit_differences_total{reserved}"], "not compared again so soon")
+		require.EqualValues(t, 1, m["onhand_audit_differences_total{reserved}"])
 		require.EqualValues(t, 1, m["onhand_audit_last_pass_differences{reserved}"], "and so as it was")
 	})
 }

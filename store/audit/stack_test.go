@@ -63,7 +63,9 @@ func (anyEpoch) Compare(string) {}
 
 // subjects are what an audit of the stack compares.
 func (s auditedStack) subjects() Subjects {
-	return Subjects{Levels: s.Database, Products: readthrough.NewBisector(auditReads{s.Database}, anyEpoch{}), Redis: s.Cache}
+	return Subjects{
+		Levels: s.Database, Products: readthrough.NewBisector(auditReads{s.Database}, anyEpoch{}), Redis: s.Cache, Versions: s.Database,
+	}
 }
 
 func (s auditedStack) exec(query string, args ...any) {

@@ -60,6 +60,9 @@ type HubConfig struct {
 	Stocks       StockReader
 	Reservations ReservationReader
 	Logger       *slog.Logger
+	// Ahead, unless nil, is called when a stock comes that is older than the latest
+	// one of the same epoch, with the version of the latest one. It must not block.
+	Ahead func(productID, epoch string, version int64)
 
 	// WatchesMax bounds the watches of stock and of reservations together.
 	WatchesMax int
@@ -108,7 +111,7 @@ func NewHub(cfg HubConfig) *Hub {
 	}
 	h.subscriber = newSubscriber(cfg.Client, cfg.PingInterval, h, cfg.Logger)
 	stocks := newRefresher("stock", cfg.Logger, h.refreshStocks)
-	h.stocks = newRegistry(stockKind{cfg.Channels}, cfg.Epochs, h.subscriber, stocks)
+	h.stocks = newRegistry(stockKind{cfg.Channels, cfg.Ahead}, cfg.Epochs, h.subscriber, stocks)
 	reservations := newRefresher("reservations", cfg.Logger, h.readReservations)
 	h.reservations = newRegistry(reservationKind{cfg.Channels, reservations}, cfg.Epochs, h.subscriber, reservations)
 	return h

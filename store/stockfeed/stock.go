@@ -18,12 +18,20 @@ var ErrClosed = errors.New("watch is closed")
 var errForeignEpoch = errors.New("the stock that was read is of another epoch")
 
 // stockKind is the kind of models.Stock.
-type stockKind struct{ channels ChannelNames }
+type stockKind struct {
+	channels ChannelNames
+	ahead    func(productID, epoch string, version int64) // nil: nobody asks
+}
 
 func (k stockKind) channel(id string) string { return k.channels.StockChannel(id) }
 
-// accept lets the version of a topic only grow.
-func (stockKind) accept(t *topic[models.Stock], s *models.Stock, first bool) bool {
+// accept lets the version of a topic only grow. An older version is usual: commits of
+// two instances arrive in reverse order. It is a fault where the latest version came
+// from a hash that another program wrote.
+func (k stockKind) accept(t *topic[models.Stock], s *models.Stock, first bool) bool {
+	if !first && s.Version < t.latest.Version && k.ahead != nil {
+		k.ahead(s.ProductID, s.Epoch, t.latest.Version)
+	}
 	return first || s.Version > t.latest.Version
 }
 
