@@ -8,6 +8,11 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
+// embeddedTimeout bounds one round trip to the embedded Redis. One in this process is
+// never away. When it answers late the machine is busy, and a script takes it fifteen
+// times as long as a real Redis.
+const embeddedTimeout = 5 * time.Second
+
 // embeddedTick is how often the clock of the embedded Redis is moved forward. It
 // does not move by itself.
 const embeddedTick = 200 * time.Millisecond
