@@ -107,18 +107,42 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestOutageIsLoggedOncePerResponse: however many fields fail.
-func TestOutageIsLoggedOncePerResponse(t *testing.T) {
+// TestOutageIsLoggedOnce: however many fields of however many responses fail.
+func TestOutageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	f := failingStore(func() error { return models.Unavailable("later", errDriver) })
 	var log bytes.Buffer
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: f, Log: slog.New(slog.NewTextHandler(&log, nil))}, Closing: transport.NewClosing(),
 	})
-	for response := range 3 {
+	for range 3 {
 		_, body := post(t, api, "", request{Query: `{ a: stock(productId: "a") { id } b: stock(productId: "b") { id } reservation(id: "r") { id } products { nodes { id } } }`})
 		assert.Equal(t, 4, bytes.Count(body, []byte("UNAVAILABLE")), "%s", body)
-		assert.Equal(t, response+1, strings.Count(log.String(), "msg=unavailable"), "%s", &log)
+		assert.Equal(t, 1, strings.Count(log.String(), "msg=unavailable"), "%s", &log)
+	}
+}
+
+// TestGoneClientIsNotLogged: a client goes away while the store works on its request,
+// whatever it has asked for.
+func TestGoneClientIsNotLogged(t *testing.T) {
+	t.Parallel()
+	for name, query := range everyField {
+		var log bytes.Buffer
+		ctx, leave := context.WithCancel(t.Context())
+		api := graph.Handler(graph.HandlerConfig{
+			Resolver: &graph.Resolver{
+				Store: failingStore(func() error { leave(); return models.Unavailable("the request was given up", context.Canceled) }),
+				Log:   slog.New(slog.NewTextHandler(&log, nil)),
+			},
+			Closing: transport.NewClosing(),
+		})
+		body, err := json.Marshal(request{Query: query})
+		require.NoError(t, err)
+		r := httptest.NewRequestWithContext(ctx, "POST", "/graphql", bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		identities[""](api).ServeHTTP(httptest.NewRecorder(), r)
+		require.Error(t, ctx.Err(), "%s: the store was asked", name)
+		assert.Empty(t, log.String(), name)
 	}
 }
 

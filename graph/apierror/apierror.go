@@ -26,6 +26,7 @@ const internalMessage = "internal error"
 
 // Presenter presents every error that leaves the API, and logs what it hides.
 func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+	outages := newRepeats(log)
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := graphql.DefaultErrorPresenter(ctx, err)
 		if shown.Extensions == nil {
@@ -34,7 +35,7 @@ func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		var fault *models.Fault
 		switch {
 		case errors.As(err, &fault):
-			present(ctx, log, shown, fault)
+			present(ctx, log, outages, shown, fault)
 		case shown.Rule == rules.ValuesOfCorrectTypeRule.Name: // a literal; variables have the same code
 			shown.Extensions["code"] = string(models.CodeBadUserInput)
 		case isDocumentError(shown):
@@ -42,7 +43,7 @@ func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		case isRequestError(err, shown):
 			shown.Extensions["code"] = string(models.CodeBadUserInput)
 		default:
-			present(ctx, log, shown, &models.Fault{Code: models.CodeInternal, Cause: err})
+			present(ctx, log, outages, shown, &models.Fault{Code: models.CodeInternal, Cause: err})
 		}
 		return shown
 	}
@@ -75,18 +76,23 @@ func isRequestError(err error, shown *gqlerror.Error) bool {
 	return errors.As(err, &own) && own.Err == nil
 }
 
-// present logs first, because fault and shown may be one object.
-func present(ctx context.Context, log *slog.Logger, shown *gqlerror.Error, fault *models.Fault) {
-	message := fault.Message
+// present logs first, because fault and shown may be one object. A client that has
+// gone is no outage and no error.
+func present(ctx context.Context, log *slog.Logger, outages *repeats, shown *gqlerror.Error, fault *models.Fault) {
+	message, gone := fault.Message, errors.Is(ctx.Err(), context.Canceled)
+	switch {
+	case gone && (fault.Code == models.CodeUnavailable || errors.Is(fault, context.Canceled)):
+		log.DebugContext(ctx, "a client has gone", "path", shown.Path.String(), "error", fault)
+	case fault.Code == models.CodeUnavailable:
+		budgetOf(ctx).outage.Do(func() { outages.warn(ctx, fault, shown.Path.String()) })
+	case fault.Code == models.CodeInternal && budgetOf(ctx).allowsInternal():
+		log.ErrorContext(ctx, "internal error", "path", shown.Path.String(), "error", fault)
+	}
 	switch fault.Code {
 	case models.CodeUnavailable:
 		shown.Extensions["retryAfterMs"] = retryAfterMs()
-		budgetOf(ctx).outage.Do(func() { log.WarnContext(ctx, "unavailable", "path", shown.Path.String(), "error", fault) })
 	case models.CodeInternal:
 		message = internalMessage
-		if budgetOf(ctx).allowsInternal() {
-			log.ErrorContext(ctx, "internal error", "path", shown.Path.String(), "error", fault)
-		}
 	}
 	shown.Message = message
 	shown.Extensions["code"] = string(fault.Code)

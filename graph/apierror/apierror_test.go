@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/assert"
@@ -48,22 +50,101 @@ func TestPresenter(t *testing.T) {
 	}
 }
 
-// TestLogBudget: each response logs an outage once and at most ten internal errors,
-// panics included.
+// TestLogBudget: each response logs at most ten internal errors, panics included, and
+// an outage is logged once for all responses.
 func TestLogBudget(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))
+	present := apierror.Presenter(log)
 	for range 2 {
 		apierror.BoundLog(t.Context(), func(ctx context.Context) *graphql.Response {
 			for range 30 {
-				apierror.Presenter(log)(ctx, errSecret)
+				present(ctx, errSecret)
 				assert.Equal(t, models.CodeInternal, models.CodeOf(apierror.Recover(log)(ctx, "boom")))
-				apierror.Presenter(log)(ctx, models.Unavailable("later", errSecret))
+				present(ctx, models.Unavailable("later", errSecret))
 			}
 			return nil
 		})
 	}
 	assert.Equal(t, 2*10, strings.Count(text.String(), "level=ERROR"))
-	assert.Equal(t, 2, strings.Count(text.String(), "level=WARN"))
+	assert.Equal(t, 1, strings.Count(text.String(), "level=WARN"))
+}
+
+// TestOutageLog: of the responses that an outage fails the first is logged, and then
+// every 30 s how many there were. After a quiet time the next one is logged again.
+func TestOutageLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		present := apierror.Presenter(slog.New(slog.NewTextHandler(&text, nil)))
+		respond := func(fault error, times int) {
+			for range times {
+				apierror.BoundLog(t.Context(), func(ctx context.Context) *graphql.Response {
+					for range 5 {
+						assert.Equal(t, "UNAVAILABLE", present(ctx, fault).Extensions["code"])
+					}
+					return nil
+				})
+			}
+		}
+		lines := func(wait time.Duration) (messages []string) {
+			time.Sleep(wait)
+			synctest.Wait()
+			for line := range strings.Lines(text.String()) {
+				_, message, _ := strings.Cut(line, "level=WARN msg=")
+				messages = append(messages, strings.TrimSpace(message))
+			}
+			text.Reset()
+			return messages
+		}
+		outage := models.Unavailable("the database cannot be reached", errSecret)
+		respond(outage, 100)
+		assert.Equal(t, []string{`unavailable path="" error="UNAVAILABLE: the database cannot be reached: SELECT secret FROM products"`}, lines(time.Second))
+		respond(models.Unavailable("too many reads", nil), 1)
+		assert.Equal(t, []string{`unavailable path="" error="UNAVAILABLE: too many reads"`}, lines(time.Second))
+		respond(outage, 1)
+		again := `"unavailable, again" message="the database cannot be reached" responses=`
+		assert.Equal(t, []string{again + "100 in=30s"}, lines(30*time.Second))
+		respond(outage, 7)
+		assert.Equal(t, []string{again + "7 in=30s"}, lines(30*time.Second))
+		assert.Empty(t, lines(5*time.Minute))
+		respond(outage, 1)
+		assert.Len(t, lines(time.Second), 1)
+
+		for n := range 1000 {
+			respond(models.Unavailable(fmt.Sprint("kind ", n), nil), 1)
+		}
+		assert.Len(t, lines(time.Second), 100)
+		lines(time.Minute)
+	})
+}
+
+// TestAClientThatHasGone: nothing is logged for a client that has gone, whatever the
+// store says of its request then. Its own deadline, or a real error, is logged.
+func TestAClientThatHasGone(t *testing.T) {
+	t.Parallel()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		err  error
+		want string
+	}{
+		"given up":      {gone, models.Unavailable("the request was given up", gone.Err()), ""},
+		"no cause":      {gone, models.Unavailable("the database cannot be reached; try again", nil), ""},
+		"cancelled":     {gone, fmt.Errorf("read: %w", context.Canceled), ""},
+		"another error": {gone, errSecret, "level=ERROR"},
+		"late":          {late, models.Unavailable("the database cannot be reached; try again", late.Err()), "level=WARN"},
+		"still there":   {t.Context(), models.Unavailable("the database cannot be reached; try again", context.Canceled), "level=WARN"},
+	} {
+		var text bytes.Buffer
+		apierror.Presenter(slog.New(slog.NewTextHandler(&text, nil)))(test.ctx, test.err)
+		if test.want == "" {
+			assert.Empty(t, text.String(), name)
+		}
+		assert.Contains(t, text.String(), test.want, name)
+	}
 }

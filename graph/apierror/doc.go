@@ -10,7 +10,9 @@
 //   - Any other error is INTERNAL with one fixed message. Its text goes to the log
 //     only, so SQL, keys and stacks do not reach a client.
 //   - UNAVAILABLE has extensions.retryAfterMs.
-//   - The number of log lines per response is bounded.
+//   - The number of log lines per response is bounded. Of equal UNAVAILABLE faults the
+//     first is logged, and then every 30 s how many there were.
+//   - A client that goes away is no line of the log, but at the level debug.
 //
 // May import: models, gqlgen's runtime, gqlparser.
 //
