@@ -36,16 +36,17 @@ var mayImport = map[string][]string{
 	"graph/transport": {"graph/guard", "models"},
 
 	"store": {"models", "models/paging", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
-		"store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
+		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
 	"store/audit":        {"models", "models/paging", "models/stockjson", "store/backoff", "store/database", "store/rediscache"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
 	"store/readthrough":  {"models", "models/paging", "store/database", "store/rediscache"},
-	"store/upkeep":       {"models", "store/backoff", "store/database", "store/rediscache"},
+	"store/upkeep":       {"models", "store/backoff", "store/database", "store/outage", "store/rediscache"},
 
 	"store/backoff":    {},
-	"store/rediscache": {"models", "models/stockjson"},
+	"store/outage":     {},
+	"store/rediscache": {"models", "models/stockjson", "store/outage"},
 	"store/stockfeed":  {"models", "models/stockjson", "store/backoff"},
 	"store/stockfile":  {"models", "store/stockfile/delimited"},
 

@@ -15,6 +15,7 @@ import (
 	"onhand/store/groupcommit"
 	"onhand/store/ledgerfeed"
 	"onhand/store/openingstock"
+	"onhand/store/outage"
 	"onhand/store/readthrough"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
@@ -28,6 +29,7 @@ type Store struct {
 	metrics *metrics
 
 	database *database.Database
+	outage   *outage.Log    // of the database
 	embedded *embeddedRedis // nil with a real Redis
 	clients  []redis.UniversalClient
 	cache    *rediscache.Cache
@@ -72,20 +74,21 @@ func (s *Store) openServers() (err error) {
 	if s.database, err = database.Open(s.config.DatabaseURL, s.log, s.config.Database); err != nil {
 		return err
 	}
-	url := s.config.RedisURL
+	s.outage = outage.New("database", s.log, s.database.Unreachable)
+	url, timeout := s.config.RedisURL, s.config.RedisTimeout
 	if url == "" {
 		if s.embedded, err = startEmbeddedRedis(); err != nil {
 			return fmt.Errorf("embedded redis: %w", err)
 		}
-		url = s.embedded.url()
+		url, timeout = s.embedded.url(), orDefault(timeout, embeddedTimeout)
 	}
-	reader, writer, err := rediscache.NewClients(url, s.config.RedisTimeout)
+	reader, writer, err := rediscache.NewClients(url, timeout)
 	if err != nil {
 		return err
 	}
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.CacheConfig{
-		Reader: reader, Writer: writer, TTL: s.config.HashTTL, Timeout: s.config.RedisTimeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
+		Reader: reader, Writer: writer, TTL: s.config.HashTTL, Timeout: timeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
 		OnRecovered: s.redisRecovered, OnAhead: s.seenAhead,
 	})
 	return nil
@@ -119,7 +122,7 @@ func (s *Store) wireWrites() {
 func (s *Store) wireUpkeep() {
 	s.epochCheck = &upkeep.EpochCheck{
 		Epoch: s.epoch, Database: s.database, Cache: s.cache, Directory: s.directory, Reader: s.reader, Subscribers: s.hub,
-		Interval: s.config.EpochCheckInterval, Logger: s.log,
+		Interval: s.config.EpochCheckInterval, Outage: s.outage, Logger: s.log,
 	}
 	s.sweeper = &upkeep.Sweeper{Database: s.database, Publisher: s.publisher, Logger: s.log}
 	s.claim = &upkeep.ServingClaim{
@@ -161,6 +164,12 @@ func (s *Store) Close() {
 	s.running.Wait()
 	if s.hub != nil {
 		s.hub.Stop()
+	}
+	if s.cache != nil {
+		s.cache.Stop()
+	}
+	if s.outage != nil {
+		s.outage.Stop()
 	}
 	var errs []error
 	for _, c := range s.clients {

@@ -25,6 +25,8 @@ const (
 // DrainOutbox claims up to limit outbox rows, oldest first, without those that another
 // instance drains, and deletes them when publish returns nil. When the process dies in
 // between, the rows are still there: publishing is repeated, not lost.
+//
+// Errors: those of publish, as they are; those of the database.
 func (d *Database) DrainOutbox(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
@@ -32,6 +34,7 @@ func (d *Database) DrainOutbox(ctx context.Context, limit int, publish func(cont
 		return d.drainUnlocked(ctx, limit, publish)
 	}
 	var drained int
+	var publishErr error // of Redis, not of the database
 	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		idle := strconv.FormatInt(d.bounds.drainIdle.Milliseconds(), 10)
 		if err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', ?, true)", idle).Error; err != nil {
@@ -41,12 +44,15 @@ func (d *Database) DrainOutbox(ctx context.Context, limit int, publish func(cont
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		if err := publish(ctx, changesOf(rows)); err != nil {
-			return err
+		if publishErr = publish(ctx, changesOf(rows)); publishErr != nil {
+			return publishErr
 		}
 		drained = len(rows)
 		return tx.Delete(rows).Error
 	})
+	if publishErr != nil {
+		return 0, publishErr
+	}
 	if err != nil {
 		return 0, d.Fault(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,21 +20,25 @@ const (
 	breakerOpenTimeout = 500 * time.Millisecond
 )
 
-// newBreaker makes the circuit breaker. It counts only ErrDown as a failure,
-// and does not count round trips that the caller gave up.
-func newBreaker(logger *slog.Logger, onRecovered func()) *gobreaker.CircuitBreaker[struct{}] {
+// newBreaker makes the circuit breaker of c. It counts only ErrDown as a failure,
+// and does not count round trips that the caller gave up. While it is open or tries,
+// Redis counts as away.
+func (c *Cache) newBreaker(onRecovered func()) *gobreaker.CircuitBreaker[struct{}] {
 	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         "redis",
 		Timeout:      breakerOpenTimeout,
 		ReadyToTrip:  func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= failuresMax },
 		IsSuccessful: func(err error) bool { return !errors.Is(err, ErrDown) },
 		IsExcluded:   func(err error) bool { return errors.Is(err, errCallerGone) },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			if to != gobreaker.StateHalfOpen && from != to {
-				logger.Warn("redis circuit breaker changed state", "from", from.String(), "to", to.String())
-			}
-			if to == gobreaker.StateClosed && onRecovered != nil {
-				onRecovered()
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			switch to {
+			case gobreaker.StateOpen:
+				c.outage.Away(c.lastFailure())
+			case gobreaker.StateClosed:
+				c.outage.Back()
+				if onRecovered != nil {
+					onRecovered()
+				}
 			}
 		},
 	})
@@ -91,7 +94,17 @@ func (c *Cache) timedRoundTrip(ctx context.Context, send func(context.Context) e
 	}
 	c.counters.failures.Add(1)
 	c.reloadTopology(ctx)
-	return fmt.Errorf("%w: %w", ErrDown, err)
+	err = fmt.Errorf("%w: %w", ErrDown, err)
+	c.failure.Store(&err)
+	return err
+}
+
+// lastFailure is why the last round trip failed that Redis did not answer.
+func (c *Cache) lastFailure() error {
+	if err := c.failure.Load(); err != nil {
+		return *err
+	}
+	return ErrDown
 }
 
 // reloadTopology makes the clients of a cluster ask which node serves which

@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
+
+	"onhand/store/outage"
 )
 
 const (
@@ -59,6 +61,8 @@ type Cache struct {
 	timeout          time.Duration
 	logger           *slog.Logger
 	breaker          *gobreaker.CircuitBreaker[struct{}]
+	outage           *outage.Log
+	failure          atomic.Pointer[error] // of the last round trip that Redis did not answer
 	counters         counters
 	onAhead          func(productID, epoch string, version int64)
 	leasePrefix      string // tells the leases of this instance from those of others
@@ -105,9 +109,13 @@ func New(cfg CacheConfig) *Cache {
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
-	c.breaker = newBreaker(c.logger, cfg.OnRecovered)
+	c.outage = outage.New("redis", c.logger, func() int64 { return c.counters.failures.Load() + c.counters.refusals.Load() })
+	c.breaker = c.newBreaker(cfg.OnRecovered)
 	return c
 }
+
+// Stop ends the log of outages. Calls go on working.
+func (c *Cache) Stop() { c.outage.Stop() }
 
 // Keys returns the names of this cache's keys and channels.
 func (c *Cache) Keys() Keys { return c.keys }

@@ -14,7 +14,8 @@
 //   - Watermark: the epoch and the largest outbox id that Redis is known to have
 //     reached, with the run ids of its servers.
 //
-// May import: models, models/stockjson, go-redis, gobreaker, the standard library.
+// May import: models, models/stockjson, outage, go-redis, gobreaker, the standard
+// library.
 //
 // Invariants:
 //   - Within an epoch the version of a hash never falls. A hash of another epoch

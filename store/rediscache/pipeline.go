@@ -100,5 +100,5 @@ func firstError(op string, replies []*redis.Cmd) error {
 	if first == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %d of %d refused: %w", op, refused, len(replies), first)
+	return fmt.Errorf("%s: redis refused %d of %d: %w", op, refused, len(replies), first)
 }

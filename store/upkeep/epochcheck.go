@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/store/database"
+	"onhand/store/outage"
 	"onhand/store/rediscache"
 )
 
@@ -54,21 +55,23 @@ type EpochCheck struct {
 	Subscribers Refresher
 	// Interval is the time between checks.
 	Interval time.Duration
-	Logger   *slog.Logger
+	// Outage logs whether the database can be reached; nil where nothing does.
+	Outage *outage.Log
+	Logger *slog.Logger
 
 	sequence      int64 // of the database at the last check, in the current epoch
 	redisFailures int   // checks in a row that Redis did not answer
 }
 
 // Run checks once.
-func (c *EpochCheck) Run(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, EpochCheckTimeout)
+func (c *EpochCheck) Run(parent context.Context) {
+	ctx, cancel := context.WithTimeout(parent, EpochCheckTimeout)
 	defer cancel()
 	watermark, watermarkErr := c.Cache.Watermark(ctx)
 	c.bypassAfterOutage(watermarkErr)
 	meta, err := c.Database.ReadMeta(ctx)
+	c.noteDatabase(parent, err)
 	if err != nil {
-		c.Logger.Debug("the database does not answer", "error", err)
 		return
 	}
 	if watermarkErr == nil && watermark.Epoch != meta.Epoch {
@@ -99,6 +102,18 @@ func (c *EpochCheck) Run(ctx context.Context) {
 		c.Subscribers.Refresh() // they may have seen values of the lost time
 	}
 	c.Directory.Follow(ctx, meta.DirectoryVersion, changed)
+}
+
+// noteDatabase logs when the database begins to answer, or not to. At the end of the
+// process nothing is asked.
+func (c *EpochCheck) noteDatabase(ctx context.Context, err error) {
+	switch {
+	case c.Outage == nil || ctx.Err() != nil:
+	case err != nil:
+		c.Outage.Away(err)
+	default:
+		c.Outage.Back()
+	}
 }
 
 // bypassAfterOutage keeps readers from a Redis that was away. When it is back it

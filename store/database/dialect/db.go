@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -32,6 +33,8 @@ type DB struct {
 	SQL       *sql.DB
 	Fragments *Fragments
 	Log       *slog.Logger
+
+	unreachable atomic.Int64
 }
 
 // NewDB wraps an open pool.
@@ -79,10 +82,16 @@ func (d *DB) Fault(err error) error {
 		return err
 	}
 	if Survivable(err) {
+		if !errors.Is(err, context.Canceled) { // the caller has gone
+			d.unreachable.Add(1)
+		}
 		return models.Unavailable("the database cannot be reached; try again", err)
 	}
 	return &models.Fault{Code: models.CodeInternal, Message: "internal error", Cause: err}
 }
+
+// Unreachable returns how many calls have ended UNAVAILABLE because of the database.
+func (d *DB) Unreachable() int64 { return d.unreachable.Load() }
 
 // Stream calls each for every row of a query as it arrives, so that memory does not
 // grow with the result.
