@@ -200,12 +200,32 @@ func (s *server) do(r *http.Request) (int, string) {
 	return response.StatusCode, string(body)
 }
 
+// requireStarted requires that one line of a log in JSON says what serves where, and
+// that nothing went wrong.
+func (s *server) requireStarted(database string) {
+	s.t.Helper()
+	var started []map[string]any
+	for line := range strings.Lines(s.log.String()) {
+		var entry map[string]any
+		require.NoError(s.t, json.Unmarshal([]byte(line), &entry), line)
+		assert.Equal(s.t, "INFO", entry["level"], line)
+		if entry["msg"] == "started" {
+			delete(entry, "time")
+			started = append(started, entry)
+		}
+	}
+	require.Len(s.t, started, 1)
+	assert.NotEmpty(s.t, started[0]["version"])
+	delete(started[0], "version")
+	assert.Equal(s.t, map[string]any{"level": "INFO", "msg": "started", "database": database, "redis": "inside this process", "address": s.address}, started[0])
+}
+
 // TestTheProgramServes starts without settings, writes, restarts, and finds what
 // was written.
 func TestTheProgramServes(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	first := start(t, home)
+	first := start(t, home, "LOG_FORMAT=json")
 	status, body := first.get("/healthz")
 	assert.Equal(t, 200, status, body)
 	status, body = first.get("/readyz")
@@ -217,6 +237,7 @@ func TestTheProgramServes(t *testing.T) {
 	id := regexp.MustCompile(`res_[0-9a-f]{32}`).FindString(made)
 	require.NotEmpty(t, id, made)
 	first.stop()
+	first.requireStarted("sqlite:" + filepath.Join(home, "data", "onhand", "onhand.db"))
 
 	second := start(t, home)
 	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":55,"reserved":3}}}`, second.post(question))
@@ -443,7 +464,7 @@ func TestTheProgramsOtherCommands(t *testing.T) {
 	assert.Equal(t, 0, code, stderr)
 	code, serve, stderr := run(t, home, nil, "serve", "--help")
 	assert.Equal(t, 0, code, stderr)
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX"} {
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LOG_FORMAT", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX"} {
 		assert.Contains(t, serve, "$"+name)
 	}
 	for _, name := range []string{"serve", "migrate", "import", "audit", "version", "$DATABASE_URL"} {

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,7 +19,7 @@ func main() {
 	err := command.Run(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "onhand:", err)
+		command.Report(os.Stderr, err)
 	}
 	os.Exit(cli.ExitCode(err))
 }

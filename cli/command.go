@@ -68,6 +68,15 @@ func (c *Command) Run(ctx context.Context) error {
 	return c.parsed.Run(&c.line.settings)
 }
 
+// Report writes the error with which Run ended, in the form of the log.
+func (c *Command) Report(stderr io.Writer, err error) {
+	if c.line.LogFormat == logFormatJSON {
+		c.line.loggerTo(stderr).Error("ended", "error", err.Error())
+		return
+	}
+	fmt.Fprintln(stderr, "onhand:", err)
+}
+
 // exitError is an error with an exit code of its own.
 type exitError struct {
 	error
@@ -89,12 +98,16 @@ func ExitCode(err error) int {
 
 type versionCommand struct{}
 
-// Run prints the version that the Go tool chain recorded in the binary.
+// Run prints the version.
 func (*versionCommand) Run(stdout io.Writer) error {
-	version := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		version = info.Main.Version
-	}
-	fmt.Fprintln(stdout, "onhand", version)
+	fmt.Fprintln(stdout, "onhand", version())
 	return nil
+}
+
+// version is what the Go tool chain recorded in the binary.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

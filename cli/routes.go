@@ -39,7 +39,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.
 	registry := newRegistry(st)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", countRequests(registry, pages.Handler(guard.Local(api))))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: readyTimeout}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: readyTimeout}))
 	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
 	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground("/graphql")))
 	mux.Handle(playgroundPath+"/", gzhttp.GzipHandler(web.Playground("/graphql")))

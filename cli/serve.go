@@ -69,6 +69,8 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	server := newServer(routes(st, closing, log), log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
+	database, redis := s.servers()
+	log.Info("started", "version", version(), "database", database, "redis", redis, "address", listener.Addr().String())
 	fmt.Fprintf(stdout, "Onhand is ready: http://%s (playground: http://%s/playground)\n", listener.Addr(), listener.Addr())
 	select {
 	case err := <-failed:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -24,12 +25,42 @@ type settings struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"postgres://… (several hosts allowed), sqlite:PATH or sqlite::memory:. Default: a SQLite file in your data directory."`
 	RedisURL    string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"redis://… or rediss://…, several seeds or ?cluster=true for Cluster, ?master=NAME for Sentinel. Default: one inside this process."`
 	LogLevel    string `name:"log-level" env:"LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	LogFormat   string `name:"log-format" env:"LOG_FORMAT" enum:"text,json" default:"text" help:"text, or json: one object a line."`
 }
 
-func (s *settings) logger() *slog.Logger {
+// logFormatJSON is the value of LogFormat for a log that programs read.
+const logFormatJSON = "json"
+
+func (s *settings) logger() *slog.Logger { return s.loggerTo(os.Stderr) }
+
+func (s *settings) loggerTo(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong has checked the value
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == logFormatJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// servers describes database and Redis for the log, without passwords.
+func (s *settings) servers() (database, redis string) {
+	database, _ = s.database() // open has reported an error
+	if s.RedisURL == "" {
+		return withoutSecrets(database), "inside this process"
+	}
+	return withoutSecrets(database), withoutSecrets(s.RedisURL)
+}
+
+// withoutSecrets leaves of a URL the scheme, the hosts and the path. A password may be
+// before the hosts or in the query, and the URL may name several hosts.
+func withoutSecrets(url string) string {
+	url, _, _ = strings.Cut(url, "?")
+	scheme, rest, isURL := strings.Cut(url, "://")
+	if !isURL {
+		return url
+	}
+	return scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
 }
 
 // usesDemo reports whether an empty database gets the demo shop: only the

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -36,20 +38,64 @@ func TestBrokenURLs(t *testing.T) {
 // TestSettings: flags reach the commands, and bad ones are refused.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	c, _, err := parse(t, "--listen-addr=127.0.0.1:1", "--reservation-ttl=90s", "--reservation-ttl-max=2h", "--database-url=sqlite:x.db", "--redis-url=redis://r", "--log-level=warn")
+	c, _, err := parse(t, "--listen-addr=127.0.0.1:1", "--reservation-ttl=90s", "--reservation-ttl-max=2h", "--database-url=sqlite:x.db", "--redis-url=redis://r", "--log-level=warn", "--log-format=json")
 	require.NoError(t, err)
 	assert.Equal(t, serveCommand{"127.0.0.1:1", 90 * time.Second, 2 * time.Hour}, c.Serve)
-	assert.Equal(t, settings{"sqlite:x.db", "redis://r", "warn"}, c.settings)
+	assert.Equal(t, settings{"sqlite:x.db", "redis://r", "warn", "json"}, c.settings)
 	assert.True(t, c.logger().Enabled(t.Context(), slog.LevelWarn))
 	assert.False(t, c.logger().Enabled(t.Context(), slog.LevelInfo))
 
 	for _, args := range [][]string{
-		{"--log-level=loud"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
+		{"--log-level=loud"}, {"--log-format=xml"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
 		{"import"}, {"import", "settings.go", "--opening=2"}, {"import", "settings.go", "--format=xml"},
 	} {
 		_, _, err := parse(t, args...)
 		assert.Error(t, err, "%v", args)
 	}
+}
+
+// TestLogFormat: the log is text, or one JSON object a line; so is the error with
+// which a command ends.
+func TestLogFormat(t *testing.T) {
+	t.Parallel()
+	lines := func(args ...string) string {
+		var text strings.Builder
+		c, _, err := parse(t, args...)
+		require.NoError(t, err)
+		c.loggerTo(&text).Info("started", "address", "127.0.0.1:8080")
+		(&Command{line: c}).Report(&text, errors.New("no such database"))
+		return text.String()
+	}
+	text := lines("--log-level=info")
+	assert.Contains(t, text, "level=INFO msg=started address=127.0.0.1:8080\n")
+	assert.Contains(t, text, "\nonhand: no such database\n")
+	var messages []string
+	for line := range strings.Lines(lines("--log-format=json")) {
+		var entry struct{ Level, Msg, Address, Error string }
+		require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
+		messages = append(messages, entry.Level+" "+entry.Msg+" "+entry.Address+entry.Error)
+	}
+	assert.Equal(t, []string{"INFO started 127.0.0.1:8080", "ERROR ended no such database"}, messages)
+}
+
+// TestServersWithoutSecrets: the log says where database and Redis are, without
+// passwords.
+func TestServersWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"sqlite::memory:":             "sqlite::memory:",
+		"sqlite:/var/lib/onhand.db":   "sqlite:/var/lib/onhand.db",
+		"postgres://db.example/stock": "postgres://db.example/stock",
+		"postgres://u:hunter2@a:5432,b:5432/stock?target_session_attrs=primary": "postgres://a:5432,b:5432/stock",
+		"postgres://u:hunter2/@x@a/stock":                                       "postgres://a/stock",
+		"postgres:///stock?host=/run&password=hunter2":                          "postgres:///stock",
+	} {
+		database, redis := (&settings{DatabaseURL: url}).servers()
+		assert.Equal(t, want, database)
+		assert.Equal(t, "inside this process", redis)
+	}
+	_, redis := (&settings{DatabaseURL: memoryDatabase, RedisURL: "rediss://:hunter2@a:6379,b:6379/0?cluster=true"}).servers()
+	assert.Equal(t, "rediss://a:6379,b:6379/0", redis)
 }
 
 // TestEverySettingHasItsVariable: each flag of the server has an environment
