@@ -1,0 +1,30 @@
+package postgres
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/store/database/decide"
+	"onhand/store/database/dialect"
+)
+
+// Switches are those of one engine: another one that is open keeps its own. A switch
+// changes the form of a statement, and not the bytes of reservation lines.
+func TestSwitchesAreOfOneEngine(t *testing.T) {
+	t.Parallel()
+	on, off := &Engine{}, &Engine{without: dialect.Switches{NoSingleRow: true, NoHandwrittenJSON: true}}
+	b := newBulk("SELECT each($1::text[])")
+	require.Equal(t, "SELECT ($1::text[])[1]", on.statement(b, 1))
+	require.Equal(t, "SELECT unnest($1::text[])", off.statement(b, 1))
+	require.Equal(t, on.statement(b, 2), off.statement(b, 2))
+	require.Equal(t, decide.JSON{}, on.json())
+	require.Equal(t, decide.JSON{Std: true}, off.json())
+
+	lines := []models.ReservationLine{{ProductID: "mug", Requested: 2, Quantity: 2, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}}}}
+	byHand, std := linesColumn(1, on.json()), linesColumn(1, off.json())
+	byHand.lines(lines)
+	std.lines(lines)
+	require.Equal(t, std.array(), byHand.array())
+}
