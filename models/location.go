@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"onhand/models/ids"
 )
 
 // Location is a place that holds stock: a warehouse, a shop, a supplier.
@@ -29,9 +31,6 @@ type Channel struct {
 	// Sourcing chooses the locations that a reservation takes units from.
 	Sourcing SourcingOrder
 }
-
-// ID is the shop's own channel id.
-func (c Channel) ID() string { return c.ChannelID }
 
 // Directory is one consistent read of all locations and channels. It is small and
 // changes rarely, so each instance keeps one in memory.
@@ -94,12 +93,12 @@ func (d *Directory) LocationNamed(id string) *Location {
 	return &Location{LocationID: id, Name: id}
 }
 
-// FindLocation finds a location by the shop's own id. Where no location has that
-// id, it takes id as a global id. It returns nil for an unknown location.
+// FindLocation finds a location by the shop's own id or by its global id. It returns
+// nil for an unknown location.
 func (d *Directory) FindLocation(id string) *Location {
 	l, ok := d.locations[id]
-	if kind, key := ParseNodeID(id); !ok && kind == NodeLocation {
-		l, ok = d.locations[key]
+	if n, global := ids.Parse(id); !ok && global && n.Kind == ids.Location {
+		l, ok = d.locations[n.LocationID]
 	}
 	if !ok {
 		return nil

@@ -1,38 +1,45 @@
 package models
 
 import (
-	"encoding/base64"
-	"strconv"
-	"strings"
+	"time"
+
+	"onhand/models/ids"
 )
 
-// A global id is opaque to clients: the type's name, a colon, and the key in base64.
-// Products and reservations use their own ids, which other graphs and carts know
-// already.
-const (
-	stockNode    = "Stock:"
-	locationNode = "Location:"
-	movementNode = "StockMovement:"
-)
+// ID is the global id. It names what the stock shows: the product, the channel and the
+// moment. The id of a live stock has neither version nor time, so that a client's
+// cache merges every newer one into it.
+func (s *Stock) ID() string {
+	return ids.Object{Kind: ids.Stock, ProductID: s.ProductID, ChannelID: s.Channel, Moment: s.Moment}.String()
+}
 
 // ID is the global id.
-func (s *Stock) ID() string { return stockNode + encodeKey(s.ProductID) }
+func (l LevelView) ID() string {
+	return ids.Object{Kind: ids.Level, ProductID: l.ProductID, LocationID: l.LocationID, Moment: l.Moment}.String()
+}
 
 // ID is the global id.
-func (l Location) ID() string { return locationNode + encodeKey(l.LocationID) }
+func (l Location) ID() string {
+	return ids.Object{Kind: ids.Location, LocationID: l.LocationID}.String()
+}
+
+// ID is the global id.
+func (c Channel) ID() string { return ids.Object{Kind: ids.Channel, ChannelID: c.ChannelID}.String() }
 
 // ID is the global id. It has the product id too, because the ledger is stored by
 // product.
 func (m *StockMovement) ID() string {
-	return movementNode + encodeKey(strconv.FormatInt(m.MovementID, 10)+":"+m.ProductID)
+	return ids.Object{Kind: ids.Movement, MovementID: m.MovementID, ProductID: m.ProductID}.String()
 }
 
-// ParseMovementKey parses the key of a movement's global id. It accepts a number
-// only as ID writes it.
-func ParseMovementKey(key string) (movementID int64, productID string, ok bool) {
-	number, productID, found := strings.Cut(key, ":")
-	movementID, err := strconv.ParseInt(number, 10, 64)
-	return movementID, productID, found && err == nil && strconv.FormatInt(movementID, 10) == number
+// ID is the global id. Like the reservation's own id it is a permission.
+func (l LineView) ID() string {
+	return ids.Object{Kind: ids.Line, ReservationID: l.ReservationID, ProductID: l.ProductID}.String()
+}
+
+// ID is the global id. Like the reservation's own id it is a permission.
+func (a AllocationView) ID() string {
+	return ids.Object{Kind: ids.Allocation, ReservationID: a.ReservationID, ProductID: a.ProductID, LocationID: a.LocationID}.String()
 }
 
 // ID is the shop's own product id, so that other graphs can join on it.
@@ -40,50 +47,81 @@ func (p Product) ID() string { return p.ProductID }
 
 // IsNode implements the schema's interface Node.
 func (s *Stock) IsNode()         {}
+func (l LevelView) IsNode()      {}
 func (l Location) IsNode()       {}
+func (c Channel) IsNode()        {}
 func (p Product) IsNode()        {}
 func (r Reservation) IsNode()    {}
+func (l LineView) IsNode()       {}
+func (a AllocationView) IsNode() {}
 func (m *StockMovement) IsNode() {}
 
-// NodeKind is the type that a global id names.
-type NodeKind int
+// The parts of a stock and of a reservation are stored without what their global ids
+// and versions need. A view is a part with that. Views are made when a client asks for
+// them.
 
-// The kinds of nodes.
-const (
-	NodeProduct NodeKind = iota
-	NodeStock
-	NodeLocation
-	NodeReservation
-	NodeMovement
-)
-
-// ParseNodeID parses a global id. Text without the form of another type's id is a
-// product's own id.
-func ParseNodeID(id string) (kind NodeKind, key string) {
-	if key, ok := decodeKey(id, stockNode); ok {
-		return NodeStock, key
-	}
-	if key, ok := decodeKey(id, locationNode); ok {
-		return NodeLocation, key
-	}
-	if key, ok := decodeKey(id, movementNode); ok {
-		return NodeMovement, key
-	}
-	if strings.HasPrefix(id, "res_") && len(id) == len("res_")+32 {
-		return NodeReservation, id
-	}
-	return NodeProduct, id
+// LevelView is a level of a stock.
+type LevelView struct {
+	Level
+	// Version is the product's.
+	Version int64
+	// Moment is that of the stock.
+	Moment *time.Time
 }
 
-func encodeKey(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
+// LineView is a line of a reservation.
+type LineView struct {
+	ReservationLine
+	ReservationID string
+	// Version is the reservation's.
+	Version int64
+}
 
-// decodeKey accepts only what encodeKey writes. base64 has other spellings (line
-// ends, unused bits), but an object must have one id.
-func decodeKey(id, prefix string) (string, bool) {
-	rest, ok := strings.CutPrefix(id, prefix)
-	if !ok {
-		return "", false
+// AllocationView is an allocation of a line.
+type AllocationView struct {
+	Allocation
+	ReservationID, ProductID string
+	// Version is the reservation's.
+	Version int64
+}
+
+// LevelViews are the levels, in their order.
+func (s *Stock) LevelViews() []LevelView {
+	views := make([]LevelView, len(s.Levels))
+	for i, l := range s.Levels {
+		views[i] = LevelView{Level: l, Version: s.Product.Version, Moment: s.Moment}
 	}
-	key, err := base64.RawURLEncoding.DecodeString(rest)
-	return string(key), err == nil && len(key) > 0 && encodeKey(string(key)) == rest
+	return views
+}
+
+// Of returns the stock as a channel sees it, at a moment in the past or, where that is
+// nil, live. members are the channel's locations; nil without a channel.
+func (s *Stock) Of(channel string, members map[string]bool, moment *time.Time) *Stock {
+	if s == nil || members == nil && moment == nil {
+		return s
+	}
+	view := *s
+	if members != nil {
+		view = *s.In(members)
+	}
+	view.Channel, view.Moment = channel, moment
+	return &view
+}
+
+// LineViews are the lines, in their order.
+func (r Reservation) LineViews() []LineView {
+	views := make([]LineView, len(r.Lines))
+	for i, l := range r.Lines {
+		views[i] = LineView{ReservationLine: l, ReservationID: r.ID, Version: r.Version}
+	}
+	return views
+}
+
+// AllocationViews are the allocations, in their order.
+func (l LineView) AllocationViews() []AllocationView {
+	views := make([]AllocationView, len(l.Allocations))
+	for i, a := range l.Allocations {
+		views[i] = AllocationView{Allocation: a, ReservationID: l.ReservationID, ProductID: l.ProductID, Version: l.Version}
+	}
+	return views
 }

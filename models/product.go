@@ -1,6 +1,10 @@
 package models
 
-import "time"
+import (
+	"time"
+
+	"onhand/models/ids"
+)
 
 // InventoryPolicy is what happens when a product runs out.
 type InventoryPolicy string
@@ -110,6 +114,9 @@ func (w UpsertProducts) CheckRows() RowErrors {
 	return checkEach(len(w.Rows), func(c *checker, i int) {
 		row := w.Rows[i]
 		seen.check(c, row.ProductID, "productId", i)
+		if ids.IsReservation(row.ProductID) {
+			c.productID(row.ProductID, "rows", i, "productId")
+		}
 		c.optionalText(row.Title.Value, "rows", i, "title")
 		if p := row.InventoryPolicy; p != nil && *p != Deny && *p != Continue {
 			c.add("must be DENY or CONTINUE", "rows", i, "inventoryPolicy")

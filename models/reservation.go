@@ -334,7 +334,7 @@ func (c *checker) lines(lines []RequestedLine) {
 		return
 	}
 	for i, l := range lines {
-		c.id(l.ProductID, "lines", i, "productId")
+		c.productID(l.ProductID, "lines", i, "productId")
 		if l.LocationID != "" {
 			c.id(l.LocationID, "lines", i, "locationId")
 		}
@@ -348,7 +348,7 @@ func (c *checker) parts(parts []LinePart) {
 		return
 	}
 	for i, part := range parts {
-		c.id(part.ProductID, "lines", i, "productId")
+		c.productID(part.ProductID, "lines", i, "productId")
 		c.between(part.Quantity, 1, QuantityMax, "lines", i, "quantity")
 	}
 }

@@ -40,15 +40,29 @@ type Stock struct {
 	// AsOf is the database's clock when this was read or committed.
 	AsOf   time.Time
 	Source ReadSource
-	// PreviousStatus is the status that the same subscription delivered before; nil
-	// outside of subscriptions.
-	PreviousStatus *StockStatus
+	// Channel and Moment say what a view shows: the locations of this channel, empty
+	// for all; the stock at this time in the past, in milliseconds, nil for live. See Of.
+	Channel string
+	Moment  *time.Time
 
 	// backorderedElsewhere is the sum of negative available at the locations that
 	// In left out, at most zero.
 	backorderedElsewhere int
 	// unplaced: no location is active that could owe units of a product without a level.
 	unplaced bool
+}
+
+// StockStatusChange is a movement that changed the status of a product.
+type StockStatusChange struct {
+	// Product has the settings and the version of now.
+	Product
+	Status, PreviousStatus StockStatus
+	// Version is the product's after the movement.
+	Version int64
+	// OccurredAt is when the movement was decided.
+	OccurredAt time.Time
+	// Channel is where the status changed; empty for over all locations.
+	Channel string
 }
 
 // Watch is a stream of values for one subscription: the current one first, then
@@ -290,7 +304,7 @@ func (c *checker) state(s State, path ...any) {
 func (w Adjust) CheckRows() RowErrors {
 	return checkEach(len(w.Rows), func(c *checker, i int) {
 		row := w.Rows[i]
-		c.id(row.ProductID, "rows", i, "productId")
+		c.productID(row.ProductID, "rows", i, "productId")
 		c.id(row.LocationID, "rows", i, "locationId")
 		c.state(row.State, "rows", i, "state")
 		if row.Delta == 0 || row.Delta > QuantityMax || row.Delta < -QuantityMax {
@@ -308,7 +322,7 @@ func (w SetStock) CheckRows() RowErrors {
 	seen := make(map[target]int, len(w.Rows))
 	return checkEach(len(w.Rows), func(c *checker, i int) {
 		row := w.Rows[i]
-		c.id(row.ProductID, "rows", i, "productId")
+		c.productID(row.ProductID, "rows", i, "productId")
 		c.id(row.LocationID, "rows", i, "locationId")
 		c.state(row.State, "rows", i, "state")
 		if row.Quantity > QuantityMax || row.Quantity < -QuantityMax {
@@ -333,7 +347,7 @@ func (w SetStock) CheckRows() RowErrors {
 func (w MoveStock) CheckRows() RowErrors {
 	return checkEach(len(w.Rows), func(c *checker, i int) {
 		row := w.Rows[i]
-		c.id(row.ProductID, "rows", i, "productId")
+		c.productID(row.ProductID, "rows", i, "productId")
 		c.between(row.Quantity, 1, QuantityMax, "rows", i, "quantity")
 		for _, side := range []struct {
 			name string

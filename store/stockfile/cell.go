@@ -21,6 +21,14 @@ func parseID(column, value string) (string, error) {
 	return value, checkID(column, value)
 }
 
+// parseProductID is parseID for a product.
+func parseProductID(column, value string) (string, error) {
+	if problem := models.CheckProductID(value); problem != "" && strings.TrimSpace(value) != "" {
+		return "", fmt.Errorf("the %s %s", column, problem)
+	}
+	return parseID(column, value)
+}
+
 // checkID refuses an id that the API refuses too.
 func checkID(column, value string) error {
 	if problem := models.CheckID(value); problem != "" {

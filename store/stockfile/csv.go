@@ -97,7 +97,7 @@ func newCSVTable(t *table) (csvTable, error) {
 
 // row parses the current record.
 func (t csvTable) row() (row models.StockRow, err error) {
-	if row.ProductID, err = parseID("product_id", t.cellAt(t.product)); err != nil {
+	if row.ProductID, err = parseProductID("product_id", t.cellAt(t.product)); err != nil {
 		return row, err
 	}
 	if row.Location, err = parseLocationID("location_id", t.cellAt(t.location)); err != nil {

@@ -94,7 +94,7 @@ func parseJSONRow(line string) (row models.StockRow, err error) {
 			return row, fmt.Errorf("the field %q is not known; there are productId, title, locationId, %s, new", shorten(f.name), strings.Join(jsonNames, ", "))
 		}
 	}
-	if row.ProductID, err = parseID("productId", texts["productId"]); err != nil {
+	if row.ProductID, err = parseProductID("productId", texts["productId"]); err != nil {
 		return row, err
 	}
 	if row.Location, err = parseLocationID("locationId", texts["locationId"]); err != nil {

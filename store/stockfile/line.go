@@ -119,7 +119,7 @@ func parseRetailLine(record []string) (retailLine, error) {
 	if err != nil {
 		return retailLine{}, err
 	}
-	product, err := parseID("StockCode", cells[columnProduct])
+	product, err := parseProductID("StockCode", cells[columnProduct])
 	if err != nil {
 		return retailLine{}, err
 	}

@@ -132,7 +132,7 @@ func (t shopTable) identity() (row models.StockRow, err error) {
 		return row, fmt.Errorf("the Location %s", problem)
 	}
 	if sku := t.cell("sku"); strings.TrimSpace(sku) != "" {
-		if row.ProductID, err = parseID("SKU", sku); err != nil {
+		if row.ProductID, err = parseProductID("SKU", sku); err != nil {
 			return row, err
 		}
 	}

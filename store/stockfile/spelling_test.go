@@ -75,11 +75,14 @@ func oneID(id, title string) map[Format]string {
 	}
 }
 
+// reservationLike has the form of a reservation's id.
+const reservationLike = "res_0123456789abcdef0123456789abcdef"
+
 // TestSpellingsOfIDsAndTitles: ids are what the file has, titles are cleaned, and
 // the report says so.
 func TestSpellingsOfIDsAndTitles(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{"0017", "'7", "90.750", "1E5", "+7", "=1+1", "a b", "\u00c4rmel", "NULL"} {
+	for _, id := range []string{"0017", "'7", "90.750", "1E5", "+7", "=1+1", "a b", "\u00c4rmel", "NULL", "Onhand:1", "res_1", reservationLike + "0"} {
 		for format, file := range oneID(id, "T") {
 			rows := readRows(t, file, Auto)
 			assert.Empty(t, rows[0].Problem, format)
@@ -89,6 +92,7 @@ func TestSpellingsOfIDsAndTitles(t *testing.T) {
 	for id, want := range map[string]string{
 		" SKU": `must not begin with a blank: " SKU"`, "SKU ": `must not end with a blank: "SKU "`, "SKU\u00a0": `must not end with U+00A0: "SKU\u00a0"`,
 		"S\u200bKU": `the invisible character U+200B`, "SKU\ufeff": `the invisible character U+FEFF`, "S\tKU": `control characters: "S\tKU"`, strings.Repeat("x", 256): "longer than 255",
+		"onhand:SKU": `must not begin with onhand:, which global ids begin with: "onhand:SKU"`, reservationLike: "must not have the form of a reservation's id",
 	} {
 		for format, file := range oneID(id, "T") {
 			rows := readRows(t, file, Auto)

@@ -6,14 +6,13 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/ids"
 )
-
-const reservationPrefix = "res_"
 
 // ReservationKey turns a reservation's public id into its key of 16 bytes; ok is
 // false for any other text.
 func ReservationKey(id string) (key [16]byte, ok bool) {
-	digits, found := strings.CutPrefix(id, reservationPrefix)
+	digits, found := strings.CutPrefix(id, ids.ReservationPrefix)
 	if !found || len(digits) != 32 || strings.ToLower(digits) != digits {
 		return key, false
 	}
@@ -22,7 +21,7 @@ func ReservationKey(id string) (key [16]byte, ok bool) {
 }
 
 // ReservationID turns a reservation's key into its public id.
-func ReservationID(key []byte) string { return reservationPrefix + hex.EncodeToString(key) }
+func ReservationID(key []byte) string { return ids.ReservationPrefix + hex.EncodeToString(key) }
 
 // StoredReservation is a reservation with what only the database knows of it.
 type StoredReservation struct {

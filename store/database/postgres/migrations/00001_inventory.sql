@@ -23,7 +23,9 @@
 -- plans a domain's CHECK once a session and runs it for written columns only. The error message quotes the name of the
 -- constraint, so the name says what is allowed.
 
-CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHECK (length(VALUE) BETWEEN 1 AND 255);
+-- The id of a product is its global id too. The API and files refuse ids of other types with a message.
+CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHECK (length(VALUE) BETWEEN 1 AND 255)
+    CONSTRAINT "no id of another type" CHECK (VALUE !~ '^(onhand:|res_[0-9a-f]{32}$)');
 CREATE DOMAIN onhand_quantity AS integer CONSTRAINT "0 to 1000000000" CHECK (VALUE BETWEEN 0 AND 1000000000);
 CREATE DOMAIN onhand_limit AS integer CONSTRAINT "1 to 1000000000" CHECK (VALUE BETWEEN 1 AND 1000000000);
 CREATE DOMAIN onhand_floor AS integer CONSTRAINT "0 or less" CHECK (VALUE <= 0);

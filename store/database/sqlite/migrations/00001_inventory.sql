@@ -58,7 +58,10 @@ CREATE TABLE channel_locations (
 -- 3. Products and stock levels ---------------------------------------------------------------------------------------
 
 CREATE TABLE products (
-    product_id          TEXT PRIMARY KEY NOT NULL CHECK (length(product_id) BETWEEN 1 AND 255),
+    -- The id of a product is its global id too. The API and files refuse ids of other types with a message.
+    product_id          TEXT PRIMARY KEY NOT NULL CHECK (length(product_id) BETWEEN 1 AND 255)
+        CHECK (product_id NOT GLOB 'onhand:*')
+        CHECK (length(product_id) <> 36 OR substr(product_id, 1, 4) <> 'res_' OR substr(product_id, 5) GLOB '*[^0-9a-f]*'),
     title               TEXT,
     tracked             INTEGER NOT NULL DEFAULT 1,
     inventory_policy    TEXT NOT NULL DEFAULT 'DENY' CHECK (inventory_policy IN ('DENY', 'CONTINUE')),
