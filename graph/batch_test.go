@@ -133,7 +133,10 @@ func TestBatchResolversSkipNilParents(t *testing.T) {
 	assert.Equal(t, "a", stocks[1].ProductID)
 	assert.Equal(t, "b", stocks[3].ProductID)
 
-	lines := []*models.ReservationLine{{ProductID: "none"}, nil, {ProductID: "a"}}
+	line := func(product string) *models.LineView {
+		return &models.LineView{ReservationLine: models.ReservationLine{ProductID: product}}
+	}
+	lines := []*models.LineView{line("none"), nil, line("a")}
 	stocks, err = r.ReservationLine().Stock(ctx, lines)
 	require.NoError(t, err)
 	require.Len(t, stocks, 3)

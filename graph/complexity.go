@@ -6,6 +6,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/ids"
 	"onhand/models/paging"
 )
 
@@ -18,10 +19,10 @@ func complexity() generated.ComplexityRoot {
 	costOfQueries(&c)
 	costOfMutations(&c)
 	c.Channel.Locations = listOf(guard.ComplexityList)
-	c.Reservation.Lines = listOf(guard.ComplexityLines)
-	c.ReservationLine.Allocations = listOf(guard.ComplexityList)
+	c.Reservation.LineViews = listOf(guard.ComplexityLines)
+	c.ReservationLine.AllocationViews = listOf(guard.ComplexityList)
 	c.ReservationPayload.Errors = listOf(guard.ComplexityList)
-	c.Stock.Levels = listOf(guard.ComplexityList)
+	c.Stock.LevelViews = listOf(guard.ComplexityList)
 	c.StockMovement.Changes = listOf(guard.ComplexityList)
 	c.StockPayload.Errors = listOf(guard.ComplexityList)
 	c.StockPayload.Stocks = listOf(guard.ComplexityLines)
@@ -37,7 +38,12 @@ func complexity() generated.ComplexityRoot {
 func costOfQueries(c *generated.ComplexityRoot) {
 	one := func(child int, _ string) int { return guard.ComplexityRead + child }
 	c.Query.Location = one
-	c.Query.Node = one
+	c.Query.Node = func(child int, id string) int {
+		if n, ok := ids.Parse(id); ok && n.Moment != nil {
+			return guard.ComplexityPage + child
+		}
+		return guard.ComplexityRead + child
+	}
 	c.Query.Product = one
 	c.Query.Reservation = one
 	c.Query.Stock = func(child int, _ string, _ *string, _ *int64, asOf *time.Time) int {

@@ -79,7 +79,7 @@ var everyField = map[string]string{
 	"past stock":  `{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`,
 	"clock":       `{ serverTime }`,
 	"movements":   `{ stockMovements { nodes { id } } }`,
-	"a movement":  `{ node(id: "StockMovement:MTpq") { id } }`,
+	"a movement":  `{ node(id: "onhand:StockMovement:MQ.cQ") { id } }`,
 	"node":        `{ node(id: "a") { id } }`,
 	"node, res_":  `{ node(id: "res_00000000000000000000000000000000") { id } }`,
 	"reserve":     `mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { replayed } }`,

@@ -28,6 +28,8 @@ type fakeStore struct {
 	moved           func(after string) (models.Watch[*models.StockMovement], error)
 	now             func() error
 	locations       []models.Location // besides London
+	statuses        func() (models.Watch[*models.StockStatusChange], error)
+	channels        []models.Channel
 
 	mu                sync.Mutex
 	asked             [][]string // the ids of each call of Stocks
@@ -106,7 +108,7 @@ func (f *fakeStore) Now(context.Context) (time.Time, error) {
 
 func (f *fakeStore) Directory() *models.Directory {
 	london := models.Location{LocationID: "london", Name: "London", Active: true}
-	return models.NewDirectory(append([]models.Location{london}, f.locations...), nil)
+	return models.NewDirectory(append([]models.Location{london}, f.locations...), f.channels)
 }
 
 func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult, error) {
@@ -117,8 +119,8 @@ func (f *fakeStore) WatchStock(ctx context.Context, _ []string) (models.Watch[*m
 	return f.watch(ctx)
 }
 
-func (f *fakeStore) WatchStatus(ctx context.Context, _ string, _ []models.StockStatus, _ []string) (models.Watch[*models.Stock], error) {
-	return f.watch(ctx)
+func (f *fakeStore) WatchStatus(context.Context, string, []models.StockStatus, []string) (models.Watch[*models.StockStatusChange], error) {
+	return f.statuses()
 }
 
 func (f *fakeStore) WatchMovements(_ context.Context, after string, _ models.MovementFilter) (models.Watch[*models.StockMovement], error) {

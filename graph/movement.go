@@ -9,6 +9,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/ids"
 	"onhand/models/paging"
 )
 
@@ -63,6 +64,9 @@ func movementFilter(f *generated.StockMovementFilter) (models.MovementFilter, er
 			continue
 		}
 		problem := models.CheckID(*field.value)
+		if field.to == &narrow.ProductID {
+			problem = models.CheckProductID(*field.value)
+		}
 		if field.to == &narrow.Reference && *field.value != "" { // a free text, not an id
 			problem = models.CheckText(*field.value, models.TextLengthMax)
 		}
@@ -111,14 +115,10 @@ func movementConnection(page paging.MovementPage) *generated.StockMovementConnec
 	return c
 }
 
-// movement finds a movement by the key of its global id; nil when it is unknown.
-func (r *Resolver) movement(ctx context.Context, key string) (*models.StockMovement, error) {
+// movement finds a movement by what its global id names; nil when it is unknown.
+func (r *Resolver) movement(ctx context.Context, id ids.Object) (*models.StockMovement, error) {
 	if _, err := guard.Require(ctx, guard.ReadInventory); err != nil {
 		return nil, err
 	}
-	movementID, productID, ok := models.ParseMovementKey(key)
-	if !ok || models.CheckID(productID) != "" {
-		return nil, nil
-	}
-	return r.Store.Movement(ctx, movementID, productID)
+	return r.Store.Movement(ctx, id.MovementID, id.ProductID)
 }

@@ -91,7 +91,7 @@ func reservationQuery(f *generated.ReservationFilter) (paging.ReservationQuery, 
 		return narrow, nil
 	}
 	if f.ProductID != nil {
-		if problem := models.CheckID(*f.ProductID); problem != "" {
+		if problem := models.CheckProductID(*f.ProductID); problem != "" {
 			return narrow, models.BadInput("filter.productId %s", problem)
 		}
 		narrow.ProductID = *f.ProductID

@@ -70,11 +70,11 @@ func (r *queryResolver) Reservations(ctx context.Context, first *int, after *str
 	return reservationConnection(found), nil
 }
 
-func (r *reservationAllocationResolver) Location(ctx context.Context, obj *models.Allocation) (*models.Location, error) {
+func (r *reservationAllocationResolver) Location(ctx context.Context, obj *models.AllocationView) (*models.Location, error) {
 	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
 
-func (r *reservationLineResolver) Product(ctx context.Context, objs []*models.ReservationLine) ([]*models.Product, error) {
+func (r *reservationLineResolver) Product(ctx context.Context, objs []*models.LineView) ([]*models.Product, error) {
 	found, err := r.Stock(ctx, objs)
 	if err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ func (r *reservationLineResolver) Product(ctx context.Context, objs []*models.Re
 	return productsOf(found), nil
 }
 
-func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.ReservationLine) ([]*models.Stock, error) {
-	ids := idsOf(objs, func(l *models.ReservationLine) string { return l.ProductID })
+func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.LineView) ([]*models.Stock, error) {
+	ids := idsOf(objs, func(l *models.LineView) string { return l.ProductID })
 	found, err := loaders.Of(ctx).Stocks(ctx, ids)
 	if err != nil {
 		return nil, err

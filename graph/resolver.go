@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
+	"onhand/graph/loaders"
 	"onhand/models"
+	"onhand/models/ids"
 	"onhand/models/paging"
 )
 
@@ -35,8 +38,8 @@ type Store interface {
 	Directory() *models.Directory
 	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)
-	// WatchStatus returns each product whose status changes, with its previous status.
-	WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.Stock], error)
+	// WatchStatus returns each change of a product's status.
+	WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.StockStatusChange], error)
 	// WatchMovements follows the ledger after a cursor; an empty cursor means from now on.
 	WatchMovements(ctx context.Context, after string, filter models.MovementFilter) (models.Watch[*models.StockMovement], error)
 	WatchReservation(ctx context.Context, id string) (models.Watch[*models.Reservation], error)
@@ -84,6 +87,80 @@ func stream[T any](ctx context.Context, log *slog.Logger, watch models.Watch[T],
 }
 
 func unchanged[T any](value T) T { return value }
+
+// node finds an object by its global id; nil when there is none.
+func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) {
+	n, ok := ids.Parse(id)
+	if !ok {
+		return nil, nil
+	}
+	switch n.Kind {
+	case ids.Location:
+		if location, ok := r.Store.Directory().Location(n.LocationID); ok {
+			return location, nil
+		}
+		return nil, nil
+	case ids.Channel:
+		if found := r.Store.Directory().ChannelsOf([]string{n.ChannelID}); len(found) > 0 {
+			return found[0], nil
+		}
+		return nil, nil
+	case ids.Movement:
+		return asNode(r.movement(ctx, n))
+	case ids.Reservation:
+		return asNode(loaders.Of(ctx).Reservation(ctx, n.ReservationID))
+	case ids.Line, ids.Allocation:
+		return reservationPart(ctx, n)
+	case ids.Stock:
+		return asNode(r.stockNode(ctx, n))
+	case ids.Level:
+		stock, err := r.stockNode(ctx, n)
+		if err != nil || stock == nil {
+			return nil, err
+		}
+		return asNode(firstOf(stock.LevelViews(), func(l models.LevelView) bool { return l.LocationID == n.LocationID }), nil)
+	}
+	stock, err := stockOf(ctx, n.ProductID)
+	if err != nil || stock == nil {
+		return nil, err
+	}
+	return &stock.Product, nil
+}
+
+// stockNode reads the stock that an id names: over a channel's locations where it names
+// one, and at a moment in the past where it names that.
+func (r *Resolver) stockNode(ctx context.Context, n ids.Object) (*models.Stock, error) {
+	var members map[string]bool
+	if n.ChannelID != "" {
+		var known bool
+		if members, known = r.Store.Directory().Channel(n.ChannelID); !known {
+			return nil, nil
+		}
+	}
+	stock, err := r.stock(ctx, n.ProductID, nil, n.Moment)
+	return r.narrowed(stock, &n.ChannelID, members, n.Moment), err
+}
+
+// reservationPart finds a line, or an allocation of a line.
+func reservationPart(ctx context.Context, n ids.Object) (generated.Node, error) {
+	reservation, err := loaders.Of(ctx).Reservation(ctx, n.ReservationID)
+	if err != nil || reservation == nil {
+		return nil, err
+	}
+	line := firstOf(reservation.LineViews(), func(l models.LineView) bool { return l.ProductID == n.ProductID })
+	if line == nil || n.Kind == ids.Line {
+		return asNode(line, nil)
+	}
+	return asNode(firstOf(line.AllocationViews(), func(a models.AllocationView) bool { return a.LocationID == n.LocationID }), nil)
+}
+
+// firstOf returns the first element that fits; nil when none does.
+func firstOf[T any](list []T, fits func(T) bool) *T {
+	if i := slices.IndexFunc(list, fits); i >= 0 {
+		return &list[i]
+	}
+	return nil
+}
 
 // asNode returns an interface that is nil when found is.
 func asNode[T any, P interface {

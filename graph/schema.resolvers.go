@@ -8,8 +8,6 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
-	"onhand/graph/loaders"
-	"onhand/models"
 	"time"
 )
 
@@ -19,22 +17,7 @@ func (r *queryResolver) ServerTime(ctx context.Context) (*time.Time, error) {
 }
 
 func (r *queryResolver) Node(ctx context.Context, id string) (generated.Node, error) {
-	kind, key := models.ParseNodeID(id)
-	switch kind {
-	case models.NodeLocation:
-		location, ok := r.Store.Directory().Location(key)
-		if !ok {
-			return nil, nil
-		}
-		return location, nil
-	case models.NodeMovement:
-		return asNode(r.movement(ctx, key))
-	case models.NodeReservation:
-		return asNode(loaders.Of(ctx).Reservation(ctx, key))
-	case models.NodeStock:
-		return asNode(stockOf(ctx, key))
-	}
-	return asNode(r.Product(ctx, key))
+	return r.node(ctx, id)
 }
 
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }

@@ -22,12 +22,19 @@ func (r *Resolver) members(channel *string) (map[string]bool, error) {
 	return members, nil
 }
 
-// narrowed returns a stock as one channel sees it.
-func (r *Resolver) narrowed(stock *models.Stock, channel *string, members map[string]bool) *models.Stock {
-	if stock == nil || members == nil {
+// narrowed returns a stock as one channel sees it, at a past moment where there is one.
+// Others share the stock, so it returns a copy.
+func (r *Resolver) narrowed(stock *models.Stock, channel *string, members map[string]bool, moment *time.Time) *models.Stock {
+	if stock == nil || members == nil && moment == nil {
 		return stock
 	}
-	return r.Store.Directory().Placed(stock.In(members), *channel)
+	view := *stock
+	if members != nil {
+		view = *r.Store.Directory().Placed(stock.In(members), *channel)
+		view.Channel = *channel
+	}
+	view.Moment = moment
+	return &view
 }
 
 // stocks loads stocks as one channel sees them, nil for unknown products.
@@ -42,7 +49,7 @@ func (r *Resolver) stocks(ctx context.Context, ids []string, channel *string) ([
 	}
 	out := make([]*models.Stock, len(stocks))
 	for i, s := range stocks {
-		out[i] = r.narrowed(s, channel, members)
+		out[i] = r.narrowed(s, channel, members, nil)
 	}
 	return out, nil
 }
@@ -84,6 +91,15 @@ func (r *Resolver) pastStock(ctx context.Context, id string, at time.Time) (*mod
 	return r.Store.StockAsOf(ctx, id, endOf(at))
 }
 
+// momentOf is what an asOf argument adds to the identity of a stock.
+func momentOf(asOf *time.Time) *time.Time {
+	if asOf == nil {
+		return nil
+	}
+	at := asOf.UTC().Truncate(time.Millisecond)
+	return &at
+}
+
 // changeStock sends a stock write.
 func (r *Resolver) changeStock(ctx context.Context, write func(actor string) models.Write) (*generated.StockPayload, error) {
 	result, err := r.writeAs(ctx, guard.WriteInventory, write)
@@ -104,27 +120,12 @@ func (r *Resolver) watchStock(ctx context.Context, ids []string, channel *string
 	if err != nil {
 		return nil, err
 	}
-	delivered := deliveredStatus{}
 	return stream(ctx, r.Log, watch, func(s *models.Stock) *models.Stock {
 		if now, err := r.members(channel); err == nil {
 			members = now
 		}
-		return delivered.withPrevious(r.narrowed(s, channel, members))
+		return r.narrowed(s, channel, members, nil)
 	}), nil
-}
-
-// deliveredStatus is the status of each product that a subscription delivered last.
-type deliveredStatus map[string]models.StockStatus
-
-// withPrevious returns the stock with the product's previous status. Other
-// subscriptions share the stock, so it returns a copy.
-func (d deliveredStatus) withPrevious(stock *models.Stock) *models.Stock {
-	next := *stock
-	if previous, ok := d[stock.ProductID]; ok {
-		next.PreviousStatus = &previous
-	}
-	d[stock.ProductID] = stock.Status()
-	return &next
 }
 
 // checkProductIDs checks a list of product ids.
@@ -133,7 +134,7 @@ func checkProductIDs(ids []string) error {
 		return models.BadInput("at most %d product ids at once, not %d", models.StocksMax, len(ids))
 	}
 	for i, id := range ids {
-		if problem := models.CheckID(id); problem != "" {
+		if problem := models.CheckProductID(id); problem != "" {
 			return models.BadInput("product id %d %s", i, problem)
 		}
 	}

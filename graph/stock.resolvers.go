@@ -46,7 +46,7 @@ func (r *queryResolver) Stock(ctx context.Context, productID string, channel *st
 		return nil, err
 	}
 	stock, err := r.stock(ctx, productID, minVersion, asOf)
-	return r.narrowed(stock, channel, members), err
+	return r.narrowed(stock, channel, members, momentOf(asOf)), err
 }
 
 func (r *queryResolver) Stocks(ctx context.Context, productIds []string, channel *string) ([]*models.Stock, error) {
@@ -56,8 +56,20 @@ func (r *queryResolver) Stocks(ctx context.Context, productIds []string, channel
 	return r.stocks(ctx, productIds, channel)
 }
 
-func (r *stockLevelResolver) Location(ctx context.Context, obj *models.Level) (*models.Location, error) {
+func (r *stockLevelResolver) Location(ctx context.Context, obj *models.LevelView) (*models.Location, error) {
 	return r.Store.Directory().LocationNamed(obj.LocationID), nil
+}
+
+func (r *stockStatusChangeResolver) Stock(ctx context.Context, obj *models.StockStatusChange) (*models.Stock, error) {
+	stock, err := r.currentStock(ctx, obj.ProductID, &obj.Version)
+	if err != nil || obj.Channel == "" {
+		return stock, err
+	}
+	members, known := r.Store.Directory().Channel(obj.Channel)
+	if !known {
+		return nil, nil
+	}
+	return r.narrowed(stock, &obj.Channel, members, nil), nil
 }
 
 func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error) {
@@ -70,7 +82,7 @@ func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []st
 	return r.watchStock(ctx, productIds, channel)
 }
 
-func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.Stock, error) {
+func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.StockStatusChange, error) {
 	if _, err := guard.Require(ctx, guard.ReadInventory); err != nil {
 		return nil, err
 	}
@@ -89,4 +101,11 @@ func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *
 
 func (r *Resolver) StockLevel() generated.StockLevelResolver { return &stockLevelResolver{r} }
 
-type stockLevelResolver struct{ *Resolver }
+func (r *Resolver) StockStatusChange() generated.StockStatusChangeResolver {
+	return &stockStatusChangeResolver{r}
+}
+
+type (
+	stockLevelResolver        struct{ *Resolver }
+	stockStatusChangeResolver struct{ *Resolver }
+)

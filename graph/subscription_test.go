@@ -83,32 +83,32 @@ func TestStockChanged(t *testing.T) {
 	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":2,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, brighton.next())
 }
 
-// TestPreviousStatus: the status that this subscription delivered before, as its channel
-// sees it; null the first time.
-func TestPreviousStatus(t *testing.T) {
+// TestStockStatusChanged: an event says what changed, and its stock is the live one, as
+// new as the change, as the subscription's channel sees it.
+func TestStockStatusChanged(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
-	w := watch(t, s.api, `subscription { stockChanged(productIds: ["22423", "21232"], channel: "brighton") { productId status previousStatus } }`)
-	first := []string{w.next(), w.next()}
-	for _, answer := range first {
-		assert.Contains(t, answer, `"previousStatus":null`)
+	change := func(channel string, version int64) *models.StockStatusChange {
+		return &models.StockStatusChange{
+			Product: stockOf("a", 7).Product, Status: models.OutOfStock, PreviousStatus: models.LowStock,
+			Version: version, OccurredAt: serverTime, Channel: channel,
+		}
 	}
-	change := func(delta string) {
-		_, body := post(t, s.api, "", request{Query: `mutation { adjustStock(input: {idempotencyKey: "` + delta +
-			`", reason: RECEIVED, rows: [{productId: "22423", locationId: "brighton-shop", delta: ` + delta + `}]}) { errors { __typename } } }`})
-		require.Contains(t, string(body), `"errors":[]`)
+	f := &fakeStore{
+		channels: []models.Channel{{ChannelID: "web"}},
+		fresh:    func(id string) (*models.Stock, error) { return stockOf(id, 9), nil },
+		statuses: func() (models.Watch[*models.StockStatusChange], error) {
+			return newFakeWatch(change("", 1), change("", 5), change("web", 1), change("gone", 1)), nil
+		},
 	}
-	want := func(status, previous string) {
-		assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","status":"`+status+`","previousStatus":"`+previous+`"}}}`, w.next())
+	w := watch(t, identities["reader"](apiOver(f)), `subscription { stockStatusChanged { productId product { id version } status previousStatus version occurredAt stock { id version levels { id } } } }`)
+	for _, want := range []string{
+		`"version":1,"occurredAt":"2030-01-01T00:00:01.000Z","stock":{"id":"onhand:Stock:YQ","version":1,"levels":[{"id":"onhand:StockLevel:YQ.bG9uZG9u"}]}`,
+		`"version":5,"occurredAt":"2030-01-01T00:00:01.000Z","stock":{"id":"onhand:Stock:YQ","version":9,"levels":[{"id":"onhand:StockLevel:YQ.bG9uZG9u"}]}`,
+		`"version":1,"occurredAt":"2030-01-01T00:00:01.000Z","stock":{"id":"onhand:Stock:YQ.d2Vi","version":1,"levels":[]}`,
+		`"version":1,"occurredAt":"2030-01-01T00:00:01.000Z","stock":null`,
+	} {
+		assert.JSONEq(t, `{"data":{"stockStatusChanged":{"productId":"a","product":{"id":"a","version":7},"status":"OUT_OF_STOCK","previousStatus":"LOW_STOCK",`+want+`}}}`, w.next())
 	}
-	change("50") // from 4
-	want("IN_STOCK", "LOW_STOCK")
-	change("1")
-	want("IN_STOCK", "IN_STOCK")
-	change("-55")
-	want("OUT_OF_STOCK", "IN_STOCK")
-	change("2")
-	want("LOW_STOCK", "OUT_OF_STOCK")
 }
 
 // TestReservationChanged: the current state, every newer one, and "complete" after the
@@ -142,8 +142,8 @@ func TestSubscriptionRefusals(t *testing.T) {
 		`subscription { stockChanged(productIds: ` + string(many) + `) { id } }`:                                       "at most 250 product ids at once, not 251",
 		`subscription { stockChanged(productIds: [""]) { id } }`:                                                       "product id 0 must not be empty",
 		`subscription { stockChanged(productIds: ["22423"], channel: "none") { id } }`:                                 `no channel "none"`,
-		`subscription { stockStatusChanged(channel: "none") { id } }`:                                                  `no channel "none"`,
-		`subscription { stockStatusChanged(productIds: [""]) { id } }`:                                                 "product id 0 must not be empty",
+		`subscription { stockStatusChanged(channel: "none") { version } }`:                                             `no channel "none"`,
+		`subscription { stockStatusChanged(productIds: [""]) { version } }`:                                            "product id 0 must not be empty",
 		`subscription { stockMoved(after: "garbage") { id } }`:                                                         `this is no cursor of a stock movement: "garbage"`,
 		`subscription { stockMoved(after: "") { id } }`:                                                                "after must not be empty; leave it out to begin now",
 		`subscription { stockMoved(filter: {productId: ""}) { id } }`:                                                  "filter.productId must not be empty",
@@ -318,7 +318,7 @@ func TestStockMoved(t *testing.T) {
 // TestSubscriptionScopes: a caller without the scope gets UNAUTHENTICATED or FORBIDDEN.
 func TestSubscriptionScopes(t *testing.T) {
 	t.Parallel()
-	for _, query := range []string{`subscription { stockMoved { id } }`, `subscription { stockStatusChanged { id } }`} {
+	for _, query := range []string{`subscription { stockMoved { id } }`, `subscription { stockStatusChanged { version } }`} {
 		for as, code := range map[string]models.Code{"anonymous": models.CodeUnauthenticated, "orders": models.CodeForbidden} {
 			w := watch(t, identities[as](readingShop(t).api), query)
 			var r reply

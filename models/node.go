@@ -94,20 +94,6 @@ func (s *Stock) LevelViews() []LevelView {
 	return views
 }
 
-// Of returns the stock as a channel sees it, at a moment in the past or, where that is
-// nil, live. members are the channel's locations; nil without a channel.
-func (s *Stock) Of(channel string, members map[string]bool, moment *time.Time) *Stock {
-	if s == nil || members == nil && moment == nil {
-		return s
-	}
-	view := *s
-	if members != nil {
-		view = *s.In(members)
-	}
-	view.Channel, view.Moment = channel, moment
-	return &view
-}
-
 // LineViews are the lines, in their order.
 func (r Reservation) LineViews() []LineView {
 	views := make([]LineView, len(r.Lines))

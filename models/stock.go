@@ -41,7 +41,7 @@ type Stock struct {
 	AsOf   time.Time
 	Source ReadSource
 	// Channel and Moment say what a view shows: the locations of this channel, empty
-	// for all; the stock at this time in the past, in milliseconds, nil for live. See Of.
+	// for all; the stock at this time in the past, in milliseconds, nil for live.
 	Channel string
 	Moment  *time.Time
 

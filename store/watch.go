@@ -42,6 +42,6 @@ func (s *Store) WatchMovements(ctx context.Context, after string, filter models.
 
 // WatchStatus follows changes of stock status from now on; see
 // [ledgerfeed.Followers.WatchStatus].
-func (s *Store) WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.Stock], error) {
+func (s *Store) WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.StockStatusChange], error) {
 	return s.followers.WatchStatus(ctx, channel, statuses, products)
 }

@@ -128,9 +128,9 @@ func TestWatchMovements(t *testing.T) {
 			require.Equal(t, want, movement.Reason)
 		}
 		for _, want := range []models.StockStatus{models.OutOfStock, models.LowStock} {
-			stock, err := statuses.Next(ctx)
+			change, err := statuses.Next(ctx)
 			require.NoError(t, err)
-			require.Equal(t, want, stock.Status())
+			require.Equal(t, want, change.Status)
 		}
 	})
 }

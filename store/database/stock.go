@@ -62,9 +62,9 @@ func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error)
 }
 
 // ReadStockAsOf reads a product's levels as they were at a moment. Before the first
-// movement there are no levels. Settings, and which locations are active, are today's.
-// Version is the version of the last movement, or 0 before the first one. It returns nil
-// for an unknown product.
+// movement there are no levels. Settings, which locations are active, and the version are
+// today's: with the moment, the version says what the answer is. It returns nil for an
+// unknown product.
 //
 // Errors: bad input for a moment in the future, compared in milliseconds.
 func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.Time) (*models.Stock, error) {

@@ -72,7 +72,7 @@ func (f *Followers) WatchMovements(ctx context.Context, after string, filter mod
 // products that do not move. The stock after a movement is that of now without
 // later movements; the stock before it is that without the movement too. What one
 // transaction did to a product counts as one change.
-func (f *Followers) WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.Stock], error) {
+func (f *Followers) WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.StockStatusChange], error) {
 	follower, err := f.admit(func() (*database.Feed, error) { return f.source.FeedOfProducts(ctx, products) })
 	if err != nil {
 		return nil, err

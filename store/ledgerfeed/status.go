@@ -24,13 +24,13 @@ type statusWatch struct {
 	members   map[string]bool // locations of the channel
 	statuses  []models.StockStatus
 
-	open    map[string]*productChange // by product; begun, and not ended in the movements read so far
-	changes []*productChange          // ended, of one reading
-	ready   []*models.Stock           // at most one for each change
+	open    map[string]*productChange   // by product; begun, and not ended in the movements read so far
+	changes []*productChange            // ended, of one reading
+	ready   []*models.StockStatusChange // at most one for each change
 }
 
 // Next implements models.Watch.
-func (w *statusWatch) Next(ctx context.Context) (*models.Stock, error) {
+func (w *statusWatch) Next(ctx context.Context) (*models.StockStatusChange, error) {
 	for len(w.ready) == 0 {
 		if len(w.changes) == 0 {
 			moved, err := w.read(ctx)
@@ -95,7 +95,7 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 	if members, known := directory.Channel(w.channel); known { // a deleted channel keeps its last locations
 		w.members = members
 	}
-	changed := make([]*models.Stock, len(w.changes))
+	changed := make([]*models.StockStatusChange, len(w.changes))
 	for i, c := range slices.Backward(w.changes) {
 		at := refOf[c.last.ProductID]
 		if after := stocks[at]; after != nil {
@@ -103,14 +103,14 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 			changed[i], stocks[at] = w.change(c, after, before, directory), before
 		}
 	}
-	w.ready = append(w.ready, slices.DeleteFunc(changed, func(s *models.Stock) bool { return s == nil })...)
+	w.ready = append(w.ready, slices.DeleteFunc(changed, func(c *models.StockStatusChange) bool { return c == nil })...)
 	w.changes = nil
 	return nil
 }
 
-// change returns the stock after a product change, if that changed the status to one
-// that was asked for; else nil.
-func (w *statusWatch) change(c *productChange, after, before *models.Stock, directory *models.Directory) *models.Stock {
+// change returns what a product change did to the status, if that is now one that was
+// asked for; else nil.
+func (w *statusWatch) change(c *productChange, after, before *models.Stock, directory *models.Directory) *models.StockStatusChange {
 	if w.channel != "" {
 		after, before = after.In(w.members), before.In(w.members)
 	}
@@ -119,9 +119,10 @@ func (w *statusWatch) change(c *productChange, after, before *models.Stock, dire
 	if was == is || len(w.statuses) > 0 && !slices.Contains(w.statuses, is) {
 		return nil
 	}
-	changed := *after
-	changed.Version, changed.AsOf, changed.PreviousStatus = c.last.Version, c.last.CreatedAt, &was
-	return &changed
+	return &models.StockStatusChange{
+		Product: after.Product, Status: is, PreviousStatus: was,
+		Version: c.last.Version, OccurredAt: c.last.CreatedAt, Channel: w.channel,
+	}
 }
 
 // undo returns the stock before the change.

@@ -15,13 +15,13 @@ import (
 )
 
 // nextStatus reads the next change of status: product, status before, status.
-func nextStatus(t *testing.T, watch models.Watch[*models.Stock]) [3]string {
+func nextStatus(t *testing.T, watch models.Watch[*models.StockStatusChange]) [3]string {
 	t.Helper()
-	s := next(t, watch)
-	return [3]string{s.ProductID, string(*s.PreviousStatus), string(s.Status())}
+	c := next(t, watch)
+	return [3]string{c.ProductID, string(c.PreviousStatus), string(c.Status)}
 }
 
-func (l ledger) watchStatus(t *testing.T, channel string, statuses []models.StockStatus, products ...string) models.Watch[*models.Stock] {
+func (l ledger) watchStatus(t *testing.T, channel string, statuses []models.StockStatus, products ...string) models.Watch[*models.StockStatusChange] {
 	t.Helper()
 	watch, err := l.WatchStatus(t.Context(), channel, statuses, products)
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestStatusChanges(t *testing.T) {
 		l.Expire(t)
 		require.Equal(t, [3]string{"x", "LOW_STOCK", "IN_STOCK"}, nextStatus(t, all), "expired")
 		l.write(t, fixture.Receive("4", "y", -3))
-		for _, watch := range []models.Watch[*models.Stock]{all, out, only} {
+		for _, watch := range []models.Watch[*models.StockStatusChange]{all, out, only} {
 			require.Equal(t, [3]string{"y", "LOW_STOCK", "OUT_OF_STOCK"}, nextStatus(t, watch))
 		}
 		if !strings.HasPrefix(s.DatabaseURL, "postgres") {

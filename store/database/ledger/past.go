@@ -17,8 +17,8 @@ func (l *Ledger) StockAsOf(ctx context.Context, today *models.Stock, at time.Tim
 	db, cancel := l.ReadSession(ctx)
 	defer cancel()
 	r, err := db.Raw(`SELECT m.product_id, m.location_id, m.available_after, m.reserved_after, m.committed_after, m.damaged_after,
-			m.quality_control_after, m.safety_stock_after, m.incoming_after, coalesce(c.active, false), coalesce(c.priority, 0), m.version
-		FROM (SELECT product_id, location_id, `+dialect.PerState("$_after", ", ")+`, version,
+			m.quality_control_after, m.safety_stock_after, m.incoming_after, coalesce(c.active, false), coalesce(c.priority, 0)
+		FROM (SELECT product_id, location_id, `+dialect.PerState("$_after", ", ")+`,
 				row_number() OVER (PARTITION BY location_id ORDER BY movement_id DESC) AS newest
 			FROM `+l.Fragments.LedgerEntries+` n WHERE product_id = ? AND created_at <= ?) m
 		LEFT JOIN locations c ON c.location_id = m.location_id
@@ -27,13 +27,8 @@ func (l *Ledger) StockAsOf(ctx context.Context, today *models.Stock, at time.Tim
 		return nil, l.Fault(err)
 	}
 	defer r.Close()
-	stock.Levels, stock.Version, stock.AsOf = nil, 0, at
-	err = dialect.Each(r, func(r dialect.Rows) (*models.Level, error) {
-		var version int64
-		level, err := dialect.ScanLevel(dialect.Trailing{Rows: r, More: []any{&version}})
-		stock.Version = max(stock.Version, version)
-		return level, err
-	}, func(level *models.Level) { stock.Levels = append(stock.Levels, *level) })
+	stock.Levels, stock.AsOf = nil, at
+	err = dialect.Each(r, dialect.ScanLevel, func(level *models.Level) { stock.Levels = append(stock.Levels, *level) })
 	return &stock, l.Fault(err)
 }
 
