@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	ReservationLine() ReservationLineResolver
 	StockLevel() StockLevelResolver
 	StockMovement() StockMovementResolver
+	StockStatusChange() StockStatusChangeResolver
 	Subscription() SubscriptionResolver
 }
 
@@ -123,6 +124,7 @@ type ComplexityRoot struct {
 		Stock             func(childComplexity int, channel *string) int
 		Title             func(childComplexity int) int
 		Tracked           func(childComplexity int) int
+		Version           func(childComplexity int) int
 	}
 
 	ProductConnection struct {
@@ -165,7 +167,7 @@ type ComplexityRoot struct {
 		CreatedAt  func(childComplexity int) int
 		ExpiresAt  func(childComplexity int) int
 		ID         func(childComplexity int) int
-		Lines      func(childComplexity int) int
+		LineViews  func(childComplexity int) int
 		OrderRef   func(childComplexity int) int
 		OwnerRef   func(childComplexity int) int
 		ServerTime func(childComplexity int) int
@@ -174,9 +176,11 @@ type ComplexityRoot struct {
 	}
 
 	ReservationAllocation struct {
+		ID       func(childComplexity int) int
 		Left     func(childComplexity int) int
 		Location func(childComplexity int) int
 		Quantity func(childComplexity int) int
+		Version  func(childComplexity int) int
 	}
 
 	ReservationConnection struct {
@@ -191,15 +195,17 @@ type ComplexityRoot struct {
 	}
 
 	ReservationLine struct {
-		Allocations func(childComplexity int) int
-		Cancelled   func(childComplexity int) int
-		Fulfilled   func(childComplexity int) int
-		Left        func(childComplexity int) int
-		Product     func(childComplexity int) int
-		ProductID   func(childComplexity int) int
-		Quantity    func(childComplexity int) int
-		Requested   func(childComplexity int) int
-		Stock       func(childComplexity int) int
+		AllocationViews func(childComplexity int) int
+		Cancelled       func(childComplexity int) int
+		Fulfilled       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Left            func(childComplexity int) int
+		Product         func(childComplexity int) int
+		ProductID       func(childComplexity int) int
+		Quantity        func(childComplexity int) int
+		Requested       func(childComplexity int) int
+		Stock           func(childComplexity int) int
+		Version         func(childComplexity int) int
 	}
 
 	ReservationNotActiveError struct {
@@ -231,10 +237,9 @@ type ComplexityRoot struct {
 		Committed         func(childComplexity int) int
 		ID                func(childComplexity int) int
 		Incoming          func(childComplexity int) int
-		Levels            func(childComplexity int) int
+		LevelViews        func(childComplexity int) int
 		NextRestockAt     func(childComplexity int) int
 		OnHand            func(childComplexity int) int
-		PreviousStatus    func(childComplexity int) int
 		Product           func(childComplexity int) int
 		ProductID         func(childComplexity int) int
 		QuantityAvailable func(childComplexity int) int
@@ -248,12 +253,15 @@ type ComplexityRoot struct {
 		Available      func(childComplexity int) int
 		Committed      func(childComplexity int) int
 		Damaged        func(childComplexity int) int
+		ID             func(childComplexity int) int
 		Incoming       func(childComplexity int) int
 		Location       func(childComplexity int) int
 		OnHand         func(childComplexity int) int
+		ProductID      func(childComplexity int) int
 		QualityControl func(childComplexity int) int
 		Reserved       func(childComplexity int) int
 		SafetyStock    func(childComplexity int) int
+		Version        func(childComplexity int) int
 	}
 
 	StockMovement struct {
@@ -293,6 +301,16 @@ type ComplexityRoot struct {
 		Errors   func(childComplexity int) int
 		Replayed func(childComplexity int) int
 		Stocks   func(childComplexity int) int
+	}
+
+	StockStatusChange struct {
+		OccurredAt     func(childComplexity int) int
+		PreviousStatus func(childComplexity int) int
+		Product        func(childComplexity int) int
+		ProductID      func(childComplexity int) int
+		Status         func(childComplexity int) int
+		Stock          func(childComplexity int) int
+		Version        func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -361,25 +379,28 @@ type QueryResolver interface {
 	Stocks(ctx context.Context, productIds []string, channel *string) ([]*models.Stock, error)
 }
 type ReservationAllocationResolver interface {
-	Location(ctx context.Context, obj *models.Allocation) (*models.Location, error)
+	Location(ctx context.Context, obj *models.AllocationView) (*models.Location, error)
 }
 type ReservationLineResolver interface {
-	Product(ctx context.Context, objs []*models.ReservationLine) ([]*models.Product, error)
+	Product(ctx context.Context, objs []*models.LineView) ([]*models.Product, error)
 
-	Stock(ctx context.Context, objs []*models.ReservationLine) ([]*models.Stock, error)
+	Stock(ctx context.Context, objs []*models.LineView) ([]*models.Stock, error)
 }
 type StockLevelResolver interface {
-	Location(ctx context.Context, obj *models.Level) (*models.Location, error)
+	Location(ctx context.Context, obj *models.LevelView) (*models.Location, error)
 }
 type StockMovementResolver interface {
 	Product(ctx context.Context, objs []*models.StockMovement) ([]*models.Product, error)
 	Location(ctx context.Context, obj *models.StockMovement) (*models.Location, error)
 }
+type StockStatusChangeResolver interface {
+	Stock(ctx context.Context, obj *models.StockStatusChange) (*models.Stock, error)
+}
 type SubscriptionResolver interface {
 	StockMoved(ctx context.Context, after *string, filter *StockMovementFilter) (<-chan *models.StockMovement, error)
 	ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error)
 	StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error)
-	StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.Stock, error)
+	StockStatusChanged(ctx context.Context, channel *string, statuses []models.StockStatus, productIds []string) (<-chan *models.StockStatusChange, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -790,6 +811,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Product.Tracked(childComplexity), true
+	case "Product.version":
+		if e.ComplexityRoot.Product.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Product.Version(childComplexity), true
 
 	case "ProductConnection.edges":
 		if e.ComplexityRoot.ProductConnection.Edges == nil {
@@ -1004,11 +1031,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Reservation.ID(childComplexity), true
 	case "Reservation.lines":
-		if e.ComplexityRoot.Reservation.Lines == nil {
+		if e.ComplexityRoot.Reservation.LineViews == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Reservation.Lines(childComplexity), true
+		return e.ComplexityRoot.Reservation.LineViews(childComplexity), true
 	case "Reservation.orderRef":
 		if e.ComplexityRoot.Reservation.OrderRef == nil {
 			break
@@ -1040,6 +1067,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Reservation.Version(childComplexity), true
 
+	case "ReservationAllocation.id":
+		if e.ComplexityRoot.ReservationAllocation.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationAllocation.ID(childComplexity), true
 	case "ReservationAllocation.left":
 		if e.ComplexityRoot.ReservationAllocation.Left == nil {
 			break
@@ -1058,6 +1091,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationAllocation.Quantity(childComplexity), true
+	case "ReservationAllocation.version":
+		if e.ComplexityRoot.ReservationAllocation.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationAllocation.Version(childComplexity), true
 
 	case "ReservationConnection.edges":
 		if e.ComplexityRoot.ReservationConnection.Edges == nil {
@@ -1092,11 +1131,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		return e.ComplexityRoot.ReservationEdge.Node(childComplexity), true
 
 	case "ReservationLine.allocations":
-		if e.ComplexityRoot.ReservationLine.Allocations == nil {
+		if e.ComplexityRoot.ReservationLine.AllocationViews == nil {
 			break
 		}
 
-		return e.ComplexityRoot.ReservationLine.Allocations(childComplexity), true
+		return e.ComplexityRoot.ReservationLine.AllocationViews(childComplexity), true
 	case "ReservationLine.cancelled":
 		if e.ComplexityRoot.ReservationLine.Cancelled == nil {
 			break
@@ -1109,6 +1148,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationLine.Fulfilled(childComplexity), true
+	case "ReservationLine.id":
+		if e.ComplexityRoot.ReservationLine.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLine.ID(childComplexity), true
 	case "ReservationLine.left":
 		if e.ComplexityRoot.ReservationLine.Left == nil {
 			break
@@ -1145,6 +1190,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationLine.Stock(childComplexity), true
+	case "ReservationLine.version":
+		if e.ComplexityRoot.ReservationLine.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLine.Version(childComplexity), true
 
 	case "ReservationNotActiveError.code":
 		if e.ComplexityRoot.ReservationNotActiveError.Code == nil {
@@ -1264,11 +1315,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Stock.Incoming(childComplexity), true
 	case "Stock.levels":
-		if e.ComplexityRoot.Stock.Levels == nil {
+		if e.ComplexityRoot.Stock.LevelViews == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Stock.Levels(childComplexity), true
+		return e.ComplexityRoot.Stock.LevelViews(childComplexity), true
 	case "Stock.nextRestockAt":
 		if e.ComplexityRoot.Stock.NextRestockAt == nil {
 			break
@@ -1281,12 +1332,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Stock.OnHand(childComplexity), true
-	case "Stock.previousStatus":
-		if e.ComplexityRoot.Stock.PreviousStatus == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Stock.PreviousStatus(childComplexity), true
 	case "Stock.product":
 		if e.ComplexityRoot.Stock.Product == nil {
 			break
@@ -1348,6 +1393,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StockLevel.Damaged(childComplexity), true
+	case "StockLevel.id":
+		if e.ComplexityRoot.StockLevel.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockLevel.ID(childComplexity), true
 	case "StockLevel.incoming":
 		if e.ComplexityRoot.StockLevel.Incoming == nil {
 			break
@@ -1366,6 +1417,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StockLevel.OnHand(childComplexity), true
+	case "StockLevel.productId":
+		if e.ComplexityRoot.StockLevel.ProductID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockLevel.ProductID(childComplexity), true
 	case "StockLevel.qualityControl":
 		if e.ComplexityRoot.StockLevel.QualityControl == nil {
 			break
@@ -1384,6 +1441,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StockLevel.SafetyStock(childComplexity), true
+	case "StockLevel.version":
+		if e.ComplexityRoot.StockLevel.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockLevel.Version(childComplexity), true
 
 	case "StockMovement.actor":
 		if e.ComplexityRoot.StockMovement.ActorName == nil {
@@ -1533,6 +1596,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StockPayload.Stocks(childComplexity), true
+
+	case "StockStatusChange.occurredAt":
+		if e.ComplexityRoot.StockStatusChange.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.OccurredAt(childComplexity), true
+	case "StockStatusChange.previousStatus":
+		if e.ComplexityRoot.StockStatusChange.PreviousStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.PreviousStatus(childComplexity), true
+	case "StockStatusChange.product":
+		if e.ComplexityRoot.StockStatusChange.Product == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.Product(childComplexity), true
+	case "StockStatusChange.productId":
+		if e.ComplexityRoot.StockStatusChange.ProductID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.ProductID(childComplexity), true
+	case "StockStatusChange.status":
+		if e.ComplexityRoot.StockStatusChange.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.Status(childComplexity), true
+	case "StockStatusChange.stock":
+		if e.ComplexityRoot.StockStatusChange.Stock == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.Stock(childComplexity), true
+	case "StockStatusChange.version":
+		if e.ComplexityRoot.StockStatusChange.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockStatusChange.Version(childComplexity), true
 
 	case "Subscription.reservationChanged":
 		if e.ComplexityRoot.Subscription.ReservationChanged == nil {
@@ -1944,10 +2050,10 @@ type Location implements Node {
 }
 
 "A named set of locations that a storefront sells from."
-type Channel {
-  "The shop's own channel id. A channel is not a Node, so this is not a global id."
+type Channel implements Node {
+  "Global id, for ` + "`" + `node` + "`" + `. Inputs and ` + "`" + `channel` + "`" + ` arguments take ` + "`" + `channelId` + "`" + `."
   id: ID!
-  "The same id, under a name as in the other types. ` + "`" + `channel` + "`" + ` arguments take it."
+  "The shop's own channel id."
   channelId: ID!
   "A name for people."
   name: String!
@@ -2093,7 +2199,7 @@ type StockMovement implements Node {
   version: BigInt!
   "When it was decided."
   createdAt: Time!
-  "For ` + "`" + `after` + "`" + ` of ` + "`" + `stockMoved` + "`" + `: the subscription then begins after this movement. It is not the cursor of an edge."
+  "For ` + "`" + `after` + "`" + ` of ` + "`" + `stockMoved` + "`" + `: the subscription then begins after this movement. It belongs to this answer: another answer with the same movement has another cursor. It is not the cursor of an edge."
   cursor: String!
 }
 
@@ -2203,6 +2309,8 @@ type Product implements Node {
   lowStockThreshold: Int!
   "The largest quantity of one reservation. Null means no limit."
   maxPerReservation: Int
+  "Grows with every change of the product, its stock included. The newer version is right."
+  version: BigInt!
   "The live stock."
   stock("Only this channel's locations count." channel: ID): Stock! @goField(forceResolver: true, batch: true)
 }
@@ -2402,7 +2510,7 @@ type Reservation implements Node {
   "Where it is in its life. It is EXPIRED as soon as its time is over."
   state: ReservationState!
   "One line for each product, in the order asked."
-  lines: [ReservationLine!]!
+  lines: [ReservationLine!]! @goField(name: "LineViews")
   "The caller's own reference: a cart, a session."
   ownerRef: String
   "The order it became."
@@ -2418,7 +2526,9 @@ type Reservation implements Node {
 }
 
 "One product of a reservation."
-type ReservationLine {
+type ReservationLine implements Node {
+  "Global id. Like the id of the reservation it is a permission. Show it to nobody else."
+  id: ID!
   "The shop's own product id."
   productId: ID!
   "The product."
@@ -2434,19 +2544,25 @@ type ReservationLine {
   "Units still reserved or on order: quantity − fulfilled − cancelled. 0 once the reservation is RELEASED, EXPIRED, CANCELLED or FULFILLED."
   left: Int!
   "The locations that supply the units. Empty when the product is not tracked."
-  allocations: [ReservationAllocation!]!
+  allocations: [ReservationAllocation!]! @goField(name: "AllocationViews")
   "The product's live stock."
   stock: Stock! @goField(forceResolver: true, batch: true)
+  "The reservation's version. The newer version is right."
+  version: BigInt!
 }
 
 "The part of a line that one location supplies."
-type ReservationAllocation {
+type ReservationAllocation implements Node {
+  "Global id. Like the id of the reservation it is a permission. Show it to nobody else."
+  id: ID!
   "The location."
   location: Location! @goField(forceResolver: true)
   "Units."
   quantity: Int!
   "Units still reserved or on order at the location. 0 once the reservation is RELEASED, EXPIRED, CANCELLED or FULFILLED."
   left: Int!
+  "The reservation's version. The newer version is right."
+  version: BigInt!
 }
 
 "Units of a product. Lines of the same product become one line; ` + "`" + `locationId` + "`" + ` says only where its units come from."
@@ -2570,7 +2686,10 @@ directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, typ
 
 "An object with a global id. ` + "`" + `node` + "`" + ` finds it by this id."
 interface Node {
-  "Opaque, and unique over all types."
+  """
+  Opaque, and unique over all types. It names one object for ever: two answers with the same id, and the same version where
+  the type has one, say the same, whatever they were asked through.
+  """
   id: ID!
 }
 
@@ -2606,7 +2725,7 @@ type Query {
   """
   serverTime: Time!
   "Any object by its global id. Null when no object has this id."
-  node("The ` + "`" + `id` + "`" + ` of a Stock, Product, Location, Reservation or StockMovement." id: ID!): Node
+  node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node
 }
 
 "All writes. A refusal is data, in the ` + "`" + `errors` + "`" + ` of a payload. A top-level error is a fault."
@@ -2666,10 +2785,9 @@ extend type Subscription {
     channel: ID
   ): Stock!
   """
-  Each product whose status changes by a movement of its stock, from now on, from every writer. ` + "`" + `previousStatus` + "`" + ` is the
-  status before. The stock is as of that movement, with the current settings. A change of settings alone is not a
-  movement. All that one write did to a product is one step. None is missing: the server waits for a client that reads
-  slowly. Scope: read:inventory.
+  Each change of a product's status by a movement of its stock, from now on, from every writer. A change of settings alone
+  is not a movement. All that one write did to a product is one step. None is missing: the server waits for a client that
+  reads slowly. Scope: read:inventory.
   """
   stockStatusChanged(
     "The status over this channel's locations. Without it, over all locations."
@@ -2678,7 +2796,7 @@ extend type Subscription {
     statuses: [StockStatus!]
     "Only these products, at most 250. Without it, or empty, all."
     productIds: [ID!]
-  ): Stock!
+  ): StockStatusChange!
 }
 
 "What a storefront shows beside a product."
@@ -2721,7 +2839,7 @@ enum ReadSource {
 
 "One product over all locations, or over a channel's locations: the storefront's view."
 type Stock implements Node {
-  "Global id."
+  "Global id. It names the product, the channel, and the moment of ` + "`" + `asOf` + "`" + `. The id of live stock is the same at every version."
   id: ID!
   "The shop's own product id."
   productId: ID!
@@ -2729,14 +2847,12 @@ type Stock implements Node {
   product: Product!
   "What to show beside the product."
   status: StockStatus!
-  "In a subscription: the product's status in the answer before. Null in the first answer, and in queries."
-  previousStatus: StockStatus
   "True when at least one unit can be bought, backorders included."
   availableForSale: Boolean!
   "Units that can be sold, over active locations. Negative on backorder. Null when the product is not tracked."
   quantityAvailable: Int
   "The product at each location, in sourcing order."
-  levels: [StockLevel!]!
+  levels: [StockLevel!]! @goField(name: "LevelViews")
   "Units physically present: available, reserved, committed, damaged, quality control and safety stock together."
   onHand: Int
   "Units in active reservations."
@@ -2747,7 +2863,7 @@ type Stock implements Node {
   incoming: Int
   "When more units are expected. Null when that is not known."
   nextRestockAt: Time
-  "Grows with every change of the product. The newer version is right."
+  "Grows with every change of the product. The newer version is right. With ` + "`" + `asOf` + "`" + `, the version whose settings these are."
   version: BigInt!
   "The time this was true, on the database's clock."
   asOf: Time!
@@ -2756,7 +2872,11 @@ type Stock implements Node {
 }
 
 "One product at one location: units in each quantity state."
-type StockLevel {
+type StockLevel implements Node {
+  "Global id. It names the product, the location, and the moment of ` + "`" + `asOf` + "`" + `."
+  id: ID!
+  "The shop's own product id."
+  productId: ID!
   "The location."
   location: Location! @goField(forceResolver: true)
   "Can be sold now."
@@ -2775,6 +2895,29 @@ type StockLevel {
   incoming: Int!
   "Physically present: the sum of all states but incoming."
   onHand: Int!
+  "The product's version. The newer version is right."
+  version: BigInt!
+}
+
+"""
+A change of a product's status. It is an event: it tells of a moment that can be over, so it has no id, and a client's cache
+does not take it for the stock.
+"""
+type StockStatusChange {
+  "The shop's own product id."
+  productId: ID!
+  "The product with its current stock settings."
+  product: Product!
+  "The status after the movement, with the current settings."
+  status: StockStatus!
+  "The status before it, with the current settings."
+  previousStatus: StockStatus!
+  "The product's version after the movement."
+  version: BigInt!
+  "When the movement was decided, on the database's clock."
+  occurredAt: Time!
+  "The live stock, as the subscription's channel sees it. It is as new as the change, or newer. Null when the channel was deleted."
+  stock: Stock @goField(forceResolver: true)
 }
 
 "Why stock moved."
@@ -3014,6 +3157,8 @@ func (ec *executionContext) childFields_Product(ctx context.Context, field graph
 		return ec.fieldContext_Product_lowStockThreshold(ctx, field)
 	case "maxPerReservation":
 		return ec.fieldContext_Product_maxPerReservation(ctx, field)
+	case "version":
+		return ec.fieldContext_Product_version(ctx, field)
 	case "stock":
 		return ec.fieldContext_Product_stock(ctx, field)
 	}
@@ -3070,12 +3215,16 @@ func (ec *executionContext) childFields_Reservation(ctx context.Context, field g
 
 func (ec *executionContext) childFields_ReservationAllocation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_ReservationAllocation_id(ctx, field)
 	case "location":
 		return ec.fieldContext_ReservationAllocation_location(ctx, field)
 	case "quantity":
 		return ec.fieldContext_ReservationAllocation_quantity(ctx, field)
 	case "left":
 		return ec.fieldContext_ReservationAllocation_left(ctx, field)
+	case "version":
+		return ec.fieldContext_ReservationAllocation_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReservationAllocation", field.Name)
 }
@@ -3104,6 +3253,8 @@ func (ec *executionContext) childFields_ReservationEdge(ctx context.Context, fie
 
 func (ec *executionContext) childFields_ReservationLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_ReservationLine_id(ctx, field)
 	case "productId":
 		return ec.fieldContext_ReservationLine_productId(ctx, field)
 	case "product":
@@ -3122,6 +3273,8 @@ func (ec *executionContext) childFields_ReservationLine(ctx context.Context, fie
 		return ec.fieldContext_ReservationLine_allocations(ctx, field)
 	case "stock":
 		return ec.fieldContext_ReservationLine_stock(ctx, field)
+	case "version":
+		return ec.fieldContext_ReservationLine_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReservationLine", field.Name)
 }
@@ -3150,8 +3303,6 @@ func (ec *executionContext) childFields_Stock(ctx context.Context, field graphql
 		return ec.fieldContext_Stock_product(ctx, field)
 	case "status":
 		return ec.fieldContext_Stock_status(ctx, field)
-	case "previousStatus":
-		return ec.fieldContext_Stock_previousStatus(ctx, field)
 	case "availableForSale":
 		return ec.fieldContext_Stock_availableForSale(ctx, field)
 	case "quantityAvailable":
@@ -3180,6 +3331,10 @@ func (ec *executionContext) childFields_Stock(ctx context.Context, field graphql
 
 func (ec *executionContext) childFields_StockLevel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_StockLevel_id(ctx, field)
+	case "productId":
+		return ec.fieldContext_StockLevel_productId(ctx, field)
 	case "location":
 		return ec.fieldContext_StockLevel_location(ctx, field)
 	case "available":
@@ -3198,6 +3353,8 @@ func (ec *executionContext) childFields_StockLevel(ctx context.Context, field gr
 		return ec.fieldContext_StockLevel_incoming(ctx, field)
 	case "onHand":
 		return ec.fieldContext_StockLevel_onHand(ctx, field)
+	case "version":
+		return ec.fieldContext_StockLevel_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StockLevel", field.Name)
 }
@@ -3278,6 +3435,26 @@ func (ec *executionContext) childFields_StockPayload(ctx context.Context, field 
 		return ec.fieldContext_StockPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StockPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_StockStatusChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "productId":
+		return ec.fieldContext_StockStatusChange_productId(ctx, field)
+	case "product":
+		return ec.fieldContext_StockStatusChange_product(ctx, field)
+	case "status":
+		return ec.fieldContext_StockStatusChange_status(ctx, field)
+	case "previousStatus":
+		return ec.fieldContext_StockStatusChange_previousStatus(ctx, field)
+	case "version":
+		return ec.fieldContext_StockStatusChange_version(ctx, field)
+	case "occurredAt":
+		return ec.fieldContext_StockStatusChange_occurredAt(ctx, field)
+	case "stock":
+		return ec.fieldContext_StockStatusChange_stock(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockStatusChange", field.Name)
 }
 
 func (ec *executionContext) childFields_UpsertChannelsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5507,6 +5684,29 @@ func (ec *executionContext) fieldContext_Product_maxPerReservation(_ context.Con
 	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Product_version(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
 func (ec *executionContext) _Product_stock(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6500,11 +6700,11 @@ func (ec *executionContext) _Reservation_lines(ctx context.Context, field graphq
 			return ec.fieldContext_Reservation_lines(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Lines, nil
+			return obj.LineViews(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.ReservationLine) graphql.Marshaler {
-			return ec.marshalNReservationLine2ᚕonhandᚋmodelsᚐReservationLineᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.LineView) graphql.Marshaler {
+			return ec.marshalNReservationLine2ᚕonhandᚋmodelsᚐLineViewᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6514,7 +6714,7 @@ func (ec *executionContext) fieldContext_Reservation_lines(_ context.Context, fi
 	fc = &graphql.FieldContext{
 		Object:     "Reservation",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ReservationLine(ctx, field)
@@ -6661,7 +6861,30 @@ func (ec *executionContext) fieldContext_Reservation_version(_ context.Context, 
 	return graphql.NewScalarFieldContext("Reservation", field, false, false, errors.New("field of type BigInt does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationAllocation_location(ctx context.Context, field graphql.CollectedField, obj *models.Allocation) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationAllocation_id(ctx context.Context, field graphql.CollectedField, obj *models.AllocationView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationAllocation_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationAllocation_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationAllocation", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationAllocation_location(ctx context.Context, field graphql.CollectedField, obj *models.AllocationView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6693,7 +6916,7 @@ func (ec *executionContext) fieldContext_ReservationAllocation_location(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ReservationAllocation_quantity(ctx context.Context, field graphql.CollectedField, obj *models.Allocation) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationAllocation_quantity(ctx context.Context, field graphql.CollectedField, obj *models.AllocationView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6716,7 +6939,7 @@ func (ec *executionContext) fieldContext_ReservationAllocation_quantity(_ contex
 	return graphql.NewScalarFieldContext("ReservationAllocation", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationAllocation_left(ctx context.Context, field graphql.CollectedField, obj *models.Allocation) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationAllocation_left(ctx context.Context, field graphql.CollectedField, obj *models.AllocationView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6737,6 +6960,29 @@ func (ec *executionContext) _ReservationAllocation_left(ctx context.Context, fie
 }
 func (ec *executionContext) fieldContext_ReservationAllocation_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ReservationAllocation", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationAllocation_version(ctx context.Context, field graphql.CollectedField, obj *models.AllocationView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationAllocation_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationAllocation_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationAllocation", field, false, false, errors.New("field of type BigInt does not have child fields"))
 }
 
 func (ec *executionContext) _ReservationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *ReservationConnection) (ret graphql.Marshaler) {
@@ -6890,7 +7136,30 @@ func (ec *executionContext) fieldContext_ReservationEdge_node(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _ReservationLine_productId(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_id(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLine_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLine_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLine", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLine_productId(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6913,7 +7182,7 @@ func (ec *executionContext) fieldContext_ReservationLine_productId(_ context.Con
 	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLine_product(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_product(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6944,9 +7213,9 @@ func (ec *executionContext) fieldContext_ReservationLine_product(_ context.Conte
 	}
 	return fc, nil
 }
-func (ec *executionContext) resolveBatch_ReservationLine_product(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (any, error) {
+func (ec *executionContext) resolveBatch_ReservationLine_product(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (any, error) {
 	resolver := ec.Resolvers.ReservationLine()
-	if batch, ok := graphql.BatchParentsFor[*models.ReservationLine](ctx, "ReservationLine"); ok {
+	if batch, ok := graphql.BatchParentsFor[*models.LineView](ctx, "ReservationLine"); ok {
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Product(ctx, batch.Parents)
 		})
@@ -6959,7 +7228,7 @@ func (ec *executionContext) resolveBatch_ReservationLine_product(ctx context.Con
 			batch.IndexMap,
 		)
 	}
-	results, err := resolver.Product(ctx, []*models.ReservationLine{obj})
+	results, err := resolver.Product(ctx, []*models.LineView{obj})
 	return graphql.ResolveBatchSingleResult[*models.Product](
 		ctx,
 		results,
@@ -6968,7 +7237,7 @@ func (ec *executionContext) resolveBatch_ReservationLine_product(ctx context.Con
 	)
 }
 
-func (ec *executionContext) _ReservationLine_requested(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_requested(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6991,7 +7260,7 @@ func (ec *executionContext) fieldContext_ReservationLine_requested(_ context.Con
 	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLine_quantity(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_quantity(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7014,7 +7283,7 @@ func (ec *executionContext) fieldContext_ReservationLine_quantity(_ context.Cont
 	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLine_fulfilled(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_fulfilled(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7037,7 +7306,7 @@ func (ec *executionContext) fieldContext_ReservationLine_fulfilled(_ context.Con
 	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLine_cancelled(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_cancelled(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7060,7 +7329,7 @@ func (ec *executionContext) fieldContext_ReservationLine_cancelled(_ context.Con
 	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLine_left(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_left(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7083,7 +7352,7 @@ func (ec *executionContext) fieldContext_ReservationLine_left(_ context.Context,
 	return graphql.NewScalarFieldContext("ReservationLine", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLine_allocations(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_allocations(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7092,11 +7361,11 @@ func (ec *executionContext) _ReservationLine_allocations(ctx context.Context, fi
 			return ec.fieldContext_ReservationLine_allocations(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Allocations, nil
+			return obj.AllocationViews(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.Allocation) graphql.Marshaler {
-			return ec.marshalNReservationAllocation2ᚕonhandᚋmodelsᚐAllocationᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.AllocationView) graphql.Marshaler {
+			return ec.marshalNReservationAllocation2ᚕonhandᚋmodelsᚐAllocationViewᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7106,7 +7375,7 @@ func (ec *executionContext) fieldContext_ReservationLine_allocations(_ context.C
 	fc = &graphql.FieldContext{
 		Object:     "ReservationLine",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ReservationAllocation(ctx, field)
@@ -7115,7 +7384,7 @@ func (ec *executionContext) fieldContext_ReservationLine_allocations(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _ReservationLine_stock(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLine_stock(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7146,9 +7415,9 @@ func (ec *executionContext) fieldContext_ReservationLine_stock(_ context.Context
 	}
 	return fc, nil
 }
-func (ec *executionContext) resolveBatch_ReservationLine_stock(ctx context.Context, field graphql.CollectedField, obj *models.ReservationLine) (any, error) {
+func (ec *executionContext) resolveBatch_ReservationLine_stock(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (any, error) {
 	resolver := ec.Resolvers.ReservationLine()
-	if batch, ok := graphql.BatchParentsFor[*models.ReservationLine](ctx, "ReservationLine"); ok {
+	if batch, ok := graphql.BatchParentsFor[*models.LineView](ctx, "ReservationLine"); ok {
 		result := batch.FieldResult(field, func() (any, error) {
 			return resolver.Stock(ctx, batch.Parents)
 		})
@@ -7161,13 +7430,36 @@ func (ec *executionContext) resolveBatch_ReservationLine_stock(ctx context.Conte
 			batch.IndexMap,
 		)
 	}
-	results, err := resolver.Stock(ctx, []*models.ReservationLine{obj})
+	results, err := resolver.Stock(ctx, []*models.LineView{obj})
 	return graphql.ResolveBatchSingleResult[*models.Stock](
 		ctx,
 		results,
 		err,
 		"ReservationLine.stock",
 	)
+}
+
+func (ec *executionContext) _ReservationLine_version(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLine_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLine_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLine", field, false, false, errors.New("field of type BigInt does not have child fields"))
 }
 
 func (ec *executionContext) _ReservationNotActiveError_message(ctx context.Context, field graphql.CollectedField, obj *models.ReservationNotActiveError) (ret graphql.Marshaler) {
@@ -7611,29 +7903,6 @@ func (ec *executionContext) fieldContext_Stock_status(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Stock", field, true, false, errors.New("field of type StockStatus does not have child fields"))
 }
 
-func (ec *executionContext) _Stock_previousStatus(ctx context.Context, field graphql.CollectedField, obj *models.Stock) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Stock_previousStatus(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PreviousStatus, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *models.StockStatus) graphql.Marshaler {
-			return ec.marshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_Stock_previousStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Stock", field, false, false, errors.New("field of type StockStatus does not have child fields"))
-}
-
 func (ec *executionContext) _Stock_availableForSale(ctx context.Context, field graphql.CollectedField, obj *models.Stock) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7689,11 +7958,11 @@ func (ec *executionContext) _Stock_levels(ctx context.Context, field graphql.Col
 			return ec.fieldContext_Stock_levels(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Levels, nil
+			return obj.LevelViews(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []models.Level) graphql.Marshaler {
-			return ec.marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []models.LevelView) graphql.Marshaler {
+			return ec.marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7703,7 +7972,7 @@ func (ec *executionContext) fieldContext_Stock_levels(_ context.Context, field g
 	fc = &graphql.FieldContext{
 		Object:     "Stock",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_StockLevel(ctx, field)
@@ -7896,7 +8165,53 @@ func (ec *executionContext) fieldContext_Stock_source(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Stock", field, false, false, errors.New("field of type ReadSource does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_location(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_id(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockLevel_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockLevel_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockLevel", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockLevel_productId(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockLevel_productId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ProductID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockLevel_productId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockLevel_location(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7928,7 +8243,7 @@ func (ec *executionContext) fieldContext_StockLevel_location(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _StockLevel_available(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_available(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7951,7 +8266,7 @@ func (ec *executionContext) fieldContext_StockLevel_available(_ context.Context,
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_reserved(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_reserved(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7974,7 +8289,7 @@ func (ec *executionContext) fieldContext_StockLevel_reserved(_ context.Context, 
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_committed(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_committed(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -7997,7 +8312,7 @@ func (ec *executionContext) fieldContext_StockLevel_committed(_ context.Context,
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_damaged(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_damaged(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8020,7 +8335,7 @@ func (ec *executionContext) fieldContext_StockLevel_damaged(_ context.Context, f
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_qualityControl(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_qualityControl(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8043,7 +8358,7 @@ func (ec *executionContext) fieldContext_StockLevel_qualityControl(_ context.Con
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_safetyStock(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_safetyStock(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8066,7 +8381,7 @@ func (ec *executionContext) fieldContext_StockLevel_safetyStock(_ context.Contex
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_incoming(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_incoming(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8089,7 +8404,7 @@ func (ec *executionContext) fieldContext_StockLevel_incoming(_ context.Context, 
 	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _StockLevel_onHand(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+func (ec *executionContext) _StockLevel_onHand(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8110,6 +8425,29 @@ func (ec *executionContext) _StockLevel_onHand(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_StockLevel_onHand(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("StockLevel", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockLevel_version(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockLevel_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockLevel_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockLevel", field, false, false, errors.New("field of type BigInt does not have child fields"))
 }
 
 func (ec *executionContext) _StockMovement_id(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
@@ -8768,6 +9106,185 @@ func (ec *executionContext) fieldContext_StockPayload_errors(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _StockStatusChange_productId(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_productId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ProductID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_productId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockStatusChange", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockStatusChange_product(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_product(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Product, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Product) graphql.Marshaler {
+			return ec.marshalNProduct2onhandᚋmodelsᚐProduct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_product(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockStatusChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Product(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockStatusChange_status(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.StockStatus) graphql.Marshaler {
+			return ec.marshalNStockStatus2onhandᚋmodelsᚐStockStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockStatusChange", field, false, false, errors.New("field of type StockStatus does not have child fields"))
+}
+
+func (ec *executionContext) _StockStatusChange_previousStatus(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_previousStatus(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PreviousStatus, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.StockStatus) graphql.Marshaler {
+			return ec.marshalNStockStatus2onhandᚋmodelsᚐStockStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_previousStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockStatusChange", field, false, false, errors.New("field of type StockStatus does not have child fields"))
+}
+
+func (ec *executionContext) _StockStatusChange_version(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockStatusChange", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _StockStatusChange_occurredAt(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockStatusChange", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _StockStatusChange_stock(ctx context.Context, field graphql.CollectedField, obj *models.StockStatusChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockStatusChange_stock(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StockStatusChange().Stock(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
+			return ec.marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StockStatusChange_stock(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockStatusChange",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Stock(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Subscription_stockMoved(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -8913,8 +9430,8 @@ func (ec *executionContext) _Subscription_stockStatusChanged(ctx context.Context
 			return ec.Resolvers.Subscription().StockStatusChanged(ctx, fc.Args["channel"].(*string), fc.Args["statuses"].([]models.StockStatus), fc.Args["productIds"].([]string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
-			return ec.marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *models.StockStatusChange) graphql.Marshaler {
+			return ec.marshalNStockStatusChange2ᚖonhandᚋmodelsᚐStockStatusChange(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8927,7 +9444,7 @@ func (ec *executionContext) fieldContext_Subscription_stockStatusChanged(ctx con
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Stock(ctx, field)
+			return ec.childFields_StockStatusChange(ctx, field)
 		},
 	}
 	defer func() {
@@ -11673,11 +12190,32 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._StockMovement(ctx, sel, obj)
+	case models.LevelView:
+		return ec._StockLevel(ctx, sel, &obj)
+	case *models.LevelView:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._StockLevel(ctx, sel, obj)
 	case *models.Stock:
 		if obj == nil {
 			return graphql.Null
 		}
 		return ec._Stock(ctx, sel, obj)
+	case models.LineView:
+		return ec._ReservationLine(ctx, sel, &obj)
+	case *models.LineView:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ReservationLine(ctx, sel, obj)
+	case models.AllocationView:
+		return ec._ReservationAllocation(ctx, sel, &obj)
+	case *models.AllocationView:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ReservationAllocation(ctx, sel, obj)
 	case models.Reservation:
 		return ec._Reservation(ctx, sel, &obj)
 	case *models.Reservation:
@@ -11699,6 +12237,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Location(ctx, sel, obj)
+	case models.Channel:
+		return ec._Channel(ctx, sel, &obj)
+	case *models.Channel:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Channel(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -11933,7 +12478,7 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 
 // region    **************************** object.gotpl ****************************
 
-var channelImplementors = []string{"Channel"}
+var channelImplementors = []string{"Channel", "Node"}
 
 func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, obj *models.Channel) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, channelImplementors)
@@ -12529,6 +13074,11 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 		case "maxPerReservation":
 			out.Values[i] = ec._Product_maxPerReservation(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._Product_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "stock":
@@ -13146,9 +13696,9 @@ func (ec *executionContext) _Reservation(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
-var reservationAllocationImplementors = []string{"ReservationAllocation"}
+var reservationAllocationImplementors = []string{"ReservationAllocation", "Node"}
 
-func (ec *executionContext) _ReservationAllocation(ctx context.Context, sel ast.SelectionSet, obj *models.Allocation) graphql.Marshaler {
+func (ec *executionContext) _ReservationAllocation(ctx context.Context, sel ast.SelectionSet, obj *models.AllocationView) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, reservationAllocationImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -13158,6 +13708,11 @@ func (ec *executionContext) _ReservationAllocation(ctx context.Context, sel ast.
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ReservationAllocation")
+		case "id":
+			out.Values[i] = ec._ReservationAllocation_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "location":
 			field := field
 
@@ -13203,6 +13758,11 @@ func (ec *executionContext) _ReservationAllocation(ctx context.Context, sel ast.
 			}
 		case "left":
 			out.Values[i] = ec._ReservationAllocation_left(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._ReservationAllocation_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -13318,9 +13878,9 @@ func (ec *executionContext) _ReservationEdge(ctx context.Context, sel ast.Select
 	return out
 }
 
-var reservationLineImplementors = []string{"ReservationLine"}
+var reservationLineImplementors = []string{"ReservationLine", "Node"}
 
-func (ec *executionContext) _ReservationLine(ctx context.Context, sel ast.SelectionSet, obj *models.ReservationLine) graphql.Marshaler {
+func (ec *executionContext) _ReservationLine(ctx context.Context, sel ast.SelectionSet, obj *models.LineView) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, reservationLineImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -13330,6 +13890,11 @@ func (ec *executionContext) _ReservationLine(ctx context.Context, sel ast.Select
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ReservationLine")
+		case "id":
+			out.Values[i] = ec._ReservationLine_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "productId":
 			out.Values[i] = ec._ReservationLine_productId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -13441,6 +14006,11 @@ func (ec *executionContext) _ReservationLine(ctx context.Context, sel ast.Select
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "version":
+			out.Values[i] = ec._ReservationLine_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -13663,11 +14233,6 @@ func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "previousStatus":
-			out.Values[i] = ec._Stock_previousStatus(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
 		case "availableForSale":
 			out.Values[i] = ec._Stock_availableForSale(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -13744,9 +14309,9 @@ func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
-var stockLevelImplementors = []string{"StockLevel"}
+var stockLevelImplementors = []string{"StockLevel", "Node"}
 
-func (ec *executionContext) _StockLevel(ctx context.Context, sel ast.SelectionSet, obj *models.Level) graphql.Marshaler {
+func (ec *executionContext) _StockLevel(ctx context.Context, sel ast.SelectionSet, obj *models.LevelView) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, stockLevelImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -13756,6 +14321,16 @@ func (ec *executionContext) _StockLevel(ctx context.Context, sel ast.SelectionSe
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("StockLevel")
+		case "id":
+			out.Values[i] = ec._StockLevel_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "productId":
+			out.Values[i] = ec._StockLevel_productId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "location":
 			field := field
 
@@ -13831,6 +14406,11 @@ func (ec *executionContext) _StockLevel(ctx context.Context, sel ast.SelectionSe
 			}
 		case "onHand":
 			out.Values[i] = ec._StockLevel_onHand(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._StockLevel_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -14185,6 +14765,107 @@ func (ec *executionContext) _StockPayload(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockStatusChangeImplementors = []string{"StockStatusChange"}
+
+func (ec *executionContext) _StockStatusChange(ctx context.Context, sel ast.SelectionSet, obj *models.StockStatusChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockStatusChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockStatusChange")
+		case "productId":
+			out.Values[i] = ec._StockStatusChange_productId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "product":
+			out.Values[i] = ec._StockStatusChange_product(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._StockStatusChange_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "previousStatus":
+			out.Values[i] = ec._StockStatusChange_previousStatus(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._StockStatusChange_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "occurredAt":
+			out.Values[i] = ec._StockStatusChange_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stock":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StockStatusChange_stock(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -15174,15 +15855,15 @@ func (ec *executionContext) marshalNReservation2ᚖonhandᚋmodelsᚐReservation
 	return ec._Reservation(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNReservationAllocation2onhandᚋmodelsᚐAllocation(ctx context.Context, sel ast.SelectionSet, v models.Allocation) graphql.Marshaler {
+func (ec *executionContext) marshalNReservationAllocation2onhandᚋmodelsᚐAllocationView(ctx context.Context, sel ast.SelectionSet, v models.AllocationView) graphql.Marshaler {
 	return ec._ReservationAllocation(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNReservationAllocation2ᚕonhandᚋmodelsᚐAllocationᚄ(ctx context.Context, sel ast.SelectionSet, v []models.Allocation) graphql.Marshaler {
+func (ec *executionContext) marshalNReservationAllocation2ᚕonhandᚋmodelsᚐAllocationViewᚄ(ctx context.Context, sel ast.SelectionSet, v []models.AllocationView) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNReservationAllocation2onhandᚋmodelsᚐAllocation(ctx, sel, v[i])
+		return ec.marshalNReservationAllocation2onhandᚋmodelsᚐAllocationView(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -15256,16 +15937,16 @@ func (ec *executionContext) marshalNReservationError2ᚕonhandᚋmodelsᚐReserv
 	return ret
 }
 
-func (ec *executionContext) marshalNReservationLine2onhandᚋmodelsᚐReservationLine(ctx context.Context, sel ast.SelectionSet, v models.ReservationLine) graphql.Marshaler {
+func (ec *executionContext) marshalNReservationLine2onhandᚋmodelsᚐLineView(ctx context.Context, sel ast.SelectionSet, v models.LineView) graphql.Marshaler {
 	return ec._ReservationLine(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNReservationLine2ᚕonhandᚋmodelsᚐReservationLineᚄ(ctx context.Context, sel ast.SelectionSet, v []models.ReservationLine) graphql.Marshaler {
+func (ec *executionContext) marshalNReservationLine2ᚕonhandᚋmodelsᚐLineViewᚄ(ctx context.Context, sel ast.SelectionSet, v []models.LineView) graphql.Marshaler {
 	ctx = graphql.WithBatchParentValues(ctx, "ReservationLine", v)
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNReservationLine2onhandᚋmodelsᚐReservationLine(ctx, sel, v[i])
+		return ec.marshalNReservationLine2onhandᚋmodelsᚐLineView(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -15462,15 +16143,15 @@ func (ec *executionContext) marshalNStockError2ᚕonhandᚋmodelsᚐStockError�
 	return ret
 }
 
-func (ec *executionContext) marshalNStockLevel2onhandᚋmodelsᚐLevel(ctx context.Context, sel ast.SelectionSet, v models.Level) graphql.Marshaler {
+func (ec *executionContext) marshalNStockLevel2onhandᚋmodelsᚐLevelView(ctx context.Context, sel ast.SelectionSet, v models.LevelView) graphql.Marshaler {
 	return ec._StockLevel(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelᚄ(ctx context.Context, sel ast.SelectionSet, v []models.Level) graphql.Marshaler {
+func (ec *executionContext) marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx context.Context, sel ast.SelectionSet, v []models.LevelView) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNStockLevel2onhandᚋmodelsᚐLevel(ctx, sel, v[i])
+		return ec.marshalNStockLevel2onhandᚋmodelsᚐLevelView(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -15646,6 +16327,16 @@ func (ec *executionContext) marshalNStockStatus2onhandᚋmodelsᚐStockStatus(ct
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNStockStatusChange2ᚖonhandᚋmodelsᚐStockStatusChange(ctx context.Context, sel ast.SelectionSet, v *models.StockStatusChange) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StockStatusChange(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -16314,25 +17005,6 @@ func (ec *executionContext) marshalOStockStatus2ᚕonhandᚋmodelsᚐStockStatus
 	}
 
 	return ret
-}
-
-func (ec *executionContext) unmarshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus(ctx context.Context, v any) (*models.StockStatus, error) {
-	if v == nil {
-		return nil, nil
-	}
-	tmp, err := graphql.UnmarshalString(v)
-	res := models.StockStatus(tmp)
-	return &res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOStockStatus2ᚖonhandᚋmodelsᚐStockStatus(ctx context.Context, sel ast.SelectionSet, v *models.StockStatus) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	_ = sel
-	_ = ctx
-	res := graphql.MarshalString(string(*v))
-	return res
 }
 
 func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v any) (*string, error) {
