@@ -121,9 +121,10 @@ cross: ## build the binary for Linux, macOS and Windows on amd64 and arm64
 	done
 
 .PHONY: e2e
-e2e: ## drive the real server with a real browser
+e2e: ## drive the real server with a real browser, and with the caches that clients use
 	@if answer=$$(scripts/servers --browser); then \
-		set -x; cd web/e2e && npm ci --no-audit --no-fund && CHROMIUM="$$answer" npm test; \
+		set -x; (cd web/e2e && npm ci --no-audit --no-fund && CHROMIUM="$$answer" npm test) && \
+			cd web/caches && npm ci --no-audit --no-fund && npm test; \
 	else \
 		echo "e2e: skipped: $$answer"; \
 	fi

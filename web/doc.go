@@ -15,6 +15,8 @@
 //	operations/   the sample operations, one per tab of the playground
 //	e2e/          tests with a real browser against the real server
 //	              (cd web/e2e && npm ci && npm test)
+//	caches/       tests of the same kind with Apollo, Graphcache and Relay, and the
+//	              settings for them that docs/clients.md shows
 //
 // vendor.sh downloads third_party again, in pinned versions, and checks it against
 // SHA256SUMS.
