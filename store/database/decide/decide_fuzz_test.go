@@ -39,7 +39,9 @@ func (s *script) maybe() *int {
 	n := s.units()
 	return pick(s, nil, &n)
 }
-func (s *script) product() string  { return s.text("plain", "backorder", "endless", "full", "unknown") }
+func (s *script) product() string {
+	return s.text("plain", "backorder", "endless", "full", "unknown", "preorder")
+}
 func (s *script) location() string { return s.text("north", "south", "closed", "nowhere") }
 func (s *script) state() models.State {
 	return pick(s, append(slices.Clone(models.States), models.State(s.texts[0]))...)
@@ -81,7 +83,8 @@ func (s *script) write() models.Write {
 	case 3:
 		to := pick(s, models.ReservationReleased, models.ReservationExpired, models.ReservationCommitted, models.ReservationFulfilled, models.ReservationCancelled)
 		parts := rowsOf(s, func() models.LinePart { return models.LinePart{ProductID: s.product(), Quantity: s.units()} })
-		return models.Resolve{IdempotencyKey: s.key(), ID: s.reservation(), To: to, Lines: pick(s, nil, parts), OrderRef: s.text(""), Actor: "clerk"}
+		return models.Resolve{IdempotencyKey: s.key(), ID: s.reservation(), To: to, Lines: pick(s, nil, parts), OrderRef: s.text(""), Actor: "clerk",
+			Reacquire: to == models.ReservationCommitted && pick(s, false, true)}
 	case 4:
 		return models.Adjust{IdempotencyKey: s.key(), Reason: pick(s, models.ReasonOther, models.ReasonExpired), Note: s.text(""), ErrorPolicy: s.policy(),
 			Rows: rowsOf(s, func() models.AdjustRow {
@@ -135,6 +138,8 @@ func fuzzUnitOfWork() *UnitOfWork {
 	} {
 		u.Products[p.ProductID] = &p
 	}
+	soon := models.Product{ProductID: "preorder", Tracked: true, InventoryPolicy: models.Continue, BackorderLimit: &limit, Version: 3} // without a level
+	u.NoFirst([]string{"", "web", "none"})
 	for i, id := range []string{"north", "south", "closed"} {
 		l := models.Location{LocationID: id, Priority: i, Active: id != "closed"}
 		u.Locations[id] = l
@@ -146,9 +151,13 @@ func fuzzUnitOfWork() *UnitOfWork {
 			u.AddLevel(&models.Level{ProductID: product, LocationID: id, Quantities: q, Active: l.Active, Priority: i})
 		}
 	}
+	u.Products[soon.ProductID] = &soon
+	u.AddFirst(FirstLocation{Location: u.Locations["north"]})
+	u.AddFirst(FirstLocation{Channel: "web", Location: u.Locations["south"]})
 	u.Channels["web"] = &ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
 	lines := []models.ReservationLine{
-		{ProductID: "plain", Requested: 3, Quantity: 3, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}, {LocationID: "south", Quantity: 1}}},
+		{ProductID: "plain", Requested: 3, Quantity: 3, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}, {LocationID: "south", Quantity: 1}},
+			Pinned: []models.Allocation{{LocationID: "south", Quantity: 1}}},
 		{ProductID: "full", Requested: 2, Quantity: 2, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}}},
 	}
 	for key, r := range map[[16]byte]models.Reservation{
