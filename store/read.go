@@ -62,6 +62,7 @@ func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models
 //
 // Errors: bad input for an unknown channel.
 func (s *Store) Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
+	filter.View = func(stock *models.Stock) *models.Stock { return s.directory.Directory().Placed(stock, "") }
 	if filter.Channel != "" {
 		members, ok := s.directory.Directory().Channel(filter.Channel)
 		if !ok {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/storetest"
 )
 
@@ -123,6 +124,11 @@ func TestPreorderIsForSale(t *testing.T) {
 			defer watch.Close()
 			return awaitStock(t, watch, func(*models.Stock) bool { return true })
 		}
+		listed := func(status models.StockStatus) bool {
+			page, err := s.Products(t.Context(), paging.Request{First: 1}, paging.ProductQuery{Statuses: []models.StockStatus{status}})
+			require.NoError(t, err)
+			return len(page.Products) == 1
+		}
 		views := map[string]func() *models.Stock{"database": fresh, "cache": cached, "watch": watched}
 		shows := func(status models.StockStatus) {
 			for name, view := range views {
@@ -132,6 +138,7 @@ func TestPreorderIsForSale(t *testing.T) {
 				require.Zero(t, stock.Quantity(), name)
 				require.Empty(t, stock.Levels, name)
 			}
+			require.True(t, listed(status))
 		}
 		shows(models.OutOfStock) // there is no location yet
 		require.NotEmpty(t, write(t, s, reserve("r1", "soon", 1, time.Minute)).Errors)
