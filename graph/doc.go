@@ -23,6 +23,7 @@
 //     one batch (loaders). Each id is read once.
 //   - The size of a document is bounded before its validation (guard), and its cost
 //     before its execution (complexity.go).
+//   - Equal ids mean equal type and, at equal version, equal content.
 //   - A mutation is one call of the store.
 //   - A resolver that needs a scope asks guard before it reads or writes.
 //   - Times have milliseconds, in answers and in filters (endOf).

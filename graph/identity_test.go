@@ -66,6 +66,15 @@ func TestIdentity(t *testing.T) {
 		c.ask(write)
 		c.read(moment, reservation)
 	}
+	c.round++
+	clear(c.present)
+	clear(c.newest)
+	brief := c.reserve("brief", "1")
+	require.Eventually(t, func() bool {
+		clear(c.newest) // it may expire between two reads
+		return strings.Contains(string(c.ask(`{ reservation(id: "`+brief+`") %Reservation }`)), "EXPIRED")
+	}, patience, 20*time.Millisecond)
+	c.ask(`{ reservations(first: 2) { nodes %Reservation } }`)
 	seen := slices.Compact(slices.Sorted(maps.Values(c.types)))
 	assert.Equal(t, c.typesWithID(), seen, "a type with an id that no document of this test asks for")
 }
@@ -87,6 +96,7 @@ func (c *clientCache) read(moment string, reservations ...string) {
 	c.ask(`{ locations %Location }`)
 	c.ask(`{ channels %Channel }`)
 	c.ask(`{ stockMovements(first: 5) { nodes %StockMovement } }`)
+	c.ask(`{ reservations(first: 2) { nodes %Reservation } }`)
 	for _, id := range reservations {
 		c.ask(`{ reservation(id: "` + id + `") %Reservation }`)
 	}
