@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,12 +72,32 @@ func TestLogBudget(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(text.String(), "level=WARN"))
 }
 
+// lockedBuffer is a log that timers write too.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+// take returns what was written, and empties the buffer.
+func (b *lockedBuffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.text.Reset()
+	return b.text.String()
+}
+
 // TestOutageLog: of the responses that an outage fails the first is logged, and then
 // every 30 s how many there were. After a quiet time the next one is logged again.
 func TestOutageLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var text bytes.Buffer
+		var text lockedBuffer
 		present := apierror.Presenter(slog.New(slog.NewTextHandler(&text, nil)))
 		respond := func(fault error, times int) {
 			for range times {
@@ -91,11 +112,10 @@ func TestOutageLog(t *testing.T) {
 		lines := func(wait time.Duration) (messages []string) {
 			time.Sleep(wait)
 			synctest.Wait()
-			for line := range strings.Lines(text.String()) {
+			for line := range strings.Lines(text.take()) {
 				_, message, _ := strings.Cut(line, "level=WARN msg=")
 				messages = append(messages, strings.TrimSpace(message))
 			}
-			text.Reset()
 			return messages
 		}
 		outage := models.Unavailable("the database cannot be reached", errSecret)

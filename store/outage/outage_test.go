@@ -2,8 +2,10 @@ package outage_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,8 +16,32 @@ import (
 	"onhand/store/outage"
 )
 
+// lockedText is a log that timers write too.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lockedText) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 // plain is a log without times.
-func plain(text *strings.Builder) *slog.Logger {
+func plain(text io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
@@ -28,7 +54,7 @@ func plain(text *strings.Builder) *slog.Logger {
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var text strings.Builder
+		var text lockedText
 		var failed atomic.Int64
 		failed.Store(5) // of an earlier outage
 		l := outage.New("redis", plain(&text), failed.Load)
