@@ -28,16 +28,17 @@ var mayImport = map[string][]string{
 	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockjson"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
-	"graph/generated": {"graph/scalar", "models", "models/paging"},
+	"graph/generated": {"graph/scalar", "models", "models/channel", "models/paging"},
 	"graph/guard":     {"models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
 	"graph/scalar":    {"models"},
 	"graph/transport": {"graph/guard", "models"},
 
-	"store": {"models", "models/paging", "store/audit", "store/backoff", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
+	"store": {"models", "models/paging", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
 	"store/audit":        {"models", "models/paging", "models/stockjson", "store/backoff", "store/database", "store/rediscache"},
+	"store/channelfeed":  {"models", "models/stockjson"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
@@ -46,7 +47,7 @@ var mayImport = map[string][]string{
 
 	"store/backoff":    {},
 	"store/outage":     {},
-	"store/rediscache": {"models", "models/stockjson", "store/outage"},
+	"store/rediscache": {"models", "models/channel", "models/stockjson", "store/outage"},
 	"store/stockfeed":  {"models", "models/stockjson", "store/backoff"},
 	"store/stockfile":  {"models", "store/stockfile/delimited"},
 
@@ -60,13 +61,14 @@ var mayImport = map[string][]string{
 	"store/database/ledger":     {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect"},
 	"store/database/optimistic": {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
 	"store/database/pages":      {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect"},
-	"store/database/dialect":    {"models", "models/stockjson", "store/database/decide"},
-	"store/database/decide":     {"models", "models/ids", "models/stockjson"},
+	"store/database/dialect":    {"models", "models/channel", "models/stockjson", "store/database/decide"},
+	"store/database/decide":     {"models", "models/channel", "models/ids", "models/stockjson"},
 
-	"models":           {"models/ids"},
+	"models":           {"models/channel", "models/ids"},
+	"models/channel":   {},
 	"models/paging":    {"models"},
 	"models/ids":       {},
-	"models/stockjson": {"models"},
+	"models/stockjson": {"models", "models/channel"},
 	"web":              {},
 
 	// For tests and measurements; nothing that is served imports these.

@@ -81,7 +81,8 @@ func (c *stockCommand) narrow(directory *models.Directory) (func(*models.Stock) 
 		if _, known := directory.Location(c.Location); !known {
 			return nil, fmt.Errorf("no location %q", c.Location)
 		}
-		return func(s *models.Stock) *models.Stock { return s.In(map[string]bool{c.Location: true}) }, nil
+		only := &models.ChannelMembers{Members: map[string]bool{c.Location: true}}
+		return func(s *models.Stock) *models.Stock { return s.In(only) }, nil
 	}
 	return func(s *models.Stock) *models.Stock { return s }, nil
 }

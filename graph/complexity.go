@@ -19,6 +19,7 @@ func complexity() generated.ComplexityRoot {
 	costOfQueries(&c)
 	costOfMutations(&c)
 	c.Channel.Locations = listOf(guard.ComplexityList)
+	c.Product.ChannelBuffers = listOf(guard.ComplexityList)
 	c.Reservation.LineViews = listOf(guard.ComplexityLines)
 	c.ReservationLine.AllocationViews = listOf(guard.ComplexityList)
 	c.ReservationPayload.Errors = listOf(guard.ComplexityList)

@@ -30,10 +30,13 @@ type fakeStore struct {
 	locations       []models.Location // besides London
 	statuses        func() (models.Watch[*models.StockStatusChange], error)
 	channels        []models.Channel
+	directory       *models.Directory // nil: London and locations
+	newest          *models.Directory // what FreshDirectory returns; nil: directory
 
 	mu                sync.Mutex
 	asked             [][]string // the ids of each call of Stocks
 	askedReservations [][]string // and of Reservations
+	askedDirectories  int        // calls of FreshDirectory
 }
 
 var _ graph.Store = (*fakeStore)(nil)
@@ -107,8 +110,21 @@ func (f *fakeStore) Now(context.Context) (time.Time, error) {
 }
 
 func (f *fakeStore) Directory() *models.Directory {
+	if f.directory != nil {
+		return f.directory
+	}
 	london := models.Location{LocationID: "london", Name: "London", Active: true}
 	return models.NewDirectory(append([]models.Location{london}, f.locations...), f.channels)
+}
+
+func (f *fakeStore) FreshDirectory(context.Context) *models.Directory {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.askedDirectories++
+	if f.newest != nil {
+		return f.newest
+	}
+	return f.Directory()
 }
 
 func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult, error) {
@@ -116,6 +132,10 @@ func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult
 }
 
 func (f *fakeStore) WatchStock(ctx context.Context, _ []string) (models.Watch[*models.Stock], error) {
+	return f.watch(ctx)
+}
+
+func (f *fakeStore) WatchView(ctx context.Context, _ []string, _ string) (models.Watch[*models.Stock], error) {
 	return f.watch(ctx)
 }
 

@@ -36,8 +36,12 @@ type Store interface {
 	// Now is the database's clock.
 	Now(ctx context.Context) (time.Time, error)
 	Directory() *models.Directory
+	// FreshDirectory reads the directory from the database, not the cache.
+	FreshDirectory(ctx context.Context) *models.Directory
 	Write(ctx context.Context, write models.Write) (models.WriteResult, error)
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)
+	// WatchView watches products as a channel sees them.
+	WatchView(ctx context.Context, ids []string, channel string) (models.Watch[*models.Stock], error)
 	// WatchStatus returns each change of a product's status.
 	WatchStatus(ctx context.Context, channel string, statuses []models.StockStatus, products []string) (models.Watch[*models.StockStatusChange], error)
 	// WatchMovements follows the ledger after a cursor; an empty cursor means from now on.
@@ -130,15 +134,14 @@ func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) 
 // stockNode reads the stock that an id names: over a channel's locations where it names
 // one, and at a moment in the past where it names that.
 func (r *Resolver) stockNode(ctx context.Context, n ids.Object) (*models.Stock, error) {
-	var members map[string]bool
+	var channel *string
 	if n.ChannelID != "" {
-		var known bool
-		if members, known = r.Store.Directory().Channel(n.ChannelID); !known {
+		if _, known := r.Store.Directory().Channel(n.ChannelID); !known {
 			return nil, nil
 		}
+		channel = &n.ChannelID
 	}
-	stock, err := r.stock(ctx, n.ProductID, nil, n.Moment)
-	return r.narrowed(stock, &n.ChannelID, members, n.Moment), err
+	return r.stock(ctx, n.ProductID, channel, nil, n.Moment)
 }
 
 // reservationPart finds a line, or an allocation of a line.

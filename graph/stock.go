@@ -10,8 +10,8 @@ import (
 	"onhand/models"
 )
 
-// members returns the locations of a channel; nil for no channel.
-func (r *Resolver) members(channel *string) (map[string]bool, error) {
+// members returns a channel with its locations; nil for no channel.
+func (r *Resolver) members(channel *string) (*models.ChannelMembers, error) {
 	if channel == nil {
 		return nil, nil
 	}
@@ -24,14 +24,13 @@ func (r *Resolver) members(channel *string) (map[string]bool, error) {
 
 // narrowed returns a stock as one channel sees it, at a past moment where there is one.
 // Others share the stock, so it returns a copy.
-func (r *Resolver) narrowed(stock *models.Stock, channel *string, members map[string]bool, moment *time.Time) *models.Stock {
+func (r *Resolver) narrowed(stock *models.Stock, members *models.ChannelMembers, moment *time.Time) *models.Stock {
 	if stock == nil || members == nil && moment == nil {
 		return stock
 	}
 	view := *stock
 	if members != nil {
-		view = *r.Store.Directory().Placed(stock.In(members), *channel)
-		view.Channel = *channel
+		view = *r.Store.Directory().Placed(stock.In(members), members.ChannelID)
 	}
 	view.Moment = moment
 	return &view
@@ -49,7 +48,7 @@ func (r *Resolver) stocks(ctx context.Context, ids []string, channel *string) ([
 	}
 	out := make([]*models.Stock, len(stocks))
 	for i, s := range stocks {
-		out[i] = r.narrowed(s, channel, members, nil)
+		out[i] = r.narrowed(s, members, nil)
 	}
 	return out, nil
 }
@@ -62,23 +61,40 @@ func stockOf(ctx context.Context, id string) (*models.Stock, error) {
 	return loaders.Of(ctx).Stock(ctx, id)
 }
 
-// stock reads one product: as of a past time, or now and at least at a version.
-func (r *Resolver) stock(ctx context.Context, id string, minVersion *int64, asOf *time.Time) (*models.Stock, error) {
+// stock reads one product as a channel sees it: as of a past time, or now and at least
+// at a version.
+func (r *Resolver) stock(ctx context.Context, id string, channel *string, minVersion *int64, asOf *time.Time) (*models.Stock, error) {
+	members, err := r.members(channel)
 	switch {
+	case err != nil:
+		return nil, err
 	case asOf == nil:
-		return r.currentStock(ctx, id, minVersion)
+		return r.currentStock(ctx, id, members, minVersion)
 	case minVersion == nil:
-		return r.pastStock(ctx, id, *asOf)
+		stock, err := r.pastStock(ctx, id, *asOf)
+		return r.narrowed(stock, members, momentOf(asOf)), err
 	}
 	return nil, models.BadInput("asOf and minVersion do not go together: one asks for what was, the other for what is")
 }
 
-func (r *Resolver) currentStock(ctx context.Context, id string, minVersion *int64) (*models.Stock, error) {
+// currentStock reads past the caches what is older than minVersion: the product, and
+// then the channel where that is older too.
+func (r *Resolver) currentStock(ctx context.Context, id string, members *models.ChannelMembers, minVersion *int64) (*models.Stock, error) {
 	stock, err := stockOf(ctx, id)
-	if err == nil && minVersion != nil && (stock == nil || stock.Version < *minVersion) {
-		return r.Store.FreshStock(ctx, id)
+	view := r.narrowed(stock, members, nil)
+	old := func() bool {
+		return err == nil && minVersion != nil && (view == nil || view.ViewVersion() < *minVersion)
 	}
-	return stock, err
+	if old() {
+		stock, err = r.Store.FreshStock(ctx, id)
+		view = r.narrowed(stock, members, nil)
+	}
+	if stock != nil && members != nil && old() {
+		if fresh, known := r.Store.FreshDirectory(ctx).Channel(members.ChannelID); known {
+			view = r.narrowed(stock, fresh, nil)
+		}
+	}
+	return view, err
 }
 
 func (r *Resolver) pastStock(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
@@ -109,23 +125,20 @@ func (r *Resolver) changeStock(ctx context.Context, write func(actor string) mod
 	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: errorsOf[models.StockError](result.Errors)}, nil
 }
 
-// watchStock subscribes to products as one channel sees them. It looks the channel
-// up again for every value. A deleted channel keeps its last locations.
+// watchStock subscribes to products as one channel sees them.
 func (r *Resolver) watchStock(ctx context.Context, ids []string, channel *string) (<-chan *models.Stock, error) {
-	members, err := r.members(channel)
+	watch, err := r.openWatch(ctx, ids, channel)
 	if err != nil {
 		return nil, err
 	}
-	watch, err := r.Store.WatchStock(ctx, ids)
-	if err != nil {
-		return nil, err
+	return stream(ctx, r.Log, watch, unchanged), nil
+}
+
+func (r *Resolver) openWatch(ctx context.Context, ids []string, channel *string) (models.Watch[*models.Stock], error) {
+	if channel == nil {
+		return r.Store.WatchStock(ctx, ids)
 	}
-	return stream(ctx, r.Log, watch, func(s *models.Stock) *models.Stock {
-		if now, err := r.members(channel); err == nil {
-			members = now
-		}
-		return r.narrowed(s, channel, members, nil)
-	}), nil
+	return r.Store.WatchView(ctx, ids, *channel)
 }
 
 // checkProductIDs checks a list of product ids.

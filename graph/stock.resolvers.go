@@ -41,12 +41,7 @@ func (r *mutationResolver) MoveStock(ctx context.Context, input generated.MoveSt
 }
 
 func (r *queryResolver) Stock(ctx context.Context, productID string, channel *string, minVersion *int64, asOf *time.Time) (*models.Stock, error) {
-	members, err := r.members(channel)
-	if err != nil {
-		return nil, err
-	}
-	stock, err := r.stock(ctx, productID, minVersion, asOf)
-	return r.narrowed(stock, channel, members, momentOf(asOf)), err
+	return r.stock(ctx, productID, channel, minVersion, asOf)
 }
 
 func (r *queryResolver) Stocks(ctx context.Context, productIds []string, channel *string) ([]*models.Stock, error) {
@@ -61,7 +56,7 @@ func (r *stockLevelResolver) Location(ctx context.Context, obj *models.LevelView
 }
 
 func (r *stockStatusChangeResolver) Stock(ctx context.Context, obj *models.StockStatusChange) (*models.Stock, error) {
-	stock, err := r.currentStock(ctx, obj.ProductID, &obj.Version)
+	stock, err := r.currentStock(ctx, obj.ProductID, nil, &obj.Version)
 	if err != nil || obj.Channel == "" {
 		return stock, err
 	}
@@ -69,7 +64,7 @@ func (r *stockStatusChangeResolver) Stock(ctx context.Context, obj *models.Stock
 	if !known {
 		return nil, nil
 	}
-	return r.narrowed(stock, &obj.Channel, members, nil), nil
+	return r.narrowed(stock, members, nil), nil
 }
 
 func (r *subscriptionResolver) StockChanged(ctx context.Context, productIds []string, channel *string) (<-chan *models.Stock, error) {

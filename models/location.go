@@ -30,6 +30,17 @@ type Channel struct {
 	LocationIDs []string
 	// Sourcing chooses the locations that a reservation takes units from.
 	Sourcing SourcingOrder
+	// Buffer is how many units of a product's total the channel keeps back. A product
+	// can have another one for the channel ([Product.Buffers]).
+	Buffer int
+	// Revision grows with every change of the channel or of its list of locations.
+	Revision int64
+}
+
+// ChannelMembers is a channel with its locations as a set.
+type ChannelMembers struct {
+	Channel
+	Members map[string]bool
 }
 
 // Directory is one consistent read of all locations and channels. It is small and
@@ -37,9 +48,11 @@ type Channel struct {
 type Directory struct {
 	Locations []Location // by priority, then id
 	Channels  []Channel  // by id
+	// Epoch is the database's epoch that the revisions belong to; empty when unknown.
+	Epoch string
 
 	locations map[string]Location
-	channels  map[string]map[string]bool
+	channels  map[string]*ChannelMembers
 	active    map[string]bool // channels with an active location; the empty id stands for all locations
 }
 
@@ -48,7 +61,7 @@ func NewDirectory(locations []Location, channels []Channel) *Directory {
 	d := &Directory{
 		Locations: locations, Channels: channels,
 		locations: make(map[string]Location, len(locations)),
-		channels:  make(map[string]map[string]bool, len(channels)),
+		channels:  make(map[string]*ChannelMembers, len(channels)),
 		active:    make(map[string]bool, len(channels)+1),
 	}
 	for _, l := range locations {
@@ -61,7 +74,7 @@ func NewDirectory(locations []Location, channels []Channel) *Directory {
 			members[id] = true
 			d.active[c.ChannelID] = d.active[c.ChannelID] || d.locations[id].Active
 		}
-		d.channels[c.ChannelID] = members
+		d.channels[c.ChannelID] = &ChannelMembers{Channel: c, Members: members}
 	}
 	return d
 }
@@ -117,10 +130,10 @@ func (d *Directory) LocationsOf(ids []string) []*Location {
 	return found
 }
 
-// Channel returns the location ids of a channel as a set.
-func (d *Directory) Channel(id string) (members map[string]bool, ok bool) {
-	members, ok = d.channels[id]
-	return members, ok
+// Channel returns the channel of that id. Callers share it.
+func (d *Directory) Channel(id string) (c *ChannelMembers, ok bool) {
+	c, ok = d.channels[id]
+	return c, ok
 }
 
 // ChannelsOf returns the channels with these ids, by id.
@@ -162,8 +175,18 @@ type ChannelRow struct {
 	ChannelID string         `json:"channelId"`
 	Name      *string        `json:"name,omitempty"` // of a new channel: its id, unless given
 	Sourcing  *SourcingOrder `json:"sourcing,omitempty"`
+	Buffer    *int           `json:"buffer,omitempty"`
+	// ProductBuffers change the buffers of single products for the channel.
+	ProductBuffers []ProductBuffer `json:"productBuffers,omitempty"`
 	// LocationIDs replaces all locations of the channel. An empty list leaves none.
 	LocationIDs []string `json:"locationIds,omitzero"`
+}
+
+// ProductBuffer is the buffer of one product for a channel. Nil removes it, so that the
+// channel's buffer applies.
+type ProductBuffer struct {
+	ProductID string `json:"productId"`
+	Buffer    *int   `json:"buffer,omitempty"`
 }
 
 // priorityDefault is the column's own default too.
@@ -190,6 +213,7 @@ func (r ChannelRow) ApplyTo(c *Channel) Channel {
 	}
 	replace(&next.Name, r.Name)
 	replace(&next.Sourcing, r.Sourcing)
+	replace(&next.Buffer, r.Buffer)
 	if r.LocationIDs != nil {
 		next.LocationIDs = r.LocationIDs
 	}
@@ -214,7 +238,18 @@ func (w UpsertChannels) Policy() ErrorPolicy  { return w.ErrorPolicy }
 
 // Check implements Write.
 func (w UpsertLocations) Check(time.Duration) []UserError { return checkUpsert(w, DirectoryRowsMax) }
-func (w UpsertChannels) Check(time.Duration) []UserError  { return checkUpsert(w, DirectoryRowsMax) }
+
+// Check implements Write.
+func (w UpsertChannels) Check(time.Duration) []UserError {
+	errs, buffers := checkUpsert(w, DirectoryRowsMax), 0
+	for _, row := range w.Rows {
+		buffers += len(row.ProductBuffers)
+	}
+	if buffers > ProductRowsMax {
+		errs = append(errs, Invalid(InputPath("rows"), "rows must have at most %d product buffers together, not %d", ProductRowsMax, buffers))
+	}
+	return errs
+}
 
 // CheckRows implements Bulk.
 func (w UpsertLocations) CheckRows() RowErrors {
@@ -237,6 +272,8 @@ func (w UpsertChannels) CheckRows() RowErrors {
 		if s := row.Sourcing; s != nil && *s != ByPriority && *s != FewestLocations {
 			c.add("must be PRIORITY or FEWEST_LOCATIONS", "rows", i, "sourcing")
 		}
+		c.optionalBetween(row.Buffer, 0, QuantityMax, "rows", i, "buffer")
+		row.checkBuffers(c, i)
 		if len(row.LocationIDs) > ChannelLocationsMax {
 			c.add("must have at most "+strconv.Itoa(ChannelLocationsMax)+" entries", "rows", i, "locationIds")
 			return
@@ -245,4 +282,17 @@ func (w UpsertChannels) CheckRows() RowErrors {
 			c.id(id, "rows", i, "locationIds", j)
 		}
 	})
+}
+
+// checkBuffers checks the product buffers of row i.
+func (r ChannelRow) checkBuffers(c *checker, i int) {
+	seen := make(map[string]int, len(r.ProductBuffers))
+	for j, b := range r.ProductBuffers {
+		c.productID(b.ProductID, "rows", i, "productBuffers", j, "productId")
+		c.optionalBetween(b.Buffer, 0, QuantityMax, "rows", i, "productBuffers", j, "buffer")
+		if earlier, again := seen[b.ProductID]; again {
+			c.errs = append(c.errs, Invalid(InputPath("rows", i, "productBuffers", j), "product buffer %d has the same productId", earlier))
+		}
+		seen[b.ProductID] = j
+	}
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"time"
 
+	"onhand/models/channel"
 	"onhand/models/ids"
 )
 
@@ -33,6 +34,8 @@ type Product struct {
 	// MaxPerReservation bounds the quantity of one reservation; nil means no bound.
 	MaxPerReservation *int
 	NextRestockAt     *time.Time
+	// Buffers are the product's own buffers, by channel; nil for none.
+	Buffers channel.Buffers `gorm:"-"`
 	// Version grows by at least one with every change of the product's stock or
 	// settings.
 	Version int64
@@ -52,6 +55,9 @@ func (p Product) Floor() int {
 	}
 	return -*p.BackorderLimit
 }
+
+// ChannelBuffers are the product's own buffers, by channel id.
+func (p Product) ChannelBuffers() []channel.Buffer { return p.Buffers.List() }
 
 // UpsertProducts creates products, and changes the settings of products that
 // exist. A field that a row leaves out keeps its value. A new product gets the

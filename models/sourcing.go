@@ -24,6 +24,9 @@ type Sourcing struct {
 	// Floor is the lowest total that these levels may reach together, in units.
 	// Backorders at other levels use up the product's backorder limit.
 	Floor int
+	// Buffer is how many units of their total the channel keeps back. Backorders begin
+	// there: they end Buffer units above Floor.
+	Buffer int
 }
 
 // SourcingOf narrows a product's levels to the active ones at the locations of
@@ -85,13 +88,26 @@ func (s Sourcing) Quantity() int {
 	return total
 }
 
+// Offered is the available total that a channel shows: without the buffer. It is
+// negative on backorder, which begins at the buffer.
+func (s Sourcing) Offered() int {
+	n := s.Quantity()
+	switch {
+	case len(s.Levels) == 0 || s.Buffer == 0:
+		return n
+	case s.Floor < 0:
+		return n - s.Buffer
+	}
+	return min(n, max(0, n-s.Buffer))
+}
+
 // Sellable is how many units one reservation could get now. Without a level it is
 // zero, whatever the backorder limit.
 func (s Sourcing) Sellable() int {
 	if len(s.Levels) == 0 {
 		return 0
 	}
-	return max(0, s.Quantity()-s.Floor)
+	return max(0, s.Quantity()-s.Buffer-s.Floor)
 }
 
 // Spread allocates want units to the levels in their order, none below zero. Where

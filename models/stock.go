@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"onhand/models/channel"
 )
 
 // StockStatus is what a storefront shows beside a product.
@@ -45,6 +47,10 @@ type Stock struct {
 	Channel string
 	Moment  *time.Time
 
+	// revision is that of the channel; 0 without a channel.
+	revision int64
+	// buffer is what the channel keeps back of the total.
+	buffer int
 	// backorderedElsewhere is the sum of negative available at the locations that
 	// In left out, at most zero.
 	backorderedElsewhere int
@@ -84,6 +90,7 @@ type Change struct {
 func (s *Stock) sourcing() Sourcing {
 	from := SourcingOf(s.Product, s.Levels, nil)
 	from.Floor = min(0, from.Floor-s.backorderedElsewhere)
+	from.Buffer = s.buffer
 	if s.preorder() && !s.unplaced {
 		from.Levels = []Level{{ProductID: s.ProductID, Active: true}}
 	}
@@ -93,8 +100,9 @@ func (s *Stock) sourcing() Sourcing {
 // preorder reports whether the product is sold before it has a level.
 func (s *Stock) preorder() bool { return len(s.Levels) == 0 && Preorder(s.Product, nil, nil) }
 
-// Quantity is the available total over active locations, in units.
-func (s *Stock) Quantity() int { return s.sourcing().Quantity() }
+// Quantity is the available total over active locations, in units, without what a
+// channel keeps back.
+func (s *Stock) Quantity() int { return s.sourcing().Offered() }
 
 // Total adds up each state over every level, active or not.
 func (s *Stock) Total() Quantities {
@@ -113,7 +121,7 @@ func (s *Stock) AvailableForSale() bool {
 // Status sums the stock up for display.
 func (s *Stock) Status() StockStatus {
 	from := s.sourcing()
-	n := from.Quantity()
+	n := from.Offered()
 	switch {
 	case !s.Tracked:
 		return InStock
@@ -128,13 +136,20 @@ func (s *Stock) Status() StockStatus {
 	}
 }
 
-// In narrows the stock to the locations of a channel. Settings and version stay the
-// product's. Backorders at other locations still use up its backorder limit.
-func (s *Stock) In(members map[string]bool) *Stock {
+// ViewVersion is the version that clients see: of a channel's view it orders the
+// channel's revision before the product's version.
+func (s *Stock) ViewVersion() int64 { return channel.Version(s.revision, s.Version) }
+
+// In narrows the stock to the locations of a channel: the channel's view of it. Settings
+// and version stay the product's; ViewVersion is the view's. Backorders at other locations
+// still use up its backorder limit.
+func (s *Stock) In(c *ChannelMembers) *Stock {
 	narrow := *s
+	narrow.Channel, narrow.revision = c.ChannelID, c.Revision
+	narrow.buffer = s.Buffers.Of(c.ChannelID, c.Buffer)
 	narrow.Levels = nil
 	for _, l := range s.Levels {
-		if members[l.LocationID] {
+		if c.Members[l.LocationID] {
 			narrow.Levels = append(narrow.Levels, l)
 		} else {
 			narrow.backorderedElsewhere += min(0, l.Available)

@@ -71,7 +71,8 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(members) }
 	}
 	if filter.LocationID != "" {
-		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(map[string]bool{filter.LocationID: true}) }
+		only := &models.ChannelMembers{Members: map[string]bool{filter.LocationID: true}}
+		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(only) }
 	}
 	return s.database.ReadProducts(ctx, page, filter)
 }
@@ -116,3 +117,7 @@ func (s *Store) Movement(ctx context.Context, movementID int64, productID string
 
 // Directory returns all locations and channels, about a second old at most.
 func (s *Store) Directory() *models.Directory { return s.directory.Directory() }
+
+// FreshDirectory reads all locations and channels from the database. Where that does
+// not answer, it returns those of before.
+func (s *Store) FreshDirectory(ctx context.Context) *models.Directory { return s.directory.Fresh(ctx) }

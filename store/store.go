@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/store/audit"
+	"onhand/store/channelfeed"
 	"onhand/store/database"
 	"onhand/store/groupcommit"
 	"onhand/store/ledgerfeed"
@@ -38,6 +39,7 @@ type Store struct {
 	directory *upkeep.DirectoryCache
 	reader    *readthrough.CachedReader
 	hub       *stockfeed.Hub
+	views     *channelfeed.Views
 	relay     *stockfeed.Relay
 	followers *ledgerfeed.Followers
 	publisher *publisher
@@ -98,11 +100,14 @@ func (s *Store) openServers() (err error) {
 func (s *Store) wireReads() {
 	s.epoch = upkeep.NewCurrentEpoch()
 	s.directory = upkeep.NewDirectoryCache(s.database, s.log)
+	s.views = channelfeed.NewViews(s.directory)
+	s.directory.OnChange = s.views.Changed
 	bisector := readthrough.NewBisector(s.database, s.epoch)
 	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.log)
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: s.clients[0], Channels: s.cache.Keys(), Epochs: s.epoch, Stocks: s.reader, Reservations: s.database, Logger: s.log,
-		Ahead: s.seenAhead,
+		Ahead:       s.seenAhead,
+		OnDirectory: s.epoch.CheckNow, // which reloads locations and channels
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,

@@ -28,6 +28,22 @@ func (w placedWatch) Next(ctx context.Context) (*models.Stock, error) {
 	return w.store.Directory().Placed(stock, ""), err
 }
 
+// WatchView watches up to models.StocksMax products as a channel sees them: the current
+// view of each known one, then every newer one. A view is newer when the product or the
+// channel has changed. The views of a deleted channel keep its last settings.
+//
+// Errors: bad input for an unknown channel; those of WatchStock.
+func (s *Store) WatchView(ctx context.Context, ids []string, channel string) (models.Watch[*models.Stock], error) {
+	if _, known := s.directory.Directory().Channel(channel); !known {
+		return nil, models.BadInput("no channel %q", channel)
+	}
+	watch, err := s.hub.WatchStock(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return s.views.Watch(channel, watch), nil
+}
+
 // WatchReservation watches one reservation: its current state, then every newer
 // one, until its last.
 func (s *Store) WatchReservation(ctx context.Context, id string) (models.Watch[*models.Reservation], error) {

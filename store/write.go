@@ -24,12 +24,22 @@ func (s *Store) Write(ctx context.Context, write models.Write) (result models.Wr
 	if err != nil {
 		return models.WriteResult{}, err
 	}
-	if len(result.Locations)+len(result.Channels) > 0 { // the client that wrote them must find them
-		s.directory.Reload(ctx)
+	if len(result.Locations)+len(result.Channels) > 0 {
+		s.directoryChanged(context.WithoutCancel(ctx))
 	}
 	err = s.fillReplayed(ctx, &result)
 	result.Stocks = s.placed(result.Stocks)
 	return result, err
+}
+
+// directoryChanged brings changed locations and channels to this instance, because the
+// client that wrote them must find them, and tells the others. An instance that misses
+// the message finds the change with its next epoch check.
+func (s *Store) directoryChanged(ctx context.Context) {
+	s.directory.Reload(ctx)
+	if err := s.cache.PublishDirectory(ctx); err != nil {
+		s.log.Debug("a change of locations or channels was not published", "error", err)
+	}
 }
 
 // fillReplayed reads the stocks that a replayed answer only names.

@@ -67,7 +67,7 @@ func summary(s *models.Stock) string {
 	if len(s.Levels) == 0 {
 		parts = append(parts, "no stock level")
 	}
-	return strings.Join(append(parts, fmt.Sprintf("version %d", s.Version), "as of "+timeText(s.AsOf)), ", ")
+	return strings.Join(append(parts, fmt.Sprintf("version %d", s.ViewVersion()), "as of "+timeText(s.AsOf)), ", ")
 }
 
 // levelColumns are the columns of a product's levels, with their sum in the last row.
@@ -142,7 +142,7 @@ func StocksJSON(w io.Writer, stocks []*models.Stock, names Names) error {
 	for i, s := range stocks {
 		list[i] = stockJSON{
 			ProductID: s.ProductID, Title: s.Title, Tracked: s.Tracked, Status: s.Status(), AvailableForSale: s.AvailableForSale(),
-			QuantityAvailable: s.QuantityAvailable(), Version: s.Version, AsOf: timeText(s.AsOf), Levels: []levelJSON{}, Total: quantitiesOf(s.Total()),
+			QuantityAvailable: s.QuantityAvailable(), Version: s.ViewVersion(), AsOf: timeText(s.AsOf), Levels: []levelJSON{}, Total: quantitiesOf(s.Total()),
 		}
 		for _, l := range s.Levels {
 			place := locationJSON{l.LocationID, cmp.Or(names.LocationNamed(l.LocationID).Name, l.LocationID), l.Active}

@@ -11,7 +11,7 @@
 //     can run side by side.
 //   - Input is bounded before memory is allocated for it ([BytesMax], [LevelsMax]).
 //
-// May import: models and the standard library.
+// May import: models, models/channel and the standard library.
 //
 // The package uses no server.
 package stockjson

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"onhand/models"
+	"onhand/models/channel"
 )
 
 const (
@@ -32,6 +33,7 @@ type stockObject struct {
 	LowStockThreshold int                    `json:"low_stock_threshold"`
 	MaxPerReservation *int                   `json:"max_per_reservation"`
 	NextRestockAt     *time.Time             `json:"next_restock_at"`
+	ChannelBuffers    channel.Buffers        `json:"channel_buffers"`
 	AsOf              *time.Time             `json:"as_of"`
 	Levels            json.RawMessage        `json:"levels"`
 }
@@ -60,6 +62,9 @@ func Encode(s *models.Stock) []byte {
 	if s.NextRestockAt != nil {
 		b = appendText(b, `,"next_restock_at":`, FormatTime(*s.NextRestockAt))
 	}
+	if buffers := s.Buffers.Encode(); buffers != nil {
+		b = append(append(b, `,"channel_buffers":`...), *buffers...)
+	}
 	b = appendText(b, `,"as_of":`, FormatTime(s.AsOf))
 	b = appendLevels(append(b, `,"levels":`...), s.Levels)
 	return append(b, '}')
@@ -82,10 +87,13 @@ func Decode(b []byte) (*models.Stock, error) {
 			ProductID: *o.ProductID, Title: o.Title, Tracked: *o.Tracked,
 			InventoryPolicy: o.InventoryPolicy, BackorderLimit: o.BackorderLimit,
 			LowStockThreshold: o.LowStockThreshold, MaxPerReservation: o.MaxPerReservation,
-			NextRestockAt: utc(o.NextRestockAt), Version: *o.Version,
+			NextRestockAt: utc(o.NextRestockAt), Buffers: o.ChannelBuffers, Version: *o.Version,
 		},
 		Epoch: *o.Epoch,
 		AsOf:  o.AsOf.UTC(),
+	}
+	if len(s.Buffers) == 0 {
+		s.Buffers = nil
 	}
 	var err error
 	if s.Levels, err = DecodeLevels(s.ProductID, o.Levels); err != nil {
@@ -105,12 +113,14 @@ func Check(s *models.Stock) error {
 		return errors.New("bad product id")
 	case s.Epoch == "" || len(s.Epoch) > models.TextLengthMax:
 		return errors.New("bad epoch")
-	case s.Version < 0 || s.Version > models.VersionMax:
+	case s.Version < 0 || s.Version > channel.ProductVersionMax:
 		return fmt.Errorf("version %d is out of range", s.Version)
 	case s.InventoryPolicy != models.Deny && s.InventoryPolicy != models.Continue:
 		return fmt.Errorf("unknown inventory policy: %.20q", s.InventoryPolicy)
 	case !within(&s.LowStockThreshold, 0), !within(s.BackorderLimit, 0), !within(s.MaxPerReservation, 1):
 		return errors.New("a setting is out of range")
+	case s.Buffers.Check() != nil:
+		return s.Buffers.Check()
 	case s.Title != nil && !utf8.ValidString(*s.Title):
 		return errors.New("the title is not valid UTF-8")
 	case !timeFits(s.AsOf), s.NextRestockAt != nil && !timeFits(*s.NextRestockAt):

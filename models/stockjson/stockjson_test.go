@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/channel"
 )
 
 func exampleStock() *models.Stock {
@@ -18,7 +19,7 @@ func exampleStock() *models.Stock {
 		Product: models.Product{
 			ProductID: "mug-1", Title: &title, Tracked: true, InventoryPolicy: models.Continue,
 			BackorderLimit: &limit, LowStockThreshold: 5, MaxPerReservation: &most,
-			NextRestockAt: &restock, Version: 12345678901,
+			NextRestockAt: &restock, Buffers: channel.Buffers{"web": 5, `a "b"`: 0}, Version: 12345678901,
 		},
 		Levels: []models.Level{
 			{ProductID: "mug-1", LocationID: "north", Active: true, Priority: 1, Quantities: models.Quantities{
@@ -87,7 +88,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"long product id":        strings.Replace(good, `mug-1`, strings.Repeat("é", models.IDLengthMax+1), 1),
 		"no epoch":               strings.Replace(good, `"e1"`, `""`, 1),
 		"negative version":       strings.Replace(good, `12345678901`, `-1`, 1),
-		"version beyond 2^53":    strings.Replace(good, `12345678901`, strconv.Itoa(models.VersionMax+1), 1),
+		"version beyond 2^52":    strings.Replace(good, `12345678901`, strconv.Itoa(channel.ProductVersionMax+1), 1),
 		"version with a point":   strings.Replace(good, `12345678901`, `1.5`, 1),
 		"unknown policy":         strings.Replace(good, `CONTINUE`, `MAYBE`, 1),
 		"level out of range":     strings.Replace(good, `"reserved":2`, `"reserved":1000000001`, 1),

@@ -120,7 +120,7 @@ func TestPreorderInAChannel(t *testing.T) {
 		require.Equal(t, "south", allocations(t, in("web", line("mug", 1)).Reservation)[0].LocationID)
 		require.Equal(t, "south", allocations(t, s.reserved(line("mug", 1)))[0].LocationID, "where it has a level by now")
 		s.ok(channels(models.ChannelRow{ChannelID: "north", LocationIDs: []string{"far", "north"}}))
-		require.Equal(t, models.Backorder, s.read("mug").In(map[string]bool{"north": true, "far": true}).Status())
+		require.Equal(t, models.Backorder, s.read("mug").In(&models.ChannelMembers{Members: map[string]bool{"north": true, "far": true}}).Status())
 		require.Equal(t, "north", allocations(t, in("north", line("mug", 2)).Reservation)[0].LocationID)
 		require.Equal(t, models.Quantities{Available: -2, Reserved: 2}, s.level("mug", "south"))
 		r := in("north", line("mug", 2))

@@ -63,7 +63,7 @@ func (d *Database) Empty(ctx context.Context) (bool, error) {
 	return len(found) == 0, d.Fault(err)
 }
 
-// Directory reads all locations and channels.
+// Directory reads all locations and channels, with the epoch of the channels' revisions.
 func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
@@ -71,31 +71,38 @@ func (d *Database) Directory(ctx context.Context) (*models.Directory, error) {
 	if err := db.Order("priority, location_id").Find(&locations).Error; err != nil {
 		return nil, d.Fault(err)
 	}
-	channels, err := readChannels(db)
+	channels, epoch, err := readChannels(db)
 	if err != nil {
 		return nil, d.Fault(err)
 	}
-	return models.NewDirectory(locations, channels), nil
+	directory := models.NewDirectory(locations, channels)
+	directory.Epoch = epoch
+	return directory, nil
 }
 
-// readChannels reads all channels with their locations in one statement, whatever
-// their number: a Preload would name each of them in a parameter.
-func readChannels(db *gorm.DB) (channels []models.Channel, err error) {
+// readChannels reads all channels with their locations, and the epoch, in one
+// statement, whatever their number: a Preload would name each of them in a parameter.
+func readChannels(db *gorm.DB) (channels []models.Channel, epoch string, err error) {
 	var rows []memberRow
-	err = db.Table("channels c").Select("c.channel_id, c.name, c.sourcing, l.location_id").
+	err = db.Table("onhand_meta e").Select("e.epoch, c.channel_id, c.name, c.sourcing, c.buffer, c.revision, l.location_id").
+		Joins("LEFT JOIN channels c ON c.channel_id IS NOT NULL").
 		Joins("LEFT JOIN channel_locations m ON m.channel_id = c.channel_id").
 		Joins("LEFT JOIN locations l ON l.location_id = m.location_id").
 		Order("c.channel_id, l.priority, l.location_id").Scan(&rows).Error
 	for _, r := range rows {
+		epoch = r.Epoch
+		if r.ChannelID == "" { // the one row without any channel
+			continue
+		}
 		if n := len(channels); n == 0 || channels[n-1].ChannelID != r.ChannelID {
-			channels = append(channels, models.Channel{ChannelID: r.ChannelID, Name: r.Name, Sourcing: r.Sourcing})
+			channels = append(channels, models.Channel{ChannelID: r.ChannelID, Name: r.Name, Sourcing: r.Sourcing, Buffer: r.Buffer, Revision: r.Revision})
 		}
 		if r.LocationID != nil {
 			c := &channels[len(channels)-1]
 			c.LocationIDs = append(c.LocationIDs, *r.LocationID)
 		}
 	}
-	return channels, err
+	return channels, epoch, err
 }
 
 // ProductIDs lists product ids after an id, in order, at most limit.

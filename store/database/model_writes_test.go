@@ -290,7 +290,8 @@ func (m *model) setActive(location string, sells bool) {
 // the carts. What is below a new floor stays.
 func (m *model) changeSettings(t *rapid.T) {
 	rule := rapid.SampledFrom([]models.SourcingOrder{models.ByPriority, models.FewestLocations}).Draw(t, "sourcing")
-	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule})))
+	m.buffer = rapid.IntRange(0, 3).Draw(t, "buffer")
+	m.fails(m.first(channels(models.ChannelRow{ChannelID: "web", Sourcing: &rule, Buffer: new(m.buffer)})))
 	m.setActive("south", rapid.Bool().Draw(t, "south sells"))
 	row := models.ProductRow{ProductID: rapid.SampledFrom(m.products()).Draw(t, "product"), InventoryPolicy: new(models.Deny)}
 	owed := rapid.IntRange(0, owedMax).Draw(t, "owed")

@@ -56,7 +56,7 @@ func randomProductQuery(r *rand.Rand) paging.ProductQuery {
 		for _, id := range members {
 			set[id] = true
 		}
-		return func(stock *models.Stock) *models.Stock { return stock.In(set) }
+		return func(stock *models.Stock) *models.Stock { return stock.In(&models.ChannelMembers{Members: set}) }
 	}
 	if r.IntN(3) == 0 {
 		q.Channel, q.View = "web", view("south")

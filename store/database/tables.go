@@ -27,10 +27,14 @@ type channelRow struct {
 // TableName names the table for gorm.
 func (channelRow) TableName() string { return "channels" }
 
-// memberRow is a channel with one of its locations, nil where it has none.
+// memberRow is a channel with one of its locations, nil where it has none, and the
+// epoch. Without any channel there is one row, with the epoch alone.
 type memberRow struct {
+	Epoch           string
 	ChannelID, Name string
 	Sourcing        models.SourcingOrder
+	Buffer          int
+	Revision        int64
 	LocationID      *string
 }
 

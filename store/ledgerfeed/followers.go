@@ -79,7 +79,7 @@ func (f *Followers) WatchStatus(ctx context.Context, channel string, statuses []
 	}
 	return &statusWatch{
 		follower: follower, source: f.source, directory: f.directory,
-		channel: channel, statuses: statuses, open: map[string]*productChange{},
+		channel: channel, view: &models.ChannelMembers{}, statuses: statuses, open: map[string]*productChange{},
 	}, nil
 }
 

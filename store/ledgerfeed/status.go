@@ -21,7 +21,7 @@ type statusWatch struct {
 	source    LedgerSource
 	directory DirectorySnapshot
 	channel   string
-	members   map[string]bool // locations of the channel
+	view      *models.ChannelMembers // of the channel
 	statuses  []models.StockStatus
 
 	open    map[string]*productChange   // by product; begun, and not ended in the movements read so far
@@ -92,8 +92,8 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 		return err
 	}
 	directory := w.directory.Directory()
-	if members, known := directory.Channel(w.channel); known { // a deleted channel keeps its last locations
-		w.members = members
+	if view, known := directory.Channel(w.channel); known { // a deleted channel keeps its last locations
+		w.view = view
 	}
 	changed := make([]*models.StockStatusChange, len(w.changes))
 	for i, c := range slices.Backward(w.changes) {
@@ -112,7 +112,7 @@ func (w *statusWatch) evaluate(ctx context.Context) error {
 // asked for; else nil.
 func (w *statusWatch) change(c *productChange, after, before *models.Stock, directory *models.Directory) *models.StockStatusChange {
 	if w.channel != "" {
-		after, before = after.In(w.members), before.In(w.members)
+		after, before = after.In(w.view), before.In(w.view)
 	}
 	after, before = directory.Placed(after, w.channel), directory.Placed(before, w.channel)
 	was, is := before.Status(), after.Status()

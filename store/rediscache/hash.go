@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/channel"
 	"onhand/models/stockjson"
 )
 
 // hashArgsMax is the capacity for the names and values of all fields of a stock.
-const hashArgsMax = 28
+const hashArgsMax = 30
 
 // encodeHash lists the fields of a stock as HSET takes them: name, value, name,
 // value. It leaves out fields without a value; absent lists their names, for an
@@ -38,6 +39,8 @@ func encodeHash(s *models.Stock) (pairs, absent []any) {
 	optional(fieldTitle, s.Title != nil, func() any { return *s.Title })
 	optional(fieldBackorderLimit, s.BackorderLimit != nil, func() any { return *s.BackorderLimit })
 	optional(fieldMaxPerReservation, s.MaxPerReservation != nil, func() any { return *s.MaxPerReservation })
+	buffers := s.Buffers.Encode()
+	optional(fieldChannelBuffers, buffers != nil, func() any { return *buffers })
 	optional(fieldNextRestockAt, s.NextRestockAt != nil, func() any { return stockjson.FormatTime(*s.NextRestockAt) })
 	return pairs, append(absent, fieldMissing, fieldLease)
 }
@@ -67,6 +70,9 @@ func decodeHash(hash map[string]string) (*models.Stock, error) {
 		s.NextRestockAt = &at
 	}
 	s.AsOf = d.time(fieldAsOf)
+	if buffers, ok := hash[fieldChannelBuffers]; ok {
+		s.Buffers = d.buffers(buffers)
+	}
 	quantity := d.number(fieldQuantity)
 	if d.err != nil {
 		return nil, d.err
@@ -136,6 +142,14 @@ func (d *hashDecoder) units(field string) *int {
 	}
 	n := int(d.number(field))
 	return &n
+}
+
+func (d *hashDecoder) buffers(text string) channel.Buffers {
+	buffers, err := channel.Decode(&text)
+	if err != nil {
+		d.fail(fieldChannelBuffers, err)
+	}
+	return buffers
 }
 
 func (d *hashDecoder) flag(field string) bool {

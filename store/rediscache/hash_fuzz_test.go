@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
+	"onhand/models/channel"
 	"onhand/models/stockjson"
 )
 
@@ -25,7 +26,7 @@ func hashOf(s *models.Stock) map[string]string {
 // outOfRange names a value that no database accepts; empty where there is none.
 func outOfRange(s *models.Stock) string {
 	switch {
-	case s.Version < 0 || s.Version > models.VersionMax:
+	case s.Version < 0 || s.Version > channel.ProductVersionMax:
 		return "version"
 	case s.LowStockThreshold < 0 || s.LowStockThreshold > models.QuantityMax:
 		return "threshold"
@@ -33,6 +34,8 @@ func outOfRange(s *models.Stock) string {
 		return "backorder limit"
 	case s.MaxPerReservation != nil && (*s.MaxPerReservation < 1 || *s.MaxPerReservation > models.QuantityMax):
 		return "max per reservation"
+	case s.Buffers.Check() != nil || s.Buffers != nil && len(s.Buffers) == 0:
+		return "buffers"
 	case s.Title != nil && !utf8.ValidString(*s.Title):
 		return "title"
 	case len(s.Levels) > stockjson.LevelsMax:
@@ -60,6 +63,7 @@ func FuzzHash(f *testing.F) {
 	full := stockAt("p", epoch, 7)
 	title, limit, most := "Mug \u2028 é", 40, 6
 	full.Title, full.BackorderLimit, full.MaxPerReservation, full.NextRestockAt = &title, &limit, &most, &full.AsOf
+	full.Buffers = channel.Buffers{"web": 5}
 	add(hashOf(full))
 	add(hashOf(stockAt("p", epoch, 1)))
 	add(map[string]string{fieldProductID: "p", fieldEpoch: epoch, fieldMissing: "1"})

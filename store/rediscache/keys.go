@@ -19,6 +19,10 @@ func (k Keys) ReservationChannel(reservationID string) string {
 	return k.Prefix + "reservation_change:" + reservationID
 }
 
+// DirectoryChannel is the channel that says that locations or channels have changed.
+// Its messages are empty: every instance reads them from the database.
+func (k Keys) DirectoryChannel() string { return k.Prefix + "directory_change" }
+
 // Watermark is the key of the watermark's hash.
 func (k Keys) Watermark() string { return k.Prefix + "inventory_watermark" }
 
@@ -35,6 +39,7 @@ const (
 	fieldLowStockThreshold = "low_stock_threshold"
 	fieldMaxPerReservation = "max_per_reservation" // absent: no limit
 	fieldNextRestockAt     = "next_restock_at"     // RFC 3339; absent: unknown
+	fieldChannelBuffers    = "channel_buffers"     // units by channel, as JSON; absent: none
 	fieldAsOf              = "as_of"               // RFC 3339
 	fieldLevels            = "levels"              // as stockjson.EncodeLevels writes them
 	fieldPublished         = "published"           // the version that was published; absent: none

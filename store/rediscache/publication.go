@@ -61,3 +61,10 @@ func (c *Cache) PublishReservations(ctx context.Context, ids []string) error {
 		return p.Do(ctx, "publish", c.keys.ReservationChannel(id), "")
 	})
 }
+
+// PublishDirectory notifies all instances that locations or channels have changed.
+func (c *Cache) PublishDirectory(ctx context.Context) error {
+	return c.pipeline(ctx, c.writer, "publish directory", func(p redis.Pipeliner) {
+		p.Publish(ctx, c.keys.DirectoryChannel(), "")
+	})
+}

@@ -123,7 +123,7 @@ func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease 
 // 0 but for a deletion, is lower than that of the product's next change.
 func (c *Cache) setMissing(epoch, id string, version int64, lease Lease) setCall {
 	absent := []any{fieldQuantity, fieldTitle, fieldTracked, fieldPolicy, fieldBackorderLimit,
-		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldAsOf, fieldLevels, fieldPublished, fieldLease}
+		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldChannelBuffers, fieldAsOf, fieldLevels, fieldPublished, fieldLease}
 	args := append([]any{epoch, version, jitteredMillis(c.negativeTTL), "", "", string(lease), len(absent)}, absent...)
 	args = append(args, fieldProductID, id, fieldVersion, version, fieldEpoch, epoch, fieldMissing, 1)
 	return setCall{scriptCall{c.keys.Stock(id), args}, id, epoch}

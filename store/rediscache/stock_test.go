@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/channel"
 )
 
 func TestGet(t *testing.T) {
@@ -16,6 +17,7 @@ func TestGet(t *testing.T) {
 		restock := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 		full := stockAt("full", epoch, 7)
 		full.Title, full.BackorderLimit, full.MaxPerReservation, full.NextRestockAt = &title, &limit, &most, &restock
+		full.Buffers = channel.Buffers{"web": 5}
 		full.InventoryPolicy = models.Continue
 		full.Levels = append(full.Levels, models.Level{ProductID: "full", LocationID: "süd <1>", Priority: 2})
 		bare := stockAt("bare", epoch, 3)
@@ -36,7 +38,7 @@ func TestGet(t *testing.T) {
 		require.Equal(t, map[string]string{
 			"product_id": "full", "quantity": "7", "version": "7", "epoch": epoch, "title": title, "tracked": "1",
 			"inventory_policy": "CONTINUE", "backorder_limit": "40", "low_stock_threshold": "3",
-			"max_per_reservation": "6", "next_restock_at": "2031-02-03T04:05:06Z", "as_of": "2030-01-02T03:04:05.000006Z",
+			"max_per_reservation": "6", "next_restock_at": "2031-02-03T04:05:06Z", "channel_buffers": `{"web":5}`, "as_of": "2030-01-02T03:04:05.000006Z",
 			"levels": `[{"location_id":"north","active":true,"priority":1,"available":7,"reserved":2},` +
 				`{"location_id":"süd \u003c1\u003e","active":false,"priority":2}]`,
 		}, hash)

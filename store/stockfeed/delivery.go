@@ -51,6 +51,16 @@ func (r *registry[T]) deliverLatest(w *watcher[T]) {
 	}
 }
 
+// repeat queues the latest values for a watcher that is not removed yet.
+func (r *registry[T]) repeat(w *watcher[T]) {
+	r.mu.Lock()
+	watching := r.watchers[w] && !r.stopped
+	r.mu.Unlock()
+	if watching {
+		r.deliverLatest(w)
+	}
+}
+
 // end ends the watches of an id that was known and that the database no longer
 // has in epoch, if that is still the database's epoch.
 func (r *registry[T]) end(id, epoch string, err error) {

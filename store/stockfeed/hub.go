@@ -36,6 +36,8 @@ const (
 type ChannelNames interface {
 	StockChannel(productID string) string
 	ReservationChannel(reservationID string) string
+	// DirectoryChannel is the channel of locations and channels.
+	DirectoryChannel() string
 }
 
 // StockReader reads the current stock of products.
@@ -63,6 +65,9 @@ type HubConfig struct {
 	// Ahead, unless nil, is called when a stock comes that is older than the latest
 	// one of the same epoch, with the version of the latest one. It must not block.
 	Ahead func(productID, epoch string, version int64)
+	// OnDirectory, unless nil, is called when locations or channels have changed, or
+	// when a message that says so may be missing. It must not block.
+	OnDirectory func()
 
 	// WatchesMax bounds the watches of stock and of reservations together.
 	WatchesMax int
@@ -217,10 +222,26 @@ func (h *Hub) releaseSlot() { <-h.slots }
 
 // The hub implements channelHandler.
 
-func (h *Hub) channels() []string { return append(h.stocks.channels(), h.reservations.channels()...) }
+func (h *Hub) channels() []string {
+	channels := append(h.stocks.channels(), h.reservations.channels()...)
+	if h.cfg.OnDirectory != nil {
+		channels = append(channels, h.cfg.Channels.DirectoryChannel())
+	}
+	return channels
+}
+
+// ofDirectory calls OnDirectory for the channel of the directory. It returns false for
+// any other channel.
+func (h *Hub) ofDirectory(channel string) bool {
+	if h.cfg.OnDirectory == nil || channel != h.cfg.Channels.DirectoryChannel() {
+		return false
+	}
+	h.cfg.OnDirectory()
+	return true
+}
 
 func (h *Hub) confirmed(channel string) {
-	if !h.stocks.confirmed(channel) {
+	if !h.ofDirectory(channel) && !h.stocks.confirmed(channel) {
 		h.reservations.confirmed(channel)
 	}
 }
@@ -235,5 +256,7 @@ func (h *Hub) message(channel, payload string) {
 		h.stockMessage(id, payload)
 	} else if id, ok := h.reservations.idOf(channel); ok {
 		h.reservations.refresher.add(id)
+	} else {
+		h.ofDirectory(channel)
 	}
 }

@@ -70,6 +70,7 @@ type channels struct{}
 
 func (channels) StockChannel(id string) string       { return "inventory_change:" + id }
 func (channels) ReservationChannel(id string) string { return "reservation_change:" + id }
+func (channels) DirectoryChannel() string            { return "directory_change" }
 
 func channelOf(id string) string            { return channels{}.StockChannel(id) }
 func reservationChannelOf(id string) string { return channels{}.ReservationChannel(id) }

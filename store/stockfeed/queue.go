@@ -23,9 +23,13 @@ func newConflatingQueue[T any]() *conflatingQueue[T] {
 	}
 }
 
-// put replaces the pending value of id.
+// put replaces the pending value of id. A closed queue takes none.
 func (q *conflatingQueue[T]) put(id string, value *T) {
 	q.mu.Lock()
+	if q.err != nil {
+		q.mu.Unlock()
+		return
+	}
 	if _, queued := q.pending[id]; !queued {
 		q.order = append(q.order, id)
 	}

@@ -97,6 +97,10 @@ func (w *StockWatch) Next(ctx context.Context) (*models.Stock, error) {
 	return w.watcher.queue.take(ctx)
 }
 
+// Repeat makes Next return the latest stock of every product once more. Call it when
+// what the caller makes of a stock has changed. It does not block.
+func (w *StockWatch) Repeat() { w.hub.stocks.repeat(w.watcher) }
+
 // Close ends the watch. It may be called more than once.
 func (w *StockWatch) Close() {
 	w.close.Do(func() {

@@ -154,7 +154,7 @@ func fuzzUnitOfWork() *UnitOfWork {
 	u.Products[soon.ProductID] = &soon
 	u.AddFirst(FirstLocation{Location: u.Locations["north"]})
 	u.AddFirst(FirstLocation{Channel: "web", Location: u.Locations["south"]})
-	u.Channels["web"] = &ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
+	u.Channels["web"] = &models.ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
 	lines := []models.ReservationLine{
 		{ProductID: "plain", Requested: 3, Quantity: 3, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}, {LocationID: "south", Quantity: 1}},
 			Pinned: []models.Allocation{{LocationID: "south", Quantity: 1}}},

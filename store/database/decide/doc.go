@@ -23,5 +23,5 @@
 // key of the reservation that the write creates, the other half is the key of its
 // answer.
 //
-// May import: models. The package uses no server.
+// May import: models, models/channel. The package uses no server.
 package decide

@@ -91,6 +91,9 @@ func (b *readSetBuilder) write(write models.Write) {
 			for _, id := range write.Rows[i].LocationIDs {
 				b.locations[id] = true
 			}
+			for _, buffer := range write.Rows[i].ProductBuffers {
+				b.products[buffer.ProductID] = true
+			}
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 type source struct {
 	channel string          // empty for none
 	gone    bool            // the channel was deleted after the reservation
+	buffer  int             // units that the channel keeps back of each product
 	members map[string]bool // nil for no channel: all locations
 	fewest  bool
 	used    map[string]bool // locations that the cart takes from already; only with fewest
@@ -18,7 +19,7 @@ type source struct {
 func (d *Decider) source(channel string) source {
 	from := source{channel: channel}
 	if known := d.Channels[channel]; known != nil {
-		from.members, from.fewest = known.Members, known.Sourcing == models.FewestLocations
+		from.members, from.fewest, from.buffer = known.Members, known.Sourcing == models.FewestLocations, known.Buffer
 	} else if channel != "" {
 		from.gone, from.members = true, map[string]bool{}
 	}
@@ -80,10 +81,18 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 		members = map[string]bool{location: true}
 	}
 	sourcing, first := from.place(changes, product, location, members)
+	buffer, room := from.bufferOf(product), want
+	if buffer > 0 && location != "" { // the buffer is of the channel's total, not of one location
+		room = min(want, from.whole(changes, product, buffer).Sellable())
+	} else {
+		sourcing.Buffer = buffer
+	}
 	if from.fewest {
 		sourcing = sourcing.Fewest(want, from.used)
 	}
-	taken, got := sourcing.Spread(want)
+	taken, got := sourcing.Spread(room)
+	sourcing.Buffer = 0
+	kept := buffer > 0 && got < want && sourcing.Sellable() > got
 	line.Quantity += got
 	for _, a := range taken {
 		id := LevelID{product.ProductID, a.LocationID}
@@ -105,6 +114,8 @@ func (from *source) spread(changes *ChangeSet, line *models.ReservationLine, pro
 	switch {
 	case got == want:
 		return ""
+	case kept:
+		return from.whyKept(product, line.Quantity)
 	case location != "":
 		return from.whyNotAt(changes, product, location, line.Quantity)
 	}
@@ -129,6 +140,36 @@ func (from *source) place(changes *ChangeSet, product models.Product, location s
 	}
 	s.Levels = []models.Level{changes.level(LevelID{product.ProductID, place.LocationID})}
 	return s, true
+}
+
+// bufferOf is how many units of a product the channel keeps back.
+func (from *source) bufferOf(product models.Product) int {
+	if from.channel == "" {
+		return 0
+	}
+	return product.Buffers.Of(from.channel, from.buffer)
+}
+
+// whole is what the channel may take of a product over all its locations.
+func (from *source) whole(changes *ChangeSet, product models.Product, buffer int) models.Sourcing {
+	levels := changes.levels(product.ProductID)
+	s := models.SourcingOf(product, levels, from.members)
+	if models.Preorder(product, levels, from.members) {
+		s.Levels = []models.Level{{ProductID: product.ProductID, Active: true}}
+	}
+	s.Buffer = buffer
+	return s
+}
+
+// whyKept says that the channel's buffer is why a line got no more units than it did.
+func (from *source) whyKept(product models.Product, got int) string {
+	switch floor := product.Floor(); {
+	case floor < 0:
+		return fmt.Sprintf("its backorder limit of %d, which counts from the buffer of the channel %q, is reached", -floor, from.channel)
+	case got > 0:
+		return fmt.Sprintf("the channel %q keeps the rest back as its buffer", from.channel)
+	}
+	return fmt.Sprintf("the channel %q keeps what is left back as its buffer", from.channel)
 }
 
 // whyNotAt says why one location, which a line names, has no more units of a product

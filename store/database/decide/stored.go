@@ -49,12 +49,6 @@ type RevisedProduct struct {
 	SettingsRevision int64
 }
 
-// ChannelMembers is a channel with its locations as a set.
-type ChannelMembers struct {
-	models.Channel
-	Members map[string]bool
-}
-
 // ChannelMember is a channel with one of its locations; empty where it has none.
 type ChannelMember struct {
 	models.Channel
@@ -65,7 +59,7 @@ type ChannelMember struct {
 func (u *UnitOfWork) AddMember(m ChannelMember) {
 	c := u.Channels[m.ChannelID]
 	if c == nil {
-		c = &ChannelMembers{Channel: m.Channel, Members: map[string]bool{}}
+		c = &models.ChannelMembers{Channel: m.Channel, Members: map[string]bool{}}
 		u.Channels[m.ChannelID] = c
 	}
 	if m.Location != "" {

@@ -29,7 +29,7 @@ type UnitOfWork struct {
 	Reservations      map[[16]byte]*StoredReservation
 	Answers           map[[16]byte]*storedAnswer
 	Locations         map[string]models.Location
-	Channels          map[string]*ChannelMembers
+	Channels          map[string]*models.ChannelMembers
 	// First has the first active location of some channels; the empty id stands for all
 	// locations. A product without a level is sold on backorder from there.
 	First map[string]models.Location
@@ -59,7 +59,7 @@ func NewUnitOfWork() *UnitOfWork {
 	return &UnitOfWork{
 		Products: map[string]*models.Product{}, SettingsRevisions: map[string]int64{}, Levels: map[string][]*models.Level{},
 		Reservations: map[[16]byte]*StoredReservation{}, Answers: map[[16]byte]*storedAnswer{},
-		Locations: map[string]models.Location{}, Channels: map[string]*ChannelMembers{},
+		Locations: map[string]models.Location{}, Channels: map[string]*models.ChannelMembers{},
 		changedLevels: map[LevelID]*models.Level{}, CreatedLevels: map[LevelID]bool{},
 		createdReservations: map[[16]byte]bool{}, ChangedReservations: map[[16]byte]bool{}, NewAnswers: map[[16]byte]bool{},
 		ShortProducts: map[string]bool{}, NamedProducts: map[string]bool{},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/channel"
 	"onhand/store/database/decide"
 )
 
@@ -78,17 +79,21 @@ func ScanLevel(r Rows) (*models.Level, error) {
 }
 
 // ProductColumns are the columns of a product p, for [ScanProduct].
-const ProductColumns = "p.product_id, p.title, p.tracked, p.inventory_policy, p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.version"
+const ProductColumns = "p.product_id, p.title, p.tracked, p.inventory_policy, p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.channel_buffers, p.version"
 
 // ScanProduct scans ProductColumns.
 func ScanProduct(r Rows) (*models.Product, error) {
 	var (
 		p       models.Product
 		restock Instant
+		buffers *string
 	)
 	err := r.Scan(&p.ProductID, &p.Title, &p.Tracked, &p.InventoryPolicy, &p.BackorderLimit,
-		&p.LowStockThreshold, &p.MaxPerReservation, &restock, &p.Version)
+		&p.LowStockThreshold, &p.MaxPerReservation, &restock, &buffers, &p.Version)
 	p.NextRestockAt = restock.pointer()
+	if err == nil {
+		p.Buffers, err = channel.Decode(buffers)
+	}
 	return &p, err
 }
 

@@ -68,12 +68,12 @@ func ScanFirst(r Rows) (f decide.FirstLocation, err error) {
 
 // MemberColumns are the columns of a channel c and one of its locations m, for
 // [ScanMember].
-const MemberColumns = "c.channel_id, c.name, c.sourcing, coalesce(m.location_id, '')"
+const MemberColumns = "c.channel_id, c.name, c.sourcing, c.buffer, c.revision, coalesce(m.location_id, '')"
 
 // ScanMember scans MemberColumns.
 func ScanMember(r Rows) (decide.ChannelMember, error) {
 	var m decide.ChannelMember
-	err := r.Scan(&m.ChannelID, &m.Name, &m.Sourcing, &m.Location)
+	err := r.Scan(&m.ChannelID, &m.Name, &m.Sourcing, &m.Buffer, &m.Revision, &m.Location)
 	return m, err
 }
 

@@ -55,7 +55,7 @@ func SaveSettings(tx *gorm.DB, f *Fragments, s decide.SettingsChange) error {
 		products = append(products, productValues(f, p))
 	}
 	if len(products) > 0 {
-		onChange := OnChange("product_id", "title", "tracked", "inventory_policy", "backorder_limit", "low_stock_threshold", "max_per_reservation", "next_restock_at")
+		onChange := OnChange("product_id", "title", "tracked", "inventory_policy", "backorder_limit", "low_stock_threshold", "max_per_reservation", "next_restock_at", "channel_buffers")
 		if err := tx.Model(&models.Product{}).Clauses(onChange).CreateInBatches(products, InsertBatch).Error; err != nil {
 			return err
 		}
@@ -82,14 +82,14 @@ func productValues(f *Fragments, p models.Product) map[string]any {
 	return map[string]any{
 		"product_id": p.ProductID, "title": p.Title, "tracked": p.Tracked, "inventory_policy": string(p.InventoryPolicy),
 		"backorder_limit": p.BackorderLimit, "low_stock_threshold": p.LowStockThreshold, "max_per_reservation": p.MaxPerReservation,
-		"next_restock_at": restock,
+		"next_restock_at": restock, "channel_buffers": p.Buffers.Encode(),
 	}
 }
 
 // saveChannel writes a channel and, where relisted, replaces its locations.
 func saveChannel(tx *gorm.DB, c models.Channel, relisted bool) error {
-	row := map[string]any{"channel_id": c.ChannelID, "name": c.Name, "sourcing": string(c.Sourcing)}
-	if err := tx.Table("channels").Clauses(OnChange("channel_id", "name", "sourcing")).Create(row).Error; err != nil {
+	row := map[string]any{"channel_id": c.ChannelID, "name": c.Name, "sourcing": string(c.Sourcing), "buffer": c.Buffer}
+	if err := tx.Table("channels").Clauses(OnChange("channel_id", "name", "sourcing", "buffer")).Create(row).Error; err != nil {
 		return err
 	}
 	if !relisted {

@@ -27,6 +27,7 @@ type ReservationBatch struct {
 	decider    *decide.Decider
 	changes    *decide.ChangeSet         // of one reservation after the other
 	products   map[string]*cachedProduct // of all lines
+	needs      map[string]int            // units that a product needs before the batch, where a channel has a buffer
 	stocks     []*models.Stock           // as committed
 	multiLevel bool                      // some product has several levels, or is not tracked
 	contended  bool                      // another instance changes some product too
@@ -105,6 +106,7 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 		m := &b.Unit.Movements[i]
 		b.Movements.add(m, key, b.products[m.ProductID].product.Version+1)
 	}
+	b.noteBuffers(w.reserve)
 	b.Unit.Movements = b.Unit.Movements[:0]
 	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.ReservationTTL()})
 	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL())
@@ -191,7 +193,7 @@ func (b *ReservationBatch) Close() {
 		b.stale = b.stale || p.stale
 		b.contended = b.contended || c.isContended(id)
 		b.Expected = append(b.Expected, ExpectedProduct{
-			ID: id, Version: p.product.Version, SettingsRevision: p.settingsRevision, Floor: p.product.Floor(), changed: changed[id],
+			ID: id, Version: p.product.Version, SettingsRevision: p.settingsRevision, Floor: b.floorOf(p), changed: changed[id],
 		})
 		if changed[id] {
 			p.product.Version++
@@ -199,6 +201,43 @@ func (b *ReservationBatch) Close() {
 	}
 	b.Conditional = b.contended && !b.multiLevel && !b.executor.NoConditional
 	b.stale = b.stale || overtaken && !b.Conditional
+}
+
+// noteBuffers notes what a conditional decrement must find for a reservation through a
+// channel that keeps units back: the units of the batch so far, and the buffer above
+// the floor. A product of several levels is never decremented conditionally.
+func (b *ReservationBatch) noteBuffers(w models.Reserve) {
+	if w.Channel == "" {
+		return
+	}
+	c := b.Unit.Channels[w.Channel]
+	for _, line := range w.Lines {
+		p := b.products[line.ProductID]
+		if buffer := p.product.Buffers.Of(w.Channel, c.Buffer); buffer > 0 && p.singleLevel() {
+			if b.needs == nil {
+				b.needs = map[string]int{}
+			}
+			need := p.product.Floor() + buffer + b.taken(p)
+			if before, noted := b.needs[line.ProductID]; !noted || need > before {
+				b.needs[line.ProductID] = need
+			}
+		}
+	}
+}
+
+// taken returns how many units the batch takes of a product with one level.
+func (b *ReservationBatch) taken(p *cachedProduct) int {
+	return b.Movements.taken(decide.LevelID{Product: p.product.ProductID, Location: p.levels[0].LocationID})
+}
+
+// floorOf is the least quantity that the batch may leave of a product: its floor, or
+// more where a channel's buffer asks for it.
+func (b *ReservationBatch) floorOf(p *cachedProduct) int {
+	floor := p.product.Floor()
+	if need, noted := b.needs[p.product.ProductID]; noted {
+		floor = max(floor, need-b.taken(p))
+	}
+	return floor
 }
 
 // overtaken reports whether the batch before this one found that another instance had

@@ -26,7 +26,7 @@ type cache struct {
 	directory int64 // the version of the cached locations and channels
 	products  map[string]*cachedProduct
 	locations map[string]models.Location
-	channels  map[string]*decide.ChannelMembers
+	channels  map[string]*models.ChannelMembers
 	contended map[string]*contention
 	// The keys of the reservations that were created here, in two generations.
 	recentKeys, olderKeys map[[16]byte]struct{}
@@ -51,7 +51,7 @@ func (p *cachedProduct) singleLevel() bool { return p.product.Tracked && len(p.l
 func newCache() *cache {
 	return &cache{
 		products: map[string]*cachedProduct{}, contended: map[string]*contention{},
-		locations: map[string]models.Location{}, channels: map[string]*decide.ChannelMembers{},
+		locations: map[string]models.Location{}, channels: map[string]*models.ChannelMembers{},
 		recentKeys: map[[16]byte]struct{}{}, olderKeys: map[[16]byte]struct{}{},
 	}
 }

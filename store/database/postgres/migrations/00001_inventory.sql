@@ -29,10 +29,21 @@ CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHE
 CREATE DOMAIN onhand_quantity AS integer CONSTRAINT "0 to 1000000000" CHECK (VALUE BETWEEN 0 AND 1000000000);
 CREATE DOMAIN onhand_limit AS integer CONSTRAINT "1 to 1000000000" CHECK (VALUE BETWEEN 1 AND 1000000000);
 CREATE DOMAIN onhand_floor AS integer CONSTRAINT "0 or less" CHECK (VALUE <= 0);
-CREATE DOMAIN onhand_version AS bigint CONSTRAINT "more than 0" CHECK (VALUE > 0);
+-- Below 2^52, and the revision of a channel below 2^26: so the version of a channel's view is below 2^53.
+CREATE DOMAIN onhand_version AS bigint CONSTRAINT "more than 0, below 2^52" CHECK (VALUE BETWEEN 1 AND 4503599627370495);
+CREATE DOMAIN onhand_revision AS bigint CONSTRAINT "more than 0, below 2^26" CHECK (VALUE BETWEEN 1 AND 67108863);
 CREATE DOMAIN onhand_policy AS text CONSTRAINT "DENY or CONTINUE" CHECK (VALUE IN ('DENY', 'CONTINUE'));
 CREATE DOMAIN onhand_state AS text CONSTRAINT "a state of reservations" CHECK (VALUE IN ('ACTIVE', 'COMMITTED', 'FULFILLED', 'RELEASED', 'EXPIRED', 'CANCELLED'));
 CREATE DOMAIN onhand_key AS bytea CONSTRAINT "16 bytes" CHECK (length(VALUE) = 16);
+-- A JSON object of at most 250 channel ids and their units. STRICT: a product without one is not looked at.
+-- +goose StatementBegin
+CREATE FUNCTION valid_buffers(buffers text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT count(*) <= 250 AND coalesce(bool_and(length(key) BETWEEN 1 AND 255
+        AND CASE WHEN value::text ~ '^[0-9]{1,10}$' THEN value::text::bigint <= 1000000000 ELSE false END), true)
+    FROM jsonb_each(buffers::jsonb)
+$$;
+-- +goose StatementEnd
+CREATE DOMAIN onhand_buffers AS text CONSTRAINT "units by channel" CHECK (valid_buffers(VALUE));
 -- RFC 3339 cannot write infinity or other years.
 CREATE DOMAIN onhand_time AS timestamptz CONSTRAINT "years 1 to 9999" CHECK (VALUE >= '0001-01-01Z' AND VALUE < '10000-01-01Z');
 
@@ -47,7 +58,9 @@ CREATE TABLE onhand_meta (
     -- The secret makes reservation ids unguessable although they are derived from idempotency keys.
     reservation_secret text   NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''),
     -- The directory is all locations and channels. Its version grows when one of them changes.
-    directory_version  bigint NOT NULL DEFAULT 1
+    directory_version  bigint NOT NULL DEFAULT 1,
+    -- The highest revision of a channel that was deleted. A new channel, which may have the same id, begins after it.
+    deleted_channel_revision bigint NOT NULL DEFAULT 0
 );
 INSERT INTO onhand_meta DEFAULT VALUES;
 
@@ -66,7 +79,11 @@ CREATE TABLE channels (
     channel_id text COLLATE "C" PRIMARY KEY CHECK (length(channel_id) BETWEEN 1 AND 255),
     name       text NOT NULL,
     -- The rule by which the channel's reservations choose locations.
-    sourcing   text NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS'))
+    sourcing   text NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS')),
+    -- How many units of a product's total over its locations the channel keeps back.
+    buffer     onhand_quantity NOT NULL DEFAULT 0,
+    -- The revision grows when the channel or its list of locations changes. Only triggers increment it.
+    revision   onhand_revision NOT NULL DEFAULT 1
 );
 
 CREATE TABLE channel_locations (
@@ -89,6 +106,8 @@ CREATE TABLE products (
     low_stock_threshold onhand_quantity NOT NULL DEFAULT 5,
     max_per_reservation onhand_limit,
     next_restock_at     onhand_time,
+    -- The product's own buffers, by channel, as JSON: {"web": 5}. The channel's buffer applies to all other products.
+    channel_buffers     onhand_buffers,
     -- The version grows with every change of the product, its levels, or the locations of its levels.
     version             onhand_version  NOT NULL DEFAULT 1,
     -- The settings revision grows when the settings or the list of levels change, and stays when only quantities do.
@@ -479,7 +498,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER product_settings_new_version BEFORE UPDATE OF title, tracked, inventory_policy, backorder_limit,
-    low_stock_threshold, max_per_reservation, next_restock_at ON products
+    low_stock_threshold, max_per_reservation, next_restock_at, channel_buffers ON products
     FOR EACH ROW EXECUTE FUNCTION product_settings_new_version();
 
 -- +goose StatementBegin
@@ -494,7 +513,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER product_settings_to_outbox AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
-    low_stock_threshold, max_per_reservation, next_restock_at ON products
+    low_stock_threshold, max_per_reservation, next_restock_at, channel_buffers ON products
     FOR EACH ROW EXECUTE FUNCTION product_settings_to_outbox();
 
 
@@ -515,6 +534,81 @@ CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON
     FOR EACH STATEMENT EXECUTE FUNCTION directory_changed();
 CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON channel_locations
     FOR EACH STATEMENT EXECUTE FUNCTION directory_changed();
+
+-- A channel's revision grows with the channel, and with its list of locations below. The version of a channel's view of a
+-- product is made of both numbers, so that a change of a channel writes no row of a product.
+-- +goose StatementBegin
+CREATE FUNCTION channel_new_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.revision := (SELECT deleted_channel_revision + 1 FROM onhand_meta);
+    ELSIF NEW IS DISTINCT FROM OLD THEN
+        NEW.revision := OLD.revision + 1;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER channel_new_revision BEFORE INSERT OR UPDATE ON channels
+    FOR EACH ROW EXECUTE FUNCTION channel_new_revision();
+
+-- Keeps the revision of a channel that is deleted, and removes its buffers from products.
+-- +goose StatementBegin
+CREATE FUNCTION channels_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ids text[];
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM old_rows) THEN RETURN null; END IF;
+    UPDATE onhand_meta SET deleted_channel_revision = greatest(deleted_channel_revision, (SELECT max(revision) FROM old_rows));
+    ids := ARRAY(
+        SELECT p.product_id FROM products p
+        WHERE p.channel_buffers IS NOT NULL AND EXISTS (SELECT 1 FROM old_rows o WHERE p.channel_buffers::jsonb ? o.channel_id)
+        ORDER BY p.product_id FOR NO KEY UPDATE
+    );
+    IF cardinality(ids) > 0 THEN
+        UPDATE products SET channel_buffers = nullif((channel_buffers::jsonb - ARRAY(SELECT channel_id::text FROM old_rows))::text, '{}')
+        WHERE product_id = ANY (ids);
+    END IF;
+    RETURN null;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER channels_deleted AFTER DELETE ON channels
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION channels_deleted();
+
+-- +goose StatementBegin
+CREATE FUNCTION channels_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE onhand_meta SET deleted_channel_revision = greatest(deleted_channel_revision, (SELECT max(revision) FROM channels));
+    RETURN null;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER channels_truncated BEFORE TRUNCATE ON channels
+    FOR EACH STATEMENT EXECUTE FUNCTION channels_truncated();
+
+-- +goose StatementBegin
+CREATE FUNCTION channel_locations_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE channels SET revision = revision + 1 WHERE channel_id IN (SELECT channel_id FROM changed);
+    RETURN null;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER channel_locations_inserted AFTER INSERT ON channel_locations
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION channel_locations_changed();
+CREATE TRIGGER channel_locations_deleted AFTER DELETE ON channel_locations
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION channel_locations_changed();
+CREATE TRIGGER channel_locations_updated_from AFTER UPDATE ON channel_locations
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION channel_locations_changed();
+CREATE TRIGGER channel_locations_updated_to AFTER UPDATE ON channel_locations
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION channel_locations_changed();
+
+-- +goose StatementBegin
+CREATE FUNCTION channel_locations_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE channels SET revision = revision + 1;
+    RETURN null;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER channel_locations_truncated AFTER TRUNCATE ON channel_locations
+    FOR EACH STATEMENT EXECUTE FUNCTION channel_locations_truncated();
 
 -- Changing a location and inserting a stock level there block each other: the foreign key locks the location for the
 -- inserted level, and this trigger asks for the lock that conflicts. Without it neither transaction would see the
@@ -542,6 +636,11 @@ BEGIN
     IF cardinality(ids) > 0 THEN
         PERFORM touch_products(ids);
     END IF;
+    -- Also for products without a level, which a channel sells on backorder where a location is active.
+    UPDATE channels SET revision = revision + 1 WHERE channel_id IN (
+        SELECT m.channel_id FROM new_rows n JOIN old_rows o USING (location_id) JOIN channel_locations m USING (location_id)
+        WHERE (n.active, n.priority) IS DISTINCT FROM (o.active, o.priority)
+    );
     RETURN null;
 END $$;
 -- +goose StatementEnd
@@ -569,6 +668,8 @@ CREATE TRIGGER keep_products BEFORE DELETE OR TRUNCATE ON products
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('a product that is gone would restart its version; delete its stock_levels instead');
 CREATE TRIGGER keep_product_ids BEFORE UPDATE OF product_id ON products
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('ids are for ever; make a new product');
+CREATE TRIGGER keep_channel_ids BEFORE UPDATE OF channel_id ON channels
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('ids are for ever; make a new channel');
 CREATE TRIGGER keep_level_ids BEFORE UPDATE OF product_id, location_id ON stock_levels
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('delete the level and make a new one');
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
@@ -675,5 +776,6 @@ DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, pr
 DROP FUNCTION written_by_onhand, touch_products, ledger_chunk_movements, stock_movements_inserted,
     stock_levels_inserted, stock_levels_updated, stock_levels_deleted, increment_settings_revision, stock_level_floor,
     products_inserted, product_settings_new_version, product_settings_to_outbox,
-    directory_changed, location_change_lock, location_changed, refuse, onhand_expect, onhand_reserve;
-DROP DOMAIN onhand_id, onhand_quantity, onhand_limit, onhand_floor, onhand_version, onhand_policy, onhand_state, onhand_key, onhand_time;
+    directory_changed, channel_new_revision, channels_deleted, channels_truncated, channel_locations_changed, channel_locations_truncated, location_change_lock, location_changed, refuse, onhand_expect, onhand_reserve;
+DROP DOMAIN onhand_id, onhand_quantity, onhand_limit, onhand_floor, onhand_version, onhand_revision, onhand_policy, onhand_state, onhand_key, onhand_buffers, onhand_time;
+DROP FUNCTION valid_buffers;

@@ -22,7 +22,8 @@ CREATE TABLE onhand_meta (
     only_row           INTEGER PRIMARY KEY CHECK (only_row = 1),
     epoch              TEXT NOT NULL,
     reservation_secret TEXT NOT NULL,
-    directory_version  INTEGER NOT NULL DEFAULT 1
+    directory_version  INTEGER NOT NULL DEFAULT 1,
+    deleted_channel_revision INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO onhand_meta (only_row, epoch, reservation_secret) VALUES (1, lower(hex(randomblob(16))), lower(hex(randomblob(32))));
 
@@ -45,7 +46,9 @@ CREATE TABLE locations (
 CREATE TABLE channels (
     channel_id TEXT PRIMARY KEY NOT NULL CHECK (length(channel_id) BETWEEN 1 AND 255),
     name       TEXT NOT NULL,
-    sourcing   TEXT NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS'))
+    sourcing   TEXT NOT NULL DEFAULT 'PRIORITY' CHECK (sourcing IN ('PRIORITY', 'FEWEST_LOCATIONS')),
+    buffer     INTEGER NOT NULL DEFAULT 0 CHECK (typeof(buffer) = 'integer' AND buffer BETWEEN 0 AND 1000000000),
+    revision   INTEGER NOT NULL DEFAULT 1 CHECK (revision BETWEEN 1 AND 67108863)
 ) WITHOUT ROWID;
 
 CREATE TABLE channel_locations (
@@ -70,7 +73,8 @@ CREATE TABLE products (
     max_per_reservation INTEGER CHECK (max_per_reservation BETWEEN 1 AND 1000000000),
     -- RFC 3339 cannot write other years than 1 to 9999.
     next_restock_at     INTEGER CHECK (next_restock_at >= -62135596800000000 AND next_restock_at < 253402300800000000),
-    version             INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
+    channel_buffers     TEXT CHECK (json_valid(channel_buffers) AND json_type(channel_buffers) = 'object'),
+    version             INTEGER NOT NULL DEFAULT 1 CHECK (version BETWEEN 1 AND 4503599627370495)
 ) WITHOUT ROWID;
 
 -- The order of product lists by title.
@@ -246,15 +250,31 @@ END;
 -- may stay there or rise.
 -- +goose StatementBegin
 CREATE TRIGGER product_settings_changed AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
-    low_stock_threshold, max_per_reservation, next_restock_at ON products
-WHEN (NEW.title, NEW.tracked, NEW.inventory_policy, NEW.backorder_limit, NEW.low_stock_threshold, NEW.max_per_reservation, NEW.next_restock_at)
-    IS NOT (OLD.title, OLD.tracked, OLD.inventory_policy, OLD.backorder_limit, OLD.low_stock_threshold, OLD.max_per_reservation, OLD.next_restock_at)
+    low_stock_threshold, max_per_reservation, next_restock_at, channel_buffers ON products
+WHEN (NEW.title, NEW.tracked, NEW.inventory_policy, NEW.backorder_limit, NEW.low_stock_threshold, NEW.max_per_reservation, NEW.next_restock_at, NEW.channel_buffers)
+    IS NOT (OLD.title, OLD.tracked, OLD.inventory_policy, OLD.backorder_limit, OLD.low_stock_threshold, OLD.max_per_reservation, OLD.next_restock_at, OLD.channel_buffers)
 BEGIN
     UPDATE products SET version = version + 1 WHERE product_id = NEW.product_id;
     INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = NEW.product_id;
     UPDATE stock_levels SET available_floor = min(0, available,
         CASE WHEN NEW.inventory_policy = 'CONTINUE' THEN -coalesce(NEW.backorder_limit, 1000000000) ELSE 0 END)
     WHERE product_id = NEW.product_id;
+END;
+-- +goose StatementEnd
+
+-- A CHECK cannot look into the object.
+-- +goose StatementBegin
+CREATE TRIGGER product_buffers_inserted BEFORE INSERT ON products WHEN NEW.channel_buffers IS NOT NULL BEGIN
+    SELECT raise(ABORT, 'onhand: constraint: channel_buffers must be units by channel')
+    WHERE (SELECT count(*) > 250 OR count(*) > count(CASE WHEN type = 'integer' AND value BETWEEN 0 AND 1000000000 AND length(key) BETWEEN 1 AND 255 THEN 1 END)
+        FROM json_each(NEW.channel_buffers));
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER product_buffers_updated BEFORE UPDATE OF channel_buffers ON products WHEN NEW.channel_buffers IS NOT NULL BEGIN
+    SELECT raise(ABORT, 'onhand: constraint: channel_buffers must be units by channel')
+    WHERE (SELECT count(*) > 250 OR count(*) > count(CASE WHEN type = 'integer' AND value BETWEEN 0 AND 1000000000 AND length(key) BETWEEN 1 AND 255 THEN 1 END)
+        FROM json_each(NEW.channel_buffers));
 END;
 -- +goose StatementEnd
 
@@ -309,6 +329,42 @@ CREATE TRIGGER directory_channel_locations_delete AFTER DELETE ON channel_locati
 END;
 -- +goose StatementEnd
 
+-- A channel's revision grows with the channel and with its list of locations.
+-- +goose StatementBegin
+CREATE TRIGGER channel_inserted AFTER INSERT ON channels BEGIN
+    UPDATE channels SET revision = (SELECT deleted_channel_revision + 1 FROM onhand_meta) WHERE channel_id = NEW.channel_id;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER channel_updated AFTER UPDATE OF name, sourcing, buffer ON channels
+WHEN (NEW.name, NEW.sourcing, NEW.buffer) IS NOT (OLD.name, OLD.sourcing, OLD.buffer) BEGIN
+    UPDATE channels SET revision = revision + 1 WHERE channel_id = NEW.channel_id;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER channel_deleted AFTER DELETE ON channels BEGIN
+    UPDATE onhand_meta SET deleted_channel_revision = max(deleted_channel_revision, OLD.revision);
+    UPDATE products SET channel_buffers = (
+        SELECT nullif(json_group_object(key, value), '{}') FROM json_each(products.channel_buffers) WHERE key <> OLD.channel_id)
+    WHERE channel_buffers IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(products.channel_buffers) WHERE key = OLD.channel_id);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER channel_locations_inserted AFTER INSERT ON channel_locations BEGIN
+    UPDATE channels SET revision = revision + 1 WHERE channel_id = NEW.channel_id;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER channel_locations_updated AFTER UPDATE ON channel_locations BEGIN
+    UPDATE channels SET revision = revision + 1 WHERE channel_id IN (OLD.channel_id, NEW.channel_id);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER channel_locations_deleted AFTER DELETE ON channel_locations BEGIN
+    UPDATE channels SET revision = revision + 1 WHERE channel_id = OLD.channel_id;
+END;
+-- +goose StatementEnd
+
 -- A location that opens, closes or changes its priority changes the stock of every product with a level there.
 -- +goose StatementBegin
 CREATE TRIGGER location_changed AFTER UPDATE OF active, priority ON locations
@@ -318,6 +374,8 @@ WHEN (NEW.active, NEW.priority) IS NOT (OLD.active, OLD.priority) BEGIN
     INSERT INTO outbox (product_id, version)
     SELECT product_id, version FROM products
     WHERE product_id IN (SELECT product_id FROM stock_levels WHERE location_id = NEW.location_id);
+    UPDATE channels SET revision = revision + 1
+    WHERE channel_id IN (SELECT channel_id FROM channel_locations WHERE location_id = NEW.location_id);
 END;
 -- +goose StatementEnd
 
@@ -344,6 +402,16 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER keep_product_ids BEFORE UPDATE OF product_id ON products BEGIN
     SELECT raise(ABORT, 'onhand: ids are for ever; make a new product');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keep_channel_ids BEFORE UPDATE OF channel_id ON channels BEGIN
+    SELECT raise(ABORT, 'onhand: ids are for ever; make a new channel');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keep_channel_revision BEFORE UPDATE OF revision ON channels WHEN NEW.revision < OLD.revision BEGIN
+    SELECT raise(ABORT, 'onhand: the revision of a channel only grows');
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
