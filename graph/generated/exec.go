@@ -10,6 +10,7 @@ import (
 	"math"
 	"onhand/graph/scalar"
 	"onhand/models"
+	"onhand/models/channel"
 	"onhand/models/paging"
 	"strconv"
 	"sync/atomic"
@@ -48,11 +49,17 @@ type DirectiveRoot struct {
 
 type ComplexityRoot struct {
 	Channel struct {
+		Buffer    func(childComplexity int) int
 		ChannelID func(childComplexity int) int
 		ID        func(childComplexity int) int
 		Locations func(childComplexity int) int
 		Name      func(childComplexity int) int
 		Sourcing  func(childComplexity int) int
+	}
+
+	ChannelBuffer struct {
+		Buffer    func(childComplexity int) int
+		ChannelID func(childComplexity int) int
 	}
 
 	IdempotencyError struct {
@@ -116,6 +123,7 @@ type ComplexityRoot struct {
 
 	Product struct {
 		BackorderLimit    func(childComplexity int) int
+		ChannelBuffers    func(childComplexity int) int
 		ID                func(childComplexity int) int
 		InventoryPolicy   func(childComplexity int) int
 		LowStockThreshold func(childComplexity int) int
@@ -246,7 +254,7 @@ type ComplexityRoot struct {
 		Reserved          func(childComplexity int) int
 		Source            func(childComplexity int) int
 		Status            func(childComplexity int) int
-		Version           func(childComplexity int) int
+		ViewVersion       func(childComplexity int) int
 	}
 
 	StockLevel struct {
@@ -421,6 +429,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "Channel.buffer":
+		if e.ComplexityRoot.Channel.Buffer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Channel.Buffer(childComplexity), true
 	case "Channel.channelId":
 		if e.ComplexityRoot.Channel.ChannelID == nil {
 			break
@@ -451,6 +465,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Channel.Sourcing(childComplexity), true
+
+	case "ChannelBuffer.buffer":
+		if e.ComplexityRoot.ChannelBuffer.Buffer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelBuffer.Buffer(childComplexity), true
+	case "ChannelBuffer.channelId":
+		if e.ComplexityRoot.ChannelBuffer.ChannelID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelBuffer.ChannelID(childComplexity), true
 
 	case "IdempotencyError.code":
 		if e.ComplexityRoot.IdempotencyError.Code == nil {
@@ -758,6 +785,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Product.BackorderLimit(childComplexity), true
+	case "Product.channelBuffers":
+		if e.ComplexityRoot.Product.ChannelBuffers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Product.ChannelBuffers(childComplexity), true
 	case "Product.id":
 		if e.ComplexityRoot.Product.ID == nil {
 			break
@@ -1369,11 +1402,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Stock.Status(childComplexity), true
 	case "Stock.version":
-		if e.ComplexityRoot.Stock.Version == nil {
+		if e.ComplexityRoot.Stock.ViewVersion == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Stock.Version(childComplexity), true
+		return e.ComplexityRoot.Stock.ViewVersion(childComplexity), true
 
 	case "StockLevel.available":
 		if e.ComplexityRoot.StockLevel.Available == nil {
@@ -1758,6 +1791,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputFulfillReservationInput,
 		ec.unmarshalInputMoveStockInput,
 		ec.unmarshalInputMoveStockRow,
+		ec.unmarshalInputProductBufferInput,
 		ec.unmarshalInputProductFilter,
 		ec.unmarshalInputReleaseReservationInput,
 		ec.unmarshalInputReservationFilter,
@@ -2061,6 +2095,11 @@ type Channel implements Node {
   locations: [Location!]!
   "How its reservations choose locations."
   sourcing: SourcingOrder!
+  """
+  Units of a product's total over the channel's locations that the channel keeps back: it shows and sells the rest.
+  Backorders begin there. A product can have a buffer of its own, in ` + "`" + `Product.channelBuffers` + "`" + `.
+  """
+  buffer: Int!
 }
 
 "How a channel's reservations choose among its locations."
@@ -2123,8 +2162,20 @@ input UpsertChannelRow {
   name: String
   "How its reservations choose locations. A new channel gets PRIORITY by default."
   sourcing: SourcingOrder
+  "Units of a product's total that the channel keeps back, 0 to 1,000,000,000. A new channel gets 0 by default."
+  buffer: Int
+  "Buffers of single products. Other products keep theirs. At most 1,000 in one write."
+  productBuffers: [ProductBufferInput!]
   "All locations of the channel from now on, by the shop's own ids, at most 1,000. An empty list leaves it without locations."
   locationIds: [ID!]
+}
+
+"The buffer of one product in a channel."
+input ProductBufferInput {
+  "The shop's own product id."
+  productId: ID!
+  "Units that the channel keeps back of the product's total, 0 to 1,000,000,000. Null, or left out, removes the product's own buffer: the channel's applies."
+  buffer: Int
 }
 
 "The answer to upsertChannels."
@@ -2311,8 +2362,18 @@ type Product implements Node {
   maxPerReservation: Int
   "Grows with every change of the product, its stock included. The newer version is right."
   version: BigInt!
+  "The product's own buffers. In other channels the buffer of the channel applies."
+  channelBuffers: [ChannelBuffer!]!
   "The live stock."
   stock("Only this channel's locations count." channel: ID): Stock! @goField(forceResolver: true, batch: true)
+}
+
+"The buffer of a product in one channel."
+type ChannelBuffer {
+  "The shop's own channel id."
+  channelId: ID!
+  "Units that the channel keeps back of the product's total over its locations."
+  buffer: Int!
 }
 
 "A page of products."
@@ -2741,7 +2802,7 @@ type Subscription
     productId: ID!
     "Only this channel's locations count."
     channel: ID
-    "Read the database when the cached stock is older than this version. Pass the version that you saw last."
+    "Read the database when the cached stock is older than this version. Pass the version that you saw last for the same channel."
     minVersion: BigInt
     """
     The stock at this time in the past, from the ledger. It has no levels before the first movement. The settings of the
@@ -2775,7 +2836,8 @@ extend type Mutation {
 
 extend type Subscription {
   """
-  The current stock of products at once, then every newer one as soon as it is committed, from every writer.
+  The current stock of products at once, then every newer one as soon as it is committed, from every writer. With a
+  channel, a change of the channel is a newer stock too.
   A client that reads slowly gets the newest stock, not a backlog. An unknown product sends nothing until it exists.
   """
   stockChanged(
@@ -2849,7 +2911,10 @@ type Stock implements Node {
   status: StockStatus!
   "True when at least one unit can be bought, backorders included."
   availableForSale: Boolean!
-  "Units that can be sold, over active locations. Negative on backorder. Null when the product is not tracked."
+  """
+  Units that can be sold, over active locations. A channel's buffer is subtracted. Negative on backorder, which begins at
+  the buffer. Null when the product is not tracked.
+  """
   quantityAvailable: Int
   "The product at each location, in sourcing order."
   levels: [StockLevel!]! @goField(name: "LevelViews")
@@ -2863,7 +2928,10 @@ type Stock implements Node {
   incoming: Int
   "When more units are expected. Null when that is not known."
   nextRestockAt: Time
-  "Grows with every change of the product. The newer version is right. With ` + "`" + `asOf` + "`" + `, the version whose settings these are."
+  """
+  Grows with every change of the product and, with a channel, of the channel. The higher version is right. Versions
+  compare for the same product and the same channel only. With ` + "`" + `asOf` + "`" + `, the version whose settings these are.
+  """
   version: BigInt!
   "The time this was true, on the database's clock."
   asOf: Time!
@@ -3103,8 +3171,20 @@ func (ec *executionContext) childFields_Channel(ctx context.Context, field graph
 		return ec.fieldContext_Channel_locations(ctx, field)
 	case "sourcing":
 		return ec.fieldContext_Channel_sourcing(ctx, field)
+	case "buffer":
+		return ec.fieldContext_Channel_buffer(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Channel", field.Name)
+}
+
+func (ec *executionContext) childFields_ChannelBuffer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "channelId":
+		return ec.fieldContext_ChannelBuffer_channelId(ctx, field)
+	case "buffer":
+		return ec.fieldContext_ChannelBuffer_buffer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChannelBuffer", field.Name)
 }
 
 func (ec *executionContext) childFields_Location(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3159,6 +3239,8 @@ func (ec *executionContext) childFields_Product(ctx context.Context, field graph
 		return ec.fieldContext_Product_maxPerReservation(ctx, field)
 	case "version":
 		return ec.fieldContext_Product_version(ctx, field)
+	case "channelBuffers":
+		return ec.fieldContext_Product_channelBuffers(ctx, field)
 	case "stock":
 		return ec.fieldContext_Product_stock(ctx, field)
 	}
@@ -4351,6 +4433,75 @@ func (ec *executionContext) _Channel_sourcing(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Channel_sourcing(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Channel", field, false, false, errors.New("field of type SourcingOrder does not have child fields"))
+}
+
+func (ec *executionContext) _Channel_buffer(ctx context.Context, field graphql.CollectedField, obj *models.Channel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Channel_buffer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Buffer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Channel_buffer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Channel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ChannelBuffer_channelId(ctx context.Context, field graphql.CollectedField, obj *channel.Buffer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelBuffer_channelId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChannelID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelBuffer_channelId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelBuffer", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ChannelBuffer_buffer(ctx context.Context, field graphql.CollectedField, obj *channel.Buffer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelBuffer_buffer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Buffer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelBuffer_buffer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelBuffer", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _IdempotencyError_message(ctx context.Context, field graphql.CollectedField, obj *models.IdempotencyError) (ret graphql.Marshaler) {
@@ -5705,6 +5856,38 @@ func (ec *executionContext) _Product_version(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Product_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _Product_channelBuffers(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_channelBuffers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChannelBuffers(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []channel.Buffer) graphql.Marshaler {
+			return ec.marshalNChannelBuffer2ᚕonhandᚋmodelsᚋchannelᚐBufferᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_channelBuffers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Product",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChannelBuffer(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Product_stock(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
@@ -8105,7 +8288,7 @@ func (ec *executionContext) _Stock_version(ctx context.Context, field graphql.Co
 			return ec.fieldContext_Stock_version(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Version, nil
+			return obj.ViewVersion(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
@@ -8116,7 +8299,7 @@ func (ec *executionContext) _Stock_version(ctx context.Context, field graphql.Co
 	)
 }
 func (ec *executionContext) fieldContext_Stock_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Stock", field, false, false, errors.New("field of type BigInt does not have child fields"))
+	return graphql.NewScalarFieldContext("Stock", field, true, false, errors.New("field of type BigInt does not have child fields"))
 }
 
 func (ec *executionContext) _Stock_asOf(ctx context.Context, field graphql.CollectedField, obj *models.Stock) (ret graphql.Marshaler) {
@@ -11212,6 +11395,43 @@ func (ec *executionContext) unmarshalInputMoveStockRow(ctx context.Context, obj 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputProductBufferInput(ctx context.Context, obj any) (models.ProductBuffer, error) {
+	var it models.ProductBuffer
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"productId", "buffer"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "productId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductID = data
+		case "buffer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("buffer"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Buffer = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj any) (ProductFilter, error) {
 	var it ProductFilter
 	if obj == nil {
@@ -11856,7 +12076,7 @@ func (ec *executionContext) unmarshalInputUpsertChannelRow(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"channelId", "name", "sourcing", "locationIds"}
+	fieldsInOrder := [...]string{"channelId", "name", "sourcing", "buffer", "productBuffers", "locationIds"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11884,6 +12104,20 @@ func (ec *executionContext) unmarshalInputUpsertChannelRow(ctx context.Context, 
 				return it, err
 			}
 			it.Sourcing = data
+		case "buffer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("buffer"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Buffer = data
+		case "productBuffers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("productBuffers"))
+			data, err := ec.unmarshalOProductBufferInput2ᚕonhandᚋmodelsᚐProductBufferᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProductBuffers = data
 		case "locationIds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locationIds"))
 			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
@@ -12548,6 +12782,54 @@ func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "buffer":
+			out.Values[i] = ec._Channel_buffer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var channelBufferImplementors = []string{"ChannelBuffer"}
+
+func (ec *executionContext) _ChannelBuffer(ctx context.Context, sel ast.SelectionSet, obj *channel.Buffer) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, channelBufferImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChannelBuffer")
+		case "channelId":
+			out.Values[i] = ec._ChannelBuffer_channelId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "buffer":
+			out.Values[i] = ec._ChannelBuffer_buffer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -13078,6 +13360,11 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "version":
 			out.Values[i] = ec._Product_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "channelBuffers":
+			out.Values[i] = ec._Product_channelBuffers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -15536,6 +15823,26 @@ func (ec *executionContext) marshalNChannel2ᚖonhandᚋmodelsᚐChannel(ctx con
 	return ec._Channel(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNChannelBuffer2onhandᚋmodelsᚋchannelᚐBuffer(ctx context.Context, sel ast.SelectionSet, v channel.Buffer) graphql.Marshaler {
+	return ec._ChannelBuffer(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNChannelBuffer2ᚕonhandᚋmodelsᚋchannelᚐBufferᚄ(ctx context.Context, sel ast.SelectionSet, v []channel.Buffer) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChannelBuffer2onhandᚋmodelsᚋchannelᚐBuffer(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNCommitReservationInput2onhandᚋgraphᚋgeneratedᚐCommitReservationInput(ctx context.Context, v any) (CommitReservationInput, error) {
 	res, err := ec.unmarshalInputCommitReservationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -15752,6 +16059,11 @@ func (ec *executionContext) marshalNProduct2ᚖonhandᚋmodelsᚐProduct(ctx con
 		return graphql.Null
 	}
 	return ec._Product(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNProductBufferInput2onhandᚋmodelsᚐProductBuffer(ctx context.Context, v any) (models.ProductBuffer, error) {
+	res, err := ec.unmarshalInputProductBufferInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNProductConnection2ᚖonhandᚋgraphᚋgeneratedᚐProductConnection(ctx context.Context, sel ast.SelectionSet, v *ProductConnection) graphql.Marshaler {
@@ -16838,6 +17150,23 @@ func (ec *executionContext) marshalOProduct2ᚖonhandᚋmodelsᚐProduct(ctx con
 		return graphql.Null
 	}
 	return ec._Product(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOProductBufferInput2ᚕonhandᚋmodelsᚐProductBufferᚄ(ctx context.Context, v any) ([]models.ProductBuffer, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.ProductBuffer, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNProductBufferInput2onhandᚋmodelsᚐProductBuffer(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOProductFilter2ᚖonhandᚋgraphᚋgeneratedᚐProductFilter(ctx context.Context, v any) (*ProductFilter, error) {
