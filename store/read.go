@@ -69,6 +69,7 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 			return paging.ProductPage{}, models.BadInput("no channel %q", filter.Channel)
 		}
 		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(members) }
+		filter.Buffer = members.Buffer
 	}
 	if filter.LocationID != "" {
 		only := &models.ChannelMembers{Members: map[string]bool{filter.LocationID: true}}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/storetest"
 )
 
@@ -160,10 +161,19 @@ func TestViewsWithABuffer(t *testing.T) {
 			row.ChannelID = "web"
 			require.Empty(t, write(t, s, models.UpsertChannels{IdempotencyKey: key, Rows: []models.ChannelRow{row}}).Errors)
 		}
-		set("1", models.ChannelRow{Buffer: new(2)})
-		quantity(6)
+		listed := func(status models.StockStatus) bool {
+			t.Helper()
+			page, err := s.Products(t.Context(), paging.Request{First: 9}, paging.ProductQuery{Channel: "web", Statuses: []models.StockStatus{status}})
+			require.NoError(t, err)
+			return len(page.Products) == 1
+		}
+		set("1", models.ChannelRow{Buffer: new(4)})
+		quantity(4)
+		require.True(t, listed(models.LowStock), "8 units, 4 of them kept back")
 		set("2", models.ChannelRow{ProductBuffers: []models.ProductBuffer{{ProductID: "x", Buffer: new(7)}}})
 		quantity(1)
+		require.True(t, listed(models.LowStock))
+		require.False(t, listed(models.OutOfStock))
 		drained(t, s)
 		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
 		web, _ := s.Directory().Channel("web")
@@ -172,6 +182,7 @@ func TestViewsWithABuffer(t *testing.T) {
 		require.Len(t, write(t, s, throughWeb("3", 2)).Errors, 1)
 		require.Empty(t, write(t, s, throughWeb("4", 1)).Errors)
 		require.Equal(t, models.OutOfStock, quantity(0).Status())
+		require.True(t, listed(models.OutOfStock))
 		changed, err := statuses.Next(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []models.StockStatus{models.LowStock, models.OutOfStock}, []models.StockStatus{changed.PreviousStatus, changed.Status})

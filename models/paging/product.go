@@ -28,6 +28,8 @@ type ProductQuery struct {
 	Statuses []models.StockStatus
 	// View narrows a stock to the locations that Statuses are over; nil for all.
 	View func(*models.Stock) *models.Stock
+	// Buffer is what View leaves out of a total, unless a product has a buffer of its own.
+	Buffer int
 	// Order is ByProductID when empty.
 	Order ProductOrder
 }

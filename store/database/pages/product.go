@@ -199,8 +199,14 @@ func (s *productSearch) narrowed(query *gorm.DB) *gorm.DB {
 	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, models.InStock) {
 		// More units than this at all levels together are in stock, unless they are at
 		// closed locations; those are not counted here.
-		query = query.Where("p.tracked AND coalesce((SELECT sum(l.available) FROM stock_levels l JOIN locations c ON c.location_id = l.location_id"+
-			" WHERE l.product_id = p.product_id AND c.active"+at+"), 0) <= p.low_stock_threshold", args...)
+		// A channel's buffer is subtracted; a product with its own is compared in any case.
+		total := "coalesce((SELECT sum(l.available) FROM stock_levels l JOIN locations c ON c.location_id = l.location_id" +
+			" WHERE l.product_id = p.product_id AND c.active" + at + "), 0)"
+		own := ""
+		if f.Channel != "" {
+			own = "p.channel_buffers IS NOT NULL OR "
+		}
+		query = query.Where("p.tracked AND ("+own+total+" <= p.low_stock_threshold + ?)", append(args, f.Buffer)...)
 	}
 	return query
 }
