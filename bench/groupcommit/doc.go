@@ -1,5 +1,5 @@
-// Groupcommit measures how fast Onhand reserves stock. Each figure stands beside its floor in the same run: one
-// transaction for each reservation, a bare one, a Lua decrement in Redis, the same server with nothing to write.
+// Groupcommit measures how fast Onhand reserves stock. The same run measures the floors of each figure: one transaction
+// for each reservation, a bare one, a Lua decrement in Redis, the same server with a resolver that writes nothing.
 //
 //	make bench                      # every row; half an hour
 //	make bench ARGS='--quick'       # less than a minute a row, for a first look

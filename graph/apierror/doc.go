@@ -12,7 +12,7 @@
 //   - UNAVAILABLE has extensions.retryAfterMs.
 //   - The number of log lines per response is bounded. Of equal UNAVAILABLE faults the
 //     first is logged, and then every 30 s how many there were.
-//   - A client that goes away is no line of the log, but at the level debug.
+//   - A client that goes away is logged at the level debug only.
 //
 // May import: models, gqlgen's runtime, gqlparser.
 //

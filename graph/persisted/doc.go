@@ -6,7 +6,7 @@
 // the document: one more request.
 //
 // The documents are in the memory of the process. In Redis they would share its memory
-// with the stock, and a stranger who registers documents could evict it. A lookup would
+// with the stock, and a caller that registers documents could evict it. A lookup would
 // cost a round trip, and a miss would depend on Redis. In memory, each instance needs
 // each document once. No request fails for that: the request that registers a document
 // has the document with it.

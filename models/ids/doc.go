@@ -11,7 +11,8 @@
 // Invariants:
 //   - A global id names one object, and has one spelling.
 //   - No own id has [Prefix], and no product's own id the form of a reservation's id.
-//   - An own id has nothing that a reader cannot see, at least not at its ends.
+//   - An own id has no control or format characters, and at its ends neither blanks nor
+//     other characters that a reader cannot see.
 //
 // May import: the standard library only.
 //

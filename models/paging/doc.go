@@ -4,5 +4,5 @@
 // A page begins after a key or ends before one, and never at an offset: it costs the
 // same wherever it is.
 //
-// May import: models.
+// May import: models. The package uses no server.
 package paging

@@ -1,5 +1,5 @@
-// Package audit proves, product by product, that the ledger, the levels, the
-// reservations and Redis say the same.
+// Package audit compares, product by product, the ledger, the levels, the
+// reservations and Redis.
 //
 //	ledger        its movements follow from one another and add up to the level
 //	reservations  reserved and committed units are those of open reservations
@@ -7,28 +7,28 @@
 //
 // There are two kinds of audit. [Run] compares everything once, for a command. A
 // [Sampler] compares a small page at each step, beside the service, and begins
-// again after the last product. It repairs what Redis has wrong. A [Repairer]
-// repairs what writers, readers and subscribers find ahead of the database.
+// again after the last product. It repairs what differs in Redis. A [Repairer]
+// repairs products that writers, readers and subscribers find ahead of the database.
 //
 // Terms:
 //
 //	page        some products that follow one another by id
-//	suspect     a product that Redis seems to be wrong about, and may only be late
+//	suspect     a product that differs in Redis, perhaps because Redis is only late
 //	settle      the time a suspect is given to catch up
-//	difference  a finding that time cannot heal, or that outlasted the settle time
+//	difference  a finding that cannot end by itself, or that outlasted the settle time
 //	repair      replacing in Redis what is different there
 //	ahead       a hash with a version of the current epoch that the database never gave
 //	sighting    a version that seemed to be ahead; the database is read after it
 //	incident    a difference from its first finding until it is repaired or gone
 //
 // Invariants:
-//   - An audit may run beside live traffic. What the database says of a product is
-//     read in one statement, and Redis is read before it: a version in Redis must
+//   - An audit may run beside live traffic. A product is read from the
+//     database in one statement, and from Redis before that: a version in Redis must
 //     have been in the database first.
 //   - Stock in the database is never changed. Where readers may have believed a wrong
 //     hash, a repair gives the product a version after it: no version goes back.
 //   - An incident is counted once and logged once.
-//   - Memory is bounded: one page, and so many suspects, sightings and incidents.
+//   - Memory is bounded: one page, and the suspects, sightings and incidents.
 //   - A step of the sampler is short. Its page shrinks where comparing is slow.
 //
 // May import: models, database, rediscache, backoff, prometheus, the standard

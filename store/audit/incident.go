@@ -85,8 +85,8 @@ func (i *incidents) ended(product string) {
 	}
 }
 
-// passed forgets incidents that were not found again. A pass over all products took
-// so long.
+// passed forgets incidents that were not found again in about two passes. took is the
+// length of one pass over all products.
 func (i *incidents) passed(took time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -66,7 +66,7 @@ func (o observation) remedy(seen int64) (what remedy, believed int64) {
 	return leave, believed
 }
 
-// repair replaces what Redis is wrong about.
+// repair replaces what differs in Redis.
 func (a *auditor) repair(ctx context.Context) error {
 	slices.Sort(a.wrong)
 	for ids := range slices.Chunk(slices.Compact(a.wrong), pageSize) {

@@ -6,6 +6,7 @@
 //	decide      decides writes: plain Go over a unit of work
 //	optimistic  decides reservations before their transaction, on a snapshot cache
 //	ledger      reads and follows the ledger of stock movements, and audits it
+//	pages       reads lists of products and reservations in pages
 //	importer    takes stock from files
 //	postgres    one engine each: transactions, statements, locks, migrations
 //	sqlite

@@ -81,8 +81,8 @@ type missing struct {
 
 func (m missing) none() bool { return len(m.overdue)+len(m.first) == 0 }
 
-// add has the batch do what an attempt lacked. To end one reservation may leave the next
-// buyer short of another product, so both lists only grow.
+// add adds what an attempt lacked to the work of the batch. Both lists only grow: when one
+// reservation is ended, the next buyer may be short of another product.
 func (b *lockedBatch) add(m missing) {
 	b.expired.add(m.overdue)
 	if b.first == nil {

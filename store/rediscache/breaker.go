@@ -16,7 +16,7 @@ const (
 	failuresMax = 3
 	// breakerOpenTimeout is how long the breaker stays open before one call may
 	// try Redis again. It bounds how late a recovered Redis is used, and how often
-	// a caller pays CacheConfig.Timeout for a Redis that hangs.
+	// a caller waits CacheConfig.Timeout for a Redis that hangs.
 	breakerOpenTimeout = 500 * time.Millisecond
 )
 

@@ -11,10 +11,10 @@
 // Invariants:
 //
 //   - The work for one page is bounded: so many windows of so many entries. A page
-//     whose search ends at that bound has fewer entries than asked for, or none, and
-//     a next page all the same.
-//   - No list needs an index that a sale would have to update: prices are paid by the
-//     reader. On Postgres, BRIN summaries find reservations by time and by reference.
+//     whose search ends at that bound may have fewer entries than asked for, or none.
+//     It still says that there is a next page.
+//   - No list needs an index that a sale would have to update: the reader does the
+//     work. On Postgres, BRIN summaries find reservations by time and by reference.
 //   - A stock status is computed by models.Stock, never by SQL. SQL only leaves out
 //     products that cannot have the status.
 //
