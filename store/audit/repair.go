@@ -26,17 +26,17 @@ type remedy int
 const (
 	// leave: nothing is wrong, or nothing can be done.
 	leave remedy = iota
-	// rewrite: no reader believes the hash, or what it says is old. The database's
-	// stock is written over it.
+	// rewrite: the hash is a miss for every reader, or it is old. The database's stock
+	// replaces it.
 	rewrite
-	// outrun: readers may have believed the hash, or a version of it. The product
-	// first gets a version after it, so that the database's stock is newer for the
-	// script, for subscribers and for clients. For none of them a version goes back.
-	outrun
-	// replace: there is no version after it. The hash is removed and written again.
+	// raise: readers may have believed the hash, or a version of it. The product first
+	// gets a version after it, so that the database's stock is newer for the script,
+	// for subscribers and for clients. A version never goes back for any of them.
+	raise
+	// replace: the hash has the largest version. It is removed and written again.
 	replace
-	// deny: the database has no such product. The hash becomes a negative entry.
-	deny
+	// negate: the database has no such product. The hash becomes a negative entry.
+	negate
 )
 
 // remedy returns how to repair an observation, and the latest version that readers
@@ -55,11 +55,11 @@ func (o observation) remedy(seen int64) (what remedy, believed int64) {
 	case o.stock == nil && f.kind == "":
 		return leave, believed
 	case o.stock == nil:
-		return deny, believed
+		return negate, believed
 	case believed > o.version() && believed >= rediscache.VersionMax:
 		return replace, believed
 	case believed > o.version(), sameVersion:
-		return outrun, believed
+		return raise, believed
 	case f.kind != "":
 		return rewrite, believed
 	}
@@ -96,7 +96,7 @@ func (a *auditor) repair(ctx context.Context) error {
 func (a *auditor) repairAll(ctx context.Context, observations []observation, seen map[string]sighting) error {
 	var right []*models.Stock
 	var reread, replaced []string
-	var denied []models.Change
+	var absent []models.Change
 	var epoch string
 	var errs []error
 	for _, o := range observations {
@@ -104,7 +104,7 @@ func (a *auditor) repairAll(ctx context.Context, observations []observation, see
 		switch what, believed := o.remedy(seen[o.id].in(o.epoch)); what {
 		case rewrite:
 			right = append(right, o.stock)
-		case outrun:
+		case raise:
 			if _, err := a.subjects.Versions.MoveVersion(ctx, o.epoch, o.id, o.version(), believed+1); err != nil {
 				errs = append(errs, err)
 				continue
@@ -112,14 +112,14 @@ func (a *auditor) repairAll(ctx context.Context, observations []observation, see
 			reread = append(reread, o.id)
 		case replace:
 			reread, replaced = append(reread, o.id), append(replaced, o.id)
-		case deny:
-			denied = append(denied, models.Change{ProductID: o.id, Version: max(believed, 0) + 1})
+		case negate:
+			absent = append(absent, models.Change{ProductID: o.id, Version: max(believed, 0) + 1})
 		}
 	}
 	stocks, err := a.readAgain(ctx, reread, replaced)
 	errs = append(errs, err, a.apply(ctx, append(right, stocks...)))
-	if len(denied) > 0 {
-		errs = append(errs, a.retry(ctx, func() error { return a.subjects.Redis.ApplyDeletions(ctx, epoch, denied) }))
+	if len(absent) > 0 {
+		errs = append(errs, a.retry(ctx, func() error { return a.subjects.Redis.ApplyDeletions(ctx, epoch, absent) }))
 	}
 	return errors.Join(errs...)
 }

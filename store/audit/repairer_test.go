@@ -12,7 +12,7 @@ import (
 )
 
 // A version that was seen is compared with the database as it is afterwards. One
-// that the database has given is right; a later one is outrun, also when the hash is
+// that the database has given is right; a later one is passed by a repair, also when the hash is
 // gone by then. A version of another epoch says nothing.
 func TestRepairerRounds(t *testing.T) {
 	onEach(t, func(t *testing.T, s auditedStack) {

@@ -110,7 +110,7 @@ export async function keepsViewsApart(t, server, connect, product) {
   await pause(100); // what a late answer changes is shown by now
   assert.ok(arrived(), `after the late answers: ${all.last().quantityAvailable} and ${one.last().quantityAvailable}`);
 
-  // Events that tell of a moment that is over do not become the stock.
+  // A status change describes one moment and does not replace the stock.
   const sold = all.last().levels.map(({ location, available }) => [location.name, available]);
   const { locations } = await server.graphql('{ locations { locationId name } }');
   const idOf = (place) => locations.find((location) => location.name === place).locationId;
