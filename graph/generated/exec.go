@@ -2067,7 +2067,7 @@ extend type Mutation {
   upsertChannels("The channels." input: UpsertChannelsInput!): UpsertChannelsPayload!
 }
 
-"A place that holds stock: a warehouse, a shop, a supplier."
+"A place that keeps stock: a warehouse, a shop, a supplier."
 type Location implements Node {
   "Global id, for ` + "`" + `node` + "`" + `. Inputs take ` + "`" + `locationId` + "`" + `."
   id: ID!
@@ -2384,7 +2384,7 @@ type ProductConnection {
   nodes: [Product!]!
   "How to continue."
   pageInfo: PageInfo!
-  "How many products match. Null where this page does not have all of them: it would have to be counted."
+  "How many products match. Null unless this page has all of them: the server does not count the others."
   totalCount: Int
 }
 
@@ -2514,7 +2514,7 @@ extend type Subscription {
   reservationChanged("The reservation's id." id: ID!): Reservation!
 }
 
-"Where a reservation is in its life."
+"The state of a reservation."
 enum ReservationState {
   "Its units are reserved."
   ACTIVE
@@ -2522,9 +2522,9 @@ enum ReservationState {
   COMMITTED
   "Nothing is left to ship, and at least a part was shipped."
   FULFILLED
-  "Released before its time was over."
+  "Released before its time to live was over."
   RELEASED
-  "Its time is over. An order that is paid by now may take the units again: see commitReservation."
+  "Its time to live is over. ` + "`" + `commitReservation` + "`" + ` with ` + "`" + `reacquire` + "`" + ` can take the units again, for an order that was paid late."
   EXPIRED
   "Ordered, then cancelled as a whole."
   CANCELLED
@@ -2568,7 +2568,7 @@ input ReservationFilter {
 type Reservation implements Node {
   "A random id that cannot be guessed. Knowing it is the permission to extend or release the reservation."
   id: ID!
-  "Where it is in its life. It is EXPIRED as soon as its time is over."
+  "Its state. It is EXPIRED as soon as its time to live is over."
   state: ReservationState!
   "One line for each product, in the order asked."
   lines: [ReservationLine!]! @goField(name: "LineViews")
@@ -2578,7 +2578,7 @@ type Reservation implements Node {
   orderRef: String
   "When it was created."
   createdAt: Time!
-  "When its time is over, unless it is extended. Has no meaning once the state is not ACTIVE. Count down on the server's time: see serverTime of ReservationPayload and Query."
+  "When its time to live is over, unless it is extended. Has no meaning once the state is not ACTIVE. Count down on the server's time: see serverTime of ReservationPayload and Query."
   expiresAt: Time!
   "The server's time of this answer."
   serverTime: Time! @deprecated(reason: "A client's cache keeps it beside expiresAt, and a countdown from it jumps back. Use serverTime of the payload or of Query.")
@@ -2699,9 +2699,9 @@ input CommitReservationInput {
   "The part that is ordered, 1 to 2,000 lines. Everything reserved when left out."
   lines: [ReservationLinePartInput!]
   """
-  For an order that is paid by now: when the reservation is EXPIRED, take the units again, in the same transaction. They
-  come from the reservation's channel, and from the location that a line named. When some are gone, nothing is taken, and
-  an InsufficientStockError says of each product how many there are. A RELEASED reservation stays released.
+  Take the units of an EXPIRED reservation again, in the same transaction: for an order that was paid late. They come from
+  the reservation's channel, and from the location that a line named. When there are too few, nothing is taken, and an
+  InsufficientStockError for each such product says how many there are. A RELEASED reservation stays released.
   """
   reacquire: Boolean! = false
 }
@@ -2748,8 +2748,9 @@ directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, typ
 "An object with a global id. ` + "`" + `node` + "`" + ` finds it by this id."
 interface Node {
   """
-  Opaque, and unique over all types. It names one object for ever: two answers with the same id, and the same version where
-  the type has one, say the same, whatever they were asked through.
+  Opaque, and unique over all types. It names one object for ever. Where the type has a ` + "`" + `version` + "`" + `, two answers with the same
+  id and version have the same content, whichever field returned them. ` + "`" + `asOf` + "`" + ` and ` + "`" + `source` + "`" + ` of a stock, ` + "`" + `serverTime` + "`" + ` of a
+  reservation and ` + "`" + `cursor` + "`" + ` of a movement describe the answer, not the object.
   """
   id: ID!
 }
@@ -2968,8 +2969,8 @@ type StockLevel implements Node {
 }
 
 """
-A change of a product's status. It is an event: it tells of a moment that can be over, so it has no id, and a client's cache
-does not take it for the stock.
+A change of a product's status. It describes one moment, and the stock may have changed since. So it has no id, and a
+client's cache does not replace the stock with it.
 """
 type StockStatusChange {
   "The shop's own product id."

@@ -50,9 +50,9 @@ type CommitReservationInput struct {
 	OrderRef *string `json:"orderRef,omitempty"`
 	// The part that is ordered, 1 to 2,000 lines. Everything reserved when left out.
 	Lines []*models.LinePart `json:"lines,omitempty"`
-	// For an order that is paid by now: when the reservation is EXPIRED, take the units again, in the same transaction. They
-	// come from the reservation's channel, and from the location that a line named. When some are gone, nothing is taken, and
-	// an InsufficientStockError says of each product how many there are. A RELEASED reservation stays released.
+	// Take the units of an EXPIRED reservation again, in the same transaction: for an order that was paid late. They come from
+	// the reservation's channel, and from the location that a line named. When there are too few, nothing is taken, and an
+	// InsufficientStockError for each such product says how many there are. A RELEASED reservation stays released.
 	Reacquire bool `json:"reacquire"`
 }
 
@@ -114,7 +114,7 @@ type ProductConnection struct {
 	Nodes []*models.Product `json:"nodes"`
 	// How to continue.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many products match. Null where this page does not have all of them: it would have to be counted.
+	// How many products match. Null unless this page has all of them: the server does not count the others.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
