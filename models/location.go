@@ -8,7 +8,7 @@ import (
 	"onhand/models/ids"
 )
 
-// Location is a place that holds stock: a warehouse, a shop, a supplier.
+// Location is a place that keeps stock: a warehouse, a shop, a supplier.
 type Location struct {
 	LocationID string `gorm:"primaryKey"`
 	Name       string
