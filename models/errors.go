@@ -79,8 +79,10 @@ const (
 	ErrorConcurrentRequest ErrorCode = "CONCURRENT_REQUEST"
 	// ErrorKeyParameterMismatch: the key was used before, with another input.
 	ErrorKeyParameterMismatch ErrorCode = "KEY_PARAMETER_MISMATCH"
-	ErrorNotFound             ErrorCode = "NOT_FOUND"
-	ErrorInvalidInput         ErrorCode = "INVALID_INPUT"
+	// ErrorNotAfterPassed: the key is not bound, and its NotAfter has passed.
+	ErrorNotAfterPassed ErrorCode = "NOT_AFTER_PASSED"
+	ErrorNotFound       ErrorCode = "NOT_FOUND"
+	ErrorInvalidInput   ErrorCode = "INVALID_INPUT"
 )
 
 // UserError is a refusal that is part of an answer, not a fault.
@@ -161,7 +163,7 @@ type ReservationNotActiveError struct {
 // IdempotencyError refuses an idempotency key.
 type IdempotencyError struct {
 	Failure
-	Cause ErrorCode `json:"code"` // ErrorConcurrentRequest or ErrorKeyParameterMismatch
+	Cause ErrorCode `json:"code"` // ErrorConcurrentRequest, ErrorKeyParameterMismatch or ErrorNotAfterPassed
 }
 
 // NotFoundError refuses input that names something that does not exist.

@@ -152,6 +152,7 @@ type UpsertLocations struct {
 	IdempotencyKey string        `json:"idempotencyKey"`
 	Rows           []LocationRow `json:"rows"`
 	ErrorPolicy    ErrorPolicy   `json:"errorPolicy"`
+	KeyTerms
 }
 
 // LocationRow is the new state of one location. A nil field keeps its value.
@@ -168,6 +169,7 @@ type UpsertChannels struct {
 	IdempotencyKey string       `json:"idempotencyKey"`
 	Rows           []ChannelRow `json:"rows"`
 	ErrorPolicy    ErrorPolicy  `json:"errorPolicy"`
+	KeyTerms
 }
 
 // ChannelRow is the new state of one channel. A nil field keeps its value.

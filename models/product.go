@@ -66,6 +66,7 @@ type UpsertProducts struct {
 	IdempotencyKey string       `json:"idempotencyKey"`
 	Rows           []ProductRow `json:"rows"`
 	ErrorPolicy    ErrorPolicy  `json:"errorPolicy"`
+	KeyTerms
 }
 
 // ProductRow is the new settings of one product.

@@ -228,6 +228,7 @@ type Reserve struct {
 	OwnerRef       string          `json:"ownerRef,omitempty"`
 	// DefaultTTL is the server's setting.
 	DefaultTTL time.Duration `json:"-"`
+	KeyTerms
 }
 
 // UpdateReservation replaces the lines of an active reservation, atomically. A TTL
@@ -238,6 +239,7 @@ type UpdateReservation struct {
 	Lines          []RequestedLine `json:"lines"`
 	TTL            time.Duration   `json:"ttl,omitempty"`
 	AllowPartial   bool            `json:"allowPartial,omitempty"`
+	KeyTerms
 }
 
 // ExtendReservation restarts the time to live of an active reservation.
@@ -258,6 +260,7 @@ type Resolve struct {
 	// has expired again.
 	Reacquire bool   `json:"reacquire,omitempty"`
 	Actor     string `json:"-"`
+	KeyTerms
 }
 
 // ReservationTTL is the time to live of the new reservation.
@@ -274,6 +277,9 @@ func (w Reserve) Kind() string           { return "reserve" }
 func (w UpdateReservation) Kind() string { return "update" }
 func (w ExtendReservation) Kind() string { return "extend" }
 func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
+
+// Terms implements Write: an extension has no key.
+func (w ExtendReservation) Terms() KeyTerms { return KeyTerms{} }
 
 // Check implements Write.
 func (w Reserve) Check(ttlMax time.Duration) []UserError {

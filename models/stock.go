@@ -197,6 +197,7 @@ type SetStock struct {
 	Reference   string      `json:"reference,omitempty"`
 	ErrorPolicy ErrorPolicy `json:"errorPolicy"`
 	Actor       string      `json:"-"`
+	KeyTerms
 }
 
 // SetRow is the counted quantity of one state of one level.
@@ -220,6 +221,7 @@ type Adjust struct {
 	Reference      string      `json:"reference,omitempty"`
 	ErrorPolicy    ErrorPolicy `json:"errorPolicy"`
 	Actor          string      `json:"-"`
+	KeyTerms
 }
 
 // AdjustRow is one delta to one state of one level.
@@ -240,6 +242,7 @@ type MoveStock struct {
 	Reference      string      `json:"reference,omitempty"`
 	ErrorPolicy    ErrorPolicy `json:"errorPolicy"`
 	Actor          string      `json:"-"`
+	KeyTerms
 }
 
 // MoveRow moves some units of one product.

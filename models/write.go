@@ -18,9 +18,25 @@ type Write interface {
 	Key() string
 	// Kind names the write. It is stored: an idempotency key belongs to one kind.
 	Kind() string
+	// Terms are those of the idempotency key; zero for writes without one.
+	Terms() KeyTerms
 	// Check finds values that no stock can make valid. ttlMax bounds times to live.
 	Check(ttlMax time.Duration) []UserError
 }
+
+// KeyTerms say whose an idempotency key is and until when it may take effect. They are
+// no part of the input: the repeat of a bound key may have another NotAfter.
+type KeyTerms struct {
+	// Caller names the caller. A key belongs to one operation of one caller, so the same
+	// text from another caller is another key.
+	Caller string `json:"-"`
+	// NotAfter bounds, by the database's clock, how late a key that is not bound may take
+	// effect; nil for no bound.
+	NotAfter *time.Time `json:"-"`
+}
+
+// Terms implements Write.
+func (t KeyTerms) Terms() KeyTerms { return t }
 
 // WriteResult is the answer to one Write, after its transaction committed.
 type WriteResult struct {
@@ -28,7 +44,7 @@ type WriteResult struct {
 	Stocks      []*Stock     // for stock and product writes: every changed product, as committed
 	Locations   []string     // for location writes: the ids of those created or changed
 	Channels    []string     // for channel writes: the ids of those created or changed
-	Replayed    bool         // the idempotency key was known: this is the first answer
+	Replayed    bool         // the idempotency key was bound by a success: this is its answer
 	Errors      []UserError
 	// Fault, where not nil, means that the write is not known to have happened.
 	Fault error

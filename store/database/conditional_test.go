@@ -132,8 +132,9 @@ func TestConditionalBatchIsRefused(t *testing.T) {
 			_, err := other.WriteUnderLock(context.Background(), []models.Write{w})
 			return err
 		},
-		"a stored answer": func(_ *shop, other *database.Database, w models.Reserve) error {
-			w.Lines = []models.RequestedLine{line("mug", 1)}
+		"a key that has reserved a part": func(s *shop, other *database.Database, w models.Reserve) error {
+			s.stock("tea", "north", 1)
+			w.Lines, w.AllowPartial = []models.RequestedLine{line("tea", 2)}, true
 			_, err := other.WriteUnderLock(context.Background(), []models.Write{w})
 			return err
 		},

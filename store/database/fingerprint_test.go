@@ -63,12 +63,12 @@ func TestFingerprintsStay(t *testing.T) {
 	}
 }
 
-// Settings of the server are not part of a fingerprint.
+// Settings of the server and the terms of the key are not part of a fingerprint.
 func TestFingerprintOfTheInputAlone(t *testing.T) {
 	t.Parallel()
 	w := models.Reserve{IdempotencyKey: "k", Lines: []models.RequestedLine{{ProductID: "mug", Quantity: 2}}, DefaultTTL: time.Minute}
 	another := w
-	another.DefaultTTL = time.Hour
+	another.DefaultTTL, another.Caller, another.NotAfter = time.Hour, "ann", new(time.Now())
 	require.Equal(t, database.Fingerprint(w), database.Fingerprint(another))
 	another.TTL = time.Minute
 	require.NotEqual(t, database.Fingerprint(w), database.Fingerprint(another))

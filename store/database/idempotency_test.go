@@ -31,34 +31,71 @@ func (s *shop) replayed(w models.Write, first models.WriteResult) {
 	require.Len(s.t, s.movements(""), ledger)
 }
 
-// keyed returns one write of every kind that has a key, for a shop with 20 mugs and one
-// cup.
+// keyed returns writes that take effect, whole or in part, of every kind that has a key,
+// for a shop with 30 mugs and one cup.
 func keyed(s *shop) map[string]models.Write {
-	partial := reserve(line("cup", 1), line("mug", 1), line("cup", 2))
-	partial.AllowPartial = true
-	reserved := s.reserved(line("mug", 1)).ID
+	partial, updated := reserve(line("cup", 1), line("mug", 1), line("cup", 2)), update(s.reserved(line("mug", 1)).ID, line("mug", 1), line("cup", 9))
+	partial.AllowPartial, updated.AllowPartial = true, true
+	ordered := func() string {
+		return s.ok(resolve(s.reserved(line("mug", 1)).ID, models.ReservationCommitted)).Reservation.ID
+	}
+	settings := products(models.ProductRow{ProductID: "mug", Title: given("Mug")}, models.ProductRow{ProductID: "a\x00"})
+	settings.ErrorPolicy = models.RejectFailedRows
 	return map[string]models.Write{
 		"reserved":         reserve(line("mug", 1)),
 		"reserved in part": partial,
-		"refused":          reserve(line("mug", 99)),
-		"not found":        reserve(line("ghost", 1)),
 		"updated":          update(s.reserved(line("mug", 1)).ID, line("mug", 2)),
-		"update refused":   update(reserved, line("mug", 99)),
-		"committed":        resolve(reserved, models.ReservationCommitted),
-		"too early":        resolve(s.reserved(line("mug", 1)).ID, models.ReservationFulfilled),
+		"updated in part":  updated,
+		"committed":        resolve(s.reserved(line("mug", 1)).ID, models.ReservationCommitted),
+		"fulfilled":        resolve(ordered(), models.ReservationFulfilled),
+		"cancelled":        resolve(ordered(), models.ReservationCancelled),
 		"adjusted":         adjust(delta("mug", "north", models.Available, 3), delta("cup", "north", models.Damaged, 1)),
-		"adjust refused":   adjust(delta("mug", "north", models.Available, -999)),
 		"adjusted in part": models.Adjust{IdempotencyKey: newKey(), ErrorPolicy: models.RejectFailedRows, Rows: []models.AdjustRow{delta("mug", "north", models.Available, 1), delta("ghost", "north", models.Available, 1)}},
 		"counted":          models.SetStock{IdempotencyKey: newKey(), Rows: []models.SetRow{{ProductID: "mug", LocationID: "north", State: models.Damaged, Quantity: 4}}},
+		"moved":            moveStock(moveRow("mug", 1, "north", models.Available, "south", models.Available)),
+		"settings":         products(models.ProductRow{ProductID: "cup", LowStockThreshold: new(3)}),
+		"settings in part": settings,
+		"locations":        locations(models.LocationRow{LocationID: "far", Name: new("Far away")}),
+		"channels":         channels(models.ChannelRow{ChannelID: "web", Name: new("Shop")}),
 	}
 }
 
-// The same key with the same input returns the first answer and has no effect, whatever
-// the answer was, also in another instance and after a restart.
+// refusedWrites returns writes that change nothing, for the same shop.
+func refusedWrites(s *shop) map[string]models.Write {
+	reserved := s.reserved(line("mug", 1)).ID
+	inPart, none := adjust(delta("ghost", "north", models.Available, 1)), reserve(line("gone", 2))
+	inPart.ErrorPolicy, none.AllowPartial = models.RejectFailedRows, true
+	settings := channels(models.ChannelRow{ChannelID: "web", LocationIDs: []string{"moon"}})
+	settings.ErrorPolicy = models.RejectFailedRows
+	return map[string]models.Write{
+		"short":              reserve(line("mug", 99)),
+		"nothing left":       none,
+		"no product":         reserve(line("ghost", 1)),
+		"update short":       update(reserved, line("mug", 99)),
+		"update of nothing":  update("res_00000000000000000000000000000000", line("mug", 1)),
+		"too early":          resolve(reserved, models.ReservationFulfilled),
+		"too much":           resolvePart(reserved, models.ReservationCommitted, part("mug", 9)),
+		"below zero":         adjust(delta("mug", "north", models.Available, -999)),
+		"one row of two":     adjust(delta("mug", "north", models.Available, 1), delta("ghost", "north", models.Available, 1)),
+		"every row":          inPart,
+		"stale":              models.SetStock{IdempotencyKey: newKey(), Rows: []models.SetRow{from(row("mug", "north", models.Available, 4), 77)}},
+		"nothing to move":    moveStock(moveRow("mug", 999, "north", models.Available, "south", models.Available)),
+		"settings, no place": settings,
+	}
+}
+
+// openKeyedShop stocks the shop of keyed and refusedWrites.
+func (s *shop) openKeyedShop() {
+	s.stock("mug", "north", 30)
+	s.stock("cup", "north", 1)
+	s.stock("gone", "north", 0)
+}
+
+// The same key with the same input returns the first answer and has no effect, also for a
+// write that took effect in part, in another instance and after a restart.
 func TestSameKeySameInput(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.stock("mug", "north", 20)
-		s.stock("cup", "north", 1)
+		s.openKeyedShop()
 		first, writes := map[string]models.WriteResult{}, keyed(s)
 		for name, w := range writes {
 			first[name] = s.do(w)
@@ -66,7 +103,9 @@ func TestSameKeySameInput(t *testing.T) {
 			s.replayed(w, first[name])
 		}
 		require.Empty(t, first["reserved"].Errors)
-		require.Len(t, first["reserved in part"].Errors, 1)
+		for _, name := range []string{"reserved in part", "updated in part", "adjusted in part", "settings in part"} {
+			require.Len(t, first[name].Errors, 1, name)
+		}
 		require.Len(t, first["adjusted"].Stocks, 2)
 		if s.kind == memory {
 			return
@@ -79,61 +118,116 @@ func TestSameKeySameInput(t *testing.T) {
 	})
 }
 
-// The same key with another input, or for another kind of write, is refused and has no
-// effect.
+// The same key with another input of the same kind of write is refused and has no effect.
 func TestSameKeyOtherInput(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.stock("mug", "north", 20)
-		s.stock("cup", "north", 1)
+		s.openKeyedShop()
 		for name, w := range keyed(s) {
 			first := s.do(w)
 			levels := s.levels()
-			for _, other := range others(w.Key()) {
-				r := s.do(other)
-				require.Equal(t, []models.UserError{mismatch()}, withoutMessages(t, r.Errors), "%s, then %T", name, other)
-				require.Nil(t, r.Reservation)
-				require.False(t, r.Replayed)
-			}
+			r := s.do(otherInput(t, w))
+			require.Equal(t, []models.UserError{mismatch()}, withoutMessages(t, r.Errors), name)
+			require.Nil(t, r.Reservation)
+			require.False(t, r.Replayed)
 			require.Equal(t, levels, s.levels())
 			s.replayed(w, first)
 		}
 	})
 }
 
-func others(key string) []models.Write {
-	reservation, moved := reserve(line("mug", 7)), adjust(delta("mug", "north", models.Available, 7))
-	reservation.IdempotencyKey, moved.IdempotencyKey = key, key
-	return []models.Write{
-		reservation, moved,
-		models.UpdateReservation{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", Lines: reservation.Lines},
-		models.Resolve{IdempotencyKey: key, ID: "res_00000000000000000000000000000000", To: models.ReservationCommitted},
-		models.SetStock{IdempotencyKey: key, Rows: []models.SetRow{{ProductID: "mug", LocationID: "north", State: models.Available, Quantity: 7}}},
+// otherInput returns a write of the same kind and key that asks for something else.
+func otherInput(t *testing.T, w models.Write) models.Write {
+	t.Helper()
+	switch w := w.(type) {
+	case models.Reserve:
+		w.Lines = []models.RequestedLine{line("mug", 7)}
+		return w
+	case models.UpdateReservation:
+		w.Lines = []models.RequestedLine{line("mug", 7)}
+		return w
+	case models.Resolve:
+		w.ID = "res_00000000000000000000000000000000"
+		return w
+	case models.Adjust:
+		w.Note = "another"
+		return w
+	case models.SetStock:
+		w.Note = "another"
+		return w
+	case models.MoveStock:
+		w.Note = "another"
+		return w
+	case models.UpsertProducts:
+		w.Rows = w.Rows[:1:1]
+		w.Rows = append(w.Rows, models.ProductRow{ProductID: "new"})
+		return w
+	case models.UpsertLocations:
+		w.Rows = []models.LocationRow{{LocationID: "new"}}
+		return w
+	case models.UpsertChannels:
+		w.Rows = []models.ChannelRow{{ChannelID: "new"}}
+		return w
 	}
+	require.Fail(t, "no other input", "%T", w)
+	return nil
 }
 
-// Every field of a reservation is part of its input: lines, channel, time to live,
-// owner.
-func TestEveryFieldIsPartOfTheInput(t *testing.T) {
+// A refusal leaves nothing on record and its key free: the same input is decided again,
+// and another input takes effect. Only then is the key bound.
+func TestRefusedKeyIsFree(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.stock("mug", "north", 9)
-		w := reserve(line("mug", 1), line("mug", 1))
-		s.ok(w)
-		for _, change := range []func(w *models.Reserve){
-			func(w *models.Reserve) { w.TTL++ },
-			func(w *models.Reserve) { w.Channel = "all" },
-			func(w *models.Reserve) { w.AllowPartial = true },
-			func(w *models.Reserve) { w.OwnerRef = "another cart" },
-			func(w *models.Reserve) { w.Lines = []models.RequestedLine{line("mug", 2)} },
-			func(w *models.Reserve) { w.Lines = []models.RequestedLine{line("mug", 1), pinned("mug", 1, "north")} },
-		} {
-			other := w
-			change(&other)
-			s.fails(s.do(other), mismatch())
+		s.openKeyedShop()
+		free := freeKeyTwins(s)
+		answers := s.number("SELECT count(*) FROM idempotency_keys")
+		for name, w := range refusedWrites(s) {
+			levels := s.levels()
+			first := s.do(w)
+			require.NotEmpty(t, first.Errors, name)
+			again := s.do(w)
+			require.False(t, first.Replayed || again.Replayed, name)
+			require.Equal(t, withoutMessages(t, first.Errors), withoutMessages(t, again.Errors), name)
+			require.Equal(t, levels, s.levels(), name)
+			require.Equal(t, answers, s.number("SELECT count(*) FROM idempotency_keys"), name)
+
+			twin := free(w)
+			r := s.ok(twin)
+			require.False(t, r.Replayed, name)
+			s.replayed(twin, r)
+			s.fails(s.do(w), mismatch())
+			answers = s.number("SELECT count(*) FROM idempotency_keys")
 		}
 	})
 }
 
-// Many concurrent calls with one key, in two instances, have one effect and one answer.
+// freeKeyTwins returns, for a write that was refused, one of its kind and key that takes
+// effect.
+func freeKeyTwins(s *shop) func(w models.Write) models.Write {
+	reserved, ordered := s.reserved(line("mug", 1)).ID, s.ok(resolve(s.reserved(line("mug", 1)).ID, models.ReservationCommitted)).Reservation.ID
+	return func(w models.Write) models.Write {
+		key := w.Key()
+		switch w := w.(type) {
+		case models.Reserve:
+			return models.Reserve{IdempotencyKey: key, Lines: []models.RequestedLine{line("mug", 1)}, TTL: reservationTTL}
+		case models.UpdateReservation:
+			return models.UpdateReservation{IdempotencyKey: key, ID: reserved, Lines: []models.RequestedLine{line("mug", 1)}}
+		case models.Resolve:
+			if w.To == models.ReservationFulfilled {
+				return models.Resolve{IdempotencyKey: key, ID: ordered, To: w.To}
+			}
+			return models.Resolve{IdempotencyKey: key, ID: s.reserved(line("mug", 1)).ID, To: w.To}
+		case models.Adjust:
+			return models.Adjust{IdempotencyKey: key, Rows: []models.AdjustRow{delta("mug", "north", models.Available, 1)}}
+		case models.SetStock:
+			return models.SetStock{IdempotencyKey: key, Rows: []models.SetRow{row("mug", "north", models.Damaged, 3)}}
+		case models.MoveStock:
+			return models.MoveStock{IdempotencyKey: key, Rows: []models.MoveRow{moveRow("mug", 1, "north", models.Available, "south", models.Available)}}
+		}
+		return models.UpsertChannels{IdempotencyKey: key, Rows: []models.ChannelRow{{ChannelID: "web"}}}
+	}
+}
+
+// Many concurrent calls with one key, in two instances, have one effect and one answer. A
+// refusal is decided for each of them.
 func TestOneKeyManyCallers(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		const callers = 32
@@ -142,7 +236,7 @@ func TestOneKeyManyCallers(t *testing.T) {
 		if s.kind != memory {
 			second = open(t, s.url)
 		}
-		for _, w := range []models.Write{reserve(line("mug", 3)), adjust(delta("mug", "north", models.Available, -3)), reserve(line("mug", 1000))} {
+		for i, w := range []models.Write{reserve(line("mug", 3)), adjust(delta("mug", "north", models.Available, -3)), reserve(line("mug", 1000))} {
 			results := make([]models.WriteResult, callers)
 			var group sync.WaitGroup
 			for i := range callers {
@@ -168,29 +262,33 @@ func TestOneKeyManyCallers(t *testing.T) {
 					require.Equal(t, results[0].Reservation.ID, r.Reservation.ID)
 				}
 			}
-			require.Equal(t, 1, first, "%T", w)
+			require.Equal(t, []int{1, 1, callers}[i], first, "%T", w)
 		}
 		require.Equal(t, models.Quantities{Available: 94, Reserved: 3}, s.level("mug", "north"))
 	})
 }
 
-// A key that occurs twice in one batch has one effect.
+// A key that occurs twice in one batch has one effect. Where the first write is refused,
+// the second one executes, and the third is its replay.
 func TestOneKeyInOneBatch(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)
 		reservation, moved, refused := reserve(line("mug", 2)), adjust(delta("mug", "north", models.Available, 3)), reserve(line("mug", 99))
-		other := reservation
+		other, fewer := reservation, refused
 		other.TTL++
-		r := s.batch(reservation, moved, refused, reservation, moved, refused, other)
-		for i := range 3 {
-			require.False(t, r[i].Replayed)
-			require.True(t, r[i+3].Replayed)
-			require.Equal(t, r[i].Errors, r[i+3].Errors)
+		fewer.Lines = []models.RequestedLine{line("mug", 5)}
+		r := s.batch(reservation, moved, refused, reservation, moved, fewer, other, fewer, refused)
+		for i, replayed := range []bool{false, false, false, true, true, false, false, true, false} {
+			require.Equal(t, replayed, r[i].Replayed, "write %d", i)
 		}
 		require.Equal(t, r[0].Reservation.ID, r[3].Reservation.ID)
 		require.Equal(t, r[1].Stocks, r[4].Stocks)
+		s.fails(r[2], short(0, "mug", 99, 11))
 		s.fails(r[6], mismatch())
-		require.Equal(t, models.Quantities{Available: 11, Reserved: 2}, s.level("mug", "north"))
+		require.Equal(t, s.ReservationOf(refused.IdempotencyKey), r[5].Reservation.ID)
+		require.Equal(t, r[5].Reservation.ID, r[7].Reservation.ID)
+		s.fails(r[8], mismatch())
+		require.Equal(t, models.Quantities{Available: 6, Reserved: 7}, s.level("mug", "north"))
 	})
 }
 

@@ -37,9 +37,9 @@ type model struct {
 	prefix       string
 	shelf        map[levelKey]models.Quantities
 	reservations []*modelReservation
-	answered     []answeredWrite // every keyed write and its first answer
-	owed         map[string]int  // how many units of a product may be owed
-	buffer       int             // of the channel "web"
+	keys         modelKeys
+	owed         map[string]int // how many units of a product may be owed
+	buffer       int            // of the channel "web"
 	// selling has the active locations.
 	selling map[string]bool
 }
@@ -51,11 +51,6 @@ type modelReservation struct {
 	overdue bool // past its expiry, and not expired by a write yet
 	lines   []models.ReservationLine
 	version int64
-}
-
-type answeredWrite struct {
-	write  models.Write
-	result models.WriteResult
 }
 
 // After any sequence of writes the database has the state of the model and gives its
@@ -85,7 +80,7 @@ const owedMax = 4
 func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
-	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}}
+	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}, keys: newModelKeys()}
 	for len(s.sweep(1000)) > 0 {
 	} // reservations of earlier runs
 	for i, product := range m.products() {
@@ -255,12 +250,12 @@ func (h *modelReservation) has(product string, part models.Allocation) bool {
 	})
 }
 
-// first executes a write that was not executed before.
+// first executes a write whose key is not bound. A write without errors binds it.
 func (m *model) first(w models.Write) models.WriteResult {
 	r := m.do(w)
 	require.False(m.t, r.Replayed)
-	if w.Key() != "" {
-		m.answered = append(m.answered, answeredWrite{w, r})
+	if len(r.Errors) == 0 {
+		m.keys.bind(w, r)
 	}
 	return r
 }
@@ -268,6 +263,7 @@ func (m *model) first(w models.Write) models.WriteResult {
 func (m *model) reserve(t *rapid.T) {
 	lines, asked, order := m.cart(t)
 	w := reserve(lines...)
+	w.IdempotencyKey = m.keys.draw(t, w)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	w.Channel = rapid.SampledFrom([]string{"", "web"}).Draw(t, "channel")
 	got, refused := m.allocate(asked, order, w.Channel, w.AllowPartial, nil)
@@ -275,6 +271,7 @@ func (m *model) reserve(t *rapid.T) {
 	m.fails(r, shortages(asked, got, order, lines)...)
 	require.Equal(t, refused, r.Reservation == nil)
 	if !refused {
+		m.keys.bind(w, r)
 		h := &modelReservation{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
 		m.checkLines(h, r.Reservation, asked, got, order)
 		m.reservations = append(m.reservations, h)
@@ -333,6 +330,7 @@ func (m *model) update(t *rapid.T) {
 	h := m.pick(t)
 	lines, asked, order := m.cart(t)
 	w := update(h.id, lines...)
+	w.IdempotencyKey = m.keys.draw(t, w)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	if h.now() != models.ReservationActive {
 		m.fails(m.first(w), notActive(h.now()))
@@ -346,6 +344,7 @@ func (m *model) update(t *rapid.T) {
 		require.Equal(t, h.lines, r.Reservation.Lines)
 		return
 	}
+	m.keys.bind(w, r)
 	m.move(h.lines, models.Reserved, models.Available)
 	m.checkLines(h, r.Reservation, asked, got, order)
 	h.version = h.next(models.ReservationActive)
@@ -391,17 +390,6 @@ func (m *model) sweepSome(t *rapid.T) {
 			m.expire(h)
 		}
 	}
-}
-
-// repeat sends a write again that was answered before.
-func (m *model) repeat(t *rapid.T) {
-	if len(m.answered) == 0 {
-		t.Skip("nothing was written yet")
-	}
-	before := m.answered[rapid.IntRange(0, len(m.answered)-1).Draw(t, "write")]
-	again := m.do(before.write)
-	require.True(t, again.Replayed)
-	require.Equal(t, before.result.Errors, again.Errors)
 }
 
 // compare runs after every step: the database has the state of the model.

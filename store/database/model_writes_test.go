@@ -27,6 +27,11 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 	return func(t *rapid.T) {
 		h := m.pick(t)
 		w := resolve(h.id, to)
+		if to == models.ReservationReleased {
+			w = release(h.id) // without a key
+		} else {
+			w.IdempotencyKey = m.keys.draw(t, w)
+		}
 		if to != models.ReservationReleased && rapid.Bool().Draw(t, "in part") {
 			for range rapid.IntRange(1, 3).Draw(t, "parts") {
 				w.Lines = append(w.Lines, part(rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.IntRange(1, 3).Draw(t, "quantity")))
@@ -222,7 +227,9 @@ func (m *model) adjust(t *rapid.T) {
 	n := rapid.IntRange(-4, 4).Filter(func(n int) bool { return n != 0 }).Draw(t, "delta")
 	floor := m.least(at.product, state)
 	have := m.have(at, state, func(have int) bool { return n > 0 || have+n >= floor })
-	r := m.first(adjust(delta(at.product, at.location, state, n)))
+	w := adjust(delta(at.product, at.location, state, n))
+	w.IdempotencyKey = m.keys.draw(t, w)
+	r := m.first(w)
 	if n < 0 && have+n < floor {
 		m.fails(r, tooFew(0, "delta", at.product, -n, max(0, have-floor)))
 		return
@@ -235,7 +242,7 @@ func (m *model) adjust(t *rapid.T) {
 func (m *model) set(t *rapid.T) {
 	at, state := m.draw(t)
 	w := counted(row(at.product, at.location, state, rapid.IntRange(-6, 6).Draw(t, "quantity")))
-	w.IdempotencyKey = newKey()
+	w.IdempotencyKey = m.keys.draw(t, w)
 	count := &w.Rows[0]
 	if rapid.Bool().Draw(t, "compare") {
 		q := m.shelf[at]
@@ -269,7 +276,9 @@ func (m *model) moveStock(t *rapid.T) {
 		t.Skip("no move")
 	}
 	have := m.have(from, state, func(have int) bool { return have >= n })
-	r := m.first(moveStock(moveRow(from.product, n, from.location, state, to.location, toState)))
+	w := moveStock(moveRow(from.product, n, from.location, state, to.location, toState))
+	w.IdempotencyKey = m.keys.draw(t, w)
+	r := m.first(w)
 	if have < n {
 		m.fails(r, tooFew(0, "quantity", from.product, n, max(0, have)))
 		return

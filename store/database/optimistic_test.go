@@ -139,8 +139,9 @@ func TestOptimisticBatchIsRefused(t *testing.T) {
 			_, err := s.otherInstance(s.t.(*testing.T)).WriteUnderLock(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},
-		"a stored answer": func(s *shop, w models.Reserve) {
-			w.Lines = []models.RequestedLine{line("pen", 1)}
+		"a key that has reserved a part": func(s *shop, w models.Reserve) {
+			s.stock("tea", "north", 1)
+			w.Lines, w.AllowPartial = []models.RequestedLine{line("tea", 2)}, true
 			_, err := s.otherInstance(s.t.(*testing.T)).WriteUnderLock(context.Background(), []models.Write{w})
 			require.NoError(s.t, err)
 		},

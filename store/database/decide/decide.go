@@ -10,15 +10,19 @@ import (
 type Decider struct {
 	*UnitOfWork
 	Hashes KeyHashes // of the write being decided
+	inPart bool      // the write being decided took effect, although it has errors
 }
 
 // Decide decides one write and leaves its effect in the unit of work. Failures are
 // part of the result; a write that fails changes nothing.
 func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
-	d.Hashes = hashes
+	d.Hashes, d.inPart = hashes, false
 	if w.Key() != "" {
 		if result, known := d.Replay(w); known {
 			return result
+		}
+		if errs := d.tooLate(w); errs != nil {
+			return models.WriteResult{Errors: errs}
 		}
 	}
 	var result models.WriteResult
@@ -47,7 +51,7 @@ func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
 		result.Fault = fmt.Errorf("no decision for a write of type %T", w)
 		return result
 	}
-	if w.Key() != "" && !recordedByReservation(w, result) {
+	if w.Key() != "" && d.binds(w, result) && !recordedByReservation(w, result) {
 		d.record(result)
 	}
 	return result

@@ -6,7 +6,8 @@
 //	unit of work  what a transaction locked and loaded, and what was decided on it
 //	read set      the rows that a batch of writes needs loaded, named before loading
 //	change set    what one write wants to change; applied whole, or dropped
-//	answer        the stored first answer to an idempotency key
+//	answer        the stored answer of the write that bound an idempotency key
+//	bound key     one whose write took effect, whole or in part
 //
 // A transaction computes the read set of its writes ([ReadSetOf]), loads it into a
 // [UnitOfWork], lets a [Decider] decide the writes in order, and saves what the unit
@@ -17,7 +18,9 @@
 //   - A write that fails for business reasons changes nothing in the unit of work.
 //   - Available never falls below the product's floor by a decision.
 //   - Every change of a level has a movement whose quantities add up.
-//   - A key that has an answer, or whose reservation exists, never executes again.
+//   - A bound key, which has an answer or a reservation, never executes again. A
+//     refused key is free: nothing of it is stored.
+//   - A key belongs to one kind of write of one caller.
 //
 // Idempotency keys are stored as keyed hashes ([Secret]). One half of the hash is the
 // key of the reservation that the write creates, the other half is the key of its

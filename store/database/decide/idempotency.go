@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash"
-	"io"
 	"slices"
 	"sync"
 
 	"onhand/models"
 )
 
-// Answer is what is stored of the first result of a keyed write.
+// Answer is what is stored of the result that bound a key.
 type Answer struct {
 	Reservation string        `json:"reservation,omitempty"`
 	Products    []string      `json:"products,omitempty"`
@@ -37,21 +37,39 @@ type storedAnswer struct {
 
 // KeyHashes are derived from a keyed write. The key of the reservation that it may
 // create and the key of its answer are the halves of one keyed hash of its idempotency
-// key, so that they cannot be guessed without the database's secret.
+// key in its scope, so that they cannot be guessed without the database's secret. They
+// do not depend on the rest of the input: a key that was refused makes the reservation
+// with the same id later, whatever its input is then.
 type KeyHashes struct {
 	Reservation, Answer [16]byte
 	Fingerprint         [16]byte // fingerprint of the whole write
 }
 
-func hashWith(mac hash.Hash, form JSON, w models.Write) (hashes KeyHashes) {
-	var sum [sha256.Size]byte
-	mac.Reset()
-	_, _ = io.WriteString(mac, w.Key())
-	mac.Sum(sum[:0])
-	copy(hashes.Reservation[:], sum[:])
-	copy(hashes.Answer[:], sum[len(hashes.Reservation):])
+// hasher makes hashes one after the other.
+type hasher struct {
+	mac    hash.Hash
+	buffer []byte
+}
+
+func (h *hasher) hash(form JSON, w models.Write) (hashes KeyHashes) {
+	h.buffer = appendScopedKey(h.buffer[:0], w)
+	h.mac.Reset()
+	_, _ = h.mac.Write(h.buffer) // a hash; cannot fail
+	h.buffer = h.mac.Sum(h.buffer[:0])
+	copy(hashes.Reservation[:], h.buffer)
+	copy(hashes.Answer[:], h.buffer[len(hashes.Reservation):])
 	hashes.Fingerprint = Fingerprint(form, w)
 	return hashes
+}
+
+// appendScopedKey appends an idempotency key with its scope: the kind of write and the
+// caller. No kind has a zero byte, and the caller has its length before it, so two
+// scoped keys are never the same bytes.
+func appendScopedKey(b []byte, w models.Write) []byte {
+	caller := w.Terms().Caller
+	b = append(append(b, w.Kind()...), 0)
+	b = binary.AppendUvarint(b, uint64(len(caller)))
+	return append(append(b, caller...), w.Key()...)
 }
 
 // Fingerprint is a hash of all that a write asks for, its key included.
@@ -71,17 +89,16 @@ func Fingerprint(form JSON, w models.Write) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// Replay returns the first result of a key, if there is one. A reservation's id is
-// derived from its key, so a reservation is its own record.
+// Replay returns the result that bound a key, if one did. A reservation's id is derived
+// from its key, so a reservation is its own record.
 func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
 	known := d.Answers[d.Hashes.Answer]
 	if s := d.Reservations[d.Hashes.Reservation]; s != nil && known == nil {
-		_, reserving := w.(models.Reserve)
-		if !reserving || !bytes.Equal(s.Fingerprint, d.Hashes.Fingerprint[:]) {
+		if !bytes.Equal(s.Fingerprint, d.Hashes.Fingerprint[:]) {
 			return mismatch(), true
 		}
 		at := s.At(d.Now)
-		return models.WriteResult{Reservation: &at, Replayed: true}, true
+		return models.WriteResult{Reservation: &at, Replayed: true, Errors: noLongerReserved(w, &at)}, true
 	}
 	if known == nil {
 		return models.WriteResult{}, false
@@ -98,6 +115,7 @@ func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
 		if s := d.Reservations[key]; s != nil {
 			at := s.At(d.Now)
 			result.Reservation = &at
+			result.Errors = append(result.Errors, noLongerReserved(w, &at)...)
 		}
 	}
 	for _, id := range known.Answer.Products {
@@ -106,11 +124,57 @@ func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
 	return result, true
 }
 
+// noLongerReserved is the error beside the replay of a reservation whose units are
+// available again. A client that reads only the errors would else believe that it still
+// has them.
+func noLongerReserved(w models.Write, r *models.Reservation) []models.UserError {
+	var path []string
+	switch w.(type) {
+	case models.Reserve:
+		path = models.InputPath("idempotencyKey")
+	case models.UpdateReservation:
+		path = models.InputPath("id")
+	default:
+		return nil
+	}
+	switch r.State {
+	case models.ReservationReleased, models.ReservationExpired, models.ReservationCancelled:
+		return []models.UserError{models.ReservationNotActiveError{
+			Failure: models.Failure{Message: fmt.Sprintf("this key took effect before, and its reservation is %s by now: it reserves nothing any more", r.State), Path: path},
+			State:   r.State,
+		}}
+	}
+	return nil
+}
+
+// tooLate refuses a key that is not bound after the time that its caller has set.
+func (d *Decider) tooLate(w models.Write) []models.UserError {
+	limit := w.Terms().NotAfter
+	if limit == nil || !d.Now.After(*limit) {
+		return nil
+	}
+	return []models.UserError{models.IdempotencyError{
+		Failure: models.Failure{
+			Message: "this request came too late: notAfter has passed by the server's clock, and nothing was done",
+			Path:    models.InputPath("notAfter"),
+		},
+		Cause: models.ErrorNotAfterPassed,
+	}}
+}
+
 func mismatch() models.WriteResult {
 	return models.WriteResult{Errors: []models.UserError{models.IdempotencyError{
 		Failure: models.Failure{Message: "this idempotency key was used before with another input", Path: models.InputPath("idempotencyKey")},
 		Cause:   models.ErrorKeyParameterMismatch,
 	}}}
+}
+
+// binds reports whether a result binds its key: the write took effect, whole or in part.
+// A refusal changed nothing, so the key stays free, and the caller may ask again with
+// it.
+func (d *Decider) binds(w models.Write, result models.WriteResult) bool {
+	_, bulk := w.(models.Bulk)
+	return len(result.Errors) == 0 || d.inPart || bulk && len(result.Stocks)+len(result.Locations)+len(result.Channels) > 0
 }
 
 // record stores the result of a keyed write.
@@ -219,13 +283,13 @@ type Secret struct {
 	// JSON writes what fingerprints are made of.
 	JSON JSON
 
-	text string
-	macs sync.Pool
+	text    string
+	hashers sync.Pool
 }
 
 // NewSecret returns the secret with this text.
 func NewSecret(text string) *Secret {
-	return &Secret{text: text, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(text)) }}}
+	return &Secret{text: text, hashers: sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, []byte(text))} }}}
 }
 
 // Equal reports whether both are the same secret.
@@ -233,9 +297,9 @@ func (s *Secret) Equal(other *Secret) bool { return s != nil && other != nil && 
 
 // Hash derives what is stored of a keyed write's idempotency key and input.
 func (s *Secret) Hash(w models.Write) KeyHashes {
-	mac := s.macs.Get().(hash.Hash)
-	defer s.macs.Put(mac)
-	return hashWith(mac, s.JSON, w)
+	h := s.hashers.Get().(*hasher)
+	defer s.hashers.Put(h)
+	return h.hash(s.JSON, w)
 }
 
 // HashAll derives them for every write that has a key.

@@ -22,6 +22,7 @@ func TestJSONByHand(t *testing.T) {
 		w := models.Reserve{
 			IdempotencyKey: text.Draw(t, "key"), TTL: time.Duration(count.Draw(t, "ttl")), Channel: text.Draw(t, "channel"),
 			AllowPartial: rapid.Bool().Draw(t, "partial"), OwnerRef: text.Draw(t, "owner"), DefaultTTL: time.Hour,
+			KeyTerms: models.KeyTerms{Caller: text.Draw(t, "caller"), NotAfter: new(time.Now())}, // no part of the input
 			Lines: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.RequestedLine {
 				return models.RequestedLine{ProductID: text.Draw(t, "product"), Quantity: count.Draw(t, "quantity"), LocationID: text.Draw(t, "location")}
 			}), 0, 3).Draw(t, "lines"),
@@ -50,7 +51,7 @@ func TestJSONByHand(t *testing.T) {
 	})
 	require.Equal(t, "null", string(JSON{}.AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
-		reflect.TypeFor[models.Reserve](): 7, reflect.TypeFor[models.RequestedLine](): 3,
+		reflect.TypeFor[models.Reserve](): 8, reflect.TypeFor[models.RequestedLine](): 3,
 		reflect.TypeFor[models.ReservationLine](): 8, reflect.TypeFor[models.Allocation](): 4,
 	} {
 		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change appendReserve, AppendLines and this test too", what)

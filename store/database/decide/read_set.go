@@ -9,7 +9,7 @@ import (
 type ReadSet struct {
 	Reservations        [][16]byte // locked, and the levels of their lines too
 	Products            []string   // locked with their levels
-	KeyedReservations   [][16]byte // what the keys created before; read once the levels are locked
+	KeyedReservations   [][16]byte // what the keys of reservations created before; read once the levels are locked
 	AnswerKeys          [][16]byte
 	Locations           []string
 	Channels            []string
@@ -31,7 +31,9 @@ func ReadSetOf(writes []models.Write, hashes []KeyHashes) ReadSet {
 		settings = settings || ChangesSettings(write)
 		if write.Key() != "" {
 			b.answerKeys[hashes[i].Answer] = true
-			b.keyedReservations[hashes[i].Reservation] = true
+			if _, reserving := write.(models.Reserve); reserving {
+				b.keyedReservations[hashes[i].Reservation] = true
+			}
 		}
 		b.write(write)
 	}

@@ -30,6 +30,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	}
 	changes.Apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
 	d.put(s)
+	d.inPart = len(errs) > 0
 	at := s.At(d.Now)
 	return models.WriteResult{Reservation: &at, Errors: errs}
 }
@@ -69,6 +70,7 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	}
 	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
 	d.put(&next)
+	d.inPart = len(errs) > 0
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at, Errors: errs}
 }

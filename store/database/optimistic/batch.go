@@ -22,6 +22,8 @@ type ReservationBatch struct {
 	Expected     []ExpectedProduct // by id
 	// Conditional has the batch check by conditional decrement, not by compare-and-set.
 	Conditional bool
+	// NotAfter is the earliest time that some key may not be used after; nil for none.
+	NotAfter *time.Time
 
 	executor   *Executor
 	decider    *decide.Decider
@@ -79,9 +81,10 @@ func (e *Executor) Begin() *ReservationBatch {
 
 // Add decides one more reservation. It returns false, and changes nothing, when the
 // reservation must be decided under lock: the cache lacks something of it, or it
-// would not be granted whole, or its key may have been used before.
+// would not be granted whole, or its key may have been used before or may soon not be
+// used any more.
 func (b *ReservationBatch) Add(w *PreparedReservation) bool {
-	if w == nil {
+	if w == nil || w.soonTooLate() {
 		return false
 	}
 	c := b.executor.cache
@@ -108,6 +111,9 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 	}
 	b.noteBuffers(w.reserve)
 	b.Unit.Movements = b.Unit.Movements[:0]
+	if limit := w.reserve.NotAfter; limit != nil && (b.NotAfter == nil || limit.Before(*b.NotAfter)) {
+		b.NotAfter = limit
+	}
 	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.ReservationTTL()})
 	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL())
 	return true

@@ -37,8 +37,6 @@ type ReservationRows interface {
 	Add(hashes *decide.KeyHashes, reservation *models.Reservation, ttl time.Duration)
 	// Args returns the rows as parameters of a statement.
 	Args() []any
-	// AnswerKeys returns, as one parameter, the keys that must have no stored answer.
-	AnswerKeys() any
 	// Reset empties the list; false, where it is too large to be kept.
 	Reset() bool
 }
@@ -85,6 +83,17 @@ func (e *Executor) Prepare(w models.Write) *PreparedReservation {
 		return nil
 	}
 	return &PreparedReservation{reserve: reserve, secret: secret, hashes: secret.Hash(w)}
+}
+
+// notAfterMargin is how long before its NotAfter, by the clock of this instance, a
+// reservation is decided under lock. In an optimistic batch it would have the database
+// refuse the others too. A commit takes less than that.
+const notAfterMargin = time.Second
+
+// soonTooLate reports whether the key may not be used any more when the batch commits.
+func (w *PreparedReservation) soonTooLate() bool {
+	limit := w.reserve.NotAfter
+	return limit != nil && time.Until(*limit) < notAfterMargin
 }
 
 // Missing lists the products of a reservation that the snapshot cache lacks, each

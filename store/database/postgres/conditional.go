@@ -105,10 +105,9 @@ func conditionalSQL(rows, chunks bool) bulk {
 const beginConditionalSQL = `SELECT set_config('onhand.writer', 'ledger_versions_outbox', true), set_config('lock_timeout', $1, true),
 	set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz`
 
-// expectSameSQL ends the transaction if the epoch or the directory has changed, or if a
-// key has a stored answer. The decision under lock then returns that answer.
-const expectSameSQL = `SELECT onhand_expect(epoch = $1 AND directory_version = $2
-	AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY ($3))) FROM onhand_meta`
+// expectSameSQL ends the transaction if the epoch or the directory has changed, or if
+// some key may not be used any more.
+const expectSameSQL = `SELECT onhand_expect(epoch = $1 AND directory_version = $2 AND coalesce(clock_timestamp() <= $3::timestamptz, true)) FROM onhand_meta`
 
 // commitConditional commits a batch by conditional decrement. It inserts the
 // reservations first, because no other transaction waits for these rows. So it keeps the
@@ -137,7 +136,7 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.R
 			})
 		})
 		// Last, with all locks taken.
-		b.Queue(expectSameSQL, batch.Unit.Epoch, batch.Unit.Directory, batch.Rows.AnswerKeys())
+		b.Queue(expectSameSQL, batch.Unit.Epoch, batch.Unit.Directory, batch.NotAfter)
 	})
 	return c, err
 }

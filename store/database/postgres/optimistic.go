@@ -153,6 +153,6 @@ func reserveArgs(batch *optimistic.ReservationBatch, lockWait string) []any {
 		reserved.int(l.Reserved)
 		units.int(l.Taken)
 	}
-	return []any{lockWait, batch.Unit.Epoch, batch.Unit.Directory, batch.Rows.AnswerKeys(), ids, versions, next,
+	return []any{lockWait, batch.Unit.Epoch, batch.Unit.Directory, batch.NotAfter, ids, versions, next,
 		products, locations, available, reserved, units}
 }

@@ -33,19 +33,18 @@ func (e *Engine) Recycle(rows optimistic.ReservationRows) {
 	}
 }
 
-// reservationRows are the rows of new reservations, as columns, with the keys that must
-// have no stored answer.
-type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls, answers *column }
+// reservationRows are the rows of new reservations, as columns.
+type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls *column }
 
 // reservationRowsKept bounds the memory that is kept for the next batch, in bytes.
 const reservationRowsKept = 1 << 20
 
 func newReservationRows(form decide.JSON) *reservationRows {
-	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), bytesColumn(1, 16)}
+	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1)}
 }
 
 func (r *reservationRows) columns() []*column {
-	return []*column{r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls, r.answers}
+	return []*column{r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls}
 }
 
 // Add implements [ReservationRows].
@@ -56,16 +55,12 @@ func (r *reservationRows) Add(hashes *decide.KeyHashes, reservation *models.Rese
 	r.owners.text(reservation.Owner)
 	r.fingerprints.bytes(hashes.Fingerprint[:])
 	r.ttls.long(ttl.Microseconds())
-	r.answers.bytes(hashes.Answer[:])
 }
 
 // Args implements [ReservationRows].
 func (r *reservationRows) Args() []any {
 	return parameters(r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls)
 }
-
-// AnswerKeys implements [ReservationRows].
-func (r *reservationRows) AnswerKeys() any { return r.answers }
 
 // Reset implements [ReservationRows].
 func (r *reservationRows) Reset() bool {

@@ -304,7 +304,8 @@ CREATE TABLE outbox (
     version    bigint NOT NULL
 );
 
--- The answers of keyed writes. A successful reservation needs no row: its id is derived from its key.
+-- The answers of keyed writes that took effect. A whole reservation needs no row: its id is derived from its key. A refused
+-- write has none: its key is free.
 CREATE TABLE idempotency_keys (
     key_hash    bytea PRIMARY KEY CHECK (length(key_hash) = 16),
     fingerprint bytea NOT NULL,
@@ -696,9 +697,10 @@ END $$;
 --
 -- The arrays come in order of their ids. Levels are locked before products, each in that order, because an index scan
 -- finds them one by one. The planner would read a small table as a whole, in the order of its pages; so the function
--- turns sequential scans off. lock_wait is in milliseconds; units is how many units each level gives.
+-- turns sequential scans off. lock_wait is in milliseconds; units is how many units each level gives; not_after, where not
+-- NULL, is the time after which some key of the batch may not be used any more.
 -- +goose StatementBegin
-CREATE FUNCTION onhand_reserve(lock_wait text, expected_epoch text, expected_directory bigint, answer_keys bytea[],
+CREATE FUNCTION onhand_reserve(lock_wait text, expected_epoch text, expected_directory bigint, not_after timestamptz,
     ids text[], versions bigint[], next_versions bigint[],
     level_ids text[], location_ids text[], next_available integer[], next_reserved integer[], units integer[])
     RETURNS timestamptz LANGUAGE plpgsql AS $$
@@ -743,9 +745,8 @@ BEGIN
     SELECT v.product_id, v.next FROM (SELECT unnest(ids) AS product_id, unnest(versions) AS version, unnest(next_versions) AS next) v
     WHERE v.next > v.version;
 
-    -- A key with a stored answer ends the batch: its writer is answered with that.
     PERFORM onhand_expect(changed = cardinality(ids) AND epoch = expected_epoch AND directory_version = expected_directory
-        AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key_hash = ANY (answer_keys))) FROM onhand_meta;
+        AND coalesce(clock_timestamp() <= not_after, true)) FROM onhand_meta;
     RETURN set_config('onhand.now', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), true)::timestamptz;
 END $$;
 -- +goose StatementEnd
