@@ -283,6 +283,7 @@ func TestErrorsNeedNoFragment(t *testing.T) {
 	failure := models.Failure{Message: "no", Path: []string{"input"}}
 	both := []models.UserError{
 		models.IdempotencyError{Failure: failure, Cause: models.ErrorKeyParameterMismatch},
+		models.IdempotencyError{Failure: failure, Cause: models.ErrorNotAfterPassed},
 		models.NotFoundError{Failure: failure}, models.InvalidInputError{Failure: failure},
 	}
 	stock := slices.Concat([]models.UserError{

@@ -23,7 +23,7 @@ func (r *channelResolver) Locations(ctx context.Context, obj *models.Channel) ([
 
 func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.UpsertLocationsInput) (*generated.UpsertLocationsPayload, error) {
 	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
-		return models.UpsertLocations{IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
+		return models.UpsertLocations{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
 	})
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.
 
 func (r *mutationResolver) UpsertChannels(ctx context.Context, input generated.UpsertChannelsInput) (*generated.UpsertChannelsPayload, error) {
 	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
-		return models.UpsertChannels{IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
+		return models.UpsertChannels{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
 	})
 	if err != nil {
 		return nil, err

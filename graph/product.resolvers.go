@@ -15,7 +15,7 @@ import (
 
 func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.UpsertProductsInput) (*generated.UpsertProductsPayload, error) {
 	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
-		return models.UpsertProducts{IdempotencyKey: input.IdempotencyKey, Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy}
+		return models.UpsertProducts{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy}
 	})
 	if err != nil {
 		return nil, err

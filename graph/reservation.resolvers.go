@@ -15,14 +15,14 @@ import (
 
 func (r *mutationResolver) ReserveStock(ctx context.Context, input generated.ReserveStockInput) (*generated.ReservationPayload, error) {
 	return r.changeReservation(ctx, models.Reserve{
-		IdempotencyKey: input.IdempotencyKey, Lines: valuesOf(input.Lines), TTL: ttlOf(input.TTLSeconds),
+		IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Lines: valuesOf(input.Lines), TTL: ttlOf(input.TTLSeconds),
 		Channel: textOf(input.Channel), AllowPartial: input.AllowPartial, OwnerRef: textOf(input.OwnerRef),
 	})
 }
 
 func (r *mutationResolver) UpdateReservation(ctx context.Context, input generated.UpdateReservationInput) (*generated.ReservationPayload, error) {
 	return r.changeReservation(ctx, models.UpdateReservation{
-		IdempotencyKey: input.IdempotencyKey, ID: input.ID, Lines: valuesOf(input.Lines),
+		IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), ID: input.ID, Lines: valuesOf(input.Lines),
 		TTL: ttlOf(input.TTLSeconds), AllowPartial: input.AllowPartial,
 	})
 }
@@ -36,15 +36,15 @@ func (r *mutationResolver) ReleaseReservation(ctx context.Context, input generat
 }
 
 func (r *mutationResolver) CommitReservation(ctx context.Context, input generated.CommitReservationInput) (*generated.ReservationPayload, error) {
-	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCommitted, OrderRef: textOf(input.OrderRef), Lines: valuesOf(input.Lines), Reacquire: input.Reacquire})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), ID: input.ID, To: models.ReservationCommitted, OrderRef: textOf(input.OrderRef), Lines: valuesOf(input.Lines), Reacquire: input.Reacquire})
 }
 
 func (r *mutationResolver) FulfillReservation(ctx context.Context, input generated.FulfillReservationInput) (*generated.ReservationPayload, error) {
-	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationFulfilled, Lines: valuesOf(input.Lines)})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), ID: input.ID, To: models.ReservationFulfilled, Lines: valuesOf(input.Lines)})
 }
 
 func (r *mutationResolver) CancelReservation(ctx context.Context, input generated.CancelReservationInput) (*generated.ReservationPayload, error) {
-	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, ID: input.ID, To: models.ReservationCancelled, Lines: valuesOf(input.Lines)})
+	return r.resolveOrder(ctx, models.Resolve{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), ID: input.ID, To: models.ReservationCancelled, Lines: valuesOf(input.Lines)})
 }
 
 func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Reservation, error) {

@@ -64,6 +64,11 @@ func (r *Resolver) writeAs(ctx context.Context, scope guard.Scope, write func(ac
 	return r.Store.Write(ctx, write(actor))
 }
 
+// keyTerms are the terms of a mutation's idempotency key.
+func keyTerms(ctx context.Context, notAfter *time.Time) models.KeyTerms {
+	return models.KeyTerms{Caller: guard.Caller(ctx), NotAfter: notAfter}
+}
+
 // stream sends the values of a watch to a subscription until one of them ends. The
 // channel has no buffer: values for a slow client stay in the watch, which keeps
 // only the newest stock of each product.

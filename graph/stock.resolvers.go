@@ -16,7 +16,7 @@ import (
 func (r *mutationResolver) SetStock(ctx context.Context, input generated.SetStockInput) (*generated.StockPayload, error) {
 	return r.changeStock(ctx, func(actor string) models.Write {
 		return models.SetStock{
-			IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
+			IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
 			Reference: textOf(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
 		}
 	})
@@ -25,7 +25,7 @@ func (r *mutationResolver) SetStock(ctx context.Context, input generated.SetStoc
 func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.AdjustStockInput) (*generated.StockPayload, error) {
 	return r.changeStock(ctx, func(actor string) models.Write {
 		return models.Adjust{
-			IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
+			IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
 			Reference: textOf(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
 		}
 	})
@@ -34,7 +34,7 @@ func (r *mutationResolver) AdjustStock(ctx context.Context, input generated.Adju
 func (r *mutationResolver) MoveStock(ctx context.Context, input generated.MoveStockInput) (*generated.StockPayload, error) {
 	return r.changeStock(ctx, func(actor string) models.Write {
 		return models.MoveStock{
-			IdempotencyKey: input.IdempotencyKey, Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
+			IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), Reason: input.Reason, Note: textOf(input.Note),
 			Reference: textOf(input.ReferenceDocumentURI), ErrorPolicy: input.ErrorPolicy, Actor: actor,
 		}
 	})

@@ -41,6 +41,10 @@ func Local(next http.Handler) http.Handler {
 	})
 }
 
+// Caller names the caller that an idempotency key belongs to. It is empty for all
+// callers: they share one name, because requests have no identity of their own yet.
+func Caller(context.Context) string { return "" }
+
 // Require returns the caller's subject when the caller has the scope.
 //
 // Errors: UNAUTHENTICATED for anonymous callers, FORBIDDEN for others.
