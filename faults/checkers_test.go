@@ -54,8 +54,18 @@ func TestCheckersFind(t *testing.T) {
 	}
 	t.Run("I3", func(t *testing.T) {
 		writes := s.Target.History.Acknowledged()[:1]
+		require.True(t, writes[0].Done)
 		require.Empty(t, s.Checker.RepeatFaults(writes))
 		writes[0].Answer += "other"
+		assert.Len(t, s.Checker.RepeatFaults(writes), 1)
+		writes[0].Done = false
+		assert.Len(t, s.Checker.RepeatFaults(writes), 1, "refused, and its key is bound")
+		require.Empty(t, s.Customer(0).Reserve(map[string]int{"cup": 1000}, load.LongTTL).ID)
+		writes = s.Target.History.Acknowledged()
+		writes = writes[len(writes)-1:]
+		require.False(t, writes[0].Done)
+		require.Empty(t, s.Checker.RepeatFaults(writes), "a refused key is free")
+		writes[0].Done = true
 		assert.Len(t, s.Checker.RepeatFaults(writes), 1)
 	})
 	t.Run("I7", func(t *testing.T) { s.checkRedisCorruptions(t) })

@@ -16,7 +16,7 @@
 //
 //	I1  the history is linearizable                                         CheckHistory
 //	I2  available is never below its floor, at any row of the ledger        CheckDatabase
-//	I3  an acknowledged key happened once, and gives the same answer again  CheckAcknowledged, CheckReservations
+//	I3  an acknowledged key happened once and is replayed, or it is free    CheckAcknowledged, CheckReservations
 //	I4  reserved = live reservations, committed = open orders               CheckDatabase
 //	I5  on hand = opening + ledger, each row follows from the one before    CheckDatabase
 //	I6  a reservation is resolved once, in time, all its lines or none      CheckDatabase, CheckReservations

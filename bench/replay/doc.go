@@ -12,6 +12,9 @@
 //   - the ledger with the levels, the reservations with the levels, and the cache with the database. This part is that
 //     of "onhand audit", whose SQL is separate from the code that writes.
 //
+// A shortage binds no key. When it follows a lost attempt, it counts as the outcome; should that attempt take effect after
+// it, the audit finds the difference.
+//
 // Invariants: the queue, the customers, the retries, what is listed and how long the audit waits are bounded by named
 // constants. An invoice whose outcome is not known is counted as unknown, never guessed.
 //

@@ -28,7 +28,7 @@ type Config struct {
 	Customers int               `default:"32" help:"How many customers act concurrently."`
 	Speed     float64           `default:"0" help:"How many times faster than the file's own clock; 0 is as fast as possible."`
 	Limit     int               `default:"0" help:"Stop after so many invoices; 0 is all."`
-	Run       string            `help:"Name of the run, the prefix of its idempotency keys: a run repeated under its name changes nothing twice. Made up when left out."`
+	Run       string            `help:"Name of the run, the prefix of its idempotency keys: a run repeated under its name does nothing twice, and asks again for what was refused. Made up when left out."`
 	RetryFor  time.Duration     `default:"60s" help:"How long one call is repeated while the server is unavailable."`
 	Report    string            `help:"Also write the report to this file, as JSON."`
 

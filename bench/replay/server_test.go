@@ -150,7 +150,9 @@ func (s *fakeServer) keyed(operation string, in mutationInput) map[string]any {
 		errs = []any{}
 	}
 	a := map[string]any{"reservation": reservation, "replayed": false, "errors": errs}
-	s.answers[in.IdempotencyKey] = a
+	if len(errs) == 0 { // a refusal binds no key
+		s.answers[in.IdempotencyKey] = a
+	}
 	return a
 }
 

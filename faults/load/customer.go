@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,10 +109,13 @@ func (c *Customer) Reserve(lines map[string]int, ttl time.Duration) model.Cart {
 	if a.Reservation != nil {
 		cart.ID, cart.ExpiresAt = a.Reservation.ID, a.Reservation.ExpiresAt
 	}
-	o.Done = a.Reservation != nil && len(a.Errors) == 0
+	o.Done = a.Reservation != nil && a.Done()
 	o.Short = map[string]int{}
 	for _, refusal := range a.Errors {
-		if refusal.Typename != "InsufficientStockError" {
+		if a.Replayed && refusal.Typename == notActive {
+			continue // an earlier attempt has reserved it, and its time is over by now
+		}
+		if refusal.Typename != insufficient {
 			c.Target.errorf("reserve %v: %s: %s", lines, refusal.Typename, refusal.Message)
 		}
 		o.Short[refusal.ProductID] = refusal.Available
@@ -133,9 +137,9 @@ func (c *Customer) Resolve(kind model.Kind, cart model.Cart) bool {
 	}
 	a, definite := c.write(&o, document, input)
 	if definite {
-		o.Done = len(a.Errors) == 0 // a repeated release is answered as done
+		o.Done = a.Done() // a repeated release is answered as done
 		for _, refusal := range a.Errors {
-			if refusal.Typename != "ReservationNotActiveError" {
+			if refusal.Typename != notActive {
 				c.Target.errorf("%s %s: %s: %s", kind, cart.ID, refusal.Typename, refusal.Message)
 			}
 			o.State = refusal.State
@@ -170,21 +174,27 @@ func (c *Customer) Read(product string) {
 	c.Target.History.Record(o)
 }
 
-// write sends the same write, over all instances, until there is a definite answer, and times it.
+// write sends the same write, over all instances, until there is a definite answer, and times it. A shortage after an
+// attempt without an answer is none: the key is free, and that attempt may still be on its way.
 func (c *Customer) write(o *model.Operation, document string, input map[string]any) (a WriteAnswer, definite bool) {
 	var data WriteData
+	attempts := 0
 	o.Call = c.Target.History.Now()
 	definite = c.retry(func(ctx context.Context, url string) error {
 		data = WriteData{}
+		attempts++
 		return c.Target.Client.Ask(ctx, url, document, map[string]any{"input": input}, &data)
 	})
-	if !definite {
+	short := slices.ContainsFunc(data.Answer.Errors, func(e WriteError) bool { return e.Typename == insufficient })
+	if !definite || attempts > 1 && short {
 		o.Return = model.Never
 		return WriteAnswer{}, false
 	}
 	o.Return = c.Target.History.Now()
 	if _, keyed := input["idempotencyKey"]; keyed {
-		c.Target.History.Acknowledge(model.Acknowledged{Document: document, Input: input, Answer: data.Answer.Repeatable()})
+		c.Target.History.Acknowledge(model.Acknowledged{
+			Document: document, Input: input, Done: data.Answer.Done(), Answer: data.Answer.Repeatable(),
+		})
 	}
 	return data.Answer, true
 }

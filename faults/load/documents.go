@@ -2,6 +2,7 @@ package load
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -48,17 +49,26 @@ type WriteAnswer struct {
 	}
 	Stocks   []struct{ Version int64 }
 	Replayed bool
-	Errors   []struct {
-		Typename  string `json:"__typename"`
-		Message   string
-		Path      []string
-		ProductID string
-		Requested int
-		Available int
-		State     string
-		Code      string
-	}
+	Errors   []WriteError
 }
+
+// WriteError is one refusal, of any type.
+type WriteError struct {
+	Typename  string `json:"__typename"`
+	Message   string
+	Path      []string
+	ProductID string
+	Requested int
+	Available int
+	State     string
+	Code      string
+}
+
+// The types of errors that customers meet.
+const (
+	insufficient = "InsufficientStockError"
+	notActive    = "ReservationNotActiveError"
+)
 
 // WriteData is the data that has a WriteAnswer.
 type WriteData struct{ Answer WriteAnswer }
@@ -71,8 +81,21 @@ func (a WriteAnswer) ID() string {
 	return a.Reservation.ID
 }
 
-// Repeatable is the part that a repeat of the same key must say again. The state is not: it is that of the moment.
+// Done reports that the write took effect. No document asks for a part of what there is.
+func (a WriteAnswer) Done() bool { return a.Replayed || len(a.Errors) == 0 }
+
+// TooLate reports that the key was free, and that the request came after its notAfter.
+func (a WriteAnswer) TooLate() bool {
+	return !a.Replayed && len(a.Errors) == 1 && a.Errors[0].Code == "NOT_AFTER_PASSED"
+}
+
+// Repeatable is the part that a repeat of the same key must say again. The state is not, nor the error that tells of it
+// beside a replay: they are those of the moment.
 func (a WriteAnswer) Repeatable() string {
-	raw, _ := json.Marshal(a.Errors) // plain structs; cannot fail
+	errs := append([]WriteError{}, a.Errors...)
+	if a.Replayed {
+		errs = slices.DeleteFunc(errs, func(e WriteError) bool { return e.Typename == notActive })
+	}
+	raw, _ := json.Marshal(errs) // plain structs; cannot fail
 	return a.ID() + " " + string(raw)
 }

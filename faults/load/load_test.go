@@ -90,3 +90,20 @@ func TestDeliveries(t *testing.T) {
 	d := c.Deliveries(began, at(1000), []*Subscriber{sub})
 	assert.Equal(t, Deliveries{Count: 2, P50: 110 * time.Millisecond, P99: 110 * time.Millisecond, Usual: 110 * time.Millisecond, Missing: 1}, d)
 }
+
+// TestRepeatable: what a repeat of a key must say again, and when a key was free.
+func TestRepeatable(t *testing.T) {
+	t.Parallel()
+	short, over := WriteError{Typename: insufficient, Available: 3}, WriteError{Typename: notActive, State: model.StateExpired}
+	first := WriteAnswer{}
+	assert.True(t, first.Done())
+	assert.Equal(t, first.Repeatable(), WriteAnswer{Replayed: true, Errors: []WriteError{over}}.Repeatable(), "its time is over by now")
+	assert.True(t, WriteAnswer{Replayed: true, Errors: []WriteError{over}}.Done())
+	assert.False(t, WriteAnswer{Errors: []WriteError{over}}.Done(), "a commit that came too late")
+	assert.NotEqual(t, first.Repeatable(), WriteAnswer{Errors: []WriteError{over}}.Repeatable())
+	assert.NotEqual(t, first.Repeatable(), WriteAnswer{Replayed: true, Errors: []WriteError{short}}.Repeatable())
+	late := WriteAnswer{Errors: []WriteError{{Typename: "IdempotencyError", Code: "NOT_AFTER_PASSED"}}}
+	assert.True(t, late.TooLate())
+	assert.False(t, late.Done())
+	assert.False(t, WriteAnswer{Errors: []WriteError{short}}.TooLate())
+}

@@ -2,7 +2,8 @@
 //
 // Terms:
 //   - operation: one thing a customer asked for, with all its retries: from the first attempt to the definite answer.
-//     Without one it is pending: it may have taken effect or not.
+//     Without one it is pending: it may have taken effect or not. So is one that was refused for a shortage after an
+//     attempt without an answer: a refusal binds no key, and that attempt may still take effect.
 //   - cart: a reservation that a customer asked for.
 //   - history: all operations of a scenario, on one clock.
 //   - linearizable: there is an order of the operations, each at some moment between call and return, that explains every

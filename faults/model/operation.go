@@ -114,10 +114,13 @@ func CartOf(ownerRef string) int {
 	return number
 }
 
-// Acknowledged is a write with an idempotency key that was answered. The same key must get the same answer for ever.
+// Acknowledged is a write with an idempotency key that was answered. Where it was done, the same key must get the same
+// answer for ever. Where it was refused, the key must be free.
 type Acknowledged struct {
 	Document string
 	Input    map[string]any
+	// Done: it was done; refused otherwise.
+	Done bool
 	// Answer is the reservation's id and what was refused.
 	Answer string
 }
