@@ -1923,8 +1923,10 @@ enum ErrorCode {
   RESERVATION_NOT_ACTIVE
   "IdempotencyError: a request with the same key is in flight. Retry. This version does not send the code: it waits for that request instead."
   CONCURRENT_REQUEST
-  "IdempotencyError: the key was used before, with another input."
+  "IdempotencyError: the key was bound by a success before, with another input."
   KEY_PARAMETER_MISMATCH
+  "IdempotencyError: ` + "`" + `notAfter` + "`" + ` has passed, and the key was not bound before. Nothing was done, and nothing will be done with this ` + "`" + `notAfter` + "`" + `."
+  NOT_AFTER_PASSED
   "NotFoundError: the input names something that does not exist."
   NOT_FOUND
   "InvalidInputError: a value of the input is not valid. A retry does not help."
@@ -2027,7 +2029,7 @@ type IdempotencyError implements UserError & ReservationError & StockError & Set
   message: String!
   "Where in the input the cause is."
   path: [String!]!
-  "CONCURRENT_REQUEST or KEY_PARAMETER_MISMATCH."
+  "CONCURRENT_REQUEST, KEY_PARAMETER_MISMATCH or NOT_AFTER_PASSED."
   code: ErrorCode!
 }
 
@@ -2112,8 +2114,10 @@ enum SourcingOrder {
 
 "Locations to create or to change."
 input UpsertLocationsInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 250 rows, each location once."
   rows: [UpsertLocationRow!]!
   "What a failing row does to the others."
@@ -2138,7 +2142,7 @@ input UpsertLocationRow {
 type UpsertLocationsPayload {
   "The locations that were written, by id, as they are now."
   locations: [Location!]!
-  "True when the idempotency key was known. Nothing was done again."
+  "True when the key was bound by a success before: this is its answer, and nothing was done again."
   replayed: Boolean!
   "The refused rows."
   errors: [SettingsError!]!
@@ -2146,8 +2150,10 @@ type UpsertLocationsPayload {
 
 "Channels to create or to change."
 input UpsertChannelsInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 250 rows, each channel once."
   rows: [UpsertChannelRow!]!
   "What a failing row does to the others."
@@ -2182,7 +2188,7 @@ input ProductBufferInput {
 type UpsertChannelsPayload {
   "The channels that were written, by id, as they are now."
   channels: [Channel!]!
-  "True when the idempotency key was known. Nothing was done again."
+  "True when the key was bound by a success before: this is its answer, and nothing was done again."
   replayed: Boolean!
   "The refused rows."
   errors: [SettingsError!]!
@@ -2422,8 +2428,10 @@ input ProductFilter {
 
 "Products to create or to change."
 input UpsertProductsInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 1,000 rows, each product once."
   rows: [UpsertProductRow!]!
   "What a failing row does to the others."
@@ -2454,7 +2462,7 @@ input UpsertProductRow {
 type UpsertProductsPayload {
   "The products that were written, by id, as they are now."
   products: [Product!]!
-  "True when the idempotency key was known. Nothing was done again."
+  "True when the key was bound by a success before: this is its answer, and nothing was done again."
   replayed: Boolean!
   "The refused rows."
   errors: [SettingsError!]!
@@ -2646,8 +2654,10 @@ input ReservationLinePartInput {
 
 "A new reservation."
 input ReserveStockInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID: the same key and input get the same answer, from any caller. A refusal is an answer too: to try again later, use a new key. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 2,000 lines."
   lines: [ReservationLineInput!]!
   "The time to live in seconds. The server's default when left out."
@@ -2662,8 +2672,10 @@ input ReserveStockInput {
 
 "New lines for an active reservation."
 input UpdateReservationInput {
-  "A request that is repeated with the same key takes effect once."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "The reservation."
   id: ID!
   "1 to 2,000 lines. They replace the old ones."
@@ -2690,8 +2702,10 @@ input ReleaseReservationInput {
 
 "An order for an active reservation."
 input CommitReservationInput {
-  "A request that is repeated with the same key takes effect once."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "The reservation."
   id: ID!
   "The order it becomes, at most 255 characters."
@@ -2708,8 +2722,10 @@ input CommitReservationInput {
 
 "A shipped order, or a part of it."
 input FulfillReservationInput {
-  "A request that is repeated with the same key takes effect once."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "The reservation."
   id: ID!
   "The part that was shipped, 1 to 2,000 lines. Everything left when left out."
@@ -2718,8 +2734,10 @@ input FulfillReservationInput {
 
 "A cancelled order, or a part of it."
 input CancelReservationInput {
-  "A request that is repeated with the same key takes effect once."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "The reservation."
   id: ID!
   "The part that was cancelled, 1 to 2,000 lines. Everything left when left out."
@@ -2732,9 +2750,13 @@ type ReservationPayload {
   reservation: Reservation
   "The server's time of this answer, on the database's clock. Null when there is no reservation. expiresAt − serverTime is the time left."
   serverTime: Time
-  "True when the idempotency key was known. Nothing was done again."
+  "True when the key was bound by a success before: the reservation is that of then, as it is now, and nothing was done again. Also for the release of a released reservation, which has no key."
   replayed: Boolean!
-  "Everything that was refused, all shortages of a cart at once. With ` + "`" + `allowPartial` + "`" + `, a reservation and its shortages come together."
+  """
+  Everything that was refused, all shortages of a cart at once. With ` + "`" + `allowPartial` + "`" + `, a reservation and its shortages come
+  together. A replay of reserveStock or updateReservation has ReservationNotActiveError beside a reservation that is
+  RELEASED, EXPIRED or CANCELLED by now: it reserves nothing any more.
+  """
   errors: [ReservationError!]!
 }
 `, BuiltIn: false},
@@ -3049,8 +3071,10 @@ enum StockReasonInput {
 
 "Counted stock."
 input SetStockInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 1,000 rows, each level and state at most once."
   rows: [SetStockRow!]!
   "Why."
@@ -3081,8 +3105,10 @@ input SetStockRow {
 
 "Deltas to stock levels."
 input AdjustStockInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 1,000 rows. Rows of the same level add up, in order."
   rows: [AdjustStockRow!]!
   "Why."
@@ -3109,8 +3135,10 @@ input AdjustStockRow {
 
 "Moves of stock."
 input MoveStockInput {
-  "A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
+  "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
+  notAfter: Time
   "1 to 1,000 rows, moved in order."
   rows: [MoveStockRow!]!
   "Why."
@@ -3147,7 +3175,7 @@ input StockPlaceInput {
 type StockPayload {
   "Every product that changed, as committed. When ` + "`" + `replayed` + "`" + `, as it is now."
   stocks: [Stock!]!
-  "True when the idempotency key was known. Nothing was done again."
+  "True when the key was bound by a success before: this is its answer, and nothing was done again."
   replayed: Boolean!
   "The refused rows."
   errors: [StockError!]!
@@ -10980,7 +11008,7 @@ func (ec *executionContext) unmarshalInputAdjustStockInput(ctx context.Context, 
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10994,6 +11022,13 @@ func (ec *executionContext) unmarshalInputAdjustStockInput(ctx context.Context, 
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "rows":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
 			data, err := ec.unmarshalNAdjustStockRow2ᚕᚖonhandᚋmodelsᚐAdjustRowᚄ(ctx, v)
@@ -11100,7 +11135,7 @@ func (ec *executionContext) unmarshalInputCancelReservationInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id", "lines"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "id", "lines"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11114,6 +11149,13 @@ func (ec *executionContext) unmarshalInputCancelReservationInput(ctx context.Con
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "id":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2string(ctx, v)
@@ -11148,7 +11190,7 @@ func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Con
 		asMap["reacquire"] = false
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id", "orderRef", "lines", "reacquire"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "id", "orderRef", "lines", "reacquire"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11162,6 +11204,13 @@ func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Con
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "id":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2string(ctx, v)
@@ -11243,7 +11292,7 @@ func (ec *executionContext) unmarshalInputFulfillReservationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id", "lines"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "id", "lines"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11257,6 +11306,13 @@ func (ec *executionContext) unmarshalInputFulfillReservationInput(ctx context.Co
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "id":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2string(ctx, v)
@@ -11291,7 +11347,7 @@ func (ec *executionContext) unmarshalInputMoveStockInput(ctx context.Context, ob
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11305,6 +11361,13 @@ func (ec *executionContext) unmarshalInputMoveStockInput(ctx context.Context, ob
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "rows":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
 			data, err := ec.unmarshalNMoveStockRow2ᚕᚖonhandᚋmodelsᚐMoveRowᚄ(ctx, v)
@@ -11689,7 +11752,7 @@ func (ec *executionContext) unmarshalInputReserveStockInput(ctx context.Context,
 		asMap["allowPartial"] = false
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "lines", "ttlSeconds", "channel", "allowPartial", "ownerRef"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "lines", "ttlSeconds", "channel", "allowPartial", "ownerRef"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11703,6 +11766,13 @@ func (ec *executionContext) unmarshalInputReserveStockInput(ctx context.Context,
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "lines":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lines"))
 			data, err := ec.unmarshalNReservationLineInput2ᚕᚖonhandᚋmodelsᚐRequestedLineᚄ(ctx, v)
@@ -11758,7 +11828,7 @@ func (ec *executionContext) unmarshalInputSetStockInput(ctx context.Context, obj
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "rows", "reason", "note", "referenceDocumentUri", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11772,6 +11842,13 @@ func (ec *executionContext) unmarshalInputSetStockInput(ctx context.Context, obj
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "rows":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
 			data, err := ec.unmarshalNSetStockRow2ᚕᚖonhandᚋmodelsᚐSetRowᚄ(ctx, v)
@@ -12019,7 +12096,7 @@ func (ec *executionContext) unmarshalInputUpdateReservationInput(ctx context.Con
 		asMap["allowPartial"] = false
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "id", "lines", "ttlSeconds", "allowPartial"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "id", "lines", "ttlSeconds", "allowPartial"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -12033,6 +12110,13 @@ func (ec *executionContext) unmarshalInputUpdateReservationInput(ctx context.Con
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "id":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2string(ctx, v)
@@ -12146,7 +12230,7 @@ func (ec *executionContext) unmarshalInputUpsertChannelsInput(ctx context.Contex
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "rows", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -12160,6 +12244,13 @@ func (ec *executionContext) unmarshalInputUpsertChannelsInput(ctx context.Contex
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "rows":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
 			data, err := ec.unmarshalNUpsertChannelRow2ᚕᚖonhandᚋmodelsᚐChannelRowᚄ(ctx, v)
@@ -12252,7 +12343,7 @@ func (ec *executionContext) unmarshalInputUpsertLocationsInput(ctx context.Conte
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "rows", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -12266,6 +12357,13 @@ func (ec *executionContext) unmarshalInputUpsertLocationsInput(ctx context.Conte
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "rows":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
 			data, err := ec.unmarshalNUpsertLocationRow2ᚕᚖonhandᚋmodelsᚐLocationRowᚄ(ctx, v)
@@ -12379,7 +12477,7 @@ func (ec *executionContext) unmarshalInputUpsertProductsInput(ctx context.Contex
 		asMap["errorPolicy"] = "REJECT_EVERYTHING"
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "rows", "errorPolicy"}
+	fieldsInOrder := [...]string{"idempotencyKey", "notAfter", "rows", "errorPolicy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -12393,6 +12491,13 @@ func (ec *executionContext) unmarshalInputUpsertProductsInput(ctx context.Contex
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "notAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notAfter"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotAfter = data
 		case "rows":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rows"))
 			data, err := ec.unmarshalNUpsertProductRow2ᚕᚖonhandᚋgraphᚋgeneratedᚐUpsertProductRowᚄ(ctx, v)

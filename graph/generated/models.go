@@ -16,8 +16,10 @@ type Node interface {
 
 // Deltas to stock levels.
 type AdjustStockInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 1,000 rows. Rows of the same level add up, in order.
 	Rows []*models.AdjustRow `json:"rows"`
 	// Why.
@@ -32,8 +34,10 @@ type AdjustStockInput struct {
 
 // A cancelled order, or a part of it.
 type CancelReservationInput struct {
-	// A request that is repeated with the same key takes effect once.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// The reservation.
 	ID string `json:"id"`
 	// The part that was cancelled, 1 to 2,000 lines. Everything left when left out.
@@ -42,8 +46,10 @@ type CancelReservationInput struct {
 
 // An order for an active reservation.
 type CommitReservationInput struct {
-	// A request that is repeated with the same key takes effect once.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// The reservation.
 	ID string `json:"id"`
 	// The order it becomes, at most 255 characters.
@@ -66,8 +72,10 @@ type ExtendReservationInput struct {
 
 // A shipped order, or a part of it.
 type FulfillReservationInput struct {
-	// A request that is repeated with the same key takes effect once.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// The reservation.
 	ID string `json:"id"`
 	// The part that was shipped, 1 to 2,000 lines. Everything left when left out.
@@ -76,8 +84,10 @@ type FulfillReservationInput struct {
 
 // Moves of stock.
 type MoveStockInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 1,000 rows, moved in order.
 	Rows []*models.MoveRow `json:"rows"`
 	// Why.
@@ -194,16 +204,20 @@ type ReservationPayload struct {
 	Reservation *models.Reservation `json:"reservation,omitempty"`
 	// The server's time of this answer, on the database's clock. Null when there is no reservation. expiresAt − serverTime is the time left.
 	ServerTime *time.Time `json:"serverTime,omitempty"`
-	// True when the idempotency key was known. Nothing was done again.
+	// True when the key was bound by a success before: the reservation is that of then, as it is now, and nothing was done again. Also for the release of a released reservation, which has no key.
 	Replayed bool `json:"replayed"`
-	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come together.
+	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come
+	// together. A replay of reserveStock or updateReservation has ReservationNotActiveError beside a reservation that is
+	// RELEASED, EXPIRED or CANCELLED by now: it reserves nothing any more.
 	Errors []models.ReservationError `json:"errors"`
 }
 
 // A new reservation.
 type ReserveStockInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID: the same key and input get the same answer, from any caller. A refusal is an answer too: to try again later, use a new key. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 2,000 lines.
 	Lines []*models.RequestedLine `json:"lines"`
 	// The time to live in seconds. The server's default when left out.
@@ -218,8 +232,10 @@ type ReserveStockInput struct {
 
 // Counted stock.
 type SetStockInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 1,000 rows, each level and state at most once.
 	Rows []*models.SetRow `json:"rows"`
 	// Why.
@@ -274,7 +290,7 @@ type StockMovementFilter struct {
 type StockPayload struct {
 	// Every product that changed, as committed. When `replayed`, as it is now.
 	Stocks []*models.Stock `json:"stocks"`
-	// True when the idempotency key was known. Nothing was done again.
+	// True when the key was bound by a success before: this is its answer, and nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
 	Errors []models.StockError `json:"errors"`
@@ -286,8 +302,10 @@ type Subscription struct {
 
 // New lines for an active reservation.
 type UpdateReservationInput struct {
-	// A request that is repeated with the same key takes effect once.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// The reservation.
 	ID string `json:"id"`
 	// 1 to 2,000 lines. They replace the old ones.
@@ -300,8 +318,10 @@ type UpdateReservationInput struct {
 
 // Channels to create or to change.
 type UpsertChannelsInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 250 rows, each channel once.
 	Rows []*models.ChannelRow `json:"rows"`
 	// What a failing row does to the others.
@@ -312,7 +332,7 @@ type UpsertChannelsInput struct {
 type UpsertChannelsPayload struct {
 	// The channels that were written, by id, as they are now.
 	Channels []*models.Channel `json:"channels"`
-	// True when the idempotency key was known. Nothing was done again.
+	// True when the key was bound by a success before: this is its answer, and nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
 	Errors []models.SettingsError `json:"errors"`
@@ -320,8 +340,10 @@ type UpsertChannelsPayload struct {
 
 // Locations to create or to change.
 type UpsertLocationsInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 250 rows, each location once.
 	Rows []*models.LocationRow `json:"rows"`
 	// What a failing row does to the others.
@@ -332,7 +354,7 @@ type UpsertLocationsInput struct {
 type UpsertLocationsPayload struct {
 	// The locations that were written, by id, as they are now.
 	Locations []*models.Location `json:"locations"`
-	// True when the idempotency key was known. Nothing was done again.
+	// True when the key was bound by a success before: this is its answer, and nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
 	Errors []models.SettingsError `json:"errors"`
@@ -360,8 +382,10 @@ type UpsertProductRow struct {
 
 // Products to create or to change.
 type UpsertProductsInput struct {
-	// A request that is repeated with the same key takes effect once. Use a random UUID. At most 255 characters.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// 1 to 1,000 rows, each product once.
 	Rows []*UpsertProductRow `json:"rows"`
 	// What a failing row does to the others.
@@ -372,7 +396,7 @@ type UpsertProductsInput struct {
 type UpsertProductsPayload struct {
 	// The products that were written, by id, as they are now.
 	Products []*models.Product `json:"products"`
-	// True when the idempotency key was known. Nothing was done again.
+	// True when the key was bound by a success before: this is its answer, and nothing was done again.
 	Replayed bool `json:"replayed"`
 	// The refused rows.
 	Errors []models.SettingsError `json:"errors"`
