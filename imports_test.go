@@ -35,20 +35,20 @@ var mayImport = map[string][]string{
 	"graph/scalar":    {"models"},
 	"graph/transport": {"graph/guard", "models"},
 
-	"store": {"models", "models/paging", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
+	"store": {"models", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
 	"store/audit":        {"models", "models/paging", "models/stockjson", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockjson"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
-	"store/readthrough":  {"models", "models/paging", "store/database", "store/rediscache"},
+	"store/readthrough":  {"models", "models/paging", "models/poison", "store/database", "store/rediscache"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/outage", "store/rediscache"},
 
 	"store/backoff":    {},
 	"store/outage":     {},
 	"store/rediscache": {"models", "models/channel", "models/stockjson", "store/outage"},
-	"store/stockfeed":  {"models", "models/stockjson", "store/backoff"},
+	"store/stockfeed":  {"models", "models/poison", "models/stockjson", "store/backoff"},
 	"store/stockfile":  {"models", "store/stockfile/delimited"},
 
 	"store/stockfile/delimited": {},
@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"models/channel":   {},
 	"models/paging":    {"models"},
 	"models/ids":       {},
+	"models/poison":    {},
 	"models/stockjson": {"models", "models/channel"},
 	"web":              {},
 

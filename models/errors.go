@@ -3,8 +3,6 @@ package models
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 )
 
 // Code is the machine-readable kind of a fault. Clients get it as extensions.code.
@@ -215,22 +213,3 @@ func Invalid(path []string, format string, args ...any) InvalidInputError {
 func NotFound(path []string, format string, args ...any) NotFoundError {
 	return NotFoundError{Failure{Message: fmt.Sprintf(format, args...), Path: path}}
 }
-
-// PoisonRowsError reports products that cannot be read: a row of each has a value that
-// this program does not accept. The read returns the other products beside the error.
-type PoisonRowsError struct {
-	// Causes has the reason for each product id.
-	Causes map[string]error
-}
-
-// Error names one of the products and its cause.
-func (e *PoisonRowsError) Error() string {
-	id := e.first()
-	return fmt.Sprintf("%d products cannot be read, such as %s: %v", len(e.Causes), id, e.Causes[id])
-}
-
-// Unwrap returns the cause of the product that Error names.
-func (e *PoisonRowsError) Unwrap() error { return e.Causes[e.first()] }
-
-// first returns the lowest product id, so that the message is stable.
-func (e *PoisonRowsError) first() string { return slices.Min(slices.Collect(maps.Keys(e.Causes))) }

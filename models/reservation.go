@@ -246,6 +246,7 @@ type UpdateReservation struct {
 type ExtendReservation struct {
 	ID  string
 	TTL time.Duration // zero: the reservation's own
+	KeyTerms
 }
 
 // Resolve changes the state of a reservation: release, expire, commit, fulfil or
@@ -277,9 +278,6 @@ func (w Reserve) Kind() string           { return "reserve" }
 func (w UpdateReservation) Kind() string { return "update" }
 func (w ExtendReservation) Kind() string { return "extend" }
 func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
-
-// Terms implements Write: an extension has no key.
-func (w ExtendReservation) Terms() KeyTerms { return KeyTerms{} }
 
 // Check implements Write.
 func (w Reserve) Check(ttlMax time.Duration) []UserError {

@@ -24,15 +24,11 @@ type Write interface {
 	Check(ttlMax time.Duration) []UserError
 }
 
-// KeyTerms say whose an idempotency key is and until when it may take effect. They are
-// no part of the input: the repeat of a bound key may have another NotAfter.
+// KeyTerms say whose an idempotency key is, and until when it may take effect unless it
+// is bound. They are no part of the input.
 type KeyTerms struct {
-	// Caller names the caller. A key belongs to one operation of one caller, so the same
-	// text from another caller is another key.
-	Caller string `json:"-"`
-	// NotAfter bounds, by the database's clock, how late a key that is not bound may take
-	// effect; nil for no bound.
-	NotAfter *time.Time `json:"-"`
+	Caller   string     `json:"-"` // the same text from another caller is another key
+	NotAfter *time.Time `json:"-"` // by the database's clock; nil for no bound
 }
 
 // Terms implements Write.

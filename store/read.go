@@ -14,7 +14,7 @@ import (
 // stocks and must not change them.
 //
 // Errors: UNAVAILABLE when Redis does not have a product and the database does
-// not answer; a *models.PoisonRowsError, beside the stocks that could be read,
+// not answer; a *poison.RowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	found, err := s.reader.Stocks(ctx, ids)

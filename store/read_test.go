@@ -11,6 +11,7 @@ import (
 
 	"onhand/models"
 	"onhand/models/paging"
+	"onhand/models/poison"
 	"onhand/store/storetest"
 )
 
@@ -81,7 +82,7 @@ func TestBrokenProduct(t *testing.T) {
 	emptyCache(t, s)
 	selects := s.database.Reads()
 	stocks, err = s.Stocks(t.Context(), ids)
-	var unreadable *models.PoisonRowsError
+	var unreadable *poison.RowsError
 	require.ErrorAs(t, err, &unreadable)
 	require.Len(t, unreadable.Causes, 1)
 	require.Contains(t, unreadable.Causes, "p042")

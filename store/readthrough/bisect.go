@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"onhand/models"
+	"onhand/models/poison"
 	"onhand/store/database"
 )
 
@@ -79,11 +80,11 @@ func (b *Bisector) Read(ctx context.Context, ids []string) (reading database.Rea
 
 // Stocks is Read for the relay, which repairs Redis and so does not ask it.
 //
-// Errors: UNAVAILABLE; a *models.PoisonRowsError beside the other products.
+// Errors: UNAVAILABLE; a *poison.RowsError beside the other products.
 func (b *Bisector) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	reading, unreadable, err := b.Read(ctx, ids)
 	if unreadable != nil {
-		err = &models.PoisonRowsError{Causes: unreadable}
+		err = &poison.RowsError{Causes: unreadable}
 	}
 	return reading.Stocks, err
 }

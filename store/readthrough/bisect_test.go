@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/poison"
 	"onhand/store/database"
 	"onhand/store/storetest/fixture"
 )
@@ -62,7 +63,7 @@ func TestBisection(t *testing.T) {
 	require.Equal(t, []string{"e"}, epochs.compared)
 
 	_, err = NewBisector(source, epochs).Stocks(t.Context(), []string{"p041", "p042"})
-	var asError *models.PoisonRowsError
+	var asError *poison.RowsError
 	require.ErrorAs(t, err, &asError)
 	require.Contains(t, asError.Causes, "p042")
 }

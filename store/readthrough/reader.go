@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/poison"
 	"onhand/store/rediscache"
 )
 
@@ -67,7 +68,7 @@ func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer,
 // Callers share the stocks and must not change them.
 //
 // Errors: UNAVAILABLE when Redis does not have a product and the database does
-// not answer; a *models.PoisonRowsError, beside the stocks that could be read,
+// not answer; a *poison.RowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
 func (r *CachedReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	since := r.stored.now()
@@ -135,7 +136,7 @@ func stocksOf(ctx context.Context, ids []string, read []storedStock, err error) 
 		}
 	}
 	if unreadable != nil {
-		err = &models.PoisonRowsError{Causes: unreadable}
+		err = &poison.RowsError{Causes: unreadable}
 	}
 	return stocks, err
 }

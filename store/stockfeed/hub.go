@@ -43,7 +43,7 @@ type ChannelNames interface {
 // StockReader reads the current stock of products.
 type StockReader interface {
 	// Stocks reads at most WatchIDsMax products. A product that does not exist is
-	// nil or left out. Products with poison rows are in a *models.PoisonRowsError,
+	// nil or left out. Products with poison rows are in a *poison.RowsError,
 	// which is returned beside the other stocks.
 	Stocks(ctx context.Context, ids []string) ([]*models.Stock, error)
 }

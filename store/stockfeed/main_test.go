@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"onhand/models"
+	"onhand/models/poison"
 	"onhand/models/stockjson"
 	"onhand/store/storetest"
 )
@@ -187,7 +188,7 @@ func (d *fakeDatabase) Stocks(_ context.Context, ids []string) ([]*models.Stock,
 		}
 	}
 	if len(causes) > 0 {
-		return list, &models.PoisonRowsError{Causes: causes}
+		return list, &poison.RowsError{Causes: causes}
 	}
 	return list, nil
 }

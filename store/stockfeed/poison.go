@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/poison"
 	"onhand/store/backoff"
 )
 
@@ -38,7 +39,7 @@ type poisonProduct struct {
 
 // addPoison records the products with poison rows among these changes. After an
 // error the changes must stay in the outbox.
-func (r *Relay) addPoison(ctx context.Context, changes []models.Change, poison *models.PoisonRowsError) error {
+func (r *Relay) addPoison(ctx context.Context, changes []models.Change, poison *poison.RowsError) error {
 	p := &r.poison
 	var added []string
 	for id := range poison.Causes {
@@ -71,7 +72,7 @@ func (r *Relay) addPoison(ctx context.Context, changes []models.Change, poison *
 }
 
 // removePoison removes the products that were read without an error.
-func (r *Relay) removePoison(read []string, poison *models.PoisonRowsError) {
+func (r *Relay) removePoison(read []string, poison *poison.RowsError) {
 	p := &r.poison
 	if len(p.byID) == 0 {
 		return

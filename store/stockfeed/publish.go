@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"onhand/models"
+	"onhand/models/poison"
 )
 
 // publishBatch publishes the changes of one batch that Redis has not published.
@@ -25,7 +26,7 @@ func (r *Relay) publishBatch(ctx context.Context, changes []models.Change) error
 // for a retry, so that they do not delay the others.
 func (r *Relay) publish(ctx context.Context, epoch string, changes []models.Change, ids []string) error {
 	stocks, err := r.cfg.Stocks.Stocks(ctx, ids)
-	var poison *models.PoisonRowsError
+	var poison *poison.RowsError
 	if errors.As(err, &poison) {
 		err = r.addPoison(ctx, changes, poison)
 	}
@@ -74,7 +75,7 @@ func latestChanges(changes []models.Change) []models.Change {
 
 // deletionsOf lists the changes of products that were read, were not found, and
 // have no poison rows.
-func deletionsOf(changes []models.Change, read []string, found []*models.Stock, poison *models.PoisonRowsError) []models.Change {
+func deletionsOf(changes []models.Change, read []string, found []*models.Stock, poison *poison.RowsError) []models.Change {
 	if len(read) == len(found) {
 		return nil
 	}

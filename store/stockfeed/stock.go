@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/models/poison"
 	"onhand/models/stockjson"
 )
 
@@ -125,7 +126,7 @@ func (h *Hub) Deliver(stocks []*models.Stock) {
 // as long as the database does not answer.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 	stocks, err := h.cfg.Stocks.Stocks(ctx, ids)
-	var poison *models.PoisonRowsError
+	var poison *poison.RowsError
 	if err != nil && !errors.As(err, &poison) {
 		return err
 	}
@@ -141,7 +142,7 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 // not delay the others, so they are retried with the next periodic refresh.
 func (h *Hub) refreshStocks(ctx context.Context, ids []string) error {
 	err := h.readStocks(ctx, ids)
-	var poison *models.PoisonRowsError
+	var poison *poison.RowsError
 	if !errors.As(err, &poison) {
 		return err
 	}
