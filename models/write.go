@@ -18,8 +18,7 @@ type Write interface {
 	Key() string
 	// Kind names the write. It is stored: an idempotency key belongs to one kind.
 	Kind() string
-	// Terms are those of the idempotency key; zero for writes without one.
-	Terms() KeyTerms
+	Terms() KeyTerms // zero for writes without a key
 	// Check finds values that no stock can make valid. ttlMax bounds times to live.
 	Check(ttlMax time.Duration) []UserError
 }
