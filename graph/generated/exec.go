@@ -3003,7 +3003,7 @@ type StockStatusChange {
   status: StockStatus!
   "The status before it, with the current settings."
   previousStatus: StockStatus!
-  "The product's version after the movement."
+  "The product's version after the movement. It does not compare with the ` + "`" + `version` + "`" + ` of a channel's stock."
   version: BigInt!
   "When the movement was decided, on the database's clock."
   occurredAt: Time!
