@@ -178,9 +178,9 @@ func TestRefusedDocumentIsNotRegistered(t *testing.T) {
 	}
 }
 
-// TestStrangersKeepTheirDocuments: an address that registers documents without end
+// TestOtherCallersKeepTheirDocuments: an address that registers documents without end
 // loses its own only, also under several ports.
-func TestStrangersKeepTheirDocuments(t *testing.T) {
+func TestOtherCallersKeepTheirDocuments(t *testing.T) {
 	t.Parallel()
 	api := apiOver(&fakeStore{})
 	send(t, api, someone, persistedRequest(t, names, persisted.Hash(names)), nil)

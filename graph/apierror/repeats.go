@@ -50,7 +50,7 @@ func (r *repeats) warn(ctx context.Context, fault *models.Fault, path string) {
 }
 
 // summarise logs how many faults were counted. When there was none, the next one is
-// logged as a whole again.
+// logged in full again.
 func (r *repeats) summarise(message string) {
 	r.mu.Lock()
 	count := r.counts[message]

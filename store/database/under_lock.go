@@ -148,7 +148,7 @@ func (l *lockedWrite) run(ctx context.Context) (models.Outcome, error) {
 		switch {
 		case err == nil && alone:
 			l.ended = l.ended.Then(out)
-			l.batch.expired, l.failed = expiryList{linesMax: l.batch.expired.linesMax}, 0 // fewer are left: the deadline is bound enough
+			l.batch.expired, l.failed = expiryList{linesMax: l.batch.expired.linesMax}, 0 // fewer are left; the deadline bounds the attempts
 		case err == nil && lacks.none():
 			return l.ended.Then(out), nil
 		case err == nil:
