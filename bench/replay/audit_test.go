@@ -132,7 +132,7 @@ func TestAuditOfTheStore(t *testing.T) {
 			[]string{`ledger_sum: "A" at "open": AVAILABLE is 9, its ledger adds up to 8`, `ledger_last: "A" at "open": AVAILABLE is 9, its last ledger row says 8`},
 		},
 		"reserved without a reservation": {"UPDATE stock_levels SET reserved = 1 WHERE product_id = 'A'; " + drained, nil, []string{`reserved: "A" at "open": the level has 1 reserved, active reservations have 0`}},
-		"wrong in redis":                 {drained, []string{"product_id", "A"}, []string{`redis_content: "A": the hash in Redis cannot be read: it has no version`}},
+		"wrong in redis":                 {drained, []string{"product_id", "A"}, []string{`redis_content: "A": the hash in Redis cannot be read: it has no version that a reader believes: ""`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
