@@ -39,6 +39,20 @@ func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
 	})
 }
 
+// TestMessagesComeFromRedis: a stock that came as a message says so.
+func TestMessagesComeFromRedis(t *testing.T) {
+	onEvery(t, func(t *testing.T, s server) {
+		h, raw := startHub(t, s.Addr(), hubConfig(newFakeDatabase())), clientOf(t, s.Addr())
+		w := watch(t, h, "a")
+		require.EqualValues(t, 1, publish(t, raw, stockAt("a", epoch, 1)))
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		got, err := w.Next(ctx)
+		require.NoError(t, err)
+		require.Equal(t, models.FromCache, got.Source)
+	})
+}
+
 // TestInvalidMessagesCauseARefresh: a message that cannot be decoded, or is of
 // another product, still says that the product has changed.
 func TestInvalidMessagesCauseARefresh(t *testing.T) {

@@ -172,6 +172,7 @@ func (h *Hub) stockMessage(id, payload string) {
 		h.stocks.refresher.add(id)
 		return
 	}
+	s.Source = models.FromCache // it came from Redis; the message does not say
 	h.Deliver([]*models.Stock{s})
 }
 
