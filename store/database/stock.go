@@ -66,8 +66,12 @@ func (d *Database) readStocks(db *gorm.DB, productIDs []string) (Reading, error)
 // today's: with the moment, the version says what the answer is. It returns nil for an
 // unknown product.
 //
-// Errors: bad input for a moment in the future, compared in milliseconds.
+// Errors: bad input for a moment in the future, compared in milliseconds, or before
+// the year 1.
 func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.Time) (*models.Stock, error) {
+	if at.UTC().Year() < 1 { // no id can name it
+		return nil, models.BadInput("asOf must be in the years 1 to 9999")
+	}
 	today, err := d.ReadStocks(ctx, []string{productID})
 	if err != nil || len(today.Stocks) == 0 {
 		return nil, err

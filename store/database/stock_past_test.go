@@ -97,5 +97,10 @@ func TestStockAsOf(t *testing.T) {
 		_, err = s.ReadStockAsOf(t.Context(), "mug", time.Now().Add(time.Hour))
 		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 		require.ErrorContains(t, err, "future")
+		_, err = s.ReadStockAsOf(t.Context(), "mug", time.Date(0, 12, 31, 23, 0, 0, 0, time.UTC))
+		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+		require.ErrorContains(t, err, "years 1 to 9999")
+		_, err = s.ReadStockAsOf(t.Context(), "mug", time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC))
+		require.NoError(t, err)
 	})
 }
