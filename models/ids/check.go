@@ -23,6 +23,9 @@ func Check(id string) string {
 		return problem
 	}
 	for _, r := range id {
+		if r == utf8.RuneError { // JSON that is no text is read as this character
+			return "must not contain U+FFFD, which stands for text that could not be read: " + shown(id)
+		}
 		if hidden(r) {
 			return "must not contain the invisible character " + name(r) + ": " + shown(id)
 		}

@@ -32,6 +32,7 @@ func TestCheck(t *testing.T) {
 		"S\tKU":                          `must not contain control characters: "S\tKU"`,
 		"SKU\n":                          `must not contain control characters: "SKU\n"`,
 		"S\x00":                          `must not contain control characters: "S\x00"`,
+		"SKU\ufffd":                      `must not contain U+FFFD, which stands for text that could not be read: "SKU\ufffd"`,
 		"\xff":                           "must be valid UTF-8",
 		strings.Repeat("a", LengthMax+1): "must not be longer than 255 characters",
 		"onhand:Stock:bXVn":              `must not begin with onhand:, which global ids begin with: "onhand:Stock:bXVn"`,

@@ -21,7 +21,7 @@ func FuzzIDs(f *testing.F) {
 		problem := Check(id)
 		fits := id != "" && utf8.ValidString(id) && utf8.RuneCountInString(id) <= LengthMax && !strings.HasPrefix(id, Prefix)
 		for _, r := range id {
-			fits = fits && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+			fits = fits && r != utf8.RuneError && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 		}
 		first, _ := utf8.DecodeRuneInString(id)
 		last, _ := utf8.DecodeLastRuneInString(id)
