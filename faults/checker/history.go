@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -38,17 +39,20 @@ func (c *Checker) CheckHistory() {
 	}
 }
 
-// Operations are those of the history, and the expiries that the ledger has: those of one transaction together, at the
-// moment that the ledger names, or a little later, when it committed.
+// Operations are those of the history that may have taken effect or were refused, and the expiries that the ledger has:
+// those of one transaction together, at the moment that the ledger names, or a little later, when it committed.
 func (c *Checker) Operations() ([]model.Operation, error) {
 	ctx, cancel := reading()
 	defer cancel()
+	operations, err := c.withoutEffectless(ctx, c.Target.History.Operations())
+	if err != nil {
+		return nil, err
+	}
 	rows, err := c.Database.Query(ctx, selectExpiries)
 	if err != nil {
 		return nil, err
 	}
-	history := c.Target.History
-	operations, last := history.Operations(), int64(0)
+	history, last := c.Target.History, int64(0)
 	var ended *model.Operation
 	var transaction int64
 	var product, owner string
@@ -69,6 +73,22 @@ func (c *Checker) Operations() ([]model.Operation, error) {
 		return nil
 	})
 	return operations, err
+}
+
+// withoutEffectless leaves out pending reservations that the database does not have: they never took effect, and each
+// would double the orders to search. No attempt is on its way any more, and no reservation is ever deleted.
+func (c *Checker) withoutEffectless(ctx context.Context, operations []model.Operation) ([]model.Operation, error) {
+	owners, err := texts(ctx, c.Database, selectOwners)
+	if err != nil {
+		return nil, err
+	}
+	made := map[int]bool{}
+	for _, owner := range owners {
+		made[model.CartOf(owner)] = true
+	}
+	return slices.DeleteFunc(operations, func(o model.Operation) bool {
+		return o.Kind == model.Reserve && o.Pending() && !made[o.Cart]
+	}), nil
 }
 
 // onOurClock is a moment of the database on our clock: with the offset that puts it into the scenario.

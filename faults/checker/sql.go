@@ -72,6 +72,7 @@ const (
 			WHERE reason IN ('RELEASED', 'EXPIRED', 'COMMITTED') AND reservation_id IS NOT NULL GROUP BY 1) m USING (reservation_id)`
 	selectExpiries = `SELECT m.txid, m.product_id, r.owner_ref, m.created_at FROM stock_movements m JOIN reservations r USING (reservation_id)
 		WHERE m.reason = 'EXPIRED' ORDER BY m.txid, m.movement_id`
+	selectOwners      = `SELECT owner_ref FROM reservations`
 	countExpiringSoon = `SELECT count(*) FROM reservations WHERE state = 'ACTIVE' AND expires_at < clock_timestamp() + '1 minute'`
 	countExpired      = `SELECT count(*) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= clock_timestamp()`
 	// By the database's clock a reservation was made within the last minute, for an hour at most.
