@@ -198,17 +198,20 @@ func (p *peer) wants(text string) {
 }
 
 // closed reads until the connection ends. It returns the close code and the types of
-// the messages before it.
+// the messages before it. Only the last message may be cut off.
 func (p *peer) closed() (code websocket.StatusCode, types []string) {
 	p.t.Helper()
+	var broken error
 	for {
 		text, err := p.next()
 		if err != nil {
 			require.NotErrorIs(p.t, err, context.DeadlineExceeded, "the server keeps the connection open")
 			return websocket.CloseStatus(err), types
 		}
+		require.NoError(p.t, broken)
 		var m wsMessage
-		require.NoError(p.t, json.Unmarshal([]byte(text), &m))
-		types = append(types, m.Type)
+		if broken = json.Unmarshal([]byte(text), &m); broken == nil {
+			types = append(types, m.Type)
+		}
 	}
 }

@@ -48,7 +48,7 @@ func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, produ
 			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s })
 		})
 		b.Queue(lockSQL, products).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanRevisedProduct, u.AddProduct)
+			return dialect.Each(r, scanLocked(new(int)), u.AddProduct) // a level that was made meanwhile is not changed
 		})
 		b.Queue(levelsSQL, products).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, u.AddLevel) })
 		b.Queue(momentSQL).QueryRow(scanMoment(u))

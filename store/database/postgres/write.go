@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,11 +25,12 @@ const (
 	keyedSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations WHERE reservation_id = ANY ($1)`
 
 	// Locks levels before products, as the triggers do, each in order of ids. The
-	// statements after this one see what was committed before it got the locks. A batch
-	// that names no reservations has this statement of its own, which plans no UNION.
+	// statements after this one see what was committed before it got the locks. The last
+	// column is how many levels it locked. A batch that names no reservations has this
+	// statement of its own, which plans no UNION.
 	lockSQL = `WITH locked AS MATERIALIZED (
 			SELECT 1 FROM stock_levels l WHERE l.product_id = ANY ($1) ORDER BY l.product_id, l.location_id ` + dialect.LevelLock + `)
-		SELECT ` + dialect.RevisedProductColumns + ` FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
+		SELECT ` + dialect.RevisedProductColumns + `, (SELECT count(*) FROM locked) FROM products p WHERE p.product_id = ANY ($1) AND (SELECT count(*) FROM locked) >= 0
 		ORDER BY p.product_id ` + dialect.ProductLock
 	levelsSQL = `SELECT ` + dialect.LevelColumns + ` FROM stock_levels l JOIN locations c USING (location_id) WHERE l.product_id = ANY ($1)`
 
@@ -42,7 +44,7 @@ const (
 	lockReservedSQL = `WITH ids AS MATERIALIZED (SELECT product_id FROM ` + reservedProductsSQL + ` i WHERE ` + reservedLinesSQL + ` <= $3::bigint),
 		locked AS MATERIALIZED (
 			SELECT 1 FROM ids JOIN stock_levels l ON l.product_id = ids.product_id ORDER BY l.product_id, l.location_id ` + dialect.LevelLock + `)
-		SELECT ` + dialect.RevisedProductColumns + ` FROM ids JOIN products p ON p.product_id = ids.product_id WHERE (SELECT count(*) FROM locked) >= 0
+		SELECT ` + dialect.RevisedProductColumns + `, (SELECT count(*) FROM locked) FROM ids JOIN products p ON p.product_id = ids.product_id WHERE (SELECT count(*) FROM locked) >= 0
 		ORDER BY p.product_id ` + dialect.ProductLock
 	reservedLevelsSQL = `SELECT ` + dialect.LevelColumns + ` FROM ` + reservedProductsSQL + ` i
 		JOIN stock_levels l ON l.product_id = i.product_id JOIN locations c USING (location_id)
@@ -82,7 +84,7 @@ func (t *transaction) OverdueOf(ctx context.Context, products []string, limit in
 
 // Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
-	u, reservedLines := decide.NewUnitOfWork(), 0
+	u, reservedLines, locked, read := decide.NewUnitOfWork(), 0, 0, 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		if w.ChangesSettings {
 			b.Queue(settingsLockSQL)
@@ -103,9 +105,11 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
 		}
 		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
-			return dialect.Each(r, dialect.ScanRevisedProduct, u.AddProduct)
+			return dialect.Each(r, scanLocked(&locked), u.AddProduct)
 		})
-		b.Queue(levels, args...).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanLevel, u.AddLevel) })
+		b.Queue(levels, args...).Query(func(r pgx.Rows) error {
+			return dialect.Each(r, dialect.ScanLevel, func(l *models.Level) { u.AddLevel(l); read++ })
+		})
 		if len(w.AnswerKeys) > 0 {
 			b.Queue(keysSQL, byteSlices(w.AnswerKeys)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanAnswer, u.AddAnswer) })
 		}
@@ -134,10 +138,25 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			return r.Scan(&u.Epoch, &now, &u.AnyOverdue)
 		})
 	})
-	if err == nil && reservedLines > linesMax {
+	switch {
+	case err != nil:
+	case reservedLines > linesMax:
 		err = dialect.ErrTooLarge
+	case read > locked:
+		err = errNewLevel
 	}
 	return u, err
+}
+
+// errNewLevel: a level was made while this transaction waited for its product. It is not
+// locked. To lock it now would be against the order of locks, and could be a deadlock.
+var errNewLevel = fmt.Errorf("%w: a level was made meanwhile", dialect.ErrRetry)
+
+// scanLocked scans a row of lockSQL.
+func scanLocked(locked *int) func(dialect.Rows) (*decide.RevisedProduct, error) {
+	return func(r dialect.Rows) (*decide.RevisedProduct, error) {
+		return dialect.ScanRevisedProduct(dialect.Trailing{Rows: r, More: []any{locked}})
+	}
 }
 
 // queueFirst reads the first active location of channels.
