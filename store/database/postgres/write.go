@@ -99,11 +99,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			})
 			lock, levels, args = lockReservedSQL, reservedLevelsSQL, []any{w.Products, byteSlices(w.Reservations), linesMax}
 		}
-		locations, channels := locationsSQL, channelsSQL
-		if w.ChangesSettings { // a field that the row leaves out keeps its value, so no other writer may change it now
-			locations += " ORDER BY location_id FOR NO KEY UPDATE"
-			channels += " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
-		}
+		locations, channels := placesSQL(w.ChangesSettings)
 		b.Queue(lock, args...).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, scanLocked(&locked), u.AddProduct)
 		})
@@ -146,6 +142,16 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		err = errNewLevel
 	}
 	return u, err
+}
+
+// placesSQL are the statements that read locations and channels. A change of settings
+// locks them: a field that its row leaves out keeps its value, so no other writer may
+// change it meanwhile.
+func placesSQL(lock bool) (locations, channels string) {
+	if lock {
+		return locationsSQL + " ORDER BY location_id FOR NO KEY UPDATE", channelsSQL + " ORDER BY c.channel_id FOR NO KEY UPDATE OF c"
+	}
+	return locationsSQL, channelsSQL
 }
 
 // errNewLevel: a level was made while this transaction waited for its product. It is not
