@@ -151,11 +151,13 @@ func (s *soak) openingOfRound() (opening map[string]int, earlier []model.Operati
 // checkRound is I1 for one round; it reports how many operations there were.
 func (s *soak) checkRound(opening map[string]int, earlier []model.Operation) int {
 	s.t.Helper()
+	for _, o := range s.Target.History.Operations() {
+		require.False(s.t, o.GaveUp, "%s: no customer should have given up", o)
+	}
 	operations, err := s.Checker.Operations()
 	s.Must(err)
 	ofRound := map[int]bool{}
 	for _, o := range operations {
-		require.False(s.t, o.Pending(), "%s: no customer should have given up", o)
 		ofRound[o.Cart] = true
 	}
 	for _, o := range operations {

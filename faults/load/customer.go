@@ -187,7 +187,7 @@ func (c *Customer) write(o *model.Operation, document string, input map[string]a
 	})
 	short := slices.ContainsFunc(data.Answer.Errors, func(e WriteError) bool { return e.Typename == insufficient })
 	if !definite || attempts > 1 && short {
-		o.Return = model.Never
+		o.Return, o.GaveUp = model.Never, !definite
 		return WriteAnswer{}, false
 	}
 	o.Return = c.Target.History.Now()

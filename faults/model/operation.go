@@ -46,6 +46,8 @@ type Operation struct {
 	Call, Return int64
 	// Done: it was done; refused otherwise.
 	Done bool
+	// GaveUp: no attempt had an answer until the customer gave up.
+	GaveUp bool
 	// State is, for a refusal because of the reservation's state, that state.
 	State string
 	// Short is, for a refusal, what there was of the products of which there was too little.

@@ -20,7 +20,7 @@ const (
 	repairTimeout = 5 * time.Second
 	// repairRetry is the wait after a round that failed, before jitter.
 	repairRetry = time.Second
-	// sightingsMax bounds the sightings that wait. One that finds no room comes again
+	// sightingsMax bounds the sightings that wait. One beyond that is left out and comes again
 	// with the next write of its product, or is found by the sampler.
 	sightingsMax = 1000
 )

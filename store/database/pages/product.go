@@ -197,9 +197,9 @@ func (s *productSearch) narrowed(query *gorm.DB) *gorm.DB {
 		query = query.Where("EXISTS (SELECT 1 FROM stock_levels l WHERE l.product_id = p.product_id"+at+")", args...)
 	}
 	if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, models.InStock) {
-		// More units than this at all levels together are in stock, unless they are at
-		// closed locations; those are not counted here.
-		// A channel's buffer is subtracted; a product with its own is compared in any case.
+		// A product with more units at active locations is IN_STOCK and is left out here.
+		// A channel's buffer comes off its units. A product with buffers of its own is
+		// always a candidate.
 		total := "coalesce((SELECT sum(l.available) FROM stock_levels l JOIN locations c ON c.location_id = l.location_id" +
 			" WHERE l.product_id = p.product_id AND c.active" + at + "), 0)"
 		own := ""
