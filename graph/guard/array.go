@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/models"
@@ -53,14 +52,13 @@ func (a *Array) bound(n, limit int, format string) {
 	}
 }
 
-// addDocument adds the document of a request. After the refusal of one the others need
-// no work.
-func addDocument(ctx context.Context, document *ast.QueryDocument) *gqlerror.Error {
+// addSize adds the size of a request's document. After the refusal of one the others
+// need no work.
+func addSize(ctx context.Context, size documentSize) *gqlerror.Error {
 	a, inArray := ctx.Value(arrayKey{}).(*Array)
 	if !inArray {
 		return nil
 	}
-	size := sizeOf(document)
 	a.size.written += size.written
 	a.size.reached += size.reached
 	a.size.introspecting += size.introspecting

@@ -33,7 +33,7 @@ const (
 // documents. It is a gqlgen extension and the server's query cache. Make it with
 // NewDocuments.
 type Documents struct {
-	validated graphql.Cache[*ast.QueryDocument]
+	validated *lru.LRU[*Document]
 }
 
 var (
@@ -44,7 +44,7 @@ var (
 
 // NewDocuments returns Documents with an empty cache.
 func NewDocuments() *Documents {
-	return &Documents{validated: lru.New[*ast.QueryDocument](documentsMax)}
+	return &Documents{validated: lru.New[*Document](documentsMax)}
 }
 
 // ExtensionName implements graphql.HandlerExtension.
@@ -53,16 +53,26 @@ func (*Documents) ExtensionName() string { return "Documents" }
 // Validate implements graphql.HandlerExtension.
 func (*Documents) Validate(graphql.ExecutableSchema) error { return nil }
 
-// Get implements graphql.Cache.
+// Get implements graphql.Cache. gqlgen asks for the document that
+// MutateOperationParameters found in the cache a moment before.
 func (d *Documents) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
-	return d.validated.Get(ctx, text)
+	if graphql.HasOperationContext(ctx) {
+		if found := DocumentOf(graphql.GetOperationContext(ctx)); found != nil {
+			return found.Query, true
+		}
+	}
+	found, known := d.validated.Get(ctx, text)
+	if !known {
+		return nil, false
+	}
+	return found.Query, true
 }
 
 // Add implements graphql.Cache. It does not cache large documents: programs generate
 // them, each different, so they would only evict others.
 func (d *Documents) Add(ctx context.Context, text string, document *ast.QueryDocument) {
 	if len(text) <= documentBytesMax {
-		d.validated.Add(ctx, text, document)
+		d.validated.Add(ctx, text, &Document{Query: document, size: sizeOf(document)})
 	}
 }
 
@@ -71,21 +81,25 @@ func (d *Documents) Add(ctx context.Context, text string, document *ast.QueryDoc
 // twice. Parsing takes far less time than validation. The extensions that follow find
 // the document in the operation context.
 func (d *Documents) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
-	document, known := d.validated.Get(ctx, request.Query)
-	if !known {
-		var err error
-		if document, err = parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, TokensMax); err != nil {
+	operation := graphql.GetOperationContext(ctx)
+	found, known := d.validated.Get(ctx, request.Query)
+	if known {
+		operation.Stats.SetExtension(documentKey, found)
+	} else {
+		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, TokensMax)
+		if err != nil {
 			return nil // gqlgen reports the same error
 		}
-		if err := checkSize(document); err != nil {
+		found = &Document{Query: document, size: sizeOf(document)}
+		if err := found.size.check(); err != nil {
 			return err
 		}
 	}
-	if err := addDocument(ctx, document); err != nil {
+	if err := addSize(ctx, found.size); err != nil {
 		return err
 	}
-	graphql.GetOperationContext(ctx).Doc = document
-	return checkOperation(document, request.OperationName)
+	operation.Doc = found.Query
+	return checkOperation(found.Query, request.OperationName)
 }
 
 // checkOperation refuses a name that no operation has, and no name where there are
@@ -122,8 +136,7 @@ func sizeOf(document *ast.QueryDocument) (size documentSize) {
 	return size
 }
 
-func checkSize(document *ast.QueryDocument) *gqlerror.Error {
-	size := sizeOf(document)
+func (size documentSize) check() *gqlerror.Error {
 	if size.written > SelectionsMax {
 		return refusal(models.CodeBadUserInput, "a document has at most %d selections, not %d", SelectionsMax, size.written)
 	}

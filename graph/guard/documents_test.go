@@ -82,3 +82,36 @@ func TestDocumentCache(t *testing.T) {
 	_, ok = documents.Get(t.Context(), large)
 	assert.False(t, ok)
 }
+
+// TestDocumentOf: an operation has its document from its second use on, and what was
+// made from the document is made once.
+func TestDocumentOf(t *testing.T) {
+	t.Parallel()
+	documents := guard.NewDocuments()
+	const text = "{ __typename }"
+	use := func() (*guard.Document, *ast.QueryDocument) {
+		operation := &graphql.OperationContext{}
+		ctx := graphql.WithOperationContext(t.Context(), operation)
+		require.Nil(t, documents.MutateOperationParameters(ctx, &graphql.RawParams{Query: text}))
+		if _, known := documents.Get(ctx, text); !known {
+			documents.Add(ctx, text, operation.Doc)
+		}
+		return guard.DocumentOf(operation), operation.Doc
+	}
+	first, parsed := use()
+	assert.Nil(t, first)
+	second, again := use()
+	require.NotNil(t, second)
+	assert.Same(t, parsed, again)
+	assert.Same(t, parsed, second.Query)
+	made := 0
+	for range 2 {
+		assert.Equal(t, 1, second.Compiled(func(document *ast.QueryDocument) any {
+			assert.Same(t, parsed, document)
+			made++
+			return made
+		}))
+	}
+	third, _ := use()
+	assert.Same(t, second, third)
+}
