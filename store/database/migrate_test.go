@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/assert"
@@ -98,9 +99,11 @@ func TestMigrateDown(t *testing.T) {
 // instance has prepared fails once, as UNAVAILABLE, and works the next time.
 func TestSchemaChangesBesideARunningInstance(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
-		s.SQL.SetMaxOpenConns(1) // one connection prepares the statements and meets the change
 		s.stock("mug", "north", 5)
 		reserved := s.reserved(line("mug", 1))
+		s.SQL.SetMaxOpenConns(1) // one connection prepares the statements and meets the change
+		require.Eventually(t, func() bool { return s.SQL.Stats().OpenConnections <= 1 }, time.Minute, time.Millisecond,
+			"a connection that is in use closes when it is returned")
 		read := func() error { _, err := s.ReadReservations(t.Context(), []string{reserved.ID}); return err }
 		require.NoError(t, read())
 		require.NoError(t, read())
