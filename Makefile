@@ -147,10 +147,11 @@ replay: ## replay recorded traffic: make replay FILE=path
 	@[[ -n "$(FILE)" ]] || { echo "usage: make replay FILE=path"; exit 2; }
 	go run ./bench/replay --file "$(FILE)"
 
-# ARGS are arguments of the program: make bench ARGS='--quick --row "hot 512"'; `go run ./bench/groupcommit --help` lists them.
+# ARGS are arguments of the programs: make bench BENCH=groupcommit ARGS='--quick --row "hot 512"'; `go run ./bench/reads --help` lists them.
+BENCH ?= groupcommit reads
 .PHONY: bench
-bench: ## measure reservations beside their floors, on servers of its own; ARGS=--quick for a first look
-	go run ./bench/groupcommit $(ARGS)
+bench: ## measure writes and reads beside their floors, on servers of its own; ARGS=--quick for a first look
+	for program in $(BENCH); do go run ./bench/$$program $(ARGS); done
 
 # make alternate BEFORE=path AFTER=path ARGS='--workload carts'; `go run ./bench/alternate --help` lists the arguments.
 .PHONY: alternate

@@ -77,10 +77,13 @@ var mayImport = map[string][]string{
 	"store/storetest/fixture": {"models", "store/database", "store/rediscache", "store/storetest"},
 	"bench/alternate":         {"bench/loadgen", "bench/testbed", "store/storetest"},
 	"bench/fixture":           {"bench/loadgen", "bench/testbed", "models", "store", "store/openingstock", "store/rediscache", "store/storetest"},
-	"bench/groupcommit":       {"bench/fixture", "bench/loadgen", "bench/testbed", "graph", "graph/guard", "graph/transport", "models", "store"},
+	"bench/groupcommit":       {"bench/fixture", "bench/loadgen", "bench/results", "bench/testbed", "graph", "graph/guard", "graph/transport", "models", "store"},
 	"bench/importing":         {"models", "store/database", "store/stockfile", "store/storetest"},
 	"bench/loadgen":           {"models", "store/stockfile"},
 	"bench/replay":            {"bench/loadgen", "models", "models/paging", "store", "store/audit", "store/stockfile"},
+	"bench/floors":            {"graph/generated", "models", "models/paging"},
+	"bench/reads":             {"bench/fixture", "bench/floors", "bench/loadgen", "bench/results", "bench/testbed", "models"},
+	"bench/results":           {"bench/loadgen"},
 	"bench/testbed":           {"store/storetest"},
 }
 

@@ -22,16 +22,3 @@ func TestComparison(t *testing.T) {
 	require.Contains(t, out.String(), "p99                    1.000 (1.000 to 1.000)     1.000 (0.900 to 1.100)     within the noise\n")
 	require.Contains(t, out.String(), "CPU per call           0.820 (0.800 to 0.840)     1.000 (0.980 to 1.020)     OUTSIDE the noise\n")
 }
-
-func TestLogTail(t *testing.T) {
-	t.Parallel()
-	var l logTail
-	for range 3 {
-		_, err := l.Write(bytes.Repeat([]byte("x"), logBytesMax))
-		require.NoError(t, err)
-	}
-	_, err := l.Write([]byte("the end"))
-	require.NoError(t, err)
-	require.Len(t, l.String(), logBytesMax)
-	require.Contains(t, l.String(), "xthe end")
-}

@@ -35,7 +35,7 @@ type build struct {
 
 	redis        *storetest.RedisServer
 	admin        *pgx.Conn
-	instances    []*instance
+	instances    []*testbed.Program
 	pool         loadgen.Pool
 	baskets      []loadgen.Basket
 	acknowledged int
@@ -54,12 +54,12 @@ func (b *build) open(ctx context.Context, servers *testbed.Servers, instances, c
 	b.admin = admin
 	var addresses []string
 	for range instances {
-		started, err := startInstance(ctx, b.program, url, b.redis.URL())
+		started, err := testbed.StartProgram(ctx, b.program, url, b.redis.URL())
 		if err != nil {
 			return err
 		}
 		b.instances = append(b.instances, started)
-		addresses = append(addresses, started.address)
+		addresses = append(addresses, started.Address)
 	}
 	if err := b.stock(ctx, baskets.Products); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (b *build) write(ctx context.Context, mutation, kind string, input map[stri
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.instances[0].address+"/graphql", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.instances[0].Address+"/graphql", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (b *build) turn(load loadgen.Params) (figures, error) {
 	spent := testbed.CPUTimes().Children() - began.Children()
 	b.acknowledged += m.Acknowledged
 	for _, i := range b.instances {
-		err = errors.Join(err, i.failure())
+		err = errors.Join(err, i.Failure())
 	}
 	return figures{m.PerSecond, m.P99.Seconds() * 1000, float64(spent.Microseconds()) / float64(max(m.Acknowledged, 1))}, err
 }
@@ -168,7 +168,7 @@ func (b *build) audit(ctx context.Context) error {
 func (b *build) close(ctx context.Context) error {
 	errs := []error{b.pool.Close()}
 	for _, i := range b.instances {
-		errs = append(errs, i.stop())
+		errs = append(errs, i.Stop())
 	}
 	if b.admin != nil {
 		errs = append(errs, b.admin.Close(ctx))

@@ -25,8 +25,8 @@ const (
 // expiryWorkload compares durations: the time until the reservations are released, and the latency meanwhile.
 func expiryWorkload() workload {
 	return workload{name: "expiry of 100,000 reservations", own: measureExpiry, rows: []row{
-		{name: "seconds until released, beside the limit", ours: releaseTime, beside: timeLimit, aim: 1, atMost: true, of: p50Seconds, unit: "s"},
-		{name: "p99 of reservations meanwhile, beside quiet", ours: onhand, beside: quietTime, aim: 3, atMost: true, of: p99Millis, unit: "ms"},
+		{Name: "seconds until released, beside the limit", Ours: releaseTime, Beside: timeLimit, Aim: 1, AtMost: true, Of: p50Seconds, Unit: "s"},
+		{Name: "p99 of reservations meanwhile, beside quiet", Ours: onhand, Beside: quietTime, Aim: 3, AtMost: true, Of: p99Millis, Unit: "ms"},
 	}}
 }
 

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -108,38 +106,11 @@ func TestOneEachRefuses(t *testing.T) {
 	require.NoError(t, f.Audit(t.Context(), loadgen.Measurement{Acknowledged: 1, Lines: 2, Units: 3}))
 }
 
-// TestResult: the ratio is the median of the rounds' ratios; an aim may be a ceiling, or missing.
-func TestResult(t *testing.T) {
-	t.Parallel()
-	rounds := []round{
-		{onhand: {PerSecond: 10}, transactionEach: {PerSecond: 1}},
-		{onhand: {PerSecond: 30}, transactionEach: {PerSecond: 10}},
-		{onhand: {PerSecond: 20}, transactionEach: {PerSecond: 4}},
-	}
-	met, missed := true, false
-	want := result{Row: "w: r", Ratio: 5, Aim: "≥ 5", Met: &met, Ours: 20, Beside: 4, Unit: "reservations/s"}
-	least := row{name: "r", beside: transactionEach, aim: 5}.withDefaults()
-	require.Equal(t, want, least.result(workload{name: "w"}, rounds))
-	want.Aim, want.Met = "≤ 4", &missed
-	most := row{name: "r", beside: transactionEach, aim: 4, atMost: true}.withDefaults()
-	require.Equal(t, want, most.result(workload{name: "w"}, rounds))
-	want.Aim, want.Met = "", nil
-	noAim := row{name: "r", beside: transactionEach}.withDefaults()
-	require.Equal(t, want, noAim.result(workload{name: "w"}, rounds))
-}
-
-// TestMiddle: the result of a row is that of the run with the middle ratio, with the figures of that run.
-func TestMiddle(t *testing.T) {
+// TestRuns: the number of runs has a bound.
+func TestRuns(t *testing.T) {
 	t.Parallel()
 	require.ErrorContains(t, (&measureCommand{Row: ".", Runs: runsMax + 1}).Validate(), "--runs")
 	require.ErrorContains(t, (&measureCommand{Row: "."}).Validate(), "--runs")
-	got := middle([]result{
-		{Row: "a", Ratio: 3, Ours: 30}, {Row: "b", Ratio: 1, Ours: 1},
-		{Row: "a", Ratio: 1, Ours: 10}, {Row: "b", Ratio: 2, Ours: 2},
-		{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 3, Ours: 3},
-	})
-	require.Equal(t, []result{{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 2, Ours: 2}}, got)
-	require.Equal(t, []result{{Row: "a", Ratio: 3}}, middle([]result{{Row: "a", Ratio: 3}}))
 }
 
 // TestWithout: only known optimisations can be switched off, and children get them as flags.
@@ -163,24 +134,9 @@ func TestWorkloads(t *testing.T) {
 	for _, w := range workloads() {
 		require.NotEmpty(t, w.rows, w.name)
 		for _, r := range w.rows {
-			require.False(t, seen[r.full(w)], r.full(w))
-			seen[r.full(w)] = true
-			require.NotEqual(t, r.ours, r.beside, r.full(w))
+			require.False(t, seen[r.Full(w.name)], r.Full(w.name))
+			seen[r.Full(w.name)] = true
+			require.NotEqual(t, r.Ours, r.Beside, r.Full(w.name))
 		}
 	}
-}
-
-// TestResultsStay: rows that were not measured keep their figures, in the order of the workloads.
-func TestResultsStay(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "results.json")
-	w := workloads()[0]
-	first, second := w.rows[0].full(w), w.rows[1].full(w)
-	require.NoError(t, writeResults(path, []result{{Row: second, Ours: 1}}))
-	require.NoError(t, writeResults(path, []result{{Row: first, Ours: 2}, {Row: "a row that no workload has"}}))
-	raw, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var got []result
-	require.NoError(t, json.Unmarshal(raw, &got))
-	require.Equal(t, []result{{Row: first, Ours: 2}, {Row: second, Ours: 1}}, got)
 }

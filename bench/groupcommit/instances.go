@@ -12,6 +12,7 @@ import (
 
 	"onhand/bench/fixture"
 	"onhand/bench/loadgen"
+	"onhand/bench/testbed"
 )
 
 // instanceCommand is one instance with callers of its own, in a process of its own.
@@ -34,7 +35,7 @@ func (c instanceCommand) Run(context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(readyWord)
+	fmt.Println(testbed.ReadyWord)
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
 	}
@@ -83,9 +84,9 @@ func openInstances(ctx context.Context, c *measureCommand, _ workload, _ wanted)
 
 // runInstances runs so many instances for one turn; they share the callers.
 func runInstances(ctx context.Context, f fixture.StoreFlags, load loadgen.Params, number, turn int) (loadgen.Measurement, error) {
-	var list []*child
+	var list []*testbed.Child
 	for i := range number {
-		c, err := startChild(ctx, append([]string{"instance"}, append(f.Arguments(),
+		c, err := testbed.StartChild(ctx, append([]string{"instance"}, append(f.Arguments(),
 			"--name", fmt.Sprintf("instance%d-%d", turn, i), "--callers", strconv.Itoa(load.Callers/number),
 			"--warm", load.Warm.String(), "--length", load.Length.String())...)...)
 		if err != nil {
@@ -94,14 +95,14 @@ func runInstances(ctx context.Context, f fixture.StoreFlags, load loadgen.Params
 		list = append(list, c)
 	}
 	for _, c := range list {
-		if _, err := c.stdin.Write([]byte("go\n")); err != nil {
+		if _, err := c.Stdin.Write([]byte("go\n")); err != nil {
 			return loadgen.Measurement{}, err
 		}
 	}
 	var total loadgen.Measurement
 	for _, c := range list {
 		var m loadgen.Measurement
-		if err := errors.Join(json.NewDecoder(c.stdout).Decode(&m), c.end()); err != nil {
+		if err := errors.Join(json.NewDecoder(c.Stdout).Decode(&m), c.End()); err != nil {
 			return loadgen.Measurement{}, err
 		}
 		total = total.Plus(m)

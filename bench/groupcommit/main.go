@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"onhand/bench/fixture"
+	"onhand/bench/results"
 	"onhand/bench/testbed"
 )
 
@@ -28,9 +29,6 @@ const (
 
 // runsMax bounds a measurement: nine full runs take about five hours.
 const runsMax = 9
-
-// resultsFile keeps the results of full runs. The path starts at the top of the repository.
-const resultsFile = "bench/results.json"
 
 // measureCommand is the command line, and what belongs to one run.
 type measureCommand struct {
@@ -74,7 +72,7 @@ type commands struct {
 
 // variables are those of the help texts.
 func variables() kong.Vars {
-	return kong.Vars{"results": resultsFile, "switches": strings.Join(fixture.Switches(), ", ")}
+	return kong.Vars{"results": results.Path, "switches": strings.Join(fixture.Switches(), ", ")}
 }
 
 func main() {
@@ -116,31 +114,31 @@ func (c *measureCommand) Run(ctx context.Context) (err error) {
 	var runs []result
 	var failure error
 	for run := 0; run < c.Runs && failure == nil; run++ {
-		var results []result
-		results, failure = c.measure(ctx, selected)
+		var measured []result
+		measured, failure = c.measure(ctx, selected)
 		if c.Runs > 1 {
-			printTable(c.out, results)
+			results.Print(c.out, measured)
 		}
-		runs = append(runs, results...)
+		runs = append(runs, measured...)
 	}
-	results := middle(runs)
-	printTable(c.out, results)
-	if (c.Quick || len(c.Without) > 0) && c.Results == resultsFile {
+	middle := results.Middle(runs)
+	results.Print(c.out, middle)
+	if (c.Quick || len(c.Without) > 0) && c.Results == results.Path {
 		return failure
 	}
-	return errors.Join(failure, writeResults(c.Results, results))
+	return errors.Join(failure, results.Write(c.Results, "groupcommit", rowNames(), middle))
 }
 
 // measure measures the selected rows once. When a workload fails, it returns the rows before it too: they are right.
-func (c *measureCommand) measure(ctx context.Context, selected []selection) (results []result, err error) {
+func (c *measureCommand) measure(ctx context.Context, selected []selection) (list []result, err error) {
 	for _, s := range selected {
 		measured, err := s.workload.measure(ctx, c, s.rows)
 		if err != nil {
-			return results, err
+			return list, err
 		}
-		results = append(results, measured...)
+		list = append(list, measured...)
 	}
-	return results, nil
+	return list, nil
 }
 
 func (c *measureCommand) setDefaults() {
@@ -170,10 +168,10 @@ func (c *measureCommand) selectRows() (list []selection, err error) {
 	for _, w := range workloads() {
 		var rows []row
 		for _, r := range w.rows {
-			if pattern.MatchString(r.full(w)) {
+			if pattern.MatchString(r.Full(w.name)) {
 				rows = append(rows, r)
 				if c.List {
-					fmt.Fprintln(c.out, r.full(w))
+					fmt.Fprintln(c.out, r.Full(w.name))
 				}
 			}
 		}
@@ -185,6 +183,16 @@ func (c *measureCommand) selectRows() (list []selection, err error) {
 		err = fmt.Errorf("no row matches %q; --list lists them", c.Row)
 	}
 	return list, err
+}
+
+// rowNames are the names of all rows, in order.
+func rowNames() (names []string) {
+	for _, w := range workloads() {
+		for _, r := range w.rows {
+			names = append(names, r.Full(w.name))
+		}
+	}
+	return names
 }
 
 // newName is the name of one more database.

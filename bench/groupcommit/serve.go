@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"onhand/bench/fixture"
+	"onhand/bench/testbed"
 	"onhand/graph"
 	"onhand/graph/guard"
 	"onhand/graph/transport"
@@ -58,7 +59,7 @@ func (c apiCommand) Run(ctx context.Context) (err error) {
 	server := &http.Server{Handler: handler(apiStore{st, write}), ConnContext: transport.ConnContext}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }() // ended by Close
-	fmt.Println(readyWord, listener.Addr())
+	fmt.Println(testbed.ReadyWord, listener.Addr())
 	ended := make(chan struct{})
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }() // the process ends with it
 	select {

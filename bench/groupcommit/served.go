@@ -7,6 +7,7 @@ import (
 
 	"onhand/bench/fixture"
 	"onhand/bench/loadgen"
+	"onhand/bench/testbed"
 )
 
 // servedVariants are the variants over HTTP: how each writes, and how many servers there are.
@@ -74,12 +75,12 @@ func openServed(source basketSource) opener {
 func (c *closers) serve(ctx context.Context, f fixture.StoreFlags, writer, profile string, servers, callers int) (loadgen.Pool, error) {
 	var addresses []string
 	for range servers {
-		server, err := startChild(ctx, append([]string{"serve", "--writer", writer, "--profile", profile}, f.Arguments()...)...)
+		server, err := testbed.StartChild(ctx, append([]string{"serve", "--writer", writer, "--profile", profile}, f.Arguments()...)...)
 		if err != nil {
 			return nil, err
 		}
-		c.atEnd(server.end)
-		addresses = append(addresses, server.address)
+		c.atEnd(server.End)
+		addresses = append(addresses, server.Address)
 	}
 	pool, err := loadgen.DialPool(addresses, callers)
 	if err == nil {

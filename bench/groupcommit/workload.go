@@ -67,7 +67,7 @@ func (w workload) measure(ctx context.Context, c *measureCommand, rows []row) ([
 	}
 	var results []result
 	for _, r := range rows {
-		results = append(results, r.result(w, rounds))
+		results = append(results, r.Result(w.name, rounds))
 	}
 	return results, nil
 }
@@ -77,7 +77,7 @@ func (w workload) rounds(ctx context.Context, c *measureCommand, rows []row) (ro
 		return w.own(ctx, c)
 	}
 	list, closeAll, err := w.open(ctx, c, w, func(name string) bool {
-		return slices.ContainsFunc(rows, func(r row) bool { return r.ours == name || r.beside == name })
+		return slices.ContainsFunc(rows, func(r row) bool { return r.Ours == name || r.Beside == name })
 	})
 	if err != nil {
 		return nil, err

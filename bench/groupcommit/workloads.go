@@ -23,23 +23,23 @@ func workloads() []workload {
 		list = append(list, workload{
 			name: fmt.Sprintf("hot %d", hot.callers), callers: hot.callers, open: openInProcess(hotBaskets),
 			rows: []row{
-				{beside: transactionEach, aim: hot.each}, {beside: bareEach, aim: hot.bare},
-				{beside: luaVolatile, aim: hot.lua}, {beside: luaDurable, aim: hot.fsync},
+				{Beside: transactionEach, Aim: hot.each}, {Beside: bareEach, Aim: hot.bare},
+				{Beside: luaVolatile, Aim: hot.lua}, {Beside: luaDurable, Aim: hot.fsync},
 			},
 		})
 	}
 	list = append(list,
-		workload{name: "even 64", callers: 64, open: openInProcess(evenBaskets), rows: []row{{beside: transactionEach, aim: 6.5}}},
-		workload{name: "even 512", callers: 512, open: openInProcess(evenBaskets), rows: []row{{beside: transactionEach, aim: 9}}},
-		workload{name: "alone", callers: 1, open: openInProcess(hotBaskets), rows: []row{{beside: transactionEach, aim: 1.5}}},
-		workload{name: "carts of 20", callers: 64, open: openInProcess(cartBaskets), rows: []row{{beside: transactionEach, aim: 2.5}}},
+		workload{name: "even 64", callers: 64, open: openInProcess(evenBaskets), rows: []row{{Beside: transactionEach, Aim: 6.5}}},
+		workload{name: "even 512", callers: 512, open: openInProcess(evenBaskets), rows: []row{{Beside: transactionEach, Aim: 9}}},
+		workload{name: "alone", callers: 1, open: openInProcess(hotBaskets), rows: []row{{Beside: transactionEach, Aim: 1.5}}},
+		workload{name: "carts of 20", callers: 64, open: openInProcess(cartBaskets), rows: []row{{Beside: transactionEach, Aim: 2.5}}},
 		expiryWorkload(),
-		workload{name: "two instances", callers: instancesCallers, open: openInstances, rows: []row{{beside: oneInstance, aim: 0.8}}},
+		workload{name: "two instances", callers: instancesCallers, open: openInstances, rows: []row{{Beside: oneInstance, Aim: 0.8}}},
 	)
 	list = append(list, servedWorkloads()...)
 	for _, w := range list {
 		for i := range w.rows {
-			w.rows[i] = w.rows[i].withDefaults()
+			w.rows[i] = withDefaults(w.rows[i])
 		}
 	}
 	return list
@@ -53,16 +53,16 @@ func servedWorkloads() (list []workload) {
 	}{{"hot", hotBaskets}, {"even", evenBaskets}, {"carts", cartBaskets}} {
 		for _, connections := range []int{64, 512} {
 			rows := []row{
-				{ours: oneInstance, beside: eachServed},
-				{ours: oneInstance, beside: nothingServed},
-				{ours: twoInstances, beside: nothingServedTwice},
-				{ours: twoInstances, beside: oneInstance},
+				{Ours: oneInstance, Beside: eachServed},
+				{Ours: oneInstance, Beside: nothingServed},
+				{Ours: twoInstances, Beside: nothingServedTwice},
+				{Ours: twoInstances, Beside: oneInstance},
 			}
 			if kind.name == "hot" && connections == 64 {
-				rows[0].aim, rows[1].aim = 12, 0.5
+				rows[0].Aim, rows[1].Aim = 12, 0.5
 				rows = append(rows, row{
-					name: "p99 of one instance beside " + eachServed, ours: oneInstance, beside: eachServed,
-					aim: 0.15, atMost: true, of: p99Millis, unit: "ms",
+					Name: "p99 of one instance beside " + eachServed, Ours: oneInstance, Beside: eachServed,
+					Aim: 0.15, AtMost: true, Of: p99Millis, Unit: "ms",
 				})
 			}
 			list = append(list, workload{

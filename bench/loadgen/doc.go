@@ -8,8 +8,8 @@
 // What it has:
 //   - [Run] is the closed loop; [Measurement] is its result.
 //   - [Histogram] counts latencies without a lock.
-//   - [Pool] and [Connection] send reserveStock over HTTP. They speak only as much HTTP/1.1 as that needs, because the
-//     client of net/http costs as much CPU as the server under test.
+//   - [Requester] sends prepared requests over HTTP; [Pool] and [Connection] send reserveStock. They speak only as much
+//     HTTP/1.1 as that needs, because the client of net/http costs as much CPU as the server under test.
 //   - [Single], [Numbered] and [ReadBaskets] make the baskets: one product, many products, those of a real shop.
 //
 // Invariants:

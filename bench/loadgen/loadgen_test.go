@@ -174,3 +174,33 @@ func TestConnection(t *testing.T) {
 	require.NoError(t, pool.Close())
 	require.Error(t, reserve(w))
 }
+
+// TestRequester: an answer is read whole, with a length or in chunks, and an answer with another status is an error.
+func TestRequester(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("0123456789", 10_000)
+	var calls atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch calls.Add(1) {
+		case 1:
+			_, _ = w.Write(body)
+		case 2:
+			_, _ = io.WriteString(w, large) // in chunks, for it is larger than the server's buffer
+		case 3:
+			w.WriteHeader(http.StatusTeapot)
+			_, _ = io.WriteString(w, "why")
+		}
+	}))
+	t.Cleanup(server.Close)
+	c, err := DialRequester(strings.TrimPrefix(server.URL, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	for _, want := range []string{"hello", large} {
+		answer, err := c.Do(c.AppendRequest(nil, []byte("hello")))
+		require.NoError(t, err)
+		require.Equal(t, want, string(answer))
+	}
+	_, err = c.Do(c.AppendRequest(nil, nil))
+	require.ErrorContains(t, err, "why")
+}

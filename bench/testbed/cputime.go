@@ -101,3 +101,13 @@ func PerCall(before, after CPU, calls int) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// ProcessCPU is the CPU time that one process, a child of this one, has spent so far; 0 where there is no /proc.
+func ProcessCPU(pid int) time.Duration {
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	_, p, _ := parseProcess(raw)
+	return p.spent
+}

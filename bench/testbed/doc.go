@@ -3,8 +3,9 @@
 //
 // [Start] starts a Postgres and a Redis that keeps nothing on disk. [Servers.DurableRedis] adds one that fsyncs every
 // write. [Servers.Database] makes an empty database. [Servers.Describe] prints what the figures were measured on.
-// [CPUTimes] and [PerCall] report how much CPU time each program spent: throughput depends on what else the machine does,
-// CPU time does not.
+// [StartProgram] starts a build of the server, [StartChild] a command of the benchmark, each in a process of its own.
+// [CPUTimes], [ProcessCPU] and [PerCall] report how much CPU time each program spent: throughput depends on what else the
+// machine does, CPU time does not.
 //
 // Invariants: all variants of a row use the same servers. The servers end with the process.
 //

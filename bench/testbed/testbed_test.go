@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -31,4 +32,18 @@ func TestPerCall(t *testing.T) {
 	before := CPU{"postgres": time.Second, "redis-server": time.Second}
 	after := CPU{"postgres": 2 * time.Second, "redis-server": time.Second, thisProcess: time.Millisecond}
 	require.Equal(t, "postgres 1000.0, this process 1.0", PerCall(before, after, 1000))
+}
+
+// TestLogTail: the end of a log is kept.
+func TestLogTail(t *testing.T) {
+	t.Parallel()
+	var l logTail
+	for range 3 {
+		_, err := l.Write(bytes.Repeat([]byte("x"), logBytesMax))
+		require.NoError(t, err)
+	}
+	_, err := l.Write([]byte("the end"))
+	require.NoError(t, err)
+	require.Len(t, l.String(), logBytesMax)
+	require.Contains(t, l.String(), "xthe end")
 }

@@ -1,4 +1,4 @@
-package main
+package testbed
 
 import (
 	"bytes"
@@ -23,30 +23,33 @@ const (
 	logBytesMax = 16 << 10
 )
 
-// instance is one process of a build.
-type instance struct {
-	address string
+// Program is one process of the server.
+type Program struct {
+	// Address is host:port.
+	Address string
 	command *exec.Cmd
 	log     *logTail
 	ended   chan struct{} // closed when the process has ended
 	home    string
 }
 
-// startInstance starts the program on a free port and waits until it is ready.
-func startInstance(ctx context.Context, program, databaseURL, redisURL string) (*instance, error) {
+// StartProgram starts the program on a free port, with more environment variables (NAME=value), and waits until it is
+// ready.
+func StartProgram(ctx context.Context, program, databaseURL, redisURL string, more ...string) (*Program, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	home, err := os.MkdirTemp("", "onhand-alternate-")
+	home, err := os.MkdirTemp("", "onhand-bench-")
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{address: address, command: exec.Command(program), log: &logTail{}, ended: make(chan struct{}), home: home}
+	i := &Program{Address: address, command: exec.Command(program), log: &logTail{}, ended: make(chan struct{}), home: home}
 	i.command.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TZ=UTC", "LOG_LEVEL=warn",
 		"DATABASE_URL=" + databaseURL, "REDIS_URL=" + redisURL, "LISTEN_ADDR=" + address,
 	}
+	i.command.Env = append(i.command.Env, more...)
 	i.command.Stdout, i.command.Stderr = i.log, i.log
 	if err := i.command.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(home))
@@ -56,10 +59,10 @@ func startInstance(ctx context.Context, program, databaseURL, redisURL string) (
 		switch {
 		case i.ready(ctx):
 			return i, nil
-		case i.failure() != nil:
-			return nil, errors.Join(i.failure(), i.stop())
+		case i.Failure() != nil:
+			return nil, errors.Join(i.Failure(), i.Stop())
 		case ctx.Err() != nil || time.Now().After(deadline):
-			return nil, errors.Join(fmt.Errorf("%s is not ready: %s", program, i.log), ctx.Err(), i.stop())
+			return nil, errors.Join(fmt.Errorf("%s is not ready: %s", program, i.log), ctx.Err(), i.Stop())
 		}
 	}
 }
@@ -73,10 +76,10 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-func (i *instance) ready(ctx context.Context) bool {
+func (i *Program) ready(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.address+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.Address+"/readyz", nil)
 	if err != nil {
 		return false
 	}
@@ -88,8 +91,11 @@ func (i *instance) ready(ctx context.Context) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// failure is why the process ended before it was stopped; nil while it runs.
-func (i *instance) failure() error {
+// PID is the id of its process.
+func (i *Program) PID() int { return i.command.Process.Pid }
+
+// Failure is why the process ended before it was stopped; nil while it runs.
+func (i *Program) Failure() error {
 	select {
 	case <-i.ended:
 		return fmt.Errorf("%s ended; its log ends: %s", i.command.Path, i.log)
@@ -98,9 +104,9 @@ func (i *instance) failure() error {
 	}
 }
 
-// stop ends the process as an operator does, and kills it when it does not end in time.
-func (i *instance) stop() error {
-	if i.failure() == nil {
+// Stop ends the process as an operator does, and kills it when it does not end in time.
+func (i *Program) Stop() error {
+	if i.Failure() == nil {
 		_ = i.command.Process.Signal(syscall.SIGTERM) // it may have ended just now
 		select {
 		case <-i.ended:

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/bench/fixture"
+	"onhand/bench/floors"
+	"onhand/bench/testbed"
+)
+
+const (
+	// shopProducts is how many products a shop has whose products all fit into a near cache.
+	shopProducts = 1_000
+	// floorPrefix begins the keys of the hashes that floors read.
+	floorPrefix = "floor:"
+	// fillChunk is how many hashes of floors one pipeline writes.
+	fillChunk = 1_000
+)
+
+// shop is a database with products, and the servers over it.
+type shop struct {
+	command  *readCommand
+	url      string
+	admin    *pgx.Conn
+	products int
+	running  []*server
+}
+
+// server is one variant in a process of its own.
+type server struct {
+	name, address string
+	pid           int
+	failure       func() error // why it ended; nil while it runs
+	stop          func() error
+}
+
+// openShop makes a database with so many products, and empties Redis.
+func (c *readCommand) openShop(ctx context.Context, products int) (_ *shop, err error) {
+	c.databases++
+	s := &shop{command: c, products: products}
+	if s.url, s.admin, err = c.servers.Database(ctx, "reads"+strconv.Itoa(c.databases)); err != nil {
+		return nil, err
+	}
+	migrate := exec.CommandContext(ctx, c.Server, "migrate")
+	migrate.Env = append(os.Environ(), "DATABASE_URL="+s.url, "REDIS_URL="+c.servers.Redis.URL(), "LOG_LEVEL=warn")
+	if out, err := migrate.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate: %w: %s", err, out), s.close(ctx))
+	}
+	if err := fixture.FillShop(ctx, s.admin, products); err != nil {
+		return nil, errors.Join(err, s.close(ctx))
+	}
+	client, err := floors.Client(c.servers.Redis.URL())
+	if err == nil {
+		err = errors.Join(client.FlushAll(ctx).Err(), client.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close(ctx))
+	}
+	return s, nil
+}
+
+// fillFloors writes the hashes that the floors with Redis read.
+func (s *shop) fillFloors(ctx context.Context) (err error) {
+	client, err := floors.Client(s.command.servers.Redis.URL())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	for first := 0; first < s.products; first += fillChunk {
+		var ids []string
+		for n := first; n < min(first+fillChunk, s.products); n++ {
+			ids = append(ids, fixture.ShopProduct(n))
+		}
+		if err := floors.FillRedis(ctx, client, floorPrefix, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start starts the server of a variant.
+func (s *shop) start(ctx context.Context, name string, environment ...string) (*server, error) {
+	started, err := s.startProcess(ctx, name, environment)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s.running = append(s.running, started)
+	return started, nil
+}
+
+func (s *shop) startProcess(ctx context.Context, name string, environment []string) (*server, error) {
+	redisURL := s.command.servers.Redis.URL()
+	if name == onhand || name == withoutNear {
+		if name == withoutNear {
+			environment = append(environment, "NEAR_CACHE_BYTES=0")
+		}
+		instance, err := testbed.StartProgram(ctx, s.command.Server, s.url, redisURL, environment...)
+		if err != nil {
+			return nil, err
+		}
+		return &server{name: name, address: instance.Address, pid: instance.PID(), failure: instance.Failure, stop: instance.Stop}, nil
+	}
+	child, err := testbed.StartChild(ctx, "floor", "--kind", name, "--database", s.url, "--redis", redisURL)
+	if err != nil {
+		return nil, err
+	}
+	return &server{name: name, address: child.Address, pid: child.PID(), failure: func() error { return nil }, stop: child.End}, nil
+}
+
+// close ends the servers and the connection to the database.
+func (s *shop) close(ctx context.Context) error {
+	var errs []error
+	for _, one := range s.running {
+		errs = append(errs, one.stop())
+	}
+	return errors.Join(append(errs, s.admin.Close(context.WithoutCancel(ctx)))...)
+}
+
+// metric reads one metric of an Onhand server.
+func (s *server) metric(ctx context.Context, name string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }() // only read
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("no metric %s", name)
+}
+
+// floorCommand is one floor in a process of its own.
+type floorCommand struct {
+	Kind     string `required:""`
+	Database string `required:""`
+	Redis    string `required:""`
+}
+
+// Run serves, prints the address, and ends when its input ends.
+func (c floorCommand) Run(ctx context.Context) error {
+	handler, err := c.handler(ctx)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", handler)
+	server := &http.Server{Handler: mux}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }() // ended by Close
+	fmt.Println(testbed.ReadyWord, listener.Addr())
+	ended := make(chan struct{})
+	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }() // the process ends with it
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	case <-ended:
+	}
+	return server.Close()
+}
+
+func (c floorCommand) handler(ctx context.Context) (http.Handler, error) {
+	switch c.Kind {
+	case jsonFloor:
+		return floors.JSON(), nil
+	case staticFloor:
+		return floors.Static(), nil
+	case selectFloor:
+		pool, err := floors.Pool(ctx, c.Database)
+		return floors.Select(pool), err
+	}
+	client, err := floors.Client(c.Redis)
+	if c.Kind == naiveFloor {
+		return floors.Naive(client, floorPrefix), err
+	}
+	return floors.Redis(client, floorPrefix), err
+}

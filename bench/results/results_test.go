@@ -1,0 +1,61 @@
+package results
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestResult: the ratio is the median of the rounds' ratios; an aim may be a ceiling, or missing.
+func TestResult(t *testing.T) {
+	t.Parallel()
+	rounds := []Round{
+		{"a": {PerSecond: 10}, "b": {PerSecond: 1}},
+		{"a": {PerSecond: 30}, "b": {PerSecond: 10}},
+		{"a": {PerSecond: 20}, "b": {PerSecond: 4}},
+	}
+	met, missed := true, false
+	want := Result{Row: "w: r", Ratio: 5, Aim: "≥ 5", Met: &met, Ours: 20, Beside: 4, Unit: "calls/s"}
+	row := Row{Name: "r", Ours: "a", Beside: "b", Aim: 5, Of: PerSecond, Unit: "calls/s"}
+	require.Equal(t, want, row.Result("w", rounds))
+	want.Aim, want.Met = "≤ 4", &missed
+	row.Aim, row.AtMost = 4, true
+	require.Equal(t, want, row.Result("w", rounds))
+	want.Aim, want.Met, row.Aim = "", nil, 0
+	require.Equal(t, want, row.Result("w", rounds))
+	require.Equal(t, "a beside b", Row{Ours: "a", Beside: "b"}.Named().Name)
+}
+
+// TestMiddle: the result of a row is that of the run with the middle ratio, with the figures of that run.
+func TestMiddle(t *testing.T) {
+	t.Parallel()
+	got := Middle([]Result{
+		{Row: "a", Ratio: 3, Ours: 30}, {Row: "b", Ratio: 1, Ours: 1},
+		{Row: "a", Ratio: 1, Ours: 10}, {Row: "b", Ratio: 2, Ours: 2},
+		{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 3, Ours: 3},
+	})
+	require.Equal(t, []Result{{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 2, Ours: 2}}, got)
+	require.Equal(t, []Result{{Row: "a", Ratio: 3}}, Middle([]Result{{Row: "a", Ratio: 3}}))
+}
+
+// TestWrite: rows that were not measured keep their figures, in the order of the program's rows, and other programs
+// keep their sections.
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bench", "results.json")
+	rows := []string{"first", "second"}
+	require.NoError(t, Write(path, "other", []string{"x"}, []Result{{Row: "x", Ours: 3}}))
+	require.NoError(t, Write(path, "this", rows, []Result{{Row: "second", Ours: 1}}))
+	require.NoError(t, Write(path, "this", rows, []Result{{Row: "first", Ours: 2}, {Row: "a row that no workload has"}}))
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var got map[string][]Result
+	require.NoError(t, json.Unmarshal(raw, &got))
+	require.Equal(t, map[string][]Result{
+		"other": {{Row: "x", Ours: 3}},
+		"this":  {{Row: "first", Ours: 2}, {Row: "second", Ours: 1}},
+	}, got)
+}
