@@ -33,7 +33,9 @@ var mayImport = map[string][]string{
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
 	"graph/scalar":    {"models"},
-	"graph/transport": {"graph/guard", "models"},
+	"graph/transport": {"graph/guard", "graph/transport/wsframe", "models"},
+
+	"graph/transport/wsframe": {},
 
 	"store": {"models", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},

@@ -27,18 +27,23 @@ func newRegistry(st *store.Store) *prometheus.Registry {
 }
 
 // countRequests counts requests by transport, and times GET and POST. It does
-// not wrap the ResponseWriter, because streams hijack it.
-func countRequests(registry *prometheus.Registry, next http.Handler) http.Handler {
+// not wrap the ResponseWriter, because streams hijack it. The handler of a WebSocket
+// returns after the handshake, so closing counts those.
+func countRequests(registry *prometheus.Registry, closing *transport.Closing, next http.Handler) http.Handler {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onhand_requests_total", Help: "GraphQL requests, by transport: get, post, sse (the client wants events only), websocket or other."}, []string{"transport"})
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "onhand_request_seconds", Help: "Time until a GET or POST was answered.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 	}, []string{"transport"})
-	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "onhand_requests_open", Help: "GraphQL requests and streams in flight."}, []string{"transport"})
+	open := openRequests{prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "onhand_requests_open", Help: "GraphQL requests and streams in flight."}, []string{"transport"}), closing}
 	registry.MustRegister(requests, seconds, open)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		transport := transportOf(r)
 		began := time.Now()
 		requests.WithLabelValues(transport).Inc()
+		if transport == "websocket" {
+			next.ServeHTTP(w, r)
+			return
+		}
 		open.WithLabelValues(transport).Inc()
 		defer func() {
 			open.WithLabelValues(transport).Dec()
@@ -48,6 +53,18 @@ func countRequests(registry *prometheus.Registry, next http.Handler) http.Handle
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// openRequests is the gauge of requests in flight. The number of WebSockets is closing's.
+type openRequests struct {
+	*prometheus.GaugeVec
+	closing *transport.Closing
+}
+
+// Collect implements prometheus.Collector.
+func (o openRequests) Collect(metrics chan<- prometheus.Metric) {
+	o.WithLabelValues("websocket").Set(float64(o.closing.Sockets()))
+	o.GaugeVec.Collect(metrics)
 }
 
 // transportOf is the transport label of a request.

@@ -34,11 +34,11 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.
 		Playground: playgroundPath,
 	})
 	pages := cors.New(cors.Options{
-		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST"}, AllowedHeaders: []string{"*"}, MaxAge: 600,
+		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST", "PUT", "DELETE"}, AllowedHeaders: []string{"*"}, MaxAge: 600,
 	})
 	registry := newRegistry(st)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", countRequests(registry, pages.Handler(guard.Local(api))))
+	mux.Handle("/graphql", countRequests(registry, closing, pages.Handler(guard.Local(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: readyTimeout}))
 	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
 	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground("/graphql")))

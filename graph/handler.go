@@ -41,7 +41,8 @@ type HandlerConfig struct {
 func Handler(config HandlerConfig) http.Handler {
 	r := config.Resolver
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()}))
-	server.AddTransport(transport.WebSocket(config.Closing, config.Origins))
+	server.AddTransport(transport.WebSocket(config.Closing, config.Origins, nil))
+	server.AddTransport(transport.Reservations(config.Closing))
 	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
 	server.Use(persisted.New(guard.Address))

@@ -106,8 +106,8 @@ func TestHTTP(t *testing.T) {
 		"no content type":    {body: body(question), header: http.Header{"Content-Type": {""}}, status: 415, code: "BAD_USER_INPUT"},
 		"zstd":               {body: body(question), header: http.Header{"Content-Encoding": {"zstd"}}, status: 415, code: "BAD_USER_INPUT", contains: "Content-Encoding"},
 		"no gzip":            {body: body(question), header: http.Header{"Content-Encoding": {"gzip"}}, status: 400, code: "BAD_USER_INPUT"},
-		"PUT":                {method: "PUT", body: body(question), status: 405, code: "BAD_USER_INPUT"},
-		"DELETE":             {method: "DELETE", status: 405, code: "BAD_USER_INPUT"},
+		"PATCH":              {method: "PATCH", body: body(question), status: 405, code: "BAD_USER_INPUT"},
+		"DELETE":             {method: "DELETE", status: 404, code: "BAD_USER_INPUT", contains: "event stream"},
 		"incremental answer": {body: body(`subscription { stockChanged(productIds: ["22423"]) { id } }`), header: http.Header{"Accept": {"multipart/mixed"}}, status: 422, code: "BAD_USER_INPUT"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,22 +3,40 @@ package transport
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// Closing ends all streams of a server that stops. Make it with NewClosing.
+// openStream is a stream that a Closing knows. Neither method may block.
+type openStream interface {
+	// tick looks at the stream's deadlines and sends its pings.
+	tick(now time.Time)
+	// stop ends the stream because the server stops.
+	stop()
+}
+
+// Closing knows all open streams of a server. It ends them when the server stops, and
+// one ticker of it serves the deadlines and pings of all. Make it with NewClosing.
 type Closing struct {
-	once sync.Once
-	done chan struct{}
-	open atomic.Int64 // streams that have not ended
+	mu      sync.Mutex
+	closed  bool
+	streams map[openStream]struct{}
+	sockets int           // of streams, those that are WebSockets
+	ticks   chan struct{} // closed to end the ticker; nil while there is none
 }
 
 // NewClosing returns a Closing for a server that runs.
-func NewClosing() *Closing { return &Closing{done: make(chan struct{})} }
+func NewClosing() *Closing { return &Closing{streams: map[openStream]struct{}{}} }
 
 // Close ends all streams. It may be called more than once.
-func (c *Closing) Close() { c.once.Do(func() { close(c.done) }) }
+func (c *Closing) Close() {
+	c.mu.Lock()
+	c.closed = true
+	streams := c.list(nil)
+	c.mu.Unlock()
+	for _, s := range streams {
+		s.stop()
+	}
+}
 
 // waitInterval is how often Wait counts the open streams.
 const waitInterval = 10 * time.Millisecond
@@ -28,7 +46,7 @@ const waitInterval = 10 * time.Millisecond
 func (c *Closing) Wait(ctx context.Context) (ended bool) {
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
-	for c.open.Load() > 0 {
+	for c.open() > 0 {
 		select {
 		case <-ctx.Done():
 			return false
@@ -38,30 +56,86 @@ func (c *Closing) Wait(ctx context.Context) (ended bool) {
 	return true
 }
 
-func (c *Closing) closed() bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-		return false
+// Sockets is how many WebSockets are open.
+func (c *Closing) Sockets() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sockets
+}
+
+func (c *Closing) open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.streams)
+}
+
+func (c *Closing) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// add registers a stream, whose tick is called about once in every interval. It stops
+// the stream when the server stops already.
+func (c *Closing) add(s openStream, every time.Duration) {
+	c.mu.Lock()
+	c.streams[s] = struct{}{}
+	if _, ok := s.(*socket); ok {
+		c.sockets++
+	}
+	if c.ticks == nil {
+		c.ticks = make(chan struct{})
+		go c.tick(every, c.ticks)
+	}
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		s.stop()
 	}
 }
 
-// with returns a context that also ends when the server stops.
-func (c *Closing) with(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := make(chan struct{})
-	c.open.Add(1)
-	go func() {
+// remove forgets a stream that has ended.
+func (c *Closing) remove(s openStream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.streams[s]; !known {
+		return
+	}
+	delete(c.streams, s)
+	if _, ok := s.(*socket); ok {
+		c.sockets--
+	}
+	if len(c.streams) == 0 {
+		close(c.ticks)
+		c.ticks = nil
+		c.streams = map[openStream]struct{}{} // a map never shrinks
+	}
+}
+
+// list appends all streams. The caller has locked mu.
+func (c *Closing) list(to []openStream) []openStream {
+	for s := range c.streams {
+		to = append(to, s)
+	}
+	return to
+}
+
+func (c *Closing) tick(every time.Duration, stop <-chan struct{}) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var streams []openStream
+	for {
 		select {
-		case <-c.done:
-			cancel()
 		case <-stop:
+			return
+		case now := <-ticker.C:
+			c.mu.Lock()
+			streams = c.list(streams[:0])
+			c.mu.Unlock()
+			for _, s := range streams {
+				s.tick(now)
+			}
+			clear(streams)
 		}
-	}()
-	return ctx, sync.OnceFunc(func() {
-		close(stop)
-		cancel()
-		c.open.Add(-1)
-	})
+	}
 }

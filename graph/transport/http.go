@@ -14,8 +14,8 @@ import (
 // and arrays of requests. gqlgen's own transports send an invalid body back and into the
 // log, refuse without a code, and send "data": null for a request that was not executed.
 type HTTP struct {
-	// Events answers a POST with an event stream where the client wants one. Without
-	// it, every answer is JSON.
+	// Events answers with an event stream where the client wants one. Without it, every
+	// answer is JSON.
 	Events graphql.Transport
 	// Playground is the path of the page that a browser is sent to when it asks for
 	// nothing; empty for none.
@@ -43,6 +43,10 @@ func (h HTTP) get(w http.ResponseWriter, r *http.Request, exec graphql.GraphExec
 	read := graphql.TraceTiming{Start: graphql.Now()}
 	accept := acceptanceOf(r)
 	params, problem := readURL(r.URL)
+	if problem == "" && hasDocument(params) && h.Events != nil && accept.events == eventsForEverything {
+		h.Events.Do(w, r, exec) // a browser's EventSource
+		return
+	}
 	if problem == "" && !hasDocument(params) {
 		if accept.page && h.Playground != "" {
 			w.Header().Set("Cache-Control", "no-store")

@@ -28,8 +28,8 @@ const patience = 20 * time.Second
 
 // quick are limits for tests that wait for a limit to pass, patient for all others.
 var (
-	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond}
-	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience}
+	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, reserved: 400 * time.Millisecond}
+	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, reserved: patience}
 )
 
 // testServer is a server with a small schema. The query name answers at once. The
@@ -41,6 +41,9 @@ type testServer struct {
 	ticks   chan string
 	floods  chan struct{} // gets a value for each flood that ends
 	flooded atomic.Int64  // events of floods
+	admit   ConnectFunc
+
+	reservations *reservations
 }
 
 // floodBytes is one event of the subscription flood.
@@ -48,15 +51,18 @@ const floodBytes = 1 << 20
 
 func newTestServer(t *testing.T, limits limits) *testServer {
 	t.Helper()
-	return newTestServerOn(t, limits, &http.Server{})
+	return newTestServerOn(t, limits, &http.Server{}, nil)
 }
 
-// newTestServerOn is newTestServer with an HTTP server's own settings.
-func newTestServerOn(t *testing.T, limits limits, settings *http.Server) *testServer {
+// newTestServerOn is newTestServer with an HTTP server's own settings, and a decision on
+// connections.
+func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit ConnectFunc) *testServer {
 	t.Helper()
-	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10)}
+	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), admit: admit}
 	api := handler.New(b.schema())
-	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, limits))
+	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, b.admit, limits))
+	b.reservations = newReservations(b.closing, limits)
+	api.AddTransport(b.reservations)
 	api.AddTransport(HTTP{Events: sse(b.closing, limits)})
 	api.AddTransport(Unsupported{})
 	server := httptest.NewUnstartedServer(api)
@@ -73,7 +79,7 @@ func newTestServerOn(t *testing.T, limits limits, settings *http.Server) *testSe
 }
 
 func (b *testServer) schema() graphql.ExecutableSchema {
-	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! } type Subscription { tick: String! hello: String! flood: String! }`})
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! panics: String! } type Mutation { change: String! } type Subscription { tick: String! hello: String! flood: String! }`})
 	return &graphql.ExecutableSchemaMock{
 		SchemaFunc:     func() *ast.Schema { return schema },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) { return 1, true },
@@ -85,6 +91,8 @@ func (b *testServer) schema() graphql.ExecutableSchema {
 				return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{Message: "no"}}})
 			case "name":
 				return graphql.OneShot(&graphql.Response{Data: []byte(`{"name":"onhand"}`)})
+			case "panics":
+				panic("boom")
 			case "hello":
 				return hello()
 			case "flood":

@@ -1,138 +1,227 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"onhand/graph/guard"
+	"onhand/graph/transport/wsframe"
 	"onhand/models"
 )
 
-// SSE is server-sent events in graphql-sse's distinct connections mode.
-func SSE(closing *Closing) graphql.Transport { return sse(closing, defaultLimits) }
+// streamBufferBytes is the kernel's send buffer for the client of a stream (Linux
+// doubles the value for its own bookkeeping). The default grows to megabytes: a slow
+// client would get old values, and a client that stopped reading would be noticed
+// late.
+const streamBufferBytes = 64 << 10
 
-func sse(closing *Closing, limits limits) graphql.Transport {
-	return streaming{closing: closing, Transport: events{
-		SSE: transport.SSE{KeepAlivePingInterval: limits.keepAlive}, closing: closing, limits: limits,
-	}}
+type connectionKey struct{}
+
+// ConnContext keeps a request's connection in its context, so that a stream can bound
+// the connection's send buffer. It is for http.Server.ConnContext.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
-// events is gqlgen's SSE over an eventWriter.
+// bound bounds the send buffer of a stream.
+func bound(conn any) {
+	if conn, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = conn.SetWriteBuffer(streamBufferBytes) // without it, a slow client is noticed later
+	}
+}
+
+// SSE is server-sent events in graphql-sse's distinct connections mode: POST, and GET
+// for a browser's EventSource.
+func SSE(closing *Closing) graphql.Transport { return sse(closing, defaultLimits) }
+
+func sse(closing *Closing, limits limits) events { return events{closing, limits} }
+
+// events answers a request with a stream of its own.
 type events struct {
-	transport.SSE
 	closing *Closing
 	limits  limits
+}
+
+// Supports implements graphql.Transport.
+func (events) Supports(r *http.Request) bool {
+	return PrefersEvents(r) && (r.Method == http.MethodGet || r.Method == http.MethodPost)
 }
 
 // Do implements graphql.Transport.
 func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil || !decode(body, &graphql.RawParams{}) { // gqlgen would log the body
-		guard.Refuse(w, http.StatusBadRequest, models.CodeBadUserInput, "the request's body is no GraphQL request in JSON")
+	read := graphql.TraceTiming{Start: graphql.Now()}
+	params, problem := readStreamed(r)
+	if problem != "" {
+		refuse(w, problem)
 		return
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx buffers events
-	writer := &eventWriter{w: w, control: http.NewResponseController(w), cancel: cancel, closing: e.closing, limits: e.limits}
-	defer writer.end() // gqlgen's keep-alive may write after this handler returned
-	e.SSE.Do(writer, r.WithContext(ctx), exec)
+	read.End = graphql.Now()
+	params.Headers, params.ReadTime = r.Header, read
+	ctx := guard.Streaming(r.Context())
+	request, errs := exec.CreateOperationContext(ctx, params)
+	if errs == nil && r.Method == http.MethodGet && request.Operation.Operation == ast.Mutation {
+		w.Header().Set("Allow", http.MethodPost)
+		guard.Refuse(w, http.StatusMethodNotAllowed, models.CodeBadUserInput, "GET is for queries and subscriptions only")
+		return
+	}
+	s := e.open(ctx, w)
+	defer s.end()
+	o := &operation{ctx: s.ctx, cancel: s.cancel}
+	if errs != nil {
+		refuseOperation(exec, s, o, request, errs)
+		return
+	}
+	run(exec, s, o, request)
 }
 
-// eventWriter writes with deadlines, ends the stream when a write fails, and writes
-// nothing after the end.
-type eventWriter struct {
+// readStreamed reads the request of a stream.
+func readStreamed(r *http.Request) (params *graphql.RawParams, problem string) {
+	if r.Method == http.MethodGet {
+		return readURL(r.URL)
+	}
+	body, problem := readBody(r)
+	params = &graphql.RawParams{}
+	if problem != "" || !decode(body, params) {
+		return nil, "the request's body is no GraphQL request in JSON"
+	}
+	return params, ""
+}
+
+// eventStream writes the events of one answer. Each piece of an event has a deadline. A
+// failed write ends the stream, and nothing is written after the end.
+type eventStream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	cancel  context.CancelFunc
 	closing *Closing
 	limits  limits
+	ctx     context.Context
+	cancel  context.CancelFunc
 
-	mu    sync.Mutex
-	ended bool
+	mu      sync.Mutex // locked while an event is written
+	ended   bool
+	wroteAt time.Time
 }
 
-// Header implements http.ResponseWriter.
-func (e *eventWriter) Header() http.Header { return e.w.Header() }
-
-// WriteHeader implements http.ResponseWriter.
-func (e *eventWriter) WriteHeader(status int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.ended {
-		e.w.WriteHeader(status)
-	}
+// open begins a stream.
+func (e events) open(ctx context.Context, w http.ResponseWriter) *eventStream {
+	bound(ctx.Value(connectionKey{}))
+	s := &eventStream{w: w, control: http.NewResponseController(w), closing: e.closing, limits: e.limits}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	_ = s.control.SetReadDeadline(time.Time{}) // http.Server's is for the request
+	header := w.Header()
+	header.Set("Content-Type", mediaEvents)
+	header.Set("Cache-Control", "no-cache")
+	header.Set("Connection", "keep-alive")
+	header.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events
+	e.closing.add(s, e.limits.every())
+	s.write([]byte(":\n\n"))
+	return s
 }
 
-// Write implements http.ResponseWriter.
-func (e *eventWriter) Write(data []byte) (int, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ended || e.closing.closed() { // after "complete", clients would not reconnect
-		return len(data), nil
-	}
-	n := len(data)
-	if string(data) == gqlgensComplete {
-		data = []byte(complete)
-	}
-	data = withoutNoData(data, "\n\n")
-	end := time.Now().Add(e.limits.message)
-	err := inPieces(data, func(piece []byte) error {
-		if e.closing.closed() { // clients ignore an incomplete event
-			return errStopping
-		}
-		e.setDeadline(end)
-		_, err := e.w.Write(piece)
-		return err
-	})
-	e.endOn(err)
-	return n, err
+// end ends the stream. The caller's handler may return after it.
+func (s *eventStream) end() {
+	s.closing.remove(s)
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
 }
 
-// A browser ignores an event without a data field, so "complete" gets an empty one.
-const (
-	gqlgensComplete = "event: complete\n\n"
-	complete        = "event: complete\ndata:\n\n"
-)
+// stop implements openStream. The stream ends without "complete", after which clients
+// would not reconnect.
+func (s *eventStream) stop() { s.cancel() }
 
-// Flush implements http.Flusher.
-func (e *eventWriter) Flush() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ended || e.closing.closed() {
+// tick implements openStream. A client that is written to needs no comment.
+func (s *eventStream) tick(now time.Time) {
+	if !s.mu.TryLock() {
 		return
 	}
-	e.setDeadline(time.Now().Add(e.limits.message))
-	e.endOn(e.control.Flush())
+	due := !s.ended && now.Sub(s.wroteAt) >= s.limits.keepAlive
+	s.mu.Unlock()
+	if due {
+		go s.write([]byte(": ping\n\n"))
+	}
+}
+
+// write writes one event. more is false when the stream has ended.
+func (s *eventStream) write(event []byte) (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := time.Now().Add(s.limits.message)
+	for len(event) > 0 {
+		if s.ended || s.closing.isClosed() { // clients ignore an incomplete event
+			return false
+		}
+		n := min(len(event), eventPieceBytes)
+		s.setDeadline(end)
+		if _, err := s.w.Write(event[:n]); err != nil {
+			return s.failed()
+		}
+		event = event[n:]
+	}
+	s.setDeadline(end)
+	if err := s.control.Flush(); err != nil {
+		return s.failed()
+	}
+	s.wroteAt = time.Now()
+	return true
+}
+
+// eventPieceBytes is how much of an event is written with one deadline.
+const eventPieceBytes = 16 << 10
+
+// failed ends the stream after a failed write. The caller has locked mu.
+func (s *eventStream) failed() bool {
+	s.ended = true
+	s.cancel()
+	return false
 }
 
 // setDeadline sets the deadline of the next piece, at the latest end.
-func (e *eventWriter) setDeadline(end time.Time) {
-	at := time.Now().Add(e.limits.write)
+func (s *eventStream) setDeadline(end time.Time) {
+	at := time.Now().Add(s.limits.write)
 	if at.After(end) {
 		at = end
 	}
-	_ = e.control.SetWriteDeadline(at)
+	_ = s.control.SetWriteDeadline(at)
 }
 
-// endOn ends the stream after a failed write. The caller has locked mu.
-func (e *eventWriter) endOn(err error) {
-	if err != nil {
-		e.ended = true
-		e.cancel()
+// next implements operationOutlet.
+func (s *eventStream) next(o *operation, response *graphql.Response) (more bool) {
+	buffer := wsframe.NewFrameBuffer()
+	defer buffer.Free()
+	b := append(buffer.B, "event: next\ndata: "...)
+	if o.id != nil {
+		b = append(append(append(b, `{"id":`...), o.id...), `,"payload":`...)
+	}
+	b = appendResponse(b, response)
+	if o.id != nil {
+		b = append(b, '}')
+	}
+	buffer.B = append(b, "\n\n"...)
+	return s.write(buffer.B)
+}
+
+// fail implements operationOutlet. A browser's EventSource shows no other answer than
+// an event.
+func (s *eventStream) fail(o *operation, response *graphql.Response) {
+	if s.next(o, response) {
+		s.complete(o)
 	}
 }
 
-func (e *eventWriter) end() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.ended = true
+// complete implements operationOutlet. A browser ignores an event without a data field,
+// so it has an empty one.
+func (s *eventStream) complete(o *operation) {
+	if o.id == nil {
+		s.write([]byte("event: complete\ndata:\n\n"))
+		return
+	}
+	s.write(append(append([]byte(`event: complete`+"\n"+`data: {"id":`), o.id...), "}\n\n"...))
 }

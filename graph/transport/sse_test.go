@@ -15,14 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// eventStream is a client's end of an event stream.
-type eventStream struct {
+// eventClient is a client's end of an event stream.
+type eventClient struct {
 	t        *testing.T
 	response *http.Response
 	lines    *bufio.Reader
 }
 
-func (b *testServer) stream(t *testing.T, body string) *eventStream {
+func (b *testServer) stream(t *testing.T, body string) *eventClient {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -33,11 +33,11 @@ func (b *testServer) stream(t *testing.T, body string) *eventStream {
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = response.Body.Close() })
-	return &eventStream{t: t, response: response, lines: bufio.NewReader(response.Body)}
+	return &eventClient{t: t, response: response, lines: bufio.NewReader(response.Body)}
 }
 
 // wants reads one block, up to an empty line, and ignores pings.
-func (s *eventStream) wants(block string) {
+func (s *eventClient) wants(block string) {
 	s.t.Helper()
 	for {
 		got := s.block()
@@ -48,7 +48,7 @@ func (s *eventStream) wants(block string) {
 	}
 }
 
-func (s *eventStream) block() string {
+func (s *eventClient) block() string {
 	s.t.Helper()
 	var block strings.Builder
 	for {
@@ -62,7 +62,7 @@ func (s *eventStream) block() string {
 }
 
 // rest reads until the stream ends.
-func (s *eventStream) rest() string {
+func (s *eventClient) rest() string {
 	s.t.Helper()
 	rest, err := io.ReadAll(s.lines)
 	require.NoError(s.t, err, "the stream failed after %q", rest)
@@ -123,7 +123,7 @@ func TestSSEKeepAlive(t *testing.T) {
 // TestSSEOutlivesServerTimeouts: http.Server's timeouts do not end a stream.
 func TestSSEOutlivesServerTimeouts(t *testing.T) {
 	t.Parallel()
-	b := newTestServerOn(t, quick, &http.Server{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond})
+	b := newTestServerOn(t, quick, &http.Server{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond}, nil)
 	s := b.stream(t, tickRequest)
 	s.wants(":\n")
 	for range 18 { // three times as long
@@ -180,44 +180,40 @@ func TestSSEClientLeaves(t *testing.T) {
 	b.floodEnded(t)
 }
 
-// TestSSENoWriteAfterHandler: gqlgen's keep-alive can write after the handler returned.
+// TestSSENoWriteAfterHandler: nothing is written after the handler has returned.
 func TestSSENoWriteAfterHandler(t *testing.T) {
 	t.Parallel()
 	recorder := httptest.NewRecorder()
-	w := &eventWriter{w: recorder, control: http.NewResponseController(recorder), cancel: func() {}, closing: NewClosing(), limits: patient}
-	n, err := w.Write([]byte("data: 1\n\n"))
-	require.NoError(t, err)
-	assert.Equal(t, 9, n)
-	w.end()
-	n, err = w.Write([]byte(": ping\n\n"))
-	require.NoError(t, err)
-	assert.Equal(t, 8, n)
-	w.Flush()
-	w.WriteHeader(http.StatusTeapot)
-	assert.Equal(t, "data: 1\n\n", recorder.Body.String())
-	assert.Equal(t, http.StatusOK, recorder.Code)
+	s := sse(NewClosing(), patient).open(t.Context(), recorder)
+	assert.True(t, s.write([]byte("data: 1\n\n")))
+	s.end()
+	assert.False(t, s.write([]byte(": ping\n\n")))
+	s.tick(time.Now().Add(time.Hour))
+	assert.Equal(t, ":\n\ndata: 1\n\n", recorder.Body.String())
 }
 
-// TestSSEFailedWrite: a failed write ends the request's context, and nothing more is
+// TestSSEFailedWrite: a failed write ends the stream's context, and nothing more is
 // written.
 func TestSSEFailedWrite(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
 	failing := &failingWriter{}
-	w := &eventWriter{w: failing, control: http.NewResponseController(failing), cancel: cancel, closing: NewClosing(), limits: patient}
-	_, err := w.Write([]byte("data: 1\n\n"))
-	require.ErrorIs(t, err, io.ErrClosedPipe)
-	require.Error(t, ctx.Err())
-	_, err = w.Write([]byte("data: 2\n\n"))
-	require.NoError(t, err)
+	s := sse(NewClosing(), patient).open(t.Context(), failing)
+	defer s.end()
+	require.Error(t, s.ctx.Err())
+	assert.False(t, s.write([]byte("data: 2\n\n")))
 	assert.Equal(t, 1, failing.writes)
 }
 
 // failingWriter is the connection of a client that has gone.
 type failingWriter struct {
-	http.ResponseWriter
 	writes int
 }
+
+// Header implements http.ResponseWriter.
+func (*failingWriter) Header() http.Header { return http.Header{} }
+
+// WriteHeader implements http.ResponseWriter.
+func (*failingWriter) WriteHeader(int) {}
 
 // Write implements http.ResponseWriter.
 func (w *failingWriter) Write([]byte) (int, error) {
@@ -235,8 +231,8 @@ func TestUnsupportedRequests(t *testing.T) {
 	}{
 		{http.MethodPost, "text/plain", http.StatusUnsupportedMediaType},
 		{http.MethodPost, "", http.StatusUnsupportedMediaType},
-		{http.MethodPut, "application/json", http.StatusMethodNotAllowed},
-		{http.MethodDelete, "", http.StatusMethodNotAllowed},
+		{http.MethodPatch, "application/json", http.StatusMethodNotAllowed},
+		{http.MethodDelete, "", http.StatusNotFound}, // of an event stream that nobody reserved
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), test.method, b.url, strings.NewReader(`{"query":"{ name }"}`))
 		require.NoError(t, err)

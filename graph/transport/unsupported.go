@@ -9,8 +9,8 @@ import (
 	"onhand/models"
 )
 
-// allowed are the methods of the endpoint.
-const allowed = "GET, POST, OPTIONS"
+// allowed are the methods of the endpoint: PUT and DELETE are for event streams.
+const allowed = "GET, POST, PUT, DELETE, OPTIONS"
 
 // Unsupported answers OPTIONS, and refuses all requests that no other transport
 // supports, in GraphQL's form. It must be the last transport.

@@ -3,8 +3,11 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -376,4 +379,118 @@ func TestWebSocketHandshakeRefused(t *testing.T) {
 	require.NoError(t, err, "a page of an allowed origin")
 	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	_ = conn.CloseNow()
+}
+
+// TestWebSocketConnect: the server decides on a connection by the payload of
+// connection_init. A refused connection, and one whose context ends, gets 4403.
+func TestWebSocketConnect(t *testing.T) {
+	t.Parallel()
+	type tokenKey struct{}
+	revoke := map[string]context.CancelFunc{}
+	b := newTestServerOn(t, patient, &http.Server{}, func(ctx context.Context, payload json.RawMessage) (context.Context, error) {
+		var given struct{ Token string }
+		if json.Unmarshal(payload, &given) != nil || given.Token == "" {
+			return nil, errors.New("no token")
+		}
+		ctx, cancel := context.WithCancel(context.WithValue(ctx, tokenKey{}, given.Token))
+		revoke[given.Token] = cancel
+		return ctx, nil
+	})
+	for _, text := range []string{`{"type":"connection_init"}`, `{"type":"connection_init","payload":{"token":""}}`} {
+		p := b.dial(t, subprotocol)
+		p.send(text)
+		code, types := p.closed()
+		assert.Equal(t, websocket.StatusCode(4403), code)
+		assert.Empty(t, types)
+	}
+	p := b.dial(t, subprotocol)
+	p.send(`{"type":"connection_init","payload":{"token":"a"}}`)
+	p.wants(`{"type":"connection_ack"}`)
+	p.send(tick)
+	b.send(t, "one")
+	p.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
+	revoke["a"]()
+	code, types := p.closed()
+	assert.Equal(t, websocket.StatusCode(4403), code)
+	assert.Empty(t, types)
+}
+
+// TestWebSocketPanic: an operation that panics ends with "error", which hides the cause.
+// The connection stays open.
+func TestWebSocketPanic(t *testing.T) {
+	t.Parallel()
+	p := newTestServer(t, patient).connect(t)
+	p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ panics }"}}`)
+	answer := p.read()
+	assert.Contains(t, answer, `{"id":"1","type":"error","payload":[{"message":`)
+	assert.NotContains(t, answer, "boom")
+	p.send(`{"type":"ping"}`)
+	p.wants(`{"type":"pong"}`)
+}
+
+// TestWebSocketFrames: violations of RFC 6455 itself have its close codes, and messages
+// are text.
+func TestWebSocketFrames(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	for want, send := range map[int]string{
+		4400: "\x82\x80\x00\x00\x00\x00",                                 // binary
+		1002: "\xc1\x80\x00\x00\x00\x00",                                 // a reserved bit
+		1007: "\x81\x81\x00\x00\x00\x00\xff",                             // invalid UTF-8
+		1000: "\x88\x82\x00\x00\x00\x00\x03\xe8",                         // the client leaves
+		1009: "\x81\xff\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00", // too large
+	} {
+		conn := b.dialFlood(t, strings.SplitAfter(floodRequests["socket"], "\r\n\r\n")[0]+send, 4096)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+		all, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		_, frames, found := strings.Cut(string(all), "\r\n\r\n")
+		require.True(t, found)
+		require.GreaterOrEqual(t, len(frames), 4)
+		assert.Equal(t, "\x88", frames[:1])
+		assert.Equal(t, want, int(frames[2])<<8|int(frames[3]))
+		require.NoError(t, conn.Close())
+	}
+}
+
+// TestWebSocketIsSmall: an idle socket takes one goroutine and little memory, also after
+// traffic, and all of it is free when the sockets have closed.
+func TestWebSocketIsSmall(t *testing.T) {
+	b := newTestServer(t, patient) // not parallel: it counts what the process has
+	const sockets = 300
+	measure := func() (goroutines int, bytes uint64) {
+		for range 3 { // a stack shrinks by half each time
+			runtime.GC()
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return runtime.NumGoroutine(), m.HeapInuse + m.StackInuse
+	}
+	goroutines, bytes := measure()
+	conns := make([]net.Conn, sockets)
+	for i := range conns {
+		conn := b.dialFlood(t, strings.SplitAfter(floodRequests["socket"], "\r\n\r\n")[0]+frame(`{"type":"connection_init"}`)+
+			frame(`{"id":"1","type":"subscribe","payload":{"query":"{ name }"}}`), 4096)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+		var answer []byte
+		for !strings.HasSuffix(string(answer), `"complete"}`) {
+			var b [1]byte
+			_, err := io.ReadFull(conn, b[:])
+			require.NoError(t, err)
+			answer = append(answer, b[0])
+		}
+		conns[i] = conn
+	}
+	assert.Equal(t, sockets, b.closing.Sockets())
+	moreGoroutines, moreBytes := measure()
+	assert.LessOrEqual(t, moreGoroutines-goroutines, sockets+5)
+	assert.Less(t, (moreBytes-bytes)/sockets, uint64(12<<10), "bytes a socket, the client's end included")
+	for _, conn := range conns {
+		require.NoError(t, conn.Close())
+	}
+	b.closing.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	assert.True(t, b.closing.Wait(ctx))
+	assert.Zero(t, b.closing.Sockets())
 }

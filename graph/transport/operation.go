@@ -1,0 +1,159 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"onhand/models"
+)
+
+// limits are the time limits of a stream.
+type limits struct {
+	write     time.Duration // for one piece of a message
+	message   time.Duration // for a whole message
+	init      time.Duration // from the handshake to connection_init
+	ping      time.Duration // interval; a client that leaves a ping unanswered for two is cut off
+	keepAlive time.Duration // interval of comments on an event stream without events
+	reserved  time.Duration // from the reservation of an event stream to its connection
+}
+
+var defaultLimits = limits{
+	write: 10 * time.Second, message: time.Minute, init: 5 * time.Second,
+	ping: 10 * time.Second, keepAlive: 10 * time.Second, reserved: 30 * time.Second,
+}
+
+// ticksPerLimit is how often the ticker looks at a stream within its shortest limit.
+const ticksPerLimit = 8
+
+// every is the interval of the ticker for streams with these limits.
+func (l limits) every() time.Duration {
+	return min(l.init, l.ping, l.keepAlive, l.reserved) / ticksPerLimit
+}
+
+// operationsMax is how many operations one stream may have in flight: many times what
+// a page needs, and a small part of the watches that an instance allows.
+const operationsMax = 256
+
+// errorsMax is how many errors of one request are sent. A few hundred fields can
+// conflict in thousands of pairs.
+const errorsMax = 20
+
+func first(errs gqlerror.List) gqlerror.List { return errs[:min(len(errs), errorsMax)] }
+
+// operation is one operation of a stream.
+type operation struct {
+	id     []byte // in JSON; nil where the stream has one operation only
+	key    string // the id
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   bool // the client wants no more messages; the stream's mu protects it
+}
+
+// operationOutlet is where a stream writes the messages of its operations. Each method
+// returns when its message is written. next returns false when no more messages are
+// wanted.
+type operationOutlet interface {
+	next(o *operation, response *graphql.Response) (more bool)
+	// fail is the last message of an operation that was not executed, or whose
+	// execution panicked.
+	fail(o *operation, response *graphql.Response)
+	complete(o *operation)
+}
+
+// prepare parses and validates a request. It returns nil, after the refusal was sent,
+// where the operation cannot be executed.
+func prepare(exec graphql.GraphExecutor, out operationOutlet, o *operation, params *graphql.RawParams) (prepared *graphql.OperationContext) {
+	ctx := graphql.StartOperationTrace(o.ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			prepared = nil
+			out.fail(o, panicked(ctx, exec, &graphql.OperationContext{}, p))
+			o.cancel()
+		}
+	}()
+	operation, errs := exec.CreateOperationContext(ctx, params)
+	if errs == nil {
+		return operation
+	}
+	refuseOperation(exec, out, o, operation, errs)
+	return nil
+}
+
+// refuseOperation sends the refusal of an operation. Clients look for the refusal of a
+// hash in a result.
+func refuseOperation(exec graphql.GraphExecutor, out operationOutlet, o *operation, operation *graphql.OperationContext, errs gqlerror.List) {
+	defer o.cancel()
+	response := exec.DispatchError(graphql.WithOperationContext(o.ctx, operation), first(errs))
+	if !isHashRefusal(errs) {
+		out.fail(o, response)
+		return
+	}
+	if out.next(o, response) {
+		out.complete(o)
+	}
+}
+
+// run executes an operation and sends its results.
+func run(exec graphql.GraphExecutor, out operationOutlet, o *operation, operation *graphql.OperationContext) {
+	defer o.cancel()
+	ctx := graphql.WithOperationContext(o.ctx, operation)
+	defer func() {
+		if p := recover(); p != nil {
+			out.fail(o, panicked(ctx, exec, operation, p))
+		}
+	}()
+	responses, ctx := exec.DispatchOperation(ctx, operation)
+	for {
+		response := responses(ctx)
+		if o.ctx.Err() != nil {
+			return // the client, or the server, ends it; after "complete" clients do not reconnect
+		}
+		if response == nil {
+			out.complete(o)
+			return
+		}
+		if !out.next(o, response) {
+			return
+		}
+	}
+}
+
+// panicked returns the answer to an operation that panicked. The error presenter hides
+// and logs the cause.
+func panicked(ctx context.Context, exec graphql.GraphExecutor, operation *graphql.OperationContext, p any) *graphql.Response {
+	err := error(&models.Fault{Code: models.CodeInternal, Cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+	if operation.RecoverFunc != nil {
+		err = operation.Recover(ctx, p)
+	}
+	return exec.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+}
+
+// appendResponse appends a response in JSON. The data is JSON already and may be large,
+// so it is copied without parsing.
+func appendResponse(b []byte, response *graphql.Response) []byte {
+	b = append(b, '{')
+	if len(response.Errors) > 0 {
+		b = append(appendErrors(append(b, `"errors":`...), response.Errors), ',')
+	}
+	if response.Data != nil {
+		return append(append(append(b, `"data":`...), response.Data...), '}')
+	}
+	if b[len(b)-1] == ',' {
+		b = b[:len(b)-1]
+	}
+	return append(b, '}')
+}
+
+func appendErrors(b []byte, errs gqlerror.List) []byte {
+	encoded, err := json.Marshal(errs)
+	if err != nil { // only an extension that JSON cannot encode, which Onhand never sets
+		return append(b, `[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`...)
+	}
+	return append(b, encoded...)
+}

@@ -1,0 +1,252 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"onhand/graph/transport/wsframe"
+)
+
+// closeTimeout bounds the wait for a client's end of the closing handshake.
+const closeTimeout = 10 * time.Second
+
+// restart ends the connections of a server that stops. Clients reconnect after it.
+var restart = wsframe.CloseError{Code: wsframe.CloseServiceRestart, Reason: "the server restarts"}
+
+// socket is one connection of graphql-transport-ws.
+//
+// One goroutine, read, lives as long as the socket, and needs little stack. A message
+// is handled in a goroutine of its own while read waits, so that messages are handled
+// in order and the stack of GraphQL's validation does not stay. The goroutine that has a
+// message for the client locks sending and writes it.
+type socket struct {
+	shared *webSockets
+	exec   graphql.GraphExecutor
+	conn   *wsframe.Conn
+	began  time.Time
+	// ctx is replaced once, before the connection is acknowledged.
+	ctx      context.Context
+	cancel   context.CancelFunc
+	handling sync.WaitGroup // the message that is handled
+
+	sending   sync.Mutex // locked while a message is written
+	closeSent bool       // sending protects it
+
+	mu           sync.Mutex
+	initialised  bool // connection_init has arrived
+	acknowledged bool
+	ended        bool               // no message may follow but the close frame
+	closing      wsframe.CloseError // where ended
+	discarding   bool               // read waits for the client's end of the connection
+	operations   map[string]*operation
+	pingAt       time.Time // when the next ping is due
+	unanswered   time.Time // when the first ping without an answer was sent; zero where there is none
+}
+
+// read reads until the connection ends.
+func (s *socket) read() {
+	defer s.finish()
+	for {
+		kind, data, err := s.conn.Next()
+		if err != nil {
+			s.readFailed(err)
+			return
+		}
+		switch {
+		case s.isEnded():
+		case kind == wsframe.Ping:
+			frame := wsframe.AppendPong(nil, data)
+			_ = s.send(nil, frame, false)
+		case kind == wsframe.Binary:
+			s.end(wsframe.CloseError{Code: closeBadMessage, Reason: "Invalid message"})
+		case string(data) == pongMessage:
+			s.answered()
+		default:
+			s.handling.Go(func() { s.handle(data) })
+			s.handling.Wait()
+		}
+		s.conn.Release()
+	}
+}
+
+// readFailed ends the connection after an error of Next.
+func (s *socket) readFailed(err error) {
+	if broken, ok := wsframe.IsViolation(err); ok {
+		s.end(broken)
+	} else if closed := (wsframe.CloseError{}); errors.As(err, &closed) {
+		s.end(closed) // the same code confirms it
+	}
+	s.mu.Lock()
+	s.discarding = s.ended
+	s.mu.Unlock()
+	if s.isEnded() {
+		s.conn.Discard(time.Now().Add(closeTimeout))
+	}
+}
+
+// finish forgets a connection that read reads no longer.
+func (s *socket) finish() {
+	s.mu.Lock()
+	s.ended = true
+	s.operations = nil
+	s.mu.Unlock()
+	s.cancel()
+	s.conn.Close()
+	s.shared.closing.remove(s)
+}
+
+// handle handles one message of the client.
+func (s *socket) handle(data []byte) {
+	m, err := parseMessage(data)
+	if err == nil {
+		err = s.dispatch(m)
+	}
+	var end wsframe.CloseError
+	if errors.As(err, &end) {
+		s.end(end)
+	}
+}
+
+func (s *socket) dispatch(m wsMessage) error {
+	switch m.Type {
+	case "connection_init":
+		return s.initialise(m.Payload)
+	case "ping":
+		return s.sendText(nil, false, func(b []byte) []byte { return appendPong(b, m.Payload) })
+	case "pong":
+		s.answered()
+	case "subscribe":
+		return s.subscribe(m)
+	case "complete":
+		s.completed(m.ID)
+	}
+	return nil
+}
+
+func (s *socket) initialise(payload json.RawMessage) error {
+	s.mu.Lock()
+	repeated := s.initialised
+	s.initialised = true
+	s.mu.Unlock()
+	if repeated {
+		return wsframe.CloseError{Code: closeRepeatedInit, Reason: "Too many initialisation requests"}
+	}
+	if connect := s.shared.connect; connect != nil {
+		ctx, err := connect(s.ctx, payload)
+		if err != nil {
+			return forbidden
+		}
+		s.ctx = ctx
+		context.AfterFunc(ctx, func() { s.end(forbidden) })
+	}
+	s.mu.Lock()
+	s.acknowledged = true
+	s.pingAt = time.Now().Add(s.shared.limits.ping)
+	s.mu.Unlock()
+	return s.send(nil, wsframe.AppendText(nil, ackMessage), false)
+}
+
+var forbidden = wsframe.CloseError{Code: closeForbidden, Reason: "Forbidden"}
+
+// subscribe registers an operation and starts it.
+func (s *socket) subscribe(m wsMessage) error {
+	start := graphql.Now()
+	if !s.isAcknowledged() {
+		return wsframe.CloseError{Code: closeNoInit, Reason: "Unauthorized"}
+	}
+	params, err := parseSubscribe(m.Payload)
+	if err != nil {
+		return err
+	}
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	o := &operation{id: quoted(m.ID), key: m.ID}
+	if added, err := s.add(o); err != nil || !added {
+		return err
+	}
+	if operation := prepare(s.exec, s, o, params); operation != nil {
+		go run(s.exec, s, o, operation)
+	}
+	return nil
+}
+
+// add registers an operation in flight. It refuses one above the bound.
+func (s *socket) add(o *operation) (added bool, err error) {
+	s.mu.Lock()
+	if _, active := s.operations[o.key]; active {
+		s.mu.Unlock()
+		return false, wsframe.Closef(closeRepeatedID, "Subscriber for %.30s already exists", o.key)
+	}
+	if len(s.operations) >= operationsMax {
+		s.mu.Unlock()
+		return false, s.sendText(nil, false, func(b []byte) []byte { return appendTooMany(b, o) })
+	}
+	defer s.mu.Unlock()
+	o.ctx, o.cancel = context.WithCancel(s.ctx)
+	if s.operations == nil {
+		s.operations = map[string]*operation{}
+	}
+	s.operations[o.key] = o
+	return true, nil
+}
+
+// completed ends an operation for the client, which gets no more messages of it and may
+// use the id again at once. For an operation that is over it does nothing.
+func (s *socket) completed(id string) {
+	s.mu.Lock()
+	o := s.operations[id]
+	if o != nil {
+		o.over = true
+		s.forget(o)
+	}
+	s.mu.Unlock()
+	if o != nil {
+		o.cancel()
+	}
+}
+
+// forget removes an operation. The caller has locked mu.
+func (s *socket) forget(o *operation) {
+	delete(s.operations, o.key)
+	if len(s.operations) == 0 {
+		s.operations = nil // a map never shrinks
+	}
+}
+
+// next implements operationOutlet.
+func (s *socket) next(o *operation, response *graphql.Response) (more bool) {
+	return s.sendText(o, false, func(b []byte) []byte { return appendNext(b, o, response) }) == nil
+}
+
+// fail implements operationOutlet.
+func (s *socket) fail(o *operation, response *graphql.Response) {
+	_ = s.sendText(o, true, func(b []byte) []byte { return appendError(b, o, response) })
+}
+
+// complete implements operationOutlet.
+func (s *socket) complete(o *operation) {
+	_ = s.sendText(o, true, func(b []byte) []byte { return appendComplete(b, o) })
+}
+
+// answered notes an answer to all pings.
+func (s *socket) answered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unanswered = time.Time{}
+}
+
+func (s *socket) isEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+func (s *socket) isAcknowledged() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acknowledged
+}
