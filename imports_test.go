@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockjson"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/generated": {"graph/scalar", "models", "models/channel", "models/paging"},
@@ -39,8 +39,8 @@ var mayImport = map[string][]string{
 
 	"store": {"models", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
-	"store/audit":        {"models", "models/paging", "models/stockjson", "store/backoff", "store/database", "store/rediscache"},
-	"store/channelfeed":  {"models", "models/stockjson"},
+	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
+	"store/channelfeed":  {"models", "models/stockbinary"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
@@ -49,29 +49,29 @@ var mayImport = map[string][]string{
 
 	"store/backoff":    {},
 	"store/outage":     {},
-	"store/rediscache": {"models", "models/channel", "models/stockjson", "store/outage"},
-	"store/stockfeed":  {"models", "models/poison", "models/stockjson", "store/backoff"},
+	"store/rediscache": {"models", "models/channel", "models/stockbinary", "store/outage"},
+	"store/stockfeed":  {"models", "models/poison", "models/stockbinary", "store/backoff"},
 	"store/stockfile":  {"models", "store/stockfile/delimited"},
 
 	"store/stockfile/delimited": {},
 
-	"store/database": {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger",
+	"store/database": {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger",
 		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite"},
-	"store/database/postgres":   {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
-	"store/database/sqlite":     {"models", "models/stockjson", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
-	"store/database/importer":   {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
-	"store/database/ledger":     {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect"},
-	"store/database/optimistic": {"models", "models/stockjson", "store/database/decide", "store/database/dialect"},
-	"store/database/pages":      {"models", "models/paging", "models/stockjson", "store/database/decide", "store/database/dialect"},
-	"store/database/dialect":    {"models", "models/channel", "models/stockjson", "store/database/decide"},
-	"store/database/decide":     {"models", "models/channel", "models/ids", "models/stockjson"},
+	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
+	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
+	"store/database/importer":   {"models", "models/stockbinary", "store/database/decide", "store/database/dialect"},
+	"store/database/ledger":     {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
+	"store/database/optimistic": {"models", "models/stockbinary", "store/database/decide", "store/database/dialect"},
+	"store/database/pages":      {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
+	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide"},
+	"store/database/decide":     {"models", "models/channel", "models/ids", "models/stockbinary"},
 
 	"models":           {"models/channel", "models/ids"},
 	"models/channel":   {},
 	"models/paging":    {"models"},
 	"models/ids":       {},
 	"models/poison":    {},
-	"models/stockjson": {"models", "models/channel"},
+	"models/stockbinary": {"models", "models/channel"},
 	"web":              {},
 
 	// For tests and measurements; nothing that is served imports these.
@@ -91,7 +91,7 @@ var mayImport = map[string][]string{
 
 // faultsMayImport is what the module of the fault scenarios may import: it talks
 // to the product from outside.
-var faultsMayImport = []string{"models", "models/stockjson", "store/storetest"}
+var faultsMayImport = []string{"models", "models/stockbinary", "store/storetest"}
 
 // short is an import path without the name of the module.
 func short(path string) string {

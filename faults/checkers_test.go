@@ -13,6 +13,7 @@ import (
 	"onhand/faults/load"
 	"onhand/faults/model"
 	"onhand/faults/process"
+	"onhand/models/stockbinary"
 )
 
 // TestPlantedRaceIsFound tests the checkers: two instances of a server that reads levels without locking them lose
@@ -99,9 +100,18 @@ func (s *Shop) checkRedisCorruptions(t *testing.T) {
 	require.Equal(t, checker.Findings{Comparisons: 1}, m.Findings())
 
 	cup, mug := checker.CacheKey("cup"), checker.CacheKey("mug")
-	require.NoError(t, s.Checker.Cache.HIncrBy(ctx, cup, "version", 100).Err())
+	raise := func(by int64) {
+		hash, err := s.Checker.Cache.HGetAll(ctx, cup).Result()
+		require.NoError(t, err)
+		stock, err := checker.DecodeStock(hash)
+		require.NoError(t, err)
+		stock.Version += by
+		f := stockbinary.Encode(stock)
+		require.NoError(t, s.Checker.Cache.HSet(ctx, cup, "version", f.Version, "stock", f.Stock).Err())
+	}
+	raise(100)
 	m.Compare(ctx, s.Checker)
-	require.NoError(t, s.Checker.Cache.HIncrBy(ctx, cup, "version", -100).Err())
+	raise(-100)
 	m.Compare(ctx, s.Checker)
 	assert.Len(t, m.Findings().Ahead, 1)
 	assert.Len(t, m.Findings().Back, 1)

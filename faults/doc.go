@@ -29,6 +29,6 @@
 // Rules: scenarios run one after the other under a modest load, and take about 20 s (F13: 35 s). They wait for events,
 // and for time only where a fault is a length of time. The same seed repeats the choices, not the schedule of threads.
 //
-// It may import models and stockjson (to decode what Redis has) and store/storetest of the product: the server is a black
+// It may import models and stockbinary (to decode what Redis has) and store/storetest of the product: the server is a black
 // box. When a program is not installed, the scenarios fail and say what to install.
 package faults

@@ -15,7 +15,7 @@
 // Rules that need no server are methods here: the limits of a level, how a line is
 // spread over locations, which state a reservation may change to. They can be read
 // in one place and tested without a database. The JSON form of a stock is in
-// models/stockjson.
+// models/stockbinary.
 //
 // Invariants:
 //   - On hand is always computed and never stored.

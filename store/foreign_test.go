@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 	"onhand/store/rediscache"
 	"onhand/store/storetest"
 )
@@ -49,9 +49,12 @@ func onEachAndCluster(t *testing.T, test func(t *testing.T, s, other *Store)) {
 
 // forged makes the hash of a product as this program would write it, with other
 // units and another version.
-func forged(stock *models.Stock, quantity int, version int64) []any {
-	levels := []models.Level{{ProductID: stock.ProductID, LocationID: "a", Active: true, Priority: 1, Quantities: models.Quantities{Available: quantity}}}
-	return []any{"quantity", quantity, "levels", stockjson.EncodeLevels(levels), "version", version, "published", version}
+func forged(stock *models.Stock, quantity int, version int64, epoch string) []any {
+	other := *stock
+	other.Version, other.Epoch = version, epoch
+	other.Levels = []models.Level{{ProductID: stock.ProductID, LocationID: "a", Active: true, Priority: 1, Quantities: models.Quantities{Available: quantity}}}
+	f := stockbinary.Encode(&other)
+	return []any{"quantity", f.Quantity, "stock", f.Stock, "version", f.Version, "epoch", f.Epoch, "published", f.Version}
 }
 
 // foreignWrites are what other programs have done to a product's key.
@@ -60,10 +63,10 @@ var foreignWrites = map[string]func(ctx context.Context, raw redis.UniversalClie
 		return raw.Set(ctx, key, "5", 0).Err()
 	},
 	"garbage": func(ctx context.Context, raw redis.UniversalClient, key string, _ *models.Stock) error {
-		return raw.HSet(ctx, key, "levels", "[{", "tracked", "\xff", "as_of", "yesterday").Err()
+		return raw.HSet(ctx, key, "stock", "\x01[{\xff", "levels", "[]").Err()
 	},
 	"a foreign epoch": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return raw.HSet(ctx, key, append(forged(stock, 77, 999), "epoch", "lost")...).Err()
+		return raw.HSet(ctx, key, forged(stock, 77, 999, "lost")...).Err()
 	},
 	"a lone quantity": func(ctx context.Context, raw redis.UniversalClient, key string, _ *models.Stock) error {
 		return firstOf(raw.Del(ctx, key).Err(), raw.HSet(ctx, key, "quantity", 77).Err())
@@ -84,13 +87,13 @@ var foreignWrites = map[string]func(ctx context.Context, raw redis.UniversalClie
 		return raw.HSet(ctx, key, "version", foreignVersion).Err()
 	},
 	"other stock ahead": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return raw.HSet(ctx, key, forged(stock, 77, foreignVersion)...).Err()
+		return raw.HSet(ctx, key, forged(stock, 77, foreignVersion, stock.Epoch)...).Err()
 	},
 	"other stock of the same version": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return raw.HSet(ctx, key, forged(stock, 77, stock.Version)...).Err()
+		return raw.HSet(ctx, key, forged(stock, 77, stock.Version, stock.Epoch)...).Err()
 	},
 	"other stock, without a time to live": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return firstOf(raw.HSet(ctx, key, forged(stock, 77, foreignVersion)...).Err(), raw.Persist(ctx, key).Err())
+		return firstOf(raw.HSet(ctx, key, forged(stock, 77, foreignVersion, stock.Epoch)...).Err(), raw.Persist(ctx, key).Err())
 	},
 	"no such product, ahead": func(ctx context.Context, raw redis.UniversalClient, key string, _ *models.Stock) error {
 		return raw.HSet(ctx, key, "missing", 1, "version", foreignVersion).Err()
@@ -99,13 +102,13 @@ var foreignWrites = map[string]func(ctx context.Context, raw redis.UniversalClie
 		return raw.HSet(ctx, key, "quantity", 77, "version", rediscache.VersionMax).Err()
 	},
 	"a version beyond 2^53": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return raw.HSet(ctx, key, forged(stock, 77, 1<<53+1)...).Err()
+		return raw.HSet(ctx, key, forged(stock, 77, 1<<53+1, stock.Epoch)...).Err()
 	},
 	"a version of milliseconds": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return raw.HSet(ctx, key, forged(stock, 77, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())...).Err()
+		return raw.HSet(ctx, key, forged(stock, 77, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), stock.Epoch)...).Err()
 	},
 	"a negative version": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
-		return raw.HSet(ctx, key, forged(stock, 77, -7)...).Err()
+		return raw.HSet(ctx, key, forged(stock, 77, -7, stock.Epoch)...).Err()
 	},
 	"a version in words": func(ctx context.Context, raw redis.UniversalClient, key string, _ *models.Stock) error {
 		return raw.HSet(ctx, key, "quantity", 77, "version", "seven").Err()

@@ -11,6 +11,6 @@
 //
 // Invariants: every statement over Onhand's tables is in sql.go. A check reads; only I3 writes, when it repeats keys.
 //
-// It may import models and models/stockjson (to decode what Redis has), faults/chance, faults/load, faults/model,
+// It may import models and models/stockbinary (to decode what Redis has), faults/chance, faults/load, faults/model,
 // faults/process and faults/wait. When Postgres or Redis is gone, a check fails.
 package checker

@@ -12,7 +12,7 @@ import (
 	"onhand/faults/load"
 	"onhand/faults/model"
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 )
 
 // readLimit bounds one reading of Postgres or Redis by the checks.
@@ -73,11 +73,11 @@ func decodeHash(id string, hash map[string]string) (p ProductState, err error) {
 	if p.Version, err = strconv.ParseInt(hash["version"], 10, 64); err != nil {
 		return p, err
 	}
-	levels, err := stockjson.DecodeLevels(id, []byte(hash["levels"]))
+	stock, err := DecodeStock(hash)
 	if err != nil {
 		return p, err
 	}
-	for _, l := range levels {
+	for _, l := range stock.Levels {
 		if l.LocationID == load.Location {
 			p.Level = l.Quantities
 		}
@@ -87,6 +87,13 @@ func decodeHash(id string, hash map[string]string) (p ProductState, err error) {
 		return p, fmt.Errorf("%s: quantity is %s, and its levels say %d", id, hash["quantity"], p.Level.Available)
 	}
 	return p, nil
+}
+
+// DecodeStock reads the stock of a product's hash.
+func DecodeStock(hash map[string]string) (*models.Stock, error) {
+	return new(stockbinary.Decoder).Decode(stockbinary.Fields{
+		ProductID: hash["product_id"], Quantity: hash["quantity"], Version: hash["version"], Epoch: hash["epoch"], Stock: hash["stock"],
+	})
 }
 
 // ReservationRow is a reservation as the database has it.

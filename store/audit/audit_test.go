@@ -127,11 +127,13 @@ func TestAuditRepairsRedis(t *testing.T) {
 		want    string
 		version int64 // after the repair
 	}{
-		"another quantity": {func(s auditedStack) { s.setHash("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis contradicts itself: quantity is 99, and its levels add up to 5`, 2},
+		"another quantity": {func(s auditedStack) { s.setHash("b", "quantity", 99) }, `redis_content: "b": version 2 in Redis contradicts itself: decode stock: the checksum is wrong, because another program has changed a field`, 2},
 		"other levels": {func(s auditedStack) {
-			s.setHash("b", "quantity", 4, "levels", `[{"location_id":"a","active":true,"priority":1,"available":4}]`)
+			s.alterHash("b", func(stock *models.Stock) { stock.Levels[0].Available = 4 })
 		}, `redis_content: "b": version 2 has quantity 4 in Redis and 5 in the database, or other levels or settings`, 3},
-		"another setting":  {func(s auditedStack) { s.setHash("b", "low_stock_threshold", 77) }, `redis_content: "b": version 2 has quantity 5 in Redis and 5 in the database, or other levels or settings`, 3},
+		"another setting": {func(s auditedStack) {
+			s.alterHash("b", func(stock *models.Stock) { stock.LowStockThreshold = 77 })
+		}, `redis_content: "b": version 2 has quantity 5 in Redis and 5 in the database, or other levels or settings`, 3},
 		"denied":           {func(s auditedStack) { s.setHash("b", "missing", 1) }, `redis_content: "b": Redis says that version 2 is no product`, 3},
 		"no version":       {func(s auditedStack) { s.setHash("b", "version", "x") }, `redis_content: "b": the hash in Redis cannot be read: it has no version that a reader believes: "x"`, 2},
 		"an older version": {func(s auditedStack) { s.setHash("b", "version", 1, "published", 1) }, `redis_behind: "b": Redis has version 1, the database 2`, 2},

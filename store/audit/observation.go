@@ -1,13 +1,12 @@
 package audit
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 	"onhand/store/rediscache"
 )
 
@@ -94,5 +93,5 @@ func (o observation) finding() finding {
 func sameStock(a, b *models.Stock) bool {
 	x, y := *a, *b
 	x.AsOf, y.AsOf = time.Time{}, time.Time{}
-	return bytes.Equal(stockjson.Encode(&x), stockjson.Encode(&y))
+	return stockbinary.Equal(&x, &y)
 }

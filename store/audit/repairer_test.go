@@ -49,8 +49,9 @@ func TestRepairerRounds(t *testing.T) {
 func TestRepairerDeniesUnknownProducts(t *testing.T) {
 	onEach(t, func(t *testing.T, s auditedStack) {
 		s.StockUp(t, 5, "known")
-		hash := cachedHash(t, s, "known")
-		s.setHash("ghost", append(hash, "product_id", "ghost", "version", 50)...)
+		ghost := *cached(t, s, "known")
+		ghost.ProductID, ghost.Version = "ghost", 50
+		s.setStock(&ghost)
 		require.EqualValues(t, 50, cached(t, s, "ghost").Version)
 		p := s.sampler(0)
 		p.Repairer().Ahead("ghost", s.Epoch(t), 50)
@@ -66,17 +67,6 @@ func TestRepairerDeniesUnknownProducts(t *testing.T) {
 		require.Equal(t, 3, cached(t, s, "ghost").Quantity())
 		require.EqualValues(t, 52, cached(t, s, "ghost").Version)
 	})
-}
-
-// cachedHash reads the fields of a product's hash, name by name.
-func cachedHash(t *testing.T, s auditedStack, id string) (pairs []any) {
-	t.Helper()
-	fields, err := s.Redis.HGetAll(t.Context(), s.Cache.Keys().Stock(id)).Result()
-	require.NoError(t, err)
-	for name, value := range fields {
-		pairs = append(pairs, name, value)
-	}
-	return pairs
 }
 
 // The repairs of a subscriber's instance reach its subscribers.

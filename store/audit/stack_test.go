@@ -11,6 +11,8 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
+	"onhand/models"
+	"onhand/models/stockbinary"
 	"onhand/store/database"
 	"onhand/store/readthrough"
 	"onhand/store/storetest"
@@ -117,6 +119,21 @@ func (s auditedStack) rewriteLedger(statement string) {
 func (s auditedStack) setHash(id string, pairs ...any) {
 	s.t.Helper()
 	require.NoError(s.t, s.Redis.HSet(s.t.Context(), s.Cache.Keys().Stock(id), pairs...).Err())
+}
+
+// alterHash writes another stock of the same version to Redis, as this program would.
+func (s auditedStack) alterHash(id string, alter func(*models.Stock)) {
+	s.t.Helper()
+	stock := *cached(s.t, s, id)
+	stock.Levels = slices.Clone(stock.Levels)
+	alter(&stock)
+	s.setStock(&stock)
+}
+
+// setStock writes a stock to Redis past the scripts.
+func (s auditedStack) setStock(stock *models.Stock) {
+	f := stockbinary.Encode(stock)
+	s.setHash(stock.ProductID, "product_id", f.ProductID, "quantity", f.Quantity, "version", f.Version, "epoch", f.Epoch, "stock", f.Stock)
 }
 
 // findings audits and returns the differences as lines.

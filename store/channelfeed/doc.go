@@ -20,7 +20,7 @@
 //   - After an epoch change a view that is the same is not returned again.
 //   - A watch has at most one view in memory for each of its products.
 //
-// May import: models, models/stockjson, the standard library.
+// May import: models, models/stockbinary, the standard library.
 //
 // The package uses no server. When Redis or the database is gone, watches keep the views
 // that they have.

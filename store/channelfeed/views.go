@@ -1,12 +1,11 @@
 package channelfeed
 
 import (
-	"bytes"
 	"context"
 	"sync"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 )
 
 // CurrentDirectory returns all locations and channels.
@@ -144,7 +143,7 @@ func (v returnedView) same(last returnedView) bool {
 	}
 	moved := *last.stock
 	moved.Epoch, moved.AsOf = v.stock.Epoch, v.stock.AsOf
-	return bytes.Equal(stockjson.Encode(&moved), stockjson.Encode(v.stock))
+	return stockbinary.Equal(&moved, v.stock)
 }
 
 // Close implements models.Watch.

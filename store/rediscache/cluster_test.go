@@ -71,7 +71,9 @@ func TestCluster(t *testing.T) {
 	write(3)
 	require.NoError(t, c.PublishReservations(t.Context(), names[:5]))
 	require.Eventually(t, func() bool { // go-redis may send a script twice
-		payloads := slices.Clone(published())
+		payloads := slices.DeleteFunc(slices.Clone(published()), func(message string) bool {
+			return strings.Contains(message, `"version":2`) // from before, and late: nodes pass messages on when they can
+		})
 		slices.Sort(payloads)
 		return len(payloads) >= n+5 && len(slices.Compact(payloads)) == n+1 // the messages of reservations are all empty
 	}, generous, eventuallyTick)

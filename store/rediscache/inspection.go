@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"onhand/models"
+	"onhand/models/stockbinary"
 )
 
 // Inspection is what Redis has under a product's key, valid or not. The audit
@@ -30,8 +29,9 @@ type Inspection struct {
 // trip for each PipelineMax of them. It counts neither hits nor misses.
 func (c *Cache) Inspect(ctx context.Context, ids []string) ([]Inspection, error) {
 	inspections := make([]Inspection, 0, len(ids))
-	err := c.readHashes(ctx, "inspect stock", ids, func(id string, reply *redis.MapStringStringCmd) {
-		inspections = append(inspections, inspect(id, reply))
+	var decoder stockbinary.Decoder
+	err := c.readHashes(ctx, "inspect stock", ids, func(id string, reply []string, err error) {
+		inspections = append(inspections, inspect(&decoder, id, reply, err))
 	})
 	if err != nil {
 		return nil, err
@@ -39,25 +39,25 @@ func (c *Cache) Inspect(ctx context.Context, ids []string) ([]Inspection, error)
 	return inspections, nil
 }
 
-func inspect(id string, reply *redis.MapStringStringCmd) Inspection {
-	hash, err := reply.Result()
+func inspect(decoder *stockbinary.Decoder, id string, reply []string, err error) Inspection {
 	if err != nil { // another type
 		return Inspection{Cached: true, Version: -1, Err: err}
 	}
-	if _, leased := hash[fieldLease]; len(hash) == 0 || (leased && len(hash) == 1) {
+	h := hashOf(reply)
+	if h.absent() {
 		return Inspection{}
 	}
-	found := Inspection{Cached: true, Epoch: hash[fieldEpoch], Version: -1, Missing: hash[fieldMissing] != ""}
-	if version, ok := parseVersion(hash[fieldVersion]); ok {
+	found := Inspection{Cached: true, Epoch: h.Epoch, Version: -1, Missing: h.negative()}
+	if version, ok := parseVersion(h.Version); ok {
 		found.Version = version
 	}
 	switch {
-	case hash[fieldProductID] != id:
-		found.Err = fmt.Errorf("it belongs to product %q", hash[fieldProductID])
+	case h.ProductID != id:
+		found.Err = fmt.Errorf("it belongs to product %q", h.ProductID)
 	case found.Version < 0:
-		found.Err = fmt.Errorf("it has no version that a reader believes: %.40q", hash[fieldVersion])
+		found.Err = fmt.Errorf("it has no version that a reader believes: %.40q", h.Version)
 	case !found.Missing:
-		found.Stock, found.Err = decodeHash(hash)
+		found.Stock, found.Err = h.decode(decoder)
 	}
 	return found
 }

@@ -30,7 +30,7 @@ func TestInspect(t *testing.T) {
 
 		require.Equal(t, Inspection{Cached: true, Epoch: epoch, Version: 3, Stock: stockAt("right", epoch, 3)}, found[0])
 		require.Equal(t, Inspection{Cached: true, Epoch: "epoch-0", Version: 5, Stock: stockAt("other epoch", "epoch-0", 5)}, found[1])
-		for i, want := range map[int]string{2: "quantity is 99", 3: "no version", 4: `product "moved"`, 5: "WRONGTYPE"} {
+		for i, want := range map[int]string{2: "checksum", 3: "no version", 4: `product "moved"`, 5: "WRONGTYPE"} {
 			require.True(t, found[i].Cached, want)
 			require.Nil(t, found[i].Stock, want)
 			require.ErrorContains(t, found[i].Err, want)

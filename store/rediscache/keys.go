@@ -7,8 +7,8 @@ type Keys struct{ Prefix string }
 // Stock is the key of a product's hash.
 func (k Keys) Stock(productID string) string { return k.Prefix + "inventory:" + productID }
 
-// StockChannel is the channel of a product's changes. A message is the stock as
-// stockjson.Encode writes it.
+// StockChannel is the channel of a product's changes. A message is
+// JSON, as [stockbinary.Fields.Message] writes it.
 func (k Keys) StockChannel(productID string) string {
 	return k.Prefix + "inventory_change:" + productID
 }
@@ -28,23 +28,14 @@ func (k Keys) Watermark() string { return k.Prefix + "inventory_watermark" }
 
 // Fields of a product's hash.
 const (
-	fieldProductID         = "product_id"
-	fieldQuantity          = "quantity" // units available over all active locations
-	fieldVersion           = "version"
-	fieldEpoch             = "epoch"
-	fieldTitle             = "title"            // absent: none
-	fieldTracked           = "tracked"          // 1 or 0
-	fieldPolicy            = "inventory_policy" // DENY or CONTINUE
-	fieldBackorderLimit    = "backorder_limit"  // absent: models.QuantityMax
-	fieldLowStockThreshold = "low_stock_threshold"
-	fieldMaxPerReservation = "max_per_reservation" // absent: no limit
-	fieldNextRestockAt     = "next_restock_at"     // RFC 3339; absent: unknown
-	fieldChannelBuffers    = "channel_buffers"     // units by channel, as JSON; absent: none
-	fieldAsOf              = "as_of"               // RFC 3339
-	fieldLevels            = "levels"              // as stockjson.EncodeLevels writes them
-	fieldPublished         = "published"           // the version that was published; absent: none
-	fieldMissing           = "missing"             // 1 in a negative entry; absent otherwise
-	fieldLease             = "lease"               // the Lease that a fill must have
+	fieldProductID = "product_id"
+	fieldQuantity  = "quantity" // units available over all active locations
+	fieldVersion   = "version"
+	fieldEpoch     = "epoch"
+	fieldStock     = "stock"     // all else of the stock, as stockbinary encodes it
+	fieldPublished = "published" // the version that was published; absent: none
+	fieldMissing   = "missing"   // 1 in a negative entry; absent otherwise
+	fieldLease     = "lease"     // the Lease that a fill must have
 )
 
 // Fields of the watermark's hash, beside fieldEpoch.

@@ -46,23 +46,46 @@ func (c *Cache) pipeline(ctx context.Context, client redis.UniversalClient, op s
 }
 
 // readHashes reads the hashes of products, PipelineMax in a round trip, and
-// calls visit for each, in the order of ids.
-func (c *Cache) readHashes(ctx context.Context, op string, ids []string, visit func(id string, reply *redis.MapStringStringCmd)) error {
+// calls visit for each, in the order of ids: with the names and values of its fields,
+// or the error with which Redis answered.
+func (c *Cache) readHashes(ctx context.Context, op string, ids []string, visit func(id string, reply []string, err error)) error {
 	for chunk := range slices.Chunk(ids, PipelineMax) {
-		replies := make([]*redis.MapStringStringCmd, len(chunk))
-		err := c.pipeline(ctx, c.reader, op, func(p redis.Pipeliner) {
-			for i, id := range chunk {
-				replies[i] = p.HGetAll(ctx, c.keys.Stock(id))
-			}
-		})
+		queued := c.queueReads(ctx, chunk)
+		err := c.pipeline(ctx, c.reader, op, func(p redis.Pipeliner) { _ = p.BatchProcess(ctx, queued...) }) // which only queues
 		if err != nil {
 			return err
 		}
 		for i, id := range chunk {
-			visit(id, replies[i])
+			reply, err := queued[i].(*redis.StringSliceCmd).Result()
+			visit(id, reply, err)
 		}
 	}
 	return nil
+}
+
+// queueReads makes the commands of a pipeline. The keys share one text, and the
+// arguments one array: a pipeline of many products is made of few allocations.
+func (c *Cache) queueReads(ctx context.Context, ids []string) []redis.Cmder {
+	size := 0
+	for _, id := range ids {
+		size += len(id)
+	}
+	prefix := c.keys.Stock("")
+	text := make([]byte, 0, size+len(prefix)*len(ids))
+	for _, id := range ids {
+		text = append(append(text, prefix...), id...)
+	}
+	rest := string(text)
+	keys := make([]string, len(ids))
+	args := make([]any, 2*len(ids))
+	queued := make([]redis.Cmder, len(ids))
+	for i, id := range ids {
+		n := len(prefix) + len(id)
+		keys[i], rest = rest[:n], rest[n:]
+		args[2*i], args[2*i+1] = "hgetall", &keys[i]
+		queued[i] = redis.NewStringSliceCmd(ctx, args[2*i:2*i+2:2*i+2]...)
+	}
+	return queued
 }
 
 // writeEach sends one command for each id, PipelineMax in a round trip. It

@@ -8,22 +8,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// setScriptArgs is how many arguments of setScript come before the field names.
-const setScriptArgs = 7
-
 // setScript writes one product's hash, unless Redis has something newer.
 //
 // KEYS[1] -> hash of the product
 // --
-// ARGV[1] -> epoch
+// ARGV[1] -> product id
 // ARGV[2] -> version
-// ARGV[3] -> time to live in milliseconds
-// ARGV[4] -> channel to publish on; empty for a fill
-// ARGV[5] -> message to publish
-// ARGV[6] -> lease of a fill; empty otherwise
-// ARGV[7] -> n, the number of fields to remove
-// ARGV[8..7+n] -> names of the fields to remove
-// ARGV[8+n..] -> fields to set: name, value, name, value
+// ARGV[3] -> epoch
+// ARGV[4] -> quantity
+// ARGV[5] -> stock in its compact form; empty for a negative entry
+// ARGV[6] -> time to live in milliseconds
+// ARGV[7] -> lease of a fill; empty otherwise
+// ARGV[8] -> channel to publish on; absent if nothing is published
+// ARGV[9] -> message to publish
 //
 // Returns 1 if the hash was written, 0 if it does not have the lease, the stored
 // version as text if that is newer, or the error with which Redis refused the
@@ -41,33 +38,46 @@ const setScriptArgs = 7
 //
 // HSET runs before HDEL, because Redis refuses a script for lack of memory only
 // at its first write. The script then removes the hash, so that readers do not
-// find an older value, and publishes all the same.
+// find an older value, and publishes all the same. HDEL runs only where HMGET found
+// a field to remove.
 var setScript = redis.NewScript(`
 local version_max = ` + strconv.Itoa(VersionMax) + `
-local stored = redis.pcall('HMGET', KEYS[1], 'epoch', 'version', 'published', 'lease')
-if ARGV[6] ~= '' and stored[4] ~= ARGV[6] then return 0 end
+local key, version_text, epoch, stock, channel = KEYS[1], ARGV[2], ARGV[3], ARGV[5], ARGV[8]
+local stored = redis.pcall('HMGET', key, 'epoch', 'version', 'published', 'lease', 'missing')
+if ARGV[7] ~= '' and stored[4] ~= ARGV[7] then return 0 end
 if stored.err then
-  redis.call('DEL', KEYS[1])
+  redis.call('DEL', key)
   stored = {}
 end
-local version, published = tonumber(ARGV[2]), false
-local stored_version = stored[1] == ARGV[1] and string.match(stored[2] or '', '^%d+$') and tonumber(stored[2])
+local version, published = tonumber(version_text), false
+local stored_version = stored[1] == epoch and string.match(stored[2] or '', '^%d+$') and tonumber(stored[2])
 if stored_version and stored_version <= version_max then
   if stored_version > version then return stored[2] end
   published = stored_version == version and tonumber(stored[3] or '') == version
 end
-local removals = tonumber(ARGV[7])
-local reply = redis.pcall('HSET', KEYS[1], unpack(ARGV, 8 + removals))
+local reply
+if stock == '' then
+  reply = redis.pcall('HSET', key, 'product_id', ARGV[1], 'version', version_text, 'epoch', epoch, 'missing', '1')
+elseif channel then
+  reply = redis.pcall('HSET', key, 'product_id', ARGV[1], 'quantity', ARGV[4], 'version', version_text, 'epoch', epoch, 'stock', stock, 'published', version_text)
+else
+  reply = redis.pcall('HSET', key, 'product_id', ARGV[1], 'quantity', ARGV[4], 'version', version_text, 'epoch', epoch, 'stock', stock)
+end
 local refused = type(reply) == 'table'
 if refused then
-  redis.call('DEL', KEYS[1])
+  redis.call('DEL', key)
 else
-  if removals > 0 then redis.call('HDEL', KEYS[1], unpack(ARGV, 8, 7 + removals)) end
-  if ARGV[4] == '' and not published then redis.call('HDEL', KEYS[1], 'published') end
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  if stock == '' then
+    redis.call('HDEL', key, 'quantity', 'stock', 'published', 'lease')
+  elseif stored[3] and not channel and not published then
+    redis.call('HDEL', key, 'missing', 'lease', 'published')
+  elseif stored[4] or stored[5] then
+    redis.call('HDEL', key, 'missing', 'lease')
+  end
+  redis.call('PEXPIRE', key, ARGV[6])
 end
-if ARGV[4] ~= '' and not published then
-  redis.call('PUBLISH', ARGV[4], ARGV[5])
+if channel and not published then
+  redis.call('PUBLISH', channel, ARGV[9])
 end
 if refused then return reply end
 return 1

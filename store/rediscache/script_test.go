@@ -12,23 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 	"onhand/store/storetest"
 )
-
-// textOf is an argument as go-redis sends it.
-func textOf(v any) string {
-	switch v := v.(type) {
-	case []byte:
-		return string(v)
-	case bool:
-		if v {
-			return "1"
-		}
-		return "0"
-	}
-	return fmt.Sprint(v)
-}
 
 // write is one write in a permutation.
 type write struct {
@@ -87,7 +73,7 @@ func TestNewestWinsInEveryOrder(t *testing.T) {
 		}
 		got := make(map[string][]int64)
 		for _, payload := range published() {
-			s, err := stockjson.Decode([]byte(payload))
+			s, err := stockbinary.DecodeMessage(payload)
 			require.NoError(t, err)
 			got[s.ProductID] = append(got[s.ProductID], s.Version)
 		}

@@ -2,11 +2,12 @@ package rediscache
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 )
 
 // Entry is what the cache knows of one product.
@@ -22,8 +23,12 @@ type Entry struct {
 // is a miss. An error means that Redis could not be read.
 func (c *Cache) Get(ctx context.Context, epoch string, ids []string) ([]Entry, error) {
 	entries := make([]Entry, 0, len(ids))
-	err := c.readHashes(ctx, "read stock", ids, func(id string, reply *redis.MapStringStringCmd) {
-		entries = append(entries, c.entry(epoch, id, reply))
+	var decoder stockbinary.Decoder
+	err := c.readHashes(ctx, "read stock", ids, func(id string, reply []string, err error) {
+		if err != nil { // another type
+			reply = nil
+		}
+		entries = append(entries, c.entry(&decoder, epoch, id, hashOf(reply)))
 	})
 	if err != nil {
 		return nil, err
@@ -31,21 +36,22 @@ func (c *Cache) Get(ctx context.Context, epoch string, ids []string) ([]Entry, e
 	return entries, nil
 }
 
-// entry decodes one reply and counts it as a hit or a miss.
-func (c *Cache) entry(epoch, id string, reply *redis.MapStringStringCmd) Entry {
-	hash, err := reply.Result()
-	if err != nil || len(hash) == 0 || epoch == "" || hash[fieldEpoch] != epoch || hash[fieldProductID] != id {
+// entry decodes one hash and counts it as a hit or a miss.
+func (c *Cache) entry(decoder *stockbinary.Decoder, epoch, id string, h hash) Entry {
+	if epoch == "" || h.Epoch != epoch || h.ProductID != id {
 		c.counters.misses.Add(1)
 		return Entry{}
 	}
-	if _, valid := parseVersion(hash[fieldVersion]); valid && hash[fieldMissing] != "" {
+	_, valid := parseVersion(h.Version)
+	if valid && h.negative() {
 		c.counters.negativeHits.Add(1)
 		return Entry{Known: true}
 	}
-	stock, err := decodeHash(hash)
-	if err != nil {
+	h.ProductID, h.Epoch = id, epoch // the caller's texts: the stock keeps fewer replies in memory
+	stock, err := h.decode(decoder)
+	if err != nil || !valid {
 		c.counters.misses.Add(1)
-		c.logger.Debug("stock in redis cannot be decoded", "product", id, "error", err)
+		c.logger.Debug("stock in redis cannot be decoded", "product", id, "version", h.Version, "error", err)
 		return Entry{}
 	}
 	c.counters.hits.Add(1)
@@ -65,7 +71,7 @@ func (c *Cache) Fill(ctx context.Context, lease Lease, epoch string, stocks []*m
 	calls := make([]setCall, 0, len(stocks)+len(unknown))
 	for _, s := range stocks {
 		if s != nil {
-			calls = append(calls, c.setStock(s, "", nil, lease))
+			calls = append(calls, c.fillCall(s, lease))
 		}
 	}
 	for _, id := range unknown {
@@ -83,7 +89,7 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 	calls := make([]setCall, 0, len(stocks))
 	for _, s := range stocks {
 		if s != nil {
-			calls = append(calls, c.setStock(s, c.keys.StockChannel(s.ProductID), stockjson.Encode(s), ""))
+			calls = append(calls, c.applyCall(s))
 		}
 	}
 	c.counters.applies.Add(int64(len(calls)))
@@ -108,23 +114,28 @@ func (c *Cache) Invalidate(ctx context.Context, ids []string) error {
 	})
 }
 
-// setStock is the call of setScript that writes s. With a channel it publishes.
-func (c *Cache) setStock(s *models.Stock, channel string, message []byte, lease Lease) setCall {
-	pairs, absent := encodeHash(s)
-	if channel != "" {
-		pairs = append(pairs, fieldPublished, s.Version)
-	}
-	args := append(make([]any, 0, setScriptArgs+len(absent)+len(pairs)),
-		s.Epoch, s.Version, jitteredMillis(c.ttl), channel, message, string(lease), len(absent))
-	return setCall{scriptCall{c.keys.Stock(s.ProductID), append(append(args, absent...), pairs...)}, s.ProductID, s.Epoch}
+// applyCall is the call of setScript that writes s and publishes it.
+func (c *Cache) applyCall(s *models.Stock) setCall {
+	f := stockbinary.Encode(s)
+	return c.setCall(f, jitteredMillis(c.ttl), c.keys.StockChannel(s.ProductID), f.Message(), "")
+}
+
+// fillCall is the call of setScript that writes s under a lease.
+func (c *Cache) fillCall(s *models.Stock, lease Lease) setCall {
+	return c.setCall(stockbinary.Encode(s), jitteredMillis(c.ttl), "", nil, lease)
 }
 
 // setMissing is the call of setScript that writes a negative entry. Its version,
 // 0 but for a deletion, is lower than that of the product's next change.
 func (c *Cache) setMissing(epoch, id string, version int64, lease Lease) setCall {
-	absent := []any{fieldQuantity, fieldTitle, fieldTracked, fieldPolicy, fieldBackorderLimit,
-		fieldLowStockThreshold, fieldMaxPerReservation, fieldNextRestockAt, fieldChannelBuffers, fieldAsOf, fieldLevels, fieldPublished, fieldLease}
-	args := append([]any{epoch, version, jitteredMillis(c.negativeTTL), "", "", string(lease), len(absent)}, absent...)
-	args = append(args, fieldProductID, id, fieldVersion, version, fieldEpoch, epoch, fieldMissing, 1)
-	return setCall{scriptCall{c.keys.Stock(id), args}, id, epoch}
+	f := stockbinary.Fields{ProductID: id, Version: strconv.FormatInt(version, 10), Epoch: epoch}
+	return c.setCall(f, jitteredMillis(c.negativeTTL), "", nil, lease)
+}
+
+func (c *Cache) setCall(f stockbinary.Fields, ttlMillis int64, channel string, message []byte, lease Lease) setCall {
+	args := []any{f.ProductID, f.Version, f.Epoch, f.Quantity, f.Stock, ttlMillis, string(lease)}
+	if channel != "" {
+		args = append(args, channel, message)
+	}
+	return setCall{scriptCall{c.keys.Stock(f.ProductID), args}, f.ProductID, f.Epoch}
 }

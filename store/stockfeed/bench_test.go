@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 )
 
 // BenchmarkMessage measures what one message costs the goroutine that reads the
@@ -24,7 +24,7 @@ func BenchmarkMessage(b *testing.B) {
 			version := int64(0)
 			for b.Loop() {
 				version++
-				h.message(channelOf("a"), string(stockjson.Encode(stockAt("a", epoch, version))))
+				h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", epoch, version)).Message()))
 			}
 		})
 	}

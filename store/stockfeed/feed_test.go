@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 	"onhand/store/storetest"
 )
 
@@ -40,7 +40,7 @@ func (c publishedCache) Apply(ctx context.Context, stocks []*models.Stock) error
 		if err := c.client.Set(ctx, "published:"+s.ProductID, s.Version, 0).Err(); err != nil {
 			return err
 		}
-		if err := c.client.Publish(ctx, channelOf(s.ProductID), stockjson.Encode(s)).Err(); err != nil {
+		if err := c.client.Publish(ctx, channelOf(s.ProductID), stockbinary.Encode(s).Message()).Err(); err != nil {
 			return err
 		}
 	}

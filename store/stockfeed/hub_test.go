@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 	"onhand/store/storetest"
 )
 
@@ -63,7 +63,7 @@ func TestInvalidMessagesCauseARefresh(t *testing.T) {
 		w := watch(t, h, "a")
 		require.EqualValues(t, 1, nextVersion(t, w))
 		for version, payload := range map[int64]string{
-			2: "", 3: "{}", 4: string(stockjson.Encode(stockAt("another", epoch, 99))),
+			2: "", 3: "{}", 4: string(stockbinary.Encode(stockAt("another", epoch, 99)).Message()),
 		} {
 			db.set("a", version+10*h.Stats().Messages)
 			require.NoError(t, raw.Publish(t.Context(), channelOf("a"), payload).Err())
@@ -177,7 +177,7 @@ func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
 			defer close(done)
 			for v := int64(1); v <= last; v++ {
 				stock := db.set("a", v)
-				if err := raw.Publish(t.Context(), channelOf("a"), stockjson.Encode(stock)).Err(); err != nil {
+				if err := raw.Publish(t.Context(), channelOf("a"), stockbinary.Encode(stock).Message()).Err(); err != nil {
 					t.Error(err)
 				}
 			}

@@ -17,7 +17,7 @@ import (
 
 	"onhand/models"
 	"onhand/models/poison"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 	"onhand/store/storetest"
 )
 
@@ -287,7 +287,7 @@ func requireEmpty(t *testing.T, w *StockWatch) {
 // subscribers.
 func publish(t *testing.T, raw *redis.Client, s *models.Stock) int64 {
 	t.Helper()
-	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), stockjson.Encode(s)).Result()
+	n, err := raw.Publish(t.Context(), channelOf(s.ProductID), stockbinary.Encode(s).Message()).Result()
 	require.NoError(t, err)
 	return n
 }

@@ -1,14 +1,13 @@
 package stockfeed
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"sync"
 
 	"onhand/models"
 	"onhand/models/poison"
-	"onhand/models/stockjson"
+	"onhand/models/stockbinary"
 )
 
 // ErrClosed is returned by Next of a closed watch.
@@ -43,7 +42,7 @@ func (stockKind) identical(a, b *models.Stock) bool {
 	}
 	moved := *a
 	moved.Epoch, moved.AsOf = b.Epoch, b.AsOf
-	return bytes.Equal(stockjson.Encode(&moved), stockjson.Encode(b))
+	return stockbinary.Equal(&moved, b)
 }
 
 func anyStock(*models.Stock) bool { return true }
@@ -167,7 +166,7 @@ func (h *Hub) retryPoison() {
 // stockMessage delivers a message. One that cannot be decoded still says that
 // the product has changed.
 func (h *Hub) stockMessage(id, payload string) {
-	s, err := stockjson.Decode([]byte(payload))
+	s, err := stockbinary.DecodeMessage(payload)
 	if err != nil || s.ProductID != id {
 		h.stocks.refresher.add(id)
 		return
