@@ -1,10 +1,11 @@
 // Package loaders joins the reads of one response into batches, as DataLoader does in
-// JavaScript: fields that ask for stock or reservations at the same moment (150 µs) share
-// one call of the store, of at most 1,000 ids. Fields of what was read ask later.
+// JavaScript: fields that ask for stock or reservations at the same moment share one call
+// of the store, of at most 1,000 ids. Fields of what was read ask later.
 //
 // Terms: a loader collects the ids that fields ask for. A fetch is one call of the
-// store for the ids collected so far. Dispatch closes a fetch to new ids and starts
-// it.
+// store for the ids collected so far. The field that opens a fetch yields the processor
+// until no other field has joined for 20 µs, and then makes the call itself. The only
+// field of an operation's root makes it at once.
 //
 // Invariants:
 //   - A response reads an id once.

@@ -3,19 +3,23 @@ package loaders
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 const (
-	// fetchDelay is how long a fetch waits for more fields of its response. It is
-	// long enough for gqlgen to start their goroutines, and far shorter than a round
-	// trip.
-	fetchDelay = 150 * time.Microsecond
-	// delaysMax is how often a fetch waits again because a field joined it meanwhile.
-	// A busy machine starts goroutines late, and a second fetch costs a round trip.
-	delaysMax = 10
+	// quietTime is how long a fetch waits after the last field that joined it. gqlgen
+	// starts the fields of one object together, and on an idle machine each needs some
+	// microseconds until it asks. A timer would be useless: Go's network poller rounds
+	// it up to a millisecond while the process is idle.
+	quietTime = 20 * time.Microsecond
+	// yieldsMax bounds the wait, however many fields join.
+	yieldsMax = 1000
 	// fetchMax is how many ids the store takes in one call.
 	fetchMax = 1000
 )
@@ -34,12 +38,9 @@ type loader[V any] struct {
 
 // fetch is one call of the read function.
 type fetch[V any] struct {
-	ctx      context.Context // of the first field; all fields of a response end together
-	ids      []string
-	timer    *time.Timer
-	fields   int // that joined
-	fieldsAt int // fields when the timer last fired
-	delays   int
+	ctx    context.Context // of the first field; all fields of a response end together
+	ids    []string
+	fields int // that joined
 
 	done   chan struct{} // closed when values and err are set
 	values []V
@@ -56,10 +57,22 @@ func newLoader[V any](read ReadFunc[V]) *loader[V] {
 	return &loader[V]{read: read, entries: map[string]fetchEntry[V]{}}
 }
 
-// load returns values in the order of ids, nil for unknown ones.
+// load returns values in the order of ids, nil for unknown ones. The field that opens a
+// fetch runs it.
 func (l *loader[V]) load(ctx context.Context, ids []string) ([]V, error) {
 	values := make([]V, len(ids))
-	for i, e := range l.join(ctx, ids) {
+	entries, opened := l.join(ctx, ids)
+	if n := len(opened); n > 0 {
+		for _, f := range opened[:n-1] { // each is full
+			go f.run(l.read)
+		}
+		if !alone(ctx) {
+			l.awaitFields(opened[n-1])
+		}
+		l.close(opened[n-1])
+		opened[n-1].run(l.read)
+	}
+	for i, e := range entries {
 		<-e.fetch.done
 		if e.fetch.err != nil {
 			return nil, e.fetch.err
@@ -78,26 +91,30 @@ func (l *loader[V]) one(ctx context.Context, id string) (value V, err error) {
 	return values[0], nil
 }
 
-// join returns an entry for each id. It adds the ids of one call to one fetch under
-// one lock, so that the timer cannot fire between them.
-func (l *loader[V]) join(ctx context.Context, ids []string) []fetchEntry[V] {
+// join returns an entry for each id, and the fetches that it opened. It adds the ids of
+// one call to one fetch under one lock, so that no other field can close it between them.
+func (l *loader[V]) join(ctx context.Context, ids []string) (entries []fetchEntry[V], opened []*fetch[V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open != nil && len(l.open.ids)+l.countNew(ids) > fetchMax {
-		l.dispatch()
+		l.open = nil
 	}
-	entries := make([]fetchEntry[V], len(ids))
+	entries = make([]fetchEntry[V], len(ids))
 	for i, id := range ids {
 		e, ok := l.entries[id]
 		if !ok {
-			e = l.add(ctx, id)
+			if l.open == nil {
+				l.open = &fetch[V]{ctx: ctx, done: make(chan struct{})}
+				opened = append(opened, l.open)
+			}
+			e = l.add(id)
 		}
 		entries[i] = e
 	}
 	if l.open != nil {
 		l.open.fields++
 	}
-	return entries
+	return entries, opened
 }
 
 // countNew counts ids without an entry, repeats included. The caller has locked mu.
@@ -110,44 +127,61 @@ func (l *loader[V]) countNew(ids []string) (n int) {
 	return n
 }
 
-// add adds an id to the open fetch. The caller has locked mu.
-func (l *loader[V]) add(ctx context.Context, id string) fetchEntry[V] {
-	if l.open == nil {
-		f := &fetch[V]{ctx: ctx, fieldsAt: 1, done: make(chan struct{})}
-		f.timer = time.AfterFunc(fetchDelay, func() { l.dispatchOrWait(f) })
-		l.open = f
-	}
+// add adds an id to the open fetch, and closes it when it is full. The caller has
+// locked mu.
+func (l *loader[V]) add(id string) fetchEntry[V] {
 	e := fetchEntry[V]{fetch: l.open, index: len(l.open.ids)}
 	e.fetch.ids = append(e.fetch.ids, id)
 	l.entries[id] = e
 	if len(e.fetch.ids) == fetchMax {
-		l.dispatch()
+		l.open = nil
 	}
 	return e
 }
 
-// dispatchOrWait waits again where a field joined since the timer last fired, and
-// dispatches otherwise.
-func (l *loader[V]) dispatchOrWait(f *fetch[V]) {
+// close lets no more fields join a fetch.
+func (l *loader[V]) close(f *fetch[V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open != f { // full, and dispatched
-		return
+	if l.open == f {
+		l.open = nil
 	}
-	if f.fields > f.fieldsAt && f.delays < delaysMax {
-		f.fieldsAt = f.fields
-		f.delays++
-		f.timer.Reset(fetchDelay)
-		return
-	}
-	l.dispatch()
 }
 
-// dispatch closes the open fetch and starts it. The caller has locked mu.
-func (l *loader[V]) dispatch() {
-	f := l.open
-	l.open = nil
-	go f.run(l.read)
+// awaitFields yields to the fields that may still join, until none has joined for
+// quietTime, the fetch is full, or it has yielded yieldsMax times.
+func (l *loader[V]) awaitFields(f *fetch[V]) {
+	fields, joined := 1, time.Now()
+	for range yieldsMax {
+		runtime.Gosched()
+		l.mu.Lock()
+		open, fieldsNow := l.open == f, f.fields
+		l.mu.Unlock()
+		now := time.Now()
+		switch {
+		case !open:
+			return
+		case fieldsNow > fields:
+			fields, joined = fieldsNow, now
+		case now.Sub(joined) >= quietTime:
+			return
+		}
+	}
+}
+
+// alone reports whether no other field can ask at the same time, because the field is the
+// only one of its operation's root.
+func alone(ctx context.Context) bool {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil || field.Parent == nil || field.Parent.Parent != nil || field.Parent.Index != nil {
+		return false
+	}
+	root := graphql.GetOperationContext(ctx).Operation.SelectionSet
+	if len(root) != 1 {
+		return false
+	}
+	_, ok := root[0].(*ast.Field)
+	return ok
 }
 
 // run calls the read function. A panic in it becomes the error of this fetch.

@@ -3,6 +3,7 @@ package loaders_test
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
 	"go.uber.org/goleak"
 
 	"onhand/graph/loaders"
@@ -112,6 +115,48 @@ func TestConcurrentFieldsShareAFetch(t *testing.T) {
 		assert.Len(t, slices.Concat(r.calls...), 9, "each id once")
 		return len(r.calls) == 1
 	}, 20*time.Second, time.Millisecond)
+}
+
+// TestOnlyFieldReadsAtOnce: the only field of an operation's root reads without a wait,
+// on its own goroutine; any other one yields first.
+func TestOnlyFieldReadsAtOnce(t *testing.T) {
+	t.Parallel()
+	field := func(name string) *ast.Field { return &ast.Field{Name: name} }
+	one, two := ast.SelectionSet{field("stocks")}, ast.SelectionSet{field("stocks"), field("stock")}
+	index := 0
+	query, stocks, list := graphql.FieldContext{Object: "Query"}, graphql.FieldContext{}, graphql.FieldContext{Index: &index}
+	for name, c := range map[string]struct {
+		root   ast.SelectionSet
+		fields []graphql.FieldContext
+		want   bool
+	}{
+		"the only field":     {one, []graphql.FieldContext{query, stocks}, true},
+		"one of two":         {two, []graphql.FieldContext{query, stocks}, false},
+		"behind a fragment":  {ast.SelectionSet{&ast.FragmentSpread{Name: "f"}}, []graphql.FieldContext{query, stocks}, false},
+		"a field of a field": {one, []graphql.FieldContext{query, stocks, stocks}, false},
+		"a field of a list":  {one, []graphql.FieldContext{list, stocks}, false},
+		"outside of a field": {one, nil, false},
+		"the root itself":    {one, []graphql.FieldContext{query}, false},
+	} {
+		ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Operation: &ast.OperationDefinition{SelectionSet: c.root}})
+		for _, f := range c.fields {
+			ctx = graphql.WithFieldContext(ctx, &f)
+		}
+		assert.Equal(t, c.want, loaders.Alone(ctx), name)
+	}
+	var caller, reader string
+	stack := func() string {
+		line, _, _ := strings.Cut(string(debug.Stack()), "[")
+		return line // "goroutine 7 "
+	}
+	ctx := loaders.PerResponse{Stocks: func(_ context.Context, ids []string) ([]*models.Stock, error) {
+		reader = stack()
+		return make([]*models.Stock, len(ids)), nil
+	}, Reservations: noReservations}.With(t.Context())
+	caller = stack()
+	_, err := loaders.Of(ctx).Stock(ctx, "a")
+	require.NoError(t, err)
+	assert.Equal(t, caller, reader)
 }
 
 // TestErrorIsPassedOn: the caller gets the read function's error unchanged.

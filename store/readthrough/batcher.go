@@ -18,8 +18,8 @@ const recentMax = 4
 // errTooManyWaiting answers a caller for whom there is no room in a batch.
 var errTooManyWaiting = models.Unavailable("too many reads are waiting; try again", nil)
 
-// batcher joins the ids of concurrent callers into batches. While a batch is in
-// flight, the next one collects ids. Each id of a batch is asked for once. A
+// batcher joins the ids of concurrent callers into batches. While inFlightMax batches are
+// in flight, the next one collects ids. Each id of a batch is asked for once. A
 // caller that gives up leaves; its batch goes on for the others, under a context
 // of its own.
 type batcher[V any] struct {
@@ -28,15 +28,20 @@ type batcher[V any] struct {
 	read func(ctx context.Context, ids []string, answer func([]V, error))
 	// inFlightMax bounds the batches in flight.
 	inFlightMax int
+	// direct: a caller that need not wait for others calls read itself, which saves two
+	// switches of goroutines. It cannot leave before read returns, so that read must be
+	// short.
+	direct bool
 	// idsMax bounds the ids of one batch; waitingMax, the batches that wait.
 	idsMax, waitingMax int
 
 	mu       sync.Mutex
 	running  int // batches in flight
 	waiting  []*readBatch[V]
-	inFlight map[string]*readBatch[V] // by id
+	inFlight map[string]*readBatch[V] // by id; nil if direct: nobody joins
 	finished finishCount
 	recent   []*readBatch[V] // finished last, at most recentMax
+	spare    map[string]int  // empty: the index of an earlier batch
 }
 
 // finishCount counts the finished batches of a batcher. It serves as a clock:
@@ -63,6 +68,9 @@ func (b *batcher[V]) now() finishCount {
 // load reads ids, which may repeat, by a read that starts after this call. It
 // returns the values in the order of ids.
 func (b *batcher[V]) load(ctx context.Context, ids []string) ([]V, error) {
+	if b.direct && b.begin(ids) {
+		return b.readDirectly(ids)
+	}
 	return b.await(ctx, ids, func(string) *readBatch[V] { return nil })
 }
 
@@ -89,72 +97,99 @@ func (b *batcher[V]) startedWith(id string, since finishCount) *readBatch[V] {
 	return nil
 }
 
+// place is where the value of an id will be.
+type place[V any] struct {
+	batch *readBatch[V]
+	index int
+}
+
 func (b *batcher[V]) await(ctx context.Context, ids []string, started func(id string) *readBatch[V]) ([]V, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	batches, err := b.assign(ids, started)
+	places, err := b.assign(ids, started)
 	if err != nil {
 		return nil, err
 	}
 	values := make([]V, len(ids))
-	for i, batch := range batches {
-		select {
-		case <-batch.answered: // preferred to a context that ended at the same time
-		default:
-			select {
-			case <-batch.answered:
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
+	var last *readBatch[V] // answered
+	for i, at := range places {
+		if at.batch != last {
+			if err := at.batch.await(ctx); err != nil {
+				return nil, err
 			}
+			last = at.batch
 		}
-		if batch.err != nil {
-			return nil, batch.err
-		}
-		values[i] = batch.values[batch.index[ids[i]]]
+		values[i] = last.values[at.index]
 	}
 	return values, nil
 }
 
+// await waits for the values. The error is that of the batch or of ctx.
+func (batch *readBatch[V]) await(ctx context.Context) error {
+	select {
+	case <-batch.answered: // preferred to a context that ended at the same time
+	default:
+		select {
+		case <-batch.answered:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return batch.err
+}
+
 // assign finds a batch for each id, and dispatches what may be dispatched.
-func (b *batcher[V]) assign(ids []string, started func(id string) *readBatch[V]) ([]*readBatch[V], error) {
+func (b *batcher[V]) assign(ids []string, started func(id string) *readBatch[V]) ([]place[V], error) {
+	places := make([]place[V], len(ids))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	batches := make([]*readBatch[V], len(ids))
 	for i, id := range ids {
-		batch := started(id)
-		if batch == nil {
-			batch = b.enqueue(id)
+		if batch := started(id); batch != nil {
+			places[i] = place[V]{batch, batch.index[id]}
+			continue
 		}
-		if batch == nil {
+		var ok bool
+		if places[i], ok = b.enqueue(id); !ok {
 			return nil, errTooManyWaiting
 		}
-		batches[i] = batch
 	}
 	b.dispatch()
-	return batches, nil
+	return places, nil
 }
 
 // enqueue finds a waiting batch with the id, or adds it to the last one. It
-// returns nil when there is no room. Callers hold mu.
-func (b *batcher[V]) enqueue(id string) *readBatch[V] {
+// fails when there is no room. Callers hold mu.
+func (b *batcher[V]) enqueue(id string) (at place[V], ok bool) {
 	for _, batch := range b.waiting {
-		if _, ok := batch.index[id]; ok {
-			return batch
+		if index, ok := batch.index[id]; ok {
+			return place[V]{batch, index}, true
 		}
 	}
 	n := len(b.waiting)
 	if n == 0 || len(b.waiting[n-1].ids) >= b.idsMax {
 		if n >= b.waitingMax {
-			return nil
+			return at, false
 		}
-		b.waiting = append(b.waiting, &readBatch[V]{index: map[string]int{}, answered: make(chan struct{})})
+		b.waiting = append(b.waiting, &readBatch[V]{index: b.newIndex(), answered: make(chan struct{})})
 		n++
 	}
 	last := b.waiting[n-1]
-	last.index[id] = len(last.ids)
+	at = place[V]{last, len(last.ids)}
+	last.index[id] = at.index
 	last.ids = append(last.ids, id)
-	return last
+	return at, true
+}
+
+// newIndex returns an empty index, if possible one that has the size for a batch already.
+// Callers hold mu.
+func (b *batcher[V]) newIndex() map[string]int {
+	index := b.spare
+	b.spare = nil
+	if index == nil {
+		index = map[string]int{}
+	}
+	return index
 }
 
 // dispatch sends waiting batches while inFlightMax permits it. Callers hold mu.
@@ -163,11 +198,16 @@ func (b *batcher[V]) dispatch() {
 		next := b.waiting[0]
 		b.waiting = b.waiting[1:]
 		b.running++
-		if b.inFlight == nil {
-			b.inFlight = map[string]*readBatch[V]{}
-		}
-		for _, id := range next.ids {
-			b.inFlight[id] = next
+		if b.direct { // its callers know their places, and nobody else looks for it
+			clear(next.index)
+			b.spare, next.index = next.index, nil
+		} else {
+			if b.inFlight == nil {
+				b.inFlight = map[string]*readBatch[V]{}
+			}
+			for _, id := range next.ids {
+				b.inFlight[id] = next
+			}
 		}
 		go b.run(next)
 	}
@@ -202,17 +242,19 @@ func (b *batcher[V]) run(batch *readBatch[V]) {
 func (b *batcher[V]) finish(batch *readBatch[V]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range batch.ids {
-		if b.inFlight[id] == batch {
-			delete(b.inFlight, id)
+	if !b.direct {
+		for _, id := range batch.ids {
+			if b.inFlight[id] == batch {
+				delete(b.inFlight, id)
+			}
+		}
+		b.finished++
+		batch.finishedAs = b.finished
+		b.recent = append(b.recent, batch)
+		if len(b.recent) > recentMax {
+			b.recent = slices.Delete(b.recent, 0, 1) // which also clears the slot it frees
 		}
 	}
 	b.running--
-	b.finished++
-	batch.finishedAs = b.finished
-	b.recent = append(b.recent, batch)
-	if len(b.recent) > recentMax {
-		b.recent = slices.Delete(b.recent, 0, 1) // which also clears the slot it frees
-	}
 	b.dispatch()
 }

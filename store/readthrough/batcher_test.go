@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/storetest/fixture"
 )
 
 // A caller that gives up leaves at once. The other callers of its batch get their
@@ -129,5 +130,112 @@ func TestBatcherBounds(t *testing.T) {
 		require.ErrorContains(t, err, "no")
 		_, err = b.load(t.Context(), []string{"no answer"})
 		require.Error(t, err)
+	})
+}
+
+// Where nobody waits, a caller reads itself, as many at a time as may be in flight. The
+// others share the next batch. A panic, a missing answer and a wrong number of values
+// are errors, and none of them keeps a place.
+func TestBatcherReadsDirectly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		batches := make(chan []string, 10)
+		b := &batcher[string]{inFlightMax: 2, direct: true, idsMax: 3, waitingMax: 2, read: func(_ context.Context, ids []string, answer func([]string, error)) {
+			batches <- ids
+			<-release
+			switch ids[0] {
+			case "panic":
+				panic("oh")
+			case "error":
+				answer(nil, errors.New("no"))
+			case "short":
+				answer(nil, nil)
+			case "silent":
+			default:
+				answer(ids, nil)
+			}
+		}}
+		results := make(chan []string, 10)
+		load := func(ids ...string) {
+			go func() {
+				got, err := b.load(t.Context(), ids)
+				if err != nil {
+					got = []string{err.Error()}
+				}
+				results <- got
+			}()
+			synctest.Wait()
+		}
+		load("a", "b")
+		load("c")
+		require.Equal(t, []string{"a", "b"}, <-batches)
+		require.Equal(t, []string{"c"}, <-batches)
+		load("b", "d")
+		load("b", "e")
+		require.Equal(t, 2, b.running)
+		require.Len(t, b.waiting, 1, "who asks now shares a batch")
+		require.Empty(t, results)
+		close(release)
+		require.Equal(t, []string{"b", "d", "e"}, <-batches)
+		all := [][]string{<-results, <-results, <-results, <-results}
+		require.ElementsMatch(t, [][]string{{"a", "b"}, {"c"}, {"b", "d"}, {"b", "e"}}, all)
+
+		for _, c := range []struct {
+			ids   []string
+			batch []string
+			want  []string
+		}{
+			{[]string{"x", "y", "x"}, []string{"x", "y", "x"}, []string{"x", "y", "x"}},
+			{[]string{"panic"}, []string{"panic"}, []string{"a read panicked: oh"}},
+			{[]string{"error"}, []string{"error"}, []string{"no"}},
+			{[]string{"short"}, []string{"short"}, []string{"a read returned the wrong number of values"}},
+			{[]string{"silent"}, []string{"silent"}, []string{"a read returned without an answer"}},
+		} {
+			load(c.ids...)
+			require.Equal(t, c.batch, <-batches)
+			require.Equal(t, c.want, <-results)
+			synctest.Wait()
+			require.Zero(t, b.running)
+			require.Empty(t, b.waiting)
+		}
+		load("p", "q", "r", "s") // more than one batch may have
+		require.ElementsMatch(t, [][]string{{"p", "q", "r"}, {"s"}}, [][]string{<-batches, <-batches})
+		require.Equal(t, []string{"p", "q", "r", "s"}, <-results)
+		got, err := b.load(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	})
+}
+
+// BenchmarkBatcher is what the batcher adds to a read that costs nothing: to that of a
+// lone caller, and to those of 64 callers.
+func BenchmarkBatcher(b *testing.B) {
+	ids := fixture.Numbered(20)
+	load := func(b *testing.B, batch *batcher[string]) {
+		if _, err := batch.load(b.Context(), ids); err != nil {
+			b.Fatal(err)
+		}
+	}
+	make := func() *batcher[string] {
+		return &batcher[string]{inFlightMax: cacheInFlightMax, direct: true, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
+			read: func(_ context.Context, ids []string, answer func([]string, error)) { answer(ids, nil) }}
+	}
+	b.Run("lone", func(b *testing.B) {
+		b.ReportAllocs()
+		batch := make()
+		for b.Loop() {
+			load(b, batch)
+		}
+	})
+	b.Run("64", func(b *testing.B) {
+		b.ReportAllocs()
+		batch := make()
+		b.SetParallelism(32)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				load(b, batch)
+			}
+		})
 	})
 }

@@ -56,7 +56,7 @@ type storedStock struct {
 func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, log *slog.Logger) *CachedReader {
 	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log}
 	r.cached = &batcher[rediscache.Entry]{
-		read: r.readCache, inFlightMax: cacheInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
+		read: r.readCache, inFlightMax: cacheInFlightMax, direct: true, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
 	}
 	r.stored = &batcher[storedStock]{
 		read: r.readDatabase, inFlightMax: databaseInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,

@@ -1,0 +1,4 @@
+package loaders
+
+// Alone is alone, for tests.
+var Alone = alone

@@ -1,0 +1,48 @@
+package readthrough
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// begin reports whether the caller may read these ids itself, because nobody is waiting.
+// Then one batch more is in flight. An id that it repeats is read again, which costs less
+// than to look for repeated ids.
+func (b *batcher[V]) begin(ids []string) bool {
+	if len(ids) == 0 || len(ids) > b.idsMax {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running == b.inFlightMax || len(b.waiting) > 0 {
+		return false
+	}
+	b.running++
+	return true
+}
+
+// end takes a caller's own batch out of those in flight, and dispatches the next.
+func (b *batcher[V]) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running--
+	b.dispatch()
+}
+
+// readDirectly reads ids after begin. A panic, or a read that never answers, is an
+// error.
+func (b *batcher[V]) readDirectly(ids []string) (values []V, err error) {
+	defer b.end()
+	defer func() {
+		if p := recover(); p != nil {
+			values, err = nil, fmt.Errorf("a read panicked: %v", p)
+		}
+	}()
+	err = errors.New("a read returned without an answer")
+	b.read(context.Background(), ids, func(found []V, fault error) { values, err = found, fault })
+	if err == nil && len(values) != len(ids) {
+		return nil, errors.New("a read returned the wrong number of values")
+	}
+	return values, err
+}
