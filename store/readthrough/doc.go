@@ -22,7 +22,9 @@
 //     a later write replaced.
 //   - Only values of the current epoch are read from Redis.
 //   - A product whose row cannot be read is an error, never an unknown product.
-//   - A caller that gives up leaves its batch. The batch goes on for the others.
+//   - A caller that gives up leaves its batch. The batch goes on for the others. A
+//     caller that reads Redis itself, because nobody else waits, leaves after that
+//     one round trip.
 //   - Every batch, queue, bisection and bypass list has a bound.
 //
 // May import: models, database, rediscache.
