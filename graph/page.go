@@ -32,9 +32,8 @@ func pageOf(first *int, after *string, last *int, before *string) (paging.Reques
 	return page, err
 }
 
-// cursorOf returns the cursor of an edge: its key in base64, so that clients treat it
-// as opaque.
-func cursorOf(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
+// cursorOf returns the cursor of an edge.
+func cursorOf(key string) string { return string(paging.AppendCursor(nil, key)) }
 
 // parseCursor accepts only what cursorOf writes: base64 has other spellings.
 func parseCursor(cursor *string) (string, error) {

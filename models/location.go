@@ -51,7 +51,7 @@ type Directory struct {
 	// Epoch is the database's epoch that the revisions belong to; empty when unknown.
 	Epoch string
 
-	locations map[string]Location
+	locations map[string]*Location
 	channels  map[string]*ChannelMembers
 	active    map[string]bool // channels with an active location; the empty id stands for all locations
 }
@@ -60,11 +60,12 @@ type Directory struct {
 func NewDirectory(locations []Location, channels []Channel) *Directory {
 	d := &Directory{
 		Locations: locations, Channels: channels,
-		locations: make(map[string]Location, len(locations)),
+		locations: make(map[string]*Location, len(locations)),
 		channels:  make(map[string]*ChannelMembers, len(channels)),
 		active:    make(map[string]bool, len(channels)+1),
 	}
-	for _, l := range locations {
+	for i := range locations {
+		l := &locations[i]
 		d.locations[l.LocationID] = l
 		d.active[""] = d.active[""] || l.Active
 	}
@@ -72,7 +73,7 @@ func NewDirectory(locations []Location, channels []Channel) *Directory {
 		members := make(map[string]bool, len(c.LocationIDs))
 		for _, id := range c.LocationIDs {
 			members[id] = true
-			d.active[c.ChannelID] = d.active[c.ChannelID] || d.locations[id].Active
+			d.active[c.ChannelID] = d.active[c.ChannelID] || d.LocationNamed(id).Active
 		}
 		d.channels[c.ChannelID] = &ChannelMembers{Channel: c, Members: members}
 	}
@@ -91,40 +92,39 @@ func (d *Directory) Placed(s *Stock, channel string) *Stock {
 	return &unplaced
 }
 
-// Location returns the location of that id.
-func (d *Directory) Location(id string) (Location, bool) {
-	l, ok := d.locations[id]
+// Location returns the location of that id. Callers share it.
+func (d *Directory) Location(id string) (l *Location, ok bool) {
+	l, ok = d.locations[id]
 	return l, ok
 }
 
 // LocationNamed returns the location of a level. A directory can be older than the
-// level: a location that it does not have yet gets its id as name.
+// level: a location that it does not have yet gets its id as name. Callers share it.
 func (d *Directory) LocationNamed(id string) *Location {
-	if l, ok := d.locations[id]; ok {
-		return &l
+	if l := d.locations[id]; l != nil {
+		return l
 	}
 	return &Location{LocationID: id, Name: id}
 }
 
 // FindLocation finds a location by the shop's own id or by its global id. It returns
-// nil for an unknown location.
+// nil for an unknown location. Callers share it.
 func (d *Directory) FindLocation(id string) *Location {
-	l, ok := d.locations[id]
-	if n, global := ids.Parse(id); !ok && global && n.Kind == ids.Location {
-		l, ok = d.locations[n.LocationID]
+	if l := d.locations[id]; l != nil {
+		return l
 	}
-	if !ok {
-		return nil
+	if n, global := ids.Parse(id); global && n.Kind == ids.Location {
+		return d.locations[n.LocationID]
 	}
-	return &l
+	return nil
 }
 
-// LocationsOf returns the locations with these ids, in the order of the ids.
+// LocationsOf returns the locations with these ids, in their order. Callers share them.
 func (d *Directory) LocationsOf(ids []string) []*Location {
 	found := make([]*Location, 0, len(ids))
 	for _, id := range ids {
-		if l, ok := d.locations[id]; ok {
-			found = append(found, &l)
+		if l := d.locations[id]; l != nil {
+			found = append(found, l)
 		}
 	}
 	return found

@@ -72,9 +72,12 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // MarshalTime writes RFC 3339 in UTC.
 func MarshalTime(t time.Time) graphql.Marshaler {
-	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = io.WriteString(w, `"`+t.UTC().Format(timeLayout)+`"`)
-	})
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(AppendTime(nil, t)) })
+}
+
+// AppendTime appends a time as MarshalTime writes it.
+func AppendTime(b []byte, t time.Time) []byte {
+	return append(t.UTC().AppendFormat(append(b, '"'), timeLayout), '"')
 }
 
 // UnmarshalTime reads RFC 3339 in any zone. In UTC the time can be outside of the

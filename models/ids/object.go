@@ -72,24 +72,35 @@ const partsMax = 3
 // String is the global id.
 func (n Object) String() string {
 	switch n.Kind {
+	case Product:
+		return n.ProductID
 	case Reservation:
 		return n.ReservationID
-	case Stock:
-		return globalID(stockNode, n.ProductID, n.ChannelID, momentText(n.Moment))
-	case Level:
-		return globalID(levelNode, n.ProductID, n.LocationID, momentText(n.Moment))
-	case Location:
-		return globalID(locationNode, n.LocationID)
-	case Channel:
-		return globalID(channelNode, n.ChannelID)
-	case Movement:
-		return globalID(movementNode, strconv.FormatInt(n.MovementID, 10), n.ProductID)
-	case Line:
-		return globalID(lineNode, n.ReservationID, n.ProductID)
-	case Allocation:
-		return globalID(allocationNode, n.ReservationID, n.ProductID, n.LocationID)
 	}
-	return n.ProductID
+	return string(n.AppendTo(nil))
+}
+
+// AppendTo appends the global id. But for that of a product, it needs no escapes in JSON.
+func (n Object) AppendTo(b []byte) []byte {
+	switch n.Kind {
+	case Reservation:
+		return append(b, n.ReservationID...)
+	case Stock:
+		return appendID(b, stockNode, n.ProductID, n.ChannelID, momentText(n.Moment))
+	case Level:
+		return appendID(b, levelNode, n.ProductID, n.LocationID, momentText(n.Moment))
+	case Location:
+		return appendID(b, locationNode, n.LocationID)
+	case Channel:
+		return appendID(b, channelNode, n.ChannelID)
+	case Movement:
+		return appendID(b, movementNode, strconv.FormatInt(n.MovementID, 10), n.ProductID)
+	case Line:
+		return appendID(b, lineNode, n.ReservationID, n.ProductID)
+	case Allocation:
+		return appendID(b, allocationNode, n.ReservationID, n.ProductID, n.LocationID)
+	}
+	return append(b, n.ProductID...)
 }
 
 // Parse parses a global id. Text without the prefix and without the form of a
@@ -139,9 +150,9 @@ func (n Object) valid() bool {
 	return CheckProduct(n.ProductID) == ""
 }
 
-// globalID writes the ids of an object. Empty ones at the end are left out.
-func globalID(name string, parts ...string) string {
-	id := append([]byte(Prefix), name...)
+// appendID appends the ids of an object. Empty ones at the end are left out.
+func appendID(id []byte, name string, parts ...string) []byte {
+	id = append(append(id, Prefix...), name...)
 	id = append(id, ':')
 	for i, part := range parts {
 		if i > 0 {
@@ -149,10 +160,10 @@ func globalID(name string, parts ...string) string {
 		}
 		id = base64.RawURLEncoding.AppendEncode(id, []byte(part))
 	}
-	return string(bytes.TrimRight(id, "."))
+	return bytes.TrimRight(id, ".")
 }
 
-// decodeParts also accepts texts that globalID does not write: base64 has other
+// decodeParts also accepts texts that appendID does not write: base64 has other
 // spellings (line ends, unused bits).
 func decodeParts(encoded string) (parts [partsMax]string, ok bool) {
 	for i, part := range strings.Split(encoded, ".") {

@@ -1,6 +1,16 @@
 package paging
 
-import "onhand/models"
+import (
+	"encoding/base64"
+
+	"onhand/models"
+)
+
+// AppendCursor appends the cursor of an edge: its key in base64, so that clients treat
+// it as opaque. It needs no escapes in JSON.
+func AppendCursor(b []byte, key string) []byte {
+	return base64.RawURLEncoding.AppendEncode(b, []byte(key))
+}
 
 // ProductOrder is the order of a list of products.
 type ProductOrder string

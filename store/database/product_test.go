@@ -135,7 +135,7 @@ func TestAddCatalogue(t *testing.T) {
 		found, err := s.Directory(t.Context())
 		require.NoError(t, err)
 		north, _ := found.Location("north")
-		require.Equal(t, models.Location{LocationID: "north", Name: "two", Priority: 1, Active: true}, north)
+		require.Equal(t, &models.Location{LocationID: "north", Name: "two", Priority: 1, Active: true}, north)
 		members, _ := found.Channel("web")
 		require.Equal(t, map[string]bool{"south": true, "north": true}, members.Members)
 		empty, err = s.Empty(t.Context())

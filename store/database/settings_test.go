@@ -114,7 +114,7 @@ func TestUpsertLocationsAndChannels(t *testing.T) {
 			{ChannelID: "web", Name: "Web", Sourcing: models.ByPriority, LocationIDs: []string{"north", "east"}},
 		}, withoutRevisions(directory.Channels))
 		east, _ := directory.Location("east")
-		require.Equal(t, models.Location{LocationID: "east", Name: "east", Priority: 100, Active: true}, east)
+		require.Equal(t, &models.Location{LocationID: "east", Name: "east", Priority: 100, Active: true}, east)
 
 		w := reserve(line("mug", 3))
 		w.Channel = "web"

@@ -132,7 +132,7 @@ func (c *productChange) undo(stock *models.Stock, directory *models.Directory) *
 	for location, delta := range c.deltas {
 		at := slices.IndexFunc(before.Levels, func(l models.Level) bool { return l.LocationID == location })
 		if at < 0 { // the change removed the level
-			place, _ := directory.Location(location)
+			place := directory.LocationNamed(location)
 			before.Levels = append(before.Levels, models.Level{
 				ProductID: stock.ProductID, LocationID: location, Active: place.Active, Priority: place.Priority,
 			})
