@@ -184,16 +184,22 @@ func alone(ctx context.Context) bool {
 	return ok
 }
 
-// run calls the read function. A panic in it becomes the error of this fetch.
+// run calls the read function.
 func (f *fetch[V]) run(read ReadFunc[V]) {
 	defer close(f.done)
+	f.values, f.err = call(f.ctx, read, f.ids)
+}
+
+// call calls a read function. A panic in it becomes an error.
+func call[V any](ctx context.Context, read ReadFunc[V], ids []string) (values []V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			f.err = fmt.Errorf("panic in a read function: %v\n%s", p, debug.Stack())
+			values, err = nil, fmt.Errorf("panic in a read function: %v\n%s", p, debug.Stack())
 		}
 	}()
-	f.values, f.err = read(f.ctx, f.ids)
-	if f.err == nil && len(f.values) != len(f.ids) {
-		f.err = fmt.Errorf("a read function returned %d values for %d ids", len(f.values), len(f.ids))
+	values, err = read(ctx, ids)
+	if err == nil && len(values) != len(ids) {
+		err = fmt.Errorf("a read function returned %d values for %d ids", len(values), len(ids))
 	}
+	return values, err
 }

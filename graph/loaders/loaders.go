@@ -13,6 +13,7 @@ import (
 type Loaders struct {
 	stocks       *loader[*models.Stock]
 	reservations *loader[*models.Reservation]
+	direct       *Direct // nil: loads wait for more fields
 }
 
 type contextKey struct{}
@@ -54,11 +55,17 @@ func Of(ctx context.Context) *Loaders { return ctx.Value(contextKey{}).(*Loaders
 
 // Stocks loads stocks in the order of ids, nil for unknown products.
 func (l *Loaders) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	if l.direct != nil {
+		return l.direct.stocks(ctx, ids)
+	}
 	return l.stocks.load(ctx, ids)
 }
 
 // Stock loads one stock; nil for an unknown product.
 func (l *Loaders) Stock(ctx context.Context, id string) (*models.Stock, error) {
+	if l.direct != nil {
+		return l.direct.stock(ctx, id)
+	}
 	return l.stocks.one(ctx, id)
 }
 
