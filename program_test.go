@@ -464,7 +464,7 @@ func TestTheProgramsOtherCommands(t *testing.T) {
 	assert.Equal(t, 0, code, stderr)
 	code, serve, stderr := run(t, home, nil, "serve", "--help")
 	assert.Equal(t, 0, code, stderr)
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LOG_FORMAT", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX"} {
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LOG_FORMAT", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX", "COMPILED_READS"} {
 		assert.Contains(t, serve, "$"+name)
 	}
 	for _, name := range []string{"serve", "migrate", "import", "audit", "version", "$DATABASE_URL"} {

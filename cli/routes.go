@@ -25,13 +25,13 @@ const readyTimeout = 2 * time.Second
 // playgroundPath is the path of the playground.
 const playgroundPath = "/playground"
 
-// routes is the handler of the whole server.
-func routes(st *store.Store, closing *transport.Closing, log *slog.Logger) http.Handler {
+// routes is the handler of the whole server. With interpreted, no query is compiled.
+func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, interpreted bool) http.Handler {
 	api := graph.Handler(graph.HandlerConfig{
 		Resolver:   &graph.Resolver{Store: st, Log: log},
 		Closing:    closing,
 		Origins:    []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
-		Playground: playgroundPath,
+		Playground: playgroundPath, Interpreted: interpreted,
 	})
 	pages := cors.New(cors.Options{
 		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST", "PUT", "DELETE"}, AllowedHeaders: []string{"*"}, MaxAge: 600,

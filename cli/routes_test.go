@@ -36,7 +36,7 @@ func TestRoutes(t *testing.T) {
 	t.Cleanup(st.Close)
 	require.NoError(t, prepare(t.Context(), st, true, slog.New(slog.DiscardHandler)))
 	require.NoError(t, st.Start())
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler))
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), false)
 
 	for path, want := range map[string]struct {
 		status   int

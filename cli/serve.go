@@ -27,10 +27,14 @@ const (
 	headerBytesMax  = 32 << 10
 )
 
+// off is the value of a setting that switches something off.
+const off = "off"
+
 type serveCommand struct {
 	ListenAddr        string        `name:"listen-addr" env:"LISTEN_ADDR" default:"127.0.0.1:8080" help:"host:port; only loopback, because every scope is granted there."`
 	ReservationTTL    time.Duration `name:"reservation-ttl" env:"RESERVATION_TTL" default:"15m" help:"How long a reservation lasts when the request does not say."`
 	ReservationTTLMax time.Duration `name:"reservation-ttl-max" env:"RESERVATION_TTL_MAX" default:"24h" help:"The longest a reservation may last."`
+	CompiledReads     string        `name:"compiled-reads" env:"COMPILED_READS" enum:"on,off" default:"on" help:"on, or off: every query is answered by gqlgen's executor."`
 }
 
 // check refuses settings that can never work.
@@ -66,7 +70,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 		return err
 	}
 	closing := transport.NewClosing()
-	server := newServer(routes(st, closing, log), log)
+	server := newServer(routes(st, closing, log, c.CompiledReads == off), log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	database, redis := s.servers()

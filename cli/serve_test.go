@@ -28,21 +28,21 @@ func TestServeRefuses(t *testing.T) {
 		command serveCommand
 		want    string
 	}{
-		"every address":          {serveCommand{"0.0.0.0:8080", ttl, ttlMax}, "only a loopback address"},
-		"every address, IPv6":    {serveCommand{"[::]:8080", ttl, ttlMax}, "only a loopback address"},
-		"every address, short":   {serveCommand{":8080", ttl, ttlMax}, "only a loopback address"},
-		"a network's address":    {serveCommand{"192.168.1.5:8080", ttl, ttlMax}, "only a loopback address"},
-		"a name":                 {serveCommand{"example.com:8080", ttl, ttlMax}, "only a loopback address"},
-		"a name that looks like": {serveCommand{"localhost.example.com:8080", ttl, ttlMax}, "only a loopback address"},
-		"nothing":                {serveCommand{"", ttl, ttlMax}, "only a loopback address"},
-		"brackets":               {serveCommand{"[", ttl, ttlMax}, "only a loopback address"},
-		"no port":                {serveCommand{"127.0.0.1", ttl, ttlMax}, "missing port"},
-		"a port too high":        {serveCommand{"127.0.0.1:99999", ttl, ttlMax}, "invalid port"},
-		"no ttl":                 {serveCommand{"127.0.0.1:0", 0, ttlMax}, "reservation-ttl 0s must be between 1s and"},
-		"a negative ttl":         {serveCommand{"127.0.0.1:0", -ttl, ttlMax}, "reservation-ttl -15m0s must be between"},
-		"too short a ttl":        {serveCommand{"127.0.0.1:0", time.Second - 1, ttlMax}, "must be between 1s and"},
-		"too long a ttl":         {serveCommand{"127.0.0.1:0", ttlMax + 1, ttlMax}, "reservation-ttl-max 24h0m0s"},
-		"no longest ttl":         {serveCommand{"127.0.0.1:0", ttl, 0}, "reservation-ttl-max 0s"},
+		"every address":          {serveCommand{ListenAddr: "0.0.0.0:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"every address, IPv6":    {serveCommand{ListenAddr: "[::]:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"every address, short":   {serveCommand{ListenAddr: ":8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"a network's address":    {serveCommand{ListenAddr: "192.168.1.5:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"a name":                 {serveCommand{ListenAddr: "example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"a name that looks like": {serveCommand{ListenAddr: "localhost.example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"nothing":                {serveCommand{ListenAddr: "", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"brackets":               {serveCommand{ListenAddr: "[", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"no port":                {serveCommand{ListenAddr: "127.0.0.1", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "missing port"},
+		"a port too high":        {serveCommand{ListenAddr: "127.0.0.1:99999", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "invalid port"},
+		"no ttl":                 {serveCommand{ListenAddr: "127.0.0.1:0", ReservationTTL: 0, ReservationTTLMax: ttlMax}, "reservation-ttl 0s must be between 1s and"},
+		"a negative ttl":         {serveCommand{ListenAddr: "127.0.0.1:0", ReservationTTL: -ttl, ReservationTTLMax: ttlMax}, "reservation-ttl -15m0s must be between"},
+		"too short a ttl":        {serveCommand{ListenAddr: "127.0.0.1:0", ReservationTTL: time.Second - 1, ReservationTTLMax: ttlMax}, "must be between 1s and"},
+		"too long a ttl":         {serveCommand{ListenAddr: "127.0.0.1:0", ReservationTTL: ttlMax + 1, ReservationTTLMax: ttlMax}, "reservation-ttl-max 24h0m0s"},
+		"no longest ttl":         {serveCommand{ListenAddr: "127.0.0.1:0", ReservationTTL: ttl, ReservationTTLMax: 0}, "reservation-ttl-max 0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

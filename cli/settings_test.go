@@ -38,15 +38,15 @@ func TestBrokenURLs(t *testing.T) {
 // TestSettings: flags reach the commands, and bad ones are refused.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	c, _, err := parse(t, "--listen-addr=127.0.0.1:1", "--reservation-ttl=90s", "--reservation-ttl-max=2h", "--database-url=sqlite:x.db", "--redis-url=redis://r", "--log-level=warn", "--log-format=json")
+	c, _, err := parse(t, "--listen-addr=127.0.0.1:1", "--reservation-ttl=90s", "--reservation-ttl-max=2h", "--database-url=sqlite:x.db", "--redis-url=redis://r", "--log-level=warn", "--log-format=json", "--compiled-reads=off")
 	require.NoError(t, err)
-	assert.Equal(t, serveCommand{"127.0.0.1:1", 90 * time.Second, 2 * time.Hour}, c.Serve)
+	assert.Equal(t, serveCommand{ListenAddr: "127.0.0.1:1", ReservationTTL: 90 * time.Second, ReservationTTLMax: 2 * time.Hour, CompiledReads: off}, c.Serve)
 	assert.Equal(t, settings{"sqlite:x.db", "redis://r", "warn", "json"}, c.settings)
 	assert.True(t, c.logger().Enabled(t.Context(), slog.LevelWarn))
 	assert.False(t, c.logger().Enabled(t.Context(), slog.LevelInfo))
 
 	for _, args := range [][]string{
-		{"--log-level=loud"}, {"--log-format=xml"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
+		{"--log-level=loud"}, {"--log-format=xml"}, {"--compiled-reads=maybe"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
 		{"import"}, {"import", "settings.go", "--opening=2"}, {"import", "settings.go", "--format=xml"},
 	} {
 		_, _, err := parse(t, args...)
@@ -70,7 +70,7 @@ func TestLogFormat(t *testing.T) {
 	assert.Contains(t, text, "level=INFO msg=started address=127.0.0.1:8080\n")
 	assert.Contains(t, text, "\nonhand: no such database\n")
 	var messages []string
-	for line := range strings.Lines(lines("--log-format=json")) {
+	for line := range strings.Lines(lines("--log-format=json", "--compiled-reads=off")) {
 		var entry struct{ Level, Msg, Address, Error string }
 		require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
 		messages = append(messages, entry.Level+" "+entry.Msg+" "+entry.Address+entry.Error)

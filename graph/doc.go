@@ -12,6 +12,7 @@
 //	transport/  HTTP, WebSocket, server-sent events
 //	coercion/   variables and literals, checked against their types
 //	guard/      identity, scopes, limits, origins
+//	compiled/   queries that only read stock, without the executor
 //	loaders/    the reads of one response, joined into one batch
 //	persisted/  documents by their hash (automatic persisted queries)
 //	apierror/   errors as a client may see them

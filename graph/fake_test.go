@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -174,9 +175,13 @@ func stockOf(id string, version int64) *models.Stock {
 func apiOver(store graph.Store) http.Handler {
 	return graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler)},
-		Closing:  transport.NewClosing(),
+		Closing:  transport.NewClosing(), Interpreted: interpreted,
 	})
 }
+
+// interpreted is the setting COMPILED_READS of the server: with off, the tests of this
+// package have every operation answered by gqlgen's executor.
+var interpreted = os.Getenv("COMPILED_READS") == "off"
 
 // fakeWatch delivers the values that a test sends.
 type fakeWatch[T any] struct {

@@ -123,6 +123,9 @@ func runStep(t *testing.T, shop *demoShop, document string, s goldenStep, saved 
 	variables, _ := fill(t, s.Variables, saved).(map[string]any)
 	q := request{Query: document, OperationName: s.Operation, Variables: variables}
 	status, body = post(t, shop.api, s.As, q)
+	if !writes.MatchString(document) { // at its second use it is compiled
+		status, body = post(t, shop.api, s.As, q)
+	}
 	if s.Until != "" {
 		require.Eventually(t, func() bool {
 			status, body = post(t, shop.api, s.As, q)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2"
@@ -16,6 +17,7 @@ import (
 
 	"onhand/graph/apierror"
 	"onhand/graph/coercion"
+	"onhand/graph/compiled"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
@@ -34,13 +36,34 @@ type HandlerConfig struct {
 	// Playground is the path of the page for a browser that asks for no document;
 	// empty for none.
 	Playground string
+	// Interpreted sends every operation to gqlgen's executor. By default package compiled
+	// answers those that only read stock.
+	Interpreted bool
 }
 
 // Handler answers GraphQL: POST (one request, or an array of them), GET (queries only),
 // WebSocket (graphql-transport-ws) and server-sent events.
 func Handler(config HandlerConfig) http.Handler {
+	schema := reference(config.Resolver)
+	if !config.Interpreted {
+		schema = compiledOver(schema, config.Resolver)
+	}
+	return handlerOver(schema, config)
+}
+
+// reference is the schema with gqlgen's executor.
+func reference(r *Resolver) graphql.ExecutableSchema {
+	return generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()})
+}
+
+// compiledOver is a schema whose reads of stock are compiled.
+func compiledOver(reference graphql.ExecutableSchema, r *Resolver) graphql.ExecutableSchema {
+	return compiled.New(reference, compiledReads{&queryResolver{r}})
+}
+
+func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Handler {
 	r := config.Resolver
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()}))
+	server := handler.New(schema)
 	server.AddTransport(transport.WebSocket(config.Closing, config.Origins, nil))
 	server.AddTransport(transport.Reservations(config.Closing))
 	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})

@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"context"
+
 	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/graph/generated"
@@ -37,6 +39,22 @@ func productQuery(f *generated.ProductFilter, order paging.ProductOrder) (paging
 		*field.to = *field.value
 	}
 	return narrow, nil
+}
+
+// productPage reads a page of products.
+func (r *Resolver) productPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error) {
+	page, err := pageOf(first, after, last, before)
+	if err != nil {
+		return paging.ProductPage{}, err
+	}
+	narrow, err := productQuery(filter, orderBy)
+	if err != nil {
+		return paging.ProductPage{}, err
+	}
+	if excludesAll(filter) {
+		return paging.ProductPage{Total: new(int)}, nil
+	}
+	return r.Store.Products(ctx, page, narrow)
 }
 
 // excludesAll reports whether a filter names an empty list of products.

@@ -43,22 +43,11 @@ func (r *queryResolver) Product(ctx context.Context, id string) (*models.Product
 }
 
 func (r *queryResolver) Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (*generated.ProductConnection, error) {
-	page, err := pageOf(first, after, last, before)
+	page, err := r.productPage(ctx, first, after, last, before, filter, orderBy)
 	if err != nil {
 		return nil, err
 	}
-	narrow, err := productQuery(filter, orderBy)
-	if err != nil {
-		return nil, err
-	}
-	if excludesAll(filter) {
-		return productConnection(paging.ProductPage{Total: new(int)}), nil
-	}
-	found, err := r.Store.Products(ctx, page, narrow)
-	if err != nil {
-		return nil, err
-	}
-	return productConnection(found), nil
+	return productConnection(page), nil
 }
 
 func (r *Resolver) Product() generated.ProductResolver { return &productResolver{r} }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"onhand/graph/compiled"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
@@ -53,6 +54,29 @@ type Store interface {
 type Resolver struct {
 	Store Store
 	Log   *slog.Logger
+}
+
+// compiledReads are the reads of compiled operations: those of the resolvers.
+type compiledReads struct{ *queryResolver }
+
+var _ compiled.Reads = compiledReads{}
+
+// Directory implements compiled.Reads.
+func (r compiledReads) Directory() *models.Directory { return r.Store.Directory() }
+
+// ProductPage implements compiled.Reads.
+func (r compiledReads) ProductPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error) {
+	return r.productPage(ctx, first, after, last, before, filter, orderBy)
+}
+
+// StockOf implements compiled.Reads.
+func (r compiledReads) StockOf(ctx context.Context, productID string, channel *string) (*models.Stock, error) {
+	members, err := r.members(channel)
+	if err != nil {
+		return nil, err
+	}
+	stock, err := loaders.Of(ctx).Stock(ctx, productID)
+	return r.narrowed(stock, members, nil), err
 }
 
 // writeAs checks the caller's scope and sends a write with the caller as its actor.

@@ -77,7 +77,7 @@ func openShop() (*demoShop, error) {
 func (s *demoShop) apiOver(st graph.Store) http.Handler {
 	return graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: st, Log: slog.New(slog.DiscardHandler)},
-		Closing:  s.closing,
+		Closing:  s.closing, Interpreted: interpreted,
 	})
 }
 

@@ -25,13 +25,16 @@ func (r *Resolver) members(channel *string) (*models.ChannelMembers, error) {
 // narrowed returns a stock as one channel sees it, at a past moment where there is one.
 // Others share the stock, so it returns a copy.
 func (r *Resolver) narrowed(stock *models.Stock, members *models.ChannelMembers, moment *time.Time) *models.Stock {
-	if stock == nil || members == nil && moment == nil {
+	if stock == nil {
+		return nil
+	}
+	if members != nil {
+		stock = r.Store.Directory().Placed(stock.In(members), members.ChannelID)
+	}
+	if moment == nil {
 		return stock
 	}
 	view := *stock
-	if members != nil {
-		view = *r.Store.Directory().Placed(stock.In(members), members.ChannelID)
-	}
 	view.Moment = moment
 	return &view
 }
