@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // The media types of answers.
@@ -32,12 +35,63 @@ type acceptance struct {
 	page   bool // the client is a browser that shows a page
 }
 
-// acceptanceOf reads the Accept header, as RFC 9110 says: the type with the highest q
+// Bounds of knownAcceptances. There are some tens of clients, and each sends one value.
+const acceptancesMax, acceptBytesMax = 64, 256
+
+// knownAcceptances has what was read of the first values of the header. A value that
+// comes later is read each time.
+var knownAcceptances acceptances
+
+type acceptances struct {
+	mu    sync.Mutex // for writers
+	known atomic.Pointer[map[string]acceptance]
+}
+
+func (k *acceptances) all() map[string]acceptance {
+	if known := k.known.Load(); known != nil {
+		return *known
+	}
+	return nil
+}
+
+func (k *acceptances) add(value string, a acceptance) {
+	if len(value) > acceptBytesMax || len(k.all()) == acceptancesMax {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	more := map[string]acceptance{}
+	maps.Copy(more, k.all())
+	if len(more) < acceptancesMax {
+		more[strings.Clone(value)] = a
+		k.known.Store(&more)
+	}
+}
+
+// acceptanceOf reads the Accept header.
+func acceptanceOf(r *http.Request) acceptance {
+	var value string
+	switch values := r.Header.Values("Accept"); len(values) {
+	case 0:
+	case 1:
+		value = values[0]
+	default:
+		value = strings.Join(values, ",")
+	}
+	if a, found := knownAcceptances.all()[value]; found {
+		return a
+	}
+	a := readAcceptance(value)
+	knownAcceptances.add(value, a)
+	return a
+}
+
+// readAcceptance reads the value of an Accept header, as RFC 9110 says: the type with the highest q
 // wins; of equal ones a type that is named, and then the first. A stream, or a page, is
 // sent only to a client that names its type. A client that accepts nothing that Onhand
 // sends gets JSON: a body with an error is of more use than an empty 406.
-func acceptanceOf(r *http.Request) acceptance {
-	ranges := mediaRanges(r.Header)
+func readAcceptance(value string) acceptance {
+	ranges := mediaRanges(value)
 	plain, newer := ranges.preference(mediaJSON), ranges.preference(mediaGraphQL)
 	events, page := ranges.preference(mediaEvents), ranges.preference(mediaHTML)
 	a := acceptance{kind: mediaJSON, json: plain.quality > 0 || newer.quality > 0}
@@ -71,8 +125,8 @@ type mediaRange struct {
 type mediaRangeList []mediaRange
 
 // mediaRanges reads the Accept header. A member that cannot be read is left out.
-func mediaRanges(header http.Header) (ranges mediaRangeList) {
-	for part := range strings.SplitSeq(strings.Join(header.Values("Accept"), ","), ",") {
+func mediaRanges(value string) (ranges mediaRangeList) {
+	for part := range strings.SplitSeq(value, ",") {
 		kind, parameters, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue

@@ -1,12 +1,17 @@
 package transport
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -86,6 +91,53 @@ func TestAcceptInSeveralLines(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
 	r.Header["Accept"] = strings.Split(urqlAccept, ", ")
 	assert.Equal(t, acceptance{mediaGraphQL, true, eventsForStreams, false}, acceptanceOf(r))
+}
+
+// TestKnownAcceptances: a bounded number of values is kept, and the others are read each time.
+func TestKnownAcceptances(t *testing.T) {
+	t.Parallel()
+	var known acceptances
+	for i := range 2 * acceptancesMax {
+		known.add(strconv.Itoa(i), acceptance{kind: mediaJSON})
+	}
+	known.add(strings.Repeat("x", acceptBytesMax+1), acceptance{})
+	assert.Len(t, known.all(), acceptancesMax)
+	assert.Contains(t, known.all(), "0")
+}
+
+// TestLength: an answer has its length, whatever it is, and is not sent in chunks.
+func TestLength(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.RawQuery)
+		answer(w, mediaJSON, &graphql.Response{Data: []byte(`"` + strings.Repeat("x", n) + `"`)})
+	}))
+	t.Cleanup(server.Close)
+	for _, n := range []int{0, 1, lengthBytesMax - 30, lengthBytesMax, pooledBytesMax, 2 * pooledBytesMax, 3} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"?"+strconv.Itoa(n), http.NoBody)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, errors.Join(err, response.Body.Close()))
+		assert.Equal(t, `{"data":"`+strings.Repeat("x", n)+`"}`, string(body))
+		assert.EqualValues(t, len(body), response.ContentLength)
+	}
+}
+
+// TestBodiesOfAnySize: a body is read whole, whether its length is known or not.
+func TestBodiesOfAnySize(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, bufferBytes - 1, bufferBytes, bufferBytes + 1, pooledBytesMax, 5 * pooledBytesMax} {
+		sent := bytes.Repeat([]byte("x"), n)
+		for _, size := range []int64{int64(n), -1} {
+			b := takeBuffer()
+			require.NoError(t, b.readFrom(iotest.HalfReader(bytes.NewReader(sent)), size))
+			assert.Equal(t, string(sent), string(b.bytes))
+			b.giveBack()
+		}
+	}
+	require.ErrorIs(t, takeBuffer().readFrom(iotest.ErrReader(io.ErrUnexpectedEOF), 5), io.ErrUnexpectedEOF)
 }
 
 // TestAnswerTypes: the operation and the Accept header decide which answer a POST gets.

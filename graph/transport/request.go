@@ -8,10 +8,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/graph/guard"
+	"onhand/graph/rawparams"
 )
 
 // noDocument is the refusal of a request that has neither a document nor a hash.
@@ -22,10 +24,22 @@ func hasDocument(params *graphql.RawParams) bool {
 	return params.Query != "" || params.Extensions["persistedQuery"] != nil
 }
 
+const unreadable = "the request's body could not be read"
+
 func readBody(r *http.Request) (body []byte, problem string) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, "the request's body could not be read"
+		return nil, unreadable
+	}
+	return body, ""
+}
+
+// takeBody reads a body into a buffer of the pool, which the caller gives back.
+func takeBody(r *http.Request) (body *buffer, problem string) {
+	body = takeBuffer()
+	if err := body.readFrom(r.Body, r.ContentLength); err != nil {
+		body.giveBack()
+		return nil, unreadable
 	}
 	return body, ""
 }
@@ -34,8 +48,8 @@ func readBody(r *http.Request) (body []byte, problem string) {
 func restoreBody(r *http.Request, body []byte) { r.Body = io.NopCloser(bytes.NewReader(body)) }
 
 func readObject(body []byte) (params *graphql.RawParams, problem string) {
-	params = &graphql.RawParams{}
-	if !decode(body, params) {
+	params, ok := rawparams.Decode(body)
+	if !ok {
 		return nil, "the request's body is no GraphQL request in JSON"
 	}
 	if !hasDocument(params) {
@@ -109,9 +123,58 @@ func decode(data []byte, to any) bool {
 }
 
 func mediaType(r *http.Request) string {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	sent := r.Header.Get("Content-Type")
+	if sent == mediaJSON {
+		return mediaJSON
+	}
+	kind, _, err := mime.ParseMediaType(sent)
 	if err != nil {
 		return ""
 	}
 	return kind
+}
+
+const (
+	// bufferBytes is the size of a new buffer. Most requests, and the answers for a page
+	// of products, fit into it.
+	bufferBytes = 4 << 10
+	// pooledBytesMax is the largest buffer that is kept for the next request.
+	pooledBytesMax = 64 << 10
+)
+
+// buffer is memory for the body of one request or one answer. Garbage collections empty
+// the pool.
+type buffer struct{ bytes []byte }
+
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, bufferBytes)} }}
+
+// takeBuffer returns an empty buffer.
+func takeBuffer() *buffer { return buffers.Get().(*buffer) }
+
+// giveBack lets another request use the buffer. Nothing may refer to its bytes any more.
+func (b *buffer) giveBack() {
+	if cap(b.bytes) <= pooledBytesMax {
+		b.bytes = b.bytes[:0]
+		buffers.Put(b)
+	}
+}
+
+// readFrom reads a body up to its end. size is its length; below 0 when that is not known.
+func (b *buffer) readFrom(body io.Reader, size int64) error {
+	if size >= int64(cap(b.bytes)) {
+		b.bytes = make([]byte, 0, size+1) // guard.Body bounds it; the end is found without growing
+	}
+	for {
+		if len(b.bytes) == cap(b.bytes) {
+			b.bytes = append(b.bytes, 0)[:len(b.bytes)]
+		}
+		n, err := body.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

@@ -1,8 +1,8 @@
 package transport
 
 import (
-	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -12,14 +12,34 @@ import (
 
 // answer writes a response; nil when the client has gone.
 func answer(w http.ResponseWriter, kind string, response *graphql.Response) {
-	if response != nil {
-		write(w, kind, statusOf(kind, response), encodeResponse(response))
+	if response == nil {
+		return
 	}
+	body := takeBuffer()
+	defer body.giveBack() // Write has copied, or sent, what it was given
+	body.bytes = appendResponse(body.bytes, response)
+	write(w, kind, statusOf(kind, response), body.bytes)
 }
 
+// Values of headers. All answers share them, and nothing changes them.
+var (
+	contentTypes = map[string][]string{
+		mediaJSON:    {mediaJSON + "; charset=utf-8"},
+		mediaGraphQL: {mediaGraphQL + "; charset=utf-8"},
+	}
+	noStore = []string{"no-store"} // stock is live
+)
+
+// lengthBytesMax is the length up to which net/http finds out the Content-Length.
+const lengthBytesMax = 2 << 10
+
 func write(w http.ResponseWriter, kind string, status int, body []byte) {
-	w.Header().Set("Content-Type", kind+"; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store") // stock is live
+	header := w.Header()
+	header["Content-Type"] = contentTypes[kind]
+	header["Cache-Control"] = noStore
+	if len(body) > lengthBytesMax {
+		header["Content-Length"] = []string{strconv.Itoa(len(body))} // otherwise it is sent in chunks
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
@@ -49,25 +69,4 @@ func isHashRefusal(errs gqlerror.List) bool {
 		return true
 	}
 	return false
-}
-
-// encodeResponse writes a response in JSON. The data is JSON already and may be large,
-// so it is copied without parsing.
-func encodeResponse(response *graphql.Response) []byte {
-	b := make([]byte, 0, len(response.Data)+32)
-	b = append(b, '{')
-	if len(response.Errors) > 0 {
-		errors, err := json.Marshal(response.Errors)
-		if err != nil { // only an extension that JSON cannot encode, which Onhand never sets
-			errors = []byte(`[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`)
-		}
-		b = append(append(b, `"errors":`...), errors...)
-	}
-	if response.Data != nil {
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(append(b, `"data":`...), response.Data...)
-	}
-	return append(b, '}')
 }
