@@ -25,16 +25,18 @@ var mayImport = map[string][]string{
 
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
+	"graph/execution": {"graph/guard"},
 	"graph/generated": {"graph/scalar", "models", "models/channel", "models/paging"},
 	"graph/guard":     {"models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
+	"graph/rawparams": {},
 	"graph/scalar":    {"models"},
-	"graph/transport": {"graph/guard", "graph/transport/wsframe", "models"},
+	"graph/transport": {"graph/guard", "graph/rawparams", "graph/transport/wsframe", "models"},
 
 	"graph/transport/wsframe": {},
 

@@ -36,23 +36,35 @@ func countRequests(registry *prometheus.Registry, closing *transport.Closing, ne
 	}, []string{"transport"})
 	open := openRequests{prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "onhand_requests_open", Help: "GraphQL requests and streams in flight."}, []string{"transport"}), closing}
 	registry.MustRegister(requests, seconds, open)
+	counted := map[string]countedRequests{} // to find a metric by its label takes longer than to count
+	for _, label := range []string{"get", "post", "sse", "websocket", "other"} {
+		counted[label] = countedRequests{requests: requests.WithLabelValues(label), open: open.WithLabelValues(label)}
+	}
+	timed := map[string]prometheus.Observer{"get": seconds.WithLabelValues("get"), "post": seconds.WithLabelValues("post")}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		transport := transportOf(r)
 		began := time.Now()
-		requests.WithLabelValues(transport).Inc()
+		own := counted[transport]
+		own.requests.Inc()
 		if transport == "websocket" {
 			next.ServeHTTP(w, r)
 			return
 		}
-		open.WithLabelValues(transport).Inc()
+		own.open.Inc()
 		defer func() {
-			open.WithLabelValues(transport).Dec()
-			if isStream := w.Header().Get("Content-Type") == "text/event-stream"; !isStream && (transport == "get" || transport == "post") {
-				seconds.WithLabelValues(transport).Observe(time.Since(began).Seconds())
+			own.open.Dec()
+			if isStream := w.Header().Get("Content-Type") == "text/event-stream"; !isStream && timed[transport] != nil {
+				timed[transport].Observe(time.Since(began).Seconds())
 			}
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// countedRequests are the metrics of one transport.
+type countedRequests struct {
+	requests prometheus.Counter
+	open     prometheus.Gauge
 }
 
 // openRequests is the gauge of requests in flight. The number of WebSockets is closing's.
@@ -74,8 +86,10 @@ func transportOf(r *http.Request) string {
 		return "websocket"
 	case transport.PrefersEvents(r):
 		return "sse"
-	case r.Method == http.MethodGet, r.Method == http.MethodPost:
-		return strings.ToLower(r.Method)
+	case r.Method == http.MethodGet:
+		return "get"
+	case r.Method == http.MethodPost:
+		return "post"
 	}
 	return "other"
 }

@@ -70,6 +70,37 @@ func costOfQueries(c *generated.ComplexityRoot) {
 	}
 }
 
+// rawCosts has the costs of reads from arguments as they were sent, for most requests.
+// costOfQueries says the same with the resolvers' arguments, which take longer to make.
+func rawCosts() map[string]guard.RawCost {
+	return map[string]guard.RawCost{
+		"Query.stocks": func(child int, arguments map[string]any) (int, bool) {
+			ids, ok := arguments["productIds"].([]any)
+			return guard.ComplexityRead + child*len(ids), ok
+		},
+		"Query.stock": func(child int, arguments map[string]any) (int, bool) {
+			return guard.ComplexityRead + child, arguments["asOf"] == nil
+		},
+		"Query.products": func(child int, arguments map[string]any) (int, bool) {
+			first, ok := rawSize(arguments["first"])
+			last, alsoOK := rawSize(arguments["last"])
+			return guard.ComplexityPage + child*pageSize(first, last), ok && alsoOK
+		},
+	}
+}
+
+// rawSize reads the size of a page; nil for none.
+func rawSize(sent any) (size *int, ok bool) {
+	switch sent := sent.(type) {
+	case nil:
+		return nil, true
+	case int64:
+		n := int(sent)
+		return &n, true
+	}
+	return nil, false
+}
+
 // pageSize returns how many entries a page may have.
 func pageSize(first, last *int) int {
 	n := models.PageSizeDefault

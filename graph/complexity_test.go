@@ -1,11 +1,14 @@
 package graph
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	gqlgen "github.com/99designs/gqlgen/complexity"
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
@@ -75,4 +78,45 @@ func TestRealDocumentsFit(t *testing.T) {
 		ids[i] = "p"
 	}
 	assert.Less(t, costOf(t, string(everything), map[string]any{"ids": ids}), guard.ComplexityMax)
+}
+
+// TestComplexityOfKnownDocuments: the complexity of a document in the cache is the one that gqlgen counts, whatever the
+// values of the variables. Fragments with more fields than are kept, and interfaces, are counted too.
+func TestComplexityOfKnownDocuments(t *testing.T) {
+	t.Parallel()
+	schema := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
+	type values = map[string]any
+	ids, size := []any{"a", "b", "c"}, int64(7)
+	large := "query($n: Int) { " + strings.Repeat("...F ", 40) + "} fragment F on Query { a: products(first: $n) { nodes { id } } b: products(last: $n) { nodes { title } } }"
+	for document, list := range map[string][]values{
+		`query($ids: [ID!]!) { stocks(productIds: $ids) { id levels { available location { id } } } }`:                                                         {{"ids": ids}, {"ids": []any{}}},
+		`query($id: ID!, $at: Time) { stock(productId: $id, asOf: $at) { id } }`:                                                                               {{"id": "a"}, {"id": "a", "at": nil}, {"id": "a", "at": "2026-03-01T12:00:00Z"}},
+		`query($id: ID!) { stock(productId: $id) { product { stock(channel: $id) { id } } } }`:                                                                 {{"id": "a"}},
+		`query($n: Int) { products(first: $n) { nodes { id } } }`:                                                                                              {{"n": size}, {"n": nil}, {}},
+		`query($n: Int, $ids: [ID!]) { products(last: $n, filter: {ids: $ids}) { nodes { id stock { version } } edges { cursor } } }`:                          {{"n": size, "ids": ids}, {"n": int64(1000)}},
+		`query($n: Int) { reservations(first: $n) { nodes { id lines { allocations { quantity } } } } }`:                                                       {{"n": size}, {}},
+		`query($id: ID!) { node(id: $id) { id ... on Stock { levels { available } } ... on Reservation { lines { productId } } } }`:                            {{"id": "a"}},
+		`query($ids: [ID!]!) { ...A } fragment A on Query { stocks(productIds: $ids) { ...B } locations { id } } fragment B on Stock { id product { title } }`: {{"ids": ids}},
+		`{ __schema { types { name } } __type(name: "Stock") { fields { name } } locations { name } }`:                                                         {nil},
+		large: {{"n": size}, {}},
+	} {
+		parsed, errs := gqlparser.LoadQueryWithRules(schema.Schema(), document, rules.NewDefaultRules())
+		require.Empty(t, errs, document)
+		known := &guard.Document{Query: parsed}
+		for _, variables := range list {
+			want := gqlgen.Calculate(t.Context(), schema, parsed.Operations[0], variables)
+			limit := &guard.Complexity{Limit: want, RawCosts: rawCosts()}
+			require.NoError(t, limit.Validate(schema))
+			operation := &graphql.OperationContext{Doc: parsed, Operation: parsed.Operations[0], Variables: variables}
+			guard.SetDocument(operation, known)
+			for range 2 {
+				assert.Nil(t, limit.MutateOperationContext(t.Context(), operation), "%s %v", document, variables)
+			}
+			limit.Limit = want - 1
+			problem := limit.MutateOperationContext(t.Context(), operation)
+			require.NotNil(t, problem, "%s %v", document, variables)
+			assert.Equal(t, fmt.Sprintf("operation has complexity %d, which exceeds the limit of %d", want, want-1), problem.Message)
+			assert.Equal(t, "COMPLEXITY_LIMIT_EXCEEDED", problem.Extensions["code"])
+		}
+	}
 }

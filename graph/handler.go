@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -18,6 +17,7 @@ import (
 	"onhand/graph/apierror"
 	"onhand/graph/coercion"
 	"onhand/graph/compiled"
+	"onhand/graph/execution"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
@@ -63,22 +63,21 @@ func compiledOver(reference graphql.ExecutableSchema, r *Resolver) graphql.Execu
 
 func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Handler {
 	r := config.Resolver
-	server := handler.New(schema)
+	documents, queries := guard.NewDocuments(), persisted.New(guard.Address)
+	server := execution.NewServer(execution.New(schema, documents, queries.Text))
 	server.AddTransport(transport.WebSocket(config.Closing, config.Origins, nil))
 	server.AddTransport(transport.Reservations(config.Closing))
 	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
-	server.Use(persisted.New(guard.Address))
-	documents := guard.NewDocuments()
+	server.Use(queries)
 	server.Use(documents)
-	server.SetQueryCache(documents)
 	server.Use(&coercion.Variables{})
-	server.SetValidationRulesFn(coercion.Rules)
+	server.SetDefaultRulesFn(coercion.Rules)
 	server.SetParserTokenLimit(guard.TokensMax)
 	server.SetErrorPresenter(apierror.Presenter(r.Log))
 	server.SetRecoverFunc(apierror.Recover(r.Log))
 	server.Use(extension.Introspection{})
-	server.Use(extension.FixedComplexityLimit(guard.ComplexityMax))
+	server.Use(&guard.Complexity{Limit: guard.ComplexityMax, RawCosts: rawCosts()})
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
 	server.AroundResponses(apierror.BoundLog)

@@ -151,6 +151,9 @@ func (c *coercer) scalar(name string, sent any) (any, refusal) {
 		coerced any
 		ok      bool
 	)
+	if _, text := sent.(string); text && (name == "ID" || name == "String") {
+		return sent, "" // as it is, without a copy
+	}
 	switch name {
 	case "Int":
 		coerced, ok = coerceInt(sent)

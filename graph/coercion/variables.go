@@ -42,11 +42,18 @@ func (v *Variables) MutateOperationParameters(ctx context.Context, request *grap
 	return coerceVariables(v.schema, operation, request.Variables)
 }
 
+// pathLength is the length of most paths. All variables use the memory of one path.
+const pathLength = 8
+
 // coerceVariables replaces the values of the operation's variables, and returns the
 // first that is refused. The document need not be valid.
 func coerceVariables(schema *ast.Schema, operation *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
+	if len(operation.VariableDefinitions) == 0 {
+		return nil
+	}
+	c := coercer{schema: schema, path: make(ast.Path, 0, pathLength)}
 	for _, definition := range operation.VariableDefinitions {
-		c := coercer{schema: schema, path: ast.Path{ast.PathName(definition.Variable)}}
+		c.path = append(c.path[:0], ast.PathName(definition.Variable))
 		value, given := values[definition.Variable]
 		var problem refusal
 		switch {

@@ -10,13 +10,13 @@ import (
 // customer a network of this size.
 const networkBits = 64
 
-type addressKey struct{}
-
 // WithAddress keeps the address of the client's end of the connection in the request's
 // context, for Address.
 func WithAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), addressKey{}, r.RemoteAddr)))
+		scope, r := scopeOf(r)
+		scope.address = r.RemoteAddr
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -24,10 +24,13 @@ func WithAddress(next http.Handler) http.Handler {
 // an IPv4 address, or the network of an IPv6 address. It is empty where WithAddress is
 // not in use.
 func Address(ctx context.Context) string {
-	remote, _ := ctx.Value(addressKey{}).(string)
-	port, err := netip.ParseAddrPort(remote)
+	scope, ok := ctx.Value(scopeKey{}).(*requestScope)
+	if !ok {
+		return ""
+	}
+	port, err := netip.ParseAddrPort(scope.address)
 	if err != nil {
-		return remote
+		return scope.address
 	}
 	address := port.Addr().Unmap().WithZone("")
 	if address.Is4() {

@@ -14,7 +14,8 @@ import (
 type Document struct {
 	Query *ast.QueryDocument
 
-	size documentSize
+	size  documentSize
+	costs documentCosts
 
 	compile  sync.Once
 	compiled any
@@ -29,6 +30,11 @@ func (d *Document) Compiled(make func(*ast.QueryDocument) any) any {
 
 // documentKey is where an operation context has its Document.
 const documentKey = "Document"
+
+// SetDocument gives an operation its document.
+func SetDocument(operation *graphql.OperationContext, document *Document) {
+	operation.Stats.SetExtension(documentKey, document)
+}
 
 // DocumentOf returns the document of an operation that is in the cache; nil at its
 // first use, and when it is too large for the cache.

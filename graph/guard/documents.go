@@ -53,6 +53,12 @@ func (*Documents) ExtensionName() string { return "Documents" }
 // Validate implements graphql.HandlerExtension.
 func (*Documents) Validate(graphql.ExecutableSchema) error { return nil }
 
+// Find returns the document of a text; nil where it is not in the cache.
+func (d *Documents) Find(text string) *Document {
+	found, _ := d.validated.Get(context.Background(), text)
+	return found
+}
+
 // Get implements graphql.Cache. gqlgen asks for the document that
 // MutateOperationParameters found in the cache a moment before.
 func (d *Documents) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
@@ -61,11 +67,10 @@ func (d *Documents) Get(ctx context.Context, text string) (*ast.QueryDocument, b
 			return found.Query, true
 		}
 	}
-	found, known := d.validated.Get(ctx, text)
-	if !known {
-		return nil, false
+	if found := d.Find(text); found != nil {
+		return found.Query, true
 	}
-	return found.Query, true
+	return nil, false
 }
 
 // Add implements graphql.Cache. It does not cache large documents: programs generate
@@ -82,10 +87,13 @@ func (d *Documents) Add(ctx context.Context, text string, document *ast.QueryDoc
 // the document in the operation context.
 func (d *Documents) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
 	operation := graphql.GetOperationContext(ctx)
-	found, known := d.validated.Get(ctx, request.Query)
-	if known {
-		operation.Stats.SetExtension(documentKey, found)
-	} else {
+	found := DocumentOf(operation)
+	if found == nil {
+		if found = d.Find(request.Query); found != nil {
+			SetDocument(operation, found)
+		}
+	}
+	if found == nil {
 		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, TokensMax)
 		if err != nil {
 			return nil // gqlgen reports the same error

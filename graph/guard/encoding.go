@@ -13,6 +13,9 @@ import (
 // decompress replaces a gzip body with what it contains, at most BodyBytesMax. The
 // compressed body is bounded already. It refuses other encodings.
 func decompress(w http.ResponseWriter, r *http.Request) (ok bool) {
+	if len(r.Header["Content-Encoding"]) == 0 {
+		return true
+	}
 	switch strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ", ")) {
 	case "", "identity":
 		return true

@@ -28,6 +28,24 @@ type Identity struct {
 
 type identityKey struct{}
 
+// requestScope is what the handlers of one request found out about it, in one value of
+// its context: each further value would copy the request.
+type requestScope struct {
+	caller  *Identity
+	address string // of the client's end of the connection
+}
+
+type scopeKey struct{}
+
+// scopeOf returns the scope of a request, and the request with it.
+func scopeOf(r *http.Request) (*requestScope, *http.Request) {
+	if scope, ok := r.Context().Value(scopeKey{}).(*requestScope); ok {
+		return scope, r
+	}
+	scope := &requestScope{}
+	return scope, r.WithContext(context.WithValue(r.Context(), scopeKey{}, scope))
+}
+
 // WithIdentity returns a context with the caller.
 func WithIdentity(ctx context.Context, id Identity) context.Context {
 	return context.WithValue(ctx, identityKey{}, id)
@@ -35,9 +53,11 @@ func WithIdentity(ctx context.Context, id Identity) context.Context {
 
 // Local grants every scope. It is for a server that only this machine can reach.
 func Local(next http.Handler) http.Handler {
-	local := Identity{Subject: "local", Scopes: []Scope{ReadInventory, WriteInventory, ReadOrders, WriteOrders}}
+	local := &Identity{Subject: "local", Scopes: []Scope{ReadInventory, WriteInventory, ReadOrders, WriteOrders}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(WithIdentity(r.Context(), local)))
+		scope, r := scopeOf(r)
+		scope.caller = local
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -45,12 +65,23 @@ func Local(next http.Handler) http.Handler {
 // callers: they share one name, because requests have no identity of their own yet.
 func Caller(context.Context) string { return "" }
 
+// callerOf returns the caller; nil for an anonymous one.
+func callerOf(ctx context.Context) *Identity {
+	if id, ok := ctx.Value(identityKey{}).(Identity); ok {
+		return &id
+	}
+	if scope, ok := ctx.Value(scopeKey{}).(*requestScope); ok {
+		return scope.caller
+	}
+	return nil
+}
+
 // Require returns the caller's subject when the caller has the scope.
 //
 // Errors: UNAUTHENTICATED for anonymous callers, FORBIDDEN for others.
 func Require(ctx context.Context, scope Scope) (subject string, err error) {
-	id, ok := ctx.Value(identityKey{}).(Identity)
-	if !ok {
+	id := callerOf(ctx)
+	if id == nil {
 		return "", &models.Fault{Code: models.CodeUnauthenticated, Message: "sign in first; this needs scope " + string(scope)}
 	}
 	if !slices.Contains(id.Scopes, scope) {

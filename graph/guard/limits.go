@@ -54,7 +54,9 @@ func Body(next http.Handler) http.Handler {
 			refuseSize(w)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, BodyBytesMax)
+		if r.ContentLength < 0 { // otherwise net/http reads no more than that
+			r.Body = http.MaxBytesReader(w, r.Body, BodyBytesMax)
+		}
 		if r.ContentLength != 0 && !decompress(w, r) {
 			return
 		}

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -31,9 +30,9 @@ type arrayRequest struct {
 
 // answerArray answers an array of requests in JSON, with status 200. No specification
 // has another media type for it.
-func answerArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, requests []*graphql.RawParams, read graphql.TraceTiming) {
+func answerArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, requests []*graphql.RawParams) {
 	a := array{exec: exec}
-	if excess := a.prepare(r, requests, read); excess != "" {
+	if excess := a.prepare(r, requests); excess != "" {
 		guard.Refuse(w, http.StatusUnprocessableEntity, models.CodeBadUserInput, excess)
 		return
 	}
@@ -44,17 +43,12 @@ func answerArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 }
 
 // prepare parses and validates every request, and executes none.
-func (a *array) prepare(r *http.Request, requests []*graphql.RawParams, read graphql.TraceTiming) (excess string) {
+func (a *array) prepare(r *http.Request, requests []*graphql.RawParams) (excess string) {
 	var sum guard.Array
 	ctx := sum.With(r.Context())
 	for _, params := range requests {
-		params.Headers, params.ReadTime = r.Header, read
+		params.Headers = r.Header
 		operation, errs := a.exec.CreateOperationContext(ctx, params)
-		if errs == nil {
-			if stats := extension.GetComplexityStats(graphql.WithOperationContext(ctx, operation)); stats != nil {
-				sum.AddComplexity(stats.Complexity)
-			}
-		}
 		if sum.Excess() != "" {
 			return sum.Excess()
 		}
@@ -86,24 +80,31 @@ func (q arrayRequest) isMutation() bool {
 
 // answer executes one request. It encodes the response here, because its data may be
 // used again.
-func (a *array) answer(ctx context.Context, request arrayRequest) (encoded []byte) {
+func (a *array) answer(ctx context.Context, request arrayRequest) (answer []byte) {
 	ctx = graphql.WithOperationContext(ctx, request.operation)
 	defer func() {
 		if p := recover(); p != nil {
 			err := gqlerror.WrapIfUnwrapped(request.operation.Recover(ctx, p))
-			encoded = encodeResponse(a.exec.DispatchError(ctx, gqlerror.List{err}))
+			answer = encoded(a.exec.DispatchError(ctx, gqlerror.List{err}))
 		}
 	}()
 	if request.errs != nil {
-		return encodeResponse(a.exec.DispatchError(ctx, first(request.errs)))
+		return encoded(a.exec.DispatchError(ctx, first(request.errs)))
 	}
 	responses, ctx := a.exec.DispatchOperation(ctx, request.operation)
 	response := responses(ctx)
 	if response == nil { // the client has gone
 		return nil
 	}
-	return encodeResponse(response)
+	return encoded(response)
 }
+
+func encoded(response *graphql.Response) []byte {
+	return appendResponse(make([]byte, 0, len(response.Data)+responseBytes), response)
+}
+
+// responseBytes is what a response has beside its data.
+const responseBytes = 32
 
 func join(answers [][]byte) []byte {
 	joined := append([]byte{'['}, bytes.Join(answers, []byte{','})...)

@@ -40,7 +40,6 @@ func (h HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 }
 
 func (h HTTP) get(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	read := graphql.TraceTiming{Start: graphql.Now()}
 	accept := acceptanceOf(r)
 	params, problem := readURL(r.URL)
 	if problem == "" && hasDocument(params) && h.Events != nil && accept.events == eventsForEverything {
@@ -60,37 +59,37 @@ func (h HTTP) get(w http.ResponseWriter, r *http.Request, exec graphql.GraphExec
 		refuse(w, problem)
 		return
 	}
-	h.execute(w, r, exec, single{params: params, read: read, kind: accept.kind})
+	h.execute(w, r, exec, single{params: params, kind: accept.kind})
 }
 
 // post answers one request with JSON or with an event stream, or an array of requests
 // with JSON.
 func (h HTTP) post(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	read := graphql.TraceTiming{Start: graphql.Now()}
 	accept := acceptanceOf(r)
-	body, problem := readBody(r)
+	body, problem := takeBody(r)
 	if problem != "" {
 		refuse(w, problem)
 		return
 	}
-	if isArray(body) {
-		h.postArray(w, r, exec, body, read)
+	defer body.giveBack()
+	if isArray(body.bytes) {
+		h.postArray(w, r, exec, body.bytes)
 		return
 	}
-	restoreBody(r, body)
 	if h.Events != nil && accept.events == eventsForEverything {
+		restoreBody(r, body.bytes)
 		h.Events.Do(w, r, exec)
 		return
 	}
-	params, problem := readObject(body)
+	params, problem := readObject(body.bytes)
 	if problem != "" {
 		refuse(w, problem)
 		return
 	}
-	h.execute(w, r, exec, single{params: params, read: read, kind: accept.kind, streams: h.Events != nil && accept.events == eventsForStreams})
+	h.execute(w, r, exec, single{params: params, body: body.bytes, kind: accept.kind, streams: h.Events != nil && accept.events == eventsForStreams})
 }
 
-func (h HTTP) postArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, body []byte, read graphql.TraceTiming) {
+func (h HTTP) postArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, body []byte) {
 	if !acceptanceOf(r).json {
 		guard.Refuse(w, http.StatusNotAcceptable, models.CodeBadUserInput, "an array of requests is answered in JSON: send Accept: application/json")
 		return
@@ -100,21 +99,19 @@ func (h HTTP) postArray(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 		refuse(w, problem)
 		return
 	}
-	read.End = graphql.Now()
-	answerArray(w, r, exec, requests, read)
+	answerArray(w, r, exec, requests)
 }
 
 // single is one request that was read.
 type single struct {
 	params  *graphql.RawParams
-	read    graphql.TraceTiming
+	body    []byte // of a POST
 	kind    string // of an answer in JSON
 	streams bool   // a subscription is answered with an event stream
 }
 
 func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, request single) {
 	request.params.Headers = r.Header
-	request.params.ReadTime = graphql.TraceTiming{Start: request.read.Start, End: graphql.Now()}
 	operation, errs := exec.CreateOperationContext(r.Context(), request.params)
 	if errs != nil {
 		ctx := graphql.WithOperationContext(r.Context(), operation)
@@ -127,6 +124,7 @@ func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		guard.Refuse(w, http.StatusMethodNotAllowed, models.CodeBadUserInput, "GET is for queries only")
 		return
 	case kind == ast.Subscription && request.streams:
+		restoreBody(r, request.body)
 		h.Events.Do(w, r, exec) // reads the body again
 		return
 	}
