@@ -25,8 +25,9 @@ type ReadSource string
 
 // The read sources.
 const (
-	FromCache    ReadSource = "CACHE"
-	FromDatabase ReadSource = "DATABASE"
+	FromCache     ReadSource = "CACHE"
+	FromNearCache ReadSource = "NEAR_CACHE"
+	FromDatabase  ReadSource = "DATABASE"
 )
 
 // Stock is one product over all its locations at one version: the unit that is
@@ -71,8 +72,7 @@ type StockStatusChange struct {
 	Channel string
 }
 
-// Watch is a stream of values for one subscription: the current one first, then
-// newer ones.
+// Watch is a stream of values for one subscription: the current one, then newer ones.
 type Watch[T any] interface {
 	// Next waits for the next value. It returns io.EOF after the last value, or
 	// the error that ended the watch.

@@ -2918,6 +2918,8 @@ enum StockState {
 enum ReadSource {
   "Redis. Every committed change updates it."
   CACHE
+  "The memory of the instance that answered. At most a second older than ` + "`" + `CACHE` + "`" + `."
+  NEAR_CACHE
   "The database."
   DATABASE
 }
