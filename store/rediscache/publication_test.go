@@ -26,6 +26,20 @@ func TestUnpublished(t *testing.T) {
 	})
 }
 
+// A product that is removed from Redis, or no longer exists, is announced with an empty
+// message: copies elsewhere must be read again.
+func TestRemovalsArePublished(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
+		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 4), stockAt("q", epoch, 9)}))
+		published := subscribe(t, raw, c.keys.StockChannel("*"))
+		require.NoError(t, c.ApplyDeletions(t.Context(), epoch, []models.Change{{ProductID: "p", Version: 5}}))
+		require.Equal(t, []string{""}, published())
+		require.NoError(t, c.Invalidate(t.Context(), []string{"q", "r"}))
+		require.Equal(t, []string{"", "", ""}, published())
+		require.Empty(t, raw.HGetAll(t.Context(), c.keys.Stock("q")).Val())
+	})
+}
+
 func TestReservationMessagesAreEmpty(t *testing.T) {
 	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
 		published := subscribe(t, raw, c.keys.ReservationChannel("res_1"), c.keys.ReservationChannel("res_2"))

@@ -97,20 +97,41 @@ func (c *Cache) Apply(ctx context.Context, stocks []*models.Stock) error {
 }
 
 // ApplyDeletions writes a negative entry for each product that is no longer in
-// the database, unless Redis has a version newer than its deletion.
+// the database, unless Redis has a version newer than its deletion. Then it publishes
+// an empty message for each: read it again.
 func (c *Cache) ApplyDeletions(ctx context.Context, epoch string, deletions []models.Change) error {
 	calls := make([]setCall, 0, len(deletions))
 	for _, d := range deletions {
 		calls = append(calls, c.setMissing(epoch, d.ProductID, d.Version, ""))
 	}
-	return c.setAll(ctx, "apply deletions", calls)
+	if err := c.setAll(ctx, "apply deletions", calls); err != nil {
+		return err
+	}
+	ids := make([]string, len(deletions))
+	for i, d := range deletions {
+		ids[i] = d.ProductID
+	}
+	return c.publishEmpty(ctx, ids)
 }
 
 // Invalidate removes products from Redis, so that they are read from the
-// database. It takes one round trip for each PipelineMax ids.
+// database. Then it publishes an empty message for each: read it again. It takes two
+// round trips for each PipelineMax ids.
 func (c *Cache) Invalidate(ctx context.Context, ids []string) error {
-	return c.writeEach(ctx, "invalidate stock", ids, func(p redis.Pipeliner, id string) *redis.Cmd {
+	err := c.writeEach(ctx, "invalidate stock", ids, func(p redis.Pipeliner, id string) *redis.Cmd {
 		return p.Do(ctx, "del", c.keys.Stock(id))
+	})
+	if err != nil {
+		return err
+	}
+	return c.publishEmpty(ctx, ids)
+}
+
+// publishEmpty publishes a message without a stock for each product. In a cluster it
+// is not in one pipeline with the change, because the two have different nodes.
+func (c *Cache) publishEmpty(ctx context.Context, ids []string) error {
+	return c.writeEach(ctx, "publish stock", ids, func(p redis.Pipeliner, id string) *redis.Cmd {
+		return p.Do(ctx, "publish", c.keys.StockChannel(id), "")
 	})
 }
 
