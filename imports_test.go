@@ -40,12 +40,13 @@ var mayImport = map[string][]string{
 
 	"graph/transport/wsframe": {},
 
-	"store": {"models", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/openingstock",
+	"store": {"models", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
 	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockbinary"},
 	"store/groupcommit":  {"models", "store/database"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
+	"store/nearcache":    {"models", "models/poison", "models/stockbinary", "store/backoff"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
 	"store/readthrough":  {"models", "models/paging", "models/poison", "store/database", "store/rediscache"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/outage", "store/rediscache"},
@@ -69,13 +70,13 @@ var mayImport = map[string][]string{
 	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide"},
 	"store/database/decide":     {"models", "models/channel", "models/ids", "models/stockbinary"},
 
-	"models":           {"models/channel", "models/ids"},
-	"models/channel":   {},
-	"models/paging":    {"models"},
-	"models/ids":       {},
-	"models/poison":    {},
+	"models":             {"models/channel", "models/ids"},
+	"models/channel":     {},
+	"models/paging":      {"models"},
+	"models/ids":         {},
+	"models/poison":      {},
 	"models/stockbinary": {"models", "models/channel"},
-	"web":              {},
+	"web":                {},
 
 	// For tests and measurements; nothing that is served imports these.
 	"store/storetest":         {},
