@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,13 +67,14 @@ var program = sync.OnceValues(func() (string, error) {
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// command prepares a run with a home of its own and without our environment.
+// command prepares a run with a home of its own, and of our environment NEAR_CACHE_BYTES.
 func command(t *testing.T, home string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := program()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), path, args...)
-	c.Env = append([]string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data")}, env...)
+	near := cmp.Or(os.Getenv("NEAR_CACHE_BYTES"), "67108864")
+	c.Env = append([]string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "NEAR_CACHE_BYTES=" + near}, env...)
 	c.Dir = home
 	return c
 }
@@ -464,7 +466,7 @@ func TestTheProgramsOtherCommands(t *testing.T) {
 	assert.Equal(t, 0, code, stderr)
 	code, serve, stderr := run(t, home, nil, "serve", "--help")
 	assert.Equal(t, 0, code, stderr)
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LOG_FORMAT", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX", "COMPILED_READS"} {
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LOG_FORMAT", "LISTEN_ADDR", "RESERVATION_TTL", "RESERVATION_TTL_MAX", "COMPILED_READS", "NEAR_CACHE_BYTES"} {
 		assert.Contains(t, serve, "$"+name)
 	}
 	for _, name := range []string{"serve", "migrate", "import", "audit", "version", "$DATABASE_URL"} {
@@ -484,6 +486,7 @@ func TestTheProgramsOtherCommands(t *testing.T) {
 		{[]string{"LISTEN_ADDR=0.0.0.0:8080"}, nil, "only a loopback address"},
 		{[]string{"RESERVATION_TTL=48h"}, nil, "reservation-ttl 48h0m0s must be between"},
 		{[]string{"RESERVATION_TTL=soon"}, nil, "soon"},
+		{[]string{"NEAR_CACHE_BYTES=-1"}, nil, "must not be negative"},
 		{[]string{"DATABASE_URL=mysql://u:hunter2@localhost/x"}, nil, "want postgres://"},
 		{nil, []string{"sell"}, "sell"},
 		{nil, []string{"import", "nowhere.csv"}, "nowhere.csv"},

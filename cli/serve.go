@@ -35,6 +35,7 @@ type serveCommand struct {
 	ReservationTTL    time.Duration `name:"reservation-ttl" env:"RESERVATION_TTL" default:"15m" help:"How long a reservation lasts when the request does not say."`
 	ReservationTTLMax time.Duration `name:"reservation-ttl-max" env:"RESERVATION_TTL_MAX" default:"24h" help:"The longest a reservation may last."`
 	CompiledReads     string        `name:"compiled-reads" env:"COMPILED_READS" enum:"on,off" default:"on" help:"on, or off: every query is answered by gqlgen's executor."`
+	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for the stock of hot products in this process; 0 for none."`
 }
 
 // check refuses settings that can never work.
@@ -44,6 +45,9 @@ func (c *serveCommand) check() error {
 	}
 	if c.ReservationTTL < models.ReservationTTLMin || c.ReservationTTL > c.ReservationTTLMax {
 		return fmt.Errorf("reservation-ttl %s must be between %s and reservation-ttl-max %s", c.ReservationTTL, models.ReservationTTLMin, c.ReservationTTLMax)
+	}
+	if c.NearCacheBytes < 0 {
+		return fmt.Errorf("near-cache-bytes %d must not be negative", c.NearCacheBytes)
 	}
 	return nil
 }
@@ -56,7 +60,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	log := s.logger()
 	slog.SetDefault(log)
 	slog.SetLogLoggerLevel(slog.LevelDebug) // for libraries that print, such as about a client's broken handshake
-	st, err := s.open(store.Config{ReservationTTL: c.ReservationTTL, ReservationTTLMax: c.ReservationTTLMax})
+	st, err := s.open(store.Config{ReservationTTL: c.ReservationTTL, ReservationTTLMax: c.ReservationTTLMax, NearCacheBytes: c.NearCacheBytes})
 	if err != nil {
 		return err
 	}

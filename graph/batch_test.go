@@ -177,6 +177,35 @@ func TestMinVersion(t *testing.T) {
 	assert.Equal(t, []string{"a", "none"}, fresh)
 }
 
+// TestMinVersionPastTheNearCache: a stock of the near cache that is older than minVersion
+// is read from Redis first, and from the database only when Redis is older too. One that
+// is new enough is the answer.
+func TestMinVersionPastTheNearCache(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	f := &fakeStore{
+		stocks: func(ids []string) ([]*models.Stock, error) {
+			near := stockOf(ids[0], 1)
+			near.Source = models.FromNearCache
+			return []*models.Stock{near}, nil
+		},
+		shared: func(id string) (*models.Stock, error) {
+			asked = append(asked, "redis")
+			return stockOf(id, 2), nil
+		},
+		fresh: func(id string) (*models.Stock, error) {
+			asked = append(asked, "database")
+			return stockOf(id, 3), nil
+		},
+	}
+	for minVersion, want := range map[string][]string{"1": nil, "2": {"redis"}, "3": {"redis", "database"}} {
+		asked = nil
+		r := ask(t, f, `{ stock(productId: "a", minVersion: `+minVersion+`) { version } }`)
+		assert.JSONEq(t, `{"stock": {"version": `+minVersion+`}}`, string(r.Data))
+		assert.Equal(t, want, asked)
+	}
+}
+
 // TestReadAfterWrite: a read with the write's version as minVersion sees the write at
 // once. A read without it sees the write soon.
 func TestReadAfterWrite(t *testing.T) {

@@ -28,6 +28,7 @@ type fakeStore struct {
 	movements       func() (paging.MovementPage, error)
 	moved           func(after string) (models.Watch[*models.StockMovement], error)
 	now             func() error
+	shared          func(id string) (*models.Stock, error)
 	locations       []models.Location // besides London
 	statuses        func() (models.Watch[*models.StockStatusChange], error)
 	channels        []models.Channel
@@ -56,6 +57,10 @@ func (f *fakeStore) calls() [][]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([][]string{}, f.asked...)
+}
+
+func (f *fakeStore) SharedStock(_ context.Context, id string) (*models.Stock, error) {
+	return f.shared(id)
 }
 
 func (f *fakeStore) FreshStock(_ context.Context, id string) (*models.Stock, error) {

@@ -21,6 +21,8 @@ import (
 type Store interface {
 	// Stocks returns stocks in the order of ids, nil for unknown products.
 	Stocks(ctx context.Context, ids []string) ([]*models.Stock, error)
+	// SharedStock reads one product past the near cache; nil when unknown.
+	SharedStock(ctx context.Context, id string) (*models.Stock, error)
 	// FreshStock reads the database, not the caches; nil when unknown.
 	FreshStock(ctx context.Context, id string) (*models.Stock, error)
 	// StockAsOf reads a past stock from the ledger; nil when unknown.

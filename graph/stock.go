@@ -80,13 +80,17 @@ func (r *Resolver) stock(ctx context.Context, id string, channel *string, minVer
 	return nil, models.BadInput("asOf and minVersion do not go together: one asks for what was, the other for what is")
 }
 
-// currentStock reads past the caches what is older than minVersion: the product, and
-// then the channel where that is older too.
+// currentStock reads past the caches what is older than minVersion: the product, past
+// one cache after the other, and then the channel where that is older too.
 func (r *Resolver) currentStock(ctx context.Context, id string, members *models.ChannelMembers, minVersion *int64) (*models.Stock, error) {
 	stock, err := stockOf(ctx, id)
 	view := r.narrowed(stock, members, nil)
 	old := func() bool {
 		return err == nil && minVersion != nil && (view == nil || view.ViewVersion() < *minVersion)
+	}
+	if old() && stock != nil && stock.Source == models.FromNearCache {
+		stock, err = r.Store.SharedStock(ctx, id)
+		view = r.narrowed(stock, members, nil)
 	}
 	if old() {
 		stock, err = r.Store.FreshStock(ctx, id)

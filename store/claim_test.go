@@ -91,7 +91,7 @@ func TestImportBesideAServer(t *testing.T) {
 	require.NoError(t, err)
 	defer watch.Close()
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 5 })
-	eventually(t, func() bool { return read(t, server, "x").Source == models.FromCache })
+	eventually(t, func() bool { return cached(read(t, server, "x")) })
 
 	command, err := Open(config)
 	require.NoError(t, err)

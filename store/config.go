@@ -9,7 +9,7 @@ import (
 )
 
 // Config configures a Store. Zero values mean defaults, of this package or of the one that a
-// setting is for.
+// setting is for, unless the setting says otherwise.
 type Config struct {
 	// DatabaseURL is postgres://…, sqlite:PATH or sqlite::memory:.
 	DatabaseURL string
@@ -23,6 +23,8 @@ type Config struct {
 	RedisTimeout time.Duration
 	// HashTTL is how long a product stays in Redis after its last fill or change.
 	HashTTL time.Duration
+	// NearCacheBytes bounds the memory of the near cache. 0 switches it off.
+	NearCacheBytes int64
 	// SweepInterval is how often reservations past their time are ended.
 	SweepInterval time.Duration
 	// EpochCheckInterval is how often epoch, directory and watermark are checked.

@@ -62,6 +62,9 @@ func open(t *testing.T, config Config) *Store {
 	if os.Getenv("TEST_LOG") != "" {
 		config.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	if config.NearCacheBytes == 0 {
+		config.NearCacheBytes = storetest.NearCacheBytes(t)
+	}
 	s, err := Open(config)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
@@ -159,6 +162,9 @@ func read(t *testing.T, s *Store, id string) *models.Stock {
 	require.NoError(t, err)
 	return stocks[0]
 }
+
+// cached reports whether a stock was read from Redis or from the near cache.
+func cached(stock *models.Stock) bool { return stock.Source != models.FromDatabase }
 
 // awaitStock reads a watch until the wanted state comes.
 func awaitStock(t *testing.T, watch models.Watch[*models.Stock], wanted func(*models.Stock) bool) *models.Stock {

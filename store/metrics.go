@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/nearcache"
 )
 
 // metrics are what the store counts itself. All other metrics are read from the
@@ -73,7 +74,7 @@ func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
 		[]prometheus.Collector{m.writes, m.batchWrites, m.batchSeconds},
-		s.sampler.Collectors(), s.optimisticBatches(), s.counters(), s.gauges(),
+		s.sampler.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
 	)
 }
 
@@ -94,11 +95,28 @@ func (s *Store) optimisticBatches() (list []prometheus.Collector) {
 	return list
 }
 
+// nearCacheDrops counts what the near cache dropped, by reason.
+func (s *Store) nearCacheDrops() (list []prometheus.Collector) {
+	for _, reason := range nearcache.DropReasons() {
+		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "onhand_near_cache_drops_total",
+			Help:        "Products that the near cache dropped: evicted (for room), disconnected (its feed was lost), epoch (a new epoch), bypass (Redis was away), unpublished (Redis missed a commit), poison (a row that cannot be read), unreadable (a message that is not a stock).",
+			ConstLabels: prometheus.Labels{"reason": reason},
+		}, func() float64 { return float64(s.near.Stats().Drops[reason]) }))
+	}
+	return list
+}
+
 // counters are the counters that components keep.
 func (s *Store) counters() (list []prometheus.Collector) {
 	counter := func(name, help string, read func() int64) {
 		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(read()) }))
 	}
+	counter("onhand_near_cache_hits_total", "Products read from the near cache.", func() int64 { return s.near.Stats().Hits })
+	counter("onhand_near_cache_misses_total", "Products that the near cache did not have, or could not serve because its feed was late.", func() int64 { return s.near.Stats().Misses })
+	counter("onhand_near_cache_fills_total", "Products that a read put into the near cache.", func() int64 { return s.near.Stats().Fills })
+	counter("onhand_near_cache_messages_total", "Messages received by the near cache.", func() int64 { return s.near.Stats().Messages })
+	counter("onhand_near_cache_connections_total", "How often the feed of the near cache was connected.", func() int64 { return s.near.Stats().Connections })
 	counter("onhand_cache_hits_total", "Products read from Redis.", func() int64 { return s.cache.Stats().Hits })
 	counter("onhand_cache_negative_hits_total", "Products that Redis had as unknown (negative entries).", func() int64 { return s.cache.Stats().NegativeHits })
 	counter("onhand_cache_misses_total", "Products that Redis did not have.", func() int64 { return s.cache.Stats().Misses })
@@ -121,6 +139,9 @@ func (s *Store) gauges() (list []prometheus.Collector) {
 	gauge := func(name, help string, read func() int) {
 		list = append(list, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(read()) }))
 	}
+	gauge("onhand_near_cache_entries", "Products in the near cache.", func() int { return int(s.near.Stats().Entries) })
+	gauge("onhand_near_cache_bytes", "Memory of the products in the near cache.", func() int { return int(s.near.Stats().Bytes) })
+	gauge("onhand_near_cache_fresh", "1 while the near cache may serve: Redis answers the pings of its feed.", func() int { return one(s.near.Stats().Fresh) })
 	gauge("onhand_redis_up", "1 while calls are let through to Redis.", func() int { return one(s.cache.Healthy()) })
 	gauge("onhand_database_connections", "Open connections to the database.", func() int { return s.database.Connections().OpenConnections })
 	gauge("onhand_database_connections_in_use", "Connections to the database in use.", func() int { return s.database.Connections().InUse })

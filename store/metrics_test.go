@@ -19,7 +19,7 @@ func TestMetrics(t *testing.T) {
 		write(t, s, reserve("h", "x", 2, time.Hour))
 		write(t, s, reserve("much", "x", 9, time.Hour))
 		write(t, s, models.Resolve{IdempotencyKey: "c", ID: reserved.ID, To: models.ReservationCommitted})
-		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+		eventually(t, func() bool { return cached(read(t, s, "x")) })
 		read(t, s, "unknown")
 		m := measured(t, s)
 		for name, want := range map[string]float64{

@@ -34,12 +34,12 @@ func TestRedisDown(t *testing.T) {
 	require.Equal(t, 3, read(t, s, "x").Quantity(), "a writer reads its own write")
 
 	require.NoError(t, redis.Start())
-	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 3 })
+	eventually(t, func() bool { st := read(t, s, "x"); return cached(st) && st.Quantity() == 3 })
 	redis.Kill()
 	write(t, s, receive("r", "x", 4))
 	require.Equal(t, 7, read(t, s, "x").Quantity())
 	require.NoError(t, redis.Start())
-	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
+	eventually(t, func() bool { st := read(t, s, "x"); return cached(st) && st.Quantity() == 7 })
 }
 
 // The epoch is checked as soon as Redis answers again, not at the next turn: the
@@ -75,7 +75,7 @@ func TestRedisFrozen(t *testing.T) {
 	require.Greater(t, s.cache.Stats().Refusals, refused, "the breaker answered instead of Redis")
 	write(t, s, receive("r", "x", 1))
 	require.NoError(t, redis.Thaw())
-	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 6 })
+	eventually(t, func() bool { st := read(t, s, "x"); return cached(st) && st.Quantity() == 6 })
 }
 
 // Redis comes back from an outage with the values from before it, and the change
@@ -87,7 +87,7 @@ func TestRedisBackWithOldValues(t *testing.T) {
 	config := Config{DatabaseURL: storetest.Postgres(t), RedisURL: redis.URL(), EpochCheckInterval: 50 * time.Millisecond}
 	s := open(t, config)
 	stockUp(t, s, 5, "x")
-	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	eventually(t, func() bool { return cached(read(t, s, "x")) })
 	drained(t, s)
 	s.relay.Stop() // it will be late
 	require.NoError(t, redis.Freeze())
@@ -100,7 +100,7 @@ func TestRedisBackWithOldValues(t *testing.T) {
 	eventually(t, func() bool {
 		stock := read(t, s, "x")
 		require.Equal(t, 7, stock.Quantity(), stock.Source)
-		return stock.Source == models.FromCache
+		return cached(stock)
 	})
 }
 
@@ -112,7 +112,7 @@ func TestDatabaseDown(t *testing.T) {
 	require.NoError(t, pg.CreateDatabase(t.Context(), "shop"))
 	s := open(t, Config{DatabaseURL: pg.DSN("shop"), RedisURL: storetest.Redis(t).URL()})
 	stockUp(t, s, 5, "x")
-	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	eventually(t, func() bool { return cached(read(t, s, "x")) })
 	require.NoError(t, pg.Stop())
 	began := time.Now()
 	_, err := s.Write(t.Context(), reserve("k", "x", 1, time.Hour))
@@ -152,7 +152,7 @@ func TestDatabaseRestored(t *testing.T) {
 	require.NoError(t, err)
 	defer watch.Close()
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 105 })
-	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	eventually(t, func() bool { return cached(read(t, s, "x")) })
 	eventually(t, func() bool { // the epoch check has set the watermark
 		watermark, err := s.cache.Watermark(t.Context())
 		return err == nil && watermark.Sequence > 10
@@ -160,7 +160,7 @@ func TestDatabaseRestored(t *testing.T) {
 	require.NoError(t, db.Exec("DROP DATABASE shop WITH (FORCE)").Error)
 	require.NoError(t, db.Exec("CREATE DATABASE shop TEMPLATE backup").Error)
 	awaitStock(t, watch, func(s *models.Stock) bool { return s.Quantity() == 5 })
-	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 5 })
+	eventually(t, func() bool { st := read(t, s, "x"); return cached(st) && st.Quantity() == 5 })
 
 	// And the same when every instance was down meanwhile: Redis has the watermark.
 	for i := range 10 {
@@ -207,7 +207,7 @@ func TestRedisRestored(t *testing.T) {
 	require.NoError(t, client.RestoreReplace(t.Context(), keys.Stock("x"), time.Hour, saved).Err())
 	s = open(t, config)
 	eventually(t, func() bool { return read(t, s, "x").Quantity() == 7 })
-	eventually(t, func() bool { st := read(t, s, "x"); return st.Source == models.FromCache && st.Quantity() == 7 })
+	eventually(t, func() bool { st := read(t, s, "x"); return cached(st) && st.Quantity() == 7 })
 }
 
 // A backup was taken before the last epoch began. Its own, earlier epoch comes
@@ -239,5 +239,5 @@ func TestRestoredPastAnEpoch(t *testing.T) {
 		}
 		return nil
 	}))
-	eventually(t, func() bool { st := read(t, s, "x"); return st.Quantity() == 5 && st.Source == models.FromCache })
+	eventually(t, func() bool { st := read(t, s, "x"); return st.Quantity() == 5 && cached(st) })
 }

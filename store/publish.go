@@ -8,7 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/ledgerfeed"
-	"onhand/store/readthrough"
+	"onhand/store/nearcache"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
 )
@@ -19,7 +19,7 @@ type publisher struct {
 	cache     *rediscache.Cache
 	hub       *stockfeed.Hub
 	followers *ledgerfeed.Followers
-	reader    *readthrough.CachedReader
+	near      *nearcache.NearCache
 	log       *slog.Logger
 
 	// muted is set while nothing reads the embedded Redis: in a command that does
@@ -43,11 +43,11 @@ func (p *publisher) Publish(ctx context.Context, outcome models.Outcome) {
 		for i, stock := range outcome.Stocks {
 			products[i] = stock.ProductID
 		}
-		p.reader.Bypass(products)
+		p.near.Bypass(products)
 		p.log.Debug("the cache missed a commit", "products", len(products), "error", err)
 	}
-	// Subscribers come after Redis: one that reads again because of a new value must
-	// not find an older one there.
+	// Subscribers and the near cache come after Redis: one that reads again because of a
+	// new value must not find an older one there.
 	p.hub.Deliver(outcome.Stocks)
 	p.followers.Wake()
 	p.hub.DeliverReservations(outcome.Reservations)

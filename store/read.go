@@ -9,16 +9,23 @@ import (
 	"onhand/models/paging"
 )
 
-// Stocks reads products, from Redis where it can and from the database where it
-// must: values in the order of ids, nil for unknown products. Callers share the
-// stocks and must not change them.
+// Stocks reads products, from the near cache or Redis where it can and from the
+// database where it must: values in the order of ids, nil for unknown products. Callers
+// share the stocks and must not change them.
 //
 // Errors: UNAVAILABLE when Redis does not have a product and the database does
 // not answer; a *poison.RowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
-	found, err := s.reader.Stocks(ctx, ids)
+	found, err := s.near.Stocks(ctx, ids)
 	return s.placed(found), err
+}
+
+// SharedStock reads one product past the near cache: from Redis, or else from the
+// database; nil when it is unknown. Errors are those of Stocks.
+func (s *Store) SharedStock(ctx context.Context, id string) (*models.Stock, error) {
+	found, err := s.near.Shared(ctx, id)
+	return s.directory.Directory().Placed(found, ""), err
 }
 
 // placed returns stocks as the shop sells them; see [models.Directory.Placed]. It leaves
@@ -39,12 +46,13 @@ func (s *Store) placed(stocks []*models.Stock) []*models.Stock {
 }
 
 // FreshStock reads one product from the database, past the caches; nil when it is
-// unknown.
+// unknown. A later read of this instance finds no older one in the near cache.
 func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error) {
 	found, err := s.reader.Fresh(ctx, []string{id})
 	if err != nil {
 		return nil, err
 	}
+	s.near.Deliver(found)
 	return s.placed(found)[0], nil
 }
 

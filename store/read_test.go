@@ -47,7 +47,7 @@ func TestReadYourWritePastAFailedApply(t *testing.T) {
 	t.Parallel()
 	s := open(t, Config{DatabaseURL: "sqlite::memory:", RedisURL: storetest.Redis(t).URL()})
 	stockUp(t, s, 5, "x")
-	eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+	eventually(t, func() bool { return cached(read(t, s, "x")) })
 	quiet(t, s) // no relay repairs Redis
 	require.NoError(t, s.clients[0].ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
 	write(t, s, receive("k", "x", 2))
@@ -116,7 +116,7 @@ func TestPreorderIsForSale(t *testing.T) {
 			require.Empty(t, result.Errors)
 		}
 		cached := func() *models.Stock {
-			eventually(t, func() bool { return read(t, s, "soon").Source == models.FromCache })
+			eventually(t, func() bool { return cached(read(t, s, "soon")) })
 			return read(t, s, "soon")
 		}
 		watched := func() *models.Stock {

@@ -104,6 +104,7 @@ func (s *Store) Start() error {
 	if err := s.hub.Start(ctx); err != nil {
 		return fmt.Errorf("start hub: %w", err)
 	}
+	s.near.Start(ctx)
 	if err := s.relay.Start(ctx); err != nil {
 		return fmt.Errorf("start relay: %w", err)
 	}

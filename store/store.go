@@ -15,6 +15,7 @@ import (
 	"onhand/store/database"
 	"onhand/store/groupcommit"
 	"onhand/store/ledgerfeed"
+	"onhand/store/nearcache"
 	"onhand/store/openingstock"
 	"onhand/store/outage"
 	"onhand/store/readthrough"
@@ -38,6 +39,7 @@ type Store struct {
 	epoch     *upkeep.CurrentEpoch
 	directory *upkeep.DirectoryCache
 	reader    *readthrough.CachedReader
+	near      *nearcache.NearCache
 	hub       *stockfeed.Hub
 	views     *channelfeed.Views
 	relay     *stockfeed.Relay
@@ -104,9 +106,14 @@ func (s *Store) wireReads() {
 	s.directory.OnChange = s.views.Changed
 	bisector := readthrough.NewBisector(s.database, s.epoch)
 	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.log)
+	s.near = nearcache.NewNearCache(nearcache.NearCacheConfig{
+		Bytes: s.config.NearCacheBytes, Shared: s.reader, Epochs: s.epoch,
+		Client: s.clients[0], StockChannel: s.cache.Keys().StockChannel, Logger: s.log,
+	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: s.clients[0], Channels: s.cache.Keys(), Epochs: s.epoch, Stocks: s.reader, Reservations: s.database, Logger: s.log,
 		Ahead:       s.seenAhead,
+		OnStocks:    s.near.Deliver,
 		OnDirectory: s.epoch.CheckNow, // which reloads locations and channels
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
@@ -117,7 +124,7 @@ func (s *Store) wireReads() {
 
 // wireWrites makes what decides writes and publishes their outcomes.
 func (s *Store) wireWrites() {
-	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, reader: s.reader, log: s.log}
+	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, near: s.near, log: s.log}
 	s.publisher.muted.Store(s.embedded != nil)
 	s.writes = groupcommit.New(committerDatabase{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
 	s.opening = &openingstock.Loader{Database: s.database, Writer: s}
@@ -126,7 +133,7 @@ func (s *Store) wireWrites() {
 // wireUpkeep makes what works periodically.
 func (s *Store) wireUpkeep() {
 	s.epochCheck = &upkeep.EpochCheck{
-		Epoch: s.epoch, Database: s.database, Cache: s.cache, Directory: s.directory, Reader: s.reader, Subscribers: s.hub,
+		Epoch: s.epoch, Database: s.database, Cache: s.cache, Directory: s.directory, Reader: s.near, Subscribers: s.hub,
 		Interval: s.config.EpochCheckInterval, Outage: s.outage, Logger: s.log,
 	}
 	s.sweeper = &upkeep.Sweeper{Database: s.database, Publisher: s.publisher, Logger: s.log}
@@ -167,6 +174,9 @@ func (s *Store) Close() {
 		s.stop()
 	}
 	s.running.Wait()
+	if s.near != nil {
+		s.near.Stop()
+	}
 	if s.hub != nil {
 		s.hub.Stop()
 	}

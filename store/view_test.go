@@ -175,7 +175,7 @@ func TestViewsWithABuffer(t *testing.T) {
 		require.True(t, listed(models.LowStock))
 		require.False(t, listed(models.OutOfStock))
 		drained(t, s)
-		eventually(t, func() bool { return read(t, s, "x").Source == models.FromCache })
+		eventually(t, func() bool { return cached(read(t, s, "x")) })
 		web, _ := s.Directory().Channel("web")
 		require.Equal(t, 1, read(t, s, "x").In(web).Quantity(), "cached")
 

@@ -65,6 +65,10 @@ type HubConfig struct {
 	// Ahead, unless nil, is called when a stock comes that is older than the latest
 	// one of the same epoch, with the version of the latest one. It must not block.
 	Ahead func(productID, epoch string, version int64)
+	// OnStocks, unless nil, is called with stocks before they are delivered to watches, so
+	// that a client that reads again because of a value finds no older one. It must not
+	// block.
+	OnStocks func(stocks []*models.Stock)
 	// OnDirectory, unless nil, is called when locations or channels have changed, or
 	// when a message that says so may be missing. It must not block.
 	OnDirectory func()

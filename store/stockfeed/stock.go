@@ -113,6 +113,9 @@ func (w *StockWatch) Close() {
 // Deliver gives stocks that this instance has committed or published to its
 // watches, without a round trip through Redis. It does not block.
 func (h *Hub) Deliver(stocks []*models.Stock) {
+	if h.cfg.OnStocks != nil {
+		h.cfg.OnStocks(stocks)
+	}
 	for _, s := range stocks {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
 			h.stocks.refresher.add(s.ProductID)
@@ -128,6 +131,9 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 	var poison *poison.RowsError
 	if err != nil && !errors.As(err, &poison) {
 		return err
+	}
+	if h.cfg.OnStocks != nil {
+		h.cfg.OnStocks(stocks)
 	}
 	for _, s := range stocks {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {

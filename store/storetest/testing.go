@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,6 +77,21 @@ func Redis(t testing.TB, opts ...Option) *RedisServer {
 	requireServer(t, err)
 	closeAtEnd(t, server.Close)
 	return server
+}
+
+// NearCacheBytes is the memory for the near cache of a test's store: NEAR_CACHE_BYTES, or else 64 MiB. With
+// NEAR_CACHE_BYTES=0 every test runs without a near cache.
+func NearCacheBytes(t testing.TB) int64 {
+	t.Helper()
+	setting := os.Getenv("NEAR_CACHE_BYTES")
+	if setting == "" {
+		return 64 << 20
+	}
+	bytes, err := strconv.ParseInt(setting, 10, 64)
+	if err != nil {
+		t.Fatalf("storetest: NEAR_CACHE_BYTES: %v", err)
+	}
+	return bytes
 }
 
 func closeAtEnd(t testing.TB, closeServer func() error) {
