@@ -41,14 +41,16 @@ func (c *Checker) AwaitCache(limit time.Duration) (wrong []string) {
 	return wrong
 }
 
-// CacheFaults reads all products through every instance, so that Redis is filled, and compares it with the database.
+// CacheFaults reads all products through every instance, past the near cache, so that Redis is filled, and compares it with
+// the database.
 func (c *Checker) CacheFaults() (wrong []string) {
 	ctx, cancel := reading()
 	defer cancel()
 	for _, i := range c.serving() {
-		var page load.PageData
-		if err := c.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": c.Target.Products}, &page); err != nil {
-			return []string{i.Name + ": " + err.Error()}
+		for _, id := range c.Target.Products {
+			if err := c.Target.Client.Ask(ctx, i.URL(), load.PrimaryDocument, map[string]any{"id": id}, &struct{}{}); err != nil {
+				return []string{i.Name + ": " + err.Error()}
+			}
 		}
 	}
 	stored, cached, err := c.compare()

@@ -64,6 +64,36 @@ func TestReservationFaults(t *testing.T) {
 	}
 }
 
+// TestBoundMonitor: an answer that is older than Redis was a bound before it was asked for is found; one that is late by
+// less, or of the database, is none.
+func TestBoundMonitor(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	m := &BoundMonitor{}
+	for n := range 10 {
+		m.Note(began.Add(time.Duration(n)*AnswerBound/2), map[string]int64{"cup": int64(n)})
+	}
+	answer := func(version int64, source string) (page load.PageData) {
+		page.Stocks = append(page.Stocks, struct {
+			ProductID string
+			Version   int64
+			Available int
+			Source    string
+		}{"cup", version, 1, source})
+		return page
+	}
+	sent := began.Add(4 * AnswerBound) // Redis had version 6 a bound before
+	for version, source := range map[int64]string{6: "NEAR_CACHE", 7: "CACHE", 1: "DATABASE"} {
+		m.Judge("one", sent, answer(version, source))
+	}
+	m.Judge("one", began.Add(AnswerBound/2), answer(0, "CACHE"))
+	assert.Empty(t, m.Found())
+	m.Judge("one", sent, answer(5, "NEAR_CACHE"))
+	m.Judge("one", sent, answer(5, "CACHE"))
+	assert.Len(t, m.Found(), 2)
+	assert.Equal(t, map[string]int{"NEAR_CACHE": 2, "CACHE": 3, "DATABASE": 1}, m.Counts)
+}
+
 // TestAboveBaseline: an instance that keeps something is found.
 func TestAboveBaseline(t *testing.T) {
 	t.Parallel()

@@ -51,10 +51,14 @@ type Instance struct {
 	ending  bool          // the scenario ended it
 }
 
-// NewInstance prepares an instance of the program with settings ("NAME=value"); Start starts it.
+// NewInstance prepares an instance of the program with settings ("NAME=value"); Start starts it. It gets our
+// NEAR_CACHE_BYTES.
 func NewInstance(t testing.TB, name, program string, settings []string) *Instance {
 	i := &Instance{Name: name, Program: program, t: t, address: freeAddress(t), logPath: filepath.Join(t.TempDir(), name+".log")}
 	i.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TZ=UTC", "LISTEN_ADDR=" + i.address}, settings...)
+	if bytes, given := os.LookupEnv("NEAR_CACHE_BYTES"); given {
+		i.env = append(i.env, "NEAR_CACHE_BYTES="+bytes)
+	}
 	t.Cleanup(func() {
 		i.Kill()
 		i.checkLog()
