@@ -62,9 +62,14 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 test-all: ## make test and what takes long: every fault scenario, every race, fuzzing, the builds for all systems
 	$(MAKE) test
 	$(MAKE) cross
+	$(MAKE) test-near-cache-off
 	$(MAKE) fault
 	$(MAKE) races
 	$(MAKE) fuzz
+
+.PHONY: test-near-cache-off
+test-near-cache-off: ## the tests again, without a near cache
+	NEAR_CACHE_BYTES=0 go test -timeout=$(TEST_TIMEOUT) ./...
 
 .PHONY: lint
 lint: ## check the format, and run vet and staticcheck, in the module of the faults too
