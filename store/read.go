@@ -65,8 +65,9 @@ func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models
 	return s.directory.Directory().Placed(stock, ""), err
 }
 
-// Products reads a page of products from the database. A filter's status is that over
-// its location, else over its channel, else over all locations.
+// Products reads a page of products: from their stocks where the filter names the
+// products, else from the database. A filter's status is that over its location, else over
+// its channel, else over all locations. Callers share the page and must not change it.
 //
 // Errors: bad input for an unknown channel.
 func (s *Store) Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
@@ -77,13 +78,48 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 			return paging.ProductPage{}, models.BadInput("no channel %q", filter.Channel)
 		}
 		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(members) }
-		filter.Buffer = members.Buffer
+		filter.Buffer, filter.Members = members.Buffer, members.Members
 	}
 	if filter.LocationID != "" {
 		only := &models.ChannelMembers{Members: map[string]bool{filter.LocationID: true}}
 		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(only) }
 	}
-	return s.database.ReadProducts(ctx, page, filter)
+	if filter.Named() {
+		if found, ok := s.namedProducts(ctx, page, filter); ok {
+			return found, nil
+		}
+	}
+	return s.pages.Load(ctx, filter.Key(page), func(ctx context.Context) (paging.ProductPage, error) {
+		return s.database.ReadProducts(ctx, page, filter)
+	})
+}
+
+// namedProducts makes the page of a filter that names its products from their stocks. ok is
+// false where only the database can answer, or say why not.
+func (s *Store) namedProducts(ctx context.Context, page paging.Request, filter paging.ProductQuery) (found paging.ProductPage, ok bool) {
+	ids := slices.Clone(filter.IDs)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	named := len(ids)
+	cursor := func(id string) int {
+		if filter.Order != paging.ByTitle || models.CheckID(id) != "" {
+			return -1
+		}
+		ids = append(ids, id)
+		return len(ids) - 1
+	}
+	after, before := cursor(page.After), cursor(page.Before)
+	stocks, err := s.Stocks(ctx, ids)
+	if err != nil {
+		return found, false
+	}
+	at := func(i int) *models.Stock {
+		if i < 0 {
+			return nil
+		}
+		return stocks[i]
+	}
+	return filter.Page(page, stocks[:named], at(after), at(before))
 }
 
 // ListReservations reads a page of reservations from the database, newest first.

@@ -154,3 +154,53 @@ func TestPreorderIsForSale(t *testing.T) {
 		require.Equal(t, models.Backorder, read(t, s, "soon").Status())
 	})
 }
+
+// A page of named products is answered from their stocks: without the database, in every
+// order, with what was written last. Other pages need it.
+func TestNamedProductsNeedNoDatabase(t *testing.T) {
+	t.Parallel()
+	pg := storetest.PrivatePostgres(t)
+	require.NoError(t, pg.CreateDatabase(t.Context(), "shop"))
+	s := open(t, Config{DatabaseURL: pg.DSN("shop"), RedisURL: storetest.Redis(t).URL(), RedisTimeout: redisPatience})
+	stockUp(t, s, 5, "a", "b", "c")
+	title := "z mug"
+	write(t, s, models.UpsertProducts{IdempotencyKey: "title", Rows: []models.ProductRow{{ProductID: "a", Title: models.Patch[string]{Given: true, Value: &title}}}})
+	ids := []string{"c", "none", "a", "c", "b"}
+	for _, id := range ids { // "none" becomes a negative entry
+		eventually(t, func() bool { stock := read(t, s, id); return stock == nil || stock.Source != models.FromDatabase })
+	}
+	eventually(t, func() bool { read(t, s, "none"); return s.cache.Stats().NegativeHits > 0 })
+	require.NoError(t, pg.Stop())
+
+	list := func(page paging.Request, order paging.ProductOrder) paging.ProductPage {
+		t.Helper()
+		found, err := s.Products(t.Context(), page, paging.ProductQuery{IDs: ids, Order: order})
+		require.NoError(t, err)
+		for i, stock := range found.Stocks {
+			require.Equal(t, stock.Product, found.Products[i])
+		}
+		return found
+	}
+	idsOf := func(page paging.ProductPage) (list []string) {
+		for _, p := range page.Products {
+			list = append(list, p.ProductID)
+		}
+		return list
+	}
+	all := list(paging.Request{First: 50}, paging.ByProductID)
+	require.Equal(t, []string{"a", "b", "c"}, idsOf(all))
+	require.Equal(t, 3, *all.Total)
+	require.Equal(t, &title, all.Products[0].Title)
+	require.Equal(t, 5, all.Stocks[0].Quantity())
+	require.Equal(t, []string{"b", "c", "a"}, idsOf(list(paging.Request{First: 50}, paging.ByTitle)))
+	first := list(paging.Request{First: 1}, paging.ByTitle)
+	require.Equal(t, []string{"b"}, idsOf(first))
+	require.True(t, first.HasNext)
+	require.Equal(t, []string{"c", "a"}, idsOf(list(paging.Request{First: 5, After: first.End}, paging.ByTitle)))
+	require.Equal(t, []string{"b"}, idsOf(list(paging.Request{Last: 1, Before: "c"}, paging.ByTitle)))
+
+	for _, q := range []paging.ProductQuery{{}, {IDs: ids, TitleContains: "m"}, {IDs: []string{"not cached"}}} {
+		_, err := s.Products(t.Context(), paging.Request{First: 2}, q)
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+	}
+}

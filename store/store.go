@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"onhand/models/paging"
 	"onhand/store/audit"
 	"onhand/store/channelfeed"
 	"onhand/store/database"
@@ -40,6 +41,7 @@ type Store struct {
 	directory *upkeep.DirectoryCache
 	reader    *readthrough.CachedReader
 	near      *nearcache.NearCache
+	pages     readthrough.SharedReads[paging.ProductPage]
 	hub       *stockfeed.Hub
 	views     *channelfeed.Views
 	relay     *stockfeed.Relay

@@ -38,6 +38,8 @@ type ProductQuery struct {
 	Statuses []models.StockStatus
 	// View narrows a stock to the locations that Statuses are over; nil for all.
 	View func(*models.Stock) *models.Stock
+	// Members are the locations of Channel.
+	Members map[string]bool
 	// Buffer is what View leaves out of a total, unless a product has a buffer of its own.
 	Buffer int
 	// Order is ByProductID when empty.
@@ -62,7 +64,9 @@ type Request struct {
 // The work for one page is bounded. Where few products match the filter, a page can
 // have fewer products than asked for, or none, and a next page all the same.
 type ProductPage struct {
-	Products         []models.Product
+	Products []models.Product
+	// Stocks are those of Products, if they were read for the page; nil otherwise.
+	Stocks           []*models.Stock
 	HasNext, HasPrev bool
 	// Start and End are the ids to continue from; empty where the list is empty.
 	Start, End string

@@ -59,9 +59,9 @@ func randomProductQuery(r *rand.Rand) paging.ProductQuery {
 		return func(stock *models.Stock) *models.Stock { return stock.In(&models.ChannelMembers{Members: set}) }
 	}
 	if r.IntN(3) == 0 {
-		q.Channel, q.View = "web", view("south")
+		q.Channel, q.View, q.Members = "web", view("south"), map[string]bool{"south": true}
 	} else if r.IntN(3) == 0 {
-		q.Channel, q.View = "all", view("north", "south", "far")
+		q.Channel, q.View, q.Members = "all", view("north", "south", "far"), map[string]bool{"north": true, "south": true, "far": true}
 	}
 	if r.IntN(4) == 0 {
 		q.LocationID, q.View = "north", view("north")
@@ -172,6 +172,61 @@ func TestProductPagesMatchTheFilter(t *testing.T) {
 		require.Positive(t, short, "no page was cut short: the test must have narrow bounds")
 		_, err = s.ReadProducts(t.Context(), paging.Request{First: 1, After: "none"}, paging.ProductQuery{Order: paging.ByTitle})
 		require.ErrorContains(t, err, "no product at this cursor")
+	})
+}
+
+// A page of products that the query names is the same, made from their stocks or by the
+// database: in all orders, with all filters, and at cursors of products that exist or not.
+func TestNamedPagesAreThoseOfTheDatabase(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		r := rand.New(rand.NewPCG(3, 4))
+		ids := s.randomProducts(r, 20)
+		s.settings("p03", "title = 'ÉTOILE'")
+		all, err := s.ReadStocks(t.Context(), ids)
+		require.NoError(t, err)
+		byID := map[string]*models.Stock{}
+		for _, stock := range all.Stocks {
+			byID[stock.ProductID] = stock
+		}
+		names := append(slices.Clone(ids), "none", "P01", "é", "p0", "p051")
+		cursors := append(slices.Clone(names), "", "", "", "")
+		compared := 0
+		for range 400 {
+			q := randomProductQuery(r)
+			q.TitleContains = ""
+			q.IDs = nil
+			for range 1 + r.IntN(12) {
+				q.IDs = append(q.IDs, names[r.IntN(len(names))])
+			}
+			asked := paging.Request{First: 1 + r.IntN(6), After: cursors[r.IntN(len(cursors))]}
+			if r.IntN(2) == 0 {
+				asked = paging.Request{Last: asked.First, Before: asked.After}
+			}
+			distinct := slices.Compact(slices.Sorted(slices.Values(q.IDs)))
+			stocks := make([]*models.Stock, len(distinct))
+			for i, id := range distinct {
+				stocks[i] = byID[id]
+			}
+			require.True(t, q.Named())
+			want, err := s.ReadProducts(t.Context(), asked, q)
+			got, ok := q.Page(asked, stocks, byID[asked.After], byID[asked.Before])
+			require.Equal(t, err == nil, ok, "%+v %+v: %v", q, asked, err)
+			if !ok {
+				continue
+			}
+			compared++
+			require.Len(t, got.Stocks, len(got.Products))
+			for i, stock := range got.Stocks {
+				require.Equal(t, stock.Product, got.Products[i])
+				require.Equal(t, want.Products[i].ProductID, stock.ProductID)
+			}
+			if len(want.Products) == 0 {
+				want.Products = []models.Product{}
+			}
+			got.Stocks = nil
+			require.Equal(t, want, got, "%+v %+v", q, asked)
+		}
+		require.Greater(t, compared, 200)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 )
 
@@ -133,6 +134,32 @@ func TestStatementsOfABulkWrite(t *testing.T) {
 			require.Equal(t, few, many, kind.name)
 			require.Equal(t, int64(2), many[1], "%s: one round trip to load, one to save", kind.name)
 			require.LessOrEqual(t, many[0], int64(16), kind.name)
+		}
+	})
+}
+
+// A page of products that needs no search costs one statement, in both orders, in both
+// directions, and behind a cursor.
+func TestStatementsOfAPage(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		for i := range 30 {
+			s.stock(fmt.Sprintf("mug %02d", i))
+		}
+		var proxy countingProxy
+		db := openOnly(t, proxy.through(t, s.url))
+		for _, order := range []paging.ProductOrder{paging.ByProductID, paging.ByTitle} {
+			for _, asked := range []paging.Request{{First: 10}, {Last: 10}, {First: 10, After: "mug 11"}, {Last: 10, Before: "mug 11"}} {
+				least := [2]int64{100, 100}
+				for range 4 { // a connection prepares each statement the first time
+					before := [2]int64{proxy.statements.Load(), proxy.roundTrips.Load()}
+					page, err := db.ReadProducts(t.Context(), asked, paging.ProductQuery{Order: order})
+					require.NoError(t, err)
+					require.Len(t, page.Products, 10)
+					cost := [2]int64{proxy.statements.Load() - before[0], proxy.roundTrips.Load() - before[1]}
+					least = slices.MinFunc([][2]int64{least, cost}, func(a, b [2]int64) int { return cmp.Compare(a[1], b[1]) })
+				}
+				require.Equal(t, [2]int64{1, 1}, least, "%s %+v", order, asked)
+			}
 		}
 	})
 }

@@ -17,38 +17,48 @@ import (
 // Errors: bad input for a position that names no product.
 func (p *Lists) ReadProducts(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
 	s := &productSearch{Lists: p, filter: filter, backwards: page.Last > 0, wanted: max(page.First, page.Last) + 1}
-	var err error
-	if s.from, err = s.position(ctx, page.After); err != nil {
-		return paging.ProductPage{}, err
-	}
-	if s.to, err = s.position(ctx, page.Before); err != nil {
-		return paging.ProductPage{}, err
-	}
+	s.from, s.to = s.position(page.After), s.position(page.Before)
 	if err := s.run(ctx); err != nil {
 		return paging.ProductPage{}, err
+	}
+	if len(s.found) == 0 { // as if behind the end of the list, if the product of a cursor is gone
+		for _, id := range []string{page.After, page.Before} {
+			if err := s.checkPosition(ctx, id); err != nil {
+				return paging.ProductPage{}, err
+			}
+		}
 	}
 	return s.page(page), nil
 }
 
 // productKey is where a product stands in the list: its title, in the order of titles,
-// and its id. The zero key is none.
-type productKey struct{ title, id string }
+// and its id. The zero key is none. Of a cursor only the id is known: the statement that
+// compares with it looks its title up.
+type productKey struct {
+	title, id string
+	cursor    bool
+}
 
-// position finds the product that a cursor names.
-func (s *productSearch) position(ctx context.Context, id string) (productKey, error) {
-	if id == "" || s.filter.Order != paging.ByTitle {
-		return productKey{id: id}, nil
+// position is where the product stands that a cursor names.
+func (s *productSearch) position(id string) productKey {
+	return productKey{id: id, cursor: id != "" && s.filter.Order == paging.ByTitle}
+}
+
+// checkPosition refuses the cursor of a product that is gone.
+func (s *productSearch) checkPosition(ctx context.Context, id string) error {
+	if !s.position(id).cursor {
+		return nil
 	}
 	db, cancel := s.ReadSession(ctx)
 	defer cancel()
 	var titles []string
 	if err := db.Table("products p").Where("p.product_id = ?", id).Pluck("coalesce(p.title, '')", &titles).Error; err != nil {
-		return productKey{}, s.Fault(err)
+		return s.Fault(err)
 	}
 	if len(titles) == 0 {
-		return productKey{}, models.BadInput("there is no product at this cursor any more")
+		return models.BadInput("there is no product at this cursor any more")
 	}
-	return productKey{titles[0], id}, nil
+	return nil
 }
 
 // productSearch searches one page between two positions.
@@ -115,7 +125,7 @@ func (s *productSearch) window(ctx context.Context) (edge productKey, last bool,
 	if err != nil || len(edges) == 0 {
 		return productKey{}, true, s.Fault(err)
 	}
-	return productKey{edges[0].Title, edges[0].ProductID}, false, nil
+	return productKey{title: edges[0].Title, id: edges[0].ProductID}, false, nil
 }
 
 // candidatesWanted bounds the candidates of one SELECT.
@@ -173,7 +183,10 @@ func (s *productSearch) key() string {
 }
 
 func (s *productSearch) values(at productKey) any {
-	if s.filter.Order == paging.ByTitle {
+	switch {
+	case at.cursor:
+		return []any{gorm.Expr("(SELECT coalesce(title, '') FROM products WHERE product_id = ?)", at.id), at.id}
+	case s.filter.Order == paging.ByTitle:
 		return []any{at.title, at.id}
 	}
 	return at.id
