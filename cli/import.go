@@ -30,6 +30,7 @@ type importCommand struct {
 	CreateSimilar bool              `name:"create-similar" env:"IMPORT_CREATE_SIMILAR" help:"As --create, and add also ids that are near to known ones, such as 17 beside 0017, or LONDON beside London."`
 	SkipBadRows   bool              `name:"skip-bad-rows" env:"IMPORT_SKIP_BAD_ROWS" help:"Import the other rows when some have problems. The exit code is then 2."`
 	IgnoreStale   bool              `env:"IMPORT_IGNORE_STALE" help:"Set quantities also where the stock has changed since the file was made."`
+	CountedAt     moment            `name:"counted-at" env:"IMPORT_COUNTED_AT" placeholder:"TIME" help:"When the quantities of the file were counted, for rows without counted_at: what was sold or received since is kept. Written as --as-of of onhand stock."`
 	Note          string            `env:"IMPORT_NOTE" placeholder:"TEXT" help:"Why: stored with every movement. The actor is the user of the operating system."`
 	Opening       stockfile.Opening `env:"IMPORT_OPENING" default:"full" help:"For online-retail: the opening stock is full, so that every sale in the file passes, or a fraction of that such as 0.6, so that there are shortages."`
 	Replace       bool              `env:"IMPORT_REPLACE" help:"For online-retail: also set the available quantities of products that have stock already. Reserved and committed quantities stay."`
@@ -91,6 +92,9 @@ func (c *importCommand) importRows(ctx context.Context, st *store.Store, reader 
 	options := models.ImportOptions{
 		DryRun: c.DryRun, Create: c.creates(), CreateSimilar: c.CreateSimilar, SkipBad: c.SkipBadRows, IgnoreStale: c.IgnoreStale,
 		Reference: reference(c.File), Note: c.Note, Actor: operator(),
+	}
+	if !c.CountedAt.IsZero() {
+		options.CountedAt = &c.CountedAt.Time
 	}
 	excerpt := &importExcerpt{dryRun: c.DryRun, report: c.Report}
 	summary, err := st.Import(ctx, rowsByLocationID(reader, locations), options, func(row models.ImportedRow) error {

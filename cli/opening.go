@@ -14,7 +14,7 @@ import (
 // importOpening imports the opening stock of a year of invoices. It reads the
 // whole file first, so that a broken file changes nothing.
 func (c *importCommand) importOpening(ctx context.Context, s *settings, file io.Reader, stdout io.Writer) error {
-	if c.DryRun || c.creates() || c.SkipBadRows || c.IgnoreStale || c.Report != "" || c.Note != "" {
+	if c.DryRun || c.creates() || c.SkipBadRows || c.IgnoreStale || c.Report != "" || c.Note != "" || !c.CountedAt.IsZero() {
 		return fmt.Errorf("%s: for a file of invoices there are only --opening and --replace", c.File)
 	}
 	rows, summary, err := stockfile.ReadOnlineRetail(file, c.Opening)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"onhand/models"
+	"onhand/models/importreport"
 )
 
 // Bounds of what an import prints. The report has every row.
@@ -42,7 +43,7 @@ func (e *importExcerpt) add(row models.ImportedRow) {
 	case row.Outcome == models.ImportCreated && e.dryRun:
 		e.changes++
 		shown = e.changes <= changesShownMax
-	case row.Shows():
+	case importreport.Shows(row):
 		e.showing++
 	}
 	if !shown {
@@ -52,11 +53,11 @@ func (e *importExcerpt) add(row models.ImportedRow) {
 	if row.ProductID != "" {
 		parts = append(parts, strings.TrimSuffix(row.ProductID+" at "+row.LocationID, " at "))
 	}
-	e.lines = append(e.lines, strings.Join(append(parts, row.Message()), ": "))
+	e.lines = append(e.lines, strings.Join(append(parts, importreport.Message(row)), ": "))
 }
 
 func (e *importExcerpt) count(row models.ImportedRow) {
-	if row.Increases() {
+	if importreport.Increases(row) {
 		e.increases++
 	} else {
 		e.decreases++
@@ -158,7 +159,7 @@ func (r *rowReport) add(row models.ImportedRow) error {
 	}
 	n := strconv.Itoa
 	return r.csv.Write([]string{n(row.Line), n(row.LastLine), row.ProductID, row.LocationID, string(row.Outcome),
-		n(row.Before.Available), n(row.After.Available), n(row.Before.OnHand()), n(row.After.OnHand()), row.Message()})
+		n(row.Before.Available), n(row.After.Available), n(row.Before.OnHand()), n(row.After.OnHand()), importreport.Message(row)})
 }
 
 // commit puts the complete report in its place.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
@@ -257,6 +258,7 @@ func TestUserErrors(t *testing.T) {
 			models.NotFoundError{Failure: failure},
 			models.InvalidInputError{Failure: failure},
 			models.StaleQuantityError{Failure: failure, Expected: 5, Actual: 6, Version: 1 << 40},
+			models.SupersededCountError{Failure: failure, CountedAt: time.Date(2026, 1, 5, 12, 5, 57, 142_900_000, time.UTC)},
 		}}, nil
 	}}
 	r := ask(t, f, `mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } replayed errors {
@@ -264,6 +266,7 @@ func TestUserErrors(t *testing.T) {
 		... on InsufficientStockError { productId requested available }
 		... on QuantityLimitExceededError { productId requested limit }
 		... on StaleQuantityError { expected actual version }
+		... on SupersededCountError { countedAt }
 		... on IdempotencyError { code } } } }`)
 	require.Empty(t, r.Errors)
 	assert.JSONEq(t, `{"adjustStock": {"stocks": [], "replayed": false, "errors": [
@@ -272,7 +275,8 @@ func TestUserErrors(t *testing.T) {
 		{"__typename": "IdempotencyError", "message": "no", "path": ["input", "rows", "3"], "code": "CONCURRENT_REQUEST"},
 		{"__typename": "NotFoundError", "message": "no", "path": ["input", "rows", "3"]},
 		{"__typename": "InvalidInputError", "message": "no", "path": ["input", "rows", "3"]},
-		{"__typename": "StaleQuantityError", "message": "no", "path": ["input", "rows", "3"], "expected": 5, "actual": 6, "version": 1099511627776}
+		{"__typename": "StaleQuantityError", "message": "no", "path": ["input", "rows", "3"], "expected": 5, "actual": 6, "version": 1099511627776},
+		{"__typename": "SupersededCountError", "message": "no", "path": ["input", "rows", "3"], "countedAt": "2026-01-05T12:05:57.142Z"}
 	]}}`, string(r.Data))
 }
 
@@ -301,7 +305,7 @@ func TestErrorsNeedNoFragment(t *testing.T) {
 		"commitReservation":  {`{idempotencyKey: "k", id: "a"}`, "ReservationError", stock},
 		"fulfillReservation": {`{idempotencyKey: "k", id: "a"}`, "ReservationError", stock},
 		"cancelReservation":  {`{idempotencyKey: "k", id: "a"}`, "ReservationError", stock},
-		"setStock":           {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", slices.Concat(stock, []models.UserError{models.StaleQuantityError{Failure: failure}})},
+		"setStock":           {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", slices.Concat(stock, []models.UserError{models.StaleQuantityError{Failure: failure}, models.SupersededCountError{Failure: failure}})},
 		"adjustStock":        {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", stock},
 		"moveStock":          {`{idempotencyKey: "k", reason: OTHER, rows: []}`, "StockError", stock},
 		"upsertProducts":     {row, "SettingsError", both},

@@ -3,6 +3,7 @@ package models
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is the machine-readable kind of a fault. Clients get it as extensions.code.
@@ -72,6 +73,7 @@ const (
 	ErrorInsufficientStock     ErrorCode = "INSUFFICIENT_STOCK"
 	ErrorQuantityLimitExceeded ErrorCode = "QUANTITY_LIMIT_EXCEEDED"
 	ErrorStaleQuantity         ErrorCode = "STALE_QUANTITY"
+	ErrorSupersededCount       ErrorCode = "SUPERSEDED_COUNT"
 	ErrorReservationNotActive  ErrorCode = "RESERVATION_NOT_ACTIVE"
 	// ErrorConcurrentRequest: a request with the same key is in flight; retry.
 	ErrorConcurrentRequest ErrorCode = "CONCURRENT_REQUEST"
@@ -151,6 +153,13 @@ type StaleQuantityError struct {
 	Version  int64 `json:"version"`
 }
 
+// SupersededCountError refuses a count that is older than the newest one of the same level
+// and state, which was at CountedAt.
+type SupersededCountError struct {
+	Failure
+	CountedAt time.Time `json:"countedAt"`
+}
+
 // ReservationNotActiveError refuses a change of a reservation that is not in the
 // state that the change needs.
 type ReservationNotActiveError struct {
@@ -178,6 +187,7 @@ type InvalidInputError struct {
 func (InsufficientStockError) Code() ErrorCode     { return ErrorInsufficientStock }
 func (QuantityLimitExceededError) Code() ErrorCode { return ErrorQuantityLimitExceeded }
 func (StaleQuantityError) Code() ErrorCode         { return ErrorStaleQuantity }
+func (SupersededCountError) Code() ErrorCode       { return ErrorSupersededCount }
 func (ReservationNotActiveError) Code() ErrorCode  { return ErrorReservationNotActive }
 func (e IdempotencyError) Code() ErrorCode         { return e.Cause }
 func (NotFoundError) Code() ErrorCode              { return ErrorNotFound }
@@ -195,6 +205,7 @@ func (InvalidInputError) IsReservationError()          {}
 func (InsufficientStockError) IsStockError()     {}
 func (QuantityLimitExceededError) IsStockError() {}
 func (StaleQuantityError) IsStockError()         {}
+func (SupersededCountError) IsStockError()       {}
 func (IdempotencyError) IsStockError()           {}
 func (NotFoundError) IsStockError()              {}
 func (InvalidInputError) IsStockError()          {}

@@ -1,10 +1,6 @@
 package models
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "time"
 
 // Count is a number of units that a file gives or leaves out.
 type Count struct {
@@ -44,6 +40,8 @@ type StockRow struct {
 	// Now are the quantities when the file was made, New the new ones. A count that
 	// New does not give stays as it is.
 	Now, New Counts
+	// CountedAt is when New was counted; nil for now.
+	CountedAt *time.Time
 	// Note is for the report: what the file says and the import ignores.
 	Note string
 	// Problem is why the row cannot be parsed. Its other fields are then incomplete.
@@ -115,6 +113,8 @@ type ImportOptions struct {
 	Reference string
 	// Note and Actor are stored with every movement too: why, and who.
 	Note, Actor string
+	// CountedAt is when the rows were counted that do not say it themselves; nil for now.
+	CountedAt *time.Time
 }
 
 // ImportOutcome is what an import did, or would do, with one row.
@@ -135,12 +135,15 @@ const (
 	ImportStale           ImportOutcome = "stale"    // the level changed after the file was made
 	ImportTooLow          ImportOutcome = "too low"
 	ImportTooHigh         ImportOutcome = "too high"
+	ImportSuperseded      ImportOutcome = "superseded" // a newer count was written before
+	ImportTooOld          ImportOutcome = "too old"    // counted so long ago that the ledger is not read
+	ImportFuture          ImportOutcome = "future"     // counted after now
 )
 
 // ImportOutcomes lists the outcomes in the order of the report.
 var ImportOutcomes = []ImportOutcome{
 	ImportChanged, ImportCreated, ImportUnchanged, ImportSame,
-	ImportStale, ImportTooLow, ImportTooHigh, ImportRepeated, ImportSimilar, ImportUnknownProduct, ImportUnknownLocation, ImportUnreadable,
+	ImportStale, ImportSuperseded, ImportTooOld, ImportFuture, ImportTooLow, ImportTooHigh, ImportRepeated, ImportSimilar, ImportUnknownProduct, ImportUnknownLocation, ImportUnreadable,
 }
 
 // Fine reports that the row has no problem.
@@ -172,113 +175,8 @@ type ImportedRow struct {
 	// Sets reports that the row asks for a quantity; Compared, that it also says what
 	// was there.
 	Sets, Compared bool
+	// CountedAt is when the row was counted, NewestCount when its level was; nil for none.
+	CountedAt, NewestCount *time.Time
 	// SimilarProduct and SimilarLocation are known ids that the row's are similar to.
 	SimilarProduct, SimilarLocation string
 }
-
-// Increases reports whether a changed row is an increase: of what is available, or
-// else of what is on hand, or else of the first state that differs.
-func (r ImportedRow) Increases() bool {
-	deltas := []int{r.After.Available - r.Before.Available, r.After.OnHand() - r.Before.OnHand()}
-	for _, s := range Settable {
-		deltas = append(deltas, *r.After.Of(s)-*r.Before.Of(s))
-	}
-	i := slices.IndexFunc(deltas, func(delta int) bool { return delta != 0 })
-	return i >= 0 && deltas[i] > 0
-}
-
-// Shows reports whether the row asks for nothing and shows other quantities than
-// there are: its writer may have edited what is shown.
-func (r ImportedRow) Shows() bool {
-	return r.Outcome == ImportUnchanged && !r.Sets && len(r.differences()) > 0
-}
-
-// Message describes in a sentence what happened to the row; empty where nothing
-// happened.
-func (r ImportedRow) Message() string {
-	text := r.sentence()
-	if r.Note != "" && (r.Outcome == ImportCreated || r.Outcome == ImportUnchanged && r.LocationID == "") {
-		text = strings.TrimPrefix(text+"; "+r.Note, "; ")
-	}
-	return text
-}
-
-func (r ImportedRow) sentence() string {
-	switch r.Outcome {
-	case ImportUnchanged:
-		if r.Shows() {
-			return "asks for nothing; " + strings.Join(r.differences(), ", ")
-		}
-	case ImportChanged:
-		if !r.Compared {
-			return r.changes() + "; not compared"
-		}
-		return r.changes()
-	case ImportSimilar:
-		return r.similar()
-	case ImportCreated:
-		return "stocked from now on: " + r.changes()
-	case ImportSame:
-		return fmt.Sprintf("the same as line %d", r.FirstLine)
-	case ImportUnreadable:
-		return r.Problem
-	case ImportUnknownProduct:
-		return fmt.Sprintf("no product %q; --create adds it", r.ProductID)
-	case ImportUnknownLocation:
-		return fmt.Sprintf("no location %q; --create adds it", r.LocationID)
-	case ImportRepeated:
-		return fmt.Sprintf("other rows, the first in line %d, ask for something else at the same product and location", r.FirstLine)
-	case ImportStale:
-		return r.stale()
-	case ImportTooLow:
-		return fmt.Sprintf("available would be %d: %d reserved, %d committed and %d unavailable are on hand already",
-			r.After.Available, r.After.Reserved, r.After.Committed, r.After.Damaged+r.After.QualityControl+r.After.SafetyStock)
-	case ImportTooHigh:
-		return fmt.Sprintf("a level holds at most %d of each state", QuantityMax)
-	}
-	return ""
-}
-
-// changes lists the states that differ.
-func (r ImportedRow) changes() string {
-	var parts []string
-	for _, s := range Settable {
-		if from, to := *r.Before.Of(s), *r.After.Of(s); from != to {
-			parts = append(parts, fmt.Sprintf("%s %d -> %d (%+d)", s.words(), from, to, to-from))
-		}
-	}
-	if len(parts) == 0 {
-		return "nothing there"
-	}
-	return strings.Join(parts, ", ")
-}
-
-func (r ImportedRow) stale() string {
-	return strings.Join(r.differences(), ", ") + "; export again, or --ignore-stale"
-}
-
-// differences lists what the file shows and is not so.
-func (r ImportedRow) differences() (parts []string) {
-	for _, s := range Settable {
-		if saw := r.Now.Of(s); saw.Given && saw.Units != *r.Before.Of(s) {
-			parts = append(parts, fmt.Sprintf("%s was %d when the file was made and is %d", s.words(), saw.Units, *r.Before.Of(s)))
-		}
-	}
-	if saw := r.Now.OnHand; saw.Given && saw.Units != r.Before.OnHand() {
-		parts = append(parts, fmt.Sprintf("on hand was %d when the file was made and is %d", saw.Units, r.Before.OnHand()))
-	}
-	return parts
-}
-
-// similar lists the pairs of ids.
-func (r ImportedRow) similar() string {
-	var parts []string
-	for _, pair := range []struct{ kind, id, known string }{{"product", r.ProductID, r.SimilarProduct}, {"location", r.LocationID, r.SimilarLocation}} {
-		if pair.known != "" {
-			parts = append(parts, fmt.Sprintf("the %s %q is new, and near to %q", pair.kind, pair.id, pair.known))
-		}
-	}
-	return strings.Join(parts, ", ") + "; correct it, or --create-similar adds it"
-}
-
-func (s State) words() string { return strings.ToLower(strings.ReplaceAll(string(s), "_", " ")) }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"strconv"
 	"time"
@@ -207,9 +208,22 @@ type SetRow struct {
 	State      State  `json:"state"`
 	Quantity   int    `json:"quantity"`
 	// ChangeFromQuantity is the quantity that the caller expects. The row is refused
-	// when the level has another one. Nil needs IgnoreStale.
+	// when the level has, or had at CountedAt, another one. Nil needs IgnoreStale or
+	// CountedAt.
 	ChangeFromQuantity *int `json:"changeFromQuantity,omitempty"`
 	IgnoreStale        bool `json:"ignoreStale,omitempty"`
+	// CountedAt is when the units were counted, in milliseconds; nil for now. What the
+	// level gained and lost since then is added to Quantity.
+	CountedAt *time.Time `json:"-"`
+}
+
+// MarshalJSON writes CountedAt as a Patch does.
+func (r SetRow) MarshalJSON() ([]byte, error) {
+	type fields SetRow
+	return json.Marshal(struct {
+		fields
+		CountedAt Patch[time.Time] `json:"countedAt,omitzero"`
+	}{fields(r), Patch[time.Time]{Given: r.CountedAt != nil, Value: r.CountedAt}})
 }
 
 // Adjust changes levels by deltas. Rows of the same level add up, in order.
@@ -347,8 +361,10 @@ func (w SetStock) CheckRows() RowErrors {
 			c.add("must be at most "+strconv.Itoa(QuantityMax), "rows", i, "quantity")
 		}
 		switch {
-		case row.ChangeFromQuantity == nil && !row.IgnoreStale:
-			c.add("must be given, or ignoreStale be true", "rows", i, "changeFromQuantity")
+		case row.CountedAt != nil && row.IgnoreStale:
+			c.add("must not be given together with ignoreStale", "rows", i, "countedAt")
+		case row.ChangeFromQuantity == nil && !row.IgnoreStale && row.CountedAt == nil:
+			c.add("must be given, or countedAt, or ignoreStale be true", "rows", i, "changeFromQuantity")
 		case row.ChangeFromQuantity != nil && row.IgnoreStale:
 			c.add("must not be given together with ignoreStale", "rows", i, "changeFromQuantity")
 		}

@@ -328,6 +328,13 @@ type ComplexityRoot struct {
 		StockStatusChanged func(childComplexity int, channel *string, statuses []models.StockStatus, productIds []string) int
 	}
 
+	SupersededCountError struct {
+		Code      func(childComplexity int) int
+		CountedAt func(childComplexity int) int
+		Message   func(childComplexity int) int
+		Path      func(childComplexity int) int
+	}
+
 	UpsertChannelsPayload struct {
 		Channels func(childComplexity int) int
 		Errors   func(childComplexity int) int
@@ -1718,6 +1725,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.StockStatusChanged(childComplexity, args["channel"].(*string), args["statuses"].([]models.StockStatus), args["productIds"].([]string)), true
 
+	case "SupersededCountError.code":
+		if e.ComplexityRoot.SupersededCountError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SupersededCountError.Code(childComplexity), true
+	case "SupersededCountError.countedAt":
+		if e.ComplexityRoot.SupersededCountError.CountedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SupersededCountError.CountedAt(childComplexity), true
+	case "SupersededCountError.message":
+		if e.ComplexityRoot.SupersededCountError.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SupersededCountError.Message(childComplexity), true
+	case "SupersededCountError.path":
+		if e.ComplexityRoot.SupersededCountError.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SupersededCountError.Path(childComplexity), true
+
 	case "UpsertChannelsPayload.channels":
 		if e.ComplexityRoot.UpsertChannelsPayload.Channels == nil {
 			break
@@ -1919,6 +1951,8 @@ enum ErrorCode {
   QUANTITY_LIMIT_EXCEEDED
   "StaleQuantityError: the level has another quantity than expected."
   STALE_QUANTITY
+  "SupersededCountError: the level was counted later already."
+  SUPERSEDED_COUNT
   "ReservationNotActiveError: the state of the reservation does not allow this change."
   RESERVATION_NOT_ACTIVE
   "IdempotencyError: a request with the same key is in flight. Retry. This version does not send the code: it waits for that request instead."
@@ -2009,6 +2043,18 @@ type StaleQuantityError implements UserError & StockError {
   actual: Int!
   "The product's version at that quantity."
   version: BigInt!
+}
+
+"A count is older than the newest count of the same level and state. Nothing is lost: the newer one says what is there."
+type SupersededCountError implements UserError & StockError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is."
+  path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
+  "When the newest count was made. For a quantity that was set without ` + "`" + `countedAt` + "`" + `, or by a file without it, when it was set."
+  countedAt: Time!
 }
 
 "The state of the reservation does not allow this change."
@@ -2844,8 +2890,9 @@ type Subscription
 
 extend type Mutation {
   """
-  Sets quantities to what was counted. Each row has the quantity that the caller expects (` + "`" + `changeFromQuantity` + "`" + `) and is
-  refused when there is another one, or has ` + "`" + `ignoreStale: true` + "`" + `. Scope: write:inventory.
+  Sets quantities to what was counted. Each row has the time of the count (` + "`" + `countedAt` + "`" + `), and what was sold or received since
+  then is kept; or it has the quantity that the caller expects (` + "`" + `changeFromQuantity` + "`" + `), and is refused when there is another
+  one; or it has ` + "`" + `ignoreStale: true` + "`" + `. Scope: write:inventory.
   """
   setStock("Which levels, what was counted, and why." input: SetStockInput!): StockPayload!
   "Changes quantities by deltas: goods returned, written off, corrected. Scope: write:inventory."
@@ -3089,7 +3136,7 @@ input SetStockInput {
   errorPolicy: ErrorPolicy! = REJECT_EVERYTHING
 }
 
-"The counted quantity of one state of one level. Give either ` + "`" + `changeFromQuantity` + "`" + ` or ` + "`" + `ignoreStale: true` + "`" + `."
+"The counted quantity of one state of one level. Give ` + "`" + `countedAt` + "`" + `, ` + "`" + `changeFromQuantity` + "`" + `, both of them, or ` + "`" + `ignoreStale: true` + "`" + `."
 input SetStockRow {
   "The shop's own product id."
   productId: ID!
@@ -3099,10 +3146,26 @@ input SetStockRow {
   state: StockState! = AVAILABLE
   "Units counted."
   quantity: Int!
-  "The quantity that you expect, 0 for a new level. With another quantity the row is refused with StaleQuantityError."
+  """
+  The quantity that you expect, 0 for a new level. With another quantity the row is refused with StaleQuantityError. With
+  ` + "`" + `countedAt` + "`" + ` it is the quantity that the level had then, by the ledger: it differs when the clock of the counting device is
+  wrong.
+  """
   changeFromQuantity: Int
-  "Set the quantity in any case. This loses a sale between your count and this write."
+  "Set the quantity in any case. This loses a sale between your count and this write. Must not be given together with ` + "`" + `countedAt` + "`" + `."
   ignoreStale: Boolean! = false
+  """
+  When the units were counted, in milliseconds. The new quantity is ` + "`" + `quantity` + "`" + ` plus all that the ledger says came and went
+  in this state of this level since then, by whatever writer. So a count may be sent hours later, and in any order: an older
+  count than the newest one of the same level and state is refused with SupersededCountError, the same time is not. A
+  quantity that is set without ` + "`" + `countedAt` + "`" + ` is counted when it is set. A level that did not exist then begins with what came
+  since.
+
+  Refused with InvalidInputError: a time more than 5 seconds ahead of the server's clock (up to that it means now), one more
+  than 30 days ago, one before more than 20,000 changes of the product (100,000 of all rows), and a count that would leave
+  less than the level may have, because more was sold since.
+  """
+  countedAt: Time
 }
 
 "Deltas to stock levels."
@@ -9675,6 +9738,98 @@ func (ec *executionContext) fieldContext_Subscription_stockStatusChanged(ctx con
 	return fc, nil
 }
 
+func (ec *executionContext) _SupersededCountError_message(ctx context.Context, field graphql.CollectedField, obj *models.SupersededCountError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SupersededCountError_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SupersededCountError_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SupersededCountError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SupersededCountError_path(ctx context.Context, field graphql.CollectedField, obj *models.SupersededCountError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SupersededCountError_path(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Path, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SupersededCountError_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SupersededCountError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SupersededCountError_code(ctx context.Context, field graphql.CollectedField, obj *models.SupersededCountError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SupersededCountError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SupersededCountError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SupersededCountError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
+func (ec *executionContext) _SupersededCountError_countedAt(ctx context.Context, field graphql.CollectedField, obj *models.SupersededCountError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SupersededCountError_countedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CountedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SupersededCountError_countedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SupersededCountError", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
 func (ec *executionContext) _UpsertChannelsPayload_channels(ctx context.Context, field graphql.CollectedField, obj *UpsertChannelsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11909,7 +12064,7 @@ func (ec *executionContext) unmarshalInputSetStockRow(ctx context.Context, obj a
 		asMap["ignoreStale"] = false
 	}
 
-	fieldsInOrder := [...]string{"productId", "locationId", "state", "quantity", "changeFromQuantity", "ignoreStale"}
+	fieldsInOrder := [...]string{"productId", "locationId", "state", "quantity", "changeFromQuantity", "ignoreStale", "countedAt"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11958,6 +12113,13 @@ func (ec *executionContext) unmarshalInputSetStockRow(ctx context.Context, obj a
 				return it, err
 			}
 			it.IgnoreStale = data
+		case "countedAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("countedAt"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CountedAt = data
 		}
 	}
 	return it, nil
@@ -12723,6 +12885,13 @@ func (ec *executionContext) _StockError(ctx context.Context, sel ast.SelectionSe
 			return graphql.Null
 		}
 		return ec._InsufficientStockError(ctx, sel, obj)
+	case models.SupersededCountError:
+		return ec._SupersededCountError(ctx, sel, &obj)
+	case *models.SupersededCountError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SupersededCountError(ctx, sel, obj)
 	case models.StaleQuantityError:
 		return ec._StaleQuantityError(ctx, sel, &obj)
 	case *models.StaleQuantityError:
@@ -12778,6 +12947,13 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 			return graphql.Null
 		}
 		return ec._InsufficientStockError(ctx, sel, obj)
+	case models.SupersededCountError:
+		return ec._SupersededCountError(ctx, sel, &obj)
+	case *models.SupersededCountError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SupersededCountError(ctx, sel, obj)
 	case models.StaleQuantityError:
 		return ec._StaleQuantityError(ctx, sel, &obj)
 	case *models.StaleQuantityError:
@@ -15306,6 +15482,59 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var supersededCountErrorImplementors = []string{"SupersededCountError", "UserError", "StockError"}
+
+func (ec *executionContext) _SupersededCountError(ctx context.Context, sel ast.SelectionSet, obj *models.SupersededCountError) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, supersededCountErrorImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SupersededCountError")
+		case "message":
+			out.Values[i] = ec._SupersededCountError_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "path":
+			out.Values[i] = ec._SupersededCountError_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._SupersededCountError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "countedAt":
+			out.Values[i] = ec._SupersededCountError_countedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
 }
 
 var upsertChannelsPayloadImplementors = []string{"UpsertChannelsPayload"}

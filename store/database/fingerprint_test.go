@@ -41,6 +41,11 @@ func TestFingerprintsStay(t *testing.T) {
 				from(row("mug", "north", models.Available, 3), 0),
 				{ProductID: "cup", LocationID: "north", State: models.Damaged, IgnoreStale: true},
 			}, Reason: models.ReasonCycleCount, Note: "aisle 3", Reference: "count 1", ErrorPolicy: models.RejectEverything, Actor: "another clerk"}},
+		{"set", `{"idempotencyKey":"k","rows":[{"productId":"mug","locationId":"north","state":"AVAILABLE","quantity":3,"countedAt":"2031-02-03T04:05:06.789Z"}],` +
+			`"reason":"CYCLE_COUNT","errorPolicy":"REJECT_EVERYTHING"}`,
+			models.SetStock{IdempotencyKey: "k", Rows: []models.SetRow{
+				countedAt(time.Date(2031, 2, 3, 5, 5, 6, 789_000_000, time.FixedZone("", 3600)), row("mug", "north", models.Available, 3)),
+			}, Reason: models.ReasonCycleCount, ErrorPolicy: models.RejectEverything}},
 		{"move", `{"idempotencyKey":"k","rows":[{"productId":"mug","quantity":2,"from":{"locationId":"north","state":"INCOMING"},` +
 			`"to":{"locationId":"south","state":"AVAILABLE"}}],"reason":"RECEIVED","note":"pallet 9","reference":"delivery 1","errorPolicy":"REJECT_EVERYTHING"}`,
 			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{moveRow("mug", 2, "north", models.Incoming, "south", models.Available)},

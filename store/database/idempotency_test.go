@@ -52,6 +52,7 @@ func keyed(s *shop) map[string]models.Write {
 		"adjusted":         adjust(delta("mug", "north", models.Available, 3), delta("cup", "north", models.Damaged, 1)),
 		"adjusted in part": models.Adjust{IdempotencyKey: newKey(), ErrorPolicy: models.RejectFailedRows, Rows: []models.AdjustRow{delta("mug", "north", models.Available, 1), delta("ghost", "north", models.Available, 1)}},
 		"counted":          models.SetStock{IdempotencyKey: newKey(), Rows: []models.SetRow{{ProductID: "mug", LocationID: "north", State: models.Damaged, Quantity: 4}}},
+		"counted earlier":  models.SetStock{IdempotencyKey: newKey(), Rows: []models.SetRow{countedAt(s.moment(), row("mug", "north", models.SafetyStock, 2))}},
 		"moved":            moveStock(moveRow("mug", 1, "north", models.Available, "south", models.Available)),
 		"settings":         products(models.ProductRow{ProductID: "cup", LowStockThreshold: new(3)}),
 		"settings in part": settings,

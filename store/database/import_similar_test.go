@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/importreport"
 )
 
 // TestImportRefusesTwins: with Create, an id that is near to a known one, or to one
@@ -24,9 +25,9 @@ func TestImportRefusesTwins(t *testing.T) {
 		summary, report := s.importOf(models.ImportOptions{Create: true}, near...)
 		assert.Equal(t, "similar, similar, similar, similar, similar, similar, created, similar, similar", outcomes(report))
 		assert.False(t, summary.Applied)
-		assert.Equal(t, `the product "17" is new, and near to "0017"; correct it, or --create-similar adds it`, report[0].Message())
-		assert.Equal(t, `the location "LONDON" is new, and near to "London"; correct it, or --create-similar adds it`, report[4].Message())
-		assert.Contains(t, report[7].Message(), `"CUP" is new, and near to "cup"`)
+		assert.Equal(t, `the product "17" is new, and near to "0017"; correct it, or --create-similar adds it`, importreport.Message(report[0]))
+		assert.Equal(t, `the location "LONDON" is new, and near to "London"; correct it, or --create-similar adds it`, importreport.Message(report[4]))
+		assert.Contains(t, importreport.Message(report[7]), `"CUP" is new, and near to "cup"`)
 		dry, _ := s.importOf(models.ImportOptions{Create: true, DryRun: true}, near...)
 		assert.Equal(t, summary.Outcomes, dry.Outcomes)
 
@@ -53,7 +54,7 @@ func TestImportRefusesANameAsAnID(t *testing.T) {
 			assert.Equal(t, "similar", outcomes(report), id)
 		}
 		_, report := s.importOf(models.ImportOptions{Create: true}, available("mug", name, 5))
-		assert.Contains(t, report[0].Message(), `the location "UK warehouse" is new, and near to "wh-1 (UK warehouse)"`)
+		assert.Contains(t, importreport.Message(report[0]), `the location "UK warehouse" is new, and near to "wh-1 (UK warehouse)"`)
 	})
 }
 

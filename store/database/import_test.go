@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/importreport"
 )
 
 // importOf imports rows and returns the summary and the report.
@@ -83,9 +84,9 @@ func TestImportSetsCountsMovesAndVersions(t *testing.T) {
 			onHandOf("mug", "north", 10, 12), available("mug", "south", 3), damaged, models.StockRow{ProductID: "mug", Location: "far"}, available("cup", "south", 5))
 		assert.Equal(t, "changed, unchanged, changed, unchanged, created", outcomes(report))
 		assert.Equal(t, models.ImportSummary{Rows: 5, Applied: true, Outcomes: map[models.ImportOutcome]int{"changed": 2, "unchanged": 2, "created": 1}}, summary)
-		assert.Equal(t, "available 6 -> 8 (+2)", report[0].Message(), "reserved units stay on hand")
-		assert.Equal(t, "damaged 0 -> 2 (+2), incoming 0 -> 7 (+7); not compared", report[2].Message())
-		assert.Equal(t, "stocked from now on: available 0 -> 5 (+5)", report[4].Message())
+		assert.Equal(t, "available 6 -> 8 (+2)", importreport.Message(report[0]), "reserved units stay on hand")
+		assert.Equal(t, "damaged 0 -> 2 (+2), incoming 0 -> 7 (+7); not compared", importreport.Message(report[2]))
+		assert.Equal(t, "stocked from now on: available 0 -> 5 (+5)", importreport.Message(report[4]))
 
 		mug, cup := s.read("mug"), s.read("cup")
 		assert.Equal(t, models.Quantities{Available: 8, Reserved: 4}, mug.Levels[0].Quantities)
@@ -130,7 +131,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 				6: "other rows, the first in line 7, ask for something else at the same product and location", 7: "a \ufffd cell",
 				8: "a level holds at most 1000000000 of each state", 10: "the same as line 11",
 			} {
-				assert.Equal(t, want, report[i].Message())
+				assert.Equal(t, want, importreport.Message(report[i]))
 			}
 		}
 		summary, _ := s.importOf(models.ImportOptions{SkipBad: true}, rows...)
@@ -144,7 +145,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		assert.Zero(t, again.Problems, "the level has these quantities already")
 		low, report := s.importOf(models.ImportOptions{}, onHandOf("mug", "north", 12, 3))
 		assert.Equal(t, 1, low.Problems)
-		assert.Equal(t, "available would be -1: 4 reserved, 0 committed and 0 unavailable are on hand already", report[0].Message())
+		assert.Equal(t, "available would be -1: 4 reserved, 0 committed and 0 unavailable are on hand already", importreport.Message(report[0]))
 	})
 }
 
@@ -169,7 +170,7 @@ func TestImportCreates(t *testing.T) {
 		summary, report := s.importOf(models.ImportOptions{Create: true}, rows...)
 		require.Zero(t, summary.Problems, outcomes(report))
 		assert.Equal(t, "unchanged, created, created, unchanged, created, unchanged", outcomes(report))
-		assert.Equal(t, "stocked from now on: available 0 -> 7 (+7), quality control 0 -> 1 (+1), incoming 0 -> 4 (+4); 2 reserved or committed units are left out, for Onhand does not know their orders; 1 unavailable units begin in quality control", report[1].Message())
+		assert.Equal(t, "stocked from now on: available 0 -> 7 (+7), quality control 0 -> 1 (+1), incoming 0 -> 4 (+4); 2 reserved or committed units are left out, for Onhand does not know their orders; 1 unavailable units begin in quality control", importreport.Message(report[1]))
 		tea := s.read("tea")
 		require.Len(t, tea.Levels, 2)
 		assert.Equal(t, models.Quantities{Available: 7, QualityControl: 1, Incoming: 4}, tea.Levels[0].Quantities)
@@ -210,8 +211,8 @@ func TestImportFindsTheVariant(t *testing.T) {
 		assert.Equal(t, 6, s.read("mug?Title=Default+Title").Levels[0].Available)
 		assert.EqualValues(t, 4, s.number("SELECT count(*) FROM products"))
 		_, report = s.importOf(models.ImportOptions{}, row("NEW", "hat?Title=Default+Title", 5), row("", "cap?Title=Default+Title", 6))
-		assert.Equal(t, `no product "NEW"; --create adds it`, report[0].Message())
-		assert.Equal(t, `no product "cap?Title=Default+Title"; --create adds it`, report[1].Message())
+		assert.Equal(t, `no product "NEW"; --create adds it`, importreport.Message(report[0]))
+		assert.Equal(t, `no product "cap?Title=Default+Title"; --create adds it`, importreport.Message(report[1]))
 	})
 }
 

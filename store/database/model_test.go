@@ -42,6 +42,7 @@ type model struct {
 	buffer       int            // of the channel "web"
 	// selling has the active locations.
 	selling map[string]bool
+	counts  modelCounts
 }
 
 type modelReservation struct {
@@ -65,7 +66,7 @@ func TestAgainstAModel(t *testing.T) {
 				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
-				"adjust": m.adjust, "set": m.set, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
+				"adjust": m.adjust, "set": m.set, "moment": m.remember, "count": m.countLater, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
 		})
@@ -80,7 +81,7 @@ const owedMax = 4
 func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
-	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}, keys: newModelKeys()}
+	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}, keys: newModelKeys(), counts: newModelCounts()}
 	for len(s.sweep(1000)) > 0 {
 	} // reservations of earlier runs
 	for i, product := range m.products() {
@@ -366,7 +367,7 @@ func (m *model) extend(t *rapid.T) {
 func (m *model) letExpire(t *rapid.T) {
 	h := m.pick(t)
 	if h.state == models.ReservationActive {
-		m.overdue(h.id)
+		m.exec("UPDATE reservations SET expires_at = "+m.clock(0)+" WHERE reservation_id = $1", keyOf(h.id))
 		h.overdue = true
 	}
 }

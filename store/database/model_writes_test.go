@@ -266,6 +266,7 @@ func (m *model) set(t *rapid.T) {
 	}
 	m.fails(r)
 	m.put(at, state, count.Quantity)
+	m.counts.newest[countedState{at, state}] = 2 * len(m.counts.moments)
 }
 
 func (m *model) moveStock(t *rapid.T) {

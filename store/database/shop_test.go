@@ -231,6 +231,9 @@ func withoutMessages(t tester, errs []models.UserError) []models.UserError {
 		case models.StaleQuantityError:
 			e.Failure = path
 			out[i] = e
+		case models.SupersededCountError:
+			e.Failure = path
+			out[i] = e
 		case models.ReservationNotActiveError:
 			e.Failure = path
 			out[i] = e

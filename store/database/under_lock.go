@@ -14,6 +14,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/counting"
 	"onhand/store/database/dialect"
 )
 
@@ -251,6 +252,9 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 	unit, err := tx.Load(ctx, needs, linesMax)
 	if err != nil {
 		return models.Outcome{}, missing{}, err
+	}
+	if unit.Counts.Entries() > counting.EntriesTotalMax && len(b.writes) > 1 {
+		return models.Outcome{}, missing{}, dialect.ErrTooLarge // alone, a write has the whole bound
 	}
 	if unit.Epoch != meta.Epoch {
 		d.notice(unit.Epoch) // another epoch may have another secret

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -80,6 +81,22 @@ func parseCount(column, value string) (models.Count, error) {
 		return models.Count{}, fmt.Errorf("the %s %q is not a whole number", column, shorten(value))
 	}
 	return models.Counted(n), checkQuantity(column, n)
+}
+
+// parseMoment parses the time of a count: RFC 3339, with T or a blank between date and time.
+// An empty cell gives none.
+func parseMoment(column, value string) (*time.Time, error) {
+	text := strings.ToUpper(strings.TrimPrefix(strings.TrimSpace(value), "'"))
+	if text == "" {
+		return nil, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			at = at.UTC()
+			return &at, nil
+		}
+	}
+	return nil, fmt.Errorf("the %s %q is not a time with its zone, such as 2026-01-05T12:05:57Z or 2026-01-05T13:05:57+01:00", column, shorten(value))
 }
 
 // hint says how to write a number that a reader would understand and the program

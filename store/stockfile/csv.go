@@ -36,6 +36,9 @@ func quantitiesOf(q models.Quantities) []int {
 // newSuffix ends the names of the columns that change stock in a compared file.
 const newSuffix = "_new"
 
+// countedAtColumn has the time of a count. It may be in every file, and no export writes it.
+const countedAtColumn = "counted_at"
+
 // csvColumns is the header of Onhand's own CSV.
 func csvColumns() []string {
 	columns := []string{"product_id", "title", "location_id"}
@@ -58,6 +61,7 @@ type csvTable struct {
 	compared bool
 
 	product, location, title int // columns
+	counted                  int
 	counts                   []csvCount
 	nameless                 []int
 }
@@ -71,12 +75,14 @@ type csvCount struct {
 
 func newCSVTable(t *table) (csvTable, error) {
 	known := map[string]bool{}
-	for _, name := range csvColumns() {
+	names := append(csvColumns(), countedAtColumn)
+	for _, name := range names {
 		known[name] = true
 	}
 	own := csvTable{table: t}
 	t.keys = []string{"product_id"}
 	own.product, own.location, own.title = t.at("product_id"), t.at("location_id"), t.at("title")
+	own.counted = t.at(countedAtColumn)
 	for _, q := range quantityColumns {
 		t.quantities = append(t.quantities, q.name, q.name+newSuffix)
 		own.counts = append(own.counts, csvCount{q, q.name + newSuffix, t.at(q.name), t.at(q.name + newSuffix)})
@@ -88,7 +94,7 @@ func newCSVTable(t *table) (csvTable, error) {
 	}
 	for _, name := range t.names {
 		if name != "" && !known[name] {
-			return own, fmt.Errorf("the column %s is not known; there are %s", name, strings.Join(csvColumns(), ", "))
+			return own, fmt.Errorf("the column %s is not known; there are %s", name, strings.Join(names, ", "))
 		}
 		own.compared = own.compared || strings.HasSuffix(name, newSuffix)
 	}
@@ -104,6 +110,9 @@ func (t csvTable) row() (row models.StockRow, err error) {
 		return row, err
 	}
 	if err := t.unnamed(); err != nil {
+		return row, err
+	}
+	if row.CountedAt, err = parseMoment(countedAtColumn, t.cellAt(t.counted)); err != nil {
 		return row, err
 	}
 	row.Title, row.Note = parseTitle(t.cellAt(t.title))

@@ -85,19 +85,22 @@ func parseJSONRow(line string) (row models.StockRow, err error) {
 		switch {
 		case f.name == "new" && f.object != nil:
 			newObject = f.object
-		case f.name == "productId" || f.name == "title" || f.name == "locationId":
+		case f.name == "productId" || f.name == "title" || f.name == "locationId" || f.name == "countedAt":
 			if f.object != nil || f.number || f.other {
 				return row, fmt.Errorf("%s is %s and must be a text in quotes", f.name, f.kind())
 			}
 			texts[f.name] = f.text
 		case !slices.Contains(jsonNames, f.name):
-			return row, fmt.Errorf("the field %q is not known; there are productId, title, locationId, %s, new", shorten(f.name), strings.Join(jsonNames, ", "))
+			return row, fmt.Errorf("the field %q is not known; there are productId, title, locationId, countedAt, %s, new", shorten(f.name), strings.Join(jsonNames, ", "))
 		}
 	}
 	if row.ProductID, err = parseProductID("productId", texts["productId"]); err != nil {
 		return row, err
 	}
 	if row.Location, err = parseLocationID("locationId", texts["locationId"]); err != nil {
+		return row, err
+	}
+	if row.CountedAt, err = parseMoment("countedAt", texts["countedAt"]); err != nil {
 		return row, err
 	}
 	row.Title, row.Note = parseTitle(texts["title"])

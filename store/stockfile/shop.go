@@ -55,6 +55,9 @@ func (t shopTable) row() (row models.StockRow, err error) {
 	if row, err = t.identity(); err != nil {
 		return row, err
 	}
+	if row.CountedAt, err = parseMoment(countedAtColumn, t.cell(countedAtColumn)); err != nil {
+		return row, err
+	}
 	stocked := false
 	for i, count := range [...]*models.Count{&row.Now.Incoming, &row.Now.Unavailable, &row.Now.Committed, &row.Now.Available, &row.Now.OnHand} {
 		name := t.quantities[i] // the first five, in this order

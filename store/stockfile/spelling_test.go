@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/assert"
@@ -61,6 +62,53 @@ func TestSpellingsOfNumbers(t *testing.T) {
 	for _, number := range []string{"7.5", "1e-1", "1e999", "1e10"} {
 		rows := readRows(t, `{"productId":"a","locationId":"b","onHand":`+number+`}`, Auto)
 		assert.Contains(t, rows[0].Problem, number)
+	}
+}
+
+// oneMoment is a file of each format whose one row was counted at a time, which is
+// spelled as given.
+func oneMoment(spelling string) map[Format]string {
+	return map[Format]string{
+		Shop:      strings.Replace(head19, "Handle,", "Counted_At,Handle,", 1) + spelling + "," + shirt + "TS-M,,,Leeds,,0,0,0,5,5,7\n",
+		Shop17:    "Handle,Location,On hand,SKU,counted_at\nx,Leeds,7,TS-M," + spelling + "\n",
+		CSV:       "product_id,location_id,counted_at,on_hand,on_hand_new\nTS-M,Leeds," + spelling + ",5,7\n",
+		JSONLines: `{"productId":"TS-M","locationId":"Leeds","new":{"onHand":7},"countedAt":` + strconv.Quote(spelling) + "}\n",
+	}
+}
+
+// TestSpellingsOfTimes: the formats have one table of spellings. A time without its zone
+// has more than one meaning.
+func TestSpellingsOfTimes(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2026, 1, 5, 12, 5, 57, 0, time.UTC)
+	for _, spelling := range []string{
+		"2026-01-05T12:05:57Z", " 2026-01-05T12:05:57.000Z ", "'2026-01-05T12:05:57Z", "2026-01-05 12:05:57Z", "2026-01-05T13:05:57+01:00", "2026-01-05 07:05:57-05:00", "2026-01-05t12:05:57z",
+	} {
+		for format, file := range oneMoment(spelling) {
+			rows := readRows(t, file, Auto)
+			require.Len(t, rows, 1)
+			assert.Empty(t, rows[0].Problem, "%s: %q", format, spelling)
+			assert.Equal(t, &want, rows[0].CountedAt, "%s: %q", format, spelling)
+			assert.Equal(t, given(7), rows[0].New.OnHand, "%s: %q", format, spelling)
+		}
+	}
+	for format, file := range oneMoment("") {
+		rows := readRows(t, file, Auto)
+		require.Len(t, rows, 1)
+		assert.Nil(t, rows[0].CountedAt, format)
+		assert.Empty(t, rows[0].Problem, format)
+	}
+	for _, spelling := range []string{"2026-01-05T12:05:57", "2026-01-05 12:05", "2026-01-05", "05/01/2026 12:05", "5 Jan 2026", "12:05", "1767614757", "2026-01-05T12:05:57 CET", "2026-02-30T12:05:57Z", "yesterday"} {
+		for format, file := range oneMoment(spelling) {
+			rows := readRows(t, file, Auto)
+			require.Len(t, rows, 1)
+			assert.Contains(t, rows[0].Problem, "is not a time with its zone", "%s: %q", format, spelling)
+			assert.Contains(t, rows[0].Problem, strconv.Quote(spelling), "%s quotes the value", format)
+		}
+	}
+	for _, value := range []string{"1767614757", "true", `{"at":1}`} {
+		rows := readRows(t, `{"productId":"a","locationId":"b","onHand":7,"countedAt":`+value+`}`, Auto)
+		assert.Contains(t, rows[0].Problem, "countedAt is ", value)
 	}
 }
 

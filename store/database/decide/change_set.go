@@ -184,6 +184,9 @@ func (c *ChangeSet) Apply(entry models.StockMovement) {
 		entry.ProductID, entry.LocationID, entry.Delta, entry.After = id.Product, id.Location, delta, l.Quantities
 		entry.CreatedAt = c.unit.Now
 		c.unit.Movements = append(c.unit.Movements, entry)
+		if c.unit.Counts.Asked() {
+			c.unit.Counts.Move(entry, c.unit.expiryOf(entry))
+		}
 	}
 }
 

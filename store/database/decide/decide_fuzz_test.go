@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/database/decide/counting"
+	"onhand/store/database/decide/storederrors"
 )
 
 // script turns bytes into choices, so that the fuzzer can steer what is written. When
@@ -34,6 +36,10 @@ func pick[T any](s *script, list ...T) T { return list[s.choice(len(list))] }
 func (s *script) text(usual ...string) string { return pick(s, append(usual, s.texts...)...) }
 func (s *script) units() int {
 	return pick(s, 1, 2, 5, 0, -1, models.QuantityMax, -models.QuantityMax, models.QuantityMax+1, int(s.number), int(s.number)%7)
+}
+func (s *script) moment() *time.Time {
+	odd := time.Unix(s.number, 0)
+	return pick(s, nil, new(fuzzCounted), new(fuzzNow), new(fuzzNow.Add(time.Hour)), &odd)
 }
 func (s *script) maybe() *int {
 	n := s.units()
@@ -93,7 +99,7 @@ func (s *script) write() models.Write {
 	case 5:
 		return models.SetStock{IdempotencyKey: s.key(), Reason: models.ReasonCycleCount, Reference: s.text(""), ErrorPolicy: s.policy(), OnlyNew: pick(s, false, true),
 			Rows: rowsOf(s, func() models.SetRow {
-				return models.SetRow{ProductID: s.product(), LocationID: s.location(), State: s.state(), Quantity: s.units(), ChangeFromQuantity: s.maybe(), IgnoreStale: pick(s, true, false)}
+				return models.SetRow{ProductID: s.product(), LocationID: s.location(), State: s.state(), Quantity: s.units(), ChangeFromQuantity: s.maybe(), IgnoreStale: pick(s, true, false), CountedAt: s.moment()}
 			})}
 	case 6:
 		return models.MoveStock{IdempotencyKey: s.key(), Reason: models.ReasonOther, ErrorPolicy: s.policy(),
@@ -125,10 +131,13 @@ func (s *script) write() models.Write {
 // active one, an order, and an expired one.
 var activeKey, orderKey, expiredKey = [16]byte{1}, [16]byte{2}, [16]byte{3}
 
+// fuzzNow is the time of the writes; fuzzCounted, when levels were counted.
+var fuzzNow, fuzzCounted = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2030, 1, 2, 3, 0, 0, 0, time.UTC)
+
 // fuzzUnitOfWork returns a shop as a transaction has loaded it.
 func fuzzUnitOfWork() *UnitOfWork {
 	u := NewUnitOfWork()
-	u.Now, u.Epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), "e"
+	u.Now, u.Epoch = fuzzNow, "e"
 	limit, most := 5, 1000
 	for _, p := range []models.Product{
 		{ProductID: "plain", Tracked: true, InventoryPolicy: models.Deny, MaxPerReservation: &most, Version: 3},
@@ -152,6 +161,13 @@ func fuzzUnitOfWork() *UnitOfWork {
 		}
 	}
 	u.Products[soon.ProductID] = &soon
+	for product := range u.Products {
+		for location := range u.Locations {
+			basis := &counting.Basis{Ref: counting.Ref{Product: product, Location: location, At: counting.Moment(fuzzCounted)}, Since: models.Quantities{Available: -2, Incoming: 3}, Complete: location != "south"}
+			basis.Newest.Damaged = fuzzCounted.Add(time.Minute)
+			u.Counts.Add(basis)
+		}
+	}
 	u.AddFirst(FirstLocation{Location: u.Locations["north"]})
 	u.AddFirst(FirstLocation{Channel: "web", Location: u.Locations["south"]})
 	u.Channels["web"] = &models.ChannelMembers{Channel: models.Channel{ChannelID: "web", LocationIDs: []string{"south"}, Sourcing: models.FewestLocations}, Members: map[string]bool{"south": true}}
@@ -219,15 +235,15 @@ func refused(t *testing.T, w models.Write, errs []models.UserError) {
 			t.Fatalf("%+v is refused with %#v", w, e)
 		}
 	}
-	written, err := json.Marshal(WriteErrors(errs))
+	written, err := json.Marshal(storederrors.Write(errs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stored []StoredError
+	var stored []storederrors.StoredError
 	if err := json.Unmarshal(written, &stored); err != nil {
 		t.Fatal(err)
 	}
-	if back, err := ReadErrors(stored); err != nil || !reflect.DeepEqual(back, errs) {
+	if back, err := storederrors.Read(stored); err != nil || !reflect.DeepEqual(back, errs) {
 		t.Fatalf("%#v is stored as %s and read as %#v, %v", errs, written, back, err)
 	}
 }

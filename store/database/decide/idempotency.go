@@ -12,21 +12,16 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/store/database/decide/storederrors"
 )
 
 // Answer is what is stored of the result that bound a key.
 type Answer struct {
-	Reservation string        `json:"reservation,omitempty"`
-	Products    []string      `json:"products,omitempty"`
-	Locations   []string      `json:"locations,omitempty"`
-	Channels    []string      `json:"channels,omitempty"`
-	Errors      []StoredError `json:"errors,omitempty"`
-}
-
-// StoredError is a UserError with the name of its type.
-type StoredError struct {
-	Type  string          `json:"type"`
-	Error json.RawMessage `json:"error"`
+	Reservation string                     `json:"reservation,omitempty"`
+	Products    []string                   `json:"products,omitempty"`
+	Locations   []string                   `json:"locations,omitempty"`
+	Channels    []string                   `json:"channels,omitempty"`
+	Errors      []storederrors.StoredError `json:"errors,omitempty"`
 }
 
 // storedAnswer is an answer with the fingerprint of the write.
@@ -106,7 +101,7 @@ func (d *Decider) Replay(w models.Write) (models.WriteResult, bool) {
 	if !bytes.Equal(known.Fingerprint, d.Hashes.Fingerprint[:]) {
 		return mismatch(), true
 	}
-	errs, err := ReadErrors(known.Answer.Errors)
+	errs, err := storederrors.Read(known.Answer.Errors)
 	if err != nil {
 		return models.WriteResult{Fault: err}, true
 	}
@@ -179,7 +174,7 @@ func (d *Decider) binds(w models.Write, result models.WriteResult) bool {
 
 // record stores the result of a keyed write.
 func (d *Decider) record(result models.WriteResult) {
-	kept := Answer{Errors: WriteErrors(result.Errors), Locations: result.Locations, Channels: result.Channels}
+	kept := Answer{Errors: storederrors.Write(result.Errors), Locations: result.Locations, Channels: result.Channels}
 	if result.Reservation != nil {
 		kept.Reservation = result.Reservation.ID
 	}
@@ -191,74 +186,6 @@ func (d *Decider) record(result models.WriteResult) {
 	d.NewAnswers[key] = true
 }
 
-// WriteErrors turns errors into their stored form. It panics on a type without a name.
-func WriteErrors(errs []models.UserError) []StoredError {
-	var out []StoredError
-	for _, e := range errs {
-		var name string
-		switch e.(type) {
-		case models.InsufficientStockError:
-			name = storedInsufficient
-		case models.QuantityLimitExceededError:
-			name = storedLimit
-		case models.StaleQuantityError:
-			name = storedStale
-		case models.ReservationNotActiveError:
-			name = storedNotActive
-		case models.NotFoundError:
-			name = storedNotFound
-		case models.InvalidInputError:
-			name = storedInvalid
-		default:
-			panic(fmt.Sprintf("no name to store a %T under", e)) // a type was added and forgotten here
-		}
-		raw, err := json.Marshal(e)
-		if err != nil {
-			panic(fmt.Sprintf("a user error that is not JSON: %v", err)) // plain structs; cannot happen
-		}
-		out = append(out, StoredError{Type: name, Error: raw})
-	}
-	return out
-}
-
-// ReadErrors turns stored errors back.
-//
-// Errors: a type that this version does not know; broken JSON.
-func ReadErrors(stored []StoredError) (out []models.UserError, err error) {
-	for _, s := range stored {
-		var e models.UserError
-		switch s.Type {
-		case storedInsufficient:
-			e, err = readError[models.InsufficientStockError](s.Error)
-		case storedLimit:
-			e, err = readError[models.QuantityLimitExceededError](s.Error)
-		case storedStale:
-			e, err = readError[models.StaleQuantityError](s.Error)
-		case storedNotActive:
-			e, err = readError[models.ReservationNotActiveError](s.Error)
-		case storedNotFound:
-			e, err = readError[models.NotFoundError](s.Error)
-		case storedInvalid:
-			e, err = readError[models.InvalidInputError](s.Error)
-		default:
-			err = fmt.Errorf("an answer on record has an error of type %q, which this version does not know", s.Type)
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
-	}
-	return out, nil
-}
-
-func readError[T models.UserError](raw json.RawMessage) (models.UserError, error) {
-	var e T
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return nil, fmt.Errorf("an error on record: %w", err)
-	}
-	return e, nil
-}
-
 // KeyedAnswer is a stored answer with its key.
 type KeyedAnswer struct {
 	Key [16]byte
@@ -267,16 +194,6 @@ type KeyedAnswer struct {
 
 // AddAnswer keeps an answer that was loaded.
 func (u *UnitOfWork) AddAnswer(a *KeyedAnswer) { u.Answers[a.Key] = &a.storedAnswer }
-
-// The names of the types of stored errors.
-const (
-	storedInsufficient = "INSUFFICIENT_STOCK"
-	storedLimit        = "QUANTITY_LIMIT_EXCEEDED"
-	storedStale        = "STALE_QUANTITY"
-	storedNotActive    = "RESERVATION_NOT_ACTIVE"
-	storedNotFound     = "NOT_FOUND"
-	storedInvalid      = "INVALID_INPUT"
-)
 
 // Secret is the key of the hashes of idempotency keys, with hashers that use it.
 type Secret struct {

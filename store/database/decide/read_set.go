@@ -1,7 +1,10 @@
 package decide
 
 import (
+	"slices"
+
 	"onhand/models"
+	"onhand/store/database/decide/counting"
 )
 
 // ReadSet names the rows that a batch of writes needs, and so what is locked and
@@ -15,6 +18,8 @@ type ReadSet struct {
 	Channels            []string
 	UpdatedReservations [][16]byte // reservations that may take units, whose channels are needed too
 	ChangesSettings     bool       // products, locations and channels are locked too
+	// Counts are the levels that were counted earlier, the newest counts first.
+	Counts []counting.Ref
 	// First are channels whose first active location is needed, to make a level there. The
 	// empty id stands for all locations.
 	First []string
@@ -41,7 +46,7 @@ func ReadSetOf(writes []models.Write, hashes []KeyHashes) ReadSet {
 		Products: SortedKeys(b.products), Locations: SortedKeys(b.locations), Channels: SortedKeys(b.channels),
 		Reservations: BinaryKeys(b.reservations), KeyedReservations: BinaryKeys(b.keyedReservations),
 		AnswerKeys: BinaryKeys(b.answerKeys), UpdatedReservations: BinaryKeys(b.updatedReservations),
-		ChangesSettings: settings,
+		ChangesSettings: settings, Counts: b.distinctCounts(),
 	}
 }
 
@@ -50,6 +55,7 @@ type readSetBuilder struct {
 	products, locations, channels   map[string]bool
 	reservations, keyedReservations map[[16]byte]bool
 	answerKeys, updatedReservations map[[16]byte]bool
+	counts                          []counting.Ref
 }
 
 // write adds the rows of one write.
@@ -76,7 +82,13 @@ func (b *readSetBuilder) write(write models.Write) {
 	case models.Adjust:
 		b.rows(write, func(i int) { b.level(write.Rows[i].ProductID, write.Rows[i].LocationID) })
 	case models.SetStock:
-		b.rows(write, func(i int) { b.level(write.Rows[i].ProductID, write.Rows[i].LocationID) })
+		b.rows(write, func(i int) {
+			row := write.Rows[i]
+			b.level(row.ProductID, row.LocationID)
+			if row.CountedAt != nil {
+				b.counts = append(b.counts, refOf(row))
+			}
+		})
 	case models.MoveStock:
 		b.rows(write, func(i int) {
 			row := write.Rows[i]
@@ -129,4 +141,11 @@ func (b *readSetBuilder) reservation(id string) {
 	if key, ok := ReservationKey(id); ok {
 		b.reservations[key] = true
 	}
+}
+
+// distinctCounts are the counts without repeats, the newest first: a bound on the work
+// then refuses the oldest.
+func (b *readSetBuilder) distinctCounts() []counting.Ref {
+	slices.SortFunc(b.counts, counting.Ref.Compare)
+	return slices.CompactFunc(b.counts, func(x, y counting.Ref) bool { return x.Compare(y) == 0 })
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/store/database/decide/counting"
 )
 
 // LevelID names a stock level.
@@ -50,6 +51,9 @@ type UnitOfWork struct {
 	// Unplaced are channels whose first active location a write needs and that was not
 	// loaded. It is loaded before the writes are decided again.
 	Unplaced map[string]bool
+	// Counts has what the ledger says of levels that were counted earlier, and the counts
+	// that are written.
+	Counts counting.Book
 	// NamedProducts are products that a result names, changed or not.
 	NamedProducts map[string]bool
 }

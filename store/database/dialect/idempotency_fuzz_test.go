@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/storederrors"
 )
 
 // oneRow is a row as a driver returns it.
@@ -36,8 +37,9 @@ var orderKey = [16]byte{2}
 // the same after it is stored again.
 func FuzzRecords(f *testing.F) {
 	invalid := models.Invalid(models.InputPath("rows", 1), "no <good> \u2028")
-	stored, err := json.Marshal(decide.Answer{Reservation: decide.ReservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: decide.WriteErrors([]models.UserError{
+	stored, err := json.Marshal(decide.Answer{Reservation: decide.ReservationID(orderKey[:]), Products: []string{"a"}, Channels: []string{"web"}, Errors: storederrors.Write([]models.UserError{
 		invalid, models.NotFoundError(invalid), models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
+		models.SupersededCountError{Failure: invalid.Failure, CountedAt: time.UnixMicro(1).UTC()},
 		models.InsufficientStockError{Failure: invalid.Failure, ProductID: "a", Requested: 1}, models.ReservationNotActiveError{State: models.ReservationExpired},
 		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1},
 	})})
@@ -79,15 +81,15 @@ func FuzzRecords(f *testing.F) {
 		if result.Fault != nil {
 			return
 		}
-		written, err := json.Marshal(decide.WriteErrors(result.Errors))
+		written, err := json.Marshal(storederrors.Write(result.Errors))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var stored []decide.StoredError
+		var stored []storederrors.StoredError
 		if err := json.Unmarshal(written, &stored); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := decide.ReadErrors(stored); err != nil || !sameJSON(t, again, result.Errors) {
+		if again, err := storederrors.Read(stored); err != nil || !sameJSON(t, again, result.Errors) {
 			t.Fatalf("%q is answered with %#v, and stored again %#v, %v", raw, result.Errors, again, err)
 		}
 	})

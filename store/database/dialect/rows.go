@@ -42,8 +42,8 @@ func (i *Instant) Scan(v any) error {
 // Value implements driver.Valuer. gorm asks for it; times are written by [Fragments.Moment].
 func (i Instant) Value() (driver.Value, error) { return i.Time, nil }
 
-// pointer returns nil for "no time".
-func (i Instant) pointer() *time.Time {
+// Pointer returns nil for "no time".
+func (i Instant) Pointer() *time.Time {
 	if i.IsZero() {
 		return nil
 	}
@@ -90,7 +90,7 @@ func ScanProduct(r Rows) (*models.Product, error) {
 	)
 	err := r.Scan(&p.ProductID, &p.Title, &p.Tracked, &p.InventoryPolicy, &p.BackorderLimit,
 		&p.LowStockThreshold, &p.MaxPerReservation, &restock, &buffers, &p.Version)
-	p.NextRestockAt = restock.pointer()
+	p.NextRestockAt = restock.Pointer()
 	if err == nil {
 		p.Buffers, err = channel.Decode(buffers)
 	}

@@ -62,7 +62,7 @@ func (s *StockLevelRow) Stock() *models.Stock {
 		Product: models.Product{
 			ProductID: s.ProductID, Title: s.title, Tracked: *s.tracked, InventoryPolicy: *s.policy,
 			BackorderLimit: s.backorder, LowStockThreshold: *s.lowStock, MaxPerReservation: s.maxPer,
-			NextRestockAt: s.restock.pointer(), Buffers: s.buffers, Version: *s.version,
+			NextRestockAt: s.restock.Pointer(), Buffers: s.buffers, Version: *s.version,
 		},
 		Epoch: s.epoch, AsOf: s.now.Time, Source: models.FromDatabase,
 	}

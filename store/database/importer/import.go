@@ -39,6 +39,9 @@ type ImportEngine interface {
 	ImportStart(idle time.Duration) []string
 	ImportLock() string
 	ImportEnd() []string
+	// ReadCounts fills the CountColumns of import_counts, once for each level and moment of
+	// import_rows.
+	ReadCounts(ctx context.Context, conn *sql.Conn) error
 	// ImportTurn waits until no other write of this process is running.
 	ImportTurn(ctx context.Context) (done func(), err error)
 }
@@ -115,9 +118,11 @@ type run struct {
 	waiting  *dialect.Watchdog
 	options  models.ImportOptions
 	progress models.ImportProgress
-	variants bool // rows name variants beside SKUs
-	news     bool // there are new products or locations
-	work     int  // levels to write
+	variants bool            // rows name variants beside SKUs
+	news     bool            // there are new products or locations
+	work     int             // levels to write
+	counted  bool            // rows were counted earlier
+	now      dialect.Instant // when the counts were decided
 }
 
 func (i *run) execute(ctx context.Context, next func() (models.StockRow, error)) (models.ImportSummary, error) {
@@ -196,7 +201,13 @@ func (i *run) stage(ctx context.Context, next func() (models.StockRow, error)) e
 			i.progress(models.ImportReading, rows, 0)
 		}
 		i.variants = i.variants || row.Variant != ""
-		return stagedRow(row, i.options, keys), nil
+		at := countedAt(row, i.options)
+		staged := stagedRow(row, i.options, keys, at)
+		if at != nil {
+			i.counted = true
+			staged[len(staged)-1] = i.Fragments.Moment(*at)
+		}
+		return staged, nil
 	})
 }
 
@@ -243,6 +254,9 @@ func (i *run) undo() {
 // decide fills import_plan, one row for each row of the file, and import_work, what to write.
 func (i *run) decide(ctx context.Context) (models.ImportSummary, error) {
 	summary := models.ImportSummary{Outcomes: map[models.ImportOutcome]int{}}
+	if err := i.readCounts(ctx); err != nil {
+		return summary, err
+	}
 	if err := i.exec(ctx, importPlan(i.options.Create), importWork, importWorkIndex); err != nil {
 		return summary, err
 	}
@@ -278,6 +292,10 @@ func (i *run) apply(ctx context.Context) error {
 			return err
 		}
 	}
+	var first int64
+	if err := i.conn.QueryRowContext(ctx, "SELECT "+i.Fragments.LedgerEnd).Scan(&first); err != nil {
+		return err
+	}
 	for from := 0; from < i.work; from += importApplyRows {
 		to := min(from+importApplyRows, i.work)
 		for _, step := range []struct {
@@ -293,7 +311,7 @@ func (i *run) apply(ctx context.Context) error {
 		}
 		i.progress(models.ImportWriting, to, i.work)
 	}
-	return nil
+	return i.recordCounts(ctx, first)
 }
 
 // report calls each with the decisions, in the order of lines.

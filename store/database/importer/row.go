@@ -1,11 +1,14 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"onhand/models"
+	"onhand/store/database/decide/counting"
 	"onhand/store/database/dialect"
 )
 
@@ -15,12 +18,14 @@ var ImportColumns = []string{
 	"seen_available", "seen_damaged", "seen_quality_control", "seen_safety_stock", "seen_incoming", "seen_on_hand",
 	"new_available", "new_damaged", "new_quality_control", "new_safety_stock", "new_incoming", "new_on_hand",
 	"open_available", "open_damaged", "open_quality_control", "open_safety_stock", "open_incoming", "elsewhere",
-	"note", "problem",
+	"note", "problem", "counted_at",
 }
 
 // stagedRow is a row as import_rows stores it: what it asks for, what its writer saw of that,
-// and what a new level begins with. A nil stager gives no keys.
-func stagedRow(row models.StockRow, options models.ImportOptions, keys *keyStager) []any {
+// and what a new level begins with. A nil stager gives no keys. A row that was counted at a
+// moment is not compared: the ledger tells what happened since. The caller adds the moment,
+// the last column.
+func stagedRow(row models.StockRow, options models.ImportOptions, keys *keyStager, counted *time.Time) []any {
 	product := row.ProductID
 	if product == "" {
 		product = row.Variant
@@ -31,14 +36,14 @@ func stagedRow(row models.StockRow, options models.ImportOptions, keys *keyStage
 		opened = openingOf(row.Now)
 	}
 	seen := row.Now
-	if options.IgnoreStale {
+	if options.IgnoreStale || counted != nil {
 		seen = models.Counts{}
 	}
 	values := append(make([]any, 0, len(ImportColumns)),
 		row.Line, max(row.Line, row.LastLine), storable(product), storable(row.Variant), storable(row.Title), storable(row.Location))
 	values = append(values, keys.of(row, product)...)
 	sets := row.New.Any()
-	values = append(values, bit(sets), bit(compared(row.New, seen)), bit(opens), askOf(row, opens))
+	values = append(values, bit(sets), bit(counted != nil || compared(row.New, seen)), bit(opens), askOf(row, opens, counted))
 	for _, s := range models.Settable {
 		values = append(values, unitsIf(*seen.Of(s), row.New.Of(s).Given || !sets))
 	}
@@ -51,7 +56,17 @@ func stagedRow(row models.StockRow, options models.ImportOptions, keys *keyStage
 		values = append(values, *opened.Of(s))
 	}
 	note := strings.TrimPrefix(strings.TrimSuffix(row.Note+"; "+opened.note, "; "), "; ")
-	return append(values, opened.elsewhere, storable(note), storable(row.Problem))
+	return append(values, opened.elsewhere, storable(note), storable(row.Problem), nil)
+}
+
+// countedAt is when a row was counted that sets something; nil for now.
+func countedAt(row models.StockRow, options models.ImportOptions) *time.Time {
+	at := cmp.Or(row.CountedAt, options.CountedAt)
+	if at == nil || !row.New.Any() || row.Problem != "" {
+		return nil
+	}
+	moment := counting.Moment(*at)
+	return &moment
 }
 
 // compared reports whether the file says what was there for each quantity to set.
@@ -98,8 +113,10 @@ func openingOf(seen models.Counts) openingLevel {
 }
 
 // askOf is equal for rows that ask for the same; empty for those that ask for nothing.
-func askOf(row models.StockRow, opens bool) string {
+func askOf(row models.StockRow, opens bool, counted *time.Time) string {
 	switch {
+	case counted != nil:
+		return string(appendCounts([]byte(counting.Text(*counted)), row.New))
 	case row.New.Any():
 		return string(appendCounts(appendCounts(nil, row.New), row.Now))
 	case opens:
@@ -147,16 +164,18 @@ func scanImported(r dialect.Rows) (models.ImportedRow, error) {
 		row        models.ImportedRow
 		seen       [6]*int
 		first      *int
+		moments    [2]dialect.Instant
 		b, a       = &row.Before, &row.After
 		seenStates = append(append([]models.State{}, models.Settable...), "")
 	)
-	err := r.Scan(&row.Line, &row.LastLine, &row.Sets, &row.Compared, &row.SimilarProduct, &row.SimilarLocation, &row.ProductID, &row.LocationID, &row.Outcome, &row.Note, &row.Problem, &first,
+	err := r.Scan(&row.Line, &row.LastLine, &row.Sets, &row.Compared, &row.SimilarProduct, &row.SimilarLocation, &row.ProductID, &row.LocationID, &row.Outcome, &row.Note, &row.Problem, &first, &moments[0], &moments[1],
 		&seen[0], &seen[1], &seen[2], &seen[3], &seen[4], &seen[5],
 		&b.Available, &b.Reserved, &b.Committed, &b.Damaged, &b.QualityControl, &b.SafetyStock, &b.Incoming,
 		&a.Available, &a.Reserved, &a.Committed, &a.Damaged, &a.QualityControl, &a.SafetyStock, &a.Incoming)
 	if first != nil {
 		row.FirstLine = *first
 	}
+	row.CountedAt, row.NewestCount = moments[0].Pointer(), moments[1].Pointer()
 	for i, n := range seen {
 		if n == nil {
 			continue

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"onhand/store/database/decide/counting"
 	"onhand/store/database/importer"
 )
 
@@ -20,7 +21,7 @@ import (
 func (e *Engine) ImportTables() []string {
 	return []string{
 		"SET work_mem = '32MB'", "SET temp_buffers = '32MB'",
-		importer.ImportRowsTable(`text COLLATE "C"`, "bigint"),
+		importer.ImportRowsTable(`text COLLATE "C"`, "bigint", "timestamptz"),
 	}
 }
 
@@ -65,3 +66,16 @@ func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
 // ImportTurn implements [importer.ImportEngine]: other writers go on, since rows are locked one
 // by one.
 func (e *Engine) ImportTurn(context.Context) (func(), error) { return func() {}, nil }
+
+// ReadCounts implements [importer.ImportEngine]. A call of the function takes 1,000 levels.
+func (e *Engine) ReadCounts(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `INSERT INTO import_counts (`+importer.CountColumns+`)
+		SELECT s.product, s.location, s.moment, s.since_available, s.since_damaged, s.since_quality_control, s.since_safety_stock, s.since_incoming,
+			s.since_available + s.since_reserved + s.since_committed + s.since_damaged + s.since_quality_control + s.since_safety_stock,
+			s.newest_available, s.newest_damaged, s.newest_quality_control, s.newest_safety_stock, s.newest_incoming, s.complete::int
+		FROM (SELECT array_agg(product_id::text) AS products, array_agg(location_id::text) AS locations, array_agg(counted_at) AS moments
+			FROM (SELECT *, row_number() OVER () AS n FROM (SELECT DISTINCT product_id, location_id, counted_at FROM import_rows WHERE counted_at IS NOT NULL AND problem = '') d) r
+			GROUP BY n / 1000) g
+		CROSS JOIN LATERAL onhand_moved_since(g.products, g.locations, g.moments, $1, 2147483647) s`, counting.EntriesMax)
+	return err
+}

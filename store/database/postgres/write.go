@@ -119,6 +119,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, u.AddMember) })
 		}
 		queueFirst(b, u, w.First)
+		queueCounts(b, u, w.Counts)
 		if len(w.KeyedReservations) > 0 { // after the levels, which the writer of an earlier one with this key had locked
 			b.Queue(keyedSQL, byteSlices(w.KeyedReservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
@@ -196,6 +197,7 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []
 		t.queueReservations(b, u, false)
 		t.queueMovements(b, u)
 		t.queueAnswers(b, u)
+		t.queueRecords(b, u)
 		// Only now are the settings of products and the locations of new levels known: the
 		// foreign key locks a location when a level is inserted there.
 		if len(u.Settings.Products)+len(created) > 0 {

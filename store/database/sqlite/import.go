@@ -20,7 +20,7 @@ import (
 func (e *Engine) ImportTables() []string {
 	return []string{
 		"PRAGMA temp_store = FILE", "PRAGMA temp.cache_size = -32768", "PRAGMA main.cache_size = -32768", // KiB
-		importer.ImportRowsTable("TEXT", "INTEGER"),
+		importer.ImportRowsTable("TEXT", "INTEGER", "INTEGER"),
 	}
 }
 
@@ -77,6 +77,8 @@ func bind(statement *sqlite3.Stmt, at int, value any) error {
 		return statement.BindNull(at)
 	case int:
 		return statement.BindInt64(at, int64(value))
+	case int64:
+		return statement.BindInt64(at, value)
 	case string:
 		return statement.BindText(at, value)
 	}

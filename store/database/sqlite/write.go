@@ -10,6 +10,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/counting"
 	"onhand/store/database/dialect"
 )
 
@@ -118,6 +119,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			u.NoFirst(w.First)
 			return queryRows(ctx, t.tx, dialect.ScanFirst, u.AddFirst, firstSQL, dialect.JSONList(w.First))
 		},
+		func() error { return movedSince(ctx, t.tx, w.Counts, counting.EntriesTotalMax, u.Counts.Add) },
 		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&u.Epoch, &now, &u.AnyOverdue) },
 	}
 	for _, step := range steps {
@@ -137,6 +139,7 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) ([]*models
 	w.reservations(insertReservationSQL, u.ReservationsToSave(true))
 	w.reservations(updateReservationSQL, u.ReservationsToSave(false))
 	w.movements(u.Movements)
+	w.records(u.Counts.Records(), dialect.Micros(u.Now))
 	for _, key := range decide.BinaryKeys(u.NewAnswers) {
 		stored := u.Answers[key]
 		raw, _ := json.Marshal(stored.Answer) // plain structs; cannot fail

@@ -4,15 +4,16 @@
 --
 -- Any program may write these tables with SQL. Triggers then do what Onhand needs: they give a changed product a new
 -- version, add it to the outbox, and record in the ledger what an outside writer did. Onhand's own transactions do part
--- of this themselves; section 8 says which part.
+-- of this themselves; section 9 says which part.
 --
---  1. Domains                     8. Writers
---  2. Meta                        9. Triggers on stock levels
---  3. Locations and channels     10. Triggers on products
---  4. Products and stock levels  11. Triggers on locations and channels
---  5. Reservations               12. Refused changes
---  6. Ledger                     13. Optimistic batches
---  7. Outbox, idempotency keys   14. Block range indexes
+--  1. Domains                      9. Writers
+--  2. Meta                        10. Triggers on stock levels
+--  3. Locations and channels      11. Triggers on products
+--  4. Products and stock levels   12. Triggers on locations and channels
+--  5. Reservations                13. Refused changes
+--  6. Ledger                      14. Optimistic batches
+--  7. Counts                      15. Block range indexes
+--  8. Outbox, idempotency keys
 --
 -- Every writer locks in one order: reservations, stock levels by product and location, products by id.
 
@@ -295,7 +296,117 @@ CREATE TRIGGER stock_movements_inserted INSTEAD OF INSERT ON stock_movements
     FOR EACH ROW EXECUTE FUNCTION stock_movements_inserted();
 
 
--- 7. Outbox, idempotency keys ----------------------------------------------------------------------------------------
+-- 7. Counts ----------------------------------------------------------------------------------------------------------
+
+-- When the states of levels were counted, and what the counts corrected. Only counts write it. A count deletes those of
+-- its state that were written before its own moment: they are in the ledger before it, and only counts that are later
+-- still are accepted.
+CREATE TABLE stock_counts (
+    product_id  text COLLATE "C" NOT NULL,
+    location_id text COLLATE "C" NOT NULL,
+    state       text        NOT NULL CHECK (state IN ('AVAILABLE', 'DAMAGED', 'QUALITY_CONTROL', 'SAFETY_STOCK', 'INCOMING')),
+    counted_at  timestamptz NOT NULL,
+    -- The time of the movement by which the count was written.
+    written_at  timestamptz NOT NULL,
+    -- The units that the count added to the state, negative for those it took.
+    correction  integer     NOT NULL,
+    PRIMARY KEY (product_id, location_id, state, written_at)
+);
+
+-- What the ledger says of levels since moments: what each state gained and lost, without the corrections of counts, and
+-- when it was counted last, by a count or by a file. A reservation that expired before the moment gave its units back
+-- before it, whenever its end was written.
+--
+-- It reads the ledger of a product backwards, at most level_max entries after the moment, and total_max together. complete
+-- is false where there are more. It stops 10 seconds or 1,000 entries before the moment: after a failover, the clock may
+-- have gone back by seconds.
+-- +goose StatementBegin
+CREATE FUNCTION onhand_moved_since(product_ids text[], location_ids text[], moments timestamptz[], level_max integer, total_max integer)
+    RETURNS TABLE (product text, location text, moment timestamptz,
+        since_available bigint, since_reserved bigint, since_committed bigint, since_damaged bigint, since_quality_control bigint, since_safety_stock bigint, since_incoming bigint,
+        newest_available timestamptz, newest_damaged timestamptz, newest_quality_control timestamptz, newest_safety_stock timestamptz, newest_incoming timestamptz,
+        entries integer, complete boolean)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    most   integer; -- entries after the moment
+    before integer; -- entries before it
+    total  integer := 0;
+    m      record;
+BEGIN
+    FOR product, location, moment IN SELECT * FROM unnest(product_ids, location_ids, moments) LOOP
+        most := least(level_max, greatest(total_max - total, 0));
+        entries := 0;
+        before := 0;
+        since_available := 0;
+        since_reserved := 0;
+        since_committed := 0;
+        since_damaged := 0;
+        since_quality_control := 0;
+        since_safety_stock := 0;
+        since_incoming := 0;
+        newest_available := null;
+        newest_damaged := null;
+        newest_quality_control := null;
+        newest_safety_stock := null;
+        newest_incoming := null;
+        FOR m IN SELECT * FROM ledger_rows l WHERE l.product_id = product ORDER BY l.movement_id DESC LIMIT most + 1001 LOOP
+            IF m.created_at <= moment THEN
+                before := before + 1;
+                EXIT WHEN before > 1000 OR m.created_at <= moment - interval '10 seconds';
+                CONTINUE;
+            END IF;
+            entries := entries + 1;
+            EXIT WHEN entries > most;
+            CONTINUE WHEN m.location_id <> location;
+            CONTINUE WHEN m.reason = 'EXPIRED' AND EXISTS (SELECT 1 FROM reservations r WHERE r.reservation_id = m.reservation_id AND r.expires_at <= moment);
+            since_available := since_available + m.available_delta;
+            since_reserved := since_reserved + m.reserved_delta;
+            since_committed := since_committed + m.committed_delta;
+            since_damaged := since_damaged + m.damaged_delta;
+            since_quality_control := since_quality_control + m.quality_control_delta;
+            since_safety_stock := since_safety_stock + m.safety_stock_delta;
+            since_incoming := since_incoming + m.incoming_delta;
+            IF m.reason = 'IMPORT' THEN
+                IF m.available_delta <> 0 THEN newest_available := greatest(newest_available, m.created_at); END IF;
+                IF m.damaged_delta <> 0 THEN newest_damaged := greatest(newest_damaged, m.created_at); END IF;
+                IF m.quality_control_delta <> 0 THEN newest_quality_control := greatest(newest_quality_control, m.created_at); END IF;
+                IF m.safety_stock_delta <> 0 THEN newest_safety_stock := greatest(newest_safety_stock, m.created_at); END IF;
+                IF m.incoming_delta <> 0 THEN newest_incoming := greatest(newest_incoming, m.created_at); END IF;
+            END IF;
+        END LOOP;
+        before := 0;
+        FOR m IN SELECT * FROM ledger_chunks c WHERE c.product_id = product ORDER BY c.first_id DESC LIMIT most + 1001 LOOP
+            IF m.created_at <= moment THEN
+                before := before + 1;
+                EXIT WHEN before > 1000 OR m.created_at <= moment - interval '10 seconds';
+                CONTINUE;
+            END IF;
+            entries := entries + 1;
+            EXIT WHEN entries > most;
+            CONTINUE WHEN m.location_id <> location;
+            since_available := since_available - m.total;
+            since_reserved := since_reserved + m.total;
+        END LOOP;
+        FOR m IN SELECT c.state, max(c.counted_at) AS newest, coalesce(sum(c.correction) FILTER (WHERE c.written_at > moment), 0) AS corrections
+            FROM stock_counts c WHERE c.product_id = product AND c.location_id = location GROUP BY c.state
+        LOOP
+            CASE m.state
+                WHEN 'AVAILABLE' THEN since_available := since_available - m.corrections; newest_available := greatest(newest_available, m.newest);
+                WHEN 'DAMAGED' THEN since_damaged := since_damaged - m.corrections; newest_damaged := greatest(newest_damaged, m.newest);
+                WHEN 'QUALITY_CONTROL' THEN since_quality_control := since_quality_control - m.corrections; newest_quality_control := greatest(newest_quality_control, m.newest);
+                WHEN 'SAFETY_STOCK' THEN since_safety_stock := since_safety_stock - m.corrections; newest_safety_stock := greatest(newest_safety_stock, m.newest);
+                WHEN 'INCOMING' THEN since_incoming := since_incoming - m.corrections; newest_incoming := greatest(newest_incoming, m.newest);
+            END CASE;
+        END LOOP;
+        complete := entries <= most;
+        total := total + entries;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+
+
+-- 8. Outbox, idempotency keys ----------------------------------------------------------------------------------------
 
 -- The products whose newest version has not reached Redis yet. The relay publishes and deletes these rows.
 CREATE TABLE outbox (
@@ -314,7 +425,7 @@ CREATE TABLE idempotency_keys (
 );
 
 
--- 8. Writers ---------------------------------------------------------------------------------------------------------
+-- 9. Writers ---------------------------------------------------------------------------------------------------------
 --
 -- The setting onhand.writer says, for one transaction, what Onhand writes itself when it changes stock levels:
 --
@@ -380,7 +491,7 @@ $$;
 -- +goose StatementEnd
 
 
--- 9. Triggers on stock levels ----------------------------------------------------------------------------------------
+-- 10. Triggers on stock levels ---------------------------------------------------------------------------------------
 --
 -- The WHEN conditions call current_setting and not a function of this file: Postgres would look into that function for
 -- each statement.
@@ -470,7 +581,7 @@ CREATE TRIGGER stock_level_floor_on_update BEFORE UPDATE OF available ON stock_l
     FOR EACH ROW WHEN (NEW.available < 0 OR OLD.available_floor < 0) EXECUTE FUNCTION stock_level_floor();
 
 
--- 10. Triggers on products -------------------------------------------------------------------------------------------
+-- 11. Triggers on products -------------------------------------------------------------------------------------------
 
 -- A new product replaces the cache's entry for an unknown product.
 -- +goose StatementBegin
@@ -518,7 +629,7 @@ CREATE TRIGGER product_settings_to_outbox AFTER UPDATE OF title, tracked, invent
     FOR EACH ROW EXECUTE FUNCTION product_settings_to_outbox();
 
 
--- 11. Triggers on locations and channels -----------------------------------------------------------------------------
+-- 12. Triggers on locations and channels -----------------------------------------------------------------------------
 
 -- Every instance caches the directory and reloads it when its version grows.
 -- +goose StatementBegin
@@ -649,7 +760,7 @@ CREATE TRIGGER location_changed AFTER UPDATE ON locations
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION location_changed();
 
 
--- 12. Refused changes ------------------------------------------------------------------------------------------------
+-- 13. Refused changes ------------------------------------------------------------------------------------------------
 --
 -- Nobody rewrites the ledger or gives an id a second meaning.
 
@@ -677,7 +788,7 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON stock_levels
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('use DELETE, so that the ledger knows');
 
 
--- 13. Optimistic batches ---------------------------------------------------------------------------------------------
+-- 14. Optimistic batches ---------------------------------------------------------------------------------------------
 
 -- Ends the transaction of a batch that was decided on values that have changed since.
 -- +goose StatementBegin
@@ -752,7 +863,7 @@ END $$;
 -- +goose StatementEnd
 
 
--- 14. Block range indexes --------------------------------------------------------------------------------------------
+-- 15. Block range indexes --------------------------------------------------------------------------------------------
 --
 -- These tables grow at their end. A BRIN index finds ids, transactions and times by block range and costs a write
 -- almost nothing.
@@ -773,8 +884,8 @@ SELECT brin_desummarize_range('reservations_order', 0), brin_desummarize_range('
 DROP VIEW stock_movements, ledger_entries;
 DROP FUNCTION record_external, level_difference, product_floor; -- their parameters are rows of the tables below
 DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks,
-    outbox, idempotency_keys;
-DROP FUNCTION written_by_onhand, touch_products, ledger_chunk_movements, stock_movements_inserted,
+    stock_counts, outbox, idempotency_keys;
+DROP FUNCTION onhand_moved_since, written_by_onhand, touch_products, ledger_chunk_movements, stock_movements_inserted,
     stock_levels_inserted, stock_levels_updated, stock_levels_deleted, increment_settings_revision, stock_level_floor,
     products_inserted, product_settings_new_version, product_settings_to_outbox,
     directory_changed, channel_new_revision, channels_deleted, channels_truncated, channel_locations_changed, channel_locations_truncated, location_change_lock, location_changed, refuse, onhand_expect, onhand_reserve;

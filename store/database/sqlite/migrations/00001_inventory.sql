@@ -11,9 +11,9 @@
 --     no settings revisions and no ledger chunks: stock_movements is the table of all movements.
 --   * There is no NOTIFY. The relay polls.
 --
--- Sections: 1. Meta, 2. Locations and channels, 3. Products and stock levels, 4. Reservations, 5. Ledger, 6. Outbox and
--- idempotency keys, 7. Triggers on stock levels, 8. Triggers on products, 9. Triggers on locations and channels,
--- 10. Refused changes.
+-- Sections: 1. Meta, 2. Locations and channels, 3. Products and stock levels, 4. Reservations, 5. Ledger, 6. Counts,
+-- 7. Outbox and idempotency keys, 8. Triggers on stock levels, 9. Triggers on products, 10. Triggers on locations and
+-- channels, 11. Refused changes.
 
 
 -- 1. Meta ------------------------------------------------------------------------------------------------------------
@@ -149,7 +149,20 @@ CREATE TABLE stock_movements (
 CREATE INDEX stock_movements_product ON stock_movements (product_id, movement_id);
 
 
--- 6. Outbox and idempotency keys -------------------------------------------------------------------------------------
+-- 6. Counts ----------------------------------------------------------------------------------------------------------
+
+CREATE TABLE stock_counts (
+    product_id  TEXT NOT NULL,
+    location_id TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('AVAILABLE', 'DAMAGED', 'QUALITY_CONTROL', 'SAFETY_STOCK', 'INCOMING')),
+    counted_at  INTEGER NOT NULL,
+    written_at  INTEGER NOT NULL,
+    correction  INTEGER NOT NULL,
+    PRIMARY KEY (product_id, location_id, state, written_at)
+) WITHOUT ROWID;
+
+
+-- 7. Outbox and idempotency keys -------------------------------------------------------------------------------------
 
 CREATE TABLE outbox (
     outbox_id  INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -165,7 +178,7 @@ CREATE TABLE idempotency_keys (
 ) WITHOUT ROWID;
 
 
--- 7. Triggers on stock levels ----------------------------------------------------------------------------------------
+-- 8. Triggers on stock levels ----------------------------------------------------------------------------------------
 --
 -- A changed level gives its product a new version and an outbox row, for every writer. An outside writer's change is
 -- also recorded in the ledger. Onhand deletes no levels, so every DELETE is an outside writer's.
@@ -237,7 +250,7 @@ END;
 -- +goose StatementEnd
 
 
--- 8. Triggers on products --------------------------------------------------------------------------------------------
+-- 9. Triggers on products --------------------------------------------------------------------------------------------
 
 -- A new product replaces the cache's entry for an unknown product.
 -- +goose StatementBegin
@@ -279,7 +292,7 @@ END;
 -- +goose StatementEnd
 
 
--- 9. Triggers on locations and channels ------------------------------------------------------------------------------
+-- 10. Triggers on locations and channels -----------------------------------------------------------------------------
 --
 -- Every instance caches locations and channels and reloads them when the directory version grows.
 
@@ -380,7 +393,7 @@ END;
 -- +goose StatementEnd
 
 
--- 10. Refused changes ------------------------------------------------------------------------------------------------
+-- 11. Refused changes ------------------------------------------------------------------------------------------------
 --
 -- Nobody rewrites the ledger or gives an id a second meaning.
 
@@ -431,5 +444,6 @@ DROP TABLE locations;
 DROP TABLE products;
 DROP TABLE reservations;
 DROP TABLE stock_movements;
+DROP TABLE stock_counts;
 DROP TABLE outbox;
 DROP TABLE idempotency_keys;

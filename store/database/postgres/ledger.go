@@ -1,8 +1,12 @@
 package postgres
 
 import (
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"onhand/store/database/decide"
+	"onhand/store/database/decide/counting"
+	"onhand/store/database/dialect"
 	"onhand/store/database/ledger"
 	"onhand/store/database/optimistic"
 )
@@ -97,4 +101,56 @@ func (c *chunkColumns) add(l *optimistic.LevelMovements) {
 
 func (c *chunkColumns) args() []any {
 	return append(append([]any{c.products, c.locations, c.sizes, c.totals, c.places}, c.befores.args()...), c.reservations, c.versions, c.quantities)
+}
+
+// movedSinceSQL says what the ledger has of levels since moments.
+var movedSinceSQL = "SELECT " + dialect.BasisColumns + " FROM onhand_moved_since($1::text[], $2::text[], $3::timestamptz[], $4, $5)"
+
+// queueCounts reads what the ledger says of the levels that were counted earlier.
+func queueCounts(b *pgx.Batch, u *decide.UnitOfWork, refs []counting.Ref) {
+	n := len(refs)
+	if n == 0 {
+		return
+	}
+	products, locations, moments := textColumn(n, idSize), textColumn(n, idSize), timeColumn(n)
+	for _, ref := range refs {
+		products.text(ref.Product)
+		locations.text(ref.Location)
+		moments.time(ref.At)
+	}
+	b.Queue(movedSinceSQL, products, locations, moments, counting.EntriesMax, counting.EntriesTotalMax).Query(func(r pgx.Rows) error {
+		return dialect.Each(r, dialect.ScanBasis, u.Counts.Add)
+	})
+}
+
+const eachCount = "SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::text[]) AS state, each($4::timestamptz[]) AS counted_at"
+
+var (
+	deleteCountsSQL = newBulk(`DELETE FROM stock_counts c USING (` + eachCount + `) v
+		WHERE c.product_id = v.product_id AND c.location_id = v.location_id AND c.state = v.state AND c.written_at <= v.counted_at`)
+
+	insertCountsSQL = newBulk(`INSERT INTO stock_counts (product_id, location_id, state, counted_at, written_at, correction)
+		` + eachCount + `, $5::timestamptz, each($6::int[])
+		ON CONFLICT (product_id, location_id, state, written_at) DO UPDATE
+		SET counted_at = greatest(stock_counts.counted_at, excluded.counted_at), correction = stock_counts.correction + excluded.correction`)
+)
+
+// queueRecords writes the counts of a batch.
+func (t *transaction) queueRecords(b *pgx.Batch, u *decide.UnitOfWork) {
+	list := u.Counts.Records()
+	n := len(list)
+	if n == 0 {
+		return
+	}
+	products, locations, states := textColumn(n, idSize), textColumn(n, idSize), textColumn(n, reasonSize)
+	moments, corrections := timeColumn(n), intColumn(n)
+	for _, r := range list {
+		products.text(r.Product)
+		locations.text(r.Location)
+		states.text(string(r.State))
+		moments.time(r.CountedAt)
+		corrections.int(r.Correction)
+	}
+	b.Queue(t.engine.statement(deleteCountsSQL, n), products, locations, states, moments)
+	b.Queue(t.engine.statement(insertCountsSQL, n), products, locations, states, moments, u.Now, corrections)
 }
