@@ -107,6 +107,42 @@ func TestFilesGoRound(t *testing.T) {
 	})
 }
 
+// TestImportCountedAt: units sold after the time of a count stay sold. The time is in the
+// file, or on the command line. An older count is refused.
+func TestImportCountedAt(t *testing.T) {
+	onBoth(t, func(m merchant) {
+		m.run(0, "import", m.file("opening.csv", "product_id,title,location_id,available\nmug,Mug,North,10\ncup,Cup,North,4\n"), "--create")
+		moment := func() string { // on the database's clock, between two milliseconds
+			time.Sleep(2 * time.Millisecond)
+			defer time.Sleep(2 * time.Millisecond)
+			return time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		}
+		early := moment()
+		s := serve(m.t, m.database)
+		s.post(`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "mug", quantity: 3}], ttlSeconds: 3600}) { reservation { id } } }`)
+		late := moment()
+		count := m.file("count.csv", "product_id,location_id,available,available_new,counted_at\nmug,North,10,9,"+early+"\ncup,North,4,,\n")
+		const changed = "line 2: mug at North: available 7 -> 6 (-1)\n2 rows: 0 increases, 1 decrease, 1 unchanged, 0 created, 0 refused"
+		stdout, _ := m.run(0, "import", count, "--dry-run")
+		assert.Equal(m.t, changed+" (dry run: nothing was changed)\n", stdout)
+		stdout, _ = m.run(0, "import", count)
+		assert.Equal(m.t, changed+"\n", stdout)
+		stdout, _ = m.run(0, "import", count)
+		assert.Equal(m.t, "2 rows: 0 increases, 0 decreases, 2 unchanged, 0 created, 0 refused\n", stdout)
+
+		shop := m.file("shop.csv", strings.Replace(m.export("shop"), "mug,,,North,,0,0,3,6,9,\n", "mug,,,North,,0,0,3,6,9,8\n", 1))
+		stdout, _ = m.run(0, "import", shop, "--counted-at", late, "--report", "-")
+		assert.Contains(m.t, stdout, "mug,North,changed,6,5,9,8,available 6 -> 5 (-1)\n")
+		stdout, _ = m.run(1, "import", count)
+		assert.Contains(m.t, stdout, "line 2: mug at North: counted at "+early+", and the level was counted later already, at "+late+"\n")
+		assert.Contains(m.t, stdout, "1 refused (1 superseded) (nothing was changed)\n")
+		stdout, _ = m.run(1, "import", m.file("future.jsonl", `{"productId":"mug","locationId":"North","available":1,"countedAt":"2999-01-01T00:00:00Z"}`))
+		assert.Contains(m.t, stdout, "counted at 2999-01-01T00:00:00.000Z, which is in the future\n")
+		_, _, err := parse(m.t, "import", "x", "--counted-at", "noon")
+		assert.ErrorContains(m.t, err, "is not a time such as")
+	})
+}
+
 // TestAMerchantEditsAnExport: the quantity written into On hand (new) is set,
 // units sold meanwhile stay sold, and nothing else changes.
 func TestAMerchantEditsAnExport(t *testing.T) {
