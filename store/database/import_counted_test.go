@@ -92,8 +92,8 @@ func TestImportSupersededCounts(t *testing.T) {
 	})
 }
 
-// Counts of a file that were not written yet correct the same units once, whoever writes
-// them, and rows of one level with two moments are refused.
+// Counts of a file that were not written yet correct the same units once, of files and of the
+// API, and rows of one level with two moments are refused.
 func TestImportCountsInTurn(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 10)

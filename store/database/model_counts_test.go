@@ -35,8 +35,8 @@ func newModelCounts() modelCounts { return modelCounts{newest: map[countedState]
 // momentsMax bounds the moments of a run: each takes two milliseconds.
 const momentsMax = 8
 
-// remember notes a moment. The units of overdue reservations are available then.
-func (m *model) remember(t *rapid.T) {
+// noteMoment notes a moment. The units of overdue reservations are available then.
+func (m *model) noteMoment(t *rapid.T) {
 	if len(m.counts.moments) == momentsMax {
 		t.Skip("enough moments")
 	}

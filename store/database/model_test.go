@@ -66,7 +66,7 @@ func TestAgainstAModel(t *testing.T) {
 				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
-				"adjust": m.adjust, "set": m.set, "moment": m.remember, "count": m.countLater, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
+				"adjust": m.adjust, "set": m.set, "moment": m.noteMoment, "count": m.countLater, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
 		})

@@ -19,7 +19,7 @@ func (d *Decider) adjust(w models.Adjust) models.WriteResult {
 // set decides counted quantities row by row.
 func (d *Decider) set(w models.SetStock) models.WriteResult {
 	entry := models.StockMovement{Reason: w.Reason, Note: w.Note, Reference: w.Reference, Actor: w.Actor}
-	counts := make([]counting.Record, 0, len(w.Rows))
+	counts := make([]counting.WrittenCount, 0, len(w.Rows))
 	result := d.stockRows(w, entry, func(changes *ChangeSet, i int) models.UserError {
 		record, err := d.setRow(changes, i, w.Rows[i], w.OnlyNew)
 		if err == nil {
@@ -180,7 +180,7 @@ func tooMuch(product string, n int, path ...any) models.QuantityLimitExceededErr
 }
 
 // setRow sets one state to what was counted, and returns the record of that.
-func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew bool) (record counting.Record, refusal models.UserError) {
+func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew bool) (record counting.WrittenCount, refusal models.UserError) {
 	id := LevelID{row.ProductID, row.LocationID}
 	product, err := d.known(i, id, row.State)
 	if err != nil {
@@ -224,7 +224,7 @@ func (d *Decider) setRow(changes *ChangeSet, i int, row models.SetRow, onlyNew b
 	var delta models.Quantities
 	*delta.Of(row.State) = row.Quantity - then
 	changes.add(id, delta)
-	return counting.Record{Product: row.ProductID, Location: row.LocationID, State: row.State, CountedAt: d.countedAt(row), Correction: row.Quantity - then}, nil
+	return counting.WrittenCount{Product: row.ProductID, Location: row.LocationID, State: row.State, CountedAt: d.countedAt(row), Correction: row.Quantity - then}, nil
 }
 
 // endOverdue has overdue reservations ended first, or their units would add to the count.

@@ -118,8 +118,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 		if len(w.Channels)+len(w.UpdatedReservations) > 0 {
 			b.Queue(channels, w.Channels, byteSlices(w.UpdatedReservations)).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanMember, u.AddMember) })
 		}
-		queueFirst(b, u, w.First)
-		queueCounts(b, u, w.Counts)
+		queueSome(b, u, w)
 		if len(w.KeyedReservations) > 0 { // after the levels, which the writer of an earlier one with this key had locked
 			b.Queue(keyedSQL, byteSlices(w.KeyedReservations)).Query(func(r pgx.Rows) error {
 				return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) {
@@ -164,6 +163,12 @@ func scanLocked(locked *int) func(dialect.Rows) (*decide.RevisedProduct, error) 
 	return func(r dialect.Rows) (*decide.RevisedProduct, error) {
 		return dialect.ScanRevisedProduct(dialect.Trailing{Rows: r, More: []any{locked}})
 	}
+}
+
+// queueSome reads what few batches need.
+func queueSome(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
+	queueFirst(b, u, w.First)
+	queueCounts(b, u, w.Counts)
 }
 
 // queueFirst reads the first active location of channels.

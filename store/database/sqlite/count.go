@@ -125,7 +125,7 @@ func readRecords(ctx context.Context, tx queryer, b *counting.Basis) error {
 }
 
 // records writes the counts of a batch.
-func (w *writer) records(list []*counting.Record, now int64) {
+func (w *writer) records(list []*counting.WrittenCount, now int64) {
 	for _, r := range list {
 		at := dialect.Micros(r.CountedAt)
 		w.exec(deleteCountSQL, r.Product, r.Location, string(r.State), at)

@@ -93,8 +93,8 @@ func (m *Moments) Of(s models.State) *time.Time {
 	return nil
 }
 
-// Record is a count that is written: when it was made, and its correction in units.
-type Record struct {
+// WrittenCount is a count that is written: when it was made, and its correction in units.
+type WrittenCount struct {
 	Product, Location string
 	State             models.State
 	CountedAt         time.Time
@@ -127,7 +127,7 @@ type Book struct {
 	bases   map[basisKey]*Basis
 	moved   map[levelKey]models.Quantities
 	expired map[levelKey][]expired
-	records map[stateKey]*Record
+	records map[stateKey]*WrittenCount
 }
 
 // Add keeps a basis that was loaded.
@@ -194,9 +194,9 @@ func (b *Book) Newest(ref Ref, state models.State) (newest time.Time) {
 }
 
 // Record notes counts that are written. Those of one state are one record.
-func (b *Book) Record(counts []Record) {
+func (b *Book) Record(counts []WrittenCount) {
 	if b.records == nil {
-		b.records = make(map[stateKey]*Record, len(counts))
+		b.records = make(map[stateKey]*WrittenCount, len(counts))
 	}
 	for _, r := range counts {
 		at := stateKey{levelKey{r.Product, r.Location}, r.State}
@@ -211,12 +211,12 @@ func (b *Book) Record(counts []Record) {
 }
 
 // Records lists the counts to save, by level and state.
-func (b *Book) Records() []*Record {
-	list := make([]*Record, 0, len(b.records))
+func (b *Book) Records() []*WrittenCount {
+	list := make([]*WrittenCount, 0, len(b.records))
 	for _, r := range b.records {
 		list = append(list, r)
 	}
-	slices.SortFunc(list, func(x, y *Record) int {
+	slices.SortFunc(list, func(x, y *WrittenCount) int {
 		return cmp.Or(cmp.Compare(x.Product, y.Product), cmp.Compare(x.Location, y.Location), cmp.Compare(x.State, y.State))
 	})
 	return list
