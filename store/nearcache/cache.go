@@ -22,6 +22,9 @@ const (
 	// entryAgeMax is how long after its read an entry is read again, less up to a tenth.
 	// It bounds what a change costs whose message Redis never sent.
 	entryAgeMax = time.Minute
+	// fullFills is one in how many values that were read enters a full cache. To make an
+	// entry and to evict one costs more than to read one. What is read often enters soon.
+	fullFills = 4
 	// stripesMax is how many locks and counts of changes there are. Products share
 	// them: a change of one then also refuses a value of the other, which is read again
 	// with the next request.
@@ -68,6 +71,7 @@ type NearCache struct {
 	feed       *changeFeed
 	seed       maphash.Seed
 	stripes    [stripesMax]stripe
+	full       atomic.Bool // since the last reset an entry was evicted
 	counters   nearCounters
 
 	stop    context.CancelFunc // nil before Start
@@ -99,6 +103,9 @@ func NewNearCache(config NearCacheConfig) *NearCache {
 		Weigher:       func(_ string, e *nearEntry) uint32 { return e.weight },
 		OnAtomicDeletion: func(e otter.DeletionEvent[string, *nearEntry]) {
 			if e.WasEvicted() {
+				if !c.full.Load() {
+					c.full.Store(true)
+				}
 				c.counters.drops[dropEvicted].Add(1)
 			}
 		},

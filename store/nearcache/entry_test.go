@@ -130,6 +130,35 @@ func TestScan(t *testing.T) {
 	require.Greater(t, hits, len(hot)/2)
 }
 
+// A full cache takes one in four of the values that were read, and one that is not full
+// takes all. A product that is there is refreshed always.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	fills := func(prefix string, n int) int64 {
+		before := b.Stats().Fills
+		for i := range n {
+			id := prefix + strconv.Itoa(i)
+			b.shared.put(stockAt(id, 1))
+			b.read(id)
+			b.entries.CleanUp()
+		}
+		return b.Stats().Fills - before
+	}
+	require.EqualValues(t, 1000, fills("first", 1000))
+	fills("more", 1000)
+	require.Positive(t, b.Stats().Drops["evicted"])
+	require.InDelta(t, 4000/fullFills, fills("late", 4000), 300)
+	b.shared.put(stockAt("hot", 1))
+	eventually(t, func() bool { return b.read("hot").Source == models.FromNearCache })
+	b.pass(entryAgeMax)
+	b.pong(b.now)
+	b.expect("hot", 1, models.FromCache)
+	b.expect("hot", 1, models.FromNearCache)
+	b.BypassAll(time.Second)
+	require.EqualValues(t, 100, fills("again", 100))
+}
+
 // The version of a message is read without decoding it, for every stock whose id JSON
 // does not escape.
 func TestVersionOf(t *testing.T) {

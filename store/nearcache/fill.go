@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"math/rand/v2"
 	"time"
 
 	"onhand/models"
@@ -59,6 +60,9 @@ func (c *NearCache) keep(current *generation, ticket uint64, stock *models.Stock
 		return
 	}
 	if e != nil && e.generation == current && e.stock.Load().Version > stock.Version {
+		return
+	}
+	if e == nil && c.full.Load() && rand.Uint32N(fullFills) > 0 {
 		return
 	}
 	until := c.clock().monotonic + int64(jitteredAge())
@@ -202,6 +206,7 @@ func (c *NearCache) renew(current *generation, reason dropReason) {
 
 // clear frees the memory of entries that are not served any more.
 func (c *NearCache) clear(reason dropReason) {
+	c.full.Store(false)
 	c.counters.drops[reason].Add(int64(c.entries.EstimatedSize()))
 	c.entries.InvalidateAll()
 }
