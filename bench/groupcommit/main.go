@@ -123,6 +123,9 @@ func (c *measureCommand) Run(ctx context.Context) (err error) {
 	}
 	middle := results.Middle(runs)
 	results.Print(c.out, middle)
+	if c.Runs > 1 {
+		results.PrintMarkdown(c.out, middle)
+	}
 	if (c.Quick || len(c.Without) > 0) && c.Results == results.Path {
 		return failure
 	}

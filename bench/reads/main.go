@@ -115,6 +115,9 @@ func (c *readCommand) Run(ctx context.Context) (err error) {
 	}
 	middle := results.Middle(runs)
 	results.Print(c.out, middle)
+	if c.Runs > 1 {
+		results.PrintMarkdown(c.out, middle)
+	}
 	if c.Quick && c.Results == results.Path {
 		return failure
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // Path is where results are kept, from the top of the repository.
@@ -24,6 +26,33 @@ func Print(out io.Writer, results []Result) {
 		}
 		fmt.Fprintf(out, "%9.3g %8s %-7s %12.6g %12.6g  %s\n", r.Ratio, r.Aim, verdict, r.Ours, r.Beside, r.Row)
 	}
+}
+
+// PrintMarkdown prints the results as a table of docs/performance.md.
+func PrintMarkdown(out io.Writer, results []Result) {
+	fmt.Fprint(out, "\n| row | Onhand | beside | ratio | runs | aim | |\n|---|---:|---:|---:|---|---|---|\n")
+	for _, r := range results {
+		verdict, runs := "", ""
+		if r.Met != nil && *r.Met {
+			verdict = "**met**"
+		} else if r.Met != nil {
+			verdict = "missed"
+		}
+		if r.Most > 0 {
+			runs = fmt.Sprintf("%.3g to %.3g", r.Least, r.Most)
+		}
+		fmt.Fprintf(out, "| %s | %s | %s | %.3g | %s | %s | %s |\n", r.Row, figure(r.Ours), figure(r.Beside), r.Ratio, runs, r.Aim, verdict)
+	}
+}
+
+// figure writes a figure with commas between thousands.
+func figure(n float64) string {
+	text := strconv.FormatFloat(n, 'f', -1, 64)
+	whole, _, _ := strings.Cut(text, ".")
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 // Write puts the results of a program into its section of the file. rows are the full names of all rows that the program

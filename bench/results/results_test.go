@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -37,8 +38,20 @@ func TestMiddle(t *testing.T) {
 		{Row: "a", Ratio: 1, Ours: 10}, {Row: "b", Ratio: 2, Ours: 2},
 		{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 3, Ours: 3},
 	})
-	require.Equal(t, []Result{{Row: "a", Ratio: 2, Ours: 20}, {Row: "b", Ratio: 2, Ours: 2}}, got)
+	require.Equal(t, []Result{{Row: "a", Ratio: 2, Least: 1, Most: 3, Ours: 20}, {Row: "b", Ratio: 2, Least: 1, Most: 3, Ours: 2}}, got)
 	require.Equal(t, []Result{{Row: "a", Ratio: 3}}, Middle([]Result{{Row: "a", Ratio: 3}}))
+}
+
+// TestPrintMarkdown: a row of the document has the runs, the aim and a verdict, where there are any.
+func TestPrintMarkdown(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	met := true
+	PrintMarkdown(&out, []Result{
+		{Row: "a", Ratio: 2.5, Least: 2, Most: 3.25, Aim: "≥ 2", Met: &met, Ours: 1234567.5, Beside: 999},
+		{Row: "b", Ratio: 0.01234, Ours: 0.5, Beside: 1000},
+	})
+	require.Contains(t, out.String(), "| a | 1,234,567.5 | 999 | 2.5 | 2 to 3.25 | ≥ 2 | **met** |\n| b | 0.5 | 1,000 | 0.0123 |  |  |  |\n")
 }
 
 // TestWrite: rows that were not measured keep their figures, in the order of the program's rows, and other programs

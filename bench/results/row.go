@@ -48,8 +48,11 @@ type Round map[string]loadgen.Measurement
 
 // Result is a row with its figures, as the file has it.
 type Result struct {
-	Row    string  `json:"row"`
-	Ratio  float64 `json:"ratio"`
+	Row   string  `json:"row"`
+	Ratio float64 `json:"ratio"`
+	// Least and Most are the smallest and the largest ratio of several runs.
+	Least  float64 `json:"least,omitempty"`
+	Most   float64 `json:"most,omitempty"`
 	Aim    string  `json:"aim,omitempty"`
 	Met    *bool   `json:"met,omitempty"` // nil without an aim
 	Ours   float64 `json:"ours"`
@@ -94,7 +97,11 @@ func Middle(runs []Result) []Result {
 	for _, row := range rows {
 		list := byRow[row]
 		slices.SortStableFunc(list, func(a, b Result) int { return cmp.Compare(a.Ratio, b.Ratio) })
-		results = append(results, list[len(list)/2])
+		middle := list[len(list)/2]
+		if len(list) > 1 {
+			middle.Least, middle.Most = list[0].Ratio, list[len(list)-1].Ratio
+		}
+		results = append(results, middle)
 	}
 	return results
 }
