@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
@@ -36,8 +36,10 @@ var mayImport = map[string][]string{
 	"graph/persisted": {"models"},
 	"graph/rawparams": {},
 	"graph/scalar":    {"models"},
-	"graph/transport": {"graph/guard", "graph/rawparams", "graph/transport/wsframe", "models"},
+	"graph/live":      {"graph/compiled", "graph/transport/push", "models"},
+	"graph/transport": {"graph/guard", "graph/rawparams", "graph/transport/push", "graph/transport/wsframe", "models"},
 
+	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},
 
 	"store": {"models", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -135,6 +136,11 @@ func (f *fakeStore) FreshDirectory(context.Context) *models.Directory {
 
 func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult, error) {
 	return f.write(w)
+}
+
+// PushStock refuses, so that subscriptions need a goroutine.
+func (*fakeStore) PushStock(context.Context, []string, string, func()) (models.Watch[*models.Stock], error) {
+	return nil, errors.New("this store pushes nothing")
 }
 
 func (f *fakeStore) WatchStock(ctx context.Context, _ []string) (models.Watch[*models.Stock], error) {

@@ -20,6 +20,7 @@ import (
 	"onhand/graph/execution"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
+	"onhand/graph/live"
 	"onhand/graph/loaders"
 	"onhand/graph/persisted"
 	"onhand/graph/transport"
@@ -58,7 +59,7 @@ func reference(r *Resolver) graphql.ExecutableSchema {
 
 // compiledOver is a schema whose reads of stock are compiled.
 func compiledOver(reference graphql.ExecutableSchema, r *Resolver) graphql.ExecutableSchema {
-	return compiled.New(reference, compiledReads{&queryResolver{r}})
+	return live.New(compiled.New(reference, compiledReads{&queryResolver{r}}), r.Store)
 }
 
 func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Handler {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -201,4 +203,57 @@ func throughWeb(key string, quantity int) models.Reserve {
 	w := reserve(key, "x", quantity, time.Hour)
 	w.Channel = "web"
 	return w
+}
+
+// A watch that is notified gets the views of its channel as others do, and the same
+// object.
+func TestPushView(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		addB(t, s)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		notified := make(chan struct{}, 1)
+		notify := func() {
+			select {
+			case notified <- struct{}{}:
+			default:
+			}
+		}
+		_, err := s.PushStock(t.Context(), []string{"x"}, "web", notify)
+		require.Error(t, err, "there is no such channel")
+		write(t, s, channelOf("1", "a"))
+		next := func(w models.Watch[*models.Stock], quantity int) *models.Stock {
+			t.Helper()
+			for {
+				view, err := w.Next(ended)
+				if errors.Is(err, context.Canceled) {
+					<-notified
+					continue
+				}
+				require.NoError(t, err)
+				if view.Quantity() == quantity {
+					return view
+				}
+			}
+		}
+		web, err := s.PushStock(t.Context(), []string{"x"}, "web", notify)
+		require.NoError(t, err)
+		defer web.Close()
+		next(web, 5)
+		all, err := s.PushStock(t.Context(), []string{"x"}, "", notify)
+		require.NoError(t, err)
+		defer all.Close()
+		next(all, 8)
+		write(t, s, channelOf("2", "b"))
+		next(web, 3)
+		other, err := s.WatchView(t.Context(), []string{"x"}, "web")
+		require.NoError(t, err)
+		defer other.Close()
+		awaitStock(t, other, func(v *models.Stock) bool { return v.Quantity() == 3 })
+		write(t, s, receive("3", "x", 1))
+		next(all, 9)
+		write(t, s, channelOf("4", "a", "b"))
+		require.Same(t, next(web, 9), awaitStock(t, other, func(v *models.Stock) bool { return v.Quantity() == 9 }))
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"onhand/models"
+	"onhand/store/stockfeed"
 )
 
 // WatchStock watches up to models.StocksMax products: the current stock of each
@@ -16,15 +17,36 @@ func (s *Store) WatchStock(ctx context.Context, ids []string) (models.Watch[*mod
 	return placedWatch{watch, s}, nil
 }
 
+// PushStock is WatchStock or, with a channel, WatchView for a caller without a goroutine
+// that waits: notify is called when Next may return something, also while PushStock
+// runs. It must not block, and must not call the watch. With a context that has ended,
+// Next returns what is pending, or that context's error. All watches get the same
+// pointer for the same stock or view.
+func (s *Store) PushStock(ctx context.Context, ids []string, channel string, notify func()) (models.Watch[*models.Stock], error) {
+	if channel != "" {
+		if err := s.checkChannel(channel); err != nil {
+			return nil, err
+		}
+	}
+	watch, err := s.hub.PushStock(ctx, ids, notify)
+	if err != nil {
+		return nil, err
+	}
+	if channel != "" {
+		return s.views.Watch(channel, watch), nil
+	}
+	return placedWatch{watch, s}, nil
+}
+
 // placedWatch delivers stocks as the shop sells them.
 type placedWatch struct {
-	models.Watch[*models.Stock]
+	*stockfeed.StockWatch
 	store *Store
 }
 
 // Next implements models.Watch.
 func (w placedWatch) Next(ctx context.Context) (*models.Stock, error) {
-	stock, err := w.Watch.Next(ctx)
+	stock, err := w.StockWatch.Next(ctx)
 	return w.store.Directory().Placed(stock, ""), err
 }
 
@@ -34,14 +56,21 @@ func (w placedWatch) Next(ctx context.Context) (*models.Stock, error) {
 //
 // Errors: bad input for an unknown channel; those of WatchStock.
 func (s *Store) WatchView(ctx context.Context, ids []string, channel string) (models.Watch[*models.Stock], error) {
-	if _, known := s.directory.Directory().Channel(channel); !known {
-		return nil, models.BadInput("no channel %q", channel)
+	if err := s.checkChannel(channel); err != nil {
+		return nil, err
 	}
 	watch, err := s.hub.WatchStock(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	return s.views.Watch(channel, watch), nil
+}
+
+func (s *Store) checkChannel(channel string) error {
+	if _, known := s.directory.Directory().Channel(channel); !known {
+		return models.BadInput("no channel %q", channel)
+	}
+	return nil
 }
 
 // WatchReservation watches one reservation: its current state, then every newer

@@ -44,6 +44,7 @@ type testServer struct {
 	admit   ConnectFunc
 
 	reservations *reservations
+	sources      chan *testSource
 }
 
 // floodBytes is one event of the subscription flood.
@@ -58,7 +59,7 @@ func newTestServer(t *testing.T, limits limits) *testServer {
 // connections.
 func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit ConnectFunc) *testServer {
 	t.Helper()
-	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), admit: admit}
+	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), admit: admit, sources: make(chan *testSource, 1)}
 	api := handler.New(b.schema())
 	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, b.admit, limits))
 	b.reservations = newReservations(b.closing, limits)
@@ -79,7 +80,7 @@ func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit C
 }
 
 func (b *testServer) schema() graphql.ExecutableSchema {
-	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! panics: String! } type Mutation { change: String! } type Subscription { tick: String! hello: String! flood: String! }`})
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! panics: String! } type Mutation { change: String! } type Subscription { tick: String! hello: String! flood: String! pushed: String! }`})
 	return &graphql.ExecutableSchemaMock{
 		SchemaFunc:     func() *ast.Schema { return schema },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) { return 1, true },
@@ -93,6 +94,11 @@ func (b *testServer) schema() graphql.ExecutableSchema {
 				return graphql.OneShot(&graphql.Response{Data: []byte(`{"name":"onhand"}`)})
 			case "panics":
 				panic("boom")
+			case "pushed":
+				if b.openSource(ctx) {
+					return func(context.Context) *graphql.Response { return nil }
+				}
+				return hello()
 			case "hello":
 				return hello()
 			case "flood":

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/transport/push"
 	"onhand/models"
 )
 
@@ -53,6 +55,9 @@ type operation struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	over   bool // the client wants no more messages; the stream's mu protects it
+
+	source push.Source // of a pushed operation, which has no goroutine; the stream's mu protects it
+	ready  bool        // source may have results; the stream's mu protects it
 }
 
 // operationOutlet is where a stream writes the messages of its operations. Each method
@@ -64,6 +69,15 @@ type operationOutlet interface {
 	// execution panicked.
 	fail(o *operation, response *graphql.Response)
 	complete(o *operation)
+}
+
+// pushOutlet is an outlet that needs no goroutine for a subscription.
+type pushOutlet interface {
+	operationOutlet
+	// notify says that an operation may have results. It does not block.
+	notify(o *operation)
+	// push takes the results of an operation from a source from now on, and closes it.
+	push(o *operation, source push.Source)
 }
 
 // prepare parses and validates a request. It returns nil, after the refusal was sent,
@@ -108,7 +122,17 @@ func run(exec graphql.GraphExecutor, out operationOutlet, o *operation, operatio
 			out.fail(o, panicked(ctx, exec, operation, p))
 		}
 	}()
+	offer := &push.Offer{}
+	pushing, canPush := out.(pushOutlet)
+	if canPush && operation.Operation.Operation == ast.Subscription {
+		offer.Notify = func() { pushing.notify(o) }
+		ctx = push.With(ctx, offer)
+	}
 	responses, ctx := exec.DispatchOperation(ctx, operation)
+	if source := offer.Accepted(); source != nil {
+		pushing.push(o, source)
+		return
+	}
 	for {
 		response := responses(ctx)
 		if o.ctx.Err() != nil {

@@ -44,8 +44,10 @@ type socket struct {
 	closing      wsframe.CloseError // where ended
 	discarding   bool               // read waits for the client's end of the connection
 	operations   map[string]*operation
-	pingAt       time.Time // when the next ping is due
-	unanswered   time.Time // when the first ping without an answer was sent; zero where there is none
+	pingAt       time.Time    // when the next ping is due
+	unanswered   time.Time    // when the first ping without an answer was sent; zero where there is none
+	ready        []*operation // pushed operations that may have results
+	queued       bool         // a worker will write the results of ready
 }
 
 // read reads until the connection ends.
@@ -93,9 +95,13 @@ func (s *socket) readFailed(err error) {
 func (s *socket) finish() {
 	s.mu.Lock()
 	s.ended = true
-	s.operations = nil
+	operations := s.operations
+	s.operations, s.ready = nil, nil
 	s.mu.Unlock()
 	s.cancel()
+	for _, o := range operations {
+		s.closeSource(o)
+	}
 	s.conn.Close()
 	s.shared.closing.remove(s)
 }
@@ -199,14 +205,16 @@ func (s *socket) add(o *operation) (added bool, err error) {
 func (s *socket) completed(id string) {
 	s.mu.Lock()
 	o := s.operations[id]
-	if o != nil {
-		o.over = true
-		s.forget(o)
+	if o == nil {
+		s.mu.Unlock()
+		return
 	}
+	o.over = true
+	s.forget(o)
+	cancel := o.cancel
 	s.mu.Unlock()
-	if o != nil {
-		o.cancel()
-	}
+	cancel()
+	s.closeSource(o)
 }
 
 // forget removes an operation. The caller has locked mu.

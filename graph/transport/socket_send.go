@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"onhand/graph/transport/push"
 	"onhand/graph/transport/wsframe"
 )
 
@@ -50,11 +51,20 @@ func (s *socket) mayWrite(o *operation, last bool) bool {
 	return true
 }
 
-// unlock unlocks sending. A connection that ended meanwhile gets its close frame.
+// unlock unlocks sending. What another goroutine could not write meanwhile is written
+// now: the close frame, or the results of pushed operations.
 func (s *socket) unlock() {
 	s.sending.Unlock()
-	if s.isEnded() {
+	s.mu.Lock()
+	ended := s.ended
+	queue := !ended && len(s.ready) > 0 && !s.queued
+	s.queued = s.queued || queue
+	s.mu.Unlock()
+	switch {
+	case ended:
 		s.sendClose()
+	case queue:
+		s.shared.workers.Add(s)
 	}
 }
 
@@ -157,4 +167,137 @@ func (s *socket) ping(now time.Time) {
 		return
 	}
 	s.tryFrame(pingFrame, func() {})
+}
+
+// pushBytesMax is how much a worker writes to one socket before it turns to the next:
+// the results of a product page, and a part of a send buffer.
+const pushBytesMax = 16 << 10
+
+// push implements pushOutlet.
+func (s *socket) push(o *operation, source push.Source) {
+	s.mu.Lock()
+	gone := s.ended || o.over
+	cancel := o.cancel
+	if !gone {
+		o.source = source
+		o.ctx, o.cancel = nil, func() {} // the context takes memory
+	}
+	s.mu.Unlock()
+	cancel()
+	if gone {
+		source.Close()
+		return
+	}
+	s.notify(o)
+}
+
+// closeSource closes the source of an operation that is over.
+func (s *socket) closeSource(o *operation) {
+	s.mu.Lock()
+	source := o.source
+	o.source = nil
+	s.mu.Unlock()
+	if source != nil {
+		source.Close()
+	}
+}
+
+// notify implements pushOutlet.
+func (s *socket) notify(o *operation) {
+	s.mu.Lock()
+	if o.ready || o.over || s.ended {
+		s.mu.Unlock()
+		return
+	}
+	o.ready = true
+	s.ready = append(s.ready, o)
+	queue := !s.queued
+	s.queued = true
+	s.mu.Unlock()
+	if queue {
+		s.shared.workers.Add(s)
+	}
+}
+
+// Run implements push.Task: it writes what is pending. Where another goroutine writes,
+// that one queues the socket again.
+func (s *socket) Run() {
+	s.mu.Lock()
+	s.queued = false
+	s.mu.Unlock()
+	if !s.sending.TryLock() {
+		return
+	}
+	buffer := wsframe.NewFrameBuffer()
+	for len(buffer.B) < pushBytesMax {
+		o, source := s.nextReady()
+		if o == nil {
+			break
+		}
+		buffer.B = s.appendResult(buffer.B, o, source)
+	}
+	n, err := s.conn.TryWrite(buffer.B)
+	if err == nil && n < len(buffer.B) {
+		go s.writeRest(buffer, n)
+		return
+	}
+	s.written(buffer, err)
+}
+
+// writeRest writes what the system did not take.
+func (s *socket) writeRest(buffer *wsframe.FrameBuffer, from int) {
+	s.written(buffer, s.conn.Write(buffer.B[from:], s.shared.limits.write, s.shared.limits.message))
+}
+
+// written gives up buffer and sending.
+func (s *socket) written(buffer *wsframe.FrameBuffer, err error) {
+	buffer.Free()
+	if err != nil {
+		s.conn.Close() // read notices it
+	}
+	s.unlock()
+}
+
+// nextReady returns an operation that may have results; nil when there is none.
+func (s *socket) nextReady() (*operation, push.Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.ready) > 0 && !s.ended {
+		o := s.ready[0]
+		s.ready[0] = nil
+		if s.ready = s.ready[1:]; len(s.ready) == 0 {
+			s.ready = nil
+		}
+		o.ready = false // before its source is asked
+		if o.source != nil && !o.over {
+			return o, o.source
+		}
+	}
+	return nil, nil
+}
+
+// appendResult appends the frame of an operation's next result, or of its end. The
+// payload is shared with other clients; only the id differs.
+func (s *socket) appendResult(b []byte, o *operation, source push.Source) []byte {
+	payload, err := source.Next()
+	switch {
+	case err != nil:
+		if !s.mayWrite(o, true) {
+			return b
+		}
+		s.closeSource(o)
+		message := appendComplete(nil, o)
+		return append(wsframe.AppendTextHeader(b, len(message)), message...)
+	case payload == nil:
+		return b
+	}
+	s.mu.Lock()
+	if !o.ready { // it may have more
+		o.ready = true
+		s.ready = append(s.ready, o)
+	}
+	s.mu.Unlock()
+	b = wsframe.AppendTextHeader(b, len(`{"id":,"type":"next","payload":}`)+len(o.id)+len(payload))
+	b = append(appendID(b, o), `,"type":"next","payload":`...)
+	return append(append(b, payload...), '}')
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/graph/guard"
+	"onhand/graph/transport/push"
 	"onhand/graph/transport/wsframe"
 	"onhand/models"
 )
@@ -46,6 +47,7 @@ type webSockets struct {
 	connect   ConnectFunc
 	limits    limits
 	handshake wsframe.Handshake
+	workers   push.Workers // write the results of pushed operations
 }
 
 // Supports implements graphql.Transport.

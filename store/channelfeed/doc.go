@@ -18,7 +18,8 @@
 //   - A watch ends on the view of the newest stock and the newest directory that this
 //     instance knows.
 //   - After an epoch change a view that is the same is not returned again.
-//   - A watch has at most one view in memory for each of its products.
+//   - A watch has at most one view in memory for each of its products. Watches of one
+//     channel share it.
 //
 // May import: models, models/stockbinary, the standard library.
 //

@@ -21,27 +21,28 @@ type RepeatableWatch interface {
 // Views are the watches of an instance by channel. It is safe for concurrent use.
 type Views struct {
 	directory CurrentDirectory
+	shared    sharedViews
 
 	mu      sync.Mutex
-	watches map[string]map[*viewWatch]bool // by channel; bounded by the hub's watches
+	watches map[string]map[*ViewWatch]bool // by channel; bounded by the hub's watches
 }
 
 // NewViews makes Views without a watch.
 func NewViews(directory CurrentDirectory) *Views {
-	return &Views{directory: directory, watches: map[string]map[*viewWatch]bool{}}
+	return &Views{directory: directory, watches: map[string]map[*ViewWatch]bool{}}
 }
 
 // Watch returns the views of the stocks that a watch returns. To close it closes the
 // watch too.
-func (v *Views) Watch(channel string, stocks RepeatableWatch) models.Watch[*models.Stock] {
-	w := &viewWatch{
+func (v *Views) Watch(channel string, stocks RepeatableWatch) *ViewWatch {
+	w := &ViewWatch{
 		RepeatableWatch: stocks, views: v, channel: channel,
 		members: &models.ChannelMembers{Channel: models.Channel{ChannelID: channel}}, returned: map[string]returnedView{},
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.watches[channel] == nil {
-		v.watches[channel] = map[*viewWatch]bool{}
+		v.watches[channel] = map[*ViewWatch]bool{}
 	}
 	v.watches[channel][w] = true
 	return w
@@ -73,7 +74,7 @@ func sameChannel(before, now *models.Directory, id string) bool {
 	return known && last.Revision == next.Revision && before.Epoch == now.Epoch
 }
 
-func (v *Views) remove(w *viewWatch) {
+func (v *Views) remove(w *ViewWatch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.watches[w.channel], w)
@@ -82,8 +83,8 @@ func (v *Views) remove(w *viewWatch) {
 	}
 }
 
-// viewWatch is one watch of views. One goroutine calls Next.
-type viewWatch struct {
+// ViewWatch is one watch of views. One goroutine at a time calls Next.
+type ViewWatch struct {
 	RepeatableWatch
 	views   *Views
 	channel string
@@ -100,7 +101,7 @@ type returnedView struct {
 }
 
 // Next implements models.Watch.
-func (w *viewWatch) Next(ctx context.Context) (*models.Stock, error) {
+func (w *ViewWatch) Next(ctx context.Context) (*models.Stock, error) {
 	for {
 		stock, err := w.RepeatableWatch.Next(ctx)
 		if err != nil {
@@ -113,12 +114,12 @@ func (w *viewWatch) Next(ctx context.Context) (*models.Stock, error) {
 }
 
 // view returns the view of a stock; nil when it is not newer than the last one.
-func (w *viewWatch) view(stock *models.Stock) *models.Stock {
+func (w *ViewWatch) view(stock *models.Stock) *models.Stock {
 	directory := w.views.directory.Directory()
 	if members, known := directory.Channel(w.channel); known { // a deleted channel keeps its last settings
 		w.members, w.epoch = members, directory.Epoch
 	}
-	next := returnedView{directory.Placed(stock.In(w.members), w.channel), w.epoch}
+	next := returnedView{w.views.shared.of(stock, w.members, directory), w.epoch}
 	last, repeated := w.returned[stock.ProductID]
 	if repeated && !next.replaces(last) {
 		return nil
@@ -147,7 +148,7 @@ func (v returnedView) same(last returnedView) bool {
 }
 
 // Close implements models.Watch.
-func (w *viewWatch) Close() {
+func (w *ViewWatch) Close() {
 	w.views.remove(w)
 	w.RepeatableWatch.Close()
 }

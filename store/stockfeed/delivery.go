@@ -31,7 +31,7 @@ func (r *registry[T]) deliver(id, epoch string, value *T) (refresh bool) {
 		if repeated {
 			return foreign
 		}
-		for w := range t.watchers {
+		for _, w := range t.watchers {
 			w.queue.put(t.id, value)
 		}
 	}
@@ -72,7 +72,7 @@ func (r *registry[T]) end(id, epoch string, err error) {
 	}
 	t.latest = nil
 	t.stopExpiry()
-	for w := range t.watchers {
+	for _, w := range t.watchers {
 		w.queue.close(err)
 	}
 }

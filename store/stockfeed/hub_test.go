@@ -88,8 +88,8 @@ func TestSlowConsumerGetsTheLatestOnly(t *testing.T) {
 		require.Eventually(t, func() bool {
 			w.watcher.queue.mu.Lock()
 			defer w.watcher.queue.mu.Unlock()
-			hot := w.watcher.queue.pending["hot"]
-			return hot != nil && hot.Version == versions
+			pending := w.watcher.queue.pending
+			return len(pending) == 2 && pending[0].id == "hot" && pending[0].value.Version == versions
 		}, soon, tick)
 		require.EqualValues(t, versions, nextVersion(t, w))
 		require.EqualValues(t, 1, nextVersion(t, w))

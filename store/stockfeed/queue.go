@@ -5,22 +5,34 @@ import (
 	"sync"
 )
 
-// conflatingQueue keeps the newest value of each id. It returns ids in the
-// order in which they were queued, so that an id that changes all the time does
-// not delay the others. Its length is bounded by the ids of its watch.
+// conflatingQueue keeps the newest value of each id: a reference, which all queues
+// share. It returns ids in the order in which they were queued, so that an id that
+// changes all the time does not delay the others. Its length is bounded by the ids of
+// its watch.
 type conflatingQueue[T any] struct {
 	mu      sync.Mutex
-	pending map[string]*T
-	order   []string // the ids in pending
+	pending []queuedValue[T] // from next on; nil while the queue is empty
+	next    int
 	err     error
-	wake    chan struct{} // signalled when a value is pending
-	closed  chan struct{} // closed when err is set
+	wake    chan struct{} // signalled when a value is pending; nil where notify is set
+	closed  chan struct{} // closed when err is set; nil where notify is set
+	notify  func()        // called when a value is pending or err is set; must not block
 }
 
-func newConflatingQueue[T any]() *conflatingQueue[T] {
-	return &conflatingQueue[T]{
-		pending: make(map[string]*T), wake: make(chan struct{}, 1), closed: make(chan struct{}),
+// queuedValue is the newest value of one id.
+type queuedValue[T any] struct {
+	id    string
+	value *T
+}
+
+// newConflatingQueue makes a queue for take, or for tryTake after notify where there is
+// one.
+func newConflatingQueue[T any](notify func()) *conflatingQueue[T] {
+	q := &conflatingQueue[T]{notify: notify}
+	if notify == nil {
+		q.wake, q.closed = make(chan struct{}, 1), make(chan struct{})
 	}
+	return q
 }
 
 // put replaces the pending value of id. A closed queue takes none.
@@ -30,11 +42,32 @@ func (q *conflatingQueue[T]) put(id string, value *T) {
 		q.mu.Unlock()
 		return
 	}
-	if _, queued := q.pending[id]; !queued {
-		q.order = append(q.order, id)
-	}
-	q.pending[id] = value
+	q.replace(id, value)
 	q.mu.Unlock()
+	q.signal()
+}
+
+// replace is put for a locked queue. A watch has few ids, and few of them are pending.
+func (q *conflatingQueue[T]) replace(id string, value *T) {
+	for i := q.next; i < len(q.pending); i++ {
+		if q.pending[i].id == id {
+			q.pending[i].value = value
+			return
+		}
+	}
+	if q.next > 0 && len(q.pending) == cap(q.pending) { // use the places that are free
+		kept := copy(q.pending, q.pending[q.next:])
+		clear(q.pending[kept:])
+		q.pending, q.next = q.pending[:kept], 0
+	}
+	q.pending = append(q.pending, queuedValue[T]{id, value})
+}
+
+func (q *conflatingQueue[T]) signal() {
+	if q.notify != nil {
+		q.notify()
+		return
+	}
 	signal(q.wake)
 }
 
@@ -61,14 +94,14 @@ func (q *conflatingQueue[T]) tryTake() (*T, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	if len(q.order) == 0 {
+	if q.next == len(q.pending) {
 		return nil, nil
 	}
-	id := q.order[0]
-	q.order = q.order[1:]
-	value := q.pending[id]
-	delete(q.pending, id)
-	if len(q.order) > 0 {
+	value := q.pending[q.next].value
+	q.pending[q.next] = queuedValue[T]{}
+	if q.next++; q.next == len(q.pending) {
+		q.pending, q.next = nil, 0 // an idle queue takes no memory
+	} else if q.notify == nil {
 		signal(q.wake) // another goroutine may wait in take
 	}
 	return value, nil
@@ -77,10 +110,17 @@ func (q *conflatingQueue[T]) tryTake() (*T, error) {
 // close makes take return err from now on. Only the first error counts.
 func (q *conflatingQueue[T]) close(err error) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.err == nil {
+	first := q.err == nil
+	if first {
 		q.err = err
-		q.pending, q.order = nil, nil
+		q.pending, q.next = nil, 0
+	}
+	q.mu.Unlock()
+	switch {
+	case !first:
+	case q.notify != nil:
+		q.notify()
+	default:
 		close(q.closed)
 	}
 }

@@ -42,7 +42,7 @@ type kind[T any] interface {
 // topic is one id that is watched, or was until a moment ago.
 type topic[T any] struct {
 	id, channel string
-	watchers    map[*watcher[T]]bool
+	watchers    []topicWatcher[T]
 	latest      *T
 	epoch       string // of latest
 	idleSince   time.Time
@@ -56,10 +56,41 @@ type topic[T any] struct {
 	expiry *time.Timer // of a reservation: refreshes it when it expires
 }
 
+// topicWatcher is a watcher of a topic, which is the place-th of its topics.
+type topicWatcher[T any] struct {
+	*watcher[T]
+	place int
+}
+
 // watcher is one watch in the registry.
 type watcher[T any] struct {
 	queue  *conflatingQueue[T]
-	topics []*topic[T]
+	topics []watchedTopic[T]
+}
+
+// watchedTopic is a topic of a watcher, which is the at-th of its watchers.
+type watchedTopic[T any] struct {
+	*topic[T]
+	at int
+}
+
+// addWatcher adds the watcher of a topic. The registry is locked.
+func (t *topic[T]) addWatcher(w *watcher[T]) {
+	w.topics = append(w.topics, watchedTopic[T]{t, len(t.watchers)})
+	t.watchers = append(t.watchers, topicWatcher[T]{w, len(w.topics) - 1})
+}
+
+// removeWatcher moves the last watcher into the place of another one. The registry is
+// locked.
+func (t *topic[T]) removeWatcher(at int) {
+	last := len(t.watchers) - 1
+	moved := t.watchers[last]
+	t.watchers[at] = moved
+	moved.topics[moved.place].at = at
+	t.watchers[last] = topicWatcher[T]{}
+	if t.watchers = t.watchers[:last]; last == 0 {
+		t.watchers = nil
+	}
 }
 
 func newRegistry[T any](kind kind[T], epochs EpochSource, subscriber *subscriber, refresher *refresher) *registry[T] {
@@ -70,8 +101,9 @@ func newRegistry[T any](kind kind[T], epochs EpochSource, subscriber *subscriber
 }
 
 // add registers a watcher of distinct ids, and subscribes to the channels of new
-// topics. The watcher gets every value that is delivered from now on.
-func (r *registry[T]) add(ids []string) (*watcher[T], error) {
+// topics. The watcher gets every value that is delivered from now on. Where notify is
+// set, it is called when something is pending.
+func (r *registry[T]) add(ids []string, notify func()) (*watcher[T], error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {
@@ -80,22 +112,19 @@ func (r *registry[T]) add(ids []string) (*watcher[T], error) {
 	if len(r.topics)+len(ids) > topicsMax {
 		return nil, models.Unavailable("too much is being watched; please try again later", nil)
 	}
-	w := &watcher[T]{queue: newConflatingQueue[T](), topics: make([]*topic[T], 0, len(ids))}
+	w := &watcher[T]{queue: newConflatingQueue[T](notify), topics: make([]watchedTopic[T], 0, len(ids))}
 	r.watchers[w] = true
 	var added []string
 	for _, id := range ids {
 		channel := r.kind.channel(id)
 		t := r.topics[channel]
 		if t == nil {
-			t = &topic[T]{
-				id: id, channel: channel, watchers: make(map[*watcher[T]]bool), confirmed: make(chan struct{}),
-			}
+			t = &topic[T]{id: id, channel: channel, confirmed: make(chan struct{})}
 			r.topics[channel] = t
 			added = append(added, channel)
 		}
 		delete(r.idle, channel)
-		t.watchers[w] = true
-		w.topics = append(w.topics, t)
+		t.addWatcher(w)
 	}
 	r.subscriber.subscribe(added...)
 	return w, nil
@@ -105,12 +134,15 @@ func (r *registry[T]) add(ids []string) (*watcher[T], error) {
 func (r *registry[T]) remove(w *watcher[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.watchers[w] {
+		return
+	}
 	delete(r.watchers, w)
 	for _, t := range w.topics {
-		delete(t.watchers, w)
-		if len(t.watchers) == 0 && r.topics[t.channel] == t {
+		t.removeWatcher(t.at)
+		if len(t.watchers) == 0 && r.topics[t.channel] == t.topic {
 			t.idleSince = time.Now()
-			r.idle[t.channel] = t
+			r.idle[t.channel] = t.topic
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (h *Hub) WatchReservation(ctx context.Context, id string) (*ReservationWatc
 	if err := h.acquireSlot(); err != nil {
 		return nil, err
 	}
-	watcher, err := h.reservations.add([]string{id})
+	watcher, err := h.reservations.add([]string{id}, nil)
 	if err != nil {
 		h.releaseSlot()
 		return nil, err

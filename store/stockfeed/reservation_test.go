@@ -117,7 +117,7 @@ func TestExpiredReservationIsDeliveredOnce(t *testing.T) {
 	h := NewHub(hubConfig(newFakeDatabase()))
 	defer h.Stop()
 	now := time.Now()
-	w, err := h.reservations.add([]string{"res_1"})
+	w, err := h.reservations.add([]string{"res_1"}, nil)
 	require.NoError(t, err)
 	r := activeAt("res_1", 1, now)
 	r.ServerTime = now

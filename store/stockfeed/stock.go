@@ -60,6 +60,18 @@ type StockWatch struct {
 // Errors: bad input for a wrong number of ids, unavailable at one of the hub's
 // bounds, ErrStopped, and the errors of reading stock.
 func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error) {
+	return h.watchStock(ctx, ids, nil)
+}
+
+// PushStock is WatchStock for a caller without a goroutine that waits: notify is called
+// when Next may return something, also while PushStock runs. It must not block, and
+// must not call the watch. With a context that has ended, Next returns what is pending,
+// or that context's error.
+func (h *Hub) PushStock(ctx context.Context, ids []string, notify func()) (*StockWatch, error) {
+	return h.watchStock(ctx, ids, notify)
+}
+
+func (h *Hub) watchStock(ctx context.Context, ids []string, notify func()) (*StockWatch, error) {
 	ids = distinct(ids)
 	if len(ids) == 0 || len(ids) > WatchIDsMax {
 		return nil, models.BadInput("between 1 and %d products can be watched at once", WatchIDsMax)
@@ -67,7 +79,7 @@ func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error)
 	if err := h.acquireSlot(); err != nil {
 		return nil, err
 	}
-	watcher, err := h.stocks.add(ids)
+	watcher, err := h.stocks.add(ids, notify)
 	if err != nil {
 		h.releaseSlot()
 		return nil, err
