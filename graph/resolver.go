@@ -158,6 +158,9 @@ func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) 
 		}
 		return asNode(firstOf(stock.LevelViews(), func(l models.LevelView) bool { return l.LocationID == n.LocationID }), nil)
 	}
+	if models.CheckProductID(n.ProductID) != "" { // no product has such an id
+		return nil, nil
+	}
 	stock, err := stockOf(ctx, n.ProductID)
 	if err != nil || stock == nil {
 		return nil, err
