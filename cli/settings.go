@@ -33,11 +33,20 @@ const logFormatJSON = "json"
 
 func (s *settings) logger() *slog.Logger { return s.loggerTo(os.Stderr) }
 
+// durationText writes a duration as text, such as 1.5s, in JSON too: a number has no unit.
+func durationText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
 func (s *settings) loggerTo(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong has checked the value
 	options := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == logFormatJSON {
+		options.ReplaceAttr = durationText
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

@@ -112,3 +112,14 @@ func TestEverySettingHasItsVariable(t *testing.T) {
 		}
 	}
 }
+
+// TestDurationsInTheLog: a duration is the same text in both formats of the log.
+func TestDurationsInTheLog(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{"json": `"for":"1.5s"`, "text": `for=1.5s`} {
+		var log strings.Builder
+		(&settings{LogFormat: format}).loggerTo(&log).Info("waiting", "for", 1500*time.Millisecond, slog.Group("more", "for", time.Minute))
+		assert.Contains(t, log.String(), want)
+		assert.Contains(t, log.String(), "1m0s")
+	}
+}
