@@ -99,7 +99,7 @@ var foreignWrites = map[string]func(ctx context.Context, raw redis.UniversalClie
 		return raw.HSet(ctx, key, "missing", 1, "version", foreignVersion).Err()
 	},
 	"the last version": func(ctx context.Context, raw redis.UniversalClient, key string, _ *models.Stock) error {
-		return raw.HSet(ctx, key, "quantity", 77, "version", rediscache.VersionMax).Err()
+		return raw.HSet(ctx, key, "quantity", 77, "version", rediscache.HashVersionMax).Err()
 	},
 	"a version beyond 2^53": func(ctx context.Context, raw redis.UniversalClient, key string, stock *models.Stock) error {
 		return raw.HSet(ctx, key, forged(stock, 77, 1<<53+1, stock.Epoch)...).Err()

@@ -138,7 +138,7 @@ func TestAuditRepairsRedis(t *testing.T) {
 		"no version":       {func(s auditedStack) { s.setHash("b", "version", "x") }, `redis_content: "b": the hash in Redis cannot be read: it has no version that a reader believes: "x"`, 2},
 		"an older version": {func(s auditedStack) { s.setHash("b", "version", 1, "published", 1) }, `redis_behind: "b": Redis has version 1, the database 2`, 2},
 		"ahead":            {func(s auditedStack) { s.setHash("b", "version", 1000, "published", 1000) }, `redis_ahead: "b": Redis has version 1000, the database only 2`, 1001},
-		"the last version": {func(s auditedStack) { s.setHash("b", "version", rediscache.VersionMax) }, fmt.Sprintf(`redis_ahead: "b": Redis has version %d, the database only 2`, rediscache.VersionMax), 2},
+		"the last version": {func(s auditedStack) { s.setHash("b", "version", rediscache.HashVersionMax) }, fmt.Sprintf(`redis_ahead: "b": Redis has version %d, the database only 2`, rediscache.HashVersionMax), 2},
 		"another type": {func(s auditedStack) {
 			require.NoError(s.t, s.Redis.Set(s.t.Context(), s.Cache.Keys().Stock("b"), "5", 0).Err())
 		}, `redis_content: "b": the hash in Redis cannot be read: WRONGTYPE Operation against a key holding the wrong kind of value`, 2},

@@ -56,7 +56,7 @@ func (o observation) remedy(seen int64) (what remedy, believed int64) {
 		return leave, believed
 	case o.stock == nil:
 		return negate, believed
-	case believed > o.version() && believed >= rediscache.VersionMax:
+	case believed > o.version() && believed >= rediscache.HashVersionMax:
 		return replace, believed
 	case believed > o.version(), sameVersion:
 		return raise, believed

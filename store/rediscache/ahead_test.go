@@ -75,7 +75,7 @@ func TestAheadIsReported(t *testing.T) {
 
 // absurdVersions are texts that Onhand never writes as a version.
 var absurdVersions = []string{
-	strconv.Itoa(VersionMax + 1), "1767225600000", "9007199254740993", "9223372036854775807", "99999999999999999999999999",
+	strconv.Itoa(HashVersionMax + 1), "1767225600000", "9007199254740993", "9223372036854775807", "99999999999999999999999999",
 	"-4", "+7", "nan", "inf", "1e300", "0x10", "1.5", " 7", "7 ", "seven", "", "\x00",
 }
 

@@ -55,16 +55,16 @@ func (h hash) decode(d *stockbinary.Decoder) (*models.Stock, error) {
 	return s, nil
 }
 
-// VersionMax is the largest version that a hash may have: 2^40 - 1. A product that
+// HashVersionMax is the largest version that a hash may have: 2^40 - 1. A product that
 // changes a thousand times a second needs thirty years for it. A time in
 // milliseconds, which other programs write as a version, is above it.
-const VersionMax = 1<<40 - 1
+const HashVersionMax = 1<<40 - 1
 
-// parseVersion reads a version as Onhand writes it: digits, up to VersionMax.
+// parseVersion reads a version as Onhand writes it: digits, up to HashVersionMax.
 // setScript has the same rule.
 func parseVersion(text string) (version int64, ok bool) {
 	n, err := strconv.ParseUint(text, 10, 63)
-	if err != nil || n > VersionMax {
+	if err != nil || n > HashVersionMax {
 		return 0, false
 	}
 	return int64(n), true

@@ -29,7 +29,7 @@ import (
 //   - The hash does not have the lease of a fill: nothing is written. A write
 //     after the lease may have been lost.
 //   - The stored version is newer, in the same epoch: nothing is written.
-//   - The stored version is not a whole number up to VersionMax, so that
+//   - The stored version is not a whole number up to HashVersionMax, so that
 //     another program wrote it: it counts as none. No reader believes it.
 //   - The stored version is equal: the hash is written again, for it may have
 //     lost fields. The message is published only if this version was not. A fill
@@ -41,7 +41,7 @@ import (
 // find an older value, and publishes all the same. HDEL runs only where HMGET found
 // a field to remove.
 var setScript = redis.NewScript(`
-local version_max = ` + strconv.Itoa(VersionMax) + `
+local version_max = ` + strconv.Itoa(HashVersionMax) + `
 local key, version_text, epoch, stock, channel = KEYS[1], ARGV[2], ARGV[3], ARGV[5], ARGV[8]
 local stored = redis.pcall('HMGET', key, 'epoch', 'version', 'published', 'lease', 'missing')
 if ARGV[7] ~= '' and stored[4] ~= ARGV[7] then return 0 end
