@@ -69,7 +69,7 @@ func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models
 // products, else from the database. A filter's status is that over its location, else over
 // its channel, else over all locations. Callers share the page and must not change it.
 //
-// Errors: bad input for an unknown channel.
+// Errors: bad input for an unknown channel or location.
 func (s *Store) Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
 	filter.View = func(stock *models.Stock) *models.Stock { return s.directory.Directory().Placed(stock, "") }
 	if filter.Channel != "" {
@@ -81,6 +81,9 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 		filter.Buffer, filter.Members = members.Buffer, members.Members
 	}
 	if filter.LocationID != "" {
+		if _, ok := s.directory.Directory().Location(filter.LocationID); !ok {
+			return paging.ProductPage{}, models.BadInput("no location %q", filter.LocationID)
+		}
 		only := &models.ChannelMembers{Members: map[string]bool{filter.LocationID: true}}
 		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(only) }
 	}

@@ -2464,7 +2464,7 @@ input ProductFilter {
   titleContains: String
   "Only products that are tracked, or only those that are not."
   tracked: Boolean
-  "Only products with a level at this location. ` + "`" + `status` + "`" + ` is then the status there."
+  "Only products with a level at this location. ` + "`" + `status` + "`" + ` is then the status there. An unknown location or channel is an error."
   locationId: ID
   "Only products with a level at one of this channel's locations. ` + "`" + `status` + "`" + ` is then the status there, unless ` + "`" + `locationId` + "`" + ` is given."
   channel: ID
