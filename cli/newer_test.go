@@ -22,4 +22,6 @@ func TestNewerTables(t *testing.T) {
 		_, stderr := m.run(1, args...)
 		require.Contains(t, stderr, "the database cannot be used: a newer onhand has migrated its tables: they are at migration 99", args)
 	}
+	_, stderr := m.run(2, "audit")
+	require.Contains(t, stderr, "the database cannot be used: a newer onhand has migrated its tables: they are at migration 99")
 }

@@ -69,6 +69,23 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	return len(results), err
 }
 
+// RefuseNewer returns an error when a newer version of this program has migrated the
+// tables. It changes nothing, and there may be no tables.
+//
+// Errors: a *[NewerSchemaError]; UNAVAILABLE.
+func (d *Database) RefuseNewer(ctx context.Context) error {
+	made, err := d.Made(ctx)
+	if err != nil || !made {
+		return err
+	}
+	engine, files := d.engine.Migrations()
+	provider, err := goose.NewProvider(goose.Dialect(engine), d.SQL, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return d.Fault(fmt.Errorf("migrations: %w", err))
+	}
+	return d.refuseNewer(ctx, provider.ListSources())
+}
+
 // refuseNewer returns an error when the tables have a later migration than the known
 // ones. Of such tables, none of the known migrations was missing, so none was applied.
 func (d *Database) refuseNewer(ctx context.Context, known []*goose.Source) error {
