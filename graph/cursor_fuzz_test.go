@@ -19,19 +19,19 @@ func isBadInput(err error) bool {
 // refused as BAD_USER_INPUT.
 func FuzzCursor(f *testing.F) {
 	for _, cursor := range []string{
-		cursorOf("mug-1"), cursorOf("süd 🫖"), movementCursorOf(7), cursorOf("movement:007"), cursorOf("movement:+7"), cursorOf("movement:-7"),
+		productCursorOf("mug-1"), productCursorOf("süd 🫖"), cursorOf("mug-1"), cursorOf("product:"), movementCursorOf(7), cursorOf("movement:007"), cursorOf("movement:+7"), cursorOf("movement:-7"),
 		reservationCursorOf(paging.ReservationPosition{CreatedAt: time.UnixMicro(7).UTC(), ID: "res_1"}), cursorOf("reservation:07:"), cursorOf("reservation:7"),
 		"", "Y", "YR", "Y\nQ", "YQ==", "_w", cursorOf("a\x00"),
 	} {
 		f.Add(cursor)
 	}
 	f.Fuzz(func(t *testing.T, cursor string) {
-		page, err := pageOf(nil, &cursor, nil, nil)
+		page, err := productPageOf(nil, &cursor, nil, nil)
 		switch {
 		case err != nil && !isBadInput(err):
 			t.Fatalf("%q: %v", cursor, err)
-		case err == nil && cursorOf(page.After) != cursor:
-			t.Fatalf("%q is parsed as %q, whose cursor is %q", cursor, page.After, cursorOf(page.After))
+		case err == nil && productCursorOf(page.After) != cursor:
+			t.Fatalf("%q is parsed as %q, whose cursor is %q", cursor, page.After, productCursorOf(page.After))
 		}
 		moved, err := movementsPageOf(nil, nil, nil, &cursor)
 		switch {

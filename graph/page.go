@@ -32,6 +32,9 @@ func pageOf(first *int, after *string, last *int, before *string) (paging.Reques
 	return page, err
 }
 
+// cursorKeyMax bounds the key of a cursor in characters: an id, after the name of the list.
+const cursorKeyMax = models.IDLengthMax + 32
+
 // cursorOf returns the cursor of an edge.
 func cursorOf(key string) string { return string(paging.AppendCursor(nil, key)) }
 
@@ -41,7 +44,7 @@ func parseCursor(cursor *string) (string, error) {
 		return "", nil
 	}
 	key, err := base64.RawURLEncoding.DecodeString(*cursor)
-	if err != nil || len(key) == 0 || models.CheckText(string(key), models.IDLengthMax) != "" || cursorOf(string(key)) != *cursor {
+	if err != nil || len(key) == 0 || models.CheckText(string(key), cursorKeyMax) != "" || cursorOf(string(key)) != *cursor {
 		return "", models.BadInput("this is no cursor of ours: %.40q", *cursor)
 	}
 	return string(key), nil

@@ -43,7 +43,7 @@ func productQuery(f *generated.ProductFilter, order paging.ProductOrder) (paging
 
 // productPage reads a page of products.
 func (r *Resolver) productPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error) {
-	page, err := pageOf(first, after, last, before)
+	page, err := productPageOf(first, after, last, before)
 	if err != nil {
 		return paging.ProductPage{}, err
 	}
@@ -57,6 +57,28 @@ func (r *Resolver) productPage(ctx context.Context, first *int, after *string, l
 	return r.Store.Products(ctx, page, narrow)
 }
 
+// productPageOf checks the arguments of a page of products. It refuses a cursor of another
+// list.
+func productPageOf(first *int, after *string, last *int, before *string) (paging.Request, error) {
+	page, err := pageOf(first, after, last, before)
+	if err != nil {
+		return page, err
+	}
+	for _, key := range []*string{&page.After, &page.Before} {
+		if *key == "" {
+			continue
+		}
+		id, ok := paging.ProductOfCursor(*key)
+		if !ok || models.CheckText(id, models.IDLengthMax) != "" || id == "" {
+			return page, models.BadInput("this is no cursor of an edge of products: %.40q", cursorOf(*key))
+		}
+		*key = id
+	}
+	return page, nil
+}
+
+func productCursorOf(id string) string { return string(paging.AppendProductCursor(nil, id)) }
+
 // excludesAll reports whether a filter names an empty list of products.
 func excludesAll(filter *generated.ProductFilter) bool {
 	return filter != nil && filter.Ids != nil && len(filter.Ids) == 0
@@ -68,14 +90,14 @@ func productConnection(page paging.ProductPage) *generated.ProductConnection {
 		PageInfo: &generated.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrev}, TotalCount: page.Total,
 	}
 	for i, product := range c.Nodes {
-		c.Edges[i] = &generated.ProductEdge{Cursor: cursorOf(product.ProductID), Node: product}
+		c.Edges[i] = &generated.ProductEdge{Cursor: productCursorOf(product.ProductID), Node: product}
 	}
 	if page.Start != "" {
-		start := cursorOf(page.Start)
+		start := productCursorOf(page.Start)
 		c.PageInfo.StartCursor = &start
 	}
 	if page.End != "" {
-		end := cursorOf(page.End)
+		end := productCursorOf(page.End)
 		c.PageInfo.EndCursor = &end
 	}
 	return c

@@ -63,10 +63,10 @@ func appendNodeID(b []byte, n ids.Object) []byte {
 	return append(n.AppendTo(append(b, '"')), '"')
 }
 
-// appendOptionalCursor appends the cursor of a key; null for no key.
+// appendOptionalCursor appends the cursor of a product; null for none.
 func appendOptionalCursor(b []byte, key string) []byte {
 	if key == "" {
 		return appendNull(b)
 	}
-	return append(paging.AppendCursor(append(b, '"'), key), '"')
+	return append(paging.AppendProductCursor(append(b, '"'), key), '"')
 }

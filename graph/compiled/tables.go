@@ -199,8 +199,10 @@ func (t *typeTables) connectionFields() map[string]tableField[*paging.ProductPag
 func (t *typeTables) edgeFields() map[string]tableField[*models.Product] {
 	type product = *models.Product
 	return map[string]tableField[product]{
-		"cursor": plain(func(b []byte, p product) []byte { return append(paging.AppendCursor(append(b, '"'), p.ProductID), '"') }),
-		"node":   one(&t.product, func(_ *writer, p product) product { return p }),
+		"cursor": plain(func(b []byte, p product) []byte {
+			return append(paging.AppendProductCursor(append(b, '"'), p.ProductID), '"')
+		}),
+		"node": one(&t.product, func(_ *writer, p product) product { return p }),
 	}
 }
 

@@ -2,6 +2,7 @@ package paging
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"onhand/models"
 )
@@ -11,6 +12,16 @@ import (
 func AppendCursor(b []byte, key string) []byte {
 	return base64.RawURLEncoding.AppendEncode(b, []byte(key))
 }
+
+// productCursor begins the key of a product's cursor, as those of other lists begin with
+// their names.
+const productCursor = "product:"
+
+// AppendProductCursor appends the cursor of a product.
+func AppendProductCursor(b []byte, id string) []byte { return AppendCursor(b, productCursor+id) }
+
+// ProductOfCursor is the id of a product's key; ok is false for a key of another list.
+func ProductOfCursor(key string) (id string, ok bool) { return strings.CutPrefix(key, productCursor) }
 
 // ProductOrder is the order of a list of products.
 type ProductOrder string
