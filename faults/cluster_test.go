@@ -122,7 +122,7 @@ func (s *Shop) awaitFromRedis(limit time.Duration) {
 			var page load.PageData
 			err := s.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": s.Target.Products}, &page)
 			for _, stock := range page.Stocks {
-				if stock.Source != "CACHE" {
+				if stock.Source == "DATABASE" {
 					return false
 				}
 			}

@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"context"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +20,30 @@ const (
 	nearBackLimit = 10 * time.Second
 )
 
+// outside is a product that no instance writes: a commit of its own tells an instance of a change whatever happens to its
+// feed. outsideEvery is how often a program with SQL changes it.
+const (
+	outside      = "outside"
+	outsideEvery = 20 * time.Millisecond
+)
+
+// changeOutside changes that product until the end.
+func (s *Shop) changeOutside() (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for ctx.Err() == nil {
+			_, err := s.Checker.Database.Exec(ctx, "UPDATE stock_levels SET available = available + 1 WHERE product_id = $1", outside)
+			if err != nil && ctx.Err() == nil {
+				s.t.Errorf("change %s: %v", outside, err)
+				return
+			}
+			time.Sleep(outsideEvery)
+		}
+	})
+	return func() { cancel(); running.Wait() }
+}
+
 // TestF19NearCache: while other instances write, the feed of one instance is half-open, slow, reset and cut, Redis hangs,
 // and the instance itself is stopped and resumes. Never does an instance answer with what is more than a second older than
 // Redis, and afterwards the near cache is used again.
@@ -28,7 +54,10 @@ func TestF19NearCache(t *testing.T) {
 	s := Open(t, Setup{Proxied: true, Instances: 3, Shoppers: 3, Opening: map[string]int{"cup": 4000, "mug": 4000, "jug": 4000}})
 	victim := s.Instances[1]
 	l := s.Load()
-	bound := s.Checker.StartBoundMonitor()
+	s.Stock(map[string]int{outside: 1}, "")
+	end := s.changeOutside()
+	defer end()
+	bound := s.Checker.StartBoundMonitor(outside)
 	fresh := func() {
 		t.Helper()
 		s.Await(nearBackLimit, "the near cache is used", gaugeIs(victim, "onhand_near_cache_fresh", 1))
@@ -60,6 +89,7 @@ func TestF19NearCache(t *testing.T) {
 	l.More(100)
 	assert.Greater(t, s.metrics()[1]["onhand_near_cache_hits_total"], before)
 	l.Stop()
+	end()
 	s.Checker.EndBoundMonitor(bound)
 	s.Check()
 }

@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,10 +48,11 @@ type glimpse struct {
 	versions map[string]int64
 }
 
-// StartBoundMonitor starts a bound monitor of every instance that runs. End it before the check.
-func (c *Checker) StartBoundMonitor() *BoundMonitor {
+// StartBoundMonitor starts a bound monitor of every instance that runs, for the products of the scenario and more. End it
+// before the check.
+func (c *Checker) StartBoundMonitor(more ...string) *BoundMonitor {
 	ctx, stop := context.WithCancel(context.Background())
-	m := &BoundMonitor{Products: c.Target.Products, stop: stop}
+	m := &BoundMonitor{Products: slices.Concat(c.Target.Products, more), stop: stop}
 	m.running.Go(func() {
 		for ctx.Err() == nil {
 			m.glance(ctx, c)

@@ -1,10 +1,12 @@
 package checker
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"onhand/faults/load"
+	"onhand/faults/process"
 	"onhand/faults/wait"
 )
 
@@ -41,16 +43,14 @@ func (c *Checker) AwaitCache(limit time.Duration) (wrong []string) {
 	return wrong
 }
 
-// CacheFaults reads all products through every instance, past the near cache, so that Redis is filled, and compares it with
-// the database.
+// CacheFaults reads all products through every instance, fills Redis with those that it lacks, and compares it with the
+// database.
 func (c *Checker) CacheFaults() (wrong []string) {
 	ctx, cancel := reading()
 	defer cancel()
 	for _, i := range c.serving() {
-		for _, id := range c.Target.Products {
-			if err := c.Target.Client.Ask(ctx, i.URL(), load.PrimaryDocument, map[string]any{"id": id}, &struct{}{}); err != nil {
-				return []string{i.Name + ": " + err.Error()}
-			}
+		if err := c.fill(ctx, i); err != nil {
+			return []string{i.Name + ": " + err.Error()}
 		}
 	}
 	stored, cached, err := c.compare()
@@ -66,6 +66,22 @@ func (c *Checker) CacheFaults() (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// fill reads all products through an instance. Those that Redis lacks it reads past the near cache too, which may have
+// answered.
+func (c *Checker) fill(ctx context.Context, i *process.Instance) error {
+	var page load.PageData
+	if err := c.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": c.Target.Products}, &page); err != nil {
+		return err
+	}
+	_, cached, err := c.compare()
+	for _, id := range c.Target.Products {
+		if _, found := cached[id]; err == nil && !found {
+			err = c.Target.Client.Ask(ctx, i.URL(), load.PrimaryDocument, map[string]any{"id": id}, &struct{}{})
+		}
+	}
+	return err
 }
 
 // CacheContradictions lists products that Redis has and that differ from the database. Redis need not have every product.

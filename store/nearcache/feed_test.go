@@ -20,7 +20,6 @@ type heard struct {
 	isOpen   bool
 	opens    int
 	messages map[string]string // the last payload by product
-	seen     int
 }
 
 func (h *heard) opened() {
@@ -40,7 +39,6 @@ func (h *heard) message(id, payload string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.messages[id] = payload
-	h.seen++
 }
 
 func (h *heard) is(open bool) func() bool {
@@ -49,6 +47,12 @@ func (h *heard) is(open bool) func() bool {
 		defer h.mu.Unlock()
 		return h.isOpen == open
 	}
+}
+
+func (h *heard) products() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.messages)
 }
 
 func (h *heard) has(id, payload string) func() bool {
@@ -119,7 +123,7 @@ func TestFeed(t *testing.T) {
 				require.NoError(t, client.Publish(t.Context(), "shop[1]*:inventory_change:"+id, "of "+id).Err())
 				eventually(t, h.has(id, "of "+id))
 			}
-			require.Len(t, h.messages, 4)
+			require.Equal(t, 4, h.products())
 			first := *(*f.sessions.Load())[0].answered.Load()
 			eventually(t, func() bool { // pings go on
 				return (*(*f.sessions.Load())[0].answered.Load()).monotonic > first.monotonic+int64(2*pingInterval)
