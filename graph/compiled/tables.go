@@ -57,17 +57,27 @@ func (t *typeTables) stockFields() map[string]tableField[*models.Stock] {
 		"product":           one(&t.product, func(_ *writer, s stock) *models.Product { return &s.Product }),
 		"status":            text(func(s stock) string { return string(s.Status()) }),
 		"availableForSale":  truth(stock.AvailableForSale),
-		"quantityAvailable": optionalNumber(stock.QuantityAvailable),
+		"quantityAvailable": quantity(stock.Quantity),
 		"levels":            many(&t.level, func(s stock) int { return len(s.Levels) }, levelAt),
-		"onHand":            optionalNumber(stock.OnHand),
-		"reserved":          optionalNumber(stock.Reserved),
-		"committed":         optionalNumber(stock.Committed),
-		"incoming":          optionalNumber(stock.Incoming),
+		"onHand":            quantity(func(s stock) int { return s.Total().OnHand() }),
+		"reserved":          quantity(func(s stock) int { return s.Total().Reserved }),
+		"committed":         quantity(func(s stock) int { return s.Total().Committed }),
+		"incoming":          quantity(func(s stock) int { return s.Total().Incoming }),
 		"nextRestockAt":     plain(func(b []byte, s stock) []byte { return appendOptionalTime(b, s.NextRestockAt) }),
 		"version":           bigNumber(stock.ViewVersion),
 		"asOf":              plain(func(b []byte, s stock) []byte { return appendTime(b, s.AsOf) }),
 		"source":            text(func(s stock) string { return string(s.Source) }),
 	}
+}
+
+// quantity is a total of a stock; null when the product is not tracked.
+func quantity(of func(*models.Stock) int) tableField[*models.Stock] {
+	return plain(func(b []byte, s *models.Stock) []byte {
+		if !s.Tracked {
+			return appendNull(b)
+		}
+		return appendInt(b, of(s))
+	})
 }
 
 // levelAt returns one level. Its view is valid until the next one.
