@@ -39,6 +39,7 @@ type comparison struct {
 // comparedShop is a store with faults. It is the same for both executors, and deterministic.
 type comparedShop struct {
 	page   []string // product ids of each page; nil: pages fail
+	stocks bool     // pages have the stocks of their products
 	down   bool     // every call of Stocks fails
 	poison string   // calls of Stocks with this product fail
 	stale  string   // other reads of this product fail
@@ -92,6 +93,9 @@ func (s comparedShop) store(cancel func()) *fakeStore {
 		page := paging.ProductPage{HasNext: true, Start: "a", End: "b\n", Total: new(len(s.page))}
 		for _, id := range s.page {
 			page.Products = append(page.Products, comparedProduct(id, 1))
+			if s.stocks {
+				page.Stocks = append(page.Stocks, comparedStock(id, 1))
+			}
 		}
 		return page, nil
 	}
@@ -251,6 +255,7 @@ func drawComparison(t *rapid.T) comparison {
 	if c.shop.down = rapid.IntRange(0, 7).Draw(t, "down") == 0; !c.shop.down && g.together {
 		c.shop.poison = rapid.SampledFrom(append(ids, "", "")).Draw(t, "poison")
 	}
+	c.shop.stocks = !c.shop.down && c.shop.poison == "" && !slices.Contains(c.shop.page, goneProduct) && rapid.Bool().Draw(t, "stocks")
 	c.shop.stale = rapid.SampledFrom(append(ids, "", "")).Draw(t, "stale")
 	c.shop.fault = rapid.SampledFrom([]error{
 		models.Unavailable("later", errors.New("why")), models.BadInput("bad %q", "\x01"), errors.New("boom"),
@@ -299,6 +304,7 @@ func TestCompiledCorners(t *testing.T) {
 		"an unknown channel":      {document: `{ stocks(productIds: ["mug"], channel: "nope") { id } product(id: "mug") { id stock(channel: "nope") { id } } }`},
 		"errors below a list":     {document: `{ stocks(productIds: ["mug", "tea"]) { id product { stock(channel: "nope") { id } } } }`},
 		"errors in a page":        {document: `{ products { nodes { a: stock(channel: "nope") { id } b: stock(channel: "none") { id } } } }`},
+		"a page made of stocks":   {document: `{ stock(productId: "tea") { id } products { nodes { a: stock { id } b: stock(channel: "web") { id } } edges { node { stock { version } } } } }`, failing: comparedShop{page: []string{"mug", "tea"}, stocks: true}},
 		"a past stock":            {document: `{ stock(productId: "mug", asOf: "2029-01-01T00:00:00Z") { id asOf levels { id } product { stock { id } } } }`},
 		"asOf with minVersion":    {document: `{ stock(productId: "mug", asOf: "2029-01-01T00:00:00Z", minVersion: 1) { id } }`},
 		"newer than the cache":    {document: `{ stock(productId: "mug", minVersion: 5) { version product { version stock { version } } } b: stock(productId: "tea", minVersion: 5) { version } }`},
@@ -314,7 +320,7 @@ func TestCompiledCorners(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := comparison{document: test.document, variables: test.variables, shop: test.failing}
-			if !c.shop.panics {
+			if !c.shop.panics && c.shop.page == nil {
 				c.shop.page = page
 			}
 			compiled, want, got := c.compare(t)

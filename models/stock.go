@@ -148,7 +148,7 @@ func (s *Stock) In(c *ChannelMembers) *Stock {
 	narrow := *s
 	narrow.Channel, narrow.revision = c.ChannelID, c.Revision
 	narrow.buffer = s.Buffers.Of(c.ChannelID, c.Buffer)
-	narrow.Levels = nil
+	narrow.Levels = make([]Level, 0, len(s.Levels))
 	for _, l := range s.Levels {
 		if c.Members[l.LocationID] {
 			narrow.Levels = append(narrow.Levels, l)

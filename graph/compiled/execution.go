@@ -66,12 +66,11 @@ func (e *execution) resolve(ctx context.Context, loader *loaders.Direct) {
 	}
 }
 
-// loadProducts loads the stock of the products that were found, as far as it is not
-// loaded yet.
+// loadProducts loads the stock of the products that were not found by their stock.
 func (e *execution) loadProducts(ctx context.Context, loader *loaders.Direct) {
 	for i, c := range e.calls {
-		if e.errs[i] == nil {
-			loader.Want(c.products(nil))
+		if e.errs[i] == nil && c.reads() == readsAlone {
+			c.load(loader)
 		}
 	}
 	loader.Fetch(ctx)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onhand/graph/generated"
+	"onhand/graph/loaders"
 	"onhand/models"
 	"onhand/models/ids"
 	"onhand/models/paging"
@@ -22,8 +23,8 @@ type call interface {
 	reads() readKind
 	// resolve reads the value.
 	resolve(ctx context.Context, reads Reads) error
-	// products adds the ids of the products in the value.
-	products(ids []string) []string
+	// load names the products in the value, for their stock.
+	load(loader *loaders.Direct)
 	// write appends the value. ok is false when it is null and must not be.
 	write(w *writer, b []byte) (out []byte, ok bool)
 }
@@ -45,7 +46,7 @@ type root[A, V any] struct {
 	arguments func(a *arguments) A
 	kind      func(args A) readKind
 	resolve   func(ctx context.Context, reads Reads, args A) (V, error)
-	products  func(ids []string, v V) []string // nil: has none
+	load      func(loader *loaders.Direct, v V) // nil: has no products, or has loaded them
 	value     func(c *compiler, f *collected) nestedOf[V]
 }
 
@@ -84,11 +85,10 @@ func (c *rootCall[A, V]) resolve(ctx context.Context, reads Reads) (err error) {
 	return err
 }
 
-func (c *rootCall[A, V]) products(ids []string) []string {
-	if c.of.products == nil {
-		return ids
+func (c *rootCall[A, V]) load(loader *loaders.Direct) {
+	if c.of.load != nil {
+		c.of.load(loader, c.value)
 	}
-	return c.of.products(ids, c.value)
 }
 
 func (c *rootCall[A, V]) write(w *writer, b []byte) ([]byte, bool) { return c.append(w, b, c.value) }
@@ -114,8 +114,12 @@ var rootFields = map[string]func(c *compiler, f *collected) call{
 		resolve: func(ctx context.Context, reads Reads, args stockArguments) (*models.Stock, error) {
 			return reads.Stock(ctx, args.productID, args.channel, args.minVersion, args.asOf)
 		},
-		products: func(ids []string, s *models.Stock) []string { return addStocks(ids, s) },
-		value:    nullable(&types.stock),
+		load: func(loader *loaders.Direct, s *models.Stock) {
+			if s != nil {
+				loader.Want([]string{s.ProductID})
+			}
+		},
+		value: nullable(&types.stock),
 	}.compile,
 	"stocks": root[stocksArguments, []*models.Stock]{
 		arguments: func(a *arguments) stocksArguments {
@@ -125,19 +129,12 @@ var rootFields = map[string]func(c *compiler, f *collected) call{
 		resolve: func(ctx context.Context, reads Reads, args stocksArguments) ([]*models.Stock, error) {
 			return reads.Stocks(ctx, args.productIDs, args.channel)
 		},
-		products: func(ids []string, stocks []*models.Stock) []string { return addStocks(ids, stocks...) },
-		value:    listOfNullable(&types.stock),
+		value: listOfNullable(&types.stock),
 	}.compile,
 	"product": root[string, *models.Product]{
 		arguments: readID, kind: always[string](loads),
 		resolve: func(ctx context.Context, reads Reads, id string) (*models.Product, error) {
 			return reads.Product(ctx, id)
-		},
-		products: func(ids []string, p *models.Product) []string {
-			if p == nil {
-				return ids
-			}
-			return append(ids, p.ProductID)
 		},
 		value: nullable(&types.product),
 	}.compile,
@@ -147,12 +144,7 @@ var rootFields = map[string]func(c *compiler, f *collected) call{
 			page, err := reads.ProductPage(ctx, p.first, p.after, p.last, p.before, p.filter, p.orderBy)
 			return &page, err
 		},
-		products: func(ids []string, page *paging.ProductPage) []string {
-			for i := range page.Products {
-				ids = append(ids, page.Products[i].ProductID)
-			}
-			return ids
-		},
+		load:  loadPage,
 		value: never(&types.connection),
 	}.compile,
 	"location": root[string, *models.Location]{
@@ -175,8 +167,8 @@ var rootFields = map[string]func(c *compiler, f *collected) call{
 		resolve: func(ctx context.Context, reads Reads, args nodeArguments) (generated.Node, error) {
 			return reads.Node(ctx, args.id)
 		},
-		products: addNode,
-		value:    nodeValue,
+		load:  loadNode,
+		value: nodeValue,
 	}.compile,
 }
 
@@ -257,23 +249,23 @@ func (n nodeArguments) kind() readKind {
 	return loads
 }
 
-func addStocks(ids []string, stocks ...*models.Stock) []string {
-	for _, s := range stocks {
-		if s != nil {
-			ids = append(ids, s.ProductID)
-		}
+// loadPage adds the stocks of a page that was made from them, and wants those of others.
+func loadPage(loader *loaders.Direct, page *paging.ProductPage) {
+	if len(page.Stocks) == len(page.Products) {
+		loader.Add(page.Stocks)
+		return
 	}
-	return ids
+	ids := make([]string, len(page.Products))
+	for i := range page.Products {
+		ids[i] = page.Products[i].ProductID
+	}
+	loader.Want(ids)
 }
 
-func addNode(ids []string, node generated.Node) []string {
-	switch node := node.(type) {
-	case *models.Stock:
-		return append(ids, node.ProductID)
-	case *models.Product:
-		return append(ids, node.ProductID)
+func loadNode(loader *loaders.Direct, node generated.Node) {
+	if s, ok := node.(*models.Stock); ok && s != nil {
+		loader.Want([]string{s.ProductID})
 	}
-	return ids
 }
 
 // The forms of values.

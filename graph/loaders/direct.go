@@ -27,6 +27,7 @@ type Direct struct {
 	wanted     [][]string // the ids of each load, while collecting
 	fetched    []*fetched
 	places     map[string]place // of every id in fetched; nil until one is looked up
+	last       place            // that was looked up; the zero place before
 }
 
 // fetched is one call of the read function that has returned.
@@ -55,6 +56,27 @@ func (d *Direct) Collect() { d.collecting = true }
 func (d *Direct) Want(ids []string) {
 	if len(ids) > 0 {
 		d.wanted = append(d.wanted, ids)
+	}
+}
+
+// Add adds stocks that were read in another way. Of an id that was read before, the
+// earlier stock stays.
+func (d *Direct) Add(stocks []*models.Stock) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := len(d.fetched) == 0
+	if !first {
+		d.index()
+	}
+	added := &fetched{ids: make([]string, 0, len(stocks)), values: make([]*models.Stock, 0, len(stocks))}
+	for _, s := range stocks {
+		if first || d.places[s.ProductID].in == nil {
+			added.ids, added.values = append(added.ids, s.ProductID), append(added.values, s)
+		}
+	}
+	d.fetched = append(d.fetched, added)
+	if !first {
+		d.place(added)
 	}
 }
 
@@ -138,9 +160,14 @@ func (d *Direct) index() {
 	}
 	d.places = map[string]place{}
 	for _, f := range d.fetched {
-		for i, id := range f.ids {
-			d.places[id] = place{in: f, index: i}
-		}
+		d.place(f)
+	}
+}
+
+// place adds the places of ids. The caller has locked mu.
+func (d *Direct) place(f *fetched) {
+	for i, id := range f.ids {
+		d.places[id] = place{in: f, index: i}
 	}
 }
 
@@ -187,16 +214,38 @@ func (d *Direct) stock(ctx context.Context, id string) (*models.Stock, error) {
 // find returns the stock of an id, and reads it where that was not done yet. The caller
 // has locked mu.
 func (d *Direct) find(ctx context.Context, id string) (*models.Stock, error) {
-	d.index()
-	at, known := d.places[id]
-	if !known {
+	at := d.near(id)
+	if at.in == nil {
+		d.index()
+		at = d.places[id]
+	}
+	if at.in == nil {
 		d.more(ctx, [][]string{{id}})
 		at = d.places[id]
 	}
+	d.last = at
 	if at.in.err != nil {
 		return nil, at.in.err
 	}
 	return at.in.values[at.index], nil
+}
+
+// near returns the place of an id that is that of the lookup before, or the next: the
+// products of a list are looked up in order. The zero place is none.
+func (d *Direct) near(id string) place {
+	at := d.last
+	if at.in == nil && len(d.fetched) == 1 {
+		at.in = d.fetched[0]
+	}
+	if at.in == nil {
+		return place{}
+	}
+	for i := at.index; i < min(at.index+2, len(at.in.ids)); i++ {
+		if at.in.ids[i] == id {
+			return place{in: at.in, index: i}
+		}
+	}
+	return place{}
 }
 
 // distinctMax is how many ids are compared in pairs, which is faster than a map for few.

@@ -119,3 +119,33 @@ func TestDirectErrors(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "c", stock.ProductID)
 }
+
+// TestDirectAdd: stocks that were read in another way are not read again, before and after
+// other stocks, whatever the order in which they are loaded.
+func TestDirectAdd(t *testing.T) {
+	t.Parallel()
+	var r stockReader
+	ctx := r.with(t.Context())
+	direct := loaders.Of(ctx).Direct()
+	added, err := (&stockReader{}).read(ctx, []string{"a", "b", "c"})
+	require.NoError(t, err)
+	direct.Add(added)
+	same := func(want *models.Stock) {
+		stock, err := loaders.Of(ctx).Stock(ctx, want.ProductID)
+		require.NoError(t, err)
+		assert.Same(t, want, stock)
+	}
+	for _, i := range []int{0, 0, 1, 2, 2, 0, 2, 1} {
+		same(added[i])
+	}
+	stocks, err := loaders.Of(ctx).Stocks(ctx, []string{"c", "d", "a"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"c", "d", "a"}, idsOf(stocks))
+	others, err := (&stockReader{}).read(ctx, []string{"e", "c"})
+	require.NoError(t, err)
+	direct.Add(others)
+	same(others[0])
+	same(added[2])
+	direct.Add(nil)
+	assert.Equal(t, [][]string{{"d"}}, r.calls)
+}

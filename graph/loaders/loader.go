@@ -53,10 +53,6 @@ type fetchEntry[V any] struct {
 	index int
 }
 
-func newLoader[V any](read ReadFunc[V]) *loader[V] {
-	return &loader[V]{read: read, entries: map[string]fetchEntry[V]{}}
-}
-
 // load returns values in the order of ids, nil for unknown ones. The field that opens a
 // fetch runs it.
 func (l *loader[V]) load(ctx context.Context, ids []string) ([]V, error) {
@@ -130,6 +126,9 @@ func (l *loader[V]) countNew(ids []string) (n int) {
 // add adds an id to the open fetch, and closes it when it is full. The caller has
 // locked mu.
 func (l *loader[V]) add(id string) fetchEntry[V] {
+	if l.entries == nil {
+		l.entries = map[string]fetchEntry[V]{}
+	}
 	e := fetchEntry[V]{fetch: l.open, index: len(l.open.ids)}
 	e.fetch.ids = append(e.fetch.ids, id)
 	l.entries[id] = e

@@ -11,8 +11,8 @@ import (
 
 // Loaders are the loaders of one response.
 type Loaders struct {
-	stocks       *loader[*models.Stock]
-	reservations *loader[*models.Reservation]
+	stocks       loader[*models.Stock]
+	reservations loader[*models.Reservation]
 	direct       *Direct // nil: loads wait for more fields
 }
 
@@ -47,7 +47,9 @@ func (p PerResponse) InterceptResponse(ctx context.Context, next graphql.Respons
 
 // With returns a context with new loaders.
 func (p PerResponse) With(ctx context.Context) context.Context {
-	return context.WithValue(ctx, contextKey{}, &Loaders{stocks: newLoader(p.Stocks), reservations: newLoader(p.Reservations)})
+	return context.WithValue(ctx, contextKey{}, &Loaders{
+		stocks: loader[*models.Stock]{read: p.Stocks}, reservations: loader[*models.Reservation]{read: p.Reservations},
+	})
 }
 
 // Of returns the response's loaders.
