@@ -153,7 +153,7 @@ replay: ## replay recorded traffic: make replay FILE=path
 	go run ./bench/replay --file "$(FILE)"
 
 # ARGS are arguments of the programs: make bench BENCH=groupcommit ARGS='--quick --row "hot 512"'; `go run ./bench/reads --help` lists them.
-BENCH ?= groupcommit reads
+BENCH ?= groupcommit reads streams
 .PHONY: bench
 bench: ## measure writes and reads beside their floors, on servers of its own; ARGS=--quick for a first look
 	for program in $(BENCH); do go run ./bench/$$program $(ARGS); done

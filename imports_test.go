@@ -94,6 +94,7 @@ var mayImport = map[string][]string{
 	"bench/loadgen":           {"models", "store/stockfile"},
 	"bench/replay":            {"bench/loadgen", "models", "models/paging", "store", "store/audit", "store/stockfile"},
 	"bench/floors":            {"graph/generated", "models", "models/paging"},
+	"bench/streams":           {"bench/fixture", "bench/floors", "bench/loadgen", "bench/results", "bench/testbed", "models", "store"},
 	"bench/reads":             {"bench/fixture", "bench/floors", "bench/loadgen", "bench/results", "bench/testbed", "models"},
 	"bench/results":           {"bench/loadgen"},
 	"bench/testbed":           {"store/storetest"},

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"onhand/bench/loadgen"
+	"onhand/bench/results"
+	"onhand/bench/testbed"
+)
+
+// Lengths of a run.
+const (
+	roundsFull, roundsQuick   = 5, 1
+	changesFull, changesQuick = 20, 10
+	lengthFull, lengthQuick   = 5 * time.Second, 4 * time.Second
+	buildTimeout              = 5 * time.Minute
+)
+
+// streamCommand is the command line, and what belongs to one run.
+type streamCommand struct {
+	Row     string        `default:"." help:"Only workloads whose name matches this regular expression."`
+	Quick   bool          `help:"One short round, for a first look."`
+	Rounds  int           `help:"How many rounds. Default: 5, quick 1."`
+	Changes int           `help:"How many changes of one product a turn has. Default: 20, quick 10."`
+	Length  time.Duration `help:"How long many products change. Default: 5s, quick 4s."`
+	Clients int           `default:"10000" help:"How many clients a turn has; a process has 20,000 files. The aims are for 10,000."`
+	Idle    time.Duration `default:"3s" help:"How long clients are idle before memory is read."`
+	Server  string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
+	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
+	List    bool          `help:"List the rows and end."`
+
+	out     io.Writer
+	servers *testbed.Servers
+}
+
+type commands struct {
+	Run   streamCommand `cmd:"" default:"withargs" help:"Measure (the default)."`
+	Floor floorCommand  `cmd:"" hidden:""`
+}
+
+func main() {
+	var c commands
+	parsed := kong.Parse(&c, kong.Name("streams"), kong.Description("Measures subscribers over WebSocket beside a bare server."),
+		kong.Vars{"results": results.Path})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Run(); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (c *streamCommand) setDefaults() {
+	rounds, changes, length := roundsFull, changesFull, lengthFull
+	if c.Quick {
+		rounds, changes, length = roundsQuick, changesQuick, lengthQuick
+	}
+	if c.Rounds <= 0 {
+		c.Rounds = rounds
+	}
+	if c.Changes <= 0 {
+		c.Changes = changes
+	}
+	if c.Length <= 0 {
+		c.Length = length
+	}
+}
+
+// Run measures the workloads that were asked for.
+func (c *streamCommand) Run(ctx context.Context) (err error) {
+	c.out = os.Stdout
+	c.setDefaults()
+	wanted, err := regexp.Compile(c.Row)
+	if err != nil {
+		return fmt.Errorf("--row: %w", err)
+	}
+	var selected []workload
+	for _, w := range workloads() {
+		if wanted.MatchString(w.name) {
+			selected = append(selected, w)
+		}
+	}
+	if c.List {
+		_, err = fmt.Fprintln(c.out, strings.Join(rowNames(), "\n"))
+		return err
+	}
+	removeBuild, err := c.build(ctx)
+	if err != nil {
+		return err
+	}
+	defer removeBuild()
+	if c.servers, err = testbed.Start(false); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.servers.Close()) }()
+	fmt.Fprintf(c.out, "%d cores, %s. %d rounds.\n", runtime.NumCPU(), runtime.Version(), c.Rounds)
+	measured, failure := c.measure(ctx, selected)
+	results.Print(c.out, measured)
+	if c.Quick && c.Results == results.Path {
+		return failure
+	}
+	return errors.Join(failure, results.Write(c.Results, "streams", rowNames(), measured))
+}
+
+// rowNames are the names of all rows, in order.
+func rowNames() (names []string) {
+	for _, w := range workloads() {
+		for _, r := range w.rows {
+			names = append(names, r.Full(w.name))
+		}
+	}
+	return names
+}
+
+// build builds the program unless one is named.
+func (c *streamCommand) build(ctx context.Context) (remove func(), err error) {
+	if c.Server != "" {
+		return func() {}, nil
+	}
+	folder, err := os.MkdirTemp("", "onhand-bench-")
+	if err != nil {
+		return nil, err
+	}
+	remove = func() { _ = os.RemoveAll(folder) } // a temporary folder
+	c.Server = filepath.Join(folder, "onhand")
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.Server, "onhand").CombinedOutput(); err != nil {
+		remove()
+		return nil, fmt.Errorf("build: %w: %s", err, out)
+	}
+	return remove, nil
+}
+
+// measure measures workloads. When one fails, it returns the rows before it too.
+func (c *streamCommand) measure(ctx context.Context, selected []workload) (list []results.Result, err error) {
+	shop, err := c.openShop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, shop.close(context.WithoutCancel(ctx))) }()
+	for _, w := range selected {
+		rounds, err := c.rounds(ctx, shop, w)
+		if err != nil {
+			return list, fmt.Errorf("%s: %w", w.name, err)
+		}
+		for _, r := range w.rows {
+			list = append(list, r.Result(w.name, rounds))
+		}
+	}
+	return list, nil
+}
+
+// rounds measures a workload: in each round every variant, in alternating order.
+func (c *streamCommand) rounds(ctx context.Context, shop *shop, w workload) (rounds []results.Round, err error) {
+	for n := range c.Rounds {
+		round := results.Round{theAim: loadgen.Measurement{PerSecond: memoryAim}, theAim + " of goroutines": loadgen.Measurement{PerSecond: goroutinesAim}}
+		variants := []string{bare, onhand}
+		if n%2 == 1 {
+			variants = []string{onhand, bare}
+		}
+		for _, variant := range variants {
+			if err := c.turn(ctx, shop, w, variant, round); err != nil {
+				return nil, fmt.Errorf("%s: %w", variant, err)
+			}
+		}
+		rounds = append(rounds, round)
+	}
+	return rounds, nil
+}
+
+func (c *streamCommand) turn(ctx context.Context, shop *shop, w workload, variant string, round results.Round) (err error) {
+	server, err := shop.start(ctx, variant)
+	if err != nil {
+		return err
+	}
+	t := &turn{workload: w, shop: shop, server: server, round: round}
+	defer func() { err = errors.Join(err, t.server.stop()) }()
+	runtime.GC() // the garbage of one variant is not collected in the turn of the next
+	if err := w.turn(c, ctx, t); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out, t.describe())
+	return ctx.Err()
+}
