@@ -14,8 +14,8 @@ const networkBits = 64
 // context, for Address.
 func WithAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scope, r := scopeOf(r)
-		scope.address = r.RemoteAddr
+		facts, r := factsOf(r)
+		facts.address = r.RemoteAddr
 		next.ServeHTTP(w, r)
 	})
 }
@@ -24,13 +24,13 @@ func WithAddress(next http.Handler) http.Handler {
 // an IPv4 address, or the network of an IPv6 address. It is empty where WithAddress is
 // not in use.
 func Address(ctx context.Context) string {
-	scope, ok := ctx.Value(scopeKey{}).(*requestScope)
-	if !ok {
+	facts := factsIn(ctx)
+	if facts == nil {
 		return ""
 	}
-	port, err := netip.ParseAddrPort(scope.address)
+	port, err := netip.ParseAddrPort(facts.address)
 	if err != nil {
-		return scope.address
+		return facts.address
 	}
 	address := port.Addr().Unmap().WithZone("")
 	if address.Is4() {

@@ -35,3 +35,13 @@ func TestAddress(t *testing.T) {
 		}())
 	}
 }
+
+// TestIdentityKeepsTheAddress: a caller that is found out later has the address of its
+// request.
+func TestIdentityKeepsTheAddress(t *testing.T) {
+	t.Parallel()
+	guard.WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx := guard.WithIdentity(r.Context(), guard.Identity{Subject: "erp"})
+		assert.Equal(t, "192.0.2.1", guard.Address(ctx))
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)) // from 192.0.2.1
+}

@@ -26,37 +26,45 @@ type Identity struct {
 	Scopes  []Scope
 }
 
-type identityKey struct{}
-
-// requestScope is what the handlers of one request found out about it, in one value of
+// requestFacts is what the handlers of one request found out about it, in one value of
 // its context: each further value would copy the request.
-type requestScope struct {
-	caller  *Identity
-	address string // of the client's end of the connection
+type requestFacts struct {
+	caller  *Identity // nil for an anonymous one
+	address string    // of the client's end of the connection
 }
 
-type scopeKey struct{}
+type factsKey struct{}
 
-// scopeOf returns the scope of a request, and the request with it.
-func scopeOf(r *http.Request) (*requestScope, *http.Request) {
-	if scope, ok := r.Context().Value(scopeKey{}).(*requestScope); ok {
-		return scope, r
+// factsIn returns the facts in a context; nil where it has none.
+func factsIn(ctx context.Context) *requestFacts {
+	facts, _ := ctx.Value(factsKey{}).(*requestFacts)
+	return facts
+}
+
+// factsOf returns the facts of a request, and the request with them.
+func factsOf(r *http.Request) (*requestFacts, *http.Request) {
+	if facts := factsIn(r.Context()); facts != nil {
+		return facts, r
 	}
-	scope := &requestScope{}
-	return scope, r.WithContext(context.WithValue(r.Context(), scopeKey{}, scope))
+	facts := &requestFacts{}
+	return facts, r.WithContext(context.WithValue(r.Context(), factsKey{}, facts))
 }
 
 // WithIdentity returns a context with the caller.
 func WithIdentity(ctx context.Context, id Identity) context.Context {
-	return context.WithValue(ctx, identityKey{}, id)
+	facts := requestFacts{caller: &id}
+	if known := factsIn(ctx); known != nil {
+		facts.address = known.address
+	}
+	return context.WithValue(ctx, factsKey{}, &facts)
 }
 
 // Local grants every scope. It is for a server that only this machine can reach.
 func Local(next http.Handler) http.Handler {
 	local := &Identity{Subject: "local", Scopes: []Scope{ReadInventory, WriteInventory, ReadOrders, WriteOrders}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scope, r := scopeOf(r)
-		scope.caller = local
+		facts, r := factsOf(r)
+		facts.caller = local
 		next.ServeHTTP(w, r)
 	})
 }
@@ -67,11 +75,8 @@ func Caller(context.Context) string { return "" }
 
 // callerOf returns the caller; nil for an anonymous one.
 func callerOf(ctx context.Context) *Identity {
-	if id, ok := ctx.Value(identityKey{}).(Identity); ok {
-		return &id
-	}
-	if scope, ok := ctx.Value(scopeKey{}).(*requestScope); ok {
-		return scope.caller
+	if facts := factsIn(ctx); facts != nil {
+		return facts.caller
 	}
 	return nil
 }
