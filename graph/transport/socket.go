@@ -78,10 +78,8 @@ func (s *socket) read() {
 
 // readFailed ends the connection after an error of Next.
 func (s *socket) readFailed(err error) {
-	if broken, ok := wsframe.IsViolation(err); ok {
-		s.end(broken)
-	} else if closed := (wsframe.CloseError{}); errors.As(err, &closed) {
-		s.end(closed) // the same code confirms it
+	if end, ok := errors.AsType[wsframe.CloseError](err); ok {
+		s.end(end)
 	}
 	s.mu.Lock()
 	s.discarding = s.ended
@@ -112,8 +110,7 @@ func (s *socket) handle(data []byte) {
 	if err == nil {
 		err = s.dispatch(m)
 	}
-	var end wsframe.CloseError
-	if errors.As(err, &end) {
+	if end, ok := errors.AsType[wsframe.CloseError](err); ok {
 		s.end(end)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"net/url"
 	"path"
@@ -159,13 +158,4 @@ func tokens(header http.Header, name string) func(yield func(string) bool) {
 			}
 		}
 	}
-}
-
-// IsViolation reports whether an error of Next is the client's violation of RFC 6455.
-func IsViolation(err error) (CloseError, bool) {
-	var v Violation
-	if errors.As(err, &v) {
-		return v.CloseError, true
-	}
-	return CloseError{}, false
 }

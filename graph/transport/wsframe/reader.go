@@ -28,9 +28,9 @@ type header struct {
 // Next returns the next message, or the payload of a ping. The data is valid until
 // Release or the next call of Next.
 //
-// Errors: a CloseError where the client closes the connection (with its code, or
-// CloseNoStatus) or violates RFC 6455 (IsViolation tells which); or the error of the
-// connection.
+// Errors: a CloseError for the server to send, where the client closes the connection
+// (its own code, or CloseNoStatus, confirms that) or violates RFC 6455; or the error of
+// the connection. No frame can be read after an error.
 func (c *Conn) Next() (FrameKind, []byte, error) {
 	if !c.started {
 		c.Release()
@@ -57,7 +57,7 @@ func (c *Conn) Next() (FrameKind, []byte, error) {
 			return Binary, c.message.B, nil
 		}
 		if !utf8.Valid(c.message.B) {
-			return 0, nil, Violation{CloseError{CloseInvalidText, "invalid UTF-8"}}
+			return 0, nil, CloseError{CloseInvalidText, "invalid UTF-8"}
 		}
 		return Text, c.message.B, nil
 	}
@@ -71,14 +71,8 @@ func (c *Conn) Release() {
 	}
 }
 
-// Violation is a CloseError that the server sends because of the client's bytes, after
-// which no frame of the client can be read.
-type Violation struct{ CloseError }
-
-// Unwrap returns the CloseError.
-func (v Violation) Unwrap() error { return v.CloseError }
-
-func violation(reason string) error { return Violation{CloseError{CloseProtocolError, reason}} }
+// violation ends a connection whose client violates RFC 6455.
+func violation(reason string) error { return CloseError{CloseProtocolError, reason} }
 
 // header reads and checks the header of a frame.
 func (c *Conn) header() (h header, err error) {
@@ -133,7 +127,7 @@ func (c *Conn) length(first byte, b *[headerBytesMax]byte) (int, error) {
 }
 
 func (c *Conn) tooBig() error {
-	return Violation{Closef(CloseMessageTooBig, "a message has at most %d bytes", c.bytesMax)}
+	return Closef(CloseMessageTooBig, "a message has at most %d bytes", c.bytesMax)
 }
 
 // check checks that a frame may come now.
@@ -187,7 +181,7 @@ func closed(data []byte) error {
 	case !isCloseCode(code):
 		return violation("invalid close code")
 	case !utf8.Valid(reason):
-		return Violation{CloseError{CloseInvalidText, "invalid UTF-8"}}
+		return CloseError{CloseInvalidText, "invalid UTF-8"}
 	}
 	return CloseError{code, string(reason)}
 }

@@ -52,8 +52,8 @@ func answerAll(c *Conn) {
 	for {
 		kind, data, err := c.Next()
 		if err != nil {
-			closed, violated := IsViolation(err)
-			if !violated && !errors.As(err, &closed) {
+			closed, ok := errors.AsType[CloseError](err)
+			if !ok {
 				return
 			}
 			_ = c.Write(AppendClose(nil, closed), patience, patience)
