@@ -67,7 +67,7 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	documents, queries := guard.NewDocuments(), persisted.New(guard.Address)
 	server := execution.NewServer(execution.New(schema, documents, queries.Text))
 	server.AddTransport(transport.WebSocket(config.Closing, config.Origins, nil))
-	server.AddTransport(transport.Reservations(config.Closing))
+	server.AddTransport(transport.SingleConnections(config.Closing))
 	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
 	server.Use(queries)
@@ -114,8 +114,8 @@ var SDL = sync.OnceValue(func() string {
 const generatorDirective = "goField"
 
 // ignoreOtherUpgrades removes offers to switch to a protocol other than WebSocket, as
-// HTTP allows. Java's HTTP client offers h2c with every request, which gqlgen takes
-// for a WebSocket.
+// HTTP allows. Java's HTTP client offers h2c with every request, which would be
+// refused as a WebSocket handshake.
 func ignoreOtherUpgrades(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if offer := r.Header.Get("Upgrade"); offer != "" && !strings.EqualFold(offer, "websocket") {

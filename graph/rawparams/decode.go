@@ -20,11 +20,11 @@ func Decode(data []byte) (params *graphql.RawParams, ok bool) {
 		return params, true
 	}
 	params = &graphql.RawParams{}
-	return params, decodeSlowly(data, params)
+	return params, DecodeValue(data, params)
 }
 
-// decodeSlowly reads exactly one JSON value, and keeps numbers as text.
-func decodeSlowly(data []byte, to any) bool {
+// DecodeValue reads exactly one JSON value with encoding/json, and keeps numbers as text.
+func DecodeValue(data []byte, to any) bool {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	if decoder.Decode(to) != nil {

@@ -3,7 +3,7 @@
 // [Decode] reads exactly what encoding/json reads into gqlgen's RawParams, with numbers kept as text. A request in its
 // usual form is read by hand, without reflection: the members query, operationName, variables and extensions, each at most
 // once, and strings whose escapes are short. Anything else, invalid JSON included, is left to encoding/json, so that both
-// ways accept the same requests.
+// ways accept the same requests. [DecodeValue] reads any other JSON with the same rules.
 //
 // Invariants:
 //   - No value refers to the bytes that were decoded: a caller may use them again.

@@ -3,8 +3,8 @@
 // decide whether a POST is answered in JSON or with events.
 //
 // Terms: a stream is a connection that carries many answers: a WebSocket or an event
-// stream. A piece is the part of a message that is written with one deadline. A
-// reservation is an event stream of many operations, which other requests start.
+// stream. A piece is the part of a message that is written with one deadline. A single
+// connection is an event stream of many operations, which other requests start.
 //
 // Invariants:
 //   - An answer to a request that was not executed has a code and no "data".
@@ -21,7 +21,7 @@
 //   - When the server stops, streams end without "complete" (WebSockets with close
 //     code 1012), so that clients reconnect.
 //
-// May import: guard, models, wsframe, gqlgen.
+// May import: guard, models, push, rawparams, wsframe, gqlgen.
 //
 // The package uses no server.
 package transport

@@ -59,7 +59,7 @@ func (h HTTP) get(w http.ResponseWriter, r *http.Request, exec graphql.GraphExec
 		refuse(w, problem)
 		return
 	}
-	h.execute(w, r, exec, single{params: params, kind: accept.kind})
+	h.execute(w, r, exec, httpRequest{params: params, kind: accept.kind})
 }
 
 // post answers one request with JSON or with an event stream, or an array of requests
@@ -86,7 +86,7 @@ func (h HTTP) post(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 		refuse(w, problem)
 		return
 	}
-	h.execute(w, r, exec, single{params: params, body: body.bytes, kind: accept.kind, streams: h.Events != nil && accept.events == eventsForStreams})
+	h.execute(w, r, exec, httpRequest{params: params, body: body.bytes, kind: accept.kind, streams: h.Events != nil && accept.events == eventsForStreams})
 }
 
 func (h HTTP) postArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, body []byte) {
@@ -102,15 +102,15 @@ func (h HTTP) postArray(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	answerArray(w, r, exec, requests)
 }
 
-// single is one request that was read.
-type single struct {
+// httpRequest is one request that was read.
+type httpRequest struct {
 	params  *graphql.RawParams
 	body    []byte // of a POST
 	kind    string // of an answer in JSON
 	streams bool   // a subscription is answered with an event stream
 }
 
-func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, request single) {
+func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, request httpRequest) {
 	request.params.Headers = r.Header
 	operation, errs := exec.CreateOperationContext(r.Context(), request.params)
 	if errs != nil {

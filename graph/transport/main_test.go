@@ -28,8 +28,8 @@ const patience = 20 * time.Second
 
 // quick are limits for tests that wait for a limit to pass, patient for all others.
 var (
-	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, reserved: 400 * time.Millisecond}
-	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, reserved: patience}
+	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, connect: 400 * time.Millisecond}
+	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, connect: patience}
 )
 
 // testServer is a server with a small schema. The query name answers at once. The
@@ -43,8 +43,8 @@ type testServer struct {
 	flooded atomic.Int64  // events of floods
 	admit   ConnectFunc
 
-	reservations *reservations
-	sources      chan *testSource
+	singles *singleConnections
+	sources chan *testSource
 }
 
 // floodBytes is one event of the subscription flood.
@@ -62,8 +62,8 @@ func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit C
 	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), admit: admit, sources: make(chan *testSource, 1)}
 	api := handler.New(b.schema())
 	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, b.admit, limits))
-	b.reservations = newReservations(b.closing, limits)
-	api.AddTransport(b.reservations)
+	b.singles = newSingleConnections(b.closing, limits)
+	api.AddTransport(b.singles)
 	api.AddTransport(HTTP{Events: sse(b.closing, limits)})
 	api.AddTransport(Unsupported{})
 	server := httptest.NewUnstartedServer(api)

@@ -22,20 +22,20 @@ type limits struct {
 	init      time.Duration // from the handshake to connection_init
 	ping      time.Duration // interval; a client that leaves a ping unanswered for two is cut off
 	keepAlive time.Duration // interval of comments on an event stream without events
-	reserved  time.Duration // from the reservation of an event stream to its connection
+	connect   time.Duration // from the token of a single connection to its event stream
 }
 
 var defaultLimits = limits{
 	write: 10 * time.Second, message: time.Minute, init: 5 * time.Second,
-	ping: 10 * time.Second, keepAlive: 10 * time.Second, reserved: 30 * time.Second,
+	ping: 10 * time.Second, keepAlive: 10 * time.Second, connect: 30 * time.Second,
 }
 
 // ticksPerLimit is how often the ticker looks at a stream within its shortest limit.
 const ticksPerLimit = 8
 
-// every is the interval of the ticker for streams with these limits.
-func (l limits) every() time.Duration {
-	return min(l.init, l.ping, l.keepAlive, l.reserved) / ticksPerLimit
+// tickInterval is the interval of the ticker for streams with these limits.
+func (l limits) tickInterval() time.Duration {
+	return min(l.init, l.ping, l.keepAlive, l.connect) / ticksPerLimit
 }
 
 // operationsMax is how many operations one stream may have in flight: many times what

@@ -7,6 +7,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"onhand/graph/rawparams"
 	"onhand/graph/transport/wsframe"
 )
 
@@ -76,7 +77,7 @@ func parseSubscribe(payload []byte) (*graphql.RawParams, error) {
 		Variables     map[string]any `json:"variables"`
 		Extensions    map[string]any `json:"extensions"`
 	}
-	if !decode(payload, &request) || request.Query == nil && request.Extensions["persistedQuery"] == nil {
+	if !rawparams.DecodeValue(payload, &request) || request.Query == nil && request.Extensions["persistedQuery"] == nil {
 		return nil, wsframe.Closef(closeBadMessage, "Invalid message: the payload of subscribe must be a GraphQL request")
 	}
 	params := &graphql.RawParams{OperationName: request.OperationName, Variables: request.Variables, Extensions: request.Extensions}

@@ -12,6 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/rawparams"
 	"onhand/graph/transport/wsframe"
 )
 
@@ -76,9 +77,9 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"variables":[]}`), "query=a;b&variables=[]&extensions=%zz")
 	f.Fuzz(func(t *testing.T, body []byte, query string) {
 		var params, again graphql.RawParams
-		if decode(body, &params) {
+		if rawparams.DecodeValue(body, &params) {
 			written, err := json.Marshal(params)
-			if err != nil || !decode(written, &again) || again.Query != params.Query || len(again.Variables) != len(params.Variables) {
+			if err != nil || !rawparams.DecodeValue(written, &again) || again.Query != params.Query || len(again.Variables) != len(params.Variables) {
 				t.Fatalf("%q is read as %+v and written as %q: %v", body, params, written, err)
 			}
 		}

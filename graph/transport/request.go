@@ -24,22 +24,15 @@ func hasDocument(params *graphql.RawParams) bool {
 	return params.Query != "" || params.Extensions["persistedQuery"] != nil
 }
 
-const unreadable = "the request's body could not be read"
-
-func readBody(r *http.Request) (body []byte, problem string) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, unreadable
-	}
-	return body, ""
-}
+// notARequest is the refusal of a body that is no request.
+const notARequest = "the request's body is no GraphQL request in JSON"
 
 // takeBody reads a body into a buffer of the pool, which the caller gives back.
 func takeBody(r *http.Request) (body *buffer, problem string) {
 	body = takeBuffer()
 	if err := body.readFrom(r.Body, r.ContentLength); err != nil {
 		body.giveBack()
-		return nil, unreadable
+		return nil, "the request's body could not be read"
 	}
 	return body, ""
 }
@@ -50,7 +43,7 @@ func restoreBody(r *http.Request, body []byte) { r.Body = io.NopCloser(bytes.New
 func readObject(body []byte) (params *graphql.RawParams, problem string) {
 	params, ok := rawparams.Decode(body)
 	if !ok {
-		return nil, "the request's body is no GraphQL request in JSON"
+		return nil, notARequest
 	}
 	if !hasDocument(params) {
 		return nil, noDocument
@@ -64,10 +57,10 @@ func readURL(u *url.URL) (params *graphql.RawParams, problem string) {
 		return nil, "the URL's query could not be read"
 	}
 	params = &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
-	if text := values.Get("variables"); text != "" && !decode([]byte(text), &params.Variables) {
+	if text := values.Get("variables"); text != "" && !rawparams.DecodeValue([]byte(text), &params.Variables) {
 		return nil, "variables must be an object in JSON"
 	}
-	if text := values.Get("extensions"); text != "" && !decode([]byte(text), &params.Extensions) {
+	if text := values.Get("extensions"); text != "" && !rawparams.DecodeValue([]byte(text), &params.Extensions) {
 		return nil, "extensions must be an object in JSON"
 	}
 	return params, ""
@@ -109,17 +102,6 @@ func readArray(body []byte) (requests []*graphql.RawParams, problem string) {
 		return nil, "the array has no request"
 	}
 	return requests, ""
-}
-
-// decode reads exactly one JSON value, and keeps numbers as text.
-func decode(data []byte, to any) bool {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	if decoder.Decode(to) != nil {
-		return false
-	}
-	_, err := decoder.Token()
-	return err == io.EOF
 }
 
 func mediaType(r *http.Request) string {

@@ -11,7 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"onhand/graph/guard"
-	"onhand/graph/transport/wsframe"
+	"onhand/graph/rawparams"
 	"onhand/models"
 )
 
@@ -29,8 +29,8 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
-// bound bounds the send buffer of a stream.
-func bound(conn any) {
+// boundSendBuffer bounds the send buffer of a stream.
+func boundSendBuffer(conn any) {
 	if conn, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = conn.SetWriteBuffer(streamBufferBytes) // without it, a slow client is noticed later
 	}
@@ -85,10 +85,14 @@ func readStreamed(r *http.Request) (params *graphql.RawParams, problem string) {
 	if r.Method == http.MethodGet {
 		return readURL(r.URL)
 	}
-	body, problem := readBody(r)
-	params = &graphql.RawParams{}
-	if problem != "" || !decode(body, params) {
-		return nil, "the request's body is no GraphQL request in JSON"
+	body, problem := takeBody(r)
+	if problem != "" {
+		return nil, problem
+	}
+	defer body.giveBack()
+	params, ok := rawparams.Decode(body.bytes)
+	if !ok {
+		return nil, notARequest
 	}
 	return params, ""
 }
@@ -110,7 +114,7 @@ type eventStream struct {
 
 // open begins a stream.
 func (e events) open(ctx context.Context, w http.ResponseWriter) *eventStream {
-	bound(ctx.Value(connectionKey{}))
+	boundSendBuffer(ctx.Value(connectionKey{}))
 	s := &eventStream{w: w, control: http.NewResponseController(w), closing: e.closing, limits: e.limits}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	_ = s.control.SetReadDeadline(time.Time{}) // http.Server's is for the request
@@ -119,7 +123,7 @@ func (e events) open(ctx context.Context, w http.ResponseWriter) *eventStream {
 	header.Set("Cache-Control", "no-cache")
 	header.Set("Connection", "keep-alive")
 	header.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events
-	e.closing.add(s, e.limits.every())
+	e.closing.add(s, e.limits.tickInterval())
 	s.write([]byte(":\n\n"))
 	return s
 }
@@ -194,9 +198,9 @@ func (s *eventStream) setDeadline(end time.Time) {
 
 // next implements operationOutlet.
 func (s *eventStream) next(o *operation, response *graphql.Response) (more bool) {
-	buffer := wsframe.NewFrameBuffer()
-	defer buffer.Free()
-	b := append(buffer.B, "event: next\ndata: "...)
+	event := takeBuffer()
+	defer event.giveBack()
+	b := append(event.bytes, "event: next\ndata: "...)
 	if o.id != nil {
 		b = append(append(append(b, `{"id":`...), o.id...), `,"payload":`...)
 	}
@@ -204,8 +208,8 @@ func (s *eventStream) next(o *operation, response *graphql.Response) (more bool)
 	if o.id != nil {
 		b = append(b, '}')
 	}
-	buffer.B = append(b, "\n\n"...)
-	return s.write(buffer.B)
+	event.bytes = append(b, "\n\n"...)
+	return s.write(event.bytes)
 }
 
 // fail implements operationOutlet. A browser's EventSource shows no other answer than

@@ -232,7 +232,7 @@ func TestUnsupportedRequests(t *testing.T) {
 		{http.MethodPost, "text/plain", http.StatusUnsupportedMediaType},
 		{http.MethodPost, "", http.StatusUnsupportedMediaType},
 		{http.MethodPatch, "application/json", http.StatusMethodNotAllowed},
-		{http.MethodDelete, "", http.StatusNotFound}, // of an event stream that nobody reserved
+		{http.MethodDelete, "", http.StatusNotFound}, // without a token
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), test.method, b.url, strings.NewReader(`{"query":"{ name }"}`))
 		require.NoError(t, err)

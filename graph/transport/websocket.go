@@ -69,10 +69,10 @@ func (t *webSockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	if err != nil {
 		return
 	}
-	bound(conn.Net())
+	boundSendBuffer(conn.Net())
 	s := &socket{shared: t, exec: exec, conn: conn, began: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(guard.Streaming(context.WithoutCancel(r.Context())))
-	t.closing.add(s, t.limits.every())
+	t.closing.add(s, t.limits.tickInterval())
 	if !protocol {
 		s.end(wsframe.CloseError{Code: closeSubprotocol, Reason: "Subprotocol not acceptable"})
 	}

@@ -4,7 +4,7 @@
 // The transport offers it with the context of an operation ([With]). A schema that
 // accepts ([Offer.Accept]) gives a [Source], and calls the offer's Notify when the
 // source may have results. A worker then takes them and writes them ([Workers]). A
-// schema that does not know the offer answers as ever.
+// schema that does not know the offer answers as it always does.
 //
 // The operation middleware of gqlgen runs before a schema accepts. The response
 // middleware does not run for the results of a source.
@@ -13,7 +13,8 @@
 //   - Notify does not block.
 //   - One goroutine at a time calls Next of a source.
 //   - A payload is shared: it is never changed.
-//   - As many workers run as there are processors, and none while nothing is pending.
+//   - At most as many workers run as there are processors, and none while nothing is
+//     pending.
 //
 // May import: the standard library.
 package push

@@ -16,41 +16,44 @@ import (
 	"onhand/models"
 )
 
-// reservedMax is how many event streams may be reserved and not connected yet. Each
-// waits for its connection for limits.reserved, and takes less than a kilobyte.
-const reservedMax = 10_000
+// unconnectedMax is how many tokens may wait for their connection. Each waits for
+// limits.connect, and takes less than a kilobyte.
+const unconnectedMax = 10_000
 
-// tokenHeader has the token of a reservation. EventSource sends no header: it uses
+// tokenHeader has the token of a single connection. EventSource sends no header: it uses
 // tokenParameter of the URL.
 const (
 	tokenHeader    = "X-Graphql-Event-Stream-Token"
 	tokenParameter = "token"
 )
 
-// Reservations is graphql-sse's single connection mode: PUT reserves a stream, GET
-// connects it, POST (and GET for queries and subscriptions) executes an operation whose
-// results the stream gets, and DELETE ends an operation.
-func Reservations(closing *Closing) graphql.Transport { return newReservations(closing, defaultLimits) }
-
-func newReservations(closing *Closing, limits limits) *reservations {
-	return &reservations{events: sse(closing, limits), streams: map[string]*reservation{}}
+// SingleConnections is graphql-sse's single connection mode: PUT answers with a token,
+// GET connects the event stream, POST (and GET for queries and subscriptions) executes an
+// operation whose results the stream gets, and DELETE ends an operation.
+func SingleConnections(closing *Closing) graphql.Transport {
+	return newSingleConnections(closing, defaultLimits)
 }
 
-type reservations struct {
+func newSingleConnections(closing *Closing, limits limits) *singleConnections {
+	return &singleConnections{events: sse(closing, limits), byToken: map[string]*singleConnection{}}
+}
+
+type singleConnections struct {
 	events
 
-	mu       sync.Mutex
-	streams  map[string]*reservation // by token
-	reserved int                     // of streams, those without a connection
+	mu          sync.Mutex
+	byToken     map[string]*singleConnection
+	unconnected int // of byToken
 }
 
-// reservation is one stream of many operations.
-type reservation struct {
-	all     *reservations
+// singleConnection is one event stream of many operations, before and while it is
+// connected.
+type singleConnection struct {
+	all     *singleConnections
 	token   string
-	expires time.Time
+	expires time.Time     // zero once it is connected; the mu of all protects it
 	opened  chan struct{} // closed when stream is set
-	ended   chan struct{} // closed when the reservation is forgotten
+	ended   chan struct{} // closed when the token is forgotten
 
 	mu         sync.Mutex // taken after that of all
 	stream     *eventStream
@@ -59,7 +62,7 @@ type reservation struct {
 }
 
 // Supports implements graphql.Transport.
-func (*reservations) Supports(r *http.Request) bool {
+func (*singleConnections) Supports(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodPut, http.MethodDelete:
 		return true
@@ -80,17 +83,17 @@ func tokenOf(r *http.Request) string {
 }
 
 // Do implements graphql.Transport.
-func (t *reservations) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t *singleConnections) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if r.Method == http.MethodPut {
-		t.reserve(w)
+		t.issueToken(w)
 		return
 	}
 	found := t.find(tokenOf(r))
 	switch {
 	case found == nil:
-		guard.Refuse(w, http.StatusNotFound, models.CodeBadUserInput, "no event stream is reserved under this token")
+		guard.Refuse(w, http.StatusNotFound, models.CodeBadUserInput, "no event stream has this token")
 	case r.Method == http.MethodDelete:
-		found.remove(w, r.URL.Query().Get("operationId"))
+		found.endOperation(w, r.URL.Query().Get("operationId"))
 	case r.Method == http.MethodGet && PrefersEvents(r):
 		found.connect(w, r)
 	default:
@@ -98,38 +101,38 @@ func (t *reservations) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	}
 }
 
-// reserve answers PUT with the token of a new reservation.
-func (t *reservations) reserve(w http.ResponseWriter) {
-	s := &reservation{
-		all: t, token: rand.Text(), expires: time.Now().Add(t.limits.reserved),
+// issueToken answers PUT with the token of a new single connection.
+func (t *singleConnections) issueToken(w http.ResponseWriter) {
+	s := &singleConnection{
+		all: t, token: rand.Text(), expires: time.Now().Add(t.limits.connect),
 		opened: make(chan struct{}), ended: make(chan struct{}), operations: map[string]*operation{},
 	}
 	t.mu.Lock()
-	full := t.reserved >= reservedMax
+	full := t.unconnected >= unconnectedMax
 	if !full {
-		t.streams[s.token] = s
-		t.reserved++
+		t.byToken[s.token] = s
+		t.unconnected++
 	}
 	t.mu.Unlock()
 	if full {
-		guard.Refuse(w, http.StatusTooManyRequests, models.CodeRateLimited, "too many event streams are reserved and not connected")
+		guard.Refuse(w, http.StatusTooManyRequests, models.CodeRateLimited, "too many event streams wait for their connection")
 		return
 	}
-	t.closing.add(s, t.limits.every())
+	t.closing.add(s, t.limits.tickInterval())
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write([]byte(s.token))
 }
 
-func (t *reservations) find(token string) *reservation {
+func (t *singleConnections) find(token string) *singleConnection {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.streams[token]
+	return t.byToken[token]
 }
 
-// connect is the connection of the stream, for as long as it lives.
-func (s *reservation) connect(w http.ResponseWriter, r *http.Request) {
+// connect answers GET with the event stream, and returns when that ends.
+func (s *singleConnection) connect(w http.ResponseWriter, r *http.Request) {
 	if !s.open() {
 		guard.Refuse(w, http.StatusConflict, models.CodeBadUserInput, "this event stream is connected already")
 		return
@@ -145,27 +148,27 @@ func (s *reservation) connect(w http.ResponseWriter, r *http.Request) {
 }
 
 // open reports whether the caller's connection is the first.
-func (s *reservation) open() bool {
+func (s *singleConnection) open() bool {
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()
-	if s.expires.IsZero() || s.all.streams[s.token] != s {
+	if s.expires.IsZero() || s.all.byToken[s.token] != s {
 		return false
 	}
 	s.expires = time.Time{}
-	s.all.reserved--
+	s.all.unconnected--
 	return true
 }
 
-// forget ends a reservation and its operations.
-func (s *reservation) forget() {
+// forget ends a single connection and its operations.
+func (s *singleConnection) forget() {
 	t := s.all
 	t.closing.remove(s)
 	t.mu.Lock()
-	known := t.streams[s.token] == s
+	known := t.byToken[s.token] == s
 	if known {
-		delete(t.streams, s.token)
+		delete(t.byToken, s.token)
 		if !s.expires.IsZero() {
-			t.reserved--
+			t.unconnected--
 		}
 	}
 	t.mu.Unlock()
@@ -183,7 +186,7 @@ func (s *reservation) forget() {
 }
 
 // tick implements openStream.
-func (s *reservation) tick(now time.Time) {
+func (s *singleConnection) tick(now time.Time) {
 	s.all.mu.Lock()
 	expired := !s.expires.IsZero() && now.After(s.expires)
 	s.all.mu.Unlock()
@@ -193,10 +196,10 @@ func (s *reservation) tick(now time.Time) {
 }
 
 // stop implements openStream.
-func (s *reservation) stop() { s.forget() }
+func (s *singleConnection) stop() { s.forget() }
 
 // execute starts an operation. A request that cannot be executed is refused in JSON.
-func (s *reservation) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	read := graphql.TraceTiming{Start: graphql.Now()}
 	params, problem := readStreamed(r)
 	if problem != "" {
@@ -233,7 +236,7 @@ func (s *reservation) execute(w http.ResponseWriter, r *http.Request, exec graph
 }
 
 // add registers an operation in flight, or refuses it.
-func (s *reservation) add(w http.ResponseWriter, o *operation) bool {
+func (s *singleConnection) add(w http.ResponseWriter, o *operation) bool {
 	s.mu.Lock()
 	_, active := s.operations[o.key]
 	full, over := len(s.operations) >= operationsMax, s.over
@@ -257,7 +260,7 @@ func (s *reservation) add(w http.ResponseWriter, o *operation) bool {
 }
 
 // finish forgets an operation.
-func (s *reservation) finish(o *operation) {
+func (s *singleConnection) finish(o *operation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.over = true
@@ -267,9 +270,8 @@ func (s *reservation) finish(o *operation) {
 	}
 }
 
-// remove answers DELETE, which ends an operation. It is no error when the operation is
-// over.
-func (s *reservation) remove(w http.ResponseWriter, id string) {
+// endOperation answers DELETE. It is no error when the operation is over.
+func (s *singleConnection) endOperation(w http.ResponseWriter, id string) {
 	if id == "" {
 		refuse(w, "say in the URL's operationId which operation to end")
 		return
@@ -284,7 +286,7 @@ func (s *reservation) remove(w http.ResponseWriter, id string) {
 }
 
 // connected waits for the connection. It returns nil where o gets no more messages.
-func (s *reservation) connected(o *operation) *eventStream {
+func (s *singleConnection) connected(o *operation) *eventStream {
 	select {
 	case <-s.opened:
 	case <-s.ended:
@@ -299,20 +301,20 @@ func (s *reservation) connected(o *operation) *eventStream {
 }
 
 // next implements operationOutlet.
-func (s *reservation) next(o *operation, response *graphql.Response) (more bool) {
+func (s *singleConnection) next(o *operation, response *graphql.Response) (more bool) {
 	stream := s.connected(o)
 	return stream != nil && stream.next(o, response)
 }
 
 // fail implements operationOutlet.
-func (s *reservation) fail(o *operation, response *graphql.Response) {
+func (s *singleConnection) fail(o *operation, response *graphql.Response) {
 	if s.next(o, response) {
 		s.complete(o)
 	}
 }
 
 // complete implements operationOutlet.
-func (s *reservation) complete(o *operation) {
+func (s *singleConnection) complete(o *operation) {
 	stream := s.connected(o)
 	s.finish(o)
 	if stream != nil {

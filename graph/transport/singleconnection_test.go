@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reserve returns the token of a new reservation.
-func (b *testServer) reserve(t *testing.T) string {
+// token returns the token of a new single connection.
+func (b *testServer) token(t *testing.T) string {
 	t.Helper()
 	status, token := b.ask(t, http.MethodPut, "", "", "")
 	require.Equal(t, http.StatusCreated, status)
@@ -61,7 +61,7 @@ func operationBody(query, id string) string {
 func TestSingleConnection(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	token := b.reserve(t)
+	token := b.token(t)
 	status, body := b.ask(t, http.MethodPost, token, "", operationBody("{ name }", "early"))
 	assert.Equal(t, http.StatusAccepted, status)
 	assert.Empty(t, body)
@@ -92,7 +92,7 @@ func TestSingleConnection(t *testing.T) {
 func TestSingleConnectionRefusals(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	token := b.reserve(t)
+	token := b.token(t)
 	s := b.listen(t, "token="+token)
 	s.wants(":\n")
 	assert.Equal(t, http.StatusConflict, b.listen(t, "token="+token).response.StatusCode, "connected already")
@@ -122,7 +122,7 @@ func TestSingleConnectionRefusals(t *testing.T) {
 func TestSingleConnectionBound(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	token := b.reserve(t)
+	token := b.token(t)
 	for i := range operationsMax {
 		status, _ := b.ask(t, http.MethodPost, token, "", operationBody("subscription { hello }", strconv.Itoa(i)))
 		require.Equal(t, http.StatusAccepted, status)
@@ -132,24 +132,24 @@ func TestSingleConnectionBound(t *testing.T) {
 	assert.Contains(t, body, "RATE_LIMITED")
 }
 
-// TestReservationsAreBounded: reservations without a connection have a bound together.
-func TestReservationsAreBounded(t *testing.T) {
+// TestTokensAreBounded: tokens without a connection have a bound together.
+func TestTokensAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	b.reservations.reserved = reservedMax - 1
-	token := b.reserve(t)
+	b.singles.unconnected = unconnectedMax - 1
+	token := b.token(t)
 	status, body := b.ask(t, http.MethodPut, "", "", "")
 	assert.Equal(t, http.StatusTooManyRequests, status)
 	assert.Contains(t, body, "RATE_LIMITED")
 	b.listen(t, "token="+token).wants(":\n")
-	b.reserve(t)
+	b.token(t)
 }
 
-// TestReservationExpires: a reservation without a connection ends, with its operations.
-func TestReservationExpires(t *testing.T) {
+// TestTokenExpires: a token without a connection ends, with its operations.
+func TestTokenExpires(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, quick)
-	token := b.reserve(t)
+	token := b.token(t)
 	status, _ := b.ask(t, http.MethodPost, token, "", operationBody("subscription { flood }", "1"))
 	require.Equal(t, http.StatusAccepted, status)
 	b.floodEnded(t)
@@ -160,7 +160,7 @@ func TestReservationExpires(t *testing.T) {
 func TestSingleConnectionEnds(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	token := b.reserve(t)
+	token := b.token(t)
 	s := b.listen(t, "token="+token)
 	s.wants(":\n")
 	status, _ := b.ask(t, http.MethodPost, token, "", operationBody("subscription { flood }", "1"))
@@ -175,8 +175,8 @@ func TestSingleConnectionEnds(t *testing.T) {
 func TestSingleConnectionServerStops(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	b.reserve(t) // never connected
-	token := b.reserve(t)
+	b.token(t) // never connected
+	token := b.token(t)
 	s := b.listen(t, "token="+token)
 	s.wants(":\n")
 	status, _ := b.ask(t, http.MethodPost, token, "", operationBody("subscription { tick }", "1"))
