@@ -24,9 +24,10 @@ var errTooManyWaiting = models.Unavailable("too many reads are waiting; try agai
 // of its own.
 type batcher[V any] struct {
 	// read answers a batch of distinct ids, with values in their order. The callers
-	// go on as soon as it calls answer. Until it returns, the batch is in flight.
+	// go on as soon as it calls answer, and the next batch may begin. Until it returns,
+	// others may join the batch.
 	read func(ctx context.Context, ids []string, answer func([]V, error))
-	// inFlightMax bounds the batches in flight.
+	// inFlightMax bounds the batches in flight that have no answer yet.
 	inFlightMax int
 	// direct: a caller that need not wait for others calls read itself, which saves two
 	// switches of goroutines. It cannot leave before read returns, so that read must be
@@ -36,7 +37,7 @@ type batcher[V any] struct {
 	idsMax, waitingMax int
 
 	mu       sync.Mutex
-	running  int // batches in flight
+	running  int // batches without an answer
 	waiting  []*readBatch[V]
 	inFlight map[string]*readBatch[V] // by id; nil if direct: nobody joins
 	finished finishCount
@@ -227,6 +228,7 @@ func (b *batcher[V]) run(batch *readBatch[V]) {
 		}
 		batch.values, batch.err = values, err
 		close(batch.answered)
+		b.release()
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -238,23 +240,30 @@ func (b *batcher[V]) run(batch *readBatch[V]) {
 	answer(nil, errors.New("a batch of reads returned without an answer"))
 }
 
-// finish takes a batch out of those in flight, and dispatches the next.
-func (b *batcher[V]) finish(batch *readBatch[V]) {
+// release ends the part of a batch that bounds others, and dispatches the next.
+func (b *batcher[V]) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.direct {
-		for _, id := range batch.ids {
-			if b.inFlight[id] == batch {
-				delete(b.inFlight, id)
-			}
-		}
-		b.finished++
-		batch.finishedAs = b.finished
-		b.recent = append(b.recent, batch)
-		if len(b.recent) > recentMax {
-			b.recent = slices.Delete(b.recent, 0, 1) // which also clears the slot it frees
-		}
-	}
 	b.running--
 	b.dispatch()
+}
+
+// finish takes a batch out of those that others may join.
+func (b *batcher[V]) finish(batch *readBatch[V]) {
+	if b.direct {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range batch.ids {
+		if b.inFlight[id] == batch {
+			delete(b.inFlight, id)
+		}
+	}
+	b.finished++
+	batch.finishedAs = b.finished
+	b.recent = append(b.recent, batch)
+	if len(b.recent) > recentMax {
+		b.recent = slices.Delete(b.recent, 0, 1) // which also clears the slot it frees
+	}
 }

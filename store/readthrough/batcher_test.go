@@ -100,6 +100,36 @@ func TestBatcherJoinsWhatHasJustFinished(t *testing.T) {
 	})
 }
 
+// A batch that has answered and still fills does not keep the next one waiting. Callers
+// may join it.
+func TestBatcherGoesOnAfterTheAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		reads := 0
+		b := &batcher[int]{inFlightMax: 1, idsMax: 10, waitingMax: 2, read: func(_ context.Context, ids []string, answer func([]int, error)) {
+			reads++
+			answer(slices.Repeat([]int{reads}, len(ids)), nil)
+			<-release
+		}}
+		since := b.now()
+		for want, id := range []string{"a", "b", "c"} {
+			got, err := b.load(t.Context(), []string{id})
+			require.NoError(t, err)
+			require.Equal(t, []int{want + 1}, got)
+		}
+		got, err := b.join(t.Context(), []string{"c", "a"}, since)
+		require.NoError(t, err)
+		require.Equal(t, []int{3, 1}, got)
+		require.Zero(t, b.running)
+		require.Len(t, b.inFlight, 3)
+		close(release)
+		synctest.Wait()
+		require.Empty(t, b.inFlight)
+		require.EqualValues(t, 3, b.now())
+	})
+}
+
 // A full queue refuses callers instead of growing. A read that panics, or that
 // returns without an answer, is an error of its callers.
 func TestBatcherBounds(t *testing.T) {

@@ -22,18 +22,10 @@ func (b *batcher[V]) begin(ids []string) bool {
 	return true
 }
 
-// end takes a caller's own batch out of those in flight, and dispatches the next.
-func (b *batcher[V]) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.running--
-	b.dispatch()
-}
-
 // readDirectly reads ids after begin. A panic, or a read that never answers, is an
 // error.
 func (b *batcher[V]) readDirectly(ids []string) (values []V, err error) {
-	defer b.end()
+	defer b.release()
 	defer func() {
 		if p := recover(); p != nil {
 			values, err = nil, fmt.Errorf("a read panicked: %v", p)

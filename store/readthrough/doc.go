@@ -17,8 +17,10 @@
 //
 // Invariants:
 //
-//   - What callers miss is read by one SELECT at a time, so a burst of misses
-//     reads no product twice. The halves of a bisection follow one another.
+//   - What callers miss is read by two SELECTs at a time, and no product by both. The
+//     halves of a bisection follow one another.
+//   - One batch at a time fills Redis. What is read meanwhile is answered and not
+//     cached, so that fills never delay reads.
 //   - A fill has a lease that is older than its SELECT. It cannot bring back what
 //     a later write replaced.
 //   - Only values of the current epoch are read from Redis.

@@ -15,11 +15,14 @@ import (
 const (
 	// cacheInFlightMax: while one pipeline is parsed, the other one travels.
 	cacheInFlightMax = 2
-	// databaseInFlightMax is one, so that no product is read twice at the same time
-	// and a burst of misses becomes few SELECTs.
-	databaseInFlightMax = 1
-	batchIDsMax         = 1000
-	batchesWaitingMax   = 64
+	// databaseInFlightMax: while the rows of one SELECT are parsed, the other one runs. A
+	// burst of misses becomes few SELECTs.
+	databaseInFlightMax = 2
+	// fillsMax bounds the batches that fill Redis at the same time. A batch beyond it is
+	// answered and not cached: a product that is read often is soon read again.
+	fillsMax          = 1
+	batchIDsMax       = 1000
+	batchesWaitingMax = 64
 )
 
 // StockCache is Redis as the read path uses it.
@@ -43,6 +46,7 @@ type CachedReader struct {
 	cached *batcher[rediscache.Entry]
 	stored *batcher[storedStock]
 	bypass cacheBypass
+	fills  chan struct{} // has one for each batch that fills Redis
 }
 
 // storedStock is the database's answer for one product. Both fields are nil for
@@ -54,7 +58,7 @@ type storedStock struct {
 
 // NewCachedReader makes a CachedReader.
 func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, log *slog.Logger) *CachedReader {
-	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log}
+	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log, fills: make(chan struct{}, fillsMax)}
 	r.cached = &batcher[rediscache.Entry]{
 		read: r.readCache, inFlightMax: cacheInFlightMax, direct: true, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
 	}
@@ -160,14 +164,11 @@ func (r *CachedReader) readCache(ctx context.Context, ids []string, answer func(
 }
 
 // readDatabase reads a batch with one SELECT. After its callers have gone on, it
-// fills Redis, ScriptsMax products a round trip, under a lease that is older than the SELECT. The
-// batch stays in flight until then: callers that miss meanwhile join it instead
-// of reading again.
+// fills Redis, ScriptsMax products a round trip, under a lease that is older than the SELECT.
+// Until then callers that miss join it instead of reading again.
 func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer func([]storedStock, error)) {
-	lease, err := r.cache.Lease(ctx, ids)
-	if err != nil {
-		r.log.Debug("no lease: the read will not fill the cache", "products", len(ids), "error", err)
-	}
+	lease, end := r.beginFill(ctx, ids)
+	defer end()
 	reading, unreadable, err := r.database.Read(ctx, ids)
 	if err != nil {
 		answer(nil, err)
@@ -186,7 +187,25 @@ func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer fu
 		}
 	}
 	answer(values, nil)
+	if lease == "" {
+		return
+	}
 	if err := r.cache.Fill(ctx, lease, reading.Epoch, reading.Stocks, unknown); err != nil {
 		r.log.Debug("the cache was not filled", "products", len(ids), "error", err)
 	}
+}
+
+// beginFill takes a lease for ids, where there is room for a fill. Without a lease nothing
+// is filled. end makes room for another one.
+func (r *CachedReader) beginFill(ctx context.Context, ids []string) (lease rediscache.Lease, end func()) {
+	select {
+	case r.fills <- struct{}{}:
+	default:
+		return "", func() {}
+	}
+	lease, err := r.cache.Lease(ctx, ids)
+	if err != nil {
+		r.log.Debug("no lease: the read will not fill the cache", "products", len(ids), "error", err)
+	}
+	return lease, func() { <-r.fills }
 }

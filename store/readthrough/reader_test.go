@@ -73,13 +73,14 @@ func TestQueryCounts(t *testing.T) {
 		filling := make(chan int, 8)
 		r := newReader(s, pausedCache{s.Cache, func(products int) { filling <- products }})
 
+		before := s.Cache.Stats().RoundTrips
 		redis, selects := trips(s, func() {
 			stocks, err := r.Stocks(t.Context(), ids)
 			require.NoError(t, err)
 			require.Len(t, stocks, 100)
 			require.Equal(t, models.FromDatabase, stocks[0].Source)
 			require.Equal(t, 100, <-filling)
-			fixture.Eventually(t, func() bool { return s.Cache.Stats().Fills >= 100 })
+			fixture.Eventually(t, func() bool { return s.Cache.Stats().RoundTrips >= before+3 })
 		})
 		require.EqualValues(t, 3, redis, "one pipeline to look, one for the lease, one to fill")
 		require.EqualValues(t, 1, selects)
@@ -121,6 +122,29 @@ func TestStampede(t *testing.T) {
 			close(release)
 		})
 		require.EqualValues(t, 1, selects)
+	})
+}
+
+// While a batch fills Redis, what others miss is answered without a lease and without a
+// fill. Afterwards it is filled when it is read again.
+func TestFillsDelayNobody(t *testing.T) {
+	fixture.OnEach(t, func(t *testing.T, s *fixture.Stack) {
+		ids := fixture.Numbered(10)
+		s.StockUp(t, 5, ids...)
+		emptyCache(t, s)
+		filling, release := make(chan struct{}, 100), make(chan struct{})
+		r := newReader(s, pausedCache{s.Cache, func(int) { filling <- struct{}{}; <-release }})
+		require.Equal(t, 5, read(t, r, ids[0]).Quantity())
+		<-filling
+		for _, id := range ids[1:] {
+			redis, selects := trips(s, func() { require.Equal(t, models.FromDatabase, read(t, r, id).Source) })
+			require.EqualValues(t, 1, redis, "the one that missed")
+			require.EqualValues(t, 1, selects)
+		}
+		close(release)
+		for _, id := range ids {
+			fixture.Eventually(t, func() bool { return read(t, r, id).Source == models.FromCache })
+		}
 	})
 }
 
