@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -134,5 +135,30 @@ func TestImportBoundsOfACount(t *testing.T) {
 		require.Equal(t, 3, s.level("mug", "north").Available)
 		s.ok(counted(row("mug", "north", models.Available, 4)))
 		s.ok(counted(countedAt(s.moment(), row("mug", "north", models.Available, 5))))
+	})
+}
+
+// Many rows are looked up in pages, each row once.
+func TestImportManyCounts(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		n := 2_100
+		if s.kind == postgres {
+			n = 20_100
+		}
+		rows := make([]models.StockRow, n)
+		for i := range rows {
+			rows[i] = available(fmt.Sprintf("product %d", i), "north", 10)
+		}
+		s.importOf(models.ImportOptions{Create: true}, rows...)
+		at := s.moment()
+		s.ok(adjust(delta(fmt.Sprintf("product %d", n-1), "north", models.Available, 5)))
+		for i := range rows {
+			rows[i].Line, rows[i].New.Available = 0, models.Counted(9)
+		}
+		summary, _ := s.importOf(models.ImportOptions{CountedAt: &at}, rows...)
+		require.Equal(t, map[models.ImportOutcome]int{models.ImportChanged: n}, summary.Outcomes)
+		require.Equal(t, 9, s.level("product 0", "north").Available)
+		require.Equal(t, 14, s.level(fmt.Sprintf("product %d", n-1), "north").Available)
+		require.EqualValues(t, n, s.number("SELECT count(*) FROM stock_counts"))
 	})
 }

@@ -42,7 +42,7 @@ func (i *run) readCounts(ctx context.Context) error {
 	if err := i.exec(ctx, "DELETE FROM import_counts"); err != nil {
 		return err
 	}
-	if err := i.engine.ReadCounts(ctx, i.conn); err != nil {
+	if err := i.engine.ReadCounts(ctx, i.conn, i.waiting.Reset); err != nil {
 		return err
 	}
 	var now dialect.Instant
@@ -60,8 +60,10 @@ func (i *run) readCounts(ctx context.Context) error {
 
 // writtenCounts are the fine rows p that were counted earlier, with what the file says r, a
 // state at a time. What is on hand gives what is available.
-const writtenCounts = ` FROM import_plan p JOIN import_rows r ON r.line = p.line
+func writtenCounts(joined string) string {
+	return ` FROM import_plan p JOIN import_rows r ON r.line = p.line ` + joined + `
 	WHERE p.outcome IN ('unchanged', 'changed', 'created') AND p.counted_at IS NOT NULL AND (r.new_$ IS NOT NULL OR '$' = 'available' AND r.new_on_hand IS NOT NULL)`
+}
 
 // recordCounts stores when levels were counted, and what that corrected. first is the largest
 // movement id before the import.
@@ -73,14 +75,15 @@ func (i *run) recordCounts(ctx context.Context, first int64) error {
 	for _, state := range models.Settable {
 		forState := strings.NewReplacer("$", strings.ToLower(string(state)), "#", string(state)).Replace
 		i.waiting.Reset()
-		if _, err := i.conn.ExecContext(ctx, forState(`DELETE FROM stock_counts WHERE state = '#' AND EXISTS (
-			SELECT 1`+writtenCounts+` AND p.product_id = stock_counts.product_id AND p.location_id = stock_counts.location_id AND p.counted_at >= stock_counts.written_at)`)); err != nil {
-			return err
+		if _, err := i.conn.ExecContext(ctx, forState(`DELETE FROM stock_counts WHERE (product_id, location_id, state, written_at) IN (
+			SELECT c.product_id, c.location_id, c.state, c.written_at`+writtenCounts(`
+			JOIN stock_counts c ON c.product_id = p.product_id AND c.location_id = p.location_id AND c.state = '#' AND c.written_at <= p.counted_at`)+`)`)); err != nil {
+			return fmt.Errorf("forget earlier counts: %w", err)
 		}
 		if _, err := i.conn.ExecContext(ctx, strings.NewReplacer("£1", "$1", "£2", "$2").Replace(forState(`INSERT INTO stock_counts (product_id, location_id, state, counted_at, written_at, correction)
 			SELECT p.product_id, p.location_id, '#', CASE WHEN p.counted_at > £1 THEN £1 ELSE p.counted_at END,
 				coalesce((SELECT max(m.created_at) FROM `+i.Fragments.LedgerRows+` m WHERE m.product_id = p.product_id AND m.location_id = p.location_id AND m.movement_id > £2), £1),
-				p.after_$ - p.before_$`+writtenCounts+`
+				p.after_$ - p.before_$`+writtenCounts("")+`
 			ON CONFLICT (product_id, location_id, state, written_at) DO UPDATE SET correction = stock_counts.correction + excluded.correction,
 				counted_at = CASE WHEN stock_counts.counted_at > excluded.counted_at THEN stock_counts.counted_at ELSE excluded.counted_at END`)), now, first); err != nil {
 			return fmt.Errorf("record the counts: %w", err)

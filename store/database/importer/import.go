@@ -40,8 +40,8 @@ type ImportEngine interface {
 	ImportLock() string
 	ImportEnd() []string
 	// ReadCounts fills the CountColumns of import_counts, once for each level and moment of
-	// import_rows.
-	ReadCounts(ctx context.Context, conn *sql.Conn) error
+	// import_rows. It calls alive every few thousand levels.
+	ReadCounts(ctx context.Context, conn *sql.Conn, alive func()) error
 	// ImportTurn waits until no other write of this process is running.
 	ImportTurn(ctx context.Context) (done func(), err error)
 }

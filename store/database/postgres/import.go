@@ -67,15 +67,32 @@ func (e *Engine) ImportEnd() []string { return []string{"COMMIT"} }
 // by one.
 func (e *Engine) ImportTurn(context.Context) (func(), error) { return func() {}, nil }
 
-// ReadCounts implements [importer.ImportEngine]. A call of the function takes 1,000 levels.
-func (e *Engine) ReadCounts(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, `INSERT INTO import_counts (`+importer.CountColumns+`)
-		SELECT s.product, s.location, s.moment, s.since_available, s.since_damaged, s.since_quality_control, s.since_safety_stock, s.since_incoming,
-			s.since_available + s.since_reserved + s.since_committed + s.since_damaged + s.since_quality_control + s.since_safety_stock,
-			s.newest_available, s.newest_damaged, s.newest_quality_control, s.newest_safety_stock, s.newest_incoming, s.complete::int
-		FROM (SELECT array_agg(product_id::text) AS products, array_agg(location_id::text) AS locations, array_agg(counted_at) AS moments
-			FROM (SELECT *, row_number() OVER () AS n FROM (SELECT DISTINCT product_id, location_id, counted_at FROM import_rows WHERE counted_at IS NOT NULL AND problem = '') d) r
-			GROUP BY n / 1000) g
-		CROSS JOIN LATERAL onhand_moved_since(g.products, g.locations, g.moments, $1, 2147483647) s`, counting.EntriesMax)
-	return err
+// momentsPage is how many levels one statement looks up in the ledger; a call of its function
+// takes 1,000 of them.
+const momentsPage = 20_000
+
+// ReadCounts implements [importer.ImportEngine].
+func (e *Engine) ReadCounts(ctx context.Context, conn *sql.Conn, alive func()) error {
+	for _, query := range []string{"DROP TABLE IF EXISTS pg_temp.import_moments", `CREATE TEMP TABLE import_moments AS SELECT row_number() OVER () - 1 AS n, d.*
+		FROM (SELECT DISTINCT product_id, location_id, counted_at FROM import_rows WHERE counted_at IS NOT NULL AND problem = '') d`} {
+		if _, err := conn.ExecContext(ctx, query); err != nil {
+			return err
+		}
+	}
+	for from := 0; ; from += momentsPage {
+		alive()
+		done, err := conn.ExecContext(ctx, `INSERT INTO import_counts (`+importer.CountColumns+`)
+			SELECT s.product, s.location, s.moment, s.since_available, s.since_damaged, s.since_quality_control, s.since_safety_stock, s.since_incoming,
+				s.since_available + s.since_reserved + s.since_committed + s.since_damaged + s.since_quality_control + s.since_safety_stock,
+				s.newest_available, s.newest_damaged, s.newest_quality_control, s.newest_safety_stock, s.newest_incoming, s.complete::int
+			FROM (SELECT array_agg(product_id::text) AS products, array_agg(location_id::text) AS locations, array_agg(counted_at) AS moments
+				FROM import_moments WHERE n >= $2 AND n < $3 GROUP BY n / 1000) g
+			CROSS JOIN LATERAL onhand_moved_since(g.products, g.locations, g.moments, $1, 2147483647) s`, counting.EntriesMax, from, from+momentsPage)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+	}
 }

@@ -139,13 +139,14 @@ const importMomentsSQL = `CREATE TEMP TABLE import_moments AS SELECT DISTINCT pr
 const importMomentsMax = 1000
 
 // ReadCounts implements [importer.ImportEngine].
-func (e *Engine) ReadCounts(ctx context.Context, conn *sql.Conn) error {
+func (e *Engine) ReadCounts(ctx context.Context, conn *sql.Conn, alive func()) error {
 	for _, query := range []string{"DROP TABLE IF EXISTS temp.import_moments", importMomentsSQL} {
 		if _, err := conn.ExecContext(ctx, query); err != nil {
 			return err
 		}
 	}
 	for last := int64(0); ; last += importMomentsMax {
+		alive()
 		refs, err := importMoments(ctx, conn, last)
 		if err != nil || len(refs) == 0 {
 			return err
