@@ -168,7 +168,7 @@ func (d *Decoder) Decode(f Fields) (*models.Stock, error) {
 	switch {
 	case len(f.Stock) > BytesMax:
 		return nil, fmt.Errorf("decode stock: %d bytes, more than %d", len(f.Stock), BytesMax)
-	case body < 0 || f.Stock[0] != format:
+	case body < 1 || f.Stock[0] != format:
 		return nil, errFormat
 	}
 	room := len(f.Stock) + len(f.ProductID) + len(f.Quantity) + len(f.Version) + len(f.Epoch) + 4*binary.MaxVarintLen64

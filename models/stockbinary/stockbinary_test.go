@@ -205,6 +205,7 @@ func TestDecodeRefusesValuesOutOfBounds(t *testing.T) {
 		"a long varint":      form[:2] + "\x8a\x00" + form[3:],
 		"an endless varint":  form[:2] + strings.Repeat("\xff", 20) + "tail",
 		"nothing":            form[:1] + "tail",
+		"only a checksum":    "tail",
 	} {
 		f := Encode(plainStock())
 		f.Stock = changed
@@ -242,6 +243,7 @@ func FuzzDecode(f *testing.F) {
 		e := Encode(s)
 		f.Add(e.ProductID, e.Quantity, e.Version, e.Epoch, e.Stock)
 	}
+	f.Add("\x04", "0", "0", "0", "0000") // only a checksum, which begins like the format
 	f.Fuzz(func(t *testing.T, productID, quantity, version, epoch, stock string) {
 		fields := sealed(Fields{productID, quantity, version, epoch, stock})
 		var d Decoder
