@@ -359,7 +359,7 @@ func kindOf(pair string) string {
 		value = `"a reservation"`
 	case regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"$`).MatchString(value):
 		value = `"a time"`
-	case regexp.MustCompile(`^"(CACHE|DATABASE)"$`).MatchString(value):
+	case regexp.MustCompile(`^"(NEAR_CACHE|CACHE|DATABASE)"$`).MatchString(value):
 		value = `"a source"`
 	case !strings.HasPrefix(value, `"`):
 		value = `"a number"`
