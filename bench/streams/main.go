@@ -34,6 +34,7 @@ const (
 type streamCommand struct {
 	Row     string        `default:"." help:"Only workloads whose name matches this regular expression."`
 	Quick   bool          `help:"One short round, for a first look."`
+	Runs    int           `default:"1" help:"How often all rows are measured. The result of a row is its run with the middle ratio."`
 	Rounds  int           `help:"How many rounds. Default: 5, quick 1."`
 	Changes int           `help:"How many changes of one product a turn has. Default: 20, quick 10."`
 	Length  time.Duration `help:"How long many products change. Default: 5s, quick 4s."`
@@ -43,8 +44,9 @@ type streamCommand struct {
 	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
 	List    bool          `help:"List the rows and end."`
 
-	out     io.Writer
-	servers *testbed.Servers
+	out       io.Writer
+	servers   *testbed.Servers
+	databases int // so far
 }
 
 type commands struct {
@@ -111,8 +113,18 @@ func (c *streamCommand) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.servers.Close()) }()
 	fmt.Fprintf(c.out, "%d cores, %s. %d rounds.\n", runtime.NumCPU(), runtime.Version(), c.Rounds)
-	measured, failure := c.measure(ctx, selected)
+	var runs []results.Result
+	var failure error
+	for run := 0; run < c.Runs && failure == nil; run++ {
+		var list []results.Result
+		list, failure = c.measure(ctx, selected)
+		runs = append(runs, list...)
+	}
+	measured := results.Middle(runs)
 	results.Print(c.out, measured)
+	if c.Runs > 1 {
+		results.PrintMarkdown(c.out, measured)
+	}
 	if c.Quick && c.Results == results.Path {
 		return failure
 	}

@@ -41,8 +41,9 @@ type shop struct {
 // openShop makes a database, and starts the instance that writes.
 func (c *streamCommand) openShop(ctx context.Context) (_ *shop, err error) {
 	s := &shop{command: c}
+	c.databases++
 	s.flags.Redis = c.servers.Redis.URL()
-	if s.flags.Database, s.admin, err = c.servers.Database(ctx, "streams"); err != nil {
+	if s.flags.Database, s.admin, err = c.servers.Database(ctx, "streams"+strconv.Itoa(c.databases)); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -20,8 +20,9 @@
 //   - The database's epoch wins over any other. A value of another epoch causes
 //     a refresh, so a watch ends on the database's value after a restore too.
 //     Watches of a reservation that the restored database lacks end.
-//   - The first value of a watch is read after Redis confirmed the subscription.
-//     A later confirmation, or one after a reconnect, causes a refresh.
+//   - The first value of a watch was read after Redis confirmed the subscription:
+//     for this watch, or for an earlier one of the same topic while the connection
+//     is alive. A later confirmation, or one after a reconnect, causes a refresh.
 //   - The goroutine that reads the Redis connection never blocks on a watch, a
 //     read or a command.
 //   - Delivery to Redis is at least once: rows are deleted after Redis has

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
@@ -117,4 +119,53 @@ func TestWatchersLeaveInAnyOrder(t *testing.T) {
 	for _, topic := range h.stocks.topics {
 		require.Empty(t, topic.watchers)
 	}
+}
+
+// TestLaterWatchesReadNothing: a watch of products that are watched begins with what the
+// hub has. It reads where the subscription is new or was interrupted, where another
+// epoch began, where Redis is silent, and products that do not exist.
+func TestLaterWatchesReadNothing(t *testing.T) {
+	t.Parallel()
+	db, s := newFakeDatabase(), miniredis.RunT(t)
+	db.set("a", 1)
+	db.set("b", 1)
+	current := atomic.Pointer[string]{}
+	name := epoch
+	current.Store(&name)
+	cfg := hubConfig(db)
+	cfg.Epochs = epochFunc(func() string { return *current.Load() })
+	h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
+	readsNow := func(ids ...string) int64 {
+		before := db.calls.Load()
+		watch(t, h, ids...)
+		return db.calls.Load() - before
+	}
+	reads := func(ids ...string) int64 {
+		h.subscriber.received.Load().touch() // Redis is not silent
+		return readsNow(ids...)
+	}
+	require.EqualValues(t, 1, reads("a"), "the first")
+	require.EqualValues(t, 0, reads("a"))
+	require.EqualValues(t, 1, reads("a", "b"), "one is new")
+	require.EqualValues(t, 0, reads("b", "a"))
+	require.EqualValues(t, 1, reads("unknown"))
+	require.EqualValues(t, 1, reads("unknown"))
+
+	publish(t, raw, stockAt("a", epoch, 2))
+	awaitMessages(t, h, 1)
+	h.subscriber.received.Load().touch()
+	w := watch(t, h, "a")
+	require.EqualValues(t, 2, nextVersion(t, w), "the latest")
+
+	next := "epoch 2"
+	current.Store(&next)
+	require.EqualValues(t, 1, reads("b"), "another epoch")
+	current.Store(&name)
+
+	h.subscriber.received.Store(&activity{start: time.Now().Add(-2 * silenceCurrentMax)})
+	require.EqualValues(t, 1, readsNow("a"), "silent")
+	h.subscriber.received.Load().touch()
+	require.True(t, h.stocks.isCurrent(w.watcher))
+	h.stocks.disconnected()
+	require.False(t, h.stocks.isCurrent(w.watcher), "interrupted")
 }

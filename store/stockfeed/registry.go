@@ -25,6 +25,7 @@ type registry[T any] struct {
 	topics   map[string]*topic[T] // by channel
 	idle     map[string]*topic[T] // by channel: topics without a watcher
 	watchers map[*watcher[T]]bool
+	lost     int // how often the connection was lost
 	stopped  bool
 }
 
@@ -52,6 +53,9 @@ type topic[T any] struct {
 	// read is true once a read of the current value has begun. A confirmation
 	// after that means that messages may be missing.
 	read bool
+	// current is true while latest is what an uninterrupted, confirmed subscription made
+	// of a value that was read after the confirmation.
+	current bool
 
 	expiry *time.Timer // of a reservation: refreshes it when it expires
 }
@@ -208,6 +212,7 @@ func (r *registry[T]) confirmed(channel string) bool {
 		t.isConfirmed = true
 		close(t.confirmed)
 	}
+	t.current = false
 	if t.read && len(t.watchers) > 0 {
 		r.refresher.add(t.id)
 	}
@@ -218,13 +223,60 @@ func (r *registry[T]) confirmed(channel string) bool {
 func (r *registry[T]) disconnected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.lost++
 	for _, t := range r.topics {
+		t.current = false
 		if t.isConfirmed {
 			t.isConfirmed = false
 			t.confirmed = make(chan struct{})
 		}
 	}
 }
+
+// beginRead returns which of the ids have a confirmed subscription before a read, for
+// endRead.
+func (r *registry[T]) beginRead(ids []string) (confirmed []*topic[T], lost int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		if t := r.topics[r.kind.channel(id)]; t != nil && t.isConfirmed {
+			confirmed = append(confirmed, t)
+		}
+	}
+	return confirmed, r.lost
+}
+
+// endRead notes that the values of a read were delivered: later ones come as messages,
+// unless the connection was lost meanwhile.
+func (r *registry[T]) endRead(confirmed []*topic[T], lost int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range confirmed {
+		t.current = t.latest != nil && lost == r.lost
+	}
+}
+
+// isCurrent reports whether the latest value of each topic of w is as new as a read
+// would be, but for messages on their way.
+func (r *registry[T]) isCurrent(w *watcher[T]) bool {
+	if r.subscriber.silence() > silenceCurrentMax {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	epoch := r.epochs.Epoch()
+	for _, t := range w.topics {
+		if !t.current || t.epoch != epoch {
+			return false
+		}
+	}
+	return true
+}
+
+// silenceCurrentMax is how long ago Redis may have sent something at most for a new
+// watch to begin with what the hub has, and not with a read: within the bound of the
+// near cache.
+const silenceCurrentMax = 750 * time.Millisecond
 
 // idOf returns the id whose channel this is.
 func (r *registry[T]) idOf(channel string) (id string, ok bool) {

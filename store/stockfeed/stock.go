@@ -86,7 +86,7 @@ func (h *Hub) watchStock(ctx context.Context, ids []string, notify func()) (*Sto
 	}
 	w := &StockWatch{hub: h, watcher: watcher}
 	err = h.stocks.awaitConfirmed(ctx, watcher, h.cfg.ConfirmTimeout)
-	if err == nil {
+	if err == nil && !h.stocks.isCurrent(watcher) {
 		err = h.readStocks(ctx, ids)
 	}
 	if errors.Is(err, errForeignEpoch) {
@@ -139,6 +139,7 @@ func (h *Hub) Deliver(stocks []*models.Stock) {
 // could. The caller reads again, but not at once: the epoch may stay unknown for
 // as long as the database does not answer.
 func (h *Hub) readStocks(ctx context.Context, ids []string) error {
+	confirmed, lost := h.stocks.beginRead(ids)
 	stocks, err := h.cfg.Stocks.Stocks(ctx, ids)
 	var poison *poison.RowsError
 	if err != nil && !errors.As(err, &poison) {
@@ -151,6 +152,9 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
 			err = errForeignEpoch
 		}
+	}
+	if err == nil {
+		h.stocks.endRead(confirmed, lost)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,7 @@ type subscriber struct {
 	wake    chan struct{}
 
 	connected   atomic.Bool
+	received    atomic.Pointer[activity] // of the current session
 	connections atomic.Int64
 	messages    atomic.Int64
 }
@@ -128,6 +130,16 @@ func (a *activity) touch() { a.last.Store(int64(time.Since(a.start))) }
 
 func (a *activity) idle() time.Duration { return time.Since(a.start) - time.Duration(a.last.Load()) }
 
+// silence is how long ago the connection last received something; very long without a
+// connection.
+func (s *subscriber) silence() time.Duration {
+	received := s.received.Load()
+	if received == nil || !s.connected.Load() {
+		return time.Duration(math.MaxInt64)
+	}
+	return received.idle()
+}
+
 // session connects, subscribes to all channels, and serves until an error.
 func (s *subscriber) session(ctx context.Context) error {
 	// The list of channels below includes what is pending now.
@@ -141,6 +153,7 @@ func (s *subscriber) session(ctx context.Context) error {
 		return err
 	}
 	received := &activity{start: time.Now()}
+	s.received.Store(received)
 	failed := make(chan error, 1)
 	go func() { failed <- s.read(ctx, ps, received) }()
 	err := s.sendSubscribe(ctx, ps, s.handler.channels())
