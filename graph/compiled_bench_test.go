@@ -34,7 +34,7 @@ func BenchmarkReads(b *testing.B) {
 	for i := range ids {
 		ids[i] = "many-" + strconv.Itoa(i)
 		s := comparedStock(ids[i], int64(i+1))
-		s.Levels = s.Levels[:2] // at active locations
+		s.Levels = s.Levels[:3] // one at a closed location
 		stocks[ids[i]] = s
 		page.Products = append(page.Products, stocks[ids[i]].Product)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -240,6 +241,14 @@ func sameAnswers(t *testing.T, compiled *int) func(*rapid.T) {
 
 // FuzzCompiled looks for a request whose compiled answer differs.
 func FuzzCompiled(f *testing.F) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 16 {
+		seed := make([]byte, 8<<10)
+		for i := range seed {
+			seed[i] = byte(random.Uint32())
+		}
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) { rapid.MakeFuzz(sameAnswers(t, new(int)))(t, data) })
 }
 

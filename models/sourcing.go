@@ -34,11 +34,10 @@ type Sourcing struct {
 // levels, not a copy.
 func SourcingOf(p Product, levels []Level, members map[string]bool) Sourcing {
 	s := Sourcing{Levels: levels, Floor: p.Floor()}
-	excluded := func(l Level) bool { return !l.Active || members != nil && !members[l.LocationID] }
-	if slices.ContainsFunc(levels, excluded) {
+	if slices.ContainsFunc(levels, func(l Level) bool { return excluded(&l, members) }) {
 		s.Levels = nil
 		for _, l := range levels {
-			if excluded(l) {
+			if excluded(&l, members) {
 				s.Floor -= min(0, l.Available)
 			} else {
 				s.Levels = append(s.Levels, l)
@@ -90,24 +89,51 @@ func (s Sourcing) Quantity() int {
 
 // Offered is the available total that a channel shows: without the buffer. It is
 // negative on backorder, which begins at the buffer.
-func (s Sourcing) Offered() int {
-	n := s.Quantity()
-	switch {
-	case len(s.Levels) == 0 || s.Buffer == 0:
-		return n
-	case s.Floor < 0:
-		return n - s.Buffer
-	}
-	return min(n, max(0, n-s.Buffer))
-}
+func (s Sourcing) Offered() int { return s.offer().offered() }
 
 // Sellable is how many units one reservation could get now. Without a level it is
 // zero, whatever the backorder limit.
-func (s Sourcing) Sellable() int {
-	if len(s.Levels) == 0 {
+func (s Sourcing) Sellable() int { return s.offer().sellable() }
+
+func (s Sourcing) offer() offer { return offer{len(s.Levels), s.Quantity(), s.Floor, s.Buffer} }
+
+// offer is what the levels of a Sourcing sum up to.
+type offer struct{ levels, quantity, floor, buffer int }
+
+// offerOf is SourcingOf for sums. It copies no levels.
+func offerOf(p *Product, levels []Level, members map[string]bool) offer {
+	o := offer{floor: p.Floor()}
+	for i := range levels {
+		if l := &levels[i]; excluded(l, members) {
+			o.floor -= min(0, l.Available)
+		} else {
+			o.levels, o.quantity = o.levels+1, o.quantity+l.Available
+		}
+	}
+	o.floor = min(0, o.floor)
+	return o
+}
+
+// excluded reports whether a level is not at an active location of members (nil: at any).
+func excluded(l *Level, members map[string]bool) bool {
+	return !l.Active || members != nil && !members[l.LocationID]
+}
+
+func (o offer) offered() int {
+	switch {
+	case o.levels == 0 || o.buffer == 0:
+		return o.quantity
+	case o.floor < 0:
+		return o.quantity - o.buffer
+	}
+	return min(o.quantity, max(0, o.quantity-o.buffer))
+}
+
+func (o offer) sellable() int {
+	if o.levels == 0 {
 		return 0
 	}
-	return max(0, s.Quantity()-s.Buffer-s.Floor)
+	return max(0, o.quantity-o.buffer-o.floor)
 }
 
 // Spread allocates want units to the levels in their order, none below zero. Where

@@ -88,14 +88,14 @@ type Change struct {
 	Version   int64
 }
 
-func (s *Stock) sourcing() Sourcing {
-	from := SourcingOf(s.Product, s.Levels, nil)
-	from.Floor = min(0, from.Floor-s.backorderedElsewhere)
-	from.Buffer = s.buffer
+func (s *Stock) offer() offer {
+	o := offerOf(&s.Product, s.Levels, nil)
+	o.floor = min(0, o.floor-s.backorderedElsewhere)
+	o.buffer = s.buffer
 	if s.preorder() && !s.unplaced {
-		from.Levels = []Level{{ProductID: s.ProductID, Active: true}}
+		o.levels = 1 // the level that a reservation makes
 	}
-	return from
+	return o
 }
 
 // preorder reports whether the product is sold before it has a level.
@@ -103,7 +103,7 @@ func (s *Stock) preorder() bool { return len(s.Levels) == 0 && Preorder(s.Produc
 
 // Quantity is the available total over active locations, in units, without what a
 // channel keeps back.
-func (s *Stock) Quantity() int { return s.sourcing().Offered() }
+func (s *Stock) Quantity() int { return s.offer().offered() }
 
 // Total adds up each state over every level, active or not.
 func (s *Stock) Total() Quantities {
@@ -116,13 +116,13 @@ func (s *Stock) Total() Quantities {
 
 // AvailableForSale reports whether a reservation of one unit would succeed.
 func (s *Stock) AvailableForSale() bool {
-	return !s.Tracked || s.sourcing().Sellable() > 0
+	return !s.Tracked || s.offer().sellable() > 0
 }
 
 // Status sums the stock up for display.
 func (s *Stock) Status() StockStatus {
-	from := s.sourcing()
-	n := from.Offered()
+	o := s.offer()
+	n := o.offered()
 	switch {
 	case !s.Tracked:
 		return InStock
@@ -130,7 +130,7 @@ func (s *Stock) Status() StockStatus {
 		return InStock
 	case n > 0:
 		return LowStock
-	case from.Sellable() > 0:
+	case o.sellable() > 0:
 		return Backorder
 	default:
 		return OutOfStock
