@@ -19,8 +19,7 @@
 //
 //   - What callers miss is read by two SELECTs at a time, and no product by both. The
 //     halves of a bisection follow one another.
-//   - One batch at a time fills Redis. What is read meanwhile is answered and not
-//     cached, so that fills never delay reads.
+//   - The next batch is read while the one before it fills Redis; four fill at a time.
 //   - A fill has a lease that is older than its SELECT. It cannot bring back what
 //     a later write replaced.
 //   - Only values of the current epoch are read from Redis.

@@ -18,9 +18,8 @@ const (
 	// databaseInFlightMax: while the rows of one SELECT are parsed, the other one runs. A
 	// burst of misses becomes few SELECTs.
 	databaseInFlightMax = 2
-	// fillsMax bounds the batches that fill Redis at the same time. A batch beyond it is
-	// answered and not cached: a product that is read often is soon read again.
-	fillsMax          = 1
+	// fillsMax bounds the batches that are read or fill Redis. The next one waits.
+	fillsMax          = 4
 	batchIDsMax       = 1000
 	batchesWaitingMax = 64
 )
@@ -195,14 +194,10 @@ func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer fu
 	}
 }
 
-// beginFill takes a lease for ids, where there is room for a fill. Without a lease nothing
-// is filled. end makes room for another one.
+// beginFill waits until there is room for a fill, and takes a lease for ids. Without a
+// lease nothing is filled. end makes room for another one.
 func (r *CachedReader) beginFill(ctx context.Context, ids []string) (lease rediscache.Lease, end func()) {
-	select {
-	case r.fills <- struct{}{}:
-	default:
-		return "", func() {}
-	}
+	r.fills <- struct{}{}
 	lease, err := r.cache.Lease(ctx, ids)
 	if err != nil {
 		r.log.Debug("no lease: the read will not fill the cache", "products", len(ids), "error", err)
