@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -61,6 +62,23 @@ func DecodeMessage(message string) (*models.Stock, error) {
 		return nil, err
 	}
 	return new(Decoder).Decode(f)
+}
+
+// MessageVersion reads version and epoch of a product's message without decoding the
+// stock. ok is false for anything but a message of that product, and where JSON escapes
+// its id: DecodeMessage then decides.
+func MessageVersion(productID, message string) (version int64, epoch string, ok bool) {
+	rest, ok := strings.CutPrefix(message, messageProductID)
+	rest, ok2 := strings.CutPrefix(rest, productID)
+	rest, ok3 := strings.CutPrefix(rest, messageQuantity)
+	_, rest, ok4 := strings.Cut(rest, messageVersion)
+	digits, rest, ok5 := strings.Cut(rest, messageEpoch)
+	epoch, _, ok6 := strings.Cut(rest, `"`)
+	version, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || err != nil {
+		return 0, "", false
+	}
+	return version, epoch, true
 }
 
 func cutLast(s, separator string) (before, after string, found bool) {

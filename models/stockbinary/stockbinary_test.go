@@ -124,6 +124,29 @@ func TestMessageIsJSON(t *testing.T) {
 	}
 }
 
+// TestMessageVersion: the version of a message is read without decoding it, for every id
+// that JSON does not escape.
+func TestMessageVersion(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"x", "A-1/2.ü", strings.Repeat("y", 255)} {
+		s := plainStock()
+		s.ProductID, s.Version = id, 1<<40-1
+		version, epoch, ok := MessageVersion(id, string(Encode(s).Message()))
+		if !ok || version != s.Version || epoch != s.Epoch {
+			t.Errorf("%s: %d %q %v", id, version, epoch, ok)
+		}
+	}
+	message := string(Encode(plainStock()).Message())
+	for _, bad := range []string{"", "{", message[:10], message[:20], message[:30], message[:40], strings.Replace(message, "version", "revision", 1), strings.Replace(message, `version":17`, `version":x`, 1)} {
+		if _, _, ok := MessageVersion("85123A", bad); ok {
+			t.Error(bad)
+		}
+	}
+	if _, _, ok := MessageVersion("85123", message); ok {
+		t.Error("another product")
+	}
+}
+
 // sealed gives fields the checksum that they would have had.
 func sealed(f Fields) Fields {
 	if len(f.Stock) >= checksumBytes {

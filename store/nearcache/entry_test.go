@@ -158,24 +158,3 @@ func TestFull(t *testing.T) {
 	b.BypassAll(time.Second)
 	require.EqualValues(t, 100, fills("again", 100))
 }
-
-// The version of a message is read without decoding it, for every stock whose id JSON
-// does not escape.
-func TestVersionOf(t *testing.T) {
-	t.Parallel()
-	for _, id := range []string{"x", "A-1/2.ü", strings.Repeat("y", 255)} {
-		for _, s := range []*models.Stock{stockAt(id, 1<<40-1), full(id, 2)} {
-			version, epoch, ok := versionOf(s.ProductID, (encoded(s)))
-			require.True(t, ok)
-			require.Equal(t, s.Version, version)
-			require.Equal(t, s.Epoch, epoch)
-		}
-	}
-	payload := (encoded(stockAt("x", 1)))
-	for _, bad := range []string{"", "{", payload[:10], payload[:20], payload[:30], payload[:40], strings.Replace(payload, "version", "revision", 1), strings.Replace(payload, `version":1`, `version":x`, 1)} {
-		_, _, ok := versionOf("x", bad)
-		require.False(t, ok, bad)
-	}
-	_, _, ok := versionOf("y", payload)
-	require.False(t, ok)
-}

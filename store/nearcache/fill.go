@@ -106,7 +106,7 @@ func (c *NearCache) Deliver(stocks []*models.Stock) {
 	}
 	for _, stock := range stocks {
 		if stock != nil {
-			c.change(stock.ProductID, func(e *nearEntry) *models.Stock { return stock })
+			c.change(stock.ProductID, func(*nearEntry) *models.Stock { return stock })
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (c *NearCache) Deliver(stocks []*models.Stock) {
 // message implements feedHandler.
 func (c *NearCache) message(productID, payload string) {
 	c.change(productID, func(e *nearEntry) *models.Stock {
-		if version, epoch, ok := versionOf(productID, payload); ok && epoch == e.generation.epoch && version <= e.stock.Load().Version {
+		if version, epoch, ok := stockbinary.MessageVersion(productID, payload); ok && epoch == e.generation.epoch && version <= e.stock.Load().Version {
 			return e.stock.Load()
 		}
 		stock, err := stockbinary.DecodeMessage(payload)
