@@ -3,12 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -47,28 +43,12 @@ func (c apiCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeWriter()) }()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
 	stopProfile, err := profileCPU(c.Profile)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopProfile()) }()
-	server := &http.Server{Handler: handler(apiStore{st, write}), ConnContext: transport.ConnContext}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }() // ended by Close
-	fmt.Println(testbed.ReadyWord, listener.Addr())
-	ended := make(chan struct{})
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }() // the process ends with it
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	case <-ended:
-	}
-	return server.Close()
+	return testbed.Serve(ctx, &http.Server{Handler: handler(apiStore{st, write}), ConnContext: transport.ConnContext})
 }
 
 // writer is the way to write, and what closes it.

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -160,25 +158,9 @@ func (c floorCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", handler)
-	server := &http.Server{Handler: mux}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }() // ended by Close
-	fmt.Println(testbed.ReadyWord, listener.Addr())
-	ended := make(chan struct{})
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }() // the process ends with it
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	case <-ended:
-	}
-	return server.Close()
+	return testbed.Serve(ctx, &http.Server{Handler: mux})
 }
 
 func (c floorCommand) handler(ctx context.Context) (http.Handler, error) {

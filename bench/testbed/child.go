@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -57,3 +59,24 @@ func (c *Child) PID() int { return c.command.Process.Pid }
 
 // End ends its input and waits.
 func (c *Child) End() error { return errors.Join(c.Stdin.Close(), c.command.Wait()) }
+
+// Serve serves a child's requests on a free port, says its address with the ready word, and returns when its input or ctx
+// ends.
+func Serve(ctx context.Context, server *http.Server) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }() // ended by Close
+	fmt.Println(ReadyWord, listener.Addr())
+	ended := make(chan struct{})
+	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(ended) }() // the process ends with it
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	case <-ended:
+	}
+	return server.Close()
+}
