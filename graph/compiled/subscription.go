@@ -14,13 +14,13 @@ type StockChanges struct {
 	// ProductIDs and Channel are the arguments. They are not checked.
 	ProductIDs []string
 	Channel    *string
-	Shape      *Shape
+	Selection  *StockSelection
 }
 
-// Shape is what the events of a subscription show of a stock.
-type Shape struct {
-	// Key is a canonical text of the shape. Shapes with equal keys render equal bytes for
-	// equal stocks, whatever their documents are.
+// StockSelection is what the events of a subscription show of a stock.
+type StockSelection struct {
+	// Key is a canonical text of the selection. Selections with equal keys render equal
+	// bytes for equal stocks, whatever their documents are.
 	Key   string
 	key   string
 	stock *compiledObject[*models.Stock]
@@ -52,14 +52,14 @@ func Subscription(operation *graphql.OperationContext) (s *StockChanges, ok bool
 	a := &arguments{field: fields[0].Field, variables: operation.Variables}
 	s = &StockChanges{
 		ProductIDs: a.ids("productIds"), Channel: a.optionalID("channel"),
-		Shape: &Shape{Key: fields[0].Alias + c.text.String(), key: "{" + key(fields[0].Alias, true), stock: stock},
+		Selection: &StockSelection{Key: fields[0].Alias + c.text.String(), key: "{" + key(fields[0].Alias, true), stock: stock},
 	}
 	return s, stock != nil && !c.loads && !a.failed
 }
 
 // Append appends the data of one event, a JSON object. directory has the names of
 // locations.
-func (s *Shape) Append(b []byte, stock *models.Stock, directory *models.Directory) []byte {
+func (s *StockSelection) Append(b []byte, stock *models.Stock, directory *models.Directory) []byte {
 	w := writers.Get().(*writer)
 	w.directory = directory
 	b = append(b, s.key...)

@@ -62,8 +62,8 @@ func (r *resolvers) operation(t *testing.T, document string, variables map[strin
 	return operation, string(response.Data)
 }
 
-// TestShapes: an event is rendered as gqlgen's executor renders it.
-func TestShapes(t *testing.T) {
+// TestStockSelections: an event is rendered as gqlgen's executor renders it.
+func TestStockSelections(t *testing.T) {
 	t.Parallel()
 	r := newResolvers()
 	for _, selection := range []string{
@@ -77,20 +77,20 @@ func TestShapes(t *testing.T) {
 		require.True(t, ok, selection)
 		assert.Equal(t, []string{"mug", "tea"}, changes.ProductIDs)
 		assert.Equal(t, "web", *changes.Channel)
-		b := changes.Shape.Append([]byte("before "), r.stock, r.directory)
+		b := changes.Selection.Append([]byte("before "), r.stock, r.directory)
 		assert.Equal(t, "before "+want, string(b))
 	}
 }
 
-// TestShapeKeys: documents that show the same have one key, others have not.
-func TestShapeKeys(t *testing.T) {
+// TestSelectionKeys: documents that show the same have one key, others have not.
+func TestSelectionKeys(t *testing.T) {
 	t.Parallel()
 	r := newResolvers()
 	key := func(document string) string {
 		operation, _ := r.operation(t, document, nil)
 		changes, ok := compiled.Subscription(operation)
 		require.True(t, ok, document)
-		return changes.Shape.Key
+		return changes.Selection.Key
 	}
 	want := key(`subscription { stockChanged(productIds: ["mug"]) { id levels { id available } } }`)
 	for _, same := range []string{
@@ -110,8 +110,8 @@ func TestShapeKeys(t *testing.T) {
 	}
 }
 
-// TestNoShape: what cannot be rendered is left to gqlgen's executor.
-func TestNoShape(t *testing.T) {
+// TestNoSelection: what cannot be rendered is left to gqlgen's executor.
+func TestNoSelection(t *testing.T) {
 	t.Parallel()
 	e := executor.New(generated.NewExecutableSchema(generated.Config{}))
 	for document, variables := range map[string]map[string]any{
@@ -132,8 +132,8 @@ func TestNoShape(t *testing.T) {
 	}
 }
 
-// BenchmarkShape measures the rendering of one event.
-func BenchmarkShape(b *testing.B) {
+// BenchmarkStockSelection measures the rendering of one event.
+func BenchmarkStockSelection(b *testing.B) {
 	r := newResolvers()
 	e := executor.New(generated.NewExecutableSchema(generated.Config{}))
 	operation, errs := e.CreateOperationContext(graphql.StartOperationTrace(b.Context()), &graphql.RawParams{
@@ -145,6 +145,6 @@ func BenchmarkShape(b *testing.B) {
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		out = changes.Shape.Append(out[:0], r.stock, r.directory)
+		out = changes.Selection.Append(out[:0], r.stock, r.directory)
 	}
 }

@@ -129,11 +129,11 @@ func TestPushed(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	source.Close()
 	assert.Equal(t, 1, watch.closed)
-	assert.Empty(t, s.shapes.byKey)
+	assert.Empty(t, s.selections.byKey)
 }
 
-// TestRenderedOnce: subscribers of one shape share a rendering, whatever their documents
-// and their products are; another shape, stock or directory has another one.
+// TestRenderedOnce: subscribers of one selection share a rendering, whatever their documents
+// and their products are; another selection, stock or directory has another one.
 func TestRenderedOnce(t *testing.T) {
 	t.Parallel()
 	s, stocks := newTestSchema()
@@ -143,7 +143,7 @@ func TestRenderedOnce(t *testing.T) {
 			map[string]any{"ids": []any{"a", "b"}}),
 		subscribe(t, s, `subscription { stockChanged(productIds: ["a"]) { version } }`, nil),
 	}
-	assert.Len(t, s.shapes.byKey, 2)
+	assert.Len(t, s.selections.byKey, 2)
 	give := func(stock *models.Stock) (payloads [][]byte) {
 		for i, source := range sources {
 			stocks.opened[i].pending = []*models.Stock{stock}
@@ -168,7 +168,7 @@ func TestRenderedOnce(t *testing.T) {
 	for _, source := range sources {
 		source.Close()
 	}
-	assert.Empty(t, s.shapes.byKey)
+	assert.Empty(t, s.selections.byKey)
 }
 
 // TestLargeRenderings: they are right, and are not remembered.
@@ -193,7 +193,7 @@ func TestLargeRenderings(t *testing.T) {
 func TestConcurrentRenderings(t *testing.T) {
 	t.Parallel()
 	s, _ := newTestSchema()
-	shape := subscribe(t, s, quantities, nil).(*subscription).shape.Shape
+	selected := subscribe(t, s, quantities, nil).(*subscription).selection.StockSelection
 	list := make([]*models.Stock, 3*renderingsMax)
 	for i := range list {
 		list[i] = stockAt("a", int64(i))
@@ -203,7 +203,7 @@ func TestConcurrentRenderings(t *testing.T) {
 		asking.Go(func() {
 			for i, stock := range list {
 				want := fmt.Sprintf(`{"data":{"stockChanged":{"productId":"a","quantityAvailable":%d,"version":%d}}}`, i, i)
-				if got := s.renderings.of(rendered{shape, stock, nil}); string(got) != want {
+				if got := s.renderings.of(rendered{selected, stock, nil}); string(got) != want {
 					t.Errorf("%s, not %s", got, want)
 					return
 				}

@@ -21,7 +21,7 @@ const (
 // rendered is what a rendering is made of. Nothing changes these values after they are
 // made.
 type rendered struct {
-	shape     *compiled.Shape
+	selection *compiled.StockSelection
 	stock     *models.Stock
 	directory *models.Directory
 }
@@ -67,34 +67,35 @@ const renderBytes = 512
 
 func (r rendered) render() []byte {
 	b := append(make([]byte, 0, renderBytes), `{"data":`...)
-	return append(r.shape.Append(b, r.stock, r.directory), '}')
+	return append(r.selection.Append(b, r.stock, r.directory), '}')
 }
 
-// shapes has the shapes of the current subscriptions, each once.
-type shapes struct {
+// selections has the selections of the current subscriptions, each once.
+type selections struct {
 	mu    sync.Mutex
-	byKey map[string]*shape
+	byKey map[string]*selection
 }
 
-type shape struct {
-	*compiled.Shape
+type selection struct {
+	*compiled.StockSelection
 	subscriptions int
 }
 
-// acquire returns the shape that is equal to a subscription's, for as long as it has it.
-func (s *shapes) acquire(own *compiled.Shape) *shape {
+// acquire returns the selection that is equal to a subscription's. The subscription
+// releases it.
+func (s *selections) acquire(own *compiled.StockSelection) *selection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.byKey[own.Key]
 	if found == nil {
-		found = &shape{Shape: own}
+		found = &selection{StockSelection: own}
 		s.byKey[own.Key] = found
 	}
 	found.subscriptions++
 	return found
 }
 
-func (s *shapes) release(acquired *shape) {
+func (s *selections) release(acquired *selection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if acquired.subscriptions--; acquired.subscriptions == 0 {

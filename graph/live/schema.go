@@ -25,13 +25,13 @@ type Stocks interface {
 type PushSchema struct {
 	graphql.ExecutableSchema
 	stocks     Stocks
-	shapes     shapes
+	selections selections
 	renderings renderings
 }
 
 // New returns a PushSchema over another one.
 func New(below graphql.ExecutableSchema, stocks Stocks) *PushSchema {
-	return &PushSchema{ExecutableSchema: below, stocks: stocks, shapes: shapes{byKey: map[string]*shape{}}}
+	return &PushSchema{ExecutableSchema: below, stocks: stocks, selections: selections{byKey: map[string]*selection{}}}
 }
 
 // Exec implements graphql.ExecutableSchema.
@@ -67,7 +67,7 @@ func (s *PushSchema) open(ctx context.Context, notify func()) push.Source {
 	if err != nil {
 		return nil
 	}
-	return &subscription{schema: s, watch: watch, shape: s.shapes.acquire(changes.Shape)}
+	return &subscription{schema: s, watch: watch, selection: s.selections.acquire(changes.Selection)}
 }
 
 // ended makes Next return at once.
@@ -79,9 +79,9 @@ var ended = func() context.Context {
 
 // subscription is one subscriber's.
 type subscription struct {
-	schema *PushSchema
-	watch  models.Watch[*models.Stock]
-	shape  *shape
+	schema    *PushSchema
+	watch     models.Watch[*models.Stock]
+	selection *selection
 }
 
 // Next implements push.Source.
@@ -93,11 +93,11 @@ func (s *subscription) Next() ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	return s.schema.renderings.of(rendered{s.shape.Shape, stock, s.schema.stocks.Directory()}), nil
+	return s.schema.renderings.of(rendered{s.selection.StockSelection, stock, s.schema.stocks.Directory()}), nil
 }
 
 // Close implements push.Source.
 func (s *subscription) Close() {
 	s.watch.Close()
-	s.schema.shapes.release(s.shape)
+	s.schema.selections.release(s.selection)
 }
