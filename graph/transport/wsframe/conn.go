@@ -75,7 +75,7 @@ func (c *Conn) EndWrites() {
 	}
 }
 
-// discardBytes is the buffer for bytes that nobody needs.
+// discardBytes is the size of the buffer of Discard.
 const discardBytes = 4 << 10
 
 // Discard reads until the client closes the connection or a deadline passes. A
