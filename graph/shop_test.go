@@ -19,6 +19,7 @@ import (
 	"onhand/graph/guard"
 	"onhand/graph/transport"
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store"
 	"onhand/store/stockfile"
 )
@@ -49,6 +50,27 @@ func (u uncachedStore) Stocks(ctx context.Context, ids []string) ([]*models.Stoc
 		}
 	}
 	return stocks, nil
+}
+
+// Products implements graph.Store. A page that was made from cached stocks gets those of
+// the database.
+func (u uncachedStore) Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
+	found, err := u.Store.Products(ctx, page, filter)
+	if err != nil || found.Stocks == nil {
+		return found, err
+	}
+	ids := make([]string, len(found.Stocks))
+	for i, s := range found.Stocks {
+		ids[i] = s.ProductID
+	}
+	if found.Stocks, err = u.Stocks(ctx, ids); err != nil {
+		return found, err
+	}
+	found.Products = make([]models.Product, len(ids))
+	for i, s := range found.Stocks {
+		found.Products[i] = s.Product
+	}
+	return found, nil
 }
 
 // openShop returns a new shop. The caller closes its store.
