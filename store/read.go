@@ -71,21 +71,9 @@ func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models
 //
 // Errors: bad input for an unknown channel or location.
 func (s *Store) Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error) {
-	filter.View = func(stock *models.Stock) *models.Stock { return s.directory.Directory().Placed(stock, "") }
-	if filter.Channel != "" {
-		members, ok := s.directory.Directory().Channel(filter.Channel)
-		if !ok {
-			return paging.ProductPage{}, models.BadInput("no channel %q", filter.Channel)
-		}
-		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(members) }
-		filter.Buffer, filter.Members = members.Buffer, members.Members
-	}
-	if filter.LocationID != "" {
-		if _, ok := s.directory.Directory().Location(filter.LocationID); !ok {
-			return paging.ProductPage{}, models.BadInput("no location %q", filter.LocationID)
-		}
-		only := &models.ChannelMembers{Members: map[string]bool{filter.LocationID: true}}
-		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(only) }
+	filter, err := s.seen(filter)
+	if err != nil {
+		return paging.ProductPage{}, err
 	}
 	if filter.Named() {
 		if found, ok := s.namedProducts(ctx, page, filter); ok {
@@ -93,8 +81,35 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 		}
 	}
 	return s.pages.Load(ctx, filter.Key(page), func(ctx context.Context) (paging.ProductPage, error) {
-		return s.database.ReadProducts(ctx, page, filter)
+		now, err := s.seen(filter) // callers that have joined may know newer settings of the channel
+		if err != nil {
+			return paging.ProductPage{}, err
+		}
+		return s.database.ReadProducts(ctx, page, now)
 	})
+}
+
+// seen completes a filter with the settings that its channel has now.
+//
+// Errors: bad input for an unknown channel or location.
+func (s *Store) seen(filter paging.ProductQuery) (paging.ProductQuery, error) {
+	filter.View = func(stock *models.Stock) *models.Stock { return s.directory.Directory().Placed(stock, "") }
+	if filter.Channel != "" {
+		members, ok := s.directory.Directory().Channel(filter.Channel)
+		if !ok {
+			return filter, models.BadInput("no channel %q", filter.Channel)
+		}
+		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(members) }
+		filter.Buffer, filter.Members = members.Buffer, members.Members
+	}
+	if filter.LocationID != "" {
+		if _, ok := s.directory.Directory().Location(filter.LocationID); !ok {
+			return filter, models.BadInput("no location %q", filter.LocationID)
+		}
+		only := &models.ChannelMembers{Members: map[string]bool{filter.LocationID: true}}
+		filter.View = func(stock *models.Stock) *models.Stock { return stock.In(only) }
+	}
+	return filter, nil
 }
 
 // namedProducts makes the page of a filter that names its products from their stocks. ok is

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -38,6 +40,56 @@ func TestReadYourWrites(t *testing.T) {
 			write(t, s, receive(fmt.Sprint("k", i), "x", 1))
 			require.Equal(t, i+1, read(t, s, "x").Quantity())
 		}
+	})
+}
+
+// A client that closes a location reads at once that its units are not for sale, although
+// only the relay brings the products there to Redis.
+func TestReadYourClosedLocation(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		s.FreshDirectory(t.Context())
+		eventually(t, func() bool { return cached(read(t, s, "x")) })
+		for _, active := range []bool{false, true, false} {
+			row := models.LocationRow{LocationID: "a", Active: &active}
+			write(t, s, models.UpsertLocations{IdempotencyKey: rand.Text(), Rows: []models.LocationRow{row}})
+			stock := read(t, s, "x")
+			require.Equal(t, active, stock.Levels[0].Active)
+			require.Equal(t, active, stock.AvailableForSale())
+		}
+	})
+}
+
+// A page that a client shares with others has the channel's settings that this client wrote,
+// although the first of them has asked before.
+func TestSharedPageHasTheNewestChannel(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		stockUp(t, s, 5, "x")
+		write(t, s, channelOf("1", "a"))
+		asked, filter := paging.Request{First: 5}, paging.ProductQuery{Channel: "web", Statuses: []models.StockStatus{models.OutOfStock}}
+		inFlight, end := make(chan struct{}), make(chan struct{})
+		go func() {
+			_, _ = s.pages.Load(context.Background(), filter.Key(asked), func(context.Context) (paging.ProductPage, error) {
+				close(inFlight)
+				<-end
+				return paging.ProductPage{}, nil
+			})
+		}()
+		<-inFlight
+		found := make(chan int, 2)
+		ask := func() {
+			page, _ := s.Products(context.Background(), asked, filter)
+			found <- len(page.Products)
+		}
+		go ask()
+		time.Sleep(100 * time.Millisecond) // it has looked at the channel, and waits
+		buffer := 5
+		write(t, s, models.UpsertChannels{IdempotencyKey: "2", Rows: []models.ChannelRow{{ChannelID: "web", Buffer: &buffer}}})
+		go ask()
+		time.Sleep(100 * time.Millisecond)
+		close(end)
+		require.Equal(t, 1, <-found)
+		require.Equal(t, 1, <-found)
 	})
 }
 
