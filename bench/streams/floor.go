@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -52,15 +49,8 @@ func (c floorCommand) Run(ctx context.Context) error {
 			s.change(strings.TrimPrefix(message.Channel, channelPrefix))
 		}
 	}()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: floorWriteTimeout}
-	go func() { _ = server.Serve(listener) }()
-	fmt.Println(testbed.ReadyWord, listener.Addr())
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return errors.Join(err, messages.Close(), server.Close())
+	err = testbed.Serve(ctx, &http.Server{Handler: s, ReadHeaderTimeout: floorWriteTimeout})
+	return errors.Join(err, messages.Close())
 }
 
 // floorServer sends each change of a product to its clients.
