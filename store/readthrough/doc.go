@@ -8,7 +8,8 @@
 //
 //	batch          the ids of concurrent callers, each asked for once
 //	in flight      a batch that was sent and is not finished; its fill belongs to it
-//	shared read    one for all who asked for the same page while another one was read
+//	shared read    one for all callers that asked for the same page while another
+//	               one was read
 //	cache bypass   reading products from the database for a while, because Redis
 //	               may not have a write that was committed
 //	poison row     a row that cannot be read and fails every SELECT that meets it

@@ -71,7 +71,7 @@ func (s *SharedReads[V]) finish(key string) {
 	go s.run(key, next)
 }
 
-// run reads for those who wait. A panic is their error.
+// run reads for the callers that wait. A panic is their error.
 func (s *SharedReads[V]) run(key string, next *sharedRead[V]) {
 	defer s.finish(key)
 	defer close(next.done)
