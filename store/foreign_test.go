@@ -144,6 +144,16 @@ func requireRight(t *testing.T, s *Store, id, what string) *models.Stock {
 	return stock
 }
 
+// requireDrained waits until the relay has applied every change. It would replace what
+// is found at a product's key.
+func requireDrained(t *testing.T, s *Store) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, rows, err := s.database.OutboxBacklog(t.Context())
+		return err == nil && rows == 0
+	}, patience, 5*time.Millisecond)
+}
+
 // Whatever another program writes at a product's key, and what readers have seen by
 // then: after the next change readers and subscribers have what the database has,
 // and no version went back for a subscriber.
@@ -192,6 +202,7 @@ func TestForeignWritesAreFoundByTheAudit(t *testing.T) {
 			id := fmt.Sprint("p", n)
 			stockUp(t, s, 5, id)
 			before := requireRight(t, s, id, "at first")
+			requireDrained(t, s)
 			watch, err := other.WatchStock(t.Context(), []string{id})
 			require.NoError(t, err)
 			require.NoError(t, foreignWrites[name](t.Context(), s.clients[1], s.cache.Keys().Stock(id), before))

@@ -74,20 +74,37 @@ func (a *auditor) repair(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.repairAll(ctx, observations, nil); err != nil {
-			return fmt.Errorf("repair redis: %w", err)
-		}
-		if observations, err = a.observe(ctx, ids); err != nil {
+		repaired, err := a.repairObserved(ctx, observations, nil)
+		a.tally.Repaired += int64(len(repaired))
+		if err != nil {
 			return err
-		}
-		for _, o := range observations {
-			if f := o.finding(); f.kind == "" || f.kind == RedisBehind { // behind: written meanwhile, and on its way
-				a.tally.Repaired++
-			}
 		}
 	}
 	a.wrong = nil
 	return nil
+}
+
+// repairObserved repairs what was observed; see repairAll. It returns the products that
+// are right afterwards, also beside an error: where the version was moved and Redis did
+// not answer, the relay completes the repair.
+func (a *auditor) repairObserved(ctx context.Context, observations []observation, seen map[string]sighting) (repaired []string, err error) {
+	if len(observations) == 0 {
+		return nil, nil
+	}
+	if err = a.repairAll(ctx, observations, seen); err != nil {
+		err = fmt.Errorf("repair redis: %w", err)
+	}
+	ids := make([]string, len(observations))
+	for i, o := range observations {
+		ids[i] = o.id
+	}
+	observations, observeErr := a.observe(ctx, ids)
+	for _, o := range observations {
+		if f := o.finding(); f.kind == "" || f.kind == RedisBehind { // behind: written meanwhile, and on its way
+			repaired = append(repaired, o.id)
+		}
+	}
+	return repaired, errors.Join(err, observeErr)
 }
 
 // repairAll repairs what was observed. seen has versions that were found earlier. A

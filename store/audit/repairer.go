@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -130,12 +129,13 @@ func (r *Repairer) round(ctx context.Context, seen map[string]sighting) error {
 				wrong = append(wrong, o)
 			}
 		}
-		if err := r.repairAll(ctx, wrong, seen); err != nil {
-			return fmt.Errorf("repair redis: %w", err)
-		}
-		for _, o := range wrong {
+		repaired, err := r.repairObserved(ctx, wrong, seen)
+		for _, id := range repaired {
 			r.metrics.repairs.Inc()
-			r.incidents.ended(o.id)
+			r.incidents.ended(id)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
