@@ -2,6 +2,7 @@ package wsframe
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"unicode/utf8"
 )
@@ -230,6 +231,9 @@ func (c *Conn) read(data []byte) error {
 			data, c.from = data[n:], c.from+uint8(n)
 		case len(data) >= readBufferBytes:
 			_, err := io.ReadFull(c.net, data)
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				return io.EOF // wherever in a frame the connection ends
+			}
 			return err
 		default:
 			n, err := c.net.Read(c.buffer[:])

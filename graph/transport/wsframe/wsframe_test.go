@@ -400,6 +400,7 @@ func FuzzNext(f *testing.F) {
 	f.Add([]byte(client{}.frame(0x81, "hello").frame(0x01, "a").frame(0x89, "p").frame(0x80, "b").frame(0x88, closeFrame(1000, ""))))
 	f.Add([]byte(client{}.frame(0x82, strings.Repeat("x", 70_000))))
 	f.Add([]byte("\x81\xfe\x00\x05\x00\x00\x00\x00hello"))
+	f.Add([]byte("\x81\xfe0000000")) // ends within the payload
 	f.Fuzz(func(t *testing.T, data []byte) {
 		whole, single := readAll(&bytesConn{rest: data, step: len(data) + 1}), readAll(&bytesConn{rest: data, step: 1})
 		if whole != single {
