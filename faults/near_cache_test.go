@@ -49,7 +49,7 @@ func (s *Shop) changeOutside() (end func()) {
 // Redis, and afterwards the near cache is used again.
 func TestF19NearCache(t *testing.T) {
 	if os.Getenv("NEAR_CACHE_BYTES") == "0" {
-		t.Skip("there is no near cache")
+		t.Skip("skipped: NEAR_CACHE_BYTES is 0, so there is no near cache")
 	}
 	s := Open(t, Setup{Proxied: true, Instances: 3, Shoppers: 3, Opening: map[string]int{"cup": 4000, "mug": 4000, "jug": 4000}})
 	victim := s.Instances[1]

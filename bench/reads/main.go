@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"regexp"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -74,15 +70,7 @@ func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("reads"), kong.Description("Measures stock queries, each figure beside its floor."),
 		kong.Vars{"results": results.Path})
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(); err != nil {
-		stop()
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	testbed.RunCommand(parsed)
 }
 
 // Run measures the rows that were asked for.
@@ -93,11 +81,14 @@ func (c *readCommand) Run(ctx context.Context) (err error) {
 	if err != nil || c.List {
 		return err
 	}
-	removeBuild, err := c.build(ctx)
-	if err != nil {
-		return err
+	if c.Server == "" {
+		program, remove, err := testbed.BuildServer(ctx)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		c.Server = program
 	}
-	defer removeBuild()
 	if c.servers, err = testbed.Start(false); err != nil {
 		return err
 	}
@@ -189,26 +180,6 @@ func rowNames() (names []string) {
 		}
 	}
 	return names
-}
-
-// build builds the program, where none was named.
-func (c *readCommand) build(ctx context.Context) (remove func(), err error) {
-	if c.Server != "" {
-		return func() {}, nil
-	}
-	folder, err := os.MkdirTemp("", "onhand-reads-")
-	if err != nil {
-		return nil, err
-	}
-	remove = func() { _ = os.RemoveAll(folder) } // a temporary folder
-	c.Server = filepath.Join(folder, "onhand")
-	command := exec.CommandContext(ctx, "go", "build", "-o", c.Server, "onhand")
-	command.Stderr = os.Stderr
-	if err := command.Run(); err != nil {
-		remove()
-		return nil, fmt.Errorf("building the server: %w", err)
-	}
-	return remove, nil
 }
 
 // say prints one line of progress.

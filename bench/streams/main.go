@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -27,7 +23,7 @@ const (
 	roundsFull, roundsQuick   = 5, 1
 	changesFull, changesQuick = 20, 10
 	lengthFull, lengthQuick   = 5 * time.Second, 4 * time.Second
-	buildTimeout              = 5 * time.Minute
+	runsMax                   = 9
 )
 
 // streamCommand is the command line, and what belongs to one run.
@@ -58,15 +54,7 @@ func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("streams"), kong.Description("Measures subscribers over WebSocket beside a bare server."),
 		kong.Vars{"results": results.Path})
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(); err != nil {
-		stop()
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	testbed.RunCommand(parsed)
 }
 
 func (c *streamCommand) setDefaults() {
@@ -85,17 +73,25 @@ func (c *streamCommand) setDefaults() {
 	}
 }
 
+// Validate is called by kong.
+func (c *streamCommand) Validate() error {
+	if _, err := regexp.Compile(c.Row); err != nil {
+		return fmt.Errorf("--row: %w", err)
+	}
+	if c.Runs < 1 || c.Runs > runsMax {
+		return fmt.Errorf("--runs must be from 1 to %d", runsMax)
+	}
+	return nil
+}
+
 // Run measures the workloads that were asked for.
 func (c *streamCommand) Run(ctx context.Context) (err error) {
 	c.out = os.Stdout
 	c.setDefaults()
-	wanted, err := regexp.Compile(c.Row)
-	if err != nil {
-		return fmt.Errorf("--row: %w", err)
-	}
+	pattern := regexp.MustCompile(c.Row)
 	var selected []workload
 	for _, w := range workloads() {
-		if wanted.MatchString(w.name) {
+		if pattern.MatchString(w.name) {
 			selected = append(selected, w)
 		}
 	}
@@ -103,11 +99,17 @@ func (c *streamCommand) Run(ctx context.Context) (err error) {
 		_, err = fmt.Fprintln(c.out, strings.Join(rowNames(), "\n"))
 		return err
 	}
-	removeBuild, err := c.build(ctx)
-	if err != nil {
-		return err
+	if len(selected) == 0 {
+		return fmt.Errorf("no workload matches %q; --list lists the rows", c.Row)
 	}
-	defer removeBuild()
+	if c.Server == "" {
+		program, remove, err := testbed.BuildServer(ctx)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		c.Server = program
+	}
 	if c.servers, err = testbed.Start(false); err != nil {
 		return err
 	}
@@ -139,26 +141,6 @@ func rowNames() (names []string) {
 		}
 	}
 	return names
-}
-
-// build builds the program unless one is named.
-func (c *streamCommand) build(ctx context.Context) (remove func(), err error) {
-	if c.Server != "" {
-		return func() {}, nil
-	}
-	folder, err := os.MkdirTemp("", "onhand-bench-")
-	if err != nil {
-		return nil, err
-	}
-	remove = func() { _ = os.RemoveAll(folder) } // a temporary folder
-	c.Server = filepath.Join(folder, "onhand")
-	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.Server, "onhand").CombinedOutput(); err != nil {
-		remove()
-		return nil, fmt.Errorf("build: %w: %s", err, out)
-	}
-	return remove, nil
 }
 
 // measure measures workloads. When one fails, it returns the rows before it too.
