@@ -366,7 +366,7 @@ func (m *model) extend(t *rapid.T) {
 // letExpire makes a reservation overdue. The database does not expire it yet.
 func (m *model) letExpire(t *rapid.T) {
 	h := m.pick(t)
-	if h.state == models.ReservationActive {
+	if h.state == models.ReservationActive && !h.overdue { // a second expiry could be after a noted moment
 		m.exec("UPDATE reservations SET expires_at = "+m.clock(0)+" WHERE reservation_id = $1", keyOf(h.id))
 		h.overdue = true
 	}
