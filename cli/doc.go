@@ -5,16 +5,15 @@
 // is a CSV file that lists every row of an import. Stock can come from two kinds of files: a stock file says what is on
 // the shelf; a file of invoices is a year of sales, from which the opening stock is computed.
 //
-// Files: command.go parses the command line; settings.go has the settings that all commands share; serve.go, routes.go and
-// metrics.go the server; migrate.go, import.go, opening.go, export.go and audit.go one command or part of it each;
+// Files: command.go parses the command line; settings.go has the settings that all commands share; serve.go,
+// migrate.go, import.go, opening.go, export.go and audit.go one command or part of it each;
 // inspect.go stock and ledger; files.go, report.go and progress.go what import and export read, print and write.
 //
-// May import: onhand/cli/listing, onhand/graph, onhand/graph/guard, onhand/graph/transport, onhand/models,
-// onhand/store, onhand/store/stockfile and onhand/web. Only the program imports it.
+// May import: onhand/cli/listing, onhand/cli/serving, onhand/models, onhand/store and onhand/store/stockfile. Only the
+// program imports it.
 //
 // Invariants: settings that can never work are refused before a connection is opened. No message contains a password. An
-// output file appears in its place only when it is complete. The server binds to loopback only, because it does not
-// check tokens. Every wait of the server for a client has a bound.
+// output file appears in its place only when it is complete.
 //
 // When the database is down, every command but serve ends with an error; serve waits up to half a minute at the start and
 // then answers UNAVAILABLE until the database is back. Without Redis the server is degraded and /readyz says so.

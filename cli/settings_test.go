@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/cli/serving"
 	"onhand/store"
 )
 
@@ -40,7 +41,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	c, _, err := parse(t, "--listen-addr=127.0.0.1:1", "--reservation-ttl=90s", "--reservation-ttl-max=2h", "--database-url=sqlite:x.db", "--redis-url=redis://r", "--log-level=warn", "--log-format=json", "--compiled-reads=off", "--near-cache-bytes=7")
 	require.NoError(t, err)
-	assert.Equal(t, serveCommand{ListenAddr: "127.0.0.1:1", ReservationTTL: 90 * time.Second, ReservationTTLMax: 2 * time.Hour, CompiledReads: off, NearCacheBytes: 7}, c.Serve)
+	assert.Equal(t, serving.Settings{ListenAddr: "127.0.0.1:1", ReservationTTL: 90 * time.Second, ReservationTTLMax: 2 * time.Hour, CompiledReads: "off", NearCacheBytes: 7}, c.Serve.Settings)
 	assert.Equal(t, settings{"sqlite:x.db", "redis://r", "warn", "json"}, c.settings)
 	assert.True(t, c.logger().Enabled(t.Context(), slog.LevelWarn))
 	assert.False(t, c.logger().Enabled(t.Context(), slog.LevelInfo))
@@ -102,13 +103,19 @@ func TestServersWithoutSecrets(t *testing.T) {
 // variable of the same name.
 func TestEverySettingHasItsVariable(t *testing.T) {
 	t.Parallel()
-	for _, group := range []reflect.Type{reflect.TypeFor[settings](), reflect.TypeFor[serveCommand]()} {
-		for i := range group.NumField() {
-			tag := group.Field(i).Tag
-			want := strings.ToUpper(strings.ReplaceAll(tag.Get("name"), "-", "_"))
-			assert.NotEmpty(t, want)
-			assert.Equal(t, want, tag.Get("env"))
-			assert.NotEmpty(t, tag.Get("help"))
+	parser, err := newParser(&commandLine{})
+	require.NoError(t, err)
+	for _, command := range parser.Model.Leaves(false) {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, flag := range slices.Concat(command.AllFlags(false)...) {
+			if flag.Name == "help" {
+				continue
+			}
+			want := strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+			assert.Equal(t, []string{want}, flag.Envs)
+			assert.NotEmpty(t, flag.Help, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package serving
 
 import (
 	"log/slog"
@@ -31,10 +31,7 @@ func local(t *testing.T, method, path string) *http.Request {
 // TestRoutes: each path answers local clients, and refuses other hosts and origins.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	st, err := store.Open(store.Config{DatabaseURL: "sqlite::memory:"})
-	require.NoError(t, err)
-	t.Cleanup(st.Close)
-	require.NoError(t, prepare(t.Context(), st, true, slog.New(slog.DiscardHandler)))
+	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
 	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), false)
 

@@ -1,4 +1,4 @@
-package cli
+package serving
 
 import (
 	"bytes"
@@ -39,10 +39,7 @@ func (d *discarded) Write(p []byte) (int, error) {
 // BenchmarkRequest measures what a request costs between net/http and the resolvers: routes, guards, decoding,
 // variables, complexity, and the answer. A page has the variables of twenty products; the near cache has them.
 func BenchmarkRequest(b *testing.B) {
-	st, err := store.Open(store.Config{DatabaseURL: "sqlite::memory:", NearCacheBytes: 1 << 20})
-	require.NoError(b, err)
-	b.Cleanup(st.Close)
-	require.NoError(b, prepare(b.Context(), st, true, slog.New(slog.DiscardHandler)))
+	st := demoStore(b, store.Config{NearCacheBytes: 1 << 20})
 	require.NoError(b, st.Start())
 	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), false)
 	ids := demoIDs(b, h)

@@ -1,0 +1,31 @@
+package serving
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"onhand/store"
+	"onhand/store/stockfile"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// demoStore is a store in memory with the demo shop; it has not started.
+func demoStore(t testing.TB, config store.Config) *store.Store {
+	t.Helper()
+	config.DatabaseURL = "sqlite::memory:"
+	st, err := store.Open(config)
+	require.NoError(t, err)
+	t.Cleanup(st.Close)
+	_, err = st.MigrateWhenUp(t.Context())
+	require.NoError(t, err)
+	rows, locations, channels := stockfile.Demo()
+	require.NoError(t, st.Seed(t.Context(), rows, locations, channels))
+	return st
+}
