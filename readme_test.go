@@ -387,9 +387,13 @@ func assertLines(t *testing.T, want, got string) {
 // cell by cell.
 func readmeTable(t *testing.T, heading string) (rows [][]string) {
 	t.Helper()
-	raw, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(raw), "\n| "+heading+" |")
+	return tableOf(t, "README.md", heading)
+}
+
+// tableOf gives the rows of a document's table with this first heading.
+func tableOf(t *testing.T, path, heading string) (rows [][]string) {
+	t.Helper()
+	_, rest, found := strings.Cut(document(t, path), "\n| "+heading+" |")
 	require.True(t, found, heading)
 	for _, line := range strings.Split(rest, "\n")[2:] {
 		if !strings.HasPrefix(line, "|") {
@@ -405,9 +409,9 @@ func readmeTable(t *testing.T, heading string) (rows [][]string) {
 	return rows
 }
 
-// TestReadmeSettings: the table names every setting of `serve --help`, no
-// other, and the defaults that it prints.
-func TestReadmeSettings(t *testing.T) {
+// TestSettingsTable: docs/settings.md names every setting of `serve --help`, no other,
+// and the defaults that it prints. The README repeats some of its rows.
+func TestSettingsTable(t *testing.T) {
 	t.Parallel()
 	code, help, stderr := run(t, t.TempDir(), nil, "serve", "--help")
 	require.Equal(t, 0, code, stderr)
@@ -419,7 +423,8 @@ func TestReadmeSettings(t *testing.T) {
 	}
 	require.Equal(t, strings.Count(help, "($"), len(want), help)
 	got := map[string]string{}
-	for _, row := range readmeTable(t, "setting") {
+	rows := tableOf(t, "docs/settings.md", "setting")
+	for _, row := range rows {
 		value := "URL" // what help says where the default is no value
 		if found := regexp.MustCompile("^`(.*)`$").FindStringSubmatch(row[1]); found != nil {
 			value = found[1]
@@ -427,6 +432,9 @@ func TestReadmeSettings(t *testing.T) {
 		got[strings.Trim(row[0], "`")] = value
 	}
 	assert.Equal(t, want, got)
+	for _, row := range readmeTable(t, "setting") {
+		assert.Contains(t, rows, row)
+	}
 }
 
 // TestReadmeCommandsAndPaths: the tables name what the program has, all of it.
