@@ -205,11 +205,15 @@ var importFresh = []string{
 		UNION ALL SELECT 'location', location_id, location_key, min(line) FROM import_rows r WHERE location_key IS NOT NULL AND problem = '' AND location_id <> ''
 			AND NOT EXISTS (SELECT 1 FROM locations l WHERE l.location_id = r.location_id) GROUP BY location_id, location_key`,
 	`CREATE TEMP TABLE import_known AS SELECT kind, similarity_key, id AS label FROM import_fresh WHERE 1 = 0`,
+	`CREATE INDEX import_fresh_key ON import_fresh (similarity_key, kind)`,
 }
 
 // importSimilar fills import_similar: for each new id the known one that it is
 // similar to, or else the one of an earlier line.
 var importSimilar = []string{
+	`CREATE INDEX import_known_key ON import_known (similarity_key, kind)`,
+	`ANALYZE import_fresh`,
+	`ANALYZE import_known`,
 	`INSERT INTO import_similar (kind, id, similar_to) SELECT f.kind, f.id, min(k.label) FROM import_fresh f
 		JOIN import_known k ON k.kind = f.kind AND k.similarity_key = f.similarity_key GROUP BY f.kind, f.id`,
 	`INSERT INTO import_similar (kind, id, similar_to) SELECT f.kind, f.id, h.id FROM import_fresh f

@@ -23,6 +23,7 @@ var importVariants = []string{
 var importPrepare = []string{
 	importCounts,
 	`CREATE TEMP TABLE import_similar AS SELECT '' AS kind, product_id AS id, product_id AS similar_to FROM import_rows WHERE 1 = 0`,
+	`CREATE INDEX import_similar_id ON import_similar (id, kind)`,
 	`CREATE TEMP TABLE import_asked AS SELECT product_id, location_id, min(line) AS first_line,
 		CASE WHEN min(ask) <> max(ask) THEN 1 ELSE 0 END AS differs
 		FROM import_rows WHERE problem = '' AND ask <> '' GROUP BY product_id, location_id HAVING count(*) > 1`,
