@@ -5,6 +5,10 @@ SHELL := /usr/bin/env bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
+# Everything is built as the image is (Containerfile), so that one build cache serves all.
+export CGO_ENABLED = 0
+export GOFLAGS += -trimpath
+
 # A test that hangs fails after this time and prints the stack of every goroutine.
 TEST_TIMEOUT ?= 10m
 # All scenarios take less than 8 minutes on two cores.
