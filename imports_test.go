@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/listing", "cli/serving", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"graph", "graph/guard", "graph/transport", "models", "store", "web"},
+	"cli/serving": {"graph", "graph/guard", "graph/tokens", "graph/transport", "models", "store", "web"},
 	"cli/listing": {"models"},
 
 	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"graph/persisted": {"models"},
 	"graph/rawparams": {},
 	"graph/scalar":    {"models"},
+	"graph/tokens":    {"graph/guard", "models"},
 	"graph/live":      {"graph/compiled", "graph/transport/push", "models"},
 	"graph/transport": {"graph/guard", "graph/rawparams", "graph/transport/push", "graph/transport/wsframe", "models"},
 

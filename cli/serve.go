@@ -35,6 +35,9 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 		_ = listener.Close()
 		return err
 	}
+	if !c.TokensConfigured() {
+		log.Info("every caller of this machine has every scope, because no bearer tokens are configured")
+	}
 	database, redis := s.servers()
 	log.Info("started", "version", version(), "database", database, "redis", redis, "address", listener.Addr().String())
 	fmt.Fprintf(stdout, "Onhand is ready: http://%s (playground: http://%s/playground)\n", listener.Addr(), listener.Addr())

@@ -25,9 +25,15 @@ const readyTimeout = 2 * time.Second
 // playgroundPath is the path of the playground.
 const playgroundPath = "/playground"
 
-// routes is the handler of the whole server. With interpreted, no query is compiled.
-func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, interpreted bool) http.Handler {
+// routes is the handler of the whole server. bearer checks tokens; without it every scope
+// is granted, to this machine only. With interpreted, no query is compiled.
+func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, bearer *guard.Bearer, interpreted bool) http.Handler {
+	identify, connect := guard.Local, transport.ConnectFunc(nil)
+	if bearer != nil {
+		identify, connect = bearer.Handler, bearer.Connect
+	}
 	api := graph.Handler(graph.HandlerConfig{
+		Connect:    connect,
 		Resolver:   &graph.Resolver{Store: st, Log: log},
 		Closing:    closing,
 		Origins:    []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
@@ -38,7 +44,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, inter
 	})
 	registry := newRegistry(st)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", countRequests(registry, closing, pages.Handler(guard.Local(api))))
+	mux.Handle("/graphql", countRequests(registry, closing, pages.Handler(identify(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: readyTimeout}))
 	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
 	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground("/graphql")))
@@ -48,6 +54,9 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, inter
 		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", ready(st))
+	if bearer != nil {
+		return mux
+	}
 	return guard.LoopbackOnly(mux)
 }
 

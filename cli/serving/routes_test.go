@@ -33,7 +33,7 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), false)
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), nil, false)
 
 	for path, want := range map[string]struct {
 		status   int

@@ -24,8 +24,14 @@ const (
 
 // Serve serves requests on a listener until the context ends. It closes the listener.
 func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings *Settings, log *slog.Logger) error {
+	bearer, closeBearer, err := settings.bearer(ctx, log)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	defer closeBearer()
 	closing := transport.NewClosing()
-	server := newServer(routes(st, closing, log, settings.CompiledReads == off), log)
+	server := newServer(routes(st, closing, log, bearer, settings.CompiledReads == off), log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

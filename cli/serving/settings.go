@@ -15,17 +15,22 @@ const off = "off"
 // Settings are the settings of the serve command. A group of settings is a struct in a
 // file of its own with a method check.
 type Settings struct {
-	ListenAddr        string        `name:"listen-addr" env:"LISTEN_ADDR" default:"127.0.0.1:8080" help:"host:port; only loopback, because every scope is granted there."`
+	ListenAddr        string        `name:"listen-addr" env:"LISTEN_ADDR" default:"127.0.0.1:8080" help:"host:port; only loopback, unless bearer tokens are checked."`
 	ReservationTTL    time.Duration `name:"reservation-ttl" env:"RESERVATION_TTL" default:"15m" help:"How long a reservation lasts when the request does not say."`
 	ReservationTTLMax time.Duration `name:"reservation-ttl-max" env:"RESERVATION_TTL_MAX" default:"24h" help:"The longest a reservation may last."`
 	CompiledReads     string        `name:"compiled-reads" env:"COMPILED_READS" enum:"on,off" default:"on" help:"on, or off: every query is answered by gqlgen's executor."`
 	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for the stock of hot products in this process; 0 for none."`
+
+	IdentitySettings `embed:""`
 }
 
 // Check refuses settings that can never work.
 func (s *Settings) Check() error {
-	if !guard.IsLoopback(s.ListenAddr) {
-		return fmt.Errorf("listen on %s? without a way to check tokens every scope is granted, so only a loopback address such as 127.0.0.1:8080 may be listened on", s.ListenAddr)
+	if err := s.IdentitySettings.check(); err != nil {
+		return err
+	}
+	if !s.TokensConfigured() && !guard.IsLoopback(s.ListenAddr) {
+		return fmt.Errorf("listen on %s? without a way to check tokens every scope is granted, so only a loopback address such as 127.0.0.1:8080 may be listened on; set AUTH_SECRET or AUTH_JWKS_URL", s.ListenAddr)
 	}
 	if s.ReservationTTL < models.ReservationTTLMin || s.ReservationTTL > s.ReservationTTLMax {
 		return fmt.Errorf("reservation-ttl %s must be between %s and reservation-ttl-max %s", s.ReservationTTL, models.ReservationTTLMin, s.ReservationTTLMax)

@@ -1,0 +1,136 @@
+package serving
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"onhand/graph/guard"
+	"onhand/graph/tokens"
+)
+
+// IdentitySettings say how bearer tokens are checked, and what callers without one may do.
+type IdentitySettings struct {
+	AuthSecret         string `name:"auth-secret" env:"AUTH_SECRET" placeholder:"TEXT" help:"The secret that signs bearer tokens (HS256), 32 bytes at least. A flag is visible to other users of the machine: use the variable or the file."`
+	AuthSecretFile     string `name:"auth-secret-file" env:"AUTH_SECRET_FILE" placeholder:"PATH" help:"A file with the value of auth-secret. A line break at its end does not count."`
+	AuthJWKSURL        string `name:"auth-jwks-url" env:"AUTH_JWKS_URL" placeholder:"URL" help:"https://… of the issuer's public keys (JWKS), for bearer tokens with RS256, ES256 or EdDSA."`
+	AuthJWKSURLFile    string `name:"auth-jwks-url-file" env:"AUTH_JWKS_URL_FILE" placeholder:"PATH" help:"A file with the value of auth-jwks-url."`
+	AuthIssuer         string `name:"auth-issuer" env:"AUTH_ISSUER" placeholder:"TEXT" help:"The issuer (iss) that every bearer token must name."`
+	AuthIssuerFile     string `name:"auth-issuer-file" env:"AUTH_ISSUER_FILE" placeholder:"PATH" help:"A file with the value of auth-issuer."`
+	AuthAudience       string `name:"auth-audience" env:"AUTH_AUDIENCE" placeholder:"TEXT" help:"The audience (aud) that every bearer token must name."`
+	AuthAudienceFile   string `name:"auth-audience-file" env:"AUTH_AUDIENCE_FILE" placeholder:"PATH" help:"A file with the value of auth-audience."`
+	AuthRevokedFile    string `name:"auth-revoked-file" env:"AUTH_REVOKED_FILE" placeholder:"PATH" help:"A file with the ids (jti) of revoked bearer tokens, one in each line. Changes count within a second or two."`
+	ReadAnonymously    string `name:"read-anonymously" env:"READ_ANONYMOUSLY" enum:"on,off" default:"on" help:"on, or off: reading stock needs a bearer token. Without tokens configured it has no effect."`
+	ReserveAnonymously string `name:"reserve-anonymously" env:"RESERVE_ANONYMOUSLY" enum:"on,off" default:"on" help:"on, or off: reserving needs a bearer token. Without tokens configured it has no effect."`
+}
+
+// settingBytesMax bounds a setting that is read from a file.
+const settingBytesMax = 64 << 10
+
+// TokensConfigured reports whether bearer tokens are checked.
+func (s *IdentitySettings) TokensConfigured() bool {
+	return s.AuthSecret != "" || s.AuthSecretFile != "" || s.AuthJWKSURL != "" || s.AuthJWKSURLFile != ""
+}
+
+func (s *IdentitySettings) check() error {
+	config, err := s.tokens()
+	if err != nil {
+		return err
+	}
+	if s.TokensConfigured() {
+		return config.Check()
+	}
+	if config.Issuer != "" || config.Audience != "" || config.RevokedFile != "" {
+		return errors.New("auth-issuer, auth-audience and auth-revoked-file need auth-secret or auth-jwks-url")
+	}
+	return nil
+}
+
+// tokens reads the settings, those in files too.
+func (s *IdentitySettings) tokens() (config tokens.Config, err error) {
+	config.RevokedFile = s.AuthRevokedFile
+	var secret string
+	for _, setting := range []struct {
+		name, value, file string
+		to                *string
+	}{
+		{"auth-secret", s.AuthSecret, s.AuthSecretFile, &secret},
+		{"auth-jwks-url", s.AuthJWKSURL, s.AuthJWKSURLFile, &config.KeySetURL},
+		{"auth-issuer", s.AuthIssuer, s.AuthIssuerFile, &config.Issuer},
+		{"auth-audience", s.AuthAudience, s.AuthAudienceFile, &config.Audience},
+	} {
+		if *setting.to, err = valueOrFile(setting.name, setting.value, setting.file); err != nil {
+			return config, err
+		}
+	}
+	if s.AuthSecret != "" || s.AuthSecretFile != "" {
+		config.Secret = []byte(secret)
+	}
+	return config, nil
+}
+
+// valueOrFile returns a setting, or the content of the file that has it.
+func valueOrFile(name, value, file string) (string, error) {
+	switch {
+	case file == "":
+		return value, nil
+	case value != "":
+		return "", fmt.Errorf("%s and %s-file do not go together", name, name)
+	}
+	opened, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("%s-file: %w", name, err)
+	}
+	defer opened.Close()
+	content, err := io.ReadAll(io.LimitReader(opened, settingBytesMax+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s-file: %w", name, err)
+	case len(content) > settingBytesMax:
+		return "", fmt.Errorf("%s-file is larger than %d bytes", name, settingBytesMax)
+	}
+	content = bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
+	if len(content) == 0 {
+		return "", fmt.Errorf("%s-file is empty", name)
+	}
+	return string(content), nil
+}
+
+// Secret is the secret that signs tokens.
+//
+// Errors: there is none.
+func (s *IdentitySettings) Secret() ([]byte, error) {
+	config, err := s.tokens()
+	if err == nil && config.Secret == nil {
+		err = errors.New("no secret is set; set AUTH_SECRET or AUTH_SECRET_FILE to that of the server")
+	}
+	return config.Secret, err
+}
+
+// bearer opens the check of bearer tokens; nil without tokens. The caller closes it.
+func (s *IdentitySettings) bearer(ctx context.Context, log *slog.Logger) (bearer *guard.Bearer, closeBearer func(), err error) {
+	if !s.TokensConfigured() {
+		return nil, func() {}, nil
+	}
+	config, err := s.tokens()
+	if err != nil {
+		return nil, nil, err
+	}
+	config.Logger = log
+	verifier, err := tokens.Open(ctx, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	bearer = &guard.Bearer{Verifier: verifier}
+	if s.ReadAnonymously == off {
+		bearer.Refused = append(bearer.Refused, guard.AnonymousReading)
+	}
+	if s.ReserveAnonymously == off {
+		bearer.Refused = append(bearer.Refused, guard.AnonymousReserving)
+	}
+	return bearer, verifier.Close, nil
+}
