@@ -214,7 +214,7 @@ func TestIssuerDown(t *testing.T) {
 	weak := public(t, "weak", keys.weak)
 	for name, answer := range map[string]string{
 		"down": "", "no JSON": "<html>", "no keys": `{"keys":[]}`, "large": `{"keys":[]}` + strings.Repeat(" ", keySetBytesMax),
-		"many":     `{"keys":[` + strings.Repeat(`{},`, keysMax) + `{}]}`,
+		"many": `{"keys":[` + strings.Repeat(`{},`, keysMax) + `{}]}`,
 	} {
 		issuer.answer.Store(&answer)
 		v.mayRefetch()
