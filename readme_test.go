@@ -420,6 +420,9 @@ func TestSettingsTable(t *testing.T) {
 	for _, found := range regexp.MustCompile(`--([a-z-]+)=(\S+) [^$]*\(\$([A-Z_]+)\)`).FindAllStringSubmatch(help, -1) {
 		require.Equal(t, strings.ToUpper(strings.ReplaceAll(found[1], "-", "_")), found[3])
 		want[found[3]] = strings.Trim(found[2], `"`)
+		if slices.Contains([]string{"TEXT", "PATH"}, found[2]) { // placeholders, as URL is
+			want[found[3]] = "URL"
+		}
 	}
 	require.Equal(t, strings.Count(help, "($"), len(want), help)
 	got := map[string]string{}

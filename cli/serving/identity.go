@@ -51,7 +51,7 @@ func (s *IdentitySettings) check() error {
 }
 
 // tokens reads the settings, those in files too.
-func (s *IdentitySettings) tokens() (config tokens.Config, err error) {
+func (s *IdentitySettings) tokens() (config tokens.VerifierConfig, err error) {
 	config.RevokedFile = s.AuthRevokedFile
 	var secret string
 	for _, setting := range []struct {

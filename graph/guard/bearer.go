@@ -10,8 +10,8 @@ import (
 	"onhand/models"
 )
 
-// Verifier checks tokens.
-type Verifier interface {
+// TokenVerifier checks tokens.
+type TokenVerifier interface {
 	// Verify returns the caller that a token names. Nothing changes the identity.
 	//
 	// Errors: UNAUTHENTICATED for a token that is not accepted, UNAVAILABLE when that
@@ -24,7 +24,7 @@ type Verifier interface {
 
 // Bearer checks the bearer tokens of requests.
 type Bearer struct {
-	Verifier Verifier
+	Verifier TokenVerifier
 	// Refused are the uses that need a token.
 	Refused []AnonymousUse
 }

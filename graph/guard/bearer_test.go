@@ -24,7 +24,7 @@ type fakeVerifier struct {
 	ends    map[string]func()
 }
 
-// Verify implements guard.Verifier.
+// Verify implements guard.TokenVerifier.
 func (f *fakeVerifier) Verify(_ context.Context, token string) (*guard.Identity, error) {
 	if id, known := f.accepts[token]; known {
 		return &id, nil
@@ -35,7 +35,7 @@ func (f *fakeVerifier) Verify(_ context.Context, token string) (*guard.Identity,
 	return nil, &models.Fault{Code: models.CodeUnauthenticated, Message: "the token is not valid"}
 }
 
-// OnRevoked implements guard.Verifier.
+// OnRevoked implements guard.TokenVerifier.
 func (f *fakeVerifier) OnRevoked(id *guard.Identity, end func()) (stop func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -102,7 +102,7 @@ func TestKeySet(t *testing.T) {
 	encrypting.USE = jwkset.UseEnc
 	issuer := newIssuer(t, public(t, "rsa", keys.rsa), public(t, "ec", keys.ec), public(t, "ed", keys.ed), public(t, "shared", testSecret), encrypting,
 		jwkset.JWKMarshal{KTY: "OKP", CRV: "Ed448", KID: "ed448", X: "AAAA"}, jwkset.JWKMarshal{KTY: "none", KID: "odd"})
-	v := open(t, Config{KeySetURL: issuer.URL})
+	v := open(t, VerifierConfig{KeySetURL: issuer.URL})
 	for id, test := range map[string]struct {
 		method jwt.SigningMethod
 		key    any
@@ -131,7 +131,7 @@ func TestKeySet(t *testing.T) {
 		assert.Equal(t, models.CodeUnauthenticated, models.CodeOf(err), name)
 	}
 
-	alone := open(t, Config{KeySetURL: newIssuer(t, public(t, "", keys.ec)).URL})
+	alone := open(t, VerifierConfig{KeySetURL: newIssuer(t, public(t, "", keys.ec)).URL})
 	_, err = alone.Verify(t.Context(), signed(t, jwt.SigningMethodES256, keys.ec, nil, claimsWith(nil)))
 	require.NoError(t, err, "one key needs no name")
 }
@@ -140,7 +140,7 @@ func TestKeySet(t *testing.T) {
 func TestBothConfigured(t *testing.T) {
 	t.Parallel()
 	keys := testKeys()
-	v := open(t, Config{Secret: testSecret, KeySetURL: newIssuer(t, public(t, "rsa", keys.rsa)).URL})
+	v := open(t, VerifierConfig{Secret: testSecret, KeySetURL: newIssuer(t, public(t, "rsa", keys.rsa)).URL})
 	for _, token := range []string{
 		signed(t, jwt.SigningMethodHS256, testSecret, named("rsa"), claimsWith(nil)),
 		signed(t, jwt.SigningMethodRS256, keys.rsa, named("rsa"), claimsWith(nil)),
@@ -160,7 +160,7 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	keys := testKeys()
 	issuer := newIssuer(t, public(t, "old", keys.ec))
-	v := open(t, Config{KeySetURL: issuer.URL})
+	v := open(t, VerifierConfig{KeySetURL: issuer.URL})
 	old := func() string { return signed(t, jwt.SigningMethodES256, keys.ec, named("old"), claimsWith(nil)) }
 	young := func() string { return signed(t, jwt.SigningMethodEdDSA, keys.ed, named("new"), claimsWith(nil)) }
 	_, err := v.Verify(t.Context(), old())
@@ -200,7 +200,7 @@ func TestIssuerDown(t *testing.T) {
 	keys := testKeys()
 	issuer := newIssuer(t)
 	issuer.answer.Store(new(""))
-	v := open(t, Config{KeySetURL: issuer.URL})
+	v := open(t, VerifierConfig{KeySetURL: issuer.URL})
 	verify := func() error {
 		_, err := v.Verify(t.Context(), signed(t, jwt.SigningMethodES256, keys.ec, named("ec"), claimsWith(map[string]any{"jti": rand.Text()})))
 		return err
@@ -234,7 +234,7 @@ func TestNoRedirects(t *testing.T) {
 	elsewhere := newIssuer(t, public(t, "ec", keys.ec))
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
 	t.Cleanup(server.Close)
-	v := open(t, Config{KeySetURL: server.URL})
+	v := open(t, VerifierConfig{KeySetURL: server.URL})
 	_, err := v.Verify(t.Context(), signed(t, jwt.SigningMethodES256, keys.ec, named("ec"), claimsWith(nil)))
 	assert.Equal(t, models.CodeUnavailable, models.CodeOf(err))
 	assert.Zero(t, elsewhere.asked.Load())

@@ -35,8 +35,8 @@ const (
 	checkInterval = time.Second
 )
 
-// Config says which tokens are accepted. At least one of Secret and KeySetURL is set.
-type Config struct {
+// VerifierConfig says which tokens are accepted. At least one of Secret and KeySetURL is set.
+type VerifierConfig struct {
 	Secret    []byte // of HS256; nil for none
 	KeySetURL string // of the issuer's keys; empty for none
 	// Issuer and Audience are required of each token, unless they are empty.
@@ -60,7 +60,7 @@ type Verifier struct {
 	running  sync.WaitGroup
 }
 
-var _ guard.Verifier = (*Verifier)(nil)
+var _ guard.TokenVerifier = (*Verifier)(nil)
 
 // acceptedToken is a token that was checked.
 type acceptedToken struct {
@@ -69,7 +69,7 @@ type acceptedToken struct {
 }
 
 // Check refuses a configuration that can never work.
-func (c *Config) Check() error {
+func (c *VerifierConfig) Check() error {
 	switch {
 	case c.Secret == nil && c.KeySetURL == "":
 		return errors.New("tokens need a secret or the URL of a key set")
@@ -83,7 +83,7 @@ func (c *Config) Check() error {
 
 // Open returns a Verifier. It reads the file of revoked tokens, and tries to fetch the key
 // set: without it the verifier starts all the same, and tries again.
-func Open(ctx context.Context, config Config) (*Verifier, error) {
+func Open(ctx context.Context, config VerifierConfig) (*Verifier, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func Open(ctx context.Context, config Config) (*Verifier, error) {
 	return v, nil
 }
 
-func (v *Verifier) options(config Config) []jwt.ParserOption {
+func (v *Verifier) options(config VerifierConfig) []jwt.ParserOption {
 	var algorithms []string
 	if config.Secret != nil {
 		algorithms = append(algorithms, jwt.SigningMethodHS256.Alg())
@@ -160,7 +160,7 @@ func (v *Verifier) run(ctx context.Context) {
 	}
 }
 
-// Verify implements guard.Verifier.
+// Verify implements guard.TokenVerifier.
 func (v *Verifier) Verify(ctx context.Context, token string) (*guard.Identity, error) {
 	if known, ok := v.accepted.GetIfPresent(token); ok && v.now().Before(known.until) {
 		return known.caller, v.refuseRevoked(known.caller)
@@ -184,7 +184,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*guard.Identity, e
 	return caller, v.refuseRevoked(caller)
 }
 
-// OnRevoked implements guard.Verifier.
+// OnRevoked implements guard.TokenVerifier.
 func (v *Verifier) OnRevoked(id *guard.Identity, end func()) (stop func()) {
 	if v.revoked == nil || id.TokenID == "" {
 		return func() {}

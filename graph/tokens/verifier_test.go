@@ -28,7 +28,7 @@ var testSecret = []byte("0123456789abcdef0123456789abcdef")
 // testTime is the time of the verifiers of tests.
 var testTime = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func open(t *testing.T, config Config) *Verifier {
+func open(t *testing.T, config VerifierConfig) *Verifier {
 	t.Helper()
 	config.Logger = slog.New(slog.DiscardHandler)
 	if config.now == nil {
@@ -68,7 +68,7 @@ func claimsWith(changes map[string]any) map[string]any {
 // TestAccepted: a valid token names its caller, also when it is checked again.
 func TestAccepted(t *testing.T) {
 	t.Parallel()
-	v := open(t, Config{Secret: testSecret, Issuer: "https://issuer.example", Audience: "onhand"})
+	v := open(t, VerifierConfig{Secret: testSecret, Issuer: "https://issuer.example", Audience: "onhand"})
 	token := signed(t, jwt.SigningMethodHS256, testSecret, nil, claimsWith(map[string]any{
 		"iss": "https://issuer.example", "aud": []string{"other", "onhand"}, "jti": "j", "nbf": testTime.Unix(),
 		"scope": "  read:inventory write:orders read:inventory openid read:inventory:all ",
@@ -85,7 +85,7 @@ func TestAccepted(t *testing.T) {
 // TestRefused: each token that is not accepted, and why.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	v := open(t, Config{Secret: testSecret, Issuer: "issuer", Audience: "onhand"})
+	v := open(t, VerifierConfig{Secret: testSecret, Issuer: "issuer", Audience: "onhand"})
 	valid := map[string]any{"iss": "issuer", "aud": "onhand"}
 	with := func(name string, value any) map[string]any {
 		changed := claimsWith(valid)
@@ -140,7 +140,7 @@ func TestRefused(t *testing.T) {
 func TestAcceptedTokensExpire(t *testing.T) {
 	t.Parallel()
 	now := testTime
-	v := open(t, Config{Secret: testSecret, now: func() time.Time { return now }})
+	v := open(t, VerifierConfig{Secret: testSecret, now: func() time.Time { return now }})
 	token := signed(t, jwt.SigningMethodHS256, testSecret, nil, claimsWith(map[string]any{"exp": testTime.Add(10 * time.Minute).Unix()}))
 	for range 2 {
 		_, err := v.Verify(t.Context(), token)
@@ -165,29 +165,29 @@ func TestAcceptedTokensExpire(t *testing.T) {
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		config  Config
+		config  VerifierConfig
 		message string
 	}{
-		"nothing":       {Config{}, "need a secret"},
-		"short secret":  {Config{Secret: []byte("hunter2 hunter2 hunter2 hunter2")}, "has 31 bytes"},
-		"no URL":        {Config{KeySetURL: "issuer"}, "not valid"},
-		"password":      {Config{KeySetURL: "https://u:hunter2@issuer.example/keys"}, "not valid"},
-		"in clear text": {Config{KeySetURL: "http://issuer.example/keys"}, "https://"},
-		"no such list":  {Config{Secret: testSecret, RevokedFile: filepath.Join(t.TempDir(), "none")}, "list of revoked tokens"},
+		"nothing":       {VerifierConfig{}, "need a secret"},
+		"short secret":  {VerifierConfig{Secret: []byte("hunter2 hunter2 hunter2 hunter2")}, "has 31 bytes"},
+		"no URL":        {VerifierConfig{KeySetURL: "issuer"}, "not valid"},
+		"password":      {VerifierConfig{KeySetURL: "https://u:hunter2@issuer.example/keys"}, "not valid"},
+		"in clear text": {VerifierConfig{KeySetURL: "http://issuer.example/keys"}, "https://"},
+		"no such list":  {VerifierConfig{Secret: testSecret, RevokedFile: filepath.Join(t.TempDir(), "none")}, "list of revoked tokens"},
 	} {
 		_, err := Open(t.Context(), test.config)
 		assert.ErrorContains(t, err, test.message, name)
 		assert.NotContains(t, err.Error(), "hunter2", name)
 	}
 	for _, url := range []string{"http://localhost:8081/keys", "http://127.0.0.1/keys", "http://[::1]:1/keys", "https://issuer.example/keys"} {
-		require.NoError(t, (&Config{KeySetURL: url}).Check())
+		require.NoError(t, (&VerifierConfig{KeySetURL: url}).Check())
 	}
 }
 
 // TestMint: a minted token is accepted, and each has an id of its own.
 func TestMint(t *testing.T) {
 	t.Parallel()
-	v := open(t, Config{Secret: testSecret, Issuer: "i", Audience: "a"})
+	v := open(t, VerifierConfig{Secret: testSecret, Issuer: "i", Audience: "a"})
 	ids := map[string]bool{}
 	for range 2 {
 		text, err := Mint(testSecret, NewToken{Subject: "erp", Scopes: []guard.Scope{guard.WriteInventory, guard.Admin}, Issuer: "i", Audience: "a", Lifetime: time.Hour}, testTime)
@@ -221,7 +221,7 @@ func TestRevoked(t *testing.T) {
 		require.NoError(t, os.Rename(path+".new", path))
 	}
 	write("# ids\n\n one \r\n")
-	v := open(t, Config{Secret: testSecret, RevokedFile: path})
+	v := open(t, VerifierConfig{Secret: testSecret, RevokedFile: path})
 	token := func(id any) string {
 		return signed(t, jwt.SigningMethodHS256, testSecret, nil, claimsWith(map[string]any{"jti": id}))
 	}
@@ -263,21 +263,21 @@ func TestRevokedFileIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revoked")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	require.NoError(t, os.Truncate(path, revokedBytesMax+1))
-	_, err := Open(t.Context(), Config{Secret: testSecret, RevokedFile: path})
+	_, err := Open(t.Context(), VerifierConfig{Secret: testSecret, RevokedFile: path})
 	require.ErrorContains(t, err, "larger than")
 	var lines strings.Builder
 	for i := range revokedMax + 1 {
 		fmt.Fprintln(&lines, i)
 	}
 	require.NoError(t, os.WriteFile(path, []byte(lines.String()), 0o600))
-	_, err = Open(t.Context(), Config{Secret: testSecret, RevokedFile: path})
+	_, err = Open(t.Context(), VerifierConfig{Secret: testSecret, RevokedFile: path})
 	require.ErrorContains(t, err, "more than 1000000 ids")
 	assert.NotContains(t, err.Error(), path)
 }
 
 // BenchmarkVerify measures a token that was accepted before, and one that was not.
 func BenchmarkVerify(b *testing.B) {
-	v, err := Open(b.Context(), Config{Secret: testSecret, Logger: slog.New(slog.DiscardHandler)})
+	v, err := Open(b.Context(), VerifierConfig{Secret: testSecret, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	b.Cleanup(v.Close)
 	token, err := Mint(testSecret, NewToken{Subject: "x", Scopes: guard.Scopes, Lifetime: time.Hour}, time.Now())
@@ -299,7 +299,7 @@ func BenchmarkVerify(b *testing.B) {
 
 // FuzzVerify: no text panics, and only what the secret signed is accepted.
 func FuzzVerify(f *testing.F) {
-	v, err := Open(f.Context(), Config{Secret: testSecret, Logger: slog.New(slog.DiscardHandler), now: func() time.Time { return testTime }})
+	v, err := Open(f.Context(), VerifierConfig{Secret: testSecret, Logger: slog.New(slog.DiscardHandler), now: func() time.Time { return testTime }})
 	require.NoError(f, err)
 	f.Cleanup(v.Close)
 	token, err := Mint(testSecret, NewToken{Subject: "x", Lifetime: time.Hour}, testTime)
