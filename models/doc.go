@@ -22,7 +22,7 @@
 //   - Quantities stay within ±[QuantityMax].
 //   - A reservation that has left ACTIVE never becomes ACTIVE again.
 //
-// May import: models/channel, models/ids, the standard library. The gorm tags are plain strings.
+// May import: models/channel, models/ids, models/owner, the standard library. The gorm tags are plain strings.
 //
 // The package uses no server.
 package models

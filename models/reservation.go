@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"onhand/models/owner"
 )
 
 // ReservationState is where a reservation is in its life.
@@ -25,13 +27,13 @@ const (
 // lines or none, unless the caller allows a part.
 type Reservation struct {
 	// ID is "res_" and 32 hex digits: 128 bits of a keyed hash of the idempotency key,
-	// which nobody can guess. Knowing the id is the permission to extend or release the
-	// reservation.
+	// which nobody can guess.
 	ID        string
 	State     ReservationState
 	Lines     []ReservationLine // in the order asked, one per product
 	Channel   string            // empty: all locations
 	Owner     string            // the caller's own reference; may be empty
+	Holder    owner.Holder      // whose it is
 	Order     string            // the order it became; may be empty
 	CreatedAt time.Time
 	ExpiresAt time.Time
@@ -226,6 +228,8 @@ type Reserve struct {
 	Channel        string          `json:"channel,omitempty"`
 	AllowPartial   bool            `json:"allowPartial,omitempty"`
 	OwnerRef       string          `json:"ownerRef,omitempty"`
+	Holder         owner.Holder    `json:"-"`
+	Access         owner.Access    `json:"-"` // to what the key made before
 	// DefaultTTL is the server's setting.
 	DefaultTTL time.Duration `json:"-"`
 	KeyTerms
@@ -239,13 +243,22 @@ type UpdateReservation struct {
 	Lines          []RequestedLine `json:"lines"`
 	TTL            time.Duration   `json:"ttl,omitempty"`
 	AllowPartial   bool            `json:"allowPartial,omitempty"`
+	Access         owner.Access    `json:"-"`
 	KeyTerms
 }
 
 // ExtendReservation restarts the time to live of an active reservation.
 type ExtendReservation struct {
-	ID  string
-	TTL time.Duration // zero: the reservation's own
+	ID     string
+	TTL    time.Duration // zero: the reservation's own
+	Access owner.Access
+	KeyTerms
+}
+
+// ClaimReservation makes an open reservation without an owner the subject's.
+type ClaimReservation struct {
+	ID     string
+	Access owner.Access
 	KeyTerms
 }
 
@@ -259,8 +272,9 @@ type Resolve struct {
 	OrderRef       string           `json:"orderRef,omitempty"` // with To == ReservationCommitted
 	// Reacquire, with To == ReservationCommitted, takes the units of a reservation that
 	// has expired again.
-	Reacquire bool   `json:"reacquire,omitempty"`
-	Actor     string `json:"-"`
+	Reacquire bool         `json:"reacquire,omitempty"`
+	Actor     string       `json:"-"`
+	Access    owner.Access `json:"-"`
 	KeyTerms
 }
 
@@ -271,12 +285,14 @@ func (w Reserve) ReservationTTL() time.Duration { return cmp.Or(w.TTL, w.Default
 func (w Reserve) Key() string           { return w.IdempotencyKey }
 func (w UpdateReservation) Key() string { return w.IdempotencyKey }
 func (w ExtendReservation) Key() string { return "" }
+func (w ClaimReservation) Key() string  { return "" }
 func (w Resolve) Key() string           { return w.IdempotencyKey }
 
 // Kind implements Write.
 func (w Reserve) Kind() string           { return "reserve" }
 func (w UpdateReservation) Kind() string { return "update" }
 func (w ExtendReservation) Kind() string { return "extend" }
+func (w ClaimReservation) Kind() string  { return "claim" }
 func (w Resolve) Kind() string           { return "resolve:" + string(w.To) }
 
 // Check implements Write.
@@ -311,6 +327,9 @@ func (w ExtendReservation) Check(ttlMax time.Duration) []UserError {
 	}
 	return c.errs
 }
+
+// Check implements Write.
+func (w ClaimReservation) Check(time.Duration) []UserError { return nil }
 
 // Check implements Write.
 func (w Resolve) Check(time.Duration) []UserError {

@@ -37,6 +37,8 @@ func rowsOf(w models.Write) []dialect.RowRef {
 	switch w := w.(type) {
 	case models.UpdateReservation:
 		rows = append(rows, dialect.RowRef{Reservation: w.ID})
+	case models.ClaimReservation:
+		rows = append(rows, dialect.RowRef{Reservation: w.ID})
 	case models.ExtendReservation:
 		rows = append(rows, dialect.RowRef{Reservation: w.ID})
 	case models.Resolve:

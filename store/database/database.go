@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 	"onhand/store/database/importer"
 	"onhand/store/database/ledger"
@@ -40,7 +40,7 @@ type Database struct {
 	// meta is what this database said of itself when it was read last.
 	meta atomic.Pointer[Meta]
 	// json writes JSON on the hot path.
-	json decide.JSON
+	json rowjson.JSON
 	// bounds are the package's; tests make them smaller, or longer.
 	bounds bounds
 	// reads counts the SELECTs for stock, for tests and metrics.
@@ -61,7 +61,7 @@ type bounds struct {
 // sqlite::memory:. The server does not have to be up yet: until it is, every call
 // is UNAVAILABLE. without switches optimisations off; its zero value switches none off.
 func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
-	d := &Database{json: decide.JSON{Std: without.NoHandwrittenJSON}, bounds: bounds{
+	d := &Database{json: rowjson.JSON{Std: without.NoHandwrittenJSON}, bounds: bounds{
 		write: dialect.WriteTimeout, lockWait: dialect.LockTimeout, expireLines: expireLinesMax, reservedLines: dialect.ReservedLinesMax, drainIdle: drainIdle, overdue: overdueMax,
 	}}
 	switch {

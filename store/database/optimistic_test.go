@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/owner"
 	"onhand/store/database"
 	"onhand/store/database/optimistic"
 )
@@ -80,7 +81,7 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 			return all
 		}
 		w := reserve(line("mug", 12), line("cup", 1))
-		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
+		w.OwnerRef, w.Holder, w.TTL = "cart 7", owner.OfSubject("alice"), 90*time.Second
 		b := s.optimistic(w)
 		before := len(s.movements(""))
 		out, err := b.Commit(t.Context())
@@ -98,13 +99,13 @@ func TestOptimisticBatchWritesWhatAWriteWrites(t *testing.T) {
 			require.Equal(t, r.CreatedAt, stock.AsOf)
 		}
 		require.Len(t, s.movements(""), before+3)
-		stored := `SELECT state, channel, owner_ref, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
+		stored := `SELECT state, channel, owner_ref, holder, order_ref, version, expires_at - created_at AS ttl, lines FROM reservations`
 		ledger := `SELECT product_id, location_id, reason, note, reference, actor, available_delta, reserved_delta, committed_delta,
 			damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta, reservation_id IS NULL AS loose, txid > 0 AS known,
 			created_at = (SELECT created_at FROM reservations) AS at_once
 			FROM stock_movements WHERE reason = 'RESERVED' ORDER BY movement_id`
 		optimistically, moved := row(stored), row(ledger)
-		s.ok(release(r.ID))
+		s.ok(releaseAs(r.ID, owner.Access{Subject: "alice"}))
 		s.exec("DELETE FROM reservations")
 
 		w.IdempotencyKey = newKey()

@@ -9,7 +9,7 @@ import (
 )
 
 // reservationColumns are the stored columns of a reservationRow.
-const reservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, version, created_at, expires_at, "
+const reservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, version, created_at, expires_at, "
 
 // ReadReservations reads reservations by id with one SELECT, as of the database's
 // clock. It leaves out unknown ids.
@@ -40,7 +40,7 @@ func (d *Database) ReadReservations(ctx context.Context, ids []string) ([]*model
 func (r *reservationRow) reservation() *models.Reservation {
 	stored := models.Reservation{
 		ID: decide.ReservationID(r.ReservationID), State: r.State, Lines: r.Lines, Channel: r.Channel,
-		Owner: r.OwnerRef, Order: r.OrderRef, Version: r.Version, CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time,
+		Owner: r.OwnerRef, Holder: r.Holder, Order: r.OrderRef, Version: r.Version, CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time,
 	}
 	at := stored.At(r.Now.Truncate(time.Microsecond))
 	return &at

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/owner"
 )
 
 // allocations returns the allocations of the only line of a reservation.
@@ -24,11 +25,12 @@ func TestReserveReturnsItsLines(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		w := reserve(line("mug", 2))
-		w.OwnerRef, w.TTL = "cart 7", 90*time.Second
+		w.OwnerRef, w.Holder, w.TTL = "cart 7", owner.OfAddress("203.0.113.7"), 90*time.Second
 		r := s.ok(w).Reservation
 		require.Regexp(t, `^res_[0-9a-f]{32}$`, r.ID)
 		require.Equal(t, models.ReservationActive, r.State)
 		require.Equal(t, "cart 7", r.Owner)
+		require.Equal(t, w.Holder, r.Holder)
 		require.Nil(t, r.OrderRef())
 		require.Equal(t, int64(1), r.Version)
 		require.Equal(t, 90*time.Second, r.ExpiresAt.Sub(r.CreatedAt))

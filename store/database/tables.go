@@ -2,6 +2,7 @@ package database
 
 import (
 	"onhand/models"
+	"onhand/models/owner"
 	"onhand/store/database/dialect"
 )
 
@@ -45,6 +46,7 @@ type reservationRow struct {
 	Lines         []models.ReservationLine `gorm:"serializer:json"`
 	Channel       string
 	OwnerRef      string
+	Holder        owner.Holder
 	OrderRef      string
 	Version       int64
 	CreatedAt     dialect.Instant

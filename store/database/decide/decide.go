@@ -17,6 +17,9 @@ type Decider struct {
 // part of the result; a write that fails changes nothing.
 func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
 	d.Hashes, d.inPart = hashes, false
+	if field := d.unreachable(w); field != "" {
+		return unknownReservation(field)
+	}
 	if w.Key() != "" {
 		if result, known := d.Replay(w); known {
 			return result
@@ -33,6 +36,8 @@ func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
 		result = d.update(w)
 	case models.ExtendReservation:
 		result = d.extend(w)
+	case models.ClaimReservation:
+		result = d.claim(w)
 	case models.Resolve:
 		result = d.resolve(w)
 	case models.Adjust:

@@ -21,10 +21,11 @@
 //   - A bound key, which has an answer or a reservation, never executes again. A
 //     refused key is free: nothing of it is stored.
 //   - A key belongs to one kind of write of one caller.
+//   - A reservation that its caller may not reach is answered as an unknown one.
 //
 // Idempotency keys are stored as keyed hashes ([Secret]). One half of the hash is the
 // key of the reservation that the write creates, the other half is the key of its
 // answer.
 //
-// May import: models, models/channel. The package uses no server.
+// May import: models and packages below it, counting, rowjson, storederrors. The package uses no server.
 package decide

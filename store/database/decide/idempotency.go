@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/decide/storederrors"
 )
 
@@ -46,7 +47,7 @@ type hasher struct {
 	buffer []byte
 }
 
-func (h *hasher) hash(form JSON, w models.Write) (hashes KeyHashes) {
+func (h *hasher) hash(form rowjson.JSON, w models.Write) (hashes KeyHashes) {
 	h.buffer = appendScopedKey(h.buffer[:0], w)
 	h.mac.Reset()
 	_, _ = h.mac.Write(h.buffer) // a hash; cannot fail
@@ -68,11 +69,11 @@ func appendScopedKey(b []byte, w models.Write) []byte {
 }
 
 // Fingerprint is a hash of all that a write asks for, its key included.
-func Fingerprint(form JSON, w models.Write) [16]byte {
+func Fingerprint(form rowjson.JSON, w models.Write) [16]byte {
 	var room [256]byte
 	input := append(append(room[:0], w.Kind()...), 0)
 	if reserve, ok := w.(models.Reserve); ok {
-		input = form.appendReserve(input, reserve)
+		input = form.AppendReserve(input, reserve)
 	} else {
 		raw, err := json.Marshal(w)
 		if err != nil {
@@ -198,7 +199,7 @@ func (u *UnitOfWork) AddAnswer(a *KeyedAnswer) { u.Answers[a.Key] = &a.storedAns
 // Secret is the key of the hashes of idempotency keys, with hashers that use it.
 type Secret struct {
 	// JSON writes what fingerprints are made of.
-	JSON JSON
+	JSON rowjson.JSON
 
 	text    string
 	hashers sync.Pool

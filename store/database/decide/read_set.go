@@ -74,6 +74,8 @@ func (b *readSetBuilder) write(write models.Write) {
 		b.lines(write.Lines)
 	case models.ExtendReservation:
 		b.reservation(write.ID)
+	case models.ClaimReservation:
+		b.reservation(write.ID)
 	case models.Resolve:
 		b.reservation(write.ID)
 		if key, ok := ReservationKey(write.ID); ok && write.Reacquire {

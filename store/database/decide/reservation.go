@@ -25,7 +25,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now,
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
-			Owner: w.OwnerRef, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
+			Owner: w.OwnerRef, Holder: w.Holder, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
 		},
 	}
 	changes.Apply(models.StockMovement{Reason: models.ReasonReserved, ReservationID: s.ID})
@@ -95,9 +95,7 @@ func (d *Decider) inState(id string, want models.ReservationState) (*StoredReser
 	key, _ := ReservationKey(id)
 	s := d.Reservations[key]
 	if s == nil {
-		return nil, models.WriteResult{Errors: []models.UserError{
-			models.NotFound(models.InputPath("id"), "no reservation with this id"),
-		}}
+		return nil, unknownReservation("id")
 	}
 	at := s.At(d.Now)
 	if at.State == want {

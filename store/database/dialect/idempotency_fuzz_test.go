@@ -61,7 +61,7 @@ func FuzzRecords(f *testing.F) {
 			Reservation: models.Reservation{ID: decide.ReservationID(orderKey[:]), State: models.ReservationCommitted, CreatedAt: now, ExpiresAt: now, Version: 1},
 			Key:         orderKey, Fingerprint: []byte("x"),
 		}
-		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), now})
+		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), now})
 		if err == nil {
 			u.Reservations[orderKey] = r
 			var again []models.ReservationLine

@@ -13,7 +13,7 @@ import (
 
 const (
 	// NewReservationColumns are the columns that a new reservation fills.
-	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, order_ref, fingerprint, version, created_at, expires_at"
+	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at"
 	// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
 	ReservationColumns = NewReservationColumns + ", coalesce(renewed_at, created_at)"
 )
@@ -25,12 +25,12 @@ func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 		key, lines                  []byte
 		createdAt, expires, renewed Instant
 	)
-	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &renewed)
+	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &renewed)
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(lines, &s.Lines); err != nil {
-		return nil, fmt.Errorf("lines of reservation %x: %w", key, err)
+		return nil, fmt.Errorf("lines of a reservation: %w", err)
 	}
 	copy(s.Key[:], key)
 	s.ID, s.CreatedAt, s.ExpiresAt, s.RenewedAt = decide.ReservationID(key), createdAt.Time, expires.Time, renewed.Time
@@ -48,7 +48,7 @@ func ScanAnswer(r Rows) (*decide.KeyedAnswer, error) {
 	}
 	copy(a.Key[:], key)
 	if err := json.Unmarshal(raw, &a.Answer); err != nil {
-		return nil, fmt.Errorf("answer to key %x: %w", key, err)
+		return nil, fmt.Errorf("answer to an idempotency key: %w", err)
 	}
 	return &a, nil
 }
@@ -122,7 +122,7 @@ func ScanOverdue(r Rows) (h OverdueReservation, err error) {
 	h.Key = [16]byte(key)
 	if strings.Contains(products, `\`) {
 		if err := json.Unmarshal([]byte(products), &h.Products); err != nil {
-			return h, fmt.Errorf("lines of reservation %x: %w", key, err)
+			return h, fmt.Errorf("lines of a reservation: %w", err)
 		}
 		return h, nil
 	}

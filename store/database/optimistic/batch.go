@@ -102,7 +102,7 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 	key := w.hashes.Reservation
 	r := &models.Reservation{
 		ID: decide.ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.reserve.Channel,
-		Owner: w.reserve.OwnerRef, Version: 1,
+		Owner: w.reserve.OwnerRef, Holder: w.reserve.Holder, Version: 1,
 	}
 	b.changes.Apply(models.StockMovement{})
 	for i := range b.Unit.Movements {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 )
 
@@ -19,8 +19,8 @@ func TestSwitchesAreOfOneEngine(t *testing.T) {
 	require.Equal(t, "SELECT ($1::text[])[1]", on.statement(b, 1))
 	require.Equal(t, "SELECT unnest($1::text[])", off.statement(b, 1))
 	require.Equal(t, on.statement(b, 2), off.statement(b, 2))
-	require.Equal(t, decide.JSON{}, on.json())
-	require.Equal(t, decide.JSON{Std: true}, off.json())
+	require.Equal(t, rowjson.JSON{}, on.json())
+	require.Equal(t, rowjson.JSON{Std: true}, off.json())
 
 	lines := []models.ReservationLine{{ProductID: "mug", Requested: 2, Quantity: 2, Allocations: []models.Allocation{{LocationID: "north", Quantity: 2}}}}
 	byHand, std := linesColumn(1, on.json()), linesColumn(1, off.json())

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"onhand/models"
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/rowjson"
 )
 
 // column is a parameter of many values: an array in the server's binary format. pgx
@@ -24,8 +24,8 @@ type column struct {
 	element uint32 // the type of its values
 	buf     []byte // the head of an array, then the values
 	n       int32
-	form    decide.JSON // of lines
-	room    int         // in the first column of a statement: the bytes of all its columns
+	form    rowjson.JSON // of lines
+	room    int          // in the first column of a statement: the bytes of all its columns
 }
 
 // columnHead is the size of an array's header: the number of dimensions, a flag for
@@ -47,7 +47,7 @@ func intColumn(n int) *column         { return newColumn(pgtype.Int4OID, n, 4) }
 func longColumn(n int) *column        { return newColumn(pgtype.Int8OID, n, 8) }
 func timeColumn(n int) *column        { return newColumn(pgtype.TimestamptzOID, n, 8) }
 
-func linesColumn(n int, form decide.JSON) *column {
+func linesColumn(n int, form rowjson.JSON) *column {
 	c := newColumn(pgtype.JSONOID, n, linesSize)
 	c.form = form
 	return c

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 )
 
@@ -63,7 +63,7 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 }
 
 // json writes JSON as the switches say.
-func (e *Engine) json() decide.JSON { return decide.JSON{Std: e.without.NoHandwrittenJSON} }
+func (e *Engine) json() rowjson.JSON { return rowjson.JSON{Std: e.without.NoHandwrittenJSON} }
 
 // serversOf counts the servers that a URL names. They are tried in turn: silent ones must
 // leave the last one its share of a read's time.

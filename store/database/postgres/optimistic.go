@@ -25,11 +25,11 @@ const (
 var (
 	// A key that was used before has its reservation: the INSERT fails with
 	// unique_violation.
-	insertNewReservationsSQL = newBulk(`INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, fingerprint, created_at, expires_at)
-		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.fingerprint, ` + nowSQL + `,
+	insertNewReservationsSQL = newBulk(`INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, created_at, expires_at)
+		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, ` + nowSQL + `,
 			` + nowSQL + ` + v.ttl * interval '1 microsecond'
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::json[]) AS lines, each($3::text[]) AS channel,
-			each($4::text[]) AS owner_ref, each($5::bytea[]) AS fingerprint, each($6::bigint[]) AS ttl) v`)
+			each($4::text[]) AS owner_ref, each($5::text[]) AS holder, each($6::bytea[]) AS fingerprint, each($7::bigint[]) AS ttl) v`)
 
 	insertLedgerRowsSQL = newBulk(`INSERT INTO ledger_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,

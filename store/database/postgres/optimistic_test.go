@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/rowjson"
 )
 
 // Recycled reservation rows equal new ones. Those of an uncommonly large batch are not
@@ -23,7 +24,7 @@ func TestReservationRowsAreRecycled(t *testing.T) {
 		}
 		return all
 	}
-	used, fresh := newReservationRows(decide.JSON{}), newReservationRows(decide.JSON{})
+	used, fresh := newReservationRows(rowjson.JSON{}), newReservationRows(rowjson.JSON{})
 	add(used, 1)
 	add(used, 2)
 	used.fingerprints.null()

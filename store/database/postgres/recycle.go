@@ -10,6 +10,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/optimistic"
 )
 
@@ -34,17 +35,17 @@ func (e *Engine) Recycle(rows optimistic.ReservationRows) {
 }
 
 // reservationRows are the rows of new reservations, as columns.
-type reservationRows struct{ keys, lines, channels, owners, fingerprints, ttls *column }
+type reservationRows struct{ keys, lines, channels, owners, holders, fingerprints, ttls *column }
 
 // reservationRowsKept bounds the memory that is kept for the next batch, in bytes.
 const reservationRowsKept = 1 << 20
 
-func newReservationRows(form decide.JSON) *reservationRows {
-	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1)}
+func newReservationRows(form rowjson.JSON) *reservationRows {
+	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1)}
 }
 
 func (r *reservationRows) columns() []*column {
-	return []*column{r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls}
+	return []*column{r.keys, r.lines, r.channels, r.owners, r.holders, r.fingerprints, r.ttls}
 }
 
 // Add implements [ReservationRows].
@@ -53,13 +54,14 @@ func (r *reservationRows) Add(hashes *decide.KeyHashes, reservation *models.Rese
 	r.lines.lines(reservation.Lines)
 	r.channels.text(reservation.Channel)
 	r.owners.text(reservation.Owner)
+	r.holders.text(string(reservation.Holder))
 	r.fingerprints.bytes(hashes.Fingerprint[:])
 	r.ttls.long(ttl.Microseconds())
 }
 
 // Args implements [ReservationRows].
 func (r *reservationRows) Args() []any {
-	return parameters(r.keys, r.lines, r.channels, r.owners, r.fingerprints, r.ttls)
+	return parameters(r.keys, r.lines, r.channels, r.owners, r.holders, r.fingerprints, r.ttls)
 }
 
 // Reset implements [ReservationRows].

@@ -243,13 +243,13 @@ var (
 		SELECT v.* FROM ` + eachLevel)
 
 	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.NewReservationColumns + `)
-		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::bytea[]),
-			each($8::bigint[]), $9::timestamptz, each($10::timestamptz[])`)
+		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::text[]), each($8::bytea[]),
+			each($9::bigint[]), $10::timestamptz, each($11::timestamptz[])`)
 
-	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref,
+	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder,
 			version = v.version, expires_at = v.expires_at, renewed_at = v.renewed_at
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
-			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at) v WHERE r.reservation_id = v.reservation_id`)
+			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at, each($8::text[]) AS holder) v WHERE r.reservation_id = v.reservation_id`)
 
 	insertMovementsSQL = newBulk(`INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
 		SELECT each($1::text[]), each($2::text[]),
@@ -321,7 +321,7 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		return
 	}
 	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n, t.engine.json()), textColumn(n, 0)
-	channels, owners, prints := textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
+	channels, owners, holders, prints := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
 	versions, expires, renewed := longColumn(n), timeColumn(n), timeColumn(n)
 	for _, s := range list {
 		keys.bytes(s.Key[:])
@@ -329,6 +329,7 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		lines.lines(s.Lines)
 		channels.text(s.Channel)
 		owners.text(s.Owner)
+		holders.text(string(s.Holder))
 		orders.text(s.Order)
 		prints.bytes(s.Fingerprint)
 		versions.long(s.Version)
@@ -336,9 +337,9 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		renewed.time(s.RenewedAt)
 	}
 	if created {
-		b.Queue(t.engine.statement(insertReservationsSQL, n), keys, states, lines, channels, owners, orders, prints, versions, u.Now, expires)
+		b.Queue(t.engine.statement(insertReservationsSQL, n), keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires)
 	} else {
-		b.Queue(t.engine.statement(updateReservationsSQL, n), keys, states, lines, orders, versions, expires, renewed)
+		b.Queue(t.engine.statement(updateReservationsSQL, n), keys, states, lines, orders, versions, expires, renewed, holders)
 	}
 }
 

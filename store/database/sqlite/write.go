@@ -52,8 +52,8 @@ const (
 	insertLevelSQL = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming, available_floor)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
 		FROM products WHERE product_id = ?1`
-	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, renewed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`
-	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, order_ref = ?6, version = ?8, expires_at = ?10, renewed_at = ?11 WHERE reservation_id = ?1`
+	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, renewed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`
+	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, renewed_at = ?12 WHERE reservation_id = ?1`
 	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
 )
 
@@ -194,7 +194,7 @@ func (w *writer) levels(query string, levels []*models.Level) {
 func (w *writer) reservations(query string, list []*decide.StoredReservation) {
 	for _, s := range list {
 		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
-		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, s.Order, s.Fingerprint,
+		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, string(s.Holder), s.Order, s.Fingerprint,
 			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), dialect.Micros(s.RenewedAt))
 	}
 }

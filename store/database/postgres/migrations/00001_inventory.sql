@@ -152,6 +152,9 @@ CREATE TABLE reservations (
     lines          json         NOT NULL,
     channel        text         NOT NULL DEFAULT '',
     owner_ref      text         NOT NULL DEFAULT '',
+    -- Whose it is: 's:' and the subject of a token, 'o:' and the owner_ref that an order service named, 'a:' and the address
+    -- of an anonymous caller; '' without tokens.
+    holder         text         NOT NULL DEFAULT '',
     order_ref      text         NOT NULL DEFAULT '',
     -- A hash of the input. It distinguishes a repeated request from another request with the same idempotency key.
     fingerprint    bytea        NOT NULL,

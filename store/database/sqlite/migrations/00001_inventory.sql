@@ -104,6 +104,9 @@ CREATE TABLE reservations (
     lines          TEXT NOT NULL CHECK (json_valid(lines)),
     channel        TEXT NOT NULL DEFAULT '',
     owner_ref      TEXT NOT NULL DEFAULT '',
+    -- Whose it is: 's:' and the subject of a token, 'o:' and the owner_ref that an order service named, 'a:' and the address
+    -- of an anonymous caller; '' without tokens.
+    holder         TEXT NOT NULL DEFAULT '',
     order_ref      TEXT NOT NULL DEFAULT '',
     fingerprint    BLOB NOT NULL,
     version        INTEGER NOT NULL DEFAULT 1,

@@ -1,9 +1,4 @@
-package decide
-
-// JSON written by hand. encoding/json inspects every struct anew by reflection. The
-// bytes are the same: a property test compares them. Gain: a tenth of the process's
-// work for one reservation (docs/decisions.md, record 28). A benchmark switches it off with
-// [JSON].
+package rowjson
 
 import (
 	"encoding/json"
@@ -18,8 +13,8 @@ type JSON struct {
 	Std bool
 }
 
-// appendReserve appends a Reserve.
-func (j JSON) appendReserve(b []byte, w models.Reserve) []byte {
+// AppendReserve appends a Reserve.
+func (j JSON) AppendReserve(b []byte, w models.Reserve) []byte {
 	if j.Std {
 		return appendStdJSON(b, w)
 	}

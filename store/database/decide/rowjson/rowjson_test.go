@@ -1,4 +1,4 @@
-package decide
+package rowjson
 
 import (
 	"encoding/json"
@@ -32,8 +32,8 @@ func TestJSONByHand(t *testing.T) {
 		}
 		want, err := json.Marshal(w)
 		require.NoError(t, err)
-		require.Equal(t, string(want), string(JSON{}.appendReserve(nil, w)))
-		require.Equal(t, string(want), string(JSON{Std: true}.appendReserve(nil, w)))
+		require.Equal(t, string(want), string(JSON{}.AppendReserve(nil, w)))
+		require.Equal(t, string(want), string(JSON{Std: true}.AppendReserve(nil, w)))
 
 		allocations := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) models.Allocation {
 			return models.Allocation{LocationID: text.Draw(t, "location"), Quantity: count.Draw(t, "units"), Done: count.Draw(t, "done"), Ended: rapid.Bool().Draw(t, "ended")}
@@ -51,9 +51,9 @@ func TestJSONByHand(t *testing.T) {
 	})
 	require.Equal(t, "null", string(JSON{}.AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
-		reflect.TypeFor[models.Reserve](): 8, reflect.TypeFor[models.RequestedLine](): 3,
+		reflect.TypeFor[models.Reserve](): 10, reflect.TypeFor[models.RequestedLine](): 3,
 		reflect.TypeFor[models.ReservationLine](): 8, reflect.TypeFor[models.Allocation](): 4,
 	} {
-		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change appendReserve, AppendLines and this test too", what)
+		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change AppendReserve, AppendLines and this test too", what)
 	}
 }
