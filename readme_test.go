@@ -416,19 +416,20 @@ func TestSettingsTable(t *testing.T) {
 	code, help, stderr := run(t, t.TempDir(), nil, "serve", "--help")
 	require.Equal(t, 0, code, stderr)
 	help = strings.Join(strings.Fields(help), " ")
+	const none = "no value" // help has a word in capitals
 	want := map[string]string{}
 	for _, found := range regexp.MustCompile(`--([a-z-]+)=(\S+) [^$]*\(\$([A-Z_]+)\)`).FindAllStringSubmatch(help, -1) {
 		require.Equal(t, strings.ToUpper(strings.ReplaceAll(found[1], "-", "_")), found[3])
 		want[found[3]] = strings.Trim(found[2], `"`)
-		if slices.Contains([]string{"TEXT", "PATH"}, found[2]) { // placeholders, as URL is
-			want[found[3]] = "URL"
+		if regexp.MustCompile(`^[A-Z]+(,\.\.\.)?$`).MatchString(found[2]) {
+			want[found[3]] = none
 		}
 	}
 	require.Equal(t, strings.Count(help, "($"), len(want), help)
 	got := map[string]string{}
 	rows := tableOf(t, "docs/settings.md", "setting")
 	for _, row := range rows {
-		value := "URL" // what help says where the default is no value
+		value := none
 		if found := regexp.MustCompile("^`(.*)`$").FindStringSubmatch(row[1]); found != nil {
 			value = found[1]
 		}

@@ -40,7 +40,8 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	}
 	database, redis := s.servers()
 	log.Info("started", "version", version(), "database", database, "redis", redis, "address", listener.Addr().String())
-	fmt.Fprintf(stdout, "Onhand is ready: http://%s (playground: http://%s/playground)\n", listener.Addr(), listener.Addr())
+	url := c.Scheme() + "://" + listener.Addr().String()
+	fmt.Fprintf(stdout, "Onhand is ready: %s (playground: %s/playground)\n", url, url)
 	return serving.Serve(ctx, listener, st, &c.Settings, log)
 }
 

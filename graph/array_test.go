@@ -43,7 +43,7 @@ func TestArray(t *testing.T) {
 	w := send(t, apiOver(f), someone, body, http.Header{"Accept": {"application/graphql-response+json, application/json;q=0.9"}})
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.Equal(t, "application/json; charset=utf-8", w.Header().Get("Content-Type"))
-	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	assert.Equal(t, "private, no-store", w.Header().Get("Cache-Control"))
 	var answers []json.RawMessage
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answers), "%s", w.Body)
 	require.Len(t, answers, 7)

@@ -31,9 +31,8 @@ type HandlerConfig struct {
 	Resolver *Resolver
 	// Closing ends all subscriptions.
 	Closing *transport.Closing
-	// Origins are patterns of host and port. Pages of these origins may open a
-	// WebSocket, beside the server's own pages.
-	Origins []string
+	// Allows reports whether the page that sends a handshake may open a WebSocket.
+	Allows func(*http.Request) bool
 	// Connect decides on a WebSocket by its connection_init; nil to accept each one.
 	Connect transport.ConnectFunc
 	// Playground is the path of the page for a browser that asks for no document;
@@ -68,7 +67,7 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	r := config.Resolver
 	documents, queries := guard.NewDocuments(), persisted.New(guard.Address)
 	server := execution.NewServer(execution.New(schema, documents, queries.Text))
-	server.AddTransport(transport.WebSocket(config.Closing, config.Origins, config.Connect))
+	server.AddTransport(transport.WebSocket(config.Closing, config.Allows, config.Connect))
 	server.AddTransport(transport.SingleConnections(config.Closing))
 	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})

@@ -17,7 +17,8 @@ const (
 	// as data URLs. Its dialogs add a style element, which the nonce allows.
 	playgroundPolicy = basePolicy + "; script-src 'self'; style-src 'self' 'nonce-%s'; font-src data:; img-src 'self' data:; connect-src 'self'%s"
 
-	frontPolicy = basePolicy + "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+	// frontPolicy also forbids scripts to write markup from text.
+	frontPolicy = basePolicy + "; require-trusted-types-for 'script'; trusted-types 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
 )
 
 // playgroundPage is the data of the playground's template.

@@ -3,6 +3,7 @@
 // Terms: a setting is a flag with an environment variable of the same name. A route is a path with its handlers.
 //
 // Files: settings.go has the settings; server.go the HTTP server, its bounds and its shutdown; routes.go the routes;
+// http.go which hosts and pages may call it; headers.go what protects an answer in a browser; tls.go the certificate;
 // metrics.go what is counted of requests.
 //
 // May import: onhand/graph, onhand/graph/guard, onhand/graph/transport, onhand/models, onhand/store and onhand/web.

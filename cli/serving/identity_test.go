@@ -83,7 +83,7 @@ func TestIdentitySettings(t *testing.T) {
 	require.ErrorContains(t, err, "no secret is set")
 }
 
-// TestRoutesWithTokens: with tokens, other hosts may ask. A token that is not accepted is
+// TestRoutesWithTokens: with tokens, other hosts of the setting may ask. A token that is not accepted is
 // refused, and a caller without one may read and reserve unless a setting says otherwise.
 func TestRoutesWithTokens(t *testing.T) {
 	t.Parallel()
@@ -94,12 +94,12 @@ func TestRoutesWithTokens(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	assert.Equal(t, []guard.AnonymousUse{guard.AnonymousReserving}, bearer.Refused)
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), bearer, false)
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer})
 	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "erp", Lifetime: time.Hour}, time.Now())
 	require.NoError(t, err)
 	for authorization, status := range map[string]int{"": http.StatusOK, "Bearer " + token: http.StatusOK, "Bearer x" + token: http.StatusUnauthorized} {
 		r := local(t, http.MethodGet, "/graphql?query={stock(productId:%2222423%22){quantityAvailable}}")
-		r.Host = "shop.example"
+		r.Host = "shop.example.com"
 		if authorization != "" {
 			r.Header.Set("Authorization", authorization)
 		}

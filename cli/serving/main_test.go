@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"onhand/graph/guard"
 	"onhand/store"
 	"onhand/store/stockfile"
 )
@@ -15,6 +16,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
+
+// localSites is a server's without tokens.
+func localSites(t testing.TB) *guard.Sites {
+	t.Helper()
+	sites, err := (&httpSettings{}).sites(true)
+	require.NoError(t, err)
+	return sites
+}
+
+// publicSites is that of a server with tokens.
+func publicSites(t testing.TB) *guard.Sites {
+	t.Helper()
+	sites, err := (&httpSettings{AllowedHosts: []string{"shop.example.com"}}).sites(false)
+	require.NoError(t, err)
+	return sites
+}
 
 // demoStore is a store in memory with the demo shop; it has not started.
 func demoStore(t testing.TB, config store.Config) *store.Store {

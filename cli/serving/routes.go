@@ -10,8 +10,6 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/rs/cors"
-
 	"onhand/graph"
 	"onhand/graph/guard"
 	"onhand/graph/transport"
@@ -22,42 +20,39 @@ import (
 // readyTimeout bounds a readiness check and a scrape of the metrics.
 const readyTimeout = 2 * time.Second
 
-// playgroundPath is the path of the playground.
-const playgroundPath = "/playground"
+// routeConfig decides on callers and documents.
+type routeConfig struct {
+	sites       *guard.Sites  // which hosts and pages may call the server
+	bearer      *guard.Bearer // checks tokens; nil grants every scope
+	interpreted bool          // no query is compiled
+}
 
-// routes is the handler of the whole server. bearer checks tokens; without it every scope
-// is granted, to this machine only. With interpreted, no query is compiled.
-func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, bearer *guard.Bearer, interpreted bool) http.Handler {
+// routes is the handler of the whole server.
+func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, config routeConfig) http.Handler {
 	identify, connect := guard.Local, transport.ConnectFunc(nil)
-	if bearer != nil {
-		identify, connect = bearer.Handler, bearer.Connect
+	if config.bearer != nil {
+		identify, connect = config.bearer.Handler, config.bearer.Connect
 	}
 	api := graph.Handler(graph.HandlerConfig{
 		Connect:    connect,
 		Resolver:   &graph.Resolver{Store: st, Log: log},
 		Closing:    closing,
-		Origins:    []string{"localhost:*", "127.0.0.1:*", "[[]::1]:*", "localhost", "127.0.0.1"},
-		Playground: playgroundPath, Interpreted: interpreted,
-	})
-	pages := cors.New(cors.Options{
-		AllowOriginFunc: guard.LoopbackOrigin, AllowedMethods: []string{"GET", "POST", "PUT", "DELETE"}, AllowedHeaders: []string{"*"}, MaxAge: 600,
+		Allows:     config.sites.Allows,
+		Playground: playgroundPath, Interpreted: config.interpreted,
 	})
 	registry := newRegistry(st)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", countRequests(registry, closing, pages.Handler(identify(api))))
+	mux.Handle(graphqlPath, countRequests(registry, closing, allowPages(config.sites)(identify(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: readyTimeout}))
 	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
-	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground("/graphql")))
-	mux.Handle(playgroundPath+"/", gzhttp.GzipHandler(web.Playground("/graphql")))
+	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground(graphqlPath)))
+	mux.Handle(playgroundPath+"/", gzhttp.GzipHandler(web.Playground(graphqlPath)))
 	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", ready(st))
-	if bearer != nil {
-		return mux
-	}
-	return guard.LoopbackOnly(mux)
+	mux.HandleFunc("GET "+readyPath, ready(st))
+	return withHeaders(config.sites.Handler(mux))
 }
 
 // ready answers a load balancer, and lists the state of each dependency. Without

@@ -2,9 +2,13 @@ package serving
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"onhand/graph/transport"
@@ -20,20 +24,30 @@ const (
 	shutdownTimeout = 10 * time.Second // for requests in flight at shutdown
 	socketsTimeout  = 2 * time.Second  // for closing handshakes at shutdown
 	headerBytesMax  = 32 << 10
+
+	// Of HTTP/2. A stream is a request in flight.
+	streamsMax   = 250
+	pingInterval = 30 * time.Second // of a connection that sends nothing
+	pongTimeout  = 15 * time.Second
+	writeTimeout = 10 * time.Second // for any byte of a connection
 )
 
 // Serve serves requests on a listener until the context ends. It closes the listener.
 func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings *Settings, log *slog.Logger) error {
+	sites, err := settings.sites(!settings.TokensConfigured())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	bearer, closeBearer, err := settings.bearer(ctx, log)
 	if err != nil {
-		_ = listener.Close()
-		return err
+		return errors.Join(err, listener.Close())
 	}
 	defer closeBearer()
 	closing := transport.NewClosing()
-	server := newServer(routes(st, closing, log, bearer, settings.CompiledReads == off), log)
+	handler := routes(st, closing, log, routeConfig{sites: sites, bearer: bearer, interpreted: settings.CompiledReads == off})
+	server := newServer(handler, settings.tlsSettings.config(log), log)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- serve(server, listener) }()
 	select {
 	case err := <-failed:
 		return err
@@ -43,13 +57,50 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 	return shutDown(server, closing, log)
 }
 
-// newServer is an HTTP server with a bound on every wait for a client.
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+// newServer is an HTTP server with a bound on every wait for a client. With certificates
+// it speaks TLS. It speaks HTTP/2 too: with TLS as the client chooses, and without TLS
+// (h2c) for proxies that begin with it.
+func newServer(handler http.Handler, certificates *tls.Config, log *slog.Logger) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: handler, ConnContext: transport.ConnContext,
+		Handler: handler, ConnContext: connContext, TLSConfig: certificates, Protocols: protocols,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: streamsMax, SendPingTimeout: pingInterval, PingTimeout: pongTimeout, WriteByteTimeout: writeTimeout},
+		ErrorLog: stdlog.New(serverLog{log}, "", 0),
 	}
+}
+
+// serve accepts connections until the server is shut down.
+func serve(server *http.Server, listener net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(listener, "", "")
+	}
+	return server.Serve(listener)
+}
+
+// connContext keeps a request's connection, below its TLS.
+func connContext(ctx context.Context, conn net.Conn) context.Context {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	return transport.ConnContext(ctx, conn)
+}
+
+// serverLog logs what net/http prints. Any client can cause what begins a connection, so
+// that is no warning.
+type serverLog struct{ log *slog.Logger }
+
+// Write implements io.Writer.
+func (l serverLog) Write(line []byte) (int, error) {
+	text, level := strings.TrimSpace(string(line)), slog.LevelWarn
+	if strings.HasPrefix(text, "http: TLS handshake error") || strings.HasPrefix(text, "http2:") {
+		level = slog.LevelDebug
+	}
+	l.log.Log(context.Background(), level, text)
+	return len(line), nil
 }
 
 // shutDown stops in order: it sends a close code to every socket, takes no new

@@ -30,7 +30,7 @@ func TestSlowClients(t *testing.T) {
 				return
 			}
 		}
-	}), slog.New(slog.DiscardHandler))
+	}), nil, slog.New(slog.DiscardHandler))
 	for _, limit := range []*time.Duration{&server.ReadHeaderTimeout, &server.ReadTimeout, &server.WriteTimeout, &server.IdleTimeout} {
 		require.Positive(t, *limit)
 		*limit /= 10

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,8 @@ type Settings struct {
 	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for the stock of hot products in this process; 0 for none."`
 
 	IdentitySettings `embed:""`
+	httpSettings     `embed:""`
+	tlsSettings      `embed:""`
 }
 
 // Check refuses settings that can never work.
@@ -38,7 +41,7 @@ func (s *Settings) Check() error {
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
-	return nil
+	return errors.Join(s.httpSettings.check(), s.tlsSettings.check())
 }
 
 // Store is the configuration of the store.

@@ -7,13 +7,13 @@
 // Today there are no tokens. A server that listens on a loopback address grants every
 // scope to each caller ([Local]), and the program refuses to listen on any other
 // address. A web page of another site cannot reach it through a visitor's browser:
-// Host and Origin must be loopback too ([LoopbackOnly]).
+// Host, Origin and Fetch metadata must allow it ([Sites]).
 //
 // Invariants:
 //   - A body, a document and its cost are bounded before work is done for them.
 //   - A refusal has GraphQL's form, a code, and no data.
 //
-// May import: models, gqlgen's runtime, gqlparser.
+// May import: coding, models, gqlgen's runtime, gqlparser.
 //
 // The package uses no server.
 package guard

@@ -12,6 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/coding"
 	"onhand/models"
 )
 
@@ -41,13 +42,19 @@ func refusal(code models.Code, format string, args ...any) *gqlerror.Error {
 // Refuse answers a request that is not executed, in GraphQL's form. Such an answer has
 // no data, not even null.
 func Refuse(w http.ResponseWriter, status int, code models.Code, message string) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store") // caches keep some refusals otherwise
+	header := w.Header()
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Cache-Control", "private, no-store") // caches keep some refusals otherwise
+	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]gqlerror.List{"errors": {refusal(code, "%s", message)}})
 }
 
-// Body bounds the size of a request's body, before and after decompression.
+// bodies decompresses the bodies of requests.
+var bodies = coding.NewBodies(BodyBytesMax)
+
+// Body bounds the size of a request's body, before and after decompression. It replaces
+// a compressed body with what it contains.
 func Body(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > BodyBytesMax {
@@ -60,16 +67,45 @@ func Body(next http.Handler) http.Handler {
 		if r.ContentLength != 0 && !decompress(w, r) {
 			return
 		}
-		if r.ContentLength < 0 { // the client did not send the size
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				refuseBody(w, err)
-				return
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.ContentLength < 0 && !replaceBody(w, r, coding.None) { // the client did not send the size
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// decompress replaces a compressed body. It refuses other codings.
+func decompress(w http.ResponseWriter, r *http.Request) (ok bool) {
+	sent := r.Header["Content-Encoding"]
+	if len(sent) == 0 {
+		return true
+	}
+	used, ok := coding.Of(sent)
+	switch {
+	case !ok:
+		w.Header().Set("Accept-Encoding", coding.Supported)
+		Refuse(w, http.StatusUnsupportedMediaType, models.CodeBadUserInput, "the body's Content-Encoding is not supported: use gzip or zstd, or none")
+		return false
+	case used == coding.None:
+		return true
+	}
+	if !replaceBody(w, r, used) {
+		return false
+	}
+	r.Header.Del("Content-Encoding")
+	r.Header.Del("Content-Length")
+	return true
+}
+
+// replaceBody reads a body and lets the next reader read what it contains.
+func replaceBody(w http.ResponseWriter, r *http.Request, used coding.Coding) (ok bool) {
+	plain, err := bodies.Decode(used, r.Body)
+	if err != nil {
+		refuseBody(w, err)
+		return false
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(plain)), int64(len(plain))
+	return true
 }
 
 func refuseSize(w http.ResponseWriter) {
@@ -78,7 +114,7 @@ func refuseSize(w http.ResponseWriter) {
 
 func refuseBody(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if errors.As(err, &large) || errors.Is(err, coding.ErrTooLarge) {
 		refuseSize(w)
 		return
 	}

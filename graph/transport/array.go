@@ -38,7 +38,7 @@ func answerArray(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	answers := a.execute(r.Context())
 	if r.Context().Err() == nil {
-		write(w, mediaJSON, http.StatusOK, join(answers))
+		write(w, r, mediaJSON, http.StatusOK, join(answers))
 	}
 }
 

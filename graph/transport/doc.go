@@ -21,7 +21,7 @@
 //   - When the server stops, streams end without "complete" (WebSockets with close
 //     code 1012), so that clients reconnect.
 //
-// May import: guard, models, push, rawparams, wsframe, gqlgen.
+// May import: coding, guard, models, push, rawparams, wsframe, gqlgen.
 //
 // The package uses no server.
 package transport

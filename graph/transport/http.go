@@ -48,7 +48,7 @@ func (h HTTP) get(w http.ResponseWriter, r *http.Request, exec graphql.GraphExec
 	}
 	if problem == "" && !hasDocument(params) {
 		if accept.page && h.Playground != "" {
-			w.Header().Set("Cache-Control", "no-store")
+			w.Header()["Cache-Control"] = noStore
 			w.Header().Set("Vary", "Accept")
 			http.Redirect(w, r, h.Playground, http.StatusSeeOther)
 			return
@@ -115,7 +115,7 @@ func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	operation, errs := exec.CreateOperationContext(r.Context(), request.params)
 	if errs != nil {
 		ctx := graphql.WithOperationContext(r.Context(), operation)
-		answer(w, request.kind, exec.DispatchError(ctx, first(errs)))
+		answer(w, r, request.kind, exec.DispatchError(ctx, first(errs)))
 		return
 	}
 	switch kind := operation.Operation.Operation; {
@@ -129,7 +129,7 @@ func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	responses, ctx := exec.DispatchOperation(r.Context(), operation)
-	answer(w, request.kind, responses(ctx))
+	answer(w, r, request.kind, responses(ctx))
 }
 
 func refuse(w http.ResponseWriter, problem string) {

@@ -55,13 +55,19 @@ func newTestServer(t *testing.T, limits limits) *testServer {
 	return newTestServerOn(t, limits, &http.Server{}, nil)
 }
 
+// friends allows programs, and the pages of one origin.
+func friends(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin == "" || origin == "https://friend.example"
+}
+
 // newTestServerOn is newTestServer with an HTTP server's own settings, and a decision on
 // connections.
 func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit ConnectFunc) *testServer {
 	t.Helper()
 	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), admit: admit, sources: make(chan *testSource, 1)}
 	api := handler.New(b.schema())
-	api.AddTransport(webSocket(b.closing, []string{"friend.example"}, b.admit, limits))
+	api.AddTransport(webSocket(b.closing, friends, b.admit, limits))
 	b.singles = newSingleConnections(b.closing, limits)
 	api.AddTransport(b.singles)
 	api.AddTransport(HTTP{Events: sse(b.closing, limits)})

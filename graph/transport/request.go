@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -104,13 +105,14 @@ func readArray(body []byte) (requests []*graphql.RawParams, problem string) {
 	return requests, ""
 }
 
+// mediaType is that of a body; empty where its text has another charset than UTF-8.
 func mediaType(r *http.Request) string {
 	sent := r.Header.Get("Content-Type")
 	if sent == mediaJSON {
 		return mediaJSON
 	}
-	kind, _, err := mime.ParseMediaType(sent)
-	if err != nil {
+	kind, parameters, err := mime.ParseMediaType(sent)
+	if charset, given := parameters["charset"]; err != nil || given && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return ""
 	}
 	return kind
@@ -144,7 +146,7 @@ func (b *buffer) giveBack() {
 // readFrom reads a body up to its end. size is its length; below 0 when that is not known.
 func (b *buffer) readFrom(body io.Reader, size int64) error {
 	if size >= int64(cap(b.bytes)) {
-		b.bytes = make([]byte, 0, size+1) // guard.Body bounds it; the end is found without growing
+		b.bytes = make([]byte, 0, min(size+1, pooledBytesMax)) // the end of most is found without growing
 	}
 	for {
 		if len(b.bytes) == cap(b.bytes) {

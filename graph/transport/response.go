@@ -7,18 +7,19 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/coding"
 	"onhand/models"
 )
 
 // answer writes a response; nil when the client has gone.
-func answer(w http.ResponseWriter, kind string, response *graphql.Response) {
+func answer(w http.ResponseWriter, r *http.Request, kind string, response *graphql.Response) {
 	if response == nil {
 		return
 	}
 	body := takeBuffer()
 	defer body.giveBack() // Write has copied, or sent, what it was given
 	body.bytes = appendResponse(body.bytes, response)
-	write(w, kind, statusOf(kind, response), body.bytes)
+	write(w, r, kind, statusOf(kind, response), body.bytes)
 }
 
 // Values of headers. All answers share them, and nothing changes them.
@@ -27,16 +28,30 @@ var (
 		mediaJSON:    {mediaJSON + "; charset=utf-8"},
 		mediaGraphQL: {mediaGraphQL + "; charset=utf-8"},
 	}
-	noStore = []string{"no-store"} // stock is live
+	noStore = []string{"private, no-store"} // stock is live, and may be what one caller only may see
+	nosniff = []string{"nosniff"}           // no browser takes an answer for a page or a script
+	codings = map[coding.Coding][]string{coding.Gzip: {string(coding.Gzip)}, coding.Zstd: {string(coding.Zstd)}}
 )
 
 // lengthBytesMax is the length up to which net/http finds out the Content-Length.
 const lengthBytesMax = 2 << 10
 
-func write(w http.ResponseWriter, kind string, status int, body []byte) {
+// write answers with a body. It compresses a long one as the client wants.
+func write(w http.ResponseWriter, r *http.Request, kind string, status int, body []byte) {
 	header := w.Header()
 	header["Content-Type"] = contentTypes[kind]
 	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = nosniff
+	if len(body) >= coding.CompressFrom {
+		header.Add("Vary", "Accept-Encoding")
+		if wanted := coding.Accepted(r.Header["Accept-Encoding"]); wanted != coding.None {
+			compressed := takeBuffer()
+			defer compressed.giveBack()
+			compressed.bytes = wanted.Append(compressed.bytes, body)
+			body = compressed.bytes
+			header["Content-Encoding"] = codings[wanted]
+		}
+	}
 	if len(body) > lengthBytesMax {
 		header["Content-Length"] = []string{strconv.Itoa(len(body))} // otherwise it is sent in chunks
 	}
@@ -44,18 +59,36 @@ func write(w http.ResponseWriter, kind string, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// statusOf returns the status of an answer. A response without data was not executed,
-// because the request is wrong. The refusal of a hash is the exception: it has 200 in
-// every media type, as Apollo Server sends it, because clients of mobile applications
-// do not read the body of another status, and would not send the document.
+// statusOf returns the status of an answer. A response without data was not executed.
+// Where the document or its variables are wrong, the GraphQL-over-HTTP specification asks
+// for 200 in JSON, whose clients read a body for this status only, and for 400 in the newer
+// media type. Every other reason has a status of its own in both.
+//
+// The refusal of a hash has 200 in both, as Apollo Server sends it: clients of mobile
+// applications would not send the document otherwise.
 func statusOf(kind string, response *graphql.Response) int {
-	switch {
-	case response.Data != nil, isHashRefusal(response.Errors):
+	if response.Data != nil || isHashRefusal(response.Errors) {
 		return http.StatusOK
-	case kind == mediaGraphQL:
-		return http.StatusBadRequest // as the specification of this media type says
 	}
-	return http.StatusUnprocessableEntity
+	if len(response.Errors) > 0 {
+		code, _ := response.Errors[0].Extensions["code"].(string)
+		if status, found := statuses[models.Code(code)]; found {
+			return status
+		}
+	}
+	if kind == mediaGraphQL {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// statuses are those of refusals that are no fault of the document, by their code.
+var statuses = map[models.Code]int{
+	models.CodeUnauthenticated: http.StatusUnauthorized,
+	models.CodeForbidden:       http.StatusForbidden,
+	models.CodeRateLimited:     http.StatusTooManyRequests,
+	models.CodeUnavailable:     http.StatusServiceUnavailable,
+	models.CodeInternal:        http.StatusInternalServerError,
 }
 
 // isHashRefusal reports whether the client should send the document in place of its

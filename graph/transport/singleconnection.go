@@ -198,7 +198,8 @@ func (s *singleConnection) tick(now time.Time) {
 // stop implements openStream.
 func (s *singleConnection) stop() { s.forget() }
 
-// execute starts an operation. A request that cannot be executed is refused in JSON.
+// execute starts an operation. A request that cannot be executed is refused in the media
+// type whose status says so: graphql-sse's clients do not read the body of another answer.
 func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	read := graphql.TraceTiming{Start: graphql.Now()}
 	params, problem := readStreamed(r)
@@ -222,7 +223,7 @@ func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec 
 	switch {
 	case errs != nil:
 		s.finish(o)
-		answer(w, acceptanceOf(r).kind, exec.DispatchError(graphql.WithOperationContext(r.Context(), request), first(errs)))
+		answer(w, r, mediaGraphQL, exec.DispatchError(graphql.WithOperationContext(r.Context(), request), first(errs)))
 		return
 	case r.Method == http.MethodGet && request.Operation.Operation == ast.Mutation:
 		s.finish(o)

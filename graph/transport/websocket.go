@@ -28,16 +28,16 @@ const subprotocol = "graphql-transport-ws"
 // context later, such as that of a token.
 type ConnectFunc func(ctx context.Context, payload json.RawMessage) (context.Context, error)
 
-// WebSocket answers graphql-transport-ws. origins are patterns of host and port, whose
-// pages may connect beside the server's own. connect may be nil.
-func WebSocket(closing *Closing, origins []string, connect ConnectFunc) graphql.Transport {
-	return webSocket(closing, origins, connect, defaultLimits)
+// WebSocket answers graphql-transport-ws. allows reports whether the page that sends a
+// handshake may connect. connect may be nil.
+func WebSocket(closing *Closing, allows func(*http.Request) bool, connect ConnectFunc) graphql.Transport {
+	return webSocket(closing, allows, connect, defaultLimits)
 }
 
-func webSocket(closing *Closing, origins []string, connect ConnectFunc, limits limits) *webSockets {
+func webSocket(closing *Closing, allows func(*http.Request) bool, connect ConnectFunc, limits limits) *webSockets {
 	return &webSockets{
 		closing: closing, connect: connect, limits: limits,
-		handshake: wsframe.Handshake{Protocol: subprotocol, Origins: origins, BytesMax: readBytesMax},
+		handshake: wsframe.Handshake{Protocol: subprotocol, Allows: allows, BytesMax: readBytesMax},
 	}
 }
 

@@ -9,10 +9,11 @@ const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
 /** The reason to skip browser tests, or false. */
 export const noBrowser = existsSync(executablePath) ? false : `no Chromium at ${executablePath} (set CHROMIUM to its path)`;
 
-export const launch = () => chromium.launch({
+/** Starts a browser. The other names lead to this machine too. */
+export const launch = (otherNames = []) => chromium.launch({
   executablePath,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
+    '--disable-component-update', '--disable-sync', `--host-resolver-rules=${otherNames.map((name) => `MAP ${name} 127.0.0.1, `).join('')}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`],
 });
 
 /** Opens a new page. `outsideRequests` are URLs of other hosts, `pageErrors` the page's errors. */

@@ -14,7 +14,7 @@ const probeIntervalMs = 50;
 
 // Returns a free port below the range of outgoing connections, so that none of them
 // takes it before the server starts.
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     const probe = createServer().listen(port, '127.0.0.1');
@@ -36,8 +36,8 @@ async function waitUntilReady(url, process, log) {
   throw new Error(`the server did not become ready (exit code ${process.exitCode}):\n${log()}`);
 }
 
-/** Builds the server (unless ONHAND_BINARY names one) and starts it. Returns url, graphql() and stop(). */
-export async function startServer() {
+/** Builds the server (unless ONHAND_BINARY names one) and starts it, with more settings. Returns url, graphql() and stop(). */
+export async function startServer(settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
   const binary = process.env.ONHAND_BINARY || join(folder, 'onhand');
   if (!process.env.ONHAND_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: repository, stdio: 'inherit' });
@@ -45,7 +45,7 @@ export async function startServer() {
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(binary, [], {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, LISTEN_ADDR: address, DATABASE_URL: 'sqlite::memory:' },
+    env: { PATH: process.env.PATH, HOME: folder, LISTEN_ADDR: address, DATABASE_URL: 'sqlite::memory:', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -5,8 +5,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"net/http"
-	"net/url"
-	"path"
 	"strings"
 	"time"
 )
@@ -25,9 +23,11 @@ const handshakeTimeout = 10 * time.Second
 
 // Handshake is what a server accepts.
 type Handshake struct {
-	Protocol string   // the subprotocol
-	Origins  []string // patterns of hosts (host:port, as path.Match reads them) whose pages may connect, beside the server's own
-	BytesMax int      // of a message
+	Protocol string // the subprotocol
+	// Allows reports whether the page that sends a handshake may connect. Without it no
+	// page may. A program sends no origin.
+	Allows   func(*http.Request) bool
+	BytesMax int // of a message
 }
 
 // Refusal is a refused handshake.
@@ -92,26 +92,11 @@ func check(answer http.Header, r *http.Request) error {
 
 var errKey error = Refusal{http.StatusBadRequest, "this is no WebSocket handshake: Sec-WebSocket-Key must be 16 bytes in base64"}
 
-// allows reports whether the page that sends the handshake may connect. A program that
-// is no browser sends no origin.
 func (h Handshake) allows(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return true
+	if h.Allows != nil {
+		return h.Allows(r)
 	}
-	u, err := url.Parse(origin)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(u.Host, r.Host) {
-		return true
-	}
-	for _, pattern := range h.Origins {
-		if matches, err := path.Match(strings.ToLower(pattern), strings.ToLower(u.Host)); err == nil && matches {
-			return true
-		}
-	}
-	return false
+	return r.Header.Get("Origin") == ""
 }
 
 // choose returns the client's spelling of a subprotocol; empty where it offers none.

@@ -2,7 +2,6 @@ package guard_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,30 +9,30 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
+	"onhand/graph/coding"
 	"onhand/graph/guard"
 )
 
-func zipped(t *testing.T, texts ...string) []byte {
-	t.Helper()
-	var b bytes.Buffer
+// compressed joins texts, each compressed by itself.
+func compressed(used coding.Coding, texts ...string) (b []byte) {
 	for _, text := range texts {
-		w := gzip.NewWriter(&b)
-		_, err := io.WriteString(w, text)
-		require.NoError(t, err)
-		require.NoError(t, w.Close())
+		b = used.Append(b, []byte(text))
 	}
-	return b.Bytes()
+	return b
 }
 
-// TestContentEncoding: a gzip body is read, bounded by what it contains; other encodings
-// are refused with what the client may send.
+func zipped(texts ...string) []byte { return compressed(coding.Gzip, texts...) }
+
+func zstandard(texts ...string) []byte { return compressed(coding.Zstd, texts...) }
+
+// TestContentEncoding: a compressed body is read, bounded by what it contains; other
+// codings are refused with what the client may send.
 func TestContentEncoding(t *testing.T) {
 	t.Parallel()
 	const text = `{"query":"{ locations { id } }"}`
 	fits := strings.Repeat("x", guard.BodyBytesMax)
-	whole := zipped(t, text)
+	whole := zipped(text)
 	for name, test := range map[string]struct {
 		encoding string
 		body     []byte
@@ -44,17 +43,25 @@ func TestContentEncoding(t *testing.T) {
 		"identity":              {"identity", []byte(text), 200, text},
 		"gzip":                  {"gzip", whole, 200, text},
 		"x-gzip":                {"X-GZIP", whole, 200, text},
-		"two members":           {"gzip", zipped(t, text[:5], text[5:]), 200, text},
-		"of the largest size":   {"gzip", zipped(t, fits), 200, fits},
-		"one byte more":         {"gzip", zipped(t, fits, "x"), 413, ""},
-		"a bomb":                {"gzip", zipped(t, strings.Repeat(fits, 64)), 413, ""},
-		"large when compressed": {"gzip", bytes.Repeat(zipped(t, ""), guard.BodyBytesMax/20), 413, ""},
+		"two members":           {"gzip", zipped(text[:5], text[5:]), 200, text},
+		"of the largest size":   {"gzip", zipped(fits), 200, fits},
+		"one byte more":         {"gzip", zipped(fits, "x"), 413, ""},
+		"a bomb":                {"gzip", zipped(strings.Repeat(fits, 64)), 413, ""},
+		"large when compressed": {"gzip", bytes.Repeat(zipped(""), guard.BodyBytesMax/10), 413, ""},
 		"cut off":               {"gzip", whole[:len(whole)-9], 400, ""},
 		"changed":               {"gzip", append(bytes.Clone(whole[:len(whole)-8]), make([]byte, 8)...), 400, ""},
 		"not compressed":        {"gzip", []byte(text), 400, ""},
+		"zstd":                  {"zstd", zstandard(text), 200, text},
+		"zstd, two frames":      {"ZSTD", zstandard(text[:5], text[5:]), 200, text},
+		"zstd, largest":         {"zstd", zstandard(fits), 200, fits},
+		"zstd, one byte more":   {"zstd", zstandard(fits, "x"), 413, ""},
+		"zstd, a bomb":          {"zstd", zstandard(strings.Repeat(fits, 64)), 413, ""},
+		"zstd, many bombs":      {"zstd", bytes.Repeat(zstandard(fits), 64), 413, ""},
+		"zstd, cut off":         {"zstd", zstandard(text)[:20], 400, ""},
+		"zstd, not compressed":  {"zstd", []byte(text), 400, ""},
+		"zstd and more":         {"zstd", append(zstandard(text), text...), 400, ""},
 		"deflate":               {"deflate", whole, 415, ""},
 		"br":                    {"br", whole, 415, ""},
-		"zstd":                  {"zstd", whole, 415, ""},
 		"twice":                 {"gzip, gzip", whole, 415, ""},
 		"an unknown one":        {"secret", whole, 415, ""},
 		"no body":               {"br", nil, 200, ""},
@@ -79,7 +86,7 @@ func TestContentEncoding(t *testing.T) {
 				if test.status != http.StatusOK {
 					assert.Equal(t, "BAD_USER_INPUT", code(t, w))
 				}
-				assert.Equal(t, test.status == http.StatusUnsupportedMediaType, w.Header().Get("Accept-Encoding") == "gzip")
+				assert.Equal(t, test.status == http.StatusUnsupportedMediaType, w.Header().Get("Accept-Encoding") == coding.Supported)
 			})
 		}
 	}
