@@ -120,6 +120,7 @@ func (s *Store) counters() (list []prometheus.Collector) {
 	counter("onhand_cache_hits_total", "Products read from Redis.", func() int64 { return s.cache.Stats().Hits })
 	counter("onhand_cache_negative_hits_total", "Products that Redis had as unknown (negative entries).", func() int64 { return s.cache.Stats().NegativeHits })
 	counter("onhand_cache_misses_total", "Products that Redis did not have.", func() int64 { return s.cache.Stats().Misses })
+	counter("onhand_unknown_reads_total", "Ids that this instance does not know to be products, read from the database apart from all others.", s.reader.UnknownReads)
 	counter("onhand_cache_fills_total", "Products filled into Redis after a read.", func() int64 { return s.cache.Stats().Fills })
 	counter("onhand_cache_applies_total", "Changed products sent to Redis.", func() int64 { return s.cache.Stats().Applies })
 	counter("onhand_redis_round_trips_total", "Pipelines sent to Redis.", func() int64 { return s.cache.Stats().RoundTrips })

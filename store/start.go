@@ -10,6 +10,7 @@ import (
 	"onhand/models"
 	"onhand/store/backoff"
 	"onhand/store/database"
+	"onhand/store/readthrough"
 	"onhand/store/upkeep"
 )
 
@@ -110,6 +111,8 @@ func (s *Store) Start() error {
 	}
 	s.epochCheck.Run(ctx) // before the first request, so that it finds epoch and directory
 	s.running.Go(func() { upkeep.Preload(ctx, s.database, upkeep.PreloadTimeout, s.log) })
+	s.running.Go(func() { s.known.Update(ctx) })
+	s.every(ctx, readthrough.KnownInterval, nil, s.known.Update)
 	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
 	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)
 	s.every(ctx, s.config.AuditInterval, nil, s.sampler.Step)

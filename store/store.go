@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"onhand/models"
 	"onhand/models/paging"
 	"onhand/store/audit"
 	"onhand/store/channelfeed"
@@ -39,6 +40,7 @@ type Store struct {
 
 	epoch     *upkeep.CurrentEpoch
 	directory *upkeep.DirectoryCache
+	known     *readthrough.KnownIDs
 	reader    *readthrough.CachedReader
 	near      *nearcache.NearCache
 	pages     readthrough.SharedReads[paging.ProductPage]
@@ -107,15 +109,17 @@ func (s *Store) wireReads() {
 	s.views = channelfeed.NewViews(s.directory)
 	s.directory.OnChange = s.views.Changed
 	bisector := readthrough.NewBisector(s.database, s.epoch)
-	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.log)
+	s.known = readthrough.NewKnownIDs(s.database, s.log)
+	s.reader = readthrough.NewCachedReader(bisector, s.cache, s.epoch, s.known, s.log)
 	s.near = nearcache.NewNearCache(nearcache.NearCacheConfig{
 		Bytes: s.config.NearCacheBytes, Shared: s.reader, Epochs: s.epoch,
 		Client: s.clients[0], StockChannel: s.cache.Keys().StockChannel, Logger: s.log,
+		OnChange: s.known.Add,
 	})
 	s.hub = stockfeed.NewHub(stockfeed.HubConfig{
 		Client: s.clients[0], Channels: s.cache.Keys(), Epochs: s.epoch, Stocks: s.reader, Reservations: s.database, Logger: s.log,
 		Ahead:       s.seenAhead,
-		OnStocks:    s.near.Deliver,
+		OnStocks:    s.delivered,
 		OnDirectory: s.epoch.CheckNow, // which reloads locations and channels
 	})
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
@@ -161,6 +165,16 @@ func (s *Store) redisRecovered() {
 // calls it before Open is done.
 func (s *Store) seenAhead(productID, epoch string, version int64) {
 	s.sampler.Repairer().Ahead(productID, epoch, version)
+}
+
+// delivered is called with stocks of products that a client is about to get.
+func (s *Store) delivered(stocks []*models.Stock) {
+	for _, stock := range stocks {
+		if stock != nil {
+			s.known.Add(stock.ProductID)
+		}
+	}
+	s.near.Deliver(stocks)
 }
 
 // Close stops the relay, the periodic work and the hub, and then closes clients

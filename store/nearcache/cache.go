@@ -55,7 +55,10 @@ type NearCacheConfig struct {
 	Client redis.UniversalClient
 	// StockChannel names the Redis channel of a product's changes.
 	StockChannel func(productID string) string
-	Logger       *slog.Logger
+	// OnChange, unless nil, is called with each product that has changed. It must not
+	// block.
+	OnChange func(productID string)
+	Logger   *slog.Logger
 
 	clock func() instant // of tests; nil for the clocks of the machine
 }
@@ -69,6 +72,7 @@ type NearCache struct {
 	entries    *otter.Cache[string, *nearEntry] // nil: off
 	generation atomic.Pointer[generation]       // nil while the feed is not confirmed
 	feed       *changeFeed
+	onChange   func(productID string)
 	seed       maphash.Seed
 	stripes    [stripesMax]stripe
 	full       atomic.Bool // since the last reset an entry was evicted
@@ -94,7 +98,7 @@ func NewNearCache(config NearCacheConfig) *NearCache {
 	if config.clock == nil {
 		config.clock = machineClock()
 	}
-	c := &NearCache{shared: config.Shared, epochs: config.Epochs, clock: config.clock, seed: maphash.MakeSeed()}
+	c := &NearCache{shared: config.Shared, epochs: config.Epochs, clock: config.clock, onChange: config.OnChange, seed: maphash.MakeSeed()}
 	if config.Bytes <= 0 {
 		return c
 	}

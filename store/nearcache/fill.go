@@ -113,6 +113,9 @@ func (c *NearCache) Deliver(stocks []*models.Stock) {
 
 // message implements feedHandler.
 func (c *NearCache) message(productID, payload string) {
+	if c.onChange != nil {
+		c.onChange(productID)
+	}
 	c.change(productID, func(e *nearEntry) *models.Stock {
 		if version, epoch, ok := stockbinary.MessageVersion(productID, payload); ok && epoch == e.generation.epoch && version <= e.stock.Load().Version {
 			return e.stock.Load()

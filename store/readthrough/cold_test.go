@@ -24,7 +24,7 @@ func BenchmarkCold(b *testing.B) {
 	for done := 0; done < b.N; {
 		b.StopTimer()
 		require.NoError(b, s.Redis.FlushAll(b.Context()).Err())
-		r := NewCachedReader(NewBisector(s.Database, epoch), s.Cache, epoch, slog.New(slog.DiscardHandler))
+		r := NewCachedReader(NewBisector(s.Database, epoch), s.Cache, epoch, nil, slog.New(slog.DiscardHandler))
 		round := min(products/size, b.N-done)
 		var next atomic.Int64
 		var wg sync.WaitGroup

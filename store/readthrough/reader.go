@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/models/poison"
+	"onhand/store/database"
 	"onhand/store/rediscache"
 )
 
@@ -42,10 +43,11 @@ type CachedReader struct {
 	epochs   EpochComparer
 	log      *slog.Logger
 
-	cached *batcher[rediscache.Entry]
-	stored *batcher[storedStock]
-	bypass cacheBypass
-	fills  chan struct{} // has one for each batch that fills Redis
+	cached  *batcher[rediscache.Entry]
+	stored  *batcher[storedStock]
+	unknown *unknownReads
+	bypass  cacheBypass
+	fills   chan struct{} // has one for each batch that fills Redis
 }
 
 // storedStock is the database's answer for one product. Both fields are nil for
@@ -55,9 +57,9 @@ type storedStock struct {
 	err   error // the product's row cannot be read
 }
 
-// NewCachedReader makes a CachedReader.
-func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, log *slog.Logger) *CachedReader {
-	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log, fills: make(chan struct{}, fillsMax)}
+// NewCachedReader makes a CachedReader. Without known, no id is read apart.
+func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, known *KnownIDs, log *slog.Logger) *CachedReader {
+	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log, fills: make(chan struct{}, fillsMax), unknown: newUnknownReads(known, database)}
 	r.cached = &batcher[rediscache.Entry]{
 		read: r.readCache, inFlightMax: cacheInFlightMax, direct: true, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
 	}
@@ -74,6 +76,11 @@ func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer,
 // not answer; a *poison.RowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
 func (r *CachedReader) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	return r.unknown.beside(ctx, ids, r.unknown.first(ids), r.throughRedis)
+}
+
+// throughRedis reads products from Redis, and what it does not have from the database.
+func (r *CachedReader) throughRedis(ctx context.Context, ids []string) ([]*models.Stock, error) {
 	since := r.stored.now()
 	entries, err := r.cached.load(ctx, ids)
 	if ctx.Err() != nil || errors.Is(err, errTooManyWaiting) {
@@ -90,7 +97,10 @@ func (r *CachedReader) Stocks(ctx context.Context, ids []string) ([]*models.Stoc
 		}
 		misses, at = append(misses, id), append(at, i)
 	}
-	found, err := r.readMisses(ctx, misses, err == nil && len(bypassed) == 0, since)
+	mayJoin := err == nil && len(bypassed) == 0
+	found, err := r.unknown.beside(ctx, misses, r.unknown.beyond(misses), func(ctx context.Context, ids []string) ([]*models.Stock, error) {
+		return r.readMisses(ctx, ids, mayJoin, since)
+	})
 	for i, stock := range found {
 		stocks[at[i]] = stock
 	}
@@ -118,6 +128,9 @@ func (r *CachedReader) Fresh(ctx context.Context, ids []string) ([]*models.Stock
 	read, err := r.stored.load(ctx, ids)
 	return stocksOf(ctx, ids, read, err)
 }
+
+// UnknownReads counts the ids that were read apart, since NewCachedReader.
+func (r *CachedReader) UnknownReads() int64 { return r.unknown.count.Load() }
 
 // Bypass has products read from the database for BypassDuration: Redis missed a
 // committed change of theirs.
@@ -168,30 +181,37 @@ func (r *CachedReader) readCache(ctx context.Context, ids []string, answer func(
 func (r *CachedReader) readDatabase(ctx context.Context, ids []string, answer func([]storedStock, error)) {
 	lease, end := r.beginFill(ctx, ids)
 	defer end()
-	reading, unreadable, err := r.database.Read(ctx, ids)
-	if err != nil {
-		answer(nil, err)
+	values, reading, err := readStored(ctx, r.database, ids)
+	answer(values, err)
+	if lease == "" || err != nil {
 		return
+	}
+	var unknown []string
+	for i, value := range values {
+		if value == (storedStock{}) {
+			unknown = append(unknown, ids[i])
+		}
+	}
+	if err := r.cache.Fill(ctx, lease, reading.Epoch, reading.Stocks, unknown); err != nil {
+		r.log.Debug("the cache was not filled", "products", len(ids), "error", err)
+	}
+}
+
+// readStored reads products from the database, in the order of ids.
+func readStored(ctx context.Context, source *Bisector, ids []string) ([]storedStock, database.Reading, error) {
+	reading, unreadable, err := source.Read(ctx, ids)
+	if err != nil {
+		return nil, reading, err
 	}
 	byID := make(map[string]*models.Stock, len(reading.Stocks))
 	for _, stock := range reading.Stocks {
 		byID[stock.ProductID] = stock
 	}
 	values := make([]storedStock, len(ids))
-	var unknown []string
 	for i, id := range ids {
 		values[i] = storedStock{byID[id], unreadable[id]}
-		if values[i] == (storedStock{}) {
-			unknown = append(unknown, id)
-		}
 	}
-	answer(values, nil)
-	if lease == "" {
-		return
-	}
-	if err := r.cache.Fill(ctx, lease, reading.Epoch, reading.Stocks, unknown); err != nil {
-		r.log.Debug("the cache was not filled", "products", len(ids), "error", err)
-	}
+	return values, reading, nil
 }
 
 // beginFill waits until there is room for a fill, and takes a lease for ids. Without a

@@ -39,7 +39,7 @@ func (c pausedCache) Fill(ctx context.Context, lease rediscache.Lease, epoch str
 func newReader(s *fixture.Stack, cache StockCache) *CachedReader {
 	meta, _ := s.Database.ReadMeta(context.Background()) // without a database there is nothing to compare
 	epoch := stackEpoch(meta.Epoch)
-	return NewCachedReader(NewBisector(s.Database, epoch), cache, epoch, slog.New(slog.DiscardHandler))
+	return NewCachedReader(NewBisector(s.Database, epoch), cache, epoch, nil, slog.New(slog.DiscardHandler))
 }
 
 // emptyCache removes everything from Redis.
@@ -225,7 +225,7 @@ func TestReadsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	source := &poisonSource{poison: []string{"p001"}}
 	epochs := &comparedEpochs{}
-	r := NewCachedReader(NewBisector(source, epochs), unansweredCache{}, epochs, slog.New(slog.DiscardHandler))
+	r := NewCachedReader(NewBisector(source, epochs), unansweredCache{}, epochs, nil, slog.New(slog.DiscardHandler))
 	ids := fixture.Numbered(3)
 	stocks, err := r.Stocks(t.Context(), ids)
 	require.Equal(t, models.CodeInternal, models.CodeOf(err))
