@@ -23,10 +23,10 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/listing", "cli/serving", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"graph", "graph/guard", "graph/tokens", "graph/transport", "models", "store", "web"},
+	"cli/serving": {"graph", "graph/guard", "graph/tokens", "graph/transport", "graph/transport/admission", "models", "store", "web"},
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "graph/transport/admission", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
@@ -40,7 +40,10 @@ var mayImport = map[string][]string{
 	"graph/scalar":    {"models"},
 	"graph/tokens":    {"graph/guard", "models"},
 	"graph/live":      {"graph/compiled", "graph/transport/push", "models"},
-	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/push", "graph/transport/wsframe", "models"},
+	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
+
+	"graph/transport/admission": {"graph/guard", "models"},
+	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe"},
 
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},

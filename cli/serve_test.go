@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -13,6 +14,16 @@ import (
 	"onhand/models"
 	"onhand/store"
 )
+
+// usualSettings are the defaults with this address.
+func usualSettings(t *testing.T, address string) (s serving.Settings) {
+	t.Helper()
+	parser, err := kong.New(&s)
+	require.NoError(t, err)
+	_, err = parser.Parse([]string{"--listen-addr=" + address})
+	require.NoError(t, err)
+	return s
+}
 
 // TestServeRefuses: settings that can never work are refused before a connection
 // is opened, with the reason.
@@ -31,8 +42,8 @@ func TestServeRefuses(t *testing.T) {
 		"a name that looks like": {serving.Settings{ListenAddr: "localhost.example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
 		"nothing":                {serving.Settings{ListenAddr: "", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
 		"brackets":               {serving.Settings{ListenAddr: "[", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"no port":                {serving.Settings{ListenAddr: "127.0.0.1", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "missing port"},
-		"a port too high":        {serving.Settings{ListenAddr: "127.0.0.1:99999", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "invalid port"},
+		"no port":                {usualSettings(t, "127.0.0.1"), "missing port"},
+		"a port too high":        {usualSettings(t, "127.0.0.1:99999"), "invalid port"},
 		"no ttl":                 {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: 0, ReservationTTLMax: ttlMax}, "reservation-ttl 0s must be between 1s and"},
 		"a negative ttl":         {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: -ttl, ReservationTTLMax: ttlMax}, "reservation-ttl -15m0s must be between"},
 		"too short a ttl":        {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: time.Second - 1, ReservationTTLMax: ttlMax}, "must be between 1s and"},

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"onhand/cli/serving"
 	"onhand/store"
 )
 
@@ -41,8 +40,9 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	c, _, err := parse(t, "--listen-addr=127.0.0.1:1", "--reservation-ttl=90s", "--reservation-ttl-max=2h", "--database-url=sqlite:x.db", "--redis-url=redis://r", "--log-level=warn", "--log-format=json", "--compiled-reads=off", "--near-cache-bytes=7")
 	require.NoError(t, err)
-	assert.Equal(t, serving.Settings{ListenAddr: "127.0.0.1:1", ReservationTTL: 90 * time.Second, ReservationTTLMax: 2 * time.Hour, CompiledReads: "off", NearCacheBytes: 7,
-		IdentitySettings: serving.IdentitySettings{ReadAnonymously: "on", ReserveAnonymously: "on"}}, c.Serve.Settings)
+	want := usualSettings(t, "127.0.0.1:1")
+	want.ReservationTTL, want.ReservationTTLMax, want.CompiledReads, want.NearCacheBytes = 90*time.Second, 2*time.Hour, "off", 7
+	assert.Equal(t, want, c.Serve.Settings)
 	assert.Equal(t, settings{"sqlite:x.db", "redis://r", "warn", "json"}, c.settings)
 	assert.True(t, c.logger().Enabled(t.Context(), slog.LevelWarn))
 	assert.False(t, c.logger().Enabled(t.Context(), slog.LevelInfo))

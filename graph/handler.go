@@ -24,6 +24,7 @@ import (
 	"onhand/graph/loaders"
 	"onhand/graph/persisted"
 	"onhand/graph/transport"
+	"onhand/graph/transport/admission"
 )
 
 // HandlerConfig is what the GraphQL endpoint needs.
@@ -33,6 +34,8 @@ type HandlerConfig struct {
 	Closing *transport.Closing
 	// Allows reports whether the page that sends a handshake may open a WebSocket.
 	Allows func(*http.Request) bool
+	// Streams are the bounds of WebSockets and event streams.
+	Streams admission.StreamBounds
 	// Connect decides on a WebSocket by its connection_init; nil to accept each one.
 	Connect transport.ConnectFunc
 	// Playground is the path of the page for a browser that asks for no document;
@@ -67,9 +70,10 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	r := config.Resolver
 	documents, queries := guard.NewDocuments(), persisted.New(guard.Address)
 	server := execution.NewServer(execution.New(schema, documents, queries.Text))
-	server.AddTransport(transport.WebSocket(config.Closing, config.Allows, config.Connect))
-	server.AddTransport(transport.SingleConnections(config.Closing))
-	server.AddTransport(transport.HTTP{Events: transport.SSE(config.Closing), Playground: config.Playground})
+	streams := transport.NewStreams(config.Closing, config.Streams)
+	server.AddTransport(streams.WebSocket(config.Allows, config.Connect))
+	server.AddTransport(streams.SingleConnections())
+	server.AddTransport(transport.HTTP{Events: streams.SSE(), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
 	server.Use(queries)
 	server.Use(documents)

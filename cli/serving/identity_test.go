@@ -94,7 +94,7 @@ func TestRoutesWithTokens(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	assert.Equal(t, []guard.AnonymousUse{guard.AnonymousReserving}, bearer.Refused)
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer})
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer, open: newConnections(0)})
 	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "erp", Lifetime: time.Hour}, time.Now())
 	require.NoError(t, err)
 	for authorization, status := range map[string]int{"": http.StatusOK, "Bearer " + token: http.StatusOK, "Bearer x" + token: http.StatusUnauthorized} {

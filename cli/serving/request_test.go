@@ -41,7 +41,7 @@ func (d *discarded) Write(p []byte) (int, error) {
 func BenchmarkRequest(b *testing.B) {
 	st := demoStore(b, store.Config{NearCacheBytes: 1 << 20})
 	require.NoError(b, st.Start())
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b)})
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), open: newConnections(0)})
 	ids := demoIDs(b, h)
 	page := `query($ids: [ID!]!, $all: Boolean!) { __typename stocks(productIds: $ids) @include(if: $all) { productId quantityAvailable version } }`
 	for name, request := range map[string]map[string]any{

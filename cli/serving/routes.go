@@ -13,6 +13,7 @@ import (
 	"onhand/graph"
 	"onhand/graph/guard"
 	"onhand/graph/transport"
+	"onhand/graph/transport/admission"
 	"onhand/store"
 	"onhand/web"
 )
@@ -20,11 +21,13 @@ import (
 // readyTimeout bounds a readiness check and a scrape of the metrics.
 const readyTimeout = 2 * time.Second
 
-// routeConfig decides on callers and documents.
+// routeConfig decides on callers, documents and streams.
 type routeConfig struct {
 	sites       *guard.Sites  // which hosts and pages may call the server
 	bearer      *guard.Bearer // checks tokens; nil grants every scope
 	interpreted bool          // no query is compiled
+	streams     admission.StreamBounds
+	open        *connections
 }
 
 // routes is the handler of the whole server.
@@ -37,10 +40,13 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		Connect:    connect,
 		Resolver:   &graph.Resolver{Store: st, Log: log},
 		Closing:    closing,
+		Streams:    config.streams,
 		Allows:     config.sites.Allows,
 		Playground: playgroundPath, Interpreted: config.interpreted,
 	})
 	registry := newRegistry(st)
+	registry.MustRegister(newStreamMetrics(closing))
+	registry.MustRegister(config.open.collectors()...)
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, countRequests(registry, closing, allowPages(config.sites)(identify(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: readyTimeout}))

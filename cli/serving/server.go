@@ -44,8 +44,13 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 	}
 	defer closeBearer()
 	closing := transport.NewClosing()
-	handler := routes(st, closing, log, routeConfig{sites: sites, bearer: bearer, interpreted: settings.CompiledReads == off})
+	open := newConnections(settings.Sockets.ConnectionsMax)
+	handler := routes(st, closing, log, routeConfig{
+		sites: sites, bearer: bearer, interpreted: settings.CompiledReads == off,
+		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open,
+	})
 	server := newServer(handler, settings.tlsSettings.config(log), log)
+	server.ConnState = open.watch
 	failed := make(chan error, 1)
 	go func() { failed <- serve(server, listener) }()
 	select {

@@ -25,6 +25,8 @@ type Settings struct {
 	IdentitySettings `embed:""`
 	httpSettings     `embed:""`
 	tlsSettings      `embed:""`
+
+	Sockets socketSettings `embed:""`
 }
 
 // Check refuses settings that can never work.
@@ -41,7 +43,7 @@ func (s *Settings) Check() error {
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
-	return errors.Join(s.httpSettings.check(), s.tlsSettings.check())
+	return errors.Join(s.httpSettings.check(), s.tlsSettings.check(), s.Sockets.check())
 }
 
 // Store is the configuration of the store.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"onhand/graph/transport/admission"
 )
 
 // openStream is a stream that a Closing knows. Neither method may block.
@@ -15,8 +17,11 @@ type openStream interface {
 }
 
 // Closing knows all open streams of a server. It ends them when the server stops, and
-// one ticker of it serves the deadlines and pings of all. Make it with NewClosing.
+// one ticker of it serves the deadlines and pings of all. It counts what happens to
+// them. Make it with NewClosing.
 type Closing struct {
+	refused, closes, delayed *admission.EventCounts
+
 	mu      sync.Mutex
 	closed  bool
 	streams map[openStream]struct{}
@@ -25,7 +30,32 @@ type Closing struct {
 }
 
 // NewClosing returns a Closing for a server that runs.
-func NewClosing() *Closing { return &Closing{streams: map[openStream]struct{}{}} }
+func NewClosing() *Closing {
+	return &Closing{
+		refused: admission.NewEventCounts(admission.RefusedStream, admission.RefusedByAddress, admission.RefusedOperation, admission.RefusedOperations, admission.RefusedToken),
+		closes:  admission.NewEventCounts(closedByClient, closeCodes...),
+		delayed: admission.NewEventCounts(delayedMessages),
+		streams: map[openStream]struct{}{},
+	}
+}
+
+// The labels of what is counted of WebSockets. A client may send any close code.
+const (
+	closedByClient  = "client"
+	delayedMessages = "messages"
+)
+
+var closeCodes = []string{"1002", "1007", "1008", "1009", "1012", "1013", "4400", "4401", "4403", "4406", "4408", "4409", "4429"}
+
+// Refused counts refused streams and operations, by the bound.
+func (c *Closing) Refused() map[string]uint64 { return c.refused.Counts() }
+
+// Closes counts the ends of WebSockets by the server's close code; "client" are those
+// that the client ended with a code of its own.
+func (c *Closing) Closes() map[string]uint64 { return c.closes.Counts() }
+
+// Delayed counts messages of WebSockets that waited because the client sends too many.
+func (c *Closing) Delayed() uint64 { return c.delayed.Counts()[delayedMessages] }
 
 // Close ends all streams. It may be called more than once.
 func (c *Closing) Close() {

@@ -14,14 +14,17 @@
 //     client that keeps reading is not, for up to a minute per message.
 //   - The kernel buffers little for a client, so that a slow client gets new values.
 //   - Nothing is written after a handler returned.
-//   - One stream has a bounded number of operations in flight. One message of a
-//     WebSocket is handled at a time.
+//   - Streams and their operations have bounds, for the instance and for each address
+//     (package admission). One message of a WebSocket is handled at a time; a client that
+//     sends too many waits.
+//   - A WebSocket that the server ends has a close code (package protocol); 1013 where the
+//     client does not read.
 //   - A WebSocket has one goroutine of its own. It has no timer: one ticker serves the
 //     deadlines and pings of all streams.
-//   - When the server stops, streams end without "complete" (WebSockets with close
-//     code 1012), so that clients reconnect.
+//   - When the server stops, or a stream is old, it ends without "complete" (WebSockets
+//     with close code 1012), so that the client reconnects.
 //
-// May import: coding, guard, models, push, rawparams, wsframe, gqlgen.
+// May import: admission, coding, guard, models, protocol, push, rawparams, wsframe, gqlgen.
 //
 // The package uses no server.
 package transport

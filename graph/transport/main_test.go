@@ -18,6 +18,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.uber.org/goleak"
+
+	"onhand/graph/guard"
+	"onhand/graph/transport/admission"
+	"onhand/graph/transport/protocol"
 )
 
 // TestMain fails on leaked goroutines.
@@ -28,9 +32,12 @@ const patience = 20 * time.Second
 
 // quick are limits for tests that wait for a limit to pass, patient for all others.
 var (
-	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, connect: 400 * time.Millisecond}
-	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, connect: patience}
+	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, connect: 400 * time.Millisecond, flood: patience, lifetime: time.Hour}
+	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, connect: patience, flood: patience, lifetime: time.Hour}
 )
+
+// operationsMax and messageBytesMax are defaults.
+var operationsMax, messageBytesMax = admission.DefaultStreamBounds().Operations, admission.DefaultStreamBounds().MessageBytes
 
 // testServer is a server with a small schema. The query name answers at once. The
 // subscription tick answers when the test sends a value, hello once, and flood as fast
@@ -41,7 +48,6 @@ type testServer struct {
 	ticks   chan string
 	floods  chan struct{} // gets a value for each flood that ends
 	flooded atomic.Int64  // events of floods
-	admit   ConnectFunc
 
 	singles *singleConnections
 	sources chan *testSource
@@ -52,7 +58,7 @@ const floodBytes = 1 << 20
 
 func newTestServer(t *testing.T, limits limits) *testServer {
 	t.Helper()
-	return newTestServerOn(t, limits, &http.Server{}, nil)
+	return newTestServerOn(t, limits, testSettings{})
 }
 
 // friends allows programs, and the pages of one origin.
@@ -61,20 +67,27 @@ func friends(r *http.Request) bool {
 	return origin == "" || origin == "https://friend.example"
 }
 
-// newTestServerOn is newTestServer with an HTTP server's own settings, and a decision on
-// connections.
-func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit ConnectFunc) *testServer {
+// testSettings are what tests set of a server.
+type testSettings struct {
+	timeout time.Duration // of the HTTP server, for reading and for writing; 0 for none
+	admit   ConnectFunc
+	bounds  admission.StreamBounds
+}
+
+// newTestServerOn is newTestServer with settings.
+func newTestServerOn(t *testing.T, limits limits, settings testSettings) *testServer {
 	t.Helper()
-	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), admit: admit, sources: make(chan *testSource, 1)}
+	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), sources: make(chan *testSource, 1)}
+	streams := newStreams(b.closing, settings.bounds, limits)
+	b.singles = streams.singleConnections()
 	api := handler.New(b.schema())
-	api.AddTransport(webSocket(b.closing, friends, b.admit, limits))
-	b.singles = newSingleConnections(b.closing, limits)
+	api.AddTransport(streams.WebSocket(friends, settings.admit))
 	api.AddTransport(b.singles)
-	api.AddTransport(HTTP{Events: sse(b.closing, limits)})
+	api.AddTransport(HTTP{Events: streams.SSE()})
 	api.AddTransport(Unsupported{})
-	server := httptest.NewUnstartedServer(api)
+	server := httptest.NewUnstartedServer(guard.WithAddress(api))
 	server.Config.ConnContext = ConnContext
-	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.ReadTimeout, settings.WriteTimeout
+	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.timeout, settings.timeout
 	server.Start()
 	b.url = server.URL
 	t.Cleanup(func() {
@@ -86,7 +99,7 @@ func newTestServerOn(t *testing.T, limits limits, settings *http.Server, admit C
 }
 
 func (b *testServer) schema() graphql.ExecutableSchema {
-	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! empty: String! refused: String! panics: String! } type Mutation { change: String! } type Subscription { tick: String! hello: String! flood: String! pushed: String! }`})
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `type Query { name: String! awaited: String! empty: String! refused: String! panics: String! } type Mutation { change: String! } type Subscription { tick: String! hello: String! flood: String! pushed: String! }`})
 	return &graphql.ExecutableSchemaMock{
 		SchemaFunc:     func() *ast.Schema { return schema },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) { return 1, true },
@@ -98,6 +111,8 @@ func (b *testServer) schema() graphql.ExecutableSchema {
 				return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{Message: "no"}}})
 			case "name":
 				return graphql.OneShot(&graphql.Response{Data: []byte(`{"name":"onhand"}`)})
+			case "awaited": // by the test
+				return b.awaited()
 			case "panics":
 				panic("boom")
 			case "pushed":
@@ -125,6 +140,18 @@ func (b *testServer) tick(ctx context.Context) *graphql.Response {
 		return &graphql.Response{Data: []byte(`{"tick":"` + value + `"}`)}
 	case <-ctx.Done():
 		return nil
+	}
+}
+
+// awaited answers once, when the test sends a value.
+func (b *testServer) awaited() graphql.ResponseHandler {
+	answered := false
+	return func(context.Context) *graphql.Response {
+		if answered {
+			return nil
+		}
+		answered = true
+		return &graphql.Response{Data: []byte(`{"awaited":"` + <-b.ticks + `"}`)}
 	}
 }
 
@@ -184,7 +211,7 @@ func (b *testServer) dial(t *testing.T, protocols ...string) *peer {
 // connect dials and sends connection_init.
 func (b *testServer) connect(t *testing.T) *peer {
 	t.Helper()
-	p := b.dial(t, subprotocol)
+	p := b.dial(t, protocol.Subprotocol)
 	p.send(`{"type":"connection_init"}`)
 	require.Equal(t, `{"type":"connection_ack"}`, p.read())
 	return p
@@ -229,7 +256,7 @@ func (p *peer) closed() (code websocket.StatusCode, types []string) {
 			return websocket.CloseStatus(err), types
 		}
 		require.NoError(p.t, broken)
-		var m wsMessage
+		var m struct{ Type string }
 		if broken = json.Unmarshal([]byte(text), &m); broken == nil {
 			types = append(types, m.Type)
 		}

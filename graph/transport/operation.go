@@ -23,11 +23,13 @@ type limits struct {
 	ping      time.Duration // interval; a client that leaves a ping unanswered for two is cut off
 	keepAlive time.Duration // interval of comments on an event stream without events
 	connect   time.Duration // from the token of a single connection to its event stream
+	flood     time.Duration // for which a client may send more messages than it should; each waits
+	lifetime  time.Duration // of a stream; 0 for that of its bounds
 }
 
 var defaultLimits = limits{
 	write: 10 * time.Second, message: time.Minute, init: 5 * time.Second,
-	ping: 10 * time.Second, keepAlive: 10 * time.Second, connect: 30 * time.Second,
+	ping: 10 * time.Second, keepAlive: 10 * time.Second, connect: 30 * time.Second, flood: 10 * time.Second,
 }
 
 // ticksPerLimit is how often the ticker looks at a stream within its shortest limit.
@@ -35,12 +37,8 @@ const ticksPerLimit = 8
 
 // tickInterval is the interval of the ticker for streams with these limits.
 func (l limits) tickInterval() time.Duration {
-	return min(l.init, l.ping, l.keepAlive, l.connect) / ticksPerLimit
+	return min(l.init, l.ping, l.keepAlive, l.connect, l.lifetime) / ticksPerLimit
 }
-
-// operationsMax is how many operations one stream may have in flight: many times what
-// a page needs, and a small part of the watches that an instance allows.
-const operationsMax = 256
 
 // errorsMax is how many errors of one request are sent. A few hundred fields can
 // conflict in thousands of pairs.
@@ -55,6 +53,7 @@ type operation struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	over   bool // the client wants no more messages; the stream's mu protects it
+	brief  bool // a query or mutation, whose answer is awaited; the stream's mu protects it
 
 	source push.Source // of a pushed operation, which has no goroutine; the stream's mu protects it
 	ready  bool        // source may have results; the stream's mu protects it

@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +12,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"onhand/graph/guard"
+	"onhand/graph/transport/admission"
+	"onhand/graph/transport/protocol"
 	"onhand/models"
 )
 
@@ -30,12 +31,12 @@ const (
 // SingleConnections is graphql-sse's single connection mode: PUT answers with a token,
 // GET connects the event stream, POST (and GET for queries and subscriptions) executes an
 // operation whose results the stream gets, and DELETE ends an operation.
-func SingleConnections(closing *Closing) graphql.Transport {
-	return newSingleConnections(closing, defaultLimits)
-}
+//
+// A token takes the place of its stream.
+func (t *Streams) SingleConnections() graphql.Transport { return t.singleConnections() }
 
-func newSingleConnections(closing *Closing, limits limits) *singleConnections {
-	return &singleConnections{events: sse(closing, limits), byToken: map[string]*singleConnection{}}
+func (t *Streams) singleConnections() *singleConnections {
+	return &singleConnections{events: events{t}, byToken: map[string]*singleConnection{}}
 }
 
 type singleConnections struct {
@@ -51,6 +52,7 @@ type singleConnections struct {
 type singleConnection struct {
 	all     *singleConnections
 	token   string
+	pass    *admission.Pass
 	expires time.Time     // zero once it is connected; the mu of all protects it
 	opened  chan struct{} // closed when stream is set
 	ended   chan struct{} // closed when the token is forgotten
@@ -85,7 +87,7 @@ func tokenOf(r *http.Request) string {
 // Do implements graphql.Transport.
 func (t *singleConnections) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if r.Method == http.MethodPut {
-		t.issueToken(w)
+		t.issueToken(w, r)
 		return
 	}
 	found := t.find(tokenOf(r))
@@ -102,9 +104,13 @@ func (t *singleConnections) Do(w http.ResponseWriter, r *http.Request, exec grap
 }
 
 // issueToken answers PUT with the token of a new single connection.
-func (t *singleConnections) issueToken(w http.ResponseWriter) {
+func (t *singleConnections) issueToken(w http.ResponseWriter, r *http.Request) {
+	pass := t.enter(w, r)
+	if pass == nil {
+		return
+	}
 	s := &singleConnection{
-		all: t, token: rand.Text(), expires: time.Now().Add(t.limits.connect),
+		all: t, token: rand.Text(), pass: pass, expires: time.Now().Add(t.limits.connect),
 		opened: make(chan struct{}), ended: make(chan struct{}), operations: map[string]*operation{},
 	}
 	t.mu.Lock()
@@ -115,6 +121,8 @@ func (t *singleConnections) issueToken(w http.ResponseWriter) {
 	}
 	t.mu.Unlock()
 	if full {
+		pass.Leave()
+		t.closing.refused.Count(admission.RefusedToken)
 		guard.Refuse(w, http.StatusTooManyRequests, models.CodeRateLimited, "too many event streams wait for their connection")
 		return
 	}
@@ -176,6 +184,7 @@ func (s *singleConnection) forget() {
 		return
 	}
 	close(s.ended)
+	s.pass.Leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
@@ -212,7 +221,7 @@ func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec 
 		refuse(w, "an operation of an event stream needs a text in extensions.operationId")
 		return
 	}
-	o := &operation{key: id, id: quoted(id)}
+	o := &operation{key: id, id: protocol.Quoted(id)}
 	o.ctx, o.cancel = context.WithCancel(guard.Streaming(context.WithoutCancel(r.Context())))
 	if !s.add(w, o) {
 		return
@@ -240,8 +249,12 @@ func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec 
 func (s *singleConnection) add(w http.ResponseWriter, o *operation) bool {
 	s.mu.Lock()
 	_, active := s.operations[o.key]
-	full, over := len(s.operations) >= operationsMax, s.over
-	added := !active && !full && !over
+	over := s.over
+	var refusal *admission.Excess
+	if !active && !over {
+		refusal = s.pass.Begin(len(s.operations))
+	}
+	added := !active && !over && refusal == nil
 	if added {
 		s.operations[o.key] = o
 	}
@@ -251,8 +264,8 @@ func (s *singleConnection) add(w http.ResponseWriter, o *operation) bool {
 		return true
 	case active:
 		guard.Refuse(w, http.StatusConflict, models.CodeBadUserInput, "an operation with this id is in flight")
-	case full:
-		guard.Refuse(w, http.StatusTooManyRequests, models.CodeRateLimited, fmt.Sprintf("too many operations on one event stream; at most %d", operationsMax))
+	case refusal != nil:
+		guard.Refuse(w, refusal.Status, refusal.Code, refusal.Message)
 	default:
 		guard.Refuse(w, http.StatusNotFound, models.CodeBadUserInput, "this event stream has ended")
 	}
@@ -268,6 +281,7 @@ func (s *singleConnection) finish(o *operation) {
 	o.cancel()
 	if s.operations[o.key] == o {
 		delete(s.operations, o.key)
+		s.pass.End()
 	}
 }
 

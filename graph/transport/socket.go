@@ -4,19 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
+	"onhand/graph/transport/admission"
+	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/wsframe"
 )
 
 // closeTimeout bounds the wait for a client's end of the closing handshake.
 const closeTimeout = 10 * time.Second
-
-// restart ends the connections of a server that stops. Clients reconnect after it.
-var restart = wsframe.CloseError{Code: wsframe.CloseServiceRestart, Reason: "the server restarts"}
 
 // socket is one connection of graphql-transport-ws.
 //
@@ -28,7 +29,11 @@ type socket struct {
 	shared *webSockets
 	exec   graphql.GraphExecutor
 	conn   *wsframe.Conn
-	began  time.Time
+	pass   *admission.Pass
+	meter  admission.Meter // of the client's messages; read uses it
+
+	began    time.Time
+	lifetime time.Duration
 	// ctx is replaced once, before the connection is acknowledged.
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -59,14 +64,15 @@ func (s *socket) read() {
 			s.readFailed(err)
 			return
 		}
+		s.throttle()
 		switch {
 		case s.isEnded():
 		case kind == wsframe.Ping:
 			frame := wsframe.AppendPong(nil, data)
 			_ = s.send(nil, frame, false)
 		case kind == wsframe.Binary:
-			s.end(wsframe.CloseError{Code: closeBadMessage, Reason: "Invalid message"})
-		case string(data) == pongMessage:
+			s.end(protocol.Binary)
+		case string(data) == protocol.Pong:
 			s.answered()
 		default:
 			s.handling.Go(func() { s.handle(data) })
@@ -76,10 +82,30 @@ func (s *socket) read() {
 	}
 }
 
+// throttle delays a client that sends more messages than it should: read does not read
+// on, and the client's own buffers fill. A client that goes on is cut off.
+func (s *socket) throttle() {
+	wait, excess := s.meter.Take(time.Since(s.began), s.shared.bounds.Rate())
+	if wait <= 0 {
+		return
+	}
+	s.shared.closing.delayed.Count(delayedMessages)
+	if excess >= s.shared.limits.flood {
+		s.end(protocol.Flood)
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
+}
+
 // readFailed ends the connection after an error of Next.
 func (s *socket) readFailed(err error) {
 	if end, ok := errors.AsType[wsframe.CloseError](err); ok {
-		s.end(end)
+		s.endFor(end, !wsframe.IsViolation(end))
 	}
 	s.mu.Lock()
 	s.discarding = s.ended
@@ -101,12 +127,13 @@ func (s *socket) finish() {
 		s.closeSource(o)
 	}
 	s.conn.Close()
+	s.pass.Leave()
 	s.shared.closing.remove(s)
 }
 
 // handle handles one message of the client.
 func (s *socket) handle(data []byte) {
-	m, err := parseMessage(data)
+	m, err := protocol.Parse(data)
 	if err == nil {
 		err = s.dispatch(m)
 	}
@@ -115,12 +142,12 @@ func (s *socket) handle(data []byte) {
 	}
 }
 
-func (s *socket) dispatch(m wsMessage) error {
+func (s *socket) dispatch(m protocol.Message) error {
 	switch m.Type {
 	case "connection_init":
 		return s.initialise(m.Payload)
 	case "ping":
-		return s.sendText(nil, false, func(b []byte) []byte { return appendPong(b, m.Payload) })
+		return s.sendText(nil, false, func(b []byte) []byte { return protocol.AppendPong(b, m.Payload) })
 	case "pong":
 		s.answered()
 	case "subscribe":
@@ -137,41 +164,42 @@ func (s *socket) initialise(payload json.RawMessage) error {
 	s.initialised = true
 	s.mu.Unlock()
 	if repeated {
-		return wsframe.CloseError{Code: closeRepeatedInit, Reason: "Too many initialisation requests"}
+		return protocol.RepeatedInit
 	}
 	if connect := s.shared.connect; connect != nil {
 		ctx, err := connect(s.ctx, payload)
 		if err != nil {
-			return forbidden
+			return protocol.Forbidden
 		}
 		s.ctx = ctx
-		context.AfterFunc(ctx, func() { s.end(forbidden) })
+		context.AfterFunc(ctx, func() { s.end(protocol.Forbidden) })
 	}
 	s.mu.Lock()
 	s.acknowledged = true
 	s.pingAt = time.Now().Add(s.shared.limits.ping)
 	s.mu.Unlock()
-	return s.send(nil, wsframe.AppendText(nil, ackMessage), false)
+	return s.send(nil, wsframe.AppendText(nil, protocol.Ack), false)
 }
 
-var forbidden = wsframe.CloseError{Code: closeForbidden, Reason: "Forbidden"}
-
 // subscribe registers an operation and starts it.
-func (s *socket) subscribe(m wsMessage) error {
+func (s *socket) subscribe(m protocol.Message) error {
 	start := graphql.Now()
 	if !s.isAcknowledged() {
-		return wsframe.CloseError{Code: closeNoInit, Reason: "Unauthorized"}
+		return protocol.Unauthorized
 	}
-	params, err := parseSubscribe(m.Payload)
+	params, err := protocol.ParseSubscribe(m.Payload)
 	if err != nil {
 		return err
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	o := &operation{id: quoted(m.ID), key: m.ID}
+	o := &operation{id: protocol.Quoted(m.ID), key: m.ID}
 	if added, err := s.add(o); err != nil || !added {
 		return err
 	}
 	if operation := prepare(s.exec, s, o, params); operation != nil {
+		s.mu.Lock()
+		o.brief = operation.Operation.Operation != ast.Subscription
+		s.mu.Unlock()
 		go run(s.exec, s, o, operation)
 	}
 	return nil
@@ -182,11 +210,11 @@ func (s *socket) add(o *operation) (added bool, err error) {
 	s.mu.Lock()
 	if _, active := s.operations[o.key]; active {
 		s.mu.Unlock()
-		return false, wsframe.Closef(closeRepeatedID, "Subscriber for %.30s already exists", o.key)
+		return false, protocol.RepeatedID(o.key)
 	}
-	if len(s.operations) >= operationsMax {
+	if refusal := s.pass.Begin(len(s.operations)); refusal != nil {
 		s.mu.Unlock()
-		return false, s.sendText(nil, false, func(b []byte) []byte { return appendTooMany(b, o) })
+		return false, s.sendText(nil, false, func(b []byte) []byte { return appendRefusal(b, o, *refusal) })
 	}
 	defer s.mu.Unlock()
 	o.ctx, o.cancel = context.WithCancel(s.ctx)
@@ -217,6 +245,7 @@ func (s *socket) completed(id string) {
 // forget removes an operation. The caller has locked mu.
 func (s *socket) forget(o *operation) {
 	delete(s.operations, o.key)
+	s.pass.End()
 	if len(s.operations) == 0 {
 		s.operations = nil // a map never shrinks
 	}
@@ -255,3 +284,40 @@ func (s *socket) isAcknowledged() bool {
 	defer s.mu.Unlock()
 	return s.acknowledged
 }
+
+// awaitsAnswer reports whether a query or mutation is in flight. The caller has locked
+// mu.
+func (s *socket) awaitsAnswer() bool {
+	for _, o := range s.operations {
+		if o.brief {
+			return true
+		}
+	}
+	return false
+}
+
+// appendNext appends a "next" message.
+func appendNext(b []byte, o *operation, response *graphql.Response) []byte {
+	b = append(appendID(b, o), `,"type":"next","payload":`...)
+	return append(appendResponse(b, response), '}')
+}
+
+// appendError appends an "error" message.
+func appendError(b []byte, o *operation, response *graphql.Response) []byte {
+	b = append(appendID(b, o), `,"type":"error","payload":`...)
+	return append(appendErrors(b, response.Errors), '}')
+}
+
+// appendRefusal appends an "error" message for an operation above a bound. The refusal
+// needs no escapes.
+func appendRefusal(b []byte, o *operation, refusal admission.Excess) []byte {
+	b = append(appendID(b, o), `,"type":"error","payload":`...)
+	return fmt.Appendf(b, `[{"message":"%s","extensions":{"code":"%s"}}]}`, refusal.Message, refusal.Code)
+}
+
+// appendComplete appends a "complete" message.
+func appendComplete(b []byte, o *operation) []byte {
+	return append(appendID(b, o), `,"type":"complete"}`...)
+}
+
+func appendID(b []byte, o *operation) []byte { return append(append(b, `{"id":`...), o.id...) }

@@ -2,8 +2,11 @@ package transport
 
 import (
 	"errors"
+	"os"
+	"strconv"
 	"time"
 
+	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/push"
 	"onhand/graph/transport/wsframe"
 )
@@ -29,12 +32,27 @@ func (s *socket) send(o *operation, frame []byte, last bool) error {
 	}
 	n, err := s.conn.TryWrite(frame)
 	if err == nil && n < len(frame) {
-		err = s.conn.Write(frame[n:], s.shared.limits.write, s.shared.limits.message)
+		var more int
+		more, err = s.conn.Write(frame[n:], s.shared.limits.write, s.shared.limits.message)
+		n += more
 	}
 	if err != nil {
-		s.conn.Close() // read notices it
+		s.writeFailed(frame[n:], err)
 	}
 	return err
+}
+
+// writeFailed closes the connection after a write that left rest of a frame; read notices
+// it. A client that did not read in time finds the close code when it reads again. The
+// caller has locked sending.
+func (s *socket) writeFailed(rest []byte, err error) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || s.closeSent {
+		s.conn.Close()
+		return
+	}
+	s.closeSent = true
+	s.markEnded(protocol.Stuck, false)
+	s.conn.WriteLast(rest, s.closing)
 }
 
 // mayWrite reports whether a message may be written now.
@@ -70,16 +88,33 @@ func (s *socket) unlock() {
 
 // end ends the connection with a close frame. It does not block. Only the first call
 // counts.
-func (s *socket) end(e wsframe.CloseError) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
+func (s *socket) end(e wsframe.CloseError) { s.endFor(e, false) }
+
+// endFor is end. client: the client closed the connection with this code.
+func (s *socket) endFor(e wsframe.CloseError, client bool) {
+	if s.markEnded(e, client) {
+		s.sendClose()
 	}
-	s.ended, s.closing = true, e
+}
+
+// markEnded ends everything but the connection itself. first: it had not ended.
+func (s *socket) markEnded(e wsframe.CloseError, client bool) (first bool) {
+	s.mu.Lock()
+	first = !s.ended
+	if first {
+		s.ended, s.closing = true, e
+	}
 	s.mu.Unlock()
+	if !first {
+		return false
+	}
+	label := closedByClient
+	if !client {
+		label = strconv.Itoa(e.Code)
+	}
+	s.shared.closing.closes.Count(label)
 	s.cancel()
-	s.sendClose()
+	return true
 }
 
 // sendClose writes the close frame, unless another goroutine writes: that one calls it
@@ -105,8 +140,8 @@ func (s *socket) tryFrame(frame []byte, written func()) {
 		s.conn.Close()
 	case n < len(frame):
 		go func() {
-			if s.conn.Write(frame[n:], s.shared.limits.write, s.shared.limits.write) != nil {
-				s.conn.Close()
+			if more, err := s.conn.Write(frame[n:], s.shared.limits.write, s.shared.limits.write); err != nil {
+				s.writeFailed(frame[n+more:], err)
 			}
 			written()
 			s.unlock()
@@ -128,26 +163,31 @@ func (s *socket) closeWritten() {
 }
 
 // stop implements openStream.
-func (s *socket) stop() { s.end(restart) }
+func (s *socket) stop() { s.end(protocol.Restart) }
 
-var (
-	initTimeout = wsframe.CloseError{Code: closeInitTimeout, Reason: "Connection initialisation timeout"}
-	pingFrame   = wsframe.AppendText(nil, pingMessage)
-)
+var pingFrame = wsframe.AppendText(nil, protocol.Ping)
 
-// tick implements openStream.
+// answersWithin is how long the end of a connection's lifetime waits for the answer of a
+// query or mutation.
+const answersWithin = time.Minute
+
+// tick implements openStream. A client must initialise the connection in time; the
+// decision on it has as long again.
 func (s *socket) tick(now time.Time) {
-	limits := s.shared.limits
+	limits, age := s.shared.limits, now.Sub(s.began)
 	s.mu.Lock()
-	late := !s.initialised && now.Sub(s.began) >= limits.init
+	late := !s.initialised && age >= limits.init || !s.acknowledged && age >= 2*limits.init
+	old := age >= s.lifetime && (age >= s.lifetime+answersWithin || !s.awaitsAnswer())
 	silent := !s.unanswered.IsZero() && now.Sub(s.unanswered) >= 2*limits.ping
 	due := s.acknowledged && !s.ended && !now.Before(s.pingAt)
 	s.mu.Unlock()
 	switch {
 	case late:
-		s.end(initTimeout)
+		s.end(protocol.InitTimeout)
 	case silent:
-		s.conn.Close() // read notices it
+		s.end(protocol.Stuck)
+	case old:
+		s.end(protocol.LifetimeOver)
 	case due && s.sending.TryLock(): // otherwise the next tick tries again
 		s.ping(now)
 	}
@@ -241,20 +281,21 @@ func (s *socket) Run() {
 		go s.writeRest(buffer, n)
 		return
 	}
-	s.written(buffer, err)
+	s.written(buffer, n, err)
 }
 
 // writeRest writes what the system did not take.
 func (s *socket) writeRest(buffer *wsframe.FrameBuffer, from int) {
-	s.written(buffer, s.conn.Write(buffer.B[from:], s.shared.limits.write, s.shared.limits.message))
+	n, err := s.conn.Write(buffer.B[from:], s.shared.limits.write, s.shared.limits.message)
+	s.written(buffer, from+n, err)
 }
 
-// written gives up buffer and sending.
-func (s *socket) written(buffer *wsframe.FrameBuffer, err error) {
-	buffer.Free()
+// written gives up buffer, of which the system took n bytes, and sending.
+func (s *socket) written(buffer *wsframe.FrameBuffer, n int, err error) {
 	if err != nil {
-		s.conn.Close() // read notices it
+		s.writeFailed(buffer.B[n:], err)
 	}
+	buffer.Free()
 	s.unlock()
 }
 

@@ -31,6 +31,9 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 
 // boundSendBuffer bounds the send buffer of a stream.
 func boundSendBuffer(conn any) {
+	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
+		conn = encrypted.NetConn()
+	}
 	if conn, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		_ = conn.SetWriteBuffer(streamBufferBytes) // without it, a slow client is noticed later
 	}
@@ -38,15 +41,10 @@ func boundSendBuffer(conn any) {
 
 // SSE is server-sent events in graphql-sse's distinct connections mode: POST, and GET
 // for a browser's EventSource.
-func SSE(closing *Closing) graphql.Transport { return sse(closing, defaultLimits) }
-
-func sse(closing *Closing, limits limits) events { return events{closing, limits} }
+func (t *Streams) SSE() graphql.Transport { return events{t} }
 
 // events answers a request with a stream of its own.
-type events struct {
-	closing *Closing
-	limits  limits
-}
+type events struct{ *Streams }
 
 // Supports implements graphql.Transport.
 func (events) Supports(r *http.Request) bool {
@@ -56,6 +54,15 @@ func (events) Supports(r *http.Request) bool {
 // Do implements graphql.Transport.
 func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	read := graphql.TraceTiming{Start: graphql.Now()}
+	pass := e.enter(w, r)
+	if pass == nil {
+		return
+	}
+	defer pass.Leave()
+	if refusal := pass.Begin(0); refusal != nil {
+		guard.Refuse(w, refusal.Status, refusal.Code, refusal.Message)
+		return
+	}
 	params, problem := readStreamed(r)
 	if problem != "" {
 		refuse(w, problem)
@@ -104,6 +111,7 @@ type eventStream struct {
 	control *http.ResponseController
 	closing *Closing
 	limits  limits
+	ends    time.Time // when its lifetime is over
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -115,7 +123,7 @@ type eventStream struct {
 // open begins a stream.
 func (e events) open(ctx context.Context, w http.ResponseWriter) *eventStream {
 	boundSendBuffer(ctx.Value(connectionKey{}))
-	s := &eventStream{w: w, control: http.NewResponseController(w), closing: e.closing, limits: e.limits}
+	s := &eventStream{w: w, control: http.NewResponseController(w), closing: e.closing, limits: e.limits, ends: time.Now().Add(e.lifetime())}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	_ = s.control.SetReadDeadline(time.Time{}) // http.Server's is for the request
 	header := w.Header()
@@ -143,6 +151,10 @@ func (s *eventStream) stop() { s.cancel() }
 
 // tick implements openStream. A client that is written to needs no comment.
 func (s *eventStream) tick(now time.Time) {
+	if !now.Before(s.ends) {
+		s.stop()
+		return
+	}
 	if !s.mu.TryLock() {
 		return
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"onhand/graph/transport/admission"
 )
 
 // eventClient is a client's end of an event stream.
@@ -123,7 +125,7 @@ func TestSSEKeepAlive(t *testing.T) {
 // TestSSEOutlivesServerTimeouts: http.Server's timeouts do not end a stream.
 func TestSSEOutlivesServerTimeouts(t *testing.T) {
 	t.Parallel()
-	b := newTestServerOn(t, quick, &http.Server{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond}, nil)
+	b := newTestServerOn(t, quick, testSettings{timeout: 300 * time.Millisecond})
 	s := b.stream(t, tickRequest)
 	s.wants(":\n")
 	for range 18 { // three times as long
@@ -184,7 +186,7 @@ func TestSSEClientLeaves(t *testing.T) {
 func TestSSENoWriteAfterHandler(t *testing.T) {
 	t.Parallel()
 	recorder := httptest.NewRecorder()
-	s := sse(NewClosing(), patient).open(t.Context(), recorder)
+	s := events{newStreams(NewClosing(), admission.StreamBounds{}, patient)}.open(t.Context(), recorder)
 	assert.True(t, s.write([]byte("data: 1\n\n")))
 	s.end()
 	assert.False(t, s.write([]byte(": ping\n\n")))
@@ -197,7 +199,7 @@ func TestSSENoWriteAfterHandler(t *testing.T) {
 func TestSSEFailedWrite(t *testing.T) {
 	t.Parallel()
 	failing := &failingWriter{}
-	s := sse(NewClosing(), patient).open(t.Context(), failing)
+	s := events{newStreams(NewClosing(), admission.StreamBounds{}, patient)}.open(t.Context(), failing)
 	defer s.end()
 	require.Error(t, s.ctx.Err())
 	assert.False(t, s.write([]byte("data: 2\n\n")))

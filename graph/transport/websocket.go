@@ -10,15 +10,11 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/graph/guard"
+	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/push"
 	"onhand/graph/transport/wsframe"
 	"onhand/models"
 )
-
-const readBytesMax = guard.BodyBytesMax
-
-// subprotocol is the only supported one.
-const subprotocol = "graphql-transport-ws"
 
 // ConnectFunc decides on a connection of graphql-transport-ws. payload is that of
 // connection_init, nil where it has none. The returned context is that of all
@@ -30,22 +26,17 @@ type ConnectFunc func(ctx context.Context, payload json.RawMessage) (context.Con
 
 // WebSocket answers graphql-transport-ws. allows reports whether the page that sends a
 // handshake may connect. connect may be nil.
-func WebSocket(closing *Closing, allows func(*http.Request) bool, connect ConnectFunc) graphql.Transport {
-	return webSocket(closing, allows, connect, defaultLimits)
-}
-
-func webSocket(closing *Closing, allows func(*http.Request) bool, connect ConnectFunc, limits limits) *webSockets {
+func (t *Streams) WebSocket(allows func(*http.Request) bool, connect ConnectFunc) graphql.Transport {
 	return &webSockets{
-		closing: closing, connect: connect, limits: limits,
-		handshake: wsframe.Handshake{Protocol: subprotocol, Allows: allows, BytesMax: readBytesMax},
+		Streams: t, connect: connect,
+		handshake: wsframe.Handshake{Protocol: protocol.Subprotocol, Allows: allows, BytesMax: t.bounds.MessageBytes},
 	}
 }
 
 // webSockets is what all WebSockets of a server share.
 type webSockets struct {
-	closing   *Closing
+	*Streams
 	connect   ConnectFunc
-	limits    limits
 	handshake wsframe.Handshake
 	workers   push.Workers // write the results of pushed operations
 }
@@ -57,7 +48,11 @@ func (*webSockets) Supports(r *http.Request) bool { return wsframe.IsHandshake(r
 // goroutine and the buffers of net/http are free. The socket keeps the values of the
 // request's context.
 func (t *webSockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	conn, protocol, err := wsframe.Accept(w, r, t.handshake)
+	pass := t.enter(w, r)
+	if pass == nil {
+		return
+	}
+	conn, acceptable, err := wsframe.Accept(w, r, t.handshake)
 	var refused wsframe.Refusal
 	if errors.As(err, &refused) {
 		code := models.CodeBadUserInput
@@ -67,14 +62,15 @@ func (t *webSockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 		guard.Refuse(w, refused.Status, code, refused.Message)
 	}
 	if err != nil {
+		pass.Leave()
 		return
 	}
 	boundSendBuffer(conn.Net())
-	s := &socket{shared: t, exec: exec, conn: conn, began: time.Now()}
+	s := &socket{shared: t, exec: exec, conn: conn, pass: pass, began: time.Now(), lifetime: t.lifetime()}
 	s.ctx, s.cancel = context.WithCancel(guard.Streaming(context.WithoutCancel(r.Context())))
 	t.closing.add(s, t.limits.tickInterval())
-	if !protocol {
-		s.end(wsframe.CloseError{Code: closeSubprotocol, Reason: "Subprotocol not acceptable"})
+	if !acceptable {
+		s.end(protocol.NotAcceptable)
 	}
 	go s.read()
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +14,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"onhand/graph/transport/protocol"
 )
 
 const tick = `{"id":"1","type":"subscribe","payload":{"query":"subscription { tick }"}}`
@@ -49,7 +49,7 @@ func TestWebSocketQuery(t *testing.T) {
 // TestWebSocketPing: a ping is answered at any time, with its payload.
 func TestWebSocketPing(t *testing.T) {
 	t.Parallel()
-	p := newTestServer(t, patient).dial(t, subprotocol)
+	p := newTestServer(t, patient).dial(t, protocol.Subprotocol)
 	p.send(`{"type":"ping"}`)
 	p.wants(`{"type":"pong"}`)
 	p.send(`{"type":"pong"}`)
@@ -154,6 +154,12 @@ func TestWebSocketViolations(t *testing.T) {
 		"unknown type":            {4400, []string{initMessage, `{"type":"` + strings.Repeat("é", 300) + `"}`}},
 		"the older protocol":      {4400, []string{initMessage, `{"type":"start","id":"1"}`}},
 		"a server's message":      {4400, []string{initMessage, `{"type":"next","id":"1"}`}},
+		"type in capitals":        {4400, []string{initMessage, `{"TYPE":"ping"}`}},
+		"complete without id":     {4400, []string{initMessage, `{"type":"complete"}`}},
+		"complete with a number":  {4400, []string{initMessage, `{"type":"complete","id":1}`}},
+		"an empty id":             {4400, []string{initMessage, `{"type":"subscribe","id":"","payload":{"query":"{ name }"}}`}},
+		"query is null":           {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{"query":null}}`}},
+		"operation is a number":   {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{"query":"{ name }","operationName":1}}`}},
 		"init with text":          {4400, []string{`{"type":"connection_init","payload":"x"}`}},
 		"ping with a number":      {4400, []string{`{"type":"ping","payload":1}`}},
 		"pong with a list":        {4400, []string{initMessage, `{"type":"pong","payload":[]}`}},
@@ -163,11 +169,11 @@ func TestWebSocketViolations(t *testing.T) {
 		"subscribe to null":       {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":null}`}},
 		"subscribe without query": {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{}}`}},
 		"variables are a list":    {4400, []string{initMessage, `{"type":"subscribe","id":"1","payload":{"query":"{ name }","variables":[]}}`}},
-		"too large":               {1009, []string{initMessage, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", readBytesMax) + `"}}`}},
+		"too large":               {1009, []string{initMessage, `{"type":"ping","payload":{"x":"` + strings.Repeat("x", messageBytesMax) + `"}}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newTestServer(t, patient).dial(t, subprotocol)
+			p := newTestServer(t, patient).dial(t, protocol.Subprotocol)
 			for _, text := range test.send {
 				p.send(text)
 			}
@@ -181,13 +187,13 @@ func TestWebSocketViolations(t *testing.T) {
 // TestWebSocketInitTimeout: a client that sends no connection_init is cut off.
 func TestWebSocketInitTimeout(t *testing.T) {
 	t.Parallel()
-	p := newTestServer(t, quick).dial(t, subprotocol)
+	p := newTestServer(t, quick).dial(t, protocol.Subprotocol)
 	code, types := p.closed()
 	assert.Equal(t, websocket.StatusCode(4408), code)
 	assert.Empty(t, types)
 }
 
-// TestWebSocketSubprotocol: any other subprotocol, or none, ends with 4406. The
+// TestWebSocketSubprotocol: any other protocol.Subprotocol, or none, ends with 4406. The
 // supported one is accepted in any case.
 func TestWebSocketSubprotocol(t *testing.T) {
 	t.Parallel()
@@ -276,13 +282,13 @@ func TestSlowClientGetsLargeMessages(t *testing.T) {
 func TestWebSocketServerStops(t *testing.T) {
 	t.Parallel()
 	b := newTestServer(t, patient)
-	idle, initialised, watching := b.dial(t, subprotocol), b.connect(t), b.connect(t)
+	idle, initialised, watching := b.dial(t, protocol.Subprotocol), b.connect(t), b.connect(t)
 	watching.send(tick)
 	b.send(t, "one")
 	watching.wants(`{"id":"1","type":"next","payload":{"data":{"tick":"one"}}}`)
 	b.closing.Close()
 	b.closing.Close() // a second call does nothing
-	for name, p := range map[string]*peer{"idle": idle, "initialised": initialised, "watching": watching, "late": b.dial(t, subprotocol)} {
+	for name, p := range map[string]*peer{"idle": idle, "initialised": initialised, "watching": watching, "late": b.dial(t, protocol.Subprotocol)} {
 		code, types := p.closed()
 		assert.Equal(t, websocket.StatusServiceRestart, code, name)
 		assert.Empty(t, types, name)
@@ -374,7 +380,7 @@ func TestWebSocketHandshakeRefused(t *testing.T) {
 		})
 	}
 	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{
-		Subprotocols: []string{subprotocol}, HTTPHeader: http.Header{"Origin": {"https://friend.example"}},
+		Subprotocols: []string{protocol.Subprotocol}, HTTPHeader: http.Header{"Origin": {"https://friend.example"}},
 	})
 	require.NoError(t, err, "a page of an allowed origin")
 	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
@@ -387,7 +393,7 @@ func TestWebSocketConnect(t *testing.T) {
 	t.Parallel()
 	type tokenKey struct{}
 	revoke := map[string]context.CancelFunc{}
-	b := newTestServerOn(t, patient, &http.Server{}, func(ctx context.Context, payload json.RawMessage) (context.Context, error) {
+	b := newTestServerOn(t, patient, testSettings{admit: func(ctx context.Context, payload json.RawMessage) (context.Context, error) {
 		var given struct{ Token string }
 		if json.Unmarshal(payload, &given) != nil || given.Token == "" {
 			return nil, errors.New("no token")
@@ -395,15 +401,15 @@ func TestWebSocketConnect(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, tokenKey{}, given.Token))
 		revoke[given.Token] = cancel
 		return ctx, nil
-	})
+	}})
 	for _, text := range []string{`{"type":"connection_init"}`, `{"type":"connection_init","payload":{"token":""}}`} {
-		p := b.dial(t, subprotocol)
+		p := b.dial(t, protocol.Subprotocol)
 		p.send(text)
 		code, types := p.closed()
 		assert.Equal(t, websocket.StatusCode(4403), code)
 		assert.Empty(t, types)
 	}
-	p := b.dial(t, subprotocol)
+	p := b.dial(t, protocol.Subprotocol)
 	p.send(`{"type":"connection_init","payload":{"token":"a"}}`)
 	p.wants(`{"type":"connection_ack"}`)
 	p.send(tick)
@@ -451,46 +457,4 @@ func TestWebSocketFrames(t *testing.T) {
 		assert.Equal(t, want, int(frames[2])<<8|int(frames[3]))
 		require.NoError(t, conn.Close())
 	}
-}
-
-// TestWebSocketIsSmall: an idle socket takes one goroutine and little memory, also after
-// traffic, and all of it is free when the sockets have closed.
-func TestWebSocketIsSmall(t *testing.T) {
-	b := newTestServer(t, patient) // not parallel: it counts what the process has
-	const sockets = 300
-	measure := func() (goroutines int, bytes uint64) {
-		for range 3 { // a stack shrinks by half each time
-			runtime.GC()
-		}
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return runtime.NumGoroutine(), m.HeapInuse + m.StackInuse
-	}
-	goroutines, bytes := measure()
-	conns := make([]net.Conn, sockets)
-	for i := range conns {
-		conn := b.dialFlood(t, strings.SplitAfter(floodRequests["socket"], "\r\n\r\n")[0]+frame(`{"type":"connection_init"}`)+
-			frame(`{"id":"1","type":"subscribe","payload":{"query":"{ name }"}}`), 4096)
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
-		var answer []byte
-		for !strings.HasSuffix(string(answer), `"complete"}`) {
-			var b [1]byte
-			_, err := io.ReadFull(conn, b[:])
-			require.NoError(t, err)
-			answer = append(answer, b[0])
-		}
-		conns[i] = conn
-	}
-	assert.Equal(t, sockets, b.closing.Sockets())
-	moreGoroutines, moreBytes := measure()
-	assert.LessOrEqual(t, moreGoroutines-goroutines, sockets+5)
-	assert.Less(t, (moreBytes-bytes)/sockets, uint64(12<<10), "bytes a socket, the client's end included")
-	for _, conn := range conns {
-		require.NoError(t, conn.Close())
-	}
-	b.closing.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	assert.True(t, b.closing.Wait(ctx))
-	assert.Zero(t, b.closing.Sockets())
 }

@@ -22,6 +22,7 @@ type Conn struct {
 	message  *FrameBuffer // the message that arrives; nil between messages
 	binary   bool         // of message
 	started  bool         // fragments of a message have arrived, more follow
+	frames   uint16       // that arrived for the message
 }
 
 func newConn(conn net.Conn, early []byte, bytesMax int) *Conn {
@@ -48,24 +49,46 @@ func (c *Conn) TryWrite(data []byte) (n int, err error) {
 	return tryWrite(c.raw, data)
 }
 
-// Write writes data in pieces. Each piece has a deadline, and all of data has one.
-func (c *Conn) Write(data []byte, piece, whole time.Duration) error {
+// Write writes data in pieces. Each piece has a deadline, and all of data has one. It
+// returns how much the system took.
+func (c *Conn) Write(data []byte, piece, whole time.Duration) (n int, err error) {
 	end := time.Now().Add(whole)
-	for len(data) > 0 {
-		n := min(len(data), pieceBytes)
+	for n < len(data) {
+		next := data[n:min(len(data), n+pieceBytes)]
 		at := time.Now().Add(piece)
 		if at.After(end) {
 			at = end
 		}
 		if err := c.net.SetWriteDeadline(at); err != nil {
-			return err
+			return n, err
 		}
-		if _, err := c.net.Write(data[:n]); err != nil {
-			return err
+		written, err := c.net.Write(next)
+		n += written
+		if err != nil {
+			return n, err
 		}
-		data = data[n:]
 	}
-	return c.net.SetWriteDeadline(time.Time{})
+	return n, c.net.SetWriteDeadline(time.Time{})
+}
+
+// lastBytesMax is how much WriteLast writes. Linux allows an enlarged send buffer of
+// 208 KiB, in which a stream's frames have taken some 64 KiB.
+const lastBytesMax = 96 << 10
+
+// WriteLast writes what is left of a frame, and a close frame after it, to a client that
+// does not read, and closes the connection. The client finds both when it reads again
+// within about a minute. It enlarges the send buffer for them. It does not block.
+//
+// It reports whether the system took all of it; under TLS never.
+func (c *Conn) WriteLast(rest []byte, e CloseError) (written bool) {
+	defer c.Close()
+	conn, ok := c.net.(interface{ SetWriteBuffer(bytes int) error })
+	if !ok || len(rest) > lastBytesMax || conn.SetWriteBuffer(2*lastBytesMax) != nil || c.net.SetWriteDeadline(time.Time{}) != nil {
+		return false
+	}
+	data := AppendClose(append(make([]byte, 0, len(rest)+headerBytesMax+controlBytesMax), rest...), e)
+	n, err := c.TryWrite(data)
+	return err == nil && n == len(data)
 }
 
 // EndWrites tells the client that no more bytes follow.

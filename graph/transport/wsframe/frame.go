@@ -36,14 +36,16 @@ const (
 // ReasonBytesMax is how long a reason fits into a close frame.
 const ReasonBytesMax = controlBytesMax - 2
 
-// The close codes of RFC 6455 that a server sends. See its registry for 1012.
+// The close codes of RFC 6455 that a server sends. See its registry for 1012 and 1013.
 const (
-	CloseNormal         = 1000
-	CloseProtocolError  = 1002
-	CloseNoStatus       = 1005 // of a close frame without a code; never sent
-	CloseInvalidText    = 1007
-	CloseMessageTooBig  = 1009
-	CloseServiceRestart = 1012
+	CloseNormal          = 1000
+	CloseProtocolError   = 1002
+	CloseNoStatus        = 1005 // of a close frame without a code; never sent
+	CloseInvalidText     = 1007
+	ClosePolicyViolation = 1008
+	CloseMessageTooBig   = 1009
+	CloseServiceRestart  = 1012
+	CloseTryAgainLater   = 1013
 )
 
 // CloseError ends a connection with a close code and a reason.
@@ -54,6 +56,16 @@ type CloseError struct {
 
 // Error implements error.
 func (e CloseError) Error() string { return fmt.Sprintf("%d: %s", e.Code, e.Reason) }
+
+// IsViolation reports whether an error of Next is the server's answer to a violation.
+// Otherwise the client sent the code.
+func IsViolation(e CloseError) bool {
+	switch e.Code {
+	case CloseProtocolError, CloseInvalidText, ClosePolicyViolation, CloseMessageTooBig:
+		return true
+	}
+	return false
+}
 
 // Closef returns a CloseError whose reason fits into a close frame.
 func Closef(code int, format string, args ...any) CloseError {

@@ -59,7 +59,7 @@ func Accept(w http.ResponseWriter, r *http.Request, h Handshake) (c *Conn, proto
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	c = newConn(conn, bytes.Clone(early), h.BytesMax)
 	chosen := choose(r.Header, h.Protocol)
-	if err := c.Write(answer(r.Header, chosen), handshakeTimeout, handshakeTimeout); err != nil {
+	if _, err := c.Write(answer(r.Header, chosen), handshakeTimeout, handshakeTimeout); err != nil {
 		c.Close()
 		return nil, false, err
 	}

@@ -26,6 +26,10 @@ type header struct {
 	mask   [maskBytes]byte
 }
 
+// framesMax is how many frames may arrive for one message, with the pongs between them.
+// A fragment may be empty, so that the bound in bytes is none for them.
+const framesMax = 256
+
 // Next returns the next message, or the payload of a ping. The data is valid until
 // Release or the next call of Next.
 //
@@ -35,12 +39,14 @@ type header struct {
 func (c *Conn) Next() (FrameKind, []byte, error) {
 	if !c.started {
 		c.Release()
+		c.frames = 0
 	}
 	for {
 		h, err := c.header()
 		if err != nil {
 			return 0, nil, err
 		}
+		c.frames++
 		if h.opcode >= opClose {
 			kind, data, err := c.control(h)
 			if kind == Ping || err != nil {
@@ -134,6 +140,8 @@ func (c *Conn) tooBig() error {
 // check checks that a frame may come now.
 func (c *Conn) check(h header) error {
 	switch {
+	case c.frames >= framesMax:
+		return CloseError{ClosePolicyViolation, "too many frames for one message"}
 	case h.opcode > opPong || h.opcode > opBinary && h.opcode < opClose:
 		return violation("reserved opcode")
 	case h.opcode >= opClose && !h.final:

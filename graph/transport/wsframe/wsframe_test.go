@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +58,7 @@ func answerAll(c *Conn) {
 			if !ok {
 				return
 			}
-			_ = c.Write(AppendClose(nil, closed), patience, patience)
+			_, _ = c.Write(AppendClose(nil, closed), patience, patience)
 			c.EndWrites()
 			c.Discard(time.Now().Add(patience))
 			return
@@ -67,7 +69,7 @@ func answerAll(c *Conn) {
 		} else {
 			frame = append(frame, data...)
 		}
-		if c.Write(frame, patience, patience) != nil {
+		if _, err := c.Write(frame, patience, patience); err != nil {
 			return
 		}
 		c.Release()
@@ -92,6 +94,14 @@ func (c client) frame(first byte, payload string) client {
 	c = append(c, mask...)
 	for i := range len(payload) {
 		c = append(c, payload[i]^mask[i%4])
+	}
+	return c
+}
+
+// frames appends so many empty frames.
+func (c client) frames(n int, first byte) client {
+	for range n {
+		c = c.frame(first, "")
 	}
 	return c
 }
@@ -231,6 +241,11 @@ func TestConformance(t *testing.T) {
 		"unfinished rune":          {client{}.frame(final|opText, "\xce"), []serverFrame{closed(1007)}},
 		"invalid UTF-8, fragments": {client{}.frame(opText, "\xce").frame(final|opContinuation, "a"), []serverFrame{closed(1007)}},
 
+		"as many fragments as may": {goodbye(client{}.frame(opText, "a").frames(framesMax-2, opContinuation).frame(final|opContinuation, "b")), []serverFrame{text("ab"), closed(1000)}},
+		"too many fragments":       {client{}.frame(opText, "a").frames(framesMax, opContinuation), []serverFrame{closed(1008)}},
+		"too many pongs":           {client{}.frames(framesMax+1, final|opPong), []serverFrame{closed(1008)}},
+		"pings without a bound":    {goodbye(client{}.frames(2*framesMax, final|opPing)), append(slices.Repeat([]serverFrame{pong("")}, 2*framesMax), closed(1000))},
+
 		"close":                  {client{}.frame(final|opClose, ""), []serverFrame{{opClose, ""}}},
 		"close with a reason":    {client{}.frame(final|opClose, closeFrame(1001, "away")), []serverFrame{{opClose, closeFrame(1001, "away")}}},
 		"close with own code":    {client{}.frame(final|opClose, closeFrame(4999, strings.Repeat("r", 123))), []serverFrame{{opClose, closeFrame(4999, strings.Repeat("r", 123))}}},
@@ -346,30 +361,73 @@ func TestLibraryClient(t *testing.T) {
 	require.NoError(t, conn.Close(websocket.StatusNormalClosure, "bye"))
 }
 
+// connPair returns a server's end of a connection, and the client's end.
+func connPair(t *testing.T) (c *Conn, peer net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	peer, err = net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = peer.Close() })
+	accepted, err := listener.Accept()
+	require.NoError(t, err)
+	c = newConn(accepted, nil, messageBytesMax)
+	t.Cleanup(c.Close)
+	return c, peer
+}
+
 // TestTryWrite: a full send buffer takes a part and does not block, and Write meets its
 // deadline.
 func TestTryWrite(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	peer, err := net.Dial("tcp", listener.Addr().String())
-	require.NoError(t, err)
-	defer peer.Close()
-	accepted, err := listener.Accept()
-	require.NoError(t, err)
-	c := newConn(accepted, nil, messageBytesMax)
-	defer c.Close()
+	c, _ := connPair(t)
 	data, sent := make([]byte, 1<<20), 0
-	for n := 1; n > 0; sent += n {
+	for n, err := 1, error(nil); n > 0; sent += n {
 		n, err = c.TryWrite(data)
 		require.NoError(t, err)
 	}
 	assert.Positive(t, sent)
-	require.Error(t, c.Write(data, 10*time.Millisecond, patience), "the client reads nothing")
+	_, err := c.Write(data, 10*time.Millisecond, patience)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the client reads nothing")
 	c.Close()
 	_, err = c.TryWrite(data)
 	require.Error(t, err)
+}
+
+// TestWriteLast: a client that did not read finds every frame whole, and the close frame,
+// when it reads again. A frame that is too large is not kept for it.
+func TestWriteLast(t *testing.T) {
+	t.Parallel()
+	closing := CloseError{Code: CloseTryAgainLater, Reason: "the client does not read"}
+	for name, test := range map[string]struct {
+		payload int
+		code    bool
+	}{"small frames": {4 << 10, true}, "large frames": {1 << 20, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := connPair(t)
+			require.NoError(t, c.net.(*net.TCPConn).SetWriteBuffer(64<<10))
+			require.NoError(t, peer.(*net.TCPConn).SetReadBuffer(4<<10))
+			frame, n, whole := AppendText(nil, strings.Repeat("x", test.payload)), 0, -1
+			var err error
+			for err == nil {
+				n, err = c.Write(frame, 50*time.Millisecond, patience)
+				whole++
+			}
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.Equal(t, test.code, c.WriteLast(frame[n:], closing))
+			if !test.code {
+				return
+			}
+			require.NoError(t, peer.(*net.TCPConn).SetReadBuffer(1<<20)) // it reads fast now
+			require.NoError(t, peer.SetReadDeadline(time.Now().Add(patience)))
+			all, err := io.ReadAll(peer)
+			require.NoError(t, err)
+			want := append(bytes.Repeat(frame, whole+1), AppendClose(nil, closing)...)
+			assert.True(t, bytes.Equal(want, all), "%d bytes, want %d", len(all), len(want))
+		})
+	}
 }
 
 // TestFramed: the header before a payload is as if it was written first.

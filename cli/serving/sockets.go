@@ -1,0 +1,84 @@
+package serving
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"onhand/graph/transport"
+	"onhand/graph/transport/admission"
+)
+
+// socketSettings are the bounds of WebSockets and event streams.
+type socketSettings struct {
+	ConnectionsMax          int           `name:"connections-max" env:"CONNECTIONS_MAX" default:"20000" help:"Connections of HTTP, beside those that became WebSockets."`
+	StreamsMax              int           `name:"streams-max" env:"STREAMS_MAX" default:"20000" help:"WebSockets and event streams of this process."`
+	StreamsPerAddress       int           `name:"streams-per-address" env:"STREAMS_PER_ADDRESS" default:"500" help:"The same, of one address; for servers that check tokens."`
+	StreamOperations        int           `name:"stream-operations" env:"STREAM_OPERATIONS" default:"256" help:"Operations in flight on one WebSocket or event stream."`
+	OperationsPerAddress    int           `name:"operations-per-address" env:"OPERATIONS_PER_ADDRESS" default:"2000" help:"The same, of all streams of one address; for servers that check tokens."`
+	SocketMessageBytes      int           `name:"socket-message-bytes" env:"SOCKET_MESSAGE_BYTES" default:"65536" help:"The largest message of a WebSocket."`
+	SocketMessagesPerSecond int           `name:"socket-messages-per-second" env:"SOCKET_MESSAGES_PER_SECOND" default:"100" help:"Messages of one WebSocket a second, on average; five times as many at once."`
+	StreamLifetime          time.Duration `name:"stream-lifetime" env:"STREAM_LIFETIME" default:"1h" help:"How long a WebSocket or event stream lives at most. Clients connect again."`
+}
+
+// lifetimeMin is the shortest lifetime of a stream: connecting again has a cost.
+const lifetimeMin = time.Minute
+
+// messageBytesMin is the smallest bound of a message: a document fits.
+const messageBytesMin = 1 << 10
+
+// check refuses bounds that can never work. 0 stands for the default.
+func (s *socketSettings) check() error {
+	switch {
+	case min(s.ConnectionsMax, s.StreamsMax, s.StreamsPerAddress, s.StreamOperations, s.OperationsPerAddress, s.SocketMessagesPerSecond) < 0:
+		return errors.New("the settings of connections, streams and sockets must not be negative; a large number stands for no bound")
+	case s.SocketMessageBytes != 0 && s.SocketMessageBytes < messageBytesMin:
+		return errors.New("socket-message-bytes must be at least 1024")
+	case s.StreamLifetime != 0 && s.StreamLifetime < lifetimeMin:
+		return errors.New("stream-lifetime must be at least 1m")
+	}
+	return nil
+}
+
+// bounds are what the GraphQL endpoint gets. byAddress: tokens are checked, so that
+// strangers may call.
+func (s *socketSettings) bounds(byAddress bool) admission.StreamBounds {
+	return admission.StreamBounds{
+		Streams: s.StreamsMax, StreamsPerAddress: s.StreamsPerAddress, Operations: s.StreamOperations, OperationsPerAddress: s.OperationsPerAddress,
+		MessageBytes: s.SocketMessageBytes, MessagesPerSecond: s.SocketMessagesPerSecond, Lifetime: s.StreamLifetime, ByAddress: byAddress,
+	}
+}
+
+// streamMetrics are what transport counts of streams.
+type streamMetrics struct {
+	closing                  *transport.Closing
+	refused, closed, delayed *prometheus.Desc
+}
+
+func newStreamMetrics(closing *transport.Closing) streamMetrics {
+	return streamMetrics{
+		closing: closing,
+		refused: prometheus.NewDesc("onhand_streams_refused_total", "Refused WebSockets, event streams and operations on them, by the bound that they exceed.", []string{"bound"}, nil),
+		closed:  prometheus.NewDesc("onhand_socket_closes_total", "Ends of WebSockets, by the server's close code; client where the client closed it.", []string{"code"}, nil),
+		delayed: prometheus.NewDesc("onhand_socket_messages_delayed_total", "Messages of WebSockets that waited, because their client sends too many.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m streamMetrics) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- m.refused
+	descriptions <- m.closed
+	descriptions <- m.delayed
+}
+
+// Collect implements prometheus.Collector.
+func (m streamMetrics) Collect(metrics chan<- prometheus.Metric) {
+	for bound, n := range m.closing.Refused() {
+		metrics <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(n), bound)
+	}
+	for code, n := range m.closing.Closes() {
+		metrics <- prometheus.MustNewConstMetric(m.closed, prometheus.CounterValue, float64(n), code)
+	}
+	metrics <- prometheus.MustNewConstMetric(m.delayed, prometheus.CounterValue, float64(m.closing.Delayed()))
+}
