@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -204,27 +205,42 @@ func TestFlood(t *testing.T) {
 }
 
 // TestLifetime: streams end after their lifetime so that clients connect again, WebSockets
-// with 1012, event streams without "complete". A query in flight is answered first.
+// with 1012, event streams without "complete". A query in flight is answered first, within
+// a minute.
 func TestLifetime(t *testing.T) {
 	t.Parallel()
 	limits := patient
-	limits.lifetime = 200 * time.Millisecond
-	b := newTestServer(t, limits)
-	events, p := b.stream(t, `{"query":"subscription { tick }"}`), b.connect(t)
-	events.wants(":\n")
-	p.send(tick)
-	assert.Empty(t, events.rest())
-	code, types := p.closed()
-	assert.Equal(t, websocket.StatusServiceRestart, code)
-	assert.Empty(t, types)
+	limits.ping, limits.keepAlive, limits.lifetime = time.Hour, time.Hour, 15*time.Second
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		b := newTestServerOn(t, limits, testSettings{virtual: true})
+		events, p := b.stream(t, `{"query":"subscription { tick }"}`), b.connect(t)
+		events.wants(":\n")
+		p.send(tick)
+		assert.Empty(t, events.rest())
+		code, types := p.closed()
+		assert.Equal(t, websocket.StatusServiceRestart, code)
+		assert.Empty(t, types)
+		assert.LessOrEqual(t, time.Since(began), 20*time.Second)
 
-	p = b.connect(t)
-	p.send(`{"id":"q","type":"subscribe","payload":{"query":"{ awaited }"}}`)
-	time.Sleep(2 * limits.lifetime) // its lifetime passes
-	b.send(t, "late")
-	code, types = p.closed()
-	assert.Equal(t, websocket.StatusServiceRestart, code)
-	assert.Equal(t, []string{"next", "complete"}, types)
+		p, forgotten := b.connect(t), b.connect(t)
+		const query = `{"id":"q","type":"subscribe","payload":{"query":"{ awaited }"}}`
+		p.send(query)
+		time.Sleep(2 * limits.lifetime)
+		b.send(t, "late")
+		code, types = p.closed()
+		assert.Equal(t, websocket.StatusServiceRestart, code)
+		assert.Equal(t, []string{"next", "complete"}, types)
+		forgotten.closed()
+
+		forgotten = b.connect(t)
+		forgotten.send(query)
+		time.Sleep(limits.lifetime + answersWithin)
+		code, types = forgotten.closed()
+		assert.Equal(t, websocket.StatusServiceRestart, code)
+		assert.Empty(t, types)
+		b.send(t, "too late") // its operation ends
+	})
 }
 
 // TestConnectTakesTooLong: the decision on a connection has a bound.

@@ -3,9 +3,11 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,6 +46,8 @@ var operationsMax, messageBytesMax = admission.DefaultStreamBounds().Operations,
 // as the client reads.
 type testServer struct {
 	url     string
+	client  *http.Client
+	pipes   *pipes // nil for connections of the system
 	closing *Closing
 	ticks   chan string
 	floods  chan struct{} // gets a value for each flood that ends
@@ -72,12 +76,13 @@ type testSettings struct {
 	timeout time.Duration // of the HTTP server, for reading and for writing; 0 for none
 	admit   ConnectFunc
 	bounds  admission.StreamBounds
+	virtual bool // connections are in memory, so that the clock of testing/synctest runs
 }
 
 // newTestServerOn is newTestServer with settings.
 func newTestServerOn(t *testing.T, limits limits, settings testSettings) *testServer {
 	t.Helper()
-	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), sources: make(chan *testSource, 1)}
+	b := &testServer{closing: NewClosing(), ticks: make(chan string), floods: make(chan struct{}, 10), sources: make(chan *testSource, 1), client: http.DefaultClient}
 	streams := newStreams(b.closing, settings.bounds, limits)
 	b.singles = streams.singleConnections()
 	api := handler.New(b.schema())
@@ -88,14 +93,56 @@ func newTestServerOn(t *testing.T, limits limits, settings testSettings) *testSe
 	server := httptest.NewUnstartedServer(guard.WithAddress(api))
 	server.Config.ConnContext = ConnContext
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.timeout, settings.timeout
+	if settings.virtual {
+		require.NoError(t, server.Listener.Close())
+		b.pipes = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server.Listener = b.pipes
+		b.client = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return b.pipes.dial() }}}
+	}
 	server.Start()
 	b.url = server.URL
 	t.Cleanup(func() {
 		b.closing.Close()
+		b.client.CloseIdleConnections()
 		server.Close()
-		http.DefaultClient.CloseIdleConnections()
 	})
 	return b
+}
+
+// pipes is a listener whose connections are in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept implements net.Listener.
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
+func (p *pipes) dial() (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.conns <- server:
+		return client, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
 }
 
 func (b *testServer) schema() graphql.ExecutableSchema {
@@ -200,7 +247,7 @@ type peer struct {
 
 func (b *testServer) dial(t *testing.T, protocols ...string) *peer {
 	t.Helper()
-	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{Subprotocols: protocols})
+	conn, response, err := websocket.Dial(t.Context(), b.url, &websocket.DialOptions{Subprotocols: protocols, HTTPClient: b.client})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	conn.SetReadLimit(-1)

@@ -30,7 +30,7 @@ func (b *testServer) ask(t *testing.T, method, token, query, body string) (int, 
 	require.NoError(t, err)
 	r.Header.Set("X-GraphQL-Event-Stream-Token", token)
 	r.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(r)
+	response, err := b.client.Do(r)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
@@ -46,7 +46,7 @@ func (b *testServer) listen(t *testing.T, query string) *eventClient {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+"?"+query, http.NoBody)
 	require.NoError(t, err)
 	r.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultClient.Do(r)
+	response, err := b.client.Do(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = response.Body.Close() })
 	return &eventClient{t: t, response: response, lines: bufio.NewReader(response.Body)}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,6 +43,14 @@ var floodRequests = map[string]string{
 // buffer of so many bytes.
 func (b *testServer) dialFlood(t *testing.T, request string, buffer int) net.Conn {
 	t.Helper()
+	if b.pipes != nil { // without a buffer
+		conn, err := b.pipes.dial()
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = io.WriteString(conn, request)
+		require.NoError(t, err)
+		return conn
+	}
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.url, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
@@ -53,4 +63,26 @@ func (b *testServer) dialFlood(t *testing.T, request string, buffer int) net.Con
 // frame returns a client's text message as a WebSocket frame, masked with zeros.
 func frame(text string) string {
 	return "\x81" + string([]byte{0x80 | byte(len(text))}) + "\x00\x00\x00\x00" + text
+}
+
+// TestSlowClientGetsLargeMessages: a client that keeps reading is not cut off when one
+// message takes longer than the write deadline.
+func TestSlowClientGetsLargeMessages(t *testing.T) {
+	t.Parallel()
+	const step, every = 1 << 10, 30 * time.Millisecond // a message takes half a minute, a piece half a second
+	for kind, request := range floodRequests {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				limits := patient
+				limits.write, limits.message = time.Second, time.Minute
+				slow := newTestServerOn(t, limits, testSettings{virtual: true}).dialFlood(t, request, 0)
+				for read := 0; read < 2*floodBytes; read += step {
+					_, err := io.CopyN(io.Discard, slow, step)
+					require.NoError(t, err, "after %d bytes", read)
+					time.Sleep(every)
+				}
+			})
+		})
+	}
 }

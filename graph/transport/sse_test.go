@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -32,7 +33,7 @@ func (b *testServer) stream(t *testing.T, body string) *eventClient {
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultClient.Do(r)
+	response, err := b.client.Do(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = response.Body.Close() })
 	return &eventClient{t: t, response: response, lines: bufio.NewReader(response.Body)}
@@ -125,14 +126,16 @@ func TestSSEKeepAlive(t *testing.T) {
 // TestSSEOutlivesServerTimeouts: http.Server's timeouts do not end a stream.
 func TestSSEOutlivesServerTimeouts(t *testing.T) {
 	t.Parallel()
-	b := newTestServerOn(t, quick, testSettings{timeout: 300 * time.Millisecond})
-	s := b.stream(t, tickRequest)
-	s.wants(":\n")
-	for range 18 { // three times as long
-		require.Equal(t, ": ping\n", s.block())
-	}
-	b.send(t, "late")
-	s.wants("event: next\ndata: {\"data\":{\"tick\":\"late\"}}\n")
+	synctest.Test(t, func(t *testing.T) {
+		b := newTestServerOn(t, quick, testSettings{timeout: 300 * time.Millisecond, virtual: true})
+		s := b.stream(t, tickRequest)
+		s.wants(":\n")
+		for range 18 { // three times as long
+			require.Equal(t, ": ping\n", s.block())
+		}
+		b.send(t, "late")
+		s.wants("event: next\ndata: {\"data\":{\"tick\":\"late\"}}\n")
+	})
 }
 
 // TestSSEServerStops: streams end without "complete", so that clients reconnect, and so
