@@ -38,6 +38,10 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if !settings.TokensConfigured() && len(settings.AllowedHosts)+len(settings.AllowedOrigins) > 0 {
+		log.Warn("callers under the allowed hosts and pages of the allowed origins have every scope, because no bearer tokens are configured",
+			"hosts", settings.AllowedHosts, "origins", settings.AllowedOrigins)
+	}
 	bearer, closeBearer, err := settings.bearer(ctx, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -45,6 +45,7 @@ func TestSlowClients(t *testing.T) {
 		assert.ErrorIs(t, <-served, http.ErrServerClosed)
 	})
 	const busy = 2 * time.Second
+	const settingsTimeout = 2 * time.Second // of net/http, for the first frame
 	var group sync.WaitGroup
 	defer group.Wait()
 	for name, client := range map[string]struct {
@@ -56,6 +57,9 @@ func TestSlowClients(t *testing.T) {
 		"nothing":          {"", server.ReadHeaderTimeout, ""},
 		"too much header":  {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 2*headerBytesMax), server.ReadHeaderTimeout, "431"},
 		"half a body":      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf", server.ReadTimeout, ""},
+		"half a preface":   {"PRI * HTTP/2.0\r\n\r\nS", server.ReadHeaderTimeout, ""},
+		"a preface only":   {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settingsTimeout, ""},
+		"half HTTP/2":      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x20\x01\x04\x00\x00\x00\x01", server.IdleTimeout, ""},
 		"no further asked": {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", server.IdleTimeout, "200 OK"},
 	} {
 		group.Go(func() {

@@ -77,6 +77,8 @@ type testSettings struct {
 	admit   ConnectFunc
 	bounds  admission.StreamBounds
 	virtual bool // connections are in memory, so that the clock of testing/synctest runs
+
+	protocols *http.Protocols // nil for those of HTTP/1.1
 }
 
 // newTestServerOn is newTestServer with settings.
@@ -93,6 +95,7 @@ func newTestServerOn(t *testing.T, limits limits, settings testSettings) *testSe
 	server := httptest.NewUnstartedServer(guard.WithAddress(api))
 	server.Config.ConnContext = ConnContext
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.timeout, settings.timeout
+	server.Config.Protocols = settings.protocols
 	if settings.virtual {
 		require.NoError(t, server.Listener.Close())
 		b.pipes = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}

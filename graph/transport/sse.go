@@ -185,6 +185,7 @@ func (s *eventStream) write(event []byte) (more bool) {
 	if err := s.control.Flush(); err != nil {
 		return s.failed()
 	}
+	_ = s.control.SetWriteDeadline(time.Time{}) // over HTTP/2 one that passes ends a stream that waits, too
 	s.wroteAt = time.Now()
 	return true
 }
