@@ -23,16 +23,16 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/listing", "cli/serving", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"graph", "graph/guard", "graph/tokens", "graph/transport", "graph/transport/admission", "models", "store", "web"},
+	"cli/serving": {"graph", "graph/guard", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "models", "store", "web"},
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "graph/transport/admission", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
-	"graph/execution": {"graph/guard"},
+	"graph/execution": {"graph/guard", "graph/validation"},
 	"graph/generated": {"graph/scalar", "models", "models/channel", "models/paging"},
-	"graph/guard":     {"graph/coding", "models"},
+	"graph/guard":     {"graph/coding", "graph/validation", "models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
 	"graph/rawparams": {},
@@ -44,6 +44,9 @@ var mayImport = map[string][]string{
 
 	"graph/transport/admission": {"graph/guard", "models"},
 	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe"},
+
+	"graph/trusted":    {"models"},
+	"graph/validation": {"graph/coercion"},
 
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},

@@ -41,7 +41,11 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	database, redis := s.servers()
 	log.Info("started", "version", version(), "database", database, "redis", redis, "address", listener.Addr().String())
 	url := c.Scheme() + "://" + listener.Addr().String()
-	fmt.Fprintf(stdout, "Onhand is ready: %s (playground: %s/playground)\n", url, url)
+	fmt.Fprint(stdout, "Onhand is ready: ", url)
+	if c.ShowsPlayground() {
+		fmt.Fprintf(stdout, " (playground: %s/playground)", url)
+	}
+	fmt.Fprintln(stdout)
 	return serving.Serve(ctx, listener, st, &c.Settings, log)
 }
 

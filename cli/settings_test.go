@@ -48,11 +48,24 @@ func TestSettings(t *testing.T) {
 	assert.False(t, c.logger().Enabled(t.Context(), slog.LevelInfo))
 
 	for _, args := range [][]string{
-		{"--log-level=loud"}, {"--log-format=xml"}, {"--compiled-reads=maybe"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
+		{"--log-level=loud"}, {"--log-format=xml"}, {"--compiled-reads=maybe"}, {"--profile=staging"}, {"--playground=admin"}, {"--trusted-documents-only=yes"}, {"--reservation-ttl=soon"}, {"--reservation-ttl=15"}, {"--no-such-flag"}, {"no-such-command"},
 		{"import"}, {"import", "settings.go", "--opening=2"}, {"import", "settings.go", "--format=xml"},
 	} {
 		_, _, err := parse(t, args...)
 		assert.Error(t, err, "%v", args)
+	}
+}
+
+// TestDemoShop: whether an empty database gets the demo shop depends on the database
+// alone, with tokens or without.
+func TestDemoShop(t *testing.T) {
+	t.Parallel()
+	for url, demo := range map[string]bool{"": true, "sqlite::memory:": true, "sqlite:shop.db": false, "postgres://db.example/stock": false} {
+		for _, args := range [][]string{{}, {"--auth-secret=" + strings.Repeat("s", 32)}, {"--profile=production", "--playground=off"}, {"--redis-url=redis://r"}} {
+			c, _, err := parse(t, append(args, "--database-url="+url)...)
+			require.NoError(t, err)
+			assert.Equal(t, demo, c.usesDemo(), "%q %v", url, args)
+		}
 	}
 }
 

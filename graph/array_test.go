@@ -82,9 +82,9 @@ func TestArrayRefusals(t *testing.T) {
 		"bad variables":   {`[{"query":"{ locations { id } }","variables":[]}]`, "request 0 of the array is no GraphQL request", 400},
 		"no document":     {array(write, ""), "request 1 of the array has no document", 400},
 		"too many":        {many(guard.ArrayRequestsMax, names), "an array has at most 20 requests", 400},
-		"too complex":     {many(2, `{ products(first: 250) { nodes { `+strings.Repeat("title ", 60)+` } } }`), "together at most a complexity of 30000", 422},
-		"too large":       {many(4, "{ "+strings.Repeat("locations { id } ", 150)+"}"), "together at most 1000 selections", 422},
-		"invalid, large":  {many(6, "{ "+strings.Repeat("price ", 200)+"}"), "together at most 1000 selections", 422},
+		"too complex":     {many(2, `{ products(first: 250) { nodes { `+strings.Repeat("title id ", 30)+` } } }`), "together at most a complexity of 30000", 422},
+		"too large":       {many(4, "{ "+strings.Repeat("locations { id } channels { id } __typename ", 50)+"}"), "together at most 1000 selections", 422},
+		"invalid, large":  {many(6, unknownFields(200)), "together at most 1000 selections", 422},
 		"larger than one": {array(write) + strings.Repeat(" ", guard.BodyBytesMax), "larger than 1 MiB", 413},
 	} {
 		f := &fakeStore{write: func(models.Write) (models.WriteResult, error) {

@@ -1,23 +1,18 @@
 package graph
 
 import (
-	"time"
-
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
 	"onhand/models/ids"
-	"onhand/models/paging"
 )
 
-// complexity returns the cost of each field, for gqlgen's complexity limit. A field
-// that reads or writes has a cost of its own. A list costs its element times the
-// length that the list may have. guard.SelectionsSpreadMax keeps the sums far below
-// the largest int.
+// complexity returns the cost of lists without arguments: their element times the length
+// that they may have. validation.DepthMax keeps the products far below the largest int.
 func complexity() generated.ComplexityRoot {
 	var c generated.ComplexityRoot
-	costOfQueries(&c)
-	costOfMutations(&c)
+	c.Query.Channels = listOf(guard.ComplexityPlaces)
+	c.Query.Locations = listOf(guard.ComplexityPlaces)
 	c.Channel.Locations = listOf(guard.ComplexityList)
 	c.Product.ChannelBuffers = listOf(guard.ComplexityList)
 	c.Reservation.LineViews = listOf(guard.ComplexityLines)
@@ -36,98 +31,95 @@ func complexity() generated.ComplexityRoot {
 	return c
 }
 
-func costOfQueries(c *generated.ComplexityRoot) {
-	one := func(child int, _ string) int { return guard.ComplexityRead + child }
-	c.Query.Location = one
-	c.Query.Node = func(child int, id string) int {
-		if n, ok := ids.Parse(id); ok && n.Moment != nil {
-			return guard.ComplexityPage + child
-		}
-		return guard.ComplexityRead + child
+// listOf returns the cost of a list without arguments, which counts as n elements.
+func listOf(n int) func(child int) int { return func(child int) int { return child * n } }
+
+// argumentCosts has the costs of the fields that read or write. They see arguments that
+// are coerced: a list is a []any, or one element of it.
+func argumentCosts() map[string]guard.ArgumentCost {
+	costs := map[string]guard.ArgumentCost{
+		"Query.location":    costOfOne,
+		"Query.product":     costOfOne,
+		"Query.reservation": costOfOne,
+		"Query.node": func(child int, arguments map[string]any) guard.Cost {
+			id, _ := arguments["id"].(string)
+			if n, ok := ids.Parse(id); ok && n.Moment != nil {
+				return guard.Cost{Complexity: guard.ComplexityPage + child, Keys: 1}
+			}
+			return costOfOne(child, nil)
+		},
+		"Query.stock": func(child int, arguments map[string]any) guard.Cost {
+			if arguments["asOf"] != nil {
+				return guard.Cost{Complexity: guard.ComplexityPage + child, Keys: 1}
+			}
+			return costOfOne(child, nil)
+		},
+		"Query.stocks":         costOfMany("productIds"),
+		"Query.products":       costOfPage,
+		"Query.reservations":   costOfPage,
+		"Query.stockMovements": costOfPage,
+		"Query.serverTime": func(child int, _ map[string]any) guard.Cost {
+			return guard.Cost{Complexity: guard.ComplexityPage + child}
+		},
+		"Subscription.stockChanged": costOfMany("productIds"),
 	}
-	c.Query.Product = one
-	c.Query.Reservation = one
-	c.Query.Stock = func(child int, _ string, _ *string, _ *int64, asOf *time.Time) int {
-		if asOf != nil {
-			return guard.ComplexityPage + child
-		}
-		return guard.ComplexityRead + child
+	for _, write := range []string{
+		"adjustStock", "setStock", "moveStock", "upsertProducts", "upsertLocations", "upsertChannels", "reserveStock", "updateReservation",
+		"extendReservation", "releaseReservation", "commitReservation", "fulfillReservation", "cancelReservation",
+	} {
+		costs["Mutation."+write] = costOfWrite
 	}
-	c.Query.ServerTime = func(child int) int { return guard.ComplexityPage + child }
-	c.Query.Channels = listOf(guard.ComplexityPlaces)
-	c.Query.Locations = listOf(guard.ComplexityPlaces)
-	c.Query.Stocks = func(child int, ids []string, _ *string) int {
-		return guard.ComplexityRead + child*len(ids)
-	}
-	c.Query.Products = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.ProductFilter, _ paging.ProductOrder) int {
-		return guard.ComplexityPage + child*pageSize(first, last)
-	}
-	c.Query.Reservations = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.ReservationFilter) int {
-		return guard.ComplexityPage + child*pageSize(first, last)
-	}
-	c.Query.StockMovements = func(child int, first *int, _ *string, last *int, _ *string, _ *generated.StockMovementFilter) int {
-		return guard.ComplexityPage + child*pageSize(first, last)
+	return costs
+}
+
+func costOfOne(child int, _ map[string]any) guard.Cost {
+	return guard.Cost{Complexity: guard.ComplexityRead + child, Keys: 1}
+}
+
+// costOfMany is the cost of a field that reads what this argument lists.
+func costOfMany(argument string) guard.ArgumentCost {
+	return func(child int, arguments map[string]any) guard.Cost {
+		n := lengthOf(arguments[argument])
+		return guard.Cost{Complexity: guard.ComplexityRead + child*n, Keys: n}
 	}
 }
 
-// rawCosts has the costs of reads from arguments as they were sent, for most requests.
-// costOfQueries says the same with the resolvers' arguments, which take longer to make.
-func rawCosts() map[string]guard.RawCost {
-	return map[string]guard.RawCost{
-		"Query.stocks": func(child int, arguments map[string]any) (int, bool) {
-			ids, ok := arguments["productIds"].([]any)
-			return guard.ComplexityRead + child*len(ids), ok
-		},
-		"Query.stock": func(child int, arguments map[string]any) (int, bool) {
-			return guard.ComplexityRead + child, arguments["asOf"] == nil
-		},
-		"Query.products": func(child int, arguments map[string]any) (int, bool) {
-			first, ok := rawSize(arguments["first"])
-			last, alsoOK := rawSize(arguments["last"])
-			return guard.ComplexityPage + child*pageSize(first, last), ok && alsoOK
-		},
+// costOfPage is the cost of a field that reads a page.
+func costOfPage(child int, arguments map[string]any) guard.Cost {
+	cost := guard.Cost{Complexity: guard.ComplexityPage + child*pageSize(arguments)}
+	if filter, ok := arguments["filter"].(map[string]any); ok {
+		cost.Keys = lengthOf(filter["ids"])
 	}
+	return cost
 }
 
-// rawSize reads the size of a page; nil for none.
-func rawSize(sent any) (size *int, ok bool) {
-	switch sent := sent.(type) {
+// costOfWrite is the cost of a transaction with its rows or lines. The lists of the
+// answer count as guard.ComplexityLines elements, and as more where there are more rows.
+func costOfWrite(child int, arguments map[string]any) guard.Cost {
+	input, _ := arguments["input"].(map[string]any)
+	n := lengthOf(input["rows"]) + lengthOf(input["lines"])
+	times := max(1, (n+guard.ComplexityLines-1)/guard.ComplexityLines)
+	return guard.Cost{Complexity: guard.ComplexityWrite + n + child*times, Keys: n}
+}
+
+// lengthOf is the length of a list.
+func lengthOf(list any) int {
+	switch list := list.(type) {
 	case nil:
-		return nil, true
-	case int64:
-		n := int(sent)
-		return &n, true
+		return 0
+	case []any:
+		return len(list)
 	}
-	return nil, false
+	return 1
 }
 
 // pageSize returns how many entries a page may have.
-func pageSize(first, last *int) int {
+func pageSize(arguments map[string]any) int {
 	n := models.PageSizeDefault
-	for _, size := range []*int{first, last} {
-		if size != nil {
-			n = min(max(1, *size), models.PageSizeMax)
+	for _, name := range []string{"first", "last"} {
+		if size, ok := arguments[name].(int64); ok {
+			n = int(min(max(1, size), models.PageSizeMax))
 		}
 	}
 	return n
 }
-
-func costOfMutations(c *generated.ComplexityRoot) {
-	cost := func(child int) int { return guard.ComplexityWrite + child }
-	c.Mutation.AdjustStock = func(child int, _ generated.AdjustStockInput) int { return cost(child) }
-	c.Mutation.SetStock = func(child int, _ generated.SetStockInput) int { return cost(child) }
-	c.Mutation.MoveStock = func(child int, _ generated.MoveStockInput) int { return cost(child) }
-	c.Mutation.UpsertProducts = func(child int, _ generated.UpsertProductsInput) int { return cost(child) }
-	c.Mutation.UpsertLocations = func(child int, _ generated.UpsertLocationsInput) int { return cost(child) }
-	c.Mutation.UpsertChannels = func(child int, _ generated.UpsertChannelsInput) int { return cost(child) }
-	c.Mutation.ReserveStock = func(child int, _ generated.ReserveStockInput) int { return cost(child) }
-	c.Mutation.UpdateReservation = func(child int, _ generated.UpdateReservationInput) int { return cost(child) }
-	c.Mutation.ExtendReservation = func(child int, _ generated.ExtendReservationInput) int { return cost(child) }
-	c.Mutation.ReleaseReservation = func(child int, _ generated.ReleaseReservationInput) int { return cost(child) }
-	c.Mutation.CommitReservation = func(child int, _ generated.CommitReservationInput) int { return cost(child) }
-	c.Mutation.FulfillReservation = func(child int, _ generated.FulfillReservationInput) int { return cost(child) }
-	c.Mutation.CancelReservation = func(child int, _ generated.CancelReservationInput) int { return cost(child) }
-}
-
-// listOf returns the cost of a list without arguments, which counts as n elements.
-func listOf(n int) func(child int) int { return func(child int) int { return child * n } }

@@ -1,30 +1,44 @@
 package graph
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	gqlgen "github.com/99designs/gqlgen/complexity"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 )
 
-// costOf returns the cost of a document's first operation.
-func costOf(t *testing.T, document string, variables map[string]any) int {
+// costOf returns the cost of a document's first operation, at its first use.
+func costOf(t *testing.T, document string, variables map[string]any) guard.Cost {
 	t.Helper()
 	schema := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
 	parsed, errs := gqlparser.LoadQueryWithRules(schema.Schema(), document, rules.NewDefaultRules())
-	require.Empty(t, errs)
-	return gqlgen.Calculate(t.Context(), schema, parsed.Operations[0], variables)
+	require.Empty(t, errs, document)
+	return charged(t, schema, &graphql.OperationContext{Doc: parsed, Operation: parsed.Operations[0], Variables: variables})
+}
+
+// charged returns the cost of an operation.
+func charged(t *testing.T, schema graphql.ExecutableSchema, operation *graphql.OperationContext) (told guard.Cost) {
+	t.Helper()
+	limit := &guard.Complexity{Limit: math.MaxInt, Arguments: argumentCosts(), Charge: func(_ context.Context, _ *graphql.OperationContext, cost guard.Cost) *gqlerror.Error {
+		told = cost
+		return nil
+	}}
+	require.NoError(t, limit.Validate(schema))
+	require.Nil(t, limit.MutateOperationContext(t.Context(), operation))
+	return told
 }
 
 // TestCosts: a field that reads or writes has a cost of its own, and a list costs its
@@ -48,14 +62,18 @@ func TestCosts(t *testing.T) {
 		`{ products(first: 3) { nodes { id } } }`:                                              500 + 3*(1+1),
 		`{ products(last: 1000000) { nodes { id } } }`:                                         500 + 250*(1+1),
 		`mutation { releaseReservation(input: {id: "a"}) { replayed errors { __typename } } }`: 500 + 1 + 5,
-		`mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { reservation { lines { productId } } } }`: 500 + 1 + 100,
-		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } } }`:          500 + 100,
+		`mutation { reserveStock(input: {idempotencyKey: "k", lines: []}) { reservation { lines { productId } } } }`:                                  500 + 1 + 100,
+		`mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "a", quantity: 1}, {productId: "b", quantity: 1}]}) { replayed } }`: 500 + 2 + 1,
+		`subscription { stockChanged(productIds: ["a", "b"]) { id version } }`:                                                                        10 + 2*2,
+		`{ stocks(productIds: "a") { id version } }`:                                                                                                  10 + 2,
+		`{ products(filter: {ids: ["a", "b"]}) { nodes { id } } }`:                                                                                    500 + 50*(1+1),
+		`mutation { adjustStock(input: {idempotencyKey: "k", reason: OTHER, rows: []}) { stocks { id } } }`:                                           500 + 100,
 
 		`{ serverTime }`: 500,
 		`{ stock(productId: "a", asOf: "2020-01-01T00:00:00Z") { id } }`: 500 + 1,
 		`{ stockMovements(last: 3) { nodes { id changes { delta } } } }`: 500 + 3*(1+1+5),
 	} {
-		assert.Equal(t, want, costOf(t, document, nil), document)
+		assert.Equal(t, want, costOf(t, document, nil).Complexity, document)
 	}
 }
 
@@ -69,7 +87,7 @@ func TestRealDocumentsFit(t *testing.T) {
 	for _, path := range operations {
 		document, err := os.ReadFile(path)
 		require.NoError(t, err)
-		assert.Less(t, costOf(t, string(document), nil), guard.ComplexityMax/4, path)
+		assert.Less(t, costOf(t, string(document), nil).Complexity, guard.ComplexityMax/4, path)
 	}
 	everything, err := os.ReadFile("testdata/everything.graphql")
 	require.NoError(t, err)
@@ -77,10 +95,49 @@ func TestRealDocumentsFit(t *testing.T) {
 	for i := range ids {
 		ids[i] = "p"
 	}
-	assert.Less(t, costOf(t, string(everything), map[string]any{"ids": ids}), guard.ComplexityMax)
+	assert.Less(t, costOf(t, string(everything), map[string]any{"ids": ids}).Complexity, guard.ComplexityMax)
 }
 
-// TestComplexityOfKnownDocuments: the complexity of a document in the cache is the one that gqlgen counts, whatever the
+// TestCostsOfLengths: a list costs its length, whether it is sent as a literal or as a
+// variable, and the lists of a write's answer are as long as its rows.
+func TestCostsOfLengths(t *testing.T) {
+	t.Parallel()
+	lines := make([]any, 1_000)
+	for i := range lines {
+		lines[i] = map[string]any{"productId": "a", "quantity": int64(1)}
+	}
+	write := func(lines []any) guard.Cost {
+		return costOf(t, `mutation($i: ReserveStockInput!) { reserveStock(input: $i) { reservation { lines { productId } } } }`,
+			map[string]any{"i": map[string]any{"idempotencyKey": "k", "lines": lines}})
+	}
+	assert.Equal(t, guard.Cost{Complexity: 500 + 2 + 101, Keys: 2}, write(lines[:2]))
+	assert.Equal(t, guard.Cost{Complexity: 500 + 100 + 101, Keys: 100}, write(lines[:100]))
+	assert.Equal(t, guard.Cost{Complexity: 500 + 1_000 + 10*101, Keys: 1_000}, write(lines))
+	assert.Equal(t, 4, costOf(t, `{ a: stock(productId: "a") { id } node(id: "a") { id } stocks(productIds: ["a", "b"]) { id } }`, nil).Keys)
+	assert.Equal(t, 3, costOf(t, `query($ids: [ID!]) { products(filter: {ids: $ids}) { nodes { id } } locations { id } }`, map[string]any{"ids": lines[:3]}).Keys)
+}
+
+// TestKeysAreBounded: an operation that names more ids, lines and rows than the limit is
+// refused, however many fields they are spread over.
+func TestKeysAreBounded(t *testing.T) {
+	t.Parallel()
+	schema := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
+	parsed, errs := gqlparser.LoadQueryWithRules(schema.Schema(), `query($ids: [ID!]!) { a: stocks(productIds: $ids) { id } b: stocks(productIds: $ids) { id } }`, rules.NewDefaultRules())
+	require.Empty(t, errs)
+	limit := &guard.Complexity{Limit: math.MaxInt, KeysLimit: 6, Arguments: argumentCosts()}
+	require.NoError(t, limit.Validate(schema))
+	for n, refused := range map[int]bool{3: false, 4: true} {
+		ids := make([]any, n)
+		problem := limit.MutateOperationContext(t.Context(), &graphql.OperationContext{Doc: parsed, Operation: parsed.Operations[0], Variables: map[string]any{"ids": ids}})
+		require.Equal(t, refused, problem != nil)
+		if refused {
+			assert.Equal(t, "an operation names at most 6 ids, lines and rows together, not 8", problem.Message)
+			assert.Equal(t, "BAD_USER_INPUT", problem.Extensions["code"])
+		}
+	}
+}
+
+// TestComplexityOfKnownDocuments: the cost of a document in the cache is the one at its first use, whatever the
 // values of the variables. Fragments with more fields than are kept, and interfaces, are counted too.
 func TestComplexityOfKnownDocuments(t *testing.T) {
 	t.Parallel()
@@ -104,19 +161,39 @@ func TestComplexityOfKnownDocuments(t *testing.T) {
 		require.Empty(t, errs, document)
 		known := &guard.Document{Query: parsed}
 		for _, variables := range list {
-			want := gqlgen.Calculate(t.Context(), schema, parsed.Operations[0], variables)
-			limit := &guard.Complexity{Limit: want, RawCosts: rawCosts()}
-			require.NoError(t, limit.Validate(schema))
+			cost := charged(t, schema, &graphql.OperationContext{Doc: parsed, Operation: parsed.Operations[0], Variables: variables})
+			want := cost.Complexity
 			operation := &graphql.OperationContext{Doc: parsed, Operation: parsed.Operations[0], Variables: variables}
 			guard.SetDocument(operation, known)
 			for range 2 {
-				assert.Nil(t, limit.MutateOperationContext(t.Context(), operation), "%s %v", document, variables)
+				assert.Equal(t, cost, charged(t, schema, operation), "%s %v", document, variables)
 			}
-			limit.Limit = want - 1
+			limit := &guard.Complexity{Limit: want - 1, Arguments: argumentCosts()}
+			require.NoError(t, limit.Validate(schema))
 			problem := limit.MutateOperationContext(t.Context(), operation)
 			require.NotNil(t, problem, "%s %v", document, variables)
 			assert.Equal(t, fmt.Sprintf("operation has complexity %d, which exceeds the limit of %d", want, want-1), problem.Message)
 			assert.Equal(t, "COMPLEXITY_LIMIT_EXCEEDED", problem.Extensions["code"])
 		}
+	}
+}
+
+// TestEveryWriteHasACost: each field of Mutation, and each field of Query that reads, costs
+// more than a field of an object.
+func TestEveryWriteHasACost(t *testing.T) {
+	t.Parallel()
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	costs := argumentCosts()
+	for _, field := range schema.Mutation.Fields {
+		assert.NotNil(t, costs["Mutation."+field.Name], field.Name)
+	}
+	for _, field := range schema.Query.Fields {
+		if !strings.HasPrefix(field.Name, "__") && field.Name != "locations" && field.Name != "channels" {
+			assert.NotNil(t, costs["Query."+field.Name], field.Name)
+		}
+	}
+	for name := range costs {
+		of, field, _ := strings.Cut(name, ".")
+		assert.NotNil(t, schema.Types[of].Fields.ForName(field), name)
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/graph"
-	"onhand/graph/guard"
 	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/models/paging"
@@ -188,8 +187,8 @@ func TestWebSocketRefusals(t *testing.T) {
 	}
 	require.Contains(t, roundTrip(`{"type":"connection_init"}`), "connection_ack")
 	for query, message := range map[string]string{
-		"{ " + strings.Repeat("locations { id } ", guard.SelectionsMax/2+1) + "}":      "a document has at most 400 selections, not 402",
-		"{ products(first: 250) { nodes { " + strings.Repeat("title ", 150) + " } } }": "operation has complexity 38250, which exceeds the limit of 30000",
+		unknownFields(1001): "a document has at most 1000 selections, not 1001",
+		"{ products(first: 250) { nodes { " + strings.Repeat("title id tracked ", 50) + " } } }": "operation has complexity 38250, which exceeds the limit of 30000",
 	} {
 		assert.JSONEq(t, `{"id":"1","type":"error","payload":[{"message":"`+message+`","extensions":{"code":"BAD_USER_INPUT"}}]}`,
 			roundTrip(`{"id":"1","type":"subscribe","payload":{"query":"`+query+`"}}`))

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
@@ -25,6 +24,7 @@ import (
 	"onhand/graph/persisted"
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
+	"onhand/graph/trusted"
 )
 
 // HandlerConfig is what the GraphQL endpoint needs.
@@ -41,6 +41,11 @@ type HandlerConfig struct {
 	// Playground is the path of the page for a browser that asks for no document;
 	// empty for none.
 	Playground string
+	// Production keeps the schema from callers without the scope admin: no introspection,
+	// and no names of the schema in refusals.
+	Production bool
+	// Trusted are the documents of a manifest; nil for none.
+	Trusted *trusted.TrustedDocuments
 	// Interpreted sends every operation to gqlgen's executor. By default package compiled
 	// answers those that only read stock.
 	Interpreted bool
@@ -69,26 +74,33 @@ func compiledOver(reference graphql.ExecutableSchema, r *Resolver) graphql.Execu
 func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Handler {
 	r := config.Resolver
 	documents, queries := guard.NewDocuments(), persisted.New(guard.Address)
-	server := execution.NewServer(execution.New(schema, documents, queries.Text))
+	introspection := guard.Introspection{AdminOnly: config.Production}
+	server := execution.NewServer(execution.New(schema, documents, introspection.Allowed))
 	streams := transport.NewStreams(config.Closing, config.Streams)
 	server.AddTransport(streams.WebSocket(config.Allows, config.Connect))
 	server.AddTransport(streams.SingleConnections())
 	server.AddTransport(transport.HTTP{Events: streams.SSE(), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
+	if config.Trusted != nil {
+		server.Use(config.Trusted)
+	}
 	server.Use(queries)
 	server.Use(documents)
-	server.Use(&coercion.Variables{})
-	server.SetDefaultRulesFn(coercion.Rules)
-	server.SetParserTokenLimit(guard.TokensMax)
+	server.Use(&coercion.Variables{Suggests: introspection.Allowed})
 	server.SetErrorPresenter(apierror.Presenter(r.Log))
 	server.SetRecoverFunc(apierror.Recover(r.Log))
-	server.Use(extension.Introspection{})
-	server.Use(&guard.Complexity{Limit: guard.ComplexityMax, RawCosts: rawCosts()})
+	server.Use(introspection)
+	server.Use(&guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()})
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.AroundOperations(guard.StreamsOnly)
 	server.AroundResponses(apierror.BoundLog)
 	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server)))
 }
+
+// CheckDocument says why a document cannot be executed, whatever its variables.
+func CheckDocument(text string) error { return guard.CheckDocument(ownSchema(), text) }
+
+var ownSchema = sync.OnceValue(func() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() })
 
 //go:embed schema/*.graphqls
 var schemaFiles embed.FS

@@ -10,10 +10,12 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"onhand/graph"
 	"onhand/graph/guard"
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
+	"onhand/graph/trusted"
 	"onhand/store"
 	"onhand/web"
 )
@@ -28,6 +30,8 @@ type routeConfig struct {
 	interpreted bool          // no query is compiled
 	streams     admission.StreamBounds
 	open        *connections
+	documents   DocumentSettings
+	trusted     *trusted.TrustedDocuments // nil for none
 }
 
 // routes is the handler of the whole server.
@@ -36,13 +40,19 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	if config.bearer != nil {
 		identify, connect = config.bearer.Handler, config.bearer.Connect
 	}
+	documents, tokensConfigured, playground := &config.documents, config.bearer != nil, ""
+	if documents.playgroundIsPublic(tokensConfigured) {
+		playground = playgroundPath
+	}
 	api := graph.Handler(graph.HandlerConfig{
+		Production: documents.production(tokensConfigured),
+		Trusted:    config.trusted,
 		Connect:    connect,
 		Resolver:   &graph.Resolver{Store: st, Log: log},
 		Closing:    closing,
 		Streams:    config.streams,
 		Allows:     config.sites.Allows,
-		Playground: playgroundPath, Interpreted: config.interpreted,
+		Playground: playground, Interpreted: config.interpreted,
 	})
 	registry := newRegistry(st)
 	registry.MustRegister(newStreamMetrics(closing))
@@ -50,9 +60,10 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, countRequests(registry, closing, allowPages(config.sites)(identify(api))))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: readyTimeout}))
-	mux.Handle("GET /schema.graphql", gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))
-	mux.Handle(playgroundPath, gzhttp.GzipHandler(web.Playground(graphqlPath)))
-	mux.Handle(playgroundPath+"/", gzhttp.GzipHandler(web.Playground(graphqlPath)))
+	mux.Handle("GET /schema.graphql", identify(documents.schemaPage(tokensConfigured, gzhttp.GzipHandler(http.HandlerFunc(serveSchema)))))
+	page := identify(documents.playgroundPage(tokensConfigured, gzhttp.GzipHandler(web.Playground(graphqlPath))))
+	mux.Handle(playgroundPath, page)
+	mux.Handle(playgroundPath+"/", page)
 	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
 	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})

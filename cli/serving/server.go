@@ -47,11 +47,17 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		return errors.Join(err, listener.Close())
 	}
 	defer closeBearer()
+	documents, closeTrusted, err := settings.openTrusted(ctx, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer closeTrusted()
 	closing := transport.NewClosing()
 	open := newConnections(settings.Sockets.ConnectionsMax)
 	handler := routes(st, closing, log, routeConfig{
 		sites: sites, bearer: bearer, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open,
+		documents: settings.DocumentSettings, trusted: documents,
 	})
 	server := newServer(handler, settings.tlsSettings.config(log), log)
 	server.ConnState = open.watch

@@ -25,6 +25,7 @@ type Settings struct {
 	IdentitySettings `embed:""`
 	httpSettings     `embed:""`
 	tlsSettings      `embed:""`
+	DocumentSettings `embed:""`
 
 	Sockets socketSettings `embed:""`
 }
@@ -32,6 +33,9 @@ type Settings struct {
 // Check refuses settings that can never work.
 func (s *Settings) Check() error {
 	if err := s.IdentitySettings.check(); err != nil {
+		return err
+	}
+	if err := s.DocumentSettings.check(); err != nil {
 		return err
 	}
 	if !s.TokensConfigured() && !guard.IsLoopback(s.ListenAddr) {

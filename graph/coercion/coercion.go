@@ -14,6 +14,7 @@ import (
 type coercer struct {
 	schema  *ast.Schema
 	literal bool
+	silent  bool     // refusals do not list the values of enums
 	path    ast.Path // of the value that is being coerced
 }
 
@@ -126,6 +127,9 @@ func (c *coercer) enum(definition *ast.Definition, sent any) (any, refusal) {
 	}
 	if ok && definition.EnumValues.ForName(name) != nil {
 		return name, ""
+	}
+	if c.silent {
+		return nil, refusal("want " + definition.Name + "; got " + describe(sent))
 	}
 	names := make([]string, len(definition.EnumValues))
 	for i, value := range definition.EnumValues {

@@ -38,7 +38,7 @@ func asVariable(t *testing.T, kind, text string) (any, *gqlerror.Error) {
 	decoder.UseNumber()
 	var values map[string]any
 	require.NoError(t, decoder.Decode(&values), text)
-	problem := coerceVariables(schema, document.Operations[0], values)
+	problem := coerceVariables(schema, document.Operations[0], values, false)
 	return values["v"], problem
 }
 
@@ -239,7 +239,7 @@ func TestObjectsAndLists(t *testing.T) {
 	operation := &ast.OperationDefinition{VariableDefinitions: ast.VariableDefinitionList{
 		{Variable: "unknown", Type: ast.NonNullNamedType("Nothing", nil)}, {Variable: "needed", Type: ast.NonNullNamedType("Int", nil)},
 	}}
-	problem := coerceVariables(schema, operation, map[string]any{"unknown": 1, "undeclared": no})
+	problem := coerceVariables(schema, operation, map[string]any{"unknown": 1, "undeclared": no}, false)
 	require.NotNil(t, problem)
 	assert.Equal(t, `variable $needed: Int! is required, and was left out`, problem.Message)
 }

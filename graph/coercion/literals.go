@@ -18,16 +18,39 @@ func Rules() *rules.Rules {
 	return all
 }
 
-// literals checks the literals of a document: arguments of fields and directives, and
-// the defaults of variables.
+// SilentRules returns the same rules, whose errors suggest no names of the schema.
+func SilentRules() *rules.Rules {
+	all := rules.NewDefaultRules()
+	all.ReplaceRule(RuleName, silentLiterals)
+	for name, rule := range map[string]core.Rule{
+		"FieldsOnCorrectType": rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
+		"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions,
+		"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions,
+		"ScalarLeafs":         rules.ScalarLeafsRuleWithoutSuggestions,
+	} {
+		all.ReplaceRule(name, rule.RuleFunc)
+	}
+	return all
+}
+
 func literals(observers *core.Events, addError core.AddErrFunc) {
+	checkLiterals(observers, addError, false)
+}
+
+func silentLiterals(observers *core.Events, addError core.AddErrFunc) {
+	checkLiterals(observers, addError, true)
+}
+
+// checkLiterals checks the literals of a document: arguments of fields and directives, and
+// the defaults of variables.
+func checkLiterals(observers *core.Events, addError core.AddErrFunc, silent bool) {
 	seen := map[*ast.Value]bool{} // a fragment is walked once for each operation that uses it
 	check := func(schema *ast.Schema, name string, path ast.PathName, t *ast.Type, value *ast.Value) {
 		if seen[value] {
 			return
 		}
 		seen[value] = true
-		c := coercer{schema: schema, literal: true, path: ast.Path{path}}
+		c := coercer{schema: schema, literal: true, silent: silent, path: ast.Path{path}}
 		if _, problem := c.value(t, sentOf(value)); problem != "" {
 			addError(core.Message("%s", c.message(name, problem)), core.At(value.Position))
 		}

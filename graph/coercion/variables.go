@@ -12,7 +12,13 @@ import (
 
 // Variables coerces the variables of a request. It is a gqlgen extension, and must come
 // after the one that puts the parsed document into the operation context.
-type Variables struct{ schema *ast.Schema }
+type Variables struct {
+	// Suggests reports whether the caller may see names of the schema in refusals; nil
+	// where every caller may.
+	Suggests func(context.Context) bool
+
+	schema *ast.Schema
+}
 
 var (
 	_ graphql.HandlerExtension          = (*Variables)(nil)
@@ -39,7 +45,8 @@ func (v *Variables) MutateOperationParameters(ctx context.Context, request *grap
 	if operation == nil {
 		return nil
 	}
-	return coerceVariables(v.schema, operation, request.Variables)
+	silent := v.Suggests != nil && !v.Suggests(ctx)
+	return coerceVariables(v.schema, operation, request.Variables, silent)
 }
 
 // pathLength is the length of most paths. All variables use the memory of one path.
@@ -47,11 +54,11 @@ const pathLength = 8
 
 // coerceVariables replaces the values of the operation's variables, and returns the
 // first that is refused. The document need not be valid.
-func coerceVariables(schema *ast.Schema, operation *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
+func coerceVariables(schema *ast.Schema, operation *ast.OperationDefinition, values map[string]any, silent bool) *gqlerror.Error {
 	if len(operation.VariableDefinitions) == 0 {
 		return nil
 	}
-	c := coercer{schema: schema, path: make(ast.Path, 0, pathLength)}
+	c := coercer{schema: schema, silent: silent, path: make(ast.Path, 0, pathLength)}
 	for _, definition := range operation.VariableDefinitions {
 		c.path = append(c.path[:0], ast.PathName(definition.Variable))
 		value, given := values[definition.Variable]

@@ -12,26 +12,27 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 
 	"onhand/graph/guard"
+	"onhand/graph/validation"
 )
 
-// OperationExecutor is gqlgen's executor with a shorter way for known documents. Make it with New, and add all extensions before
-// the first request.
+// OperationExecutor prepares operations, and leaves their execution to gqlgen's executor. Make it with New, and add all
+// extensions before the first request.
 type OperationExecutor struct {
 	*executor.Executor
 
 	schema            *ast.Schema
 	documents         *guard.Documents
-	text              func(*graphql.RawParams) string // of a document that a request names by its hash; empty for none
+	suggests          func(context.Context) bool
 	parameterMutators []graphql.OperationParameterMutator
 	contextMutators   []graphql.OperationContextMutator
 
 	blank func() *graphql.OperationContext
 }
 
-// New returns an executor with this cache of documents, which must be one of the extensions too. text returns the document
-// that a request has only a hash of; empty where it is unknown.
-func New(schema graphql.ExecutableSchema, documents *guard.Documents, text func(*graphql.RawParams) string) *OperationExecutor {
-	e := &OperationExecutor{Executor: executor.New(schema), schema: schema.Schema(), documents: documents, text: text}
+// New returns an executor with this cache of documents, which must be one of the extensions too. suggests reports whether
+// the caller may see names of the schema in refusals; nil where every caller may.
+func New(schema graphql.ExecutableSchema, documents *guard.Documents, suggests func(context.Context) bool) *OperationExecutor {
+	e := &OperationExecutor{Executor: executor.New(schema), schema: schema.Schema(), documents: documents, suggests: suggests}
 	e.SetQueryCache(documents)
 	e.blank = sync.OnceValue(e.makeBlank)
 	return e
@@ -57,53 +58,50 @@ func (e *OperationExecutor) makeBlank() *graphql.OperationContext {
 	}
 }
 
-// CreateOperationContext implements graphql.GraphExecutor.
+// CreateOperationContext implements graphql.GraphExecutor. It returns at most validation.ErrorsMax errors.
 func (e *OperationExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	text := params.Query
-	if text == "" && params.Extensions != nil {
-		text = e.text(params)
-	}
-	document := e.documents.Find(text)
-	if document == nil {
-		return e.Executor.CreateOperationContext(graphql.StartOperationTrace(ctx), params)
-	}
 	blank := e.blank()
 	operation := &graphql.OperationContext{
 		DisableIntrospection: blank.DisableIntrospection, RecoverFunc: blank.RecoverFunc,
 		ResolverMiddleware: blank.ResolverMiddleware, RootResolverMiddleware: blank.RootResolverMiddleware,
 	}
-	guard.SetDocument(operation, document)
-	if err := e.prepare(graphql.WithOperationContext(ctx, operation), operation, document, params); err != nil {
-		return operation, gqlerror.List{err}
-	}
-	return operation, nil
+	return operation, e.prepare(graphql.WithOperationContext(ctx, operation), operation, params)
 }
 
-// prepare does what gqlgen does, in the same order, but for parsing and validating.
-func (e *OperationExecutor) prepare(ctx context.Context, operation *graphql.OperationContext, document *guard.Document, params *graphql.RawParams) *gqlerror.Error {
+// prepare does what gqlgen does, in the same order. A document of the cache is valid.
+func (e *OperationExecutor) prepare(ctx context.Context, operation *graphql.OperationContext, params *graphql.RawParams) gqlerror.List {
 	for _, mutator := range e.parameterMutators {
 		if err := mutator.MutateOperationParameters(ctx, params); err != nil {
-			return err
+			return validation.Bound(gqlerror.List{err})
 		}
 	}
 	operation.RawQuery, operation.OperationName = params.Query, params.OperationName
 	operation.Extensions, operation.Headers = params.Extensions, params.Headers
-	operation.Doc = document.Query
-	if operation.Operation = document.Query.Operations.ForName(params.OperationName); operation.Operation == nil {
-		err := gqlerror.Errorf("operation %s not found", params.OperationName)
-		errcode.Set(err, errcode.ValidationFailed)
-		return err
+	if guard.DocumentOf(operation) == nil {
+		if errs := e.validate(ctx, operation.Doc, params.Query); errs != nil {
+			return errs
+		}
 	}
+	operation.Operation = operation.Doc.Operations.ForName(params.OperationName) // guard.Documents refuses other names
 	var err *gqlerror.Error
 	if operation.Variables, err = e.variables(operation.Operation, params.Variables); err != nil {
-		return err
+		return validation.Bound(gqlerror.List{err})
 	}
 	for _, mutator := range e.contextMutators {
 		if err := mutator.MutateOperationContext(ctx, operation); err != nil {
-			return err
+			return validation.Bound(gqlerror.List{err})
 		}
 	}
 	return nil
+}
+
+// validate validates a document, and adds it to the cache.
+func (e *OperationExecutor) validate(ctx context.Context, document *ast.QueryDocument, text string) gqlerror.List {
+	errs := validation.Validate(e.schema, document, text, e.suggests == nil || e.suggests(ctx))
+	if errs == nil {
+		e.documents.Add(ctx, text, document)
+	}
+	return errs
 }
 
 // variables returns the values of an operation's variables. Those that graph/coercion has coerced already need nothing

@@ -39,8 +39,7 @@ func configure(e used, queries *persisted.Queries, documents *guard.Documents, l
 
 func ours(complexityMax int) *execution.OperationExecutor {
 	documents, queries := guard.NewDocuments(), persisted.New(guard.Address)
-	e := execution.New(generated.NewExecutableSchema(generated.Config{}), documents, queries.Text)
-	e.SetDefaultRulesFn(coercion.Rules)
+	e := execution.New(generated.NewExecutableSchema(generated.Config{}), documents, nil)
 	configure(e, queries, documents, &guard.Complexity{Limit: complexityMax})
 	return e
 }

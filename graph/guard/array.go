@@ -6,6 +6,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/validation"
 	"onhand/models"
 )
 
@@ -16,16 +17,16 @@ const (
 	// at most 10 by default.
 	ArrayRequestsMax = 20
 	// ArraySelectionsMax bounds the selections of all its documents, as they are
-	// written. Validation takes the longest for a few large documents: some 50 ms here.
-	ArraySelectionsMax = 1_000
+	// written: as many as one document may have.
+	ArraySelectionsMax = validation.SelectionsMax
 )
 
 // Array is what the requests of one array use together. Its zero value is an array
 // without requests.
 type Array struct {
-	size       documentSize
-	complexity int
-	excess     string // what the array has too much of
+	size   validation.Size
+	cost   Cost
+	excess string // what the array has too much of
 }
 
 type arrayKey struct{}
@@ -36,10 +37,11 @@ func (a *Array) With(ctx context.Context) context.Context {
 	return context.WithValue(ctx, arrayKey{}, a)
 }
 
-// AddComplexity adds the complexity of one operation.
-func (a *Array) AddComplexity(complexity int) {
-	a.complexity += complexity
-	a.bound(a.complexity, ComplexityMax, "a complexity of %d")
+// AddCost adds the cost of one operation.
+func (a *Array) AddCost(cost Cost) {
+	a.cost = a.cost.plus(cost)
+	a.bound(a.cost.Complexity, ComplexityMax, "a complexity of %d")
+	a.bound(a.cost.Keys, KeysMax, "%d ids, lines and rows")
 }
 
 // Excess says what the requests have too much of together; empty when they are within
@@ -54,17 +56,17 @@ func (a *Array) bound(n, limit int, format string) {
 
 // addSize adds the size of a request's document. After the refusal of one the others
 // need no work.
-func addSize(ctx context.Context, size documentSize) *gqlerror.Error {
+func addSize(ctx context.Context, size validation.Size) *gqlerror.Error {
 	a, inArray := ctx.Value(arrayKey{}).(*Array)
 	if !inArray {
 		return nil
 	}
-	a.size.written += size.written
-	a.size.reached += size.reached
-	a.size.introspecting += size.introspecting
-	a.bound(a.size.written, ArraySelectionsMax, "%d selections")
-	a.bound(a.size.reached, SelectionsSpreadMax, "%d selections once fragments are in place")
-	a.bound(a.size.introspecting, IntrospectionSpreadMax, "%d selections once fragments are in place, in documents that ask for the schema")
+	a.size.Written += size.Written
+	a.size.Reached += size.Reached
+	a.size.Introspecting += size.Introspecting
+	a.bound(a.size.Written, ArraySelectionsMax, "%d selections")
+	a.bound(a.size.Reached, validation.SelectionsSpreadMax, "%d selections once fragments are in place")
+	a.bound(a.size.Introspecting, validation.IntrospectionSpreadMax, "%d selections once fragments are in place, in documents that ask for the schema")
 	if a.excess != "" {
 		return refusal(models.CodeBadUserInput, "%s", a.excess)
 	}

@@ -1,7 +1,6 @@
 package guard_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -17,17 +16,17 @@ import (
 // limit, and the first excess is reported.
 func TestArray(t *testing.T) {
 	t.Parallel()
-	wide := "{ " + strings.Repeat("a ", 300) + "}"
-	schema := "{ __schema { " + strings.Repeat("a ", 240) + "} }"
+	wide := "{ " + fields(300) + "}"
+	schema := "{ __schema { " + fields(240) + "} }"
 	for name, test := range map[string]struct {
 		document string
 		fit      int // so many documents are within the limits, one more is not
 		excess   string
 	}{
 		"written":       {wide, 3, "the requests of one array have together at most 1000 selections"},
-		"in fragments":  {"{ ...A ...A } fragment A on Query { " + strings.Repeat("a ", 140) + "}", 7, "the requests of one array have together at most 1000 selections"},
+		"in fragments":  {"{ ...A ...A } fragment A on Query { " + fields(140) + "}", 7, "the requests of one array have together at most 1000 selections"},
 		"introspecting": {schema, 2, "the requests of one array have together at most 500 selections once fragments are in place, in documents that ask for the schema"},
-		"expanded":      {"{ ...A ...A ...A ...A ...A ...A ...A ...A ...A ...A } fragment A on Query { " + strings.Repeat("a ", 60) + "}", 6, "the requests of one array have together at most 4000 selections once fragments are in place"},
+		"expanded":      {"{ ...A ...A ...A ...A ...A ...A ...A ...A ...A ...A } fragment A on Query { " + fields(60) + "}", 6, "the requests of one array have together at most 4000 selections once fragments are in place"},
 	} {
 		documents := guard.NewDocuments()
 		parsed, err := parser.ParseQuery(&ast.Source{Input: test.document})
@@ -47,8 +46,8 @@ func TestArray(t *testing.T) {
 	}
 
 	var array guard.Array
-	array.AddComplexity(guard.ComplexityMax)
+	array.AddCost(guard.Cost{Complexity: guard.ComplexityMax, Keys: guard.KeysMax})
 	assert.Empty(t, array.Excess())
-	array.AddComplexity(1)
+	array.AddCost(guard.Cost{Complexity: 1})
 	assert.Equal(t, "the requests of one array have together at most a complexity of 30000", array.Excess())
 }

@@ -5,28 +5,42 @@ import (
 	"math"
 	"sync"
 
-	"github.com/99designs/gqlgen/complexity"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"onhand/models"
 )
 
 // complexityExceeded is the code of gqlgen's complexity limit.
 const complexityExceeded = "COMPLEXITY_LIMIT_EXCEEDED"
 
-// RawCost returns the cost of a field from its arguments as they were sent; ok is false
-// where it needs them in the types of the resolver.
-type RawCost func(child int, arguments map[string]any) (cost int, ok bool)
+// Cost is what an operation, or a part of it, costs.
+type Cost struct {
+	// Complexity is the sum of its fields, where a list costs its element times its length.
+	Complexity int
+	// Keys counts the ids, lines, rows and representations that it names.
+	Keys int
+}
 
-// Complexity bounds the complexity of an operation, as gqlgen's limit of the same name
-// does. Of a document in the cache it computes once what no variable changes. It is a
-// gqlgen extension.
+// ArgumentCost returns the cost of a field from its coerced arguments and from the
+// complexity of its selections.
+type ArgumentCost func(child int, arguments map[string]any) Cost
+
+// Complexity bounds the cost of an operation. It counts the complexity as gqlgen's limit
+// of the same name does. Of a document in the cache it computes once what no variable
+// changes. It is a gqlgen extension.
 type Complexity struct {
-	// Limit is the largest complexity.
-	Limit int
-	// RawCosts has fields, such as Query.stocks, whose cost needs no resolver's types.
-	RawCosts map[string]RawCost
+	// Limit is the largest complexity; WriteLimit that of a mutation, 0 for the same.
+	Limit, WriteLimit int
+	// KeysLimit is the largest number of keys; 0 for none.
+	KeysLimit int
+	// Arguments has fields, such as Query.stocks, whose cost depends on their arguments.
+	Arguments map[string]ArgumentCost
+	// Charge is told the cost of each operation within the limits, and may refuse it; nil
+	// for none.
+	Charge func(ctx context.Context, operation *graphql.OperationContext, cost Cost) *gqlerror.Error
 
 	executable graphql.ExecutableSchema
 }
@@ -47,31 +61,40 @@ func (c *Complexity) Validate(schema graphql.ExecutableSchema) error {
 
 // MutateOperationContext implements graphql.OperationContextMutator.
 func (c *Complexity) MutateOperationContext(ctx context.Context, operation *graphql.OperationContext) *gqlerror.Error {
-	n := c.of(ctx, operation)
-	if n > c.Limit {
-		err := gqlerror.Errorf("operation has complexity %d, which exceeds the limit of %d", n, c.Limit)
+	cost, limit := c.of(ctx, operation), c.Limit
+	if operation.Operation.Operation == ast.Mutation && c.WriteLimit > 0 {
+		limit = c.WriteLimit
+	}
+	if cost.Complexity > limit {
+		err := gqlerror.Errorf("operation has complexity %d, which exceeds the limit of %d", cost.Complexity, limit)
 		errcode.Set(err, complexityExceeded)
 		return err
 	}
+	if c.KeysLimit > 0 && cost.Keys > c.KeysLimit {
+		return refusal(models.CodeBadUserInput, "an operation names at most %d ids, lines and rows together, not %d", c.KeysLimit, cost.Keys)
+	}
 	if a, inArray := ctx.Value(arrayKey{}).(*Array); inArray {
-		a.AddComplexity(n)
+		a.AddCost(cost)
+	}
+	if c.Charge != nil {
+		return c.Charge(ctx, operation, cost)
 	}
 	return nil
 }
 
-func (c *Complexity) of(ctx context.Context, operation *graphql.OperationContext) int {
+func (c *Complexity) of(ctx context.Context, operation *graphql.OperationContext) Cost {
 	if document := DocumentOf(operation); document != nil {
 		if sum := document.costs.of(c, operation.Operation); sum != nil {
 			return c.eval(ctx, *sum, operation.Variables)
 		}
 	}
-	return complexity.Calculate(ctx, c.executable, operation.Operation, operation.Variables)
+	return c.eval(ctx, c.sumOf(operation.Operation.SelectionSet), operation.Variables)
 }
 
-// costSum is the complexity of a selection set: a constant, and fields whose cost
-// depends on variables.
+// costSum is the cost of a selection set: a constant, and fields whose cost depends on
+// variables.
 type costSum struct {
-	constant int
+	constant Cost
 	fields   []fieldCost
 }
 
@@ -130,7 +153,7 @@ func (c *Complexity) sumOf(set ast.SelectionSet) (sum costSum) {
 }
 
 func (sum *costSum) add(other costSum) {
-	sum.constant = addCosts(sum.constant, other.constant)
+	sum.constant = sum.constant.plus(other.constant)
 	sum.fields = append(sum.fields, other.fields...)
 }
 
@@ -152,7 +175,7 @@ func (sum *costSum) addField(c *Complexity, s *ast.Field) {
 		sum.fields = append(sum.fields, cost)
 		return
 	}
-	sum.constant = addCosts(sum.constant, c.ofField(context.Background(), cost, cost.child.constant, nil))
+	sum.constant = sum.constant.plus(c.ofField(context.Background(), cost, cost.child.constant, nil))
 }
 
 func hasVariables(value *ast.Value) bool {
@@ -168,38 +191,41 @@ func hasVariables(value *ast.Value) bool {
 }
 
 // eval adds up a sum with the values of the variables.
-func (c *Complexity) eval(ctx context.Context, sum costSum, variables map[string]any) int {
+func (c *Complexity) eval(ctx context.Context, sum costSum, variables map[string]any) Cost {
 	n := sum.constant
 	for _, cost := range sum.fields {
-		n = addCosts(n, c.ofField(ctx, cost, c.eval(ctx, cost.child, variables), variables))
+		n = n.plus(c.ofField(ctx, cost, c.eval(ctx, cost.child, variables), variables))
 	}
 	return n
 }
 
-// ofField returns the cost of a field. That of an interface's field is the largest of
-// the types that it may have.
-func (c *Complexity) ofField(ctx context.Context, cost fieldCost, child int, variables map[string]any) int {
+// ofField returns the cost of a field. A field of an interface costs what it costs in
+// the most expensive of the types that it may have.
+func (c *Complexity) ofField(ctx context.Context, cost fieldCost, child Cost, variables map[string]any) Cost {
 	arguments := cost.field.ArgumentMap(variables)
 	if cost.field.ObjectDefinition.Kind != ast.Interface {
 		return c.ofTypesField(ctx, cost.field.ObjectDefinition.Name, cost.field.Name, child, arguments)
 	}
-	most := 0
+	most := Cost{Keys: child.Keys}
 	for _, t := range c.executable.Schema().GetPossibleTypes(cost.field.ObjectDefinition) {
-		most = max(most, c.ofTypesField(ctx, t.Name, cost.field.Name, child, arguments))
+		most.Complexity = max(most.Complexity, c.ofTypesField(ctx, t.Name, cost.field.Name, child, arguments).Complexity)
 	}
 	return most
 }
 
-func (c *Complexity) ofTypesField(ctx context.Context, of, field string, child int, arguments map[string]any) int {
-	if raw := c.RawCosts[of+"."+field]; raw != nil {
-		if n, ok := raw(child, arguments); ok && n >= 1 {
-			return n
-		}
+func (c *Complexity) ofTypesField(ctx context.Context, of, field string, child Cost, arguments map[string]any) Cost {
+	if argumentCost := c.Arguments[of+"."+field]; argumentCost != nil {
+		cost := argumentCost(child.Complexity, arguments)
+		return Cost{Complexity: max(cost.Complexity, 1), Keys: addCosts(cost.Keys, child.Keys)}
 	}
-	if n, ok := c.executable.Complexity(ctx, of, field, child, arguments); ok && n >= 1 {
-		return n
+	if n, ok := c.executable.Complexity(ctx, of, field, child.Complexity, arguments); ok && n >= 1 {
+		return Cost{Complexity: n, Keys: child.Keys}
 	}
-	return addCosts(1, child)
+	return Cost{Complexity: addCosts(1, child.Complexity), Keys: child.Keys}
+}
+
+func (c Cost) plus(other Cost) Cost {
+	return Cost{Complexity: addCosts(c.Complexity, other.Complexity), Keys: addCosts(c.Keys, other.Keys)}
 }
 
 // addCosts adds up to the largest int. Negative costs count as nothing.

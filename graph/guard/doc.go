@@ -13,7 +13,7 @@
 //   - A body, a document and its cost are bounded before work is done for them.
 //   - A refusal has GraphQL's form, a code, and no data.
 //
-// May import: coding, models, gqlgen's runtime, gqlparser.
+// May import: graph/coding, graph/validation, models, gqlgen's runtime, gqlparser.
 //
 // The package uses no server.
 package guard

@@ -5,16 +5,18 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"onhand/graph/validation"
 )
 
 // Document is a validated document in the cache, with what is kept for it. A document
 // gets one after its first use, so a document that is sent once costs nothing more.
 // Its memory is bounded: there are at most documentsMax of them, each made from a text
-// of at most documentBytesMax.
+// of at most cachedDocumentBytesMax.
 type Document struct {
 	Query *ast.QueryDocument
 
-	size  documentSize
+	size  validation.Size
 	costs documentCosts
 
 	compile  sync.Once

@@ -7,6 +7,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
+
+	"onhand/graph/validation"
 )
 
 // countExpanded counts selections down from left with every fragment expanded. Unlike
@@ -37,7 +39,7 @@ func FuzzDocuments(f *testing.F) {
 		"{ stocks(productIds: [\"a\"]) { ...s levels { available } } } fragment s on Stock { productId ...t } fragment t on Stock { status }",
 		"{ ...a } fragment a on Query { ...a ...b } fragment b on Query { ...a x }",
 		"query A { a } query B { b ... on Query { c ... { d } } }", "{ __schema { types { name } } }",
-		"{" + strings.Repeat("a ", SelectionsMax+1) + "}", doubling(12), "{ a(b: \"\\ud800\") }", "{", "", "\ufeff{a}",
+		"{" + strings.Repeat("a ", validation.SelectionsMax+1) + "}", doubling(12), "{ a(b: \"\\ud800\") }", "{", "", "\ufeff{a}",
 		strings.Repeat("{a", TokensMax), "{ ...none }",
 	} {
 		f.Add(text)
@@ -49,7 +51,7 @@ func FuzzDocuments(f *testing.F) {
 			t.Fatalf("%q became %q", text, request.Query)
 		}
 		if refused != nil {
-			if refused.Extensions["code"] != "BAD_USER_INPUT" || refused.Message == "" {
+			if code := refused.Extensions["code"]; code != "BAD_USER_INPUT" && code != "GRAPHQL_PARSE_FAILED" && code != "GRAPHQL_VALIDATION_FAILED" || refused.Message == "" {
 				t.Fatalf("%q: %+v", text, refused)
 			}
 			return
@@ -58,7 +60,7 @@ func FuzzDocuments(f *testing.F) {
 		if err != nil {
 			return
 		}
-		left := SelectionsSpreadMax + 1
+		left := validation.SelectionsSpreadMax + 1
 		for _, operation := range document.Operations {
 			countExpanded(document, operation.SelectionSet, nil, &left)
 		}

@@ -19,9 +19,13 @@ import (
 // The limits of one request. The largest cart of the recorded traffic (1,114 lines)
 // takes about 70 kB.
 const (
-	BodyBytesMax  = 1 << 20
-	TokensMax     = 3_000  // of a document; the lines of a large cart are variables
-	ComplexityMax = 30_000 // 250 products with all fields, their levels and locations
+	BodyBytesMax       = 1 << 20
+	DocumentBytesMax   = 64 << 10 // GraphiQL's introspection query has 2 kB; the lines of a large cart are variables
+	TokensMax          = 3_000    // of a document
+	ComplexityMax      = 30_000   // 250 products with all fields, their levels and locations
+	ComplexityWriteMax = 60_000   // the complexity of a mutation: 2,000 lines, or 1,000 rows, with all fields
+	KeysMax            = 5_000    // ids, lines, rows and representations of one operation: 20 pages of products
+	EntitiesMax        = 1_000    // representations of one _entities field
 
 	// The cost of a field itself, without its selections.
 	ComplexityRead  = 10  // one id of a batched read

@@ -69,20 +69,6 @@ func (q *Queries) MutateOperationParameters(ctx context.Context, request *graphq
 	return nil
 }
 
-// Text returns the document that a request has only the hash of; empty where there is no
-// hash, or none is registered for it.
-func (q *Queries) Text(request *graphql.RawParams) string {
-	if request.Extensions[extensionName] == nil {
-		return ""
-	}
-	hash, refusal := readHash(request.Extensions[extensionName])
-	if refusal != nil {
-		return ""
-	}
-	text, _ := q.documents.Get(hash)
-	return text
-}
-
 // InterceptOperation implements graphql.OperationInterceptor. It registers the document
 // of a request that is about to be executed.
 func (q *Queries) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {

@@ -15,12 +15,43 @@ const depthMax = 32
 // Decode reads a request, which must be exactly one JSON value.
 func Decode(data []byte) (params *graphql.RawParams, ok bool) {
 	p := parser{data: data}
-	params = &graphql.RawParams{}
-	if p.request(params) {
-		return params, true
+	sent := &request{}
+	if !p.request(sent) {
+		sent = &request{}
+		ok = DecodeValue(data, sent)
+	} else {
+		ok = true
 	}
-	params = &graphql.RawParams{}
-	return params, DecodeValue(data, params)
+	SetDocumentID(&sent.RawParams, sent.DocumentID)
+	return &sent.RawParams, ok
+}
+
+// DecodeNext reads the next of several requests with encoding/json; nil where it is none.
+func DecodeNext(decoder *json.Decoder) *graphql.RawParams {
+	var sent *request
+	if decoder.Decode(&sent) != nil || sent == nil {
+		return nil
+	}
+	SetDocumentID(&sent.RawParams, sent.DocumentID)
+	return &sent.RawParams
+}
+
+// request is a request as it is sent.
+type request struct {
+	graphql.RawParams
+	DocumentID string `json:"documentId"` // names a document, in place of the document
+}
+
+// SetDocumentID gives a request the id of its document, as if it had been sent as the hash
+// of a persisted query. Such a hash counts where both were sent.
+func SetDocumentID(params *graphql.RawParams, id string) {
+	if id == "" || params.Extensions["persistedQuery"] != nil {
+		return
+	}
+	if params.Extensions == nil {
+		params.Extensions = map[string]any{}
+	}
+	params.Extensions["persistedQuery"] = map[string]any{"version": json.Number("1"), "sha256Hash": id}
 }
 
 // DecodeValue reads exactly one JSON value with encoding/json, and keeps numbers as text.
@@ -41,8 +72,8 @@ type parser struct {
 }
 
 // request reads a whole request.
-func (p *parser) request(params *graphql.RawParams) bool {
-	var seen [4]bool
+func (p *parser) request(params *request) bool {
+	var seen [5]bool
 	read := p.members(func(key []byte) bool {
 		var member int
 		switch string(key) { // no allocation
@@ -54,6 +85,8 @@ func (p *parser) request(params *graphql.RawParams) bool {
 			member = 2
 		case "extensions":
 			member = 3
+		case "documentId":
+			member = 4
 		default:
 			return false
 		}
@@ -74,6 +107,8 @@ func (p *parser) request(params *graphql.RawParams) bool {
 			params.Variables, ok = p.object(1)
 		case 3:
 			params.Extensions, ok = p.object(1)
+		case 4:
+			params.DocumentID, ok = p.text()
 		}
 		return ok
 	})

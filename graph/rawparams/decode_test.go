@@ -16,6 +16,7 @@ var bodies = []string{
 	` { "query" : "query Q($ids: [ID!]!) {\n\tstocks(productIds: $ids) { productId } }" , "operationName":"Q","variables":{"ids":["a","b/c","é","日本"],"n":-1.5e+10,"deep":{"a":[{},[],null,true,false,0]}} } ` + "\r\n\t",
 	`{"query":null,"operationName":null,"variables":null,"extensions":null}`,
 	`{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"abc"}}}`,
+	`{"documentId":"sha256:abc","variables":{"a":1}}`, `{"documentId":"","query":"a"}`, `{"documentId":1}`, `{"documentId":"a","documentId":"b"}`, `{"documentId":"a","extensions":{"persistedQuery":{"sha256Hash":"b"}}}`, `{"documentid":"a"}`,
 	`{"query":"\"\\\/\b\f\n\r\t"}`, `{"query":"\u0041\ud83d\ude00\ud800"}`, `{"query":"\x"}`, `{"query":"a` + "\n" + `"}`, "{\"query\":\"\xff\"}", "{\"variables\":{\"\xff\":1}}",
 	`{"Query":"a"}`, `{"query":"a","query":"b"}`, `{"variables":{"a":1},"variables":{"b":2}}`, `{"variables":{"a":1,"a":2}}`, `{"qu\u0065ry":"a"}`,
 	`{"query":"a","headers":{"A":["b"]}}`, `{"query":"a","headers":1}`, `{"query":"a","id":[1,{"x":null}]}`, `{"query":"a","id":}`,
@@ -39,9 +40,9 @@ func TestAsEncodingJSON(t *testing.T) {
 // TestUsualRequestsAreReadByHand: the requests that clients send take the short way.
 func TestUsualRequestsAreReadByHand(t *testing.T) {
 	t.Parallel()
-	for _, body := range bodies[:5] {
+	for _, body := range bodies[:6] {
 		p := parser{data: []byte(body)}
-		assert.True(t, p.request(&graphql.RawParams{}), body)
+		assert.True(t, p.request(&request{}), body)
 	}
 }
 
@@ -60,8 +61,10 @@ func TestNothingRefersToTheBody(t *testing.T) {
 
 func requireSame(t *testing.T, body []byte) {
 	t.Helper()
-	want := &graphql.RawParams{}
-	accepted := DecodeValue(body, want)
+	sent := &request{}
+	accepted := DecodeValue(body, sent)
+	want := &sent.RawParams
+	SetDocumentID(want, sent.DocumentID)
 	got, ok := Decode(body)
 	if ok != accepted {
 		t.Fatalf("%.200q: accepted %t, encoding/json %t", body, ok, accepted)

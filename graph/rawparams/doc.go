@@ -1,7 +1,8 @@
 // Package rawparams decodes the JSON of a GraphQL request.
 //
-// [Decode] reads exactly what encoding/json reads into gqlgen's RawParams, with numbers kept as text. A request in its
-// usual form is read by hand, without reflection: the members query, operationName, variables and extensions, each at most
+// [Decode] reads exactly what encoding/json reads into gqlgen's RawParams, with numbers kept as text, and the documentId that
+// names a document in its place. A request in its
+// usual form is read by hand, without reflection: the members query, operationName, variables, extensions and documentId, each at most
 // once, and strings whose escapes are short. Anything else, invalid JSON included, is left to encoding/json, so that both
 // ways accept the same requests. [DecodeValue] reads any other JSON with the same rules.
 //

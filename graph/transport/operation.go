@@ -42,7 +42,7 @@ func (l limits) tickInterval() time.Duration {
 
 // errorsMax is how many errors of one request are sent. A few hundred fields can
 // conflict in thousands of pairs.
-const errorsMax = 20
+const errorsMax = 10
 
 func first(errs gqlerror.List) gqlerror.List { return errs[:min(len(errs), errorsMax)] }
 

@@ -64,6 +64,7 @@ func readURL(u *url.URL) (params *graphql.RawParams, problem string) {
 	if text := values.Get("extensions"); text != "" && !rawparams.DecodeValue([]byte(text), &params.Extensions) {
 		return nil, "extensions must be an object in JSON"
 	}
+	rawparams.SetDocumentID(params, values.Get("documentId"))
 	return params, ""
 }
 
@@ -84,8 +85,8 @@ func readArray(body []byte) (requests []*graphql.RawParams, problem string) {
 		if len(requests) == guard.ArrayRequestsMax {
 			return nil, fmt.Sprintf("an array has at most %d requests", guard.ArrayRequestsMax)
 		}
-		var params *graphql.RawParams
-		if err := decoder.Decode(&params); err != nil || params == nil {
+		params := rawparams.DecodeNext(decoder)
+		if params == nil {
 			return nil, fmt.Sprintf("request %d of the array is no GraphQL request in JSON", len(requests))
 		}
 		if !hasDocument(params) {

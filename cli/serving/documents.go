@@ -1,0 +1,95 @@
+package serving
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"onhand/graph"
+	"onhand/graph/guard"
+	"onhand/graph/trusted"
+)
+
+// Values of the settings of documents.
+const (
+	on         = "on"
+	auto       = "auto"
+	production = "production"
+)
+
+// DocumentSettings are what callers may send, and what they may know of the schema.
+type DocumentSettings struct {
+	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"A manifest of documents in Relay's or Apollo's format. It is read again when it changes."`
+	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin."`
+	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: the schema and the playground are for the scope admin alone. auto: production where tokens are configured."`
+	Playground           string `name:"playground" env:"PLAYGROUND" enum:"auto,on,off" default:"auto" help:"on: the page is for every caller, in production too; off: for none."`
+}
+
+// check refuses settings that can never work.
+func (s *DocumentSettings) check() error {
+	if s.TrustedDocumentsOnly == on && s.TrustedDocuments == "" {
+		return errors.New("trusted-documents-only needs the manifest: name its file with trusted-documents")
+	}
+	return nil
+}
+
+// production reports whether the schema is for the scope admin alone.
+func (s *DocumentSettings) production(tokensConfigured bool) bool {
+	return s.Profile == production || s.Profile != "development" && tokensConfigured
+}
+
+// openTrusted reads the manifest, and again whenever it changes until it is closed; nil
+// without one.
+func (s *DocumentSettings) openTrusted(ctx context.Context, log *slog.Logger) (documents *trusted.TrustedDocuments, closeTrusted func(), err error) {
+	if s.TrustedDocuments == "" {
+		return nil, func() {}, nil
+	}
+	documents, err = trusted.Open(trusted.OpenConfig{
+		Path: s.TrustedDocuments, Only: s.TrustedDocumentsOnly == on, Check: graph.CheckDocument, Log: log,
+		Exempt: func(ctx context.Context) bool { return guard.Has(ctx, guard.Admin) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	var watched sync.WaitGroup
+	watched.Go(func() { documents.Watch(watching) })
+	return documents, func() { stop(); watched.Wait() }, nil
+}
+
+// schemaPage serves a page that shows the schema: in production to the scope admin alone.
+// For other callers there is no such page.
+func (s *DocumentSettings) schemaPage(tokensConfigured bool, page http.Handler) http.Handler {
+	if !s.production(tokensConfigured) {
+		return page
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !guard.Has(r.Context(), guard.Admin) {
+			http.NotFound(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
+}
+
+// playgroundPage serves the playground.
+func (s *DocumentSettings) playgroundPage(tokensConfigured bool, page http.Handler) http.Handler {
+	switch s.Playground {
+	case on:
+		return page
+	case off:
+		return http.NotFoundHandler()
+	}
+	return s.schemaPage(tokensConfigured, page)
+}
+
+// playgroundIsPublic reports whether every caller may see the playground. A browser that
+// asks for no document is sent there then.
+func (s *DocumentSettings) playgroundIsPublic(tokensConfigured bool) bool {
+	return s.Playground == on || s.Playground != off && !s.production(tokensConfigured)
+}
+
+// ShowsPlayground reports whether every caller may see the playground.
+func (s *Settings) ShowsPlayground() bool { return s.playgroundIsPublic(s.TokensConfigured()) }

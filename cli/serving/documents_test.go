@@ -1,0 +1,107 @@
+package serving
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/graph/guard"
+	"onhand/graph/tokens"
+	"onhand/graph/transport"
+	"onhand/store"
+)
+
+// TestSchemaPages: in production, the default where tokens are configured, schema and
+// playground are there for the scope admin alone. PLAYGROUND changes the page alone.
+func TestSchemaPages(t *testing.T) {
+	t.Parallel()
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	identity := IdentitySettings{AuthSecret: testSecret}
+	bearer, closeBearer, err := identity.bearer(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(closeBearer)
+	tokenOf := func(scopes ...guard.Scope) string {
+		token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "someone", Scopes: scopes, Lifetime: time.Hour}, time.Now())
+		require.NoError(t, err)
+		return "Bearer " + token
+	}
+	callers := []string{"", tokenOf(guard.ReadInventory, guard.WriteInventory), tokenOf(guard.Admin)}
+	const all, admins, none = "200 200 200", "404 404 200", "404 404 404"
+	for name, test := range map[string]struct {
+		documents                                  DocumentSettings
+		local                                      bool
+		playground, schema, introspection, browser string
+	}{
+		"without tokens":             {DocumentSettings{}, true, all, all, "yes yes yes", "303 303 303"},
+		"production, without tokens": {DocumentSettings{Profile: "production"}, true, all, all, "yes yes yes", "400 400 400"}, // a local caller has every scope
+		"with tokens":                {DocumentSettings{Profile: "auto", Playground: "auto"}, false, admins, admins, "no no yes", "400 400 400"},
+		"development, with tokens":   {DocumentSettings{Profile: "development"}, false, all, all, "yes yes yes", "303 303 303"},
+		"playground on":              {DocumentSettings{Playground: on}, false, all, admins, "no no yes", "303 303 303"},
+		"playground off":             {DocumentSettings{Playground: off, Profile: "development"}, false, none, all, "yes yes yes", "400 400 400"},
+	} {
+		checked := bearer
+		if test.local {
+			checked = nil
+		}
+		h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(t), bearer: checked, documents: test.documents})
+		each := func(path string, show func(*httptest.ResponseRecorder) string) string {
+			var answers []string
+			for _, authorization := range callers {
+				r := local(t, http.MethodGet, path)
+				r.Header.Set("Accept", "text/html, application/json;q=0.5")
+				if authorization != "" && !test.local {
+					r.Header.Set("Authorization", authorization)
+				}
+				answers = append(answers, show(served(t, h, r)))
+			}
+			return strings.Join(answers, " ")
+		}
+		status := func(w *httptest.ResponseRecorder) string { return strconv.Itoa(w.Code) }
+		assert.Equal(t, test.playground, each("/playground", status), name)
+		assert.Equal(t, test.schema, each("/schema.graphql", status), name)
+		assert.Equal(t, test.browser, each("/graphql", status), name)
+		assert.Equal(t, test.introspection, each("/graphql?query={__schema{types{name}}}", func(w *httptest.ResponseRecorder) string {
+			if strings.Contains(w.Body.String(), `"ReserveStockInput"`) {
+				return "yes"
+			}
+			return "no"
+		}), name)
+		assert.Equal(t, "200 200 200", each("/graphql?query={__typename}", status), name)
+	}
+}
+
+// TestTrustedDocumentSettings: the manifest is read at the start, and a file that is none
+// ends it. Alone, its documents are the only ones.
+func TestTrustedDocumentSettings(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	require.ErrorContains(t, (&DocumentSettings{TrustedDocumentsOnly: on}).check(), "trusted-documents")
+	require.NoError(t, (&DocumentSettings{TrustedDocumentsOnly: off}).check())
+	_, _, err := (&DocumentSettings{TrustedDocuments: "none"}).openTrusted(t.Context(), log)
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	path := filepath.Join(t.TempDir(), "manifest.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"stock": "query($id: ID!) { stock(productId: $id) { quantityAvailable } }"}`), 0o600))
+	settings := DocumentSettings{TrustedDocuments: path, TrustedDocumentsOnly: on}
+	documents, closeTrusted, err := settings.openTrusted(t.Context(), log)
+	require.NoError(t, err)
+	defer closeTrusted()
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), log)
+	require.NoError(t, err)
+	defer closeBearer()
+	h := routes(st, transport.NewClosing(), log, routeConfig{sites: publicSites(t), bearer: bearer, documents: settings, trusted: documents})
+	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, served(t, h, local(t, http.MethodGet, `/graphql?documentId=stock&variables=%7B%22id%22:%2222423%22%7D`)).Body.String())
+	assert.Contains(t, served(t, h, local(t, http.MethodGet, "/graphql?query={__typename}")).Body.String(), `"code":"FORBIDDEN"`)
+}
