@@ -38,6 +38,7 @@ type readCommand struct {
 	Products int           `help:"How many products the rows named zipf have. Default: 1,000,000, quick 50,000."`
 	Server   string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
 	Results  string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
+	Growth   bool          `help:"Print how the cost of a request grows with the products of the shop; no rows."`
 	List     bool          `help:"List the rows and end."`
 
 	out       io.Writer
@@ -94,6 +95,9 @@ func (c *readCommand) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.servers.Close()) }()
 	fmt.Fprintf(c.out, "%d cores, %s. %d rounds of %s after %s of warming up.\n", runtime.NumCPU(), runtime.Version(), c.Rounds, c.Length, c.Warm)
+	if c.Growth {
+		return c.growth(ctx)
+	}
 	var runs []results.Result
 	var failure error
 	for run := 0; run < c.Runs && failure == nil; run++ {

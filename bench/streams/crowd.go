@@ -32,7 +32,7 @@ const (
 type crowd struct {
 	clients []*subscriber
 	sources []*changes // by product
-	latency loadgen.Histogram
+	latency *loadgen.Histogram
 	arrived atomic.Int64
 	reading sync.WaitGroup
 	failure atomic.Pointer[error]
@@ -59,7 +59,7 @@ type subscriber struct {
 // connect connects so many clients, client i to product i modulo products. protocol is graphql-transport-ws, or none
 // for the floor.
 func connect(address string, clients, products int, graphql bool) (_ *crowd, took time.Duration, err error) {
-	c := &crowd{clients: make([]*subscriber, clients)}
+	c := &crowd{clients: make([]*subscriber, clients), latency: &loadgen.Histogram{}}
 	for range products {
 		c.sources = append(c.sources, &changes{})
 	}
@@ -246,7 +246,11 @@ func (c *crowd) got(s *subscriber, version, at int64) {
 		err := fmt.Errorf("version %d after %d", version, last)
 		c.failure.Store(&err)
 	}
-	source := c.sources[s.product]
+	c.timed(c.sources[s.product], version, at)
+}
+
+// timed counts the latency of a change.
+func (c *crowd) timed(source *changes, version, at int64) {
 	if n := version - source.base; n >= 1 && n <= source.number.Load() {
 		c.latency.Add(time.Duration(at - atomic.LoadInt64(&source.sent[n-1])))
 		c.arrived.Add(1)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 const (
 	roundsFull, roundsQuick   = 5, 1
 	changesFull, changesQuick = 20, 10
+	samplesFull, samplesQuick = 500, 200
 	lengthFull, lengthQuick   = 5 * time.Second, 4 * time.Second
 	runsMax                   = 9
 )
@@ -33,11 +35,13 @@ type streamCommand struct {
 	Runs    int           `default:"1" help:"How often all rows are measured. The result of a row is its run with the middle ratio."`
 	Rounds  int           `help:"How many rounds. Default: 5, quick 1."`
 	Changes int           `help:"How many changes of one product a turn has. Default: 20, quick 10."`
+	Samples int           `help:"How many lone changes a turn has. Default: 500, quick 200."`
 	Length  time.Duration `help:"How long many products change. Default: 5s, quick 4s."`
 	Clients int           `default:"10000" help:"How many clients a turn has; a process has 20,000 files. The aims are for 10,000."`
 	Idle    time.Duration `default:"3s" help:"How long clients are idle before memory is read."`
 	Server  string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
 	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
+	Growth  bool          `help:"Print how costs grow with watchers, with subscriptions of a socket and with instances; no rows."`
 	List    bool          `help:"List the rows and end."`
 
 	out       io.Writer
@@ -46,8 +50,9 @@ type streamCommand struct {
 }
 
 type commands struct {
-	Run   streamCommand `cmd:"" default:"withargs" help:"Measure (the default)."`
-	Floor floorCommand  `cmd:"" hidden:""`
+	Run       streamCommand    `cmd:"" default:"withargs" help:"Measure (the default)."`
+	Floor     floorCommand     `cmd:"" hidden:""`
+	Publisher publisherCommand `cmd:"" hidden:""`
 }
 
 func main() {
@@ -58,15 +63,18 @@ func main() {
 }
 
 func (c *streamCommand) setDefaults() {
-	rounds, changes, length := roundsFull, changesFull, lengthFull
+	rounds, changes, samples, length := roundsFull, changesFull, samplesFull, lengthFull
 	if c.Quick {
-		rounds, changes, length = roundsQuick, changesQuick, lengthQuick
+		rounds, changes, samples, length = roundsQuick, changesQuick, samplesQuick, lengthQuick
 	}
 	if c.Rounds <= 0 {
 		c.Rounds = rounds
 	}
 	if c.Changes <= 0 {
 		c.Changes = changes
+	}
+	if c.Samples <= 0 {
+		c.Samples = samples
 	}
 	if c.Length <= 0 {
 		c.Length = length
@@ -115,6 +123,9 @@ func (c *streamCommand) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.servers.Close()) }()
 	fmt.Fprintf(c.out, "%d cores, %s. %d rounds.\n", runtime.NumCPU(), runtime.Version(), c.Rounds)
+	if c.Growth {
+		return c.growth(ctx)
+	}
 	var runs []results.Result
 	var failure error
 	for run := 0; run < c.Runs && failure == nil; run++ {
@@ -145,13 +156,8 @@ func rowNames() (names []string) {
 
 // measure measures workloads. When one fails, it returns the rows before it too.
 func (c *streamCommand) measure(ctx context.Context, selected []workload) (list []results.Result, err error) {
-	shop, err := c.openShop(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, shop.close(context.WithoutCancel(ctx))) }()
 	for _, w := range selected {
-		rounds, err := c.rounds(ctx, shop, w)
+		rounds, err := c.measureOne(ctx, w)
 		if err != nil {
 			return list, fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -162,13 +168,23 @@ func (c *streamCommand) measure(ctx context.Context, selected []workload) (list 
 	return list, nil
 }
 
+// measureOne measures a workload in a shop of its own.
+func (c *streamCommand) measureOne(ctx context.Context, w workload) (_ []results.Round, err error) {
+	shop, err := c.openShop(ctx, w.beside == "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, shop.close(context.WithoutCancel(ctx))) }()
+	return c.rounds(ctx, shop, w)
+}
+
 // rounds measures a workload: in each round every variant, in alternating order.
 func (c *streamCommand) rounds(ctx context.Context, shop *shop, w workload) (rounds []results.Round, err error) {
 	for n := range c.Rounds {
 		round := results.Round{theAim: loadgen.Measurement{PerSecond: memoryAim}, theAim + " of goroutines": loadgen.Measurement{PerSecond: goroutinesAim}}
-		variants := []string{bare, onhand}
+		variants := w.variants()
 		if n%2 == 1 {
-			variants = []string{onhand, bare}
+			slices.Reverse(variants)
 		}
 		for _, variant := range variants {
 			if err := c.turn(ctx, shop, w, variant, round); err != nil {

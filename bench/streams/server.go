@@ -38,8 +38,8 @@ type shop struct {
 	versions []int64 // by product
 }
 
-// openShop makes a database, and starts the instance that writes.
-func (c *streamCommand) openShop(ctx context.Context) (_ *shop, err error) {
+// openShop makes a database, and where writing starts the instance that writes.
+func (c *streamCommand) openShop(ctx context.Context, writing bool) (_ *shop, err error) {
 	s := &shop{command: c}
 	c.databases++
 	s.flags.Redis = c.servers.Redis.URL()
@@ -58,6 +58,9 @@ func (c *streamCommand) openShop(ctx context.Context) (_ *shop, err error) {
 	}
 	if err := fixture.FillShop(ctx, s.admin, shopProducts); err != nil {
 		return nil, err
+	}
+	if !writing {
+		return s, nil
 	}
 	if s.store, err = s.flags.Start(); err != nil {
 		return nil, err
@@ -130,6 +133,9 @@ func (s *shop) start(ctx context.Context, variant string) (*server, error) {
 			return nil, err
 		}
 		return &server{name: variant, address: program.Address, pid: program.PID(), failure: program.Failure, stop: program.Stop}, nil
+	}
+	if variant != bare {
+		return inProcess(variant), nil
 	}
 	child, err := testbed.StartChild(ctx, "floor", "--redis", s.flags.Redis)
 	if err != nil {

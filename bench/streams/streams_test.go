@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,9 +16,9 @@ import (
 	"onhand/store/storetest"
 )
 
-// TestMain also is the program, for the floor that a variant starts.
+// TestMain also is the program, for the floors that variants start.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "floor" {
+	if len(os.Args) > 1 && slices.Contains([]string{"floor", "publisher"}, os.Args[1]) {
 		main()
 		return
 	}
@@ -38,7 +39,7 @@ func TestRowsAreMeasured(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, servers.Close()) })
 	var log bytes.Buffer
 	c := &streamCommand{
-		Row: ".", Rounds: 2, Changes: 3, Length: 200 * time.Millisecond, Clients: 2_000, Idle: 100 * time.Millisecond,
+		Row: ".", Rounds: 2, Changes: 3, Samples: 10, Length: 200 * time.Millisecond, Clients: 2_000, Idle: 100 * time.Millisecond,
 		Server: program, out: &log, servers: servers,
 	}
 	list, err := c.measure(t.Context(), workloads())

@@ -39,16 +39,20 @@ const (
 	theAim       = "the aim"
 )
 
-// workload is what one turn of a variant does.
+// workload is what one turn of a variant does. Where Onhand stands beside another variant than the bare server, no
+// instance of this process writes.
 type workload struct {
 	name     string
 	products int
+	beside   string // the variant beside Onhand; empty: the bare server
 	turn     func(c *streamCommand, ctx context.Context, t *turn) error
 	rows     []results.Row
 }
 
 func kilobytes(m loadgen.Measurement) float64 { return m.PerSecond }
 func micros(m loadgen.Measurement) float64    { return m.PerSecond }
+func p50Micros(m loadgen.Measurement) float64 { return m.P50.Seconds() * 1e6 }
+func p99Micros(m loadgen.Measurement) float64 { return m.P99.Seconds() * 1e6 }
 
 func workloads() []workload {
 	row := func(name, ours, beside string, aim float64, of func(loadgen.Measurement) float64, unit string) results.Row {
@@ -72,7 +76,24 @@ func workloads() []workload {
 			row("latency, median", figure(onhand, ofDelivery), figure(bare, ofDelivery), 0, results.P50Millis, "ms"),
 			row("latency, 99th percentile", figure(onhand, ofDelivery), figure(bare, ofDelivery), 2, results.P99Millis, "ms"),
 		}},
+		{name: "a commit in one instance until a client of another has it", beside: redisPair, turn: (*streamCommand).commitToFrame, rows: []results.Row{
+			row("median", figure(onhand, ofChange), figure(redisPair, ofChange), 3, p50Micros, "µs"),
+			row("99th percentile", figure(onhand, ofChange), figure(redisPair, ofChange), 5, p99Micros, "µs"),
+		}},
+		{name: "an outside UPDATE until a client has it", beside: notifyPair, turn: (*streamCommand).updateToFrame, rows: []results.Row{
+			row("median", figure(onhand, ofChange), figure(notifyPair, ofChange), 4, p50Micros, "µs"),
+			row("99th percentile", figure(onhand, ofChange), figure(notifyPair, ofChange), 0, p99Micros, "µs"),
+			row("median, beside an UPDATE of a bare table that notifies", figure(onhand, ofChange), figure(notifyPair, ofBareUpdate), 0, p50Micros, "µs"),
+		}},
 	}
+}
+
+// variants are the competitors, the floor first.
+func (w workload) variants() []string {
+	if w.beside == "" {
+		return []string{bare, onhand}
+	}
+	return []string{w.beside, onhand}
 }
 
 // turn is one variant in one round.
@@ -246,12 +267,14 @@ const writersMax = 20
 // describe prints what a turn measured.
 func (t *turn) describe() string {
 	text := t.server.name + ":"
-	for _, of := range []string{ofConnecting, ofIdle, ofGoroutines, ofDelivery, ofTraffic, ofReconnect, ofReturn} {
+	for _, of := range []string{ofConnecting, ofIdle, ofGoroutines, ofDelivery, ofTraffic, ofReconnect, ofReturn, ofChange, ofBareUpdate} {
 		m, ok := t.round[figure(t.server.name, of)]
 		switch {
 		case !ok:
 		case of == ofDelivery:
 			text += fmt.Sprintf(" %s %.1f µs, p50 %.1f ms, p99 %.1f ms (%d);", of, m.PerSecond, results.P50Millis(m), results.P99Millis(m), m.Acknowledged)
+		case of == ofChange || of == ofBareUpdate:
+			text += fmt.Sprintf(" %s p50 %.0f µs, p99 %.0f µs (%d);", of, p50Micros(m), p99Micros(m), m.Acknowledged)
 		case m.P50 > 0:
 			text += fmt.Sprintf(" %s %.2f s;", of, m.P50.Seconds())
 		default:
