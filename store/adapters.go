@@ -42,6 +42,11 @@ func (o relayOutbox) Drain(ctx context.Context, limit int, publish func(context.
 	return o.database.DrainOutbox(ctx, limit, publish)
 }
 
+// DrainAnnounced implements stockfeed.Outbox.
+func (o relayOutbox) DrainAnnounced(ctx context.Context, limit int, publish func(context.Context, []models.Change, []*models.Stock) error) (int, error) {
+	return o.database.DrainAnnounced(ctx, limit, publish)
+}
+
 // Compact implements stockfeed.Outbox.
 func (o relayOutbox) Compact(ctx context.Context) error { return o.database.CompactOutbox(ctx) }
 

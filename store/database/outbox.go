@@ -2,11 +2,9 @@ package database
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"onhand/models"
 )
@@ -22,33 +20,36 @@ const (
 	moveTimeout = time.Second
 )
 
+// announcedMax is up to how many rows an outbox has when their products are read with the
+// claim. An outside writer that changes more waits for its own transaction longer than for
+// the relay.
+const announcedMax = 8
+
 // DrainOutbox claims up to limit outbox rows, oldest first, without those that another
 // instance drains, and deletes them when publish returns nil. When the process dies in
 // between, the rows are still there: publishing is repeated, not lost.
 //
 // Errors: those of publish, as they are; those of the database.
 func (d *Database) DrainOutbox(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
+	return d.drain(ctx, limit, 0, func(ctx context.Context, changes []models.Change, _ []*models.Stock) error {
+		return publish(ctx, changes)
+	})
+}
+
+// DrainAnnounced is [Database.DrainOutbox] after an announcement. On Postgres publish also
+// gets the stock of the products if these are few, read with the claim: as of the changes
+// or later. Products that could not be read, or were deleted, are missing.
+func (d *Database) DrainAnnounced(ctx context.Context, limit int, publish func(context.Context, []models.Change, []*models.Stock) error) (int, error) {
+	return d.drain(ctx, limit, announcedMax, publish)
+}
+
+func (d *Database) drain(ctx context.Context, limit, ahead int, publish func(context.Context, []models.Change, []*models.Stock) error) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	if d.Fragments.OneWriter {
-		return d.drainUnlocked(ctx, limit, publish)
-	}
-	var drained int
 	var publishErr error // of Redis, not of the database
-	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		idle := strconv.FormatInt(d.bounds.drainIdle.Milliseconds(), 10)
-		if err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', ?, true)", idle).Error; err != nil {
-			return err
-		}
-		rows, err := outboxRows(tx.Clauses(clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}), limit)
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		if publishErr = publish(ctx, changesOf(rows)); publishErr != nil {
-			return publishErr
-		}
-		drained = len(rows)
-		return tx.Delete(rows).Error
+	drained, err := d.engine.Drain(ctx, limit, ahead, d.bounds.drainIdle, func(ctx context.Context, changes []models.Change, stocks []*models.Stock) error {
+		publishErr = publish(ctx, changes, stocks)
+		return publishErr
 	})
 	if publishErr != nil {
 		return 0, publishErr
@@ -57,33 +58,6 @@ func (d *Database) DrainOutbox(ctx context.Context, limit int, publish func(cont
 		return 0, d.Fault(err)
 	}
 	return drained, nil
-}
-
-// drainUnlocked is DrainOutbox for an engine with one writer: a write transaction that
-// is open while Redis is called would stop every sale. Two processes may publish the
-// same row; versions make that harmless.
-func (d *Database) drainUnlocked(ctx context.Context, limit int, publish func(context.Context, []models.Change) error) (int, error) {
-	db := d.Gorm.WithContext(ctx)
-	rows, err := outboxRows(db, limit)
-	if err != nil || len(rows) == 0 {
-		return 0, d.Fault(err)
-	}
-	if err := publish(ctx, changesOf(rows)); err != nil {
-		return 0, err
-	}
-	return len(rows), d.Fault(db.Delete(rows).Error)
-}
-
-func outboxRows(db *gorm.DB, limit int) (rows []outboxRow, err error) {
-	return rows, db.Order("outbox_id").Limit(limit).Find(&rows).Error
-}
-
-func changesOf(rows []outboxRow) []models.Change {
-	changes := make([]models.Change, len(rows))
-	for i, r := range rows {
-		changes[i] = models.Change{ProductID: r.ProductID, Version: r.Version}
-	}
-	return changes
 }
 
 // CompactOutbox deletes outbox rows that a later row of the same product makes

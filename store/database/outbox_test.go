@@ -64,6 +64,63 @@ func TestDrainFails(t *testing.T) {
 	})
 }
 
+// After an announcement the stock of the products is read with the claim, as of the changes
+// or later, while the outbox has few rows.
+func TestDrainAnnounced(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		want := s.pending(2)
+		changes, stocks := announced(t, s.Database)
+		require.Equal(t, want, changes)
+		require.Equal(t, []*models.Stock{s.read("item 00"), s.read("item 01")}, stocks)
+		require.Zero(t, s.number("SELECT count(*) FROM outbox"))
+
+		s.pending(9)
+		changes, stocks = announced(t, s.Database)
+		require.Len(t, changes, 9)
+		require.Empty(t, stocks, "more than a few")
+	})
+}
+
+// A product with a row that cannot be read is drained without its stock.
+func TestDrainAnnouncedPoison(t *testing.T) {
+	on(t, []string{postgres}, func(t *testing.T, s *shop) {
+		s.pending(1)
+		s.exec(`ALTER DOMAIN onhand_time DROP CONSTRAINT "years 1 to 9999"`)
+		s.exec(`UPDATE products SET next_restock_at = 'infinity' WHERE product_id = 'item 00'`)
+		_, err := s.ReadStocks(t.Context(), []string{"item 00"})
+		require.Error(t, err)
+		changes, stocks := announced(t, s.Database)
+		require.Len(t, changes, 2)
+		require.Empty(t, stocks)
+	})
+}
+
+// SQLite announces nothing and reads nothing ahead.
+func TestDrainAnnouncedSQLite(t *testing.T) {
+	on(t, []string{sqlite}, func(t *testing.T, s *shop) {
+		want := s.pending(2)
+		changes, stocks := announced(t, s.Database)
+		require.Equal(t, want, changes)
+		require.Empty(t, stocks)
+	})
+}
+
+// announced returns the changes of one round of draining after an announcement, and what
+// was read with them, without times.
+func announced(t *testing.T, db *database.Database) (changes []models.Change, stocks []*models.Stock) {
+	t.Helper()
+	n, err := db.DrainAnnounced(t.Context(), 20, func(_ context.Context, c []models.Change, read []*models.Stock) error {
+		changes = c
+		for _, stock := range read {
+			stocks = append(stocks, timeless(stock))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, changes, n)
+	return changes, stocks
+}
+
 // Changes that are written during a drain are not deleted by it.
 func TestDrainLeavesLaterRows(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {

@@ -21,6 +21,41 @@ func (r *Relay) publishBatch(ctx context.Context, changes []models.Change) error
 	return r.publish(ctx, epoch, latest, unpublished)
 }
 
+// publishAnnounced is publishBatch for changes that a notification announced: mostly those
+// of an outside writer, which Redis has not published. Their stock, where it was read with
+// them, is applied without a question to Redis, whose script publishes no version twice.
+func (r *Relay) publishAnnounced(ctx context.Context, changes []models.Change, stocks []*models.Stock) error {
+	latest := latestChanges(changes)
+	found := asOf(latest, stocks, r.cfg.Epochs.Epoch())
+	if found == nil || r.poison.count.Load() > 0 {
+		return r.publishBatch(ctx, changes)
+	}
+	err := r.cfg.Cache.Apply(ctx, found)
+	r.cfg.Hub.Deliver(found) // after Redis, even if that failed
+	if err == nil {
+		r.published.Add(int64(len(found)))
+	}
+	return err
+}
+
+// asOf lists the stock of each change, or is nil where one is missing, older than its
+// change, or of another epoch.
+func asOf(changes []models.Change, stocks []*models.Stock, epoch string) []*models.Stock {
+	byID := make(map[string]*models.Stock, len(stocks))
+	for _, s := range stocks {
+		byID[s.ProductID] = s
+	}
+	found := make([]*models.Stock, 0, len(changes))
+	for _, change := range changes {
+		s := byID[change.ProductID]
+		if s == nil || s.Version < change.Version || s.Epoch != epoch {
+			return nil
+		}
+		found = append(found, s)
+	}
+	return found
+}
+
 // publish reads the products named by ids, applies them to Redis and delivers
 // them. changes has the change of each. Products with poison rows are recorded
 // for a retry, so that they do not delay the others.

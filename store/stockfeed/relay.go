@@ -36,6 +36,10 @@ type Outbox interface {
 	// publish. If that returns nil it deletes the rows and returns how many there
 	// were. Otherwise, or if this instance dies, they are drained again.
 	Drain(ctx context.Context, limit int, publish func(ctx context.Context, changes []models.Change) error) (drained int, err error)
+	// DrainAnnounced is Drain after a notification. publish also gets the stock of the
+	// products, as of the changes or later, where these are few and could be read with the
+	// rows.
+	DrainAnnounced(ctx context.Context, limit int, publish func(ctx context.Context, changes []models.Change, stocks []*models.Stock) error) (drained int, err error)
 	// Listen calls wake once it listens, and then for every notification. It
 	// returns when the connection is lost or ctx ends, or models.ErrNoNotifications at once.
 	Listen(ctx context.Context, wake func()) error
@@ -84,6 +88,7 @@ type Relay struct {
 	retryNow    chan struct{} // signalled by RetryNow
 	compactedAt time.Time     // or when draining began to fail
 	poison      poisonProducts
+	announced   bool // a notification started this drain
 
 	drained, published, failures atomic.Int64
 	listening, failing           atomic.Bool
@@ -113,8 +118,8 @@ func (r *Relay) Stop() { r.stop() }
 
 // RelayStats are the relay's numbers, for metrics.
 type RelayStats struct {
-	// Drained counts the rows that were deleted from the outbox, Published the
-	// products that Redis had not published, Failures the failed attempts to drain.
+	// Drained counts the rows that were deleted from the outbox, Published the products
+	// that were applied to Redis, Failures the failed attempts to drain.
 	Drained, Published, Failures int64
 	// Listening reports whether notifications arrive. Failing reports whether the last
 	// attempt to drain failed.
@@ -149,20 +154,17 @@ func (r *Relay) run(ctx context.Context) {
 		if err != nil {
 			r.compact(ctx)
 			// A notification does not end this wait.
-			if !await(ctx, r.retryNow, wait.Next()) {
-				return
-			}
+			await(ctx, r.retryNow, wait.Next())
+			r.announced = false
 			continue
 		}
 		wait.Reset()
-		if !await(ctx, r.wake, backoff.Jitter(r.cfg.PollInterval)) {
-			return
-		}
+		r.announced = await(ctx, r.wake, backoff.Jitter(r.cfg.PollInterval))
 	}
 }
 
-// await waits for a signal, but at most for d. It returns false if ctx ended
-// first.
+// await waits for a signal, but at most for d or until ctx ends. It reports whether the
+// signal came.
 func await(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -170,17 +172,16 @@ func await(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 	case <-wake:
 		return true
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
+	return false
 }
 
 // drain drains batch after batch until one is not full. Then it retries products
 // with poison rows.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		drained, err := r.cfg.Outbox.Drain(ctx, r.cfg.BatchSize, r.publishBatch)
+		drained, err := r.drainOnce(ctx)
 		if err != nil {
 			return err
 		}
@@ -189,6 +190,13 @@ func (r *Relay) drain(ctx context.Context) error {
 			return r.retryPoison(ctx)
 		}
 	}
+}
+
+func (r *Relay) drainOnce(ctx context.Context) (int, error) {
+	if r.announced {
+		return r.cfg.Outbox.DrainAnnounced(ctx, r.cfg.BatchSize, r.publishAnnounced)
+	}
+	return r.cfg.Outbox.Drain(ctx, r.cfg.BatchSize, r.publishBatch)
 }
 
 // report logs when draining begins to fail and when it succeeds again. Between

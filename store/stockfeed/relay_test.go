@@ -27,6 +27,7 @@ type fakeOutbox struct {
 	batches    []int
 	compacts   atomic.Int64
 	listens    atomic.Int64
+	ahead      func([]models.Change) []*models.Stock // what is read with announced changes
 	listen     func(ctx context.Context, wake func()) error
 }
 
@@ -61,6 +62,15 @@ func (o *fakeOutbox) Drain(ctx context.Context, limit int, publish func(context.
 	o.rows = o.rows[len(batch):]
 	o.batches = append(o.batches, len(batch))
 	return len(batch), nil
+}
+
+func (o *fakeOutbox) DrainAnnounced(ctx context.Context, limit int, publish func(context.Context, []models.Change, []*models.Stock) error) (int, error) {
+	return o.Drain(ctx, limit, func(ctx context.Context, changes []models.Change) error {
+		if o.ahead == nil {
+			return publish(ctx, changes, nil)
+		}
+		return publish(ctx, changes, o.ahead(changes))
+	})
 }
 
 func (o *fakeOutbox) Listen(ctx context.Context, wake func()) error {

@@ -23,6 +23,14 @@ type Engine interface {
 	Overdue(ctx context.Context, limit, linesMax int, without []string) ([]OverdueReservation, error)
 	// LinesOf lists the products of reservations.
 	LinesOf(ctx context.Context, reservations [][16]byte) (map[[16]byte][]string, error)
+	// Drain claims up to limit outbox rows, oldest first, and calls publish with their
+	// changes. If that returns nil it deletes them, and returns how many there were. Rows
+	// that another instance has claimed are left out. The server takes the rows back from a
+	// process that is silent for idle.
+	//
+	// Where the outbox has at most ahead rows, publish also gets the stock of their
+	// products, as of the claim or later, if it could be read in the same round trip.
+	Drain(ctx context.Context, limit, ahead int, idle time.Duration, publish func(context.Context, []models.Change, []*models.Stock) error) (drained int, err error)
 	// Listen calls wake when it listens and then for every change by an outside
 	// writer, until the connection is lost or ctx ends.
 	//

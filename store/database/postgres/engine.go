@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 
+	"onhand/models"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 )
@@ -154,6 +155,63 @@ func (t *transaction) Rollback() {
 		return nil
 	})
 	_ = t.conn.Close()
+}
+
+const claimOutboxSQL = "SELECT outbox_id, product_id, version FROM outbox ORDER BY outbox_id LIMIT $1 FOR UPDATE SKIP LOCKED"
+
+// aheadSQL reads the stock of all products in the outbox if it has at most $1 rows. Its
+// snapshot is taken after the claim.
+var aheadSQL = func() string {
+	of := fragments
+	of.IDs = `(SELECT DISTINCT product_id FROM outbox WHERE (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1 + 1) o) <= $1)`
+	return dialect.StockSelect(&of)
+}()
+
+// Drain implements [dialect.Engine]. It takes one round trip before publish and one after.
+func (e *Engine) Drain(ctx context.Context, limit, ahead int, idle time.Duration, publish func(context.Context, []models.Change, []*models.Stock) error) (int, error) {
+	t, err := e.beginTx(ctx, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer t.Rollback()
+	t.skipBegin() // its own begin has the bounds of a write
+	var ids []int64
+	var changes []models.Change
+	var stocks []*models.Stock
+	var unreadable error // a poison row; the claim stands
+	err = t.pipeline(ctx, func(batch *pgx.Batch) {
+		batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+		batch.Queue("SELECT set_config('idle_in_transaction_session_timeout', $1, true)", strconv.FormatInt(idle.Milliseconds(), 10))
+		batch.Queue(claimOutboxSQL, limit).Query(func(rows pgx.Rows) error {
+			var id int64
+			var change models.Change
+			_, err := pgx.ForEachRow(rows, []any{&id, &change.ProductID, &change.Version}, func() error {
+				ids, changes = append(ids, id), append(changes, change)
+				return nil
+			})
+			return err
+		})
+		if ahead > 0 {
+			batch.Queue(aheadSQL, ahead).Query(func(rows pgx.Rows) error {
+				stocks, _, unreadable = dialect.CollectStocks(rows)
+				return unreadable
+			})
+		}
+	})
+	var refused *pgconn.PgError
+	if unreadable != nil && !errors.As(err, &refused) {
+		stocks, err = nil, nil
+	}
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	if err := publish(ctx, changes, stocks); err != nil {
+		return 0, err
+	}
+	return len(ids), t.pipeline(ctx, func(batch *pgx.Batch) {
+		batch.Queue("DELETE FROM outbox WHERE outbox_id = ANY ($1)", ids)
+		batch.Queue("COMMIT")
+	})
 }
 
 // Listen implements [dialect.Engine].

@@ -84,6 +84,38 @@ func (e *Engine) Migrations() (string, fs.FS) {
 	return "sqlite3", files
 }
 
+// Drain implements [dialect.Engine] without a claim: a write transaction that is open
+// while Redis is called would stop every sale. Two processes may publish the same row;
+// versions make that harmless. It reads nothing ahead, because nothing is announced.
+func (e *Engine) Drain(ctx context.Context, limit, _ int, _ time.Duration, publish func(context.Context, []models.Change, []*models.Stock) error) (int, error) {
+	ids, changes, err := e.outbox(ctx, limit)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	if err := publish(ctx, changes, nil); err != nil {
+		return 0, err
+	}
+	return len(ids), e.db.Gorm.WithContext(ctx).Exec("DELETE FROM outbox WHERE outbox_id IN ?", ids).Error
+}
+
+// outbox reads the oldest rows with their ids.
+func (e *Engine) outbox(ctx context.Context, limit int) (ids []int64, changes []models.Change, err error) {
+	rows, err := e.sql.QueryContext(ctx, "SELECT outbox_id, product_id, version FROM outbox ORDER BY outbox_id LIMIT ?", limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var change models.Change
+		if err := rows.Scan(&id, &change.ProductID, &change.Version); err != nil {
+			return nil, nil, err
+		}
+		ids, changes = append(ids, id), append(changes, change)
+	}
+	return ids, changes, rows.Err()
+}
+
 // Listen implements [dialect.Engine].
 func (e *Engine) Listen(context.Context, func()) error { return models.ErrNoNotifications }
 
