@@ -43,7 +43,8 @@ func TestVariantsCountWhatTheySell(t *testing.T) {
 	few := func(*measureCommand) (loadgen.Baskets, error) { return within(baskets, baskets.Products[:200]), nil }
 	every := func(string) bool { return true }
 	for name, open := range map[string]opener{
-		"single lines": openInProcess(hotBaskets), "carts": openInProcess(few), "graphql": openServed(few), "two instances": openInstances,
+		"single lines": openInProcess(hotBaskets), "carts": openInProcess(few), "graphql": openServed(few, servedVariants), "two instances": openInstances,
+		"judged": openJudged,
 	} {
 		list, closeAll, err := open(t.Context(), c, workload{callers: 4}, every)
 		require.NoError(t, err, name)
@@ -131,7 +132,7 @@ func TestWithout(t *testing.T) {
 func TestWorkloads(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, w := range workloads() {
+	for _, w := range append(workloads(), judgedWorkloads()...) {
 		require.NotEmpty(t, w.rows, w.name)
 		for _, r := range w.rows {
 			require.False(t, seen[r.Full(w.name)], r.Full(w.name))

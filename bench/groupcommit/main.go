@@ -40,6 +40,7 @@ type measureCommand struct {
 	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
 	Profile string        `type:"path" help:"Also write CPU profiles of this process, and the statements of the database, into this folder. It costs a few percent."`
 	Without []string      `placeholder:"NAME" help:"Switch an optimisation of the write path off: ${switches}. The results are not written, unless --results names a file."`
+	Judge   bool          `help:"Instead of the rows, what each optimisation of the write path gains over GraphQL: with all beside without it, in alternating rounds. The results are not written."`
 	List    bool          `help:"List the rows and end."`
 
 	out       io.Writer
@@ -93,7 +94,11 @@ func (c *measureCommand) Run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if c.servers, err = testbed.Start(c.Profile != ""); err != nil {
+	var more []testbed.Option
+	if c.Judge {
+		more = append(more, testbed.WithConnections(judgedConnections))
+	}
+	if c.servers, err = testbed.Start(c.Profile != "", more...); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.servers.Close()) }()
@@ -113,6 +118,9 @@ func (c *measureCommand) Run(ctx context.Context) (err error) {
 	}
 	middle := results.Middle(runs)
 	results.Print(c.out, middle)
+	if c.Judge {
+		return failure
+	}
 	if c.Runs > 1 {
 		results.PrintMarkdown(c.out, middle)
 	}
@@ -158,7 +166,11 @@ type selection struct {
 
 func (c *measureCommand) selectRows() (list []selection, err error) {
 	pattern := regexp.MustCompile(c.Row)
-	for _, w := range workloads() {
+	all := workloads()
+	if c.Judge {
+		all = judgedWorkloads()
+	}
+	for _, w := range all {
 		var rows []row
 		for _, r := range w.rows {
 			if pattern.MatchString(r.Full(w.name)) {

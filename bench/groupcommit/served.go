@@ -10,20 +10,24 @@ import (
 	"onhand/bench/testbed"
 )
 
-// servedVariants are the variants over HTTP: how each writes, and how many servers there are.
-var servedVariants = []struct {
+// servedVariant is one way over HTTP: how it writes, how many servers there are, and which optimisations they are without.
+type servedVariant struct {
 	name, writer string
 	servers      int
-}{
-	{oneInstance, writerOnhand, 1},
-	{eachServed, writerEach, 1},
-	{nothingServed, writerNothing, 1},
-	{twoInstances, writerOnhand, 2},
-	{nothingServedTwice, writerNothing, 2},
+	without      []string
+}
+
+// servedVariants are those of the rows.
+var servedVariants = []servedVariant{
+	{name: oneInstance, writer: writerOnhand, servers: 1},
+	{name: eachServed, writer: writerEach, servers: 1},
+	{name: nothingServed, writer: writerNothing, servers: 1},
+	{name: twoInstances, writer: writerOnhand, servers: 2},
+	{name: nothingServedTwice, writer: writerNothing, servers: 2},
 }
 
 // openServed makes the variants over HTTP. The servers of a variant share a database of its own and the Redis of all.
-func openServed(source basketSource) opener {
+func openServed(source basketSource, variants []servedVariant) opener {
 	return func(ctx context.Context, c *measureCommand, w workload, is wanted) (list []variant, closeAll func() error, err error) {
 		baskets, err := source(c)
 		if err != nil {
@@ -35,39 +39,49 @@ func openServed(source basketSource) opener {
 				err = errors.Join(err, closing.close())
 			}
 		}()
-		for _, s := range servedVariants {
+		for _, s := range variants {
 			if !is(s.name) {
 				continue
 			}
-			products := baskets.Products
-			if s.writer == writerNothing {
-				products = products[:1] // it sells nothing
-			}
-			f, err := closing.fixture(ctx, c, products)
+			v, err := closing.openOne(ctx, c, w, s, baskets)
 			if err != nil {
 				return nil, nil, err
-			}
-			f.Leave()
-			profile := ""
-			if c.Profile != "" && s.name == oneInstance {
-				profile = filepath.Join(c.Profile, slug(w.name)+"-server.cpu.prof")
-			}
-			pool, err := closing.serve(ctx, f.StoreFlags, s.writer, profile, s.servers, w.callers)
-			if err != nil {
-				return nil, nil, err
-			}
-			call := pool.Reserve(baskets.List)
-			v := variant{name: s.name, profiled: profile != "", turn: func(l loadgen.Params) (loadgen.Measurement, error) { return loadgen.Run(l, "http", call) }}
-			if s.writer != writerNothing {
-				v.vacuum = f.Vacuum
-				v.audit = func(ctx context.Context, total loadgen.Measurement) error {
-					return errors.Join(f.AuditDeadlocks(ctx), f.Audit(ctx, total))
-				}
 			}
 			list = append(list, v)
 		}
 		return list, closing.close, nil
 	}
+}
+
+// openOne makes one variant.
+func (c *closers) openOne(ctx context.Context, run *measureCommand, w workload, s servedVariant, baskets loadgen.Baskets) (variant, error) {
+	products := baskets.Products
+	if s.writer == writerNothing {
+		products = products[:1] // it sells nothing
+	}
+	f, err := c.fixture(ctx, run, products)
+	if err != nil {
+		return variant{}, err
+	}
+	f.Leave()
+	f.Without = append(f.Without, s.without...)
+	profile := ""
+	if run.Profile != "" && s.name == oneInstance {
+		profile = filepath.Join(run.Profile, slug(w.name)+"-server.cpu.prof")
+	}
+	pool, err := c.serve(ctx, f.StoreFlags, s.writer, profile, s.servers, w.callers)
+	if err != nil {
+		return variant{}, err
+	}
+	call := pool.Reserve(baskets.List)
+	v := variant{name: s.name, profiled: profile != "", turn: func(l loadgen.Params) (loadgen.Measurement, error) { return loadgen.Run(l, "http", call) }}
+	if s.writer != writerNothing {
+		v.vacuum = f.Vacuum
+		v.audit = func(ctx context.Context, total loadgen.Measurement) error {
+			return errors.Join(f.AuditDeadlocks(ctx), f.Audit(ctx, total))
+		}
+	}
+	return v, nil
 }
 
 // serve starts servers and opens a connection for each caller, to the servers in turn. profile, where not empty, is the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"time"
 
 	"onhand/bench/loadgen"
 	"onhand/bench/testbed"
@@ -141,6 +142,7 @@ func (c *measureCommand) turn(ctx context.Context, w workload, v variant, number
 	if err = errors.Join(err, stop()); err != nil {
 		return loadgen.Measurement{}, err
 	}
+	m.CPU = (after.Children() - before.Children()) / time.Duration(max(m.Acknowledged, 1))
 	c.say("  %-18s %-52s %9.0f/s  p50 %8.2f ms  p99 %8.2f ms  CPU µs a call: %s", w.name, v.name,
 		m.PerSecond, m.P50.Seconds()*1000, p99Millis(m), testbed.PerCall(before, after, m.Acknowledged))
 	return m, nil

@@ -45,12 +45,17 @@ func workloads() []workload {
 	return list
 }
 
+// servedLoad is a load over HTTP.
+type servedLoad struct {
+	name    string
+	baskets basketSource
+}
+
+var servedLoads = []servedLoad{{"hot", hotBaskets}, {"even", evenBaskets}, {"carts", cartBaskets}}
+
 // servedWorkloads are measured as users see them: GraphQL over HTTP, servers in processes of their own.
 func servedWorkloads() (list []workload) {
-	for _, kind := range []struct {
-		name    string
-		baskets basketSource
-	}{{"hot", hotBaskets}, {"even", evenBaskets}, {"carts", cartBaskets}} {
+	for _, kind := range servedLoads {
 		for _, connections := range []int{64, 512} {
 			rows := []row{
 				{Ours: oneInstance, Beside: eachServed},
@@ -66,7 +71,7 @@ func servedWorkloads() (list []workload) {
 				})
 			}
 			list = append(list, workload{
-				name: fmt.Sprintf("graphql %s %d", kind.name, connections), callers: connections, open: openServed(kind.baskets), rows: rows,
+				name: fmt.Sprintf("graphql %s %d", kind.name, connections), callers: connections, open: openServed(kind.baskets, servedVariants), rows: rows,
 			})
 		}
 	}

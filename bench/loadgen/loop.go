@@ -64,13 +64,16 @@ type Measurement struct {
 	P50, P99  time.Duration
 	// Acknowledged counts all calls of the turn, those of the warm-up too; Lines and Units what they reserved.
 	Acknowledged, Lines, Units int
+	// CPU is what one call took of the servers, where they are processes of their own.
+	CPU time.Duration
 }
 
-// Plus adds what both acknowledged. Rates add up, latencies do not: the slower one counts.
+// Plus adds what both acknowledged. Rates add up, latencies and CPU time do not: the larger one counts.
 func (m Measurement) Plus(o Measurement) Measurement {
 	return Measurement{
 		PerSecond: m.PerSecond + o.PerSecond, P50: max(m.P50, o.P50), P99: max(m.P99, o.P99),
 		Acknowledged: m.Acknowledged + o.Acknowledged, Lines: m.Lines + o.Lines, Units: m.Units + o.Units,
+		CPU: max(m.CPU, o.CPU),
 	}
 }
 

@@ -22,9 +22,15 @@ type Servers struct {
 	durable  *storetest.RedisServer // nil until wanted
 }
 
+// Option is a further setting of Postgres.
+type Option = storetest.Option
+
+// WithConnections has Postgres take so many connections.
+func WithConnections(most string) Option { return storetest.WithSetting("max_connections", most) }
+
 // Start starts Postgres and Redis with the settings of a Debian package where storetest has others. profiled also
 // counts statements.
-func Start(profiled bool) (*Servers, error) {
+func Start(profiled bool, more ...Option) (*Servers, error) {
 	options := []storetest.Option{
 		storetest.WithSetting("shared_buffers", "128MB"),
 		storetest.WithSetting("max_connections", "100"),
@@ -38,7 +44,7 @@ func Start(profiled bool) (*Servers, error) {
 		s   Servers
 		err error
 	)
-	if s.Postgres, err = storetest.StartPostgres(options...); err != nil {
+	if s.Postgres, err = storetest.StartPostgres(append(options, more...)...); err != nil {
 		return nil, err
 	}
 	if s.Redis, err = storetest.StartRedis(); err != nil {
