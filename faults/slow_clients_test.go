@@ -112,9 +112,13 @@ func (s *Shop) subscribeHealthy(products []string) (list []*load.Subscriber) {
 // awaitStreams waits until no more streams are open than before, and reports by how much the heap of any instance was larger
 // than at rest meanwhile.
 func (s *Shop) awaitStreams(before float64) (heapMax float64) {
+	return s.awaitStreamsWithin(frozenLimit, before)
+}
+
+func (s *Shop) awaitStreamsWithin(limit time.Duration, before float64) (heapMax float64) {
 	ticker := time.NewTicker(goneEvery)
 	defer ticker.Stop()
-	s.Await(frozenLimit, "the frozen are disconnected", func() bool {
+	s.Await(limit, "the frozen are disconnected", func() bool {
 		<-ticker.C
 		for n, m := range s.metrics() {
 			heapMax = max(heapMax, m["go_memstats_heap_inuse_bytes"]-s.Instances[n].Baseline["go_memstats_heap_inuse_bytes"])

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -48,11 +47,7 @@ func NewCrowd(t *testing.T, target *Target, n int, products []string) *Crowd {
 	dialer := &net.Dialer{Timeout: AttemptLimit, Control: narrow}
 	c := &Crowd{t: t, transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
 	t.Cleanup(c.Leave)
-	document := `subscription Crowd($ids: [ID!]!) { stockChanged(productIds: $ids) { version product { `
-	for i := range crowdTitles {
-		document += fmt.Sprintf("t%d: title ", i)
-	}
-	request := watchRequest(document+"} } }", products)
+	request := watchRequest(largeDocument(), products)
 	var dialing sync.WaitGroup
 	turns := make(chan struct{}, crowdDials)
 	for i := range 2 * n {
