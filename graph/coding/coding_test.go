@@ -3,7 +3,9 @@ package coding_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -115,12 +117,13 @@ func FuzzDecode(f *testing.F) {
 // BenchmarkAppend compresses pages of products.
 func BenchmarkAppend(b *testing.B) {
 	for _, products := range []int{20, 250} {
-		var page []byte
-		for i := range products {
-			page = append(page, strings.ReplaceAll(`{"productId":"2%423A","quantityAvailable":1%8,"status":"IN_STOCK","version":97%31},`, "%", string(rune('0'+i*7%10)))...)
+		random := rand.New(rand.NewPCG(1, 2))
+		page := []byte(`{"data":{"stocks":[`)
+		for range products {
+			page = fmt.Appendf(page, `{"productId":"%d","quantityAvailable":%d,"status":"IN_STOCK","version":%d},`, 10_000+random.IntN(90_000), random.IntN(300), random.IntN(100_000))
 		}
 		for _, used := range []coding.Coding{coding.Gzip, coding.Zstd} {
-			b.Run(string(used), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s %d", used, products), func(b *testing.B) {
 				var to []byte
 				b.SetBytes(int64(len(page)))
 				for b.Loop() {
