@@ -26,10 +26,11 @@ var mayImport = map[string][]string{
 	"cli/serving": {"graph", "graph/guard", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "models", "store", "web"},
 	"cli/listing": {"models"},
 
-	"graph":           {"graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
-	"graph/compiled":  {"graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
+	"graph/compiled":  {"graph/access", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
 	"graph/execution": {"graph/guard", "graph/validation"},
 	"graph/generated": {"graph/scalar", "models", "models/channel", "models/paging"},
 	"graph/guard":     {"graph/coding", "graph/validation", "models"},

@@ -12,6 +12,7 @@
 //	transport/  HTTP, WebSocket, server-sent events
 //	coercion/   variables and literals, checked against their types
 //	guard/      identity, scopes, limits, origins
+//	access/     who may use which field, as the schema says
 //	compiled/   queries that only read stock, without the executor
 //	loaders/    the reads of one response, joined into one batch
 //	persisted/  documents by their hash (automatic persisted queries)
@@ -26,7 +27,7 @@
 //     before its execution (complexity.go).
 //   - Equal ids mean equal type and, at equal version, equal content.
 //   - A mutation is one call of the store.
-//   - A resolver that needs a scope asks guard before it reads or writes.
+//   - The directives of the schema say who may use which field (access). A resolver checks no scope of its own.
 //   - Times have milliseconds, in answers and in filters (endOf).
 //
 // May import: models, the packages above, gqlgen, gqlparser. Never the store.

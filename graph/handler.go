@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
 
+	"onhand/graph/access"
 	"onhand/graph/apierror"
 	"onhand/graph/coercion"
 	"onhand/graph/compiled"
@@ -63,8 +64,14 @@ func Handler(config HandlerConfig) http.Handler {
 
 // reference is the schema with gqlgen's executor.
 func reference(r *Resolver) graphql.ExecutableSchema {
-	return generated.NewExecutableSchema(generated.Config{Resolvers: r, Complexity: complexity()})
+	directives := generated.DirectiveRoot{Anonymous: access.Anonymous, Authenticated: access.Authenticated, RequiresScopes: access.RequiresScopes}
+	return generated.NewExecutableSchema(generated.Config{Resolvers: r, Directives: directives, Complexity: complexity()})
 }
+
+// accessRules are the rules of access of the schema.
+var accessRules = sync.OnceValue(func() access.Table {
+	return access.NewTable(generated.NewExecutableSchema(generated.Config{}).Schema())
+})
 
 // compiledOver is a schema whose reads of stock are compiled.
 func compiledOver(reference graphql.ExecutableSchema, r *Resolver) graphql.ExecutableSchema {

@@ -8,7 +8,6 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
-	"onhand/graph/guard"
 	"onhand/models"
 )
 
@@ -22,9 +21,7 @@ func (r *channelResolver) Locations(ctx context.Context, obj *models.Channel) ([
 }
 
 func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.UpsertLocationsInput) (*generated.UpsertLocationsPayload, error) {
-	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
-		return models.UpsertLocations{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
-	})
+	result, err := r.Store.Write(ctx, models.UpsertLocations{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy})
 	if err != nil {
 		return nil, err
 	}
@@ -34,9 +31,7 @@ func (r *mutationResolver) UpsertLocations(ctx context.Context, input generated.
 }
 
 func (r *mutationResolver) UpsertChannels(ctx context.Context, input generated.UpsertChannelsInput) (*generated.UpsertChannelsPayload, error) {
-	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
-		return models.UpsertChannels{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy}
-	})
+	result, err := r.Store.Write(ctx, models.UpsertChannels{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: valuesOf(input.Rows), ErrorPolicy: input.ErrorPolicy})
 	if err != nil {
 		return nil, err
 	}

@@ -8,15 +8,12 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
-	"onhand/graph/guard"
 	"onhand/models"
 	"onhand/models/paging"
 )
 
 func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.UpsertProductsInput) (*generated.UpsertProductsPayload, error) {
-	result, err := r.writeAs(ctx, guard.WriteInventory, func(string) models.Write {
-		return models.UpsertProducts{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy}
-	})
+	result, err := r.Store.Write(ctx, models.UpsertProducts{IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Rows: productRows(input.Rows), ErrorPolicy: input.ErrorPolicy})
 	if err != nil {
 		return nil, err
 	}

@@ -20,10 +20,8 @@ func (r *Resolver) changeReservation(ctx context.Context, w models.Write) (*gene
 
 // resolveOrder sends a write of the order service.
 func (r *Resolver) resolveOrder(ctx context.Context, w models.Resolve) (*generated.ReservationPayload, error) {
-	return reservationPayload(r.writeAs(ctx, guard.WriteOrders, func(actor string) models.Write {
-		w.Actor = actor
-		return w
-	}))
+	w.Actor = guard.Subject(ctx)
+	return reservationPayload(r.Store.Write(ctx, w))
 }
 
 func reservationPayload(result models.WriteResult, err error) (*generated.ReservationPayload, error) {

@@ -84,15 +84,6 @@ func (r compiledReads) StockOf(ctx context.Context, productID string, channel *s
 	return r.narrowed(stock, members, nil), err
 }
 
-// writeAs checks the caller's scope and sends a write with the caller as its actor.
-func (r *Resolver) writeAs(ctx context.Context, scope guard.Scope, write func(actor string) models.Write) (models.WriteResult, error) {
-	actor, err := guard.Require(ctx, scope)
-	if err != nil {
-		return models.WriteResult{}, err
-	}
-	return r.Store.Write(ctx, write(actor))
-}
-
 // keyTerms are the terms of a mutation's idempotency key.
 func keyTerms(ctx context.Context, notAfter *time.Time) models.KeyTerms {
 	return models.KeyTerms{Caller: guard.Caller(ctx), NotAfter: notAfter}
@@ -126,11 +117,22 @@ func stream[T any](ctx context.Context, log *slog.Logger, watch models.Watch[T],
 
 func unchanged[T any](value T) T { return value }
 
-// node finds an object by its global id; nil when there is none.
+// nodeFields are the fields whose rules of access are those of the objects that a global id
+// names.
+var nodeFields = map[ids.ObjectKind]string{
+	ids.Product: "Query.product", ids.Stock: "Query.stock", ids.Level: "Stock.levels", ids.Location: "Query.location", ids.Channel: "Query.channels",
+	ids.Movement: "Query.stockMovements", ids.Reservation: "Query.reservation", ids.Line: "Query.reservation", ids.Allocation: "Query.reservation",
+}
+
+// node finds an object by its global id; nil when there is none. A caller who may not read
+// it does not learn whether it exists.
 func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) {
 	n, ok := ids.Parse(id)
 	if !ok {
 		return nil, nil
+	}
+	if err := accessRules().Check(ctx, nodeFields[n.Kind]); err != nil {
+		return nil, err
 	}
 	switch n.Kind {
 	case ids.Location:

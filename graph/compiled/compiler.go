@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"onhand/graph/access"
 )
 
 // compiler compiles the selections of one operation.
@@ -20,6 +22,8 @@ type compiler struct {
 	loads bool
 	// ids are the arguments of fields below the root.
 	ids []argument
+	// rules are the rules of access of all fields.
+	rules access.Rules
 }
 
 // collected is a field of a flattened selection.

@@ -24,10 +24,11 @@
 //   - Data and errors are those of the generated executor, byte for byte. It is the
 //     reference that the tests compare with.
 //   - The rules are the resolvers' own: package graph implements [Reads] with them.
-//   - Field middleware is not called. The server has none.
+//   - Field middleware and directives are not called. The server has no middleware. An operation whose caller breaks a
+//     rule of access is left to the generated executor, which refuses the field.
 //   - A document has a bounded number of compiled entries (entriesMax).
 //
-// May import: models, generated, guard, loaders, scalar, gqlgen, gqlparser.
+// May import: models, generated, access, guard, loaders, scalar, gqlgen, gqlparser.
 //
 // When the store is gone, its errors are those of the fields that asked for it.
 package compiled

@@ -86,6 +86,7 @@ func (o *object[T]) compile(c *compiler, set ast.SelectionSet) *compiledObject[T
 	for _, f := range c.collect(set, append([]string{o.name}, o.interfaces...)) {
 		e := compiledField[T]{key: key(f.Alias, len(s.entries) == 0), field: f.Field}
 		c.text.WriteString(f.Alias + ":" + f.Name)
+		c.rules.Add(f.Definition)
 		if f.Name == typename {
 			e.scalar = func(b []byte, _ T) []byte { return appendString(b, o.name) }
 		} else if known := o.fields[f.Name]; known != nil {

@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"onhand/graph/access"
 )
 
 // query is a compiled operation.
@@ -11,6 +13,7 @@ type query struct {
 	roots []compiledRoot
 	ids   []argument // of fields below the root
 	loads bool       // a field below the root loads stock
+	rules access.Rules
 	// size is the length of the last answer, in bytes.
 	size atomic.Int64
 }
@@ -31,6 +34,7 @@ func (c *compiler) query(set ast.SelectionSet) *query {
 		if compile == nil || !c.count() {
 			return nil
 		}
+		c.rules.Add(f.Definition)
 		root := compiledRoot{key: key(f.Alias, len(q.roots) == 0), field: f.Field, call: compile(c, f), constant: constant(f.Field)}
 		if root.call == nil {
 			return nil
@@ -43,7 +47,7 @@ func (c *compiler) query(set ast.SelectionSet) *query {
 		}
 		q.roots = append(q.roots, root)
 	}
-	q.ids, q.loads = c.ids, c.loads
+	q.ids, q.loads, q.rules = c.ids, c.loads, c.rules
 	return q
 }
 

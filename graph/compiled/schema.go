@@ -41,7 +41,7 @@ func New(reference graphql.ExecutableSchema, reads Reads) *Schema {
 // Exec implements graphql.ExecutableSchema.
 func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 	operation := graphql.GetOperationContext(ctx)
-	if q := queryOf(operation); q != nil {
+	if q := queryOf(operation); q != nil && q.rules.Allow(ctx) {
 		if r, ok := q.request(operation.Variables); ok {
 			e := &execution{request: r, reads: s.reads, recover: operation.RecoverFunc}
 			return e.once()

@@ -6,6 +6,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"onhand/graph/access"
 	"onhand/models"
 )
 
@@ -15,6 +16,8 @@ type StockChanges struct {
 	ProductIDs []string
 	Channel    *string
 	Selection  *StockSelection
+	// Rules are the rules of access of all fields.
+	Rules access.Rules
 }
 
 // StockSelection is what the events of a subscription show of a stock.
@@ -48,11 +51,13 @@ func Subscription(operation *graphql.OperationContext) (s *StockChanges, ok bool
 	if len(fields) != 1 || fields[0].Name != "stockChanged" {
 		return nil, false
 	}
+	c.rules.Add(fields[0].Definition)
 	stock := types.stock.compile(c, fields[0].selections)
 	a := &arguments{field: fields[0].Field, variables: operation.Variables}
 	s = &StockChanges{
 		ProductIDs: a.ids("productIds"), Channel: a.optionalID("channel"),
 		Selection: &StockSelection{Key: fields[0].Alias + c.text.String(), key: "{" + key(fields[0].Alias, true), stock: stock},
+		Rules: c.rules,
 	}
 	return s, stock != nil && !c.loads && !a.failed
 }

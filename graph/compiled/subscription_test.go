@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/graph/compiled"
+	"onhand/graph/access"
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/models"
 )
 
@@ -52,8 +54,10 @@ func newResolvers() *resolvers {
 // gqlgen's executor sends.
 func (r *resolvers) operation(t *testing.T, document string, variables map[string]any) (*graphql.OperationContext, string) {
 	t.Helper()
-	e := executor.New(generated.NewExecutableSchema(generated.Config{Resolvers: r}))
-	ctx := graphql.StartOperationTrace(t.Context())
+	e := executor.New(generated.NewExecutableSchema(generated.Config{Resolvers: r, Directives: generated.DirectiveRoot{
+		Anonymous: access.Anonymous, RequiresScopes: access.RequiresScopes,
+	}}))
+	ctx := graphql.StartOperationTrace(guard.WithIdentity(t.Context(), guard.Identity{Scopes: guard.Scopes}))
 	operation, errs := e.CreateOperationContext(ctx, &graphql.RawParams{Query: document, Variables: variables})
 	require.Empty(t, errs)
 	responses, ctx := e.DispatchOperation(ctx, operation)

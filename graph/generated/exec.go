@@ -45,6 +45,9 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
+	Anonymous      func(ctx context.Context, obj any, next graphql.Resolver, use string) (res any, err error)
+	Authenticated  func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
+	RequiresScopes func(ctx context.Context, obj any, next graphql.Resolver, scopes [][]string) (res any, err error)
 }
 
 type ComplexityRoot struct {
@@ -2101,18 +2104,18 @@ type InvalidInputError implements UserError & ReservationError & StockError & Se
 `, BuiltIn: false},
 	{Name: "../schema/location.graphqls", Input: `extend type Query {
   "One location. Null when it is unknown."
-  location("The shop's own location id, or the location's global id." id: ID!): Location
+  location("The shop's own location id, or the location's global id." id: ID!): Location @anonymous(use: "READING")
   "All locations, in sourcing order."
-  locations: [Location!]!
+  locations: [Location!]! @anonymous(use: "READING")
   "All channels, by id."
-  channels: [Channel!]!
+  channels: [Channel!]! @anonymous(use: "READING")
 }
 
 extend type Mutation {
   "Creates locations, and changes locations that exist. A field that is left out keeps its value. Scope: write:inventory."
-  upsertLocations("The locations." input: UpsertLocationsInput!): UpsertLocationsPayload!
+  upsertLocations("The locations." input: UpsertLocationsInput!): UpsertLocationsPayload @requiresScopes(scopes: [["write:inventory"]])
   "Creates channels, and changes channels that exist. A field that is left out keeps its value. Scope: write:inventory."
-  upsertChannels("The channels." input: UpsertChannelsInput!): UpsertChannelsPayload!
+  upsertChannels("The channels." input: UpsertChannelsInput!): UpsertChannelsPayload @requiresScopes(scopes: [["write:inventory"]])
 }
 
 "A place that keeps stock: a warehouse, a shop, a supplier."
@@ -2258,7 +2261,7 @@ type UpsertChannelsPayload {
     before: String
     "Only movements that match."
     filter: StockMovementFilter
-  ): StockMovementConnection!
+  ): StockMovementConnection @requiresScopes(scopes: [["read:inventory"]])
 }
 
 extend type Subscription {
@@ -2273,7 +2276,7 @@ extend type Subscription {
     after: String
     "Only movements that match."
     filter: StockMovementFilter
-  ): StockMovement!
+  ): StockMovement! @requiresScopes(scopes: [["read:inventory"]])
 }
 
 "One entry of the append-only ledger: what one operation did to one product at one location."
@@ -2356,7 +2359,7 @@ input StockMovementFilter {
 `, BuiltIn: false},
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
   "One product by the shop's own id. Null when it is unknown."
-  product("The shop's own product id." id: ID!): Product
+  product("The shop's own product id." id: ID!): Product @anonymous(use: "READING")
   """
   A page of products, forwards (first, after) or backwards (last, before). A page has 50 products by default and at most
   250. The work for one page is bounded: where few products match the filter, a page can have fewer products than asked
@@ -2375,7 +2378,7 @@ input StockMovementFilter {
     filter: ProductFilter
     "The order of the list."
     orderBy: ProductOrder! = PRODUCT_ID
-  ): ProductConnection!
+  ): ProductConnection! @anonymous(use: "READING")
 }
 
 extend type Mutation {
@@ -2383,7 +2386,7 @@ extend type Mutation {
   Creates products, and changes the settings of products that exist. A field that is left out keeps its value, or gets its
   default in a new product. Null clears a title, a limit or a restock time. Scope: write:inventory.
   """
-  upsertProducts("The products and their settings." input: UpsertProductsInput!): UpsertProductsPayload!
+  upsertProducts("The products and their settings." input: UpsertProductsInput!): UpsertProductsPayload @requiresScopes(scopes: [["write:inventory"]])
 }
 
 "What happens when a product runs out."
@@ -2516,7 +2519,7 @@ type UpsertProductsPayload {
 `, BuiltIn: false},
 	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
   "One reservation. Null when it is unknown. Anyone who knows the id may read it."
-  reservation("The reservation's id." id: ID!): Reservation
+  reservation("The reservation's id." id: ID!): Reservation @anonymous(use: "RESERVING")
   """
   A page of reservations, newest first, forwards (first, after) or backwards (last, before). ` + "`" + `last` + "`" + ` needs ` + "`" + `before` + "`" + `. A page
   has 50 reservations by default and at most 250. The work for one page is bounded: where few reservations match the
@@ -2534,38 +2537,38 @@ type UpsertProductsPayload {
     before: String
     "Only reservations that match."
     filter: ReservationFilter
-  ): ReservationConnection!
+  ): ReservationConnection @requiresScopes(scopes: [["read:orders"]])
 }
 
 extend type Mutation {
   "Reserves stock for a cart until the time to live is over. It reserves every line or none, unless ` + "`" + `allowPartial` + "`" + `."
-  reserveStock("The lines, and for how long." input: ReserveStockInput!): ReservationPayload!
+  reserveStock("The lines, and for how long." input: ReserveStockInput!): ReservationPayload! @anonymous(use: "RESERVING")
   "Replaces the lines of an active reservation in one step. Units that are in the old and the new lines stay reserved throughout."
-  updateReservation("The reservation and its new lines." input: UpdateReservationInput!): ReservationPayload!
+  updateReservation("The reservation and its new lines." input: UpdateReservationInput!): ReservationPayload! @anonymous(use: "RESERVING")
   "Restarts the time to live of an active reservation. Anyone who knows the id may."
-  extendReservation("The reservation and its new time to live." input: ExtendReservationInput!): ReservationPayload!
+  extendReservation("The reservation and its new time to live." input: ExtendReservationInput!): ReservationPayload! @anonymous(use: "RESERVING")
   "Ends an active reservation: its units become available again. Anyone who knows the id may."
-  releaseReservation("The reservation." input: ReleaseReservationInput!): ReservationPayload!
+  releaseReservation("The reservation." input: ReleaseReservationInput!): ReservationPayload! @anonymous(use: "RESERVING")
   """
   Turns an active reservation, or a part of it, into an order: reserved units become committed. The other units become
   available again in the same step. With ` + "`" + `reacquire` + "`" + `, a reservation that has expired takes its units again. Scope: write:orders.
   """
-  commitReservation("The reservation and its order." input: CommitReservationInput!): ReservationPayload!
+  commitReservation("The reservation and its order." input: CommitReservationInput!): ReservationPayload @requiresScopes(scopes: [["write:orders"]])
   """
   The order was shipped, or a part of what is left of it: committed units are no longer on hand. The reservation stays
   COMMITTED until nothing is left. Then it is FULFILLED. Scope: write:orders.
   """
-  fulfillReservation("The order's reservation." input: FulfillReservationInput!): ReservationPayload!
+  fulfillReservation("The order's reservation." input: FulfillReservationInput!): ReservationPayload @requiresScopes(scopes: [["write:orders"]])
   """
   The order was cancelled, or a part of what is left of it: committed units become available again. Once nothing is left,
   the reservation is FULFILLED when a part was shipped, and CANCELLED otherwise. Scope: write:orders.
   """
-  cancelReservation("The order's reservation." input: CancelReservationInput!): ReservationPayload!
+  cancelReservation("The order's reservation." input: CancelReservationInput!): ReservationPayload @requiresScopes(scopes: [["write:orders"]])
 }
 
 extend type Subscription {
   "The reservation now, then every change: extended, updated, committed, fulfilled, cancelled, released, expired. Completes after its last state."
-  reservationChanged("The reservation's id." id: ID!): Reservation!
+  reservationChanged("The reservation's id." id: ID!): Reservation! @anonymous(use: "RESERVING")
 }
 
 "The state of a reservation."
@@ -2811,6 +2814,18 @@ scalar BigInt @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-
 "A time in UTC, RFC 3339 with milliseconds, such as 2026-03-01T12:00:00.000Z. Inputs may have any zone and precision. The server's times are the database's clock."
 scalar Time @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
+"A scope that a bearer token can have: read:inventory, write:inventory, read:orders, write:orders or admin."
+scalar federation__Scope
+
+"A bearer token is needed, of any caller. Without one the field is null, with the error UNAUTHENTICATED."
+directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
+"A bearer token is needed that has all scopes of one of the lists. Without it the field is null, with the error UNAUTHENTICATED or FORBIDDEN."
+directive @requiresScopes(scopes: [[federation__Scope!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
+"A bearer token that has all scopes of one of the lists is needed to give the argument."
+directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_DEFINITION
+"No bearer token is needed, unless the server's settings say otherwise: READ_ANONYMOUSLY for READING, RESERVE_ANONYMOUSLY for RESERVING."
+directive @anonymous(use: String!) on FIELD_DEFINITION
+
 directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, type: String, forceGenerate: Boolean, autoBindGetterHaser: Boolean, batch: Boolean) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 
 "An object with a global id. ` + "`" + `node` + "`" + ` finds it by this id."
@@ -2853,9 +2868,9 @@ type Query {
   The server's time now, on the database's clock. Measure the difference from your own clock once, and count down to
   ` + "`" + `expiresAt` + "`" + ` with it.
   """
-  serverTime: Time!
+  serverTime: Time! @anonymous(use: "READING")
   "Any object by its global id. Null when no object has this id."
-  node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node
+  node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node @anonymous(use: "READING")
 }
 
 "All writes. A refusal is data, in the ` + "`" + `errors` + "`" + ` of a payload. A top-level error is a fault."
@@ -2877,15 +2892,15 @@ type Subscription
     The stock at this time in the past, from the ledger. It has no levels before the first movement. The settings of the
     product, its locations and the channel are the current ones. Scope: read:inventory.
     """
-    asOf: Time
-  ): Stock
+    asOf: Time @argumentRequiresScopes(scopes: [["read:inventory"]])
+  ): Stock @anonymous(use: "READING")
   "The live stock of products, in the order asked. Null for an unknown product. A repeated id is answered repeatedly."
   stocks(
     "The shop's own product ids, at most 250."
     productIds: [ID!]!
     "Only this channel's locations count."
     channel: ID
-  ): [Stock]!
+  ): [Stock]! @anonymous(use: "READING")
 }
 
 extend type Mutation {
@@ -2894,14 +2909,14 @@ extend type Mutation {
   then is kept; or it has the quantity that the caller expects (` + "`" + `changeFromQuantity` + "`" + `), and is refused when there is another
   one; or it has ` + "`" + `ignoreStale: true` + "`" + `. Scope: write:inventory.
   """
-  setStock("Which levels, what was counted, and why." input: SetStockInput!): StockPayload!
+  setStock("Which levels, what was counted, and why." input: SetStockInput!): StockPayload @requiresScopes(scopes: [["write:inventory"]])
   "Changes quantities by deltas: goods returned, written off, corrected. Scope: write:inventory."
-  adjustStock("Which levels, by how much, and why." input: AdjustStockInput!): StockPayload!
+  adjustStock("Which levels, by how much, and why." input: AdjustStockInput!): StockPayload @requiresScopes(scopes: [["write:inventory"]])
   """
   Moves units between states, between locations, or both at once. Examples: expected goods arrive (INCOMING to AVAILABLE),
   a unit is damaged, stock goes to another shop. Scope: write:inventory.
   """
-  moveStock("What moves where, and why." input: MoveStockInput!): StockPayload!
+  moveStock("What moves where, and why." input: MoveStockInput!): StockPayload @requiresScopes(scopes: [["write:inventory"]])
 }
 
 extend type Subscription {
@@ -2915,7 +2930,7 @@ extend type Subscription {
     productIds: [ID!]!
     "Only this channel's locations count."
     channel: ID
-  ): Stock!
+  ): Stock! @anonymous(use: "READING")
   """
   Each change of a product's status by a movement of its stock, from now on, from every writer. A change of settings alone
   is not a movement. All that one write did to a product is one step. None is missing: the server waits for a client that
@@ -2928,7 +2943,7 @@ extend type Subscription {
     statuses: [StockStatus!]
     "Only these products, at most 250. Without it, or empty, all."
     productIds: [ID!]
-  ): StockStatusChange!
+  ): StockStatusChange! @requiresScopes(scopes: [["read:inventory"]])
 }
 
 "What a storefront shows beside a product."
@@ -2988,16 +3003,16 @@ type Stock implements Node {
   the buffer. Null when the product is not tracked.
   """
   quantityAvailable: Int
-  "The product at each location, in sourcing order."
-  levels: [StockLevel!]! @goField(name: "LevelViews")
-  "Units physically present: available, reserved, committed, damaged, quality control and safety stock together."
-  onHand: Int
-  "Units in active reservations."
-  reserved: Int
-  "Units ordered and not yet shipped."
-  committed: Int
-  "Units expected."
-  incoming: Int
+  "The product at each location, in sourcing order. Scope: read:inventory."
+  levels: [StockLevel!] @goField(name: "LevelViews") @requiresScopes(scopes: [["read:inventory"]])
+  "Units physically present: available, reserved, committed, damaged, quality control and safety stock together. Scope: read:inventory."
+  onHand: Int @requiresScopes(scopes: [["read:inventory"]])
+  "Units in active reservations. Scope: read:inventory."
+  reserved: Int @requiresScopes(scopes: [["read:inventory"]])
+  "Units ordered and not yet shipped. Scope: read:inventory."
+  committed: Int @requiresScopes(scopes: [["read:inventory"]])
+  "Units expected. Scope: read:inventory."
+  incoming: Int @requiresScopes(scopes: [["read:inventory"]])
   "When more units are expected. Null when that is not known."
   nextRestockAt: Time
   """
@@ -3784,6 +3799,34 @@ func (ec *executionContext) childFields___Type(ctx context.Context, field graphq
 // endregion ************************** internal!.gotpl ***************************
 
 // region    ***************************** args.gotpl *****************************
+
+func (ec *executionContext) dir_anonymous_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "use",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["use"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) dir_requiresScopes_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "scopes",
+		func(ctx context.Context, v any) ([][]string, error) {
+			return ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["scopes"] = arg0
+	return args, nil
+}
 
 func (ec *executionContext) field_Mutation_adjustStock_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
@@ -5024,12 +5067,30 @@ func (ec *executionContext) _Mutation_upsertLocations(ctx context.Context, field
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().UpsertLocations(ctx, fc.Args["input"].(UpsertLocationsInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:inventory"}})
+				if err != nil {
+					var zeroVal *UpsertLocationsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *UpsertLocationsPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *UpsertLocationsPayload) graphql.Marshaler {
-			return ec.marshalNUpsertLocationsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertLocationsPayload(ctx, selections, v)
+			return ec.marshalOUpsertLocationsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertLocationsPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_upsertLocations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5068,12 +5129,30 @@ func (ec *executionContext) _Mutation_upsertChannels(ctx context.Context, field 
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().UpsertChannels(ctx, fc.Args["input"].(UpsertChannelsInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:inventory"}})
+				if err != nil {
+					var zeroVal *UpsertChannelsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *UpsertChannelsPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *UpsertChannelsPayload) graphql.Marshaler {
-			return ec.marshalNUpsertChannelsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertChannelsPayload(ctx, selections, v)
+			return ec.marshalOUpsertChannelsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertChannelsPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_upsertChannels(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5112,12 +5191,30 @@ func (ec *executionContext) _Mutation_upsertProducts(ctx context.Context, field 
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().UpsertProducts(ctx, fc.Args["input"].(UpsertProductsInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:inventory"}})
+				if err != nil {
+					var zeroVal *UpsertProductsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *UpsertProductsPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *UpsertProductsPayload) graphql.Marshaler {
-			return ec.marshalNUpsertProductsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductsPayload(ctx, selections, v)
+			return ec.marshalOUpsertProductsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductsPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_upsertProducts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5156,7 +5253,25 @@ func (ec *executionContext) _Mutation_reserveStock(ctx context.Context, field gr
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().ReserveStock(ctx, fc.Args["input"].(ReserveStockInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "RESERVING")
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
 			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
@@ -5200,7 +5315,25 @@ func (ec *executionContext) _Mutation_updateReservation(ctx context.Context, fie
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().UpdateReservation(ctx, fc.Args["input"].(UpdateReservationInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "RESERVING")
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
 			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
@@ -5244,7 +5377,25 @@ func (ec *executionContext) _Mutation_extendReservation(ctx context.Context, fie
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().ExtendReservation(ctx, fc.Args["input"].(ExtendReservationInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "RESERVING")
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
 			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
@@ -5288,7 +5439,25 @@ func (ec *executionContext) _Mutation_releaseReservation(ctx context.Context, fi
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().ReleaseReservation(ctx, fc.Args["input"].(ReleaseReservationInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "RESERVING")
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
 			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
@@ -5332,12 +5501,30 @@ func (ec *executionContext) _Mutation_commitReservation(ctx context.Context, fie
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().CommitReservation(ctx, fc.Args["input"].(CommitReservationInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:orders"}})
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
-			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
+			return ec.marshalOReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_commitReservation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5376,12 +5563,30 @@ func (ec *executionContext) _Mutation_fulfillReservation(ctx context.Context, fi
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().FulfillReservation(ctx, fc.Args["input"].(FulfillReservationInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:orders"}})
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
-			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
+			return ec.marshalOReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_fulfillReservation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5420,12 +5625,30 @@ func (ec *executionContext) _Mutation_cancelReservation(ctx context.Context, fie
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().CancelReservation(ctx, fc.Args["input"].(CancelReservationInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:orders"}})
+				if err != nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
-			return ec.marshalNReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
+			return ec.marshalOReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_cancelReservation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5464,12 +5687,30 @@ func (ec *executionContext) _Mutation_setStock(ctx context.Context, field graphq
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().SetStock(ctx, fc.Args["input"].(SetStockInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:inventory"}})
+				if err != nil {
+					var zeroVal *StockPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *StockPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
-			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
+			return ec.marshalOStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_setStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5508,12 +5749,30 @@ func (ec *executionContext) _Mutation_adjustStock(ctx context.Context, field gra
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().AdjustStock(ctx, fc.Args["input"].(AdjustStockInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:inventory"}})
+				if err != nil {
+					var zeroVal *StockPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *StockPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
-			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
+			return ec.marshalOStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_adjustStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -5552,12 +5811,30 @@ func (ec *executionContext) _Mutation_moveStock(ctx context.Context, field graph
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().MoveStock(ctx, fc.Args["input"].(MoveStockInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"write:inventory"}})
+				if err != nil {
+					var zeroVal *StockPayload
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *StockPayload
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *StockPayload) graphql.Marshaler {
-			return ec.marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
+			return ec.marshalOStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Mutation_moveStock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -6374,7 +6651,25 @@ func (ec *executionContext) _Query_serverTime(ctx context.Context, field graphql
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Query().ServerTime(ctx)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *time.Time
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *time.Time
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
 			return ec.marshalNTime2ᚖtimeᚐTime(ctx, selections, v)
 		},
@@ -6398,7 +6693,25 @@ func (ec *executionContext) _Query_node(ctx context.Context, field graphql.Colle
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Node(ctx, fc.Args["id"].(string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal Node
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal Node
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v Node) graphql.Marshaler {
 			return ec.marshalONode2onhandᚋgraphᚋgeneratedᚐNode(ctx, selections, v)
 		},
@@ -6442,7 +6755,25 @@ func (ec *executionContext) _Query_location(ctx context.Context, field graphql.C
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Location(ctx, fc.Args["id"].(string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *models.Location
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *models.Location
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Location) graphql.Marshaler {
 			return ec.marshalOLocation2ᚖonhandᚋmodelsᚐLocation(ctx, selections, v)
 		},
@@ -6485,7 +6816,25 @@ func (ec *executionContext) _Query_locations(ctx context.Context, field graphql.
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Query().Locations(ctx)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal []*models.Location
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal []*models.Location
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v []*models.Location) graphql.Marshaler {
 			return ec.marshalNLocation2ᚕᚖonhandᚋmodelsᚐLocationᚄ(ctx, selections, v)
 		},
@@ -6517,7 +6866,25 @@ func (ec *executionContext) _Query_channels(ctx context.Context, field graphql.C
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Query().Channels(ctx)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal []*models.Channel
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal []*models.Channel
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v []*models.Channel) graphql.Marshaler {
 			return ec.marshalNChannel2ᚕᚖonhandᚋmodelsᚐChannelᚄ(ctx, selections, v)
 		},
@@ -6550,12 +6917,30 @@ func (ec *executionContext) _Query_stockMovements(ctx context.Context, field gra
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().StockMovements(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*StockMovementFilter))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *StockMovementConnection
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *StockMovementConnection
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *StockMovementConnection) graphql.Marshaler {
-			return ec.marshalNStockMovementConnection2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementConnection(ctx, selections, v)
+			return ec.marshalOStockMovementConnection2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementConnection(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Query_stockMovements(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -6594,7 +6979,25 @@ func (ec *executionContext) _Query_product(ctx context.Context, field graphql.Co
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Product(ctx, fc.Args["id"].(string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *models.Product
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *models.Product
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Product) graphql.Marshaler {
 			return ec.marshalOProduct2ᚖonhandᚋmodelsᚐProduct(ctx, selections, v)
 		},
@@ -6638,7 +7041,25 @@ func (ec *executionContext) _Query_products(ctx context.Context, field graphql.C
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Products(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*ProductFilter), fc.Args["orderBy"].(paging.ProductOrder))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *ProductConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *ProductConnection
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ProductConnection) graphql.Marshaler {
 			return ec.marshalNProductConnection2ᚖonhandᚋgraphᚋgeneratedᚐProductConnection(ctx, selections, v)
 		},
@@ -6682,7 +7103,25 @@ func (ec *executionContext) _Query_reservation(ctx context.Context, field graphq
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Reservation(ctx, fc.Args["id"].(string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "RESERVING")
+				if err != nil {
+					var zeroVal *models.Reservation
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *models.Reservation
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Reservation) graphql.Marshaler {
 			return ec.marshalOReservation2ᚖonhandᚋmodelsᚐReservation(ctx, selections, v)
 		},
@@ -6726,12 +7165,30 @@ func (ec *executionContext) _Query_reservations(ctx context.Context, field graph
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Reservations(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*ReservationFilter))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:orders"}})
+				if err != nil {
+					var zeroVal *ReservationConnection
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *ReservationConnection
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *ReservationConnection) graphql.Marshaler {
-			return ec.marshalNReservationConnection2ᚖonhandᚋgraphᚋgeneratedᚐReservationConnection(ctx, selections, v)
+			return ec.marshalOReservationConnection2ᚖonhandᚋgraphᚋgeneratedᚐReservationConnection(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Query_reservations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -6770,7 +7227,25 @@ func (ec *executionContext) _Query_stock(ctx context.Context, field graphql.Coll
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Stock(ctx, fc.Args["productId"].(string), fc.Args["channel"].(*string), fc.Args["minVersion"].(*int64), fc.Args["asOf"].(*time.Time))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *models.Stock
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *models.Stock
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
 			return ec.marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
 		},
@@ -6814,7 +7289,25 @@ func (ec *executionContext) _Query_stocks(ctx context.Context, field graphql.Col
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Query().Stocks(ctx, fc.Args["productIds"].([]string), fc.Args["channel"].(*string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal []*models.Stock
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal []*models.Stock
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v []*models.Stock) graphql.Marshaler {
 			return ec.marshalNStock2ᚕᚖonhandᚋmodelsᚐStock(ctx, selections, v)
 		},
@@ -8237,12 +8730,30 @@ func (ec *executionContext) _Stock_levels(ctx context.Context, field graphql.Col
 		func(ctx context.Context) (any, error) {
 			return obj.LevelViews(), nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal []models.LevelView
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal []models.LevelView
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, obj, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v []models.LevelView) graphql.Marshaler {
-			return ec.marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx, selections, v)
+			return ec.marshalOStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Stock_levels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -8269,7 +8780,25 @@ func (ec *executionContext) _Stock_onHand(ctx context.Context, field graphql.Col
 		func(ctx context.Context) (any, error) {
 			return obj.OnHand(), nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, obj, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
 			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
@@ -8292,7 +8821,25 @@ func (ec *executionContext) _Stock_reserved(ctx context.Context, field graphql.C
 		func(ctx context.Context) (any, error) {
 			return obj.Reserved(), nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, obj, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
 			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
@@ -8315,7 +8862,25 @@ func (ec *executionContext) _Stock_committed(ctx context.Context, field graphql.
 		func(ctx context.Context) (any, error) {
 			return obj.Committed(), nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, obj, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
 			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
@@ -8338,7 +8903,25 @@ func (ec *executionContext) _Stock_incoming(ctx context.Context, field graphql.C
 		func(ctx context.Context) (any, error) {
 			return obj.Incoming(), nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, obj, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
 			return ec.marshalOInt2ᚖint(ctx, selections, v)
 		},
@@ -9574,7 +10157,25 @@ func (ec *executionContext) _Subscription_stockMoved(ctx context.Context, field 
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Subscription().StockMoved(ctx, fc.Args["after"].(*string), fc.Args["filter"].(*StockMovementFilter))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *models.StockMovement
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *models.StockMovement
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.StockMovement) graphql.Marshaler {
 			return ec.marshalNStockMovement2ᚖonhandᚋmodelsᚐStockMovement(ctx, selections, v)
 		},
@@ -9618,7 +10219,25 @@ func (ec *executionContext) _Subscription_reservationChanged(ctx context.Context
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Subscription().ReservationChanged(ctx, fc.Args["id"].(string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "RESERVING")
+				if err != nil {
+					var zeroVal *models.Reservation
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *models.Reservation
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Reservation) graphql.Marshaler {
 			return ec.marshalNReservation2ᚖonhandᚋmodelsᚐReservation(ctx, selections, v)
 		},
@@ -9662,7 +10281,25 @@ func (ec *executionContext) _Subscription_stockChanged(ctx context.Context, fiel
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Subscription().StockChanged(ctx, fc.Args["productIds"].([]string), fc.Args["channel"].(*string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *models.Stock
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *models.Stock
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
 			return ec.marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
 		},
@@ -9706,7 +10343,25 @@ func (ec *executionContext) _Subscription_stockStatusChanged(ctx context.Context
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Subscription().StockStatusChanged(ctx, fc.Args["channel"].(*string), fc.Args["statuses"].([]models.StockStatus), fc.Args["productIds"].([]string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *models.StockStatusChange
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *models.StockStatusChange
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *models.StockStatusChange) graphql.Marshaler {
 			return ec.marshalNStockStatusChange2ᚖonhandᚋmodelsᚐStockStatusChange(ctx, selections, v)
 		},
@@ -13381,21 +14036,21 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_upsertLocations(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "upsertChannels":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_upsertChannels(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "upsertProducts":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_upsertProducts(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "reserveStock":
@@ -13430,42 +14085,42 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_commitReservation(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "fulfillReservation":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_fulfillReservation(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "cancelReservation":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelReservation(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "setStock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_setStock(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "adjustStock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_adjustStock(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "moveStock":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_moveStock(ctx, field)
 			})
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -14010,7 +14665,7 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_stockMovements(ctx, field)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -14098,7 +14753,7 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_reservations(ctx, field)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -14816,7 +15471,7 @@ func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "levels":
 			out.Values[i] = ec._Stock_levels(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "onHand":
@@ -16524,16 +17179,6 @@ func (ec *executionContext) marshalNReservationAllocation2ᚕonhandᚋmodelsᚐA
 	return ret
 }
 
-func (ec *executionContext) marshalNReservationConnection2ᚖonhandᚋgraphᚋgeneratedᚐReservationConnection(ctx context.Context, sel ast.SelectionSet, v *ReservationConnection) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._ReservationConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNReservationEdge2ᚕᚖonhandᚋgraphᚋgeneratedᚐReservationEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*ReservationEdge) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -16796,22 +17441,6 @@ func (ec *executionContext) marshalNStockLevel2onhandᚋmodelsᚐLevelView(ctx c
 	return ec._StockLevel(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx context.Context, sel ast.SelectionSet, v []models.LevelView) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNStockLevel2onhandᚋmodelsᚐLevelView(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func (ec *executionContext) marshalNStockMovement2ᚕᚖonhandᚋmodelsᚐStockMovementᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.StockMovement) graphql.Marshaler {
 	ctx = graphql.WithBatchParents(ctx, "StockMovement", v, nil)
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
@@ -16859,16 +17488,6 @@ func (ec *executionContext) marshalNStockMovementChange2ᚕonhandᚋmodelsᚐSta
 	return ret
 }
 
-func (ec *executionContext) marshalNStockMovementConnection2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementConnection(ctx context.Context, sel ast.SelectionSet, v *StockMovementConnection) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._StockMovementConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNStockMovementEdge2ᚕᚖonhandᚋgraphᚋgeneratedᚐStockMovementEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*StockMovementEdge) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -16893,16 +17512,6 @@ func (ec *executionContext) marshalNStockMovementEdge2ᚖonhandᚋgraphᚋgenera
 		return graphql.Null
 	}
 	return ec._StockMovementEdge(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx context.Context, sel ast.SelectionSet, v *StockPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._StockPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNStockPlaceInput2onhandᚋmodelsᚐStockPlace(ctx context.Context, v any) (models.StockPlace, error) {
@@ -17100,16 +17709,6 @@ func (ec *executionContext) unmarshalNUpsertChannelsInput2onhandᚋgraphᚋgener
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpsertChannelsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertChannelsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertChannelsPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._UpsertChannelsPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUpsertLocationRow2ᚕᚖonhandᚋmodelsᚐLocationRowᚄ(ctx context.Context, v any) ([]*models.LocationRow, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
@@ -17134,16 +17733,6 @@ func (ec *executionContext) unmarshalNUpsertLocationsInput2onhandᚋgraphᚋgene
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpsertLocationsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertLocationsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertLocationsPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._UpsertLocationsPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUpsertProductRow2ᚕᚖonhandᚋgraphᚋgeneratedᚐUpsertProductRowᚄ(ctx context.Context, v any) ([]*UpsertProductRow, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
@@ -17166,16 +17755,6 @@ func (ec *executionContext) unmarshalNUpsertProductRow2ᚖonhandᚋgraphᚋgener
 func (ec *executionContext) unmarshalNUpsertProductsInput2onhandᚋgraphᚋgeneratedᚐUpsertProductsInput(ctx context.Context, v any) (UpsertProductsInput, error) {
 	res, err := ec.unmarshalInputUpsertProductsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNUpsertProductsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertProductsPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._UpsertProductsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
@@ -17316,6 +17895,80 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNfederation__Scope2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNfederation__Scope2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNfederation__Scope2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNfederation__Scope2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNfederation__Scope2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNfederation__Scope2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx context.Context, v any) ([][]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([][]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNfederation__Scope2ᚕstringᚄ(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNfederation__Scope2ᚕᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v [][]string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNfederation__Scope2ᚕstringᚄ(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOBigInt2ᚖint64(ctx context.Context, v any) (*int64, error) {
@@ -17521,6 +18174,13 @@ func (ec *executionContext) marshalOReservation2ᚖonhandᚋmodelsᚐReservation
 	return ec._Reservation(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOReservationConnection2ᚖonhandᚋgraphᚋgeneratedᚐReservationConnection(ctx context.Context, sel ast.SelectionSet, v *ReservationConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReservationConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOReservationFilter2ᚖonhandᚋgraphᚋgeneratedᚐReservationFilter(ctx context.Context, v any) (*ReservationFilter, error) {
 	if v == nil {
 		return nil, nil
@@ -17544,6 +18204,13 @@ func (ec *executionContext) unmarshalOReservationLinePartInput2ᚕᚖonhandᚋmo
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx context.Context, sel ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReservationPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOReservationState2ᚖonhandᚋmodelsᚐReservationState(ctx context.Context, v any) (*models.ReservationState, error) {
@@ -17591,12 +18258,45 @@ func (ec *executionContext) marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx context
 	return ec._Stock(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx context.Context, sel ast.SelectionSet, v []models.LevelView) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockLevel2onhandᚋmodelsᚐLevelView(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalOStockMovementConnection2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementConnection(ctx context.Context, sel ast.SelectionSet, v *StockMovementConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._StockMovementConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOStockMovementFilter2ᚖonhandᚋgraphᚋgeneratedᚐStockMovementFilter(ctx context.Context, v any) (*StockMovementFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputStockMovementFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOStockPayload2ᚖonhandᚋgraphᚋgeneratedᚐStockPayload(ctx context.Context, sel ast.SelectionSet, v *StockPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._StockPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOStockReason2ᚖonhandᚋmodelsᚐReason(ctx context.Context, v any) (*models.Reason, error) {
@@ -17707,6 +18407,27 @@ func (ec *executionContext) marshalOTime2ᚖtimeᚐTime(ctx context.Context, sel
 	_ = ctx
 	res := scalar.MarshalTime(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOUpsertChannelsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertChannelsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertChannelsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpsertChannelsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUpsertLocationsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertLocationsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertLocationsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpsertLocationsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUpsertProductsPayload2ᚖonhandᚋgraphᚋgeneratedᚐUpsertProductsPayload(ctx context.Context, sel ast.SelectionSet, v *UpsertProductsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpsertProductsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

@@ -11,48 +11,13 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"onhand/graph/guard"
-	"onhand/models"
 )
 
 // TestMain fails on leaked goroutines.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// TestRequire: an anonymous caller gets UNAUTHENTICATED, a caller without the scope
-// FORBIDDEN, and a caller with the scope its subject.
-func TestRequire(t *testing.T) {
-	t.Parallel()
-	_, err := guard.Require(t.Context(), guard.WriteOrders)
-	assert.Equal(t, models.CodeUnauthenticated, models.CodeOf(err))
-	assert.ErrorContains(t, err, "write:orders")
-
-	for _, scopes := range [][]guard.Scope{nil, {}, {guard.ReadInventory, guard.WriteInventory}, {"write:order"}, {"write:orders:all"}, {""}} {
-		ctx := guard.WithIdentity(t.Context(), guard.Identity{Subject: "erp", Scopes: scopes})
-		subject, err := guard.Require(ctx, guard.WriteOrders)
-		assert.Equal(t, models.CodeForbidden, models.CodeOf(err), "%v", scopes)
-		assert.Empty(t, subject)
-	}
-
-	ctx := guard.WithIdentity(t.Context(), guard.Identity{Subject: "erp", Scopes: []guard.Scope{guard.ReadInventory, guard.WriteOrders}})
-	subject, err := guard.Require(ctx, guard.WriteOrders)
-	require.NoError(t, err)
-	assert.Equal(t, "erp", subject)
-}
-
-// TestLocalGrantsEverything: Local gives every scope to the subject "local".
-func TestLocalGrantsEverything(t *testing.T) {
-	t.Parallel()
-	guard.Local(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		for _, scope := range []guard.Scope{guard.ReadInventory, guard.WriteInventory, guard.WriteOrders} {
-			subject, err := guard.Require(r.Context(), scope)
-			assert.NoError(t, err)
-			assert.Equal(t, "local", subject)
-		}
-	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
-}
 
 // TestBody: a body of the largest size passes whole. One byte more is refused, with or
 // without a Content-Length. A body that ends early is BAD_USER_INPUT.

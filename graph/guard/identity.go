@@ -115,20 +115,6 @@ func callerOf(ctx context.Context) *Identity {
 	return nil
 }
 
-// Require returns the caller's subject when the caller has the scope.
-//
-// Errors: UNAUTHENTICATED for anonymous callers, FORBIDDEN for others.
-func Require(ctx context.Context, scope Scope) (subject string, err error) {
-	id := callerOf(ctx)
-	if id == nil {
-		return "", &models.Fault{Code: models.CodeUnauthenticated, Message: "sign in first; this needs scope " + string(scope)}
-	}
-	if !Has(ctx, scope) {
-		return "", &models.Fault{Code: models.CodeForbidden, Message: "this needs scope " + string(scope)}
-	}
-	return id.Subject, nil
-}
-
 // Has reports whether the caller has the scope.
 func Has(ctx context.Context, scope Scope) bool {
 	id := callerOf(ctx)

@@ -49,7 +49,7 @@ func (s *PushSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 // arguments that are refused too, so that there is one place that refuses them.
 func (s *PushSchema) open(ctx context.Context, notify func()) push.Source {
 	changes, ok := compiled.Subscription(graphql.GetOperationContext(ctx))
-	if !ok || len(changes.ProductIDs) > models.StocksMax {
+	if !ok || len(changes.ProductIDs) > models.StocksMax || !changes.Rules.Allow(ctx) {
 		return nil
 	}
 	for _, id := range changes.ProductIDs {
