@@ -74,8 +74,8 @@ func (w *watcher) next() string {
 func TestStockChanged(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	all := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"]) { productId quantityAvailable reserved } }`)
-	brighton := watch(t, s.api, `subscription { stockChanged(productIds: ["22423"], channel: "brighton") { quantityAvailable levels { location { locationId } } } }`)
+	all := watch(t, guard.Local(s.api), `subscription { stockChanged(productIds: ["22423"]) { productId quantityAvailable reserved } }`)
+	brighton := watch(t, guard.Local(s.api), `subscription { stockChanged(productIds: ["22423"], channel: "brighton") { quantityAvailable levels { location { locationId } } } }`)
 	assert.JSONEq(t, `{"data":{"stockChanged":{"productId":"22423","quantityAvailable":58,"reserved":0}}}`, all.next())
 	assert.JSONEq(t, `{"data":{"stockChanged":{"quantityAvailable":4,"levels":[{"location":{"locationId":"brighton-shop"}}]}}}`, brighton.next())
 	post(t, s.api, "anonymous", request{Query: `mutation { reserveStock(input: {idempotencyKey: "k", lines: [{productId: "22423", quantity: 56}]}) { replayed } }`})
@@ -124,7 +124,7 @@ func TestReservationChanged(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(body, &made))
 	id := made.Data.ReserveStock.Reservation.ID
-	w := watch(t, s.api, `subscription { reservationChanged(id: "`+id+`") { state lines { stock { reserved } } } }`)
+	w := watch(t, guard.Local(s.api), `subscription { reservationChanged(id: "`+id+`") { state lines { stock { reserved } } } }`)
 	assert.JSONEq(t, `{"data":{"reservationChanged":{"state":"ACTIVE","lines":[{"stock":{"reserved":1}}]}}}`, w.next())
 	post(t, s.api, "", request{Query: `mutation { releaseReservation(input: {id: "` + id + `"}) { replayed } }`})
 	assert.JSONEq(t, `{"data":{"reservationChanged":{"state":"RELEASED","lines":[{"stock":{"reserved":0}}]}}}`, w.next())

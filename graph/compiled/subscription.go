@@ -57,7 +57,7 @@ func Subscription(operation *graphql.OperationContext) (s *StockChanges, ok bool
 	s = &StockChanges{
 		ProductIDs: a.ids("productIds"), Channel: a.optionalID("channel"),
 		Selection: &StockSelection{Key: fields[0].Alias + c.text.String(), key: "{" + key(fields[0].Alias, true), stock: stock},
-		Rules: c.rules,
+		Rules:     c.rules,
 	}
 	return s, stock != nil && !c.loads && !a.failed
 }

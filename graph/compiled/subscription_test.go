@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"onhand/graph/compiled"
 	"onhand/graph/access"
+	"onhand/graph/compiled"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
