@@ -21,6 +21,7 @@ type commandLine struct {
 	Stock   stockCommand   `cmd:"" help:"Print the stock of products."`
 	Ledger  ledgerCommand  `cmd:"" help:"Print the movements of a product."`
 	Audit   auditCommand   `cmd:"" help:"Check that ledger, levels, reservations and Redis agree."`
+	Token   tokenCommand   `cmd:"" help:"Print a bearer token for development."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -100,15 +100,15 @@ func valueOrFile(name, value, file string) (string, error) {
 	return string(content), nil
 }
 
-// Secret is the secret that signs tokens.
+// Tokens says which tokens the server accepts, for a command that makes one.
 //
-// Errors: there is none.
-func (s *IdentitySettings) Secret() ([]byte, error) {
+// Errors: no secret signs tokens.
+func (s *IdentitySettings) Tokens() (tokens.VerifierConfig, error) {
 	config, err := s.tokens()
 	if err == nil && config.Secret == nil {
 		err = errors.New("no secret is set; set AUTH_SECRET or AUTH_SECRET_FILE to that of the server")
 	}
-	return config.Secret, err
+	return config, err
 }
 
 // bearer opens the check of bearer tokens; nil without tokens. The caller closes it.

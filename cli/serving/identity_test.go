@@ -76,10 +76,10 @@ func TestIdentitySettings(t *testing.T) {
 			assert.NotContains(t, err.Error(), "hunter2", name)
 		}
 	}
-	secret, err := (&IdentitySettings{AuthSecretFile: file(" " + testSecret + "\n\n")}).Secret()
+	config, err := (&IdentitySettings{AuthSecretFile: file(" " + testSecret + "\n\n")}).Tokens()
 	require.NoError(t, err)
-	assert.Equal(t, " "+testSecret+"\n", string(secret), "only one line break does not count")
-	_, err = (&IdentitySettings{AuthJWKSURL: "https://issuer.example/"}).Secret()
+	assert.Equal(t, " "+testSecret+"\n", string(config.Secret), "only one line break does not count")
+	_, err = (&IdentitySettings{AuthJWKSURL: "https://issuer.example/"}).Tokens()
 	require.ErrorContains(t, err, "no secret is set")
 }
 

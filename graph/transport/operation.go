@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/guard"
 	"onhand/graph/transport/push"
 	"onhand/models"
 )
@@ -155,6 +156,12 @@ func panicked(ctx context.Context, exec graphql.GraphExecutor, operation *graphq
 		err = operation.Recover(ctx, p)
 	}
 	return exec.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
+}
+
+// tokenEnded is the last answer to an operation of an event stream whose token has expired
+// or is revoked.
+func tokenEnded(ctx context.Context, exec graphql.GraphExecutor, operation *graphql.OperationContext) *graphql.Response {
+	return exec.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.WrapIfUnwrapped(guard.ErrTokenEnded)})
 }
 
 // appendResponse appends a response in JSON. The data is JSON already and may be large,

@@ -146,7 +146,9 @@ func (s *singleConnection) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.forget()
-	stream := s.all.events.open(guard.Streaming(r.Context()), w)
+	ctx, stop := guard.UntilTokenEnds(guard.Streaming(r.Context()))
+	defer stop()
+	stream := s.all.events.open(ctx, w)
 	defer stream.end()
 	s.mu.Lock()
 	s.stream = stream
@@ -222,7 +224,7 @@ func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec 
 		return
 	}
 	o := &operation{key: id, id: protocol.Quoted(id)}
-	o.ctx, o.cancel = context.WithCancel(guard.Streaming(context.WithoutCancel(r.Context())))
+	o.ctx, o.cancel = guard.UntilTokenEnds(guard.Streaming(context.WithoutCancel(r.Context())))
 	if !s.add(w, o) {
 		return
 	}
@@ -242,7 +244,12 @@ func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec 
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusAccepted)
-	go run(exec, s, o, request)
+	go func() {
+		run(exec, s, o, request)
+		if guard.TokenEnded(o.ctx) {
+			s.fail(o, tokenEnded(o.ctx, exec, request))
+		}
+	}()
 }
 
 // add registers an operation in flight, or refuses it.

@@ -70,7 +70,8 @@ func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	}
 	read.End = graphql.Now()
 	params.Headers, params.ReadTime = r.Header, read
-	ctx := guard.Streaming(r.Context())
+	ctx, stop := guard.UntilTokenEnds(guard.Streaming(r.Context()))
+	defer stop()
 	request, errs := exec.CreateOperationContext(ctx, params)
 	if errs == nil && r.Method == http.MethodGet && request.Operation.Operation == ast.Mutation {
 		w.Header().Set("Allow", http.MethodPost)
@@ -85,6 +86,9 @@ func (e events) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 		return
 	}
 	run(exec, s, o, request)
+	if guard.TokenEnded(s.ctx) {
+		s.fail(o, tokenEnded(ctx, exec, request))
+	}
 }
 
 // readStreamed reads the request of a stream.
