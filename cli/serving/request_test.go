@@ -10,9 +10,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"onhand/graph/guard"
+	"onhand/graph/tokens"
 	"onhand/graph/transport"
 	"onhand/store"
 )
@@ -43,6 +46,12 @@ func BenchmarkRequest(b *testing.B) {
 	require.NoError(b, st.Start())
 	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), open: newConnections(0)})
 	ids := demoIDs(b, h)
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(b.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(b, err)
+	b.Cleanup(closeBearer)
+	checked := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), bearer: bearer})
+	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "shopper", Scopes: guard.Scopes, Lifetime: time.Hour}, time.Now())
+	require.NoError(b, err)
 	page := `query($ids: [ID!]!, $all: Boolean!) { __typename stocks(productIds: $ids) @include(if: $all) { productId quantityAvailable version } }`
 	for name, request := range map[string]map[string]any{
 		"typename":      {"query": "{ __typename }"},
@@ -51,7 +60,8 @@ func BenchmarkRequest(b *testing.B) {
 	} {
 		body, err := json.Marshal(request)
 		require.NoError(b, err)
-		b.Run(name, func(b *testing.B) { serveRepeatedly(b, h, body) })
+		b.Run(name, func(b *testing.B) { serveRepeatedly(b, h, body, "") })
+		b.Run(name+", with a token", func(b *testing.B) { serveRepeatedly(b, checked, body, "Bearer "+token) })
 	}
 }
 
@@ -74,13 +84,16 @@ func demoIDs(b *testing.B, h http.Handler) (ids []string) {
 	return ids
 }
 
-func serveRepeatedly(b *testing.B, h http.Handler, body []byte) {
+func serveRepeatedly(b *testing.B, h http.Handler, body []byte, authorization string) {
 	reader := bytes.NewReader(body)
 	// As net/http makes it of a client's request.
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "/graphql", io.NopCloser(reader))
 	require.NoError(b, err)
 	r.Host, r.RemoteAddr, r.ContentLength = "127.0.0.1:8080", "127.0.0.1:50000", int64(len(body))
 	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		reader.Reset(body)
