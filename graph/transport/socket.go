@@ -14,6 +14,7 @@ import (
 	"onhand/graph/transport/admission"
 	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/wsframe"
+	"onhand/models"
 )
 
 // closeTimeout bounds the wait for a client's end of the closing handshake.
@@ -168,7 +169,10 @@ func (s *socket) initialise(payload json.RawMessage) error {
 	}
 	if connect := s.shared.connect; connect != nil {
 		ctx, err := connect(s.ctx, payload)
-		if err != nil {
+		switch {
+		case models.CodeOf(err) == models.CodeUnavailable:
+			return protocol.Undecided
+		case err != nil:
 			return protocol.Forbidden
 		}
 		s.ctx = ctx

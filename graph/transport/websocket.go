@@ -20,7 +20,7 @@ import (
 // connection_init, nil where it has none. The returned context is that of all
 // operations of the connection, and is made from ctx.
 //
-// An error refuses the connection with close code 4403. So does the end of the returned
+// An error refuses the connection with close code 4403, and UNAVAILABLE with 1013. So does the end of the returned
 // context later, such as that of a token.
 type ConnectFunc func(ctx context.Context, payload json.RawMessage) (context.Context, error)
 

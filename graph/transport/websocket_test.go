@@ -364,13 +364,17 @@ func TestWebSocketHandshakeRefused(t *testing.T) {
 }
 
 // TestWebSocketConnect: the server decides on a connection by the payload of
-// connection_init. A refused connection, and one whose context ends, gets 4403.
+// connection_init. A refused connection, and one whose context ends, gets 4403; one on which
+// the server cannot decide now gets 1013.
 func TestWebSocketConnect(t *testing.T) {
 	t.Parallel()
 	type tokenKey struct{}
 	revoke := map[string]context.CancelFunc{}
 	b := newTestServerOn(t, patient, testSettings{admit: func(ctx context.Context, payload json.RawMessage) (context.Context, error) {
 		var given struct{ Token string }
+		if json.Unmarshal(payload, &given) == nil && given.Token == "later" {
+			return nil, models.Unavailable("try again", nil)
+		}
 		if json.Unmarshal(payload, &given) != nil || given.Token == "" {
 			return nil, errors.New("no token")
 		}
@@ -378,11 +382,14 @@ func TestWebSocketConnect(t *testing.T) {
 		revoke[given.Token] = cancel
 		return ctx, nil
 	}})
-	for _, text := range []string{`{"type":"connection_init"}`, `{"type":"connection_init","payload":{"token":""}}`} {
+	for text, want := range map[string]websocket.StatusCode{
+		`{"type":"connection_init"}`: 4403, `{"type":"connection_init","payload":{"token":""}}`: 4403,
+		`{"type":"connection_init","payload":{"token":"later"}}`: websocket.StatusTryAgainLater,
+	} {
 		p := b.dial(t, protocol.Subprotocol)
 		p.send(text)
 		code, types := p.closed()
-		assert.Equal(t, websocket.StatusCode(4403), code)
+		assert.Equal(t, want, code)
 		assert.Empty(t, types)
 	}
 	p := b.dial(t, protocol.Subprotocol)

@@ -28,6 +28,8 @@ var (
 	LifetimeOver = wsframe.CloseError{Code: wsframe.CloseServiceRestart, Reason: "the connection is old; connect again"}
 	// Stuck: the client does not read, or answers no ping.
 	Stuck = wsframe.CloseError{Code: wsframe.CloseTryAgainLater, Reason: "the client does not read"}
+	// Undecided: whether the connection is allowed cannot be found out now.
+	Undecided = wsframe.CloseError{Code: wsframe.CloseTryAgainLater, Reason: "try again later"}
 	// Flood: the client sends too many messages.
 	Flood = wsframe.CloseError{Code: wsframe.ClosePolicyViolation, Reason: "too many messages"}
 )
