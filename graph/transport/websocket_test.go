@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/graph/transport/protocol"
-"onhand/models"
+	"onhand/models"
 )
 
 const tick = `{"id":"1","type":"subscribe","payload":{"query":"subscription { tick }"}}`
