@@ -253,7 +253,7 @@ func TestEveryRule(t *testing.T) {
 			name := f.coordinate + ", " + caller.name + ": " + f.operation
 			var answers []string
 			for _, api := range []http.Handler{s.api, s.api, other, other} {
-				answer := answerTo(t, api, caller, f.operation)
+				answer := accessAnswer(t, api, caller, f.operation)
 				answers = append(answers, answer)
 				f.check(t, answer, caller.want, name)
 			}
@@ -265,8 +265,8 @@ func TestEveryRule(t *testing.T) {
 	assert.Greater(t, seen, 80)
 }
 
-// answerTo is the answer that a caller gets to an operation.
-func answerTo(t *testing.T, api http.Handler, caller accessCaller, operation string) string {
+// accessAnswer is the answer that a caller gets to an operation.
+func accessAnswer(t *testing.T, api http.Handler, caller accessCaller, operation string) string {
 	t.Helper()
 	raw, err := json.Marshal(request{Query: operation})
 	require.NoError(t, err)

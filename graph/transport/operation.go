@@ -158,8 +158,7 @@ func panicked(ctx context.Context, exec graphql.GraphExecutor, operation *graphq
 	return exec.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.WrapIfUnwrapped(err)})
 }
 
-// tokenEnded is the last answer to an operation of an event stream whose token has expired
-// or is revoked.
+// tokenEnded is the last answer to an operation of an event stream whose token has ended.
 func tokenEnded(ctx context.Context, exec graphql.GraphExecutor, operation *graphql.OperationContext) *graphql.Response {
 	return exec.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.WrapIfUnwrapped(guard.ErrTokenEnded)})
 }
