@@ -161,7 +161,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 }
 
 // documentBytesMax has the documents that a newcomer reads as a whole.
-var documentBytesMax = map[string]int{"README.md": 10_000, "ARCHITECTURE.md": 14_000}
+var documentBytesMax = map[string]int{"README.md": 10_000, "ARCHITECTURE.md": 15_000}
 
 // TestDocumentsStayShort: the README and the architecture fit their limits.
 func TestDocumentsStayShort(t *testing.T) {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"embed"
 	"io/fs"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	"onhand/graph/live"
 	"onhand/graph/loaders"
 	"onhand/graph/persisted"
+	"onhand/graph/securitylog"
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
 	"onhand/graph/trusted"
@@ -47,6 +49,9 @@ type HandlerConfig struct {
 	Production bool
 	// Trusted are the documents of a manifest; nil for none.
 	Trusted *trusted.TrustedDocuments
+	// SecurityLog logs refusals and privileged operations; nil for a log of the resolver's
+	// logger.
+	SecurityLog *securitylog.Recorder
 	// Interpreted sends every operation to gqlgen's executor. By default package compiled
 	// answers those that only read stock.
 	Interpreted bool
@@ -99,6 +104,7 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.Use(introspection)
 	server.Use(&guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()})
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
+	server.Use(cmp.Or(config.SecurityLog, securitylog.New(r.Log)))
 	server.AroundOperations(guard.StreamsOnly)
 	server.AroundResponses(apierror.BoundLog)
 	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server)))

@@ -176,7 +176,8 @@ func foreignWriteAndChange(t *testing.T, s, other *Store, id string,
 	watch, err := other.WatchStock(t.Context(), []string{id})
 	require.NoError(t, err)
 	defer watch.Close()
-	require.NoError(t, tamper(t.Context(), s.clients[1], s.cache.Keys().Stock(id), before))
+	raw := administrator(t, s)
+	require.NoError(t, tamper(t.Context(), raw, s.cache.Keys().Stock(id), before))
 	other.hub.Refresh() // it may read what was written there
 	seen := int64(0)
 	for key := range 3 {
@@ -190,7 +191,7 @@ func foreignWriteAndChange(t *testing.T, s, other *Store, id string,
 	stock := requireRight(t, s, id, "after a change")
 	require.Equal(t, 8, stock.Quantity())
 	require.Equal(t, 8, read(t, other, id).Quantity())
-	eventually(t, func() bool { return s.clients[1].PTTL(t.Context(), s.cache.Keys().Stock(id)).Val() > 0 })
+	eventually(t, func() bool { return raw.PTTL(t.Context(), s.cache.Keys().Stock(id)).Val() > 0 })
 }
 
 // Without any change the audit finds what readers would believe, and repairs it.
@@ -205,7 +206,7 @@ func TestForeignWritesAreFoundByTheAudit(t *testing.T) {
 			requireDrained(t, s)
 			watch, err := other.WatchStock(t.Context(), []string{id})
 			require.NoError(t, err)
-			require.NoError(t, foreignWrites[name](t.Context(), s.clients[1], s.cache.Keys().Stock(id), before))
+			require.NoError(t, foreignWrites[name](t.Context(), administrator(t, s), s.cache.Keys().Stock(id), before))
 			stock := requireRight(t, s, id, name)
 			require.Equal(t, 5, stock.Quantity(), name)
 			if strings.Contains(name, "ahead") {

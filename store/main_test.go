@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,12 +10,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
 	"onhand/models"
+	"onhand/store/database"
 	"onhand/store/storetest"
 )
 
@@ -37,7 +40,7 @@ type composition struct {
 
 var compositions = []composition{
 	{"postgres and redis", func(t *testing.T) Config {
-		return Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL()}
+		return Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).ServerURL()}
 	}},
 	{"embedded", func(*testing.T) Config { return Config{DatabaseURL: "sqlite::memory:"} }},
 }
@@ -65,6 +68,10 @@ func open(t *testing.T, config Config) *Store {
 	if config.NearCacheBytes == 0 {
 		config.NearCacheBytes = storetest.NearCacheBytes(t)
 	}
+	if url := storetest.ServerAccount(config.DatabaseURL); url != config.DatabaseURL {
+		migrate(t, storetest.OwnerAccount(config.DatabaseURL))
+		config.DatabaseURL = url
+	}
 	s, err := Open(config)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
@@ -72,6 +79,15 @@ func open(t *testing.T, config Config) *Store {
 	require.NoError(t, err)
 	require.NoError(t, s.Start())
 	return s
+}
+
+// migrate brings the tables of a database up to date.
+func migrate(t *testing.T, url string) {
+	t.Helper()
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
+	require.NoError(t, err)
+	_, err = db.Migrate(t.Context())
+	require.NoError(t, errors.Join(err, db.Close()))
 }
 
 // stockUp adds products, each with the same quantity at location "a".
@@ -89,7 +105,19 @@ func stockUp(t *testing.T, s *Store, quantity int, ids ...string) {
 func emptyCache(t *testing.T, s *Store) {
 	t.Helper()
 	drained(t, s)
-	require.NoError(t, s.clients[0].FlushAll(t.Context()).Err())
+	require.NoError(t, administrator(t, s).FlushAll(t.Context()).Err())
+}
+
+// administrator is a client of the store's Redis that may do everything.
+func administrator(t *testing.T, s *Store) redis.UniversalClient {
+	t.Helper()
+	client, single := s.clients[0].(*redis.Client)
+	if !single || client.Options().Username == "" {
+		return s.clients[0]
+	}
+	own := redis.NewClient(&redis.Options{Addr: client.Options().Addr})
+	t.Cleanup(func() { _ = own.Close() })
+	return own
 }
 
 // drained waits until the relay has drained the outbox.

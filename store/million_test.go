@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/store/storetest"
 )
 
 // manyProducts is how many products a change of a channel is measured with.
@@ -19,7 +20,13 @@ var manyProducts = flag.Int("products", 10_000, "products of TestChangeOfAChanne
 // triggers, as a shop has had them for long.
 func fillProducts(t *testing.T, s *Store, n int) {
 	t.Helper()
-	tx, err := s.database.SQL.BeginTx(t.Context(), nil)
+	pool := s.database.SQL
+	if url := storetest.AdministratorURL(s.config.DatabaseURL); url != s.config.DatabaseURL {
+		var err error
+		pool, err = outside(t, url).DB()
+		require.NoError(t, err)
+	}
+	tx, err := pool.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	before, after := "UPDATE onhand_writer SET active = 1", "UPDATE onhand_writer SET active = 0"
 	if strings.HasPrefix(s.config.DatabaseURL, "postgres") {

@@ -101,7 +101,7 @@ func TestReadYourWritePastAFailedApply(t *testing.T) {
 	stockUp(t, s, 5, "x")
 	eventually(t, func() bool { return cached(read(t, s, "x")) })
 	quiet(t, s) // no relay repairs Redis
-	require.NoError(t, s.clients[0].ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
+	require.NoError(t, administrator(t, s).ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
 	write(t, s, receive("k", "x", 2))
 	require.Equal(t, "5", s.clients[0].HGet(t.Context(), s.cache.Keys().Stock("x"), "quantity").Val(), "Redis missed the write")
 	require.Equal(t, 7, read(t, s, "x").Quantity())

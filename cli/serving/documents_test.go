@@ -53,7 +53,7 @@ func TestSchemaPages(t *testing.T) {
 		if test.local {
 			checked = nil
 		}
-		h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(t), bearer: checked, documents: test.documents})
+		h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{registry: newRegistry(st), sites: localSites(t), bearer: checked, documents: test.documents})
 		each := func(path string, show func(*httptest.ResponseRecorder) string) string {
 			var answers []string
 			for _, authorization := range callers {
@@ -101,7 +101,7 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), log)
 	require.NoError(t, err)
 	defer closeBearer()
-	h := routes(st, transport.NewClosing(), log, routeConfig{sites: publicSites(t), bearer: bearer, documents: settings, trusted: documents})
+	h := routes(st, transport.NewClosing(), log, routeConfig{registry: newRegistry(st), sites: publicSites(t), bearer: bearer, documents: settings, trusted: documents})
 	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, served(t, h, local(t, http.MethodGet, `/graphql?documentId=stock&variables=%7B%22id%22:%2222423%22%7D`)).Body.String())
 	assert.Contains(t, served(t, h, local(t, http.MethodGet, "/graphql?query={__typename}")).Body.String(), `"code":"FORBIDDEN"`)
 }

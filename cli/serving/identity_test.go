@@ -94,7 +94,9 @@ func TestRoutesWithTokens(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	assert.Equal(t, []guard.AnonymousUse{guard.AnonymousReserving}, bearer.Refused)
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer, open: newConnections(0)})
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer, registry: newRegistry(st), open: newConnections(0)})
+	assert.Equal(t, http.StatusNotFound, served(t, h, local(t, http.MethodGet, "/metrics")).Code, "the admin listener has them")
+	assert.Equal(t, http.StatusOK, served(t, h, local(t, http.MethodGet, "/readyz")).Code)
 	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "erp", Lifetime: time.Hour}, time.Now())
 	require.NoError(t, err)
 	for authorization, status := range map[string]int{"": http.StatusOK, "Bearer " + token: http.StatusOK, "Bearer x" + token: http.StatusUnauthorized} {

@@ -44,7 +44,7 @@ func (d *discarded) Write(p []byte) (int, error) {
 func BenchmarkRequest(b *testing.B) {
 	st := demoStore(b, store.Config{NearCacheBytes: 1 << 20})
 	require.NoError(b, st.Start())
-	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), open: newConnections(0)})
+	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), registry: newRegistry(st), open: newConnections(0)})
 	ids := demoIDs(b, h)
 	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(b.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(b, err)

@@ -52,11 +52,17 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		return errors.Join(err, listener.Close())
 	}
 	defer closeTrusted()
+	registry := newRegistry(st)
+	stopAdmin, err := settings.serveAdmin(ctx, st, registry, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopAdmin()
 	closing := transport.NewClosing()
 	open := newConnections(settings.Sockets.ConnectionsMax)
 	handler := routes(st, closing, log, routeConfig{
 		sites: sites, bearer: bearer, interpreted: settings.CompiledReads == off,
-		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open,
+		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents,
 	})
 	server := newServer(handler, settings.tlsSettings.config(log), log)

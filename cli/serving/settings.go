@@ -26,6 +26,7 @@ type Settings struct {
 	httpSettings     `embed:""`
 	tlsSettings      `embed:""`
 	DocumentSettings `embed:""`
+	adminSettings    `embed:""`
 
 	Sockets socketSettings `embed:""`
 }
@@ -47,7 +48,7 @@ func (s *Settings) Check() error {
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
-	return errors.Join(s.httpSettings.check(), s.tlsSettings.check(), s.Sockets.check())
+	return errors.Join(s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check())
 }
 
 // Store is the configuration of the store.

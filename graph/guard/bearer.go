@@ -27,6 +27,8 @@ type Bearer struct {
 	Verifier TokenVerifier
 	// Refused are the uses that need a token.
 	Refused []AnonymousUse
+	// OnRefused is told of a token that is not accepted; nil for nobody.
+	OnRefused func(ctx context.Context, err error)
 }
 
 // Handler sets the caller of each request. It refuses a token that is not accepted before
@@ -40,7 +42,7 @@ func (b *Bearer) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		caller, err := b.caller(r.Context(), r.Header["Authorization"])
+		caller, err := b.callerOrRefusal(r.Context(), r.Header["Authorization"])
 		if err != nil {
 			refuseToken(w, err)
 			return
@@ -68,6 +70,14 @@ func refuseToken(w http.ResponseWriter, err error) {
 
 func unauthenticated(message string) *models.Fault {
 	return &models.Fault{Code: models.CodeUnauthenticated, Message: message}
+}
+
+func (b *Bearer) callerOrRefusal(ctx context.Context, header []string) (*Identity, error) {
+	caller, err := b.caller(ctx, header)
+	if err != nil && b.OnRefused != nil {
+		b.OnRefused(ctx, err)
+	}
+	return caller, err
 }
 
 // caller returns the caller that the Authorization header names; nil for none.
@@ -103,7 +113,7 @@ func (b *Bearer) Connect(ctx context.Context, payload json.RawMessage) (context.
 	if sent != "" {
 		header = []string{sent}
 	}
-	caller, err := b.caller(ctx, header)
+	caller, err := b.callerOrRefusal(ctx, header)
 	if err != nil {
 		return nil, err
 	}

@@ -119,13 +119,17 @@ func freshURL(t *testing.T, kind string) string {
 	return "sqlite::memory:"
 }
 
-// open opens and migrates the database at a URL, as another instance does.
+// open opens and migrates the database at a URL, as another instance does. On Postgres
+// the account of migrations migrates, and the one of servers works.
 func open(t *testing.T, url string) *database.Database {
 	t.Helper()
-	db := openOnly(t, url)
+	db := openOnly(t, storetest.OwnerAccount(url))
 	_, err := db.Migrate(context.Background())
 	require.NoError(t, err)
-	return db
+	if storetest.ServerAccount(url) == url {
+		return db
+	}
+	return openOnly(t, storetest.ServerAccount(url))
 }
 
 // openOnly opens the database at a URL and does not migrate it.

@@ -14,6 +14,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/store/storetest"
 )
 
 // A second Migrate changes nothing.
@@ -69,7 +70,11 @@ func TestMigrateDown(t *testing.T) {
 			s.reserved(line("mug", 1))
 			epoch := s.Epoch()
 			dialect, files := s.Migrations()
-			provider, err := goose.NewProvider(goose.Dialect(dialect), s.SQL, files, goose.WithDisableGlobalRegistry(true))
+			owner := s.Database
+			if kind != memory {
+				owner = openOnly(t, storetest.OwnerAccount(url))
+			}
+			provider, err := goose.NewProvider(goose.Dialect(dialect), owner.SQL, files, goose.WithDisableGlobalRegistry(true))
 			require.NoError(t, err)
 			_, err = provider.DownTo(t.Context(), 0)
 			require.NoError(t, err)
@@ -80,10 +85,10 @@ func TestMigrateDown(t *testing.T) {
 			} else {
 				require.Zero(t, s.number("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'"))
 			}
-			applied, err := s.Migrate(t.Context())
+			applied, err := owner.Migrate(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, len(provider.ListSources()), applied)
-			require.NotEqual(t, epoch, s.Epoch())
+			require.NotEqual(t, epoch, owner.Epoch())
 			if kind == postgres {
 				s = openShop(t, kind, url) // the old connections have prepared statements for the dropped tables
 			}

@@ -17,6 +17,7 @@ import (
 func (s *shop) failUpdates(t *testing.T, times int, code string) (attempts func() int64) {
 	t.Helper()
 	s.exec("CREATE SEQUENCE update_attempts")
+	s.exec("GRANT USAGE ON SEQUENCE update_attempts TO PUBLIC")
 	s.exec(fmt.Sprintf(`CREATE FUNCTION fail_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		IF nextval('update_attempts') <= %d THEN RAISE EXCEPTION 'refused' USING ERRCODE = '%s'; END IF;
 		RETURN NULL; END $$`, times, code))

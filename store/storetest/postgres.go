@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"onhand/deploy"
 )
 
 const kindPostgres = "postgres"
@@ -55,7 +57,22 @@ func StartPostgres(opts ...Option) (*PostgresServer, error) {
 	if err := p.open(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if err := p.makeAccounts(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
+}
+
+// makeAccounts makes the accounts of an installation, in the databases that exist and in the template of others.
+func (p *PostgresServer) makeAccounts() error {
+	ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
+	defer cancel()
+	for _, database := range []string{"postgres", "template1"} {
+		if err := p.execute(ctx, database, deploy.PostgresAccounts); err != nil {
+			return fmt.Errorf("accounts in %s: %w", database, err)
+		}
+	}
+	return nil
 }
 
 func newPostgres(programs string, account *syscall.Credential, o options) *PostgresServer {
@@ -85,7 +102,7 @@ func (p *PostgresServer) DSN(database string) string {
 
 // CreateDatabase creates an empty database.
 func (p *PostgresServer) CreateDatabase(ctx context.Context, name string) error {
-	if err := p.execute(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+	if err := p.execute(ctx, "postgres", "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
 		return fmt.Errorf("create database %s: %w", name, err)
 	}
 	return nil
@@ -93,14 +110,14 @@ func (p *PostgresServer) CreateDatabase(ctx context.Context, name string) error 
 
 // DropDatabase drops a database and ends the sessions in it.
 func (p *PostgresServer) DropDatabase(ctx context.Context, name string) error {
-	if err := p.execute(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+	if err := p.execute(ctx, "postgres", "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
 	}
 	return nil
 }
 
-func (p *PostgresServer) execute(ctx context.Context, statement string) error {
-	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
+func (p *PostgresServer) execute(ctx context.Context, database, statement string) error {
+	connection, err := pgx.Connect(ctx, p.DSN(database))
 	if err != nil {
 		return err
 	}

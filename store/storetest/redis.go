@@ -3,10 +3,13 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"onhand/deploy"
 )
 
 // redisSettings are ours; WithSetting adds to them and overrides them. Nothing is kept on disk, as in a cache: after Stop
@@ -17,6 +20,9 @@ var redisSettings = []setting{
 	{"save", ""},
 	{"appendonly", "no"},
 }
+
+// redisUsersFile has the accounts, in the server's folder.
+const redisUsersFile = "users.acl"
 
 // RedisServer is a private Redis, without password or persistence. Start, Stop, Kill, Freeze, Thaw and Close work as for
 // every server here.
@@ -38,7 +44,7 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 		deathSignal:  syscall.SIGKILL, // it has nothing to free
 	}}
 	r.command = func() *exec.Cmd {
-		arguments := []string{"--port", strconv.Itoa(r.port), "--dir", r.directory}
+		arguments := []string{"--port", strconv.Itoa(r.port), "--dir", r.directory, "--aclfile", filepath.Join(r.directory, redisUsersFile)}
 		for _, s := range settings {
 			arguments = append(arguments, "--"+s.name, s.value)
 		}
@@ -46,6 +52,10 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 	}
 	if err := r.prepare(); err != nil {
 		return nil, err
+	}
+	users := "user default on nopass ~* &* +@all\n" + deploy.RedisUsers
+	if err := os.WriteFile(filepath.Join(r.directory, redisUsersFile), []byte(users), 0o600); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	if err := r.open(); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -56,5 +66,8 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 // Addr is the server's host and port.
 func (r *RedisServer) Addr() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
-// URL is the server's address in the form REDIS_URL has.
+// URL is the server's address in the form REDIS_URL has. Its account may do everything.
 func (r *RedisServer) URL() string { return "redis://" + r.Addr() + "/0" }
+
+// ServerURL is the URL with the account of an installation (deploy.RedisUsers).
+func (r *RedisServer) ServerURL() string { return "redis://" + redisAccount + r.Addr() + "/0" }

@@ -15,6 +15,9 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
+// pgerrcodeDenied is the code of Postgres for a missing right.
+const pgerrcodeDenied = "42501"
+
 // Explain returns in plain words why a database cannot be used, and whether that may
 // pass by itself: a server that is not up yet, a file that another program has locked. A
 // wrong password, a missing database, or a folder in place of a file does not pass.
@@ -23,6 +26,8 @@ func Explain(err error) (reason string, passes bool) {
 	var name *net.DNSError
 	var path *fs.PathError
 	switch {
+	case errors.As(err, &answer) && answer.Code == pgerrcodeDenied:
+		return "the database server says: " + answer.Message + "; run onhand migrate as the account that owns the tables (onhand_owner)", false
 	case errors.As(err, &answer):
 		return "the database server says: " + answer.Message, passing(answer.Code)
 	case errors.As(err, &name):

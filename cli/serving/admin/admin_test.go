@@ -1,0 +1,91 @@
+package admin_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/stretchr/testify/assert"
+
+	"onhand/cli/serving/admin"
+	"onhand/store"
+)
+
+func ask(t *testing.T, h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func health(redis, database error) func(context.Context) store.Health {
+	return func(context.Context) store.Health { return store.Health{Redis: redis, Database: database} }
+}
+
+// TestReadiness: without Redis the service is degraded and still ready; without the
+// database it is unavailable. Only operators are told why.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	away := errors.New("connection refused")
+	for _, test := range []struct {
+		redis, database error
+		code            int
+		public, admin   string
+	}{
+		{nil, nil, 200, `{"status":"ready","dependencies":{"database":"up","redis":"up"}}`, ""},
+		{away, nil, 200, `{"status":"degraded","dependencies":{"database":"up","redis":"down"}}`,
+			`{"status":"degraded","dependencies":{"database":"up","redis":"down"},"errors":{"redis":"connection refused"}}`},
+		{away, away, 503, `{"status":"unavailable","dependencies":{"database":"down","redis":"down"}}`,
+			`{"status":"unavailable","dependencies":{"database":"down","redis":"down"},"errors":{"database":"connection refused","redis":"connection refused"}}`},
+	} {
+		public := ask(t, admin.Ready(health(test.redis, test.database)), "/readyz")
+		assert.Equal(t, test.code, public.Code)
+		assert.JSONEq(t, test.public, public.Body.String())
+		own := ask(t, admin.Handler(admin.Sources{Health: health(test.redis, test.database), Registry: prometheus.NewRegistry()}), "/readyz")
+		assert.Equal(t, test.code, own.Code)
+		if test.admin != "" {
+			assert.JSONEq(t, test.admin, own.Body.String())
+		}
+	}
+}
+
+// TestAdminAnswers: operators get metrics and profiles of a bounded length. A page of
+// another site gets nothing.
+func TestAdminAnswers(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	h := admin.Handler(admin.Sources{Registry: registry, Health: health(nil, nil), Log: slog.New(slog.DiscardHandler)})
+	for path, want := range map[string]struct {
+		code     int
+		contains string
+	}{
+		"/metrics":                         {200, "go_goroutines"},
+		"/healthz":                         {200, `{"status":"ok"}`},
+		"/debug/pprof/":                    {200, "goroutine"},
+		"/debug/pprof/heap?debug=1":        {200, "heap profile"},
+		"/debug/pprof/cmdline":             {404, ""}, // flags may have secrets
+		"/debug/pprof/trace?seconds=1":     {200, ""},
+		"/debug/pprof/profile?seconds=0.1": {400, "1 to 60 seconds"},
+		"/debug/pprof/profile?seconds=61":  {400, "1 to 60 seconds"},
+		"/debug/pprof/trace?seconds=1e9":   {400, "1 to 60 seconds"},
+		"/graphql":                         {404, ""},
+	} {
+		w := ask(t, h, path)
+		assert.Equal(t, want.code, w.Code, path)
+		assert.Contains(t, w.Body.String(), want.contains, path)
+	}
+	for _, headers := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
+		assert.Equal(t, http.StatusForbidden, ask(t, h, "/metrics", headers...).Code, headers)
+	}
+	assert.Equal(t, http.StatusOK, ask(t, h, "/metrics", "Sec-Fetch-Site", "none").Code, "an address typed by hand")
+}

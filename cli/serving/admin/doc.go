@@ -1,0 +1,9 @@
+// Package admin answers operators: metrics, profiles, and what is wrong with a dependency.
+//
+// Where bearer tokens are configured, these answers have a listener of their own, for they
+// tell strangers too much. The setting is ADMIN_ADDR.
+//
+// Invariants: a profile and a scrape are bounded in time. Pages of other sites are refused.
+//
+// May import: onhand/graph/guard and onhand/store.
+package admin
