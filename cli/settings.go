@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"onhand/cli/serving"
 	"onhand/store"
 )
 
@@ -22,10 +23,21 @@ const memoryDatabase = "sqlite::memory:"
 
 // settings are shared by all commands. Every flag has an environment variable.
 type settings struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"postgres://… (several hosts allowed), sqlite:PATH or sqlite::memory:. Default: a SQLite file in your data directory."`
-	RedisURL    string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"redis://… or rediss://…, several seeds or ?cluster=true for Cluster, ?master=NAME for Sentinel. Default: one inside this process."`
-	LogLevel    string `name:"log-level" env:"LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	LogFormat   string `name:"log-format" env:"LOG_FORMAT" enum:"text,json" default:"text" help:"text, or json: one object a line."`
+	DatabaseURL     string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"postgres://… (several hosts allowed), sqlite:PATH or sqlite::memory:. Default: a SQLite file in your data directory."`
+	DatabaseURLFile string `name:"database-url-file" env:"DATABASE_URL_FILE" placeholder:"PATH" help:"A file with the value of database-url."`
+	RedisURL        string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"redis://… or rediss://…, several seeds or ?cluster=true for Cluster, ?master=NAME for Sentinel. Default: one inside this process."`
+	RedisURLFile    string `name:"redis-url-file" env:"REDIS_URL_FILE" placeholder:"PATH" help:"A file with the value of redis-url."`
+	LogLevel        string `name:"log-level" env:"LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	LogFormat       string `name:"log-format" env:"LOG_FORMAT" enum:"text,json" default:"text" help:"text, or json: one object a line."`
+}
+
+// AfterApply reads the settings that are in files. Kong calls it.
+func (s *settings) AfterApply() (err error) {
+	if s.DatabaseURL, err = serving.ValueOrFile("database-url", s.DatabaseURL, s.DatabaseURLFile); err != nil {
+		return err
+	}
+	s.RedisURL, err = serving.ValueOrFile("redis-url", s.RedisURL, s.RedisURLFile)
+	return err
 }
 
 // logFormatJSON is the value of LogFormat for a log that programs read.

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -43,7 +46,7 @@ func TestSettings(t *testing.T) {
 	want := usualSettings(t, "127.0.0.1:1")
 	want.ReservationTTL, want.ReservationTTLMax, want.CompiledReads, want.NearCacheBytes = 90*time.Second, 2*time.Hour, "off", 7
 	assert.Equal(t, want, c.Serve.Settings)
-	assert.Equal(t, settings{"sqlite:x.db", "redis://r", "warn", "json"}, c.settings)
+	assert.Equal(t, settings{DatabaseURL: "sqlite:x.db", RedisURL: "redis://r", LogLevel: "warn", LogFormat: "json"}, c.settings)
 	assert.True(t, c.logger().Enabled(t.Context(), slog.LevelWarn))
 	assert.False(t, c.logger().Enabled(t.Context(), slog.LevelInfo))
 
@@ -131,6 +134,32 @@ func TestEverySettingHasItsVariable(t *testing.T) {
 			assert.Equal(t, []string{want}, flag.Envs)
 			assert.NotEmpty(t, flag.Help, want)
 		}
+	}
+}
+
+// TestURLsInFiles: a URL with a password may be in a file. The help shows no value of the
+// environment.
+func TestURLsInFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "url")
+	require.NoError(t, os.WriteFile(path, []byte("postgres://u:hunter2@db/x\n"), 0o600))
+	c, _, err := parse(t, "--database-url-file="+path)
+	require.NoError(t, err)
+	assert.Equal(t, "postgres://u:hunter2@db/x", c.DatabaseURL)
+	_, _, err = parse(t, "--database-url-file="+path, "--database-url=sqlite:x.db")
+	require.ErrorContains(t, err, "database-url and database-url-file do not go together")
+	_, _, err = parse(t, "--redis-url-file="+path+".none")
+	require.ErrorContains(t, err, "redis-url-file")
+
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "AUTH_SECRET"} {
+		t.Setenv(name, "hunter2")
+	}
+	for _, command := range []string{"serve", "migrate", "token"} {
+		var help strings.Builder
+		parser, err := newParser(&commandLine{}, kong.Exit(func(int) {}), kong.Writers(&help, &help))
+		require.NoError(t, err)
+		_, _ = parser.Parse([]string{command, "--help"})
+		assert.Contains(t, help.String(), "DATABASE_URL")
+		assert.NotContains(t, help.String(), "hunter2")
 	}
 }
 

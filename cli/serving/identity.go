@@ -63,7 +63,7 @@ func (s *IdentitySettings) tokens() (config tokens.VerifierConfig, err error) {
 		{"auth-issuer", s.AuthIssuer, s.AuthIssuerFile, &config.Issuer},
 		{"auth-audience", s.AuthAudience, s.AuthAudienceFile, &config.Audience},
 	} {
-		if *setting.to, err = valueOrFile(setting.name, setting.value, setting.file); err != nil {
+		if *setting.to, err = ValueOrFile(setting.name, setting.value, setting.file); err != nil {
 			return config, err
 		}
 	}
@@ -73,8 +73,8 @@ func (s *IdentitySettings) tokens() (config tokens.VerifierConfig, err error) {
 	return config, nil
 }
 
-// valueOrFile returns a setting, or the content of the file that has it.
-func valueOrFile(name, value, file string) (string, error) {
+// ValueOrFile returns a setting, or the content of the file that has it.
+func ValueOrFile(name, value, file string) (string, error) {
 	switch {
 	case file == "":
 		return value, nil
