@@ -25,6 +25,7 @@ const (
 	// tokenBytesMax is the largest token. Those of large issuers have 2 kB.
 	tokenBytesMax = 8 << 10
 	// acceptedBytesMax bounds the memory of tokens that were accepted already: some 10,000.
+	// Finding one takes 0.3 µs; verifying one with HS256 12 µs, a third of a query.
 	acceptedBytesMax = 16 << 20
 	// acceptedBytes is what an entry takes beside the token.
 	acceptedBytes = 512

@@ -35,8 +35,8 @@ describe('bearer tokens', { timeout: 120_000 }, () => {
 
     await page.getByRole('button', { name: 'Headers' }).click();
     await page.evaluate((headers) => {
-      const editors = [...document.querySelectorAll('.graphiql-editor-tool .CodeMirror')];
-      editors.find((editor) => editor.offsetParent !== null).CodeMirror.setValue(headers);
+      // GraphiQL keeps the other editor outside the window.
+      document.querySelector('.graphiql-editor-tool .graphiql-editor:not(.hidden) .CodeMirror').CodeMirror.setValue(headers);
     }, JSON.stringify({ Authorization: `Bearer ${newToken('read:inventory admin')}` }));
     await page.waitForTimeout(500); // GraphiQL reads an editor shortly after it changed
     await run.click();
