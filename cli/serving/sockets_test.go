@@ -94,3 +94,27 @@ func TestConnectionsAreBounded(t *testing.T) {
 	assert.False(t, ended(dial()))
 	assert.False(t, ended(dial()))
 }
+
+// TestHTTP2ConnectionsAreCounted: a connection of HTTP/2 counts until it ends.
+func TestHTTP2ConnectionsAreCounted(t *testing.T) {
+	t.Parallel()
+	open := newConnections(2)
+	server := newServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), nil, slog.New(slog.DiscardHandler))
+	server.ConnState = open.watch
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}, Timeout: patience}
+	for range 3 {
+		response, err := client.Get("http://" + listener.Addr().String())
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, 2, response.ProtoMajor)
+		assert.EqualValues(t, 1, open.open.Load())
+		client.CloseIdleConnections()
+		require.Eventually(t, func() bool { return open.open.Load() == 0 }, patience, time.Millisecond)
+	}
+}
