@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"onhand/models"
+	"onhand/models/holding"
 	"onhand/store/database"
 	"onhand/store/nearcache"
 )
@@ -16,6 +17,7 @@ import (
 type metrics struct {
 	writes       *prometheus.CounterVec
 	reserved     prometheus.Counter // of writes, the most frequent one; kept, because a look-up by labels costs each write
+	holders      holderMetrics
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
 }
@@ -33,6 +35,7 @@ func newMetrics() *metrics {
 			Name: "onhand_write_batch_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"outcome"}),
 	}
+	m.holders = newHolderMetrics()
 	m.reserved = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
 	return m
 }
@@ -52,6 +55,7 @@ const writeDone = "done"
 
 // wrote counts one write.
 func (m *metrics) wrote(write models.Write, result models.WriteResult, err error) {
+	m.holders.wrote(write, result)
 	outcome := writeDone
 	switch {
 	case err != nil:
@@ -73,7 +77,7 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
-		[]prometheus.Collector{m.writes, m.batchWrites, m.batchSeconds},
+		[]prometheus.Collector{m.writes, m.batchWrites, m.batchSeconds, m.holders.events, m.holders.refusals},
 		s.sampler.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
 	)
 }
@@ -160,4 +164,50 @@ func one(yes bool) int {
 		return 1
 	}
 	return 0
+}
+
+// holderMetrics count by class of holder: a class that reserves much and orders little
+// hoards.
+type holderMetrics struct {
+	events   *prometheus.CounterVec
+	refusals *prometheus.CounterVec
+	reserved map[holding.Class]prometheus.Counter // of events; kept, because reservations are the most frequent writes
+}
+
+func newHolderMetrics() holderMetrics {
+	m := holderMetrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "onhand_holder_reservations_total",
+			Help: "Reservations made (event reserved) and turned into orders (event ordered), by class of holder: subject, ownerRef, address or none. The ratio of both shows who hoards.",
+		}, []string{"holder", "event"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "onhand_holder_refusals_total", Help: "Refusals by a limit of a holder, by code of the error.",
+		}, []string{"code"}),
+		reserved: map[holding.Class]prometheus.Counter{},
+	}
+	for _, class := range []holding.Class{holding.SubjectClass, holding.OwnerRefClass, holding.AddressClass, holding.NoClass} {
+		m.reserved[class] = m.events.WithLabelValues(string(class), "reserved")
+		m.events.WithLabelValues(string(class), "ordered")
+	}
+	return m
+}
+
+// wrote counts one write.
+func (m *holderMetrics) wrote(write models.Write, result models.WriteResult) {
+	for _, err := range result.Errors {
+		if limited, ok := err.(holding.LimitError); ok {
+			m.refusals.WithLabelValues(string(limited.Cause)).Inc()
+		}
+	}
+	if result.Replayed || result.Reservation == nil {
+		return
+	}
+	switch w := write.(type) {
+	case models.Reserve:
+		m.reserved[holding.ClassOf(result.Reservation.Holder)].Inc()
+	case models.Resolve:
+		if w.To == models.ReservationCommitted && len(result.Errors) == 0 {
+			m.events.WithLabelValues(string(holding.ClassOf(result.Reservation.Holder)), "ordered").Inc()
+		}
+	}
 }

@@ -32,6 +32,7 @@ func workloads() []workload {
 		workload{name: "even 64", callers: 64, open: openInProcess(evenBaskets), rows: []row{{Beside: transactionEach, Aim: 6.5}}},
 		workload{name: "even 512", callers: 512, open: openInProcess(evenBaskets), rows: []row{{Beside: transactionEach, Aim: 9}}},
 		workload{name: "alone", callers: 1, open: openInProcess(hotBaskets), rows: []row{{Beside: transactionEach, Aim: 1.5}}},
+		holdersWorkload(),
 		workload{name: "carts of 20", callers: 64, open: openInProcess(cartBaskets), rows: []row{{Beside: transactionEach, Aim: 2.5}}},
 		expiryWorkload(),
 		workload{name: "two instances", callers: instancesCallers, open: openInstances, rows: []row{{Beside: oneInstance, Aim: 0.8}}},

@@ -25,6 +25,7 @@ type Settings struct {
 	IdentitySettings `embed:""`
 	httpSettings     `embed:""`
 	tlsSettings      `embed:""`
+	hoardingSettings `embed:""`
 	DocumentSettings `embed:""`
 	adminSettings    `embed:""`
 
@@ -45,6 +46,9 @@ func (s *Settings) Check() error {
 	if s.ReservationTTL < models.ReservationTTLMin || s.ReservationTTL > s.ReservationTTLMax {
 		return fmt.Errorf("reservation-ttl %s must be between %s and reservation-ttl-max %s", s.ReservationTTL, models.ReservationTTLMin, s.ReservationTTLMax)
 	}
+	if err := s.hoardingSettings.check(s.ReservationTTLMax); err != nil {
+		return err
+	}
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
@@ -53,5 +57,5 @@ func (s *Settings) Check() error {
 
 // Store is the configuration of the store.
 func (s *Settings) Store() store.Config {
-	return store.Config{ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes}
+	return store.Config{ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, Limits: s.limits()}
 }

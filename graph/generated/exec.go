@@ -11,6 +11,7 @@ import (
 	"onhand/graph/scalar"
 	"onhand/models"
 	"onhand/models/channel"
+	"onhand/models/holding"
 	"onhand/models/paging"
 	"strconv"
 	"sync/atomic"
@@ -203,6 +204,15 @@ type ComplexityRoot struct {
 	ReservationEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	ReservationLimitError struct {
+		Code         func(childComplexity int) int
+		Limit        func(childComplexity int) int
+		Message      func(childComplexity int) int
+		Path         func(childComplexity int) int
+		Product      func(childComplexity int) int
+		RetryAfterMs func(childComplexity int) int
 	}
 
 	ReservationLine struct {
@@ -1173,6 +1183,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReservationEdge.Node(childComplexity), true
 
+	case "ReservationLimitError.code":
+		if e.ComplexityRoot.ReservationLimitError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLimitError.Code(childComplexity), true
+	case "ReservationLimitError.limit":
+		if e.ComplexityRoot.ReservationLimitError.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLimitError.Limit(childComplexity), true
+	case "ReservationLimitError.message":
+		if e.ComplexityRoot.ReservationLimitError.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLimitError.Message(childComplexity), true
+	case "ReservationLimitError.path":
+		if e.ComplexityRoot.ReservationLimitError.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLimitError.Path(childComplexity), true
+	case "ReservationLimitError.productId":
+		if e.ComplexityRoot.ReservationLimitError.Product == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLimitError.Product(childComplexity), true
+	case "ReservationLimitError.retryAfterMs":
+		if e.ComplexityRoot.ReservationLimitError.RetryAfterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReservationLimitError.RetryAfterMs(childComplexity), true
+
 	case "ReservationLine.allocations":
 		if e.ComplexityRoot.ReservationLine.AllocationViews == nil {
 			break
@@ -1952,6 +1999,16 @@ enum ErrorCode {
   INSUFFICIENT_STOCK
   "QuantityLimitExceededError: a quantity is above a limit."
   QUANTITY_LIMIT_EXCEEDED
+  "ReservationLimitError: the holder has as many active reservations as it may."
+  TOO_MANY_RESERVATIONS
+  "ReservationLimitError: the holder's active reservations would have too many units of a product."
+  TOO_MANY_UNITS
+  "ReservationLimitError: the holder's active reservations would have too large a part of a product's stock."
+  SHARE_TOO_LARGE
+  "ReservationLimitError: the reservation was extended as often as it may be."
+  TOO_MANY_EXTENSIONS
+  "ReservationLimitError: the reservation would keep its stock for too long."
+  KEPT_TOO_LONG
   "StaleQuantityError: the level has another quantity than expected."
   STALE_QUANTITY
   "SupersededCountError: the level was counted later already."
@@ -2030,6 +2087,26 @@ type QuantityLimitExceededError implements UserError & ReservationError & StockE
   requested: Int!
   "The largest quantity allowed."
   limit: Int!
+}
+
+"""
+Too much stock would be kept from others. The limit is that of the holder: the subject of the token; for a caller with
+write:orders the ` + "`" + `ownerRef` + "`" + ` that it names, and none without; the address of any other caller. What a reservation has
+already is never refused.
+"""
+type ReservationLimitError implements UserError & ReservationError {
+  "One sentence for people."
+  message: String!
+  "Where in the input the cause is."
+  path: [String!]!
+  "Why, for programs."
+  code: ErrorCode!
+  "The product whose limit it is. Null where the limit is of no product."
+  productId: ID @goField(name: "Product")
+  "The limit: reservations, units, percent of the product's stock (SHARE_TOO_LARGE), extensions or seconds (KEPT_TOO_LONG)."
+  limit: Int!
+  "After how many milliseconds the same request may be granted. Null where time alone does not help, or until when is not known: release a reservation, or wait until one expires."
+  retryAfterMs: Int
 }
 
 "The level has another quantity than ` + "`" + `changeFromQuantity` + "`" + `."
@@ -7906,6 +7983,144 @@ func (ec *executionContext) fieldContext_ReservationEdge_node(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _ReservationLimitError_message(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLimitError_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLimitError_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLimitError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLimitError_path(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLimitError_path(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Path, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLimitError_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLimitError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLimitError_code(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLimitError_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.ErrorCode) graphql.Marshaler {
+			return ec.marshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLimitError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLimitError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLimitError_productId(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLimitError_productId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Product(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLimitError_productId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLimitError", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLimitError_limit(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLimitError_limit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLimitError_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLimitError", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReservationLimitError_retryAfterMs(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReservationLimitError_retryAfterMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetryAfterMs(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReservationLimitError_retryAfterMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReservationLimitError", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ReservationLine_id(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13458,6 +13673,13 @@ func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.Selec
 			return graphql.Null
 		}
 		return ec._ReservationNotActiveError(ctx, sel, obj)
+	case holding.LimitError:
+		return ec._ReservationLimitError(ctx, sel, &obj)
+	case *holding.LimitError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ReservationLimitError(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -13623,6 +13845,13 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 			return graphql.Null
 		}
 		return ec._ReservationNotActiveError(ctx, sel, obj)
+	case holding.LimitError:
+		return ec._ReservationLimitError(ctx, sel, &obj)
+	case *holding.LimitError:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ReservationLimitError(ctx, sel, obj)
 	case models.StockError:
 		if obj == nil {
 			return graphql.Null
@@ -15081,6 +15310,69 @@ func (ec *executionContext) _ReservationEdge(ctx context.Context, sel ast.Select
 		case "node":
 			out.Values[i] = ec._ReservationEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reservationLimitErrorImplementors = []string{"ReservationLimitError", "UserError", "ReservationError"}
+
+func (ec *executionContext) _ReservationLimitError(ctx context.Context, sel ast.SelectionSet, obj *holding.LimitError) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reservationLimitErrorImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReservationLimitError")
+		case "message":
+			out.Values[i] = ec._ReservationLimitError_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "path":
+			out.Values[i] = ec._ReservationLimitError_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._ReservationLimitError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "productId":
+			out.Values[i] = ec._ReservationLimitError_productId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "limit":
+			out.Values[i] = ec._ReservationLimitError_limit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "retryAfterMs":
+			out.Values[i] = ec._ReservationLimitError_retryAfterMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

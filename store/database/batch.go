@@ -246,6 +246,9 @@ func (d *Database) Preload(ctx context.Context) error {
 	if d.executor == nil {
 		return nil
 	}
+	if err := d.executor.LoadFirsts(ctx); err != nil {
+		return err
+	}
 	after := ""
 	for left := optimistic.CachedProductsMax; left > 0; {
 		ids, err := d.ProductIDs(ctx, after, min(left, preloadPage))

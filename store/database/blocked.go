@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/dialect"
 )
 
@@ -29,7 +30,7 @@ func (e *BlockedError) Unwrap() error { return errStockLocked }
 // rowsOf returns the rows that a write names. The products of a reservation are not
 // among them: only the database knows those.
 func rowsOf(w models.Write) []dialect.RowRef {
-	set := decide.ReadSetOf([]models.Write{w}, []decide.KeyHashes{{}})
+	set := decide.ReadSetOf([]models.Write{w}, []keyhash.KeyHashes{{}})
 	rows := make([]dialect.RowRef, 0, len(set.Products)+1)
 	for _, id := range set.Products {
 		rows = append(rows, dialect.RowRef{Product: id})

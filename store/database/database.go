@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/models/holding"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 	"onhand/store/database/importer"
@@ -32,6 +33,8 @@ type Database struct {
 	*importer.Importer
 	*pages.Lists
 	engine dialect.Engine
+	// Limits are those of the holders of reservations; none by default. SetLimits sets them.
+	Limits holding.Limits
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
 	executor *optimistic.Executor
@@ -116,3 +119,11 @@ func (d *Database) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, e
 // until the connection is lost or ctx ends. On an engine without notifications it
 // returns models.ErrNoNotifications at once.
 func (d *Database) Listen(ctx context.Context, wake func()) error { return d.engine.Listen(ctx, wake) }
+
+// SetLimits sets the limits of the holders of reservations, before the first write.
+func (d *Database) SetLimits(l holding.Limits) {
+	d.Limits = l
+	if d.executor != nil {
+		d.executor.Limits = l
+	}
+}

@@ -277,7 +277,7 @@ func (d *Database) tryExpire(ctx context.Context, batch []overdue) (models.Outco
 	}
 	products := productsOf(batch)
 	d.executor.ExpectContention(products) // before they are locked: optimistic batches decided meanwhile are conditional decrements
-	unit, err := tx.Expire(ctx, keys, products)
+	unit, err := tx.Expire(ctx, keys, products, holdersOf(batch))
 	if err != nil || len(unit.Reservations) == 0 {
 		return models.Outcome{}, err
 	}
@@ -303,6 +303,17 @@ func (d *Database) tryExpire(ctx context.Context, batch []overdue) (models.Outco
 	}
 	d.executor.Learn(unit)
 	return out, nil
+}
+
+// holdersOf lists the holders of counted reservations, each once, in order.
+func holdersOf(batch []overdue) (holders []string) {
+	for _, r := range batch {
+		if r.Holder != "" {
+			holders = append(holders, r.Holder)
+		}
+	}
+	slices.Sort(holders)
+	return slices.Compact(holders)
 }
 
 // productsOf lists the products of overdue reservations, each once, in order.

@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/optimistic"
 )
 
@@ -70,13 +71,13 @@ func (e *BrokenEngine) Recycle(rows optimistic.ReservationRows) {
 }
 
 // Add implements optimistic.ReservationRows.
-func (r brokenRows) Add(hashes *decide.KeyHashes, reservation *models.Reservation, ttl time.Duration) {
+func (r brokenRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted bool) {
 	for _, line := range reservation.Lines {
 		if line.ProductID == r.engine.Product {
 			panic("broken rows")
 		}
 	}
-	r.ReservationRows.Add(hashes, reservation, ttl)
+	r.ReservationRows.Add(hashes, reservation, ttl, counted)
 }
 
 // CommitBatch implements optimistic.BatchEngine.

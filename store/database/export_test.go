@@ -10,6 +10,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 	"onhand/store/database/ledger"
@@ -108,7 +109,7 @@ func (d *Database) Migrations() (dialect string, files fs.FS) { return d.engine.
 
 // Fingerprint returns what is stored of a write's input, in hex digits.
 func Fingerprint(w models.Write) string {
-	sum := decide.Fingerprint(rowjson.JSON{}, w)
+	sum := keyhash.Fingerprint(rowjson.JSON{}, w)
 	return hex.EncodeToString(sum[:])
 }
 

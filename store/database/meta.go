@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/dialect"
 )
 
@@ -19,7 +19,7 @@ type Meta struct {
 	// DirectoryVersion grows when locations or channels change.
 	DirectoryVersion int64
 
-	secret *decide.Secret // nil: not read yet
+	secret *keyhash.Secret // nil: not read yet
 }
 
 // ReadMeta reads the database's meta and keeps it for the writes that follow.
@@ -30,7 +30,7 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	if err := db.Select("epoch, directory_version, reservation_secret, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
 		return Meta{}, d.Fault(err)
 	}
-	secret := decide.NewSecret(row.ReservationSecret)
+	secret := keyhash.NewSecret(row.ReservationSecret)
 	secret.JSON = d.json
 	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: secret}
 	d.meta.Store(&m)
@@ -71,7 +71,7 @@ func (d *Database) NewEpoch(ctx context.Context, old string) error {
 }
 
 // identity returns the epoch and the secret that were read last.
-func (d *Database) identity() (epoch string, secret *decide.Secret) {
+func (d *Database) identity() (epoch string, secret *keyhash.Secret) {
 	if m := d.meta.Load(); m != nil {
 		return m.Epoch, m.secret
 	}

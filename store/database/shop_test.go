@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/holding"
 )
 
 // batch writes and checks what every outcome promises: one result for each write, and
@@ -238,6 +239,9 @@ func withoutMessages(t tester, errs []models.UserError) []models.UserError {
 			e.Failure = path
 			out[i] = e
 		case models.IdempotencyError:
+			e.Failure = path
+			out[i] = e
+		case holding.LimitError:
 			e.Failure = path
 			out[i] = e
 		case models.NotFoundError:

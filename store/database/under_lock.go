@@ -15,6 +15,8 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/decide/counting"
+	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/dialect"
 )
 
@@ -249,6 +251,9 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 	hashes := meta.secret.HashAll(writes)
 	needs := decide.ReadSetOf(writes, hashes)
 	needs.First = decide.SortedKeys(b.first)
+	if !d.Limits.On() {
+		needs.Held = holdings.NeededHoldings{}
+	}
 	unit, err := tx.Load(ctx, needs, linesMax)
 	if err != nil {
 		return models.Outcome{}, missing{}, err
@@ -260,7 +265,11 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		d.notice(unit.Epoch) // another epoch may have another secret
 		return models.Outcome{}, missing{}, dialect.ErrRetry
 	}
+	unit.Holdings.Limits = d.Limits
 	results := decideAll(unit, writes, hashes)
+	if unit.Holdings.Unlocked() { // a reservation became counted before it was locked
+		return models.Outcome{}, missing{}, dialect.ErrRetry
+	}
 	lacks := missing{first: unit.Unplaced}
 	if lacks.overdue, err = overdueOfShort(ctx, tx, unit); err != nil || !lacks.none() {
 		return models.Outcome{}, lacks, err
@@ -270,11 +279,12 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		return models.Outcome{}, missing{}, err
 	}
 	d.executor.Learn(unit)
+	d.executor.NoteFull(unit.Holdings.Full())
 	return outcomeOf(unit, results[len(b.expired.ids):], stocks), missing{}, nil
 }
 
 // decideAll decides writes in order.
-func decideAll(unit *decide.UnitOfWork, writes []models.Write, hashes []decide.KeyHashes) []models.WriteResult {
+func decideAll(unit *decide.UnitOfWork, writes []models.Write, hashes []keyhash.KeyHashes) []models.WriteResult {
 	decider := &decide.Decider{UnitOfWork: unit}
 	results := make([]models.WriteResult, len(writes))
 	for i, w := range writes {
@@ -286,14 +296,14 @@ func decideAll(unit *decide.UnitOfWork, writes []models.Write, hashes []decide.K
 	return results
 }
 
-// overdueOfShort lists overdue reservations of products that buyers were short of,
-// without those that this attempt ends itself.
+// overdueOfShort lists overdue reservations of products that buyers were short of, and of
+// holders that were at a limit, without those that this attempt ends itself.
 func overdueOfShort(ctx context.Context, tx dialect.Transaction, unit *decide.UnitOfWork) ([]dialect.OverdueLines, error) {
-	short := decide.SortedKeys(unit.ShortProducts)
-	if !unit.AnyOverdue || len(short) == 0 {
+	short, full := decide.SortedKeys(unit.ShortProducts), unit.Holdings.Full()
+	if !unit.AnyOverdue || len(short)+len(full) == 0 {
 		return nil, nil
 	}
-	found, err := tx.OverdueOf(ctx, short, expireMax+len(unit.ChangedReservations))
+	found, err := tx.OverdueOf(ctx, short, full, expireMax+len(unit.ChangedReservations))
 	return slices.DeleteFunc(found, func(r dialect.OverdueLines) bool {
 		key, _ := decide.ReservationKey(r.ID)
 		return unit.ChangedReservations[key]

@@ -56,7 +56,7 @@ func wipe(t *testing.T, url string) {
 	require.NoError(t, err)
 	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, `SET session_replication_role = replica; -- the triggers refuse TRUNCATE
-		TRUNCATE channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks, outbox, stock_counts, idempotency_keys
+		TRUNCATE channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks, outbox, stock_counts, idempotency_keys, holdings
 			RESTART IDENTITY CASCADE;
 		DELETE FROM onhand_meta;
 		INSERT INTO onhand_meta DEFAULT VALUES`)

@@ -4,18 +4,19 @@ import (
 	"fmt"
 
 	"onhand/models"
+	"onhand/store/database/decide/keyhash"
 )
 
 // Decider decides the writes of one batch on one unit of work, in order.
 type Decider struct {
 	*UnitOfWork
-	Hashes KeyHashes // of the write being decided
-	inPart bool      // the write being decided took effect, although it has errors
+	Hashes keyhash.KeyHashes // of the write being decided
+	inPart bool              // the write being decided took effect, although it has errors
 }
 
 // Decide decides one write and leaves its effect in the unit of work. Failures are
 // part of the result; a write that fails changes nothing.
-func (d *Decider) Decide(w models.Write, hashes KeyHashes) models.WriteResult {
+func (d *Decider) Decide(w models.Write, hashes keyhash.KeyHashes) models.WriteResult {
 	d.Hashes, d.inPart = hashes, false
 	if field := d.unreachable(w); field != "" {
 		return unknownReservation(field)

@@ -11,6 +11,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide/counting"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/decide/storederrors"
 )
 
@@ -251,7 +252,7 @@ func refused(t *testing.T, w models.Write, errs []models.UserError) {
 // decideTwice decides a write twice. The second time it has no effect: it is replayed, or
 // refused again.
 func decideTwice(t *testing.T, u *UnitOfWork, w models.Write) {
-	hashes := NewSecret("secret").Hash(w)
+	hashes := keyhash.NewSecret("secret").Hash(w)
 	before := levelsIn(u)
 	result := (&Decider{UnitOfWork: u}).Decide(w, hashes)
 	if result.Fault != nil {

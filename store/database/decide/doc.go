@@ -23,8 +23,8 @@
 //   - A key belongs to one kind of write of one caller.
 //   - A reservation that its caller may not reach is answered as an unknown one.
 //
-// Idempotency keys are stored as keyed hashes ([Secret]). One half of the hash is the
-// key of the reservation that the write creates, the other half is the key of its
+// Idempotency keys are stored as keyed hashes (package keyhash). One half of the hash is
+// the key of the reservation that the write creates, the other half is the key of its
 // answer.
 //
 // May import: models and packages below it, counting, rowjson, storederrors. The package uses no server.

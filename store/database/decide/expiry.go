@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"onhand/models"
+	"onhand/store/database/decide/holdings"
 )
 
 // ErrLinesChanged says that a reservation has other lines than when the sweeper
@@ -15,7 +16,7 @@ var ErrLinesChanged = errors.New("an overdue reservation has other lines than be
 // Expire gives back what an expired reservation held. products are those whose levels
 // are loaded, in order.
 //
-// Errors: ErrLinesChanged for a line of another product.
+// Errors: ErrLinesChanged for a line of another product, and where its holder is not locked.
 func (c *ChangeSet) Expire(s *StoredReservation, products []string) error {
 	step, _ := models.TransitionTo(models.ReservationExpired)
 	c.Reset()
@@ -25,6 +26,9 @@ func (c *ChangeSet) Expire(s *StoredReservation, products []string) error {
 		}
 		left, _ := line.Split(line.Left())
 		c.shift(line.ProductID, left, step.Take, step.Give)
+	}
+	if c.unit.Holdings.Move(holdings.Kept{Holder: s.Holder, Counts: s.Counted, Lines: s.Lines}, holdings.Kept{}); c.unit.Holdings.Unlocked() {
+		return fmt.Errorf("%w: %s", ErrLinesChanged, s.ID)
 	}
 	c.Apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})
 	return nil

@@ -1,8 +1,12 @@
 package decide
 
 import (
+	"time"
+
 	"onhand/models"
+	"onhand/models/holding"
 	"onhand/models/owner"
+	"onhand/store/database/decide/holdings"
 )
 
 // unreachable returns the input field of a write that names a reservation which does not
@@ -66,9 +70,44 @@ func (d *Decider) claim(w models.ClaimReservation) models.WriteResult {
 			at := s.At(d.Now)
 			return models.WriteResult{Reservation: &at, Errors: []models.UserError{models.Invalid(models.InputPath("id"), "the reservation has an owner")}}
 		}
-		next.Holder = mine
+		next.Holder, next.Counted = mine, d.Holdings.Counts(holding.Limited(mine, w.Access))
 		d.put(&next)
 	}
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at, Replayed: replayed}
+}
+
+// refuseUnits refuses units of products that a holder may not have. counted: its holdings
+// include those that the reservation has already.
+func (d *Decider) refuseUnits(h owner.Holder, wanted []demand, counted bool) (errs []models.UserError) {
+	if !d.Holdings.Counts(h) {
+		return nil
+	}
+	for i := range wanted {
+		want := &wanted[i]
+		product := d.Products[want.product]
+		if product == nil {
+			continue
+		}
+		taken := holdings.Taken{
+			Product: product, Stock: holdings.StockOf(product, d.Levels[want.product]), Units: want.total, Counted: counted,
+			Path: models.InputPath("lines", want.index, "quantity"),
+		}
+		if want.held != nil {
+			taken.Had = holdings.UnitsOf(want.held)
+		}
+		errs = append(errs, d.Holdings.RefuseUnits(h, taken)...)
+	}
+	return errs
+}
+
+// renew restarts the time to live of a reservation, unless a limit refuses it.
+func (d *Decider) renew(s *StoredReservation, h owner.Holder, ttl time.Duration, field string) []models.UserError {
+	errs := d.Holdings.RefuseTime(holdings.Renewal{
+		Holder: h, Extensions: s.Extensions, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, Expires: d.Now.Add(ttl), Path: models.InputPath(field),
+	})
+	if errs == nil {
+		s.renew(d.Now, ttl)
+	}
+	return errs
 }

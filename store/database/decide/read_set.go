@@ -4,7 +4,11 @@ import (
 	"slices"
 
 	"onhand/models"
+	"onhand/models/holding"
+	"onhand/models/owner"
 	"onhand/store/database/decide/counting"
+	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/keyhash"
 )
 
 // ReadSet names the rows that a batch of writes needs, and so what is locked and
@@ -23,10 +27,12 @@ type ReadSet struct {
 	// First are channels whose first active location is needed, to make a level there. The
 	// empty id stands for all locations.
 	First []string
+	// Held are the holders, whose rows are locked first, and the holdings that are needed.
+	Held holdings.NeededHoldings
 }
 
 // ReadSetOf returns the read set of a batch of writes.
-func ReadSetOf(writes []models.Write, hashes []KeyHashes) ReadSet {
+func ReadSetOf(writes []models.Write, hashes []keyhash.KeyHashes) ReadSet {
 	b := readSetBuilder{
 		products: map[string]bool{}, locations: map[string]bool{}, channels: map[string]bool{},
 		reservations: map[[16]byte]bool{}, keyedReservations: map[[16]byte]bool{}, answerKeys: map[[16]byte]bool{}, updatedReservations: map[[16]byte]bool{},
@@ -46,7 +52,7 @@ func ReadSetOf(writes []models.Write, hashes []KeyHashes) ReadSet {
 		Products: SortedKeys(b.products), Locations: SortedKeys(b.locations), Channels: SortedKeys(b.channels),
 		Reservations: BinaryKeys(b.reservations), KeyedReservations: BinaryKeys(b.keyedReservations),
 		AnswerKeys: BinaryKeys(b.answerKeys), UpdatedReservations: BinaryKeys(b.updatedReservations),
-		ChangesSettings: settings, Counts: b.distinctCounts(),
+		ChangesSettings: settings, Counts: b.distinctCounts(), Held: b.held.Sorted(),
 	}
 }
 
@@ -56,6 +62,7 @@ type readSetBuilder struct {
 	reservations, keyedReservations map[[16]byte]bool
 	answerKeys, updatedReservations map[[16]byte]bool
 	counts                          []counting.Ref
+	held                            holdings.NeededHoldings
 }
 
 // write adds the rows of one write.
@@ -63,19 +70,25 @@ func (b *readSetBuilder) write(write models.Write) {
 	switch write := write.(type) {
 	case models.Reserve:
 		b.lines(write.Lines)
+		b.held.Reserve(holding.Limited(write.Holder, write.Access), write.Lines)
 		if write.Channel != "" {
 			b.channels[write.Channel] = true
 		}
 	case models.UpdateReservation:
-		b.reservation(write.ID)
-		if key, ok := ReservationKey(write.ID); ok {
+		if key, ok := b.reservation(write.ID); ok {
 			b.updatedReservations[key] = true
+			b.held.Update(key, write.Lines)
 		}
 		b.lines(write.Lines)
 	case models.ExtendReservation:
-		b.reservation(write.ID)
+		if key, ok := b.reservation(write.ID); ok {
+			b.held.Update(key, nil)
+		}
 	case models.ClaimReservation:
-		b.reservation(write.ID)
+		if key, ok := b.reservation(write.ID); ok {
+			b.held.Update(key, nil)
+			b.held.Reserve(owner.OfSubject(write.Access.Subject), nil)
+		}
 	case models.Resolve:
 		b.reservation(write.ID)
 		if key, ok := ReservationKey(write.ID); ok && write.Reacquire {
@@ -139,10 +152,11 @@ func (b *readSetBuilder) level(product, location string) {
 	b.locations[location] = true
 }
 
-func (b *readSetBuilder) reservation(id string) {
-	if key, ok := ReservationKey(id); ok {
+func (b *readSetBuilder) reservation(id string) (key [16]byte, ok bool) {
+	if key, ok = ReservationKey(id); ok {
 		b.reservations[key] = true
 	}
+	return key, ok
 }
 
 // distinctCounts are the counts without repeats, the newest first: a bound on the work

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"onhand/models"
+	"onhand/models/holding"
 )
 
 // reserve decides a new reservation: every line, or none.
@@ -16,13 +17,16 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 		return result
 	}
 	changes := d.ChangeSet()
-	lines, errs := d.Allocate(changes, w.Lines, w.Channel, w.AllowPartial)
-	if lines == nil {
-		return models.WriteResult{Errors: errs}
+	wanted := demands(w.Lines)
+	holder := holding.Limited(w.Holder, w.Access)
+	limited := append(d.Holdings.RefuseReservation(holder), d.refuseUnits(holder, wanted, false)...)
+	lines, errs := d.allocate(changes, wanted, w.Channel, w.AllowPartial)
+	if lines == nil || limited != nil {
+		return models.WriteResult{Errors: append(limited, errs...)}
 	}
 	key := d.Hashes.Reservation
 	s := &StoredReservation{
-		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now,
+		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now, Counted: d.Holdings.Counts(holder),
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
 			Owner: w.OwnerRef, Holder: w.Holder, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
@@ -58,16 +62,17 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	}
 	wanted := demands(w.Lines)
 	noteHeld(wanted, s.Lines)
-	lines, errs := d.allocate(changes, wanted, s.Channel, w.AllowPartial)
-	if lines == nil {
-		at := s.At(d.Now)
-		return models.WriteResult{Reservation: &at, Errors: errs}
-	}
-	next := *s
-	next.Lines = lines
+	holder, next := holding.Limited(s.Holder, w.Access), *s
+	limited := d.refuseUnits(holder, wanted, s.Counted)
 	if w.TTL > 0 {
-		next.renew(d.Now, w.TTL)
+		limited = append(limited, d.renew(&next, holder, w.TTL, "ttlSeconds")...)
 	}
+	lines, errs := d.allocate(changes, wanted, s.Channel, w.AllowPartial)
+	if lines == nil || limited != nil {
+		at := s.At(d.Now)
+		return models.WriteResult{Reservation: &at, Errors: append(limited, errs...)}
+	}
+	next.Lines, next.Counted = lines, s.Counted || d.Holdings.Counts(holder)
 	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
 	d.put(&next)
 	d.inPart = len(errs) > 0
@@ -82,8 +87,15 @@ func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 	if s == nil {
 		return result
 	}
-	next := *s
-	next.renew(d.Now, cmp.Or(w.TTL, s.ttl()))
+	next, holder, path := *s, holding.Limited(s.Holder, w.Access), "id"
+	if w.TTL > 0 {
+		path = "ttlSeconds"
+	}
+	if limited := d.renew(&next, holder, cmp.Or(w.TTL, s.ttl()), path); limited != nil {
+		at := s.At(d.Now)
+		return models.WriteResult{Reservation: &at, Errors: limited}
+	}
+	next.Counted = s.Counted || d.Holdings.Counts(holder)
 	d.put(&next)
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at}

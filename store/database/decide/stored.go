@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/models/ids"
+	"onhand/store/database/decide/holdings"
 )
 
 // ReservationKey turns a reservation's public id into its key of 16 bytes; ok is
@@ -31,6 +32,14 @@ type StoredReservation struct {
 	// RenewedAt is when the time to live was restarted last: at the creation, or by an
 	// extension or update.
 	RenewedAt time.Time
+	// Counted: the holder's holdings include it while it is active.
+	Counted    bool
+	Extensions int // how often the time to live was restarted
+}
+
+// kept is the reservation as far as holdings are concerned.
+func (s *StoredReservation) kept() holdings.Kept {
+	return holdings.Kept{Holder: s.Holder, Counts: s.Counted && s.State == models.ReservationActive, Lines: s.Lines}
 }
 
 // ttl is the reservation's own time to live: the one that was asked for last.
@@ -39,6 +48,7 @@ func (s *StoredReservation) ttl() time.Duration { return s.ExpiresAt.Sub(s.Renew
 // renew restarts the time to live.
 func (s *StoredReservation) renew(now time.Time, ttl time.Duration) {
 	s.RenewedAt, s.ExpiresAt = now, now.Add(ttl)
+	s.Extensions++
 }
 
 // RevisedProduct is a product with its settings revision: a number that grows when

@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide/counting"
+	"onhand/store/database/decide/holdings"
 )
 
 // LevelID names a stock level.
@@ -54,6 +55,8 @@ type UnitOfWork struct {
 	// Counts has what the ledger says of levels that were counted earlier, and the counts
 	// that are written.
 	Counts counting.Book
+	// Holdings has what the holders of reservations have.
+	Holdings holdings.Holdings
 	// NamedProducts are products that a result names, changed or not.
 	NamedProducts map[string]bool
 }
@@ -141,12 +144,15 @@ func (u *UnitOfWork) level(id LevelID) *models.Level {
 
 // put keeps a reservation that is new or has changed.
 func (u *UnitOfWork) put(s *StoredReservation) {
+	var was holdings.Kept
 	if before, known := u.Reservations[s.Key]; known {
+		was = before.kept()
 		s.Version = before.VersionAfter(s.State)
 		u.ChangedReservations[s.Key] = true
 	} else {
 		u.createdReservations[s.Key] = true
 	}
+	u.Holdings.Move(was, s.kept())
 	u.Reservations[s.Key] = s
 }
 

@@ -54,16 +54,16 @@ type Engine interface {
 type Transaction interface {
 	// Expire ends the reservations that are still active and past their expiry. It
 	// skips reservations that another transaction has locked. It also locks and loads
-	// the levels of the products, all in at most one round trip. The unit of work has
-	// the reservations that it ended.
-	Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error)
+	// the levels of the products, and before them the rows of the holders, all in at most
+	// one round trip. The unit of work has the reservations that it ended.
+	Expire(ctx context.Context, reservations [][16]byte, products, holders []string) (*decide.UnitOfWork, error)
 	// Load locks and reads what the batch needs, in at most one round trip. When its
 	// reservations have more lines than linesMax, it reads no levels and returns
 	// ErrTooLarge.
 	Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error)
 	// OverdueOf lists active reservations past their expiry that hold one of the
-	// products, oldest first, at most limit.
-	OverdueOf(ctx context.Context, products []string, limit int) ([]OverdueLines, error)
+	// products, or are counted for one of the holders, oldest first, at most limit.
+	OverdueOf(ctx context.Context, products, holders []string, limit int) ([]OverdueLines, error)
 	// Save writes what was decided and commits, in at most one round trip. It
 	// returns the committed stock of the products that were changed or named.
 	Save(ctx context.Context, u *decide.UnitOfWork) ([]*models.Stock, error)

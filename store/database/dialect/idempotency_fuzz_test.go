@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/decide/storederrors"
 )
 
@@ -53,7 +54,7 @@ func FuzzRecords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw, lines []byte, state string) {
 		w := models.Resolve{IdempotencyKey: "k", ID: decide.ReservationID(orderKey[:]), To: models.ReservationCommitted}
-		hashes := decide.NewSecret("secret").Hash(w)
+		hashes := keyhash.NewSecret("secret").Hash(w)
 		u := decide.NewUnitOfWork()
 		now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 		u.Now, u.Epoch = now, "e"
@@ -61,7 +62,7 @@ func FuzzRecords(f *testing.F) {
 			Reservation: models.Reservation{ID: decide.ReservationID(orderKey[:]), State: models.ReservationCommitted, CreatedAt: now, ExpiresAt: now, Version: 1},
 			Key:         orderKey, Fingerprint: []byte("x"),
 		}
-		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), now})
+		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), true, int64(2), now})
 		if err == nil {
 			u.Reservations[orderKey] = r
 			var again []models.ReservationLine

@@ -9,13 +9,14 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/holdings"
 )
 
 const (
 	// NewReservationColumns are the columns that a new reservation fills.
-	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at"
+	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at, counted"
 	// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
-	ReservationColumns = NewReservationColumns + ", coalesce(renewed_at, created_at)"
+	ReservationColumns = NewReservationColumns + ", extensions, coalesce(renewed_at, created_at)"
 )
 
 // ScanReservation scans ReservationColumns.
@@ -25,7 +26,7 @@ func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 		key, lines                  []byte
 		createdAt, expires, renewed Instant
 	)
-	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &renewed)
+	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &s.Counted, &s.Extensions, &renewed)
 	if err != nil {
 		return nil, err
 	}
@@ -109,14 +110,16 @@ type OverdueLines struct {
 // OverdueReservation is an active reservation past its expiry, with its products.
 type OverdueReservation struct {
 	Key      [16]byte
+	Holder   string // empty where it is not counted
 	Products []string
 }
 
-// ScanOverdue scans a reservation's key and the JSON list of its products.
+// ScanOverdue scans a reservation's key, its holder where it is counted, and the JSON list
+// of its products.
 func ScanOverdue(r Rows) (h OverdueReservation, err error) {
 	var key []byte
 	var products string
-	if err := r.Scan(&key, &products); err != nil {
+	if err := r.Scan(&key, &h.Holder, &products); err != nil {
 		return h, err
 	}
 	h.Key = [16]byte(key)
@@ -139,6 +142,15 @@ func ScanOverdueLines(r Rows) (h OverdueLines, err error) {
 	var key []byte
 	err = r.Scan(&key, &h.Lines)
 	h.ID = decide.ReservationID(key)
+	return h, err
+}
+
+// CountedHolder is the holder of a counted reservation; empty for any other.
+const CountedHolder = "CASE WHEN counted THEN holder ELSE '' END AS holder"
+
+// ScanHolding scans a holder, a product and a number of units.
+func ScanHolding(r Rows) (h holdings.Holding, err error) {
+	err = r.Scan(&h.Holder, &h.Product, &h.Units)
 	return h, err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/holdings"
 )
 
 // ReservationBatch is an optimistic batch. Its exported fields are for the engine, which reads
@@ -22,6 +23,8 @@ type ReservationBatch struct {
 	Expected     []ExpectedProduct // by id
 	// Conditional has the batch check by conditional decrement, not by compare-and-set.
 	Conditional bool
+	// Held are the holdings of counted reservations that the batch adds to, in order.
+	Held []holdings.Within
 	// NotAfter is the earliest time that some key may not be used after; nil for none.
 	NotAfter *time.Time
 
@@ -30,10 +33,11 @@ type ReservationBatch struct {
 	changes    *decide.ChangeSet         // of one reservation after the other
 	products   map[string]*cachedProduct // of all lines
 	needs      map[string]int            // units that a product needs before the batch, where a channel has a buffer
-	stocks     []*models.Stock           // as committed
-	multiLevel bool                      // some product has several levels, or is not tracked
-	contended  bool                      // another instance changes some product too
-	stale      bool                      // some assumption was found to be wrong since
+	held       map[holdings.ID]holdings.Within
+	stocks     []*models.Stock // as committed
+	multiLevel bool            // some product has several levels, or is not tracked
+	contended  bool            // another instance changes some product too
+	stale      bool            // some assumption was found to be wrong since
 }
 
 // decidedReservation is a reservation that was decided; its times come from the
@@ -99,6 +103,10 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 	if lines == nil || errs != nil || c.recordKey(w.hashes.Reservation) {
 		return false
 	}
+	counted, within := b.admit(w.reserve, lines)
+	if !within {
+		return false
+	}
 	key := w.hashes.Reservation
 	r := &models.Reservation{
 		ID: decide.ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.reserve.Channel,
@@ -115,7 +123,7 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 		b.NotAfter = limit
 	}
 	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.ReservationTTL()})
-	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL())
+	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL(), counted)
 	return true
 }
 
@@ -192,6 +200,7 @@ func (b *ReservationBatch) Close() {
 	for _, l := range b.Unit.LevelsToSave(false) { // copied: the next batch changes them further
 		b.Levels = append(b.Levels, TakenLevel{*l, b.Movements.taken(decide.LevelID{Product: l.ProductID, Location: l.LocationID})})
 	}
+	b.Held = sortedHoldings(b.held)
 	b.stocks = b.Unit.CommittedStocks()
 	changed, overtaken := b.Unit.ChangedProductSet(), b.overtaken()
 	for _, id := range decide.SortedKeys(b.products) {

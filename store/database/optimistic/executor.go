@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/holding"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/dialect"
 )
 
@@ -20,6 +22,9 @@ type BatchEngine interface {
 	// FetchProducts reads products and then their levels without a lock, in one round
 	// trip.
 	FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error)
+	// FetchFirsts reads the holders of active reservations that are not counted, at most
+	// limit.
+	FetchFirsts(ctx context.Context, limit int, keep func(holder string)) error
 	// NewRows returns an empty list of reservation rows. Recycle takes back a list that
 	// is no longer needed.
 	NewRows() ReservationRows
@@ -34,7 +39,7 @@ type BatchEngine interface {
 // that encoding them overlaps with the transaction before.
 type ReservationRows interface {
 	// Add adds the row of one reservation.
-	Add(hashes *decide.KeyHashes, reservation *models.Reservation, ttl time.Duration)
+	Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted bool)
 	// Args returns the rows as parameters of a statement.
 	Args() []any
 	// Reset empties the list; false, where it is too large to be kept.
@@ -51,24 +56,27 @@ type Executor struct {
 	// NoConditional has contended products decided under lock instead of by
 	// conditional decrement. Benchmarks set it to measure the gain.
 	NoConditional bool
+	// Limits are those of holders.
+	Limits holding.Limits
 
 	engine BatchEngine
+	firsts *firsts
 	cache  *cache
 	// identity returns the epoch and the secret of the database as they were read
 	// last; the secret is nil before.
-	identity func() (epoch string, secret *decide.Secret)
+	identity func() (epoch string, secret *keyhash.Secret)
 }
 
 // NewExecutor returns an executor with an empty snapshot cache.
-func NewExecutor(engine BatchEngine, identity func() (epoch string, secret *decide.Secret)) *Executor {
-	return &Executor{LockWait: dialect.LockTimeout, Timeout: dialect.WriteTimeout, ContendedFor: ContendedFor, engine: engine, cache: newCache(), identity: identity}
+func NewExecutor(engine BatchEngine, identity func() (epoch string, secret *keyhash.Secret)) *Executor {
+	return &Executor{LockWait: dialect.LockTimeout, Timeout: dialect.WriteTimeout, ContendedFor: ContendedFor, engine: engine, firsts: newFirsts(time.Now), cache: newCache(), identity: identity}
 }
 
 // PreparedReservation is a reserve write with its hashes.
 type PreparedReservation struct {
 	reserve models.Reserve
-	secret  *decide.Secret // that the hashes were made with
-	hashes  decide.KeyHashes
+	secret  *keyhash.Secret // that the hashes were made with
+	hashes  keyhash.KeyHashes
 }
 
 // Prepare hashes a write's idempotency key and input. It returns nil for a write that

@@ -7,13 +7,14 @@ import (
 
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
+	"onhand/store/database/postgres/held"
 )
 
 const (
-	overdueSQL = `SELECT reservation_id, products FROM (
-			SELECT reservation_id, products,
+	overdueSQL = `SELECT reservation_id, holder, products FROM (
+			SELECT reservation_id, holder, products,
 				sum(jsonb_array_length(products)) OVER (ORDER BY expires_at ROWS UNBOUNDED PRECEDING) - jsonb_array_length(products) AS lines_before
-			FROM (SELECT reservation_id, jsonb_path_query_array(lines::jsonb, '$[*].productId') AS products, expires_at
+			FROM (SELECT reservation_id, ` + dialect.CountedHolder + `, jsonb_path_query_array(lines::jsonb, '$[*].productId') AS products, expires_at
 				FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
 				AND (cardinality($1::text[]) = 0 OR NOT jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1)
 				ORDER BY expires_at LIMIT $2) oldest
@@ -41,9 +42,10 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []str
 }
 
 // Expire implements [dialect.Transaction].
-func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error) {
+func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products, holders []string) (*decide.UnitOfWork, error) {
 	u := decide.NewUnitOfWork()
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
+		held.QueueHolders(b, &u.Holdings, holders)
 		b.Queue(expireSQL, byteSlices(reservations)).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s })
 		})

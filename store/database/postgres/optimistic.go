@@ -12,6 +12,7 @@ import (
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
+	"onhand/store/database/postgres/held"
 )
 
 const (
@@ -25,11 +26,11 @@ const (
 var (
 	// A key that was used before has its reservation: the INSERT fails with
 	// unique_violation.
-	insertNewReservationsSQL = newBulk(`INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, created_at, expires_at)
-		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, ` + nowSQL + `,
+	insertNewReservationsSQL = newBulk(`INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, created_at, expires_at)
+		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, v.counted <> 0, ` + nowSQL + `,
 			` + nowSQL + ` + v.ttl * interval '1 microsecond'
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::json[]) AS lines, each($3::text[]) AS channel,
-			each($4::text[]) AS owner_ref, each($5::text[]) AS holder, each($6::bytea[]) AS fingerprint, each($7::bigint[]) AS ttl) v`)
+			each($4::text[]) AS owner_ref, each($5::text[]) AS holder, each($6::bytea[]) AS fingerprint, each($7::bigint[]) AS ttl, each($8::int[]) AS counted) v`)
 
 	insertLedgerRowsSQL = newBulk(`INSERT INTO ledger_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
@@ -89,6 +90,17 @@ func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.
 	return u, e.db.Fault(err)
 }
 
+// FetchFirsts implements [optimistic.BatchEngine].
+func (e *Engine) FetchFirsts(ctx context.Context, limit int, keep func(holder string)) error {
+	t, err := e.beginTx(ctx, 0)
+	if err != nil {
+		return e.db.Fault(err)
+	}
+	defer t.Rollback()
+	t.skipBegin()
+	return e.db.Fault(t.pipeline(ctx, func(b *pgx.Batch) { held.QueueFirsts(b, limit, keep) }))
+}
+
 // CommitBatch implements [optimistic.BatchEngine].
 func (e *Engine) CommitBatch(ctx context.Context, batch *optimistic.ReservationBatch, lockWait time.Duration) (optimistic.CommitResult, error) {
 	c, err := e.commitBatch(ctx, batch, lockWait)
@@ -116,6 +128,7 @@ func (e *Engine) commitBatch(ctx context.Context, batch *optimistic.ReservationB
 func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic.ReservationBatch) (now time.Time, err error) {
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
+		held.QueueWithin(b, batch.Held, t.lockWaitText())
 		b.Queue(reserveSQL, reserveArgs(batch, t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
 			var at dialect.Instant
 			err := r.Scan(&at)

@@ -7,14 +7,15 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/optimistic"
 )
 
 // BenchmarkDecide measures what the process does for one reservation of one product
 // before its batch is sent; make bench measures the whole.
 func BenchmarkDecide(b *testing.B) {
-	secret := decide.NewSecret("secret")
-	e := optimistic.NewExecutor(&Engine{}, func() (string, *decide.Secret) { return "epoch", secret })
+	secret := keyhash.NewSecret("secret")
+	e := optimistic.NewExecutor(&Engine{}, func() (string, *keyhash.Secret) { return "epoch", secret })
 	u := decide.NewUnitOfWork()
 	u.Epoch = "epoch"
 	u.Products["product-0001"] = &models.Product{ProductID: "product-0001", Tracked: true, Version: 1}

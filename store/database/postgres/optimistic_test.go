@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/decide/rowjson"
 )
 
@@ -15,8 +15,8 @@ import (
 func TestReservationRowsAreRecycled(t *testing.T) {
 	t.Parallel()
 	add := func(rows *reservationRows, id byte) {
-		rows.Add(&decide.KeyHashes{Reservation: [16]byte{id}, Answer: [16]byte{id}, Fingerprint: [16]byte{id}},
-			&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0)
+		rows.Add(&keyhash.KeyHashes{Reservation: [16]byte{id}, Answer: [16]byte{id}, Fingerprint: [16]byte{id}},
+			&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0, id == 1)
 	}
 	arrays := func(rows *reservationRows) (all []string) {
 		for _, c := range rows.columns() {

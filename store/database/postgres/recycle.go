@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/store/database/decide"
+	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/optimistic"
 )
@@ -35,21 +35,21 @@ func (e *Engine) Recycle(rows optimistic.ReservationRows) {
 }
 
 // reservationRows are the rows of new reservations, as columns.
-type reservationRows struct{ keys, lines, channels, owners, holders, fingerprints, ttls *column }
+type reservationRows struct{ keys, lines, channels, owners, holders, fingerprints, ttls, counted *column }
 
 // reservationRowsKept bounds the memory that is kept for the next batch, in bytes.
 const reservationRowsKept = 1 << 20
 
 func newReservationRows(form rowjson.JSON) *reservationRows {
-	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1)}
+	return &reservationRows{bytesColumn(1, 16), linesColumn(1, form), textColumn(1, 0), textColumn(1, 0), textColumn(1, 0), bytesColumn(1, 16), longColumn(1), intColumn(1)}
 }
 
 func (r *reservationRows) columns() []*column {
-	return []*column{r.keys, r.lines, r.channels, r.owners, r.holders, r.fingerprints, r.ttls}
+	return []*column{r.keys, r.lines, r.channels, r.owners, r.holders, r.fingerprints, r.ttls, r.counted}
 }
 
 // Add implements [ReservationRows].
-func (r *reservationRows) Add(hashes *decide.KeyHashes, reservation *models.Reservation, ttl time.Duration) {
+func (r *reservationRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted bool) {
 	r.keys.bytes(hashes.Reservation[:])
 	r.lines.lines(reservation.Lines)
 	r.channels.text(reservation.Channel)
@@ -57,11 +57,12 @@ func (r *reservationRows) Add(hashes *decide.KeyHashes, reservation *models.Rese
 	r.holders.text(string(reservation.Holder))
 	r.fingerprints.bytes(hashes.Fingerprint[:])
 	r.ttls.long(ttl.Microseconds())
+	r.counted.int(one(counted))
 }
 
 // Args implements [ReservationRows].
 func (r *reservationRows) Args() []any {
-	return parameters(r.keys, r.lines, r.channels, r.owners, r.holders, r.fingerprints, r.ttls)
+	return parameters(r.keys, r.lines, r.channels, r.owners, r.holders, r.fingerprints, r.ttls, r.counted)
 }
 
 // Reset implements [ReservationRows].

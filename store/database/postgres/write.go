@@ -11,11 +11,12 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
+	"onhand/store/database/postgres/held"
 )
 
 const (
 	overdueOfSQL = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= (SELECT clock_timestamp())
-		AND jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1
+		AND (jsonb_path_query_array(lines::jsonb, '$[*].productId') ?| $1 OR counted AND holder = ANY ($3))
 		ORDER BY expires_at LIMIT $2`
 
 	reservationsSQL = `SELECT ` + dialect.ReservationColumns + ` FROM reservations
@@ -73,9 +74,9 @@ const (
 )
 
 // OverdueOf implements [dialect.Transaction].
-func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (found []dialect.OverdueLines, err error) {
+func (t *transaction) OverdueOf(ctx context.Context, products, holders []string, limit int) (found []dialect.OverdueLines, err error) {
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		b.Queue(overdueOfSQL, products, limit).Query(func(r pgx.Rows) error {
+		b.Queue(overdueOfSQL, products, limit, holders).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, dialect.ScanOverdueLines, func(o dialect.OverdueLines) { found = append(found, o) })
 		})
 	})
@@ -86,9 +87,7 @@ func (t *transaction) OverdueOf(ctx context.Context, products []string, limit in
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	u, reservedLines, locked, read := decide.NewUnitOfWork(), 0, 0, 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
-		if w.ChangesSettings {
-			b.Queue(settingsLockSQL)
-		}
+		queueFirstLocks(b, u, w)
 		lock, levels, args := lockSQL, levelsSQL, []any{w.Products}
 		if len(w.Reservations) > 0 {
 			b.Queue(reservationsSQL, byteSlices(w.Reservations)).Query(func(r pgx.Rows) error {
@@ -144,6 +143,14 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 	return u, err
 }
 
+// queueFirstLocks takes the locks that come before those of rows that are read.
+func queueFirstLocks(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
+	if w.ChangesSettings {
+		b.Queue(settingsLockSQL)
+	}
+	held.QueueLocks(b, &u.Holdings, &w.Held, byteSlices(w.Reservations))
+}
+
 // placesSQL are the statements that read locations and channels. A change of settings
 // locks them: a field that its row leaves out keeps its value, so no other writer may
 // change it meanwhile.
@@ -167,6 +174,7 @@ func scanLocked(locked *int) func(dialect.Rows) (*decide.RevisedProduct, error) 
 
 // queueSome reads what few batches need.
 func queueSome(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
+	held.QueueHoldings(b, &u.Holdings, &w.Held)
 	queueFirst(b, u, w.First)
 	queueCounts(b, u, w.Counts)
 }
@@ -200,6 +208,7 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []
 		}
 		t.queueReservations(b, u, true)
 		t.queueReservations(b, u, false)
+		held.QueueChanges(b, &u.Holdings)
 		t.queueMovements(b, u)
 		t.queueAnswers(b, u)
 		t.queueRecords(b, u)
@@ -244,12 +253,13 @@ var (
 
 	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.NewReservationColumns + `)
 		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::text[]), each($8::bytea[]),
-			each($9::bigint[]), $10::timestamptz, each($11::timestamptz[])`)
+			each($9::bigint[]), $10::timestamptz, each($11::timestamptz[]), each($12::int[]) <> 0`)
 
-	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder,
+	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.counted, extensions = v.extensions,
 			version = v.version, expires_at = v.expires_at, renewed_at = v.renewed_at
 		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
-			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at, each($8::text[]) AS holder) v WHERE r.reservation_id = v.reservation_id`)
+			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at, each($8::text[]) AS holder,
+			each($9::int[]) <> 0 AS counted, each($10::int[]) AS extensions) v WHERE r.reservation_id = v.reservation_id`)
 
 	insertMovementsSQL = newBulk(`INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
 		SELECT each($1::text[]), each($2::text[]),
@@ -322,7 +332,7 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 	}
 	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n, t.engine.json()), textColumn(n, 0)
 	channels, owners, holders, prints := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
-	versions, expires, renewed := longColumn(n), timeColumn(n), timeColumn(n)
+	versions, expires, renewed, counted, extensions := longColumn(n), timeColumn(n), timeColumn(n), intColumn(n), intColumn(n)
 	for _, s := range list {
 		keys.bytes(s.Key[:])
 		states.text(string(s.State))
@@ -330,6 +340,8 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		channels.text(s.Channel)
 		owners.text(s.Owner)
 		holders.text(string(s.Holder))
+		counted.int(one(s.Counted))
+		extensions.int(s.Extensions)
 		orders.text(s.Order)
 		prints.bytes(s.Fingerprint)
 		versions.long(s.Version)
@@ -337,9 +349,9 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		renewed.time(s.RenewedAt)
 	}
 	if created {
-		b.Queue(t.engine.statement(insertReservationsSQL, n), keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires)
+		b.Queue(t.engine.statement(insertReservationsSQL, n), keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires, counted)
 	} else {
-		b.Queue(t.engine.statement(updateReservationsSQL, n), keys, states, lines, orders, versions, expires, renewed, holders)
+		b.Queue(t.engine.statement(updateReservationsSQL, n), keys, states, lines, orders, versions, expires, renewed, holders, counted, extensions)
 	}
 }
 
@@ -388,6 +400,14 @@ func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 		answers.json(raw)
 	}
 	b.Queue(t.engine.statement(insertAnswersSQL, n), keys, prints, answers)
+}
+
+// one is 1 for true, as columns have it.
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func byteSlices(keys [][16]byte) [][]byte {

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	overdueSQL = `SELECT reservation_id, (SELECT json_group_array(line.value->>'productId') FROM json_each(lines) line) FROM (
-			SELECT reservation_id, lines,
+	overdueSQL = `SELECT reservation_id, holder, (SELECT json_group_array(line.value->>'productId') FROM json_each(lines) line) FROM (
+			SELECT reservation_id, ` + dialect.CountedHolder + `, lines,
 				sum(json_array_length(lines)) OVER (ORDER BY expires_at ROWS UNBOUNDED PRECEDING) - json_array_length(lines) AS lines_before
-			FROM (SELECT reservation_id, lines, expires_at FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `
+			FROM (SELECT reservation_id, counted, holder, lines, expires_at FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `
 				ORDER BY expires_at LIMIT ?)
 		) WHERE lines_before < ?`
 
@@ -38,8 +38,9 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, _ []string) (
 }
 
 // Expire implements [dialect.Transaction].
-func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products []string) (*decide.UnitOfWork, error) {
+func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products, _ []string) (*decide.UnitOfWork, error) {
 	u := decide.NewUnitOfWork()
+	u.Holdings.OneWriter = true
 	err := queryRows(ctx, t.tx, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s }, expireSQL, jsonHex(reservations))
 	if err == nil {
 		err = queryRows(ctx, t.tx, dialect.ScanLevel, u.AddLevel, levelsSQL, dialect.JSONList(products), "[]")

@@ -18,7 +18,8 @@ const (
 	nowSQL = "cast(unixepoch('subsec') * 1000000 AS INTEGER)"
 
 	overdueOfSQL = `SELECT reservation_id, json_array_length(lines) FROM reservations WHERE state = 'ACTIVE' AND expires_at <= ` + nowSQL + `
-		AND EXISTS (SELECT 1 FROM json_each(lines) line WHERE line.value->>'productId' IN (SELECT value FROM json_each(?)))
+		AND (EXISTS (SELECT 1 FROM json_each(lines) line WHERE line.value->>'productId' IN (SELECT value FROM json_each(?)))
+			OR counted AND holder IN (SELECT value FROM json_each(?)))
 		ORDER BY expires_at LIMIT ?`
 
 	reservedLinesSQL = `SELECT coalesce(sum(json_array_length(lines)), 0) FROM reservations
@@ -52,8 +53,8 @@ const (
 	insertLevelSQL = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming, available_floor)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
 		FROM products WHERE product_id = ?1`
-	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, renewed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`
-	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, renewed_at = ?12 WHERE reservation_id = ?1`
+	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, extensions, renewed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`
+	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, counted = ?12, extensions = ?13, renewed_at = ?14 WHERE reservation_id = ?1`
 	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
 )
 
@@ -62,8 +63,8 @@ var insertMovementSQL = `INSERT INTO stock_movements (` + dialect.MovementColumn
 	SELECT ` + strings.Repeat("?, ", 21) + `version, ? FROM products WHERE product_id = ?1`
 
 // OverdueOf implements [dialect.Transaction].
-func (t *transaction) OverdueOf(ctx context.Context, products []string, limit int) (found []dialect.OverdueLines, err error) {
-	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(o dialect.OverdueLines) { found = append(found, o) }, overdueOfSQL, dialect.JSONList(products), limit)
+func (t *transaction) OverdueOf(ctx context.Context, products, holders []string, limit int) (found []dialect.OverdueLines, err error) {
+	err = queryRows(ctx, t.tx, dialect.ScanOverdueLines, func(o dialect.OverdueLines) { found = append(found, o) }, overdueOfSQL, dialect.JSONList(products), dialect.JSONList(holders), limit)
 	return found, err
 }
 
@@ -80,7 +81,7 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (
 // Load implements [dialect.Transaction].
 func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	u := decide.NewUnitOfWork()
-	u.VersionPerLevel = true
+	u.VersionPerLevel, u.Holdings.OneWriter = true, true
 	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
 	var (
 		now   dialect.Instant
@@ -119,6 +120,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			u.NoFirst(w.First)
 			return queryRows(ctx, t.tx, dialect.ScanFirst, u.AddFirst, firstSQL, dialect.JSONList(w.First))
 		},
+		func() error { return readHoldings(ctx, t.tx, u, &w.Held) },
 		func() error { return movedSince(ctx, t.tx, w.Counts, counting.EntriesTotalMax, u.Counts.Add) },
 		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&u.Epoch, &now, &u.AnyOverdue) },
 	}
@@ -138,6 +140,7 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) ([]*models
 	w.levels(insertLevelSQL, u.LevelsToSave(true))
 	w.reservations(insertReservationSQL, u.ReservationsToSave(true))
 	w.reservations(updateReservationSQL, u.ReservationsToSave(false))
+	w.holdings(&u.Holdings)
 	w.movements(u.Movements)
 	w.records(u.Counts.Records(), dialect.Micros(u.Now))
 	for _, key := range decide.BinaryKeys(u.NewAnswers) {
@@ -195,7 +198,7 @@ func (w *writer) reservations(query string, list []*decide.StoredReservation) {
 	for _, s := range list {
 		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
 		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, string(s.Holder), s.Order, s.Fingerprint,
-			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), dialect.Micros(s.RenewedAt))
+			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), s.Counted, s.Extensions, dialect.Micros(s.RenewedAt))
 	}
 }
 

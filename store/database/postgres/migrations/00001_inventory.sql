@@ -15,7 +15,7 @@
 --  7. Counts                      15. Block range indexes
 --  8. Outbox, idempotency keys
 --
--- Every writer locks in one order: reservations, stock levels by product and location, products by id.
+-- Every writer locks in one order: holders, reservations, stock levels by product and location, products by id.
 
 
 -- 1. Domains ---------------------------------------------------------------------------------------------------------
@@ -162,9 +162,23 @@ CREATE TABLE reservations (
     created_at     onhand_time  NOT NULL DEFAULT clock_timestamp(),
     expires_at     onhand_time  NOT NULL,
     -- When the time to live was restarted last. NULL stands for created_at. expires_at less this is the time to live.
-    renewed_at     onhand_time
+    renewed_at     onhand_time,
+    -- How often the time to live was restarted, and whether holdings include the reservation while it is active.
+    extensions     integer      NOT NULL DEFAULT 0,
+    counted        boolean      NOT NULL DEFAULT false
 ) WITH (fillfactor = 85);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
+
+-- What a holder's counted active reservations have: the number of them (product_id ''), and their units of a product. The
+-- row with product_id '' is the holder's lock: every writer of its holdings has it, before any other row. A holder's
+-- first small reservation on an instance is not counted, because a row for each new shopper would cost a fifth of a
+-- reservation.
+CREATE TABLE holdings (
+    holder     text COLLATE "C" NOT NULL,
+    product_id text COLLATE "C" NOT NULL,
+    units      onhand_quantity  NOT NULL,
+    PRIMARY KEY (holder, product_id)
+) WITH (fillfactor = 50);
 
 
 -- 6. Ledger ----------------------------------------------------------------------------------------------------------
@@ -886,7 +900,7 @@ SELECT brin_desummarize_range('reservations_order', 0), brin_desummarize_range('
 -- +goose Down
 DROP VIEW stock_movements, ledger_entries;
 DROP FUNCTION record_external, level_difference, product_floor; -- their parameters are rows of the tables below
-DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, ledger_rows, ledger_chunks,
+DROP TABLE onhand_meta, channel_locations, channels, stock_levels, locations, products, reservations, holdings, ledger_rows, ledger_chunks,
     stock_counts, outbox, idempotency_keys;
 DROP FUNCTION onhand_moved_since, written_by_onhand, touch_products, ledger_chunk_movements, stock_movements_inserted,
     stock_levels_inserted, stock_levels_updated, stock_levels_deleted, increment_settings_revision, stock_level_floor,

@@ -113,12 +113,23 @@ CREATE TABLE reservations (
     created_at     INTEGER NOT NULL CHECK (created_at >= -62135596800000000 AND created_at < 253402300800000000),
     expires_at     INTEGER NOT NULL CHECK (expires_at >= -62135596800000000 AND expires_at < 253402300800000000),
     -- When the time to live was restarted last. NULL stands for created_at. expires_at less this is the time to live.
-    renewed_at     INTEGER CHECK (renewed_at >= -62135596800000000 AND renewed_at < 253402300800000000)
+    renewed_at     INTEGER CHECK (renewed_at >= -62135596800000000 AND renewed_at < 253402300800000000),
+    -- How often the time to live was restarted, and whether holdings include the reservation while it is active.
+    extensions     INTEGER NOT NULL DEFAULT 0,
+    counted        INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 CREATE INDEX reservations_order ON reservations (created_at);
 CREATE INDEX reservations_by_owner ON reservations (owner_ref, created_at) WHERE owner_ref <> '';
 CREATE INDEX reservations_by_order ON reservations (order_ref, created_at) WHERE order_ref <> '';
+
+-- What a holder's counted active reservations have: the number of them (product_id ''), and their units of a product.
+CREATE TABLE holdings (
+    holder     TEXT NOT NULL,
+    product_id TEXT NOT NULL,
+    units      INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units BETWEEN 0 AND 1000000000),
+    PRIMARY KEY (holder, product_id)
+) WITHOUT ROWID;
 
 
 -- 5. Ledger ----------------------------------------------------------------------------------------------------------
@@ -446,6 +457,7 @@ DROP TABLE stock_levels;
 DROP TABLE locations;
 DROP TABLE products;
 DROP TABLE reservations;
+DROP TABLE holdings;
 DROP TABLE stock_movements;
 DROP TABLE stock_counts;
 DROP TABLE outbox;
