@@ -2,7 +2,7 @@ package optimistic
 
 // Limits of holders. A holder's first small reservation on this instance needs no row of
 // its holdings; others are counted, in the batch's transaction. Gain: a new holder costs
-// nothing in the database (docs/decisions.md, record 74).
+// nothing in the database (docs/decisions.md, record 75).
 
 import (
 	"context"
