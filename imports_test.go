@@ -23,12 +23,12 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/listing", "cli/serving", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "graph", "graph/guard", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "models", "models/holding", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "graph", "graph/guard", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "models", "models/holding", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
 
 	"cli/serving/admin": {"graph/guard", "store"},
 
-	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"graph/guard":     {"graph/coding", "graph/validation", "models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
+	"graph/ratelimit": {"graph/guard", "models", "models/quota"},
 	"graph/rawparams": {},
 	"graph/coding":    {},
 	"graph/scalar":    {"models"},
@@ -68,7 +69,7 @@ var mayImport = map[string][]string{
 
 	"store/backoff":    {},
 	"store/outage":     {},
-	"store/rediscache": {"models", "models/channel", "models/stockbinary", "store/outage"},
+	"store/rediscache": {"models", "models/channel", "models/quota", "models/stockbinary", "store/outage"},
 	"store/stockfeed":  {"models", "models/poison", "models/stockbinary", "store/backoff"},
 	"store/stockfile":  {"models", "store/stockfile/delimited"},
 
@@ -100,6 +101,7 @@ var mayImport = map[string][]string{
 	"models/holding":      {"models", "models/owner"},
 	"models/importreport": {"models"},
 	"models/poison":       {},
+	"models/quota":        {},
 	"models/stockbinary":  {"models", "models/channel"},
 	"web":                 {},
 

@@ -24,6 +24,7 @@ import (
 	"onhand/graph/live"
 	"onhand/graph/loaders"
 	"onhand/graph/persisted"
+	"onhand/graph/ratelimit"
 	"onhand/graph/securitylog"
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
@@ -52,6 +53,10 @@ type HandlerConfig struct {
 	// SecurityLog logs refusals and privileged operations; nil for a log of the resolver's
 	// logger.
 	SecurityLog *securitylog.Recorder
+	// Limits bound what callers use; nil: nothing does.
+	Limits *ratelimit.Limiter
+	// Proxies may say where a request comes from.
+	Proxies guard.Proxies
 	// Interpreted sends every operation to gqlgen's executor. By default package compiled
 	// answers those that only read stock.
 	Interpreted bool
@@ -102,12 +107,16 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.SetErrorPresenter(apierror.Presenter(r.Log))
 	server.SetRecoverFunc(apierror.Recover(r.Log))
 	server.Use(introspection)
-	server.Use(&guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()})
+	costs := &guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()}
+	if config.Limits != nil {
+		documents.Charge, costs.Charge = config.Limits.Document, config.Limits.Operation
+	}
+	server.Use(costs)
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
 	server.Use(cmp.Or(config.SecurityLog, securitylog.New(r.Log)))
 	server.AroundOperations(guard.StreamsOnly)
 	server.AroundResponses(apierror.BoundLog)
-	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server)))
+	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server)), config.Proxies)
 }
 
 // CheckDocument says why a document cannot be executed, whatever its variables.

@@ -6,6 +6,7 @@ import (
 	"onhand/models"
 	"onhand/store/database"
 	"onhand/store/groupcommit"
+	"onhand/store/rediscache"
 )
 
 // committerDatabase adapts the database to groupcommit.BatchSource, whose Begin returns an
@@ -62,4 +63,13 @@ type auditSource struct{ database *database.Database }
 // ReadStocks implements readthrough.StockSource.
 func (a auditSource) ReadStocks(ctx context.Context, ids []string) (database.Reading, error) {
 	return a.database.AuditStocks(ctx, ids)
+}
+
+// Quotas shares what callers use with other instances; nil where Redis is inside the
+// process, which then is alone.
+func (s *Store) Quotas() *rediscache.Cache {
+	if s.embedded != nil {
+		return nil
+	}
+	return s.cache
 }

@@ -15,8 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/graph/guard"
+	"onhand/graph/ratelimit"
 	"onhand/graph/tokens"
 	"onhand/graph/transport"
+	"onhand/models/quota"
 	"onhand/store"
 )
 
@@ -45,11 +47,18 @@ func BenchmarkRequest(b *testing.B) {
 	st := demoStore(b, store.Config{NearCacheBytes: 1 << 20})
 	require.NoError(b, st.Start())
 	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), registry: newRegistry(st), open: newConnections(0)})
+	quotas := map[ratelimit.Class]quota.Quota{}
+	for _, class := range ratelimit.Classes() {
+		quotas[class] = quota.Quota{Cost: quota.CostMax, Window: quota.WindowMin}
+	}
+	limited := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{
+		sites: localSites(b), open: newConnections(0), limits: ratelimit.New(ratelimit.LimiterConfig{Quotas: quotas, ExemptScopes: []guard.Scope{"none", "of them"}}),
+	})
 	ids := demoIDs(b, h)
 	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(b.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
 	b.Cleanup(closeBearer)
-	checked := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), bearer: bearer})
+	checked := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), open: newConnections(0), bearer: bearer})
 	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "shopper", Scopes: guard.Scopes, Lifetime: time.Hour}, time.Now())
 	require.NoError(b, err)
 	page := `query($ids: [ID!]!, $all: Boolean!) { __typename stocks(productIds: $ids) @include(if: $all) { productId quantityAvailable version } }`
@@ -62,6 +71,7 @@ func BenchmarkRequest(b *testing.B) {
 		require.NoError(b, err)
 		b.Run(name, func(b *testing.B) { serveRepeatedly(b, h, body, "") })
 		b.Run(name+", with a token", func(b *testing.B) { serveRepeatedly(b, checked, body, "Bearer "+token) })
+		b.Run(name+", limited", func(b *testing.B) { serveRepeatedly(b, limited, body, "") })
 	}
 }
 

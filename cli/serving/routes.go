@@ -11,6 +11,7 @@ import (
 	"onhand/cli/serving/admin"
 	"onhand/graph"
 	"onhand/graph/guard"
+	"onhand/graph/ratelimit"
 	"onhand/graph/securitylog"
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
@@ -21,9 +22,11 @@ import (
 
 // routeConfig decides on callers, documents and streams.
 type routeConfig struct {
-	sites       *guard.Sites  // which hosts and pages may call the server
-	bearer      *guard.Bearer // checks tokens; nil grants every scope
-	interpreted bool          // no query is compiled
+	sites       *guard.Sites       // which hosts and pages may call the server
+	bearer      *guard.Bearer      // checks tokens; nil grants every scope
+	proxies     guard.Proxies      // may say where a request comes from
+	limits      *ratelimit.Limiter // nil: nothing bounds what callers use
+	interpreted bool               // no query is compiled
 	streams     admission.StreamBounds
 	open        *connections
 	documents   DocumentSettings
@@ -51,6 +54,8 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		Closing:    closing,
 		Streams:    config.streams,
 		Allows:     config.sites.Allows,
+		Proxies:    config.proxies,
+		Limits:     config.limits,
 		Playground: playground, Interpreted: config.interpreted,
 	})
 	if config.registry == nil {
@@ -58,6 +63,9 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	}
 	config.registry.MustRegister(newStreamMetrics(closing))
 	config.registry.MustRegister(config.open.collectors()...)
+	if config.limits != nil {
+		countLimits(config.registry, config.limits)
+	}
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, countRequests(config.registry, closing, allowPages(config.sites)(identify(api))))
 	if config.bearer == nil { // otherwise the admin listener has them

@@ -58,10 +58,12 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		return errors.Join(err, listener.Close())
 	}
 	defer stopAdmin()
+	limits, stopLimits := settings.startLimits(ctx, settings.TokensConfigured(), st, log)
+	defer stopLimits()
 	closing := transport.NewClosing()
 	open := newConnections(settings.Sockets.ConnectionsMax)
 	handler := routes(st, closing, log, routeConfig{
-		sites: sites, bearer: bearer, interpreted: settings.CompiledReads == off,
+		sites: sites, bearer: bearer, proxies: settings.proxies(), limits: limits, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents,
 	})

@@ -28,6 +28,8 @@ type Settings struct {
 	hoardingSettings `embed:""`
 	DocumentSettings `embed:""`
 	adminSettings    `embed:""`
+	proxySettings    `embed:""`
+	rateSettings     `embed:""`
 
 	Sockets socketSettings `embed:""`
 }
@@ -52,7 +54,7 @@ func (s *Settings) Check() error {
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
-	return errors.Join(s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check())
+	return errors.Join(s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check(), s.proxySettings.check(), s.rateSettings.check())
 }
 
 // Store is the configuration of the store.

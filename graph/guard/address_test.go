@@ -24,11 +24,11 @@ func TestAddress(t *testing.T) {
 		"[2001:db8:1:3::1]:80":           "2001:db8:1:3::/64",
 		"[fe80::1%eth0]:80":              "fe80::/64",
 		"[::1]:80":                       "::/64",
-		"a socket of another kind, or @": "a socket of another kind, or @",
+		"a socket of another kind, or @": "unknown",
 	} {
 		guard.WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, want, guard.Address(r.Context()), remote)
-		})).ServeHTTP(httptest.NewRecorder(), func() *http.Request {
+		}), guard.Proxies{}).ServeHTTP(httptest.NewRecorder(), func() *http.Request {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 			r.RemoteAddr = remote
 			return r
@@ -43,5 +43,5 @@ func TestIdentityKeepsTheAddress(t *testing.T) {
 	guard.WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ctx := guard.WithIdentity(r.Context(), guard.Identity{Subject: "erp"})
 		assert.Equal(t, "192.0.2.1", guard.Address(ctx))
-	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)) // from 192.0.2.1
+	}), guard.Proxies{}).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)) // from 192.0.2.1
 }

@@ -88,7 +88,7 @@ func TestBearer(t *testing.T) {
 			assert.False(t, guard.Has(r.Context(), guard.WriteInventory), name)
 			assert.True(t, guard.TokensConfigured(r.Context()), name)
 			assert.NotEmpty(t, guard.Address(r.Context()), name)
-		}))).ServeHTTP(w, r)
+		})), guard.Proxies{}).ServeHTTP(w, r)
 		assert.Equal(t, test.status, w.Code, name)
 		assert.Equal(t, test.status == 200, reached, name)
 		if !reached {

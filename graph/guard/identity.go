@@ -49,8 +49,8 @@ type Identity struct {
 // its context: each further value would copy the request.
 type requestFacts struct {
 	caller  *Identity // nil for an anonymous one
-	address string    // of the client's end of the connection
-	bearer  *Bearer   // nil where tokens are not checked
+	address clientAddress
+	bearer  *Bearer // nil where tokens are not checked
 	// authorization is the header of a WebSocket handshake, whose token is checked later.
 	authorization []string
 }

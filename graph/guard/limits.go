@@ -132,11 +132,14 @@ func Streaming(ctx context.Context) context.Context {
 	return context.WithValue(ctx, streamingKey{}, true)
 }
 
+// IsStreaming reports whether the transport can send many answers.
+func IsStreaming(ctx context.Context) bool { return ctx.Value(streamingKey{}) != nil }
+
 // StreamsOnly refuses a subscription over a transport that sends one answer only. It is
 // a gqlgen operation interceptor.
 func StreamsOnly(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
-	if op.Operation != nil && op.Operation.Operation == "subscription" && ctx.Value(streamingKey{}) == nil {
+	if op.Operation != nil && op.Operation.Operation == "subscription" && !IsStreaming(ctx) {
 		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{refusal(models.CodeBadUserInput,
 			"subscriptions need a WebSocket (graphql-transport-ws) or server-sent events (Accept: text/event-stream)")}})
 	}

@@ -92,7 +92,7 @@ func newTestServerOn(t *testing.T, limits limits, settings testSettings) *testSe
 	api.AddTransport(b.singles)
 	api.AddTransport(HTTP{Events: streams.SSE()})
 	api.AddTransport(Unsupported{})
-	server := httptest.NewUnstartedServer(guard.WithAddress(api))
+	server := httptest.NewUnstartedServer(guard.WithAddress(api, guard.Proxies{}))
 	server.Config.ConnContext = ConnContext
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.timeout, settings.timeout
 	server.Config.Protocols = settings.protocols

@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/graph/coding"
+	"onhand/graph/guard"
 	"onhand/models"
 )
 
@@ -19,6 +20,9 @@ func answer(w http.ResponseWriter, r *http.Request, kind string, response *graph
 	body := takeBuffer()
 	defer body.giveBack() // Write has copied, or sent, what it was given
 	body.bytes = appendResponse(body.bytes, response)
+	if response.Data == nil {
+		guard.WriteHeaders(w.Header(), response.Errors)
+	}
 	write(w, r, kind, statusOf(kind, response), body.bytes)
 }
 
@@ -59,13 +63,9 @@ func write(w http.ResponseWriter, r *http.Request, kind string, status int, body
 	_, _ = w.Write(body)
 }
 
-// statusOf returns the status of an answer. A response without data was not executed.
-// Where the document or its variables are wrong, the GraphQL-over-HTTP specification asks
-// for 200 in JSON, whose clients read a body for this status only, and for 400 in the newer
-// media type. Every other reason has a status of its own in both.
-//
-// The refusal of a hash has 200 in both, as Apollo Server sends it: clients of mobile
-// applications would not send the document otherwise.
+// statusOf returns the status of an answer. Where the document or its variables are wrong, GraphQL-over-HTTP asks for 200
+// in JSON, whose clients read a body for this status only, and for 400 in the newer media type. Other reasons have a status
+// of their own in both. The refusal of a hash has 200: clients of mobile applications would not send the document otherwise.
 func statusOf(kind string, response *graphql.Response) int {
 	if response.Data != nil || isHashRefusal(response.Errors) {
 		return http.StatusOK

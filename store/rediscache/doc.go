@@ -14,7 +14,7 @@
 //   - Watermark: the epoch and the largest outbox id that Redis is known to have
 //     reached, with the run ids of its servers.
 //
-// May import: models, models/stockbinary, outage, go-redis, gobreaker, the standard
+// May import: models, models/quota, models/stockbinary, outage, go-redis, gobreaker, the standard
 // library.
 //
 // Invariants:

@@ -26,6 +26,9 @@ func (k Keys) DirectoryChannel() string { return k.Prefix + "directory_change" }
 // Watermark is the key of the watermark's hash.
 func (k Keys) Watermark() string { return k.Prefix + "inventory_watermark" }
 
+// Quota is the key of a bucket's hash: what one caller has left of one quota.
+func (k Keys) Quota(bucket string) string { return k.Prefix + "rate:" + bucket }
+
 // Fields of a product's hash.
 const (
 	fieldProductID = "product_id"

@@ -18,7 +18,7 @@ func from(t *testing.T, address string) (ctx context.Context) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 	r.RemoteAddr = address
-	guard.WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).ServeHTTP(nil, r)
+	guard.WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }), guard.Proxies{}).ServeHTTP(nil, r)
 	return ctx
 }
 
