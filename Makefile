@@ -129,6 +129,10 @@ cross: ## build the binary for Linux, macOS and Windows on amd64 and arm64
 		CGO_ENABLED=0 GOOS="$${platform%/*}" GOARCH="$${platform#*/}" go build -o /dev/null . || exit 1; \
 	done
 
+.PHONY: dependencies
+dependencies: ## list the modules of the binary (sbom.json), and check them for known vulnerabilities
+	scripts/dependencies
+
 .PHONY: e2e
 e2e: ## drive the real server with a real browser, and with the caches that clients use
 	@if answer=$$(scripts/servers --browser); then \
