@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},
 
-	"store": {"models", "models/holding", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
+	"store": {"models", "models/holding", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
 	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockbinary"},

@@ -8,6 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/models/holding"
+	"onhand/models/owner"
 	"onhand/store/database"
 	"onhand/store/nearcache"
 )
@@ -171,7 +172,7 @@ func one(yes bool) int {
 type holderMetrics struct {
 	events   *prometheus.CounterVec
 	refusals *prometheus.CounterVec
-	reserved map[holding.Class]prometheus.Counter // of events; kept, because reservations are the most frequent writes
+	reserved map[owner.HolderClass]prometheus.Counter // of events; kept, because reservations are the most frequent writes
 }
 
 func newHolderMetrics() holderMetrics {
@@ -183,9 +184,9 @@ func newHolderMetrics() holderMetrics {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "onhand_holder_refusals_total", Help: "Refusals by a limit of a holder, by code of the error.",
 		}, []string{"code"}),
-		reserved: map[holding.Class]prometheus.Counter{},
+		reserved: map[owner.HolderClass]prometheus.Counter{},
 	}
-	for _, class := range []holding.Class{holding.SubjectClass, holding.OwnerRefClass, holding.AddressClass, holding.NoClass} {
+	for _, class := range []owner.HolderClass{owner.SubjectClass, owner.OwnerRefClass, owner.AddressClass, owner.NoClass} {
 		m.reserved[class] = m.events.WithLabelValues(string(class), "reserved")
 		m.events.WithLabelValues(string(class), "ordered")
 	}
@@ -204,10 +205,10 @@ func (m *holderMetrics) wrote(write models.Write, result models.WriteResult) {
 	}
 	switch w := write.(type) {
 	case models.Reserve:
-		m.reserved[holding.ClassOf(result.Reservation.Holder)].Inc()
+		m.reserved[result.Reservation.Holder.Class()].Inc()
 	case models.Resolve:
 		if w.To == models.ReservationCommitted && len(result.Errors) == 0 {
-			m.events.WithLabelValues(string(holding.ClassOf(result.Reservation.Holder)), "ordered").Inc()
+			m.events.WithLabelValues(string(result.Reservation.Holder.Class()), "ordered").Inc()
 		}
 	}
 }

@@ -2,7 +2,6 @@ package holding
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"onhand/models"
@@ -84,33 +83,8 @@ func Limited(h owner.Holder, caller owner.Access) owner.Holder {
 	return h
 }
 
-// Class is the kind of a holder, for metrics.
-type Class string
-
-// The classes.
-const (
-	SubjectClass  Class = "subject"
-	OwnerRefClass Class = "ownerRef"
-	AddressClass  Class = "address"
-	NoClass       Class = "none"
-)
-
-// ClassOf returns the class of a holder.
-func ClassOf(h owner.Holder) Class {
-	class, _, _ := strings.Cut(string(h), ":")
-	switch class {
-	case "s":
-		return SubjectClass
-	case "o":
-		return OwnerRefClass
-	case "a":
-		return AddressClass
-	}
-	return NoClass
-}
-
 // shared reports whether many shoppers may be one holder.
-func shared(h owner.Holder) bool { return ClassOf(h) == AddressClass }
+func shared(h owner.Holder) bool { return h.Class() == owner.AddressClass }
 
 // ReservationsOf is how many active reservations a holder may have.
 func (l Limits) ReservationsOf(h owner.Holder) int {
