@@ -44,8 +44,8 @@ func refused(t *testing.T, g *Gate, ctx context.Context, status int) {
 // TestGateBoundsTheInstance: streams above the bound are refused until one leaves.
 func TestGateBoundsTheInstance(t *testing.T) {
 	t.Parallel()
-	tally := NewEventCounts(RefusedStream)
-	g := NewGate(StreamBounds{Streams: 2, Operations: 2}, tally)
+	counts := NewEventCounts(RefusedStream)
+	g := NewGate(StreamBounds{Streams: 2, Operations: 2}, counts)
 	one := enter(t, g, t.Context())
 	enter(t, g, t.Context())
 	refused(t, g, t.Context(), http.StatusServiceUnavailable)
@@ -55,7 +55,7 @@ func TestGateBoundsTheInstance(t *testing.T) {
 	one.Leave() // counts once
 	enter(t, g, t.Context())
 	refused(t, g, t.Context(), http.StatusServiceUnavailable)
-	assert.EqualValues(t, 3, tally.Counts()[RefusedStream])
+	assert.EqualValues(t, 3, counts.Counts()[RefusedStream])
 }
 
 // TestGateBoundsAnAddress: an address has bounds of its own, all addresses of an IPv6
@@ -158,12 +158,12 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-// TestTally: labels are a fixed set, so that clients cannot make metrics.
-func TestTally(t *testing.T) {
+// TestEventCounts: labels are a fixed set, so that clients cannot make metrics.
+func TestEventCounts(t *testing.T) {
 	t.Parallel()
-	tally := NewEventCounts("client", "1012")
-	tally.Count("1012")
-	tally.Count("4999")
-	tally.Count("4998")
-	assert.Equal(t, map[string]uint64{"1012": 1, "client": 2}, tally.Counts())
+	counts := NewEventCounts("client", "1012")
+	counts.Count("1012")
+	counts.Count("4999")
+	counts.Count("4998")
+	assert.Equal(t, map[string]uint64{"1012": 1, "client": 2}, counts.Counts())
 }

@@ -11,7 +11,7 @@ import (
 	"onhand/models"
 )
 
-// The bounds by which a Excess is counted.
+// The bounds by which an Excess is counted.
 const (
 	RefusedStream     = "streams"
 	RefusedByAddress  = "streams_of_address"
