@@ -3,13 +3,17 @@
 // Terms: a setting is a flag with an environment variable of the same name. A route is a path with its handlers.
 //
 // Files: settings.go has the settings; server.go the HTTP server, its bounds and its shutdown; routes.go the routes;
-// http.go which hosts and pages may call it; headers.go what protects an answer in a browser; tls.go the certificate;
-// metrics.go what is counted of requests; documents.go what callers may send, and know of the schema.
+// headers.go what protects an answer in a browser; metrics.go what is counted of requests. Each other file has a group
+// of settings: identity.go tokens, admin.go the listener for operators, http.go hosts, pages and trusted proxies,
+// tls.go the certificate, documents.go documents and the schema, rates.go quotas, hoarding.go limits of holders,
+// sockets.go connections and streams.
 //
-// May import: onhand/graph, onhand/graph/guard, onhand/graph/transport, onhand/graph/trusted, onhand/models, onhand/store and onhand/web.
+// May import: admin, graph, guard, ratelimit, securitylog, tokens, transport, admission, trusted, models, holding,
+// quota, store, web.
 //
-// Invariants: settings that can never work are refused before a connection is opened. The server binds to loopback
-// only, because it does not check tokens. Every wait of the server for a client has a bound.
+// Invariants: settings that can never work are refused before a connection is opened. Without tokens configured the
+// server listens on a loopback address only, because every caller has every scope. Every wait of the server for a
+// client has a bound.
 //
 // The server listens before it has checked its dependencies. While the database is down it answers UNAVAILABLE, and
 // /readyz says so.
