@@ -50,8 +50,8 @@ func jsonPairs(pairs [][2]string) string {
 }
 
 // holdings writes the changes of holdings.
-func (w *writer) holdings(book *holdings.Holdings) {
-	changed, emptied := book.Changes()
+func (w *writer) holdings(held *holdings.Holdings) {
+	changed, emptied := held.Changes()
 	for _, row := range changed {
 		query := addHoldingSQL
 		if row.Units < 0 {

@@ -75,7 +75,7 @@ type Kept struct {
 	Lines  []models.ReservationLine
 }
 
-// Move takes a reservation as it was out of the book and puts it in as it is.
+// Move takes a reservation as it was out of the holdings, and puts it in as it is.
 func (b *Holdings) Move(was, is Kept) {
 	b.add(was, -1)
 	b.add(is, 1)

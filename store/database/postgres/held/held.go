@@ -53,32 +53,32 @@ const (
 )
 
 // QueueLocks locks the holders of a batch.
-func QueueLocks(b *pgx.Batch, book *holdings.Holdings, set *holdings.NeededHoldings, reservations [][]byte) {
+func QueueLocks(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHoldings, reservations [][]byte) {
 	changed := keys(set.Changed)
 	if len(set.Holders)+len(changed) > 0 {
 		b.Queue(makeSQL, list(set.Holders), changed)
 	}
 	if len(set.Holders)+len(reservations) > 0 {
-		b.Queue(lockSQL, list(set.Holders), reservations, changed).Query(func(r pgx.Rows) error { return lock(r, book) })
+		b.Queue(lockSQL, list(set.Holders), reservations, changed).Query(func(r pgx.Rows) error { return lock(r, held) })
 	}
 }
 
 // QueueHolders locks holders by name, in order.
-func QueueHolders(b *pgx.Batch, book *holdings.Holdings, holders []string) {
+func QueueHolders(b *pgx.Batch, held *holdings.Holdings, holders []string) {
 	if len(holders) > 0 {
-		b.Queue(lockSQL, holders, [][]byte{}, [][]byte{}).Query(func(r pgx.Rows) error { return lock(r, book) })
+		b.Queue(lockSQL, holders, [][]byte{}, [][]byte{}).Query(func(r pgx.Rows) error { return lock(r, held) })
 	}
 }
 
-func lock(r pgx.Rows, book *holdings.Holdings) error {
+func lock(r pgx.Rows, held *holdings.Holdings) error {
 	return dialect.Each(r, dialect.ScanHolding, func(h holdings.Holding) {
-		book.Lock(h.Holder)
-		book.Add(h)
+		held.Lock(h.Holder)
+		held.Add(h)
 	})
 }
 
 // QueueHoldings reads the holdings of products that a batch may take more of.
-func QueueHoldings(b *pgx.Batch, book *holdings.Holdings, set *holdings.NeededHoldings) {
+func QueueHoldings(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHoldings) {
 	if len(set.IDs)+len(set.Products) == 0 {
 		return
 	}
@@ -87,12 +87,12 @@ func QueueHoldings(b *pgx.Batch, book *holdings.Holdings, set *holdings.NeededHo
 	for i := range set.Products {
 		reserved[i], more[i] = set.Products[i].Reservation[:], set.Products[i].Product
 	}
-	b.Queue(holdingsSQL, holders, products, reserved, more).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanHolding, book.Add) })
+	b.Queue(holdingsSQL, holders, products, reserved, more).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanHolding, held.Add) })
 }
 
 // QueueChanges writes what has changed.
-func QueueChanges(b *pgx.Batch, book *holdings.Holdings) {
-	changed, emptied := book.Changes()
+func QueueChanges(b *pgx.Batch, held *holdings.Holdings) {
+	changed, emptied := held.Changes()
 	var add, take []holdings.Holding
 	for _, row := range changed {
 		if row.Units > 0 {
