@@ -4,9 +4,9 @@
 // Terms: a scope is a permission; the caller's subject is its name in the ledger. A
 // selection is a field, an inline fragment or a fragment spread of a document.
 //
-// Today there are no tokens. A server that listens on a loopback address grants every
-// scope to each caller ([Local]), and the program refuses to listen on any other
-// address. A web page of another site cannot reach it through a visitor's browser:
+// Where tokens are configured, [Bearer] finds the caller of a request by its token. Else
+// the server listens on a loopback address only, and [Local] grants every scope to each
+// caller. A web page of another site cannot reach a server through a visitor's browser:
 // Host, Origin and Fetch metadata must allow it ([Sites]).
 //
 // Invariants:

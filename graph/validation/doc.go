@@ -9,7 +9,8 @@
 // compared in pairs, so that validation takes a time about proportional to the selections of the document.
 //
 // Invariants:
-//   - Measuring a document visits at most SelectionsSpreadMax selections, once each.
+//   - Measuring visits each selection that is written twice. Fields are merged only within the other limits, so that
+//     visits at most SelectionsSpreadMax more.
 //   - A document is validated only within the limits.
 //   - Suggestions ("Did you mean") name parts of the schema. They are made where the caller may read the schema, and
 //     only for documents that a person may have typed.
