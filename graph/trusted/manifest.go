@@ -11,9 +11,9 @@ import (
 
 // The bounds of a manifest. A large storefront has some hundreds of documents.
 const (
-	manifestBytesMax = 16 << 20
-	DocumentsMax     = 10_000
-	idLengthMax      = 255 // characters
+	manifestBytesMax     = 16 << 20
+	ManifestDocumentsMax = 10_000
+	idBytesMax           = 255
 )
 
 // apolloFormat is the value of "format" in Apollo's manifests.
@@ -74,12 +74,12 @@ func parseManifest(data []byte) (documents map[string]string, err error) {
 }
 
 func checkIDs(documents map[string]string) error {
-	if len(documents) > DocumentsMax {
-		return fmt.Errorf("a manifest has at most %d documents, not %d", DocumentsMax, len(documents))
+	if len(documents) > ManifestDocumentsMax {
+		return fmt.Errorf("a manifest has at most %d documents, not %d", ManifestDocumentsMax, len(documents))
 	}
 	for id := range documents {
-		if id == "" || len(id) > idLengthMax {
-			return fmt.Errorf("an id has 1 to %d characters: %.100q", idLengthMax, id)
+		if id == "" || len(id) > idBytesMax {
+			return fmt.Errorf("an id has 1 to %d bytes: %.100q", idBytesMax, id)
 		}
 	}
 	return nil

@@ -80,7 +80,7 @@ func TestManifests(t *testing.T) {
 		assert.Equal(t, text == relay, strings.Contains(log.String(), "broken: not closed"))
 	}
 	many := `{"a":"b"`
-	for i := range trusted.DocumentsMax {
+	for i := range trusted.ManifestDocumentsMax {
 		many += fmt.Sprintf(`,"%d":"b"`, i)
 	}
 	for text, problem := range map[string]string{
@@ -88,8 +88,8 @@ func TestManifests(t *testing.T) {
 		"[]": "neither Apollo's",
 		`{"format": "apollo-persisted-query-manifest", "version": 2, "operations": []}`:                                                   "version 2",
 		`{"format": "apollo-persisted-query-manifest", "version": 1, "operations": [{"id": "a", "body": "b"}, {"id": "a", "body": "c"}]}`: "two documents with the id",
-		`{"": "a"}`: "1 to 255 characters",
-		`{"` + strings.Repeat("x", 256) + `": ""}`: "1 to 255 characters",
+		`{"": "a"}`: "1 to 255 bytes",
+		`{"` + strings.Repeat("x", 256) + `": ""}`: "1 to 255 bytes",
 		many + "}":                    "at most 10000 documents, not 10001",
 		strings.Repeat(" ", 16<<20+1): "larger than 16 MiB",
 	} {
