@@ -142,9 +142,6 @@ func (b *Batch) decide(w *PreparedWrite) (added bool) {
 		}
 	}()
 	if !batch.Add(w.optimistic) {
-		if b.optimistic == nil {
-			batch.Release()
-		}
 		return false
 	}
 	b.optimistic = batch

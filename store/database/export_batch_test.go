@@ -65,11 +65,6 @@ func (e *BrokenEngine) NewRows() optimistic.ReservationRows {
 	return brokenRows{e.BatchEngine.NewRows(), e}
 }
 
-// Recycle implements optimistic.BatchEngine.
-func (e *BrokenEngine) Recycle(rows optimistic.ReservationRows) {
-	e.BatchEngine.Recycle(rows.(brokenRows).ReservationRows)
-}
-
 // Add implements optimistic.ReservationRows.
 func (r brokenRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted bool) {
 	for _, line := range reservation.Lines {

@@ -103,8 +103,6 @@ const ReservedLinesMax = 10_000
 // each gains.
 type Switches struct {
 	NoPolling         bool // of connections for answers (postgres/polling.go)
-	NoRecycling       bool // of the rows of committed batches (postgres/recycle.go)
-	NoSingleRow       bool // form of bulk statements (postgres/bulk.go)
 	NoHandwrittenJSON bool // (decide/json.go)
 	NoConditional     bool // decrement for contended products (optimistic/contention.go)
 }

@@ -286,9 +286,3 @@ func (b *ReservationBatch) Discard() {
 		p.product.Version = min(p.product.Version, x.Version)
 	}
 }
-
-// Release gives the rows of a batch that is no longer needed back to the engine.
-func (b *ReservationBatch) Release() {
-	b.executor.engine.Recycle(b.Rows)
-	b.Rows = nil
-}

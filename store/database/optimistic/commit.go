@@ -40,7 +40,6 @@ func (b *ReservationBatch) Commit(ctx context.Context) (models.Outcome, error) {
 		return models.Outcome{}, err
 	}
 	b.executor.cache.committed(b, result.Found)
-	b.Release()
 	return b.outcome(result), nil
 }
 

@@ -25,10 +25,8 @@ type BatchEngine interface {
 	// FetchFirsts reads the holders of active reservations that are not counted, at most
 	// limit.
 	FetchFirsts(ctx context.Context, limit int, keep func(holder string)) error
-	// NewRows returns an empty list of reservation rows. Recycle takes back a list that
-	// is no longer needed.
+	// NewRows returns an empty list of reservation rows.
 	NewRows() ReservationRows
-	Recycle(rows ReservationRows)
 	// CommitBatch commits a closed batch in one round trip.
 	//
 	// Errors: one that wraps ErrRefused; UNAVAILABLE.
@@ -42,8 +40,6 @@ type ReservationRows interface {
 	Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted bool)
 	// Args returns the rows as parameters of a statement.
 	Args() []any
-	// Reset empties the list; false, where it is too large to be kept.
-	Reset() bool
 }
 
 // Executor decides reservations on the snapshot cache and commits them. A nil

@@ -104,12 +104,6 @@ func (c *column) size(n int) {
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(int32(n)))
 }
 
-// reset empties the column and keeps its capacity.
-func (c *column) reset() {
-	c.buf, c.n = c.buf[:columnHead], 0
-	clear(c.buf)
-}
-
 // array is the column in binary format.
 func (c *column) array() []byte {
 	binary.BigEndian.PutUint32(c.buf, 1)

@@ -48,13 +48,13 @@ var (
 //
 // The statement updates several products in no particular order, so
 // commitConditional locks them in order beforehand.
-func conditionalSQL(rows, chunks bool) bulk {
+func conditionalSQL(rows, chunks bool) string {
 	quantityMax, chunkMin, chunkMax := strconv.Itoa(models.QuantityMax), strconv.Itoa(ledger.ChunkMin), strconv.Itoa(ledger.ChunkMax)
 	query := `WITH levels AS (
 			UPDATE stock_levels l SET available = l.available - a.units, reserved = l.reserved + a.units
-			FROM (SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS units, each($4::int[]) AS floor,
-				each($5::bigint[]) AS settings_revision, each($6::bigint[]) AS version, each($7::int[]) AS available, each($8::int[]) AS reserved,
-				each($9::int[]) AS place, each($10::int[]) AS size) a
+			FROM (SELECT unnest($1::text[]) AS product_id, unnest($2::text[]) AS location_id, unnest($3::int[]) AS units, unnest($4::int[]) AS floor,
+				unnest($5::bigint[]) AS settings_revision, unnest($6::bigint[]) AS version, unnest($7::int[]) AS available, unnest($8::int[]) AS reserved,
+				unnest($9::int[]) AS place, unnest($10::int[]) AS size) a
 			WHERE l.product_id = a.product_id AND l.location_id = a.location_id
 				AND l.available >= a.floor + a.units AND l.reserved <= ` + quantityMax + ` - a.units
 			RETURNING l.*, a.settings_revision, a.version AS expected_version, a.available AS expected_available, a.reserved AS expected_reserved,
@@ -95,10 +95,10 @@ func conditionalSQL(rows, chunks bool) bulk {
 			FROM clock c CROSS JOIN updated m CROSS JOIN generate_series(m.place, m.place + m.size - 1, ` + chunkMax + `) i
 				CROSS JOIN least(` + chunkMax + `, m.place + m.size - i) n WHERE m.size >= ` + chunkMin + `),`
 	}
-	return newBulk(strings.TrimSuffix(query, ",") + `
+	return strings.TrimSuffix(query, ",") + `
 		SELECT c.now, m.product_id, m.version, m.available, m.reserved, m.committed, m.damaged, m.quality_control, m.safety_stock, m.incoming
 		FROM clock c LEFT JOIN updated m
-			ON m.version <> m.expected_version OR m.available <> m.expected_available OR m.reserved <> m.expected_reserved`)
+			ON m.version <> m.expected_version OR m.available <> m.expected_available OR m.reserved <> m.expected_reserved`
 }
 
 // beginConditionalSQL begins a conditional decrement and sets its time, onhand.now, in
@@ -125,11 +125,11 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.R
 			c.CreatedAt = at.Time
 			return err
 		})
-		b.Queue(t.engine.statement(insertNewReservationsSQL, len(batch.Reservations)), batch.Rows.Args()...)
+		b.Queue(insertNewReservationsSQL, batch.Rows.Args()...)
 		if len(batch.Levels) > 1 { // without it the statement updates products in any order, and two batches could deadlock
 			b.Queue(lockSQL, args[0])
 		}
-		b.Queue(t.engine.statement(query, len(batch.Levels)), args...).Query(func(r pgx.Rows) error {
+		b.Queue(query, args...).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, scanFound, func(f foundRow) {
 				c.ChangedAt = f.now
 				if f.product != nil {
@@ -145,7 +145,7 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.R
 
 // conditionalArgs is the statement for the movements of a closed batch, with its $1 to
 // $13.
-func conditionalArgs(batch *optimistic.ReservationBatch) (query bulk, args []any) {
+func conditionalArgs(batch *optimistic.ReservationBatch) (query string, args []any) {
 	n, movements := len(batch.Levels), 0
 	for _, l := range batch.Movements.Order {
 		movements += len(l.Quantities)

@@ -5,7 +5,6 @@
 //
 //	pipeline     several statements in one round trip (pgx.Batch)
 //	column       a parameter of many values, encoded as a binary array
-//	row form     a bulk statement for one value of each column, without unnest
 //	compare-and-set, conditional decrement   the two checks of an optimistic batch
 //
 // A batch under lock takes two pipelines: lock and load, then save and commit. An
@@ -13,8 +12,7 @@
 //
 // # Optimisations
 //
-// Each has a file of its own that says what it gains, and a switch in
-// [dialect.Switches]: polling.go, recycle.go, bulk.go.
+// polling.go says what polling gains. Its switch is in [dialect.Switches].
 //
 // # Invariants
 //

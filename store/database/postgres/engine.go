@@ -28,7 +28,6 @@ type Engine struct {
 	db     *dialect.DB
 	sql    *sql.DB
 	config *pgx.ConnConfig
-	rows   rowsPool
 
 	without dialect.Switches
 }

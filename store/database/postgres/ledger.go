@@ -123,16 +123,16 @@ func queueCounts(b *pgx.Batch, u *decide.UnitOfWork, refs []counting.Ref) {
 	})
 }
 
-const eachCount = "SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::text[]) AS state, each($4::timestamptz[]) AS counted_at"
+const eachCount = "SELECT unnest($1::text[]) AS product_id, unnest($2::text[]) AS location_id, unnest($3::text[]) AS state, unnest($4::timestamptz[]) AS counted_at"
 
 var (
-	deleteCountsSQL = newBulk(`DELETE FROM stock_counts c USING (` + eachCount + `) v
-		WHERE c.product_id = v.product_id AND c.location_id = v.location_id AND c.state = v.state AND c.written_at <= v.counted_at`)
+	deleteCountsSQL = `DELETE FROM stock_counts c USING (` + eachCount + `) v
+		WHERE c.product_id = v.product_id AND c.location_id = v.location_id AND c.state = v.state AND c.written_at <= v.counted_at`
 
-	insertCountsSQL = newBulk(`INSERT INTO stock_counts (product_id, location_id, state, counted_at, written_at, correction)
-		` + eachCount + `, $5::timestamptz, each($6::int[])
+	insertCountsSQL = `INSERT INTO stock_counts (product_id, location_id, state, counted_at, written_at, correction)
+		` + eachCount + `, $5::timestamptz, unnest($6::int[])
 		ON CONFLICT (product_id, location_id, state, written_at) DO UPDATE
-		SET counted_at = greatest(stock_counts.counted_at, excluded.counted_at), correction = stock_counts.correction + excluded.correction`)
+		SET counted_at = greatest(stock_counts.counted_at, excluded.counted_at), correction = stock_counts.correction + excluded.correction`
 )
 
 // queueRecords writes the counts of a batch.
@@ -151,6 +151,6 @@ func (t *transaction) queueRecords(b *pgx.Batch, u *decide.UnitOfWork) {
 		moments.time(r.CountedAt)
 		corrections.int(r.Correction)
 	}
-	b.Queue(t.engine.statement(deleteCountsSQL, n), products, locations, states, moments)
-	b.Queue(t.engine.statement(insertCountsSQL, n), products, locations, states, moments, u.Now, corrections)
+	b.Queue(deleteCountsSQL, products, locations, states, moments)
+	b.Queue(insertCountsSQL, products, locations, states, moments, u.Now, corrections)
 }

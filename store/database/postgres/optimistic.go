@@ -26,36 +26,36 @@ const (
 var (
 	// A key that was used before has its reservation: the INSERT fails with
 	// unique_violation.
-	insertNewReservationsSQL = newBulk(`INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, created_at, expires_at)
+	insertNewReservationsSQL = `INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, created_at, expires_at)
 		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, v.counted <> 0, ` + nowSQL + `,
 			` + nowSQL + ` + v.ttl * interval '1 microsecond'
-		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::json[]) AS lines, each($3::text[]) AS channel,
-			each($4::text[]) AS owner_ref, each($5::text[]) AS holder, each($6::bytea[]) AS fingerprint, each($7::bigint[]) AS ttl, each($8::int[]) AS counted) v`)
+		FROM (SELECT unnest($1::bytea[]) AS reservation_id, unnest($2::json[]) AS lines, unnest($3::text[]) AS channel,
+			unnest($4::text[]) AS owner_ref, unnest($5::text[]) AS holder, unnest($6::bytea[]) AS fingerprint, unnest($7::bigint[]) AS ttl, unnest($8::int[]) AS counted) v`
 
-	insertLedgerRowsSQL = newBulk(`INSERT INTO ledger_rows (product_id, location_id,
+	insertLedgerRowsSQL = `INSERT INTO ledger_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
 			available_after, reserved_after, committed_after, damaged_after, quality_control_after, safety_stock_after, incoming_after,
 			reason, reservation_id, version, created_at, txid)
 		SELECT v.product_id, v.location_id, -v.quantity, v.quantity, 0, 0, 0, 0, 0,
 			v.available, v.reserved, v.committed, v.damaged, v.quality_control, v.safety_stock, v.incoming,
 			'RESERVED', v.reservation_id, v.version, ` + nowSQL + `, (SELECT pg_current_xact_id()::text::bigint)
-		FROM (SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS quantity,
-			each($4::int[]) AS available, each($5::int[]) AS reserved, each($6::int[]) AS committed, each($7::int[]) AS damaged,
-			each($8::int[]) AS quality_control, each($9::int[]) AS safety_stock, each($10::int[]) AS incoming,
-			each($11::bytea[]) AS reservation_id, each($12::bigint[]) AS version) v`)
+		FROM (SELECT unnest($1::text[]) AS product_id, unnest($2::text[]) AS location_id, unnest($3::int[]) AS quantity,
+			unnest($4::int[]) AS available, unnest($5::int[]) AS reserved, unnest($6::int[]) AS committed, unnest($7::int[]) AS damaged,
+			unnest($8::int[]) AS quality_control, unnest($9::int[]) AS safety_stock, unnest($10::int[]) AS incoming,
+			unnest($11::bytea[]) AS reservation_id, unnest($12::bigint[]) AS version) v`
 
 	// nextval takes as many ids as a chunk may have.
-	insertChunksSQL = newBulk(`INSERT INTO ledger_chunks (first_id, product_id, location_id, size, total, quantities, reservations,
+	insertChunksSQL = `INSERT INTO ledger_chunks (first_id, product_id, location_id, size, total, quantities, reservations,
 			available, reserved, committed, damaged, quality_control, safety_stock, incoming, version, created_at, txid)
 		SELECT nextval('movement_sequence'), v.product_id, v.location_id, v.size, v.total,
 			($15::int[])[v.place : v.place + v.size - 1], v.reservations,
 			v.available, v.reserved, v.committed, v.damaged, v.quality_control, v.safety_stock, v.incoming,
 			v.version, ` + nowSQL + `, (SELECT pg_current_xact_id()::text::bigint)
-		FROM (SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS size,
-			each($4::int[]) AS total, each($5::int[]) AS place,
-			each($6::int[]) AS available, each($7::int[]) AS reserved, each($8::int[]) AS committed, each($9::int[]) AS damaged,
-			each($10::int[]) AS quality_control, each($11::int[]) AS safety_stock, each($12::int[]) AS incoming,
-			each($13::bytea[]) AS reservations, each($14::bigint[]) AS version) v`)
+		FROM (SELECT unnest($1::text[]) AS product_id, unnest($2::text[]) AS location_id, unnest($3::int[]) AS size,
+			unnest($4::int[]) AS total, unnest($5::int[]) AS place,
+			unnest($6::int[]) AS available, unnest($7::int[]) AS reserved, unnest($8::int[]) AS committed, unnest($9::int[]) AS damaged,
+			unnest($10::int[]) AS quality_control, unnest($11::int[]) AS safety_stock, unnest($12::int[]) AS incoming,
+			unnest($13::bytea[]) AS reservations, unnest($14::bigint[]) AS version) v`
 )
 
 // refused tells whether the database found something else than the batch expected
@@ -137,12 +137,12 @@ func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic
 		})
 		rows, chunks := ledgerColumns(&batch.Movements)
 		if rows.products.n > 0 {
-			b.Queue(t.engine.statement(insertLedgerRowsSQL, int(rows.products.n)), rows.args()...)
+			b.Queue(insertLedgerRowsSQL, rows.args()...)
 		}
 		if chunks.products.n > 0 {
-			b.Queue(t.engine.statement(insertChunksSQL, int(chunks.products.n)), chunks.args()...)
+			b.Queue(insertChunksSQL, chunks.args()...)
 		}
-		b.Queue(t.engine.statement(insertNewReservationsSQL, len(batch.Reservations)), batch.Rows.Args()...)
+		b.Queue(insertNewReservationsSQL, batch.Rows.Args()...)
 	})
 	return now, err
 }

@@ -26,7 +26,6 @@ func BenchmarkDecide(b *testing.B) {
 	for n := range b.N {
 		if n%256 == 255 {
 			batch.Close()
-			batch.Release()
 			batch = e.Begin()
 		}
 		w := models.Reserve{

@@ -200,11 +200,11 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
 		created := u.LevelsToSave(true)
 		if len(created) > 0 {
-			b.Queue(t.engine.statement(insertLevelsSQL, len(created)), levelColumnsOf(created)...)
+			b.Queue(insertLevelsSQL, levelColumnsOf(created)...)
 		}
 		if products := u.ChangedProducts(); len(products) > 0 {
 			changed := u.LevelsToSave(false)
-			b.Queue(t.engine.statement(updateLevelsSQL, len(changed)), append(levelColumnsOf(changed), versionColumns(u, products)...)...)
+			b.Queue(updateLevelsSQL, append(levelColumnsOf(changed), versionColumns(u, products)...)...)
 		}
 		t.queueReservations(b, u, true)
 		t.queueReservations(b, u, false)
@@ -231,45 +231,45 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []
 var readBackSQL = strings.ReplaceAll(dialect.StockSelect(&fragments), "?::json", "$1::json")
 
 const (
-	eachLevel = `(SELECT each($1::text[]) AS product_id, each($2::text[]) AS location_id, each($3::int[]) AS available, each($4::int[]) AS reserved,
-		each($5::int[]) AS committed, each($6::int[]) AS damaged, each($7::int[]) AS quality_control, each($8::int[]) AS safety_stock,
-		each($9::int[]) AS incoming) v`
+	eachLevel = `(SELECT unnest($1::text[]) AS product_id, unnest($2::text[]) AS location_id, unnest($3::int[]) AS available, unnest($4::int[]) AS reserved,
+		unnest($5::int[]) AS committed, unnest($6::int[]) AS damaged, unnest($7::int[]) AS quality_control, unnest($8::int[]) AS safety_stock,
+		unnest($9::int[]) AS incoming) v`
 )
 
 var (
 	// Updates levels, versions and the outbox: for outside writers triggers do the last
 	// two.
-	updateLevelsSQL = newBulk(`WITH levels AS (
+	updateLevelsSQL = `WITH levels AS (
 			UPDATE stock_levels l SET available = v.available, reserved = v.reserved, committed = v.committed,
 				damaged = v.damaged, quality_control = v.quality_control, safety_stock = v.safety_stock, incoming = v.incoming
 			FROM ` + eachLevel + ` WHERE l.product_id = v.product_id AND l.location_id = v.location_id),
 		versions AS (
 			UPDATE products p SET version = v.version FROM (SELECT unnest($10::text[]) AS product_id, unnest($11::bigint[]) AS version) v
 			WHERE p.product_id = v.product_id)
-		INSERT INTO outbox (product_id, version) SELECT unnest($10::text[]), unnest($11::bigint[])`)
+		INSERT INTO outbox (product_id, version) SELECT unnest($10::text[]), unnest($11::bigint[])`
 
-	insertLevelsSQL = newBulk(`INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
-		SELECT v.* FROM ` + eachLevel)
+	insertLevelsSQL = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming)
+		SELECT v.* FROM ` + eachLevel
 
-	insertReservationsSQL = newBulk(`INSERT INTO reservations (` + dialect.NewReservationColumns + `)
-		SELECT each($1::bytea[]), each($2::text[]), each($3::json[]), each($4::text[]), each($5::text[]), each($6::text[]), each($7::text[]), each($8::bytea[]),
-			each($9::bigint[]), $10::timestamptz, each($11::timestamptz[]), each($12::int[]) <> 0`)
+	insertReservationsSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `)
+		SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::json[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]),
+			unnest($9::bigint[]), $10::timestamptz, unnest($11::timestamptz[]), unnest($12::int[]) <> 0`
 
-	updateReservationsSQL = newBulk(`UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.counted, extensions = v.extensions,
+	updateReservationsSQL = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.counted, extensions = v.extensions,
 			version = v.version, expires_at = v.expires_at, renewed_at = v.renewed_at
-		FROM (SELECT each($1::bytea[]) AS reservation_id, each($2::text[]) AS state, each($3::json[]) AS lines, each($4::text[]) AS order_ref,
-			each($5::bigint[]) AS version, each($6::timestamptz[]) AS expires_at, each($7::timestamptz[]) AS renewed_at, each($8::text[]) AS holder,
-			each($9::int[]) <> 0 AS counted, each($10::int[]) AS extensions) v WHERE r.reservation_id = v.reservation_id`)
+		FROM (SELECT unnest($1::bytea[]) AS reservation_id, unnest($2::text[]) AS state, unnest($3::json[]) AS lines, unnest($4::text[]) AS order_ref,
+			unnest($5::bigint[]) AS version, unnest($6::timestamptz[]) AS expires_at, unnest($7::timestamptz[]) AS renewed_at, unnest($8::text[]) AS holder,
+			unnest($9::int[]) <> 0 AS counted, unnest($10::int[]) AS extensions) v WHERE r.reservation_id = v.reservation_id`
 
-	insertMovementsSQL = newBulk(`INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
-		SELECT each($1::text[]), each($2::text[]),
-			each($3::int[]), each($4::int[]), each($5::int[]), each($6::int[]), each($7::int[]), each($8::int[]), each($9::int[]),
-			each($10::int[]), each($11::int[]), each($12::int[]), each($13::int[]), each($14::int[]), each($15::int[]), each($16::int[]),
-			each($17::text[]), each($18::text[]), each($19::text[]), each($20::text[]), each($21::bytea[]), each($22::bigint[]),
-			$23::timestamptz, (SELECT pg_current_xact_id()::text::bigint)`)
+	insertMovementsSQL = `INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
+		SELECT unnest($1::text[]), unnest($2::text[]),
+			unnest($3::int[]), unnest($4::int[]), unnest($5::int[]), unnest($6::int[]), unnest($7::int[]), unnest($8::int[]), unnest($9::int[]),
+			unnest($10::int[]), unnest($11::int[]), unnest($12::int[]), unnest($13::int[]), unnest($14::int[]), unnest($15::int[]), unnest($16::int[]),
+			unnest($17::text[]), unnest($18::text[]), unnest($19::text[]), unnest($20::text[]), unnest($21::bytea[]), unnest($22::bigint[]),
+			$23::timestamptz, (SELECT pg_current_xact_id()::text::bigint)`
 
-	insertAnswersSQL = newBulk(`INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
-		SELECT each($1::bytea[]), each($2::bytea[]), each($3::jsonb[])`)
+	insertAnswersSQL = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer)
+		SELECT unnest($1::bytea[]), unnest($2::bytea[]), unnest($3::jsonb[])`
 )
 
 // About how long the texts of a row are, in bytes.
@@ -349,9 +349,9 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		renewed.time(s.RenewedAt)
 	}
 	if created {
-		b.Queue(t.engine.statement(insertReservationsSQL, n), keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires, counted)
+		b.Queue(insertReservationsSQL, keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires, counted)
 	} else {
-		b.Queue(t.engine.statement(updateReservationsSQL, n), keys, states, lines, orders, versions, expires, renewed, holders, counted, extensions)
+		b.Queue(updateReservationsSQL, keys, states, lines, orders, versions, expires, renewed, holders, counted, extensions)
 	}
 }
 
@@ -383,7 +383,7 @@ func (t *transaction) queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
 	}
 	args := append([]any{products, locations}, deltas.args()...)
 	args = append(args, afters.args()...)
-	b.Queue(t.engine.statement(insertMovementsSQL, n), append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
+	b.Queue(insertMovementsSQL, append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
 }
 
 func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
@@ -399,7 +399,7 @@ func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 		prints.bytes(stored.Fingerprint)
 		answers.json(raw)
 	}
-	b.Queue(t.engine.statement(insertAnswersSQL, n), keys, prints, answers)
+	b.Queue(insertAnswersSQL, keys, prints, answers)
 }
 
 // one is 1 for true, as columns have it.
