@@ -23,16 +23,16 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/listing", "cli/serving", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "graph", "graph/guard", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "models", "models/holding", "models/quota", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "graph", "graph/guard", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holding", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
 
 	"cli/serving/admin": {"graph/guard", "store"},
 
-	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
-	"graph/compiled":  {"graph/access", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "models", "models/channel", "models/ids", "models/paging"},
+	"graph/compiled":  {"graph/access", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/viewer", "models", "models/channel", "models/ids", "models/paging"},
 	"graph/execution": {"graph/guard", "graph/validation"},
 	"graph/generated": {"graph/scalar", "models", "models/channel", "models/holding", "models/paging"},
 	"graph/guard":     {"graph/coding", "graph/validation", "models"},
@@ -43,7 +43,8 @@ var mayImport = map[string][]string{
 	"graph/coding":    {},
 	"graph/scalar":    {"models"},
 	"graph/tokens":    {"graph/guard", "models"},
-	"graph/live":      {"graph/compiled", "graph/transport/push", "models"},
+	"graph/live":      {"graph/compiled", "graph/transport/push", "graph/viewer", "models"},
+	"graph/viewer":    {"graph/guard", "models", "models/owner", "models/stockbinary"},
 	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
 
 	"graph/securitylog":         {"graph/guard", "models"},

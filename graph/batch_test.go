@@ -17,6 +17,7 @@ import (
 	"onhand/graph"
 	"onhand/graph/loaders"
 	"onhand/models"
+	"onhand/models/owner"
 	"onhand/models/paging"
 )
 
@@ -244,12 +245,13 @@ func TestInputDefaults(t *testing.T) {
 	} {
 		require.Empty(t, ask(t, f, q).Errors)
 	}
+	every := owner.Access{Orders: true}
 	assert.Equal(t, []models.Write{
-		models.Reserve{IdempotencyKey: "k", Lines: []models.RequestedLine{{ProductID: "a", Quantity: 1}}},
-		models.ExtendReservation{ID: "r"},
-		models.UpdateReservation{IdempotencyKey: "k", ID: "r", Lines: []models.RequestedLine{}},
-		models.Resolve{ID: "r", To: models.ReservationReleased},
-		models.Resolve{IdempotencyKey: "k", ID: "r", To: models.ReservationCommitted, OrderRef: "o", Actor: "local"},
+		models.Reserve{IdempotencyKey: "k", Lines: []models.RequestedLine{{ProductID: "a", Quantity: 1}}, Access: every},
+		models.ExtendReservation{ID: "r", Access: every},
+		models.UpdateReservation{IdempotencyKey: "k", ID: "r", Lines: []models.RequestedLine{}, Access: every},
+		models.Resolve{ID: "r", To: models.ReservationReleased, Access: every},
+		models.Resolve{IdempotencyKey: "k", ID: "r", To: models.ReservationCommitted, OrderRef: "o", Actor: "local", Access: every},
 		models.Adjust{
 			IdempotencyKey: "k", Reason: models.ReasonOther, ErrorPolicy: models.RejectEverything, Actor: "local",
 			Rows: []models.AdjustRow{{ProductID: "a", LocationID: "l", State: models.Available, Delta: -1}},

@@ -23,6 +23,7 @@ import (
 
 	"onhand/graph"
 	"onhand/graph/transport"
+	"onhand/graph/viewer"
 	"onhand/models"
 	"onhand/models/channel"
 	"onhand/models/paging"
@@ -34,6 +35,7 @@ type comparison struct {
 	document  string
 	variables map[string]any
 	anonymous bool
+	limit     viewer.QuantityCap
 	shop      comparedShop
 }
 
@@ -159,7 +161,7 @@ func (c comparison) answer(t *testing.T, times int, over func(graph.HandlerConfi
 	require.NoError(t, err)
 	store := &switchedStore{}
 	api := over(graph.HandlerConfig{
-		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler)}, Closing: transport.NewClosing(),
+		Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler), QuantityCap: c.limit}, Closing: transport.NewClosing(),
 	})
 	if !c.anonymous {
 		api = identities[""](api)
@@ -256,6 +258,7 @@ func FuzzCompiled(f *testing.F) {
 func drawComparison(t *rapid.T) comparison {
 	g := &documentGenerator{T: t, variables: map[string]any{}, declared: map[string]string{}}
 	c := comparison{document: g.document(), variables: g.variables, anonymous: rapid.Bool().Draw(t, "anonymous")}
+	c.limit = rapid.SampledFrom([]viewer.QuantityCap{0, 1, 3}).Draw(t, "cap")
 	ids := append([]string{goneProduct}, comparedProducts...)
 	if rapid.IntRange(0, 9).Draw(t, "pages fail") > 0 {
 		c.shop.page = rapid.SliceOfNDistinct(rapid.SampledFrom(ids[rapid.IntRange(0, 1).Draw(t, "gone"):]), 0, 4, rapid.ID).Draw(t, "page")

@@ -65,7 +65,7 @@ func argumentCosts() map[string]guard.ArgumentCost {
 	}
 	for _, write := range []string{
 		"adjustStock", "setStock", "moveStock", "upsertProducts", "upsertLocations", "upsertChannels", "reserveStock", "updateReservation",
-		"extendReservation", "releaseReservation", "commitReservation", "fulfillReservation", "cancelReservation",
+		"extendReservation", "releaseReservation", "claimReservation", "commitReservation", "fulfillReservation", "cancelReservation",
 	} {
 		costs["Mutation."+write] = costOfWrite
 	}

@@ -85,7 +85,7 @@ var accessRules = sync.OnceValue(func() access.Table {
 
 // compiledOver is a schema whose reads of stock are compiled.
 func compiledOver(reference graphql.ExecutableSchema, r *Resolver) graphql.ExecutableSchema {
-	return live.New(compiled.New(reference, compiledReads{&queryResolver{r}}), r.Store)
+	return live.New(compiled.New(reference, compiledReads{&queryResolver{r}}), r.Store, r.QuantityCap)
 }
 
 func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Handler {

@@ -49,7 +49,7 @@ func TestKeyTerms(t *testing.T) {
 			} else if want == nil {
 				assert.Nil(t, terms.NotAfter, mutation)
 			}
-			assert.Empty(t, terms.Caller, "callers have no identity yet")
+			assert.Empty(t, terms.Caller, "without tokens all callers are one")
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/models"
 	"onhand/models/ids"
 	"onhand/models/paging"
@@ -43,11 +44,24 @@ func parseMovementKey(key string) (int64, error) {
 	return id, nil
 }
 
-// movementFilter checks a filter of the ledger.
-func movementFilter(f *generated.StockMovementFilter) (models.MovementFilter, error) {
+// referenceOf is the reference of a movement; nil for that of an order where the caller has
+// no order scope.
+func referenceOf(ctx context.Context, m *models.StockMovement) *string {
+	if m.ReservationID != "" && !guard.Has(ctx, guard.ReadOrders) && !guard.Has(ctx, guard.WriteOrders) {
+		return nil
+	}
+	return m.ReferenceText()
+}
+
+// movementFilter checks a filter of the ledger. To know that a reservation exists is for
+// the order service.
+func movementFilter(ctx context.Context, f *generated.StockMovementFilter) (models.MovementFilter, error) {
 	var narrow models.MovementFilter
 	if f == nil {
 		return narrow, nil
+	}
+	if f.ReservationID != nil && !guard.Has(ctx, guard.ReadOrders) {
+		return narrow, &models.Fault{Code: models.CodeForbidden, Message: "filter.reservationId needs scope " + string(guard.ReadOrders)}
 	}
 	for _, field := range []struct {
 		name  string

@@ -17,7 +17,7 @@ func (r *queryResolver) StockMovements(ctx context.Context, first *int, after *s
 	if err != nil {
 		return nil, err
 	}
-	narrow, err := movementFilter(filter)
+	narrow, err := movementFilter(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +41,12 @@ func (r *stockMovementResolver) Location(ctx context.Context, obj *models.StockM
 	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
 
+func (r *stockMovementResolver) Reference(ctx context.Context, obj *models.StockMovement) (*string, error) {
+	return referenceOf(ctx, obj), nil
+}
+
 func (r *subscriptionResolver) StockMoved(ctx context.Context, after *string, filter *generated.StockMovementFilter) (<-chan *models.StockMovement, error) {
-	narrow, err := movementFilter(filter)
+	narrow, err := movementFilter(ctx, filter)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func TestFilterTimesAreMilliseconds(t *testing.T) {
 	t.Parallel()
 	happened := time.Date(2030, 1, 1, 0, 0, 0, 123_456_000, time.UTC)
 	written := happened.Truncate(time.Millisecond)
-	f, err := movementFilter(&generated.StockMovementFilter{Since: &written, Until: &written})
+	f, err := movementFilter(t.Context(), &generated.StockMovementFilter{Since: &written, Until: &written})
 	require.NoError(t, err)
 	require.False(t, f.Since.After(happened))
 	require.False(t, f.Until.Before(happened))

@@ -8,28 +8,43 @@ import (
 
 	"onhand/graph/generated"
 	"onhand/graph/guard"
+	"onhand/graph/loaders"
+	"onhand/graph/viewer"
 	"onhand/models"
 	"onhand/models/paging"
 )
 
-// changeReservation sends a write that needs no scope: the id of a reservation is the
-// permission.
+// changeReservation sends a write that needs no scope. Its caller reaches its own
+// reservations, and those whose id is a capability.
 func (r *Resolver) changeReservation(ctx context.Context, w models.Write) (*generated.ReservationPayload, error) {
-	return reservationPayload(r.Store.Write(ctx, w))
+	if refusal := viewer.GuessableKey(ctx, w.Key()); refusal != nil {
+		return &generated.ReservationPayload{Errors: errorsOf[models.ReservationError]([]models.UserError{refusal})}, nil
+	}
+	result, err := r.Store.Write(ctx, w)
+	return r.reservationPayload(ctx, result, err)
 }
 
 // resolveOrder sends a write of the order service.
 func (r *Resolver) resolveOrder(ctx context.Context, w models.Resolve) (*generated.ReservationPayload, error) {
-	w.Actor = guard.Subject(ctx)
-	return reservationPayload(r.Store.Write(ctx, w))
+	w.Access, w.Actor = viewer.Acting(ctx), guard.Subject(ctx)
+	return r.changeReservation(ctx, w)
 }
 
-func reservationPayload(result models.WriteResult, err error) (*generated.ReservationPayload, error) {
+// reservation loads a reservation that exists for the caller; nil for any other id.
+func reservation(ctx context.Context, id string) (*models.Reservation, error) {
+	found, err := loaders.Of(ctx).Reservation(ctx, id)
+	if err != nil || found == nil || !viewer.Reading(ctx).Reaches(found.Holder) {
+		return nil, err
+	}
+	return found, nil
+}
+
+func (r *Resolver) reservationPayload(ctx context.Context, result models.WriteResult, err error) (*generated.ReservationPayload, error) {
 	if err != nil {
 		return nil, err
 	}
 	payload := &generated.ReservationPayload{
-		Reservation: result.Reservation, Replayed: result.Replayed, Errors: errorsOf[models.ReservationError](result.Errors),
+		Reservation: result.Reservation, Replayed: result.Replayed, Errors: errorsOf[models.ReservationError](r.QuantityCap.For(ctx).Errors(result.Errors)),
 	}
 	if result.Reservation != nil {
 		payload.ServerTime = &result.Reservation.ServerTime

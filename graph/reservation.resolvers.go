@@ -8,7 +8,9 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/graph/loaders"
+	"onhand/graph/viewer"
 	"onhand/models"
 )
 
@@ -16,22 +18,27 @@ func (r *mutationResolver) ReserveStock(ctx context.Context, input generated.Res
 	return r.changeReservation(ctx, models.Reserve{
 		IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), Lines: valuesOf(input.Lines), TTL: ttlOf(input.TTLSeconds),
 		Channel: textOf(input.Channel), AllowPartial: input.AllowPartial, OwnerRef: textOf(input.OwnerRef),
+		Holder: viewer.HolderOf(ctx, textOf(input.OwnerRef)), Access: viewer.Acting(ctx), PartialMax: int(r.QuantityCap.For(ctx)),
 	})
 }
 
 func (r *mutationResolver) UpdateReservation(ctx context.Context, input generated.UpdateReservationInput) (*generated.ReservationPayload, error) {
 	return r.changeReservation(ctx, models.UpdateReservation{
 		IdempotencyKey: input.IdempotencyKey, KeyTerms: keyTerms(ctx, input.NotAfter), ID: input.ID, Lines: valuesOf(input.Lines),
-		TTL: ttlOf(input.TTLSeconds), AllowPartial: input.AllowPartial,
+		TTL: ttlOf(input.TTLSeconds), AllowPartial: input.AllowPartial, Access: viewer.Acting(ctx), PartialMax: int(r.QuantityCap.For(ctx)),
 	})
 }
 
 func (r *mutationResolver) ExtendReservation(ctx context.Context, input generated.ExtendReservationInput) (*generated.ReservationPayload, error) {
-	return r.changeReservation(ctx, models.ExtendReservation{ID: input.ID, TTL: ttlOf(input.TTLSeconds)})
+	return r.changeReservation(ctx, models.ExtendReservation{ID: input.ID, TTL: ttlOf(input.TTLSeconds), Access: viewer.Acting(ctx)})
 }
 
 func (r *mutationResolver) ReleaseReservation(ctx context.Context, input generated.ReleaseReservationInput) (*generated.ReservationPayload, error) {
-	return r.changeReservation(ctx, models.Resolve{ID: input.ID, To: models.ReservationReleased})
+	return r.changeReservation(ctx, models.Resolve{ID: input.ID, To: models.ReservationReleased, Actor: guard.Caller(ctx), Access: viewer.Acting(ctx)})
+}
+
+func (r *mutationResolver) ClaimReservation(ctx context.Context, input generated.ClaimReservationInput) (*generated.ReservationPayload, error) {
+	return r.changeReservation(ctx, models.ClaimReservation{ID: input.ID, Access: viewer.Acting(ctx)})
 }
 
 func (r *mutationResolver) CommitReservation(ctx context.Context, input generated.CommitReservationInput) (*generated.ReservationPayload, error) {
@@ -47,7 +54,7 @@ func (r *mutationResolver) CancelReservation(ctx context.Context, input generate
 }
 
 func (r *queryResolver) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
-	return loaders.Of(ctx).Reservation(ctx, id)
+	return reservation(ctx, id)
 }
 
 func (r *queryResolver) Reservations(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ReservationFilter) (*generated.ReservationConnection, error) {
@@ -89,6 +96,9 @@ func (r *reservationLineResolver) Stock(ctx context.Context, objs []*models.Line
 
 func (r *subscriptionResolver) ReservationChanged(ctx context.Context, id string) (<-chan *models.Reservation, error) {
 	watch, err := r.Store.WatchReservation(ctx, id)
+	if err == nil {
+		watch, err = viewer.WatchReservation(ctx, viewer.Reading(ctx), watch)
+	}
 	if err != nil {
 		return nil, err
 	}

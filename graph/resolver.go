@@ -12,6 +12,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
+	"onhand/graph/viewer"
 	"onhand/models"
 	"onhand/models/ids"
 	"onhand/models/paging"
@@ -59,6 +60,8 @@ type Store interface {
 type Resolver struct {
 	Store Store
 	Log   *slog.Logger
+	// QuantityCap bounds what callers without read:inventory see.
+	QuantityCap viewer.QuantityCap
 }
 
 // compiledReads are the reads of compiled operations: those of the resolvers.
@@ -68,6 +71,11 @@ var _ compiled.Reads = compiledReads{}
 
 // Directory implements compiled.Reads.
 func (r compiledReads) Directory() *models.Directory { return r.Store.Directory() }
+
+// QuantityCap implements compiled.Reads.
+func (r compiledReads) QuantityCap(ctx context.Context) viewer.QuantityCap {
+	return r.Resolver.QuantityCap.For(ctx)
+}
 
 // ProductPage implements compiled.Reads.
 func (r compiledReads) ProductPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error) {
@@ -148,7 +156,7 @@ func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) 
 	case ids.Movement:
 		return asNode(r.movement(ctx, n))
 	case ids.Reservation:
-		return asNode(loaders.Of(ctx).Reservation(ctx, n.ReservationID))
+		return asNode(reservation(ctx, n.ReservationID))
 	case ids.Line, ids.Allocation:
 		return reservationPart(ctx, n)
 	case ids.Stock:
@@ -185,11 +193,11 @@ func (r *Resolver) stockNode(ctx context.Context, n ids.Object) (*models.Stock, 
 
 // reservationPart finds a line, or an allocation of a line.
 func reservationPart(ctx context.Context, n ids.Object) (generated.Node, error) {
-	reservation, err := loaders.Of(ctx).Reservation(ctx, n.ReservationID)
-	if err != nil || reservation == nil {
+	found, err := reservation(ctx, n.ReservationID)
+	if err != nil || found == nil {
 		return nil, err
 	}
-	line := firstOf(reservation.LineViews(), func(l models.LineView) bool { return l.ProductID == n.ProductID })
+	line := firstOf(found.LineViews(), func(l models.LineView) bool { return l.ProductID == n.ProductID })
 	if line == nil || n.Kind == ids.Line {
 		return asNode(line, nil)
 	}

@@ -129,7 +129,7 @@ func (r *Resolver) changeStock(ctx context.Context, write func(actor string) mod
 	if err != nil {
 		return nil, err
 	}
-	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: errorsOf[models.StockError](result.Errors)}, nil
+	return &generated.StockPayload{Stocks: result.Stocks, Replayed: result.Replayed, Errors: errorsOf[models.StockError](r.QuantityCap.For(ctx).Errors(result.Errors))}, nil
 }
 
 // watchStock subscribes to products as one channel sees them.
@@ -138,7 +138,7 @@ func (r *Resolver) watchStock(ctx context.Context, ids []string, channel *string
 	if err != nil {
 		return nil, err
 	}
-	return stream(ctx, r.Log, watch, unchanged), nil
+	return stream(ctx, r.Log, r.QuantityCap.For(ctx).Watch(watch), unchanged), nil
 }
 
 func (r *Resolver) openWatch(ctx context.Context, ids []string, channel *string) (models.Watch[*models.Stock], error) {

@@ -50,6 +50,10 @@ func (r *queryResolver) Stocks(ctx context.Context, productIds []string, channel
 	return r.stocks(ctx, productIds, channel)
 }
 
+func (r *stockResolver) QuantityAvailable(ctx context.Context, obj *models.Stock) (*int, error) {
+	return r.QuantityCap.For(ctx).Available(obj), nil
+}
+
 func (r *stockLevelResolver) Location(ctx context.Context, obj *models.LevelView) (*models.Location, error) {
 	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
@@ -90,6 +94,8 @@ func (r *subscriptionResolver) StockStatusChanged(ctx context.Context, channel *
 	return stream(ctx, r.Log, watch, unchanged), nil
 }
 
+func (r *Resolver) Stock() generated.StockResolver { return &stockResolver{r} }
+
 func (r *Resolver) StockLevel() generated.StockLevelResolver { return &stockLevelResolver{r} }
 
 func (r *Resolver) StockStatusChange() generated.StockStatusChangeResolver {
@@ -97,6 +103,7 @@ func (r *Resolver) StockStatusChange() generated.StockStatusChangeResolver {
 }
 
 type (
+	stockResolver             struct{ *Resolver }
 	stockLevelResolver        struct{ *Resolver }
 	stockStatusChangeResolver struct{ *Resolver }
 )

@@ -128,6 +128,9 @@ func (r Reservation) Left() (n int) {
 // OwnerRef is the caller's own reference; nil for none.
 func (r Reservation) OwnerRef() *string { return present(r.Owner) }
 
+// Subject is the subject of the token that it belongs to; nil for none.
+func (r Reservation) Subject() *string { return present(r.Holder.Subject()) }
+
 // OrderRef is the order it became; nil for none.
 func (r Reservation) OrderRef() *string { return present(r.Order) }
 
@@ -230,6 +233,7 @@ type Reserve struct {
 	OwnerRef       string          `json:"ownerRef,omitempty"`
 	Holder         owner.Holder    `json:"-"`
 	Access         owner.Access    `json:"-"` // to what the key made before
+	PartialMax     int             `json:"-"` // of a product that is short; zero: all there are
 	// DefaultTTL is the server's setting.
 	DefaultTTL time.Duration `json:"-"`
 	KeyTerms
@@ -244,6 +248,7 @@ type UpdateReservation struct {
 	TTL            time.Duration   `json:"ttl,omitempty"`
 	AllowPartial   bool            `json:"allowPartial,omitempty"`
 	Access         owner.Access    `json:"-"`
+	PartialMax     int             `json:"-"` // as in Reserve
 	KeyTerms
 }
 

@@ -16,6 +16,7 @@ import (
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
 	"onhand/graph/trusted"
+	"onhand/graph/viewer"
 	"onhand/store"
 	"onhand/web"
 )
@@ -32,6 +33,7 @@ type routeConfig struct {
 	documents   DocumentSettings
 	trusted     *trusted.TrustedDocuments // nil for none
 	registry    *prometheus.Registry      // of the store's metrics; nil for a new one
+	quantityCap viewer.QuantityCap
 }
 
 // routes is the handler of the whole server.
@@ -50,7 +52,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		Production: documents.production(tokensConfigured),
 		Trusted:    config.trusted,
 		Connect:    connect, SecurityLog: refusals,
-		Resolver:   &graph.Resolver{Store: st, Log: log},
+		Resolver:   &graph.Resolver{Store: st, Log: log, QuantityCap: config.quantityCap},
 		Closing:    closing,
 		Streams:    config.streams,
 		Allows:     config.sites.Allows,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"onhand/graph/transport"
+	"onhand/graph/viewer"
 	"onhand/store"
 )
 
@@ -66,6 +67,7 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		sites: sites, bearer: bearer, proxies: settings.proxies(), limits: limits, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents,
+		quantityCap: viewer.QuantityCap(settings.QuantityCap),
 	})
 	server := newServer(handler, settings.tlsSettings.config(log), log)
 	server.ConnState = open.watch

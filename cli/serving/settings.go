@@ -23,6 +23,7 @@ type Settings struct {
 	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for the stock of hot products in this process; 0 for none."`
 
 	IdentitySettings `embed:""`
+	quantitySettings `embed:""`
 	httpSettings     `embed:""`
 	tlsSettings      `embed:""`
 	hoardingSettings `embed:""`
@@ -54,7 +55,7 @@ func (s *Settings) Check() error {
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
-	return errors.Join(s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check(), s.proxySettings.check(), s.rateSettings.check())
+	return errors.Join(s.quantitySettings.check(), s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check(), s.proxySettings.check(), s.rateSettings.check())
 }
 
 // Store is the configuration of the store.

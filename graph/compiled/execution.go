@@ -88,7 +88,7 @@ func (e *execution) call(ctx context.Context, i int) {
 
 func (e *execution) write(ctx context.Context) []byte {
 	w := writers.Get().(*writer)
-	w.ctx, w.reads, w.directory, w.ids = ctx, e.reads, e.reads.Directory(), e.ids
+	w.ctx, w.reads, w.directory, w.ids, w.limit = ctx, e.reads, e.reads.Directory(), e.ids, e.reads.QuantityCap(ctx)
 	defer w.release()
 	size := int(e.size.Load())
 	b := append(make([]byte, 0, size+size/8+64), '{')

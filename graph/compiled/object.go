@@ -6,6 +6,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"onhand/graph/viewer"
 	"onhand/models"
 )
 
@@ -46,6 +47,7 @@ type writer struct {
 	ctx       context.Context
 	reads     Reads
 	directory *models.Directory
+	limit     viewer.QuantityCap
 	ids       []*string // the arguments of fields below the root; see compiler.addID
 	path      []pathStep
 	level     models.LevelView // the element of a list that is being written

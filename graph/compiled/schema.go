@@ -7,6 +7,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/graph/generated"
+	"onhand/graph/viewer"
 	"onhand/models"
 	"onhand/models/paging"
 )
@@ -15,6 +16,8 @@ import (
 // Stocks and products are loaded with the loaders of the response.
 type Reads interface {
 	Directory() *models.Directory
+	// QuantityCap is the cap that counts for the caller.
+	QuantityCap(ctx context.Context) viewer.QuantityCap
 	ServerTime(ctx context.Context) (*time.Time, error)
 	Stock(ctx context.Context, productID string, channel *string, minVersion *int64, asOf *time.Time) (*models.Stock, error)
 	Stocks(ctx context.Context, productIDs []string, channel *string) ([]*models.Stock, error)

@@ -7,6 +7,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"onhand/graph/access"
+	"onhand/graph/viewer"
 	"onhand/models"
 )
 
@@ -63,10 +64,10 @@ func Subscription(operation *graphql.OperationContext) (s *StockChanges, ok bool
 }
 
 // Append appends the data of one event, a JSON object. directory has the names of
-// locations.
-func (s *StockSelection) Append(b []byte, stock *models.Stock, directory *models.Directory) []byte {
+// locations; limit bounds the quantities.
+func (s *StockSelection) Append(b []byte, stock *models.Stock, directory *models.Directory, limit viewer.QuantityCap) []byte {
 	w := writers.Get().(*writer)
-	w.directory = directory
+	w.directory, w.limit = directory, limit
 	b = append(b, s.key...)
 	b, _ = s.stock.write(w, b, stock)
 	w.release()

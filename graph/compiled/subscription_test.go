@@ -14,6 +14,7 @@ import (
 	"onhand/graph/compiled"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
+	"onhand/graph/viewer"
 	"onhand/models"
 )
 
@@ -22,12 +23,18 @@ type resolvers struct {
 	generated.ResolverRoot
 	generated.SubscriptionResolver
 	generated.StockLevelResolver
+	generated.StockResolver
 	stock     *models.Stock
 	directory *models.Directory
 }
 
 func (r *resolvers) Subscription() generated.SubscriptionResolver { return r }
 func (r *resolvers) StockLevel() generated.StockLevelResolver     { return r }
+func (r *resolvers) Stock() generated.StockResolver               { return r }
+
+func (r *resolvers) QuantityAvailable(_ context.Context, s *models.Stock) (*int, error) {
+	return viewer.QuantityCap(2).Available(s), nil
+}
 
 func (r *resolvers) StockChanged(context.Context, []string, *string) (<-chan *models.Stock, error) {
 	events := make(chan *models.Stock, 1)
@@ -81,7 +88,7 @@ func TestStockSelections(t *testing.T) {
 		require.True(t, ok, selection)
 		assert.Equal(t, []string{"mug", "tea"}, changes.ProductIDs)
 		assert.Equal(t, "web", *changes.Channel)
-		b := changes.Selection.Append([]byte("before "), r.stock, r.directory)
+		b := changes.Selection.Append([]byte("before "), r.stock, r.directory, 2)
 		assert.Equal(t, "before "+want, string(b))
 	}
 }
@@ -149,6 +156,6 @@ func BenchmarkStockSelection(b *testing.B) {
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		out = changes.Selection.Append(out[:0], r.stock, r.directory)
+		out = changes.Selection.Append(out[:0], r.stock, r.directory, 0)
 	}
 }

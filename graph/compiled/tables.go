@@ -57,7 +57,7 @@ func (t *typeTables) stockFields() map[string]tableField[*models.Stock] {
 		"product":           one(&t.product, func(_ *writer, s stock) *models.Product { return &s.Product }),
 		"status":            text(func(s stock) string { return string(s.Status()) }),
 		"availableForSale":  truth(stock.AvailableForSale),
-		"quantityAvailable": quantity(stock.Quantity),
+		"quantityAvailable": available,
 		"levels":            many(&t.level, func(s stock) int { return len(s.Levels) }, levelAt),
 		"onHand":            quantity(func(s stock) int { return s.Total().OnHand() }),
 		"reserved":          quantity(func(s stock) int { return s.Total().Reserved }),
@@ -67,6 +67,16 @@ func (t *typeTables) stockFields() map[string]tableField[*models.Stock] {
 		"version":           bigNumber(stock.ViewVersion),
 		"asOf":              plain(func(b []byte, s stock) []byte { return appendTime(b, s.AsOf) }),
 		"source":            text(func(s stock) string { return string(s.Source) }),
+	}
+}
+
+// available is the quantity that depends on the class of viewer.
+func available(*compiler, *collected) (scalarOf[*models.Stock], nestedOf[*models.Stock]) {
+	return nil, func(w *writer, b []byte, s *models.Stock) ([]byte, bool) {
+		if !s.Tracked {
+			return appendNull(b), true
+		}
+		return appendInt(b, w.limit.Shown(s.Quantity())), true
 	}
 }
 

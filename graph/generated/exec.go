@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	ReservationAllocation() ReservationAllocationResolver
 	ReservationLine() ReservationLineResolver
+	Stock() StockResolver
 	StockLevel() StockLevelResolver
 	StockMovement() StockMovementResolver
 	StockStatusChange() StockStatusChangeResolver
@@ -99,6 +100,7 @@ type ComplexityRoot struct {
 	Mutation struct {
 		AdjustStock        func(childComplexity int, input AdjustStockInput) int
 		CancelReservation  func(childComplexity int, input CancelReservationInput) int
+		ClaimReservation   func(childComplexity int, input ClaimReservationInput) int
 		CommitReservation  func(childComplexity int, input CommitReservationInput) int
 		ExtendReservation  func(childComplexity int, input ExtendReservationInput) int
 		FulfillReservation func(childComplexity int, input FulfillReservationInput) int
@@ -184,6 +186,7 @@ type ComplexityRoot struct {
 		OwnerRef   func(childComplexity int) int
 		ServerTime func(childComplexity int) int
 		State      func(childComplexity int) int
+		Subject    func(childComplexity int) int
 		Version    func(childComplexity int) int
 	}
 
@@ -297,7 +300,7 @@ type ComplexityRoot struct {
 		Product       func(childComplexity int) int
 		ProductID     func(childComplexity int) int
 		Reason        func(childComplexity int) int
-		ReferenceText func(childComplexity int) int
+		Reference     func(childComplexity int) int
 		Version       func(childComplexity int) int
 	}
 
@@ -382,6 +385,7 @@ type MutationResolver interface {
 	UpdateReservation(ctx context.Context, input UpdateReservationInput) (*ReservationPayload, error)
 	ExtendReservation(ctx context.Context, input ExtendReservationInput) (*ReservationPayload, error)
 	ReleaseReservation(ctx context.Context, input ReleaseReservationInput) (*ReservationPayload, error)
+	ClaimReservation(ctx context.Context, input ClaimReservationInput) (*ReservationPayload, error)
 	CommitReservation(ctx context.Context, input CommitReservationInput) (*ReservationPayload, error)
 	FulfillReservation(ctx context.Context, input FulfillReservationInput) (*ReservationPayload, error)
 	CancelReservation(ctx context.Context, input CancelReservationInput) (*ReservationPayload, error)
@@ -414,12 +418,17 @@ type ReservationLineResolver interface {
 
 	Stock(ctx context.Context, objs []*models.LineView) ([]*models.Stock, error)
 }
+type StockResolver interface {
+	QuantityAvailable(ctx context.Context, obj *models.Stock) (*int, error)
+}
 type StockLevelResolver interface {
 	Location(ctx context.Context, obj *models.LevelView) (*models.Location, error)
 }
 type StockMovementResolver interface {
 	Product(ctx context.Context, objs []*models.StockMovement) ([]*models.Product, error)
 	Location(ctx context.Context, obj *models.StockMovement) (*models.Location, error)
+
+	Reference(ctx context.Context, obj *models.StockMovement) (*string, error)
 }
 type StockStatusChangeResolver interface {
 	Stock(ctx context.Context, obj *models.StockStatusChange) (*models.Stock, error)
@@ -633,6 +642,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelReservation(childComplexity, args["input"].(CancelReservationInput)), true
+	case "Mutation.claimReservation":
+		if e.ComplexityRoot.Mutation.ClaimReservation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_claimReservation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ClaimReservation(childComplexity, args["input"].(ClaimReservationInput)), true
 	case "Mutation.commitReservation":
 		if e.ComplexityRoot.Mutation.CommitReservation == nil {
 			break
@@ -1113,6 +1133,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Reservation.State(childComplexity), true
+	case "Reservation.subject":
+		if e.ComplexityRoot.Reservation.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reservation.Subject(childComplexity), true
 	case "Reservation.version":
 		if e.ComplexityRoot.Reservation.Version == nil {
 			break
@@ -1605,11 +1631,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StockMovement.Reason(childComplexity), true
 	case "StockMovement.reference":
-		if e.ComplexityRoot.StockMovement.ReferenceText == nil {
+		if e.ComplexityRoot.StockMovement.Reference == nil {
 			break
 		}
 
-		return e.ComplexityRoot.StockMovement.ReferenceText(childComplexity), true
+		return e.ComplexityRoot.StockMovement.Reference(childComplexity), true
 	case "StockMovement.version":
 		if e.ComplexityRoot.StockMovement.Version == nil {
 			break
@@ -1868,6 +1894,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAdjustStockInput,
 		ec.unmarshalInputAdjustStockRow,
 		ec.unmarshalInputCancelReservationInput,
+		ec.unmarshalInputClaimReservationInput,
 		ec.unmarshalInputCommitReservationInput,
 		ec.unmarshalInputExtendReservationInput,
 		ec.unmarshalInputFulfillReservationInput,
@@ -2372,9 +2399,9 @@ type StockMovement implements Node {
   reason: StockReason!
   "Why, in the caller's own words."
   note: String @goField(name: "NoteText")
-  "The document or order that this belongs to."
-  reference: String @goField(name: "ReferenceText")
-  "The caller. Null for an anonymous shopper."
+  "The document or order that this belongs to. That of an order is null without an order scope."
+  reference: String @goField(forceResolver: true)
+  "The subject of the caller's token. Null for an anonymous shopper, and for RESERVED: the reservation says whose it is."
   actor: String @goField(name: "ActorName")
   "The reservation that this belongs to."
   reservationId: ID @goField(name: "OfReservation")
@@ -2595,7 +2622,7 @@ type UpsertProductsPayload {
 }
 `, BuiltIn: false},
 	{Name: "../schema/reservation.graphqls", Input: `extend type Query {
-  "One reservation. Null when it is unknown. Anyone who knows the id may read it."
+  "One reservation. Null when it is unknown, or not the caller's. One that was made without a token may be read by anyone who knows its id."
   reservation("The reservation's id." id: ID!): Reservation @anonymous(use: "RESERVING")
   """
   A page of reservations, newest first, forwards (first, after) or backwards (last, before). ` + "`" + `last` + "`" + ` needs ` + "`" + `before` + "`" + `. A page
@@ -2622,10 +2649,15 @@ extend type Mutation {
   reserveStock("The lines, and for how long." input: ReserveStockInput!): ReservationPayload! @anonymous(use: "RESERVING")
   "Replaces the lines of an active reservation in one step. Units that are in the old and the new lines stay reserved throughout."
   updateReservation("The reservation and its new lines." input: UpdateReservationInput!): ReservationPayload! @anonymous(use: "RESERVING")
-  "Restarts the time to live of an active reservation. Anyone who knows the id may."
+  "Restarts the time to live of an active reservation."
   extendReservation("The reservation and its new time to live." input: ExtendReservationInput!): ReservationPayload! @anonymous(use: "RESERVING")
-  "Ends an active reservation: its units become available again. Anyone who knows the id may."
+  "Ends an active reservation: its units become available again."
   releaseReservation("The reservation." input: ReleaseReservationInput!): ReservationPayload! @anonymous(use: "RESERVING")
+  """
+  Makes a reservation that was made without a token the caller's own: a guest has signed in. From then on its id is no
+  permission any more. The reservation must be ACTIVE or COMMITTED. To claim one's own again changes nothing.
+  """
+  claimReservation("The reservation." input: ClaimReservationInput!): ReservationPayload @authenticated
   """
   Turns an active reservation, or a part of it, into an order: reserved units become committed. The other units become
   available again in the same step. With ` + "`" + `reacquire` + "`" + `, a reservation that has expired takes its units again. Scope: write:orders.
@@ -2644,7 +2676,10 @@ extend type Mutation {
 }
 
 extend type Subscription {
-  "The reservation now, then every change: extended, updated, committed, fulfilled, cancelled, released, expired. Completes after its last state."
+  """
+  The reservation now, then every change: extended, updated, claimed, committed, fulfilled, cancelled, released, expired.
+  Completes after its last state, or when another caller has claimed it.
+  """
   reservationChanged("The reservation's id." id: ID!): Reservation! @anonymous(use: "RESERVING")
 }
 
@@ -2698,9 +2733,13 @@ input ReservationFilter {
   until: Time
 }
 
-"Reserved units of several products, with a time to live."
+"""
+Reserved units of several products, with a time to live. One that was made with a token exists for the token's subject and
+for callers with the order scopes; with write:orders and an ` + "`" + `ownerRef` + "`" + `, for the latter only. For any other caller it is
+unknown. One that was made without a token is a capability: its id is the permission, until a subject claims it.
+"""
 type Reservation implements Node {
-  "A random id that cannot be guessed. Knowing it is the permission to extend or release the reservation."
+  "A random id that cannot be guessed. Where it was made without a token, knowing it is the permission to read, update, extend and release it."
   id: ID!
   "Its state. It is EXPIRED as soon as its time to live is over."
   state: ReservationState!
@@ -2708,6 +2747,8 @@ type Reservation implements Node {
   lines: [ReservationLine!]! @goField(name: "LineViews")
   "The caller's own reference: a cart, a session."
   ownerRef: String
+  "The subject of the token that it belongs to. Null for one made without a token, or with write:orders for an ` + "`" + `ownerRef` + "`" + `."
+  subject: String
   "The order it became."
   orderRef: String
   "When it was created."
@@ -2780,7 +2821,7 @@ input ReservationLinePartInput {
 
 "A new reservation."
 input ReserveStockInput {
-  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters; without a token at least 22, where the server checks tokens. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
   "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
   notAfter: Time
@@ -2798,7 +2839,7 @@ input ReserveStockInput {
 
 "New lines for an active reservation."
 input UpdateReservationInput {
-  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
+  "A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters; without a token at least 22, where the server checks tokens. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then."
   idempotencyKey: String!
   "The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one."
   notAfter: Time
@@ -2822,6 +2863,12 @@ input ExtendReservationInput {
 
 "The end of an active reservation."
 input ReleaseReservationInput {
+  "The reservation."
+  id: ID!
+}
+
+"A reservation that was made without a token."
+input ClaimReservationInput {
   "The reservation."
   id: ID!
 }
@@ -3077,9 +3124,10 @@ type Stock implements Node {
   availableForSale: Boolean!
   """
   Units that can be sold, over active locations. A channel's buffer is subtracted. Negative on backorder, which begins at
-  the buffer. Null when the product is not tracked.
+  the buffer. Null when the product is not tracked. A server may have a cap for callers without read:inventory: then a
+  larger quantity is shown as the cap.
   """
-  quantityAvailable: Int
+  quantityAvailable: Int @goField(forceResolver: true)
   "The product at each location, in sourcing order. Scope: read:inventory."
   levels: [StockLevel!] @goField(name: "LevelViews") @requiresScopes(scopes: [["read:inventory"]])
   "Units physically present: available, reserved, committed, damaged, quality control and safety stock together. Scope: read:inventory."
@@ -3467,6 +3515,8 @@ func (ec *executionContext) childFields_Reservation(ctx context.Context, field g
 		return ec.fieldContext_Reservation_lines(ctx, field)
 	case "ownerRef":
 		return ec.fieldContext_Reservation_ownerRef(ctx, field)
+	case "subject":
+		return ec.fieldContext_Reservation_subject(ctx, field)
 	case "orderRef":
 		return ec.fieldContext_Reservation_orderRef(ctx, field)
 	case "createdAt":
@@ -3925,6 +3975,20 @@ func (ec *executionContext) field_Mutation_cancelReservation_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (CancelReservationInput, error) {
 			return ec.unmarshalNCancelReservationInput2onhandᚋgraphᚋgeneratedᚐCancelReservationInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_claimReservation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ClaimReservationInput, error) {
+			return ec.unmarshalNClaimReservationInput2onhandᚋgraphᚋgeneratedᚐClaimReservationInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5560,6 +5624,63 @@ func (ec *executionContext) fieldContext_Mutation_releaseReservation(ctx context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_releaseReservation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_claimReservation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_claimReservation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ClaimReservation(ctx, fc.Args["input"].(ClaimReservationInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Authenticated == nil {
+					var zeroVal *ReservationPayload
+					return zeroVal, errors.New("directive authenticated is not implemented")
+				}
+				return ec.Directives.Authenticated(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ReservationPayload) graphql.Marshaler {
+			return ec.marshalOReservationPayload2ᚖonhandᚋgraphᚋgeneratedᚐReservationPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_claimReservation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReservationPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_claimReservation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -7593,6 +7714,29 @@ func (ec *executionContext) fieldContext_Reservation_ownerRef(_ context.Context,
 	return graphql.NewScalarFieldContext("Reservation", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Reservation_subject(ctx context.Context, field graphql.CollectedField, obj *models.Reservation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reservation_subject(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subject(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Reservation_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reservation", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Reservation_orderRef(ctx context.Context, field graphql.CollectedField, obj *models.Reservation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8920,7 +9064,7 @@ func (ec *executionContext) _Stock_quantityAvailable(ctx context.Context, field 
 			return ec.fieldContext_Stock_quantityAvailable(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.QuantityAvailable(), nil
+			return ec.Resolvers.Stock().QuantityAvailable(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
@@ -8931,7 +9075,7 @@ func (ec *executionContext) _Stock_quantityAvailable(ctx context.Context, field 
 	)
 }
 func (ec *executionContext) fieldContext_Stock_quantityAvailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Stock", field, true, false, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("Stock", field, true, true, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Stock_levels(ctx context.Context, field graphql.CollectedField, obj *models.Stock) (ret graphql.Marshaler) {
@@ -9745,7 +9889,7 @@ func (ec *executionContext) _StockMovement_reference(ctx context.Context, field 
 			return ec.fieldContext_StockMovement_reference(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.ReferenceText(), nil
+			return ec.Resolvers.StockMovement().Reference(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -9756,7 +9900,7 @@ func (ec *executionContext) _StockMovement_reference(ctx context.Context, field 
 	)
 }
 func (ec *executionContext) fieldContext_StockMovement_reference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("StockMovement", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _StockMovement_actor(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
@@ -12202,6 +12346,36 @@ func (ec *executionContext) unmarshalInputCancelReservationInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputClaimReservationInput(ctx context.Context, obj any) (ClaimReservationInput, error) {
+	var it ClaimReservationInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCommitReservationInput(ctx context.Context, obj any) (CommitReservationInput, error) {
 	var it CommitReservationInput
 	if obj == nil {
@@ -14310,6 +14484,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "claimReservation":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_claimReservation(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "commitReservation":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_commitReservation(ctx, field)
@@ -15105,6 +15286,11 @@ func (ec *executionContext) _Reservation(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "subject":
+			out.Values[i] = ec._Reservation_subject(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "orderRef":
 			out.Values[i] = ec._Reservation_orderRef(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -15734,77 +15920,110 @@ func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, ob
 		case "id":
 			out.Values[i] = ec._Stock_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "productId":
 			out.Values[i] = ec._Stock_productId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "product":
 			out.Values[i] = ec._Stock_product(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "status":
 			out.Values[i] = ec._Stock_status(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "availableForSale":
 			out.Values[i] = ec._Stock_availableForSale(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "quantityAvailable":
-			out.Values[i] = ec._Stock_quantityAvailable(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Stock_quantityAvailable(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "levels":
 			out.Values[i] = ec._Stock_levels(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "onHand":
 			out.Values[i] = ec._Stock_onHand(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reserved":
 			out.Values[i] = ec._Stock_reserved(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "committed":
 			out.Values[i] = ec._Stock_committed(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "incoming":
 			out.Values[i] = ec._Stock_incoming(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "nextRestockAt":
 			out.Values[i] = ec._Stock_nextRestockAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "version":
 			out.Values[i] = ec._Stock_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "asOf":
 			out.Values[i] = ec._Stock_asOf(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "source":
 			out.Values[i] = ec._Stock_source(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -16067,10 +16286,43 @@ func (ec *executionContext) _StockMovement(ctx context.Context, sel ast.Selectio
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reference":
-			out.Values[i] = ec._StockMovement_reference(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StockMovement_reference(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "actor":
 			out.Values[i] = ec._StockMovement_actor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -17125,6 +17377,11 @@ func (ec *executionContext) marshalNChannelBuffer2ᚕonhandᚋmodelsᚋchannel�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNClaimReservationInput2onhandᚋgraphᚋgeneratedᚐClaimReservationInput(ctx context.Context, v any) (ClaimReservationInput, error) {
+	res, err := ec.unmarshalInputClaimReservationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNCommitReservationInput2onhandᚋgraphᚋgeneratedᚐCommitReservationInput(ctx context.Context, v any) (CommitReservationInput, error) {

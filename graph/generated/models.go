@@ -44,6 +44,12 @@ type CancelReservationInput struct {
 	Lines []*models.LinePart `json:"lines,omitempty"`
 }
 
+// A reservation that was made without a token.
+type ClaimReservationInput struct {
+	// The reservation.
+	ID string `json:"id"`
+}
+
 // An order for an active reservation.
 type CommitReservationInput struct {
 	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
@@ -214,7 +220,7 @@ type ReservationPayload struct {
 
 // A new reservation.
 type ReserveStockInput struct {
-	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters; without a token at least 22, where the server checks tokens. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
 	NotAfter *time.Time `json:"notAfter,omitempty"`
@@ -302,7 +308,7 @@ type Subscription struct {
 
 // New lines for an active reservation.
 type UpdateReservationInput struct {
-	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
+	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters; without a token at least 22, where the server checks tokens. The key belongs to this operation and to its caller. Only a success binds it, a part of the lines included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The time after which this request must not take effect any more, by the server's clock. Past it, a key that has not succeeded is refused with NOT_AFTER_PASSED; one that has is still replayed. So a late duplicate of a refused request does nothing. It is no part of the input: a repeat may have another one.
 	NotAfter *time.Time `json:"notAfter,omitempty"`

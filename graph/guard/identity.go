@@ -103,10 +103,6 @@ func Local(next http.Handler) http.Handler {
 	})
 }
 
-// Caller names the caller that an idempotency key belongs to. It is empty for all
-// callers: they share one name, because requests have no identity of their own yet.
-func Caller(context.Context) string { return "" }
-
 // callerOf returns the caller; nil for an anonymous one.
 func callerOf(ctx context.Context) *Identity {
 	if facts := factsIn(ctx); facts != nil {

@@ -12,9 +12,10 @@
 // Invariants:
 //   - A subscriber gets the same bytes as from the schema below.
 //   - Renderings are kept within a bound. One that is not found is made again.
+//   - Callers with and without a cap of quantities share no rendering.
 //   - A selection is kept while it has a subscriber.
 //
-// May import: compiled, push, models, gqlgen.
+// May import: compiled, push, viewer, models, gqlgen.
 //
 // The package uses no server.
 package live

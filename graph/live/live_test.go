@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/graph/generated"
+	"onhand/graph/guard"
 	"onhand/graph/transport/push"
 	"onhand/models"
 )
@@ -78,16 +79,21 @@ func (below) Exec(context.Context) graphql.ResponseHandler {
 
 func newTestSchema() (*PushSchema, *fakeStocks) {
 	stocks := &fakeStocks{directory: models.NewDirectory([]models.Location{{LocationID: "london", Name: "London", Active: true}}, nil)}
-	return New(below{generated.NewExecutableSchema(generated.Config{})}, stocks), stocks
+	return New(below{generated.NewExecutableSchema(generated.Config{})}, stocks, 0), stocks
 }
 
 // subscribe executes an operation with an offer. It returns the source, nil where the
 // schema below answered.
 func subscribe(t *testing.T, s *PushSchema, document string, variables map[string]any) push.Source {
 	t.Helper()
+	return subscribeAs(t, t.Context(), s, document, variables)
+}
+
+func subscribeAs(t *testing.T, as context.Context, s *PushSchema, document string, variables map[string]any) push.Source {
+	t.Helper()
 	offer := &push.Offer{Notify: func() {}}
 	exec := executor.New(s)
-	ctx := graphql.StartOperationTrace(push.With(t.Context(), offer))
+	ctx := graphql.StartOperationTrace(push.With(as, offer))
 	operation, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: document, Variables: variables})
 	require.Empty(t, errs)
 	responses, ctx := exec.DispatchOperation(ctx, operation)
@@ -203,7 +209,7 @@ func TestConcurrentRenderings(t *testing.T) {
 		asking.Go(func() {
 			for i, stock := range list {
 				want := fmt.Sprintf(`{"data":{"stockChanged":{"productId":"a","quantityAvailable":%d,"version":%d}}}`, i, i)
-				if got := s.renderings.of(rendered{selected, stock, nil}); string(got) != want {
+				if got := s.renderings.of(rendered{selected, stock, nil, 0}); string(got) != want {
 					t.Errorf("%s, not %s", got, want)
 					return
 				}
@@ -245,4 +251,31 @@ func TestNotPushed(t *testing.T) {
 
 	response := s.Exec(t.Context())(t.Context()) // no offer
 	assert.Equal(t, `"below"`, string(response.Data))
+}
+
+// TestClassesOfViewers: callers with and without read:inventory do not share a rendering.
+// A capped one gets no stock that looks to it like the one before.
+func TestClassesOfViewers(t *testing.T) {
+	t.Parallel()
+	s, stocks := newTestSchema()
+	s.limit = 3
+	reader := guard.WithIdentity(t.Context(), guard.Identity{Subject: "reader", Scopes: []guard.Scope{guard.ReadInventory}})
+	document := `subscription { stockChanged(productIds: ["a"]) { quantityAvailable } }`
+	exact, capped := subscribeAs(t, reader, s, document, nil), subscribe(t, s, document, nil)
+	for _, c := range []struct {
+		version           int64
+		toExact, toCapped string
+	}{
+		{9, `{"data":{"stockChanged":{"quantityAvailable":9}}}`, `{"data":{"stockChanged":{"quantityAvailable":3}}}`},
+		{8, `{"data":{"stockChanged":{"quantityAvailable":8}}}`, ``},
+		{2, `{"data":{"stockChanged":{"quantityAvailable":2}}}`, `{"data":{"stockChanged":{"quantityAvailable":2}}}`},
+	} {
+		stock := stockAt("a", c.version)
+		for i, want := range []string{c.toExact, c.toCapped} {
+			stocks.opened[i].pending = []*models.Stock{stock}
+			payload, err := []push.Source{exact, capped}[i].Next()
+			require.NoError(t, err)
+			require.Equal(t, want, string(payload))
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"onhand/graph/compiled"
+	"onhand/graph/viewer"
 	"onhand/models"
 )
 
@@ -24,6 +25,7 @@ type rendered struct {
 	selection *compiled.StockSelection
 	stock     *models.Stock
 	directory *models.Directory
+	limit     viewer.QuantityCap // the class of viewer
 }
 
 // rendering is a payload.
@@ -67,7 +69,7 @@ const renderBytes = 512
 
 func (r rendered) render() []byte {
 	b := append(make([]byte, 0, renderBytes), `{"data":`...)
-	return append(r.selection.Append(b, r.stock, r.directory), '}')
+	return append(r.selection.Append(b, r.stock, r.directory, r.limit), '}')
 }
 
 // selections has the selections of the current subscriptions, each once.

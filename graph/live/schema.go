@@ -8,6 +8,7 @@ import (
 
 	"onhand/graph/compiled"
 	"onhand/graph/transport/push"
+	"onhand/graph/viewer"
 	"onhand/models"
 )
 
@@ -25,13 +26,15 @@ type Stocks interface {
 type PushSchema struct {
 	graphql.ExecutableSchema
 	stocks     Stocks
+	limit      viewer.QuantityCap
 	selections selections
 	renderings renderings
 }
 
-// New returns a PushSchema over another one.
-func New(below graphql.ExecutableSchema, stocks Stocks) *PushSchema {
-	return &PushSchema{ExecutableSchema: below, stocks: stocks, selections: selections{byKey: map[string]*selection{}}}
+// New returns a PushSchema over another one. limit bounds what callers without
+// read:inventory see.
+func New(below graphql.ExecutableSchema, stocks Stocks, limit viewer.QuantityCap) *PushSchema {
+	return &PushSchema{ExecutableSchema: below, stocks: stocks, limit: limit, selections: selections{byKey: map[string]*selection{}}}
 }
 
 // Exec implements graphql.ExecutableSchema.
@@ -67,7 +70,8 @@ func (s *PushSchema) open(ctx context.Context, notify func()) push.Source {
 	if err != nil {
 		return nil
 	}
-	return &subscription{schema: s, watch: watch, selection: s.selections.acquire(changes.Selection)}
+	limit := s.limit.For(ctx)
+	return &subscription{schema: s, watch: limit.Watch(watch), limit: limit, selection: s.selections.acquire(changes.Selection)}
 }
 
 // ended makes Next return at once.
@@ -81,6 +85,7 @@ var ended = func() context.Context {
 type subscription struct {
 	schema    *PushSchema
 	watch     models.Watch[*models.Stock]
+	limit     viewer.QuantityCap
 	selection *selection
 }
 
@@ -93,7 +98,7 @@ func (s *subscription) Next() ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	return s.schema.renderings.of(rendered{s.selection.StockSelection, stock, s.schema.stocks.Directory()}), nil
+	return s.schema.renderings.of(rendered{s.selection.StockSelection, stock, s.schema.stocks.Directory(), s.limit}), nil
 }
 
 // Close implements push.Source.

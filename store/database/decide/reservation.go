@@ -20,7 +20,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	wanted := demands(w.Lines)
 	holder := holding.Limited(w.Holder, w.Access)
 	limited := append(d.Holdings.RefuseReservation(holder), d.refuseUnits(holder, wanted, false)...)
-	lines, errs := d.allocate(changes, wanted, w.Channel, w.AllowPartial)
+	lines, errs := d.allocate(changes, wanted, w.Channel, partial{w.AllowPartial, w.PartialMax})
 	if lines == nil || limited != nil {
 		return models.WriteResult{Errors: append(limited, errs...)}
 	}
@@ -67,13 +67,13 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	if w.TTL > 0 {
 		limited = append(limited, d.renew(&next, holder, w.TTL, "ttlSeconds")...)
 	}
-	lines, errs := d.allocate(changes, wanted, s.Channel, w.AllowPartial)
+	lines, errs := d.allocate(changes, wanted, s.Channel, partial{w.AllowPartial, w.PartialMax})
 	if lines == nil || limited != nil {
 		at := s.At(d.Now)
 		return models.WriteResult{Reservation: &at, Errors: append(limited, errs...)}
 	}
 	next.Lines, next.Counted = lines, s.Counted || d.Holdings.Counts(holder)
-	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, ReservationID: s.ID})
+	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, Actor: w.Caller, ReservationID: s.ID})
 	d.put(&next)
 	d.inPart = len(errs) > 0
 	at := next.At(d.Now)
@@ -216,13 +216,20 @@ func (want *demand) line() models.ReservationLine {
 func (want *demand) units() int { return want.free + unitsOf(want.pinned) }
 
 // Allocate moves a cart's units from available to reserved in the change set. It
-// returns nil lines when the cart is refused, with every reason at once; with
-// allowPartial it returns shortages beside the lines.
-func (d *Decider) Allocate(changes *ChangeSet, asked []models.RequestedLine, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
-	return d.allocate(changes, demands(asked), channel, allowPartial)
+// returns nil lines when the cart is refused, with every reason at once.
+func (d *Decider) Allocate(changes *ChangeSet, asked []models.RequestedLine, channel string) ([]models.ReservationLine, []models.UserError) {
+	return d.allocate(changes, demands(asked), channel, partial{})
 }
 
-func (d *Decider) allocate(changes *ChangeSet, wanted []demand, channel string, allowPartial bool) ([]models.ReservationLine, []models.UserError) {
+// partial says whether a cart may get a part of what it asks, and how many units of a
+// product at most; zero for all there are.
+type partial struct {
+	allowed bool
+	max     int
+}
+
+// allocate is Allocate; where a part is allowed, it returns shortages beside the lines.
+func (d *Decider) allocate(changes *ChangeSet, wanted []demand, channel string, part partial) ([]models.ReservationLine, []models.UserError) {
 	var (
 		lines    = make([]models.ReservationLine, 0, len(wanted))
 		errs     []models.UserError
@@ -238,7 +245,8 @@ func (d *Decider) allocate(changes *ChangeSet, wanted []demand, channel string, 
 			errs = append(errs, err)
 			if _, short := err.(models.InsufficientStockError); short {
 				d.ShortProducts[want.product] = true
-				refused = refused || !allowPartial
+				refused = refused || !part.allowed
+				line = part.of(changes, want, line)
 			} else {
 				refused = true
 			}
@@ -250,6 +258,20 @@ func (d *Decider) allocate(changes *ChangeSet, wanted []demand, channel string, 
 		return nil, errs
 	}
 	return lines, errs
+}
+
+// of gives back what a short line has beyond the bound. What an update had before stays.
+func (p partial) of(changes *ChangeSet, want *demand, line models.ReservationLine) models.ReservationLine {
+	bound := p.max
+	if want.held != nil {
+		bound = max(bound, want.held.Quantity)
+	}
+	if p.max > 0 && line.Quantity > bound {
+		kept, rest := line.Split(bound)
+		changes.shift(want.product, rest, models.Reserved, models.Available)
+		line.Quantity, line.Allocations = bound, kept
+	}
+	return line
 }
 
 // allocateOne allocates one product. A reservation that is updated has units of it,

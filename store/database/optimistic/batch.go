@@ -99,7 +99,7 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 		return false
 	}
 	b.changes.Reset()
-	lines, errs := b.decider.Allocate(b.changes, w.reserve.Lines, w.reserve.Channel, false)
+	lines, errs := b.decider.Allocate(b.changes, w.reserve.Lines, w.reserve.Channel)
 	if lines == nil || errs != nil || c.recordKey(w.hashes.Reservation) {
 		return false
 	}

@@ -51,7 +51,7 @@ func TestJSONByHand(t *testing.T) {
 	})
 	require.Equal(t, "null", string(JSON{}.AppendLines(nil, nil)))
 	for what, fields := range map[reflect.Type]int{
-		reflect.TypeFor[models.Reserve](): 10, reflect.TypeFor[models.RequestedLine](): 3,
+		reflect.TypeFor[models.Reserve](): 11, reflect.TypeFor[models.RequestedLine](): 3,
 		reflect.TypeFor[models.ReservationLine](): 8, reflect.TypeFor[models.Allocation](): 4,
 	} {
 		require.Equal(t, fields, what.NumField(), "the fields of %s changed: change AppendReserve, AppendLines and this test too", what)
