@@ -217,17 +217,29 @@ func TestTimeOfAHolder(t *testing.T) {
 	})
 }
 
-// A claimed reservation counts for the subject, and no longer for the address.
+// A claimed reservation counts for the subject, and no longer for the address. A claim above
+// the subject's limits is refused: else it could claim all that its address can reserve.
 func TestClaimOfAHolder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.SetLimits(few())
 		s.stock("mug", "north", 50)
-		for range 4 { // a claim takes nothing more: it is not refused
-			id := s.ok(by(bob, line("mug", 1))).Reservation.ID
-			s.ok(models.ClaimReservation{ID: id, Access: owner.Access{Subject: "alice"}})
+		s.stock("cup", "north", 50)
+		claim := func(id string) models.WriteResult {
+			return s.do(models.ClaimReservation{ID: id, Access: owner.Access{Subject: "alice"}})
 		}
-		s.ok(by(bob, line("mug", 7)))
-		s.fails(s.do(by(alice, line("mug", 1))), limited(holding.TooManyReservations, 3, "", "lines"))
+		s.fails(claim(s.ok(by(bob, line("mug", 4))).Reservation.ID))
+		large := s.ok(by(bob, line("cup", 1), line("mug", 3))).Reservation.ID
+		s.fails(claim(large), limited(holding.TooManyUnits, 6, "mug", "id"))
+		require.Equal(t, bob, s.reservation(large).Holder)
+		for range 2 {
+			s.fails(claim(s.ok(by(bob, line("mug", 1))).Reservation.ID))
+		}
+		more := s.ok(by(bob, line("cup", 1))).Reservation.ID
+		s.fails(claim(more), limited(holding.TooManyReservations, 3, "", "id"))
+		s.fails(s.do(resolve(more, models.ReservationCommitted)))
+		s.fails(claim(more)) // an order keeps nothing
+		s.ok(by(bob, line("mug", 4)))
+		s.fails(s.do(by(alice, line("cup", 1))), limited(holding.TooManyReservations, 3, "", "lines"))
 		s.checkHoldings()
 	})
 }

@@ -180,8 +180,21 @@ func (m *holdingsModel) claim(t *rapid.T) {
 		t.Skip("it has an owner")
 	}
 	subject := m.prefix + rapid.SampledFrom([]string{"alice", "bob"}).Draw(t, "subject")
-	s.ok(models.ClaimReservation{ID: r.id, Access: owner.Access{Subject: subject}})
-	r.holder = owner.OfSubject(subject)
+	h := owner.OfSubject(subject)
+	var want []models.UserError
+	n, held := m.held(h, nil)
+	if n >= m.limits.ReservationsOf(h) {
+		want = append(want, limited(holding.TooManyReservations, m.limits.ReservationsOf(h), "", "id"))
+	}
+	limit, _ := m.limits.UnitsOf(h, -1)
+	for _, l := range s.reservation(r.id).Lines {
+		if held[l.ProductID]+l.Quantity > limit {
+			want = append(want, limited(holding.TooManyUnits, limit, l.ProductID, "id"))
+		}
+	}
+	if s.fails(s.do(models.ClaimReservation{ID: r.id, Access: owner.Access{Subject: subject}}), want...); want == nil {
+		r.holder = h
+	}
 }
 
 func (m *holdingsModel) end(to models.ReservationState) func(*rapid.T) {

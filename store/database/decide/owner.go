@@ -70,11 +70,34 @@ func (d *Decider) claim(w models.ClaimReservation) models.WriteResult {
 			at := s.At(d.Now)
 			return models.WriteResult{Reservation: &at, Errors: []models.UserError{models.Invalid(models.InputPath("id"), "the reservation has an owner")}}
 		}
-		next.Holder, next.Counted = mine, d.Holdings.Counts(holding.Limited(mine, w.Access))
+		holder := holding.Limited(mine, w.Access)
+		if limited := d.refuseClaim(holder, s); limited != nil {
+			at := s.At(d.Now)
+			return models.WriteResult{Reservation: &at, Errors: limited}
+		}
+		next.Holder, next.Counted = mine, d.Holdings.Counts(holder)
 		d.put(&next)
 	}
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at, Replayed: replayed}
+}
+
+// refuseClaim refuses an active reservation that would bring a holder above its limits.
+// Otherwise a subject could claim without end what its address reserves.
+func (d *Decider) refuseClaim(h owner.Holder, s *StoredReservation) []models.UserError {
+	if s.State != models.ReservationActive || !d.Holdings.Counts(h) {
+		return nil
+	}
+	path := models.InputPath("id")
+	errs := d.Holdings.RefuseReservation(h, path)
+	for i := range s.Lines {
+		line := &s.Lines[i]
+		if product := d.Products[line.ProductID]; product != nil {
+			stock := holdings.StockOf(product, d.Levels[line.ProductID])
+			errs = append(errs, d.Holdings.RefuseUnits(h, holdings.Taken{Product: product, Stock: stock, Units: holdings.UnitsOf(line), Path: path})...)
+		}
+	}
+	return errs
 }
 
 // refuseUnits refuses units of products that a holder may not have. counted: its holdings

@@ -86,8 +86,7 @@ func (b *readSetBuilder) write(write models.Write) {
 		}
 	case models.ClaimReservation:
 		if key, ok := b.reservation(write.ID); ok {
-			b.held.Update(key, nil)
-			b.held.Reserve(owner.OfSubject(write.Access.Subject), nil)
+			b.held.Claim(key, owner.OfSubject(write.Access.Subject))
 		}
 	case models.Resolve:
 		b.reservation(write.ID)

@@ -19,7 +19,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	changes := d.ChangeSet()
 	wanted := demands(w.Lines)
 	holder := holding.Limited(w.Holder, w.Access)
-	limited := append(d.Holdings.RefuseReservation(holder), d.refuseUnits(holder, wanted, false)...)
+	limited := append(d.Holdings.RefuseReservation(holder, models.InputPath("lines")), d.refuseUnits(holder, wanted, false)...)
 	lines, errs := d.allocate(changes, wanted, w.Channel, partial{w.AllowPartial, w.PartialMax})
 	if lines == nil || limited != nil {
 		return models.WriteResult{Errors: append(limited, errs...)}

@@ -15,6 +15,7 @@ const (
 	holdingsSQL = `SELECT h.holder, h.product_id, h.units FROM (
 			SELECT value->>0 AS holder, value->>1 AS product_id FROM json_each(?1)
 			UNION SELECT r.holder, v.value->>1 FROM json_each(?2) v JOIN reservations r ON r.reservation_id = unhex(v.value->>0)
+			UNION SELECT v.value->>1, line.value->>'productId' FROM json_each(?3) v JOIN reservations r ON r.reservation_id = unhex(v.value->>0), json_each(r.lines) line
 		) k JOIN holdings h ON h.holder = k.holder AND h.product_id = k.product_id`
 
 	addHoldingSQL = `INSERT INTO holdings (holder, product_id, units) VALUES (?1, ?2, ?3)
@@ -28,7 +29,7 @@ func readHoldings(ctx context.Context, tx *sql.Tx, u *decide.UnitOfWork, set *ho
 	if len(set.Holders)+len(set.Products) == 0 {
 		return nil
 	}
-	var ids, products [][2]string
+	var ids, products, claims [][2]string
 	for _, h := range set.Holders {
 		ids = append(ids, [2]string{h, ""})
 	}
@@ -38,7 +39,10 @@ func readHoldings(ctx context.Context, tx *sql.Tx, u *decide.UnitOfWork, set *ho
 	for _, p := range set.Products {
 		products = append(products, [2]string{hex.EncodeToString(p.Reservation[:]), p.Product})
 	}
-	return queryRows(ctx, tx, dialect.ScanHolding, u.Holdings.Add, holdingsSQL, jsonPairs(ids), jsonPairs(products))
+	for _, c := range set.Claims {
+		claims = append(claims, [2]string{hex.EncodeToString(c.Reservation[:]), c.Holder})
+	}
+	return queryRows(ctx, tx, dialect.ScanHolding, u.Holdings.Add, holdingsSQL, jsonPairs(ids), jsonPairs(products), jsonPairs(claims))
 }
 
 func jsonPairs(pairs [][2]string) string {

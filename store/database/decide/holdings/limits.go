@@ -34,7 +34,7 @@ func StockOf(p *models.Product, levels []*models.Level) int {
 }
 
 // RefuseReservation refuses one more reservation of a holder.
-func (b *Holdings) RefuseReservation(h owner.Holder) []models.UserError {
+func (b *Holdings) RefuseReservation(h owner.Holder, path []string) []models.UserError {
 	if !b.Counts(h) {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (b *Holdings) RefuseReservation(h owner.Holder) []models.UserError {
 		return nil
 	}
 	b.refuse(h)
-	return []models.UserError{holding.Refusal(holding.TooManyReservations, limit, models.InputPath("lines"),
+	return []models.UserError{holding.Refusal(holding.TooManyReservations, limit, path,
 		"at most %d reservations may be active at once; release one, or wait until one expires", limit)}
 }
 

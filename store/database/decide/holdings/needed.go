@@ -17,6 +17,14 @@ type NeededHoldings struct {
 	Changed [][16]byte
 	// Products are products that a reservation may take more of.
 	Products []ReservedProduct
+	// Claims are reservations that get another holder.
+	Claims []ClaimedReservation
+}
+
+// ClaimedReservation is a reservation, and the holder whose it becomes.
+type ClaimedReservation struct {
+	Reservation [16]byte
+	Holder      string
 }
 
 // ReservedProduct is a product that a reservation may take more of.
@@ -44,6 +52,13 @@ func (s *NeededHoldings) Update(reservation [16]byte, lines []models.RequestedLi
 	}
 }
 
+// Claim adds a change of a reservation's holder.
+func (s *NeededHoldings) Claim(reservation [16]byte, h owner.Holder) {
+	s.Changed = append(s.Changed, reservation)
+	s.Holders = append(s.Holders, string(h))
+	s.Claims = append(s.Claims, ClaimedReservation{reservation, string(h)})
+}
+
 // Sorted returns the set in order and without repeats.
 func (s NeededHoldings) Sorted() NeededHoldings {
 	slices.Sort(s.Holders)
@@ -52,5 +67,5 @@ func (s NeededHoldings) Sorted() NeededHoldings {
 	slices.SortFunc(s.Products, func(a, b ReservedProduct) int {
 		return cmp.Or(slices.Compare(a.Reservation[:], b.Reservation[:]), cmp.Compare(a.Product, b.Product))
 	})
-	return NeededHoldings{slices.Compact(s.Holders), slices.Compact(s.IDs), slices.Compact(s.Changed), slices.Compact(s.Products)}
+	return NeededHoldings{slices.Compact(s.Holders), slices.Compact(s.IDs), slices.Compact(s.Changed), slices.Compact(s.Products), s.Claims}
 }

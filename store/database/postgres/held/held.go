@@ -24,7 +24,9 @@ const (
 	holdingsSQL = `SELECT h.holder, h.product_id, h.units FROM (
 			SELECT unnest($1::text[]) COLLATE "C" AS holder, unnest($2::text[]) COLLATE "C" AS product_id
 			UNION SELECT r.holder COLLATE "C", v.product_id COLLATE "C" FROM (SELECT unnest($3::bytea[]) AS reservation_id, unnest($4::text[]) AS product_id) v
-				JOIN reservations r ON r.reservation_id = v.reservation_id) k
+				JOIN reservations r ON r.reservation_id = v.reservation_id
+			UNION SELECT v.holder COLLATE "C", (line->>'productId') COLLATE "C" FROM (SELECT unnest($5::bytea[]) AS reservation_id, unnest($6::text[]) AS holder) v
+				JOIN reservations r ON r.reservation_id = v.reservation_id, json_array_elements(r.lines) AS line) k
 		JOIN holdings h ON h.holder = k.holder AND h.product_id = k.product_id`
 
 	addSQL = `INSERT INTO holdings AS h (holder, product_id, units)
@@ -79,7 +81,7 @@ func lock(r pgx.Rows, held *holdings.Holdings) error {
 
 // QueueHoldings reads the holdings of products that a batch may take more of.
 func QueueHoldings(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHoldings) {
-	if len(set.IDs)+len(set.Products) == 0 {
+	if len(set.IDs)+len(set.Products)+len(set.Claims) == 0 {
 		return
 	}
 	holders, products := names(set.IDs)
@@ -87,7 +89,11 @@ func QueueHoldings(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHo
 	for i := range set.Products {
 		reserved[i], more[i] = set.Products[i].Reservation[:], set.Products[i].Product
 	}
-	b.Queue(holdingsSQL, holders, products, reserved, more).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanHolding, held.Add) })
+	claimed, claimants := make([][]byte, len(set.Claims)), make([]string, len(set.Claims))
+	for i := range set.Claims {
+		claimed[i], claimants[i] = set.Claims[i].Reservation[:], set.Claims[i].Holder
+	}
+	b.Queue(holdingsSQL, holders, products, reserved, more, claimed, claimants).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanHolding, held.Add) })
 }
 
 // QueueChanges writes what has changed.
