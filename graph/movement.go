@@ -44,13 +44,11 @@ func parseMovementKey(key string) (int64, error) {
 	return id, nil
 }
 
-// referenceOf is the reference of a movement; nil for that of an order where the caller has
-// no order scope.
-func referenceOf(ctx context.Context, m *models.StockMovement) *string {
-	if m.ReservationID != "" && !guard.Has(ctx, guard.ReadOrders) && !guard.Has(ctx, guard.WriteOrders) {
-		return nil
-	}
-	return m.ReferenceText()
+// hidesOrder reports whether a movement belongs to a reservation, and the caller has no
+// order scope. Then its reference is hidden, which is that of the order, and the
+// reservation's id, which may be the permission to act on it.
+func hidesOrder(ctx context.Context, m *models.StockMovement) bool {
+	return m.ReservationID != "" && !guard.Has(ctx, guard.ReadOrders) && !guard.Has(ctx, guard.WriteOrders)
 }
 
 // movementFilter checks a filter of the ledger. To know that a reservation exists is for

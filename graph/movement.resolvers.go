@@ -42,7 +42,17 @@ func (r *stockMovementResolver) Location(ctx context.Context, obj *models.StockM
 }
 
 func (r *stockMovementResolver) Reference(ctx context.Context, obj *models.StockMovement) (*string, error) {
-	return referenceOf(ctx, obj), nil
+	if hidesOrder(ctx, obj) {
+		return nil, nil
+	}
+	return obj.ReferenceText(), nil
+}
+
+func (r *stockMovementResolver) ReservationID(ctx context.Context, obj *models.StockMovement) (*string, error) {
+	if hidesOrder(ctx, obj) {
+		return nil, nil
+	}
+	return obj.OfReservation(), nil
 }
 
 func (r *subscriptionResolver) StockMoved(ctx context.Context, after *string, filter *generated.StockMovementFilter) (<-chan *models.StockMovement, error) {

@@ -203,11 +203,13 @@ func TestLedgerAndOrders(t *testing.T) {
 	_, body := post(t, s.api, "service", request{Query: `mutation { commitReservation(input: {idempotencyKey: "c", id: "` + id + `", orderRef: "order 1"}) { errors { code } } }`})
 	require.Contains(t, string(body), `"errors":[]`)
 	post(t, s.api, "counter", request{Query: `mutation { adjustStock(input: {idempotencyKey: "a", reason: RECEIVED, referenceDocumentUri: "note 7", rows: [{productId: "22423", locationId: "london", delta: 1}]}) { errors { code } } }`})
-	list := request{Query: `{ stockMovements(first: 3, filter: {productId: "22423"}) { nodes { reference } } }`}
+	list := request{Query: `{ stockMovements(first: 3, filter: {productId: "22423"}) { nodes { reference reservationId } } }`}
 	_, body = post(t, s.api, "merchant", list)
-	assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[{"reference":"note 7"},{"reference":null},{"reference":null}]}}}`, string(body))
+	assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[{"reference":"note 7","reservationId":null},
+		{"reference":null,"reservationId":null},{"reference":null,"reservationId":null}]}}}`, string(body))
 	_, body = post(t, s.api, "", list)
-	assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[{"reference":"note 7"},{"reference":"order 1"},{"reference":null}]}}}`, string(body))
+	assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[{"reference":"note 7","reservationId":null},
+		{"reference":"order 1","reservationId":"`+id+`"},{"reference":null,"reservationId":"`+id+`"}]}}}`, string(body))
 	_, body = post(t, s.api, "merchant", request{Query: `{ stockMovements(filter: {reservationId: "` + id + `"}) { nodes { id } } }`})
 	assert.Contains(t, string(body), "FORBIDDEN")
 }

@@ -296,11 +296,11 @@ type ComplexityRoot struct {
 		ID            func(childComplexity int) int
 		Location      func(childComplexity int) int
 		NoteText      func(childComplexity int) int
-		OfReservation func(childComplexity int) int
 		Product       func(childComplexity int) int
 		ProductID     func(childComplexity int) int
 		Reason        func(childComplexity int) int
 		Reference     func(childComplexity int) int
+		ReservationID func(childComplexity int) int
 		Version       func(childComplexity int) int
 	}
 
@@ -429,6 +429,8 @@ type StockMovementResolver interface {
 	Location(ctx context.Context, obj *models.StockMovement) (*models.Location, error)
 
 	Reference(ctx context.Context, obj *models.StockMovement) (*string, error)
+
+	ReservationID(ctx context.Context, obj *models.StockMovement) (*string, error)
 }
 type StockStatusChangeResolver interface {
 	Stock(ctx context.Context, obj *models.StockStatusChange) (*models.Stock, error)
@@ -1606,12 +1608,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StockMovement.NoteText(childComplexity), true
-	case "StockMovement.reservationId":
-		if e.ComplexityRoot.StockMovement.OfReservation == nil {
-			break
-		}
-
-		return e.ComplexityRoot.StockMovement.OfReservation(childComplexity), true
 	case "StockMovement.product":
 		if e.ComplexityRoot.StockMovement.Product == nil {
 			break
@@ -1636,6 +1632,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.StockMovement.Reference(childComplexity), true
+	case "StockMovement.reservationId":
+		if e.ComplexityRoot.StockMovement.ReservationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockMovement.ReservationID(childComplexity), true
 	case "StockMovement.version":
 		if e.ComplexityRoot.StockMovement.Version == nil {
 			break
@@ -2403,8 +2405,8 @@ type StockMovement implements Node {
   reference: String @goField(forceResolver: true)
   "The subject of the caller's token. Null for an anonymous shopper, and for RESERVED: the reservation says whose it is."
   actor: String @goField(name: "ActorName")
-  "The reservation that this belongs to."
-  reservationId: ID @goField(name: "OfReservation")
+  "The reservation that this belongs to. Null without an order scope: its id may be the permission to act on it."
+  reservationId: ID @goField(forceResolver: true)
   "The product's version after this movement."
   version: BigInt!
   "When it was decided."
@@ -9935,7 +9937,7 @@ func (ec *executionContext) _StockMovement_reservationId(ctx context.Context, fi
 			return ec.fieldContext_StockMovement_reservationId(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.OfReservation(), nil
+			return ec.Resolvers.StockMovement().ReservationID(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -9946,7 +9948,7 @@ func (ec *executionContext) _StockMovement_reservationId(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_StockMovement_reservationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("StockMovement", field, true, false, errors.New("field of type ID does not have child fields"))
+	return graphql.NewScalarFieldContext("StockMovement", field, true, true, errors.New("field of type ID does not have child fields"))
 }
 
 func (ec *executionContext) _StockMovement_version(ctx context.Context, field graphql.CollectedField, obj *models.StockMovement) (ret graphql.Marshaler) {
@@ -16329,10 +16331,43 @@ func (ec *executionContext) _StockMovement(ctx context.Context, sel ast.Selectio
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reservationId":
-			out.Values[i] = ec._StockMovement_reservationId(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StockMovement_reservationId(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "version":
 			out.Values[i] = ec._StockMovement_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
