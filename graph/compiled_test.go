@@ -223,7 +223,7 @@ func TestCompiledIsTheSame(t *testing.T) {
 		all++
 		same(rt)
 	})
-	assert.Greater(t, compiled, all/2, "most documents are compiled")
+	assert.Greater(t, compiled, all/4, "of the callers half are anonymous, and some documents have fields that they may not read")
 }
 
 // sameAnswers draws a request and compares its answers. It counts those that were compiled.

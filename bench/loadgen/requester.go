@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -25,16 +26,20 @@ type Requester struct {
 	answer []byte // reused
 }
 
-// DialRequester connects to the server at address (host:port).
-func DialRequester(address string) (*Requester, error) {
+// DialRequester connects to the server at address (host:port). Each request has the headers ("Name: value") too.
+func DialRequester(address string, headers ...string) (*Requester, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	var more strings.Builder
+	for _, header := range headers {
+		more.WriteString("\r\n" + header)
+	}
 	return &Requester{
 		conn: conn, reader: bufio.NewReaderSize(conn, readBufferBytes),
 		head: []byte("POST /graphql HTTP/1.1\r\nHost: " + address +
-			"\r\nContent-Type: application/json\r\nAccept: application/json\r\nContent-Length: "),
+			more.String() + "\r\nContent-Type: application/json\r\nAccept: application/json\r\nContent-Length: "),
 	}, nil
 }
 

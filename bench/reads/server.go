@@ -23,6 +23,10 @@ const (
 	shopProducts = 1_000
 	// floorPrefix begins the keys of the hashes that floors read.
 	floorPrefix = "floor:"
+	// benchSecret signs the tokens of a benchmark.
+	benchSecret = "the secret of a benchmark, 32 bytes at least"
+	// unreachedRate is a limit that no benchmark reaches: each request is counted.
+	unreachedRate = "100000000000/1m"
 	// fillChunk is how many hashes of floors one pipeline writes.
 	fillChunk = 1_000
 )
@@ -39,6 +43,7 @@ type shop struct {
 // server is one variant in a process of its own.
 type server struct {
 	name, address string
+	headers       []string // of each request
 	pid           int
 	failure       func() error // why it ended; nil while it runs
 	stop          func() error
@@ -100,21 +105,41 @@ func (s *shop) start(ctx context.Context, name string, environment ...string) (*
 
 func (s *shop) startProcess(ctx context.Context, name string, environment []string) (*server, error) {
 	redisURL := s.command.servers.Redis.URL()
-	if name == onhand || name == withoutNear {
-		if name == withoutNear {
+	if name == onhand || name == withoutNear || name == guarded {
+		var headers []string
+		switch name {
+		case withoutNear:
 			environment = append(environment, "NEAR_CACHE_BYTES=0")
+		case guarded:
+			token, err := s.token(ctx)
+			if err != nil {
+				return nil, err
+			}
+			headers = []string{"Authorization: Bearer " + token}
+			environment = append(environment, "AUTH_SECRET="+benchSecret, "ADMIN_ADDR=off", "RATE_READS="+unreachedRate)
 		}
 		instance, err := testbed.StartProgram(ctx, s.command.Server, s.url, redisURL, environment...)
 		if err != nil {
 			return nil, err
 		}
-		return &server{name: name, address: instance.Address, pid: instance.PID(), failure: instance.Failure, stop: instance.Stop}, nil
+		return &server{name: name, headers: headers, address: instance.Address, pid: instance.PID(), failure: instance.Failure, stop: instance.Stop}, nil
 	}
 	child, err := testbed.StartChild(ctx, "floor", "--kind", name, "--database", s.url, "--redis", redisURL)
 	if err != nil {
 		return nil, err
 	}
 	return &server{name: name, address: child.Address, pid: child.PID(), failure: func() error { return nil }, stop: child.End}, nil
+}
+
+// token makes the token of a shopper, as a developer does.
+func (s *shop) token(ctx context.Context) (string, error) {
+	command := exec.CommandContext(ctx, s.command.Server, "token", "shopper")
+	command.Env = append(os.Environ(), "AUTH_SECRET="+benchSecret)
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("onhand token: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // close ends the servers and the connection to the database.

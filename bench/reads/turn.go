@@ -88,7 +88,7 @@ func (s *server) dial(callers int, next func(worker int) func() prepared) (list 
 		}
 	}
 	for i := range callers {
-		client, err := loadgen.DialRequester(s.address)
+		client, err := loadgen.DialRequester(s.address, s.headers...)
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -157,7 +157,7 @@ func measureTurns(ctx context.Context, c *readCommand, w workload) (rounds []res
 
 // startWanted starts the variants that the rows need.
 func (s *shop) startWanted(ctx context.Context, w workload, environment ...string) error {
-	for _, name := range []string{onhand, withoutNear, jsonFloor, redisFloor, selectFloor, staticFloor, naiveFloor} {
+	for _, name := range []string{onhand, withoutNear, guarded, jsonFloor, redisFloor, selectFloor, staticFloor, naiveFloor} {
 		if !w.wants(name) {
 			continue
 		}

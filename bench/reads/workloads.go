@@ -12,6 +12,7 @@ import (
 const (
 	onhand      = "Onhand"
 	withoutNear = "Onhand without near cache"
+	guarded     = "Onhand with tokens and limits"
 	jsonFloor   = "net/http and encoding/json, no store"
 	redisFloor  = "net/http and pipelined Redis, hand-written"
 	selectFloor = "net/http and one SELECT each, hand-written"
@@ -57,6 +58,7 @@ func workloads() []workload {
 			{Ours: onhand, Beside: redisFloor, Aim: 1.5},
 			{Ours: onhand, Beside: jsonFloor, Aim: 0.6},
 			{Ours: withoutNear, Beside: naiveFloor, Aim: 1.5},
+			{Ours: guarded, Beside: onhand, Aim: 0.9},
 		}},
 		{name: "stocks ten", callers: connections, ask: tenFields, measure: measureTurns, rows: []results.Row{
 			{Ours: onhand, Beside: staticFloor, Aim: 2.5},
