@@ -127,10 +127,10 @@ func (s *IdentitySettings) bearer(ctx context.Context, log *slog.Logger) (bearer
 	}
 	bearer = &guard.Bearer{Verifier: verifier}
 	if s.ReadAnonymously == off {
-		bearer.Refused = append(bearer.Refused, guard.AnonymousReading)
+		bearer.TokenRequired = append(bearer.TokenRequired, guard.AnonymousReading)
 	}
 	if s.ReserveAnonymously == off {
-		bearer.Refused = append(bearer.Refused, guard.AnonymousReserving)
+		bearer.TokenRequired = append(bearer.TokenRequired, guard.AnonymousReserving)
 	}
 	return bearer, verifier.Close, nil
 }

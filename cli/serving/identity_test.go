@@ -93,7 +93,7 @@ func TestRoutesWithTokens(t *testing.T) {
 	bearer, closeBearer, err := identity.bearer(t.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
-	assert.Equal(t, []guard.AnonymousUse{guard.AnonymousReserving}, bearer.Refused)
+	assert.Equal(t, []guard.AnonymousUse{guard.AnonymousReserving}, bearer.TokenRequired)
 	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer, registry: newRegistry(st), open: newConnections(0)})
 	assert.Equal(t, http.StatusNotFound, served(t, h, local(t, http.MethodGet, "/metrics")).Code, "the admin listener has them")
 	assert.Equal(t, http.StatusOK, served(t, h, local(t, http.MethodGet, "/readyz")).Code)

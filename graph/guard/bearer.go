@@ -25,9 +25,9 @@ type TokenVerifier interface {
 // Bearer checks the bearer tokens of requests.
 type Bearer struct {
 	Verifier TokenVerifier
-	// Refused are the uses that need a token.
-	Refused []AnonymousUse
-	// OnRefused is told of a token that is not accepted; nil for nobody.
+	// TokenRequired are the uses that need a token.
+	TokenRequired []AnonymousUse
+	// OnRefused is called for each token that is not accepted; nil for no call.
 	OnRefused func(ctx context.Context, err error)
 }
 

@@ -51,7 +51,7 @@ func newBearer(refused ...guard.AnonymousUse) (*guard.Bearer, *fakeVerifier) {
 	verifier := &fakeVerifier{ends: map[string]func(){}, accepts: map[string]guard.Identity{
 		"good": {Subject: "erp", Scopes: []guard.Scope{guard.ReadInventory}, TokenID: "1"},
 	}}
-	return &guard.Bearer{Verifier: verifier, Refused: refused}, verifier
+	return &guard.Bearer{Verifier: verifier, TokenRequired: refused}, verifier
 }
 
 // TestBearer: the header names the caller. Without one the caller is anonymous; a bad one

@@ -38,8 +38,8 @@ type Complexity struct {
 	KeysLimit int
 	// Arguments has fields, such as Query.stocks, whose cost depends on their arguments.
 	Arguments map[string]ArgumentCost
-	// Charge is told the cost of each operation within the limits, and may refuse it; nil
-	// for none.
+	// Charge is called with the cost of each operation within the limits, and may refuse
+	// it; nil for no call.
 	Charge func(ctx context.Context, operation *graphql.OperationContext, cost Cost) *gqlerror.Error
 
 	executable graphql.ExecutableSchema

@@ -60,8 +60,8 @@ func DocumentOf(operation *graphql.OperationContext) *Document {
 // documents. It is a gqlgen extension and the server's query cache. Make it with
 // NewDocuments.
 type Documents struct {
-	// Charge is told of each document that is not in the cache, before it is parsed, and
-	// may refuse it; nil for none.
+	// Charge is called for each document that is not in the cache, before it is parsed, and
+	// may refuse it; nil for no call.
 	Charge func(ctx context.Context, text string) *gqlerror.Error
 
 	validated *lru.LRU[*Document]

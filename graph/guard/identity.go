@@ -89,8 +89,8 @@ func WithIdentity(ctx context.Context, id Identity) context.Context {
 
 // WithTokensConfigured returns the context of a server that checks tokens, and that lets
 // callers without one do everything but these uses.
-func WithTokensConfigured(ctx context.Context, refused ...AnonymousUse) context.Context {
-	return withFacts(ctx, func(facts *requestFacts) { facts.bearer = &Bearer{Refused: refused} })
+func WithTokensConfigured(ctx context.Context, tokenRequired ...AnonymousUse) context.Context {
+	return withFacts(ctx, func(facts *requestFacts) { facts.bearer = &Bearer{TokenRequired: tokenRequired} })
 }
 
 // Local grants every scope. It is for a server that only this machine can reach.
@@ -138,7 +138,7 @@ func TokensConfigured(ctx context.Context) bool {
 // MayAnonymously reports whether callers without a token may do something.
 func MayAnonymously(ctx context.Context, use AnonymousUse) bool {
 	facts := factsIn(ctx)
-	return facts == nil || facts.bearer == nil || !slices.Contains(facts.bearer.Refused, use)
+	return facts == nil || facts.bearer == nil || !slices.Contains(facts.bearer.TokenRequired, use)
 }
 
 // Expires is when the caller's token is no longer accepted; ok is false for never.

@@ -41,8 +41,8 @@ func (l limits) tickInterval() time.Duration {
 	return min(l.init, l.ping, l.keepAlive, l.connect, l.lifetime) / ticksPerLimit
 }
 
-// errorsMax is how many errors of one request are sent. A few hundred fields can
-// conflict in thousands of pairs.
+// errorsMax is how many errors of a request that is not executed are sent, whichever
+// executor prepares it. Package execution returns no more.
 const errorsMax = 10
 
 func first(errs gqlerror.List) gqlerror.List { return errs[:min(len(errs), errorsMax)] }
