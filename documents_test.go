@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -203,4 +204,38 @@ func TestEveryFailureHasItsTest(t *testing.T) {
 	text := document(t, "docs/failures.md")
 	report(t, "documents", untestedFailures(text))
 	assert.Greater(t, strings.Count(text, "\n|"), 10)
+}
+
+var (
+	recordPattern  = regexp.MustCompile(`(?m)^### (\d+)\. `)
+	mentionPattern = regexp.MustCompile(`decisions\.md, record (\d+)|\[decision (\d+)\]`)
+)
+
+// recordProblems lists the records of decisions whose numbers are not 1, 2, 3 and so on,
+// and the mentions, by file, of records that there are not.
+func recordProblems(decisions string, files map[string][]byte) (found []offence) {
+	records := recordPattern.FindAllStringSubmatch(decisions, -1)
+	for i, record := range records {
+		if want := fmt.Sprint(i + 1); record[1] != want {
+			return []offence{{"docs/decisions.md", "record " + record[1] + " must have the number " + want + ", and so must its mentions"}}
+		}
+	}
+	for file, text := range files {
+		for _, mention := range mentionPattern.FindAllSubmatch(text, -1) {
+			number := string(mention[1]) + string(mention[2])
+			if n, err := strconv.Atoi(number); err != nil || n < 1 || n > len(records) {
+				found = append(found, offence{file, "there is no record " + number})
+			}
+		}
+	}
+	return found
+}
+
+// TestRecordsAreNumbered: the records of docs/decisions.md have ascending numbers, and
+// those that code and documents mention exist.
+func TestRecordsAreNumbered(t *testing.T) {
+	t.Parallel()
+	files, err := readFiles(".go", ".md", ".sql")
+	require.NoError(t, err)
+	report(t, "records", recordProblems(document(t, "docs/decisions.md"), files))
 }

@@ -275,3 +275,13 @@ func TestRuleFailures(t *testing.T) {
 		assert.Equal(t, want, problems(untestedFailures(text)), text)
 	}
 }
+
+func TestRuleRecords(t *testing.T) {
+	t.Parallel()
+	right := "### 1. First\n\n### 2. Second\n"
+	mention := func(text string) map[string][]byte { return map[string][]byte{"x.go": []byte(text)} }
+	assert.Empty(t, recordProblems(right, mention("see docs/decisions.md, record 2")))
+	assert.Equal(t, "x.go: there is no record 3", problems(recordProblems(right, mention("see docs/decisions.md, record 3"))))
+	assert.Equal(t, "x.go: there is no record 4", problems(recordProblems(right, mention("see [decision 4](docs/decisions.md)"))))
+	assert.Equal(t, "docs/decisions.md: record 1 must have the number 2, and so must its mentions", problems(recordProblems("### 1. First\n\n### 1. Second\n", nil)))
+}
