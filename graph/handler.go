@@ -53,8 +53,8 @@ type HandlerConfig struct {
 	// SecurityLog logs refusals and privileged operations; nil for a log of the resolver's
 	// logger.
 	SecurityLog *securitylog.Recorder
-	// Limits bound what callers use; nil: nothing does.
-	Limits *ratelimit.Limiter
+	// Limiter bounds what callers use; nil: nothing does.
+	Limiter *ratelimit.Limiter
 	// Proxies may say where a request comes from.
 	Proxies guard.Proxies
 	// Interpreted sends every operation to gqlgen's executor. By default package compiled
@@ -108,8 +108,8 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.SetRecoverFunc(apierror.Recover(r.Log))
 	server.Use(introspection)
 	costs := &guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()}
-	if config.Limits != nil {
-		documents.Charge, costs.Charge = config.Limits.Document, config.Limits.Operation
+	if config.Limiter != nil {
+		documents.Charge, costs.Charge = config.Limiter.Document, config.Limiter.Operation
 	}
 	server.Use(costs)
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})

@@ -37,7 +37,7 @@ func limitedAPI(quotas map[ratelimit.Class]quota.Quota) (http.Handler, *ratelimi
 	}
 	return graph.Handler(graph.HandlerConfig{
 		Resolver: &graph.Resolver{Store: st, Log: slog.New(slog.DiscardHandler)},
-		Closing:  transport.NewClosing(), Interpreted: interpreted, Limits: limiter,
+		Closing:  transport.NewClosing(), Interpreted: interpreted, Limiter: limiter,
 	}), limiter
 }
 

@@ -20,8 +20,8 @@ type Config struct {
 	ReservationTTL time.Duration
 	// ReservationTTLMax is the longest time to live that a reservation may ask for.
 	ReservationTTLMax time.Duration
-	// Limits are those of the holders of reservations. The zero value has none.
-	Limits holding.Limits
+	// HolderLimits bound what holders of reservations keep. The zero value has none.
+	HolderLimits holding.Limits
 	// RedisTimeout bounds one round trip to Redis.
 	RedisTimeout time.Duration
 	// HashTTL is how long a product stays in Redis after its last fill or change.

@@ -82,7 +82,7 @@ func (s *Store) openServers() (err error) {
 	if s.database, err = database.Open(s.config.DatabaseURL, s.log, s.config.Database); err != nil {
 		return err
 	}
-	s.database.SetLimits(s.config.Limits)
+	s.database.SetHolderLimits(s.config.HolderLimits)
 	s.outage = outage.New("database", s.log, s.database.Unreachable)
 	url, timeout := s.config.RedisURL, s.config.RedisTimeout
 	if url == "" {

@@ -5,11 +5,11 @@
 // Files: settings.go has the settings; server.go the HTTP server, its bounds and its shutdown; routes.go the routes;
 // headers.go what protects an answer in a browser; metrics.go what is counted of requests. Each other file has a group
 // of settings: identity.go tokens, admin.go the listener for operators, http.go hosts, pages and trusted proxies,
-// tls.go the certificate, documents.go documents and the schema, rates.go quotas, hoarding.go limits of holders,
-// sockets.go connections and streams.
+// tls.go the certificate, documents.go documents and the schema, rates.go quotas, holders.go limits of holders,
+// sockets.go connections and streams, quantities.go the cap of quantities.
 //
-// May import: admin, graph, guard, ratelimit, securitylog, tokens, transport, admission, trusted, models, holding,
-// quota, store, web.
+// May import: admin, graph, guard, ratelimit, securitylog, tokens, transport, admission, trusted, viewer, models,
+// holding, quota, store, web.
 //
 // Invariants: settings that can never work are refused before a connection is opened. Without tokens configured the
 // server listens on a loopback address only, because every caller has every scope. Every wait of the server for a

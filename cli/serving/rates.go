@@ -68,9 +68,9 @@ func (s *rateSettings) config() (config ratelimit.LimiterConfig, err error) {
 	return config, nil
 }
 
-// startLimits returns a limiter by these settings, which were checked, and what ends its
+// startLimiter returns a limiter by these settings, which were checked, and what ends its
 // work; nil where no tokens are checked: then all callers are of this machine.
-func (s *rateSettings) startLimits(ctx context.Context, tokens bool, st *store.Store, log *slog.Logger) (limits *ratelimit.Limiter, stop func()) {
+func (s *rateSettings) startLimiter(ctx context.Context, tokens bool, st *store.Store, log *slog.Logger) (limiter *ratelimit.Limiter, stop func()) {
 	if !tokens {
 		return nil, func() {}
 	}
@@ -79,30 +79,30 @@ func (s *rateSettings) startLimits(ctx context.Context, tokens bool, st *store.S
 	if shared := st.Quotas(); shared != nil {
 		config.Exchange = shared
 	}
-	limits = ratelimit.New(config)
+	limiter = ratelimit.New(config)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { limits.Run(ctx) })
-	return limits, func() {
+	running.Go(func() { limiter.Run(ctx) })
+	return limiter, func() {
 		cancel()
 		running.Wait()
 	}
 }
 
-// countLimits counts what a limiter refuses.
-func countLimits(registry *prometheus.Registry, limits *ratelimit.Limiter) {
+// countRefusals counts what a limiter refuses.
+func countRefusals(registry *prometheus.Registry, limiter *ratelimit.Limiter) {
 	for _, class := range ratelimit.Classes() {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "onhand_rate_limited_total", Help: "Operations that were refused because their caller had used up a quota, by class: reads, writes, subscriptions, documents (bytes of documents that are not in the cache).",
 			ConstLabels: prometheus.Labels{"class": class.String()},
-		}, func() float64 { return float64(limits.Limited(class)) }))
+		}, func() float64 { return float64(limiter.Limited(class)) }))
 	}
 	gauge := func(name, help string, read func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}
-	gauge("onhand_rate_buckets", "Buckets of callers in this instance.", func() float64 { return float64(limits.Buckets()) })
+	gauge("onhand_rate_buckets", "Buckets of callers in this instance.", func() float64 { return float64(limiter.Buckets()) })
 	gauge("onhand_rate_sharing", "1 while quotas hold over all instances; 0 while Redis is away and each instance bounds its own share.", func() float64 {
-		if limits.Sharing() {
+		if limiter.Sharing() {
 			return 1
 		}
 		return 0

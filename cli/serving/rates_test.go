@@ -76,14 +76,14 @@ func TestLimitsOfTheServer(t *testing.T) {
 	settings := defaultRates(t)
 	settings.RateReads = "15/1h"
 	log := slog.New(slog.DiscardHandler)
-	none, stop := settings.startLimits(t.Context(), false, st, log)
+	none, stop := settings.startLimiter(t.Context(), false, st, log)
 	stop()
 	assert.Nil(t, none)
-	limits, stop := settings.startLimits(t.Context(), true, st, log)
+	limiter, stop := settings.startLimiter(t.Context(), true, st, log)
 	defer stop()
 	proxies := (&proxySettings{TrustedProxies: []string{"192.0.2.0/24"}}).proxies()
 	registry := newRegistry(st)
-	h := routes(st, transport.NewClosing(), log, routeConfig{sites: publicSites(t), bearer: &guard.Bearer{}, open: newConnections(0), registry: registry, proxies: proxies, limits: limits})
+	h := routes(st, transport.NewClosing(), log, routeConfig{sites: publicSites(t), bearer: &guard.Bearer{}, open: newConnections(0), registry: registry, proxies: proxies, limiter: limiter})
 	ask := func(client string) int {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ __typename }"}`)) // from 192.0.2.1
 		r.Host = "shop.example.com"

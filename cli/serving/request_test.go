@@ -52,7 +52,7 @@ func BenchmarkRequest(b *testing.B) {
 		quotas[class] = quota.Quota{Cost: quota.CostMax, Window: quota.WindowMin}
 	}
 	limited := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{
-		sites: localSites(b), open: newConnections(0), limits: ratelimit.New(ratelimit.LimiterConfig{Quotas: quotas, ExemptScopes: []guard.Scope{"none", "of them"}}),
+		sites: localSites(b), open: newConnections(0), limiter: ratelimit.New(ratelimit.LimiterConfig{Quotas: quotas, ExemptScopes: []guard.Scope{"none", "of them"}}),
 	})
 	ids := demoIDs(b, h)
 	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(b.Context(), slog.New(slog.DiscardHandler))

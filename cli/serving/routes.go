@@ -26,7 +26,7 @@ type routeConfig struct {
 	sites       *guard.Sites       // which hosts and pages may call the server
 	bearer      *guard.Bearer      // checks tokens; nil grants every scope
 	proxies     guard.Proxies      // may say where a request comes from
-	limits      *ratelimit.Limiter // nil: nothing bounds what callers use
+	limiter     *ratelimit.Limiter // nil: nothing bounds what callers use
 	interpreted bool               // no query is compiled
 	streams     admission.StreamBounds
 	open        *connections
@@ -57,7 +57,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		Streams:    config.streams,
 		Allows:     config.sites.Allows,
 		Proxies:    config.proxies,
-		Limits:     config.limits,
+		Limiter:    config.limiter,
 		Playground: playground, Interpreted: config.interpreted,
 	})
 	if config.registry == nil {
@@ -65,8 +65,8 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	}
 	config.registry.MustRegister(newStreamMetrics(closing))
 	config.registry.MustRegister(config.open.collectors()...)
-	if config.limits != nil {
-		countLimits(config.registry, config.limits)
+	if config.limiter != nil {
+		countRefusals(config.registry, config.limiter)
 	}
 	mux := http.NewServeMux()
 	mux.Handle(graphqlPath, countRequests(config.registry, closing, allowPages(config.sites)(identify(api))))

@@ -59,12 +59,12 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		return errors.Join(err, listener.Close())
 	}
 	defer stopAdmin()
-	limits, stopLimits := settings.startLimits(ctx, settings.TokensConfigured(), st, log)
-	defer stopLimits()
+	limiter, stopLimiter := settings.startLimiter(ctx, settings.TokensConfigured(), st, log)
+	defer stopLimiter()
 	closing := transport.NewClosing()
 	open := newConnections(settings.Sockets.ConnectionsMax)
 	handler := routes(st, closing, log, routeConfig{
-		sites: sites, bearer: bearer, proxies: settings.proxies(), limits: limits, interpreted: settings.CompiledReads == off,
+		sites: sites, bearer: bearer, proxies: settings.proxies(), limiter: limiter, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents,
 		quantityCap: viewer.QuantityCap(settings.QuantityCap),

@@ -26,7 +26,7 @@ type Settings struct {
 	quantitySettings `embed:""`
 	httpSettings     `embed:""`
 	tlsSettings      `embed:""`
-	hoardingSettings `embed:""`
+	holderSettings   `embed:""`
 	DocumentSettings `embed:""`
 	adminSettings    `embed:""`
 	proxySettings    `embed:""`
@@ -49,7 +49,7 @@ func (s *Settings) Check() error {
 	if s.ReservationTTL < models.ReservationTTLMin || s.ReservationTTL > s.ReservationTTLMax {
 		return fmt.Errorf("reservation-ttl %s must be between %s and reservation-ttl-max %s", s.ReservationTTL, models.ReservationTTLMin, s.ReservationTTLMax)
 	}
-	if err := s.hoardingSettings.check(s.ReservationTTLMax); err != nil {
+	if err := s.holderSettings.check(s.ReservationTTLMax); err != nil {
 		return err
 	}
 	if s.NearCacheBytes < 0 {
@@ -60,5 +60,5 @@ func (s *Settings) Check() error {
 
 // Store is the configuration of the store.
 func (s *Settings) Store() store.Config {
-	return store.Config{ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, Limits: s.limits()}
+	return store.Config{ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, HolderLimits: s.limits()}
 }

@@ -33,8 +33,8 @@ type Database struct {
 	*importer.Importer
 	*pages.Lists
 	engine dialect.Engine
-	// Limits are those of the holders of reservations; none by default. SetLimits sets them.
-	Limits holding.Limits
+	// HolderLimits bound what holders of reservations keep; none by default. SetHolderLimits sets them.
+	HolderLimits holding.Limits
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
 	executor *optimistic.Executor
@@ -120,10 +120,10 @@ func (d *Database) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, e
 // returns models.ErrNoNotifications at once.
 func (d *Database) Listen(ctx context.Context, wake func()) error { return d.engine.Listen(ctx, wake) }
 
-// SetLimits sets the limits of the holders of reservations, before the first write.
-func (d *Database) SetLimits(l holding.Limits) {
-	d.Limits = l
+// SetHolderLimits sets the limits of the holders of reservations, before the first write.
+func (d *Database) SetHolderLimits(l holding.Limits) {
+	d.HolderLimits = l
 	if d.executor != nil {
-		d.executor.Limits = l
+		d.executor.HolderLimits = l
 	}
 }

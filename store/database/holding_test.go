@@ -89,7 +89,7 @@ func (s *shop) checkHoldings() {
 // count, whether or not the sweeper has come by; the empty holder has no limits.
 func TestReservationsOfAHolder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.SetLimits(few())
+		s.SetHolderLimits(few())
 		s.stock("mug", "north", 1000)
 		for h, most := range map[owner.Holder]int{alice: 3, bob: 4, owner.OfOwnerRef("alice"): 3} {
 			var ids []string
@@ -126,7 +126,7 @@ func TestReservationsOfAHolder(t *testing.T) {
 // problems of a cart come at once.
 func TestUnitsOfAHolder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.SetLimits(few())
+		s.SetHolderLimits(few())
 		s.stock("mug", "north", 50)
 		s.stock("cup", "north", 50)
 		s.stock("jug", "north", 2)
@@ -152,7 +152,7 @@ func TestShareOfAHolder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		limits := few()
 		limits.Units, limits.AddressUnits, limits.SharePercent, limits.ShareFloor = 1000, 1000, 10, 2
-		s.SetLimits(limits)
+		s.SetHolderLimits(limits)
 		s.stock("mug", "north", 20, "south", 15)
 		s.stock("cup", "north", 5)
 		s.ok(resolve(s.ok(by("", line("mug", 10))).Reservation.ID, models.ReservationCommitted))
@@ -175,7 +175,7 @@ func TestUpdateOfAHolder(t *testing.T) {
 			return s.do(w)
 		}
 		before := s.ok(by(alice, line("mug", 9))).Reservation.ID // made without limits: not counted
-		s.SetLimits(few())
+		s.SetHolderLimits(few())
 		s.fails(change(before, line("mug", 10)), limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
 		s.fails(change(before, line("mug", 9)))
 		s.checkHoldings()
@@ -193,7 +193,7 @@ func TestUpdateOfAHolder(t *testing.T) {
 // A reservation may be extended so often, and keep its stock for so long.
 func TestTimeOfAHolder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.SetLimits(few())
+		s.SetHolderLimits(few())
 		s.stock("mug", "north", 50)
 		id := s.ok(by(alice, line("mug", 1))).Reservation.ID
 		tooLong := limited(holding.KeptTooLong, 3600, "", "ttlSeconds")
@@ -221,7 +221,7 @@ func TestTimeOfAHolder(t *testing.T) {
 // the subject's limits is refused: else it could claim all that its address can reserve.
 func TestClaimOfAHolder(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		s.SetLimits(few())
+		s.SetHolderLimits(few())
 		s.stock("mug", "north", 50)
 		s.stock("cup", "north", 50)
 		claim := func(id string) models.WriteResult {
@@ -254,7 +254,7 @@ func TestHolderOnTwoInstances(t *testing.T) {
 			databases := instances(t, s)
 			turns := make([]sync.Mutex, len(databases)) // one batch at a time is open, as in group commit
 			for _, db := range databases {
-				db.SetLimits(limits)
+				db.SetHolderLimits(limits)
 				require.NoError(t, db.Preload(t.Context()))
 			}
 			held, asked, granted := new(atomic.Int64), new(atomic.Int64), new(atomic.Int64)
@@ -338,7 +338,7 @@ func commitOne(db *database.Database, w models.Write) (models.WriteResult, error
 // is extended. An instance that starts knows the firsts of the one before.
 func TestFirsts(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
-		s.SetLimits(manyFirsts())
+		s.SetHolderLimits(manyFirsts())
 		s.stock("mug", "north", 5000)
 		counted := func(r models.WriteResult) bool {
 			return s.number("SELECT count(*) FROM reservations WHERE counted AND reservation_id = $1", keyOf(r.Reservation.ID)) == 1
@@ -360,7 +360,7 @@ func TestFirsts(t *testing.T) {
 		s.checkHoldings()
 
 		later := &shop{Database: open(t, s.url), t: t, kind: s.kind, url: s.url, raw: s.raw}
-		later.SetLimits(manyFirsts())
+		later.SetHolderLimits(manyFirsts())
 		require.NoError(t, later.Preload(t.Context()))
 		require.True(t, counted(later.ok(by(owner.OfOwnerRef("carol"), line("mug", 1)))))
 		require.False(t, counted(later.ok(by(owner.OfOwnerRef("dave"), line("mug", 1)))))
@@ -372,10 +372,10 @@ func TestFirsts(t *testing.T) {
 // again: for a moment it is decided under lock.
 func TestFullHolderIsDecidedUnderLock(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
-		s.SetLimits(few())
+		s.SetHolderLimits(few())
 		s.stock("mug", "north", 5000)
 		other := &shop{Database: open(t, s.url), t: t, kind: s.kind, url: s.url, raw: s.raw}
-		other.SetLimits(few())
+		other.SetHolderLimits(few())
 		for range 3 {
 			other.ok(by(alice, line("mug", 1)))
 		}

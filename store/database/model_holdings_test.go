@@ -41,7 +41,7 @@ func TestHoldingsAgainstAModel(t *testing.T) {
 			shops = append(shops, &shop{Database: db, t: t, kind: s.kind, url: s.url, raw: s.raw})
 		}
 		for _, one := range shops {
-			one.SetLimits(few())
+			one.SetHolderLimits(few())
 		}
 		runs := 0
 		rapid.Check(t, func(rt *rapid.T) {

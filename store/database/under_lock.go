@@ -251,7 +251,7 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 	hashes := meta.secret.HashAll(writes)
 	needs := decide.ReadSetOf(writes, hashes)
 	needs.First = decide.SortedKeys(b.first)
-	if !d.Limits.On() {
+	if !d.HolderLimits.On() {
 		needs.Held = holdings.NeededHoldings{}
 	}
 	unit, err := tx.Load(ctx, needs, linesMax)
@@ -265,7 +265,7 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		d.notice(unit.Epoch) // another epoch may have another secret
 		return models.Outcome{}, missing{}, dialect.ErrRetry
 	}
-	unit.Holdings.Limits = d.Limits
+	unit.Holdings.Limits = d.HolderLimits
 	results := decideAll(unit, writes, hashes)
 	if unit.Holdings.Unlocked() { // a reservation became counted before it was locked
 		return models.Outcome{}, missing{}, dialect.ErrRetry

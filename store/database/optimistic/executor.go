@@ -52,8 +52,8 @@ type Executor struct {
 	// NoConditional has contended products decided under lock instead of by
 	// conditional decrement. Benchmarks set it to measure the gain.
 	NoConditional bool
-	// Limits are those of holders.
-	Limits holding.Limits
+	// HolderLimits bound what holders of reservations keep.
+	HolderLimits holding.Limits
 
 	engine BatchEngine
 	firsts *firsts

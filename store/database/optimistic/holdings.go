@@ -2,7 +2,7 @@ package optimistic
 
 // Limits of holders. A holder's first small reservation on this instance needs no row of
 // its holdings; others are counted, in the batch's transaction. Gain: a new holder costs
-// nothing in the database (docs/decisions.md, record 75).
+// nothing in the database (docs/decisions.md, record 35).
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 // admit decides whether a reservation is within its holder's limits, as far as this
 // instance knows, and whether it is counted. The database checks counted ones.
 func (b *ReservationBatch) admit(w models.Reserve, lines []models.ReservationLine) (counted, within bool) {
-	h, limits := holding.Limited(w.Holder, w.Access), b.executor.Limits
+	h, limits := holding.Limited(w.Holder, w.Access), b.executor.HolderLimits
 	if h == "" || !limits.On() {
 		return false, true
 	}
@@ -83,7 +83,7 @@ func sortedHoldings(held map[holdings.ID]holdings.Within) []holdings.Within {
 // LoadFirsts lets this instance grant firsts. It first reads the holders that may have one
 // from an instance before it.
 func (e *Executor) LoadFirsts(ctx context.Context) error {
-	if e == nil || !e.Limits.On() {
+	if e == nil || !e.HolderLimits.On() {
 		return nil
 	}
 	e.firsts.open()

@@ -6,8 +6,8 @@ import (
 	"onhand/models/holding"
 )
 
-// hoardingSettings are the limits of what one holder of reservations may keep.
-type hoardingSettings struct {
+// holderSettings are the limits of what one holder of reservations may keep.
+type holderSettings struct {
 	HolderLimits             string        `name:"holder-limits" env:"HOLDER_LIMITS" enum:"on,off" default:"on" help:"on, or off: a holder of reservations may keep any stock."`
 	HolderReservationsMax    int           `name:"holder-reservations-max" env:"HOLDER_RESERVATIONS_MAX" default:"100" help:"Active reservations of one subject, or of one ownerRef that an order service names."`
 	AddressReservationsMax   int           `name:"address-reservations-max" env:"ADDRESS_RESERVATIONS_MAX" default:"1000" help:"Active reservations of one address without a token."`
@@ -20,7 +20,7 @@ type hoardingSettings struct {
 }
 
 // limits are the settings as the store takes them.
-func (s *hoardingSettings) limits() holding.Limits {
+func (s *holderSettings) limits() holding.Limits {
 	if s.HolderLimits != on {
 		return holding.Limits{}
 	}
@@ -32,7 +32,7 @@ func (s *hoardingSettings) limits() holding.Limits {
 }
 
 // check refuses settings that can never work.
-func (s *hoardingSettings) check(ttlMax time.Duration) error {
+func (s *holderSettings) check(ttlMax time.Duration) error {
 	if s.HolderLimits != on {
 		return nil
 	}
