@@ -11,6 +11,7 @@
 //	guard/       callers, limits of requests, hosts and origins
 //	tokens/      bearer tokens
 //	access/      which scope a field needs, as the schema says
+//	viewer/      which reservations and quantities a caller sees
 //	ratelimit/   quotas of callers
 //	execution/   preparation of operations
 //	validation/  the size and validation of documents
