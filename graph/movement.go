@@ -48,11 +48,16 @@ func parseMovementKey(key string) (int64, error) {
 // order scope. Then its reference is hidden, which is that of the order, and the
 // reservation's id, which may be the permission to act on it.
 func hidesOrder(ctx context.Context, m *models.StockMovement) bool {
-	return m.ReservationID != "" && !guard.Has(ctx, guard.ReadOrders) && !guard.Has(ctx, guard.WriteOrders)
+	return m.ReservationID != "" && !seesOrders(ctx)
 }
 
-// movementFilter checks a filter of the ledger. To know that a reservation exists is for
-// the order service.
+// seesOrders reports whether the caller has an order scope.
+func seesOrders(ctx context.Context) bool {
+	return guard.Has(ctx, guard.ReadOrders) || guard.Has(ctx, guard.WriteOrders)
+}
+
+// movementFilter checks a filter of the ledger. To know that a reservation or an order exists
+// is for the order service.
 func movementFilter(ctx context.Context, f *generated.StockMovementFilter) (models.MovementFilter, error) {
 	var narrow models.MovementFilter
 	if f == nil {
@@ -86,6 +91,7 @@ func movementFilter(ctx context.Context, f *generated.StockMovementFilter) (mode
 		}
 		*field.to = *field.value
 	}
+	narrow.HidesOrders = narrow.Reference != "" && !seesOrders(ctx)
 	if f.State != nil {
 		narrow.State = *f.State
 	}

@@ -210,6 +210,15 @@ func TestLedgerAndOrders(t *testing.T) {
 	_, body = post(t, s.api, "", list)
 	assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[{"reference":"note 7","reservationId":null},
 		{"reference":"order 1","reservationId":"`+id+`"},{"reference":null,"reservationId":"`+id+`"}]}}}`, string(body))
+	find := func(reference string) request {
+		return request{Query: `{ stockMovements(filter: {reference: "` + reference + `"}) { nodes { reason } } }`}
+	}
+	for reference, shown := range map[string]string{"note 7": `{"reason":"RECEIVED"}`, "order 1": ""} {
+		_, body = post(t, s.api, "merchant", find(reference))
+		assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[`+shown+`]}}}`, string(body))
+	}
+	_, body = post(t, s.api, "", find("order 1"))
+	assert.JSONEq(t, `{"data":{"stockMovements":{"nodes":[{"reason":"COMMITTED"}]}}}`, string(body))
 	_, body = post(t, s.api, "merchant", request{Query: `{ stockMovements(filter: {reservationId: "` + id + `"}) { nodes { id } } }`})
 	assert.Contains(t, string(body), "FORBIDDEN")
 }

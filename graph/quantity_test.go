@@ -94,9 +94,10 @@ func TestQuantityCapOfErrors(t *testing.T) {
 	_, first := post(t, api, "guest", reserveMany("b", true, 5000))
 	assert.Contains(t, string(first), `"lines":[{"requested":5000,"quantity":10,"allocations":[{"quantity":10}]}]`)
 	assert.Contains(t, string(first), `"available":10`)
-	assert.NotContains(t, string(first), "43")
+	withoutID := func(body []byte) string { return reservationIDs.ReplaceAllString(string(body), "") } // its digits are random
+	assert.NotContains(t, withoutID(first), "43")
 	_, again := post(t, api, "guest", reserveMany("b", true, 5000))
-	assert.NotContains(t, string(again), "43", "the stored answer is capped too")
+	assert.NotContains(t, withoutID(again), "43", "the stored answer is capped too")
 	assert.Contains(t, string(again), `"replayed":true`)
 	id := reservationIDs.FindString(string(first))
 	update := func(quantity int, partial bool) string {

@@ -100,6 +100,8 @@ type MovementFilter struct {
 	Reason        Reason
 	Reference     string
 	ReservationID string
+	// HidesOrders leaves out the movements of reservations. It is for a filter with a Reference.
+	HidesOrders bool
 	// Since and Until bound CreatedAt, both inclusive.
 	Since, Until *time.Time
 }

@@ -2453,7 +2453,7 @@ input StockMovementFilter {
   state: StockState
   "Only this reason."
   reason: StockReason
-  "Only exactly this reference."
+  "Only exactly this reference. Without an order scope, movements of reservations are left out."
   reference: String
   "Only movements of this reservation."
   reservationId: ID

@@ -282,7 +282,7 @@ type StockMovementFilter struct {
 	State *models.State `json:"state,omitempty"`
 	// Only this reason.
 	Reason *models.Reason `json:"reason,omitempty"`
-	// Only exactly this reference.
+	// Only exactly this reference. Without an order scope, movements of reservations are left out.
 	Reference *string `json:"reference,omitempty"`
 	// Only movements of this reservation.
 	ReservationID *string `json:"reservationId,omitempty"`

@@ -59,6 +59,9 @@ func rowConditions(f *dialect.Fragments, q *movementQuery) conditions {
 	if filter.Reference != "" {
 		c.add("m.reference = ?", filter.Reference)
 	}
+	if filter.HidesOrders {
+		c.add("m.reservation_id IS NULL")
+	}
 	if filter.ReservationID != "" {
 		key, _ := decide.ReservationKey(filter.ReservationID)
 		c.add("m.reservation_id = ?", key[:])
