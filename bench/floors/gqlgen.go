@@ -52,6 +52,7 @@ type (
 		read reader
 	}
 	rootProduct struct{ read reader }
+	rootStock   struct{}
 	rootLevel   struct{}
 )
 
@@ -60,6 +61,9 @@ func (r root) Query() generated.QueryResolver { return rootQuery{read: r.read} }
 
 // Product implements generated.ResolverRoot.
 func (r root) Product() generated.ProductResolver { return rootProduct{r.read} }
+
+// Stock implements generated.ResolverRoot.
+func (root) Stock() generated.StockResolver { return rootStock{} }
 
 // StockLevel implements generated.ResolverRoot.
 func (root) StockLevel() generated.StockLevelResolver { return rootLevel{} }
@@ -105,6 +109,11 @@ func (p rootProduct) Stock(ctx context.Context, objs []*models.Product, _ *strin
 		ids[i] = product.ProductID
 	}
 	return p.read(ctx, ids)
+}
+
+// QuantityAvailable implements generated.StockResolver.
+func (rootStock) QuantityAvailable(_ context.Context, stock *models.Stock) (*int, error) {
+	return stock.QuantityAvailable(), nil
 }
 
 // Location implements generated.StockLevelResolver.
