@@ -42,7 +42,10 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	refusals := securitylog.New(log)
 	if config.bearer != nil {
 		config.bearer.OnRefused = refusals.RefusedToken
-		identify, connect = config.bearer.Handler, config.bearer.Connect
+		identify = func(next http.Handler) http.Handler { // the log of refused tokens has the address
+			return guard.WithAddress(config.bearer.Handler(next), config.proxies)
+		}
+		connect = config.bearer.Connect
 	}
 	documents, tokensConfigured, playground := &config.documents, config.bearer != nil, ""
 	if documents.playgroundIsPublic(tokensConfigured) {

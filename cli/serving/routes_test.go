@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -107,4 +108,21 @@ func TestRoutes(t *testing.T) {
 	w := served(t, h, preflight)
 	assert.Equal(t, http.StatusNoContent, w.Code)
 	assert.Equal(t, "http://localhost:5173", w.Header().Get("Access-Control-Allow-Origin"), "a page under development may ask")
+}
+
+// TestRefusedTokensAreLogged: with the address of who sent one.
+func TestRefusedTokensAreLogged(t *testing.T) {
+	t.Parallel()
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(closeBearer)
+	var out bytes.Buffer
+	h := routes(st, transport.NewClosing(), slog.New(slog.NewTextHandler(&out, nil)), routeConfig{sites: publicSites(t), bearer: bearer})
+	r := local(t, http.MethodGet, "/graphql?query={__typename}")
+	r.Host, r.RemoteAddr = "shop.example.com", "192.0.2.7:1234"
+	r.Header.Set("Authorization", "Bearer made-up")
+	require.Equal(t, http.StatusUnauthorized, served(t, h, r).Code)
+	require.Contains(t, out.String(), "address=192.0.2.7 ")
 }

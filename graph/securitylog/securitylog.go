@@ -120,16 +120,31 @@ func attributes(ctx context.Context, operation *graphql.OperationContext) []slog
 	}
 }
 
-// fieldsOf returns the names of the operation's own fields. Fragments are not expanded.
+// fieldsOf returns the names of the operation's own fields, those of fragments too.
 func fieldsOf(operation *graphql.OperationContext) (names []string) {
 	if operation.Operation == nil {
 		return nil
 	}
-	for _, selection := range operation.Operation.SelectionSet {
-		if field, ok := selection.(*ast.Field); ok && len(names) < fieldsMax && !slices.Contains(names, field.Name) {
-			names = append(names, field.Name)
+	spread := map[string]bool{}
+	var visit func(ast.SelectionSet)
+	visit = func(set ast.SelectionSet) {
+		for _, selection := range set {
+			switch s := selection.(type) {
+			case *ast.Field:
+				if len(names) < fieldsMax && !slices.Contains(names, s.Name) {
+					names = append(names, s.Name)
+				}
+			case *ast.InlineFragment:
+				visit(s.SelectionSet)
+			case *ast.FragmentSpread:
+				if s.Definition != nil && !spread[s.Name] {
+					spread[s.Name] = true
+					visit(s.Definition.SelectionSet)
+				}
+			}
 		}
 	}
+	visit(operation.Operation.SelectionSet)
 	return names
 }
 

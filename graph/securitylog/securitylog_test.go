@@ -42,6 +42,19 @@ func logged(t *testing.T, ctx context.Context, kind ast.Operation, field string,
 	return lines
 }
 
+// TestFieldsOfFragments: a fragment hides no field from the log.
+func TestFieldsOfFragments(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := securitylog.New(slog.New(slog.NewJSONHandler(&out, nil)))
+	erp := guard.WithIdentity(guard.WithTokensConfigured(t.Context()), guard.Identity{Subject: "erp", Scopes: []guard.Scope{guard.WriteInventory}})
+	inner := ast.SelectionSet{&ast.InlineFragment{SelectionSet: ast.SelectionSet{&ast.Field{Name: "setStock"}}}}
+	spread := &ast.FragmentSpread{Name: "F", Definition: &ast.FragmentDefinition{Name: "F", SelectionSet: inner}}
+	ctx := graphql.WithOperationContext(erp, &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Mutation, SelectionSet: ast.SelectionSet{spread, spread}}})
+	log.InterceptResponse(ctx, func(context.Context) *graphql.Response { return &graphql.Response{} })
+	assert.Contains(t, out.String(), `"fields":["setStock"]`)
+}
+
 // TestLines: a refusal is logged, and a write with a scope. What anybody may do is not.
 func TestLines(t *testing.T) {
 	t.Parallel()
