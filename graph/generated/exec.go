@@ -210,12 +210,11 @@ type ComplexityRoot struct {
 	}
 
 	ReservationLimitError struct {
-		Code         func(childComplexity int) int
-		Limit        func(childComplexity int) int
-		Message      func(childComplexity int) int
-		Path         func(childComplexity int) int
-		Product      func(childComplexity int) int
-		RetryAfterMs func(childComplexity int) int
+		Code    func(childComplexity int) int
+		Limit   func(childComplexity int) int
+		Message func(childComplexity int) int
+		Path    func(childComplexity int) int
+		Product func(childComplexity int) int
 	}
 
 	ReservationLine struct {
@@ -1241,12 +1240,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationLimitError.Product(childComplexity), true
-	case "ReservationLimitError.retryAfterMs":
-		if e.ComplexityRoot.ReservationLimitError.RetryAfterMs == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ReservationLimitError.RetryAfterMs(childComplexity), true
 
 	case "ReservationLine.allocations":
 		if e.ComplexityRoot.ReservationLine.AllocationViews == nil {
@@ -2134,8 +2127,6 @@ type ReservationLimitError implements UserError & ReservationError {
   productId: ID @goField(name: "Product")
   "The limit: reservations, units, percent of the product's stock (SHARE_TOO_LARGE), extensions or seconds (KEPT_TOO_LONG)."
   limit: Int!
-  "After how many milliseconds the same request may be granted. Null where time alone does not help, or until when is not known: release a reservation, or wait until one expires."
-  retryAfterMs: Int
 }
 
 "The level has another quantity than ` + "`" + `changeFromQuantity` + "`" + `."
@@ -8242,29 +8233,6 @@ func (ec *executionContext) _ReservationLimitError_limit(ctx context.Context, fi
 }
 func (ec *executionContext) fieldContext_ReservationLimitError_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ReservationLimitError", field, false, false, errors.New("field of type Int does not have child fields"))
-}
-
-func (ec *executionContext) _ReservationLimitError_retryAfterMs(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ReservationLimitError_retryAfterMs(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.RetryAfterMs(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
-			return ec.marshalOInt2ᚖint(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ReservationLimitError_retryAfterMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ReservationLimitError", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _ReservationLine_id(ctx context.Context, field graphql.CollectedField, obj *models.LineView) (ret graphql.Marshaler) {
@@ -15556,11 +15524,6 @@ func (ec *executionContext) _ReservationLimitError(ctx context.Context, sel ast.
 		case "limit":
 			out.Values[i] = ec._ReservationLimitError_limit(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "retryAfterMs":
-			out.Values[i] = ec._ReservationLimitError_retryAfterMs(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

@@ -2,7 +2,6 @@ package holding
 
 import (
 	"fmt"
-	"time"
 
 	"onhand/models"
 )
@@ -20,9 +19,6 @@ const (
 	TooManyExtensions models.ErrorCode = "TOO_MANY_EXTENSIONS"
 	// KeptTooLong: the reservation would keep its stock for too long.
 	KeptTooLong models.ErrorCode = "KEPT_TOO_LONG"
-	// OwnerLimitReached: the owner would get more of a product than one owner may in its
-	// period, unpaid orders included.
-	OwnerLimitReached models.ErrorCode = "OWNER_LIMIT_REACHED"
 )
 
 // LimitError refuses a write that would keep too much stock from others.
@@ -34,9 +30,6 @@ type LimitError struct {
 	// Limit is in reservations, units, percent, extensions or seconds. A share is told in
 	// percent, because units would tell the stock.
 	Limit int `json:"limit"`
-	// RetryAfter is when the same request may be granted, unless something ends before;
-	// zero where time alone does not help.
-	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 }
 
 // Code implements models.UserError.
@@ -51,15 +44,6 @@ func (e LimitError) Product() *string {
 		return nil
 	}
 	return &e.ProductID
-}
-
-// RetryAfterMs is RetryAfter in milliseconds; nil for none.
-func (e LimitError) RetryAfterMs() *int {
-	if e.RetryAfter <= 0 {
-		return nil
-	}
-	ms := int(e.RetryAfter.Milliseconds())
-	return &ms
 }
 
 // Refusal returns a LimitError.
