@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"onhand/cli/serving/admin"
+	"onhand/graph/guard"
 	"onhand/store"
 )
 
@@ -38,7 +39,7 @@ func (s *Settings) serveAdmin(ctx context.Context, st *store.Store, registry *pr
 	if err != nil {
 		return nil, fmt.Errorf("admin-addr: %w", err)
 	}
-	server := newServer(admin.Handler(admin.Sources{Registry: registry, Health: st.Health, Log: log}), nil, log)
+	server := newServer(admin.Handler(admin.Sources{Registry: registry, Health: st.Health, Log: log, Loopback: guard.IsLoopback(s.AdminAddr)}), nil, log)
 	server.WriteTimeout = admin.WriteTimeout
 	ended := make(chan struct{})
 	go func() {

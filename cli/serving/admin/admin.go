@@ -30,6 +30,9 @@ type Sources struct {
 	// Health asks the dependencies.
 	Health func(ctx context.Context) store.Health
 	Log    *slog.Logger
+	// Loopback is a listener on a loopback address: it answers to the names of this machine
+	// only, so that no name of another site can stand for it (DNS rebinding).
+	Loopback bool
 }
 
 // Handler answers on the admin listener.
@@ -47,15 +50,15 @@ func Handler(sources Sources) http.Handler {
 	mux.Handle("GET /debug/pprof/profile", bounded(pprof.Profile))
 	mux.Handle("GET /debug/pprof/trace", bounded(pprof.Trace))
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	return ownPagesOnly(mux)
+	return sources.ownPagesOnly(mux)
 }
 
 // ownPagesOnly refuses pages of other sites, which a browser inside the network could be
 // made to send. Programs send neither header.
-func ownPagesOnly(next http.Handler) http.Handler {
+func (s Sources) ownPagesOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := r.Header.Get("Sec-Fetch-Site")
-		if r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
+		if s.Loopback && !guard.IsLoopback(r.Host) || r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
 			guard.Refuse(w, http.StatusForbidden, "FORBIDDEN", "pages of other sites may not ask")
 			return
 		}

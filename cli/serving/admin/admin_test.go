@@ -88,4 +88,13 @@ func TestAdminAnswers(t *testing.T) {
 		assert.Equal(t, http.StatusForbidden, ask(t, h, "/metrics", headers...).Code, headers)
 	}
 	assert.Equal(t, http.StatusOK, ask(t, h, "/metrics", "Sec-Fetch-Site", "none").Code, "an address typed by hand")
+
+	loopback := admin.Handler(admin.Sources{Registry: registry, Health: health(nil, nil), Log: slog.New(slog.DiscardHandler), Loopback: true})
+	for host, code := range map[string]int{"127.0.0.1:8081": 200, "localhost:8081": 200, "rebind.example": 403, "192.0.2.1": 403} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody)
+		r.Host = host
+		w := httptest.NewRecorder()
+		loopback.ServeHTTP(w, r)
+		assert.Equal(t, code, w.Code, host)
+	}
 }
