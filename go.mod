@@ -35,7 +35,6 @@ require (
 	github.com/maypok86/otter/v2 v2.4.0
 )
 
-
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/agnivade/levenshtein v1.2.2 // indirect
