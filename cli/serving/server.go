@@ -65,7 +65,7 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 	open := newConnections(settings.Sockets.ConnectionsMax)
 	handler := routes(st, closing, log, routeConfig{
 		sites: sites, bearer: bearer, proxies: settings.proxies(), limiter: limiter, interpreted: settings.CompiledReads == off,
-		streams: settings.Sockets.bounds(settings.TokensConfigured()), open: open, registry: registry,
+		streams: settings.Sockets.bounds(limiter), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents,
 		quantityCap: viewer.QuantityCap(settings.QuantityCap),
 	})

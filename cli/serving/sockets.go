@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"onhand/graph/ratelimit"
 	"onhand/graph/transport"
 	"onhand/graph/transport/admission"
 )
@@ -45,13 +46,17 @@ func (s *socketSettings) check() error {
 	return nil
 }
 
-// bounds are what the GraphQL endpoint gets. byAddress: tokens are checked, so that
-// strangers may call.
-func (s *socketSettings) bounds(byAddress bool) admission.StreamBounds {
-	return admission.StreamBounds{
+// bounds are what the GraphQL endpoint gets. With a limiter strangers may call, so there
+// are bounds per address, but for the callers that the limiter exempts.
+func (s *socketSettings) bounds(limiter *ratelimit.Limiter) admission.StreamBounds {
+	bounds := admission.StreamBounds{
 		Streams: s.StreamsMax, StreamsPerAddress: s.StreamsPerAddress, Operations: s.StreamOperations, OperationsPerAddress: s.OperationsPerAddress,
-		MessageBytes: s.SocketMessageBytes, MessagesPerSecond: s.SocketMessagesPerSecond, Lifetime: s.StreamLifetime, ByAddress: byAddress,
+		MessageBytes: s.SocketMessageBytes, MessagesPerSecond: s.SocketMessagesPerSecond, Lifetime: s.StreamLifetime,
 	}
+	if limiter != nil {
+		bounds.ByAddress, bounds.Exempt = true, limiter.Exempt
+	}
+	return bounds
 }
 
 // streamMetrics are what transport counts of streams.

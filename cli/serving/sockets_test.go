@@ -5,12 +5,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/graph/guard"
+	"onhand/graph/ratelimit"
 	"onhand/graph/transport/admission"
 )
 
@@ -25,8 +29,16 @@ func TestSocketSettings(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, usual.check())
 	require.NoError(t, (&socketSettings{}).check(), "0 stands for the default")
-	assert.Equal(t, admission.DefaultStreamBounds(), usual.bounds(false))
-	assert.True(t, usual.bounds(true).ByAddress)
+	assert.Equal(t, admission.DefaultStreamBounds(), usual.bounds(nil))
+	bounds := usual.bounds(ratelimit.New(ratelimit.LimiterConfig{ExemptNetworks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}))
+	assert.True(t, bounds.ByAddress)
+	for remote, exempt := range map[string]bool{"192.0.2.7:1": true, "198.51.100.7:1": false} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.RemoteAddr = remote
+		guard.WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, exempt, bounds.Exempt(r.Context()), remote)
+		}), guard.Proxies{}).ServeHTTP(httptest.NewRecorder(), r)
+	}
 	for name, test := range map[string]struct {
 		change func(*socketSettings)
 		want   string

@@ -117,7 +117,7 @@ func (l *Limiter) Buckets() (n int) {
 // refusal.
 func (l *Limiter) Spend(ctx context.Context, class Class, cost int) *LimitRefusal {
 	q := l.quotas[class]
-	if q.Unbounded() || l.exempt(ctx) {
+	if q.Unbounded() || l.Exempt(ctx) {
 		return nil
 	}
 	key := bucketKey{class: class, subject: guard.Subject(ctx)}
@@ -132,9 +132,9 @@ func (l *Limiter) Spend(ctx context.Context, class Class, cost int) *LimitRefusa
 	return &LimitRefusal{Class: class, Quota: q, RetryAfter: wait, Left: max(0, int(left))}
 }
 
-// exempt reports whether the caller has no bounds. A client without a known address is
+// Exempt reports whether the caller has no bounds. A client without a known address is
 // never exempt by address.
-func (l *Limiter) exempt(ctx context.Context) bool {
+func (l *Limiter) Exempt(ctx context.Context) bool {
 	for _, scope := range l.config.ExemptScopes {
 		if guard.Has(ctx, scope) {
 			return true
