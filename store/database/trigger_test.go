@@ -224,7 +224,12 @@ func TestDatabaseRefuses(t *testing.T) {
 			}
 		}
 		for query, why := range queries {
-			_, err := s.raw.Exec(query)
+			done, err := s.raw.Exec(query)
+			if err == nil {
+				changed, _ := done.RowsAffected()
+				require.Failf(t, "the database accepts it", "%s: %d rows of %d reservations, %d products", query, changed,
+					s.number("SELECT count(*) FROM reservations"), s.number("SELECT count(*) FROM products"))
+			}
 			require.ErrorContains(t, err, why, query)
 		}
 		require.Equal(t, before, s.movements(""))
