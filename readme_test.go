@@ -104,6 +104,7 @@ type reader struct {
 	env    map[string]string // what was exported
 	server *server           // the one that runs now
 	counts map[string]int    // commands run, by kind
+	ids    map[string]string // of reservations and movements: in the document, and in the real answer
 }
 
 func TestReadmeCommands(t *testing.T) {
@@ -126,18 +127,20 @@ func TestMerchantsCommands(t *testing.T) {
 	}
 }
 
-// follow runs a document's commands, compares the answers, and stops the server.
+// follow runs a document's commands, compares the answers, and stops the server. In later
+// commands it puts the ids of the real answers for those of the document, as a person does.
 func (r *reader) follow(document string) {
 	t := r.t
 	t.Helper()
 	fences := fencesOf(t, document)
+	r.ids = map[string]string{}
 	answers := 0
 	for i, f := range fences {
 		if f.language != "sh" {
 			continue
 		}
 		output := ""
-		for _, c := range shellCommands(t, f.text, r.env) {
+		for _, c := range shellCommands(t, r.realIDs(f.text), r.env) {
 			output = r.run(c)
 		}
 		if i+1 < len(fences) && fences[i+1].language != "sh" {
@@ -147,6 +150,7 @@ func (r *reader) follow(document string) {
 			} else {
 				assertShape(t, fences[i+1].text, output)
 			}
+			r.learnIDs(fences[i+1].text, output)
 		}
 	}
 	r.server.stop()
@@ -345,7 +349,7 @@ func writeSales(t *testing.T, path string) {
 
 // changing are the fields of an answer that differ from run to run: for these
 // only the kind of value counts.
-var changing = regexp.MustCompile(`"(id|expiresAt|serverTime|version|source)": ?("[^"]*"|[0-9]+)`)
+var changing = regexp.MustCompile(`"(id|cursor|expiresAt|serverTime|version|source)": ?("[^"]*"|[0-9]+)`)
 
 // shownTime is a time in a table for people.
 var shownTime = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
@@ -361,6 +365,8 @@ func kindOf(pair string) string {
 		value = `"a time"`
 	case regexp.MustCompile(`^"(NEAR_CACHE|CACHE|DATABASE)"$`).MatchString(value):
 		value = `"a source"`
+	case strings.Contains(name, "cursor"):
+		value = `"a cursor"`
 	case !strings.HasPrefix(value, `"`):
 		value = `"a number"`
 	}
