@@ -160,6 +160,7 @@ var retiredExamples = map[string][]string{
 	"by stock":   {"// sent by stock or not at all"},
 	"remembered": {"// what is remembered of it", "func remember() {}"},
 	"contested":  {"// a contested product", "var contestedUntil int"},
+	"firsts":     {"// there are no firsts", "type firsts int"},
 	"shape":      {"// the shape of a product", "var shape int", "const q = `product_shape`"},
 	"pack":       {"// a pack of movements", "// they are packed", "var packs int", "const q = `stock_movement_packs`"},
 	"seat":       {"// takes a seat", "type seat int", "// Seats are few"},

@@ -49,6 +49,7 @@ var retired = map[string]retiredWord{
 	"by stock":   {write: "conditional decrement", text: `by stock`, below: inDatabase},
 	"remembered": {write: "snapshot cache", text: `remember(s|ed|ing)?`, names: []string{"remember", "remembered", "remembers"}, below: inDatabase},
 	"contested":  {write: "contended", text: `contested`, names: []string{"contested"}},
+	"firsts":     {write: "uncounted reservations", text: `firsts`, names: []string{"firsts"}, below: inBackend},
 	"shape":      {write: "settings revision", text: `shapes?`, names: []string{"shape", "shapes"}, below: inDatabase},
 	"pack":       {write: "ledger chunk", text: `pack(s|ed|ing)?`, names: []string{"pack", "packs", "packed", "packing"}, below: inBackend},
 	"seat":       {write: "waiter", text: `seat(s|ed)?`, names: []string{"seat", "seats", "seated"}},

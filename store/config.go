@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"time"
 
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/store/database"
 	"onhand/store/groupcommit"
 )
@@ -21,7 +21,7 @@ type Config struct {
 	// ReservationTTLMax is the longest time to live that a reservation may ask for.
 	ReservationTTLMax time.Duration
 	// HolderLimits bound what holders of reservations keep. The zero value has none.
-	HolderLimits holding.Limits
+	HolderLimits holderlimits.Limits
 	// RedisTimeout bounds one round trip to Redis.
 	RedisTimeout time.Duration
 	// HashTTL is how long a product stays in Redis after its last fill or change.

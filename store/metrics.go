@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
 	"onhand/store/database"
 	"onhand/store/nearcache"
@@ -196,7 +196,7 @@ func newHolderMetrics() holderMetrics {
 // wrote counts one write.
 func (m *holderMetrics) wrote(write models.Write, result models.WriteResult) {
 	for _, err := range result.Errors {
-		if limited, ok := err.(holding.LimitError); ok {
+		if limited, ok := err.(holderlimits.LimitError); ok {
 			m.refusals.WithLabelValues(string(limited.Cause)).Inc()
 		}
 	}

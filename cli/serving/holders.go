@@ -3,7 +3,7 @@ package serving
 import (
 	"time"
 
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 )
 
 // holderSettings are the limits of what one holder of reservations may keep.
@@ -20,11 +20,11 @@ type holderSettings struct {
 }
 
 // limits are the settings as the store takes them.
-func (s *holderSettings) limits() holding.Limits {
+func (s *holderSettings) limits() holderlimits.Limits {
 	if s.HolderLimits != on {
-		return holding.Limits{}
+		return holderlimits.Limits{}
 	}
-	return holding.Limits{
+	return holderlimits.Limits{
 		Reservations: s.HolderReservationsMax, AddressReservations: s.AddressReservationsMax,
 		Units: s.HolderUnitsMax, AddressUnits: s.AddressUnitsMax, SharePercent: s.HolderShareMax, ShareFloor: s.HolderShareFloor,
 		Extensions: s.ReservationExtensionsMax, KeepMax: s.ReservationKeepMax,

@@ -11,7 +11,7 @@ import (
 	"onhand/graph/scalar"
 	"onhand/models"
 	"onhand/models/channel"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/paging"
 	"strconv"
 	"sync/atomic"
@@ -8120,7 +8120,7 @@ func (ec *executionContext) fieldContext_ReservationEdge_node(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _ReservationLimitError_message(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLimitError_message(ctx context.Context, field graphql.CollectedField, obj *holderlimits.LimitError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8143,7 +8143,7 @@ func (ec *executionContext) fieldContext_ReservationLimitError_message(_ context
 	return graphql.NewScalarFieldContext("ReservationLimitError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLimitError_path(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLimitError_path(ctx context.Context, field graphql.CollectedField, obj *holderlimits.LimitError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8166,7 +8166,7 @@ func (ec *executionContext) fieldContext_ReservationLimitError_path(_ context.Co
 	return graphql.NewScalarFieldContext("ReservationLimitError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLimitError_code(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLimitError_code(ctx context.Context, field graphql.CollectedField, obj *holderlimits.LimitError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8189,7 +8189,7 @@ func (ec *executionContext) fieldContext_ReservationLimitError_code(_ context.Co
 	return graphql.NewScalarFieldContext("ReservationLimitError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLimitError_productId(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLimitError_productId(ctx context.Context, field graphql.CollectedField, obj *holderlimits.LimitError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -8212,7 +8212,7 @@ func (ec *executionContext) fieldContext_ReservationLimitError_productId(_ conte
 	return graphql.NewScalarFieldContext("ReservationLimitError", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _ReservationLimitError_limit(ctx context.Context, field graphql.CollectedField, obj *holding.LimitError) (ret graphql.Marshaler) {
+func (ec *executionContext) _ReservationLimitError_limit(ctx context.Context, field graphql.CollectedField, obj *holderlimits.LimitError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -13817,9 +13817,9 @@ func (ec *executionContext) _ReservationError(ctx context.Context, sel ast.Selec
 			return graphql.Null
 		}
 		return ec._ReservationNotActiveError(ctx, sel, obj)
-	case holding.LimitError:
+	case holderlimits.LimitError:
 		return ec._ReservationLimitError(ctx, sel, &obj)
-	case *holding.LimitError:
+	case *holderlimits.LimitError:
 		if obj == nil {
 			return graphql.Null
 		}
@@ -13989,9 +13989,9 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 			return graphql.Null
 		}
 		return ec._ReservationNotActiveError(ctx, sel, obj)
-	case holding.LimitError:
+	case holderlimits.LimitError:
 		return ec._ReservationLimitError(ctx, sel, &obj)
-	case *holding.LimitError:
+	case *holderlimits.LimitError:
 		if obj == nil {
 			return graphql.Null
 		}
@@ -15491,7 +15491,7 @@ func (ec *executionContext) _ReservationEdge(ctx context.Context, sel ast.Select
 
 var reservationLimitErrorImplementors = []string{"ReservationLimitError", "UserError", "ReservationError"}
 
-func (ec *executionContext) _ReservationLimitError(ctx context.Context, sel ast.SelectionSet, obj *holding.LimitError) graphql.Marshaler {
+func (ec *executionContext) _ReservationLimitError(ctx context.Context, sel ast.SelectionSet, obj *holderlimits.LimitError) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, reservationLimitErrorImplementors)
 
 	out := graphql.NewFieldSet(fields)

@@ -243,7 +243,7 @@ func (d *Database) Preload(ctx context.Context) error {
 	if d.executor == nil {
 		return nil
 	}
-	if err := d.executor.LoadFirsts(ctx); err != nil {
+	if err := d.executor.LoadUncounted(ctx); err != nil {
 		return err
 	}
 	after := ""

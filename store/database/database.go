@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
 	"onhand/store/database/importer"
@@ -34,7 +34,7 @@ type Database struct {
 	*pages.Lists
 	engine dialect.Engine
 	// HolderLimits bound what holders of reservations keep; none by default. SetHolderLimits sets them.
-	HolderLimits holding.Limits
+	HolderLimits holderlimits.Limits
 	// executor decides reservations before their transaction; nil where the engine
 	// has no optimistic batches.
 	executor *optimistic.Executor
@@ -121,7 +121,7 @@ func (d *Database) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, e
 func (d *Database) Listen(ctx context.Context, wake func()) error { return d.engine.Listen(ctx, wake) }
 
 // SetHolderLimits sets the limits of the holders of reservations, before the first write.
-func (d *Database) SetHolderLimits(l holding.Limits) {
+func (d *Database) SetHolderLimits(l holderlimits.Limits) {
 	d.HolderLimits = l
 	if d.executor != nil {
 		d.executor.HolderLimits = l

@@ -12,16 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
 	"onhand/store/database"
 )
 
 var alice, bob = owner.OfSubject("alice"), owner.OfAddress("192.0.2.7")
 
-// few are limits that are exact: they are too small for firsts.
-func few() holding.Limits {
-	return holding.Limits{
+// few are limits that are exact: every reservation is counted.
+func few() holderlimits.Limits {
+	return holderlimits.Limits{
 		Reservations: 3, AddressReservations: 4, Units: 6, AddressUnits: 7, SharePercent: 100, ShareFloor: 1,
 		Extensions: 2, KeepMax: time.Hour,
 	}
@@ -35,7 +35,7 @@ func by(h owner.Holder, lines ...models.RequestedLine) models.Reserve {
 }
 
 func limited(code models.ErrorCode, limit int, product string, at ...any) models.UserError {
-	return holding.LimitError{Failure: path(at...), Cause: code, Limit: limit, ProductID: product}
+	return holderlimits.LimitError{Failure: path(at...), Cause: code, Limit: limit, ProductID: product}
 }
 
 func extend(id string, ttl time.Duration) models.ExtendReservation {
@@ -96,7 +96,7 @@ func TestReservationsOfAHolder(t *testing.T) {
 			for range most {
 				ids = append(ids, s.ok(by(h, line("mug", 1))).Reservation.ID)
 			}
-			full := limited(holding.TooManyReservations, most, "", "lines")
+			full := limited(holderlimits.TooManyReservations, most, "", "lines")
 			s.fails(s.do(by(h, line("mug", 1))), full)
 			s.fails(s.do(by(h, line("mug", 1))), full)
 			s.checkHoldings()
@@ -132,15 +132,15 @@ func TestUnitsOfAHolder(t *testing.T) {
 		s.stock("jug", "north", 2)
 		s.ok(by(alice, line("mug", 4), line("cup", 6)))
 		s.fails(s.do(by(alice, line("jug", 3), line("mug", 3), line("cup", 1))),
-			limited(holding.TooManyUnits, 6, "mug", "lines", 1, "quantity"), limited(holding.TooManyUnits, 6, "cup", "lines", 2, "quantity"),
+			limited(holderlimits.TooManyUnits, 6, "mug", "lines", 1, "quantity"), limited(holderlimits.TooManyUnits, 6, "cup", "lines", 2, "quantity"),
 			short(0, "jug", 3, 2))
 		partial := by(alice, line("mug", 3))
 		partial.AllowPartial = true
-		s.fails(s.do(partial), limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
-		s.fails(s.do(by(alice, line("mug", 1), line("mug", 2))), limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
+		s.fails(s.do(partial), limited(holderlimits.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
+		s.fails(s.do(by(alice, line("mug", 1), line("mug", 2))), limited(holderlimits.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
 		s.ok(by(alice, line("mug", 2)))
 		s.ok(by(bob, line("mug", 7)))
-		s.fails(s.do(by(bob, line("mug", 1))), limited(holding.TooManyUnits, 7, "mug", "lines", 0, "quantity"))
+		s.fails(s.do(by(bob, line("mug", 1))), limited(holderlimits.TooManyUnits, 7, "mug", "lines", 0, "quantity"))
 		s.settings("mug", "tracked = "+map[string]string{postgres: "false"}[s.kind]+map[string]string{sqlite: "0", memory: "0"}[s.kind])
 		s.ok(by(bob, line("mug", 99)))
 		s.checkHoldings()
@@ -157,9 +157,9 @@ func TestShareOfAHolder(t *testing.T) {
 		s.stock("cup", "north", 5)
 		s.ok(resolve(s.ok(by("", line("mug", 10))).Reservation.ID, models.ReservationCommitted))
 		s.ok(by(alice, line("mug", 3)))
-		s.fails(s.do(by(alice, line("mug", 2))), limited(holding.ShareTooLarge, 10, "mug", "lines", 0, "quantity"))
+		s.fails(s.do(by(alice, line("mug", 2))), limited(holderlimits.ShareTooLarge, 10, "mug", "lines", 0, "quantity"))
 		s.ok(by(alice, line("mug", 1), line("cup", 2)))
-		s.fails(s.do(by(bob, line("cup", 3))), limited(holding.ShareTooLarge, 10, "cup", "lines", 0, "quantity"))
+		s.fails(s.do(by(bob, line("cup", 3))), limited(holderlimits.ShareTooLarge, 10, "cup", "lines", 0, "quantity"))
 		s.checkHoldings()
 	})
 }
@@ -176,15 +176,15 @@ func TestUpdateOfAHolder(t *testing.T) {
 		}
 		before := s.ok(by(alice, line("mug", 9))).Reservation.ID // made without limits: not counted
 		s.SetHolderLimits(few())
-		s.fails(change(before, line("mug", 10)), limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
+		s.fails(change(before, line("mug", 10)), limited(holderlimits.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
 		s.fails(change(before, line("mug", 9)))
 		s.checkHoldings()
-		s.fails(s.do(by(alice, line("mug", 1))), limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
+		s.fails(s.do(by(alice, line("mug", 1))), limited(holderlimits.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
 		s.fails(change(before, line("mug", 5), line("cup", 6)))
 		s.fails(change(before, line("mug", 7), line("cup", 7)),
-			limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"), limited(holding.TooManyUnits, 6, "cup", "lines", 1, "quantity"))
+			limited(holderlimits.TooManyUnits, 6, "mug", "lines", 0, "quantity"), limited(holderlimits.TooManyUnits, 6, "cup", "lines", 1, "quantity"))
 		s.ok(by(alice, line("mug", 1)))
-		s.fails(change(before, line("mug", 6)), limited(holding.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
+		s.fails(change(before, line("mug", 6)), limited(holderlimits.TooManyUnits, 6, "mug", "lines", 0, "quantity"))
 		s.fails(change(before, line("mug", 2)))
 		s.checkHoldings()
 	})
@@ -196,7 +196,7 @@ func TestTimeOfAHolder(t *testing.T) {
 		s.SetHolderLimits(few())
 		s.stock("mug", "north", 50)
 		id := s.ok(by(alice, line("mug", 1))).Reservation.ID
-		tooLong := limited(holding.KeptTooLong, 3600, "", "ttlSeconds")
+		tooLong := limited(holderlimits.ReservedTooLong, 3600, "", "ttlSeconds")
 		s.fails(s.do(extend(id, time.Hour)), tooLong)
 		w := update(id, line("mug", 2))
 		w.TTL, w.Access.Orders = time.Hour, true
@@ -205,9 +205,9 @@ func TestTimeOfAHolder(t *testing.T) {
 		s.ok(extend(id, 20*time.Minute))
 		w.TTL = 30 * time.Minute
 		s.ok(w)
-		s.fails(s.do(extend(id, 40*time.Minute)), limited(holding.TooManyExtensions, 2, "", "ttlSeconds"))
-		s.fails(s.do(extend(id, 0)), limited(holding.TooManyExtensions, 2, "", "id"))
-		s.fails(s.do(extend(id, time.Hour)), limited(holding.TooManyExtensions, 2, "", "ttlSeconds"), tooLong)
+		s.fails(s.do(extend(id, 40*time.Minute)), limited(holderlimits.TooManyExtensions, 2, "", "ttlSeconds"))
+		s.fails(s.do(extend(id, 0)), limited(holderlimits.TooManyExtensions, 2, "", "id"))
+		s.fails(s.do(extend(id, time.Hour)), limited(holderlimits.TooManyExtensions, 2, "", "ttlSeconds"), tooLong)
 		s.ok(extend(id, time.Minute)) // takes nothing more
 		free := s.ok(by("", line("mug", 1))).Reservation.ID
 		for range 4 {
@@ -229,17 +229,17 @@ func TestClaimOfAHolder(t *testing.T) {
 		}
 		s.fails(claim(s.ok(by(bob, line("mug", 4))).Reservation.ID))
 		large := s.ok(by(bob, line("cup", 1), line("mug", 3))).Reservation.ID
-		s.fails(claim(large), limited(holding.TooManyUnits, 6, "mug", "id"))
+		s.fails(claim(large), limited(holderlimits.TooManyUnits, 6, "mug", "id"))
 		require.Equal(t, bob, s.reservation(large).Holder)
 		for range 2 {
 			s.fails(claim(s.ok(by(bob, line("mug", 1))).Reservation.ID))
 		}
 		more := s.ok(by(bob, line("cup", 1))).Reservation.ID
-		s.fails(claim(more), limited(holding.TooManyReservations, 3, "", "id"))
+		s.fails(claim(more), limited(holderlimits.TooManyReservations, 3, "", "id"))
 		s.fails(s.do(resolve(more, models.ReservationCommitted)))
 		s.fails(claim(more)) // an order keeps nothing
 		s.ok(by(bob, line("mug", 4)))
-		s.fails(s.do(by(alice, line("cup", 1))), limited(holding.TooManyReservations, 3, "", "lines"))
+		s.fails(s.do(by(alice, line("cup", 1))), limited(holderlimits.TooManyReservations, 3, "", "lines"))
 		s.checkHoldings()
 	})
 }
@@ -248,7 +248,7 @@ func TestClaimOfAHolder(t *testing.T) {
 // has more than its limit, and gets that much.
 func TestHolderOnTwoInstances(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		for _, limits := range []holding.Limits{few(), manyFirsts()} {
+		for _, limits := range []holderlimits.Limits{few(), withUncounted()} {
 			s.stock("mug", "north", 100_000)
 			most := limits.Reservations
 			databases := instances(t, s)
@@ -277,8 +277,8 @@ func TestHolderOnTwoInstances(t *testing.T) {
 	})
 }
 
-// manyFirsts are limits with firsts.
-func manyFirsts() holding.Limits {
+// withUncounted are limits that leave room for uncounted reservations.
+func withUncounted() holderlimits.Limits {
 	limits := few()
 	limits.Reservations, limits.Units, limits.SharePercent = 80, 100_000, 100
 	return limits
@@ -300,8 +300,8 @@ func reserveAndRelease(t *testing.T, write func(models.Write) (models.WriteResul
 			if !assert.LessOrEqual(t, held.Add(1), most) {
 				return
 			}
-		} else if !assert.Equal(t, holding.TooManyReservations, out.Errors[0].Code()) ||
-			!assert.GreaterOrEqual(t, asked.Load(), int64(holding.CountedReservations(int(most)))) {
+		} else if !assert.Equal(t, holderlimits.TooManyReservations, out.Errors[0].Code()) ||
+			!assert.GreaterOrEqual(t, asked.Load(), int64(holderlimits.CountedReservations(int(most)))) {
 			return
 		}
 		if len(mine) > 0 && (i%3 > 0 || len(out.Errors) > 0) {
@@ -334,11 +334,11 @@ func commitOne(db *database.Database, w models.Write) (models.WriteResult, error
 	return out.Results[0], nil
 }
 
-// A first costs no row: it is granted once for a holder and instance, and counted when it
-// is extended. An instance that starts knows the firsts of the one before.
-func TestFirsts(t *testing.T) {
+// An uncounted reservation costs no row: it is granted once for a holder and instance, and
+// counted when it is extended. An instance that starts knows those of the one before.
+func TestUncountedReservations(t *testing.T) {
 	on(t, []string{postgres}, func(t *testing.T, s *shop) {
-		s.SetHolderLimits(manyFirsts())
+		s.SetHolderLimits(withUncounted())
 		s.stock("mug", "north", 5000)
 		counted := func(r models.WriteResult) bool {
 			return s.number("SELECT count(*) FROM reservations WHERE counted AND reservation_id = $1", keyOf(r.Reservation.ID)) == 1
@@ -360,7 +360,7 @@ func TestFirsts(t *testing.T) {
 		s.checkHoldings()
 
 		later := &shop{Database: open(t, s.url), t: t, kind: s.kind, url: s.url, raw: s.raw}
-		later.SetHolderLimits(manyFirsts())
+		later.SetHolderLimits(withUncounted())
 		require.NoError(t, later.Preload(t.Context()))
 		require.True(t, counted(later.ok(by(owner.OfOwnerRef("carol"), line("mug", 1)))))
 		require.False(t, counted(later.ok(by(owner.OfOwnerRef("dave"), line("mug", 1)))))
@@ -382,7 +382,7 @@ func TestFullHolderIsDecidedUnderLock(t *testing.T) {
 		s.ok(by(bob, line("mug", 1)))
 		s.commitRefused(s.optimistic(by(alice, line("mug", 1))))
 		s.ok(by(bob, line("mug", 1))) // under lock: what was refused made the product stale
-		s.fails(s.do(by(alice, line("mug", 1))), limited(holding.TooManyReservations, 3, "", "lines"))
+		s.fails(s.do(by(alice, line("mug", 1))), limited(holderlimits.TooManyReservations, 3, "", "lines"))
 		s.notOptimistic(by(alice, line("mug", 1)))
 		b := s.optimistic(by(bob, line("mug", 1)))
 		_, err := b.Commit(t.Context())

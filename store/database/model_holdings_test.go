@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
 )
 
@@ -19,7 +19,7 @@ import (
 type holdingsModel struct {
 	shops  []*shop
 	prefix string
-	limits holding.Limits
+	limits holderlimits.Limits
 	list   []*heldReservation
 }
 
@@ -116,7 +116,7 @@ func (m *holdingsModel) tooMany(h owner.Holder, lines []models.RequestedLine, of
 	limit, _ := m.limits.UnitsOf(h, -1)
 	for i, l := range lines {
 		if held[l.ProductID]+l.Quantity > limit && (of == nil || l.Quantity > of.units[l.ProductID]) {
-			errs = append(errs, limited(holding.TooManyUnits, limit, l.ProductID, "lines", i, "quantity"))
+			errs = append(errs, limited(holderlimits.TooManyUnits, limit, l.ProductID, "lines", i, "quantity"))
 		}
 	}
 	return errs
@@ -127,7 +127,7 @@ func (m *holdingsModel) reserve(t *rapid.T) {
 	lines, units := m.lines(t)
 	var want []models.UserError
 	if n, _ := m.held(h, nil); h != "" && n >= m.limits.ReservationsOf(h) {
-		want = append(want, limited(holding.TooManyReservations, m.limits.ReservationsOf(h), "", "lines"))
+		want = append(want, limited(holderlimits.TooManyReservations, m.limits.ReservationsOf(h), "", "lines"))
 	}
 	want = append(want, m.tooMany(h, lines, nil)...)
 	s := m.shop(t)
@@ -164,10 +164,10 @@ func (m *holdingsModel) extend(t *rapid.T) {
 	more := s.reservation(r.id).ExpiresAt.Before(time.Now().Add(ttl))
 	var want []models.UserError
 	if r.holder != "" && more && r.extensions >= m.limits.Extensions {
-		want = append(want, limited(holding.TooManyExtensions, m.limits.Extensions, "", "ttlSeconds"))
+		want = append(want, limited(holderlimits.TooManyExtensions, m.limits.Extensions, "", "ttlSeconds"))
 	}
 	if r.holder != "" && more && ttl > m.limits.KeepMax {
-		want = append(want, limited(holding.KeptTooLong, 3600, "", "ttlSeconds"))
+		want = append(want, limited(holderlimits.ReservedTooLong, 3600, "", "ttlSeconds"))
 	}
 	if s.fails(s.do(extend(r.id, ttl)), want...); want == nil {
 		r.extensions++
@@ -184,12 +184,12 @@ func (m *holdingsModel) claim(t *rapid.T) {
 	var want []models.UserError
 	n, held := m.held(h, nil)
 	if n >= m.limits.ReservationsOf(h) {
-		want = append(want, limited(holding.TooManyReservations, m.limits.ReservationsOf(h), "", "id"))
+		want = append(want, limited(holderlimits.TooManyReservations, m.limits.ReservationsOf(h), "", "id"))
 	}
 	limit, _ := m.limits.UnitsOf(h, -1)
 	for _, l := range s.reservation(r.id).Lines {
 		if held[l.ProductID]+l.Quantity > limit {
-			want = append(want, limited(holding.TooManyUnits, limit, l.ProductID, "id"))
+			want = append(want, limited(holderlimits.TooManyUnits, limit, l.ProductID, "id"))
 		}
 	}
 	if s.fails(s.do(models.ClaimReservation{ID: r.id, Access: owner.Access{Subject: subject}}), want...); want == nil {

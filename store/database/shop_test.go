@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 )
 
 // batch writes and checks what every outcome promises: one result for each write, and
@@ -241,7 +241,7 @@ func withoutMessages(t tester, errs []models.UserError) []models.UserError {
 		case models.IdempotencyError:
 			e.Failure = path
 			out[i] = e
-		case holding.LimitError:
+		case holderlimits.LimitError:
 			e.Failure = path
 			out[i] = e
 		case models.NotFoundError:

@@ -15,7 +15,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/decide/counting"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/dialect"
 )
@@ -252,7 +252,7 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 	needs := decide.ReadSetOf(writes, hashes)
 	needs.First = decide.SortedKeys(b.first)
 	if !d.HolderLimits.On() {
-		needs.Held = holdings.NeededHoldings{}
+		needs.Held = holderusage.NeededHoldings{}
 	}
 	unit, err := tx.Load(ctx, needs, linesMax)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"onhand/models"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 )
 
 // ErrLinesChanged says that a reservation has other lines than when the sweeper
@@ -27,7 +27,7 @@ func (c *ChangeSet) Expire(s *StoredReservation, products []string) error {
 		left, _ := line.Split(line.Left())
 		c.shift(line.ProductID, left, step.Take, step.Give)
 	}
-	if c.unit.Holdings.Move(holdings.Kept{Holder: s.Holder, Counts: s.Counted, Lines: s.Lines}, holdings.Kept{}); c.unit.Holdings.Unlocked() {
+	if c.unit.Holdings.Move(holderusage.Contribution{Holder: s.Holder, Counts: s.Counted, Lines: s.Lines}, holderusage.Contribution{}); c.unit.Holdings.Unlocked() {
 		return fmt.Errorf("%w: %s", ErrLinesChanged, s.ID)
 	}
 	c.Apply(models.StockMovement{Reason: step.Reason, Reference: s.Order, ReservationID: s.ID})

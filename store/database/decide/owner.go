@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 )
 
 // unreachable returns the input field of a write that names a reservation which does not
@@ -70,7 +70,7 @@ func (d *Decider) claim(w models.ClaimReservation) models.WriteResult {
 			at := s.At(d.Now)
 			return models.WriteResult{Reservation: &at, Errors: []models.UserError{models.Invalid(models.InputPath("id"), "the reservation has an owner")}}
 		}
-		holder := holding.Limited(mine, w.Access)
+		holder := holderlimits.Limited(mine, w.Access)
 		if limited := d.refuseClaim(holder, s); limited != nil {
 			at := s.At(d.Now)
 			return models.WriteResult{Reservation: &at, Errors: limited}
@@ -93,8 +93,8 @@ func (d *Decider) refuseClaim(h owner.Holder, s *StoredReservation) []models.Use
 	for i := range s.Lines {
 		line := &s.Lines[i]
 		if product := d.Products[line.ProductID]; product != nil {
-			stock := holdings.StockOf(product, d.Levels[line.ProductID])
-			errs = append(errs, d.Holdings.RefuseUnits(h, holdings.Taken{Product: product, Stock: stock, Units: holdings.UnitsOf(line), Path: path})...)
+			stock := holderusage.StockOf(product, d.Levels[line.ProductID])
+			errs = append(errs, d.Holdings.RefuseUnits(h, holderusage.Taken{Product: product, Stock: stock, Units: holderusage.UnitsOf(line), Path: path})...)
 		}
 	}
 	return errs
@@ -112,12 +112,12 @@ func (d *Decider) refuseUnits(h owner.Holder, wanted []demand, counted bool) (er
 		if product == nil {
 			continue
 		}
-		taken := holdings.Taken{
-			Product: product, Stock: holdings.StockOf(product, d.Levels[want.product]), Units: want.total, Counted: counted,
+		taken := holderusage.Taken{
+			Product: product, Stock: holderusage.StockOf(product, d.Levels[want.product]), Units: want.total, Counted: counted,
 			Path: models.InputPath("lines", want.index, "quantity"),
 		}
 		if want.held != nil {
-			taken.Had = holdings.UnitsOf(want.held)
+			taken.Had = holderusage.UnitsOf(want.held)
 		}
 		errs = append(errs, d.Holdings.RefuseUnits(h, taken)...)
 	}
@@ -126,7 +126,7 @@ func (d *Decider) refuseUnits(h owner.Holder, wanted []demand, counted bool) (er
 
 // renew restarts the time to live of a reservation, unless a limit refuses it.
 func (d *Decider) renew(s *StoredReservation, h owner.Holder, ttl time.Duration, field string) []models.UserError {
-	errs := d.Holdings.RefuseTime(holdings.Renewal{
+	errs := d.Holdings.RefuseTime(holderusage.Renewal{
 		Holder: h, Extensions: s.Extensions, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, Expires: d.Now.Add(ttl), Path: models.InputPath(field),
 	})
 	if errs == nil {

@@ -4,10 +4,10 @@ import (
 	"slices"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
 	"onhand/store/database/decide/counting"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 	"onhand/store/database/decide/keyhash"
 )
 
@@ -28,7 +28,7 @@ type ReadSet struct {
 	// empty id stands for all locations.
 	First []string
 	// Held are the holders, whose rows are locked first, and the holdings that are needed.
-	Held holdings.NeededHoldings
+	Held holderusage.NeededHoldings
 }
 
 // ReadSetOf returns the read set of a batch of writes.
@@ -62,7 +62,7 @@ type readSetBuilder struct {
 	reservations, keyedReservations map[[16]byte]bool
 	answerKeys, updatedReservations map[[16]byte]bool
 	counts                          []counting.Ref
-	held                            holdings.NeededHoldings
+	held                            holderusage.NeededHoldings
 }
 
 // write adds the rows of one write.
@@ -70,7 +70,7 @@ func (b *readSetBuilder) write(write models.Write) {
 	switch write := write.(type) {
 	case models.Reserve:
 		b.lines(write.Lines)
-		b.held.Reserve(holding.Limited(write.Holder, write.Access), write.Lines)
+		b.held.Reserve(holderlimits.Limited(write.Holder, write.Access), write.Lines)
 		if write.Channel != "" {
 			b.channels[write.Channel] = true
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 )
 
 // reserve decides a new reservation: every line, or none.
@@ -18,7 +18,7 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	}
 	changes := d.ChangeSet()
 	wanted := demands(w.Lines)
-	holder := holding.Limited(w.Holder, w.Access)
+	holder := holderlimits.Limited(w.Holder, w.Access)
 	limited := append(d.Holdings.RefuseReservation(holder, models.InputPath("lines")), d.refuseUnits(holder, wanted, false)...)
 	lines, errs := d.allocate(changes, wanted, w.Channel, partial{w.AllowPartial, w.PartialMax})
 	if lines == nil || limited != nil {
@@ -62,7 +62,7 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	}
 	wanted := demands(w.Lines)
 	noteHeld(wanted, s.Lines)
-	holder, next := holding.Limited(s.Holder, w.Access), *s
+	holder, next := holderlimits.Limited(s.Holder, w.Access), *s
 	limited := d.refuseUnits(holder, wanted, s.Counted)
 	if w.TTL > 0 {
 		limited = append(limited, d.renew(&next, holder, w.TTL, "ttlSeconds")...)
@@ -87,7 +87,7 @@ func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 	if s == nil {
 		return result
 	}
-	next, holder, path := *s, holding.Limited(s.Holder, w.Access), "id"
+	next, holder, path := *s, holderlimits.Limited(s.Holder, w.Access), "id"
 	if w.TTL > 0 {
 		path = "ttlSeconds"
 	}

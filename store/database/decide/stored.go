@@ -7,7 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/models/ids"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 )
 
 // ReservationKey turns a reservation's public id into its key of 16 bytes; ok is
@@ -37,9 +37,9 @@ type StoredReservation struct {
 	Extensions int // how often the time to live was restarted
 }
 
-// kept is the reservation as far as holdings are concerned.
-func (s *StoredReservation) kept() holdings.Kept {
-	return holdings.Kept{Holder: s.Holder, Counts: s.Counted && s.State == models.ReservationActive, Lines: s.Lines}
+// contribution is what the reservation adds to holdings.
+func (s *StoredReservation) contribution() holderusage.Contribution {
+	return holderusage.Contribution{Holder: s.Holder, Counts: s.Counted && s.State == models.ReservationActive, Lines: s.Lines}
 }
 
 // ttl is the reservation's own time to live: the one that was asked for last.

@@ -8,7 +8,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide/counting"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 )
 
 // LevelID names a stock level.
@@ -56,7 +56,7 @@ type UnitOfWork struct {
 	// that are written.
 	Counts counting.Book
 	// Holdings has what the holders of reservations have.
-	Holdings holdings.Holdings
+	Holdings holderusage.Holdings
 	// NamedProducts are products that a result names, changed or not.
 	NamedProducts map[string]bool
 }
@@ -144,15 +144,15 @@ func (u *UnitOfWork) level(id LevelID) *models.Level {
 
 // put keeps a reservation that is new or has changed.
 func (u *UnitOfWork) put(s *StoredReservation) {
-	var was holdings.Kept
+	var was holderusage.Contribution
 	if before, known := u.Reservations[s.Key]; known {
-		was = before.kept()
+		was = before.contribution()
 		s.Version = before.VersionAfter(s.State)
 		u.ChangedReservations[s.Key] = true
 	} else {
 		u.createdReservations[s.Key] = true
 	}
-	u.Holdings.Move(was, s.kept())
+	u.Holdings.Move(was, s.contribution())
 	u.Reservations[s.Key] = s
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 )
 
 const (
@@ -149,7 +149,7 @@ func ScanOverdueLines(r Rows) (h OverdueLines, err error) {
 const CountedHolder = "CASE WHEN counted THEN holder ELSE '' END AS holder"
 
 // ScanHolding scans a holder, a product and a number of units.
-func ScanHolding(r Rows) (h holdings.Holding, err error) {
+func ScanHolding(r Rows) (h holderusage.Holding, err error) {
 	err = r.Scan(&h.Holder, &h.Product, &h.Units)
 	return h, err
 }

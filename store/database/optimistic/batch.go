@@ -7,7 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 )
 
 // ReservationBatch is an optimistic batch. Its exported fields are for the engine, which reads
@@ -24,7 +24,7 @@ type ReservationBatch struct {
 	// Conditional has the batch check by conditional decrement, not by compare-and-set.
 	Conditional bool
 	// Held are the holdings of counted reservations that the batch adds to, in order.
-	Held []holdings.Within
+	Held []holderusage.Within
 	// NotAfter is the earliest time that some key may not be used after; nil for none.
 	NotAfter *time.Time
 
@@ -33,7 +33,7 @@ type ReservationBatch struct {
 	changes    *decide.ChangeSet         // of one reservation after the other
 	products   map[string]*cachedProduct // of all lines
 	needs      map[string]int            // units that a product needs before the batch, where a channel has a buffer
-	held       map[holdings.ID]holdings.Within
+	held       map[holderusage.ID]holderusage.Within
 	stocks     []*models.Stock // as committed
 	multiLevel bool            // some product has several levels, or is not tracked
 	contended  bool            // another instance changes some product too

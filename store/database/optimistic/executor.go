@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/store/database/decide"
 	"onhand/store/database/decide/keyhash"
 	"onhand/store/database/dialect"
@@ -22,9 +22,9 @@ type BatchEngine interface {
 	// FetchProducts reads products and then their levels without a lock, in one round
 	// trip.
 	FetchProducts(ctx context.Context, products []string) (*decide.UnitOfWork, error)
-	// FetchFirsts reads the holders of active reservations that are not counted, at most
+	// FetchUncounted reads the holders of active reservations that are not counted, at most
 	// limit.
-	FetchFirsts(ctx context.Context, limit int, keep func(holder string)) error
+	FetchUncounted(ctx context.Context, limit int, keep func(holder string)) error
 	// NewRows returns an empty list of reservation rows.
 	NewRows() ReservationRows
 	// CommitBatch commits a closed batch in one round trip.
@@ -53,11 +53,11 @@ type Executor struct {
 	// conditional decrement. Benchmarks set it to measure the gain.
 	NoConditional bool
 	// HolderLimits bound what holders of reservations keep.
-	HolderLimits holding.Limits
+	HolderLimits holderlimits.Limits
 
-	engine BatchEngine
-	firsts *firsts
-	cache  *cache
+	engine    BatchEngine
+	uncounted *uncountedHolders
+	cache     *cache
 	// identity returns the epoch and the secret of the database as they were read
 	// last; the secret is nil before.
 	identity func() (epoch string, secret *keyhash.Secret)
@@ -65,7 +65,7 @@ type Executor struct {
 
 // NewExecutor returns an executor with an empty snapshot cache.
 func NewExecutor(engine BatchEngine, identity func() (epoch string, secret *keyhash.Secret)) *Executor {
-	return &Executor{LockWait: dialect.LockTimeout, Timeout: dialect.WriteTimeout, ContendedFor: ContendedFor, engine: engine, firsts: newFirsts(time.Now), cache: newCache(), identity: identity}
+	return &Executor{LockWait: dialect.LockTimeout, Timeout: dialect.WriteTimeout, ContendedFor: ContendedFor, engine: engine, uncounted: newUncountedHolders(time.Now), cache: newCache(), identity: identity}
 }
 
 // PreparedReservation is a reserve write with its hashes.

@@ -13,7 +13,7 @@ import (
 	"onhand/store/database/dialect"
 	"onhand/store/database/ledger"
 	"onhand/store/database/optimistic"
-	"onhand/store/database/postgres/held"
+	"onhand/store/database/postgres/holdersql"
 )
 
 // The statements of a conditional decrement, by how the ledger stores its movements:
@@ -118,7 +118,7 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.R
 	query, args := conditionalArgs(batch)
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		held.QueueWithin(b, batch.Held, t.lockWaitText())
+		holdersql.QueueWithin(b, batch.Held, t.lockWaitText())
 		b.Queue(beginConditionalSQL, t.lockWaitText()).QueryRow(func(r pgx.Row) error {
 			var at dialect.Instant
 			err := r.Scan(nil, nil, &at)

@@ -7,7 +7,7 @@ import (
 
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
-	"onhand/store/database/postgres/held"
+	"onhand/store/database/postgres/holdersql"
 )
 
 const (
@@ -45,7 +45,7 @@ func (e *Engine) Overdue(ctx context.Context, limit, linesMax int, without []str
 func (t *transaction) Expire(ctx context.Context, reservations [][16]byte, products, holders []string) (*decide.UnitOfWork, error) {
 	u := decide.NewUnitOfWork()
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
-		held.QueueHolders(b, &u.Holdings, holders)
+		holdersql.QueueHolders(b, &u.Holdings, holders)
 		b.Queue(expireSQL, byteSlices(reservations)).Query(func(r pgx.Rows) error {
 			return dialect.Each(r, dialect.ScanReservation, func(s *decide.StoredReservation) { u.Reservations[s.Key] = s })
 		})

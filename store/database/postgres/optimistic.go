@@ -12,7 +12,7 @@ import (
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
-	"onhand/store/database/postgres/held"
+	"onhand/store/database/postgres/holdersql"
 )
 
 const (
@@ -90,15 +90,15 @@ func (e *Engine) FetchProducts(ctx context.Context, products []string) (*decide.
 	return u, e.db.Fault(err)
 }
 
-// FetchFirsts implements [optimistic.BatchEngine].
-func (e *Engine) FetchFirsts(ctx context.Context, limit int, keep func(holder string)) error {
+// FetchUncounted implements [optimistic.BatchEngine].
+func (e *Engine) FetchUncounted(ctx context.Context, limit int, keep func(holder string)) error {
 	t, err := e.beginTx(ctx, 0)
 	if err != nil {
 		return e.db.Fault(err)
 	}
 	defer t.Rollback()
 	t.skipBegin()
-	return e.db.Fault(t.pipeline(ctx, func(b *pgx.Batch) { held.QueueFirsts(b, limit, keep) }))
+	return e.db.Fault(t.pipeline(ctx, func(b *pgx.Batch) { holdersql.QueueUncounted(b, limit, keep) }))
 }
 
 // CommitBatch implements [optimistic.BatchEngine].
@@ -128,7 +128,7 @@ func (e *Engine) commitBatch(ctx context.Context, batch *optimistic.ReservationB
 func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic.ReservationBatch) (now time.Time, err error) {
 	t.skipBegin()
 	err = t.pipeline(ctx, func(b *pgx.Batch) {
-		held.QueueWithin(b, batch.Held, t.lockWaitText())
+		holdersql.QueueWithin(b, batch.Held, t.lockWaitText())
 		b.Queue(reserveSQL, reserveArgs(batch, t.lockWaitText())...).QueryRow(func(r pgx.Row) error {
 			var at dialect.Instant
 			err := r.Scan(&at)

@@ -11,7 +11,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
-	"onhand/store/database/postgres/held"
+	"onhand/store/database/postgres/holdersql"
 )
 
 const (
@@ -148,7 +148,7 @@ func queueFirstLocks(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
 	if w.ChangesSettings {
 		b.Queue(settingsLockSQL)
 	}
-	held.QueueLocks(b, &u.Holdings, &w.Held, byteSlices(w.Reservations))
+	holdersql.QueueLocks(b, &u.Holdings, &w.Held, byteSlices(w.Reservations))
 }
 
 // placesSQL are the statements that read locations and channels. A change of settings
@@ -174,7 +174,7 @@ func scanLocked(locked *int) func(dialect.Rows) (*decide.RevisedProduct, error) 
 
 // queueSome reads what few batches need.
 func queueSome(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
-	held.QueueHoldings(b, &u.Holdings, &w.Held)
+	holdersql.QueueHoldings(b, &u.Holdings, &w.Held)
 	queueFirst(b, u, w.First)
 	queueCounts(b, u, w.Counts)
 }
@@ -208,7 +208,7 @@ func (t *transaction) Save(ctx context.Context, u *decide.UnitOfWork) (stocks []
 		}
 		t.queueReservations(b, u, true)
 		t.queueReservations(b, u, false)
-		held.QueueChanges(b, &u.Holdings)
+		holdersql.QueueChanges(b, &u.Holdings)
 		t.queueMovements(b, u)
 		t.queueAnswers(b, u)
 		t.queueRecords(b, u)

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 
 	"onhand/store/database/decide"
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 	"onhand/store/database/dialect"
 )
 
@@ -25,7 +25,7 @@ const (
 )
 
 // readHoldings reads what the writes of a batch need of holdings.
-func readHoldings(ctx context.Context, tx *sql.Tx, u *decide.UnitOfWork, set *holdings.NeededHoldings) error {
+func readHoldings(ctx context.Context, tx *sql.Tx, u *decide.UnitOfWork, set *holderusage.NeededHoldings) error {
 	if len(set.Holders)+len(set.Products) == 0 {
 		return nil
 	}
@@ -54,7 +54,7 @@ func jsonPairs(pairs [][2]string) string {
 }
 
 // holdings writes the changes of holdings.
-func (w *writer) holdings(held *holdings.Holdings) {
+func (w *writer) holdings(held *holderusage.Holdings) {
 	changed, emptied := held.Changes()
 	for _, row := range changed {
 		query := addHoldingSQL

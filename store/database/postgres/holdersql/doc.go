@@ -1,4 +1,4 @@
-// Package held has the statements over holdings on Postgres.
+// Package holdersql has the statements over holdings on Postgres.
 //
 // Holders are locked before any other row, each by its row with an empty product, in the
 // order of their names. The other holdings of a holder are read and written under that
@@ -6,4 +6,4 @@
 //
 // May import: pgx, dialect, holdings. When the database is gone, the caller's pipeline
 // returns the error.
-package held
+package holdersql

@@ -1,9 +1,9 @@
-package held
+package holdersql
 
 import (
 	"github.com/jackc/pgx/v5"
 
-	"onhand/store/database/decide/holdings"
+	"onhand/store/database/decide/holderusage"
 	"onhand/store/database/dialect"
 )
 
@@ -51,11 +51,11 @@ const (
 
 	lockTimeoutSQL = `SELECT set_config('lock_timeout', $1, true)`
 
-	firstsSQL = `SELECT holder FROM reservations WHERE state = 'ACTIVE' AND NOT counted AND holder <> '' AND expires_at > (SELECT clock_timestamp()) LIMIT $1`
+	uncountedSQL = `SELECT holder FROM reservations WHERE state = 'ACTIVE' AND NOT counted AND holder <> '' AND expires_at > (SELECT clock_timestamp()) LIMIT $1`
 )
 
 // QueueLocks locks the holders of a batch.
-func QueueLocks(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHoldings, reservations [][]byte) {
+func QueueLocks(b *pgx.Batch, held *holderusage.Holdings, set *holderusage.NeededHoldings, reservations [][]byte) {
 	changed := keys(set.Changed)
 	if len(set.Holders)+len(changed) > 0 {
 		b.Queue(makeSQL, list(set.Holders), changed)
@@ -66,21 +66,21 @@ func QueueLocks(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHoldi
 }
 
 // QueueHolders locks holders by name, in order.
-func QueueHolders(b *pgx.Batch, held *holdings.Holdings, holders []string) {
+func QueueHolders(b *pgx.Batch, held *holderusage.Holdings, holders []string) {
 	if len(holders) > 0 {
 		b.Queue(lockSQL, holders, [][]byte{}, [][]byte{}).Query(func(r pgx.Rows) error { return lock(r, held) })
 	}
 }
 
-func lock(r pgx.Rows, held *holdings.Holdings) error {
-	return dialect.Each(r, dialect.ScanHolding, func(h holdings.Holding) {
+func lock(r pgx.Rows, held *holderusage.Holdings) error {
+	return dialect.Each(r, dialect.ScanHolding, func(h holderusage.Holding) {
 		held.Lock(h.Holder)
 		held.Add(h)
 	})
 }
 
 // QueueHoldings reads the holdings of products that a batch may take more of.
-func QueueHoldings(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHoldings) {
+func QueueHoldings(b *pgx.Batch, held *holderusage.Holdings, set *holderusage.NeededHoldings) {
 	if len(set.IDs)+len(set.Products)+len(set.Claims) == 0 {
 		return
 	}
@@ -97,9 +97,9 @@ func QueueHoldings(b *pgx.Batch, held *holdings.Holdings, set *holdings.NeededHo
 }
 
 // QueueChanges writes what has changed.
-func QueueChanges(b *pgx.Batch, held *holdings.Holdings) {
+func QueueChanges(b *pgx.Batch, held *holderusage.Holdings) {
 	changed, emptied := held.Changes()
-	var add, take []holdings.Holding
+	var add, take []holderusage.Holding
 	for _, row := range changed {
 		if row.Units > 0 {
 			add = append(add, row)
@@ -121,11 +121,11 @@ func QueueChanges(b *pgx.Batch, held *holdings.Holdings) {
 
 // QueueWithin adds to holdings, in order. Its error is that of onhand_expect where one
 // would be above its most.
-func QueueWithin(b *pgx.Batch, rows []holdings.Within, lockWait string) {
+func QueueWithin(b *pgx.Batch, rows []holderusage.Within, lockWait string) {
 	if len(rows) == 0 {
 		return
 	}
-	plain, most := make([]holdings.Holding, len(rows)), make([]int32, len(rows))
+	plain, most := make([]holderusage.Holding, len(rows)), make([]int32, len(rows))
 	for i := range rows {
 		plain[i], most[i] = rows[i].Holding, int32(rows[i].Most)
 	}
@@ -133,17 +133,17 @@ func QueueWithin(b *pgx.Batch, rows []holdings.Within, lockWait string) {
 	b.Queue(addWithinSQL, append(columns(plain), most)...)
 }
 
-// QueueFirsts reads the holders of active reservations that are not counted, at most limit.
-func QueueFirsts(b *pgx.Batch, limit int, keep func(holder string)) {
-	b.Queue(firstsSQL, limit).Query(func(r pgx.Rows) error {
+// QueueUncounted reads the holders of active reservations that are not counted, at most limit.
+func QueueUncounted(b *pgx.Batch, limit int, keep func(holder string)) {
+	b.Queue(uncountedSQL, limit).Query(func(r pgx.Rows) error {
 		var holder string
 		_, err := pgx.ForEachRow(r, []any{&holder}, func() error { keep(holder); return nil })
 		return err
 	})
 }
 
-func columns(rows []holdings.Holding) []any {
-	ids, units := make([]holdings.ID, len(rows)), make([]int32, len(rows))
+func columns(rows []holderusage.Holding) []any {
+	ids, units := make([]holderusage.ID, len(rows)), make([]int32, len(rows))
 	for i := range rows {
 		ids[i], units[i] = rows[i].ID, int32(rows[i].Units)
 	}
@@ -151,7 +151,7 @@ func columns(rows []holdings.Holding) []any {
 	return []any{holders, products, units}
 }
 
-func names(ids []holdings.ID) (holders, products []string) {
+func names(ids []holderusage.ID) (holders, products []string) {
 	holders, products = make([]string, len(ids)), make([]string, len(ids))
 	for i := range ids {
 		holders[i], products[i] = string(ids[i].Holder), ids[i].Product

@@ -1,10 +1,10 @@
-package holdings
+package holderusage
 
 import (
 	"time"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
 )
 
@@ -39,11 +39,11 @@ func (b *Holdings) RefuseReservation(h owner.Holder, path []string) []models.Use
 		return nil
 	}
 	limit := b.Limits.ReservationsOf(h)
-	if b.Units(ID{Holder: h}) < holding.CountedReservations(limit) {
+	if b.Units(ID{Holder: h}) < holderlimits.CountedReservations(limit) {
 		return nil
 	}
 	b.refuse(h)
-	return []models.UserError{holding.Refusal(holding.TooManyReservations, limit, path,
+	return []models.UserError{holderlimits.Refusal(holderlimits.TooManyReservations, limit, path,
 		"at most %d reservations may be active at once; release one, or wait until one expires", limit)}
 }
 
@@ -58,14 +58,14 @@ func (b *Holdings) RefuseUnits(h owner.Holder, t Taken) []models.UserError {
 	if t.Counted {
 		others -= t.Had
 	}
-	if others+t.Units <= holding.CountedUnits(limit) {
+	if others+t.Units <= holderlimits.CountedUnits(limit) {
 		return nil
 	}
 	b.refuse(h)
-	refusal := holding.Refusal(holding.TooManyUnits, limit, t.Path,
+	refusal := holderlimits.Refusal(holderlimits.TooManyUnits, limit, t.Path,
 		"active reservations may have at most %d of %q together", limit, t.Product.ProductID)
 	if isShare {
-		refusal = holding.Refusal(holding.ShareTooLarge, b.Limits.SharePercent, t.Path,
+		refusal = holderlimits.Refusal(holderlimits.ShareTooLarge, b.Limits.SharePercent, t.Path,
 			"active reservations may have at most %d percent of the stock of %q together", b.Limits.SharePercent, t.Product.ProductID)
 	}
 	refusal.ProductID = t.Product.ProductID
@@ -95,10 +95,10 @@ func (b *Holdings) RefuseTime(r Renewal) (errs []models.UserError) {
 		return nil
 	}
 	if limit := b.Limits.Extensions; r.Extensions >= limit {
-		errs = append(errs, holding.Refusal(holding.TooManyExtensions, limit, r.Path, "a reservation may be extended %d times", limit))
+		errs = append(errs, holderlimits.Refusal(holderlimits.TooManyExtensions, limit, r.Path, "a reservation may be extended %d times", limit))
 	}
 	if limit := b.Limits.KeepMax; r.Expires.Sub(r.CreatedAt) > limit {
-		errs = append(errs, holding.Refusal(holding.KeptTooLong, int(limit/time.Second), r.Path,
+		errs = append(errs, holderlimits.Refusal(holderlimits.ReservedTooLong, int(limit/time.Second), r.Path,
 			"a reservation may keep its stock for %d seconds from its creation on", int(limit/time.Second)))
 	}
 	return errs

@@ -1,4 +1,4 @@
-package holding
+package holderlimits
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ const (
 	ShareTooLarge models.ErrorCode = "SHARE_TOO_LARGE"
 	// TooManyExtensions: the time to live was restarted as often as it may be.
 	TooManyExtensions models.ErrorCode = "TOO_MANY_EXTENSIONS"
-	// KeptTooLong: the reservation would keep its stock for too long.
-	KeptTooLong models.ErrorCode = "KEPT_TOO_LONG"
+	// ReservedTooLong: the reservation would keep its stock for too long.
+	ReservedTooLong models.ErrorCode = "RESERVED_TOO_LONG"
 )
 
 // LimitError refuses a write that would keep too much stock from others.

@@ -1,4 +1,4 @@
-package holding
+package holderlimits
 
 import (
 	"fmt"
@@ -8,16 +8,16 @@ import (
 	"onhand/models/owner"
 )
 
-// Bounds of firsts.
+// Bounds of uncounted reservations.
 const (
-	// InstancesMax is how many instances may grant firsts at once.
+	// InstancesMax is how many instances may grant uncounted reservations at once.
 	InstancesMax = 8
-	// FirstUnitsMax is how many units of one product a first may have.
-	FirstUnitsMax = 5
-	// FirstTTLMax is the longest time to live of a first.
-	FirstTTLMax = time.Hour
-	// firstsShare: firsts may take a tenth of a limit at most.
-	firstsShare = 10
+	// UncountedUnitsMax is how many units of one product an uncounted reservation may have.
+	UncountedUnitsMax = 5
+	// UncountedTTLMax is the longest time to live of an uncounted reservation.
+	UncountedTTLMax = time.Hour
+	// uncountedShare: uncounted reservations may take a tenth of a limit at most.
+	uncountedShare = 10
 )
 
 // wholeShare is the share that is no limit, in percent.
@@ -113,18 +113,21 @@ func (l Limits) UnitsOf(h owner.Holder, stock int) (units int, isShare bool) {
 func CountedReservations(limit int) int { return without(limit, InstancesMax) }
 
 // CountedUnits is what a limit of units leaves to counted reservations.
-func CountedUnits(limit int) int { return without(limit, InstancesMax*FirstUnitsMax) }
+func CountedUnits(limit int) int { return without(limit, InstancesMax*UncountedUnitsMax) }
 
-func without(limit, firsts int) int {
-	if limit < firstsShare*firsts {
+func without(limit, uncounted int) int {
+	if limit < uncountedShare*uncounted {
 		return limit
 	}
-	return limit - firsts
+	return limit - uncounted
 }
 
-// AllowsFirsts reports whether a limit of reservations is large enough for firsts.
-func AllowsFirsts(limit int) bool { return CountedReservations(limit) < limit }
+// AllowsUncounted reports whether a limit of reservations is large enough for
+// uncounted ones.
+func AllowsUncounted(limit int) bool { return CountedReservations(limit) < limit }
 
-// AllowsFirst reports whether so many units of a product may be in a first, under a limit
-// of units.
-func AllowsFirst(units, limit int) bool { return units <= FirstUnitsMax && CountedUnits(limit) < limit }
+// AllowsUncountedUnits reports whether an uncounted reservation may have so many units of a
+// product, under a limit of units.
+func AllowsUncountedUnits(units, limit int) bool {
+	return units <= UncountedUnitsMax && CountedUnits(limit) < limit
+}

@@ -1,10 +1,10 @@
-// Package holdings keeps what holders have while a transaction decides on their
+// Package holderusage keeps what holders have while a transaction decides on their
 // reservations: the numbers that were loaded, and their changes.
 //
 // # Terms
 //
 //	holding   a holder's units of one product; with the empty product, the number of its
-//	          reservations. Only counted active reservations are in it (models/holding)
+//	          reservations. Only counted active reservations are in it (models/holderlimits)
 //	locked    the holder's row of the empty product is locked: nobody else changes any
 //	          holding of the holder before the transaction ends
 //
@@ -14,5 +14,5 @@
 //   - A change of a holder that is not locked is noted ([Holdings.Unlocked]); the transaction is
 //     then tried again.
 //
-// May import: models, models/holding, models/owner. The package uses no server.
-package holdings
+// May import: models, models/holderlimits, models/owner. The package uses no server.
+package holderusage

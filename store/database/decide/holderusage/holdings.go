@@ -1,11 +1,11 @@
-package holdings
+package holderusage
 
 import (
 	"cmp"
 	"slices"
 
 	"onhand/models"
-	"onhand/models/holding"
+	"onhand/models/holderlimits"
 	"onhand/models/owner"
 )
 
@@ -35,7 +35,7 @@ type Within struct {
 // Holdings has the holdings of one transaction. The zero value is empty.
 type Holdings struct {
 	// Limits are the settings; none where they are off.
-	Limits holding.Limits
+	Limits holderlimits.Limits
 	// OneWriter: every holder counts as locked, because no other transaction writes.
 	OneWriter bool
 
@@ -68,20 +68,20 @@ func (b *Holdings) Units(id ID) int { return b.loaded[id] + b.changes[id] }
 // Counts reports whether a new reservation of a holder is counted.
 func (b *Holdings) Counts(h owner.Holder) bool { return h != "" && b.Limits.On() }
 
-// Kept is a reservation as far as holdings are concerned.
-type Kept struct {
+// Contribution is what one reservation adds to holdings.
+type Contribution struct {
 	Holder owner.Holder
 	Counts bool // counted and active
 	Lines  []models.ReservationLine
 }
 
 // Move takes a reservation as it was out of the holdings, and puts it in as it is.
-func (b *Holdings) Move(was, is Kept) {
+func (b *Holdings) Move(was, is Contribution) {
 	b.add(was, -1)
 	b.add(is, 1)
 }
 
-func (b *Holdings) add(k Kept, sign int) {
+func (b *Holdings) add(k Contribution, sign int) {
 	if !k.Counts || k.Holder == "" {
 		return
 	}
