@@ -2030,7 +2030,7 @@ enum ErrorCode {
   "ReservationLimitError: the reservation was extended as often as it may be."
   TOO_MANY_EXTENSIONS
   "ReservationLimitError: the reservation would keep its stock for too long."
-  KEPT_TOO_LONG
+  RESERVED_TOO_LONG
   "StaleQuantityError: the level has another quantity than expected."
   STALE_QUANTITY
   "SupersededCountError: the level was counted later already."
@@ -2125,7 +2125,7 @@ type ReservationLimitError implements UserError & ReservationError {
   code: ErrorCode!
   "The product whose limit it is. Null where the limit is of no product."
   productId: ID @goField(name: "Product")
-  "The limit: reservations, units, percent of the product's stock (SHARE_TOO_LARGE), extensions or seconds (KEPT_TOO_LONG)."
+  "The limit: reservations, units, percent of the product's stock (SHARE_TOO_LARGE), extensions or seconds (RESERVED_TOO_LONG)."
   limit: Int!
 }
 
