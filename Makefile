@@ -173,9 +173,10 @@ alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating
 	go run ./bench/alternate --before "$(BEFORE)" --after "$(AFTER)" $(ARGS)
 
 .PHONY: generate
-generate: ## write graph/generated and docs/api.md from the schema
+generate: ## write graph/generated and docs/api.md from the schema, and docs/settings.md from the flags
 	go run github.com/99designs/gqlgen generate
 	go test -count=1 -run='^TestAPIReference$$' . -update
+	go test -count=1 -run='^TestSettingsPage$$' ./cli -update
 
 # The result is compared with the files that were there before, not with the last commit, so that the target also works
 # in a tree with uncommitted changes.

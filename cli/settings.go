@@ -9,8 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
+	"onhand/cli/configfile"
 	"onhand/cli/serving"
 	"onhand/store"
 )
@@ -23,12 +27,52 @@ const memoryDatabase = "sqlite::memory:"
 
 // settings are shared by all commands. Every flag has an environment variable.
 type settings struct {
-	DatabaseURL     string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"postgres://… (several hosts allowed), sqlite:PATH or sqlite::memory:. Default: a SQLite file in your data directory."`
-	DatabaseURLFile string `name:"database-url-file" env:"DATABASE_URL_FILE" placeholder:"PATH" help:"A file with the value of database-url."`
-	RedisURL        string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"redis://… or rediss://…, several seeds or ?cluster=true for Cluster, ?master=NAME for Sentinel. Default: one inside this process."`
-	RedisURLFile    string `name:"redis-url-file" env:"REDIS_URL_FILE" placeholder:"PATH" help:"A file with the value of redis-url."`
+	Config          string `name:"config" env:"ONHAND_CONFIG" placeholder:"PATH" help:"A configuration file in YAML: names of flags and their values. A flag or a variable counts before it." more:"[how](#the-configuration-file)"`
+	DatabaseURL     string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"postgres://… (several hosts allowed), sqlite:PATH or sqlite::memory:. Default: a SQLite file in your data directory, with the demo shop when it is new."`
+	DatabaseURLFile string `name:"database-url-file" env:"DATABASE_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_URL; a line break at its end does not count."`
+	RedisURL        string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"redis:// or rediss://; several seeds or ?cluster=true for Cluster, ?master=NAME for Sentinel. Default: one inside this process."`
+	RedisURLFile    string `name:"redis-url-file" env:"REDIS_URL_FILE" placeholder:"PATH" help:"A file with the value of REDIS_URL."`
 	LogLevel        string `name:"log-level" env:"LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat       string `name:"log-format" env:"LOG_FORMAT" enum:"text,json" default:"text" help:"text, or json: one object a line."`
+}
+
+// BeforeResolve has kong look into the configuration file. Kong calls it.
+func (s *settings) BeforeResolve(parsed *kong.Context) error {
+	var names []string
+	path := ""
+	for _, flag := range serveFlags(parsed.Model) {
+		if flag.Name == configFlag {
+			path = parsed.FlagValue(flag).(string)
+			continue
+		}
+		names = append(names, flag.Name)
+	}
+	if path == "" {
+		return nil
+	}
+	file, err := configfile.Read(path, names)
+	if err == nil {
+		parsed.AddResolver(file)
+	}
+	return err
+}
+
+// configFlag is the name of the setting that names the configuration file.
+const configFlag = "config"
+
+// serveFlags are the settings: the flags of the serve command that have a variable.
+func serveFlags(model *kong.Application) (flags []*kong.Flag) {
+	for _, command := range model.Leaves(false) {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, flag := range slices.Concat(command.AllFlags(false)...) {
+			if len(flag.Envs) > 0 {
+				flags = append(flags, flag)
+			}
+		}
+	}
+	return flags
 }
 
 // AfterApply reads the settings that are in files. Kong calls it.

@@ -117,7 +117,7 @@ func TestServersWithoutSecrets(t *testing.T) {
 }
 
 // TestEverySettingHasItsVariable: each flag of the server has an environment
-// variable of the same name.
+// variable of the same name; CONFIG alone would be any program's.
 func TestEverySettingHasItsVariable(t *testing.T) {
 	t.Parallel()
 	parser, err := newParser(&commandLine{})
@@ -131,6 +131,9 @@ func TestEverySettingHasItsVariable(t *testing.T) {
 				continue
 			}
 			want := strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+			if flag.Name == configFlag {
+				want = "ONHAND_CONFIG"
+			}
 			assert.Equal(t, []string{want}, flag.Envs)
 			assert.NotEmpty(t, flag.Help, want)
 		}

@@ -21,10 +21,10 @@ const (
 
 // DocumentSettings are what callers may send, and what they may know of the schema.
 type DocumentSettings struct {
-	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"A manifest of documents in Relay's or Apollo's format. It is read again when it changes."`
+	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"The file of a manifest of documents, which is read again when it changes." more:"[manifest](clients.md#trusted-documents)"`
 	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin."`
-	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: the schema and the playground are for the scope admin alone. auto: production where tokens are configured."`
-	Playground           string `name:"playground" env:"PLAYGROUND" enum:"auto,on,off" default:"auto" help:"on: the page is for every caller, in production too; off: for none."`
+	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: introspection, suggestions, /schema.graphql and the playground are for the scope admin alone; development: for every caller; auto: production where tokens are configured."`
+	Playground           string `name:"playground" env:"PLAYGROUND" enum:"auto,on,off" default:"auto" help:"on: the page is for every caller, in production too; off: for none; auto: as PROFILE says."`
 }
 
 // check refuses settings that can never work.

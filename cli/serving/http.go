@@ -19,8 +19,8 @@ const (
 
 // httpSettings say which hosts the server answers to, and which pages may call it.
 type httpSettings struct {
-	AllowedOrigins []string `name:"allowed-origins" env:"ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Pages that may call the server from a browser, beside its own: https://shop.example.com, https://*.example.com."`
-	AllowedHosts   []string `name:"allowed-hosts" env:"ALLOWED_HOSTS" placeholder:"HOST" help:"Host names that the server answers to, beside localhost: shop.example.com, *.example.com."`
+	AllowedOrigins []string `name:"allowed-origins" env:"ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Pages that may call the server from a browser beside its own: https://shop.example.com, https://*.example.com."`
+	AllowedHosts   []string `name:"allowed-hosts" env:"ALLOWED_HOSTS" placeholder:"HOST" help:"Host names that the server answers to beside localhost: shop.example.com, *.example.com, shop.example.com:8443." more:"[rules](security.md#browsers)"`
 }
 
 func (s *httpSettings) check() error {
@@ -48,7 +48,7 @@ func allowPages(sites *guard.Sites) func(http.Handler) http.Handler {
 
 // proxySettings say which proxies are in front of the server.
 type proxySettings struct {
-	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"ADDRESSES" help:"Addresses and prefixes (10.0.0.0/8) of the proxies whose Forwarded or X-Forwarded-For says where a request comes from."`
+	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"ADDRESSES" help:"Addresses and prefixes of the proxies in front of the server: their Forwarded or X-Forwarded-For says where a request comes from."`
 }
 
 func (s *proxySettings) check() error {

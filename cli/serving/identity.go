@@ -15,15 +15,15 @@ import (
 
 // IdentitySettings say how bearer tokens are checked, and what callers without one may do.
 type IdentitySettings struct {
-	AuthSecret         string `name:"auth-secret" env:"AUTH_SECRET" placeholder:"TEXT" help:"The secret that signs bearer tokens (HS256), 32 bytes at least. A flag is visible to other users of the machine: use the variable or the file."`
-	AuthSecretFile     string `name:"auth-secret-file" env:"AUTH_SECRET_FILE" placeholder:"PATH" help:"A file with the value of auth-secret. A line break at its end does not count."`
-	AuthJWKSURL        string `name:"auth-jwks-url" env:"AUTH_JWKS_URL" placeholder:"URL" help:"https://… of the issuer's public keys (JWKS), for bearer tokens with RS256, ES256 or EdDSA."`
-	AuthJWKSURLFile    string `name:"auth-jwks-url-file" env:"AUTH_JWKS_URL_FILE" placeholder:"PATH" help:"A file with the value of auth-jwks-url."`
-	AuthIssuer         string `name:"auth-issuer" env:"AUTH_ISSUER" placeholder:"TEXT" help:"The issuer (iss) that every bearer token must name."`
-	AuthIssuerFile     string `name:"auth-issuer-file" env:"AUTH_ISSUER_FILE" placeholder:"PATH" help:"A file with the value of auth-issuer."`
-	AuthAudience       string `name:"auth-audience" env:"AUTH_AUDIENCE" placeholder:"TEXT" help:"The audience (aud) that every bearer token must name."`
-	AuthAudienceFile   string `name:"auth-audience-file" env:"AUTH_AUDIENCE_FILE" placeholder:"PATH" help:"A file with the value of auth-audience."`
-	AuthRevokedFile    string `name:"auth-revoked-file" env:"AUTH_REVOKED_FILE" placeholder:"PATH" help:"A file with the ids (jti) of revoked bearer tokens, one in each line. Changes count within a second or two."`
+	AuthSecret         string `name:"auth-secret" env:"AUTH_SECRET" placeholder:"TEXT" help:"The secret that signs bearer tokens with HS256, 32 bytes at least, as raw text. A flag is visible to other users of the machine: use the variable or the file." more:"[tokens](security.md#tokens)"`
+	AuthSecretFile     string `name:"auth-secret-file" env:"AUTH_SECRET_FILE" placeholder:"PATH" help:"A file with the value of AUTH_SECRET; a line break at its end does not count."`
+	AuthJWKSURL        string `name:"auth-jwks-url" env:"AUTH_JWKS_URL" placeholder:"URL" help:"https://… of the issuer's public keys, for bearer tokens with RS256, ES256 or EdDSA."`
+	AuthJWKSURLFile    string `name:"auth-jwks-url-file" env:"AUTH_JWKS_URL_FILE" placeholder:"PATH" help:"A file with the value of AUTH_JWKS_URL."`
+	AuthIssuer         string `name:"auth-issuer" env:"AUTH_ISSUER" placeholder:"TEXT" help:"The issuer that every bearer token must name."`
+	AuthIssuerFile     string `name:"auth-issuer-file" env:"AUTH_ISSUER_FILE" placeholder:"PATH" help:"A file with the value of AUTH_ISSUER."`
+	AuthAudience       string `name:"auth-audience" env:"AUTH_AUDIENCE" placeholder:"TEXT" help:"The audience that every bearer token must name."`
+	AuthAudienceFile   string `name:"auth-audience-file" env:"AUTH_AUDIENCE_FILE" placeholder:"PATH" help:"A file with the value of AUTH_AUDIENCE."`
+	AuthRevokedFile    string `name:"auth-revoked-file" env:"AUTH_REVOKED_FILE" placeholder:"PATH" help:"A file with the ids of revoked bearer tokens, one in each line; a change counts within two seconds."`
 	ReadAnonymously    string `name:"read-anonymously" env:"READ_ANONYMOUSLY" enum:"on,off" default:"on" help:"on, or off: reading stock needs a bearer token. Without tokens configured it has no effect."`
 	ReserveAnonymously string `name:"reserve-anonymously" env:"RESERVE_ANONYMOUSLY" enum:"on,off" default:"on" help:"on, or off: reserving needs a bearer token. Without tokens configured it has no effect."`
 }

@@ -8,7 +8,7 @@ import (
 
 // quantitySettings say which quantities callers see.
 type quantitySettings struct {
-	QuantityCap int `name:"quantity-cap" env:"QUANTITY_CAP" default:"0" help:"The largest exact quantity that a caller without read:inventory sees; 0 for no cap."`
+	QuantityCap int `name:"quantity-cap" env:"QUANTITY_CAP" default:"0" help:"The largest exact quantity that a caller without read:inventory sees; 0 for no cap." more:"[what it hides](security.md#quantities)"`
 }
 
 func (s *quantitySettings) check() error {

@@ -19,11 +19,11 @@ import (
 
 // rateSettings bound what callers use, where tokens are configured.
 type rateSettings struct {
-	RateReads         string `name:"rate-reads" env:"RATE_READS" default:"600000/1m" help:"What one caller may read: complexity at once, and the time in which it is free again; off for no bound."`
+	RateReads         string `name:"rate-reads" env:"RATE_READS" default:"600000/1m" help:"What one caller may read: complexity at once, and the time in which it is free again; off for no bound." more:"[quotas](limits.md#callers)"`
 	RateWrites        string `name:"rate-writes" env:"RATE_WRITES" default:"300000/1m" help:"The same for mutations."`
 	RateSubscriptions string `name:"rate-subscriptions" env:"RATE_SUBSCRIPTIONS" default:"300000/1m" help:"The same for starts of subscriptions."`
-	RateDocuments     string `name:"rate-documents" env:"RATE_DOCUMENTS" default:"600000/1m" help:"The same for the bytes of documents that the server has not in its cache."`
-	RateExempt        string `name:"rate-exempt" env:"RATE_EXEMPT" default:"admin,write:orders" help:"Callers without these bounds, by scope, address or prefix: gateways and storefront servers."`
+	RateDocuments     string `name:"rate-documents" env:"RATE_DOCUMENTS" default:"600000/1m" help:"The same for the bytes of documents that are not in the server's cache."`
+	RateExempt        string `name:"rate-exempt" env:"RATE_EXEMPT" default:"admin,write:orders" help:"Callers without these four bounds and without those of streams per address, by scope, address or prefix: gateways and storefront servers, since all shoppers come through them."`
 }
 
 // rateDefaults are the quotas of a class that is set to nothing.

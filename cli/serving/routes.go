@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,7 @@ type routeConfig struct {
 	trusted     *trusted.TrustedDocuments // nil for none
 	registry    *prometheus.Registry      // of the store's metrics; nil for a new one
 	quantityCap viewer.QuantityCap
+	stopping    *atomic.Bool // the server takes its last requests; nil for never
 }
 
 // routes is the handler of the whole server.
@@ -82,8 +84,11 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	mux.Handle(playgroundPath+"/", page)
 	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
 	mux.HandleFunc("GET "+healthPath, admin.Healthy)
-	mux.HandleFunc("GET "+readyPath, admin.Ready(st.Health))
-	return withHeaders(config.sites.Handler(mux))
+	if config.stopping == nil {
+		config.stopping = &atomic.Bool{}
+	}
+	mux.HandleFunc("GET "+readyPath, admin.Ready(st.Health, config.stopping))
+	return closeWhen(config.stopping, withHeaders(config.sites.Handler(mux)))
 }
 
 // serveSchema answers with the schema, for code generators. Browsers show it as text.

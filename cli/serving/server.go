@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"onhand/graph/transport"
@@ -62,12 +63,12 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 	limiter, stopLimiter := settings.startLimiter(ctx, settings.TokensConfigured(), st, log)
 	defer stopLimiter()
 	closing := transport.NewClosing()
-	open := newConnections(settings.Sockets.ConnectionsMax)
+	open, stopping := newConnections(settings.Sockets.ConnectionsMax), &atomic.Bool{}
 	handler := routes(st, closing, log, routeConfig{
 		sites: sites, bearer: bearer, proxies: settings.proxies(), limiter: limiter, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(limiter), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents,
-		quantityCap: viewer.QuantityCap(settings.QuantityCap),
+		quantityCap: viewer.QuantityCap(settings.QuantityCap), stopping: stopping,
 	})
 	server := newServer(handler, settings.tlsSettings.config(log), log)
 	server.ConnState = open.watch
@@ -78,8 +79,25 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping")
+	log.Info("stopping", "delay", settings.ShutdownDelay)
+	stopping.Store(true)
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(settings.ShutdownDelay):
+	}
 	return shutDown(server, closing, log)
+}
+
+// closeWhen has every answer end its connection once the server is stopping, so that clients with open connections
+// go to other instances before the listener closes.
+func closeWhen(stopping *atomic.Bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // newServer is an HTTP server with a bound on every wait for a client. With certificates

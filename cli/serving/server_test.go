@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"onhand/store"
 )
 
 // TestSlowClients: the server closes the connection of a client that is slow with
@@ -79,6 +83,51 @@ func TestSlowClients(t *testing.T) {
 		})
 	}
 	group.Go(func() { deaf(t, listener.Addr().String(), server.WriteTimeout+patience) })
+}
+
+// TestShutdownDelay: a server that was told to stop says that it is not ready, still answers, ends each connection with
+// its answer, and closes its listener after the delay.
+func TestShutdownDelay(t *testing.T) {
+	t.Parallel()
+	var settings Settings
+	parser, err := kong.New(&settings)
+	require.NoError(t, err)
+	const delay = 3 * time.Second
+	_, err = parser.Parse([]string{"--shutdown-delay=" + delay.String()})
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- Serve(ctx, listener, demoStore(t, store.Config{}), &settings, slog.New(slog.DiscardHandler))
+	}()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	get := func(path string) (status int, closes bool) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+path, http.NoBody)
+		require.NoError(t, err)
+		answer, err := client.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		return answer.StatusCode, answer.Close
+	}
+	status, closes := get("/graphql?query={__typename}")
+	assert.Equal(t, http.StatusOK, status)
+	assert.False(t, closes)
+	status, _ = get(readyPath)
+	assert.Equal(t, http.StatusOK, status)
+	told := time.Now()
+	stop()
+	require.Eventually(t, func() bool { status, _ := get(readyPath); return status == http.StatusServiceUnavailable }, delay/2, time.Millisecond)
+	status, closes = get("/graphql?query={__typename}")
+	assert.Equal(t, http.StatusOK, status)
+	assert.True(t, closes)
+	require.NoError(t, <-served)
+	assert.GreaterOrEqual(t, time.Since(told), delay)
+
+	settings.ShutdownDelay = shutdownDelayMax + 1
+	assert.ErrorContains(t, settings.Check(), "shutdown-delay 5m0.000000001s must be between 0s and 5m0s")
 }
 
 // deaf asks for an endless answer, reads nothing, and waits until the server

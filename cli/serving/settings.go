@@ -13,14 +13,18 @@ import (
 // off is the value of a setting that switches something off.
 const off = "off"
 
+// shutdownDelayMax bounds shutdown-delay. Kubernetes and systemd kill a process that takes longer than they allow.
+const shutdownDelayMax = 5 * time.Minute
+
 // Settings are the settings of the serve command. A group of settings is a struct in a
 // file of its own with a method check.
 type Settings struct {
-	ListenAddr        string        `name:"listen-addr" env:"LISTEN_ADDR" default:"127.0.0.1:8080" help:"host:port; only loopback, unless bearer tokens are checked."`
-	ReservationTTL    time.Duration `name:"reservation-ttl" env:"RESERVATION_TTL" default:"15m" help:"How long a reservation lasts when the request does not say."`
-	ReservationTTLMax time.Duration `name:"reservation-ttl-max" env:"RESERVATION_TTL_MAX" default:"24h" help:"The longest a reservation may last."`
-	CompiledReads     string        `name:"compiled-reads" env:"COMPILED_READS" enum:"on,off" default:"on" help:"on, or off: every query is answered by gqlgen's executor."`
-	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for the stock of hot products in this process; 0 for none."`
+	ListenAddr        string        `name:"listen-addr" env:"LISTEN_ADDR" default:"127.0.0.1:8080" help:"host:port; without bearer tokens configured only a loopback address is accepted."`
+	ReservationTTL    time.Duration `name:"reservation-ttl" env:"RESERVATION_TTL" default:"15m" help:"Time to live of a reservation that asks for none."`
+	ReservationTTLMax time.Duration `name:"reservation-ttl-max" env:"RESERVATION_TTL_MAX" default:"24h" help:"Longest time to live that a reservation may ask for."`
+	CompiledReads     string        `name:"compiled-reads" env:"COMPILED_READS" enum:"on,off" default:"on" help:"on, or off: gqlgen's executor answers every query." more:"[why](caching.md#documents)"`
+	ShutdownDelay     time.Duration `name:"shutdown-delay" env:"SHUTDOWN_DELAY" default:"0s" help:"How long a server that was told to stop still takes requests, while /readyz answers 503; longer than a load balancer takes to notice." more:"[why](running.md#stopping-without-a-failed-request)"`
+	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for hot stock in the process; 0 for none."`
 
 	IdentitySettings `embed:""`
 	quantitySettings `embed:""`
@@ -51,6 +55,9 @@ func (s *Settings) Check() error {
 	}
 	if err := s.holderSettings.check(s.ReservationTTLMax); err != nil {
 		return err
+	}
+	if s.ShutdownDelay < 0 || s.ShutdownDelay > shutdownDelayMax {
+		return fmt.Errorf("shutdown-delay %s must be between 0s and %s", s.ShutdownDelay, shutdownDelayMax)
 	}
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)

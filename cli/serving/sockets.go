@@ -17,14 +17,14 @@ import (
 
 // socketSettings are the bounds of WebSockets and event streams.
 type socketSettings struct {
-	ConnectionsMax          int           `name:"connections-max" env:"CONNECTIONS_MAX" default:"20000" help:"Connections of HTTP, beside those that became WebSockets."`
-	StreamsMax              int           `name:"streams-max" env:"STREAMS_MAX" default:"20000" help:"WebSockets and event streams of this process."`
-	StreamsPerAddress       int           `name:"streams-per-address" env:"STREAMS_PER_ADDRESS" default:"500" help:"The same, of one address; for servers that check tokens."`
+	ConnectionsMax          int           `name:"connections-max" env:"CONNECTIONS_MAX" default:"20000" help:"Connections of HTTP, beside those that became WebSockets; others are closed at once."`
+	StreamsMax              int           `name:"streams-max" env:"STREAMS_MAX" default:"20000" help:"WebSockets and event streams of one instance."`
+	StreamsPerAddress       int           `name:"streams-per-address" env:"STREAMS_PER_ADDRESS" default:"500" help:"The same, of one address (the /64 network of IPv6), where tokens are configured."`
 	StreamOperations        int           `name:"stream-operations" env:"STREAM_OPERATIONS" default:"256" help:"Operations in flight on one WebSocket or event stream."`
-	OperationsPerAddress    int           `name:"operations-per-address" env:"OPERATIONS_PER_ADDRESS" default:"2000" help:"The same, of all streams of one address; for servers that check tokens."`
+	OperationsPerAddress    int           `name:"operations-per-address" env:"OPERATIONS_PER_ADDRESS" default:"2000" help:"The same, of all streams of one address, where tokens are configured."`
 	SocketMessageBytes      int           `name:"socket-message-bytes" env:"SOCKET_MESSAGE_BYTES" default:"65536" help:"The largest message of a WebSocket."`
 	SocketMessagesPerSecond int           `name:"socket-messages-per-second" env:"SOCKET_MESSAGES_PER_SECOND" default:"100" help:"Messages of one WebSocket a second, on average; five times as many at once."`
-	StreamLifetime          time.Duration `name:"stream-lifetime" env:"STREAM_LIFETIME" default:"1h" help:"How long a WebSocket or event stream lives at most. Clients connect again."`
+	StreamLifetime          time.Duration `name:"stream-lifetime" env:"STREAM_LIFETIME" default:"1h" help:"How long a WebSocket or event stream lives at most; clients connect again."`
 }
 
 // lifetimeMin is the shortest lifetime of a stream: connecting again has a cost.

@@ -13,8 +13,8 @@ import (
 
 // tlsSettings name the files of the certificate that the server shows.
 type tlsSettings struct {
-	TLSCert string `name:"tls-cert" env:"TLS_CERT" placeholder:"FILE" help:"Certificate and intermediates in PEM. With tls-key the server speaks TLS; changed files are read again."`
-	TLSKey  string `name:"tls-key" env:"TLS_KEY" placeholder:"FILE" help:"Key of the certificate in PEM."`
+	TLSCert string `name:"tls-cert" env:"TLS_CERT" placeholder:"FILE" help:"PEM file of a certificate with its intermediates. With TLS_KEY the server speaks TLS; changed files are read again." more:"[rules](security.md#https-and-http2)"`
+	TLSKey  string `name:"tls-key" env:"TLS_KEY" placeholder:"FILE" help:"PEM file of its key."`
 }
 
 func (s *tlsSettings) check() error {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,9 +103,14 @@ func stateOf(health store.Health) (code int, answer state) {
 	return code, answer
 }
 
-// Ready answers a load balancer: the state of each dependency, without what is wrong.
-func Ready(health func(ctx context.Context) store.Health) http.HandlerFunc {
+// Ready answers a load balancer: the state of each dependency, without what is wrong. A
+// server that is stopping is not ready, whatever its dependencies are.
+func Ready(health func(ctx context.Context) store.Health, stopping *atomic.Bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() {
+			writeHealth(w, http.StatusServiceUnavailable, state{Status: "stopping"})
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
 		code, answer := stateOf(health(ctx))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +48,7 @@ func TestReadiness(t *testing.T) {
 		{away, away, 503, `{"status":"unavailable","dependencies":{"database":"down","redis":"down"}}`,
 			`{"status":"unavailable","dependencies":{"database":"down","redis":"down"},"errors":{"database":"connection refused","redis":"connection refused"}}`},
 	} {
-		public := ask(t, admin.Ready(health(test.redis, test.database)), "/readyz")
+		public := ask(t, admin.Ready(health(test.redis, test.database), &atomic.Bool{}), "/readyz")
 		assert.Equal(t, test.code, public.Code)
 		assert.JSONEq(t, test.public, public.Body.String())
 		own := ask(t, admin.Handler(admin.Sources{Health: health(test.redis, test.database), Registry: prometheus.NewRegistry()}), "/readyz")
