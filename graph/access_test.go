@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -123,6 +124,9 @@ var accessPaths = map[string][]string{
 	"Stock": {"stock"}, "StockMovement": {"stockMovements", "nodes"},
 }
 
+// inputPaths are the queries that take an input with protected fields, and their arguments.
+var inputPaths = map[string][2]string{"ProductFilter": {"products", "filter"}}
+
 func (w *accessWalk) operations() (all []refusedField) {
 	table := access.NewTable(w.schema)
 	for _, coordinate := range slices.Sorted(maps.Keys(table)) {
@@ -130,6 +134,13 @@ func (w *accessWalk) operations() (all []refusedField) {
 		fieldName, argument, _ := strings.Cut(strings.TrimSuffix(rest, ":)"), "(")
 		definition := w.schema.Types[typeName]
 		field := definition.Fields.ForName(fieldName)
+		if definition.Kind == ast.InputObject {
+			require.Contains(w.t, inputPaths, typeName, "inputPaths must say which query takes a %s", typeName)
+			query := inputPaths[typeName]
+			operation := fmt.Sprintf("query { %s(%s: {%s: %s}) { __typename } }", query[0], query[1], fieldName, w.literal(fieldName, field.Type))
+			all = append(all, refusedField{coordinate, table[coordinate], operation, query[:1]})
+			continue
+		}
 		selection := w.field(field, argument)
 		path := []string{fieldName}
 		root := definition
@@ -402,6 +413,7 @@ func TestPushedSubscriptionsAreChecked(t *testing.T) {
 		}
 		assert.Contains(t, event, `"onHand":null,"levels":null`, name)
 		assert.Equal(t, 2, strings.Count(event, `"code":"`+test.want+`"`), event)
+		assert.Contains(t, event, `"path":["stockChanged","onHand"]`, name)
 	}
 }
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"context"
 	"embed"
 	"io/fs"
 	"net/http"
@@ -108,15 +109,24 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.SetRecoverFunc(apierror.Recover(r.Log))
 	server.Use(introspection)
 	costs := &guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()}
-	if config.Limiter != nil {
-		documents.Charge, costs.Charge = config.Limiter.Document, config.Limiter.Operation
+	securityLog := cmp.Or(config.SecurityLog, securitylog.New(r.Log))
+	var bodies guard.BodyCharge
+	if limiter := config.Limiter; limiter != nil {
+		documents.Charge, costs.Charge = limiter.Document, limiter.Operation
+		server.OnFailed(limiter.Failed)
+		bodies = func(ctx context.Context, bytes int64) error {
+			err := limiter.Body(ctx, bytes)
+			securityLog.RefusedRequest(ctx, err)
+			return err
+		}
 	}
 	server.Use(costs)
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
-	server.Use(cmp.Or(config.SecurityLog, securitylog.New(r.Log)))
+	server.Use(securityLog)
 	server.AroundOperations(guard.StreamsOnly)
+	server.AroundOperations(execution.EventPaths)
 	server.AroundResponses(apierror.BoundLog)
-	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server)), config.Proxies)
+	return guard.WithAddress(guard.Body(ignoreOtherUpgrades(server), bodies), config.Proxies)
 }
 
 // CheckDocument says why a document cannot be executed, whatever its variables.

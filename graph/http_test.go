@@ -297,7 +297,8 @@ func TestErrorsAreBounded(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status)
 	var failed reply
 	require.NoError(t, json.Unmarshal(body, &failed))
-	assert.Len(t, failed.Errors, 10)
+	assert.Len(t, failed.Errors, validation.ErrorsMax)
+	assert.Equal(t, validation.ErrorsMax, strings.Count(watch(t, readingShop(t).api, query).next(), `"message"`), "over a stream too")
 }
 
 // TestGraphiQLIntrospection: the query of the playground is answered.

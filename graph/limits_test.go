@@ -1,6 +1,8 @@
 package graph_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -188,4 +190,108 @@ func TestUnknownDocumentsAreLimited(t *testing.T) {
 	assert.EqualValues(t, 1, limiter.Limited(ratelimit.Documents))
 	assert.NotEqual(t, http.StatusTooManyRequests, askFrom(t, api, "192.0.2.2:1", "{"+strings.Repeat("x ", 1000), nil).Code, "one larger than the quota")
 	assert.Equal(t, http.StatusTooManyRequests, askFrom(t, api, "192.0.2.2:1", "{ other }", nil).Code)
+}
+
+// TestFailedRequestsAreLimited: a request that is not executed, for whatever reason, costs
+// its caller as much as a small one that is. Once the quota is used up it gets 429.
+func TestFailedRequestsAreLimited(t *testing.T) {
+	t.Parallel()
+	const home, other = "192.0.2.1:1", "192.0.2.2:1"
+	for name, body := range map[string]string{
+		"parsing":      `{"query":"{"}`,
+		"validation":   `{"query":"{ nothing }"}`,
+		"coercion":     `{"query":"query($id: ID!) { product(id: $id) { id } }","variables":{"id":[]}}`,
+		"no operation": `{"query":"{ serverTime }","operationName":"Other"}`,
+		"unknown hash": `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 64) + `"}}}`,
+		"too complex":  `{"query":"{` + aliased(30, "products(first: 250) { nodes { id title stock { status version } } }") + `}"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, limiter := limitedAPI(map[ratelimit.Class]quota.Quota{ratelimit.Reads: {Cost: 10 * ratelimit.RequestCost, Window: time.Hour}})
+			for range 10 {
+				w := send(t, api, home, body, nil)
+				require.NotEqual(t, http.StatusTooManyRequests, w.Code)
+				require.Contains(t, w.Body.String(), `"errors"`)
+				require.NotContains(t, w.Body.String(), `"data"`)
+			}
+			w := send(t, api, home, body, nil)
+			assert.Equal(t, http.StatusTooManyRequests, w.Code)
+			assert.NotEmpty(t, w.Header().Get("Retry-After"))
+			assert.Equal(t, 1, strings.Count(w.Body.String(), `"message"`), w.Body.String())
+			assert.NotEqual(t, http.StatusTooManyRequests, send(t, api, other, body, nil).Code)
+			assert.EqualValues(t, 1, limiter.Limited(ratelimit.Reads))
+		})
+	}
+}
+
+// TestLongBodiesAreLimited: the bytes of a body cost, before they are decoded, whatever
+// they are: compressed ones too, and those of a message of a WebSocket.
+func TestLongBodiesAreLimited(t *testing.T) {
+	t.Parallel()
+	junk := strings.Repeat("[", 100_000)
+	var bomb bytes.Buffer
+	packed := gzip.NewWriter(&bomb)
+	_, _ = packed.Write(make([]byte, 2*guard.BodyBytesMax)) // into memory; cannot fail
+	_ = packed.Close()
+	for name, test := range map[string]struct {
+		body   string
+		header http.Header
+		first  int
+	}{
+		"no JSON":      {junk, nil, http.StatusBadRequest},
+		"unknown size": {junk, http.Header{"Transfer-Encoding": {"chunked"}}, http.StatusBadRequest},
+		"compressed":   {bomb.String(), http.Header{"Content-Encoding": {"gzip"}}, http.StatusRequestEntityTooLarge},
+	} {
+		api, _ := limitedAPI(map[ratelimit.Class]quota.Quota{ratelimit.Reads: {Cost: 1001, Window: time.Hour}})
+		sent := func() *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(test.body))
+			r.RemoteAddr = "192.0.2.1:1"
+			r.Header = http.Header{"Content-Type": {"application/json"}}
+			if test.header.Get("Transfer-Encoding") != "" {
+				r.ContentLength = -1
+			}
+			if coding := test.header.Get("Content-Encoding"); coding != "" {
+				r.Header.Set("Content-Encoding", coding)
+			}
+			w := httptest.NewRecorder()
+			api.ServeHTTP(w, r)
+			return w
+		}
+		assert.Equal(t, test.first, sent().Code, name)
+		w := sent()
+		assert.Equal(t, http.StatusTooManyRequests, w.Code, name)
+		assert.Contains(t, w.Body.String(), "retryAfterMs", name)
+		assert.NotEmpty(t, w.Header().Get("RateLimit"), name)
+		assert.Equal(t, http.StatusOK, askFrom(t, api, "192.0.2.2:1", "{ __typename }", nil).Code, name)
+	}
+
+	api, _ := limitedAPI(map[ratelimit.Class]quota.Quota{ratelimit.Reads: {Cost: 1001, Window: time.Hour}})
+	server := httptest.NewServer(api)
+	defer server.Close()
+	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	require.NoError(t, err)
+	defer func() { _ = conn.CloseNow() }()
+	require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"connection_init"}`)))
+	for id := range 4 {
+		payload := `{"query":"{ __typename }","variables":{"a":"` + strings.Repeat("x", 40_000) + `"}}`
+		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"id":"%d","type":"subscribe","payload":%s}`, id, payload)))
+	}
+	limited := ""
+	for limited == "" {
+		_, answer, err := conn.Read(t.Context())
+		require.NoError(t, err)
+		if strings.Contains(string(answer), "RATE_LIMITED") {
+			limited = string(answer)
+		}
+	}
+	assert.Contains(t, limited, `{"id":"2","type":"error"`)
+}
+
+// aliased is a field n times, under as many aliases.
+func aliased(n int, field string) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, " a%d: %s", i, field)
+	}
+	return text.String()
 }

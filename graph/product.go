@@ -41,11 +41,17 @@ func productQuery(f *generated.ProductFilter, order paging.ProductOrder) (paging
 	return narrow, nil
 }
 
-// productPage reads a page of products.
+// productPage reads a page of products. The levels of a location are protected, so what
+// narrows a list by them is too.
 func (r *Resolver) productPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error) {
 	page, err := productPageOf(first, after, last, before)
 	if err != nil {
 		return paging.ProductPage{}, err
+	}
+	if filter != nil && filter.LocationID != nil {
+		if err := accessRules().Check(ctx, "ProductFilter.locationId"); err != nil {
+			return paging.ProductPage{}, err
+		}
 	}
 	narrow, err := productQuery(filter, orderBy)
 	if err != nil {

@@ -27,7 +27,7 @@ func TestSchemaPages(t *testing.T) {
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
 	identity := IdentitySettings{AuthSecret: testSecret}
-	bearer, closeBearer, err := identity.bearer(t.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := identity.bearer(t.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	tokenOf := func(scopes ...guard.Scope) string {
@@ -98,7 +98,7 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	documents, closeTrusted, err := settings.openTrusted(t.Context(), log)
 	require.NoError(t, err)
 	defer closeTrusted()
-	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), log)
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, log)
 	require.NoError(t, err)
 	defer closeBearer()
 	h := routes(st, transport.NewClosing(), log, routeConfig{registry: newRegistry(st), sites: publicSites(t), bearer: bearer, documents: settings, trusted: documents})

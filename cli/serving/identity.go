@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"onhand/graph/guard"
+	"onhand/graph/ratelimit"
 	"onhand/graph/tokens"
 )
 
@@ -111,8 +112,9 @@ func (s *IdentitySettings) Tokens() (tokens.VerifierConfig, error) {
 	return config, err
 }
 
-// bearer opens the check of bearer tokens; nil without tokens. The caller closes it.
-func (s *IdentitySettings) bearer(ctx context.Context, log *slog.Logger) (bearer *guard.Bearer, closeBearer func(), err error) {
+// bearer opens the check of bearer tokens; nil without tokens. The caller closes it. The
+// limiter bounds tokens that are not accepted.
+func (s *IdentitySettings) bearer(ctx context.Context, limiter *ratelimit.Limiter, log *slog.Logger) (bearer *guard.Bearer, closeBearer func(), err error) {
 	if !s.TokensConfigured() {
 		return nil, func() {}, nil
 	}
@@ -121,6 +123,9 @@ func (s *IdentitySettings) bearer(ctx context.Context, log *slog.Logger) (bearer
 		return nil, nil, err
 	}
 	config.Logger = log
+	if limiter != nil {
+		config.Admit, config.OnRefused = limiter.AdmitToken, limiter.RefusedToken
+	}
 	verifier, err := tokens.Open(ctx, config)
 	if err != nil {
 		return nil, nil, err

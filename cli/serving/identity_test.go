@@ -90,7 +90,7 @@ func TestRoutesWithTokens(t *testing.T) {
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
 	identity := IdentitySettings{AuthSecret: testSecret, ReserveAnonymously: off}
-	bearer, closeBearer, err := identity.bearer(t.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := identity.bearer(t.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	assert.Equal(t, []guard.AnonymousUse{guard.AnonymousReserving}, bearer.TokenRequired)

@@ -25,7 +25,7 @@ func TestQuantityCap(t *testing.T) {
 
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
-	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: publicSites(t), bearer: bearer, quantityCap: 3})

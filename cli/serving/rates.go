@@ -23,18 +23,21 @@ type rateSettings struct {
 	RateWrites        string `name:"rate-writes" env:"RATE_WRITES" default:"300000/1m" help:"The same for mutations."`
 	RateSubscriptions string `name:"rate-subscriptions" env:"RATE_SUBSCRIPTIONS" default:"300000/1m" help:"The same for starts of subscriptions."`
 	RateDocuments     string `name:"rate-documents" env:"RATE_DOCUMENTS" default:"600000/1m" help:"The same for the bytes of documents that are not in the server's cache."`
-	RateExempt        string `name:"rate-exempt" env:"RATE_EXEMPT" default:"admin,write:orders" help:"Callers without these four bounds and without those of streams per address, by scope, address or prefix: gateways and storefront servers, since all shoppers come through them."`
+	RateTokens        string `name:"rate-tokens" env:"RATE_TOKENS" default:"6000/1m" help:"The bearer tokens of one address that are not accepted; after as many, unknown tokens of this address are refused unverified."`
+	RateExempt        string `name:"rate-exempt" env:"RATE_EXEMPT" default:"admin,write:orders" help:"Callers without these five bounds and without those of streams per address, by scope, address or prefix: gateways and storefront servers, since all shoppers come through them."`
 }
 
 // rateDefaults are the quotas of a class that is set to nothing.
 var rateDefaults = map[ratelimit.Class]string{
 	ratelimit.Reads: "600000/1m", ratelimit.Writes: "300000/1m", ratelimit.Subscriptions: "300000/1m", ratelimit.Documents: "600000/1m",
+	ratelimit.Tokens: "6000/1m",
 }
 
 // texts are the quotas by class, as they are set.
 func (s *rateSettings) texts() map[ratelimit.Class]string {
 	return map[ratelimit.Class]string{
 		ratelimit.Reads: s.RateReads, ratelimit.Writes: s.RateWrites, ratelimit.Subscriptions: s.RateSubscriptions, ratelimit.Documents: s.RateDocuments,
+		ratelimit.Tokens: s.RateTokens,
 	}
 }
 
@@ -93,7 +96,7 @@ func (s *rateSettings) startLimiter(ctx context.Context, tokens bool, st *store.
 func countRefusals(registry *prometheus.Registry, limiter *ratelimit.Limiter) {
 	for _, class := range ratelimit.Classes() {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "onhand_rate_limited_total", Help: "Operations that were refused because their caller had used up a quota, by class: reads, writes, subscriptions, documents (bytes of documents that are not in the cache).",
+			Name: "onhand_rate_limited_total", Help: "Operations that were refused because their caller had used up a quota, by class: reads, writes, subscriptions, documents (bytes of documents that are not in the cache), tokens (tokens of an address after too many that were not accepted).",
 			ConstLabels: prometheus.Labels{"class": class.String()},
 		}, func() float64 { return float64(limiter.Limited(class)) }))
 	}

@@ -4,8 +4,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
@@ -14,6 +16,7 @@ import (
 	"onhand/cli/serving/admin"
 	"onhand/graph/guard"
 	"onhand/graph/ratelimit"
+	"onhand/graph/tokens"
 	"onhand/graph/transport"
 	"onhand/models/quota"
 	"onhand/store"
@@ -38,7 +41,7 @@ func TestRateSettings(t *testing.T) {
 	for _, class := range ratelimit.Classes() {
 		q := config.Quotas[class]
 		assert.False(t, q.Unbounded(), class)
-		if class != ratelimit.Documents {
+		if class != ratelimit.Documents && class != ratelimit.Tokens {
 			assert.GreaterOrEqual(t, q.Cost, 10*guard.ComplexityMax, "of %s ten of the largest operations fit", class)
 		}
 	}
@@ -49,6 +52,7 @@ func TestRateSettings(t *testing.T) {
 		"rate-writes":        func(s *rateSettings) { s.RateWrites = "0/1m" },
 		"rate-subscriptions": func(s *rateSettings) { s.RateSubscriptions = "10" },
 		"rate-documents":     func(s *rateSettings) { s.RateDocuments = "1/" },
+		"rate-tokens":        func(s *rateSettings) { s.RateTokens = "x" },
 		"rate-exempt":        func(s *rateSettings) { s.RateExempt = "admin,write:everything" },
 	} {
 		wrong := defaults
@@ -100,4 +104,53 @@ func TestLimitsOfTheServer(t *testing.T) {
 	} {
 		assert.Contains(t, text, line)
 	}
+}
+
+// TestRefusedTokensAreLimited: after many tokens that were not accepted an address gets
+// 429 for each unknown one, without a look at it. Tokens that were accepted before go on,
+// and so do callers without one and other addresses.
+func TestRefusedTokensAreLimited(t *testing.T) {
+	t.Parallel()
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	settings := defaultRates(t)
+	settings.RateTokens = "3/1h"
+	log := slog.New(slog.DiscardHandler)
+	limiter, stop := settings.startLimiter(t.Context(), true, st, log)
+	defer stop()
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), limiter, log)
+	require.NoError(t, err)
+	defer closeBearer()
+	h := routes(st, transport.NewClosing(), log, routeConfig{sites: publicSites(t), bearer: bearer, open: newConnections(0), limiter: limiter})
+	mint := func(subject string) string {
+		token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: subject, Lifetime: time.Hour}, time.Now())
+		require.NoError(t, err)
+		return token
+	}
+	ask := func(address, token string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ __typename }"}`))
+		r.Host, r.RemoteAddr = "shop.example.com", address
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		return served(t, h, r)
+	}
+	const home, other = "192.0.2.1:1", "192.0.2.2:1"
+	known, fresh := mint("known"), mint("fresh")
+	assert.Equal(t, http.StatusOK, ask(home, known).Code)
+	for n := range 3 {
+		assert.Equal(t, http.StatusUnauthorized, ask(home, fresh+strconv.Itoa(n)).Code)
+	}
+	w := ask(home, fresh+"3")
+	assert.Equal(t, http.StatusTooManyRequests, w.Code)
+	assert.Contains(t, w.Body.String(), "RATE_LIMITED")
+	wait, err := strconv.Atoi(w.Header().Get("Retry-After"))
+	require.NoError(t, err)
+	assert.InDelta(t, 1200, wait, 5)
+	assert.Equal(t, http.StatusTooManyRequests, ask(home, fresh).Code, "it would have to be verified")
+	assert.Equal(t, http.StatusOK, ask(home, known).Code)
+	assert.Equal(t, http.StatusOK, ask(home, "").Code)
+	assert.Equal(t, http.StatusOK, ask(other, fresh).Code)
+	assert.EqualValues(t, 2, limiter.Limited(ratelimit.Tokens))
 }

@@ -55,7 +55,7 @@ func BenchmarkRequest(b *testing.B) {
 		sites: localSites(b), open: newConnections(0), limiter: ratelimit.New(ratelimit.LimiterConfig{Quotas: quotas, ExemptScopes: []guard.Scope{"none", "of them"}}),
 	})
 	ids := demoIDs(b, h)
-	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(b.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(b.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
 	b.Cleanup(closeBearer)
 	checked := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{sites: localSites(b), open: newConnections(0), bearer: bearer})

@@ -43,7 +43,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	identify, connect := guard.Local, transport.ConnectFunc(nil)
 	refusals := securitylog.New(log)
 	if config.bearer != nil {
-		config.bearer.OnRefused = refusals.RefusedToken
+		config.bearer.OnRefused = refusals.RefusedRequest
 		identify = func(next http.Handler) http.Handler { // the log of refused tokens has the address
 			return guard.WithAddress(config.bearer.Handler(next), config.proxies)
 		}

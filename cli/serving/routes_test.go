@@ -115,7 +115,7 @@ func TestRefusedTokensAreLogged(t *testing.T) {
 	t.Parallel()
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
-	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
 	var out bytes.Buffer

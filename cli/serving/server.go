@@ -44,7 +44,9 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		log.Warn("callers under the allowed hosts and pages of the allowed origins have every scope, because no bearer tokens are configured",
 			"hosts", settings.AllowedHosts, "origins", settings.AllowedOrigins)
 	}
-	bearer, closeBearer, err := settings.bearer(ctx, log)
+	limiter, stopLimiter := settings.startLimiter(ctx, settings.TokensConfigured(), st, log)
+	defer stopLimiter()
+	bearer, closeBearer, err := settings.bearer(ctx, limiter, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -60,8 +62,6 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		return errors.Join(err, listener.Close())
 	}
 	defer stopAdmin()
-	limiter, stopLimiter := settings.startLimiter(ctx, settings.TokensConfigured(), st, log)
-	defer stopLimiter()
 	closing := transport.NewClosing()
 	open, stopping := newConnections(settings.Sockets.ConnectionsMax), &atomic.Bool{}
 	handler := routes(st, closing, log, routeConfig{

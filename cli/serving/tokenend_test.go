@@ -39,7 +39,7 @@ func newTokenServer(t *testing.T) *tokenServer {
 	s := &tokenServer{revoked: filepath.Join(t.TempDir(), "revoked")}
 	require.NoError(t, os.WriteFile(s.revoked, nil, 0o600))
 	settings := usable(IdentitySettings{AuthSecret: testSecret, AuthRevokedFile: s.revoked})
-	bearer, closeBearer, err := settings.bearer(t.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := settings.bearer(t.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	closing := transport.NewClosing()
 	server := httptest.NewUnstartedServer(routes(st, closing, slog.New(slog.DiscardHandler), routeConfig{sites: localSites(t), bearer: bearer}))

@@ -4,6 +4,7 @@
 // is within the limit: gqlgen's CreateOperationContext. A known document is one in guard.Documents.
 //
 //   - [Server] takes the place of gqlgen's handler.Server: it chooses the transport of a request.
+//   - [EventPaths] completes the paths of errors inside events.
 //   - [OperationExecutor] prepares operations. A known document is neither parsed nor validated again; another is parsed
 //     once, within the limits of graph/guard and graph/validation.
 //

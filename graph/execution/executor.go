@@ -25,6 +25,7 @@ type OperationExecutor struct {
 	suggests          func(context.Context) bool
 	parameterMutators []graphql.OperationParameterMutator
 	contextMutators   []graphql.OperationContextMutator
+	onFailed          func(context.Context, gqlerror.List) *gqlerror.Error
 
 	blank func() *graphql.OperationContext
 }
@@ -49,6 +50,12 @@ func (e *OperationExecutor) Use(extension graphql.HandlerExtension) {
 	}
 }
 
+// OnFailed has each request that cannot be executed pass by failed, with its errors. The error that it returns takes their
+// place, unless it is nil.
+func (e *OperationExecutor) OnFailed(failed func(context.Context, gqlerror.List) *gqlerror.Error) {
+	e.onFailed = failed
+}
+
 // makeBlank returns an operation context with what gqlgen sets in each of them, such as the middleware of fields.
 func (e *OperationExecutor) makeBlank() *graphql.OperationContext {
 	made, _ := e.Executor.CreateOperationContext(graphql.StartOperationTrace(context.Background()), &graphql.RawParams{Query: "{ __typename }"})
@@ -65,7 +72,13 @@ func (e *OperationExecutor) CreateOperationContext(ctx context.Context, params *
 		DisableIntrospection: blank.DisableIntrospection, RecoverFunc: blank.RecoverFunc,
 		ResolverMiddleware: blank.ResolverMiddleware, RootResolverMiddleware: blank.RootResolverMiddleware,
 	}
-	return operation, e.prepare(graphql.WithOperationContext(ctx, operation), operation, params)
+	errs := e.prepare(graphql.WithOperationContext(ctx, operation), operation, params)
+	if errs != nil && e.onFailed != nil {
+		if err := e.onFailed(ctx, errs); err != nil {
+			errs = gqlerror.List{err}
+		}
+	}
+	return operation, errs
 }
 
 // prepare does what gqlgen does, in the same order. A document of the cache is valid.

@@ -2564,8 +2564,8 @@ input ProductFilter {
   titleContains: String
   "Only products that are tracked, or only those that are not."
   tracked: Boolean
-  "Only products with a level at this location. ` + "`" + `status` + "`" + ` is then the status there. An unknown location or channel is an error."
-  locationId: ID
+  "Only products with a level at this location. ` + "`" + `status` + "`" + ` is then the status there. An unknown location or channel is an error. Scope: read:inventory."
+  locationId: ID @argumentRequiresScopes(scopes: [["read:inventory"]])
   "Only products with a level at one of this channel's locations. ` + "`" + `status` + "`" + ` is then the status there, unless ` + "`" + `locationId` + "`" + ` is given."
   channel: ID
   "Only products with one of these statuses. [LOW_STOCK, OUT_OF_STOCK] is the list of what to order. Without it, or empty, all."
@@ -2938,8 +2938,8 @@ scalar federation__Scope
 directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
 "A bearer token is needed that has all scopes of one of the lists. Without it the field is null, with the error UNAUTHENTICATED or FORBIDDEN."
 directive @requiresScopes(scopes: [[federation__Scope!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
-"A bearer token that has all scopes of one of the lists is needed to give the argument."
-directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_DEFINITION
+"A bearer token that has all scopes of one of the lists is needed to give the argument, or the field of an input."
+directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
 "No bearer token is needed, unless the server's settings say otherwise: READ_ANONYMOUSLY for READING, RESERVE_ANONYMOUSLY for RESERVING."
 directive @anonymous(use: String!) on FIELD_DEFINITION
 

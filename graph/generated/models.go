@@ -150,7 +150,7 @@ type ProductFilter struct {
 	TitleContains *string `json:"titleContains,omitempty"`
 	// Only products that are tracked, or only those that are not.
 	Tracked *bool `json:"tracked,omitempty"`
-	// Only products with a level at this location. `status` is then the status there. An unknown location or channel is an error.
+	// Only products with a level at this location. `status` is then the status there. An unknown location or channel is an error. Scope: read:inventory.
 	LocationID *string `json:"locationId,omitempty"`
 	// Only products with a level at one of this channel's locations. `status` is then the status there, unless `locationId` is given.
 	Channel *string `json:"channel,omitempty"`

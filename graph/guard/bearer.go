@@ -15,7 +15,7 @@ type TokenVerifier interface {
 	// Verify returns the caller that a token names. Nothing changes the identity.
 	//
 	// Errors: UNAUTHENTICATED for a token that is not accepted, UNAVAILABLE when that
-	// cannot be found out now.
+	// cannot be found out now, RATE_LIMITED after too many that were not accepted.
 	Verify(ctx context.Context, token string) (*Identity, error)
 	// OnRevoked calls end once the token of an identity is revoked, unless stop is called
 	// before.
@@ -55,9 +55,13 @@ func (b *Bearer) Handler(next http.Handler) http.Handler {
 // refuseToken answers a request whose token is not accepted, as RFC 6750 says.
 func refuseToken(w http.ResponseWriter, err error) {
 	var fault *models.Fault
-	if errors.As(err, &fault) && fault.Code == models.CodeUnavailable {
+	switch errors.As(err, &fault); {
+	case fault != nil && fault.Code == models.CodeUnavailable:
 		w.Header().Set("Retry-After", "1")
 		Refuse(w, http.StatusServiceUnavailable, models.CodeUnavailable, fault.Message)
+		return
+	case fault != nil && fault.Code == models.CodeRateLimited:
+		refuseExcess(w, err)
 		return
 	}
 	message := "the token is not valid"
@@ -99,7 +103,7 @@ func (b *Bearer) caller(ctx context.Context, header []string) (*Identity, error)
 // connection_init, or else by that of the handshake's header. It returns the context of
 // the connection, which ends with the token.
 //
-// Errors: UNAUTHENTICATED, UNAVAILABLE.
+// Errors: UNAUTHENTICATED, UNAVAILABLE, RATE_LIMITED.
 func (b *Bearer) Connect(ctx context.Context, payload json.RawMessage) (context.Context, error) {
 	facts := factsIn(ctx)
 	if facts == nil {

@@ -46,7 +46,7 @@ func TestBody(t *testing.T) {
 				got, err := io.ReadAll(r.Body)
 				assert.NoError(t, err)
 				assert.True(t, test.size == 0 && len(got) == 0 || bytes.Equal([]byte(fits), got))
-			})).ServeHTTP(w, r)
+			}), nil).ServeHTTP(w, r)
 			assert.Equal(t, test.status, w.Code)
 			if test.status != http.StatusOK {
 				assert.Equal(t, "BAD_USER_INPUT", code(t, w))

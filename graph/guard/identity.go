@@ -51,6 +51,8 @@ type requestFacts struct {
 	caller  *Identity // nil for an anonymous one
 	address clientAddress
 	bearer  *Bearer // nil where tokens are not checked
+	charge  BodyCharge
+	headers http.Header
 	// authorization is the header of a WebSocket handshake, whose token is checked later.
 	authorization []string
 }

@@ -46,23 +46,36 @@ func refusal(code models.Code, format string, args ...any) *gqlerror.Error {
 // Refuse answers a request that is not executed, in GraphQL's form. Such an answer has
 // no data, not even null.
 func Refuse(w http.ResponseWriter, status int, code models.Code, message string) {
+	writeRefusal(w, status, refusal(code, "%s", message))
+}
+
+func writeRefusal(w http.ResponseWriter, status int, shown *gqlerror.Error) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Cache-Control", "private, no-store") // caches keep some refusals otherwise
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]gqlerror.List{"errors": {refusal(code, "%s", message)}})
+	_ = json.NewEncoder(w).Encode(map[string]gqlerror.List{"errors": {shown}})
 }
 
 // bodies decompresses the bodies of requests.
 var bodies = coding.NewBodies(BodyBytesMax)
 
 // Body bounds the size of a request's body, before and after decompression. It replaces
-// a compressed body with what it contains.
-func Body(next http.Handler) http.Handler {
+// a compressed body with what it contains. charge is asked before a long body, and each
+// compressed one, is read or decompressed; nil: all are.
+func Body(next http.Handler, charge BodyCharge) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > BodyBytesMax {
 			refuseSize(w)
+			return
+		}
+		if charge != nil {
+			facts, charged := factsOf(r)
+			facts.charge, r = charge, charged
+		}
+		if err := ChargeBody(r.Context(), costingBytes(r)); err != nil {
+			refuseExcess(w, err)
 			return
 		}
 		if r.ContentLength < 0 { // otherwise net/http reads no more than that
@@ -105,8 +118,17 @@ func decompress(w http.ResponseWriter, r *http.Request) (ok bool) {
 func replaceBody(w http.ResponseWriter, r *http.Request, used coding.Coding) (ok bool) {
 	plain, err := bodies.Decode(used, r.Body)
 	if err != nil {
+		if used != coding.None { // it may have taken as long as the largest one
+			_ = ChargeBody(r.Context(), BodyBytesMax) // what is refused is refused either way
+		}
 		refuseBody(w, err)
 		return false
+	}
+	if more := len(plain) - int(costingBytes(r)); more > 0 {
+		if err := ChargeBody(r.Context(), int64(more)); err != nil {
+			refuseExcess(w, err)
+			return false
+		}
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(plain)), int64(len(plain))
 	return true

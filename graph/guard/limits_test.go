@@ -81,7 +81,7 @@ func TestContentEncoding(t *testing.T) {
 					got, err := io.ReadAll(r.Body)
 					assert.NoError(t, err)
 					assert.Equal(t, test.want, string(got))
-				})).ServeHTTP(w, r)
+				}), nil).ServeHTTP(w, r)
 				assert.Equal(t, test.status, w.Code)
 				if test.status != http.StatusOK {
 					assert.Equal(t, "BAD_USER_INPUT", code(t, w))

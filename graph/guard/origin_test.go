@@ -133,6 +133,14 @@ func TestForwardedWithoutTokens(t *testing.T) {
 	}
 	ordinary := map[string]string{"Accept": "x", "User-Agent": "x", "X-Request-Id": "x", "Traceparent": "x", "X-Requested-With": "x", "Content-Type": "x"}
 	assert.Equal(t, http.StatusOK, asked(t, local, http.MethodPost, "/graphql", "localhost", ordinary))
+
+	for want, sites := range map[int]http.Handler{http.StatusForbidden: local, http.StatusOK: checking} {
+		old := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/graphql", http.NoBody) // as nginx sends it by default
+		old.Host, old.Proto, old.ProtoMinor = "127.0.0.1:8080", "HTTP/1.0", 0
+		w := httptest.NewRecorder()
+		sites.ServeHTTP(w, old)
+		assert.Equal(t, want, w.Code)
+	}
 }
 
 // TestAllowedHosts: a server that checks tokens answers to localhost, addresses and the

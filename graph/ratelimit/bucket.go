@@ -87,6 +87,24 @@ func (l *Limiter) take(key bucketKey, q quota.Quota, cost int, now time.Time) (w
 	return 0, 0
 }
 
+// untilOne returns how long a caller must wait until its bucket has a unit; 0 where it
+// has one.
+func (l *Limiter) untilOne(key bucketKey, now time.Time) time.Duration {
+	s := l.shardOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, known := s.buckets.Get(key)
+	if !known {
+		return 0
+	}
+	l.adapt(b, now)
+	lacking := 1 - b.limiter.TokensAt(now)
+	if lacking <= 0 {
+		return 0
+	}
+	return time.Duration(math.Ceil(lacking/float64(b.limiter.Limit())*1000)) * time.Millisecond
+}
+
 // adapt makes a bucket fill at this instance's share while Redis is away, and at the
 // whole quota otherwise. The caller has locked the shard.
 func (l *Limiter) adapt(b *bucket, now time.Time) {

@@ -22,17 +22,22 @@ const (
 	Writes
 	Subscriptions
 	Documents
+	Tokens
 	classes
 )
 
-// classNames are the classes as headers and metrics name them.
-var classNames = [classes]string{"reads", "writes", "subscriptions", "documents"}
+var (
+	// classNames are the classes as headers and metrics name them.
+	classNames = [classes]string{"reads", "writes", "subscriptions", "documents", "tokens"}
+	// classUses say in messages what there were too many of.
+	classUses = [classes]string{"reads", "writes", "subscriptions", "documents", "tokens that are not accepted"}
+)
 
 // String returns the name.
 func (c Class) String() string { return classNames[c] }
 
 // Classes lists all classes.
-func Classes() []Class { return []Class{Reads, Writes, Subscriptions, Documents} }
+func Classes() []Class { return []Class{Reads, Writes, Subscriptions, Documents, Tokens} }
 
 const (
 	// RequestCost is what every operation costs beside its complexity: about the time of
@@ -40,6 +45,8 @@ const (
 	RequestCost = 10
 	// documentCostMin is what the smallest document costs that is not in the cache.
 	documentCostMin = 100
+	// bytesPerUnit is how many bytes of a body cost one unit: decoding them takes some 2 µs.
+	bytesPerUnit = 100
 )
 
 // Exchange shares uses with other instances.
@@ -120,16 +127,36 @@ func (l *Limiter) Spend(ctx context.Context, class Class, cost int) *LimitRefusa
 	if q.Unbounded() || l.Exempt(ctx) {
 		return nil
 	}
-	key := bucketKey{class: class, subject: guard.Subject(ctx)}
-	if key.subject == "" {
-		key.network = guard.ClientNetwork(ctx)
-	}
-	wait, left := l.take(key, q, min(cost, q.Cost), time.Now())
+	wait, left := l.take(keyOf(ctx, class), q, min(cost, q.Cost), time.Now())
 	if wait == 0 {
 		return nil
 	}
 	l.limited[class].Add(1)
 	return &LimitRefusal{Class: class, Quota: q, RetryAfter: wait, Left: max(0, int(left))}
+}
+
+// keyOf names the bucket of the context's caller.
+func keyOf(ctx context.Context, class Class) bucketKey {
+	key := bucketKey{class: class, subject: guard.Subject(ctx)}
+	if key.subject == "" {
+		key.network = guard.ClientNetwork(ctx)
+	}
+	return key
+}
+
+// UsedUp returns nil, or the refusal of a caller whose bucket has less than one unit. It
+// takes nothing.
+func (l *Limiter) UsedUp(ctx context.Context, class Class) *LimitRefusal {
+	q := l.quotas[class]
+	if q.Unbounded() || l.Exempt(ctx) {
+		return nil
+	}
+	wait := l.untilOne(keyOf(ctx, class), time.Now())
+	if wait == 0 {
+		return nil
+	}
+	l.limited[class].Add(1)
+	return &LimitRefusal{Class: class, Quota: q, RetryAfter: wait}
 }
 
 // Exempt reports whether the caller has no bounds. A client without a known address is

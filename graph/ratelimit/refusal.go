@@ -25,7 +25,7 @@ type LimitRefusal struct {
 
 // Error implements error, for the client.
 func (r *LimitRefusal) Error() string {
-	return fmt.Sprintf("too many %s: at most %d units within %s; try again in %s", r.Class, r.Quota.Cost, r.Quota.Window, r.RetryAfter)
+	return fmt.Sprintf("too many %s: at most %d units within %s; try again in %s", classUses[r.Class], r.Quota.Cost, r.Quota.Window, r.RetryAfter)
 }
 
 // Unwrap returns the fault that the refusal is.

@@ -63,11 +63,15 @@ func (l *Recorder) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	return response
 }
 
-// RefusedToken logs that the token of a request was not accepted.
-func (l *Recorder) RefusedToken(ctx context.Context, err error) {
+// RefusedRequest logs that a request was refused before it was read: its token was not
+// accepted, or its caller has used up a quota. Other errors, and nil, are not logged.
+func (l *Recorder) RefusedRequest(ctx context.Context, err error) {
 	var fault *models.Fault
-	if errors.As(err, &fault) && fault.Code == models.CodeUnauthenticated {
-		l.refused(ctx, []slog.Attr{slog.String("address", guard.Address(ctx)), slog.Any("codes", []string{string(fault.Code)}), slog.String("because", fault.Message)})
+	if errors.As(err, &fault) && isRefusal(fault.Code) {
+		l.refused(ctx, []slog.Attr{
+			slog.String("request_id", bounded(guard.RequestID(ctx))), slog.String("subject", guard.Subject(ctx)), slog.String("address", guard.Address(ctx)),
+			slog.Any("codes", []string{string(fault.Code)}), slog.String("because", fault.Message),
+		})
 	}
 }
 
@@ -86,14 +90,16 @@ func (l *Recorder) refused(ctx context.Context, line []slog.Attr) {
 func refusalsIn(response *graphql.Response) (codes []string) {
 	for _, err := range response.Errors {
 		code, _ := err.Extensions["code"].(string)
-		switch models.Code(code) {
-		case models.CodeUnauthenticated, models.CodeForbidden, models.CodeRateLimited:
-			if !slices.Contains(codes, code) {
-				codes = append(codes, code)
-			}
+		if isRefusal(models.Code(code)) && !slices.Contains(codes, code) {
+			codes = append(codes, code)
 		}
 	}
 	return codes
+}
+
+// isRefusal reports whether errors with a code are logged.
+func isRefusal(code models.Code) bool {
+	return code == models.CodeUnauthenticated || code == models.CodeForbidden || code == models.CodeRateLimited
 }
 
 // privileged reports whether a caller with a token and a scope changes something, or reads

@@ -106,9 +106,9 @@ func TestRefusalsAreBounded(t *testing.T) {
 	log := securitylog.New(slog.New(slog.NewJSONHandler(&out, nil)))
 	const refusals = 10_000
 	for range refusals {
-		log.RefusedToken(t.Context(), &models.Fault{Code: models.CodeUnauthenticated, Message: "the token is not valid"})
+		log.RefusedRequest(t.Context(), &models.Fault{Code: models.CodeUnauthenticated, Message: "the token is not valid"})
 	}
-	log.RefusedToken(t.Context(), &models.Fault{Code: models.CodeUnavailable, Message: "no refusal"})
+	log.RefusedRequest(t.Context(), &models.Fault{Code: models.CodeUnavailable, Message: "no refusal"})
 	lines := strings.Count(out.String(), "\n")
 	assert.Greater(t, lines, 10)
 	assert.Less(t, lines, 1_000)

@@ -44,13 +44,19 @@ type VerifierConfig struct {
 	Issuer, Audience string
 	// RevokedFile has the ids of revoked tokens, one in each line; empty for none.
 	RevokedFile string
-	Logger      *slog.Logger
+	// Admit is called before a token is verified that was not accepted already, and may
+	// refuse to; nil for no call. It must not wait.
+	Admit func(ctx context.Context) error
+	// OnRefused is called for each token that was verified and not accepted; nil for no call.
+	OnRefused func(ctx context.Context)
+	Logger    *slog.Logger
 
 	now func() time.Time // of tests
 }
 
 // Verifier checks tokens. It is safe for concurrent use. Make it with Open.
 type Verifier struct {
+	config   VerifierConfig
 	secret   []byte
 	keys     *keySet      // nil for none
 	revoked  *revokedList // nil for none
@@ -88,7 +94,7 @@ func Open(ctx context.Context, config VerifierConfig) (*Verifier, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
-	v := &Verifier{secret: config.Secret, now: config.now}
+	v := &Verifier{config: config, secret: config.Secret, now: config.now}
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -169,12 +175,16 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*guard.Identity, e
 	if len(token) > tokenBytesMax {
 		return nil, refused("larger than 8 KiB")
 	}
-	var c claims
-	if _, err := v.parser.ParseWithClaims(token, &c, v.keyFor(ctx)); err != nil {
-		return nil, reasonOf(err)
+	if v.config.Admit != nil {
+		if err := v.config.Admit(ctx); err != nil {
+			return nil, err
+		}
 	}
-	caller, err := c.identity()
+	caller, err := v.verify(ctx, token)
 	if err != nil {
+		if v.config.OnRefused != nil && models.CodeOf(err) == models.CodeUnauthenticated {
+			v.config.OnRefused(ctx)
+		}
 		return nil, err
 	}
 	until := v.now().Add(acceptedFor)
@@ -183,6 +193,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*guard.Identity, e
 	}
 	v.accepted.Set(strings.Clone(token), acceptedToken{caller, until})
 	return caller, v.refuseRevoked(caller)
+}
+
+// verify checks a token by its signature and its claims.
+func (v *Verifier) verify(ctx context.Context, token string) (*guard.Identity, error) {
+	var c claims
+	if _, err := v.parser.ParseWithClaims(token, &c, v.keyFor(ctx)); err != nil {
+		return nil, reasonOf(err)
+	}
+	return c.identity()
 }
 
 // OnRevoked implements guard.TokenVerifier.

@@ -89,7 +89,7 @@ func (a *array) answer(ctx context.Context, request arrayRequest) (answer []byte
 		}
 	}()
 	if request.errs != nil {
-		return encoded(a.exec.DispatchError(ctx, first(request.errs)))
+		return encoded(a.exec.DispatchError(ctx, request.errs))
 	}
 	responses, ctx := a.exec.DispatchOperation(ctx, request.operation)
 	response := responses(ctx)

@@ -115,7 +115,7 @@ func (h HTTP) execute(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	operation, errs := exec.CreateOperationContext(r.Context(), request.params)
 	if errs != nil {
 		ctx := graphql.WithOperationContext(r.Context(), operation)
-		answer(w, r, request.kind, exec.DispatchError(ctx, first(errs)))
+		answer(w, r, request.kind, exec.DispatchError(ctx, errs))
 		return
 	}
 	switch kind := operation.Operation.Operation; {

@@ -41,12 +41,6 @@ func (l limits) tickInterval() time.Duration {
 	return min(l.init, l.ping, l.keepAlive, l.connect, l.lifetime) / ticksPerLimit
 }
 
-// errorsMax is how many errors of a request that is not executed are sent, whichever
-// executor prepares it. Package execution returns no more.
-const errorsMax = 10
-
-func first(errs gqlerror.List) gqlerror.List { return errs[:min(len(errs), errorsMax)] }
-
 // operation is one operation of a stream.
 type operation struct {
 	id     []byte // in JSON; nil where the stream has one operation only
@@ -103,7 +97,7 @@ func prepare(exec graphql.GraphExecutor, out operationOutlet, o *operation, para
 // hash in a result.
 func refuseOperation(exec graphql.GraphExecutor, out operationOutlet, o *operation, operation *graphql.OperationContext, errs gqlerror.List) {
 	defer o.cancel()
-	response := exec.DispatchError(graphql.WithOperationContext(o.ctx, operation), first(errs))
+	response := exec.DispatchError(graphql.WithOperationContext(o.ctx, operation), errs)
 	if !isHashRefusal(errs) {
 		out.fail(o, response)
 		return

@@ -38,13 +38,3 @@ func TestDataMeansExecuted(t *testing.T) {
 		assert.Equal(t, http.StatusOK, response.StatusCode)
 	}
 }
-
-// TestErrorsAreBounded: a WebSocket gets at most errorsMax errors of one request.
-func TestErrorsAreBounded(t *testing.T) {
-	t.Parallel()
-	p := newTestServer(t, patient).connect(t)
-	p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ ` + strings.Repeat("nothing ", 50) + `}"}}`)
-	answer := p.read()
-	assert.Contains(t, answer, `{"id":"1","type":"error","payload":[`)
-	assert.Equal(t, errorsMax, strings.Count(answer, `"message"`))
-}

@@ -234,7 +234,7 @@ func (s *singleConnection) execute(w http.ResponseWriter, r *http.Request, exec 
 	switch {
 	case errs != nil:
 		s.finish(o)
-		answer(w, r, mediaGraphQL, exec.DispatchError(graphql.WithOperationContext(r.Context(), request), first(errs)))
+		answer(w, r, mediaGraphQL, exec.DispatchError(graphql.WithOperationContext(r.Context(), request), errs))
 		return
 	case r.Method == http.MethodGet && request.Operation.Operation == ast.Mutation:
 		s.finish(o)

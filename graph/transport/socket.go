@@ -10,7 +10,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"onhand/graph/guard"
 	"onhand/graph/transport/admission"
 	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/wsframe"
@@ -170,7 +172,7 @@ func (s *socket) initialise(payload json.RawMessage) error {
 	if connect := s.shared.connect; connect != nil {
 		ctx, err := connect(s.ctx, payload)
 		switch {
-		case models.CodeOf(err) == models.CodeUnavailable:
+		case models.CodeOf(err) == models.CodeUnavailable, models.CodeOf(err) == models.CodeRateLimited:
 			return protocol.Undecided
 		case err != nil:
 			return protocol.Forbidden
@@ -191,12 +193,16 @@ func (s *socket) subscribe(m protocol.Message) error {
 	if !s.isAcknowledged() {
 		return protocol.Unauthorized
 	}
+	o := &operation{id: protocol.Quoted(m.ID), key: m.ID}
+	if err := guard.ChargeBody(s.ctx, int64(len(m.Payload))); err != nil {
+		refused := gqlerror.List{gqlerror.WrapIfUnwrapped(err)}
+		return s.sendText(nil, false, func(b []byte) []byte { return appendError(b, o, &graphql.Response{Errors: refused}) })
+	}
 	params, err := protocol.ParseSubscribe(m.Payload)
 	if err != nil {
 		return err
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	o := &operation{id: protocol.Quoted(m.ID), key: m.ID}
 	if added, err := s.add(o); err != nil || !added {
 		return err
 	}

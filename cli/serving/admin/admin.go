@@ -103,17 +103,17 @@ func stateOf(health store.Health) (code int, answer state) {
 	return code, answer
 }
 
-// Ready answers a load balancer: the state of each dependency, without what is wrong. A
-// server that is stopping is not ready, whatever its dependencies are.
+// Ready answers a load balancer: the state of each dependency, without what is wrong. It
+// looks once a second at most. A server that is stopping is not ready, whatever its
+// dependencies are.
 func Ready(health func(ctx context.Context) store.Health, stopping *atomic.Bool) http.HandlerFunc {
+	look := newSharedLook(health)
 	return func(w http.ResponseWriter, r *http.Request) {
 		if stopping.Load() {
 			writeHealth(w, http.StatusServiceUnavailable, state{Status: "stopping"})
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
-		defer cancel()
-		code, answer := stateOf(health(ctx))
+		code, answer := stateOf(look.latest(r.Context()))
 		answer.Errors = nil
 		writeHealth(w, code, answer)
 	}

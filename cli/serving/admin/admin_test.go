@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -98,4 +100,31 @@ func TestAdminAnswers(t *testing.T) {
 		loopback.ServeHTTP(w, r)
 		assert.Equal(t, code, w.Code, host)
 	}
+}
+
+// TestFloodOfReadiness: however many ask, the dependencies are asked once a second, and a
+// caller that goes away does not make the others believe that a dependency is down.
+func TestFloodOfReadiness(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		ready := admin.Ready(func(ctx context.Context) store.Health {
+			looks++
+			time.Sleep(100 * time.Millisecond)
+			return store.Health{Database: ctx.Err()}
+		}, new(atomic.Bool))
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for second := range 3 {
+			for range 100 {
+				go func() {
+					w := httptest.NewRecorder()
+					ready(w, httptest.NewRequestWithContext(gone, http.MethodGet, "/readyz", http.NoBody))
+					assert.Equal(t, http.StatusOK, w.Code)
+				}()
+			}
+			time.Sleep(2 * time.Second)
+			assert.Equal(t, second+1, looks)
+		}
+	})
 }

@@ -11,8 +11,8 @@ import (
 	"onhand/graph/transport/wsframe"
 )
 
-// TestParse: what the specification allows is read, and everything else is 4400.
-func TestParse(t *testing.T) {
+// TestParseMessage: what the specification allows is read, and everything else is 4400.
+func TestParseMessage(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Message{
 		`{"type":"connection_init"}`:                             {Type: "connection_init"},
