@@ -30,13 +30,13 @@ var mayImport = map[string][]string{
 
 	"cli/serving/admin": {"graph/guard", "store"},
 
-	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/paging", "models/stockbinary"},
 	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/compiled":  {"graph/access", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/viewer", "models", "models/channel", "models/ids", "models/paging"},
 	"graph/execution": {"graph/guard", "graph/validation"},
-	"graph/generated": {"graph/scalar", "models", "models/channel", "models/holderlimits", "models/paging"},
+	"graph/generated": {"graph/scalar", "models", "models/channel", "models/history", "models/holderlimits", "models/paging"},
 	"graph/guard":     {"graph/coding", "graph/validation", "models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},
 
-	"store": {"models", "models/holderlimits", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
+	"store": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
 		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
 	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockbinary"},
@@ -78,12 +78,12 @@ var mayImport = map[string][]string{
 
 	"store/stockfile/delimited": {},
 
-	"store/database": {"models", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
+	"store/database": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
 		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite"},
 	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql"},
 	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
 	"store/database/importer":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/dialect"},
-	"store/database/ledger":     {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
+	"store/database/ledger":     {"models", "models/history", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
 	"store/database/optimistic": {"models", "models/holderlimits", "models/owner", "models/stockbinary", "store/database/decide", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/dialect"},
 	"store/database/pages":      {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
 	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage"},
@@ -98,6 +98,7 @@ var mayImport = map[string][]string{
 
 	"models":              {"models/channel", "models/ids", "models/owner"},
 	"models/channel":      {},
+	"models/history":      {"models"},
 	"models/paging":       {"models"},
 	"models/ids":          {},
 	"models/owner":        {},

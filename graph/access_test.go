@@ -100,7 +100,7 @@ func TestProtectedTypes(t *testing.T) {
 	}
 	slices.Sort(protected)
 	assert.Equal(t, []string{
-		"ReservationConnection", "ReservationEdge", "StockLevel", "StockMovement", "StockMovementChange", "StockMovementConnection", "StockMovementEdge",
+		"ReservationConnection", "ReservationEdge", "StockHistory", "StockHistoryLevel", "StockHistoryPoint", "StockLevel", "StockMovement", "StockMovementChange", "StockMovementConnection", "StockMovementEdge",
 		"StockPayload", "StockStatusChange", "UpsertChannelsPayload", "UpsertLocationsPayload", "UpsertProductsPayload",
 	}, protected)
 }

@@ -4,6 +4,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/history"
 	"onhand/models/ids"
 )
 
@@ -19,6 +20,7 @@ func complexity() generated.ComplexityRoot {
 	c.ReservationLine.AllocationViews = listOf(guard.ComplexityList)
 	c.ReservationPayload.Errors = listOf(guard.ComplexityList)
 	c.Stock.LevelViews = listOf(guard.ComplexityList)
+	c.StockHistoryPoint.Levels = listOf(guard.ComplexityList)
 	c.StockMovement.Changes = listOf(guard.ComplexityList)
 	c.StockPayload.Errors = listOf(guard.ComplexityList)
 	c.StockPayload.Stocks = listOf(guard.ComplexityLines)
@@ -58,6 +60,8 @@ func argumentCosts() map[string]guard.ArgumentCost {
 		"Query.products":       costOfPage,
 		"Query.reservations":   costOfPage,
 		"Query.stockMovements": costOfPage,
+		"Query.stockHistory":   costOfHistory,
+		"Query.stockHistories": costOfHistory,
 		"Query.serverTime": func(child int, _ map[string]any) guard.Cost {
 			return guard.Cost{Complexity: guard.ComplexityPage + child}
 		},
@@ -82,6 +86,18 @@ func costOfMany(argument string) guard.ArgumentCost {
 		n := lengthOf(arguments[argument])
 		return guard.Cost{Complexity: guard.ComplexityRead + child*n, Keys: n}
 	}
+}
+
+// complexityHistory is the cost of a product's part of the ledger.
+const complexityHistory = 50
+
+// costOfHistory is the cost of a field that reads the ledger of products at so many moments.
+// They are read together.
+func costOfHistory(child int, arguments map[string]any) guard.Cost {
+	products := max(1, lengthOf(arguments["productIds"]))
+	points, _ := arguments["points"].(int64)
+	points = min(max(1, points), history.PointsMax)
+	return guard.Cost{Complexity: guard.ComplexityPage + complexityHistory*products + child*products*int(points), Keys: products}
 }
 
 // costOfPage is the cost of a field that reads a page.

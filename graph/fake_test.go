@@ -13,6 +13,7 @@ import (
 	"onhand/graph"
 	"onhand/graph/transport"
 	"onhand/models"
+	"onhand/models/history"
 	"onhand/models/paging"
 )
 
@@ -33,6 +34,7 @@ type fakeStore struct {
 	locations       []models.Location // besides London
 	statuses        func() (models.Watch[*models.StockStatusChange], error)
 	channels        []models.Channel
+	histories       func(history.HistoryRequest) ([]*history.StockHistory, error)
 	directory       *models.Directory // nil: London and locations
 	newest          *models.Directory // what FreshDirectory returns; nil: directory
 
@@ -52,6 +54,13 @@ func (f *fakeStore) Stocks(_ context.Context, ids []string) ([]*models.Stock, er
 		return known(ids)
 	}
 	return f.stocks(ids)
+}
+
+func (f *fakeStore) Histories(_ context.Context, request history.HistoryRequest) ([]*history.StockHistory, error) {
+	if f.histories == nil {
+		return make([]*history.StockHistory, len(request.ProductIDs)), nil
+	}
+	return f.histories(request)
 }
 
 func (f *fakeStore) calls() [][]string {

@@ -220,7 +220,7 @@ func save(t *testing.T, s goldenStep, body []byte, saved map[string]any) {
 }
 
 var (
-	varyingTime    = regexp.MustCompile(`"(asOf|countedAt|createdAt|expiresAt|serverTime)":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z"`)
+	varyingTime    = regexp.MustCompile(`"(at|since|until|asOf|countedAt|createdAt|expiresAt|serverTime)":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z"`)
 	varyingVersion = regexp.MustCompile(`"(version)":[0-9]+`)
 	varyingSource  = regexp.MustCompile(`"(source)":"(CACHE|DATABASE)"`)
 	varyingCursor  = regexp.MustCompile(`"(cursor|endCursor)":"(?:AQ|cmVzZXJ2YXRpb246)[0-9A-Za-z_-]+"`) // of movements, of reservations

@@ -9,6 +9,7 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
+	"onhand/models/history"
 	"onhand/models/ids"
 	"onhand/models/paging"
 )
@@ -135,4 +136,22 @@ func movementConnection(page paging.MovementPage) *generated.StockMovementConnec
 // movement finds a movement by what its global id names; nil when it is unknown.
 func (r *Resolver) movement(ctx context.Context, id ids.Object) (*models.StockMovement, error) {
 	return r.Store.Movement(ctx, id.MovementID, id.ProductID)
+}
+
+// histories reads how products changed, as one channel sees them, nil for unknown products.
+func (r *Resolver) histories(ctx context.Context, request history.HistoryRequest, channel *string) ([]*history.StockHistory, error) {
+	members, err := r.members(channel)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.Store.Histories(ctx, request)
+	if err != nil || members == nil {
+		return found, err
+	}
+	for i, h := range found {
+		if h != nil {
+			found[i] = h.In(members.Members)
+		}
+	}
+	return found, nil
 }

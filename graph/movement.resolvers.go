@@ -10,6 +10,8 @@ import (
 	"onhand/graph/generated"
 	"onhand/graph/loaders"
 	"onhand/models"
+	"onhand/models/history"
+	"time"
 )
 
 func (r *queryResolver) StockMovements(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.StockMovementFilter) (*generated.StockMovementConnection, error) {
@@ -26,6 +28,22 @@ func (r *queryResolver) StockMovements(ctx context.Context, first *int, after *s
 		return nil, err
 	}
 	return movementConnection(found), nil
+}
+
+func (r *queryResolver) StockHistory(ctx context.Context, productID string, since time.Time, until *time.Time, points int, channel *string) (*history.StockHistory, error) {
+	found, err := r.histories(ctx, history.HistoryRequest{ProductIDs: []string{productID}, Since: since, Until: until, Points: points}, channel)
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+func (r *queryResolver) StockHistories(ctx context.Context, productIds []string, since time.Time, until *time.Time, points int, channel *string) ([]*history.StockHistory, error) {
+	return r.histories(ctx, history.HistoryRequest{ProductIDs: productIds, Since: since, Until: until, Points: points}, channel)
+}
+
+func (r *stockHistoryLevelResolver) Location(ctx context.Context, obj *models.Level) (*models.Location, error) {
+	return r.Store.Directory().LocationNamed(obj.LocationID), nil
 }
 
 func (r *stockMovementResolver) Product(ctx context.Context, objs []*models.StockMovement) ([]*models.Product, error) {
@@ -70,6 +88,13 @@ func (r *subscriptionResolver) StockMoved(ctx context.Context, after *string, fi
 	return stream(ctx, r.Log, watch, unchanged), nil
 }
 
+func (r *Resolver) StockHistoryLevel() generated.StockHistoryLevelResolver {
+	return &stockHistoryLevelResolver{r}
+}
+
 func (r *Resolver) StockMovement() generated.StockMovementResolver { return &stockMovementResolver{r} }
 
-type stockMovementResolver struct{ *Resolver }
+type (
+	stockHistoryLevelResolver struct{ *Resolver }
+	stockMovementResolver     struct{ *Resolver }
+)

@@ -14,6 +14,7 @@ import (
 	"onhand/graph/loaders"
 	"onhand/graph/viewer"
 	"onhand/models"
+	"onhand/models/history"
 	"onhand/models/ids"
 	"onhand/models/paging"
 )
@@ -28,6 +29,8 @@ type Store interface {
 	FreshStock(ctx context.Context, id string) (*models.Stock, error)
 	// StockAsOf reads a past stock from the ledger; nil when unknown.
 	StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error)
+	// Histories returns histories in the order of the request's ids, nil for unknown products.
+	Histories(ctx context.Context, request history.HistoryRequest) ([]*history.StockHistory, error)
 	Products(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error)
 	// ListReservations returns a page of reservations, newest first.
 	ListReservations(ctx context.Context, page paging.ReservationRequest, filter paging.ReservationQuery) (paging.ReservationPage, error)

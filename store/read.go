@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onhand/models"
+	"onhand/models/history"
 	"onhand/models/paging"
 )
 
@@ -63,6 +64,33 @@ func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error
 func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
 	stock, err := s.database.ReadStockAsOf(ctx, id, at)
 	return s.directory.Directory().Placed(stock, ""), err
+}
+
+// Histories reads how the levels of products changed, from the ledger: values in the order
+// of the request's ids, nil for unknown products.
+//
+// Errors: bad input for a request out of bounds.
+func (s *Store) Histories(ctx context.Context, request history.HistoryRequest) ([]*history.StockHistory, error) {
+	asked := request.ProductIDs
+	if err := request.Check(); err != nil {
+		return nil, err
+	}
+	request.ProductIDs = slices.Clone(asked)
+	slices.Sort(request.ProductIDs)
+	request.ProductIDs = slices.Compact(request.ProductIDs)
+	found, err := s.database.ReadHistories(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*history.StockHistory, len(found))
+	for _, h := range found {
+		byID[h.ProductID] = h
+	}
+	histories := make([]*history.StockHistory, len(asked))
+	for i, id := range asked {
+		histories[i] = byID[id]
+	}
+	return histories, nil
 }
 
 // Products reads a page of products: from their stocks where the filter names the

@@ -11,6 +11,7 @@ import (
 	"onhand/graph/scalar"
 	"onhand/models"
 	"onhand/models/channel"
+	"onhand/models/history"
 	"onhand/models/holderlimits"
 	"onhand/models/paging"
 	"strconv"
@@ -40,6 +41,7 @@ type ResolverRoot interface {
 	ReservationAllocation() ReservationAllocationResolver
 	ReservationLine() ReservationLineResolver
 	Stock() StockResolver
+	StockHistoryLevel() StockHistoryLevelResolver
 	StockLevel() StockLevelResolver
 	StockMovement() StockMovementResolver
 	StockStatusChange() StockStatusChangeResolver
@@ -173,6 +175,8 @@ type ComplexityRoot struct {
 		Reservations   func(childComplexity int, first *int, after *string, last *int, before *string, filter *ReservationFilter) int
 		ServerTime     func(childComplexity int) int
 		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
+		StockHistories func(childComplexity int, productIds []string, since time.Time, until *time.Time, points int, channel *string) int
+		StockHistory   func(childComplexity int, productID string, since time.Time, until *time.Time, points int, channel *string) int
 		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
 		Stocks         func(childComplexity int, productIds []string, channel *string) int
 	}
@@ -270,6 +274,38 @@ type ComplexityRoot struct {
 		Source            func(childComplexity int) int
 		Status            func(childComplexity int) int
 		ViewVersion       func(childComplexity int) int
+	}
+
+	StockHistory struct {
+		Complete  func(childComplexity int) int
+		Points    func(childComplexity int) int
+		Product   func(childComplexity int) int
+		ProductID func(childComplexity int) int
+		Since     func(childComplexity int) int
+		Until     func(childComplexity int) int
+	}
+
+	StockHistoryLevel struct {
+		Available      func(childComplexity int) int
+		Committed      func(childComplexity int) int
+		Damaged        func(childComplexity int) int
+		Incoming       func(childComplexity int) int
+		Location       func(childComplexity int) int
+		LocationID     func(childComplexity int) int
+		OnHand         func(childComplexity int) int
+		QualityControl func(childComplexity int) int
+		Reserved       func(childComplexity int) int
+		SafetyStock    func(childComplexity int) int
+	}
+
+	StockHistoryPoint struct {
+		At        func(childComplexity int) int
+		Available func(childComplexity int) int
+		Committed func(childComplexity int) int
+		Incoming  func(childComplexity int) int
+		Levels    func(childComplexity int) int
+		OnHand    func(childComplexity int) int
+		Reserved  func(childComplexity int) int
 	}
 
 	StockLevel struct {
@@ -402,6 +438,8 @@ type QueryResolver interface {
 	Locations(ctx context.Context) ([]*models.Location, error)
 	Channels(ctx context.Context) ([]*models.Channel, error)
 	StockMovements(ctx context.Context, first *int, after *string, last *int, before *string, filter *StockMovementFilter) (*StockMovementConnection, error)
+	StockHistory(ctx context.Context, productID string, since time.Time, until *time.Time, points int, channel *string) (*history.StockHistory, error)
+	StockHistories(ctx context.Context, productIds []string, since time.Time, until *time.Time, points int, channel *string) ([]*history.StockHistory, error)
 	Product(ctx context.Context, id string) (*models.Product, error)
 	Products(ctx context.Context, first *int, after *string, last *int, before *string, filter *ProductFilter, orderBy paging.ProductOrder) (*ProductConnection, error)
 	Reservation(ctx context.Context, id string) (*models.Reservation, error)
@@ -419,6 +457,9 @@ type ReservationLineResolver interface {
 }
 type StockResolver interface {
 	QuantityAvailable(ctx context.Context, obj *models.Stock) (*int, error)
+}
+type StockHistoryLevelResolver interface {
+	Location(ctx context.Context, obj *models.Level) (*models.Location, error)
 }
 type StockLevelResolver interface {
 	Location(ctx context.Context, obj *models.LevelView) (*models.Location, error)
@@ -1063,6 +1104,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Stock(childComplexity, args["productId"].(string), args["channel"].(*string), args["minVersion"].(*int64), args["asOf"].(*time.Time)), true
+	case "Query.stockHistories":
+		if e.ComplexityRoot.Query.StockHistories == nil {
+			break
+		}
+
+		args, err := ec.field_Query_stockHistories_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.StockHistories(childComplexity, args["productIds"].([]string), args["since"].(time.Time), args["until"].(*time.Time), args["points"].(int), args["channel"].(*string)), true
+	case "Query.stockHistory":
+		if e.ComplexityRoot.Query.StockHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Query_stockHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.StockHistory(childComplexity, args["productId"].(string), args["since"].(time.Time), args["until"].(*time.Time), args["points"].(int), args["channel"].(*string)), true
 	case "Query.stockMovements":
 		if e.ComplexityRoot.Query.StockMovements == nil {
 			break
@@ -1485,6 +1548,147 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Stock.ViewVersion(childComplexity), true
+
+	case "StockHistory.complete":
+		if e.ComplexityRoot.StockHistory.Complete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistory.Complete(childComplexity), true
+	case "StockHistory.points":
+		if e.ComplexityRoot.StockHistory.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistory.Points(childComplexity), true
+	case "StockHistory.product":
+		if e.ComplexityRoot.StockHistory.Product == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistory.Product(childComplexity), true
+	case "StockHistory.productId":
+		if e.ComplexityRoot.StockHistory.ProductID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistory.ProductID(childComplexity), true
+	case "StockHistory.since":
+		if e.ComplexityRoot.StockHistory.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistory.Since(childComplexity), true
+	case "StockHistory.until":
+		if e.ComplexityRoot.StockHistory.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistory.Until(childComplexity), true
+
+	case "StockHistoryLevel.available":
+		if e.ComplexityRoot.StockHistoryLevel.Available == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.Available(childComplexity), true
+	case "StockHistoryLevel.committed":
+		if e.ComplexityRoot.StockHistoryLevel.Committed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.Committed(childComplexity), true
+	case "StockHistoryLevel.damaged":
+		if e.ComplexityRoot.StockHistoryLevel.Damaged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.Damaged(childComplexity), true
+	case "StockHistoryLevel.incoming":
+		if e.ComplexityRoot.StockHistoryLevel.Incoming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.Incoming(childComplexity), true
+	case "StockHistoryLevel.location":
+		if e.ComplexityRoot.StockHistoryLevel.Location == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.Location(childComplexity), true
+	case "StockHistoryLevel.locationId":
+		if e.ComplexityRoot.StockHistoryLevel.LocationID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.LocationID(childComplexity), true
+	case "StockHistoryLevel.onHand":
+		if e.ComplexityRoot.StockHistoryLevel.OnHand == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.OnHand(childComplexity), true
+	case "StockHistoryLevel.qualityControl":
+		if e.ComplexityRoot.StockHistoryLevel.QualityControl == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.QualityControl(childComplexity), true
+	case "StockHistoryLevel.reserved":
+		if e.ComplexityRoot.StockHistoryLevel.Reserved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.Reserved(childComplexity), true
+	case "StockHistoryLevel.safetyStock":
+		if e.ComplexityRoot.StockHistoryLevel.SafetyStock == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryLevel.SafetyStock(childComplexity), true
+
+	case "StockHistoryPoint.at":
+		if e.ComplexityRoot.StockHistoryPoint.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.At(childComplexity), true
+	case "StockHistoryPoint.available":
+		if e.ComplexityRoot.StockHistoryPoint.Available == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.Available(childComplexity), true
+	case "StockHistoryPoint.committed":
+		if e.ComplexityRoot.StockHistoryPoint.Committed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.Committed(childComplexity), true
+	case "StockHistoryPoint.incoming":
+		if e.ComplexityRoot.StockHistoryPoint.Incoming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.Incoming(childComplexity), true
+	case "StockHistoryPoint.levels":
+		if e.ComplexityRoot.StockHistoryPoint.Levels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.Levels(childComplexity), true
+	case "StockHistoryPoint.onHand":
+		if e.ComplexityRoot.StockHistoryPoint.OnHand == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.OnHand(childComplexity), true
+	case "StockHistoryPoint.reserved":
+		if e.ComplexityRoot.StockHistoryPoint.Reserved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StockHistoryPoint.Reserved(childComplexity), true
 
 	case "StockLevel.available":
 		if e.ComplexityRoot.StockLevel.Available == nil {
@@ -2359,6 +2563,38 @@ type UpsertChannelsPayload {
     "Only movements that match."
     filter: StockMovementFilter
   ): StockMovementConnection @requiresScopes(scopes: [["read:inventory"]])
+  """
+  How the stock of a product changed: its units at evenly spaced moments, from the ledger. Null when the product is unknown.
+  Scope: read:inventory.
+  """
+  stockHistory(
+    "The shop's own product id."
+    productId: ID!
+    "The first moment, at most 366 days before the last."
+    since: Time!
+    "The last moment. Now by default."
+    until: Time
+    "How many moments: 2 to 500."
+    points: Int! = 60
+    "Only this channel's locations count."
+    channel: ID
+  ): StockHistory @requiresScopes(scopes: [["read:inventory"]])
+  """
+  How the stock of products changed, read together: for the small charts of a list. In the order asked, null for an unknown
+  product. Scope: read:inventory.
+  """
+  stockHistories(
+    "The shop's own product ids: 1 to 50. Products times points are at most 5,000."
+    productIds: [ID!]!
+    "The first moment, at most 366 days before the last."
+    since: Time!
+    "The last moment. Now by default."
+    until: Time
+    "How many moments: 2 to 500."
+    points: Int! = 60
+    "Only this channel's locations count."
+    channel: ID
+  ): [StockHistory] @requiresScopes(scopes: [["read:inventory"]])
 }
 
 extend type Subscription {
@@ -2452,6 +2688,64 @@ input StockMovementFilter {
   since: Time
   "Only movements decided at this time or earlier."
   until: Time
+}
+
+"The stock of one product at evenly spaced moments."
+type StockHistory {
+  "The shop's own product id."
+  productId: ID!
+  "The product with its current stock settings."
+  product: Product!
+  "The first moment. It is a little later than asked for, where the moments would not be whole milliseconds apart."
+  since: Time!
+  "The last moment."
+  until: Time!
+  "The moments, the oldest first."
+  points: [StockHistoryPoint!]!
+  "False when the ledger of the product since the first moment is too long to be read at once: ` + "`" + `points` + "`" + ` then lacks the oldest moments, all of them perhaps."
+  complete: Boolean!
+}
+
+"The stock of a product at one moment. It equals ` + "`" + `stock(asOf:)` + "`" + ` at this moment, a channel's buffer apart."
+type StockHistoryPoint {
+  "The moment, in milliseconds. All movements of this millisecond are included."
+  at: Time!
+  "Units that can be sold, over locations that are active now. A channel's buffer is not subtracted."
+  available: Int!
+  "Units in active reservations. A reservation counts until its expiry is in the ledger, about a second after its time."
+  reserved: Int!
+  "Units ordered and not yet shipped."
+  committed: Int!
+  "Units physically present."
+  onHand: Int!
+  "Units expected."
+  incoming: Int!
+  "The product at each location, in sourcing order. A level that did not exist yet has zeros."
+  levels: [StockHistoryLevel!]!
+}
+
+"One product at one location at one moment."
+type StockHistoryLevel {
+  "The shop's own location id."
+  locationId: ID!
+  "The location."
+  location: Location! @goField(forceResolver: true)
+  "Can be sold."
+  available: Int!
+  "In active reservations."
+  reserved: Int!
+  "Ordered, not shipped."
+  committed: Int!
+  "Present, but damaged."
+  damaged: Int!
+  "Being inspected."
+  qualityControl: Int!
+  "Kept back as a buffer."
+  safetyStock: Int!
+  "Expected."
+  incoming: Int!
+  "Physically present: the sum of all states but incoming."
+  onHand: Int!
 }
 `, BuiltIn: false},
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
@@ -3640,6 +3934,70 @@ func (ec *executionContext) childFields_Stock(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Stock", field.Name)
 }
 
+func (ec *executionContext) childFields_StockHistory(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "productId":
+		return ec.fieldContext_StockHistory_productId(ctx, field)
+	case "product":
+		return ec.fieldContext_StockHistory_product(ctx, field)
+	case "since":
+		return ec.fieldContext_StockHistory_since(ctx, field)
+	case "until":
+		return ec.fieldContext_StockHistory_until(ctx, field)
+	case "points":
+		return ec.fieldContext_StockHistory_points(ctx, field)
+	case "complete":
+		return ec.fieldContext_StockHistory_complete(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockHistory", field.Name)
+}
+
+func (ec *executionContext) childFields_StockHistoryLevel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "locationId":
+		return ec.fieldContext_StockHistoryLevel_locationId(ctx, field)
+	case "location":
+		return ec.fieldContext_StockHistoryLevel_location(ctx, field)
+	case "available":
+		return ec.fieldContext_StockHistoryLevel_available(ctx, field)
+	case "reserved":
+		return ec.fieldContext_StockHistoryLevel_reserved(ctx, field)
+	case "committed":
+		return ec.fieldContext_StockHistoryLevel_committed(ctx, field)
+	case "damaged":
+		return ec.fieldContext_StockHistoryLevel_damaged(ctx, field)
+	case "qualityControl":
+		return ec.fieldContext_StockHistoryLevel_qualityControl(ctx, field)
+	case "safetyStock":
+		return ec.fieldContext_StockHistoryLevel_safetyStock(ctx, field)
+	case "incoming":
+		return ec.fieldContext_StockHistoryLevel_incoming(ctx, field)
+	case "onHand":
+		return ec.fieldContext_StockHistoryLevel_onHand(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockHistoryLevel", field.Name)
+}
+
+func (ec *executionContext) childFields_StockHistoryPoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_StockHistoryPoint_at(ctx, field)
+	case "available":
+		return ec.fieldContext_StockHistoryPoint_available(ctx, field)
+	case "reserved":
+		return ec.fieldContext_StockHistoryPoint_reserved(ctx, field)
+	case "committed":
+		return ec.fieldContext_StockHistoryPoint_committed(ctx, field)
+	case "onHand":
+		return ec.fieldContext_StockHistoryPoint_onHand(ctx, field)
+	case "incoming":
+		return ec.fieldContext_StockHistoryPoint_incoming(ctx, field)
+	case "levels":
+		return ec.fieldContext_StockHistoryPoint_levels(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockHistoryPoint", field.Name)
+}
+
 func (ec *executionContext) childFields_StockLevel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4325,6 +4683,98 @@ func (ec *executionContext) field_Query_reservations_args(ctx context.Context, r
 		return nil, err
 	}
 	args["filter"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_stockHistories_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "productIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["productIds"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "points",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["points"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "channel",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["channel"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_stockHistory_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "productId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["productId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "points",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["points"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "channel",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["channel"] = arg4
 	return args, nil
 }
 
@@ -7158,6 +7608,130 @@ func (ec *executionContext) fieldContext_Query_stockMovements(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_stockHistory(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_stockHistory(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().StockHistory(ctx, fc.Args["productId"].(string), fc.Args["since"].(time.Time), fc.Args["until"].(*time.Time), fc.Args["points"].(int), fc.Args["channel"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal *history.StockHistory
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *history.StockHistory
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *history.StockHistory) graphql.Marshaler {
+			return ec.marshalOStockHistory2ᚖonhandᚋmodelsᚋhistoryᚐStockHistory(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_stockHistory(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockHistory(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_stockHistory_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_stockHistories(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_stockHistories(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().StockHistories(ctx, fc.Args["productIds"].([]string), fc.Args["since"].(time.Time), fc.Args["until"].(*time.Time), fc.Args["points"].(int), fc.Args["channel"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"read:inventory"}})
+				if err != nil {
+					var zeroVal []*history.StockHistory
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal []*history.StockHistory
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*history.StockHistory) graphql.Marshaler {
+			return ec.marshalOStockHistory2ᚕᚖonhandᚋmodelsᚋhistoryᚐStockHistory(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_stockHistories(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockHistory(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_stockHistories_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_product(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9352,6 +9926,571 @@ func (ec *executionContext) _Stock_source(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Stock_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Stock", field, false, false, errors.New("field of type ReadSource does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistory_productId(ctx context.Context, field graphql.CollectedField, obj *history.StockHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistory_productId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ProductID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistory_productId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistory", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistory_product(ctx context.Context, field graphql.CollectedField, obj *history.StockHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistory_product(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Product, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Product) graphql.Marshaler {
+			return ec.marshalNProduct2onhandᚋmodelsᚐProduct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistory_product(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockHistory",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Product(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockHistory_since(ctx context.Context, field graphql.CollectedField, obj *history.StockHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistory_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistory_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistory", field, true, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistory_until(ctx context.Context, field graphql.CollectedField, obj *history.StockHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistory_until(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Until(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistory_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistory", field, true, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistory_points(ctx context.Context, field graphql.CollectedField, obj *history.StockHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistory_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []history.HistoryPoint) graphql.Marshaler {
+			return ec.marshalNStockHistoryPoint2ᚕonhandᚋmodelsᚋhistoryᚐHistoryPointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistory_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockHistory",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockHistoryPoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockHistory_complete(ctx context.Context, field graphql.CollectedField, obj *history.StockHistory) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistory_complete(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Complete(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistory_complete(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistory", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_locationId(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_locationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LocationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_locationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_location(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_location(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StockHistoryLevel().Location(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Location) graphql.Marshaler {
+			return ec.marshalNLocation2ᚖonhandᚋmodelsᚐLocation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_location(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockHistoryLevel",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Location(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StockHistoryLevel_available(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_available(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Available, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_available(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_reserved(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_reserved(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reserved, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_reserved(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_committed(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_committed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Committed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_committed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_damaged(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_damaged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Damaged, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_damaged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_qualityControl(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_qualityControl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QualityControl, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_qualityControl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_safetyStock(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_safetyStock(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SafetyStock, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_safetyStock(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_incoming(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_incoming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Incoming, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_incoming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryLevel_onHand(ctx context.Context, field graphql.CollectedField, obj *models.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryLevel_onHand(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OnHand(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryLevel_onHand(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryLevel", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_at(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryPoint", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_available(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_available(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Available(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_available(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryPoint", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_reserved(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_reserved(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reserved(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_reserved(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryPoint", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_committed(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_committed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Committed(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_committed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryPoint", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_onHand(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_onHand(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OnHand(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_onHand(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryPoint", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_incoming(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_incoming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Incoming(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_incoming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StockHistoryPoint", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StockHistoryPoint_levels(ctx context.Context, field graphql.CollectedField, obj *history.HistoryPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StockHistoryPoint_levels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Levels(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.Level) graphql.Marshaler {
+			return ec.marshalNStockHistoryLevel2ᚕonhandᚋmodelsᚐLevelᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StockHistoryPoint_levels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StockHistoryPoint",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StockHistoryLevel(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _StockLevel_id(ctx context.Context, field graphql.CollectedField, obj *models.LevelView) (ret graphql.Marshaler) {
@@ -15057,6 +16196,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "stockHistory":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_stockHistory(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "stockHistories":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_stockHistories(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "product":
 			field := field
 
@@ -15989,6 +17172,253 @@ func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, ob
 			out.Values[i] = ec._Stock_source(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockHistoryImplementors = []string{"StockHistory"}
+
+func (ec *executionContext) _StockHistory(ctx context.Context, sel ast.SelectionSet, obj *history.StockHistory) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockHistoryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockHistory")
+		case "productId":
+			out.Values[i] = ec._StockHistory_productId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "product":
+			out.Values[i] = ec._StockHistory_product(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = ec._StockHistory_since(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "until":
+			out.Values[i] = ec._StockHistory_until(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "points":
+			out.Values[i] = ec._StockHistory_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "complete":
+			out.Values[i] = ec._StockHistory_complete(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockHistoryLevelImplementors = []string{"StockHistoryLevel"}
+
+func (ec *executionContext) _StockHistoryLevel(ctx context.Context, sel ast.SelectionSet, obj *models.Level) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockHistoryLevelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockHistoryLevel")
+		case "locationId":
+			out.Values[i] = ec._StockHistoryLevel_locationId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "location":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._StockHistoryLevel_location(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "available":
+			out.Values[i] = ec._StockHistoryLevel_available(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reserved":
+			out.Values[i] = ec._StockHistoryLevel_reserved(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "committed":
+			out.Values[i] = ec._StockHistoryLevel_committed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "damaged":
+			out.Values[i] = ec._StockHistoryLevel_damaged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "qualityControl":
+			out.Values[i] = ec._StockHistoryLevel_qualityControl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "safetyStock":
+			out.Values[i] = ec._StockHistoryLevel_safetyStock(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "incoming":
+			out.Values[i] = ec._StockHistoryLevel_incoming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "onHand":
+			out.Values[i] = ec._StockHistoryLevel_onHand(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var stockHistoryPointImplementors = []string{"StockHistoryPoint"}
+
+func (ec *executionContext) _StockHistoryPoint(ctx context.Context, sel ast.SelectionSet, obj *history.HistoryPoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stockHistoryPointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StockHistoryPoint")
+		case "at":
+			out.Values[i] = ec._StockHistoryPoint_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "available":
+			out.Values[i] = ec._StockHistoryPoint_available(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reserved":
+			out.Values[i] = ec._StockHistoryPoint_reserved(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "committed":
+			out.Values[i] = ec._StockHistoryPoint_committed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "onHand":
+			out.Values[i] = ec._StockHistoryPoint_onHand(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "incoming":
+			out.Values[i] = ec._StockHistoryPoint_incoming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "levels":
+			out.Values[i] = ec._StockHistoryPoint_levels(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -17984,6 +19414,46 @@ func (ec *executionContext) marshalNStockError2ᚕonhandᚋmodelsᚐStockError�
 	return ret
 }
 
+func (ec *executionContext) marshalNStockHistoryLevel2onhandᚋmodelsᚐLevel(ctx context.Context, sel ast.SelectionSet, v models.Level) graphql.Marshaler {
+	return ec._StockHistoryLevel(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNStockHistoryLevel2ᚕonhandᚋmodelsᚐLevelᚄ(ctx context.Context, sel ast.SelectionSet, v []models.Level) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockHistoryLevel2onhandᚋmodelsᚐLevel(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStockHistoryPoint2onhandᚋmodelsᚋhistoryᚐHistoryPoint(ctx context.Context, sel ast.SelectionSet, v history.HistoryPoint) graphql.Marshaler {
+	return ec._StockHistoryPoint(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNStockHistoryPoint2ᚕonhandᚋmodelsᚋhistoryᚐHistoryPointᚄ(ctx context.Context, sel ast.SelectionSet, v []history.HistoryPoint) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStockHistoryPoint2onhandᚋmodelsᚋhistoryᚐHistoryPoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNStockLevel2onhandᚋmodelsᚐLevelView(ctx context.Context, sel ast.SelectionSet, v models.LevelView) graphql.Marshaler {
 	return ec._StockLevel(ctx, sel, &v)
 }
@@ -18803,6 +20273,26 @@ func (ec *executionContext) marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx context
 		return graphql.Null
 	}
 	return ec._Stock(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOStockHistory2ᚕᚖonhandᚋmodelsᚋhistoryᚐStockHistory(ctx context.Context, sel ast.SelectionSet, v []*history.StockHistory) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalOStockHistory2ᚖonhandᚋmodelsᚋhistoryᚐStockHistory(ctx, sel, v[i])
+	})
+
+	return ret
+}
+
+func (ec *executionContext) marshalOStockHistory2ᚖonhandᚋmodelsᚋhistoryᚐStockHistory(ctx context.Context, sel ast.SelectionSet, v *history.StockHistory) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._StockHistory(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOStockLevel2ᚕonhandᚋmodelsᚐLevelViewᚄ(ctx context.Context, sel ast.SelectionSet, v []models.LevelView) graphql.Marshaler {

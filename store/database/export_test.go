@@ -95,7 +95,13 @@ const (
 
 // SetWindows sets how many ids each SELECT of the ledger covers.
 func (d *Database) SetWindows(first, most int64) {
-	d.Windows = ledger.Windows{First: first, Most: most}
+	d.Windows.First, d.Windows.Most = first, most
+}
+
+// SetHistoryWindows sets how many entries of a product the first SELECT for histories reads,
+// and how many of all products a request reads.
+func (d *Database) SetHistoryWindows(first, most int64) {
+	d.Windows.HistoryFirst, d.Windows.HistoryMost = first, most
 }
 
 // ReservationOf returns the id that the reservation of a key has or would have.

@@ -69,6 +69,7 @@ func TestAgainstAModel(t *testing.T) {
 				"adjust": m.adjust, "set": m.set, "moment": m.noteMoment, "count": m.countLater, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
 				"": m.compare,
 			})
+			m.requireHistories(m.products()...)
 		})
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"onhand/models"
+	"onhand/models/history"
 	"onhand/store/database/decide"
 	"onhand/store/database/dialect"
 	"onhand/store/database/ledger"
@@ -80,6 +81,25 @@ func (d *Database) ReadStockAsOf(ctx context.Context, productID string, at time.
 		return nil, models.BadInput("asOf must not be in the future")
 	}
 	return d.StockAsOf(ctx, today.Stocks[0], at)
+}
+
+// ReadHistories reads how the levels of distinct products changed; see
+// [ledger.Ledger.Histories]. It leaves out unknown products.
+//
+// Errors: bad input for a request out of bounds.
+func (d *Database) ReadHistories(ctx context.Context, request history.HistoryRequest) ([]*history.StockHistory, error) {
+	if err := request.Check(); err != nil {
+		return nil, err
+	}
+	today, err := d.ReadStocks(ctx, request.ProductIDs)
+	if err != nil || len(today.Stocks) == 0 {
+		return nil, err
+	}
+	moments, err := request.Moments(today.Stocks[0].AsOf)
+	if err != nil {
+		return nil, err
+	}
+	return d.Histories(ctx, today.Stocks, moments)
 }
 
 // ReadStocksAfter reads products as they were right after a movement. Settings are

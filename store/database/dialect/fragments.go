@@ -49,6 +49,11 @@ type Fragments struct {
 	LedgerEntries string
 	// LedgerEntriesOf joins the entries as m to s, products with a first id.
 	LedgerEntriesOf string
+	// EntriesBefore joins to a (product_id, id) the newest entries m of the product below
+	// that id, without their quantities after. Each of its parameters is their bound.
+	EntriesBefore string
+	// MovedMicros is the time of the entry m, in microseconds since 1970.
+	MovedMicros string
 	// LedgerStep is how many ids an entry takes. Above 1 there are chunks.
 	LedgerStep int64
 	// LedgerEnd is the largest movement id ever given.

@@ -45,11 +45,12 @@ type Ledger struct {
 
 // New returns a ledger.
 func New(db *dialect.DB) *Ledger {
-	return &Ledger{DB: db, Windows: Windows{First: windowFirst, Most: windowMax}}
+	return &Ledger{DB: db, Windows: Windows{First: windowFirst, Most: windowMax, HistoryFirst: historyEntriesFirst, HistoryMost: historyEntriesMax}}
 }
 
-// Windows bounds one SELECT of the ledger, in entries; tests make it narrow.
-type Windows struct{ First, Most int64 }
+// Windows are bounds in entries; tests make them narrow: of the first and of any SELECT for
+// a page, and of the first SELECT and of all SELECTs for histories.
+type Windows struct{ First, Most, HistoryFirst, HistoryMost int64 }
 
 func (w Windows) grown(size int64) int64 { return min(windowGrowth*size, w.Most) }
 

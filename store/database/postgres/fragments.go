@@ -35,6 +35,14 @@ var fragments = dialect.Fragments{
 	// Looked up product by product, so that no other chunk is unpacked (OFFSET 0).
 	LedgerEntriesOf: `CROSS JOIN LATERAL (SELECT * FROM ledger_entries x
 			WHERE x.product_id = s.product_id AND x.movement_id >= s.first_id OFFSET 0) m`,
+	EntriesBefore: `CROSS JOIN LATERAL (
+			(SELECT x.movement_id, x.location_id, ` + dialect.PerState("x.$_delta", ", ") + `, x.created_at FROM ledger_rows x
+				WHERE x.product_id = a.product_id AND x.movement_id < a.id ORDER BY x.movement_id DESC LIMIT ?)
+			UNION ALL
+			(SELECT x.first_id, x.location_id, -x.total, x.total, 0, 0, 0, 0, 0, x.created_at FROM ledger_chunks x
+				WHERE x.product_id = a.product_id AND x.first_id < a.id ORDER BY x.first_id DESC LIMIT ?)
+			ORDER BY movement_id DESC LIMIT ?) m`,
+	MovedMicros: "(extract(epoch FROM m.created_at) * 1000000)::bigint",
 	// nextval takes as many ids as a chunk may have.
 	LedgerStep: ledger.ChunkMax,
 	LedgerEnd:  fmt.Sprintf(`(SELECT CASE WHEN is_called THEN last_value + %d ELSE 0 END FROM movement_sequence)`, ledger.ChunkMax-1),

@@ -35,9 +35,12 @@ var fragments = dialect.Fragments{
 	LedgerRows:      "stock_movements",
 	LedgerEntries:   entriesSQL,
 	LedgerEntriesOf: "JOIN " + entriesSQL + " m ON m.product_id = s.product_id AND m.movement_id >= s.first_id",
-	LedgerStep:      1,
-	LedgerEnd:       lastMovementSQL,
-	Committed:       "(SELECT seq || ':' || (seq + 1) || ':' FROM (SELECT " + lastMovementSQL + " AS seq))",
-	TxID:            "m.movement_id",
-	TxIDColumn:      "m.movement_id",
+	EntriesBefore: `JOIN stock_movements m ON m.movement_id IN (SELECT x.movement_id FROM stock_movements x
+			WHERE x.product_id = a.product_id AND x.movement_id < a.id ORDER BY x.movement_id DESC LIMIT ?)`,
+	MovedMicros: "m.created_at",
+	LedgerStep:  1,
+	LedgerEnd:   lastMovementSQL,
+	Committed:   "(SELECT seq || ':' || (seq + 1) || ':' FROM (SELECT " + lastMovementSQL + " AS seq))",
+	TxID:        "m.movement_id",
+	TxIDColumn:  "m.movement_id",
 }
