@@ -58,6 +58,7 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
 	$(MAKE) verify
 	$(MAKE) e2e
+	$(MAKE) examples
 	$(MAKE) fault ARGS=-short
 	$(MAKE) race RACE_PACKAGES="$$($(RACE_OTHERS) | paste -sd ' ' -)"
 	$(MAKE) race RACE_PACKAGES="$$($(RACE_DATABASE) | paste -sd ' ' -)" RACE_RUN=/postgres RACE_SKIP='$(RACE_DATABASE_SKIP)'
@@ -81,8 +82,9 @@ lint: ## check the format, and run vet and staticcheck, in the module of the fau
 	[[ -z "$$unformatted" ]] || { echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	cd faults && go vet ./...
+	cd examples/orderservice && go vet ./...
 	go tool staticcheck ./...
-	staticcheck=$$(go tool -n staticcheck) && cd faults && "$$staticcheck" ./...
+	staticcheck=$$(go tool -n staticcheck) && cd faults && "$$staticcheck" ./... && cd ../examples/orderservice && "$$staticcheck" ./...
 
 .PHONY: fmt
 fmt: ## format the Go code
@@ -98,6 +100,10 @@ cover: ## run the tests and print the coverage of each package by the tests of a
 		END { for (block in statements) { package = block; sub(/\/[^\/]*$$/, "", package); all[package] += statements[block]; \
 			if (block in covered) hit[package] += statements[block] } \
 		for (package in all) printf "%6.1f %%  %s\n", 100 * hit[package] / all[package], package }' coverage.out | sort -k3
+
+.PHONY: examples
+examples: ## test the examples against the server
+	cd examples/orderservice && go test -count=1 -timeout=$(TEST_TIMEOUT) ./...
 
 .PHONY: race
 race: ## run the tests under the race detector; RACE_PACKAGES names the packages

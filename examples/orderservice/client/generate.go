@@ -1,0 +1,11 @@
+// Package client has the typed operations of onhand.graphql. genqlient writes client.go.
+package client
+
+//go:generate go run github.com/Khan/genqlient ../genqlient.yaml
+
+// Refusal is an error of a payload: the code says what to do, the path names the input.
+type Refusal struct {
+	Message string   `json:"message"`
+	Path    []string `json:"path"`
+	Code    string   `json:"code"`
+}
