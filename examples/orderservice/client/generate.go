@@ -3,8 +3,8 @@ package client
 
 //go:generate go run github.com/Khan/genqlient ../genqlient.yaml
 
-// Refusal is an error of a payload: the code says what to do, the path names the input.
-type Refusal struct {
+// OrderRefusal is an error of a payload: the code says what to do, the path names the input.
+type OrderRefusal struct {
 	Message string   `json:"message"`
 	Path    []string `json:"path"`
 	Code    string   `json:"code"`
