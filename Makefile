@@ -101,8 +101,11 @@ cover: ## run the tests and print the coverage of each package by the tests of a
 			if (block in covered) hit[package] += statements[block] } \
 		for (package in all) printf "%6.1f %%  %s\n", 100 * hit[package] / all[package], package }' coverage.out | sort -k3
 
+# The typed operations are written again first: they may not differ from what the schema gives.
 .PHONY: examples
 examples: ## test the examples against the server
+	cd examples/orderservice && before=$$(cat client/client.go) && go generate ./client && [[ "$$before" == "$$(cat client/client.go)" ]] || \
+		{ echo "examples: client/client.go was out of date; it is right now: commit it"; exit 1; }
 	cd examples/orderservice && go test -count=1 -timeout=$(TEST_TIMEOUT) ./...
 
 .PHONY: race
@@ -181,6 +184,7 @@ alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating
 .PHONY: generate
 generate: ## write graph/generated and docs/api.md from the schema, and docs/settings.md from the flags
 	go run github.com/99designs/gqlgen generate
+	cd examples/orderservice && go generate ./client
 	go test -count=1 -run='^TestAPIReference$$' . -update
 	go test -count=1 -run='^TestSettingsPage$$' ./cli -update
 

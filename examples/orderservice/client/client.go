@@ -23,7 +23,7 @@ type Answer struct {
 	// Everything that was refused, all shortages of a cart at once. With `allowPartial`, a reservation and its shortages come
 	// together. A replay of reserveStock or updateReservation has ReservationNotActiveError beside a reservation that is
 	// RELEASED, EXPIRED or CANCELLED by now: it reserves nothing any more.
-	Errors []Refusal `json:"errors"`
+	Errors []OrderRefusal `json:"errors"`
 }
 
 // GetReplayed returns Answer.Replayed, and is useful for accessing the field via an interface.
@@ -33,7 +33,7 @@ func (v *Answer) GetReplayed() bool { return v.Replayed }
 func (v *Answer) GetReservation() *Reservation { return v.Reservation }
 
 // GetErrors returns Answer.Errors, and is useful for accessing the field via an interface.
-func (v *Answer) GetErrors() []Refusal { return v.Errors }
+func (v *Answer) GetErrors() []OrderRefusal { return v.Errors }
 
 // A cancelled order, or a part of it.
 type CancelReservationInput struct {

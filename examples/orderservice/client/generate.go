@@ -1,7 +1,7 @@
 // Package client has the typed operations of onhand.graphql. genqlient writes client.go.
 package client
 
-//go:generate go run github.com/Khan/genqlient ../genqlient.yaml
+//go:generate go tool genqlient ../genqlient.yaml
 
 // OrderRefusal is an error of a payload: the code says what to do, the path names the input.
 type OrderRefusal struct {
