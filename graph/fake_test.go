@@ -148,7 +148,7 @@ func (f *fakeStore) Write(_ context.Context, w models.Write) (models.WriteResult
 }
 
 // PushStock refuses, so that subscriptions need a goroutine.
-func (*fakeStore) PushStock(context.Context, []string, string, func()) (models.Watch[*models.Stock], error) {
+func (*fakeStore) PushStock(context.Context, []string, string, func(bool)) (models.Watch[*models.Stock], error) {
 	return nil, errors.New("this store pushes nothing")
 }
 

@@ -49,7 +49,7 @@ type Store interface {
 	WatchStock(ctx context.Context, ids []string) (models.Watch[*models.Stock], error)
 	// PushStock is WatchStock or, with a channel, WatchView, for a caller that is
 	// notified in place of waiting; see live.Stocks.
-	PushStock(ctx context.Context, ids []string, channel string, notify func()) (models.Watch[*models.Stock], error)
+	PushStock(ctx context.Context, ids []string, channel string, notify func(now bool)) (models.Watch[*models.Stock], error)
 	// WatchView watches products as a channel sees them.
 	WatchView(ctx context.Context, ids []string, channel string) (models.Watch[*models.Stock], error)
 	// WatchStatus returns each change of a product's status.

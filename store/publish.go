@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"onhand/models"
@@ -22,9 +23,26 @@ type publisher struct {
 	near      *nearcache.NearCache
 	log       *slog.Logger
 
+	// remote: Redis is a process of its own. It sleeps while nothing changes.
+	remote bool
+	waking atomic.Bool
+	wakes  sync.WaitGroup
+
 	// muted is set while nothing reads the embedded Redis: in a command that does
 	// not serve. The instance that serves finds the change in the outbox.
 	muted atomic.Bool
+}
+
+// Expect wakes Redis while a batch commits, so that it is awake for Publish. One round trip
+// at a time; its failure changes nothing.
+func (p *publisher) Expect() {
+	if !p.remote || p.muted.Load() || !p.waking.CompareAndSwap(false, true) {
+		return
+	}
+	p.wakes.Go(func() {
+		defer p.waking.Store(false)
+		p.cache.Wake(context.Background())
+	})
 }
 
 // Publish publishes the outcome of one transaction. It returns even when it

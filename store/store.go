@@ -131,7 +131,7 @@ func (s *Store) wireReads() {
 
 // wireWrites makes what decides writes and publishes their outcomes.
 func (s *Store) wireWrites() {
-	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, near: s.near, log: s.log}
+	s.publisher = &publisher{cache: s.cache, hub: s.hub, followers: s.followers, near: s.near, log: s.log, remote: s.embedded == nil}
 	s.publisher.muted.Store(s.embedded != nil)
 	s.writes = groupcommit.New(committerDatabase{s.database}, batchPublisher{s.publisher, s.metrics}, s.config.GroupCommit)
 	s.opening = &openingstock.Loader{Database: s.database, Writer: s}
@@ -202,6 +202,9 @@ func (s *Store) Close() {
 	}
 	if s.outage != nil {
 		s.outage.Stop()
+	}
+	if s.publisher != nil {
+		s.publisher.wakes.Wait()
 	}
 	var errs []error
 	for _, c := range s.clients {

@@ -214,7 +214,7 @@ func TestPushView(t *testing.T) {
 		ended, end := context.WithCancel(t.Context())
 		end()
 		notified := make(chan struct{}, 1)
-		notify := func() {
+		notify := func(bool) {
 			select {
 			case notified <- struct{}{}:
 			default:

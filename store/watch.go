@@ -19,10 +19,11 @@ func (s *Store) WatchStock(ctx context.Context, ids []string) (models.Watch[*mod
 
 // PushStock is WatchStock or, with a channel, WatchView for a caller without a goroutine
 // that waits: notify is called when Next may return something, also while PushStock
-// runs. It must not block, and must not call the watch. With a context that has ended,
-// Next returns what is pending, or that context's error. All watches get the same
-// pointer for the same stock or view.
-func (s *Store) PushStock(ctx context.Context, ids []string, channel string, notify func()) (models.Watch[*models.Stock], error) {
+// runs. It must not block. Unless now is true, it must not call the watch; otherwise the
+// calling goroutine has nothing else to do, and notify may take and write what is
+// pending. With a context that has ended, Next returns what is pending, or that context's
+// error. All watches get the same pointer for the same stock or view.
+func (s *Store) PushStock(ctx context.Context, ids []string, channel string, notify func(now bool)) (models.Watch[*models.Stock], error) {
 	if channel != "" {
 		if err := s.checkChannel(channel); err != nil {
 			return nil, err

@@ -31,7 +31,7 @@ type fakeStocks struct {
 }
 
 // PushStock implements Stocks.
-func (f *fakeStocks) PushStock(_ context.Context, _ []string, channel string, notify func()) (models.Watch[*models.Stock], error) {
+func (f *fakeStocks) PushStock(_ context.Context, _ []string, channel string, notify func(now bool)) (models.Watch[*models.Stock], error) {
 	if f.refuse != nil {
 		return nil, f.refuse
 	}
@@ -47,7 +47,7 @@ func (f *fakeStocks) Directory() *models.Directory { return f.directory }
 
 // fakePush is a watch of what a test puts into it.
 type fakePush struct {
-	notify  func()
+	notify  func(now bool)
 	pending []*models.Stock
 	end     error
 	closed  int
@@ -91,7 +91,7 @@ func subscribe(t *testing.T, s *PushSchema, document string, variables map[strin
 
 func subscribeAs(t *testing.T, as context.Context, s *PushSchema, document string, variables map[string]any) push.Source {
 	t.Helper()
-	offer := &push.Offer{Notify: func() {}}
+	offer := &push.Offer{Notify: func(bool) {}}
 	exec := executor.New(s)
 	ctx := graphql.StartOperationTrace(push.With(as, offer))
 	operation, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: document, Variables: variables})

@@ -15,10 +15,11 @@ import (
 // Stocks opens watches.
 type Stocks interface {
 	// PushStock watches products, as a channel sees them unless it is empty. notify is
-	// called when the watch may have a stock, and must not block. With a context that has
-	// ended, Next returns what is pending, or that context's error. All watches get the
-	// same pointer for the same stock.
-	PushStock(ctx context.Context, ids []string, channel string, notify func()) (models.Watch[*models.Stock], error)
+	// called when the watch may have a stock, and must not block. now: the calling
+	// goroutine has nothing else to do, and notify may take and write what is pending.
+	// With a context that has ended, Next returns what is pending, or that context's
+	// error. All watches get the same pointer for the same stock.
+	PushStock(ctx context.Context, ids []string, channel string, notify func(now bool)) (models.Watch[*models.Stock], error)
 	Directory() *models.Directory
 }
 
@@ -50,7 +51,7 @@ func (s *PushSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 // open opens a subscription. It returns nil for what the schema below has to answer:
 // arguments that are refused too, so that there is one place that refuses them.
-func (s *PushSchema) open(ctx context.Context, notify func()) push.Source {
+func (s *PushSchema) open(ctx context.Context, notify func(now bool)) push.Source {
 	changes, ok := compiled.Subscription(graphql.GetOperationContext(ctx))
 	if !ok || len(changes.ProductIDs) > models.StocksMax || !changes.Rules.Allow(ctx) {
 		return nil

@@ -68,8 +68,9 @@ type operationOutlet interface {
 // pushOutlet is an outlet that needs no goroutine for a subscription.
 type pushOutlet interface {
 	operationOutlet
-	// notify says that an operation may have results. It does not block.
-	notify(o *operation)
+	// notify says that an operation may have results. It does not block. now: they may
+	// be written in the calling goroutine.
+	notify(o *operation, now bool)
 	// push takes the results of an operation from a source from now on, and closes it.
 	push(o *operation, source push.Source)
 }
@@ -119,7 +120,7 @@ func run(exec graphql.GraphExecutor, out operationOutlet, o *operation, operatio
 	offer := &push.Offer{}
 	pushing, canPush := out.(pushOutlet)
 	if canPush && operation.Operation.Operation == ast.Subscription {
-		offer.Notify = func() { pushing.notify(o) }
+		offer.Notify = func(now bool) { pushing.notify(o, now) }
 		ctx = push.With(ctx, offer)
 	}
 	responses, ctx := exec.DispatchOperation(ctx, operation)

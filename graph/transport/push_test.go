@@ -21,7 +21,7 @@ import (
 
 // testSource is a push.Source that keeps the latest value.
 type testSource struct {
-	notify func()
+	notify func(now bool)
 	closed chan struct{}
 
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ func (s *testSource) put(value string) {
 	s.mu.Lock()
 	s.latest = []byte(`{"data":{"pushed":"` + value + `"}}`)
 	s.mu.Unlock()
-	s.notify()
+	s.notify(false)
 }
 
 // finish ends the subscription.
@@ -42,7 +42,7 @@ func (s *testSource) finish() {
 	s.mu.Lock()
 	s.end = io.EOF
 	s.mu.Unlock()
-	s.notify()
+	s.notify(false)
 }
 
 // Next implements push.Source.
@@ -293,4 +293,35 @@ func TestPushedConnectionLost(t *testing.T) {
 	}
 	_, err := s.Next()
 	require.False(t, errors.Is(err, io.EOF))
+}
+
+// TestPushedNow: a result that may be written in the calling goroutine was written when
+// notify returns.
+func TestPushedNow(t *testing.T) {
+	t.Parallel()
+	b := newTestServer(t, patient)
+	p := b.connect(t)
+	p.send(pushedMessage("1"))
+	s := b.source(t)
+	p.wants(pushedNext("1", "first"))
+	for i := 0; ; i++ {
+		value := strconv.Itoa(i)
+		s.mu.Lock()
+		s.latest = []byte(`{"data":{"pushed":"` + value + `"}}`)
+		s.mu.Unlock()
+		s.notify(true)
+		s.mu.Lock()
+		taken := s.latest == nil
+		s.mu.Unlock()
+		p.wants(pushedNext("1", value)) // a worker that wrote the one before writes it else
+		if taken {
+			break
+		}
+	}
+	s.mu.Lock()
+	s.end = io.EOF
+	s.mu.Unlock()
+	s.notify(true)
+	p.wants(`{"id":"1","type":"complete"}`)
+	s.awaitClosed(t)
 }

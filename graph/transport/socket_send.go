@@ -228,7 +228,7 @@ func (s *socket) push(o *operation, source push.Source) {
 		source.Close()
 		return
 	}
-	s.notify(o)
+	s.notify(o, false)
 }
 
 // closeSource closes the source of an operation that is over.
@@ -243,7 +243,7 @@ func (s *socket) closeSource(o *operation) {
 }
 
 // notify implements pushOutlet.
-func (s *socket) notify(o *operation) {
+func (s *socket) notify(o *operation, now bool) {
 	s.mu.Lock()
 	if o.ready || o.over || s.ended {
 		s.mu.Unlock()
@@ -254,7 +254,10 @@ func (s *socket) notify(o *operation) {
 	queue := !s.queued
 	s.queued = true
 	s.mu.Unlock()
-	if queue {
+	switch {
+	case queue && now:
+		s.Run()
+	case queue:
 		s.shared.workers.Add(s)
 	}
 }

@@ -16,6 +16,10 @@ const waitersMax = 8192
 // errFull refuses a write when waitersMax callers wait already.
 var errFull = models.Unavailable("too many writes are waiting; try again", nil)
 
+// pauseMin is how long no batch was in flight before one that Publisher.Expect is called
+// for: longer than a lone caller takes from an answer to its next write.
+const pauseMin = 2 * time.Millisecond
+
 // BatchSource decides and commits batches of writes. *database.Database is one, but
 // for the result type of Begin.
 //
@@ -50,6 +54,9 @@ type WriteBatch interface {
 
 // Publisher learns what a batch did.
 type Publisher interface {
+	// Expect is called when a batch is dispatched after a pause: Publish follows. It must
+	// not block.
+	Expect()
 	// Publish is called once for each batch, before its waiters are answered and while
 	// the next batch is already in flight. It must not panic.
 	Publish(ctx context.Context, result database.BatchResult)
@@ -75,6 +82,7 @@ type Committer struct {
 	queue       []*waiter           // in no batch yet, in the order of arrival
 	open        *group              // takes waiters from the queue; nil: none
 	inFlight    bool                // a batch is committing
+	finishedAt  time.Time           // when the last one was finished
 	unanswered  map[*group]struct{} // dispatched, and not answered yet
 	delay       *commitDelay        // the open batch waits for more writes; nil: it does not
 	prefetching bool                // products of the queue's head are being read
@@ -164,7 +172,7 @@ func (c *Committer) dispatch() {
 	g := c.open
 	c.open, c.inFlight = nil, true
 	c.unanswered[g] = struct{}{}
-	go c.commit(g)
+	go c.commit(g, time.Since(c.finishedAt) >= pauseMin)
 }
 
 // fill adds queued writes to the open batch as long as it takes them. Callers hold mu.
@@ -209,9 +217,13 @@ func (c *Committer) reopen() {
 	c.open = nil
 }
 
-// commit commits a batch, lets the next one go, and answers the waiters.
-func (c *Committer) commit(g *group) {
+// commit commits a batch, lets the next one go, and answers the waiters. paused: no batch
+// was in flight for a while.
+func (c *Committer) commit(g *group, paused bool) {
 	ctx := context.Background() // a caller that gives up does not undo what others wait for
+	if paused {
+		c.publisher.Expect()
+	}
 	began := time.Now()
 	result := g.batch.Commit(ctx)
 	c.finish(g, &result, time.Since(began))
@@ -226,7 +238,7 @@ func (c *Committer) commit(g *group) {
 func (c *Committer) finish(g *group, result *database.BatchResult, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inFlight = false
+	c.inFlight, c.finishedAt = false, time.Now()
 	if result.Blocked != nil {
 		c.block(g, result.Blocked)
 	}

@@ -181,3 +181,22 @@ func TestPublishBesideTheNextBatch(t *testing.T) {
 		s.requireDone(next, "next")
 	})
 }
+
+// The publisher expects a batch that follows a pause, and none that follows another at
+// once.
+func TestPublisherExpectsABatchAfterAPause(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *setup) {
+		for range 3 {
+			before := s.expected
+			s.submitAll("first", "a")
+			require.Equal(t, before+1, s.expected)
+			s.releaseOne()
+			s.releaseOne()
+			s.submitAll("soon")
+			s.releaseOne()
+			require.Equal(t, before+1, s.expected)
+			s.pass(pauseMin)
+		}
+		s.release()
+	})
+}

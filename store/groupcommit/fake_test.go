@@ -183,6 +183,14 @@ type setup struct {
 	committer *Committer
 	published [][]string // the ids of the reservations in each published result
 	publish   func()     // runs in Publish; nil: nothing
+	expected  int        // calls of Expect
+}
+
+// Expect implements Publisher.
+func (s *setup) Expect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected++
 }
 
 // Publish implements Publisher.

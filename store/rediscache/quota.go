@@ -52,7 +52,7 @@ func (c *Cache) Spend(ctx context.Context, uses []quota.Use) ([]quota.Balance, e
 		chunk := uses[first:min(first+ScriptsMax, len(uses))]
 		calls := make([]scriptCall, len(chunk))
 		for i, use := range chunk {
-			calls[i] = scriptCall{c.keys.Quota(use.Bucket), []any{use.Cost, use.Quota.Cost, use.Quota.Window.Milliseconds()}}
+			calls[i] = scriptCall{key: c.keys.Quota(use.Bucket), args: []any{use.Cost, use.Quota.Cost, use.Quota.Window.Milliseconds()}}
 		}
 		replies, err := c.runScript(ctx, "spend quotas", spendScript, calls)
 		if err != nil {

@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sony/gobreaker/v2"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
@@ -281,4 +283,62 @@ func TestOutOfMemoryRemovesTheOlderValue(t *testing.T) {
 	require.NoError(t, raw.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(1<<30)).Err())
 	require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("p", epoch, 2)}))
 	require.EqualValues(t, 2, versionOf(t, c, epoch, "p"))
+}
+
+// commandNames has the names of the commands of pipelines, in their order.
+type commandNames struct {
+	tripCounter
+	names []string
+}
+
+func (h *commandNames) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		for _, command := range commands {
+			h.names = append(h.names, command.Name())
+		}
+		return next(ctx, commands)
+	}
+}
+
+// Redis answers another command before it publishes, whatever that answer is. Fills
+// publish nothing.
+func TestAnswerBeforePublishing(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
+		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("a", epoch, 1)})) // loads the script
+		h := &commandNames{}
+		c.writer.AddHook(h)
+		require.NoError(t, raw.Set(t.Context(), c.keys.Stock("b"), "text", 0).Err())
+		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("b", epoch, 1), stockAt("a", epoch, 2)}))
+		require.Equal(t, []string{"hget", "evalsha", "evalsha"}, h.names)
+		require.EqualValues(t, 1, versionOf(t, c, epoch, "b"))
+		require.EqualValues(t, 2, versionOf(t, c, epoch, "a"))
+		h.names = nil
+		require.NoError(t, fill(t, c, epoch, []*models.Stock{stockAt("c", epoch, 1)}, nil))
+		require.NotContains(t, h.names, "hget")
+	})
+}
+
+// Wake has no effect but a round trip, none while Redis is away.
+func TestWake(t *testing.T) {
+	onEvery(t, func(t *testing.T, c *Cache, raw *redis.Client) {
+		published := subscribe(t, raw, c.keys.StockChannel("*"))
+		counter := countTrips(t, c)
+		c.Wake(t.Context()) // the script is not loaded
+		require.NoError(t, c.Apply(t.Context(), []*models.Stock{stockAt("a", epoch, 1)}))
+		before := counter.trips.Load()
+		c.Wake(t.Context())
+		require.Equal(t, before+1, counter.trips.Load())
+		require.Len(t, published(), 1)
+		require.Equal(t, []string{c.keys.Stock("a")}, raw.Keys(t.Context(), "*").Val())
+		c.breaker = openBreaker()
+		c.Wake(t.Context())
+		require.Equal(t, before+1, counter.trips.Load())
+	})
+}
+
+// openBreaker is a circuit breaker that is open.
+func openBreaker() *gobreaker.CircuitBreaker[struct{}] {
+	b := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{ReadyToTrip: func(gobreaker.Counts) bool { return true }})
+	_, _ = b.Execute(func() (struct{}, error) { return struct{}{}, ErrDown })
+	return b
 }

@@ -158,5 +158,5 @@ func (c *Cache) setCall(f stockbinary.Fields, ttlMillis int64, channel string, m
 	if channel != "" {
 		args = append(args, channel, message)
 	}
-	return setCall{scriptCall{c.keys.Stock(f.ProductID), args}, f.ProductID, f.Epoch}
+	return setCall{scriptCall{c.keys.Stock(f.ProductID), args, channel != ""}, f.ProductID, f.Epoch}
 }

@@ -122,7 +122,7 @@ func runID(info string) string {
 
 // SetWatermark records a watermark. Its RunIDs become the recorded ones.
 func (c *Cache) SetWatermark(ctx context.Context, w Watermark) error {
-	call := scriptCall{c.keys.Watermark(), []any{w.Epoch, w.Sequence, w.RunIDs}}
+	call := scriptCall{key: c.keys.Watermark(), args: []any{w.Epoch, w.Sequence, w.RunIDs}}
 	_, err := c.runScript(ctx, "record watermark", watermarkScript, []scriptCall{call})
 	return err
 }

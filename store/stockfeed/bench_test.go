@@ -24,7 +24,7 @@ func BenchmarkMessage(b *testing.B) {
 			version := int64(0)
 			for b.Loop() {
 				version++
-				h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", epoch, version)).Message()))
+				h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", epoch, version)).Message()), false)
 			}
 		})
 	}

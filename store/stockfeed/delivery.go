@@ -1,8 +1,10 @@
 package stockfeed
 
-// deliver queues value for every watcher of id, if it is newer. epoch is the
-// epoch that the value belongs to. deliver returns true if the id must be
-// refreshed, because value is not of the database's epoch.
+// deliver queues value for every watcher of id, if it is newer, and notifies them. epoch
+// is the epoch that the value belongs to. deliver returns true if the id must be
+// refreshed, because value is not of the database's epoch. With lone, the calling
+// goroutine has nothing else to do: a watcher that is the only one may write the value
+// in it.
 //
 //   - In the epoch of the topic's latest value, the higher version wins.
 //   - A value of the database's epoch replaces one of another epoch.
@@ -11,31 +13,47 @@ package stockfeed
 //     epoch that this instance has not read yet.
 //   - After an epoch change, an identical value is not delivered again. The epoch
 //     also changes when only Redis was replaced.
-func (r *registry[T]) deliver(id, epoch string, value *T) (refresh bool) {
+func (r *registry[T]) deliver(id, epoch string, value *T, lone bool) (refresh bool) {
+	only, refresh := r.queueValue(id, epoch, value, lone)
+	if only != nil {
+		only.queue.signal(true) // the registry is not locked: writing may end the watch
+	}
+	return refresh
+}
+
+// queueValue is deliver, but that it does not notify the only watcher of a lone value,
+// which it returns.
+func (r *registry[T]) queueValue(id, epoch string, value *T, lone bool) (only *watcher[T], refresh bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.topics[r.kind.channel(id)]
 	if t == nil || r.stopped {
-		return false
+		return nil, false
 	}
 	// Read under the lock, so that no earlier delivery knew a later epoch.
 	current := r.epochs.Epoch()
 	foreign := current != "" && epoch != current
 	changed := epoch != t.epoch
 	if t.latest != nil && changed && foreign {
-		return true
+		return nil, true
 	}
 	if r.kind.accept(t, value, t.latest == nil || changed) {
 		repeated := t.latest != nil && changed && r.kind.identical(t.latest, value)
 		t.latest, t.epoch = value, epoch
 		if repeated {
-			return foreign
+			return nil, foreign
+		}
+		if lone && len(t.watchers) == 1 {
+			if w := t.watchers[0].watcher; w.queue.replacePending(t.id, value) {
+				only = w
+			}
+			return only, foreign
 		}
 		for _, w := range t.watchers {
 			w.queue.put(t.id, value)
 		}
 	}
-	return foreign
+	return nil, foreign
 }
 
 // deliverLatest queues the latest value of each topic for a new watcher, unless

@@ -90,7 +90,7 @@ func (m *deliveryModel) lateMessage(t *rapid.T) {
 	if rapid.Bool().Draw(t, "committed here") {
 		m.hub.Deliver([]*models.Stock{s})
 	} else {
-		m.hub.message(channelOf(s.ProductID), string(stockbinary.Encode(s).Message()))
+		m.hub.message(channelOf(s.ProductID), string(stockbinary.Encode(s).Message()), false)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestNewestArrivesInOneEpoch(t *testing.T) {
 		require.NoError(t, err)
 		var highest, last int64
 		for _, v := range rapid.SliceOfN(rapid.Int64Range(1, 50), 1, 60).Draw(t, "versions") {
-			h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", epoch, v)).Message()))
+			h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", epoch, v)).Message()), false)
 			highest = max(highest, v)
 			if rapid.Bool().Draw(t, "reads") {
 				if s, _ := w.watcher.queue.tryTake(); s != nil {
@@ -208,7 +208,7 @@ func TestLateMessagesOfAnEarlierEpoch(t *testing.T) {
 
 	// The first message of the new epoch arrives before the epoch check.
 	db.put(stockAt("a", "new", 5))
-	h.message(channelOf("a"), string(stockbinary.Encode(db.stocks["a"]).Message()))
+	h.message(channelOf("a"), string(stockbinary.Encode(db.stocks["a"]).Message()), false)
 	require.Equal(t, []string{"a"}, h.stocks.refresher.takePending())
 	current = "new"
 	for _, c := range []struct {
@@ -223,7 +223,7 @@ func TestLateMessagesOfAnEarlierEpoch(t *testing.T) {
 		{"new", 5, false},
 		{"new", 6, true},
 	} {
-		h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", c.epoch, c.version)).Message()))
+		h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", c.epoch, c.version)).Message()), false)
 		s, err := w.watcher.queue.tryTake()
 		require.NoError(t, err)
 		require.Equal(t, c.accepted, s != nil, "%+v", c)

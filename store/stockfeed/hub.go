@@ -255,9 +255,9 @@ func (h *Hub) disconnected() {
 	h.reservations.disconnected()
 }
 
-func (h *Hub) message(channel, payload string) {
+func (h *Hub) message(channel, payload string, lone bool) {
 	if id, ok := h.stocks.idOf(channel); ok {
-		h.stockMessage(id, payload)
+		h.stockMessage(id, payload, lone)
 	} else if id, ok := h.reservations.idOf(channel); ok {
 		h.reservations.refresher.add(id)
 	} else {

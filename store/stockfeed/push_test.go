@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
+	"onhand/models/stockbinary"
 )
 
 // TestPushStock: a watch without a goroutine is notified of the first value and of newer
@@ -35,7 +36,7 @@ func TestPushStock(t *testing.T) {
 			list = append(list, s)
 		}
 	}
-	one, err := h.PushStock(t.Context(), []string{"a", "b"}, func() { notified.Add(1) })
+	one, err := h.PushStock(t.Context(), []string{"a", "b"}, func(bool) { notified.Add(1) })
 	require.NoError(t, err)
 	require.Positive(t, notified.Load())
 	require.Len(t, take(one), 2)
@@ -76,7 +77,7 @@ func TestPushStockStops(t *testing.T) {
 	t.Parallel()
 	h := NewHub(hubConfig(newFakeDatabase()))
 	notified := make(chan struct{}, 10)
-	w, err := h.PushStock(t.Context(), []string{"a"}, func() { notified <- struct{}{} })
+	w, err := h.PushStock(t.Context(), []string{"a"}, func(bool) { notified <- struct{}{} })
 	require.NoError(t, err)
 	h.Stop()
 	<-notified
@@ -168,4 +169,88 @@ func TestLaterWatchesReadNothing(t *testing.T) {
 	require.True(t, h.stocks.isCurrent(w.watcher))
 	h.stocks.disconnected()
 	require.False(t, h.stocks.isCurrent(w.watcher), "interrupted")
+}
+
+// TestLoneMessage: the only watch of a product may take the value of a lone message, and
+// end, while it is notified. Other watches may not: workers do.
+func TestLoneMessage(t *testing.T) {
+	t.Parallel()
+	db := newFakeDatabase()
+	db.set("a", 1)
+	h := NewHub(hubConfig(db))
+	defer h.Stop()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	message := func(version int64, lone bool) {
+		h.message(channelOf("a"), string(stockbinary.Encode(stockAt("a", epoch, version)).Message()), lone)
+	}
+	var w *StockWatch
+	var taken []int64
+	later := 0
+	notify := func(now bool) {
+		if !now {
+			later++
+			return
+		}
+		s, err := w.Next(ended)
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			return
+		}
+		taken = append(taken, s.Version)
+		if s.Version == 5 {
+			w.Close()
+		}
+	}
+	w, err := h.PushStock(t.Context(), []string{"a"}, notify)
+	require.NoError(t, err)
+	_, err = w.Next(ended)
+	require.NoError(t, err)
+
+	later = 0
+	message(2, true)
+	require.Equal(t, []int64{2}, taken)
+	message(2, true) // repeated
+	require.Equal(t, []int64{2}, taken)
+	require.Zero(t, later)
+	message(3, false)
+	require.Equal(t, 1, later)
+	other, err := h.PushStock(t.Context(), []string{"a"}, func(now bool) { require.False(t, now) })
+	require.NoError(t, err)
+	message(4, true)
+	require.Equal(t, 2, later)
+	require.Equal(t, []int64{2}, taken)
+	other.Close()
+	_, err = w.Next(ended)
+	require.NoError(t, err)
+	message(5, true)
+	require.Equal(t, []int64{2, 5}, taken)
+	message(6, true) // nobody watches
+	require.Equal(t, []int64{2, 5}, taken)
+}
+
+// TestMessagesAfterAPauseAreLone: what Redis sends after a pause is lone.
+func TestMessagesAfterAPauseAreLone(t *testing.T) {
+	onEvery(t, func(t *testing.T, server server) {
+		db := newFakeDatabase()
+		db.set("a", 1)
+		h := startHub(t, server.Addr(), hubConfig(db))
+		raw := clientOf(t, server.Addr())
+		lone := make(chan bool, 100)
+		w, err := h.PushStock(t.Context(), []string{"a"}, func(now bool) { lone <- now })
+		require.NoError(t, err)
+		defer w.Close()
+		for version := int64(2); ; version++ { // a busy machine may make others follow at once
+			time.Sleep(2 * loneGap)
+			publish(t, raw, stockAt("a", epoch, version))
+			select {
+			case now := <-lone:
+				if now {
+					return
+				}
+			case <-time.After(soon):
+				require.Fail(t, "no lone message")
+			}
+		}
+	})
 }

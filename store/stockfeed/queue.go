@@ -14,9 +14,9 @@ type conflatingQueue[T any] struct {
 	pending []queuedValue[T] // from next on; nil while the queue is empty
 	next    int
 	err     error
-	wake    chan struct{} // signalled when a value is pending; nil where notify is set
-	closed  chan struct{} // closed when err is set; nil where notify is set
-	notify  func()        // called when a value is pending or err is set; must not block
+	wake    chan struct{}  // signalled when a value is pending; nil where notify is set
+	closed  chan struct{}  // closed when err is set; nil where notify is set
+	notify  func(now bool) // called when a value is pending or err is set; see Hub.PushStock
 }
 
 // queuedValue is the newest value of one id.
@@ -27,7 +27,7 @@ type queuedValue[T any] struct {
 
 // newConflatingQueue makes a queue for take, or for tryTake after notify where there is
 // one.
-func newConflatingQueue[T any](notify func()) *conflatingQueue[T] {
+func newConflatingQueue[T any](notify func(now bool)) *conflatingQueue[T] {
 	q := &conflatingQueue[T]{notify: notify}
 	if notify == nil {
 		q.wake, q.closed = make(chan struct{}, 1), make(chan struct{})
@@ -35,16 +35,23 @@ func newConflatingQueue[T any](notify func()) *conflatingQueue[T] {
 	return q
 }
 
-// put replaces the pending value of id. A closed queue takes none.
+// put replaces the pending value of id, and notifies. A closed queue takes none.
 func (q *conflatingQueue[T]) put(id string, value *T) {
+	if q.replacePending(id, value) {
+		q.signal(false)
+	}
+}
+
+// replacePending is put for a caller that calls signal. It reports whether the queue took
+// the value.
+func (q *conflatingQueue[T]) replacePending(id string, value *T) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.err != nil {
-		q.mu.Unlock()
-		return
+		return false
 	}
 	q.replace(id, value)
-	q.mu.Unlock()
-	q.signal()
+	return true
 }
 
 // replace is put for a locked queue. A watch has few ids, and few of them are pending.
@@ -63,9 +70,10 @@ func (q *conflatingQueue[T]) replace(id string, value *T) {
 	q.pending = append(q.pending, queuedValue[T]{id, value})
 }
 
-func (q *conflatingQueue[T]) signal() {
+// signal says that something is pending. now: see Hub.PushStock.
+func (q *conflatingQueue[T]) signal(now bool) {
 	if q.notify != nil {
-		q.notify()
+		q.notify(now)
 		return
 	}
 	signal(q.wake)
@@ -119,7 +127,7 @@ func (q *conflatingQueue[T]) close(err error) {
 	switch {
 	case !first:
 	case q.notify != nil:
-		q.notify()
+		q.notify(false)
 	default:
 		close(q.closed)
 	}

@@ -107,7 +107,7 @@ func newRegistry[T any](kind kind[T], epochs EpochSource, subscriber *subscriber
 // add registers a watcher of distinct ids, and subscribes to the channels of new
 // topics. The watcher gets every value that is delivered from now on. Where notify is
 // set, it is called when something is pending.
-func (r *registry[T]) add(ids []string, notify func()) (*watcher[T], error) {
+func (r *registry[T]) add(ids []string, notify func(now bool)) (*watcher[T], error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {

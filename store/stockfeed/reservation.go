@@ -141,7 +141,7 @@ func (h *Hub) DeliverReservations(reservations []*models.Reservation) {
 
 func (h *Hub) deliverReservation(epoch string, r *models.Reservation) {
 	current := r.At(r.ServerTime)
-	if h.reservations.deliver(r.ID, epoch, &current) {
+	if h.reservations.deliver(r.ID, epoch, &current, false) {
 		h.reservations.refresher.add(r.ID)
 	}
 }

@@ -64,14 +64,15 @@ func (h *Hub) WatchStock(ctx context.Context, ids []string) (*StockWatch, error)
 }
 
 // PushStock is WatchStock for a caller without a goroutine that waits: notify is called
-// when Next may return something, also while PushStock runs. It must not block, and
-// must not call the watch. With a context that has ended, Next returns what is pending,
-// or that context's error.
-func (h *Hub) PushStock(ctx context.Context, ids []string, notify func()) (*StockWatch, error) {
+// when Next may return something, also while PushStock runs. It must not block. Unless
+// now is true, it must not call the watch; otherwise the calling goroutine has nothing
+// else to do, and notify may take and write what is pending. With a context that has
+// ended, Next returns what is pending, or that context's error.
+func (h *Hub) PushStock(ctx context.Context, ids []string, notify func(now bool)) (*StockWatch, error) {
 	return h.watchStock(ctx, ids, notify)
 }
 
-func (h *Hub) watchStock(ctx context.Context, ids []string, notify func()) (*StockWatch, error) {
+func (h *Hub) watchStock(ctx context.Context, ids []string, notify func(now bool)) (*StockWatch, error) {
 	ids = distinct(ids)
 	if len(ids) == 0 || len(ids) > WatchIDsMax {
 		return nil, models.BadInput("between 1 and %d products can be watched at once", WatchIDsMax)
@@ -129,7 +130,7 @@ func (h *Hub) Deliver(stocks []*models.Stock) {
 		h.cfg.OnStocks(stocks)
 	}
 	for _, s := range stocks {
-		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
+		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s, false) {
 			h.stocks.refresher.add(s.ProductID)
 		}
 	}
@@ -149,7 +150,7 @@ func (h *Hub) readStocks(ctx context.Context, ids []string) error {
 		h.cfg.OnStocks(stocks)
 	}
 	for _, s := range stocks {
-		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s) {
+		if s != nil && h.stocks.deliver(s.ProductID, s.Epoch, s, false) {
 			err = errForeignEpoch
 		}
 	}
@@ -187,14 +188,19 @@ func (h *Hub) retryPoison() {
 
 // stockMessage delivers a message. One that cannot be decoded still says that
 // the product has changed.
-func (h *Hub) stockMessage(id, payload string) {
+func (h *Hub) stockMessage(id, payload string, lone bool) {
 	s, err := stockbinary.DecodeMessage(payload)
 	if err != nil || s.ProductID != id {
 		h.stocks.refresher.add(id)
 		return
 	}
 	s.Source = models.FromCache // it came from Redis; the message does not say
-	h.Deliver([]*models.Stock{s})
+	if h.cfg.OnStocks != nil {
+		h.cfg.OnStocks([]*models.Stock{s})
+	}
+	if h.stocks.deliver(id, s.Epoch, s, lone) {
+		h.stocks.refresher.add(id)
+	}
 }
 
 // distinct drops repeated ids and keeps their order.

@@ -24,6 +24,10 @@ const (
 	// Redis replies at once, so that the connection is dead after two, even if TCP
 	// has not noticed.
 	silentPingsMax = 2.5
+	// loneGap is how long nothing came before a lone message. The goroutine that reads has
+	// time for its frame then; while messages follow each other, workers write frames
+	// beside it.
+	loneGap = time.Millisecond
 	// reconnectMin and reconnectMax bound the wait before the next connection.
 	reconnectMin = 50 * time.Millisecond
 	reconnectMax = time.Second
@@ -37,8 +41,8 @@ type channelHandler interface {
 	// confirmed says that Redis now sends the messages of the channel. Messages
 	// published before may be missing.
 	confirmed(channel string)
-	// message delivers one message.
-	message(channel, payload string)
+	// message delivers one message. lone: none came shortly before it.
+	message(channel, payload string, lone bool)
 	// disconnected says that the connection, and with it every subscription, has
 	// ended.
 	disconnected()
@@ -206,6 +210,7 @@ func (s *subscriber) read(ctx context.Context, ps *redis.PubSub, received *activ
 		if err != nil {
 			return err
 		}
+		lone := received.idle() >= loneGap
 		received.touch()
 		switch reply := reply.(type) {
 		case *redis.Subscription:
@@ -214,7 +219,7 @@ func (s *subscriber) read(ctx context.Context, ps *redis.PubSub, received *activ
 			}
 		case *redis.Message:
 			s.messages.Add(1)
-			s.handler.message(reply.Channel, reply.Payload)
+			s.handler.message(reply.Channel, reply.Payload, lone)
 		}
 	}
 }

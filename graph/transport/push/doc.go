@@ -3,8 +3,9 @@
 //
 // The transport offers it with the context of an operation ([With]). A schema that
 // accepts ([Offer.Accept]) gives a [Source], and calls the offer's Notify when the
-// source may have results. A worker then takes them and writes them ([Workers]). A
-// schema that does not know the offer answers as it always does.
+// source may have results. A worker then takes them and writes them ([Workers]), or
+// the goroutine that notifies does, where it has nothing else to do. A schema that does
+// not know the offer answers as it always does.
 //
 // The operation middleware of gqlgen runs before a schema accepts. The response
 // middleware does not run for the results of a source.

@@ -13,8 +13,9 @@ type Source interface {
 
 // Offer is a transport's offer to one operation.
 type Offer struct {
-	// Notify says that the source may have results, also before it is accepted.
-	Notify func()
+	// Notify says that the source may have results, also before it is accepted. now: they
+	// may be taken and written in the calling goroutine, which has nothing else to do.
+	Notify func(now bool)
 
 	source Source
 }

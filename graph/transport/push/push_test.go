@@ -66,7 +66,7 @@ func (source) Close() {}
 func TestOffer(t *testing.T) {
 	t.Parallel()
 	assert.Nil(t, OfferIn(t.Context()))
-	offer := &Offer{Notify: func() {}}
+	offer := &Offer{Notify: func(bool) {}}
 	ctx := With(context.Background(), offer)
 	assert.Nil(t, OfferIn(ctx).Accepted())
 	OfferIn(ctx).Accept(source{})
