@@ -68,8 +68,7 @@ type operationOutlet interface {
 // pushOutlet is an outlet that needs no goroutine for a subscription.
 type pushOutlet interface {
 	operationOutlet
-	// notify says that an operation may have results. It does not block. now: they may
-	// be written in the calling goroutine.
+	// notify says that an operation may have results. It does not block. now: see push.Offer.
 	notify(o *operation, now bool)
 	// push takes the results of an operation from a source from now on, and closes it.
 	push(o *operation, source push.Source)

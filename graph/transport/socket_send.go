@@ -254,11 +254,8 @@ func (s *socket) notify(o *operation, now bool) {
 	queue := !s.queued
 	s.queued = true
 	s.mu.Unlock()
-	switch {
-	case queue && now:
-		s.Run()
-	case queue:
-		s.shared.workers.Add(s)
+	if queue {
+		s.shared.workers.Start(s, now)
 	}
 }
 

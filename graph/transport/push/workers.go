@@ -17,6 +17,15 @@ type Workers struct {
 	running int // goroutines
 }
 
+// Start runs a task in the calling goroutine with now, and adds it otherwise.
+func (w *Workers) Start(task Task, now bool) {
+	if now {
+		task.Run()
+		return
+	}
+	w.Add(task)
+}
+
 // Add adds a task. It does not block.
 func (w *Workers) Add(task Task) {
 	w.mu.Lock()
