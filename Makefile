@@ -67,6 +67,8 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 test-all: ## make test and what takes long: every fault scenario, every race, fuzzing, the builds for all systems
 	$(MAKE) test
 	$(MAKE) cross
+	$(MAKE) schema
+	$(MAKE) storefront
 	$(MAKE) test-near-cache-off
 	$(MAKE) fault
 	$(MAKE) races
@@ -107,6 +109,23 @@ examples: ## test the examples against the server
 	cd examples/orderservice && before=$$(cat client/client.go) && go generate ./client && [[ "$$before" == "$$(cat client/client.go)" ]] || \
 		{ echo "examples: client/client.go was out of date; it is right now: commit it"; exit 1; }
 	cd examples/orderservice && go test -count=1 -timeout=$(TEST_TIMEOUT) ./...
+
+.PHONY: storefront
+storefront: ## build the example of a storefront, and drive it in a browser
+	@if answer=$$(scripts/servers --browser); then \
+		set -x; cd examples/storefront && npm ci --no-audit --no-fund && CHROMIUM="$$answer" npm test; \
+	else \
+		echo "storefront: skipped: $$answer"; \
+	fi
+
+BASE ?=
+.PHONY: schema
+schema: ## check the schema with linters, and for breaking changes since the last release, or since BASE
+	@if command -v npm >/dev/null; then \
+		set -x; cd graph/schema/lint && npm ci --no-audit --no-fund && npm test && node diff.js $(BASE); \
+	else \
+		echo "schema: skipped: npm is missing (Debian: apt-get install npm)"; \
+	fi
 
 .PHONY: race
 race: ## run the tests under the race detector; RACE_PACKAGES names the packages
