@@ -2,6 +2,9 @@ module onhand
 
 go 1.26.0
 
+// npm's packages have Go code too.
+ignore node_modules
+
 require (
 	github.com/99designs/gqlgen v0.17.95
 	github.com/alecthomas/kong v1.17.0

@@ -3237,6 +3237,7 @@ directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_
 "No bearer token is needed, unless the server's settings say otherwise: READ_ANONYMOUSLY for READING, RESERVE_ANONYMOUSLY for RESERVING."
 directive @anonymous(use: String!) on FIELD_DEFINITION
 
+"Says to the code generator how a field is resolved in Go."
 directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, type: String, forceGenerate: Boolean, autoBindGetterHaser: Boolean, batch: Boolean) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 
 "An object with a global id. ` + "`" + `node` + "`" + ` finds it by this id."
