@@ -70,6 +70,7 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) schema
 	$(MAKE) storefront
 	$(MAKE) test-near-cache-off
+	$(MAKE) test-compiled-off
 	$(MAKE) fault
 	$(MAKE) races
 	$(MAKE) fuzz
@@ -77,6 +78,10 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 .PHONY: test-near-cache-off
 test-near-cache-off: ## the tests again, without a near cache
 	NEAR_CACHE_BYTES=0 go test -timeout=$(TEST_TIMEOUT) ./...
+
+.PHONY: test-compiled-off
+test-compiled-off: ## the tests of the API again, answered by gqlgen's executor
+	COMPILED_READS=off go test -timeout=$(TEST_TIMEOUT) . ./graph/... ./cli/...
 
 .PHONY: lint
 lint: ## check the format, and run vet and staticcheck, in the module of the faults too

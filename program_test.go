@@ -67,14 +67,14 @@ var program = sync.OnceValues(func() (string, error) {
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// command prepares a run with a home of its own, and of our environment NEAR_CACHE_BYTES.
+// command prepares a run with a home of its own, and two settings of our environment.
 func command(t *testing.T, home string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := program()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), path, args...)
-	near := cmp.Or(os.Getenv("NEAR_CACHE_BYTES"), "67108864")
-	c.Env = append([]string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "NEAR_CACHE_BYTES=" + near}, env...)
+	near, compiled := cmp.Or(os.Getenv("NEAR_CACHE_BYTES"), "67108864"), cmp.Or(os.Getenv("COMPILED_READS"), "on")
+	c.Env = append([]string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "NEAR_CACHE_BYTES=" + near, "COMPILED_READS=" + compiled}, env...)
 	c.Dir = home
 	return c
 }

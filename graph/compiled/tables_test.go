@@ -18,7 +18,7 @@ import (
 
 // notCompiled are the fields that the generated executor answers.
 var notCompiled = []string{
-	"Query.reservation", "Query.reservations", "Query.stockMovements", // have no tables
+	"Query.reservation", "Query.reservations", "Query.stockMovements", "Query.stockHistory", "Query.stockHistories", // have no tables
 	"Query.__schema", "Query.__type", // introspection
 }
 
