@@ -24,6 +24,14 @@ const (
 	redisTimeout = time.Second
 	// shopRole is who the instances are where the database counts their connections: it does not count a superuser's.
 	shopRole = "shop"
+	// tokenSecret signs the tokens where instances check them.
+	tokenSecret = "the secret of the fault scenarios"
+	// allScopes are those of the customers' token.
+	allScopes = "read:inventory write:inventory read:orders write:orders admin"
+	// documentsQuota and tokensQuota are a tenth of the defaults, so that a flood uses them up within a scenario.
+	documentsQuota, tokensQuota = "60000/1m", "600/1m"
+	// shoppersAddress is where shoppers come from where instances check tokens.
+	shoppersAddress = "127.0.0.2"
 )
 
 // openRedis starts the setup's Redis, and opens the checks' own connection to it, not through any proxy.
@@ -100,7 +108,11 @@ func (s *Shop) newInstance(number int) *process.Instance {
 	if number < len(s.setup.InstanceClocks) {
 		program = process.BuildWithClock(s.t, s.setup.InstanceClocks[number])
 	}
-	i := process.NewInstance(s.t, name, program, []string{"DATABASE_URL=" + database, "REDIS_URL=" + cache})
+	settings := []string{"DATABASE_URL=" + database, "REDIS_URL=" + cache}
+	if s.setup.Tokens {
+		settings = append(settings, "AUTH_SECRET="+tokenSecret, "RATE_DOCUMENTS="+documentsQuota, "RATE_TOKENS="+tokensQuota)
+	}
+	i := process.NewInstance(s.t, name, program, settings)
 	i.Redis, i.Postgres = toRedis, toPostgres
 	return i
 }

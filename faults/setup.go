@@ -19,6 +19,10 @@ type Setup struct {
 	// ShortReservations: some customers reserve for two seconds and let the reservation expire.
 	ShortReservations bool
 
+	// Tokens: instances check tokens. Customers and subscribers have one with all scopes; shoppers have none, and an address
+	// of their own.
+	Tokens bool
+
 	// BuildTag is that of the program.
 	BuildTag process.BuildTag
 	// InstanceClocks are the offsets of the instances' clocks, in their order.

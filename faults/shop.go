@@ -108,10 +108,19 @@ func Open(t *testing.T, setup Setup) *Shop {
 func (s *Shop) newTarget() *load.Target {
 	target := &load.Target{
 		T: s.t, Name: strings.ReplaceAll(s.t.Name(), "/", "-"), Products: slices.Sorted(maps.Keys(s.setup.Opening)),
-		History: model.NewHistory(), Client: load.NewClient(s.setup.Customers + s.setup.Shoppers),
+		History:   model.NewHistory(),
 		ThinkTime: s.setup.ThinkTime, ShortReservations: s.setup.ShortReservations, WrongAnswers: s.setup.BuildTag == process.PlantedRace,
 	}
+	connections := s.setup.Customers + s.setup.Shoppers
+	if s.setup.Tokens {
+		target.Access.Token = load.NewToken(tokenSecret, "order-service", allScopes)
+		target.Shoppers = load.NewClient(connections, load.Access{Source: shoppersAddress})
+	} else {
+		target.Shoppers = load.NewClient(connections, load.Access{})
+	}
+	target.Client = load.NewClient(connections, target.Access)
 	s.t.Cleanup(target.Client.Close)
+	s.t.Cleanup(target.Shoppers.Close)
 	return target
 }
 

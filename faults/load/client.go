@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"time"
 )
@@ -24,18 +23,19 @@ const (
 )
 
 // Client speaks GraphQL over HTTP. It is safe for concurrent use.
-type Client struct{ http *http.Client }
+type Client struct {
+	http        *http.Client
+	connections *http.Transport
+}
 
 // NewClient keeps so many idle connections to each instance.
-func NewClient(connections int) *Client {
-	return &Client{&http.Client{Timeout: AttemptLimit, Transport: &http.Transport{
-		MaxIdleConnsPerHost: connections, MaxIdleConns: 4 * connections,
-		DialContext: (&net.Dialer{Timeout: dialLimit}).DialContext,
-	}}}
+func NewClient(connections int, access Access) *Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxIdleConns: 4 * connections, DialContext: access.dialer().DialContext}
+	return &Client{&http.Client{Timeout: AttemptLimit, Transport: access.over(transport)}, transport}
 }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.connections.CloseIdleConnections() }
 
 // Ask sends one request to the instance at url and reads its data into into. The error is an *AttemptError, or says that
 // the answer cannot be read.

@@ -6,6 +6,7 @@
 //   - habit: what a customer does again and again.
 //   - shopper: reads pages as a storefront does, each once. Its pages are counted, and are not part of the history.
 //   - subscriber: watches products, by WebSocket or server-sent events, and connects again when it is cut off.
+//   - flood: a client that sends, without end, what costs the server much.
 //   - crowd: many subscribers that stop reading at one moment.
 //
 // [Load] is customers and shoppers at work. [Target] is the shop as they see it. [Changes] changes products at a steady

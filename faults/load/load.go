@@ -95,6 +95,7 @@ func (l *Load) Stop() {
 	l.people.Wait()
 	l.giveUp()
 	l.target.Client.Close()
+	l.target.Shoppers.Close()
 	l.target.T.Logf("%d operations; attempts without an answer: %s; pages: %s", l.Done(), &l.Attempts, l.Pages(0))
 }
 
@@ -103,7 +104,7 @@ func (l *Load) browse(ctx context.Context, first int) {
 	for n := first; ctx.Err() == nil; n++ {
 		var data PageData
 		began := time.Now()
-		err := l.target.Client.Ask(ctx, l.target.url(n), PageDocument, map[string]any{"ids": l.target.Products}, &data)
+		err := l.target.Shoppers.Ask(ctx, l.target.url(n), PageDocument, map[string]any{"ids": l.target.Products}, &data)
 		if ctx.Err() != nil {
 			return
 		}

@@ -67,10 +67,10 @@ func dialWebSocket(ctx context.Context, client *http.Client, url string, request
 }
 
 // listenWebSocket listens until the connection ends, and reports how.
-func listenWebSocket(ctx context.Context, url string, request json.RawMessage, connected func(), receive func(StockEvent)) error {
+func listenWebSocket(ctx context.Context, client *http.Client, url string, request json.RawMessage, connected func(), receive func(StockEvent)) error {
 	dial, cancel := context.WithTimeout(ctx, AttemptLimit)
 	defer cancel()
-	conn, err := dialWebSocket(dial, streams, url, request)
+	conn, err := dialWebSocket(dial, client, url, request)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,11 @@ func listenWebSocket(ctx context.Context, url string, request json.RawMessage, c
 	}
 }
 
-// streams keep one connection each and no time limit.
-var streams = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+// streams have a connection each.
+var streams = &http.Transport{DisableKeepAlives: true}
+
+// streamClient is that of subscribers. It has no time limit.
+func (t *Target) streamClient() *http.Client { return &http.Client{Transport: t.Access.over(streams)} }
 
 // newSSERequest is the request of a subscription by server-sent events.
 func newSSERequest(ctx context.Context, url string, request json.RawMessage) (*http.Request, error) {
@@ -116,7 +119,7 @@ func newSSERequest(ctx context.Context, url string, request json.RawMessage) (*h
 }
 
 // listenSSE does the same with server-sent events.
-func listenSSE(ctx context.Context, url string, request json.RawMessage, connected func(), receive func(StockEvent)) error {
+func listenSSE(ctx context.Context, client *http.Client, url string, request json.RawMessage, connected func(), receive func(StockEvent)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r, err := newSSERequest(ctx, url, request)
@@ -125,7 +128,7 @@ func listenSSE(ctx context.Context, url string, request json.RawMessage, connect
 	}
 	silence := time.AfterFunc(silenceMax, func() { cancel(errors.New("silence")) })
 	defer silence.Stop()
-	response, err := streams.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		return err
 	}

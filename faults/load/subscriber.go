@@ -127,9 +127,9 @@ func (sub *Subscriber) listen(ctx context.Context, url string) error {
 	connected := func() { sub.sessions.Add(1) }
 	request := watchRequest(watchDocument, sub.products)
 	if sub.Protocol == SSE {
-		return listenSSE(ctx, url, request, connected, receive)
+		return listenSSE(ctx, sub.target.streamClient(), url, request, connected, receive)
 	}
-	return listenWebSocket(ctx, url, request, connected, receive)
+	return listenWebSocket(ctx, sub.target.streamClient(), url, request, connected, receive)
 }
 
 // Latest is the newest event of each product, whatever the session.

@@ -29,7 +29,10 @@ type Target struct {
 	// Products are those that customers know.
 	Products []string
 	History  *model.History
-	Client   *Client
+	// Client is that of customers and of the checks; Shoppers, that of shoppers.
+	Client, Shoppers *Client
+	// Access is that of Client and of subscribers.
+	Access Access
 	// ThinkTime is a customer's pause between two operations, on average.
 	ThinkTime time.Duration
 	// ShortReservations: some customers reserve for ShortTTL and let the reservation expire.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,6 +43,7 @@ type Instance struct {
 
 	t       testing.TB
 	address string
+	metrics string // the URL of its metrics
 	env     []string
 	logPath string
 
@@ -55,7 +57,12 @@ type Instance struct {
 // NEAR_CACHE_BYTES.
 func NewInstance(t testing.TB, name, program string, settings []string) *Instance {
 	i := &Instance{Name: name, Program: program, t: t, address: freeAddress(t), logPath: filepath.Join(t.TempDir(), name+".log")}
-	i.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TZ=UTC", "LISTEN_ADDR=" + i.address}, settings...)
+	admin := freeAddress(t)
+	i.metrics = "http://" + i.address + "/metrics"
+	if slices.ContainsFunc(settings, func(setting string) bool { return strings.HasPrefix(setting, "AUTH_SECRET=") }) {
+		i.metrics = "http://" + admin + "/metrics"
+	}
+	i.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TZ=UTC", "LISTEN_ADDR=" + i.address, "ADMIN_ADDR=" + admin}, settings...)
 	if bytes, given := os.LookupEnv("NEAR_CACHE_BYTES"); given {
 		i.env = append(i.env, "NEAR_CACHE_BYTES="+bytes)
 	}

@@ -21,7 +21,7 @@ var expectedMetrics = []string{
 
 // Metrics reads them now. Without one of the expected metrics it is an error.
 func (i *Instance) Metrics() (Metrics, error) {
-	response, err := probes.Get(i.URL() + "/metrics")
+	response, err := probes.Get(i.metrics)
 	if err != nil {
 		return nil, err
 	}
