@@ -67,7 +67,7 @@ func newTree(t *testing.T) tree {
 		for _, word := range regexp.MustCompile(`\w+`).FindAll(text, -1) {
 			words[string(word)] = true
 		}
-		for _, test := range regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`).FindAllSubmatch(text, -1) {
+		for _, test := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(\w+ \*testing\.[TF]\)`).FindAllSubmatch(text, -1) {
 			tests[string(test[1])] = true
 		}
 	}
@@ -93,7 +93,7 @@ func headings(text string) (anchors []string) {
 
 var (
 	fencePattern = regexp.MustCompile("(?ms)^```.*?^```$")
-	testPattern  = regexp.MustCompile(`\bTest[A-Z]\w+`)
+	testPattern  = regexp.MustCompile(`\b(Test|Fuzz)[A-Z]\w+`)
 	linkPattern  = regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
 	spanPattern  = regexp.MustCompile("`([^`\n]+)`")
 	// pathPattern matches a path of code: from a folder of the top level on.
@@ -172,15 +172,21 @@ func TestDocumentsStayShort(t *testing.T) {
 	}
 }
 
-// failuresTable is the head of the table of docs/failures.md.
-const failuresTable = "\n| what | the user sees | what repairs it | test |\n|---|---|---|---|\n"
+// testedTables are the documents each row of whose table names a test, in its last cell,
+// with the heads of the tables.
+var testedTables = map[string]string{
+	"docs/failures.md": "| what | the user sees | what repairs it | test |\n|---|---|---|---|\n",
+	"docs/security.md": "| attack | answer | test |\n|---|---|---|\n",
+}
 
-// untestedFailures lists the rows of a table of failures that name no test.
-func untestedFailures(text string) (found []offence) {
-	_, rest, ok := strings.Cut(text, failuresTable)
+// untested lists the rows of a document's table that name no test.
+func untested(document, text string) (found []offence) {
+	head := testedTables[document]
+	_, rest, ok := strings.Cut(text, "\n"+head)
 	if !ok {
-		return []offence{{"docs/failures.md", "has no table of failures"}}
+		return []offence{{document, "has no table " + head}}
 	}
+	columns := strings.Count(head, "---")
 	rows := 0
 	for line := range strings.Lines(rest) {
 		if !strings.HasPrefix(line, "|") {
@@ -188,22 +194,25 @@ func untestedFailures(text string) (found []offence) {
 		}
 		rows++
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
-		if len(cells) != 4 || !regexp.MustCompile("`Test[A-Z]\\w+`").MatchString(cells[3]) {
-			found = append(found, offence{"docs/failures.md", "no test in: " + strings.TrimSpace(line)})
+		if len(cells) != columns || !regexp.MustCompile("`(Test|Fuzz)[A-Z]\\w+`|\\.test\\.js|tests of `store`").MatchString(cells[len(cells)-1]) {
+			found = append(found, offence{document, "no test in: " + strings.TrimSpace(line)})
 		}
 	}
 	if rows == 0 {
-		found = append(found, offence{"docs/failures.md", "the table of failures is empty"})
+		found = append(found, offence{document, "the table is empty"})
 	}
 	return found
 }
 
-// TestEveryFailureHasItsTest: each row of docs/failures.md names a test.
+// TestEveryFailureHasItsTest: each failure of docs/failures.md, and each attack of
+// docs/security.md, names a test.
 func TestEveryFailureHasItsTest(t *testing.T) {
 	t.Parallel()
-	text := document(t, "docs/failures.md")
-	report(t, "documents", untestedFailures(text))
-	assert.Greater(t, strings.Count(text, "\n|"), 10)
+	for path := range testedTables {
+		text := document(t, path)
+		report(t, "documents", untested(path, text))
+		assert.Greater(t, strings.Count(text, "\n|"), 10)
+	}
 }
 
 var (

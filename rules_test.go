@@ -266,14 +266,15 @@ func TestRuleDocuments(t *testing.T) {
 func TestRuleFailures(t *testing.T) {
 	t.Parallel()
 	const file = "docs/failures.md: "
+	head := "\n" + testedTables["docs/failures.md"]
 	for text, want := range map[string]string{
-		failuresTable + "| a | b | c | `TestXy` |\n\nmore\n":               "",
-		failuresTable + "| a | b | c | `TestXy` |\n| d | e | f | none |\n": file + "no test in: | d | e | f | none |",
-		failuresTable + "| a | b | `TestXy` |\n":                           file + "no test in: | a | b | `TestXy` |",
-		failuresTable:                                                      file + "the table of failures is empty",
-		"# Failures\n":                                                     file + "has no table of failures",
+		head + "| a | b | c | `TestXy` |\n\nmore\n":               "",
+		head + "| a | b | c | `TestXy` |\n| d | e | f | none |\n": file + "no test in: | d | e | f | none |",
+		head + "| a | b | `TestXy` |\n":                           file + "no test in: | a | b | `TestXy` |",
+		head:                                                      file + "the table is empty",
+		"# Failures\n":                                            file + "has no table " + testedTables["docs/failures.md"],
 	} {
-		assert.Equal(t, want, problems(untestedFailures(text)), text)
+		assert.Equal(t, want, problems(untested("docs/failures.md", text)), text)
 	}
 }
 

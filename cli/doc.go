@@ -9,7 +9,7 @@
 // migrate.go, import.go, opening.go, export.go and audit.go one command or part of it each;
 // inspect.go stock and ledger; token.go a bearer token for development; files.go, report.go and progress.go what import and export read, print and write.
 //
-// May import: configfile, listing, serving, guard, tokens, models, store, audit, openingstock, stockfile. Only the program imports it.
+// May import: configfile, listing, serving, guard, tokens, models and packages below it, store, audit, openingstock, stockfile. Only the program imports it.
 //
 // Invariants: settings that can never work are refused before a connection is opened. No message contains a password. An
 // output file appears in its place only when it is complete.

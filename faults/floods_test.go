@@ -13,11 +13,10 @@ import (
 const (
 	// quietStretch and floodStretch are how long shoppers are timed, alone and beside the floods.
 	quietStretch, floodStretch = 4 * time.Second, 8 * time.Second
-	// sharedLimit is how soon a quota that is used up at one instance must be used up at the other: they exchange four times
-	// a second.
-	sharedLimit = 5 * time.Second
-	// probeEvery is how often the other instance is asked; so many probes use up no quota by themselves.
-	probeEvery = 100 * time.Millisecond
+	// sharedLimit is how soon a quota must be used up at one instance, and at the other. They exchange four times a second.
+	sharedLimit = 30 * time.Second
+	// probeEvery is how often the other instance is asked: so many probes use up a third of a quota by themselves.
+	probeEvery = 500 * time.Millisecond
 	// pageSlowdownMax and pageDelayMore are by how much longer a page may take beside the floods: the clients of the floods
 	// take time of the same processors.
 	pageSlowdownMax, pageDelayMore = 3, 50 * time.Millisecond

@@ -3,6 +3,8 @@ package faults
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +60,9 @@ func (s *Shop) openPostgres() {
 	if !s.setup.PrivatePostgres {
 		s.databaseURL = storetest.Postgres(s.t)
 		s.instancesURL = s.databaseURL
+		if s.setup.Tokens {
+			s.migrateAsOwner()
+		}
 		return
 	}
 	s.Postgres = storetest.PrivatePostgres(s.t, s.setup.PostgresOptions...)
@@ -79,6 +84,18 @@ func (s *Shop) openPostgres() {
 		s.databaseURL = bothHosts(s.t, s.databaseURL, standby.DSN("shop"))
 		s.instancesURL = s.databaseURL
 	}
+}
+
+// migrateAsOwner makes the tables, and gives the instances the accounts of an installation at both servers.
+func (s *Shop) migrateAsOwner() {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, process.Build(s.t, s.setup.BuildTag), "migrate")
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "DATABASE_URL=" + storetest.OwnerAccount(s.databaseURL)}
+	if output, err := command.CombinedOutput(); err != nil {
+		s.t.Fatalf("migrate: %v\n%s", err, output)
+	}
+	s.instancesURL, s.redisURL = storetest.ServerAccount(s.databaseURL), s.Redis.ServerURL()
 }
 
 // openPool opens the checks' own connections to Postgres, not through any proxy.

@@ -114,9 +114,9 @@ func (s *Shop) newTarget() *load.Target {
 	connections := s.setup.Customers + s.setup.Shoppers
 	if s.setup.Tokens {
 		target.Access.Token = load.NewToken(tokenSecret, "order-service", allScopes)
-		target.Shoppers = load.NewClient(connections, load.Access{Source: shoppersAddress})
+		target.Shoppers = load.NewClient(connections, load.ClientAccess{Source: shoppersAddress})
 	} else {
-		target.Shoppers = load.NewClient(connections, load.Access{})
+		target.Shoppers = load.NewClient(connections, load.ClientAccess{})
 	}
 	target.Client = load.NewClient(connections, target.Access)
 	s.t.Cleanup(target.Client.Close)

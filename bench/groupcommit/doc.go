@@ -24,6 +24,6 @@
 //   - The floors use prepared statements, pipelines and a pool of the size that suits them. They run on the
 //     same servers, settings, tables and triggers.
 //
-// It may import graph with guard and transport (to serve the same API over other writers), models, store, and
-// bench/fixture, bench/loadgen and bench/testbed. When a server is gone, the run ends with that error.
+// It may import graph with guard and transport (to serve the same API over other writers), models, models/owner, store, and
+// bench/fixture, bench/loadgen, bench/results and bench/testbed. When a server is gone, the run ends with that error.
 package main

@@ -9,7 +9,7 @@
 // sockets.go connections and streams, quantities.go the cap of quantities.
 //
 // May import: admin, graph, guard, ratelimit, securitylog, tokens, transport, admission, trusted, viewer, models,
-// holding, quota, store, web.
+// holderlimits, quota, store, web.
 //
 // Invariants: settings that can never work are refused before a connection is opened. Without tokens configured the
 // server listens on a loopback address only, because every caller has every scope. Every wait of the server for a

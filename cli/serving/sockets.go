@@ -46,7 +46,7 @@ func (s *socketSettings) check() error {
 	return nil
 }
 
-// bounds are what the GraphQL endpoint gets. With a limiter strangers may call, so there
+// bounds are what the GraphQL endpoint gets. With a limiter anonymous callers may call, so there
 // are bounds per address, but for the callers that the limiter exempts.
 func (s *socketSettings) bounds(limiter *ratelimit.Limiter) admission.StreamBounds {
 	bounds := admission.StreamBounds{

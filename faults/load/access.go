@@ -13,8 +13,8 @@ import (
 // tokenLifetime is longer than any scenario.
 const tokenLifetime = 24 * time.Hour
 
-// Access is how a client reaches instances. The zero Access is that of a client without a token.
-type Access struct {
+// ClientAccess is how a client reaches instances. The zero ClientAccess is that of a client without a token.
+type ClientAccess struct {
 	// Token is sent with each request; empty for none.
 	Token string
 	// Source is the address (127.0.0.9) that the client's connections come from; empty for any.
@@ -31,7 +31,7 @@ func NewToken(secret, subject, scopes string) string {
 }
 
 // dialer dials from the source.
-func (a Access) dialer() *net.Dialer {
+func (a ClientAccess) dialer() *net.Dialer {
 	dialer := &net.Dialer{Timeout: dialLimit}
 	if a.Source != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(a.Source)}
@@ -40,7 +40,7 @@ func (a Access) dialer() *net.Dialer {
 }
 
 // over sends the token over a transport.
-func (a Access) over(transport http.RoundTripper) http.RoundTripper {
+func (a ClientAccess) over(transport http.RoundTripper) http.RoundTripper {
 	if a.Token == "" {
 		return transport
 	}

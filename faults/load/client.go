@@ -29,7 +29,7 @@ type Client struct {
 }
 
 // NewClient keeps so many idle connections to each instance.
-func NewClient(connections int, access Access) *Client {
+func NewClient(connections int, access ClientAccess) *Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxIdleConns: 4 * connections, DialContext: access.dialer().DialContext}
 	return &Client{&http.Client{Timeout: AttemptLimit, Transport: access.over(transport)}, transport}
 }

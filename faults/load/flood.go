@@ -54,7 +54,7 @@ func Junk(int) FloodRequest { return FloodRequest{Body: strings.Repeat("[", junk
 // Flood is a client that sends without end.
 type Flood struct {
 	urls    []string
-	access  Access
+	access  ClientAccess
 	request func(n int) FloodRequest
 	stop    context.CancelFunc
 	senders sync.WaitGroup
@@ -65,7 +65,7 @@ type Flood struct {
 
 // StartFlood sends requests from one address to these instances in turn, until Stop.
 func StartFlood(target *Target, source string, urls []string, request func(n int) FloodRequest) *Flood {
-	f := &Flood{urls: urls, access: Access{Source: source}, request: request, answers: map[int]int{}}
+	f := &Flood{urls: urls, access: ClientAccess{Source: source}, request: request, answers: map[int]int{}}
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	for n := range floodSenders {
@@ -104,7 +104,7 @@ func Send(ctx context.Context, transport http.RoundTripper, url string, request 
 		return 0
 	}
 	r.Header.Set("Content-Type", "application/json")
-	response, err := (Access{Token: request.Token}).over(transport).RoundTrip(r)
+	response, err := (ClientAccess{Token: request.Token}).over(transport).RoundTrip(r)
 	if err != nil {
 		return 0
 	}
@@ -115,7 +115,7 @@ func Send(ctx context.Context, transport http.RoundTripper, url string, request 
 
 // From is a transport whose connections come from an address.
 func From(source string) *http.Transport {
-	return &http.Transport{DisableKeepAlives: true, DialContext: Access{Source: source}.dialer().DialContext}
+	return &http.Transport{DisableKeepAlives: true, DialContext: ClientAccess{Source: source}.dialer().DialContext}
 }
 
 // Answers counts the answers so far by their status.

@@ -32,7 +32,7 @@ type Target struct {
 	// Client is that of customers and of the checks; Shoppers, that of shoppers.
 	Client, Shoppers *Client
 	// Access is that of Client and of subscribers.
-	Access Access
+	Access ClientAccess
 	// ThinkTime is a customer's pause between two operations, on average.
 	ThinkTime time.Duration
 	// ShortReservations: some customers reserve for ShortTTL and let the reservation expire.

@@ -28,7 +28,7 @@
 //     rule of access is left to the generated executor, which refuses the field.
 //   - A document has a bounded number of compiled entries (entriesMax).
 //
-// May import: models, generated, access, guard, loaders, scalar, viewer, gqlgen, gqlparser.
+// May import: models and packages below it, generated, access, guard, loaders, scalar, viewer, gqlgen, gqlparser.
 //
 // When the store is gone, its errors are those of the fields that asked for it.
 package compiled

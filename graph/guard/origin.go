@@ -15,7 +15,7 @@ import (
 type SitesConfig struct {
 	// Local is a server without tokens, which grants every scope. It answers to loopback
 	// hosts, pages of loopback origins may call it, and a request that a proxy passed on is
-	// refused: a proxy would hand every scope to strangers.
+	// refused: a proxy would hand every scope to its callers.
 	Local bool
 	// Hosts are names that it answers to as well: shop.example.com, *.example.com for all
 	// names below it, shop.example.com:8443 for one port only.

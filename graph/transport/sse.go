@@ -132,7 +132,7 @@ func (e events) open(ctx context.Context, w http.ResponseWriter) *eventStream {
 	_ = s.control.SetReadDeadline(time.Time{}) // http.Server's is for the request
 	header := w.Header()
 	header.Set("Content-Type", mediaEvents)
-	header.Set("Cache-Control", "no-cache")
+	header.Set("Cache-Control", "private, no-cache")
 	header.Set("Connection", "keep-alive")
 	header.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events
 	e.closing.add(s, e.limits.tickInterval())

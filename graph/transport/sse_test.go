@@ -82,7 +82,7 @@ func TestSSESubscription(t *testing.T) {
 	s := b.stream(t, tickRequest)
 	assert.Equal(t, http.StatusOK, s.response.StatusCode)
 	assert.Equal(t, "text/event-stream", s.response.Header.Get("Content-Type"))
-	assert.Equal(t, "no-cache", s.response.Header.Get("Cache-Control"))
+	assert.Equal(t, "private, no-cache", s.response.Header.Get("Cache-Control"))
 	assert.Equal(t, "no", s.response.Header.Get("X-Accel-Buffering"))
 	s.wants(":\n")
 	b.send(t, "one")

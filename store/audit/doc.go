@@ -31,7 +31,7 @@
 //   - Memory is bounded: one page, and the suspects, sightings and incidents.
 //   - A step of the sampler is short. Its page shrinks where comparing is slow.
 //
-// May import: models, database, rediscache, backoff, prometheus, the standard
+// May import: models and packages below it, database, rediscache, backoff, prometheus, the standard
 // library. Database and cache come in through interfaces.
 //
 // When the database is gone, [Run] ends with an error and the sampler counts

@@ -32,6 +32,6 @@
 //   - Versions of different epochs do not compare.
 //   - A commit whose answer was lost is settled by its idempotency key.
 //
-// May import: models, its sub-packages, gorm, goose, pgx (error codes). When the server
+// May import: models and packages below it, its sub-packages, gorm, goose, pgx (error codes). When the server
 // is gone, every call ends within its deadline with a models.Fault of code UNAVAILABLE.
 package database

@@ -12,7 +12,7 @@
 //   - An import that was cut off is completed by importing the same counts again.
 //   - [Loader.Seed] stocks an empty shop once, however many instances call it.
 //
-// May import: models, database, the standard library. The database and the writer
+// May import: models and packages below it, database, the standard library. The database and the writer
 // come in through interfaces.
 //
 // When the database is gone, loading ends with UNAVAILABLE. Redis is not used

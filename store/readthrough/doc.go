@@ -31,7 +31,7 @@
 //     for again take the usual way, up to a number, and get a negative entry.
 //   - Every batch, queue, bisection and bypass list has a bound.
 //
-// May import: models, database, rediscache, x/time/rate.
+// May import: models and packages below it, database, rediscache, x/time/rate.
 // Redis, database and epoch come in through interfaces.
 //
 // When Redis is gone, products are read from the database, batched in the same

@@ -11,7 +11,7 @@
 //   - Refresh: to read a watched value again, because messages may be missing.
 //   - Poison row: a row that makes its product unreadable.
 //
-// May import: models, models/stockbinary, backoff, go-redis, x/sync, the standard
+// May import: models and packages below it, models/stockbinary, backoff, go-redis, x/sync, the standard
 // library.
 //
 // Invariants:

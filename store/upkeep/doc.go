@@ -29,7 +29,7 @@
 //   - Every instance sweeps. Sweepers skip rows that others have locked.
 //   - Every step has a time limit. Intervals are jittered.
 //
-// May import: models, database, rediscache, backoff, the standard library. What
+// May import: models and packages below it, database, rediscache, backoff, outage, the standard library. What
 // it works on comes in through interfaces.
 //
 // When Redis is gone, the check goes on with the database alone, and readers

@@ -27,5 +27,5 @@
 // the key of the reservation that the write creates, the other half is the key of its
 // answer.
 //
-// May import: models and packages below it, counting, rowjson, storederrors. The package uses no server.
+// May import: models and packages below it, counting, holderusage, keyhash, rowjson, storederrors. The package uses no server.
 package decide

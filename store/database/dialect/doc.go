@@ -19,6 +19,6 @@
 // Hand-written SQL stays where gorm cannot express it: pipelines in one round trip, lock
 // clauses in one order, and statements whose plan matters.
 //
-// May import: models, decide, gorm, pgx, go-sqlite3 (error types). When the server is
+// May import: models and packages below it, decide and packages below it, gorm, pgx, go-sqlite3 (error types). When the server is
 // gone, every call returns a survivable error within its deadline.
 package dialect

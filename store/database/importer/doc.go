@@ -15,6 +15,6 @@
 //   - Levels are locked in the order of all locks, from the decision to the commit.
 //   - A row whose writer saw other quantities than there are is stale, and refused.
 //
-// May import: models, dialect. When the server is gone or silent, an import ends with
+// May import: models and packages below it, counting, dialect. When the server is gone or silent, an import ends with
 // UNAVAILABLE and without effect.
 package importer

@@ -19,6 +19,6 @@
 //   - A page costs the same wherever it is. Every call is bounded by its windows.
 //   - A cursor of another ledger is refused.
 //
-// May import: models, decide, dialect, gorm. When the server is gone, every call returns
+// May import: models and packages below it, decide, dialect, gorm. When the server is gone, every call returns
 // UNAVAILABLE within its deadline, and a feed continues where it was.
 package ledger

@@ -31,6 +31,6 @@
 //   - A cached product never goes back to an older version within one epoch.
 //   - The cache has at most [CachedProductsMax] products.
 //
-// May import: models, decide, dialect. When the database is gone, Commit and Fetch
+// May import: models and packages below it, decide and packages below it, dialect. When the database is gone, Commit and Fetch
 // return UNAVAILABLE within their timeout; Add goes on deciding on the cache.
 package optimistic

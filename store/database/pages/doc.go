@@ -18,6 +18,6 @@
 //   - A stock status is computed by models.Stock, never by SQL. SQL only leaves out
 //     products that cannot have the status.
 //
-// May import: models, dialect, decide. When the database is gone, every read is
+// May import: models and packages below it, dialect, decide. When the database is gone, every read is
 // UNAVAILABLE.
 package pages

@@ -23,6 +23,6 @@
 //     optimistic batches fail as refused, never wrong.
 //   - A connection goes back to the pool without an open transaction, or is closed.
 //
-// May import: models, decide, dialect, optimistic, ledger, importer, pgx, gorm's driver.
+// May import: models and packages below it, decide and packages below it, dialect, optimistic, ledger, importer, holdersql, pgx, gorm's driver.
 // When the server is gone, every call ends within its deadline with a survivable error.
 package postgres

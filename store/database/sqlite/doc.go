@@ -10,6 +10,6 @@
 //   - One write transaction of this process runs at a time.
 //   - Triggers count versions and write the outbox, for Onhand's writes too.
 //
-// May import: models, decide, dialect, importer, go-sqlite3, gormlite. When another
+// May import: models and packages below it, decide and packages below it, dialect, importer, go-sqlite3, gormlite. When another
 // program locks the file, a write waits for it and then is UNAVAILABLE.
 package sqlite

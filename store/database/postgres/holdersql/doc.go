@@ -4,6 +4,6 @@
 // order of their names. The other holdings of a holder are read and written under that
 // lock alone.
 //
-// May import: pgx, dialect, holdings. When the database is gone, the caller's pipeline
+// May import: pgx, dialect, holderusage. When the database is gone, the caller's pipeline
 // returns the error.
 package holdersql
