@@ -57,6 +57,7 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 	$(MAKE) lint
 	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
 	$(MAKE) verify
+	$(MAKE) verify-board
 	$(MAKE) e2e
 	$(MAKE) examples
 	$(MAKE) fault ARGS=-short
@@ -71,6 +72,7 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) storefront
 	$(MAKE) test-near-cache-off
 	$(MAKE) test-compiled-off
+	$(MAKE) board-load
 	$(MAKE) fault
 	$(MAKE) races
 	$(MAKE) fuzz
@@ -173,6 +175,31 @@ e2e: ## drive the real server with a real browser, and with the caches that clie
 			cd web/caches && npm ci --no-audit --no-fund && npm test; \
 	else \
 		echo "e2e: skipped: $$answer"; \
+	fi
+
+.PHONY: board-load
+board-load: ## scroll 10,000 products on the live board while 200 changes arrive each second; fails on a task over 50 ms
+	@if answer=$$(scripts/servers --browser); then \
+		set -x; cd web/e2e && npm ci --no-audit --no-fund && CHROMIUM="$$answer" npm run load; \
+	else \
+		echo "board-load: skipped: $$answer"; \
+	fi
+
+.PHONY: board
+board: ## build web/board/dist, which the binary embeds, from web/board
+	cd web/board && npm ci --no-audit --no-fund && npm run build
+
+# Vite needs a newer Node.js than the tests do.
+BOARD_NODE = command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+.PHONY: verify-board
+verify-board: ## fail when web/board/dist differs from what web/board gives
+	@if $(BOARD_NODE); then \
+		built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; \
+		(cd web/board && npm ci --no-audit --no-fund && BOARD_OUT="$$built" npm run build) || exit 1; \
+		diff -r "$$built/dist" web/board/dist && diff "$$built/documents.json" web/board/documents.json && diff "$$built/NOTICES.board.txt" web/third_party/NOTICES.board.txt || \
+			{ echo "verify-board: web/board/dist is out of date: run make board, and commit it"; exit 1; }; \
+	else \
+		echo "verify-board: skipped: no Node.js 20.19 or newer with npm"; \
 	fi
 
 # ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/README.md.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -95,7 +96,7 @@ func TestPlaygroundExamplesTwice(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 2*6, mutations)
+	assert.Equal(t, 2*10, mutations)
 	s.stop()
 }
 
@@ -111,7 +112,7 @@ func (s *server) reservation(key string) string {
 // execute runs one operation of a document, as the playground does.
 func (s *server) execute(document, operation, key string) string {
 	s.t.Helper()
-	raw, err := json.Marshal(map[string]any{"query": document, "operationName": operation, "variables": map[string]string{"key": key}})
+	raw, err := json.Marshal(map[string]any{"query": document, "operationName": operation, "variables": map[string]string{"key": key, "hourAgo": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)}})
 	require.NoError(s.t, err)
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://"+s.address+"/graphql", bytes.NewReader(raw))
 	require.NoError(s.t, err)

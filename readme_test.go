@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"html"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -312,25 +311,6 @@ func (r *reader) curl(args []string) string {
 		}
 	}
 	return printed.String()
-}
-
-// TestFrontPageCommands: the front page's commands are answered too.
-func TestFrontPageCommands(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("web", "static", "front.html"))
-	require.NoError(t, err)
-	r := &reader{t: t, home: t.TempDir(), counts: map[string]int{}}
-	r.serve()
-	for _, found := range regexp.MustCompile(`(?s)<pre[^>]*><code>(.*?)</code></pre>`).FindAllSubmatch(page, -1) {
-		text := html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(string(found[1]), ""))
-		for _, c := range shellCommands(t, text+"\n", nil) {
-			answer := r.run(c)
-			assert.Regexp(t, `"(quantityAvailable":58|quantityAvailable":57|id":"res_[0-9a-f]{32}")`, answer, text)
-			assert.NotContains(t, answer, `"message"`, text)
-		}
-	}
-	assert.Equal(t, 3, r.counts["curl"])
-	r.server.stop()
 }
 
 // writeSales makes a small file of the shape that the README speaks of.

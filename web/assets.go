@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-//go:embed static third_party operations/*.graphql
+//go:embed static third_party operations/*.graphql board/dist
 var files embed.FS
 
 // hashDigits is how many hex digits of a file's hash its URL has: 64 bits, far more
@@ -44,21 +44,47 @@ func newAssets(prefix string, names ...string) assets {
 	set := assets{byName: map[string]asset{}, byURL: map[string]asset{}}
 	for _, name := range names {
 		body := mustRead(name)
-		sum := sha256.Sum256(body)
-		hash := hex.EncodeToString(sum[:])[:hashDigits]
-		base := path.Base(name)
-		a := asset{
-			URL:         prefix + hash + "/" + base,
-			Integrity:   "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
-			name:        base,
-			contentType: contentType(base),
-			etag:        `"` + hash + `"`,
-			body:        body,
-		}
-		set.byName[base] = a
-		set.byURL[a.URL] = a
+		set.add(prefix, hashOf(body), name, body)
 	}
 	return set
+}
+
+// addFolder adds all files of an embedded folder. They share one hash, that of the
+// whole folder, so that a script can import the others by relative names.
+func (s assets) addFolder(prefix, folder string) {
+	entries, err := files.ReadDir(folder)
+	if err != nil {
+		panic("web: " + err.Error())
+	}
+	bodies := make([][]byte, 0, len(entries))
+	for _, entry := range entries {
+		bodies = append(bodies, mustRead(path.Join(folder, entry.Name())))
+	}
+	hash := hashOf(bytes.Join(bodies, nil))
+	for i, entry := range entries {
+		s.add(prefix, hash, entry.Name(), bodies[i])
+	}
+}
+
+// hashOf returns the first digits of the hash of a content.
+func hashOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])[:hashDigits]
+}
+
+func (s assets) add(prefix, hash, name string, body []byte) {
+	sum := sha256.Sum256(body)
+	base := path.Base(name)
+	a := asset{
+		URL:         prefix + hash + "/" + base,
+		Integrity:   "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
+		name:        base,
+		contentType: contentType(base),
+		etag:        `"` + hash + `"`,
+		body:        body,
+	}
+	s.byName[base] = a
+	s.byURL[a.URL] = a
 }
 
 // ServeHTTP serves the URLs of the set, and answers 404 to all others.

@@ -1,5 +1,5 @@
 // Package web serves the pages that are part of the binary: the playground (GraphiQL
-// with sample operations in tabs) and the front page with live demo stock.
+// with sample operations in tabs) and the live board at "/".
 //
 // Invariants:
 //   - Every file of a page is embedded. Pages work without internet access, and no
@@ -10,8 +10,11 @@
 //
 // Folders:
 //
-//	static/       pages, scripts and styles of this project
-//	third_party/  GraphiQL and React as published, and their licences
+//	static/       pages, and the playground's script and style
+//	board/        the live board: Preact, built by Vite. dist is what `make board` made of
+//	              src, and is embedded; `make verify-board` fails when it has drifted
+//	third_party/  GraphiQL and React as published; their licences and those of the
+//	              packages in the board's bundle
 //	operations/   the sample operations, one per tab of the playground
 //	e2e/          tests with a real browser against the real server
 //	              (cd web/e2e && npm ci && npm test)
@@ -24,5 +27,6 @@
 // May import: the standard library only. The package knows the GraphQL endpoint by its
 // path alone.
 //
-// When the endpoint is down, the pages still load, show the error and retry.
+// When the endpoint is down, the pages still load. The board says since when its numbers
+// are stale, and connects again.
 package web

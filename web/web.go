@@ -9,7 +9,8 @@ import (
 const (
 	playgroundPath  = "/playground"
 	playgroundFiles = "/playground/assets/"
-	frontFiles      = "/assets/"
+	boardFiles      = "/assets/"
+	boardFolder     = "board/dist"
 )
 
 const (
@@ -17,8 +18,8 @@ const (
 	// as data URLs. Its dialogs add a style element, which the nonce allows.
 	playgroundPolicy = basePolicy + "; script-src 'self'; style-src 'self' 'nonce-%s'; font-src data:; img-src 'self' data:; connect-src 'self'%s"
 
-	// frontPolicy also forbids scripts to write markup from text.
-	frontPolicy = basePolicy + "; require-trusted-types-for 'script'; trusted-types 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+	// boardPolicy also forbids scripts to write markup from text.
+	boardPolicy = basePolicy + "; require-trusted-types-for 'script'; trusted-types 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
 )
 
 // playgroundPage is the data of the playground's template.
@@ -61,15 +62,16 @@ func Playground(endpoint string) http.Handler {
 	})
 }
 
-// Front serves the front page at "/", its files below "/assets/", and a plain
-// page with status 404 for every other path. Mount it at "/".
-func Front() http.Handler {
-	set := newAssets(frontFiles, "static/icon.svg", "static/front.css", "static/front.js")
-	page := render(parse("front.html"), struct{ Files map[string]asset }{set.byName})
+// Board serves the live board at "/", its files below "/assets/", and a plain page
+// with status 404 for every other path. Mount it at "/".
+func Board() http.Handler {
+	set := newAssets(boardFiles, "static/icon.svg", "third_party/NOTICES.board.txt")
+	set.addFolder(boardFiles, boardFolder)
+	page := render(parse("board.html"), struct{ Files map[string]asset }{set.byName})
 
 	return readOnly(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
-			writePage(w, http.StatusOK, frontPolicy+socketSources(r.Host), page)
+			writePage(w, http.StatusOK, boardPolicy+socketSources(r.Host), page)
 			return
 		}
 		set.ServeHTTP(w, r)

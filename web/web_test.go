@@ -1,8 +1,12 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -25,8 +29,8 @@ func get(h http.Handler, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestSampleOperationsFitTheSchema(t *testing.T) {
-	t.Parallel()
+func loadSchema(t *testing.T) *ast.Schema {
+	t.Helper()
 	names, err := filepath.Glob("../graph/schema/*.graphqls")
 	require.NoError(t, err)
 	require.NotEmpty(t, names)
@@ -38,9 +42,49 @@ func TestSampleOperationsFitTheSchema(t *testing.T) {
 	}
 	schema, err := gqlparser.LoadSchema(sources...)
 	require.NoError(t, err)
+	return schema
+}
 
+// TestBoardDocuments: every document of the live board fits the schema. Each has its
+// hash as id, so that TRUSTED_DOCUMENTS takes the manifest.
+func TestBoardDocuments(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("board/documents.json")
+	require.NoError(t, err)
+	var documents map[string]string
+	require.NoError(t, json.Unmarshal(text, &documents))
+	require.Greater(t, len(documents), 15)
+	schema := loadSchema(t)
+	for id, document := range documents {
+		_, errs := gqlparser.LoadQueryWithRules(schema, document, nil)
+		require.Empty(t, errs, document)
+		sum := sha256.Sum256([]byte(document))
+		require.Equal(t, hex.EncodeToString(sum[:]), id)
+	}
+}
+
+// TestBoardIsSmall: what a browser loads for the board, compressed, without the chart,
+// which is loaded when a product's page is opened.
+func TestBoardIsSmall(t *testing.T) {
+	t.Parallel()
+	const bytesMax = 60_000
+	var sent bytes.Buffer
+	w := gzip.NewWriter(&sent)
+	for _, name := range []string{"board.js", "board.css"} {
+		text, err := os.ReadFile(filepath.Join("board", "dist", name))
+		require.NoError(t, err)
+		_, err = w.Write(text)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	require.Less(t, sent.Len(), bytesMax)
+}
+
+func TestSampleOperationsFitTheSchema(t *testing.T) {
+	t.Parallel()
+	schema := loadSchema(t)
 	operations := web.SampleOperations()
-	require.Len(t, operations, 9)
+	require.Len(t, operations, 14)
 	require.Equal(t, "product-list", operations[0].Name)
 	for _, operation := range operations {
 		_, errs := gqlparser.LoadQueryWithRules(schema, operation.Text, nil)
@@ -51,7 +95,7 @@ func TestSampleOperationsFitTheSchema(t *testing.T) {
 
 func TestPagesNeedNoOtherServer(t *testing.T) {
 	t.Parallel()
-	pages := map[string]http.Handler{"/": web.Front(), "/playground": web.Playground("/graphql"), "/playground/": web.Playground("/graphql")}
+	pages := map[string]http.Handler{"/": web.Board(), "/playground": web.Playground("/graphql"), "/playground/": web.Playground("/graphql")}
 	link := regexp.MustCompile(`(?:src|href)="([^"]+)"(?: integrity="([^"]+)")?`)
 	for path, handler := range pages {
 		page := get(handler, path)
@@ -89,7 +133,7 @@ func TestPagesNeedNoOtherServer(t *testing.T) {
 
 func TestContentSecurityPolicy(t *testing.T) {
 	t.Parallel()
-	for path, handler := range map[string]http.Handler{"/": web.Front(), "/playground": web.Playground("/graphql")} {
+	for path, handler := range map[string]http.Handler{"/": web.Board(), "/playground": web.Playground("/graphql")} {
 		policy := get(handler, path).Header().Get("Content-Security-Policy")
 		require.Contains(t, policy, "default-src 'none'")
 		require.Contains(t, policy, "frame-ancestors 'none'")
@@ -108,15 +152,15 @@ func TestContentSecurityPolicy(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
-	front, playground := web.Front(), web.Playground("/graphql")
-	for _, path := range []string{"/nothing", "/assets/", "/assets/0/front.js", "/index.html"} {
-		w := get(front, path)
+	board, playground := web.Board(), web.Playground("/graphql")
+	for _, path := range []string{"/nothing", "/assets/", "/assets/0/board.js", "/index.html"} {
+		w := get(board, path)
 		require.Equal(t, http.StatusNotFound, w.Code, path)
 		require.Contains(t, w.Body.String(), "Not found")
 	}
 	require.Equal(t, http.StatusNotFound, get(playground, "/playground/assets/").Code)
 
 	w := httptest.NewRecorder()
-	front.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	board.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
 }

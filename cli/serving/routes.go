@@ -82,7 +82,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	page := identify(documents.playgroundPage(tokensConfigured, gzhttp.GzipHandler(web.Playground(graphqlPath))))
 	mux.Handle(playgroundPath, page)
 	mux.Handle(playgroundPath+"/", page)
-	mux.Handle("/", gzhttp.GzipHandler(web.Front()))
+	mux.Handle("/", gzhttp.GzipHandler(web.Board()))
 	mux.HandleFunc("GET "+healthPath, admin.Healthy)
 	if config.stopping == nil {
 		config.stopping = &atomic.Bool{}

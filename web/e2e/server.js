@@ -36,13 +36,25 @@ async function waitUntilReady(url, process, log) {
   throw new Error(`the server did not become ready (exit code ${process.exitCode}):\n${log()}`);
 }
 
-/** Builds the server (unless ONHAND_BINARY names one) and starts it, with more settings. Returns url, graphql() and stop(). */
-export async function startServer(settings = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
-  const binary = process.env.ONHAND_BINARY || join(folder, 'onhand');
-  if (!process.env.ONHAND_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: repository, stdio: 'inherit' });
+let built;
 
-  const address = `127.0.0.1:${await freePort()}`;
+// Builds the server once for all tests of a file, unless ONHAND_BINARY names one.
+function serverBinary() {
+  if (process.env.ONHAND_BINARY) return process.env.ONHAND_BINARY;
+  if (!built) {
+    const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+    built = join(folder, 'onhand');
+    execFileSync('go', ['build', '-o', built, '.'], { cwd: repository, stdio: 'inherit' });
+  }
+  return built;
+}
+
+/** Starts the server, with more settings. Returns url, graphql(), signal() and stop(). */
+export async function startServer(settings = {}) {
+  const binary = serverBinary();
+  const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
+  const address = settings.LISTEN_ADDR ?? `127.0.0.1:${await freePort()}`;
   const child = spawn(binary, [], {
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: folder, LISTEN_ADDR: address, DATABASE_URL: 'sqlite::memory:', ...settings },
@@ -79,5 +91,5 @@ export async function startServer(settings = {}) {
     if (errors) throw new Error(JSON.stringify(errors));
     return data;
   };
-  return { url, graphql, stop };
+  return { url, graphql, stop, signal: (name) => child.kill(name) };
 }

@@ -1,21 +1,11 @@
 // A server that checks bearer tokens, in a real browser: the playground, and graphql-ws as docs/clients.md has it.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { launch, noBrowser, openPage } from './browser.js';
 import { startServer } from './server.js';
-
-const secret = 'a secret of tests: 32 bytes at least';
-const leewaySeconds = 30;
-const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-/** A token that the server accepts for so many seconds, its leeway included. */
-function newToken(scope, seconds = 3600) {
-  const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub: 'tester', scope, exp: Math.ceil(Date.now() / 1000) + seconds - leewaySeconds })}`;
-  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
-}
+import { newToken, secret } from './tokens.js';
 
 describe('bearer tokens', { timeout: 120_000 }, () => {
   let server;
@@ -42,6 +32,22 @@ describe('bearer tokens', { timeout: 120_000 }, () => {
     await run.click();
     await result.filter({ hasText: /"reserved": \d+/ }).waitFor();
     assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('Bearer')), false, 'a token is not stored');
+    await page.getByRole('button', { name: /stop query/i }).click();
+
+    // The token field counts for every tab, for the schema too, and is not stored.
+    const second = await openPage(browser, `${server.url}/playground`);
+    const token = newToken('read:inventory admin');
+    await second.page.getByLabel('Bearer token').fill(token);
+    await second.page.keyboard.press('Tab');
+    await second.page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
+    await second.page.locator('.graphiql-doc-explorer a', { hasText: /^Query$/ }).click();
+    await second.page.locator('.graphiql-doc-explorer', { hasText: 'All reads.' }).waitFor(); // with the schema's descriptions
+    await second.page.getByRole('tab', { name: 'LiveStock' }).click();
+    await second.page.waitForFunction(() => localStorage.getItem('onhand:graphiql:operationName') === 'LiveStock');
+    await second.page.getByRole('button', { name: /execute query/i }).click();
+    await second.page.locator('.result-window').filter({ hasText: /"reserved": \d+/ }).waitFor();
+    assert.equal(await second.page.evaluate((part) => JSON.stringify(localStorage).includes(part), token.split('.')[1]), false);
+    await second.close();
     await close();
     await browser.close();
   });

@@ -18,19 +18,32 @@
   });
   const randomKey = () => // crypto.randomUUID is missing on plain http outside localhost
     Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
-  // A document with the variable $key gets a new idempotency key for each run, unless the variables pane has one.
-  const withKey = (request) => (/\$key\b/.test(request.query)
-    ? { ...request, variables: { key: randomKey(), ...request.variables } } : request);
+  // A document with the variable $key gets a new idempotency key for each run, and one with $hourAgo that time, unless the
+  // variables pane has them.
+  const withVariables = (request) => {
+    const made = {};
+    if (/\$key\b/.test(request.query)) made.key = randomKey();
+    if (/\$hourAgo\b/.test(request.query)) made.hourAgo = new Date(Date.now() - 3_600_000).toISOString();
+    return { ...request, variables: { ...made, ...request.variables } };
+  };
 
-  const playground = React.createElement(GraphiQL, {
-    fetcher: (request, options) => fetcher(withKey(request), options),
+  const storage = GraphiQL.createLocalStorage({ namespace: 'onhand' });
+
+  // A new fetcher makes GraphiQL read the schema again, with the token. A token of the headers pane comes first.
+  const playground = (token) => React.createElement(GraphiQL, {
+    fetcher: (request, options) => fetcher(withVariables(request), token
+      ? { ...options, headers: { Authorization: `Bearer ${token}`, ...options?.headers } } : options),
     defaultTabs: operations.map(({ Text }) => ({ query: Text })),
     // A namespace in the browser's storage, apart from other GraphiQL pages of this host and port.
-    storage: GraphiQL.createLocalStorage({ namespace: 'onhand' }),
-    // A bearer token in the headers pane must not be stored.
+    storage,
+    // A bearer token in the headers pane must not be stored. That of the token field is not either.
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
     inputValueDeprecation: true,
   });
-  ReactDOM.createRoot(document.getElementById('graphiql')).render(playground);
+  const root = ReactDOM.createRoot(document.getElementById('graphiql'));
+  root.render(playground(''));
+  document.getElementById('token').addEventListener('change', ({ target }) => {
+    root.render(playground(target.value.trim().replace(/^bearer\s+/i, '')));
+  });
 })();

@@ -1,0 +1,93 @@
+// The WebSocket: one connection, and what is true of it. A connection that is silent for longer than the server's pings
+// allow is dead, whatever the browser says of it.
+import { signal } from '@preact/signals';
+import { createClient } from 'graphql-ws';
+import { token } from './token.js';
+
+export const silenceMaxMs = 25_000; // the server sends a ping every 10 s
+const connectLimitMs = 10_000;
+const pingMs = 10_000;
+const retryDelayMaxMs = 10_000;
+const refusedCodes = new Set([4400, 4401, 4403, 4406, 4409, 4429, 1008, 1009]); // a retry does not help
+
+/**
+ * What is known of the connection. state: connecting, live, reconnecting or refused.
+ * heard: when the server was last heard before that, in milliseconds of the browser's clock; 0 for never.
+ */
+export const link = signal({ state: 'connecting', heard: 0, reason: '' });
+/** Grows with every connection. A value of an earlier connection may be of a database that was restored since. */
+export const connection = signal(0);
+/** Grows with every client. What subscribes reads it, and subscribes again with another token. */
+export const session = signal(0);
+
+let heard = 0;
+let client;
+
+function show(state, reason = '') {
+  const now = link.peek();
+  if (now.state !== state || now.reason !== reason || state !== 'live') link.value = { state, heard, reason };
+}
+
+class BoundedSocket extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    const limit = setTimeout(() => { if (this.readyState === WebSocket.CONNECTING) this.close(); }, connectLimitMs);
+    this.addEventListener('open', () => clearTimeout(limit));
+  }
+}
+
+const hear = () => { heard = Date.now(); };
+
+/** For how long the server has been silent, in milliseconds. */
+export const silence = () => (heard ? Date.now() - heard : 0);
+
+function onClosed({ code, reason }) {
+  if (refusedCodes.has(code)) show('refused', reason);
+  else show(heard ? 'reconnecting' : 'connecting');
+}
+
+/** Connects, or connects again with another token. */
+export function connect() {
+  const before = client;
+  client = createClient({
+    url: location.origin.replace(/^http/, 'ws') + '/graphql',
+    webSocketImpl: BoundedSocket,
+    lazy: false,
+    keepAlive: pingMs,
+    connectionAckWaitTimeout: connectLimitMs,
+    connectionParams: () => (token.value ? { authorization: `Bearer ${token.value}` } : {}),
+    retryAttempts: Infinity,
+    shouldRetry: (event) => !refusedCodes.has(event?.code),
+    // Jittered: after a restart of the server, browsers reconnect at different times.
+    retryWait: (attempt) => new Promise((done) => { setTimeout(done, Math.random() * Math.min(retryDelayMaxMs, 400 * 2 ** attempt)); }),
+    onNonLazyError: () => {},
+    on: {
+      connected: () => { hear(); connection.value = connection.peek() + 1; show('live'); },
+      message: hear,
+      closed: onClosed,
+    },
+  });
+  before?.dispose();
+  session.value = session.peek() + 1;
+}
+
+setInterval(() => {
+  if (link.peek().state !== 'live' || silence() <= silenceMaxMs) return;
+  show('reconnecting');
+  client.terminate(); // it connects again, and subscribes again to everything
+}, 1000);
+
+/**
+ * Subscribes. `onData` gets the data of each event; `onError` gets the error that ended the subscription. Returns the
+ * function that ends it.
+ */
+export function subscribe(query, variables, onData, onError = () => {}) {
+  return client.subscribe({ query, variables }, {
+    next: ({ data, errors }) => {
+      if (data) onData(data);
+      else if (errors) onError(errors[0]);
+    },
+    error: (err) => onError(Array.isArray(err) ? err[0] : err),
+    complete: () => {},
+  });
+}

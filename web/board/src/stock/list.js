@@ -1,0 +1,98 @@
+// The list of products: the server filters and sorts, page by page. Pages load in the background until the list is whole.
+import { signal } from '@preact/signals';
+import { access } from '../api/access.js';
+import { productsQuery } from '../api/documents.js';
+import { ask } from '../api/http.js';
+import { addProduct, clearRows, observers } from './rows.js';
+
+export const productsMax = 100_000;
+const firstPage = 60; // a screen: it comes sooner than a whole page
+const pageSize = 250;
+const restMs = 30; // between two pages
+const retryMs = 3_000;
+/** A longer list is not read again while it is shown: that would take many pages. */
+export const refreshQuietlyMax = 1_000;
+
+/** ids: in the order of the list. state: loading, whole, cut (there are more than productsMax) or failed. */
+export const list = signal({ ids: [], state: 'loading', error: null });
+
+/** Grows, at most once a second, when a quantity has changed: a list in their order may be in another one by now. */
+export const quantityChanges = signal(0);
+
+let announced = false;
+observers.add(() => {
+  if (announced) return;
+  announced = true;
+  setTimeout(() => {
+    announced = false;
+    quantityChanges.value += 1;
+  }, 1_000);
+});
+
+let generation = 0;
+let channelShown;
+
+const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+/** The variables of the query for a page, without its cursor. */
+export function listVariables({ q, status, location, channel, sort }) {
+  const filter = {};
+  if (q.trim()) filter.titleContains = q.trim();
+  if (status.length) filter.status = status;
+  if (location) filter.locationId = location;
+  if (channel) filter.channel = channel;
+  const orderBy = { id: 'PRODUCT_ID', title: 'TITLE' }[sort];
+  return { filter, orderBy, channel: channel || null, levels: Boolean(location) && access.value.readInventory };
+}
+
+function pageVariables(base, backwards, size, cursor) {
+  return backwards ? { ...base, last: size, before: cursor } : { ...base, first: size, after: cursor };
+}
+
+function addNodes(nodes, ids, seen) {
+  const next = ids.slice();
+  for (const node of nodes) {
+    addProduct(node);
+    if (!seen.has(node.productId)) next.push(node.productId); // a product that moved between two pages comes twice
+    seen.add(node.productId);
+  }
+  return next;
+}
+
+const passes = ({ code }) => code === 'NETWORK' || code === 'UNAVAILABLE' || code === 'RATE_LIMITED';
+
+/** Loads the list of a route. Rows that are shown stay until the first page is there, or all pages where it is quiet. */
+export async function load(route, quiet = false) {
+  const mine = ++generation;
+  const base = listVariables(route);
+  const backwards = route.sort.startsWith('-');
+  const seen = new Set();
+  let ids = [];
+  let cursor = null;
+  let size = quiet ? pageSize : firstPage;
+  if (!quiet) list.value = { ...list.peek(), state: 'loading', error: null };
+  while (mine === generation) {
+    let page;
+    try {
+      ({ products: page } = await ask(productsQuery, pageVariables(base, backwards, size, cursor)));
+    } catch (err) {
+      if (mine !== generation || quiet) return;
+      list.value = { ids: ids.length ? ids : list.peek().ids, state: 'failed', error: err };
+      if (!passes(err)) return;
+      await wait(err.retryAfterMs ?? retryMs);
+      continue;
+    }
+    if (mine !== generation) return;
+    if (channelShown !== base.channel) clearRows();
+    channelShown = base.channel;
+    ids = addNodes(backwards ? page.nodes.toReversed() : page.nodes, ids, seen);
+    const { hasNextPage, hasPreviousPage, startCursor, endCursor } = page.pageInfo;
+    const more = backwards ? hasPreviousPage : hasNextPage;
+    const ends = !more || ids.length >= productsMax;
+    if (ends || !quiet) list.value = { ids, state: ends ? (more ? 'cut' : 'whole') : 'loading', error: null };
+    if (ends) return;
+    cursor = backwards ? startCursor : endCursor;
+    size = pageSize;
+    await wait(restMs);
+  }
+}

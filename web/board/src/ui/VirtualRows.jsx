@@ -1,0 +1,82 @@
+// A grid of many rows of one height. Only the rows on the screen are in the document. One row at a time is in the tab
+// order; arrow keys move it. The focused row stays in the document when it is scrolled away, so focus is never lost.
+import { useLayoutEffect, useEffect, useRef, useState } from 'preact/hooks';
+
+const overscanRows = 6;
+
+export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps, onWindow, onKey, busy }) {
+  const box = useRef();
+  const wantsFocus = useRef(false);
+  const [view, setView] = useState({ top: 0, height: 800 });
+  const [activeId, setActiveId] = useState(null);
+  const active = Math.max(0, activeId === null ? 0 : ids.indexOf(activeId));
+
+  useLayoutEffect(() => {
+    const element = box.current;
+    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight });
+    let asked = false;
+    const onScroll = () => {
+      if (asked) return;
+      asked = true;
+      requestAnimationFrame(() => { asked = false; measure(); });
+    };
+    measure();
+    element.addEventListener('scroll', onScroll, { passive: true });
+    const sizes = new ResizeObserver(measure);
+    sizes.observe(element);
+    return () => { element.removeEventListener('scroll', onScroll); sizes.disconnect(); };
+  }, []);
+
+  const headHeight = rowHeight < 50 ? 32 : 0; // a phone shows no column heads
+  const firstVisible = Math.min(Math.max(0, ids.length - 1), Math.floor(view.top / rowHeight));
+  const lastVisible = Math.min(ids.length - 1, Math.ceil((view.top + view.height - headHeight) / rowHeight));
+  const first = Math.max(0, firstVisible - overscanRows);
+  const last = Math.min(ids.length - 1, lastVisible + overscanRows);
+
+  useEffect(() => onWindow(firstVisible, lastVisible), [ids, firstVisible, lastVisible, onWindow]);
+
+  useLayoutEffect(() => {
+    if (!wantsFocus.current) return;
+    wantsFocus.current = false;
+    box.current.querySelector(`[data-index="${active}"]`)?.focus({ preventScroll: true });
+  });
+
+  const moveTo = (index) => {
+    const to = Math.min(ids.length - 1, Math.max(0, index));
+    const element = box.current;
+    const y = to * rowHeight;
+    if (y < element.scrollTop) element.scrollTop = y;
+    else if (y + rowHeight + headHeight > element.scrollTop + element.clientHeight) element.scrollTop = y + rowHeight + headHeight - element.clientHeight;
+    wantsFocus.current = true;
+    setView({ top: element.scrollTop, height: element.clientHeight });
+    setActiveId(ids[to]);
+  };
+
+  const onKeyDown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor((view.height - headHeight) / rowHeight) - 1);
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -ids.length, End: ids.length }[event.key];
+    if (step) {
+      event.preventDefault();
+      moveTo(active + step);
+    } else if (event.target.dataset.index !== undefined && onKey(event.key, ids[active])) event.preventDefault();
+  };
+
+  const shown = [];
+  for (let index = first; index <= last; index += 1) shown.push(index);
+  if (ids.length && (active < first || active > last)) shown.push(active);
+
+  return (
+    <div class="grid" role="grid" aria-label={label} aria-rowcount={ids.length + 1} aria-busy={busy} ref={box} onKeyDown={onKeyDown}>
+      {header}
+      <div class="rows" role="rowgroup" style={{ height: `${ids.length * rowHeight}px` }}>
+        {shown.map((index) => (
+          <Row
+            key={ids[index]} id={ids[index]} index={index} top={index * rowHeight} active={index === active}
+            onFocus={setActiveId} {...rowProps}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,160 @@
+// The list of products, whole or of those that run low.
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { access, places } from '../api/access.js';
+import { productsQuery, stockSubscription } from '../api/documents.js';
+import { session } from '../api/socket.js';
+import { reserveOne } from '../cart/cart.js';
+import { go, route, statuses } from '../route.js';
+import { statusChanges } from '../stock/lane.js';
+import { list, listVariables, load, quantityChanges, refreshQuietlyMax } from '../stock/list.js';
+import { unwatch, watchWindow, windowMax } from '../stock/live.js';
+import { rowOf } from '../stock/rows.js';
+import { wantLines } from '../stock/sparklines.js';
+import { Select } from '../ui/parts.jsx';
+import { QueryButton } from '../ui/query.jsx';
+import { useMedia } from '../ui/media.js';
+import { VirtualRows } from '../ui/VirtualRows.jsx';
+import { t } from '../words/words.js';
+import { ProductRow } from './ProductRow.jsx';
+
+const typingMs = 180;
+const refreshMs = 5_000;
+const lowStatuses = ['LOW_STOCK', 'OUT_OF_STOCK', 'BACKORDER'];
+
+/** The route as the list of a view sees it: the low-stock view has filter and order of its own. */
+export const listRoute = (now) => (now.view === 'low' ? { ...now, status: lowStatuses } : now);
+
+function Filters({ now, searchRef, open }) {
+  const timer = useRef();
+  const { locations, channels } = places.value;
+  const onSearch = (event) => {
+    const q = event.currentTarget.value;
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => go({ q }), typingMs);
+  };
+  return (
+    <search class={`filters ${open ? 'open' : ''}`}>
+      <label class="field grow">
+        <span>{t('search')}</span>
+        <input ref={searchRef} type="search" value={now.q} placeholder={t('searchHint')} onInput={onSearch} spellcheck={false} autocomplete="off" />
+      </label>
+      {now.view === 'stock' && (
+        <Select label={t('status')} value={now.status.join()} onChange={(status) => go({ status: status ? status.split(',') : [] })}
+          options={[['', t('anyStatus')], ...statuses.map((status) => [status, t(status)])]} />
+      )}
+      {locations.length > 1 && (
+        <Select label={t('location')} value={now.location} onChange={(location) => go({ location })}
+          options={[['', t('all')], ...locations.map(({ locationId, name }) => [locationId, name])]} />
+      )}
+      {channels.length > 0 && (
+        <Select label={t('channel')} value={now.channel} onChange={(channel) => go({ channel })}
+          options={[['', t('all')], ...channels.map(({ channelId, name }) => [channelId, name])]} />
+      )}
+      {now.view === 'stock' && (
+        <Select label={t('sort')} value={now.sort} onChange={(sort) => go({ sort })}
+          options={[['id', t('sortId')], ['title', t('sortTitle')]]} />
+      )}
+    </search>
+  );
+}
+
+function Head({ here }) {
+  return (
+    <div class="row head" role="row" aria-rowindex={1}>
+      <span role="columnheader">{t('columnProduct')}</span>
+      <span role="columnheader">{t('columnStatus')}</span>
+      <span role="columnheader">{t('columnHour')}</span>
+      {here && <span role="columnheader" class="end">{t('columnHere')}</span>}
+      <span role="columnheader" class="end">{t('columnQuantity')}</span>
+      <span role="columnheader" class="end">{t('columnChange')}</span>
+      <span role="columnheader" class="end">{t('columnAction')}</span>
+    </div>
+  );
+}
+
+function Summary({ state, count, error, isFiltered }) {
+  if (state === 'failed') return <p class="summary" role="status" data-kind="bad">{t('listFailed', { message: error.message })}</p>;
+  if (!count) return <p class="summary" role="status">{state === 'loading' ? t('loadingList') : t(isFiltered ? 'noProducts' : 'emptyShop')}</p>;
+  const key = { loading: 'productsLoading', whole: 'productsLoaded', cut: 'productsCut' }[state];
+  return <p class="summary" role="status">{t(key, { n: count })}</p>;
+}
+
+// Loads the list when what decides on it changes. Where statuses or quantities decide, it is read again when some have changed, but never
+// while the pointer or the focus is in it.
+function useList(now, held) {
+  const { q, status, location, channel, sort } = now;
+  const key = JSON.stringify([q, status, location, channel, sort, session.value, access.value.readInventory, access.value.known]);
+  useEffect(() => {
+    if (access.peek().known) load(now);
+  }, [key]);
+  const changes = (now.status.length ? statusChanges.value : 0) + (now.sort.includes('quantity') ? quantityChanges.value : 0);
+  const last = useRef(0);
+  useEffect(() => {
+    if (!changes) return undefined;
+    const tick = () => {
+      if (held.current || document.activeElement?.closest('.grid') || list.peek().state !== 'whole' || list.peek().ids.length > refreshQuietlyMax) return;
+      clearInterval(timer);
+      last.current = Date.now();
+      load(now, true);
+    };
+    const timer = setInterval(tick, Math.max(200, last.current + refreshMs - Date.now()));
+    return () => clearInterval(timer);
+  }, [changes, key]);
+}
+
+export function ListView() {
+  const now = listRoute(route.value);
+  const searchRef = useRef();
+  const held = useRef(false);
+  const isPhone = useMedia('(max-width: 640px)');
+  const { ids, state, error } = list.value;
+  const levels = Boolean(now.location) && access.value.readInventory;
+  const [shownIds, setShownIds] = useState([]);
+  const [filtersOpen, setFiltersOpen] = useState(false);
+  useList(now, held);
+
+  const client = session.value;
+  const onWindow = useCallback((first, last) => {
+    if (!ids.length) return;
+    watchWindow(ids, first, last, now.channel, levels);
+    const visible = ids.slice(first, last + 1);
+    setShownIds(ids.slice(first, Math.min(last + 1, first + windowMax)));
+    wantLines(visible, now.channel);
+  }, [ids, now.channel, levels, client]);
+  useEffect(() => unwatch, [client]);
+
+  const onKey = useCallback((name, id) => {
+    if (name === 'Enter') go({ product: id });
+    else if (name === 'r' || name === 'R') {
+      const row = rowOf(id);
+      if (row?.forSale) reserveOne(id, row.title);
+    } else if (name === '/') searchRef.current.focus();
+    else return false;
+    return true;
+  }, []);
+
+  const isFiltered = Boolean(now.q || route.value.status.length || now.location || now.channel);
+  const variables = listVariables(now);
+  const documents = [
+    { query: productsQuery, variables: { first: 60, ...variables } },
+    { query: stockSubscription, live: true, variables: { ids: shownIds, channel: variables.channel, levels } },
+  ];
+  return (
+    <section class={`list ${levels ? 'with-here' : ''}`} aria-label={t(now.view)}
+      onPointerEnter={() => { held.current = true; }} onPointerLeave={() => { held.current = false; }}>
+      <h1 class="hidden">{t(now.view)}</h1>
+      <Filters now={now} searchRef={searchRef} open={!isPhone || filtersOpen} />
+      <div class="bar">
+        <Summary state={state} count={ids.length} error={error} isFiltered={isFiltered} />
+        {isFiltered && <button type="button" class="plain" onClick={() => go({ q: '', status: [], location: '', channel: '' })}>{t('clear')}</button>}
+        {isPhone && <button type="button" class="plain" aria-expanded={filtersOpen} onClick={() => setFiltersOpen(!filtersOpen)}>{t('filters')}</button>}
+        <QueryButton documents={documents} />
+      </div>
+      <VirtualRows
+        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} header={!isPhone && <Head here={levels} />}
+        row={ProductRow} rowProps={{ location: levels ? now.location : '' }} onWindow={onWindow} onKey={onKey}
+      />
+      <p class="hint">{now.view === 'low' ? t('lowHelp') : t('keys')}</p>
+    </section>
+  );
+}

@@ -1,0 +1,61 @@
+// One product in the list. It is drawn again when its stock, its line or its note changes, and only then.
+import { computed } from '@preact/signals';
+import { memo } from '../ui/memo.jsx';
+import { useMemo } from 'preact/hooks';
+import { reserveOne, rowNotes } from '../cart/cart.js';
+import { linkTo } from '../route.js';
+import { changesOf, rowOf } from '../stock/rows.js';
+import { lineOf, toPath } from '../stock/sparklines.js';
+import { flashOf, Quantity, Status } from '../ui/parts.jsx';
+import { clock, date, number, signed, t } from '../words/words.js';
+
+const lineWidth = 96;
+const lineHeight = 22;
+
+function Sparkline({ id }) {
+  const line = lineOf(id);
+  const drawn = line.stamp.value;
+  const path = useMemo(() => toPath(line.values, lineWidth, lineHeight), [line, drawn]);
+  return <svg width={lineWidth} height={lineHeight} viewBox={`0 0 ${lineWidth} ${lineHeight}`} aria-hidden="true"><path d={path} /></svg>;
+}
+
+const here = (row, location) => row.levels?.find((level) => level.location.locationId === location)?.available;
+
+export const ProductRow = memo(({ id, index, top, active, onFocus, location }) => {
+  const row = rowOf(id);
+  const note = useMemo(() => computed(() => rowNotes.value.get(id)), [id]).value;
+  if (row) changesOf(row).value; // eslint-disable-line no-unused-expressions -- follows it
+  const flash = row && flashOf(row.delta, row.flashes, row.changedAt);
+  const tab = active ? 0 : -1;
+  return (
+    <div
+      class="row" role="row" data-index={index} data-product={id} tabIndex={tab} aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}
+      onFocusIn={() => { if (!active) onFocus(id); }}
+    >
+      {row && (
+        <>
+          <span role="gridcell" class="name">
+            <a {...linkTo({ product: id })} tabIndex={tab}>{row.title}</a>
+            <span class="id">{id}{row.restockAt && <span class="restock"> · {t('restock', { date: date(row.restockAt) })}</span>}</span>
+          </span>
+          <span role="gridcell" class="state"><Status status={row.status} /></span>
+          <span role="gridcell" class="line"><Sparkline id={id} /></span>
+          {location && <span role="gridcell" class="here"><Quantity value={here(row, location)} /></span>}
+          <span role="gridcell" class="quantity" data-flash={flash}><Quantity value={row.quantity} /></span>
+          <span role="gridcell" class="delta" data-sign={Math.sign(row.delta)}>
+            {row.changedAt ? <><b>{signed(row.delta)}</b> <span class="when">{clock(row.changedAt)}</span></> : <span class="hidden">{t('neverChanged')}</span>}
+          </span>
+          <span role="gridcell" class="action">
+            {note && note.kind === 'bad' && <span class="note" data-kind="bad">{note.text}</span>}
+            <button
+              type="button" tabIndex={tab} data-kind={note?.kind} aria-disabled={!row.forSale || note?.kind === 'busy'} aria-label={t('reserveOne', { title: row.title })}
+              onClick={() => { if (row.forSale && note?.kind !== 'busy') reserveOne(id, row.title); }}
+            >
+              {note?.kind === 'good' ? `✓ ${t('reserved')}` : t('reserve')}
+            </button>
+          </span>
+        </>
+      )}
+    </div>
+  );
+});
