@@ -27,7 +27,7 @@ type batchPublisher struct {
 func (p batchPublisher) Publish(ctx context.Context, result database.BatchResult) {
 	committed := false
 	for _, sent := range result.Transactions {
-		p.metrics.transaction(sent)
+		p.metrics.transaction(ctx, sent)
 		committed = committed || sent.Err == nil
 	}
 	if committed {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"reflect"
 	"slices"
 
@@ -11,12 +12,14 @@ import (
 	"onhand/models/owner"
 	"onhand/store/database"
 	"onhand/store/nearcache"
+	"onhand/tracing"
 )
 
 // metrics are what the store counts itself. All other metrics are read from the
 // components when they are collected.
 type metrics struct {
 	writes       *prometheus.CounterVec
+	refusals     *prometheus.CounterVec
 	reserved     prometheus.Counter // of writes, the most frequent one; kept, because a look-up by labels costs each write
 	holders      holderMetrics
 	batchWrites  prometheus.Histogram
@@ -28,28 +31,52 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		writes: counters("onhand_writes_total", "Writes, by their type and how they ended: done, replayed, refused (for a business reason) or failed.", "write", "outcome"),
+		writes:   counters("onhand_writes_total", "Writes, by their type and how they ended: done, replayed, refused (for a business reason) or failed.", "write", "outcome"),
+		refusals: counters("onhand_write_refusals_total", "Business errors in the answers of writes, by code.", "code"),
 		batchWrites: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "onhand_write_batch_writes", Help: "Writes in one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
 		batchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "onhand_write_batch_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+			Name: "onhand_write_batch_duration_seconds", Help: "How long one transaction took, by how it ended: committed or failed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"outcome"}),
+	}
+	for _, code := range refusalCodes {
+		m.refusals.WithLabelValues(string(code)) // a rate needs the zero before the first one
+	}
+	for _, outcome := range []string{transactionCommitted, transactionFailed} {
+		m.batchSeconds.WithLabelValues(outcome)
 	}
 	m.holders = newHolderMetrics()
 	m.reserved = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
 	return m
 }
 
-// transaction counts one transaction.
-func (m *metrics) transaction(sent database.SentTransaction) {
-	outcome := "committed"
+// refusalCodes are the codes of business errors.
+var refusalCodes = []models.ErrorCode{
+	models.ErrorInsufficientStock, models.ErrorQuantityLimitExceeded, models.ErrorStaleQuantity, models.ErrorSupersededCount, models.ErrorReservationNotActive,
+	models.ErrorConcurrentRequest, models.ErrorKeyParameterMismatch, models.ErrorNotAfterPassed, models.ErrorNotFound, models.ErrorInvalidInput,
+}
+
+// How a transaction ended.
+const transactionCommitted, transactionFailed = "committed", "failed"
+
+// transaction counts one transaction. ctx has its span, if it is recorded.
+func (m *metrics) transaction(ctx context.Context, sent database.SentTransaction) {
+	outcome := transactionCommitted
 	if sent.Err != nil {
-		outcome = "failed"
+		outcome = transactionFailed
 	}
 	m.batchWrites.Observe(float64(sent.Writes))
-	m.batchSeconds.WithLabelValues(outcome).Observe(sent.Took.Seconds())
+	seconds := m.batchSeconds.WithLabelValues(outcome)
+	if id := tracing.TraceID(ctx); id != "" {
+		seconds.(prometheus.ExemplarObserver).ObserveWithExemplar(sent.Took.Seconds(), prometheus.Labels{"trace_id": id})
+		return
+	}
+	seconds.Observe(sent.Took.Seconds())
 }
+
+// writeName names a write in metrics and spans.
+func writeName(write models.Write) string { return reflect.TypeOf(write).Name() }
 
 // writeDone is the outcome of a write that did what it was asked for.
 const writeDone = "done"
@@ -57,6 +84,9 @@ const writeDone = "done"
 // wrote counts one write.
 func (m *metrics) wrote(write models.Write, result models.WriteResult, err error) {
 	m.holders.wrote(write, result)
+	for _, refusal := range result.Errors {
+		m.refusals.WithLabelValues(string(refusal.Code())).Inc()
+	}
 	outcome := writeDone
 	switch {
 	case err != nil:
@@ -70,7 +100,7 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 		m.reserved.Inc()
 		return
 	}
-	m.writes.WithLabelValues(reflect.TypeOf(write).Name(), outcome).Inc()
+	m.writes.WithLabelValues(writeName(write), outcome).Inc()
 }
 
 // Collectors returns the store's metrics, for a registry of the caller's.
@@ -78,14 +108,14 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
-		[]prometheus.Collector{m.writes, m.batchWrites, m.batchSeconds, m.holders.events, m.holders.refusals},
+		[]prometheus.Collector{m.writes, m.refusals, m.batchWrites, m.batchSeconds, m.holders.events, m.holders.refusals},
 		s.sampler.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
 	)
 }
 
 // optimisticBatches counts the optimistic batches by how they ended.
 func (s *Store) optimisticBatches() (list []prometheus.Collector) {
-	for result, count := range map[string]func(database.OptimisticBatches) int64{
+	for outcome, count := range map[string]func(database.OptimisticBatches) int64{
 		"committed": func(b database.OptimisticBatches) int64 { return b.Committed },
 		"refused":   func(b database.OptimisticBatches) int64 { return b.Refused },
 		"failed":    func(b database.OptimisticBatches) int64 { return b.Failed },
@@ -94,7 +124,7 @@ func (s *Store) optimisticBatches() (list []prometheus.Collector) {
 		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name:        "onhand_optimistic_batches_total",
 			Help:        "Optimistic batches by how they ended: committed, refused (a product had changed, or a key was used before), failed (any other error), discarded (never sent). Their reservations are then decided under lock, or answered UNAVAILABLE when there was no answer in time.",
-			ConstLabels: prometheus.Labels{"result": result},
+			ConstLabels: prometheus.Labels{"outcome": outcome},
 		}, func() float64 { return float64(count(s.database.OptimisticBatches())) }))
 	}
 	return list
@@ -133,8 +163,8 @@ func (s *Store) counters() (list []prometheus.Collector) {
 	counter("onhand_redis_refusals_total", "Calls that the open circuit breaker answered.", func() int64 { return s.cache.Stats().Refusals })
 	counter("onhand_database_reads_total", "SELECTs for stock.", s.database.Reads)
 	counter("onhand_database_connection_waits_total", "Waits for a free connection to the database.", func() int64 { return s.database.Connections().WaitCount })
-	counter("onhand_relay_drained_total", "Outbox rows that the relay has drained.", func() int64 { return s.relay.Stats().Drained })
-	counter("onhand_relay_published_total", "Products that the relay has published to Redis.", func() int64 { return s.relay.Stats().Published })
+	counter("onhand_relay_drained_rows_total", "Outbox rows that the relay has drained.", func() int64 { return s.relay.Stats().Drained })
+	counter("onhand_relay_published_products_total", "Products that the relay has published to Redis.", func() int64 { return s.relay.Stats().Published })
 	counter("onhand_relay_failures_total", "Rounds of the relay that failed.", func() int64 { return s.relay.Stats().Failures })
 	counter("onhand_feed_messages_total", "Messages received from Redis.", func() int64 { return s.hub.Stats().Messages })
 	return list
@@ -149,6 +179,7 @@ func (s *Store) gauges() (list []prometheus.Collector) {
 	gauge("onhand_near_cache_bytes", "Memory of the products in the near cache.", func() int { return int(s.near.Stats().Bytes) })
 	gauge("onhand_near_cache_fresh", "1 while the near cache may serve: Redis answers the pings of its feed.", func() int { return one(s.near.Stats().Fresh) })
 	gauge("onhand_redis_up", "1 while calls are let through to Redis.", func() int { return one(s.cache.Healthy()) })
+	gauge("onhand_database_up", "1 while the database answers the epoch check, which asks every second.", func() int { return one(!s.outage.Lasts()) })
 	gauge("onhand_database_connections", "Open connections to the database.", func() int { return s.database.Connections().OpenConnections })
 	gauge("onhand_database_connections_in_use", "Connections to the database in use.", func() int { return s.database.Connections().InUse })
 	gauge("onhand_writes_waiting", "Writes that wait for the next transaction.", func() int { waiting, _ := s.writes.Waiting(); return waiting })

@@ -25,12 +25,12 @@ func TestMetrics(t *testing.T) {
 		m := measured(t, s)
 		for name, want := range map[string]float64{
 			"onhand_writes_total{done,Reserve}": 1, "onhand_writes_total{replayed,Reserve}": 1, "onhand_writes_total{refused,Reserve}": 1,
-			"onhand_writes_total{done,Resolve}": 1, "onhand_redis_up": 1, "onhand_writes_waiting": 0, "onhand_writes_blocked": 0,
+			"onhand_writes_total{done,Resolve}": 1, "onhand_redis_up": 1, "onhand_database_up": 1, "onhand_write_refusals_total{INSUFFICIENT_STOCK}": 1, "onhand_writes_waiting": 0, "onhand_writes_blocked": 0,
 		} {
 			require.EqualValues(t, want, m[name], name)
 		}
 		require.GreaterOrEqual(t, m["onhand_write_batch_writes"], 5.0)
-		require.Equal(t, m["onhand_write_batch_writes"], m["onhand_write_batch_seconds{committed}"])
+		require.Equal(t, m["onhand_write_batch_writes"], m["onhand_write_batch_duration_seconds{committed}"])
 		for _, name := range []string{
 			"onhand_cache_hits_total", "onhand_cache_misses_total", "onhand_cache_applies_total", "onhand_redis_round_trips_total",
 			"onhand_database_reads_total", "onhand_database_connections",
@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 		require.Contains(t, m, "onhand_audit_products_total")
 		eventually(t, func() bool {
 			m := measured(t, s)
-			return m["onhand_relay_drained_total"] > 0 && m["onhand_feed_connected"] == 1
+			return m["onhand_relay_drained_rows_total"] > 0 && m["onhand_feed_connected"] == 1
 		})
 	})
 }

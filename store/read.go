@@ -8,6 +8,7 @@ import (
 	"onhand/models"
 	"onhand/models/history"
 	"onhand/models/paging"
+	"onhand/tracing"
 )
 
 // Stocks reads products, from the near cache or Redis where it can and from the
@@ -18,6 +19,9 @@ import (
 // not answer; a *poison.RowsError, beside the stocks that could be read,
 // when rows of some products cannot be read.
 func (s *Store) Stocks(ctx context.Context, ids []string) ([]*models.Stock, error) {
+	ctx, span := tracing.Start(ctx, "read stocks")
+	defer span.End()
+	span.Int("onhand.products", len(ids))
 	found, err := s.near.Stocks(ctx, ids)
 	return s.placed(found), err
 }

@@ -5,6 +5,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/readthrough"
+	"onhand/tracing"
 )
 
 // Write decides one write and answers after its commit. Failures that a person
@@ -14,6 +15,11 @@ import (
 // idempotency key may then be sent again: it takes effect once.
 func (s *Store) Write(ctx context.Context, write models.Write) (result models.WriteResult, err error) {
 	defer func() { s.metrics.wrote(write, result, err) }()
+	ctx, span := tracing.Start(ctx, "write")
+	if span.Recorded() {
+		span.Text("onhand.write", writeName(write))
+		defer span.End()
+	}
 	if w, ok := write.(models.Reserve); ok {
 		w.DefaultTTL = s.config.ReservationTTL
 		write = w

@@ -9,6 +9,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/dialect"
 	"onhand/store/database/optimistic"
+	"onhand/tracing"
 )
 
 // BatchResult is what Commit made of the writes of a batch.
@@ -76,7 +77,7 @@ func (s *batches) endCommit(b *Batch) {
 // commitOptimistic sends an optimistic batch. It reports false when the writes are to
 // be decided under lock.
 func (b *Batch) commitOptimistic(ctx context.Context, r *BatchResult) bool {
-	out, err := r.noteTransaction(len(b.writes), func() (models.Outcome, error) {
+	out, err := r.noteTransaction(ctx, "optimistic transaction", len(b.writes), func(ctx context.Context) (models.Outcome, error) {
 		b.beginCommit()
 		return b.optimistic.Commit(ctx)
 	})
@@ -131,7 +132,9 @@ func (b *Batch) commitUnderLock(ctx context.Context, r *BatchResult) {
 	for todo := slices.Collect(slices.Chunk(positions, batchWritesMax)); len(todo) > 0; {
 		part := todo[0]
 		todo = todo[1:]
-		out, err := r.noteTransaction(len(part), func() (models.Outcome, error) { return b.d.WriteUnderLock(ctx, b.at(part)) })
+		out, err := r.noteTransaction(ctx, "transaction under lock", len(part), func(ctx context.Context) (models.Outcome, error) {
+			return b.d.WriteUnderLock(ctx, b.at(part))
+		})
 		var blocked *BlockedError
 		switch {
 		case err == nil:
@@ -162,15 +165,21 @@ func (b *Batch) at(positions []int) []models.Write {
 }
 
 // noteTransaction runs one transaction and notes it. A panic is its error.
-func (r *BatchResult) noteTransaction(writes int, transaction func() (models.Outcome, error)) (out models.Outcome, err error) {
+func (r *BatchResult) noteTransaction(ctx context.Context, name string, writes int, transaction func(context.Context) (models.Outcome, error)) (out models.Outcome, err error) {
+	ctx, span := tracing.Start(ctx, name)
+	span.Int("onhand.writes", writes)
 	began := time.Now()
 	defer func() {
 		if value := recover(); value != nil {
 			err = recovered(value).fault()
 		}
+		if err != nil {
+			span.Fail("not committed")
+		}
+		span.End()
 		r.Transactions = append(r.Transactions, SentTransaction{writes, time.Since(began), err})
 	}()
-	return transaction()
+	return transaction(ctx)
 }
 
 // merge takes over the outcome of a later transaction, which executed the writes at

@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/tracing"
 )
 
 // waitersMax bounds the callers that wait for their batch or for locked rows. One
@@ -115,7 +116,7 @@ func New(database BatchSource, publisher Publisher, without CommitterSwitches) *
 // Errors: UNAVAILABLE when too many writes wait, or when there was no answer in time;
 // and the faults that the database reports.
 func (c *Committer) Submit(ctx context.Context, write models.Write) (models.WriteResult, error) {
-	w := &waiter{write: c.database.Prepare(write), done: make(chan struct{})}
+	w := &waiter{write: c.database.Prepare(write), caller: tracing.Current(ctx), done: make(chan struct{})}
 	if !c.enqueue(w) {
 		return models.WriteResult{}, errFull
 	}
@@ -220,7 +221,8 @@ func (c *Committer) reopen() {
 // commit commits a batch, lets the next one go, and answers the waiters. paused: no batch
 // was in flight for a while.
 func (c *Committer) commit(g *group, paused bool) {
-	ctx := context.Background() // a caller that gives up does not undo what others wait for
+	ctx, span := g.trace(context.Background()) // a caller that gives up does not undo what others wait for
+	defer span.End()
 	if paused {
 		c.publisher.Expect()
 	}
@@ -232,6 +234,20 @@ func (c *Committer) commit(g *group, paused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.unanswered, g)
+}
+
+// trace begins the span of a batch with a recorded caller.
+func (g *group) trace(ctx context.Context) (context.Context, tracing.RecordedSpan) {
+	if !tracing.Enabled() {
+		return ctx, tracing.RecordedSpan{}
+	}
+	var callers tracing.Callers
+	for _, w := range g.waiters {
+		callers.Add(w.caller)
+	}
+	ctx, span := callers.Start(ctx, "group commit")
+	span.Int("onhand.writes", len(g.waiters))
+	return ctx, span
 }
 
 // finish takes the result of the batch in flight, and dispatches the next one.

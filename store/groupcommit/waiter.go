@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database"
+	"onhand/tracing"
 )
 
 // WaitMax bounds how long a caller waits: a little longer than the database takes to
@@ -19,6 +20,8 @@ type waiter struct {
 	ticks int               // how often the ticker had ticked when it came
 	gone  bool              // the caller gave up, or was answered that its time is over
 	rows  []database.RowRef // that it waits for while it is blocked
+
+	caller tracing.RecordedSpan // the caller's
 
 	answered atomic.Bool   // the goroutine that sets it gives the answer
 	done     chan struct{} // closed once result and err are set

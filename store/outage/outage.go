@@ -47,6 +47,9 @@ func (l *Log) Away(why error) {
 	l.timer = time.AfterFunc(Interval, l.repeat)
 }
 
+// Lasts reports whether the server cannot be reached, as far as is known.
+func (l *Log) Lasts() bool { return l.away.Load() }
+
 // repeat logs an outage that lasts.
 func (l *Log) repeat() {
 	l.mu.Lock()

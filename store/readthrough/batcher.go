@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"onhand/models"
+	"onhand/tracing"
 )
 
 // recentMax is how many finished batches are kept for callers that looked into
@@ -23,6 +24,8 @@ var errTooManyWaiting = models.Unavailable("too many reads are waiting; try agai
 // caller that gives up leaves; its batch goes on for the others, under a context
 // of its own.
 type batcher[V any] struct {
+	// name is that of the span of a batch.
+	name string
 	// read answers a batch of distinct ids, with values in their order. The callers
 	// go on as soon as it calls answer, and the next batch may begin. Until it returns,
 	// others may join the batch.
@@ -57,6 +60,7 @@ type readBatch[V any] struct {
 	values     []V
 	err        error
 	finishedAs finishCount // the batcher's count when it finished; 0 before
+	callers    tracing.Callers
 }
 
 // now returns the count of finished batches.
@@ -70,7 +74,7 @@ func (b *batcher[V]) now() finishCount {
 // returns the values in the order of ids.
 func (b *batcher[V]) load(ctx context.Context, ids []string) ([]V, error) {
 	if b.direct && b.begin(ids) {
-		return b.readDirectly(ids)
+		return b.readDirectly(tracing.Current(ctx), ids)
 	}
 	return b.await(ctx, ids, func(string) *readBatch[V] { return nil })
 }
@@ -108,7 +112,7 @@ func (b *batcher[V]) await(ctx context.Context, ids []string, started func(id st
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	places, err := b.assign(ids, started)
+	places, err := b.assign(ids, tracing.Current(ctx), started)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +145,7 @@ func (batch *readBatch[V]) await(ctx context.Context) error {
 }
 
 // assign finds a batch for each id, and dispatches what may be dispatched.
-func (b *batcher[V]) assign(ids []string, started func(id string) *readBatch[V]) ([]place[V], error) {
+func (b *batcher[V]) assign(ids []string, caller tracing.RecordedSpan, started func(id string) *readBatch[V]) ([]place[V], error) {
 	places := make([]place[V], len(ids))
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -155,8 +159,22 @@ func (b *batcher[V]) assign(ids []string, started func(id string) *readBatch[V])
 			return nil, errTooManyWaiting
 		}
 	}
+	if caller.Recorded() {
+		noteCaller(caller, places)
+	}
 	b.dispatch()
 	return places, nil
+}
+
+// noteCaller adds a caller to the batches of its ids.
+func noteCaller[V any](caller tracing.RecordedSpan, places []place[V]) {
+	var last *readBatch[V]
+	for _, at := range places {
+		if at.batch != last {
+			at.batch.callers.Add(caller)
+			last = at.batch
+		}
+	}
 }
 
 // enqueue finds a waiting batch with the id, or adds it to the last one. It
@@ -210,13 +228,16 @@ func (b *batcher[V]) dispatch() {
 				b.inFlight[id] = next
 			}
 		}
-		go b.run(next)
+		ctx, span := next.callers.Start(context.Background(), b.name)
+		go b.run(ctx, next, span)
 	}
 }
 
 // run reads a batch. A panic, or a read that never answers, is an error of its
 // callers.
-func (b *batcher[V]) run(batch *readBatch[V]) {
+func (b *batcher[V]) run(ctx context.Context, batch *readBatch[V], span tracing.RecordedSpan) {
+	defer span.End()
+	span.Int("onhand.products", len(batch.ids))
 	answered := false
 	answer := func(values []V, err error) {
 		if answered {
@@ -226,7 +247,9 @@ func (b *batcher[V]) run(batch *readBatch[V]) {
 		if err == nil && len(values) != len(batch.ids) {
 			err = errors.New("a batch of reads returned the wrong number of values")
 		}
-		batch.values, batch.err = values, err
+		if batch.values, batch.err = values, err; err != nil {
+			span.Fail("the read failed")
+		}
 		close(batch.answered)
 		b.release()
 	}
@@ -236,7 +259,7 @@ func (b *batcher[V]) run(batch *readBatch[V]) {
 		}
 		b.finish(batch)
 	}()
-	b.read(context.Background(), batch.ids, answer)
+	b.read(ctx, batch.ids, answer)
 	answer(nil, errors.New("a batch of reads returned without an answer"))
 }
 

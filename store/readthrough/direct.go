@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"onhand/tracing"
 )
 
 // begin reports whether the caller may read these ids itself, because nobody is waiting.
@@ -24,15 +26,24 @@ func (b *batcher[V]) begin(ids []string) bool {
 
 // readDirectly reads ids after begin. A panic, or a read that never answers, is an
 // error.
-func (b *batcher[V]) readDirectly(ids []string) (values []V, err error) {
+func (b *batcher[V]) readDirectly(caller tracing.RecordedSpan, ids []string) (values []V, err error) {
 	defer b.release()
+	ctx := context.Background()
+	if caller.Recorded() {
+		var callers tracing.Callers
+		callers.Add(caller)
+		var span tracing.RecordedSpan
+		ctx, span = callers.Start(ctx, b.name)
+		defer span.End()
+		span.Int("onhand.products", len(ids))
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			values, err = nil, fmt.Errorf("a read panicked: %v", p)
 		}
 	}()
 	err = errors.New("a read returned without an answer")
-	b.read(context.Background(), ids, func(found []V, fault error) { values, err = found, fault })
+	b.read(ctx, ids, func(found []V, fault error) { values, err = found, fault })
 	if err == nil && len(values) != len(ids) {
 		return nil, errors.New("a read returned the wrong number of values")
 	}

@@ -61,10 +61,10 @@ type storedStock struct {
 func NewCachedReader(database *Bisector, cache StockCache, epochs EpochComparer, known *KnownIDs, log *slog.Logger) *CachedReader {
 	r := &CachedReader{database: database, cache: cache, epochs: epochs, log: log, fills: make(chan struct{}, fillsMax), unknown: newUnknownReads(known, database)}
 	r.cached = &batcher[rediscache.Entry]{
-		read: r.readCache, inFlightMax: cacheInFlightMax, direct: true, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
+		name: "read Redis", read: r.readCache, inFlightMax: cacheInFlightMax, direct: true, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
 	}
 	r.stored = &batcher[storedStock]{
-		read: r.readDatabase, inFlightMax: databaseInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
+		name: "read database", read: r.readDatabase, inFlightMax: databaseInFlightMax, idsMax: batchIDsMax, waitingMax: batchesWaitingMax,
 	}
 	return r
 }

@@ -41,7 +41,7 @@ type unknownReads struct {
 func newUnknownReads(known *KnownIDs, database *Bisector) *unknownReads {
 	u := &unknownReads{known: known, negatives: rate.NewLimiter(negativesPerSecond, negativesPerSecond)}
 	u.reads = &batcher[storedStock]{
-		inFlightMax: unknownInFlightMax, idsMax: batchIDsMax, waitingMax: unknownBatchesMax,
+		name: "read unknown ids", inFlightMax: unknownInFlightMax, idsMax: batchIDsMax, waitingMax: unknownBatchesMax,
 		read: func(ctx context.Context, ids []string, answer func([]storedStock, error)) {
 			time.Sleep(time.Until(u.from))
 			began := time.Now()

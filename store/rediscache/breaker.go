@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
+
+	"onhand/tracing"
 )
 
 const (
@@ -65,6 +67,9 @@ func (c *Cache) roundTrip(ctx context.Context, op string, send func(context.Cont
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
+	ctx, span := tracing.Start(ctx, op)
+	defer span.End()
+	span.Text("db.system.name", "redis")
 	_, err := c.breaker.Execute(func() (struct{}, error) {
 		return struct{}{}, c.timedRoundTrip(ctx, send)
 	})
@@ -74,6 +79,7 @@ func (c *Cache) roundTrip(ctx context.Context, op string, send func(context.Cont
 		err = ErrDown
 	}
 	if err != nil {
+		span.Fail("no answer")
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	return nil

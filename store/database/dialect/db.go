@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"onhand/models"
+	"onhand/tracing"
 )
 
 // Bounds of a connection.
@@ -64,8 +65,15 @@ func (d *DB) Connections() sql.DBStats { return d.SQL.Stats() }
 
 // ReadSession returns a gorm session for one read with its deadline.
 func (d *DB) ReadSession(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+	ctx, span := tracing.Start(ctx, "SQL read")
 	ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
-	return d.Gorm.WithContext(ctx), cancel
+	if !span.Recorded() {
+		return d.Gorm.WithContext(ctx), cancel
+	}
+	return d.Gorm.WithContext(ctx), func() {
+		cancel()
+		span.End()
+	}
 }
 
 // Session returns a gorm session on a connection or transaction that is open already.

@@ -46,7 +46,7 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
-	pooled := config.Copy()
+	pooled := traced(config.Copy())
 	if !without.NoPolling {
 		pooled.DialFunc = polling(config.DialFunc)
 	}
