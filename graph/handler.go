@@ -22,6 +22,7 @@ import (
 	"onhand/graph/execution"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
+	"onhand/graph/instrumentation"
 	"onhand/graph/live"
 	"onhand/graph/loaders"
 	"onhand/graph/persisted"
@@ -54,6 +55,8 @@ type HandlerConfig struct {
 	// SecurityLog logs refusals and privileged operations; nil for a log of the resolver's
 	// logger.
 	SecurityLog *securitylog.Recorder
+	// Operations measures operations; nil: nothing does.
+	Operations *instrumentation.Operations
 	// Limiter bounds what callers use; nil: nothing does.
 	Limiter *ratelimit.Limiter
 	// Proxies may say where a request comes from.
@@ -99,6 +102,9 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.AddTransport(streams.SingleConnections())
 	server.AddTransport(transport.HTTP{Events: streams.SSE(), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
+	if config.Operations != nil {
+		server.Use(config.Operations)
+	}
 	if config.Trusted != nil {
 		server.Use(config.Trusted)
 	}

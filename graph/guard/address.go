@@ -38,6 +38,21 @@ func WithAddress(next http.Handler, proxies Proxies) http.Handler {
 	})
 }
 
+// WithRequestID returns a request whose context has its id, for the log.
+func WithRequestID(r *http.Request, id string) *http.Request {
+	facts, r := factsOf(r)
+	facts.requestID = id
+	return r
+}
+
+// RequestID returns the id of a request; empty where WithRequestID is not in use.
+func RequestID(ctx context.Context) string {
+	if facts := factsIn(ctx); facts != nil {
+		return facts.requestID
+	}
+	return ""
+}
+
 // peerOf returns the address of the other end of a request's connection; an invalid one
 // where that is no TCP connection.
 func peerOf(r *http.Request) netip.Addr {

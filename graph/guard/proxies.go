@@ -59,6 +59,9 @@ func (p Proxies) trusts(address netip.Addr) bool {
 	return slices.ContainsFunc(p.networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
+// Sent reports whether a request comes from a trusted proxy, over its connection.
+func (p Proxies) Sent(r *http.Request) bool { return p.trusts(peerOf(r)) }
+
 // client returns the address of a request's client: the end of the connection, unless
 // that is a trusted proxy. Each trusted proxy names the one before it, so the headers
 // are read from their end, up to the first address that is not trusted: what stands

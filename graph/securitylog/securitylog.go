@@ -120,7 +120,6 @@ func attributes(ctx context.Context, operation *graphql.OperationContext) []slog
 		kind, name = string(operation.Operation.Operation), operation.Operation.Name
 	}
 	return []slog.Attr{
-		slog.String("request_id", bounded(operation.Headers.Get("X-Request-Id"))),
 		slog.String("subject", guard.Subject(ctx)), slog.String("address", guard.Address(ctx)),
 		slog.String("operation", kind), slog.String("name", bounded(name)), slog.Any("fields", fieldsOf(operation)),
 	}

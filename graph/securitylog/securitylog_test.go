@@ -89,7 +89,6 @@ func TestLines(t *testing.T) {
 		}
 		require.Len(t, lines, 1, name)
 		assert.Equal(t, test.message, lines[0]["msg"], name)
-		assert.Equal(t, "abc?1", lines[0]["request_id"], name)
 		assert.Equal(t, guard.Subject(test.ctx), lines[0]["subject"], name)
 		assert.Equal(t, []any{test.field}, lines[0]["fields"], name)
 		assert.Len(t, lines[0]["name"], 100, name)

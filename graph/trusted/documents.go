@@ -111,6 +111,12 @@ func (d *TrustedDocuments) read() error {
 	return nil
 }
 
+// Has reports whether a document is one of the manifest.
+func (d *TrustedDocuments) Has(text string) bool {
+	_, trusted := d.manifest.Load().texts[text]
+	return trusted
+}
+
 // ExtensionName implements graphql.HandlerExtension.
 func (*TrustedDocuments) ExtensionName() string { return "TrustedDocuments" }
 

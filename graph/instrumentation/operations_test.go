@@ -1,0 +1,178 @@
+package instrumentation_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"onhand/graph/instrumentation"
+	"onhand/tracing"
+)
+
+// measured executes operations and gives their metrics.
+type measured struct {
+	t        *testing.T
+	registry *prometheus.Registry
+	log      bytes.Buffer
+	*instrumentation.Operations
+}
+
+func measure(t *testing.T, config instrumentation.OperationsConfig) *measured {
+	t.Helper()
+	m := &measured{t: t, registry: prometheus.NewRegistry()}
+	config.Registry, config.Log = m.registry, slog.New(slog.NewTextHandler(&m.log, nil))
+	m.Operations = instrumentation.New(config)
+	return m
+}
+
+// run executes an operation, which takes a while and ends with errors of these codes.
+func (m *measured) run(kind ast.Operation, name, document string, took time.Duration, codes ...string) {
+	m.t.Helper()
+	ctx := graphql.WithOperationContext(m.t.Context(), &graphql.OperationContext{RawQuery: document, Operation: &ast.OperationDefinition{Operation: kind, Name: name}})
+	response := &graphql.Response{}
+	for _, code := range codes {
+		response.Errors = append(response.Errors, &gqlerror.Error{Extensions: map[string]any{"code": code}})
+	}
+	handler := m.InterceptOperation(ctx, func(context.Context) graphql.ResponseHandler {
+		return func(ctx context.Context) *graphql.Response {
+			return m.InterceptResponse(ctx, func(context.Context) *graphql.Response {
+				time.Sleep(took)
+				return response
+			})
+		}
+	})
+	require.Same(m.t, response, handler(ctx))
+}
+
+// counts are the counts of a metric by its labels.
+func (m *measured) counts(metric string) map[string]int {
+	m.t.Helper()
+	families, err := m.registry.Gather()
+	require.NoError(m.t, err)
+	found := map[string]int{}
+	for _, family := range families {
+		if family.GetName() != metric {
+			continue
+		}
+		for _, one := range family.GetMetric() {
+			var labels []string
+			for _, label := range one.GetLabel() {
+				labels = append(labels, label.GetValue())
+			}
+			found[strings.Join(labels, " ")] = int(one.GetCounter().GetValue()) + int(one.GetHistogram().GetSampleCount())
+		}
+	}
+	return found
+}
+
+const durations, errorsTotal = "onhand_graphql_operation_duration_seconds", "onhand_graphql_errors_total"
+
+// TestNamesAreBounded: so many names have series of their own, and no long one. The others
+// count together.
+func TestNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	m := measure(t, instrumentation.OperationsConfig{})
+	for i := range 500 {
+		m.run(ast.Query, fmt.Sprint("Q", i), "", 0)
+	}
+	m.run(ast.Query, "Q0", "", 0)
+	m.run(ast.Mutation, "Q499", "", 0)
+	m.run(ast.Query, "", "", 0)
+	m.run(ast.Subscription, "Q0", "", 0)
+	counts := m.counts(durations)
+	assert.LessOrEqual(t, len(counts), 100)
+	assert.Equal(t, 2, counts["Q0 query"])
+	assert.Equal(t, 1, counts["anonymous query"])
+	assert.Equal(t, 1, counts["other mutation"])
+	assert.Equal(t, 500-(len(counts)-4), counts["other query"])
+
+	long := measure(t, instrumentation.OperationsConfig{})
+	long.run(ast.Query, strings.Repeat("x", 65), "", 0)
+	assert.Equal(t, 1, long.counts(durations)["other query"])
+}
+
+// TestTrustedNames: with a manifest, only its documents give names.
+func TestTrustedNames(t *testing.T) {
+	t.Parallel()
+	m := measure(t, instrumentation.OperationsConfig{Trusted: func(document string) bool { return document == "trusted" }})
+	m.run(ast.Query, "Page", "trusted", 0)
+	m.run(ast.Query, "Made", "up", 0)
+	counts := m.counts(durations)
+	assert.Equal(t, 1, counts["Page query"])
+	assert.Equal(t, 1, counts["other query"])
+	assert.NotContains(t, counts, "Made query")
+}
+
+// TestErrorsByCode: each error counts, those of events and of refused requests too; the
+// codes are those of the API.
+func TestErrorsByCode(t *testing.T) {
+	t.Parallel()
+	m := measure(t, instrumentation.OperationsConfig{})
+	assert.Contains(t, m.counts(errorsTotal), "INTERNAL", "from zero on")
+	m.run(ast.Query, "", "", 0, "UNAVAILABLE", "UNAVAILABLE", "made up")
+	m.run(ast.Subscription, "", "", 0, "FORBIDDEN")
+	m.InterceptResponse(t.Context(), func(context.Context) *graphql.Response {
+		return &graphql.Response{Errors: gqlerror.List{{Extensions: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}}}}
+	})
+	assert.Nil(t, m.InterceptResponse(t.Context(), func(context.Context) *graphql.Response { return nil }))
+	counts := m.counts(errorsTotal)
+	for code, want := range map[string]int{"UNAVAILABLE": 2, "OTHER": 1, "FORBIDDEN": 1, "GRAPHQL_PARSE_FAILED": 1, "INTERNAL": 0} {
+		assert.Equal(t, want, counts[code], code)
+	}
+}
+
+// TestSlowOperations: an operation of more than a second is logged; the lines are bounded.
+func TestSlowOperations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := measure(t, instrumentation.OperationsConfig{})
+		m.run(ast.Query, "Fast", "", 900*time.Millisecond)
+		m.run(ast.Query, "Slow", "", 1100*time.Millisecond)
+		assert.Equal(t, 1, strings.Count(m.log.String(), "\n"))
+		assert.Contains(t, m.log.String(), `msg="slow operation" type=query name=Slow took=1.1s`)
+	})
+}
+
+// TestSpans: an operation has a span with its name and the code of its failure, and so has
+// the start of a subscription. Its time has the trace as exemplar.
+func TestSpans(t *testing.T) {
+	t.Parallel()
+	tracing.Enable()
+	spans := tracetest.NewInMemoryExporter()
+	m := measure(t, instrumentation.OperationsConfig{Tracer: sdk.NewTracerProvider(sdk.WithSyncer(spans)).Tracer("test")})
+	m.run(ast.Query, "Page", "", 0, "UNAVAILABLE")
+	m.run(ast.Subscription, "Watch", "", 0)
+	made := spans.GetSpans()
+	require.Len(t, made, 2)
+	assert.Equal(t, "query Page", made[0].Name)
+	assert.Equal(t, "UNAVAILABLE", made[0].Status.Description)
+	assert.Equal(t, "subscription Watch", made[1].Name)
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	exemplars := 0
+	for _, family := range families {
+		for _, one := range family.GetMetric() {
+			for _, bucket := range one.GetHistogram().GetBucket() {
+				for _, label := range bucket.GetExemplar().GetLabel() {
+					assert.Equal(t, made[0].SpanContext.TraceID().String(), label.GetValue())
+					exemplars++
+				}
+			}
+		}
+	}
+	assert.Equal(t, 1, exemplars)
+}
