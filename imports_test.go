@@ -21,16 +21,18 @@ import (
 // the test. A package that does not exist may be listed.
 var mayImport = map[string][]string{
 	"onhand": {"cli"},
-	"cli":    {"cli/configfile", "cli/listing", "cli/serving", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
+	"cli":    {"cli/configfile", "cli/listing", "cli/serving", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "graph", "graph/guard", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "cli/serving/telemetry", "graph", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
 
 	"cli/configfile": {},
 
-	"cli/serving/admin": {"graph/guard", "store"},
+	"cli/serving/admin":          {"graph/guard", "store"},
+	"cli/serving/telemetry":      {"cli/serving/telemetry/otlp", "graph/guard", "graph/transport", "tracing"},
+	"cli/serving/telemetry/otlp": {"store/outage"},
 
-	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/paging", "models/stockbinary"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/paging", "models/stockbinary", "graph/instrumentation"},
 	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
@@ -60,33 +62,33 @@ var mayImport = map[string][]string{
 	"graph/transport/wsframe": {},
 
 	"store": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
-		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep"},
+		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep", "tracing"},
 	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockbinary"},
-	"store/groupcommit":  {"models", "store/database"},
+	"store/groupcommit":  {"models", "store/database", "tracing"},
 	"store/ledgerfeed":   {"models", "store/backoff", "store/database"},
 	"store/nearcache":    {"models", "models/poison", "models/stockbinary", "store/backoff"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
-	"store/readthrough":  {"models", "models/paging", "models/poison", "store/database", "store/rediscache"},
+	"store/readthrough":  {"models", "models/paging", "models/poison", "store/database", "store/rediscache", "tracing"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/outage", "store/rediscache"},
 
 	"store/backoff":    {},
 	"store/outage":     {},
-	"store/rediscache": {"models", "models/channel", "models/quota", "models/stockbinary", "store/outage"},
+	"store/rediscache": {"models", "models/channel", "models/quota", "models/stockbinary", "store/outage", "tracing"},
 	"store/stockfeed":  {"models", "models/poison", "models/stockbinary", "store/backoff"},
 	"store/stockfile":  {"models", "store/stockfile/delimited"},
 
 	"store/stockfile/delimited": {},
 
 	"store/database": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
-		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite"},
-	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql"},
+		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite", "tracing"},
+	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "tracing"},
 	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
 	"store/database/importer":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/dialect"},
 	"store/database/ledger":     {"models", "models/history", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
 	"store/database/optimistic": {"models", "models/holderlimits", "models/owner", "models/stockbinary", "store/database/decide", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/dialect"},
 	"store/database/pages":      {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
-	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage"},
+	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "tracing"},
 	"store/database/decide":     {"models", "models/channel", "models/holderlimits", "models/ids", "models/owner", "models/stockbinary", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/decide/storederrors"},
 
 	"store/database/postgres/holdersql":  {"store/database/decide/holderusage", "store/database/dialect"},
@@ -107,6 +109,7 @@ var mayImport = map[string][]string{
 	"models/poison":       {},
 	"models/quota":        {},
 	"models/stockbinary":  {"models", "models/channel"},
+	"tracing":             {},
 	"web":                 {},
 
 	// For tests and measurements; nothing that is served imports these.

@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"onhand/cli/serving"
+	"onhand/cli/serving/telemetry"
 	"onhand/store"
 	"onhand/store/stockfile"
 )
@@ -19,9 +20,11 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	if err := c.Check(); err != nil {
 		return err
 	}
-	log := s.logger()
+	log := slog.New(telemetry.LogHandler(s.logger().Handler()))
 	slog.SetDefault(log)
 	slog.SetLogLoggerLevel(slog.LevelDebug) // for libraries that print, such as about a client's broken handshake
+	c.Traces = c.TraceSettings.Open(log)
+	defer c.Traces.Close()
 	st, err := s.open(c.Store())
 	if err != nil {
 		return err

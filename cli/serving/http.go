@@ -42,7 +42,7 @@ const corsMaxAge = 600
 func allowPages(sites *guard.Sites) func(http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowOriginFunc: sites.AllowsOrigin, AllowedMethods: []string{"GET", "POST", "PUT", "DELETE"}, AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy"}, MaxAge: corsMaxAge,
+		ExposedHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"}, MaxAge: corsMaxAge,
 	}).Handler
 }
 

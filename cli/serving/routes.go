@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"onhand/cli/serving/admin"
+	"onhand/cli/serving/telemetry"
 	"onhand/graph"
 	"onhand/graph/guard"
+	"onhand/graph/instrumentation"
 	"onhand/graph/ratelimit"
 	"onhand/graph/securitylog"
 	"onhand/graph/transport"
@@ -34,6 +36,7 @@ type routeConfig struct {
 	documents   DocumentSettings
 	trusted     *trusted.TrustedDocuments // nil for none
 	registry    *prometheus.Registry      // of the store's metrics; nil for a new one
+	traces      *telemetry.Traces         // nil for none
 	quantityCap viewer.QuantityCap
 	stopping    *atomic.Bool // the server takes its last requests; nil for never
 }
@@ -53,7 +56,16 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	if documents.playgroundIsPublic(tokensConfigured) {
 		playground = playgroundPath
 	}
+	if config.registry == nil {
+		config.registry = newRegistry(st)
+	}
+	config.registry.MustRegister(config.traces.Collectors()...)
+	operations := instrumentation.OperationsConfig{Registry: config.registry, Tracer: config.traces.Tracer(), Log: log}
+	if config.trusted != nil {
+		operations.Trusted = config.trusted.Has
+	}
 	api := graph.Handler(graph.HandlerConfig{
+		Operations: instrumentation.New(operations),
 		Production: documents.production(tokensConfigured),
 		Trusted:    config.trusted,
 		Connect:    connect, SecurityLog: refusals,
@@ -65,16 +77,13 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		Limiter:    config.limiter,
 		Playground: playground, Interpreted: config.interpreted,
 	})
-	if config.registry == nil {
-		config.registry = newRegistry(st)
-	}
 	config.registry.MustRegister(newStreamMetrics(closing))
 	config.registry.MustRegister(config.open.collectors()...)
 	if config.limiter != nil {
 		countRefusals(config.registry, config.limiter)
 	}
 	mux := http.NewServeMux()
-	mux.Handle(graphqlPath, countRequests(config.registry, closing, allowPages(config.sites)(identify(api))))
+	mux.Handle(graphqlPath, telemetry.CountRequests(config.registry, closing, allowPages(config.sites)(identify(api))))
 	if config.bearer == nil { // otherwise the admin listener has them
 		mux.Handle("GET /metrics", admin.Metrics(config.registry, log))
 	}
@@ -88,7 +97,9 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		config.stopping = &atomic.Bool{}
 	}
 	mux.HandleFunc("GET "+readyPath, admin.Ready(st.Health, config.stopping))
-	return closeWhen(config.stopping, withHeaders(config.sites.Handler(mux)))
+	trusts := func(r *http.Request) bool { return config.bearer == nil || config.proxies.Sent(r) }
+	answered := closeWhen(config.stopping, withHeaders(config.sites.Handler(mux)))
+	return telemetry.WithIDs(answered, telemetry.RequestConfig{Trusts: trusts, Tracer: config.traces.Tracer()})
 }
 
 // serveSchema answers with the schema, for code generators. Browsers show it as text.

@@ -67,7 +67,7 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 	handler := routes(st, closing, log, routeConfig{
 		sites: sites, bearer: bearer, proxies: settings.proxies(), limiter: limiter, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(limiter), open: open, registry: registry,
-		documents: settings.DocumentSettings, trusted: documents,
+		documents: settings.DocumentSettings, trusted: documents, traces: settings.Traces,
 		quantityCap: viewer.QuantityCap(settings.QuantityCap), stopping: stopping,
 	})
 	server := newServer(handler, settings.tlsSettings.config(log), log)

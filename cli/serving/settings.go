@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
 	"onhand/models"
 	"onhand/store"
@@ -36,6 +37,10 @@ type Settings struct {
 	proxySettings    `embed:""`
 	rateSettings     `embed:""`
 
+	telemetry.TraceSettings `embed:""`
+	// Traces are those that TraceSettings has opened; nil for none.
+	Traces *telemetry.Traces `kong:"-"`
+
 	Sockets socketSettings `embed:""`
 }
 
@@ -62,7 +67,7 @@ func (s *Settings) Check() error {
 	if s.NearCacheBytes < 0 {
 		return fmt.Errorf("near-cache-bytes %d must not be negative", s.NearCacheBytes)
 	}
-	return errors.Join(s.quantitySettings.check(), s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check(), s.proxySettings.check(), s.rateSettings.check())
+	return errors.Join(s.quantitySettings.check(), s.httpSettings.check(), s.tlsSettings.check(), s.adminSettings.check(), s.Sockets.check(), s.proxySettings.check(), s.rateSettings.check(), s.TraceSettings.Check())
 }
 
 // Store is the configuration of the store.

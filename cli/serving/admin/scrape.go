@@ -16,7 +16,7 @@ import (
 
 // Metrics answers a scrape.
 func Metrics(registry *prometheus.Registry, log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: checkTimeout})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, Timeout: checkTimeout, EnableOpenMetrics: true})
 }
 
 // scrapeLog logs what goes wrong with a scrape of the metrics. A scraper that goes

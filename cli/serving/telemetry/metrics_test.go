@@ -1,7 +1,8 @@
-package serving
+package telemetry
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +19,7 @@ func TestTransportOf(t *testing.T) {
 		{"websocket", http.MethodGet, "Upgrade", "WebSocket"},
 		{"other", http.MethodOptions, "Accept", "*/*"},
 	} {
-		r := local(t, c.method, "/graphql")
+		r := httptest.NewRequestWithContext(t.Context(), c.method, "/graphql", http.NoBody)
 		r.Header.Set(c.header, c.value)
 		assert.Equal(t, c.want, transportOf(r), c.value)
 	}
