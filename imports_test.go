@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"graph/viewer":    {"graph/guard", "models", "models/owner", "models/stockbinary"},
 	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
 
+	"graph/instrumentation":     {"models", "tracing"},
 	"graph/securitylog":         {"graph/guard", "models"},
 	"graph/transport/admission": {"graph/guard", "models"},
 	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe"},

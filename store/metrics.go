@@ -221,6 +221,11 @@ func newHolderMetrics() holderMetrics {
 		m.reserved[class] = m.events.WithLabelValues(string(class), "reserved")
 		m.events.WithLabelValues(string(class), "ordered")
 	}
+	for _, code := range []models.ErrorCode{
+		holderlimits.TooManyReservations, holderlimits.TooManyUnits, holderlimits.ShareTooLarge, holderlimits.TooManyExtensions, holderlimits.ReservedTooLong,
+	} {
+		m.refusals.WithLabelValues(string(code))
+	}
 	return m
 }
 

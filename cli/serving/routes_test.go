@@ -71,7 +71,7 @@ func TestRoutes(t *testing.T) {
 
 	numbers := served(t, h, local(t, http.MethodGet, "/metrics")).Body.String()
 	for _, line := range []string{
-		`onhand_requests_total{transport="get"} 1`, `onhand_request_seconds_count{transport="get"} 1`, `onhand_requests_open{transport="get"} 0`,
+		`onhand_requests_total{transport="get"} 1`, `onhand_request_duration_seconds_count{transport="get"} 1`, `onhand_requests_open{transport="get"} 0`,
 		`onhand_audit_differences_total{kind="ledger_sum"} 0`, `onhand_writes_total{outcome="done",write="SetStock"}`, "go_goroutines",
 		`onhand_streams_refused_total{bound="streams_of_address"} 0`, `onhand_socket_closes_total{code="4408"} 0`, "onhand_socket_messages_delayed_total 0", "onhand_connections_open 0",
 	} {

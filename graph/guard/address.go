@@ -19,21 +19,12 @@ type clientAddress struct {
 	address netip.Addr
 }
 
-// RequestID is what the client, or a proxy, calls the request: the header X-Request-Id. It
-// is empty where WithAddress is not in use.
-func RequestID(ctx context.Context) string {
-	if facts := factsIn(ctx); facts != nil {
-		return facts.headers.Get("X-Request-Id")
-	}
-	return ""
-}
-
 // WithAddress keeps the address of the client in the request's context: that of its end
 // of the connection, or what trusted proxies say.
 func WithAddress(next http.Handler, proxies Proxies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		facts, r := factsOf(r)
-		facts.address, facts.headers = clientAddress{true, proxies.client(peerOf(r), r.Header)}, r.Header
+		facts.address = clientAddress{true, proxies.client(peerOf(r), r.Header)}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -52,7 +52,6 @@ type requestFacts struct {
 	address clientAddress
 	bearer  *Bearer // nil where tokens are not checked
 	charge  BodyCharge
-	headers http.Header
 	// requestID names the request in the log; empty without WithRequestID.
 	requestID string
 	// authorization is the header of a WebSocket handshake, whose token is checked later.

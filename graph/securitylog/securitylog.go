@@ -69,7 +69,7 @@ func (l *Recorder) RefusedRequest(ctx context.Context, err error) {
 	var fault *models.Fault
 	if errors.As(err, &fault) && isRefusal(fault.Code) {
 		l.refused(ctx, []slog.Attr{
-			slog.String("request_id", bounded(guard.RequestID(ctx))), slog.String("subject", guard.Subject(ctx)), slog.String("address", guard.Address(ctx)),
+			slog.String("subject", guard.Subject(ctx)), slog.String("address", guard.Address(ctx)),
 			slog.Any("codes", []string{string(fault.Code)}), slog.String("because", fault.Message),
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -26,7 +25,6 @@ func logged(t *testing.T, ctx context.Context, kind ast.Operation, field string,
 	var out bytes.Buffer
 	log := securitylog.New(slog.New(slog.NewJSONHandler(&out, nil)))
 	ctx = graphql.WithOperationContext(ctx, &graphql.OperationContext{
-		Headers:   http.Header{"X-Request-Id": {"abc\n1"}},
 		Operation: &ast.OperationDefinition{Operation: kind, Name: strings.Repeat("n", 200), SelectionSet: ast.SelectionSet{&ast.Field{Name: field}}},
 	})
 	response := &graphql.Response{}
