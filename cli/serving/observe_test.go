@@ -23,10 +23,8 @@ import (
 
 	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
-	"onhand/graph/ratelimit"
 	"onhand/graph/tokens"
 	"onhand/graph/transport"
-	"onhand/models/quota"
 	"onhand/store"
 )
 
@@ -34,13 +32,7 @@ import (
 // its program.
 func TestMetricNames(t *testing.T) {
 	t.Parallel()
-	registry := newRegistry(demoStore(t, store.Config{}))
-	traces := (&telemetry.TraceSettings{Endpoint: "http://127.0.0.1:1"}).Open(slog.New(slog.DiscardHandler))
-	defer traces.Close()
-	routes(demoStore(t, store.Config{}), transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{
-		sites: localSites(t), registry: registry, open: newConnections(0), traces: traces,
-		limiter: ratelimit.New(ratelimit.LimiterConfig{Quotas: map[ratelimit.Class]quota.Quota{ratelimit.Reads: {Cost: 1, Window: time.Minute}}}),
-	})
+	registry := wholeRegistry(t)
 	problems, err := testutil.GatherAndLint(registry)
 	require.NoError(t, err)
 	for _, problem := range problems {
@@ -221,4 +213,27 @@ func TestLogHasNoSecrets(t *testing.T) {
 	assert.Contains(t, lines, `"request_id":"`+refused.Header().Get("X-Request-Id")+`"`)
 	assert.Contains(t, lines, "privileged operation")
 	assert.Contains(t, lines, `"level":"WARN"`)
+}
+
+// BenchmarkTracedRequest is the page of BenchmarkRequest with traces. Run it apart from other
+// benchmarks: once tracing is on, it stays on in the process.
+func BenchmarkTracedRequest(b *testing.B) {
+	server := httptest.NewServer(&spanCollector{})
+	b.Cleanup(server.Close)
+	log := slog.New(slog.DiscardHandler)
+	for _, ratio := range []float64{0, 0.01, 1} {
+		b.Run(fmt.Sprint(ratio), func(b *testing.B) {
+			traces := (&telemetry.TraceSettings{Endpoint: server.URL, SampleRatio: ratio}).Open(log)
+			b.Cleanup(traces.Close)
+			st := demoStore(b, store.Config{NearCacheBytes: 1 << 20})
+			require.NoError(b, st.Start())
+			h := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(b), registry: newRegistry(st), open: newConnections(0), traces: traces})
+			body, err := json.Marshal(map[string]any{
+				"query":     `query($ids: [ID!]!) { stocks(productIds: $ids) { productId quantityAvailable version } }`,
+				"variables": map[string]any{"ids": demoIDs(b, h)},
+			})
+			require.NoError(b, err)
+			serveRepeatedly(b, h, body, "")
+		})
+	}
 }
