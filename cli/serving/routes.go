@@ -45,6 +45,7 @@ type routeConfig struct {
 func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, config routeConfig) http.Handler {
 	identify, connect := guard.Local, transport.ConnectFunc(nil)
 	refusals := securitylog.New(log)
+	config.sites.OnRefused(config.proxies, refusals.RefusedRequest)
 	if config.bearer != nil {
 		config.bearer.OnRefused = refusals.RefusedRequest
 		identify = func(next http.Handler) http.Handler { // the log of refused tokens has the address

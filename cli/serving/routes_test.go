@@ -126,3 +126,31 @@ func TestRefusedTokensAreLogged(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, served(t, h, r).Code)
 	require.Contains(t, out.String(), "address=192.0.2.7 ")
 }
+
+// TestRefusedSitesAreLogged: requests under another host name and of pages of other sites,
+// with the address and the id of the request.
+func TestRefusedSitesAreLogged(t *testing.T) {
+	t.Parallel()
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	for name, headers := range map[string]http.Header{
+		"host name": {"Host": {"rebind.example.com"}}, "origin": {"Origin": {"https://other.example.com"}}, "proxy": {"X-Forwarded-For": {"198.51.100.1"}},
+	} {
+		var out bytes.Buffer
+		h := routes(st, transport.NewClosing(), slog.New(slog.NewTextHandler(&out, nil)), routeConfig{sites: localSites(t), open: newConnections(0)})
+		r := local(t, http.MethodGet, "/graphql?query={__typename}")
+		r.RemoteAddr = "192.0.2.7:1234"
+		r.Header.Set("X-Request-Id", "request-7")
+		for header, values := range headers {
+			r.Header[header] = values
+		}
+		if host := headers.Get("Host"); host != "" {
+			r.Host = host
+		}
+		require.Equal(t, http.StatusForbidden, served(t, h, r).Code, name)
+		for _, part := range []string{"msg=refused", "request_id=request-7", "address=192.0.2.7 ", "codes=[FORBIDDEN]", "because="} {
+			require.Contains(t, out.String(), part, name)
+		}
+		require.NotContains(t, out.String(), "example.com", name)
+	}
+}

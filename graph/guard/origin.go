@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,6 +38,15 @@ type Sites struct {
 	origins []originPattern
 	// known is the first Host that was allowed. Nearly all requests have the same.
 	known atomic.Pointer[string]
+
+	proxies   Proxies
+	onRefused func(ctx context.Context, err error)
+}
+
+// OnRefused has log called for each request that is refused, with a context that has its
+// address. It must be called before the first request.
+func (s *Sites) OnRefused(proxies Proxies, log func(ctx context.Context, err error)) {
+	s.proxies, s.onRefused = proxies, log
 }
 
 // NewSites checks and reads the configuration.
@@ -64,17 +74,26 @@ func (s *Sites) Handler(next http.Handler) http.Handler {
 		switch {
 		case slices.Contains(s.config.Exempt, r.URL.Path):
 		case !s.answersTo(r.Host):
-			Refuse(w, http.StatusForbidden, models.CodeForbidden, "this server does not answer to this host name: name it in ALLOWED_HOSTS")
+			s.refuse(w, r, "this server does not answer to this host name: name it in ALLOWED_HOSTS")
 			return
 		case s.config.Local && wasForwarded(r):
-			Refuse(w, http.StatusForbidden, models.CodeForbidden, "without tokens every scope is granted, so a request that a proxy passed on is refused: set AUTH_SECRET or AUTH_JWKS_URL")
+			s.refuse(w, r, "without tokens every scope is granted, so a request that a proxy passed on is refused: set AUTH_SECRET or AUTH_JWKS_URL")
 			return
 		case !s.Allows(r) && !s.allowsLink(r):
-			Refuse(w, http.StatusForbidden, models.CodeForbidden, "pages of this origin may not call this server: name the origin in ALLOWED_ORIGINS")
+			s.refuse(w, r, "pages of this origin may not call this server: name the origin in ALLOWED_ORIGINS")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (s *Sites) refuse(w http.ResponseWriter, r *http.Request, message string) {
+	if s.onRefused != nil {
+		WithAddress(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			s.onRefused(r.Context(), &models.Fault{Code: models.CodeForbidden, Message: message})
+		}), s.proxies).ServeHTTP(w, r)
+	}
+	Refuse(w, http.StatusForbidden, models.CodeForbidden, message)
 }
 
 // answersTo reports whether the server answers to a Host. No name of another site
