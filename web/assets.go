@@ -28,6 +28,7 @@ type asset struct {
 	contentType string
 	etag        string
 	body        []byte
+	compressed  func() []byte
 }
 
 // assets serves embedded files under one prefix. The hash of the content is part of
@@ -82,6 +83,7 @@ func (s assets) add(prefix, hash, name string, body []byte) {
 		contentType: contentType(base),
 		etag:        `"` + hash + `"`,
 		body:        body,
+		compressed:  compressedOnce(body),
 	}
 	s.byName[base] = a
 	s.byURL[a.URL] = a
@@ -101,7 +103,7 @@ func (s assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.contentType)
 	h.Set("ETag", a.etag)
 	// The zero time omits Last-Modified. The ETag replaces it.
-	http.ServeContent(w, r, a.name, time.Time{}, bytes.NewReader(a.body))
+	http.ServeContent(w, r, a.name, time.Time{}, bytes.NewReader(a.content(h, r)))
 }
 
 // contentType does not use the machine's own table for the types of the pages. A table
