@@ -81,21 +81,22 @@ var mayImport = map[string][]string{
 
 	"store/stockfile/delimited": {},
 
-	"store/database": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
+	"store/database": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
 		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite", "tracing"},
-	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "tracing"},
-	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
+	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "tracing"},
+	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/readset", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
 	"store/database/importer":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/dialect"},
 	"store/database/ledger":     {"models", "models/history", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
 	"store/database/optimistic": {"models", "models/holderlimits", "models/owner", "models/stockbinary", "store/database/decide", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/dialect"},
 	"store/database/pages":      {"models", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
-	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "tracing"},
+	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/readset", "tracing"},
 	"store/database/decide":     {"models", "models/channel", "models/holderlimits", "models/ids", "models/owner", "models/stockbinary", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/decide/storederrors"},
 
 	"store/database/postgres/holdersql":  {"store/database/decide/holderusage", "store/database/dialect"},
 	"store/database/decide/counting":     {"models"},
 	"store/database/decide/holderusage":  {"models", "models/holderlimits", "models/owner"},
 	"store/database/decide/keyhash":      {"models", "store/database/decide/rowjson"},
+	"store/database/decide/readset":      {"models", "models/holderlimits", "models/owner", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash"},
 	"store/database/decide/rowjson":      {"models"},
 	"store/database/decide/storederrors": {"models"},
 

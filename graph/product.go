@@ -128,7 +128,8 @@ func productRows(input []*generated.UpsertProductRow) []models.ProductRow {
 		rows[i] = models.ProductRow{
 			ProductID: row.ProductID, Title: patch(row.Title), Tracked: row.Tracked, InventoryPolicy: row.InventoryPolicy,
 			BackorderLimit: patch(row.BackorderLimit), LowStockThreshold: row.LowStockThreshold,
-			MaxPerReservation: patch(row.MaxPerReservation), NextRestockAt: patch(row.NextRestockAt),
+			MaxPerReservation: patch(row.MaxPerReservation), MaxPerOwner: patch(row.MaxPerOwner), OwnerPeriod: patch(row.OwnerPeriodSeconds),
+			NextRestockAt: patch(row.NextRestockAt),
 		}
 	}
 	return rows

@@ -143,6 +143,8 @@ type QuantityLimitExceededError struct {
 	ProductID string `json:"productId"`
 	Requested int    `json:"requested"`
 	Limit     int    `json:"limit"`
+	// PeriodSeconds is the period of a limit for each owner; nil for any other limit.
+	PeriodSeconds *int `json:"periodSeconds,omitempty"`
 }
 
 // StaleQuantityError refuses a compare-and-set that found another quantity.

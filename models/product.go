@@ -33,7 +33,11 @@ type Product struct {
 	LowStockThreshold int
 	// MaxPerReservation bounds the quantity of one reservation; nil means no bound.
 	MaxPerReservation *int
-	NextRestockAt     *time.Time
+	// MaxPerOwner bounds the units that one holder has, in active reservations and in
+	// orders of the last OwnerPeriod seconds; nil means no bound, and a day.
+	MaxPerOwner   *int
+	OwnerPeriod   *int
+	NextRestockAt *time.Time
 	// Buffers are the product's own buffers, by channel; nil for none.
 	Buffers channel.Buffers `gorm:"-"`
 	// Version grows by at least one with every change of the product's stock or
@@ -54,6 +58,14 @@ func (p Product) Floor() int {
 		return -QuantityMax
 	}
 	return -*p.BackorderLimit
+}
+
+// OwnerPeriodSeconds is the period of MaxPerOwner.
+func (p Product) OwnerPeriodSeconds() int {
+	if p.OwnerPeriod == nil {
+		return OwnerPeriodDefault
+	}
+	return *p.OwnerPeriod
 }
 
 // ChannelBuffers are the product's own buffers, by channel id.
@@ -78,11 +90,18 @@ type ProductRow struct {
 	BackorderLimit    Patch[int]       `json:"backorderLimit,omitzero"`
 	LowStockThreshold *int             `json:"lowStockThreshold,omitempty"`
 	MaxPerReservation Patch[int]       `json:"maxPerReservation,omitzero"`
+	MaxPerOwner       Patch[int]       `json:"maxPerOwner,omitzero"`
+	OwnerPeriod       Patch[int]       `json:"ownerPeriodSeconds,omitzero"`
 	NextRestockAt     Patch[time.Time] `json:"nextRestockAt,omitzero"`
 }
 
-// lowStockThresholdDefault is the column's own default too.
-const lowStockThresholdDefault = 5
+// The default of a new product is that of the column too. Periods are in seconds.
+const (
+	lowStockThresholdDefault = 5
+	OwnerPeriodDefault       = 24 * 60 * 60
+	OwnerPeriodMin           = 60
+	OwnerPeriodMax           = 366 * 24 * 60 * 60
+)
 
 // ApplyTo returns the product after the row; p is nil for a new one.
 func (r ProductRow) ApplyTo(p *Product) Product {
@@ -93,6 +112,8 @@ func (r ProductRow) ApplyTo(p *Product) Product {
 	next.Title = r.Title.ApplyTo(next.Title)
 	next.BackorderLimit = r.BackorderLimit.ApplyTo(next.BackorderLimit)
 	next.MaxPerReservation = r.MaxPerReservation.ApplyTo(next.MaxPerReservation)
+	next.MaxPerOwner = r.MaxPerOwner.ApplyTo(next.MaxPerOwner)
+	next.OwnerPeriod = r.OwnerPeriod.ApplyTo(next.OwnerPeriod)
 	next.NextRestockAt = r.NextRestockAt.ApplyTo(next.NextRestockAt)
 	replace(&next.Tracked, r.Tracked)
 	replace(&next.InventoryPolicy, r.InventoryPolicy)
@@ -131,6 +152,8 @@ func (w UpsertProducts) CheckRows() RowErrors {
 		c.optionalBetween(row.BackorderLimit.Value, 0, QuantityMax, "rows", i, "backorderLimit")
 		c.optionalBetween(row.LowStockThreshold, 0, QuantityMax, "rows", i, "lowStockThreshold")
 		c.optionalBetween(row.MaxPerReservation.Value, 1, QuantityMax, "rows", i, "maxPerReservation")
+		c.optionalBetween(row.MaxPerOwner.Value, 1, QuantityMax, "rows", i, "maxPerOwner")
+		c.optionalBetween(row.OwnerPeriod.Value, OwnerPeriodMin, OwnerPeriodMax, "rows", i, "ownerPeriodSeconds")
 		if at := row.NextRestockAt.Value; at != nil && (at.Before(timeMin) || !at.Before(timeMax)) {
 			c.add("must be in the years 1 to 9999", "rows", i, "nextRestockAt")
 		}

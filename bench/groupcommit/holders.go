@@ -18,6 +18,7 @@ const (
 	limitsOff     = "without limits"
 	limitsOn      = "with limits, a first reservation each"
 	limitsCounted = "with limits, a counted reservation each"
+	limitsPerDay  = "with limits, and one of the product for each owner and day"
 )
 
 // countedTTL is longer than a reservation may live that is not counted.
@@ -27,7 +28,7 @@ const countedTTL = 2 * time.Hour
 // new.
 func holdersWorkload() workload {
 	return workload{name: "holders 512", callers: 512, open: openHolders, rows: []row{
-		{Ours: limitsOn, Beside: limitsOff, Aim: 0.95}, {Ours: limitsCounted, Beside: limitsOff},
+		{Ours: limitsOn, Beside: limitsOff, Aim: 0.95}, {Ours: limitsCounted, Beside: limitsOff}, {Ours: limitsPerDay, Beside: limitsOn},
 	}}
 }
 
@@ -47,7 +48,8 @@ func openHolders(ctx context.Context, c *measureCommand, _ workload, is wanted) 
 		name    string
 		without []string
 		ttl     time.Duration
-	}{{limitsOff, []string{"holder-limits"}, fixture.TTL}, {limitsOn, nil, fixture.TTL}, {limitsCounted, nil, countedTTL}} {
+		perDay  bool
+	}{{limitsOff, []string{"holder-limits"}, fixture.TTL, false}, {limitsOn, nil, fixture.TTL, false}, {limitsCounted, nil, countedTTL, false}, {limitsPerDay, nil, fixture.TTL, true}} {
 		if !is(kind.name) {
 			continue
 		}
@@ -56,9 +58,27 @@ func openHolders(ctx context.Context, c *measureCommand, _ workload, is wanted) 
 			return nil, nil, err
 		}
 		v.atEnd(func() error { return f.Close(context.WithoutCancel(ctx)) })
+		if kind.perDay {
+			if err = limitPerDay(ctx, f.Store.Write, baskets.Products); err != nil {
+				return nil, nil, err
+			}
+		}
 		v.add(kind.name, reserveForHolders(f.Store.Write, baskets.List, kind.ttl), f.Audit, f.Vacuum)
 	}
 	return v.list, v.close, nil
+}
+
+// limitPerDay gives products a limit for each owner.
+func limitPerDay(ctx context.Context, write writeFunc, products []string) error {
+	rows := make([]models.ProductRow, len(products))
+	for i, id := range products {
+		rows[i] = models.ProductRow{ProductID: id, MaxPerOwner: models.Patch[int]{Given: true, Value: new(1)}}
+	}
+	result, err := write(ctx, models.UpsertProducts{IdempotencyKey: "limits", Rows: rows, ErrorPolicy: models.RejectEverything})
+	if err == nil && len(result.Errors) > 0 {
+		err = fmt.Errorf("limits were not set: %+v", result)
+	}
+	return err
 }
 
 // reserveForHolders calls a writer as the API does, with a new holder for each reservation.

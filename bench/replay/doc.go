@@ -2,7 +2,7 @@
 // server, with many customers at once. Then it checks that not one unit was lost or sold twice.
 //
 //	go run . import --opening full FILE   # into an empty database
-//	go run . &
+//	HOLDER_LIMITS=off go run . &          # a customer of this wholesaler orders thousands
 //	go run ./bench/replay --file FILE
 //
 // A sale is a reservation of all its lines and its commit. A cancellation puts units back, an adjustment writes them off.

@@ -119,17 +119,19 @@ func (t *typeTables) levelFields() map[string]tableField[*models.LevelView] {
 func (t *typeTables) productFields() map[string]tableField[*models.Product] {
 	type product = *models.Product
 	return map[string]tableField[product]{
-		"id":                text(func(p product) string { return p.ID() }),
-		"productId":         text(func(p product) string { return p.ProductID }),
-		"title":             optionalText(func(p product) *string { return p.Title }),
-		"tracked":           truth(func(p product) bool { return p.Tracked }),
-		"inventoryPolicy":   text(func(p product) string { return string(p.InventoryPolicy) }),
-		"backorderLimit":    optionalNumber(func(p product) *int { return p.BackorderLimit }),
-		"lowStockThreshold": number(func(p product) int { return p.LowStockThreshold }),
-		"maxPerReservation": optionalNumber(func(p product) *int { return p.MaxPerReservation }),
-		"version":           bigNumber(func(p product) int64 { return p.Version }),
-		"channelBuffers":    t.channelBuffers,
-		"stock":             t.stockOfProduct,
+		"id":                 text(func(p product) string { return p.ID() }),
+		"productId":          text(func(p product) string { return p.ProductID }),
+		"title":              optionalText(func(p product) *string { return p.Title }),
+		"tracked":            truth(func(p product) bool { return p.Tracked }),
+		"inventoryPolicy":    text(func(p product) string { return string(p.InventoryPolicy) }),
+		"backorderLimit":     optionalNumber(func(p product) *int { return p.BackorderLimit }),
+		"lowStockThreshold":  number(func(p product) int { return p.LowStockThreshold }),
+		"maxPerReservation":  optionalNumber(func(p product) *int { return p.MaxPerReservation }),
+		"maxPerOwner":        optionalNumber(func(p product) *int { return p.MaxPerOwner }),
+		"ownerPeriodSeconds": number(func(p product) int { return p.OwnerPeriodSeconds() }),
+		"version":            bigNumber(func(p product) int64 { return p.Version }),
+		"channelBuffers":     t.channelBuffers,
+		"stock":              t.stockOfProduct,
 	}
 }
 

@@ -130,17 +130,19 @@ type ComplexityRoot struct {
 	}
 
 	Product struct {
-		BackorderLimit    func(childComplexity int) int
-		ChannelBuffers    func(childComplexity int) int
-		ID                func(childComplexity int) int
-		InventoryPolicy   func(childComplexity int) int
-		LowStockThreshold func(childComplexity int) int
-		MaxPerReservation func(childComplexity int) int
-		ProductID         func(childComplexity int) int
-		Stock             func(childComplexity int, channel *string) int
-		Title             func(childComplexity int) int
-		Tracked           func(childComplexity int) int
-		Version           func(childComplexity int) int
+		BackorderLimit     func(childComplexity int) int
+		ChannelBuffers     func(childComplexity int) int
+		ID                 func(childComplexity int) int
+		InventoryPolicy    func(childComplexity int) int
+		LowStockThreshold  func(childComplexity int) int
+		MaxPerOwner        func(childComplexity int) int
+		MaxPerReservation  func(childComplexity int) int
+		OwnerPeriodSeconds func(childComplexity int) int
+		ProductID          func(childComplexity int) int
+		Stock              func(childComplexity int, channel *string) int
+		Title              func(childComplexity int) int
+		Tracked            func(childComplexity int) int
+		Version            func(childComplexity int) int
 	}
 
 	ProductConnection struct {
@@ -156,12 +158,13 @@ type ComplexityRoot struct {
 	}
 
 	QuantityLimitExceededError struct {
-		Code      func(childComplexity int) int
-		Limit     func(childComplexity int) int
-		Message   func(childComplexity int) int
-		Path      func(childComplexity int) int
-		ProductID func(childComplexity int) int
-		Requested func(childComplexity int) int
+		Code          func(childComplexity int) int
+		Limit         func(childComplexity int) int
+		Message       func(childComplexity int) int
+		Path          func(childComplexity int) int
+		PeriodSeconds func(childComplexity int) int
+		ProductID     func(childComplexity int) int
+		Requested     func(childComplexity int) int
 	}
 
 	Query struct {
@@ -891,12 +894,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Product.LowStockThreshold(childComplexity), true
+	case "Product.maxPerOwner":
+		if e.ComplexityRoot.Product.MaxPerOwner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Product.MaxPerOwner(childComplexity), true
 	case "Product.maxPerReservation":
 		if e.ComplexityRoot.Product.MaxPerReservation == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Product.MaxPerReservation(childComplexity), true
+	case "Product.ownerPeriodSeconds":
+		if e.ComplexityRoot.Product.OwnerPeriodSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Product.OwnerPeriodSeconds(childComplexity), true
 	case "Product.productId":
 		if e.ComplexityRoot.Product.ProductID == nil {
 			break
@@ -995,6 +1010,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.QuantityLimitExceededError.Path(childComplexity), true
+	case "QuantityLimitExceededError.periodSeconds":
+		if e.ComplexityRoot.QuantityLimitExceededError.PeriodSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QuantityLimitExceededError.PeriodSeconds(childComplexity), true
 	case "QuantityLimitExceededError.productId":
 		if e.ComplexityRoot.QuantityLimitExceededError.ProductID == nil {
 			break
@@ -2313,6 +2334,8 @@ type QuantityLimitExceededError implements UserError & ReservationError & StockE
   requested: Int!
   "The largest quantity allowed."
   limit: Int!
+  "The period of the product's limit for each owner (` + "`" + `maxPerOwner` + "`" + `): what the owner has got in it counts too. Null for any other limit."
+  periodSeconds: Int
 }
 
 """
@@ -2806,6 +2829,10 @@ type Product implements Node {
   lowStockThreshold: Int!
   "The largest quantity of one reservation. Null means no limit."
   maxPerReservation: Int
+  "The largest quantity that one owner may have: in active reservations, and in orders of the last ` + "`" + `ownerPeriodSeconds` + "`" + `, paid or not. What is released, expired or cancelled does not count. The owner is the subject of a token, the ` + "`" + `ownerRef` + "`" + ` that an order service names, or the address of a caller without a token. Null means no limit."
+  maxPerOwner: Int
+  "The period of ` + "`" + `maxPerOwner` + "`" + `, which ends now: a day by default."
+  ownerPeriodSeconds: Int!
   "Grows with every change of the product, its stock included. The newer version is right."
   version: BigInt!
   "The product's own buffers. In other channels the buffer of the channel applies."
@@ -2894,6 +2921,10 @@ input UpsertProductRow {
   lowStockThreshold: Int
   "The largest quantity of one reservation, 1 or more. Null for no limit."
   maxPerReservation: Int @goField(omittable: true)
+  "The largest quantity that one owner may have in active reservations and in orders of the last ` + "`" + `ownerPeriodSeconds` + "`" + `, 1 or more. Null for no limit."
+  maxPerOwner: Int @goField(omittable: true)
+  "The period of ` + "`" + `maxPerOwner` + "`" + `: 60 (a minute) to 31,622,400 (366 days). Null for 86,400, a day."
+  ownerPeriodSeconds: Int @goField(omittable: true)
   "When more units are expected. Null when that is not known."
   nextRestockAt: Time @goField(omittable: true)
 }
@@ -3759,6 +3790,10 @@ func (ec *executionContext) childFields_Product(ctx context.Context, field graph
 		return ec.fieldContext_Product_lowStockThreshold(ctx, field)
 	case "maxPerReservation":
 		return ec.fieldContext_Product_maxPerReservation(ctx, field)
+	case "maxPerOwner":
+		return ec.fieldContext_Product_maxPerOwner(ctx, field)
+	case "ownerPeriodSeconds":
+		return ec.fieldContext_Product_ownerPeriodSeconds(ctx, field)
 	case "version":
 		return ec.fieldContext_Product_version(ctx, field)
 	case "channelBuffers":
@@ -6848,6 +6883,52 @@ func (ec *executionContext) fieldContext_Product_maxPerReservation(_ context.Con
 	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Product_maxPerOwner(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_maxPerOwner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxPerOwner, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Product_maxPerOwner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Product", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Product_ownerPeriodSeconds(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_ownerPeriodSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OwnerPeriodSeconds(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_ownerPeriodSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Product", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _Product_version(ctx context.Context, field graphql.CollectedField, obj *models.Product) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7279,6 +7360,29 @@ func (ec *executionContext) _QuantityLimitExceededError_limit(ctx context.Contex
 	)
 }
 func (ec *executionContext) fieldContext_QuantityLimitExceededError_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QuantityLimitExceededError", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _QuantityLimitExceededError_periodSeconds(ctx context.Context, field graphql.CollectedField, obj *models.QuantityLimitExceededError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_QuantityLimitExceededError_periodSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PeriodSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_QuantityLimitExceededError_periodSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QuantityLimitExceededError", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
@@ -14712,7 +14816,7 @@ func (ec *executionContext) unmarshalInputUpsertProductRow(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"productId", "title", "tracked", "inventoryPolicy", "backorderLimit", "lowStockThreshold", "maxPerReservation", "nextRestockAt"}
+	fieldsInOrder := [...]string{"productId", "title", "tracked", "inventoryPolicy", "backorderLimit", "lowStockThreshold", "maxPerReservation", "maxPerOwner", "ownerPeriodSeconds", "nextRestockAt"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14768,6 +14872,20 @@ func (ec *executionContext) unmarshalInputUpsertProductRow(ctx context.Context, 
 				return it, err
 			}
 			it.MaxPerReservation = graphql.OmittableOf(data)
+		case "maxPerOwner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxPerOwner"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxPerOwner = graphql.OmittableOf(data)
+		case "ownerPeriodSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ownerPeriodSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OwnerPeriodSeconds = graphql.OmittableOf(data)
 		case "nextRestockAt":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nextRestockAt"))
 			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
@@ -15817,6 +15935,16 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "maxPerOwner":
+			out.Values[i] = ec._Product_maxPerOwner(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ownerPeriodSeconds":
+			out.Values[i] = ec._Product_ownerPeriodSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "version":
 			out.Values[i] = ec._Product_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -16022,6 +16150,11 @@ func (ec *executionContext) _QuantityLimitExceededError(ctx context.Context, sel
 		case "limit":
 			out.Values[i] = ec._QuantityLimitExceededError_limit(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "periodSeconds":
+			out.Values[i] = ec._QuantityLimitExceededError_periodSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

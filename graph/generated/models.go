@@ -382,6 +382,10 @@ type UpsertProductRow struct {
 	LowStockThreshold *int `json:"lowStockThreshold,omitempty"`
 	// The largest quantity of one reservation, 1 or more. Null for no limit.
 	MaxPerReservation graphql.Omittable[*int] `json:"maxPerReservation,omitempty"`
+	// The largest quantity that one owner may have in active reservations and in orders of the last `ownerPeriodSeconds`, 1 or more. Null for no limit.
+	MaxPerOwner graphql.Omittable[*int] `json:"maxPerOwner,omitempty"`
+	// The period of `maxPerOwner`: 60 (a minute) to 31,622,400 (366 days). Null for 86,400, a day.
+	OwnerPeriodSeconds graphql.Omittable[*int] `json:"ownerPeriodSeconds,omitempty"`
 	// When more units are expected. Null when that is not known.
 	NextRestockAt graphql.Omittable[*time.Time] `json:"nextRestockAt,omitempty"`
 }

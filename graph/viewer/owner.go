@@ -21,18 +21,18 @@ func Acting(ctx context.Context) owner.Access {
 	return owner.Access{Subject: guard.Caller(ctx), Orders: guard.Has(ctx, guard.WriteOrders)}
 }
 
-// HolderOf is the holder of what the caller reserves. An order service that names an
-// ownerRef reserves for its customer. An anonymous caller is its address. Where no tokens
-// are configured there is no holder.
+// HolderOf is the holder of what the caller reserves. A caller with write:orders that names
+// an ownerRef reserves for its customer. An anonymous caller is its address. Where no
+// tokens are configured every caller has write:orders, and without an ownerRef there is no
+// holder.
 func HolderOf(ctx context.Context, ownerRef string) owner.Holder {
-	subject := guard.Caller(ctx)
 	if guard.TokensConfigured(ctx) && guard.IsAnonymous(ctx) {
 		return owner.OfAddress(guard.Address(ctx))
 	}
-	if subject != "" && ownerRef != "" && guard.Has(ctx, guard.WriteOrders) {
+	if ownerRef != "" && guard.Has(ctx, guard.WriteOrders) {
 		return owner.OfOwnerRef(ownerRef)
 	}
-	return owner.OfSubject(subject)
+	return owner.OfSubject(guard.Caller(ctx))
 }
 
 // AnonymousKeyMin is how many characters the idempotency key of an anonymous caller has at

@@ -18,7 +18,7 @@ func as(subject string, scopes ...guard.Scope) context.Context {
 }
 
 // TestHolderOf: a subject holds what it reserves, an order service what no ownerRef is
-// named for. Nobody holds what was reserved without a token, or where none are checked.
+// named for. Nobody holds what was reserved without a token and an ownerRef.
 func TestHolderOf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -31,7 +31,8 @@ func TestHolderOf(t *testing.T) {
 		{as("shop", guard.WriteOrders), "alice", owner.OfOwnerRef("alice")},
 		{as("shop", guard.ReadOrders), "alice", owner.OfSubject("shop")},
 		{guard.WithTokensConfigured(context.Background()), "alice", ""},
-		{guard.WithIdentity(context.Background(), guard.Identity{Subject: "local", Scopes: []guard.Scope{guard.WriteOrders}}), "alice", ""},
+		{guard.WithIdentity(context.Background(), guard.Identity{Subject: "local", Scopes: []guard.Scope{guard.WriteOrders}}), "alice", owner.OfOwnerRef("alice")},
+		{guard.WithIdentity(context.Background(), guard.Identity{Subject: "local", Scopes: []guard.Scope{guard.WriteOrders}}), "", ""},
 	} {
 		require.Equal(t, c.want, HolderOf(c.ctx, c.ownerRef))
 	}

@@ -7,9 +7,10 @@
 //
 //	holder      made by                                          exists for
 //	s:SUBJECT   a caller with a token                            this subject, and the order scopes
-//	o:OWNERREF  a caller with write:orders, for an ownerRef      the order scopes
+//	o:OWNERREF  a caller with write:orders, for an ownerRef;     the order scopes
+//	            every caller of a server without tokens has it
 //	a:ADDRESS   an anonymous caller, where tokens are configured every caller that knows its id
-//	(empty)     a caller of a server without tokens              every caller that knows its id
+//	(empty)     a caller of a server without tokens, for none    every caller that knows its id
 //
 // For every other caller a reservation does not exist: the answer is the same as for an
 // unknown id. A subject may claim a reservation of the last two kinds, whose id is a

@@ -18,7 +18,8 @@ func check(s *models.Stock) error {
 		return errors.New("bad epoch")
 	case s.Version < 0 || s.Version > channel.ProductVersionMax:
 		return fmt.Errorf("version %d is out of range", s.Version)
-	case !within(&s.LowStockThreshold, 0), !within(s.BackorderLimit, 0), !within(s.MaxPerReservation, 1):
+	case !within(&s.LowStockThreshold, 0), !within(s.BackorderLimit, 0), !within(s.MaxPerReservation, 1), !within(s.MaxPerOwner, 1),
+		s.OwnerPeriod != nil && (*s.OwnerPeriod < models.OwnerPeriodMin || *s.OwnerPeriod > models.OwnerPeriodMax):
 		return errors.New("a setting is out of range")
 	case s.Title != nil && !utf8.ValidString(*s.Title):
 		return errors.New("the title is not valid UTF-8")

@@ -20,9 +20,6 @@ func (r *reader) fail() {
 
 func (r *reader) settings(s *models.Stock) {
 	flags := int(r.byte())
-	if flags >= flagsEnd {
-		r.fail()
-	}
 	s.Tracked = flags&flagTracked != 0
 	s.InventoryPolicy = models.Deny
 	if flags&flagContinue != 0 {
@@ -48,6 +45,21 @@ func (r *reader) settings(s *models.Stock) {
 	}
 	if flags&flagBuffers != 0 {
 		s.Buffers = r.buffers()
+	}
+	if flags&flagOwnerLimit != 0 {
+		r.ownerLimit(s)
+	}
+}
+
+// ownerLimit reads a limit, its period, or both.
+func (r *reader) ownerLimit(s *models.Stock) {
+	for _, to := range []**int{&s.MaxPerOwner, &s.OwnerPeriod} {
+		if n := r.number(); n != 0 {
+			*to = &n
+		}
+	}
+	if s.MaxPerOwner == nil && s.OwnerPeriod == nil {
+		r.fail()
 	}
 }
 

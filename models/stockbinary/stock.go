@@ -44,7 +44,7 @@ const (
 	flagMaxPerReservation
 	flagNextRestockAt
 	flagBuffers
-	flagsEnd
+	flagOwnerLimit
 )
 
 // Encode returns the fields of a stock. They leave out Source, which says where one
@@ -52,8 +52,8 @@ const (
 // package's limits.
 //
 // The compact form is: the format; the flags; the low stock threshold; the time of
-// the read; those of title, backorder limit, maximum per reservation, time of restock
-// and buffers that the flags name; the number of levels; the levels; the checksum.
+// the read; those of title, backorder limit, maximum per reservation, time of restock,
+// buffers, and maximum per owner with its period (0 for none) that the flags name; the number of levels; the levels; the checksum.
 // A number is a varint, zigzag where it can be negative. A text has its length in
 // front. A time is seconds since 1970, then nanoseconds. A level is its location, one
 // byte with a bit for active and for each quantity that is not zero, its priority,
@@ -86,6 +86,7 @@ func appendSettings(b []byte, s *models.Stock) []byte {
 	set(flagMaxPerReservation, s.MaxPerReservation != nil)
 	set(flagNextRestockAt, s.NextRestockAt != nil)
 	set(flagBuffers, len(s.Buffers) > 0)
+	set(flagOwnerLimit, s.MaxPerOwner != nil || s.OwnerPeriod != nil)
 	b = append(b, format, byte(flags))
 	b = binary.AppendVarint(b, int64(s.LowStockThreshold))
 	b = appendTime(b, s.AsOf)
@@ -105,6 +106,14 @@ func appendSettings(b []byte, s *models.Stock) []byte {
 		b = binary.AppendUvarint(b, uint64(len(s.Buffers)))
 		for _, buffer := range s.Buffers.List() {
 			b = binary.AppendVarint(appendText(b, buffer.ChannelID), int64(buffer.Buffer))
+		}
+	}
+	if flags&flagOwnerLimit != 0 {
+		for _, n := range []*int{s.MaxPerOwner, s.OwnerPeriod} {
+			if n == nil {
+				n = new(int)
+			}
+			b = binary.AppendVarint(b, int64(*n))
 		}
 	}
 	return b

@@ -20,7 +20,7 @@ func exampleStock() *models.Stock {
 	return &models.Stock{
 		Product: models.Product{
 			ProductID: `mug-"1"`, Title: &title, Tracked: true, InventoryPolicy: models.Continue,
-			BackorderLimit: &limit, LowStockThreshold: 5, MaxPerReservation: &most,
+			BackorderLimit: &limit, LowStockThreshold: 5, MaxPerReservation: &most, MaxPerOwner: new(7), OwnerPeriod: new(3600),
 			NextRestockAt: &restock, Buffers: channel.Buffers{"web": 5, `a "b"`: 0}, Version: 12345678901,
 		},
 		Levels: []models.Level{
@@ -200,6 +200,9 @@ func TestDecodeRefusesValuesOutOfBounds(t *testing.T) {
 		"threshold":             func(s *models.Stock) { s.LowStockThreshold = -1 },
 		"backorder limit":       func(s *models.Stock) { s.BackorderLimit = &above },
 		"max per reservation":   func(s *models.Stock) { s.MaxPerReservation = &none },
+		"max per owner":         func(s *models.Stock) { s.MaxPerOwner = &above },
+		"short owner period":    func(s *models.Stock) { s.OwnerPeriod = new(models.OwnerPeriodMin - 1) },
+		"long owner period":     func(s *models.Stock) { s.OwnerPeriod = new(models.OwnerPeriodMax + 1) },
 		"year 10000":            func(s *models.Stock) { s.AsOf = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"negative reserved":     func(s *models.Stock) { s.Levels[0].Reserved = -2 },
 		"reserved out of range": func(s *models.Stock) { s.Levels[0].Reserved = above },

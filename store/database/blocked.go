@@ -8,6 +8,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/decide/keyhash"
+	"onhand/store/database/decide/readset"
 	"onhand/store/database/dialect"
 )
 
@@ -30,7 +31,7 @@ func (e *BlockedError) Unwrap() error { return errStockLocked }
 // rowsOf returns the rows that a write names. The products of a reservation are not
 // among them: only the database knows those.
 func rowsOf(w models.Write) []dialect.RowRef {
-	set := decide.ReadSetOf([]models.Write{w}, []keyhash.KeyHashes{{}})
+	set := readset.Of([]models.Write{w}, []keyhash.KeyHashes{{}})
 	rows := make([]dialect.RowRef, 0, len(set.Products)+1)
 	for _, id := range set.Products {
 		rows = append(rows, dialect.RowRef{Product: id})
@@ -76,7 +77,7 @@ func (d *Database) blockedWrites(ctx context.Context, b lockedBatch, earlier dia
 		return nil, nil, err
 	}
 	all := b.all()
-	set := decide.ReadSetOf(all, meta.secret.HashAll(all))
+	set := readset.Of(all, meta.secret.HashAll(all))
 	lines, err := d.engine.LinesOf(ctx, set.Reservations)
 	if err != nil {
 		return nil, nil, err

@@ -51,10 +51,10 @@ func TestFingerprintsStay(t *testing.T) {
 			models.MoveStock{IdempotencyKey: "k", Rows: []models.MoveRow{moveRow("mug", 2, "north", models.Incoming, "south", models.Available)},
 				Reason: models.ReasonReceived, Note: "pallet 9", Reference: "delivery 1", ErrorPolicy: models.RejectEverything, Actor: "another clerk"}},
 		{"products", `{"idempotencyKey":"k","rows":[{"productId":"mug","title":null,"tracked":true,"inventoryPolicy":"CONTINUE","backorderLimit":3,` +
-			`"lowStockThreshold":0,"maxPerReservation":2,"nextRestockAt":"2031-02-03T04:05:06Z"},{"productId":"cup"}],"errorPolicy":"REJECT_EVERYTHING"}`,
+			`"lowStockThreshold":0,"maxPerReservation":2,"maxPerOwner":4,"ownerPeriodSeconds":60,"nextRestockAt":"2031-02-03T04:05:06Z"},{"productId":"cup"}],"errorPolicy":"REJECT_EVERYTHING"}`,
 			models.UpsertProducts{IdempotencyKey: "k", ErrorPolicy: models.RejectEverything, Rows: []models.ProductRow{{
 				ProductID: "mug", Title: cleared[string](), Tracked: new(true), InventoryPolicy: new(models.Continue), BackorderLimit: given(3),
-				LowStockThreshold: new(0), MaxPerReservation: given(2), NextRestockAt: given(time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)),
+				LowStockThreshold: new(0), MaxPerReservation: given(2), MaxPerOwner: given(4), OwnerPeriod: given(60), NextRestockAt: given(time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)),
 			}, {ProductID: "cup"}}}},
 		{"locations", `{"idempotencyKey":"k","rows":[{"locationId":"north","name":"","priority":0,"active":false,"pickup":true}],"errorPolicy":"REJECT_EVERYTHING"}`,
 			models.UpsertLocations{IdempotencyKey: "k", ErrorPolicy: models.RejectEverything, Rows: []models.LocationRow{

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onhand/models"
+	"onhand/models/owner"
 )
 
 // rapidChecks keeps the number of random runs small unless a flag sets it: every step of
@@ -47,6 +48,7 @@ type model struct {
 
 type modelReservation struct {
 	id      string
+	holder  owner.Holder
 	channel string
 	state   models.ReservationState
 	overdue bool // past its expiry, and not expired by a write yet
@@ -63,7 +65,7 @@ func TestAgainstAModel(t *testing.T) {
 			runs++
 			m := newModel(s.with(rt), fmt.Sprintf("run %d ", runs))
 			rt.Repeat(map[string]func(*rapid.T){
-				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend,
+				"reserve": m.reserve, "reserve again": m.reserve, "update": m.update, "extend": m.extend, "claim": m.claim,
 				"commit": m.resolve(models.ReservationCommitted), "release": m.resolve(models.ReservationReleased),
 				"fulfil": m.resolve(models.ReservationFulfilled), "cancel": m.resolve(models.ReservationCancelled),
 				"adjust": m.adjust, "set": m.set, "moment": m.noteMoment, "count": m.countLater, "move": m.moveStock, "settings": m.changeSettings, "time passes": m.letExpire, "sweep": m.sweepSome, "repeat": m.repeat,
@@ -83,6 +85,7 @@ func (m *model) floor(product string) int { return -m.owed[product] }
 
 func newModel(s *shop, prefix string) *model {
 	m := &model{shop: s, prefix: prefix, shelf: map[levelKey]models.Quantities{}, owed: map[string]int{}, selling: map[string]bool{"north": true}, keys: newModelKeys(), counts: newModelCounts()}
+	s.SetHolderLimits(modelLimits())
 	for len(s.sweep(1000)) > 0 {
 	} // reservations of earlier runs
 	for i, product := range m.products() {
@@ -93,6 +96,7 @@ func newModel(s *shop, prefix string) *model {
 	}
 	m.setActive("south", true)
 	s.ok(channels(models.ChannelRow{ChannelID: "web", Buffer: new(0)}))
+	s.settings(m.products()[0], perOwner(boughtMax))
 	m.owed[m.products()[1]] = owedMax
 	s.settings(m.products()[1], fmt.Sprintf("inventory_policy = 'CONTINUE', backorder_limit = %d", owedMax))
 	return m
@@ -147,11 +151,14 @@ func (m *model) cart(t *rapid.T) (lines []models.RequestedLine, asked map[string
 	return lines, asked, order
 }
 
-// allocate returns how many units of each product a cart gets, after expiring overdue
-// reservations of products that it is short of. held are the lines that the cart has.
-func (m *model) allocate(asked map[string]int, order []string, channel string, partial bool, held []models.ReservationLine) (got map[string]int, refused bool) {
+// allocate returns how many units of each product a cart gets, and what the limits of its
+// holder say, after expiring overdue reservations of products that it is short of, and of a
+// holder at its limit. held are the lines that the cart has.
+func (m *model) allocate(want modelWant, channel string, partial bool, held []models.ReservationLine) (got map[string]int, limited []models.UserError, refused bool) {
+	asked, order := want.asked, want.order
 	for {
-		got, refused = map[string]int{}, false
+		refusal := m.limits(want)
+		got, limited, refused = map[string]int{}, refusal.errs, refusal.errs != nil
 		short, total := map[string]bool{}, 0
 		for _, product := range order {
 			got[product] = m.obtain(product, asked[product], channel, held)
@@ -160,8 +167,8 @@ func (m *model) allocate(asked map[string]int, order []string, channel string, p
 			refused = refused || short[product] && !partial
 		}
 		refused = refused || total == 0
-		if !m.expireFor(short) {
-			return got, refused
+		if !m.expireFor(short, refusal.full) {
+			return got, limited, refused
 		}
 	}
 }
@@ -186,11 +193,12 @@ func (m *model) obtain(product string, asked int, channel string, held []models.
 	return has + max(0, added)
 }
 
-// expireFor expires overdue reservations of the products that a write is short of.
-func (m *model) expireFor(short map[string]bool) (any bool) {
+// expireFor expires overdue reservations of the products that a write is short of, and of
+// a holder at its limit.
+func (m *model) expireFor(short map[string]bool, full owner.Holder) (any bool) {
 	for _, h := range m.reservations {
-		if h.state == models.ReservationActive && h.overdue &&
-			slices.ContainsFunc(h.lines, func(l models.ReservationLine) bool { return short[l.ProductID] }) {
+		if h.state == models.ReservationActive && h.overdue && (full != "" && h.holder == full ||
+			slices.ContainsFunc(h.lines, func(l models.ReservationLine) bool { return short[l.ProductID] })) {
 			m.expire(h)
 			any = true
 		}
@@ -268,13 +276,15 @@ func (m *model) reserve(t *rapid.T) {
 	w.IdempotencyKey = m.keys.draw(t, w)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	w.Channel = rapid.SampledFrom([]string{"", "web"}).Draw(t, "channel")
-	got, refused := m.allocate(asked, order, w.Channel, w.AllowPartial, nil)
+	w.Holder, w.Access.Orders = m.holder(t), true
+	want := modelWant{holder: w.Holder, asked: asked, order: order, path: linePath(lines), reservation: models.InputPath("lines")}
+	got, limited, refused := m.allocate(want, w.Channel, w.AllowPartial, nil)
 	r := m.first(w)
-	m.fails(r, shortages(asked, got, order, lines)...)
+	m.fails(r, append(limited, shortages(asked, got, order, lines)...)...)
 	require.Equal(t, refused, r.Reservation == nil)
 	if !refused {
 		m.keys.bind(w, r)
-		h := &modelReservation{id: r.Reservation.ID, channel: w.Channel, state: models.ReservationActive, version: 1}
+		h := &modelReservation{id: r.Reservation.ID, holder: w.Holder, channel: w.Channel, state: models.ReservationActive, version: 1}
 		m.checkLines(h, r.Reservation, asked, got, order)
 		m.reservations = append(m.reservations, h)
 	}
@@ -332,6 +342,7 @@ func (m *model) update(t *rapid.T) {
 	h := m.pick(t)
 	lines, asked, order := m.cart(t)
 	w := update(h.id, lines...)
+	w.Access.Orders = true
 	w.IdempotencyKey = m.keys.draw(t, w)
 	w.AllowPartial = rapid.Bool().Draw(t, "partial")
 	if h.now() != models.ReservationActive {
@@ -339,9 +350,9 @@ func (m *model) update(t *rapid.T) {
 		m.expireIfOverdue(h)
 		return
 	}
-	got, refused := m.allocate(asked, order, h.channel, w.AllowPartial, h.lines)
+	got, limited, refused := m.allocate(modelWant{holder: h.holder, asked: asked, order: order, path: linePath(lines), of: h}, h.channel, w.AllowPartial, h.lines)
 	r := m.first(w)
-	m.fails(r, shortages(asked, got, order, lines)...)
+	m.fails(r, append(limited, shortages(asked, got, order, lines)...)...)
 	if refused {
 		require.Equal(t, h.lines, r.Reservation.Lines)
 		return
@@ -354,7 +365,7 @@ func (m *model) update(t *rapid.T) {
 
 func (m *model) extend(t *rapid.T) {
 	h := m.pick(t)
-	r := m.first(models.ExtendReservation{ID: h.id, TTL: 2 * time.Hour})
+	r := m.first(models.ExtendReservation{ID: h.id, TTL: 2 * time.Hour, Access: owner.Access{Orders: true}})
 	if h.now() != models.ReservationActive {
 		m.fails(r, notActive(h.now()))
 		m.expireIfOverdue(h)

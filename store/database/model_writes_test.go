@@ -32,6 +32,7 @@ func (m *model) resolve(to models.ReservationState) func(*rapid.T) {
 		} else {
 			w.IdempotencyKey = m.keys.draw(t, w)
 		}
+		w.Access.Orders = true
 		if to != models.ReservationReleased && rapid.Bool().Draw(t, "in part") {
 			for range rapid.IntRange(1, 3).Draw(t, "parts") {
 				w.Lines = append(w.Lines, part(rapid.SampledFrom(m.products()).Draw(t, "product"), rapid.IntRange(1, 3).Draw(t, "quantity")))
@@ -72,17 +73,20 @@ func (m *model) reacquire(h *modelReservation, w models.Resolve) {
 			asked[l.ProductID], order = units[i], append(order, l.ProductID)
 		}
 	}
-	got, refused := m.allocate(asked, order, h.channel, false, nil)
+	linePath := func(product string) models.Failure {
+		if at := slices.IndexFunc(w.Lines, func(p models.LinePart) bool { return p.ProductID == product }); at >= 0 {
+			return path("lines", at, "quantity")
+		}
+		return path("id")
+	}
+	got, errs, refused := m.allocate(modelWant{holder: h.holder, asked: asked, order: order, path: linePath, ordersOnly: true}, h.channel, false, nil)
 	r := m.first(w)
 	require.Equal(m.t, refused, len(r.Errors) > 0)
 	if refused {
 		for _, product := range order {
 			if got[product] < asked[product] {
 				e := short(0, product, asked[product], got[product]).(models.InsufficientStockError)
-				e.Path = models.InputPath("id")
-				if at := slices.IndexFunc(w.Lines, func(p models.LinePart) bool { return p.ProductID == product }); at >= 0 {
-					e.Path = models.InputPath("lines", at, "quantity")
-				}
+				e.Failure = linePath(product)
 				errs = append(errs, e)
 			}
 		}
@@ -210,7 +214,7 @@ func (m *model) least(product string, state models.State) int {
 // not enough.
 func (m *model) have(at levelKey, state models.State, enough func(n int) bool) int {
 	q := m.shelf[at]
-	if state == models.Available && !enough(q.Available) && m.expireFor(map[string]bool{at.product: true}) {
+	if state == models.Available && !enough(q.Available) && m.expireFor(map[string]bool{at.product: true}, "") {
 		q = m.shelf[at]
 	}
 	return *q.Of(state)

@@ -35,12 +35,12 @@ func TestUpsertProducts(t *testing.T) {
 		restock := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 		all := models.ProductRow{
 			ProductID: "mug", Title: given("Mug"), Tracked: new(false), InventoryPolicy: new(models.Continue), BackorderLimit: given(7),
-			LowStockThreshold: new(2), MaxPerReservation: given(9), NextRestockAt: given(restock),
+			LowStockThreshold: new(2), MaxPerReservation: given(9), MaxPerOwner: given(8), OwnerPeriod: given(3600), NextRestockAt: given(restock),
 		}
 		r := s.ok(products(all, models.ProductRow{ProductID: "cup"}))
 		want := models.Product{
 			ProductID: "mug", Title: new("Mug"), InventoryPolicy: models.Continue, BackorderLimit: new(7),
-			LowStockThreshold: 2, MaxPerReservation: new(9), NextRestockAt: &restock, Version: 1,
+			LowStockThreshold: 2, MaxPerReservation: new(9), MaxPerOwner: new(8), OwnerPeriod: new(3600), NextRestockAt: &restock, Version: 1,
 		}
 		require.Equal(t, want, s.read("mug").Product)
 		require.Equal(t, models.Product{ProductID: "cup", Tracked: true, InventoryPolicy: models.Deny, LowStockThreshold: 5, Version: 1}, s.read("cup").Product)
@@ -53,7 +53,7 @@ func TestUpsertProducts(t *testing.T) {
 		require.Equal(t, outbox, s.number("SELECT count(*) FROM outbox"))
 
 		w := products(models.ProductRow{ProductID: "mug", Title: cleared[string](), BackorderLimit: cleared[int](),
-			MaxPerReservation: cleared[int](), NextRestockAt: cleared[time.Time](), Tracked: new(true)})
+			MaxPerReservation: cleared[int](), MaxPerOwner: cleared[int](), OwnerPeriod: cleared[int](), NextRestockAt: cleared[time.Time](), Tracked: new(true)})
 		first := s.ok(w)
 		require.Equal(t, models.Product{ProductID: "mug", Tracked: true, InventoryPolicy: models.Continue, LowStockThreshold: 2, Version: 2}, s.read("mug").Product)
 		require.Equal(t, int64(1), s.number("SELECT count(*) FROM outbox WHERE product_id = 'mug' AND version = 2"))
@@ -140,9 +140,10 @@ func TestUpsertErrors(t *testing.T) {
 			{
 				write: products(models.ProductRow{ProductID: "mug", Title: given("Mug")}, models.ProductRow{ProductID: "a\x00", Title: given("\xff")},
 					models.ProductRow{ProductID: "mug"}, models.ProductRow{ProductID: "cup", InventoryPolicy: new(models.InventoryPolicy("MAYBE")),
-						BackorderLimit: given(-1), LowStockThreshold: new(-1), MaxPerReservation: given(0), NextRestockAt: given(far)}),
+						BackorderLimit: given(-1), LowStockThreshold: new(-1), MaxPerReservation: given(0), MaxPerOwner: given(0), OwnerPeriod: given(59), NextRestockAt: given(far)}),
 				want: []models.UserError{invalid("rows", 1, "productId"), invalid("rows", 1, "title"), invalid("rows", 2), invalid("rows", 3, "inventoryPolicy"),
-					invalid("rows", 3, "backorderLimit"), invalid("rows", 3, "lowStockThreshold"), invalid("rows", 3, "maxPerReservation"), invalid("rows", 3, "nextRestockAt")},
+					invalid("rows", 3, "backorderLimit"), invalid("rows", 3, "lowStockThreshold"), invalid("rows", 3, "maxPerReservation"),
+					invalid("rows", 3, "maxPerOwner"), invalid("rows", 3, "ownerPeriodSeconds"), invalid("rows", 3, "nextRestockAt")},
 			},
 			{
 				write: locations(models.LocationRow{LocationID: "north", Name: new("Mug")}, models.LocationRow{LocationID: ""},

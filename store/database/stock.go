@@ -120,7 +120,7 @@ func (d *Database) ReadStocksAfter(ctx context.Context, refs []MovementRef) ([]*
 // [dialect.StockSelect] reads some. The levels of one product come in any order.
 func exportSelect(f *dialect.Fragments) string {
 	return `SELECT m.epoch, ` + f.Now + `, p.product_id, p.version, p.title, p.tracked, p.inventory_policy,
-		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.channel_buffers,
+		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.max_per_owner, p.owner_period, p.next_restock_at, p.channel_buffers,
 		l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
 		c.active, c.priority
 	FROM products p CROSS JOIN onhand_meta m

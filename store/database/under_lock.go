@@ -17,6 +17,7 @@ import (
 	"onhand/store/database/decide/counting"
 	"onhand/store/database/decide/holderusage"
 	"onhand/store/database/decide/keyhash"
+	"onhand/store/database/decide/readset"
 	"onhand/store/database/dialect"
 )
 
@@ -249,7 +250,7 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		linesMax = math.MaxInt32
 	}
 	hashes := meta.secret.HashAll(writes)
-	needs := decide.ReadSetOf(writes, hashes)
+	needs := readset.Of(writes, hashes)
 	needs.First = decide.SortedKeys(b.first)
 	if !d.HolderLimits.On() {
 		needs.Held = holderusage.NeededHoldings{}
@@ -266,6 +267,7 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		return models.Outcome{}, missing{}, dialect.ErrRetry
 	}
 	unit.Holdings.Limits = d.HolderLimits
+	unit.CountPurchases(needs.Reservations)
 	results := decideAll(unit, writes, hashes)
 	if unit.Holdings.Unlocked() { // a reservation became counted before it was locked
 		return models.Outcome{}, missing{}, dialect.ErrRetry
@@ -279,7 +281,7 @@ func (d *Database) tryOnce(ctx context.Context, b lockedBatch, lockWait time.Dur
 		return models.Outcome{}, missing{}, err
 	}
 	d.executor.Learn(unit)
-	d.executor.NoteFull(unit.Holdings.Full())
+	d.executor.NoteFull(append(unit.Holdings.Full(), unit.Purchases.Full()...))
 	return outcomeOf(unit, results[len(b.expired.ids):], stocks), missing{}, nil
 }
 

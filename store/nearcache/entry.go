@@ -48,6 +48,7 @@ type ownedStock struct {
 	models.Stock
 	title                             string
 	backorderLimit, maxPerReservation int
+	maxPerOwner, ownerPeriod          int
 	nextRestockAt                     time.Time
 }
 
@@ -63,6 +64,14 @@ func owned(s, before *models.Stock, epoch string) (*models.Stock, uint32) {
 	if s.MaxPerReservation != nil {
 		o.maxPerReservation = *s.MaxPerReservation
 		o.MaxPerReservation = &o.maxPerReservation
+	}
+	if s.OwnerPeriod != nil {
+		o.ownerPeriod = *s.OwnerPeriod
+		o.OwnerPeriod = &o.ownerPeriod
+	}
+	if s.MaxPerOwner != nil {
+		o.maxPerOwner = *s.MaxPerOwner
+		o.MaxPerOwner = &o.maxPerOwner
 	}
 	if s.NextRestockAt != nil {
 		o.nextRestockAt = *s.NextRestockAt

@@ -23,6 +23,7 @@ func full(id string, levels int) *models.Stock {
 	limit, most, at := 7, 9, time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := stockAt(parts[0], 3)
 	s.Title, s.BackorderLimit, s.MaxPerReservation, s.NextRestockAt = &parts[1], &limit, &most, &at
+	s.MaxPerOwner, s.OwnerPeriod = new(2), new(3600)
 	s.Buffers = channel.Buffers{"web": 3}
 	s.Levels = make([]models.Level, levels)
 	for i := range s.Levels {
@@ -46,6 +47,8 @@ func TestOwned(t *testing.T) {
 	require.NotSame(t, s.Title, kept.Title)
 	require.NotSame(t, s.BackorderLimit, kept.BackorderLimit)
 	require.NotSame(t, s.MaxPerReservation, kept.MaxPerReservation)
+	require.NotSame(t, s.MaxPerOwner, kept.MaxPerOwner)
+	require.NotSame(t, s.OwnerPeriod, kept.OwnerPeriod)
 	require.NotSame(t, s.NextRestockAt, kept.NextRestockAt)
 
 	again, _ := owned(full("x", 3), kept, "e")

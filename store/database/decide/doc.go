@@ -4,12 +4,11 @@
 // # Terms
 //
 //	unit of work  what a transaction locked and loaded, and what was decided on it
-//	read set      the rows that a batch of writes needs loaded, named before loading
 //	change set    what one write wants to change; applied whole, or dropped
 //	answer        the stored answer of the write that bound an idempotency key
 //	bound key     one whose write took effect, whole or in part
 //
-// A transaction computes the read set of its writes ([ReadSetOf]), loads it into a
+// A transaction computes the read set of its writes (package readset), loads it into a
 // [UnitOfWork], lets a [Decider] decide the writes in order, and saves what the unit
 // of work lists as changed. Each write sees the effect of the writes before it.
 //

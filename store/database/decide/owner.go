@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"time"
 
 	"onhand/models"
@@ -75,21 +76,26 @@ func (d *Decider) claim(w models.ClaimReservation) models.WriteResult {
 			at := s.At(d.Now)
 			return models.WriteResult{Reservation: &at, Errors: limited}
 		}
-		next.Holder, next.Counted = mine, d.Holdings.Counts(holder)
+		next.Holder, next.Counted, next.Limited = mine, d.Holdings.Counts(holder), d.limits(holder, s.Lines)
 		d.put(&next)
 	}
 	at := next.At(d.Now)
 	return models.WriteResult{Reservation: &at, Replayed: replayed}
 }
 
-// refuseClaim refuses an active reservation that would bring a holder above its limits.
-// Otherwise a subject could claim without end what its address reserves.
+// refuseClaim refuses a reservation that would bring a holder above its limits. Otherwise a
+// subject could claim without end what its address reserves. An order keeps nothing from
+// others, but it counts against the limits of its products for each owner.
 func (d *Decider) refuseClaim(h owner.Holder, s *StoredReservation) []models.UserError {
-	if s.State != models.ReservationActive || !d.Holdings.Counts(h) {
-		return nil
+	path, parts := models.InputPath("id"), make([]int, len(s.Lines))
+	for i := range s.Lines {
+		parts[i] = d.purchased(&StoredReservation{Reservation: s.Reservation, OrderedAt: s.OrderedAt, Limited: true}, &s.Lines[i])
 	}
-	path := models.InputPath("id")
-	errs := d.Holdings.RefuseReservation(h, path)
+	errs := d.refuseLines(h, s, parts, func(string) []string { return path })
+	if s.State != models.ReservationActive || !d.Holdings.Counts(h) {
+		return errs
+	}
+	errs = append(errs, d.Holdings.RefuseReservation(h, path)...)
 	for i := range s.Lines {
 		line := &s.Lines[i]
 		if product := d.Products[line.ProductID]; product != nil {
@@ -131,6 +137,85 @@ func (d *Decider) renew(s *StoredReservation, h owner.Holder, ttl time.Duration,
 	})
 	if errs == nil {
 		s.renew(d.Now, ttl)
+	}
+	return errs
+}
+
+// CountPurchases counts reservations that the batch may change.
+func (u *UnitOfWork) CountPurchases(reservations [][16]byte) {
+	for _, key := range reservations {
+		if s := u.Reservations[key]; s != nil {
+			u.purchase(s, 1)
+		}
+	}
+}
+
+// purchase adds the units of a reservation to the purchases of its holder, or takes them.
+func (u *UnitOfWork) purchase(s *StoredReservation, sign int) {
+	if !s.Limited {
+		return
+	}
+	for i := range s.Lines {
+		if n := u.purchased(s, &s.Lines[i]); n > 0 {
+			u.Purchases.Add(holderusage.Holding{ID: holderusage.ID{Holder: s.Holder, Product: s.Lines[i].ProductID}, Units: sign * n})
+		}
+	}
+}
+
+// purchased is how many units of a line count against the limit of its product now: those
+// of an active reservation, and those of an order of the product's period that were not
+// cancelled.
+func (u *UnitOfWork) purchased(s *StoredReservation, l *models.ReservationLine) int {
+	p := u.Products[l.ProductID]
+	if !s.Limited || p == nil || p.MaxPerOwner == nil {
+		return 0
+	}
+	switch s.At(u.Now).State {
+	case models.ReservationActive:
+	case models.ReservationCommitted, models.ReservationFulfilled:
+		if !s.OrderedAt.After(u.Now.Add(-time.Duration(p.OwnerPeriodSeconds()) * time.Second)) {
+			return 0
+		}
+	default:
+		return 0
+	}
+	return l.Quantity - l.Cancelled
+}
+
+// limits reports whether a reservation with these lines counts against a limit for each
+// owner. The empty holder has no limits.
+func (u *UnitOfWork) limits(h owner.Holder, lines []models.ReservationLine) bool {
+	return h != "" && slices.ContainsFunc(lines, func(l models.ReservationLine) bool {
+		p := u.Products[l.ProductID]
+		return p != nil && p.MaxPerOwner != nil
+	})
+}
+
+// refusePurchases refuses units of products that an owner may not have in their period. s
+// is the reservation that is updated; nil for a new one.
+func (d *Decider) refusePurchases(h owner.Holder, wanted []demand, s *StoredReservation) (errs []models.UserError) {
+	for i := range wanted {
+		want := &wanted[i]
+		product := d.Products[want.product]
+		if product == nil {
+			continue
+		}
+		w := holderusage.Wanted{Product: product, Units: want.total, Path: models.InputPath("lines", want.index, "quantity")}
+		if want.held != nil {
+			w.Had, w.Counted = want.held.Quantity, d.purchased(s, want.held)
+		}
+		errs = append(errs, d.Purchases.Refuse(h, w)...)
+	}
+	return errs
+}
+
+// refuseLines refuses the lines of a reservation that becomes a holder's, or takes its
+// units again. parts are the units of each line.
+func (d *Decider) refuseLines(h owner.Holder, s *StoredReservation, parts []int, path func(product string) []string) (errs []models.UserError) {
+	for i := range s.Lines {
+		if product := d.Products[s.Lines[i].ProductID]; product != nil {
+			errs = append(errs, d.Purchases.Refuse(h, holderusage.Wanted{Product: product, Units: parts[i], Path: path(product.ProductID)})...)
+		}
 	}
 	return errs
 }

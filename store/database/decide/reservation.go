@@ -19,14 +19,15 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	changes := d.ChangeSet()
 	wanted := demands(w.Lines)
 	holder := holderlimits.Limited(w.Holder, w.Access)
-	limited := append(d.Holdings.RefuseReservation(holder, models.InputPath("lines")), d.refuseUnits(holder, wanted, false)...)
+	limited := slices.Concat(d.Holdings.RefuseReservation(holder, models.InputPath("lines")), d.refuseUnits(holder, wanted, false), d.refusePurchases(holder, wanted, nil))
 	lines, errs := d.allocate(changes, wanted, w.Channel, partial{w.AllowPartial, w.PartialMax})
 	if lines == nil || limited != nil {
 		return models.WriteResult{Errors: append(limited, errs...)}
 	}
 	key := d.Hashes.Reservation
 	s := &StoredReservation{
-		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now, Counted: d.Holdings.Counts(holder),
+		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now,
+		Counted: d.Holdings.Counts(holder), Limited: d.limits(holder, lines),
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
 			Owner: w.OwnerRef, Holder: w.Holder, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
@@ -63,7 +64,7 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	wanted := demands(w.Lines)
 	noteHeld(wanted, s.Lines)
 	holder, next := holderlimits.Limited(s.Holder, w.Access), *s
-	limited := d.refuseUnits(holder, wanted, s.Counted)
+	limited := append(d.refuseUnits(holder, wanted, s.Counted), d.refusePurchases(holder, wanted, s)...)
 	if w.TTL > 0 {
 		limited = append(limited, d.renew(&next, holder, w.TTL, "ttlSeconds")...)
 	}
@@ -72,7 +73,7 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 		at := s.At(d.Now)
 		return models.WriteResult{Reservation: &at, Errors: append(limited, errs...)}
 	}
-	next.Lines, next.Counted = lines, s.Counted || d.Holdings.Counts(holder)
+	next.Lines, next.Counted, next.Limited = lines, s.Counted || d.Holdings.Counts(holder), s.Limited || d.limits(holder, lines)
 	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, Actor: w.Caller, ReservationID: s.ID})
 	d.put(&next)
 	d.inPart = len(errs) > 0

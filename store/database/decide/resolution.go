@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"onhand/models"
+	"onhand/models/holderlimits"
 )
 
 // resolve moves a reservation to its next state. Each transition happens once. To
@@ -78,6 +79,9 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 // apply completes a transition to the new lines of next.
 func (d *Decider) apply(changes *ChangeSet, next StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
 	next.State = stateAfter(next.Reservation, w.To)
+	if w.To == models.ReservationCommitted {
+		next.OrderedAt, next.Limited = d.Now, next.Limited || d.limits(holderlimits.Limited(next.Holder, w.Access), next.Lines)
+	}
 	if w.OrderRef != "" {
 		next.Order = w.OrderRef
 	}
@@ -90,12 +94,15 @@ func (d *Decider) apply(changes *ChangeSet, next StoredReservation, w models.Res
 // reacquire commits a reservation that has expired. It takes what w names, or all that
 // the reservation had, again: within its channel, and from the locations that its lines
 // named. It takes everything or nothing. The maximum of one reservation does not count,
-// because it did when the reservation was made.
+// because it did when the reservation was made. The
+// limits for each owner do: what has expired was given back.
 func (d *Decider) reacquire(s *StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
 	parts, errs := partsOf(s.Lines, w.Lines)
 	if errs == nil {
 		next, changes := *s, d.ChangeSet()
-		if next.Lines, errs = d.supplyAgain(changes, s, w, parts); errs == nil {
+		limited := d.refuseLines(holderlimits.Limited(s.Holder, w.Access), s, parts, func(product string) []string { return partPath(w.Lines, product) })
+		next.Lines, errs = d.supplyAgain(changes, s, w, parts)
+		if errs = append(limited, errs...); errs == nil {
 			return d.apply(changes, next, w, step)
 		}
 	}

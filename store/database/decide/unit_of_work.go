@@ -57,6 +57,8 @@ type UnitOfWork struct {
 	Counts counting.Book
 	// Holdings has what the holders of reservations have.
 	Holdings holderusage.Holdings
+	// Purchases has what they got of products with a limit for each owner.
+	Purchases holderusage.Purchases
 	// NamedProducts are products that a result names, changed or not.
 	NamedProducts map[string]bool
 }
@@ -147,12 +149,14 @@ func (u *UnitOfWork) put(s *StoredReservation) {
 	var was holderusage.Contribution
 	if before, known := u.Reservations[s.Key]; known {
 		was = before.contribution()
+		u.purchase(before, -1)
 		s.Version = before.VersionAfter(s.State)
 		u.ChangedReservations[s.Key] = true
 	} else {
 		u.createdReservations[s.Key] = true
 	}
 	u.Holdings.Move(was, s.contribution())
+	u.purchase(s, 1)
 	u.Reservations[s.Key] = s
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/readset"
 )
 
 // Engine is what differs between the engines in code.
@@ -60,7 +61,7 @@ type Transaction interface {
 	// Load locks and reads what the batch needs, in at most one round trip. When its
 	// reservations have more lines than linesMax, it reads no levels and returns
 	// ErrTooLarge.
-	Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error)
+	Load(ctx context.Context, w readset.ReadSet, linesMax int) (*decide.UnitOfWork, error)
 	// OverdueOf lists active reservations past their expiry that hold one of the
 	// products, or are counted for one of the holders, oldest first, at most limit.
 	OverdueOf(ctx context.Context, products, holders []string, limit int) ([]OverdueLines, error)

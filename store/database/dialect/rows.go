@@ -79,7 +79,7 @@ func ScanLevel(r Rows) (*models.Level, error) {
 }
 
 // ProductColumns are the columns of a product p, for [ScanProduct].
-const ProductColumns = "p.product_id, p.title, p.tracked, p.inventory_policy, p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.channel_buffers, p.version"
+const ProductColumns = "p.product_id, p.title, p.tracked, p.inventory_policy, p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.max_per_owner, p.owner_period, p.next_restock_at, p.channel_buffers, p.version"
 
 // ScanProduct scans ProductColumns.
 func ScanProduct(r Rows) (*models.Product, error) {
@@ -89,7 +89,7 @@ func ScanProduct(r Rows) (*models.Product, error) {
 		buffers *string
 	)
 	err := r.Scan(&p.ProductID, &p.Title, &p.Tracked, &p.InventoryPolicy, &p.BackorderLimit,
-		&p.LowStockThreshold, &p.MaxPerReservation, &restock, &buffers, &p.Version)
+		&p.LowStockThreshold, &p.MaxPerReservation, &p.MaxPerOwner, &p.OwnerPeriod, &restock, &buffers, &p.Version)
 	p.NextRestockAt = restock.Pointer()
 	if err == nil {
 		p.Buffers, err = channel.Decode(buffers)

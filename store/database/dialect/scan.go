@@ -14,19 +14,19 @@ import (
 
 const (
 	// NewReservationColumns are the columns that a new reservation fills.
-	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at, counted"
+	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at, counted, limited"
 	// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
-	ReservationColumns = NewReservationColumns + ", extensions, coalesce(renewed_at, created_at)"
+	ReservationColumns = NewReservationColumns + ", extensions, coalesce(renewed_at, created_at), ordered_at"
 )
 
 // ScanReservation scans ReservationColumns.
 func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 	var (
-		s                           decide.StoredReservation
-		key, lines                  []byte
-		createdAt, expires, renewed Instant
+		s                                    decide.StoredReservation
+		key, lines                           []byte
+		createdAt, expires, renewed, ordered Instant
 	)
-	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &s.Counted, &s.Extensions, &renewed)
+	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &s.Counted, &s.Limited, &s.Extensions, &renewed, &ordered)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 		return nil, fmt.Errorf("lines of a reservation: %w", err)
 	}
 	copy(s.Key[:], key)
-	s.ID, s.CreatedAt, s.ExpiresAt, s.RenewedAt = decide.ReservationID(key), createdAt.Time, expires.Time, renewed.Time
+	s.ID, s.CreatedAt, s.ExpiresAt, s.RenewedAt, s.OrderedAt = decide.ReservationID(key), createdAt.Time, expires.Time, renewed.Time, ordered.Time
 	return &s, nil
 }
 
@@ -156,6 +156,14 @@ func ScanHolding(r Rows) (h holderusage.Holding, err error) {
 
 // Micros is a time as SQLite stores it.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// MicrosOrNull is Micros; null for the zero time.
+func MicrosOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
 
 // HasAny reports whether the reservation has one of the products.
 func (h OverdueReservation) HasAny(products map[string]bool) bool {

@@ -55,7 +55,8 @@ func SaveSettings(tx *gorm.DB, f *Fragments, s decide.SettingsChange) error {
 		products = append(products, productValues(f, p))
 	}
 	if len(products) > 0 {
-		onChange := OnChange("product_id", "title", "tracked", "inventory_policy", "backorder_limit", "low_stock_threshold", "max_per_reservation", "next_restock_at", "channel_buffers")
+		onChange := OnChange("product_id", "title", "tracked", "inventory_policy", "backorder_limit", "low_stock_threshold", "max_per_reservation",
+			"max_per_owner", "owner_period", "next_restock_at", "channel_buffers")
 		if err := tx.Model(&models.Product{}).Clauses(onChange).CreateInBatches(products, InsertBatch).Error; err != nil {
 			return err
 		}
@@ -82,6 +83,7 @@ func productValues(f *Fragments, p models.Product) map[string]any {
 	return map[string]any{
 		"product_id": p.ProductID, "title": p.Title, "tracked": p.Tracked, "inventory_policy": string(p.InventoryPolicy),
 		"backorder_limit": p.BackorderLimit, "low_stock_threshold": p.LowStockThreshold, "max_per_reservation": p.MaxPerReservation,
+		"max_per_owner": p.MaxPerOwner, "owner_period": p.OwnerPeriod,
 		"next_restock_at": restock, "channel_buffers": p.Buffers.Encode(),
 	}
 }

@@ -9,7 +9,7 @@ import (
 // and quantities belong together. An unknown id gives a row with only epoch and clock.
 func StockSelect(f *Fragments) string {
 	return `SELECT m.epoch, ` + f.Now + `, i.product_id, p.version, p.title, p.tracked, p.inventory_policy,
-		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.next_restock_at, p.channel_buffers,
+		p.backorder_limit, p.low_stock_threshold, p.max_per_reservation, p.max_per_owner, p.owner_period, p.next_restock_at, p.channel_buffers,
 		l.location_id, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
 		c.active, c.priority
 	FROM onhand_meta m CROSS JOIN ` + f.IDs + ` i
@@ -32,6 +32,8 @@ type StockLevelRow struct {
 	backorder     *int
 	lowStock      *int
 	maxPer        *int
+	maxOwner      *int
+	ownerPeriod   *int
 	restock       Instant
 	bufferText    *string
 	buffers       channel.Buffers
@@ -47,7 +49,7 @@ type StockLevelRow struct {
 func ScanStockLevel(r Rows) (*StockLevelRow, error) {
 	var s StockLevelRow
 	err := r.Scan(&s.epoch, &s.now, &s.ProductID, &s.version, &s.title, &s.tracked, &s.policy, &s.backorder,
-		&s.lowStock, &s.maxPer, &s.restock, &s.bufferText, &s.locationID, &s.q[0], &s.q[1], &s.q[2], &s.q[3], &s.q[4], &s.q[5], &s.q[6],
+		&s.lowStock, &s.maxPer, &s.maxOwner, &s.ownerPeriod, &s.restock, &s.bufferText, &s.locationID, &s.q[0], &s.q[1], &s.q[2], &s.q[3], &s.q[4], &s.q[5], &s.q[6],
 		&s.active, &s.priority)
 	s.knownProduct, s.KnownLocation = s.version != nil, s.locationID != nil
 	if err == nil {
@@ -62,6 +64,7 @@ func (s *StockLevelRow) Stock() *models.Stock {
 		Product: models.Product{
 			ProductID: s.ProductID, Title: s.title, Tracked: *s.tracked, InventoryPolicy: *s.policy,
 			BackorderLimit: s.backorder, LowStockThreshold: *s.lowStock, MaxPerReservation: s.maxPer,
+			MaxPerOwner: s.maxOwner, OwnerPeriod: s.ownerPeriod,
 			NextRestockAt: s.restock.Pointer(), Buffers: s.buffers, Version: *s.version,
 		},
 		Epoch: s.epoch, AsOf: s.now.Time, Source: models.FromDatabase,

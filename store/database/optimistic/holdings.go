@@ -19,15 +19,59 @@ import (
 )
 
 // admit decides whether a reservation is within its holder's limits, as far as this
-// instance knows, and whether it is counted. The database checks counted ones.
-func (b *ReservationBatch) admit(w models.Reserve, lines []models.ReservationLine) (counted, within bool) {
-	h, limits := holderlimits.Limited(w.Holder, w.Access), b.executor.HolderLimits
-	if h == "" || !limits.On() {
-		return false, true
+// instance knows, whether it is counted, and whether it counts against limits of its
+// products for each owner. The database checks what counts.
+func (b *ReservationBatch) admit(w models.Reserve, lines []models.ReservationLine) (counted, limited, within bool) {
+	h := holderlimits.Limited(w.Holder, w.Access)
+	if h == "" {
+		return false, false, true
 	}
-	f := b.executor.uncounted
-	if f.isFull(h) {
-		return false, false
+	if b.executor.uncounted.isFull(h) {
+		return false, false, false
+	}
+	bought, within := b.bought(h, lines)
+	if within {
+		counted, within = b.hold(w, h, lines)
+	}
+	if within && bought != nil {
+		if b.purchases == nil {
+			b.purchases = map[holderusage.ID]holderusage.PurchaseWithin{}
+		}
+		maps.Copy(b.purchases, bought)
+	}
+	return counted, bought != nil, within
+}
+
+// bought are the purchases of the batch after a reservation; nil where its products have no
+// limit for each owner. within: the batch alone does not exceed a limit.
+func (b *ReservationBatch) bought(h owner.Holder, lines []models.ReservationLine) (bought map[holderusage.ID]holderusage.PurchaseWithin, within bool) {
+	for i := range lines {
+		p := b.Unit.Products[lines[i].ProductID]
+		if p.MaxPerOwner == nil {
+			continue
+		}
+		id := holderusage.ID{Holder: h, Product: p.ProductID}
+		units := b.purchases[id].Units + lines[i].Quantity
+		if units > *p.MaxPerOwner {
+			return nil, false
+		}
+		if bought == nil {
+			bought = map[holderusage.ID]holderusage.PurchaseWithin{}
+		}
+		bought[id] = holderusage.PurchaseWithin{Holding: holderusage.Holding{ID: id, Units: units}, Limit: *p.MaxPerOwner, Seconds: p.OwnerPeriodSeconds()}
+	}
+	return bought, true
+}
+
+func sortedPurchases(purchases map[holderusage.ID]holderusage.PurchaseWithin) []holderusage.PurchaseWithin {
+	return slices.SortedFunc(maps.Values(purchases), func(x, y holderusage.PurchaseWithin) int { return x.Compare(y.ID) })
+}
+
+// hold decides on the limits of holders.
+func (b *ReservationBatch) hold(w models.Reserve, h owner.Holder, lines []models.ReservationLine) (counted, within bool) {
+	limits, f := b.executor.HolderLimits, b.executor.uncounted
+	if !limits.On() {
+		return false, true
 	}
 	reservations := limits.ReservationsOf(h)
 	uncounted := holderlimits.AllowsUncounted(reservations) && w.ReservationTTL() <= holderlimits.UncountedTTLMax

@@ -137,6 +137,7 @@ func (t *transaction) commitConditional(ctx context.Context, batch *optimistic.R
 				}
 			})
 		})
+		holdersql.QueuePurchasesWithin(b, batch.Purchases, true)
 		// Last, with all locks taken.
 		b.Queue(expectSameSQL, batch.Unit.Epoch, batch.Unit.Directory, batch.NotAfter)
 	})

@@ -26,11 +26,11 @@ const (
 var (
 	// A key that was used before has its reservation: the INSERT fails with
 	// unique_violation.
-	insertNewReservationsSQL = `INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, created_at, expires_at)
-		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, v.counted <> 0, ` + nowSQL + `,
+	insertNewReservationsSQL = `INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, limited, created_at, expires_at)
+		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, v.flags & 1 <> 0, v.flags & 2 <> 0, ` + nowSQL + `,
 			` + nowSQL + ` + v.ttl * interval '1 microsecond'
 		FROM (SELECT unnest($1::bytea[]) AS reservation_id, unnest($2::json[]) AS lines, unnest($3::text[]) AS channel,
-			unnest($4::text[]) AS owner_ref, unnest($5::text[]) AS holder, unnest($6::bytea[]) AS fingerprint, unnest($7::bigint[]) AS ttl, unnest($8::int[]) AS counted) v`
+			unnest($4::text[]) AS owner_ref, unnest($5::text[]) AS holder, unnest($6::bytea[]) AS fingerprint, unnest($7::bigint[]) AS ttl, unnest($8::int[]) AS flags) v`
 
 	insertLedgerRowsSQL = `INSERT INTO ledger_rows (product_id, location_id,
 			available_delta, reserved_delta, committed_delta, damaged_delta, quality_control_delta, safety_stock_delta, incoming_delta,
@@ -135,6 +135,7 @@ func (t *transaction) commitCompareAndSet(ctx context.Context, batch *optimistic
 			now = at.Time
 			return err
 		})
+		holdersql.QueuePurchasesWithin(b, batch.Purchases, false)
 		rows, chunks := ledgerColumns(&batch.Movements)
 		if rows.products.n > 0 {
 			b.Queue(insertLedgerRowsSQL, rows.args()...)

@@ -15,7 +15,7 @@ func TestReservationRowsHaveSpaceForOneStatement(t *testing.T) {
 	t.Parallel()
 	rows := newReservationRows(rowjson.JSON{})
 	rows.Add(&keyhash.KeyHashes{Reservation: [16]byte{1}, Fingerprint: [16]byte{1}},
-		&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0, true)
+		&models.Reservation{Channel: "web", Lines: []models.ReservationLine{{ProductID: "mug", Requested: 1, Quantity: 1}}}, 0, true, true)
 	var size int
 	for _, arg := range rows.Args() {
 		size += len(arg.(*column).array())

@@ -10,6 +10,7 @@ import (
 
 	"onhand/models"
 	"onhand/store/database/decide"
+	"onhand/store/database/decide/readset"
 	"onhand/store/database/dialect"
 	"onhand/store/database/postgres/holdersql"
 )
@@ -84,7 +85,7 @@ func (t *transaction) OverdueOf(ctx context.Context, products, holders []string,
 }
 
 // Load implements [dialect.Transaction].
-func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
+func (t *transaction) Load(ctx context.Context, w readset.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	u, reservedLines, locked, read := decide.NewUnitOfWork(), 0, 0, 0
 	err := t.pipeline(ctx, func(b *pgx.Batch) {
 		queueFirstLocks(b, u, w)
@@ -144,7 +145,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 }
 
 // queueFirstLocks takes the locks that come before those of rows that are read.
-func queueFirstLocks(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
+func queueFirstLocks(b *pgx.Batch, u *decide.UnitOfWork, w readset.ReadSet) {
 	if w.ChangesSettings {
 		b.Queue(settingsLockSQL)
 	}
@@ -173,8 +174,9 @@ func scanLocked(locked *int) func(dialect.Rows) (*decide.RevisedProduct, error) 
 }
 
 // queueSome reads what few batches need.
-func queueSome(b *pgx.Batch, u *decide.UnitOfWork, w decide.ReadSet) {
+func queueSome(b *pgx.Batch, u *decide.UnitOfWork, w readset.ReadSet) {
 	holdersql.QueueHoldings(b, &u.Holdings, &w.Held)
+	holdersql.QueuePurchases(b, &u.Purchases, &w.Purchases)
 	queueFirst(b, u, w.First)
 	queueCounts(b, u, w.Counts)
 }
@@ -253,13 +255,13 @@ var (
 
 	insertReservationsSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `)
 		SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::json[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]),
-			unnest($9::bigint[]), $10::timestamptz, unnest($11::timestamptz[]), unnest($12::int[]) <> 0`
+			unnest($9::bigint[]), $10::timestamptz, unnest($11::timestamptz[]), unnest($12::int[]) & 1 <> 0, unnest($12::int[]) & 2 <> 0`
 
-	updateReservationsSQL = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.counted, extensions = v.extensions,
-			version = v.version, expires_at = v.expires_at, renewed_at = v.renewed_at
+	updateReservationsSQL = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.flags & 1 <> 0, limited = v.flags & 2 <> 0, extensions = v.extensions,
+			version = v.version, ordered_at = v.ordered_at, expires_at = v.expires_at, renewed_at = v.renewed_at
 		FROM (SELECT unnest($1::bytea[]) AS reservation_id, unnest($2::text[]) AS state, unnest($3::json[]) AS lines, unnest($4::text[]) AS order_ref,
 			unnest($5::bigint[]) AS version, unnest($6::timestamptz[]) AS expires_at, unnest($7::timestamptz[]) AS renewed_at, unnest($8::text[]) AS holder,
-			unnest($9::int[]) <> 0 AS counted, unnest($10::int[]) AS extensions) v WHERE r.reservation_id = v.reservation_id`
+			unnest($9::int[]) AS flags, unnest($10::int[]) AS extensions, unnest($11::timestamptz[]) AS ordered_at) v WHERE r.reservation_id = v.reservation_id`
 
 	insertMovementsSQL = `INSERT INTO ledger_rows (` + dialect.MovementColumns + `, created_at, txid)
 		SELECT unnest($1::text[]), unnest($2::text[]),
@@ -332,7 +334,7 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 	}
 	keys, states, lines, orders := bytesColumn(n, 16), textColumn(n, reasonSize), linesColumn(n, t.engine.json()), textColumn(n, 0)
 	channels, owners, holders, prints := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0), bytesColumn(n, 16)
-	versions, expires, renewed, counted, extensions := longColumn(n), timeColumn(n), timeColumn(n), intColumn(n), intColumn(n)
+	versions, expires, renewed, ordered, flags, extensions := longColumn(n), timeColumn(n), timeColumn(n), timeColumn(n), intColumn(n), intColumn(n)
 	for _, s := range list {
 		keys.bytes(s.Key[:])
 		states.text(string(s.State))
@@ -340,18 +342,23 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		channels.text(s.Channel)
 		owners.text(s.Owner)
 		holders.text(string(s.Holder))
-		counted.int(one(s.Counted))
+		flags.int(flagsOf(s.Counted, s.Limited))
 		extensions.int(s.Extensions)
 		orders.text(s.Order)
 		prints.bytes(s.Fingerprint)
 		versions.long(s.Version)
 		expires.time(s.ExpiresAt)
 		renewed.time(s.RenewedAt)
+		if s.OrderedAt.IsZero() {
+			ordered.null()
+		} else {
+			ordered.time(s.OrderedAt)
+		}
 	}
 	if created {
-		b.Queue(insertReservationsSQL, keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires, counted)
+		b.Queue(insertReservationsSQL, keys, states, lines, channels, owners, holders, orders, prints, versions, u.Now, expires, flags)
 	} else {
-		b.Queue(updateReservationsSQL, keys, states, lines, orders, versions, expires, renewed, holders, counted, extensions)
+		b.Queue(updateReservationsSQL, keys, states, lines, orders, versions, expires, renewed, holders, flags, extensions, ordered)
 	}
 }
 
@@ -402,12 +409,15 @@ func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 	b.Queue(insertAnswersSQL, keys, prints, answers)
 }
 
-// one is 1 for true, as columns have it.
-func one(yes bool) int {
-	if yes {
-		return 1
+// flagsOf are two columns of a reservation as the bits of one number.
+func flagsOf(counted, limited bool) (flags int) {
+	if counted {
+		flags = 1
 	}
-	return 0
+	if limited {
+		flags |= 2
+	}
+	return flags
 }
 
 func byteSlices(keys [][16]byte) [][]byte {

@@ -11,6 +11,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide"
 	"onhand/store/database/decide/counting"
+	"onhand/store/database/decide/readset"
 	"onhand/store/database/dialect"
 )
 
@@ -53,8 +54,8 @@ const (
 	insertLevelSQL = `INSERT INTO stock_levels (product_id, location_id, available, reserved, committed, damaged, quality_control, safety_stock, incoming, available_floor)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
 		FROM products WHERE product_id = ?1`
-	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, extensions, renewed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`
-	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, counted = ?12, extensions = ?13, renewed_at = ?14 WHERE reservation_id = ?1`
+	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, extensions, renewed_at, ordered_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)`
+	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, counted = ?12, limited = ?13, extensions = ?14, renewed_at = ?15, ordered_at = ?16 WHERE reservation_id = ?1`
 	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
 )
 
@@ -79,7 +80,7 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, scan func(dialect.Rows) (
 }
 
 // Load implements [dialect.Transaction].
-func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
+func (t *transaction) Load(ctx context.Context, w readset.ReadSet, linesMax int) (*decide.UnitOfWork, error) {
 	u := decide.NewUnitOfWork()
 	u.VersionPerLevel, u.Holdings.OneWriter = true, true
 	products, reservations := dialect.JSONList(w.Products), jsonHex(w.Reservations)
@@ -121,6 +122,7 @@ func (t *transaction) Load(ctx context.Context, w decide.ReadSet, linesMax int) 
 			return queryRows(ctx, t.tx, dialect.ScanFirst, u.AddFirst, firstSQL, dialect.JSONList(w.First))
 		},
 		func() error { return readHoldings(ctx, t.tx, u, &w.Held) },
+		func() error { return readPurchases(ctx, t.tx, u, &w.Purchases) },
 		func() error { return movedSince(ctx, t.tx, w.Counts, counting.EntriesTotalMax, u.Counts.Add) },
 		func() error { return t.tx.QueryRowContext(ctx, clockSQL).Scan(&u.Epoch, &now, &u.AnyOverdue) },
 	}
@@ -198,7 +200,7 @@ func (w *writer) reservations(query string, list []*decide.StoredReservation) {
 	for _, s := range list {
 		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
 		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, string(s.Holder), s.Order, s.Fingerprint,
-			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), s.Counted, s.Extensions, dialect.Micros(s.RenewedAt))
+			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), s.Counted, s.Limited, s.Extensions, dialect.Micros(s.RenewedAt), dialect.MicrosOrNull(s.OrderedAt))
 	}
 }
 

@@ -42,7 +42,7 @@ type Holdings struct {
 	locked  map[owner.Holder]bool
 	loaded  map[ID]int
 	changes map[ID]int
-	full    map[owner.Holder]bool
+	full    fullHolders
 	missed  bool
 }
 
@@ -117,14 +117,7 @@ func (b *Holdings) Change(id ID, units int) {
 func (b *Holdings) Unlocked() bool { return b.missed }
 
 // Full lists the holders that a write was refused for, in order.
-func (b *Holdings) Full() []string {
-	list := make([]string, 0, len(b.full))
-	for h := range b.full {
-		list = append(list, string(h))
-	}
-	slices.Sort(list)
-	return list
-}
+func (b *Holdings) Full() []string { return b.full.list() }
 
 // Changes lists the holdings that changed, in the order of their locks, and those that
 // may be empty by now.

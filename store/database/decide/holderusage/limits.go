@@ -42,7 +42,7 @@ func (b *Holdings) RefuseReservation(h owner.Holder, path []string) []models.Use
 	if b.Units(ID{Holder: h}) < holderlimits.CountedReservations(limit) {
 		return nil
 	}
-	b.refuse(h)
+	b.full.add(h)
 	return []models.UserError{holderlimits.Refusal(holderlimits.TooManyReservations, limit, path,
 		"at most %d reservations may be active at once; release one, or wait until one expires", limit)}
 }
@@ -61,7 +61,7 @@ func (b *Holdings) RefuseUnits(h owner.Holder, t Taken) []models.UserError {
 	if others+t.Units <= holderlimits.CountedUnits(limit) {
 		return nil
 	}
-	b.refuse(h)
+	b.full.add(h)
 	refusal := holderlimits.Refusal(holderlimits.TooManyUnits, limit, t.Path,
 		"active reservations may have at most %d of %q together", limit, t.Product.ProductID)
 	if isShare {
@@ -70,13 +70,6 @@ func (b *Holdings) RefuseUnits(h owner.Holder, t Taken) []models.UserError {
 	}
 	refusal.ProductID = t.Product.ProductID
 	return []models.UserError{refusal}
-}
-
-func (b *Holdings) refuse(h owner.Holder) {
-	if b.full == nil {
-		b.full = map[owner.Holder]bool{}
-	}
-	b.full[h] = true
 }
 
 // Renewal is a restart of the time to live of a reservation.

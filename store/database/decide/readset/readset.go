@@ -1,4 +1,4 @@
-package decide
+package readset
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"onhand/models"
 	"onhand/models/holderlimits"
 	"onhand/models/owner"
+	"onhand/store/database/decide"
 	"onhand/store/database/decide/counting"
 	"onhand/store/database/decide/holderusage"
 	"onhand/store/database/decide/keyhash"
@@ -29,17 +30,19 @@ type ReadSet struct {
 	First []string
 	// Held are the holders, whose rows are locked first, and the holdings that are needed.
 	Held holderusage.NeededHoldings
+	// Purchases are those that are needed, once the rows of products are locked.
+	Purchases holderusage.NeededPurchases
 }
 
-// ReadSetOf returns the read set of a batch of writes.
-func ReadSetOf(writes []models.Write, hashes []keyhash.KeyHashes) ReadSet {
+// Of returns the read set of a batch of writes.
+func Of(writes []models.Write, hashes []keyhash.KeyHashes) ReadSet {
 	b := readSetBuilder{
 		products: map[string]bool{}, locations: map[string]bool{}, channels: map[string]bool{},
 		reservations: map[[16]byte]bool{}, keyedReservations: map[[16]byte]bool{}, answerKeys: map[[16]byte]bool{}, updatedReservations: map[[16]byte]bool{},
 	}
 	settings := false
 	for i, write := range writes {
-		settings = settings || ChangesSettings(write)
+		settings = settings || decide.ChangesSettings(write)
 		if write.Key() != "" {
 			b.answerKeys[hashes[i].Answer] = true
 			if _, reserving := write.(models.Reserve); reserving {
@@ -48,11 +51,13 @@ func ReadSetOf(writes []models.Write, hashes []keyhash.KeyHashes) ReadSet {
 		}
 		b.write(write)
 	}
+	held, own := b.held.Sorted(), decide.BinaryKeys(b.reservations)
 	return ReadSet{
-		Products: SortedKeys(b.products), Locations: SortedKeys(b.locations), Channels: SortedKeys(b.channels),
-		Reservations: BinaryKeys(b.reservations), KeyedReservations: BinaryKeys(b.keyedReservations),
-		AnswerKeys: BinaryKeys(b.answerKeys), UpdatedReservations: BinaryKeys(b.updatedReservations),
-		ChangesSettings: settings, Counts: b.distinctCounts(), Held: b.held.Sorted(),
+		Products: decide.SortedKeys(b.products), Locations: decide.SortedKeys(b.locations), Channels: decide.SortedKeys(b.channels),
+		Reservations: own, KeyedReservations: decide.BinaryKeys(b.keyedReservations),
+		AnswerKeys: decide.BinaryKeys(b.answerKeys), UpdatedReservations: decide.BinaryKeys(b.updatedReservations),
+		ChangesSettings: settings, Counts: b.distinctCounts(), Held: held,
+		Purchases: holderusage.NeededPurchases{IDs: held.IDs, Products: held.Products, Claims: held.Claims, Reacquired: b.reacquired, Own: own},
 	}
 }
 
@@ -63,6 +68,7 @@ type readSetBuilder struct {
 	answerKeys, updatedReservations map[[16]byte]bool
 	counts                          []counting.Ref
 	held                            holderusage.NeededHoldings
+	reacquired                      [][16]byte
 }
 
 // write adds the rows of one write.
@@ -90,8 +96,9 @@ func (b *readSetBuilder) write(write models.Write) {
 		}
 	case models.Resolve:
 		b.reservation(write.ID)
-		if key, ok := ReservationKey(write.ID); ok && write.Reacquire {
+		if key, ok := decide.ReservationKey(write.ID); ok && write.Reacquire {
 			b.updatedReservations[key] = true
+			b.reacquired = append(b.reacquired, key)
 		}
 	case models.Adjust:
 		b.rows(write, func(i int) { b.level(write.Rows[i].ProductID, write.Rows[i].LocationID) })
@@ -100,7 +107,7 @@ func (b *readSetBuilder) write(write models.Write) {
 			row := write.Rows[i]
 			b.level(row.ProductID, row.LocationID)
 			if row.CountedAt != nil {
-				b.counts = append(b.counts, refOf(row))
+				b.counts = append(b.counts, counting.Ref{Product: row.ProductID, Location: row.LocationID, At: counting.Moment(*row.CountedAt)})
 			}
 		})
 	case models.MoveStock:
@@ -152,7 +159,7 @@ func (b *readSetBuilder) level(product, location string) {
 }
 
 func (b *readSetBuilder) reservation(id string) (key [16]byte, ok bool) {
-	if key, ok = ReservationKey(id); ok {
+	if key, ok = decide.ReservationKey(id); ok {
 		b.reservations[key] = true
 	}
 	return key, ok

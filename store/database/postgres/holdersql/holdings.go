@@ -85,14 +85,8 @@ func QueueHoldings(b *pgx.Batch, held *holderusage.Holdings, set *holderusage.Ne
 		return
 	}
 	holders, products := names(set.IDs)
-	reserved, more := make([][]byte, len(set.Products)), make([]string, len(set.Products))
-	for i := range set.Products {
-		reserved[i], more[i] = set.Products[i].Reservation[:], set.Products[i].Product
-	}
-	claimed, claimants := make([][]byte, len(set.Claims)), make([]string, len(set.Claims))
-	for i := range set.Claims {
-		claimed[i], claimants[i] = set.Claims[i].Reservation[:], set.Claims[i].Holder
-	}
+	reserved, more := reservedProducts(set.Products)
+	claimed, claimants := claims(set.Claims)
 	b.Queue(holdingsSQL, holders, products, reserved, more, claimed, claimants).Query(func(r pgx.Rows) error { return dialect.Each(r, dialect.ScanHolding, held.Add) })
 }
 
@@ -157,6 +151,22 @@ func names(ids []holderusage.ID) (holders, products []string) {
 		holders[i], products[i] = string(ids[i].Holder), ids[i].Product
 	}
 	return holders, products
+}
+
+func reservedProducts(list []holderusage.ReservedProduct) (reservations [][]byte, products []string) {
+	reservations, products = make([][]byte, len(list)), make([]string, len(list))
+	for i := range list {
+		reservations[i], products[i] = list[i].Reservation[:], list[i].Product
+	}
+	return reservations, products
+}
+
+func claims(list []holderusage.ClaimedReservation) (reservations [][]byte, holders []string) {
+	reservations, holders = make([][]byte, len(list)), make([]string, len(list))
+	for i := range list {
+		reservations[i], holders[i] = list[i].Reservation[:], list[i].Holder
+	}
+	return reservations, holders
 }
 
 // list is never nil, which would be null.

@@ -29,6 +29,7 @@ CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHE
     CONSTRAINT "no id of another type" CHECK (VALUE !~ '^(onhand:|res_[0-9a-f]{32}$)');
 CREATE DOMAIN onhand_quantity AS integer CONSTRAINT "0 to 1000000000" CHECK (VALUE BETWEEN 0 AND 1000000000);
 CREATE DOMAIN onhand_limit AS integer CONSTRAINT "1 to 1000000000" CHECK (VALUE BETWEEN 1 AND 1000000000);
+CREATE DOMAIN onhand_period AS integer CONSTRAINT "60 to 31622400 seconds" CHECK (VALUE BETWEEN 60 AND 31622400);
 CREATE DOMAIN onhand_floor AS integer CONSTRAINT "0 or less" CHECK (VALUE <= 0);
 -- Below 2^52, and the revision of a channel below 2^26: so the version of a channel's view is below 2^53.
 CREATE DOMAIN onhand_version AS bigint CONSTRAINT "more than 0, below 2^52" CHECK (VALUE BETWEEN 1 AND 4503599627370495);
@@ -106,6 +107,9 @@ CREATE TABLE products (
     backorder_limit     onhand_quantity,
     low_stock_threshold onhand_quantity NOT NULL DEFAULT 5,
     max_per_reservation onhand_limit,
+    -- How many units one holder may have, in active reservations and in orders of the period.
+    max_per_owner       onhand_limit,
+    owner_period        onhand_period, -- in seconds; NULL for a day
     next_restock_at     onhand_time,
     -- The product's own buffers, by channel, as JSON: {"web": 5}. The channel's buffer applies to all other products.
     channel_buffers     onhand_buffers,
@@ -165,9 +169,17 @@ CREATE TABLE reservations (
     renewed_at     onhand_time,
     -- How often the time to live was restarted, and whether holdings include the reservation while it is active.
     extensions     integer      NOT NULL DEFAULT 0,
-    counted        boolean      NOT NULL DEFAULT false
+    counted        boolean      NOT NULL DEFAULT false,
+    -- When it became an order.
+    ordered_at     onhand_time,
+    -- Whether it counts against max_per_owner of its products.
+    limited        boolean      NOT NULL DEFAULT false
 ) WITH (fillfactor = 85);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
+-- What counts against max_per_owner: for each holder its active reservations, and its orders by time. What has ended
+-- without an order leaves the index.
+CREATE INDEX reservations_limited ON reservations (holder, coalesce(ordered_at, 'infinity'))
+    WHERE limited AND state IN ('ACTIVE', 'COMMITTED', 'FULFILLED');
 
 -- What a holder's counted active reservations have: the number of them (product_id ''), and their units of a product. The
 -- row with product_id '' is the holder's lock: every writer of its holdings has it, before any other row. A holder's
@@ -627,7 +639,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER product_settings_new_version BEFORE UPDATE OF title, tracked, inventory_policy, backorder_limit,
-    low_stock_threshold, max_per_reservation, next_restock_at, channel_buffers ON products
+    low_stock_threshold, max_per_reservation, max_per_owner, owner_period, next_restock_at, channel_buffers ON products
     FOR EACH ROW EXECUTE FUNCTION product_settings_new_version();
 
 -- +goose StatementBegin
@@ -642,7 +654,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER product_settings_to_outbox AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
-    low_stock_threshold, max_per_reservation, next_restock_at, channel_buffers ON products
+    low_stock_threshold, max_per_reservation, max_per_owner, owner_period, next_restock_at, channel_buffers ON products
     FOR EACH ROW EXECUTE FUNCTION product_settings_to_outbox();
 
 
@@ -906,5 +918,5 @@ DROP FUNCTION onhand_moved_since, written_by_onhand, touch_products, ledger_chun
     stock_levels_inserted, stock_levels_updated, stock_levels_deleted, increment_settings_revision, stock_level_floor,
     products_inserted, product_settings_new_version, product_settings_to_outbox,
     directory_changed, channel_new_revision, channels_deleted, channels_truncated, channel_locations_changed, channel_locations_truncated, location_change_lock, location_changed, refuse, onhand_expect, onhand_reserve;
-DROP DOMAIN onhand_id, onhand_quantity, onhand_limit, onhand_floor, onhand_version, onhand_revision, onhand_policy, onhand_state, onhand_key, onhand_buffers, onhand_time;
+DROP DOMAIN onhand_id, onhand_quantity, onhand_limit, onhand_period, onhand_floor, onhand_version, onhand_revision, onhand_policy, onhand_state, onhand_key, onhand_buffers, onhand_time;
 DROP FUNCTION valid_buffers;

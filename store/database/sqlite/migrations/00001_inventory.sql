@@ -71,6 +71,9 @@ CREATE TABLE products (
     backorder_limit     INTEGER CHECK (backorder_limit BETWEEN 0 AND 1000000000),
     low_stock_threshold INTEGER NOT NULL DEFAULT 5 CHECK (low_stock_threshold BETWEEN 0 AND 1000000000),
     max_per_reservation INTEGER CHECK (max_per_reservation BETWEEN 1 AND 1000000000),
+    -- How many units one holder may have, in active reservations and in orders of the period.
+    max_per_owner       INTEGER CHECK (max_per_owner BETWEEN 1 AND 1000000000),
+    owner_period        INTEGER CHECK (owner_period BETWEEN 60 AND 31622400), -- in seconds; NULL for a day
     -- RFC 3339 cannot write other years than 1 to 9999.
     next_restock_at     INTEGER CHECK (next_restock_at >= -62135596800000000 AND next_restock_at < 253402300800000000),
     channel_buffers     TEXT CHECK (json_valid(channel_buffers) AND json_type(channel_buffers) = 'object'),
@@ -116,9 +119,15 @@ CREATE TABLE reservations (
     renewed_at     INTEGER CHECK (renewed_at >= -62135596800000000 AND renewed_at < 253402300800000000),
     -- How often the time to live was restarted, and whether holdings include the reservation while it is active.
     extensions     INTEGER NOT NULL DEFAULT 0,
-    counted        INTEGER NOT NULL DEFAULT 0
+    counted        INTEGER NOT NULL DEFAULT 0,
+    -- When it became an order, and whether it counts against max_per_owner of its products.
+    ordered_at     INTEGER CHECK (ordered_at >= -62135596800000000 AND ordered_at < 253402300800000000),
+    limited        INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
+-- What counts against max_per_owner: for each holder its active reservations, and its orders by time.
+CREATE INDEX reservations_limited ON reservations (holder, coalesce(ordered_at, 9223372036854775807))
+    WHERE limited AND state IN ('ACTIVE', 'COMMITTED', 'FULFILLED');
 CREATE INDEX reservations_order ON reservations (created_at);
 CREATE INDEX reservations_by_owner ON reservations (owner_ref, created_at) WHERE owner_ref <> '';
 CREATE INDEX reservations_by_order ON reservations (order_ref, created_at) WHERE order_ref <> '';
@@ -277,9 +286,9 @@ END;
 -- may stay there or rise.
 -- +goose StatementBegin
 CREATE TRIGGER product_settings_changed AFTER UPDATE OF title, tracked, inventory_policy, backorder_limit,
-    low_stock_threshold, max_per_reservation, next_restock_at, channel_buffers ON products
-WHEN (NEW.title, NEW.tracked, NEW.inventory_policy, NEW.backorder_limit, NEW.low_stock_threshold, NEW.max_per_reservation, NEW.next_restock_at, NEW.channel_buffers)
-    IS NOT (OLD.title, OLD.tracked, OLD.inventory_policy, OLD.backorder_limit, OLD.low_stock_threshold, OLD.max_per_reservation, OLD.next_restock_at, OLD.channel_buffers)
+    low_stock_threshold, max_per_reservation, max_per_owner, owner_period, next_restock_at, channel_buffers ON products
+WHEN (NEW.title, NEW.tracked, NEW.inventory_policy, NEW.backorder_limit, NEW.low_stock_threshold, NEW.max_per_reservation, NEW.max_per_owner, NEW.owner_period, NEW.next_restock_at, NEW.channel_buffers)
+    IS NOT (OLD.title, OLD.tracked, OLD.inventory_policy, OLD.backorder_limit, OLD.low_stock_threshold, OLD.max_per_reservation, OLD.max_per_owner, OLD.owner_period, OLD.next_restock_at, OLD.channel_buffers)
 BEGIN
     UPDATE products SET version = version + 1 WHERE product_id = NEW.product_id;
     INSERT INTO outbox (product_id, version) SELECT product_id, version FROM products WHERE product_id = NEW.product_id;
