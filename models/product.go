@@ -97,10 +97,8 @@ type ProductRow struct {
 
 // The default of a new product is that of the column too. Periods are in seconds.
 const (
-	lowStockThresholdDefault = 5
-	OwnerPeriodDefault       = 24 * 60 * 60
-	OwnerPeriodMin           = 60
-	OwnerPeriodMax           = 366 * 24 * 60 * 60
+	lowStockThresholdDefault                           = 5
+	OwnerPeriodDefault, OwnerPeriodMin, OwnerPeriodMax = 24 * 60 * 60, 60, 366 * 24 * 60 * 60
 )
 
 // ApplyTo returns the product after the row; p is nil for a new one.

@@ -47,7 +47,7 @@ func newHolderShop(t *testing.T, withTokens bool, arguments ...string) *holderSh
 	log := slog.New(slog.DiscardHandler)
 	config := routeConfig{sites: localSites(t)}
 	if withTokens {
-		bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), log)
+		bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, log)
 		require.NoError(t, err)
 		t.Cleanup(closeBearer)
 		config = routeConfig{sites: publicSites(t), bearer: bearer, proxies: (&proxySettings{TrustedProxies: []string{"192.0.2.0/24"}}).proxies()}

@@ -1,6 +1,8 @@
 package database_test
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"onhand/models"
 	"onhand/models/holderlimits"
 	"onhand/models/owner"
+	"onhand/store/database/postgres/holdersql"
 )
 
 // bought is the error of an owner who would have more of a product than a day allows.
@@ -210,37 +213,67 @@ func TestPurchasesOfOneBatch(t *testing.T) {
 	})
 }
 
-// The statements over purchases look at the reservations of the holder in the period alone.
+// The statements over purchases look up the reservations of the holders, and read no others.
 func TestPurchasesUseTheirIndex(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
-		plan := func(query string) (text string) {
-			rows, err := s.raw.Query(query)
-			require.NoError(t, err)
-			defer rows.Close()
-			columns, err := rows.Columns()
-			require.NoError(t, err)
-			for rows.Next() {
-				cells := make([]any, len(columns))
-				for i := range cells {
-					cells[i] = new(any)
-				}
-				require.NoError(t, rows.Scan(cells...))
-				text += fmt.Sprintln(*cells[len(cells)-1].(*any))
-			}
-			require.NoError(t, rows.Err())
-			return text
-		}
-		where := ` FROM reservations r WHERE r.limited AND r.state IN ('ACTIVE', 'COMMITTED', 'FULFILLED') AND r.holder = 's:alice' AND `
-		if s.kind == postgres {
-			s.exec("SET enable_seqscan = off")
-			text := plan("EXPLAIN SELECT lines" + where + "coalesce(r.ordered_at, 'infinity') > clock_timestamp() - 3 * interval '1 second'")
-			require.Contains(t, text, "reservations_limited")
+		if s.kind != postgres {
+			text := s.explained(s.raw, `EXPLAIN QUERY PLAN SELECT lines FROM reservations r WHERE r.limited AND r.state IN ('ACTIVE', 'COMMITTED', 'FULFILLED')
+				AND r.holder = 's:alice' AND coalesce(r.ordered_at, 9223372036854775807) > 3`)
+			require.Contains(t, text, "reservations_limited (holder=? AND <expr>>?)")
 			return
 		}
-		text := plan("EXPLAIN QUERY PLAN SELECT lines" + where + "coalesce(r.ordered_at, 9223372036854775807) > 3")
-		require.Contains(t, text, "reservations_limited")
-		require.True(t, strings.Contains(text, "holder=?") && strings.Contains(text, "<expr>>?"), text)
+		s.exec(`INSERT INTO reservations (reservation_id, state, lines, holder, fingerprint, expires_at, limited)
+			SELECT decode(md5(i::text), 'hex'), 'ACTIVE', '[{"productId": "mug", "requested": 1, "quantity": 1}]', 's:' || i, '', now() + interval '1 hour', true
+			FROM generate_series(1, 5000) i`)
+		defer s.exec("DELETE FROM reservations")
+		session, err := s.raw.Conn(t.Context())
+		require.NoError(t, err)
+		defer session.Close()
+		run := func(query string) {
+			_, err := session.ExecContext(t.Context(), query)
+			require.NoError(t, err, query)
+		}
+		run("SET plan_cache_mode = force_generic_plan")
+		for _, analyzed := range []bool{false, true} {
+			if analyzed {
+				s.exec("ANALYZE reservations")
+			}
+			for types, statement := range map[string]string{
+				"(text[], text[], int[], int[])":                                       holdersql.PurchasesWithinSQL,
+				"(text[], text[], bytea[], text[], bytea[], text[], bytea[], bytea[])": holdersql.PurchasesSQL,
+			} {
+				nulls := strings.TrimSuffix(strings.Repeat("NULL, ", strings.Count(types, "[]")), ", ")
+				run("PREPARE checked " + types + " AS " + statement)
+				text := s.explained(session, "EXPLAIN EXECUTE checked("+nulls+")")
+				run("DEALLOCATE checked")
+				_, scan, found := strings.Cut(text, "can using reservations_limited on reservations r")
+				require.True(t, found, text)
+				require.Contains(t, scan, "Index Cond: ((holder = ", text)
+			}
+		}
 	})
+}
+
+// explained returns the text of an EXPLAIN.
+func (s *shop) explained(session interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}, query string) (text string) {
+	s.t.Helper()
+	rows, err := session.QueryContext(context.Background(), query)
+	require.NoError(s.t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	require.NoError(s.t, err)
+	for rows.Next() {
+		cells := make([]any, len(columns))
+		for i := range cells {
+			cells[i] = new(any)
+		}
+		require.NoError(s.t, rows.Scan(cells...))
+		text += fmt.Sprintln(*cells[len(cells)-1].(*any))
+	}
+	require.NoError(s.t, rows.Err())
+	return text
 }
 
 // An optimistic batch that would bring an owner above a limit is refused, whichever way it

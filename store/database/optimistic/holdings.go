@@ -31,7 +31,7 @@ func (b *ReservationBatch) admit(w models.Reserve, lines []models.ReservationLin
 	}
 	bought, within := b.bought(h, lines)
 	if within {
-		counted, within = b.hold(w, h, lines)
+		counted, within = b.withinHolderLimits(w, h, lines)
 	}
 	if within && bought != nil {
 		if b.purchases == nil {
@@ -67,8 +67,8 @@ func sortedPurchases(purchases map[holderusage.ID]holderusage.PurchaseWithin) []
 	return slices.SortedFunc(maps.Values(purchases), func(x, y holderusage.PurchaseWithin) int { return x.Compare(y.ID) })
 }
 
-// hold decides on the limits of holders.
-func (b *ReservationBatch) hold(w models.Reserve, h owner.Holder, lines []models.ReservationLine) (counted, within bool) {
+// withinHolderLimits decides on the limits of holders.
+func (b *ReservationBatch) withinHolderLimits(w models.Reserve, h owner.Holder, lines []models.ReservationLine) (counted, within bool) {
 	limits, f := b.executor.HolderLimits, b.executor.uncounted
 	if !limits.On() {
 		return false, true

@@ -158,7 +158,7 @@ CREATE TABLE reservations (
     owner_ref      text         NOT NULL DEFAULT '',
     -- Whose it is: 's:' and the subject of a token, 'o:' and the owner_ref that an order service named, 'a:' and the address
     -- of an anonymous caller; '' without tokens.
-    holder         text         NOT NULL DEFAULT '',
+    holder         text COLLATE "C" NOT NULL DEFAULT '',
     order_ref      text         NOT NULL DEFAULT '',
     -- A hash of the input. It distinguishes a repeated request from another request with the same idempotency key.
     fingerprint    bytea        NOT NULL,
