@@ -42,7 +42,7 @@ func FuzzRecords(f *testing.F) {
 		invalid, models.NotFoundError(invalid), models.StaleQuantityError{Failure: invalid.Failure, Expected: 1, Actual: -1, Version: 1 << 60},
 		models.SupersededCountError{Failure: invalid.Failure, CountedAt: time.UnixMicro(1).UTC()},
 		models.InsufficientStockError{Failure: invalid.Failure, ProductID: "a", Requested: 1}, models.ReservationNotActiveError{State: models.ReservationExpired},
-		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1},
+		models.QuantityLimitExceededError{Failure: invalid.Failure, Limit: 1, PeriodSeconds: new(60)},
 	})})
 	if err != nil {
 		f.Fatal(err)
@@ -62,7 +62,7 @@ func FuzzRecords(f *testing.F) {
 			Reservation: models.Reservation{ID: decide.ReservationID(orderKey[:]), State: models.ReservationCommitted, CreatedAt: now, ExpiresAt: now, Version: 1},
 			Key:         orderKey, Fingerprint: []byte("x"),
 		}
-		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), true, int64(2), now})
+		r, err := ScanReservation(oneRow{orderKey[:], state, lines, "web", "", "", "", []byte("x"), int64(1), now, now.Add(time.Hour), true, true, int64(2), now, now})
 		if err == nil {
 			u.Reservations[orderKey] = r
 			var again []models.ReservationLine

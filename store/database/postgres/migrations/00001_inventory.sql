@@ -29,7 +29,7 @@ CREATE DOMAIN onhand_id AS text COLLATE "C" CONSTRAINT "1 to 255 characters" CHE
     CONSTRAINT "no id of another type" CHECK (VALUE !~ '^(onhand:|res_[0-9a-f]{32}$)');
 CREATE DOMAIN onhand_quantity AS integer CONSTRAINT "0 to 1000000000" CHECK (VALUE BETWEEN 0 AND 1000000000);
 CREATE DOMAIN onhand_limit AS integer CONSTRAINT "1 to 1000000000" CHECK (VALUE BETWEEN 1 AND 1000000000);
-CREATE DOMAIN onhand_period AS integer CONSTRAINT "60 to 31622400 seconds" CHECK (VALUE BETWEEN 60 AND 31622400);
+CREATE DOMAIN onhand_period AS integer CONSTRAINT "60 to 31622400" CHECK (VALUE BETWEEN 60 AND 31622400);
 CREATE DOMAIN onhand_floor AS integer CONSTRAINT "0 or less" CHECK (VALUE <= 0);
 -- Below 2^52, and the revision of a channel below 2^26: so the version of a channel's view is below 2^53.
 CREATE DOMAIN onhand_version AS bigint CONSTRAINT "more than 0, below 2^52" CHECK (VALUE BETWEEN 1 AND 4503599627370495);
