@@ -366,7 +366,7 @@ func TestWebSocketHandshakeRefused(t *testing.T) {
 
 // TestWebSocketConnect: the server decides on a connection by the payload of
 // connection_init. A refused connection, and one whose context ends, gets 4403; one on which
-// the server cannot decide now gets 1013.
+// the server cannot decide now, or of a caller that has used up a quota, gets 1013.
 func TestWebSocketConnect(t *testing.T) {
 	t.Parallel()
 	type tokenKey struct{}
@@ -375,6 +375,9 @@ func TestWebSocketConnect(t *testing.T) {
 		var given struct{ Token string }
 		if json.Unmarshal(payload, &given) == nil && given.Token == "later" {
 			return nil, models.Unavailable("try again", nil)
+		}
+		if given.Token == "many" {
+			return nil, &models.Fault{Code: models.CodeRateLimited, Message: "too many tokens"}
 		}
 		if json.Unmarshal(payload, &given) != nil || given.Token == "" {
 			return nil, errors.New("no token")
@@ -386,6 +389,7 @@ func TestWebSocketConnect(t *testing.T) {
 	for text, want := range map[string]websocket.StatusCode{
 		`{"type":"connection_init"}`: 4403, `{"type":"connection_init","payload":{"token":""}}`: 4403,
 		`{"type":"connection_init","payload":{"token":"later"}}`: websocket.StatusTryAgainLater,
+		`{"type":"connection_init","payload":{"token":"many"}}`:  websocket.StatusTryAgainLater,
 	} {
 		p := b.dial(t, protocol.Subprotocol)
 		p.send(text)
