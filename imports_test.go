@@ -21,9 +21,9 @@ import (
 // the test. A package that does not exist may be listed.
 var mayImport = map[string][]string{
 	"onhand": {"cli"},
-	"cli":    {"cli/configfile", "cli/listing", "cli/serving", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/openingstock", "store/stockfile"},
+	"cli":    {"cli/configfile", "cli/listing", "cli/serving", "cli/serving/shoppers", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/demoshop", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "cli/serving/telemetry", "graph", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
 
 	"cli/configfile": {},
@@ -32,13 +32,13 @@ var mayImport = map[string][]string{
 	"cli/serving/telemetry":      {"cli/serving/telemetry/otlp", "graph/guard", "graph/transport", "tracing"},
 	"cli/serving/telemetry/otlp": {"store/outage"},
 
-	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/paging", "models/stockbinary", "graph/instrumentation"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/operations", "models/paging", "models/stockbinary", "graph/instrumentation"},
 	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
 	"graph/compiled":  {"graph/access", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/viewer", "models", "models/channel", "models/ids", "models/paging"},
 	"graph/execution": {"graph/guard", "graph/validation"},
-	"graph/generated": {"graph/scalar", "models", "models/channel", "models/history", "models/holderlimits", "models/paging"},
+	"graph/generated": {"graph/scalar", "models", "models/channel", "models/history", "models/holderlimits", "models/operations", "models/paging"},
 	"graph/guard":     {"graph/coding", "graph/validation", "models"},
 	"graph/loaders":   {"models"},
 	"graph/persisted": {"models"},
@@ -62,8 +62,8 @@ var mayImport = map[string][]string{
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},
 
-	"store": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
-		"store/outage", "store/readthrough", "store/rediscache", "store/stockfeed", "store/upkeep", "tracing"},
+	"store": {"models", "models/history", "models/holderlimits", "models/operations", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
+		"store/outage", "store/ranking", "store/readthrough", "store/rediscache", "store/stockfeed", "store/throughput", "store/upkeep", "tracing"},
 	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockbinary"},
 	"store/groupcommit":  {"models", "store/database", "tracing"},
@@ -73,11 +73,15 @@ var mayImport = map[string][]string{
 	"store/readthrough":  {"models", "models/paging", "models/poison", "store/database", "store/rediscache", "tracing"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/outage", "store/rediscache"},
 
-	"store/backoff":    {},
-	"store/outage":     {},
-	"store/rediscache": {"models", "models/channel", "models/quota", "models/stockbinary", "store/outage", "tracing"},
-	"store/stockfeed":  {"models", "models/poison", "models/stockbinary", "store/backoff"},
-	"store/stockfile":  {"models", "store/stockfile/delimited"},
+	"store/throughput":     {},
+	"cli/serving/shoppers": {"store/demoshop", "store/stockfile"},
+	"store/demoshop":       {"models", "store/openingstock", "store/stockfile"},
+	"store/ranking":        {"models", "models/paging", "store/readthrough"},
+	"store/backoff":        {},
+	"store/outage":         {},
+	"store/rediscache":     {"models", "models/channel", "models/quota", "models/stockbinary", "store/outage", "tracing"},
+	"store/stockfeed":      {"models", "models/poison", "models/stockbinary", "store/backoff"},
+	"store/stockfile":      {"models", "store/stockfile/delimited"},
 
 	"store/stockfile/delimited": {},
 
@@ -103,6 +107,7 @@ var mayImport = map[string][]string{
 	"models":              {"models/channel", "models/ids", "models/owner"},
 	"models/channel":      {},
 	"models/history":      {"models"},
+	"models/operations":   {},
 	"models/paging":       {"models"},
 	"models/ids":          {},
 	"models/owner":        {},

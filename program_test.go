@@ -74,7 +74,7 @@ func command(t *testing.T, home string, env []string, args ...string) *exec.Cmd 
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), path, args...)
 	near, compiled := cmp.Or(os.Getenv("NEAR_CACHE_BYTES"), "67108864"), cmp.Or(os.Getenv("COMPILED_READS"), "on")
-	c.Env = append([]string{"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "NEAR_CACHE_BYTES=" + near, "COMPILED_READS=" + compiled}, env...)
+	c.Env = append([]string{"SIMULATED_SHOPPERS=0", "HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "NEAR_CACHE_BYTES=" + near, "COMPILED_READS=" + compiled}, env...)
 	c.Dir = home
 	return c
 }

@@ -228,7 +228,9 @@ func (r *reader) export(assignment string) {
 	}
 }
 
+// environment has simulated shoppers as for a person: they leave alone what documents use.
 func (r *reader) environment() (env []string) {
+	env = append(env, "SIMULATED_SHOPPERS=auto")
 	for name, value := range r.env {
 		env = append(env, name+"="+value)
 	}

@@ -16,6 +16,7 @@ type commandLine struct {
 	settings
 	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the API (the default)."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date, and end."`
+	Demo    demoCommand    `cmd:"" help:"Load the demo shop into an empty database."`
 	Import  importCommand  `cmd:"" help:"Import stock from a file."`
 	Export  exportCommand  `cmd:"" help:"Export all stock to a file."`
 	Stock   stockCommand   `cmd:"" help:"Print the stock of products."`

@@ -6,11 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"onhand/cli/serving"
+	"onhand/cli/serving/shoppers"
 	"onhand/cli/serving/telemetry"
 	"onhand/store"
-	"onhand/store/stockfile"
+	"onhand/store/demoshop"
 )
 
 type serveCommand struct{ serving.Settings }
@@ -20,6 +22,7 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 	if err := c.Check(); err != nil {
 		return err
 	}
+	c.Version = version()
 	log := slog.New(telemetry.LogHandler(s.logger().Handler()))
 	slog.SetDefault(log)
 	slog.SetLogLoggerLevel(slog.LevelDebug) // for libraries that print, such as about a client's broken handshake
@@ -38,8 +41,15 @@ func (c *serveCommand) Run(ctx context.Context, s *settings, stdout io.Writer) e
 		_ = listener.Close()
 		return err
 	}
+	if err := c.shoppers(st, s); err != nil {
+		_ = listener.Close()
+		return err
+	}
 	if !c.TokensConfigured() {
 		log.Info("every caller of this machine has every scope, because no bearer tokens are configured")
+	}
+	if c.ShopperCount > 0 {
+		log.Info("simulated shoppers buy in the demo shop; SIMULATED_SHOPPERS=0 switches them off", "shoppers", c.ShopperCount)
 	}
 	database, redis := s.servers()
 	log.Info("started", "version", version(), "database", database, "redis", redis, "address", listener.Addr().String())
@@ -73,6 +83,23 @@ func prepare(ctx context.Context, st *store.Store, demo bool, log *slog.Logger) 
 	if !demo {
 		return nil
 	}
-	rows, locations, channels := stockfile.Demo()
-	return st.Seed(ctx, rows, locations, channels)
+	_, err = st.Seed(ctx, demoshop.Shop(time.Now()))
+	return err
+}
+
+// shoppers decides how many shoppers are simulated. By default there are some in the demo
+// shop of a server without settings only.
+func (c *serveCommand) shoppers(st *store.Store, s *settings) error {
+	count, err := c.ShopperSettings.Count(s.DatabaseURL == "" && !c.TokensConfigured(), c.TokensConfigured())
+	if err != nil {
+		return err
+	}
+	if count > 0 && !st.IsDemo() {
+		if c.SimulatedShoppers > 0 {
+			return shoppers.ErrNotTheDemo
+		}
+		count = 0
+	}
+	c.ShopperCount = count
+	return nil
 }

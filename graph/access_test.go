@@ -100,7 +100,8 @@ func TestProtectedTypes(t *testing.T) {
 	}
 	slices.Sort(protected)
 	assert.Equal(t, []string{
-		"ReservationConnection", "ReservationEdge", "StockHistory", "StockHistoryLevel", "StockHistoryPoint", "StockLevel", "StockMovement", "StockMovementChange", "StockMovementConnection", "StockMovementEdge",
+		"AuditDifferenceCount", "AuditOperations", "DatabaseOperations", "InstanceOperations", "NearCacheOperations", "Operations", "RedisOperations", "RelayOperations",
+		"ReservationConnection", "ReservationEdge", "SharedOperations", "StockHistory", "StockHistoryLevel", "StockHistoryPoint", "StockLevel", "StockMovement", "StockMovementChange", "StockMovementConnection", "StockMovementEdge",
 		"StockPayload", "StockStatusChange", "UpsertChannelsPayload", "UpsertLocationsPayload", "UpsertProductsPayload",
 	}, protected)
 }

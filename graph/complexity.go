@@ -14,6 +14,7 @@ func complexity() generated.ComplexityRoot {
 	var c generated.ComplexityRoot
 	c.Query.Channels = listOf(guard.ComplexityPlaces)
 	c.Query.Locations = listOf(guard.ComplexityPlaces)
+	c.AuditOperations.Differences = listOf(guard.ComplexityList)
 	c.Channel.Locations = listOf(guard.ComplexityList)
 	c.Product.ChannelBuffers = listOf(guard.ComplexityList)
 	c.Reservation.LineViews = listOf(guard.ComplexityLines)
@@ -62,6 +63,10 @@ func argumentCosts() map[string]guard.ArgumentCost {
 		"Query.stockMovements": costOfPage,
 		"Query.stockHistory":   costOfHistory,
 		"Query.stockHistories": costOfHistory,
+		"Query.shop":           func(child int, _ map[string]any) guard.Cost { return guard.Cost{Complexity: 1 + child} },
+		"Query.operations": func(child int, _ map[string]any) guard.Cost {
+			return guard.Cost{Complexity: guard.ComplexityPage + child}
+		},
 		"Query.serverTime": func(child int, _ map[string]any) guard.Cost {
 			return guard.Cost{Complexity: guard.ComplexityPage + child}
 		},

@@ -14,6 +14,7 @@ import (
 	"onhand/graph/transport"
 	"onhand/models"
 	"onhand/models/history"
+	"onhand/models/operations"
 	"onhand/models/paging"
 )
 
@@ -62,6 +63,12 @@ func (f *fakeStore) Histories(_ context.Context, request history.HistoryRequest)
 	}
 	return f.histories(request)
 }
+
+func (f *fakeStore) Operations(context.Context) (*operations.OperationsSnapshot, error) {
+	return &operations.OperationsSnapshot{}, nil
+}
+
+func (f *fakeStore) IsDemo() bool { return true }
 
 func (f *fakeStore) calls() [][]string {
 	f.mu.Lock()

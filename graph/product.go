@@ -20,9 +20,10 @@ func productQuery(f *generated.ProductFilter, order paging.ProductOrder) (paging
 	if err := checkProductIDs(narrow.IDs); err != nil {
 		return narrow, err
 	}
-	if narrow.TitleContains = textOf(f.TitleContains); narrow.TitleContains != "" {
-		if problem := models.CheckText(narrow.TitleContains, models.TextLengthMax); problem != "" {
-			return narrow, models.BadInput("titleContains %s", problem)
+	narrow.TitleContains, narrow.Search = textOf(f.TitleContains), textOf(f.Search)
+	for name, text := range map[string]string{"titleContains": narrow.TitleContains, "search": narrow.Search} {
+		if problem := models.CheckText(text, models.TextLengthMax); text != "" && problem != "" {
+			return narrow, models.BadInput("%s %s", name, problem)
 		}
 	}
 	for _, field := range []struct {
@@ -50,6 +51,11 @@ func (r *Resolver) productPage(ctx context.Context, first *int, after *string, l
 	}
 	if filter != nil && filter.LocationID != nil {
 		if err := accessRules().Check(ctx, "ProductFilter.locationId"); err != nil {
+			return paging.ProductPage{}, err
+		}
+	}
+	if orderBy == paging.ByQuantity { // it shows quantities beyond the cap
+		if err := accessRules().Check(ctx, "Query.stockMovements"); err != nil {
 			return paging.ProductPage{}, err
 		}
 	}

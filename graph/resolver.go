@@ -16,6 +16,7 @@ import (
 	"onhand/models"
 	"onhand/models/history"
 	"onhand/models/ids"
+	"onhand/models/operations"
 	"onhand/models/paging"
 )
 
@@ -36,6 +37,10 @@ type Store interface {
 	ListReservations(ctx context.Context, page paging.ReservationRequest, filter paging.ReservationQuery) (paging.ReservationPage, error)
 	// Reservations returns reservations in the order of ids, nil for unknown ones.
 	Reservations(ctx context.Context, ids []string) ([]*models.Reservation, error)
+	// Operations returns what this instance and its servers do now.
+	Operations(ctx context.Context) (*operations.OperationsSnapshot, error)
+	// IsDemo reports whether the database has the demo shop.
+	IsDemo() bool
 	// Movements returns a page of the ledger.
 	Movements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error)
 	// Movement returns one movement; nil when unknown.
@@ -65,6 +70,22 @@ type Resolver struct {
 	Log   *slog.Logger
 	// QuantityCap bounds what callers without read:inventory see.
 	QuantityCap viewer.QuantityCap
+	// Process says what the store does not know of its process; nil for nothing.
+	Process func() ProcessState
+}
+
+// ProcessState is what Operations says of the process beside the store.
+type ProcessState struct {
+	Version           string
+	Sockets           int
+	SimulatedShoppers int
+}
+
+func (r *Resolver) process() (state ProcessState) {
+	if r.Process != nil {
+		state = r.Process()
+	}
+	return state
 }
 
 // compiledReads are the reads of compiled operations: those of the resolvers.

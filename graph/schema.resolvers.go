@@ -8,12 +8,27 @@ package graph
 import (
 	"context"
 	"onhand/graph/generated"
+	"onhand/models/operations"
 	"time"
 )
 
 func (r *queryResolver) ServerTime(ctx context.Context) (*time.Time, error) {
 	now, err := r.Store.Now(ctx)
 	return &now, err
+}
+
+func (r *queryResolver) Shop(ctx context.Context) (*operations.ShopInfo, error) {
+	return &operations.ShopInfo{Demo: r.Store.IsDemo(), SimulatedShoppers: r.process().SimulatedShoppers > 0}, nil
+}
+
+func (r *queryResolver) Operations(ctx context.Context) (*operations.OperationsSnapshot, error) {
+	found, err := r.Store.Operations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	process := r.process()
+	found.Instance.Version, found.Instance.Sockets, found.Instance.SimulatedShoppers = process.Version, process.Sockets, process.SimulatedShoppers
+	return found, nil
 }
 
 func (r *queryResolver) Node(ctx context.Context, id string) (generated.Node, error) {

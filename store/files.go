@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"onhand/models"
+	"onhand/store/database"
+	"onhand/store/openingstock"
 )
 
 // Import writes a file's rows, all that are fine or none; see
@@ -25,10 +27,14 @@ func (s *Store) ReplaceOpening(ctx context.Context, counts []models.OpeningRow, 
 	return s.opening.Replace(ctx, counts, locations, channels, progress)
 }
 
-// Seed stocks a shop that is empty; see [openingstock.Loader.Seed].
-func (s *Store) Seed(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
-	return s.opening.Seed(ctx, counts, locations, channels)
+// Seed loads a shop into an empty database, and reports whether it did; see
+// [openingstock.Loader.Seed].
+func (s *Store) Seed(ctx context.Context, shop openingstock.OpeningShop) (loaded bool, err error) {
+	return s.opening.Seed(ctx, shop)
 }
+
+// ReadMeta reads what the database says of itself, such as whether it is the demo shop.
+func (s *Store) ReadMeta(ctx context.Context) (database.Meta, error) { return s.database.ReadMeta(ctx) }
 
 // EachStock calls begin with all locations and the number of products, and then
 // each with every product's stock in the order of ids, all as of one moment.

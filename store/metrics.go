@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,7 @@ type metrics struct {
 	writes       *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
 	reserved     prometheus.Counter // of writes, the most frequent one; kept, because a look-up by labels costs each write
+	transactions atomic.Int64
 	holders      holderMetrics
 	batchWrites  prometheus.Histogram
 	batchSeconds *prometheus.HistogramVec
@@ -47,7 +49,7 @@ func newMetrics() *metrics {
 		m.batchSeconds.WithLabelValues(outcome)
 	}
 	m.holders = newHolderMetrics()
-	m.reserved = m.writes.WithLabelValues(reflect.TypeFor[models.Reserve]().Name(), writeDone)
+	m.reserved = m.writes.WithLabelValues(reserveName, writeDone)
 	return m
 }
 
@@ -66,6 +68,7 @@ func (m *metrics) transaction(ctx context.Context, sent database.SentTransaction
 	if sent.Err != nil {
 		outcome = transactionFailed
 	}
+	m.transactions.Add(1)
 	m.batchWrites.Observe(float64(sent.Writes))
 	seconds := m.batchSeconds.WithLabelValues(outcome)
 	if id := tracing.TraceID(ctx); id != "" {
@@ -77,6 +80,9 @@ func (m *metrics) transaction(ctx context.Context, sent database.SentTransaction
 
 // writeName names a write in metrics and spans.
 func writeName(write models.Write) string { return reflect.TypeOf(write).Name() }
+
+// reserveName is the label of a reservation.
+var reserveName = reflect.TypeFor[models.Reserve]().Name()
 
 // writeDone is the outcome of a write that did what it was asked for.
 const writeDone = "done"

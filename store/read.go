@@ -107,6 +107,9 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 	if err != nil {
 		return paging.ProductPage{}, err
 	}
+	if filter.Order == paging.ByQuantity {
+		return s.rankings.Page(ctx, page, filter)
+	}
 	if filter.Named() {
 		if found, ok := s.namedProducts(ctx, page, filter); ok {
 			return found, nil

@@ -112,6 +112,8 @@ func (s *Store) Start() error {
 	s.epochCheck.Run(ctx) // before the first request, so that it finds epoch and directory
 	s.running.Go(func() { upkeep.Preload(ctx, s.database, upkeep.PreloadTimeout, s.log) })
 	s.running.Go(func() { s.known.Update(ctx) })
+	s.sample(ctx) // so that the first writes count
+	s.every(ctx, sampleInterval, nil, s.sample)
 	s.every(ctx, readthrough.KnownInterval, nil, s.known.Update)
 	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
 	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -20,6 +21,7 @@ import (
 	"onhand/store/nearcache"
 	"onhand/store/openingstock"
 	"onhand/store/outage"
+	"onhand/store/ranking"
 	"onhand/store/readthrough"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
@@ -44,6 +46,7 @@ type Store struct {
 	reader    *readthrough.CachedReader
 	near      *nearcache.NearCache
 	pages     readthrough.SharedReads[paging.ProductPage]
+	rankings  *ranking.Rankings
 	hub       *stockfeed.Hub
 	views     *channelfeed.Views
 	relay     *stockfeed.Relay
@@ -55,6 +58,7 @@ type Store struct {
 	epochCheck *upkeep.EpochCheck
 	sweeper    *upkeep.Sweeper
 	claim      *upkeep.ServingClaim
+	operations operationsState
 	audited    audit.Subjects
 	sampler    *audit.Sampler
 
@@ -66,7 +70,7 @@ type Store struct {
 // configuration that can never work is an error.
 func Open(config Config) (*Store, error) {
 	config.setDefaults()
-	s := &Store{config: config, log: config.Logger, metrics: newMetrics()}
+	s := &Store{config: config, log: config.Logger, metrics: newMetrics(), operations: operationsState{began: time.Now()}}
 	if err := s.openServers(); err != nil {
 		s.Close()
 		return nil, err
@@ -123,6 +127,7 @@ func (s *Store) wireReads() {
 		OnStocks:    s.delivered,
 		OnDirectory: s.epoch.CheckNow, // which reloads locations and channels
 	})
+	s.rankings = ranking.New(s.database, s)
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,
 	})

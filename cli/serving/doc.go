@@ -8,7 +8,7 @@
 // tls.go the certificate, documents.go documents and the schema, rates.go quotas, holders.go limits of holders,
 // sockets.go connections and streams, quantities.go the cap of quantities.
 //
-// May import: admin, graph, guard, ratelimit, securitylog, tokens, transport, admission, trusted, viewer, models,
+// May import: admin, shoppers, graph, guard, ratelimit, securitylog, tokens, transport, admission, trusted, viewer, models,
 // holderlimits, quota, store, web.
 //
 // Invariants: settings that can never work are refused before a connection is opened. Without tokens configured the

@@ -9,6 +9,7 @@ import (
 
 	"onhand/graph/guard"
 	"onhand/store"
+	"onhand/store/openingstock"
 	"onhand/store/stockfile"
 )
 
@@ -43,6 +44,7 @@ func demoStore(t testing.TB, config store.Config) *store.Store {
 	_, err = st.MigrateWhenUp(t.Context())
 	require.NoError(t, err)
 	rows, locations, channels := stockfile.Demo()
-	require.NoError(t, st.Seed(t.Context(), rows, locations, channels))
+	_, err = st.Seed(t.Context(), openingstock.OpeningShop{Counts: rows, Locations: locations, Channels: channels, Demo: true})
+	require.NoError(t, err)
 	return st
 }

@@ -38,6 +38,8 @@ type routeConfig struct {
 	registry    *prometheus.Registry      // of the store's metrics; nil for a new one
 	traces      *telemetry.Traces         // nil for none
 	quantityCap viewer.QuantityCap
+	version     string       // of the program
+	shoppers    int          // that are simulated
 	stopping    *atomic.Bool // the server takes its last requests; nil for never
 }
 
@@ -70,7 +72,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		Production: documents.production(tokensConfigured),
 		Trusted:    config.trusted,
 		Connect:    connect, SecurityLog: refusals,
-		Resolver:   &graph.Resolver{Store: st, Log: log, QuantityCap: config.quantityCap},
+		Resolver:   config.resolver(st, closing, log),
 		Closing:    closing,
 		Streams:    config.streams,
 		Allows:     config.sites.Allows,
@@ -101,6 +103,13 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	trusts := func(r *http.Request) bool { return config.bearer == nil || config.proxies.Sent(r) }
 	answered := closeWhen(config.stopping, withHeaders(config.sites.Handler(mux)))
 	return telemetry.WithIDs(answered, telemetry.RequestConfig{Trusts: trusts, Tracer: config.traces.Tracer()})
+}
+
+// resolver resolves over a store.
+func (c *routeConfig) resolver(st *store.Store, closing *transport.Closing, log *slog.Logger) *graph.Resolver {
+	return &graph.Resolver{Store: st, Log: log, QuantityCap: c.quantityCap, Process: func() graph.ProcessState {
+		return graph.ProcessState{Version: c.version, Sockets: int(closing.Sockets()), SimulatedShoppers: c.shoppers}
+	}}
 }
 
 // serveSchema answers with the schema, for code generators. Browsers show it as text.

@@ -68,8 +68,9 @@ func Serve(ctx context.Context, listener net.Listener, st *store.Store, settings
 		sites: sites, bearer: bearer, proxies: settings.proxies(), limiter: limiter, interpreted: settings.CompiledReads == off,
 		streams: settings.Sockets.bounds(limiter), open: open, registry: registry,
 		documents: settings.DocumentSettings, trusted: documents, traces: settings.Traces,
-		quantityCap: viewer.QuantityCap(settings.QuantityCap), stopping: stopping,
+		quantityCap: viewer.QuantityCap(settings.QuantityCap), version: settings.Version, shoppers: settings.ShopperCount, stopping: stopping,
 	})
+	defer settings.startShoppers(ctx, handler, listener.Addr().String(), log)()
 	server := newServer(handler, settings.tlsSettings.config(log), log)
 	server.ConnState = open.watch
 	failed := make(chan error, 1)

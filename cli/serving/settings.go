@@ -1,10 +1,14 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"time"
 
+	"onhand/cli/serving/shoppers"
 	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
 	"onhand/models"
@@ -39,9 +43,15 @@ type Settings struct {
 
 	telemetry.TraceSettings `embed:""`
 	// Traces are those that TraceSettings has opened; nil for none.
-	Traces *telemetry.Traces `kong:"-"`
+	Traces                   *telemetry.Traces `kong:"-"`
+	shoppers.ShopperSettings `embed:""`
 
 	Sockets socketSettings `embed:""`
+
+	// Version is the program's.
+	Version string `kong:"-"`
+	// ShopperCount is how many shoppers this instance simulates.
+	ShopperCount int `kong:"-"`
 }
 
 // Check refuses settings that can never work.
@@ -73,4 +83,27 @@ func (s *Settings) Check() error {
 // Store is the configuration of the store.
 func (s *Settings) Store() store.Config {
 	return store.Config{ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, HolderLimits: s.limits()}
+}
+
+// startShoppers simulates shoppers until ctx ends. stop waits for them.
+func (s *Settings) startShoppers(ctx context.Context, handler http.Handler, host string, log *slog.Logger) (stop func()) {
+	if s.ShopperCount == 0 {
+		return func() {}
+	}
+	if len(s.AllowedHosts) > 0 {
+		host = s.AllowedHosts[0]
+	}
+	simulation := &shoppers.Simulation{Handler: handler, Host: host, Token: s.ShopperToken, Shoppers: s.ShopperCount, Log: log}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := simulation.Run(ctx); err != nil {
+			log.Error("simulated shoppers stopped", "error", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }

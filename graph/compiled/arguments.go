@@ -142,7 +142,7 @@ func (a *arguments) productOrder(name string) paging.ProductOrder {
 }
 
 // filterFields are the fields of ProductFilter.
-var filterFields = []string{"ids", "titleContains", "tracked", "locationId", "channel", "status"}
+var filterFields = []string{"ids", "titleContains", "search", "tracked", "locationId", "channel", "status"}
 
 func (a *arguments) productFilter(name string) *generated.ProductFilter {
 	value := a.read(name)
@@ -157,6 +157,7 @@ func (a *arguments) productFilter(name string) *generated.ProductFilter {
 	return &generated.ProductFilter{
 		Ids:           listOf(a, fields["ids"], graphql.UnmarshalID),
 		TitleContains: optional(a, fields["titleContains"], graphql.UnmarshalString),
+		Search:        optional(a, fields["search"], graphql.UnmarshalString),
 		Tracked:       optional(a, fields["tracked"], graphql.UnmarshalBoolean),
 		LocationID:    optional(a, fields["locationId"], graphql.UnmarshalID),
 		Channel:       optional(a, fields["channel"], graphql.UnmarshalID),

@@ -13,6 +13,7 @@ import (
 	"onhand/models/channel"
 	"onhand/models/history"
 	"onhand/models/holderlimits"
+	"onhand/models/operations"
 	"onhand/models/paging"
 	"strconv"
 	"sync/atomic"
@@ -55,6 +56,18 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	AuditDifferenceCount struct {
+		Count func(childComplexity int) int
+		Kind  func(childComplexity int) int
+	}
+
+	AuditOperations struct {
+		Differences      func(childComplexity int) int
+		LastPassEndedAt  func(childComplexity int) int
+		ProductsCompared func(childComplexity int) int
+		Repairs          func(childComplexity int) int
+	}
+
 	Channel struct {
 		Buffer    func(childComplexity int) int
 		ChannelID func(childComplexity int) int
@@ -69,10 +82,36 @@ type ComplexityRoot struct {
 		ChannelID func(childComplexity int) int
 	}
 
+	DatabaseOperations struct {
+		Connections      func(childComplexity int) int
+		ConnectionsInUse func(childComplexity int) int
+		Embedded         func(childComplexity int) int
+		RoundTripMs      func(childComplexity int) int
+		Up               func(childComplexity int) int
+	}
+
 	IdempotencyError struct {
 		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
+	}
+
+	InstanceOperations struct {
+		Audit                 func(childComplexity int) int
+		Followers             func(childComplexity int) int
+		NearCache             func(childComplexity int) int
+		Relay                 func(childComplexity int) int
+		ReservationsPerSecond func(childComplexity int) int
+		SimulatedShoppers     func(childComplexity int) int
+		Sockets               func(childComplexity int) int
+		StartedAt             func(childComplexity int) int
+		TransactionsPerSecond func(childComplexity int) int
+		UptimeSeconds         func(childComplexity int) int
+		Version               func(childComplexity int) int
+		WatchedProducts       func(childComplexity int) int
+		Watches               func(childComplexity int) int
+		Writes                func(childComplexity int) int
+		WritesPerSecond       func(childComplexity int) int
 	}
 
 	InsufficientStockError struct {
@@ -116,10 +155,25 @@ type ComplexityRoot struct {
 		UpsertProducts     func(childComplexity int, input UpsertProductsInput) int
 	}
 
+	NearCacheOperations struct {
+		Bytes    func(childComplexity int) int
+		Entries  func(childComplexity int) int
+		Fresh    func(childComplexity int) int
+		HitRatio func(childComplexity int) int
+		Hits     func(childComplexity int) int
+		Misses   func(childComplexity int) int
+	}
+
 	NotFoundError struct {
 		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
+	}
+
+	Operations struct {
+		AsOf     func(childComplexity int) int
+		Instance func(childComplexity int) int
+		Shared   func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -172,16 +226,29 @@ type ComplexityRoot struct {
 		Location       func(childComplexity int, id string) int
 		Locations      func(childComplexity int) int
 		Node           func(childComplexity int, id string) int
+		Operations     func(childComplexity int) int
 		Product        func(childComplexity int, id string) int
 		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *ProductFilter, orderBy paging.ProductOrder) int
 		Reservation    func(childComplexity int, id string) int
 		Reservations   func(childComplexity int, first *int, after *string, last *int, before *string, filter *ReservationFilter) int
 		ServerTime     func(childComplexity int) int
+		Shop           func(childComplexity int) int
 		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
 		StockHistories func(childComplexity int, productIds []string, since time.Time, until *time.Time, points int, channel *string) int
 		StockHistory   func(childComplexity int, productID string, since time.Time, until *time.Time, points int, channel *string) int
 		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
 		Stocks         func(childComplexity int, productIds []string, channel *string) int
+	}
+
+	RedisOperations struct {
+		Embedded func(childComplexity int) int
+		Up       func(childComplexity int) int
+	}
+
+	RelayOperations struct {
+		Drained    func(childComplexity int) int
+		Failures   func(childComplexity int) int
+		LagSeconds func(childComplexity int) int
 	}
 
 	Reservation struct {
@@ -250,6 +317,19 @@ type ComplexityRoot struct {
 		Replayed    func(childComplexity int) int
 		Reservation func(childComplexity int) int
 		ServerTime  func(childComplexity int) int
+	}
+
+	SharedOperations struct {
+		ActiveReservations func(childComplexity int) int
+		Database           func(childComplexity int) int
+		OutboxLength       func(childComplexity int) int
+		Products           func(childComplexity int) int
+		Redis              func(childComplexity int) int
+	}
+
+	Shop struct {
+		Demo              func(childComplexity int) int
+		SimulatedShoppers func(childComplexity int) int
 	}
 
 	StaleQuantityError struct {
@@ -436,6 +516,8 @@ type ProductResolver interface {
 }
 type QueryResolver interface {
 	ServerTime(ctx context.Context) (*time.Time, error)
+	Shop(ctx context.Context) (*operations.ShopInfo, error)
+	Operations(ctx context.Context) (*operations.OperationsSnapshot, error)
 	Node(ctx context.Context, id string) (Node, error)
 	Location(ctx context.Context, id string) (*models.Location, error)
 	Locations(ctx context.Context) ([]*models.Location, error)
@@ -503,6 +585,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "AuditDifferenceCount.count":
+		if e.ComplexityRoot.AuditDifferenceCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditDifferenceCount.Count(childComplexity), true
+	case "AuditDifferenceCount.kind":
+		if e.ComplexityRoot.AuditDifferenceCount.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditDifferenceCount.Kind(childComplexity), true
+
+	case "AuditOperations.differences":
+		if e.ComplexityRoot.AuditOperations.Differences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditOperations.Differences(childComplexity), true
+	case "AuditOperations.lastPassEndedAt":
+		if e.ComplexityRoot.AuditOperations.LastPassEndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditOperations.LastPassEndedAt(childComplexity), true
+	case "AuditOperations.productsCompared":
+		if e.ComplexityRoot.AuditOperations.ProductsCompared == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditOperations.ProductsCompared(childComplexity), true
+	case "AuditOperations.repairs":
+		if e.ComplexityRoot.AuditOperations.Repairs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditOperations.Repairs(childComplexity), true
+
 	case "Channel.buffer":
 		if e.ComplexityRoot.Channel.Buffer == nil {
 			break
@@ -553,6 +673,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ChannelBuffer.ChannelID(childComplexity), true
 
+	case "DatabaseOperations.connections":
+		if e.ComplexityRoot.DatabaseOperations.Connections == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DatabaseOperations.Connections(childComplexity), true
+	case "DatabaseOperations.connectionsInUse":
+		if e.ComplexityRoot.DatabaseOperations.ConnectionsInUse == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DatabaseOperations.ConnectionsInUse(childComplexity), true
+	case "DatabaseOperations.embedded":
+		if e.ComplexityRoot.DatabaseOperations.Embedded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DatabaseOperations.Embedded(childComplexity), true
+	case "DatabaseOperations.roundTripMs":
+		if e.ComplexityRoot.DatabaseOperations.RoundTripMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DatabaseOperations.RoundTripMs(childComplexity), true
+	case "DatabaseOperations.up":
+		if e.ComplexityRoot.DatabaseOperations.Up == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DatabaseOperations.Up(childComplexity), true
+
 	case "IdempotencyError.code":
 		if e.ComplexityRoot.IdempotencyError.Code == nil {
 			break
@@ -571,6 +722,97 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.IdempotencyError.Path(childComplexity), true
+
+	case "InstanceOperations.audit":
+		if e.ComplexityRoot.InstanceOperations.Audit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Audit(childComplexity), true
+	case "InstanceOperations.followers":
+		if e.ComplexityRoot.InstanceOperations.Followers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Followers(childComplexity), true
+	case "InstanceOperations.nearCache":
+		if e.ComplexityRoot.InstanceOperations.NearCache == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.NearCache(childComplexity), true
+	case "InstanceOperations.relay":
+		if e.ComplexityRoot.InstanceOperations.Relay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Relay(childComplexity), true
+	case "InstanceOperations.reservationsPerSecond":
+		if e.ComplexityRoot.InstanceOperations.ReservationsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.ReservationsPerSecond(childComplexity), true
+	case "InstanceOperations.simulatedShoppers":
+		if e.ComplexityRoot.InstanceOperations.SimulatedShoppers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.SimulatedShoppers(childComplexity), true
+	case "InstanceOperations.sockets":
+		if e.ComplexityRoot.InstanceOperations.Sockets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Sockets(childComplexity), true
+	case "InstanceOperations.startedAt":
+		if e.ComplexityRoot.InstanceOperations.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.StartedAt(childComplexity), true
+	case "InstanceOperations.transactionsPerSecond":
+		if e.ComplexityRoot.InstanceOperations.TransactionsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.TransactionsPerSecond(childComplexity), true
+	case "InstanceOperations.uptimeSeconds":
+		if e.ComplexityRoot.InstanceOperations.UptimeSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.UptimeSeconds(childComplexity), true
+	case "InstanceOperations.version":
+		if e.ComplexityRoot.InstanceOperations.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Version(childComplexity), true
+	case "InstanceOperations.watchedProducts":
+		if e.ComplexityRoot.InstanceOperations.WatchedProducts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.WatchedProducts(childComplexity), true
+	case "InstanceOperations.watches":
+		if e.ComplexityRoot.InstanceOperations.Watches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Watches(childComplexity), true
+	case "InstanceOperations.writes":
+		if e.ComplexityRoot.InstanceOperations.Writes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.Writes(childComplexity), true
+	case "InstanceOperations.writesPerSecond":
+		if e.ComplexityRoot.InstanceOperations.WritesPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstanceOperations.WritesPerSecond(childComplexity), true
 
 	case "InsufficientStockError.available":
 		if e.ComplexityRoot.InsufficientStockError.Available == nil {
@@ -820,6 +1062,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Mutation.UpsertProducts(childComplexity, args["input"].(UpsertProductsInput)), true
 
+	case "NearCacheOperations.bytes":
+		if e.ComplexityRoot.NearCacheOperations.Bytes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NearCacheOperations.Bytes(childComplexity), true
+	case "NearCacheOperations.entries":
+		if e.ComplexityRoot.NearCacheOperations.Entries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NearCacheOperations.Entries(childComplexity), true
+	case "NearCacheOperations.fresh":
+		if e.ComplexityRoot.NearCacheOperations.Fresh == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NearCacheOperations.Fresh(childComplexity), true
+	case "NearCacheOperations.hitRatio":
+		if e.ComplexityRoot.NearCacheOperations.HitRatio == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NearCacheOperations.HitRatio(childComplexity), true
+	case "NearCacheOperations.hits":
+		if e.ComplexityRoot.NearCacheOperations.Hits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NearCacheOperations.Hits(childComplexity), true
+	case "NearCacheOperations.misses":
+		if e.ComplexityRoot.NearCacheOperations.Misses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NearCacheOperations.Misses(childComplexity), true
+
 	case "NotFoundError.code":
 		if e.ComplexityRoot.NotFoundError.Code == nil {
 			break
@@ -838,6 +1117,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.NotFoundError.Path(childComplexity), true
+
+	case "Operations.asOf":
+		if e.ComplexityRoot.Operations.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Operations.AsOf(childComplexity), true
+	case "Operations.instance":
+		if e.ComplexityRoot.Operations.Instance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Operations.Instance(childComplexity), true
+	case "Operations.shared":
+		if e.ComplexityRoot.Operations.Shared == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Operations.Shared(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -1064,6 +1362,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Node(childComplexity, args["id"].(string)), true
+	case "Query.operations":
+		if e.ComplexityRoot.Query.Operations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Operations(childComplexity), true
 	case "Query.product":
 		if e.ComplexityRoot.Query.Product == nil {
 			break
@@ -1114,6 +1418,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.ServerTime(childComplexity), true
+	case "Query.shop":
+		if e.ComplexityRoot.Query.Shop == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Shop(childComplexity), true
 	case "Query.stock":
 		if e.ComplexityRoot.Query.Stock == nil {
 			break
@@ -1169,6 +1479,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Stocks(childComplexity, args["productIds"].([]string), args["channel"].(*string)), true
+
+	case "RedisOperations.embedded":
+		if e.ComplexityRoot.RedisOperations.Embedded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedisOperations.Embedded(childComplexity), true
+	case "RedisOperations.up":
+		if e.ComplexityRoot.RedisOperations.Up == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedisOperations.Up(childComplexity), true
+
+	case "RelayOperations.drained":
+		if e.ComplexityRoot.RelayOperations.Drained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelayOperations.Drained(childComplexity), true
+	case "RelayOperations.failures":
+		if e.ComplexityRoot.RelayOperations.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelayOperations.Failures(childComplexity), true
+	case "RelayOperations.lagSeconds":
+		if e.ComplexityRoot.RelayOperations.LagSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelayOperations.LagSeconds(childComplexity), true
 
 	case "Reservation.createdAt":
 		if e.ComplexityRoot.Reservation.CreatedAt == nil {
@@ -1441,6 +1783,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReservationPayload.ServerTime(childComplexity), true
+
+	case "SharedOperations.activeReservations":
+		if e.ComplexityRoot.SharedOperations.ActiveReservations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SharedOperations.ActiveReservations(childComplexity), true
+	case "SharedOperations.database":
+		if e.ComplexityRoot.SharedOperations.Database == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SharedOperations.Database(childComplexity), true
+	case "SharedOperations.outboxLength":
+		if e.ComplexityRoot.SharedOperations.OutboxLength == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SharedOperations.OutboxLength(childComplexity), true
+	case "SharedOperations.products":
+		if e.ComplexityRoot.SharedOperations.Products == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SharedOperations.Products(childComplexity), true
+	case "SharedOperations.redis":
+		if e.ComplexityRoot.SharedOperations.Redis == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SharedOperations.Redis(childComplexity), true
+
+	case "Shop.demo":
+		if e.ComplexityRoot.Shop.Demo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Shop.Demo(childComplexity), true
+	case "Shop.simulatedShoppers":
+		if e.ComplexityRoot.Shop.SimulatedShoppers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Shop.SimulatedShoppers(childComplexity), true
 
 	case "StaleQuantityError.actual":
 		if e.ComplexityRoot.StaleQuantityError.Actual == nil {
@@ -2867,6 +3253,12 @@ enum ProductOrder {
   PRODUCT_ID
   "By title, then by id. Products without a title come first."
   TITLE
+  """
+  By the available total over the active locations of the filter, the smallest first, then by id. Products that are not
+  tracked come last. Pages of one list are up to 10 seconds old, so that they fit together; at most 200,000 products may
+  match. Scope: read:inventory.
+  """
+  QUANTITY
 }
 
 "A product and its cursor."
@@ -2883,6 +3275,8 @@ input ProductFilter {
   ids: [ID!]
   "Only products whose title contains this text, in any case."
   titleContains: String
+  "Only products whose title or id contains this text, in any case."
+  search: String
   "Only products that are tracked, or only those that are not."
   tracked: Boolean
   "Only products with a level at this location. ` + "`" + `status` + "`" + ` is then the status there. An unknown location or channel is an error. Scope: read:inventory."
@@ -3312,6 +3706,13 @@ type Query {
   ` + "`" + `expiresAt` + "`" + ` with it.
   """
   serverTime: Time! @anonymous(use: "READING")
+  "What a page about this server says of its shop."
+  shop: Shop! @anonymous(use: "READING")
+  """
+  What this server does now: the instance that answers, and the database and Redis that all instances share. It may be asked
+  every second: the database is asked once a second at most. Scope: admin.
+  """
+  operations: Operations @requiresScopes(scopes: [["admin"]])
   "Any object by its global id. Null when no object has this id."
   node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node @anonymous(use: "READING")
 }
@@ -3321,6 +3722,140 @@ type Mutation
 
 "All subscriptions, over a WebSocket (graphql-transport-ws) or server-sent events (graphql-sse)."
 type Subscription
+
+"The shop of this server."
+type Shop {
+  "True for the demo shop, which a server without settings has."
+  demo: Boolean!
+  "True when the instance that answers simulates shoppers: they reserve, order, return and receive stock of the demo shop."
+  simulatedShoppers: Boolean!
+}
+
+"What a server does at one moment."
+type Operations {
+  "When this was measured, by the clock of the instance."
+  asOf: Time!
+  "The instance that answers, alone. Others have other numbers."
+  instance: InstanceOperations!
+  "What all instances share. At most a second old."
+  shared: SharedOperations!
+}
+
+"One instance (server process), since its start. Rates are means of the last ten seconds."
+type InstanceOperations {
+  "The version of the program."
+  version: String!
+  "When the instance started."
+  startedAt: Time!
+  "Seconds since then."
+  uptimeSeconds: Int!
+  "Writes that took effect."
+  writes: BigInt!
+  "Of them, by second."
+  writesPerSecond: Float!
+  "New reservations by second."
+  reservationsPerSecond: Float!
+  "Transactions by second. One has the writes of many callers."
+  transactionsPerSecond: Float!
+  "Subscriptions of stock and reservations."
+  watches: Int!
+  "Products with a subscription."
+  watchedProducts: Int!
+  "Subscriptions of the ledger: movements and status changes."
+  followers: Int!
+  "Open WebSockets."
+  sockets: Int!
+  "The near cache: stock in the memory of the instance."
+  nearCache: NearCacheOperations!
+  "The relay, which carries changes from the outbox to Redis."
+  relay: RelayOperations!
+  "The audit beside the service, which compares ledger, levels, reservations and Redis."
+  audit: AuditOperations!
+  "How many shoppers the instance simulates."
+  simulatedShoppers: Int!
+}
+
+"The near cache of an instance."
+type NearCacheOperations {
+  "True while it may answer: Redis answers the pings of its feed."
+  fresh: Boolean!
+  "Products in it."
+  entries: Int!
+  "Their memory."
+  bytes: BigInt!
+  "Products read from it."
+  hits: BigInt!
+  "Products that it did not have."
+  misses: BigInt!
+  "Hits by reads, 0 to 1, in the last ten seconds. Null without reads."
+  hitRatio: Float
+}
+
+"The relay of an instance."
+type RelayOperations {
+  "Outbox rows that it has drained."
+  drained: BigInt!
+  "Rounds that failed."
+  failures: BigInt!
+  "How long the oldest change in the outbox has been seen there."
+  lagSeconds: Float!
+}
+
+"The audit beside the service of an instance."
+type AuditOperations {
+  "Products that it has compared."
+  productsCompared: BigInt!
+  "Products that it has repaired in Redis."
+  repairs: BigInt!
+  "When all products had been compared last. Null before the first time."
+  lastPassEndedAt: Time
+  "The differences that were found then. Empty when there were none."
+  differences: [AuditDifferenceCount!]!
+}
+
+"Differences of one kind."
+type AuditDifferenceCount {
+  "The kind, as ` + "`" + `onhand audit` + "`" + ` names it."
+  kind: String!
+  "How many."
+  count: Int!
+}
+
+"What all instances share. Counts are exact up to their bounds, and null when the database does not answer."
+type SharedOperations {
+  "The database."
+  database: DatabaseOperations!
+  "Redis."
+  redis: RedisOperations!
+  "Active reservations whose time is not over, up to 10,000."
+  activeReservations: Int
+  "Changes that Redis may not have yet, up to 10,000."
+  outboxLength: Int
+  "Products, up to 100,000. At most half a minute old."
+  products: Int
+}
+
+"The database, as the instance sees it."
+type DatabaseOperations {
+  "True when it answers."
+  up: Boolean!
+  "True when it is a file or the memory of the process, and not a server."
+  embedded: Boolean!
+  "Milliseconds of a ping. Null when there was no answer."
+  roundTripMs: Float
+  "Connections of this instance."
+  connections: Int!
+  "Connections of this instance in use."
+  connectionsInUse: Int!
+}
+
+"Redis, as the instance sees it."
+type RedisOperations {
+  "True while calls are let through."
+  up: Boolean!
+  "True when it is inside the process."
+  embedded: Boolean!
+}
 `, BuiltIn: false},
 	{Name: "../schema/stock.graphqls", Input: `extend type Query {
   "The live stock of one product. Null when it is unknown."
@@ -3712,6 +4247,30 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AuditDifferenceCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_AuditDifferenceCount_kind(ctx, field)
+	case "count":
+		return ec.fieldContext_AuditDifferenceCount_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditDifferenceCount", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "productsCompared":
+		return ec.fieldContext_AuditOperations_productsCompared(ctx, field)
+	case "repairs":
+		return ec.fieldContext_AuditOperations_repairs(ctx, field)
+	case "lastPassEndedAt":
+		return ec.fieldContext_AuditOperations_lastPassEndedAt(ctx, field)
+	case "differences":
+		return ec.fieldContext_AuditOperations_differences(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditOperations", field.Name)
+}
+
 func (ec *executionContext) childFields_Channel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3740,6 +4299,58 @@ func (ec *executionContext) childFields_ChannelBuffer(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type ChannelBuffer", field.Name)
 }
 
+func (ec *executionContext) childFields_DatabaseOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "up":
+		return ec.fieldContext_DatabaseOperations_up(ctx, field)
+	case "embedded":
+		return ec.fieldContext_DatabaseOperations_embedded(ctx, field)
+	case "roundTripMs":
+		return ec.fieldContext_DatabaseOperations_roundTripMs(ctx, field)
+	case "connections":
+		return ec.fieldContext_DatabaseOperations_connections(ctx, field)
+	case "connectionsInUse":
+		return ec.fieldContext_DatabaseOperations_connectionsInUse(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DatabaseOperations", field.Name)
+}
+
+func (ec *executionContext) childFields_InstanceOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_InstanceOperations_version(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_InstanceOperations_startedAt(ctx, field)
+	case "uptimeSeconds":
+		return ec.fieldContext_InstanceOperations_uptimeSeconds(ctx, field)
+	case "writes":
+		return ec.fieldContext_InstanceOperations_writes(ctx, field)
+	case "writesPerSecond":
+		return ec.fieldContext_InstanceOperations_writesPerSecond(ctx, field)
+	case "reservationsPerSecond":
+		return ec.fieldContext_InstanceOperations_reservationsPerSecond(ctx, field)
+	case "transactionsPerSecond":
+		return ec.fieldContext_InstanceOperations_transactionsPerSecond(ctx, field)
+	case "watches":
+		return ec.fieldContext_InstanceOperations_watches(ctx, field)
+	case "watchedProducts":
+		return ec.fieldContext_InstanceOperations_watchedProducts(ctx, field)
+	case "followers":
+		return ec.fieldContext_InstanceOperations_followers(ctx, field)
+	case "sockets":
+		return ec.fieldContext_InstanceOperations_sockets(ctx, field)
+	case "nearCache":
+		return ec.fieldContext_InstanceOperations_nearCache(ctx, field)
+	case "relay":
+		return ec.fieldContext_InstanceOperations_relay(ctx, field)
+	case "audit":
+		return ec.fieldContext_InstanceOperations_audit(ctx, field)
+	case "simulatedShoppers":
+		return ec.fieldContext_InstanceOperations_simulatedShoppers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InstanceOperations", field.Name)
+}
+
 func (ec *executionContext) childFields_Location(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3756,6 +4367,36 @@ func (ec *executionContext) childFields_Location(ctx context.Context, field grap
 		return ec.fieldContext_Location_pickup(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Location", field.Name)
+}
+
+func (ec *executionContext) childFields_NearCacheOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fresh":
+		return ec.fieldContext_NearCacheOperations_fresh(ctx, field)
+	case "entries":
+		return ec.fieldContext_NearCacheOperations_entries(ctx, field)
+	case "bytes":
+		return ec.fieldContext_NearCacheOperations_bytes(ctx, field)
+	case "hits":
+		return ec.fieldContext_NearCacheOperations_hits(ctx, field)
+	case "misses":
+		return ec.fieldContext_NearCacheOperations_misses(ctx, field)
+	case "hitRatio":
+		return ec.fieldContext_NearCacheOperations_hitRatio(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NearCacheOperations", field.Name)
+}
+
+func (ec *executionContext) childFields_Operations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "asOf":
+		return ec.fieldContext_Operations_asOf(ctx, field)
+	case "instance":
+		return ec.fieldContext_Operations_instance(ctx, field)
+	case "shared":
+		return ec.fieldContext_Operations_shared(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Operations", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3826,6 +4467,28 @@ func (ec *executionContext) childFields_ProductEdge(ctx context.Context, field g
 		return ec.fieldContext_ProductEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProductEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RedisOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "up":
+		return ec.fieldContext_RedisOperations_up(ctx, field)
+	case "embedded":
+		return ec.fieldContext_RedisOperations_embedded(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RedisOperations", field.Name)
+}
+
+func (ec *executionContext) childFields_RelayOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "drained":
+		return ec.fieldContext_RelayOperations_drained(ctx, field)
+	case "failures":
+		return ec.fieldContext_RelayOperations_failures(ctx, field)
+	case "lagSeconds":
+		return ec.fieldContext_RelayOperations_lagSeconds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RelayOperations", field.Name)
 }
 
 func (ec *executionContext) childFields_Reservation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3932,6 +4595,32 @@ func (ec *executionContext) childFields_ReservationPayload(ctx context.Context, 
 		return ec.fieldContext_ReservationPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReservationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SharedOperations(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "database":
+		return ec.fieldContext_SharedOperations_database(ctx, field)
+	case "redis":
+		return ec.fieldContext_SharedOperations_redis(ctx, field)
+	case "activeReservations":
+		return ec.fieldContext_SharedOperations_activeReservations(ctx, field)
+	case "outboxLength":
+		return ec.fieldContext_SharedOperations_outboxLength(ctx, field)
+	case "products":
+		return ec.fieldContext_SharedOperations_products(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SharedOperations", field.Name)
+}
+
+func (ec *executionContext) childFields_Shop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "demo":
+		return ec.fieldContext_Shop_demo(ctx, field)
+	case "simulatedShoppers":
+		return ec.fieldContext_Shop_simulatedShoppers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Shop", field.Name)
 }
 
 func (ec *executionContext) childFields_Stock(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5068,6 +5757,153 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _AuditDifferenceCount_kind(ctx context.Context, field graphql.CollectedField, obj *operations.AuditDifferenceCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditDifferenceCount_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditDifferenceCount_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditDifferenceCount", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AuditDifferenceCount_count(ctx context.Context, field graphql.CollectedField, obj *operations.AuditDifferenceCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditDifferenceCount_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditDifferenceCount_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditDifferenceCount", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AuditOperations_productsCompared(ctx context.Context, field graphql.CollectedField, obj *operations.AuditOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditOperations_productsCompared(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ProductsCompared, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditOperations_productsCompared(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _AuditOperations_repairs(ctx context.Context, field graphql.CollectedField, obj *operations.AuditOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditOperations_repairs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Repairs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditOperations_repairs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _AuditOperations_lastPassEndedAt(ctx context.Context, field graphql.CollectedField, obj *operations.AuditOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditOperations_lastPassEndedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastPassEndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditOperations_lastPassEndedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditOperations", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _AuditOperations_differences(ctx context.Context, field graphql.CollectedField, obj *operations.AuditOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditOperations_differences(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Differences, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []operations.AuditDifferenceCount) graphql.Marshaler {
+			return ec.marshalNAuditDifferenceCount2ᚕonhandᚋmodelsᚋoperationsᚐAuditDifferenceCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditOperations_differences(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AuditOperations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditDifferenceCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Channel_id(ctx context.Context, field graphql.CollectedField, obj *models.Channel) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5261,6 +6097,121 @@ func (ec *executionContext) fieldContext_ChannelBuffer_buffer(_ context.Context,
 	return graphql.NewScalarFieldContext("ChannelBuffer", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _DatabaseOperations_up(ctx context.Context, field graphql.CollectedField, obj *operations.DatabaseOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DatabaseOperations_up(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Up, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DatabaseOperations_up(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DatabaseOperations", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DatabaseOperations_embedded(ctx context.Context, field graphql.CollectedField, obj *operations.DatabaseOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DatabaseOperations_embedded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Embedded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DatabaseOperations_embedded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DatabaseOperations", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DatabaseOperations_roundTripMs(ctx context.Context, field graphql.CollectedField, obj *operations.DatabaseOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DatabaseOperations_roundTripMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RoundTripMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DatabaseOperations_roundTripMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DatabaseOperations", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DatabaseOperations_connections(ctx context.Context, field graphql.CollectedField, obj *operations.DatabaseOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DatabaseOperations_connections(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Connections, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DatabaseOperations_connections(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DatabaseOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DatabaseOperations_connectionsInUse(ctx context.Context, field graphql.CollectedField, obj *operations.DatabaseOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DatabaseOperations_connectionsInUse(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ConnectionsInUse, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DatabaseOperations_connectionsInUse(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DatabaseOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _IdempotencyError_message(ctx context.Context, field graphql.CollectedField, obj *models.IdempotencyError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5328,6 +6279,378 @@ func (ec *executionContext) _IdempotencyError_code(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_IdempotencyError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("IdempotencyError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_version(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_startedAt(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_uptimeSeconds(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_uptimeSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UptimeSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_uptimeSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_writes(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_writes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Writes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_writes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_writesPerSecond(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_writesPerSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WritesPerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_writesPerSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_reservationsPerSecond(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_reservationsPerSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReservationsPerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_reservationsPerSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_transactionsPerSecond(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_transactionsPerSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TransactionsPerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_transactionsPerSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_watches(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_watches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Watches, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_watches(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_watchedProducts(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_watchedProducts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WatchedProducts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_watchedProducts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_followers(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_followers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Followers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_followers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_sockets(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_sockets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sockets, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_sockets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InstanceOperations_nearCache(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_nearCache(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NearCache, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.NearCacheOperations) graphql.Marshaler {
+			return ec.marshalNNearCacheOperations2onhandᚋmodelsᚋoperationsᚐNearCacheOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_nearCache(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstanceOperations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NearCacheOperations(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InstanceOperations_relay(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_relay(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Relay, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.RelayOperations) graphql.Marshaler {
+			return ec.marshalNRelayOperations2onhandᚋmodelsᚋoperationsᚐRelayOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_relay(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstanceOperations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RelayOperations(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InstanceOperations_audit(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_audit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Audit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.AuditOperations) graphql.Marshaler {
+			return ec.marshalNAuditOperations2onhandᚋmodelsᚋoperationsᚐAuditOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_audit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstanceOperations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditOperations(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InstanceOperations_simulatedShoppers(ctx context.Context, field graphql.CollectedField, obj *operations.InstanceOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstanceOperations_simulatedShoppers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SimulatedShoppers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstanceOperations_simulatedShoppers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstanceOperations", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _InsufficientStockError_message(ctx context.Context, field graphql.CollectedField, obj *models.InsufficientStockError) (ret graphql.Marshaler) {
@@ -6538,6 +7861,144 @@ func (ec *executionContext) fieldContext_Mutation_moveStock(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _NearCacheOperations_fresh(ctx context.Context, field graphql.CollectedField, obj *operations.NearCacheOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NearCacheOperations_fresh(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fresh, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NearCacheOperations_fresh(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NearCacheOperations", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _NearCacheOperations_entries(ctx context.Context, field graphql.CollectedField, obj *operations.NearCacheOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NearCacheOperations_entries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entries, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NearCacheOperations_entries(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NearCacheOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _NearCacheOperations_bytes(ctx context.Context, field graphql.CollectedField, obj *operations.NearCacheOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NearCacheOperations_bytes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Bytes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NearCacheOperations_bytes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NearCacheOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _NearCacheOperations_hits(ctx context.Context, field graphql.CollectedField, obj *operations.NearCacheOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NearCacheOperations_hits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NearCacheOperations_hits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NearCacheOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _NearCacheOperations_misses(ctx context.Context, field graphql.CollectedField, obj *operations.NearCacheOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NearCacheOperations_misses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Misses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NearCacheOperations_misses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NearCacheOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _NearCacheOperations_hitRatio(ctx context.Context, field graphql.CollectedField, obj *operations.NearCacheOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NearCacheOperations_hitRatio(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HitRatio, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NearCacheOperations_hitRatio(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NearCacheOperations", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
 func (ec *executionContext) _NotFoundError_message(ctx context.Context, field graphql.CollectedField, obj *models.NotFoundError) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6605,6 +8066,93 @@ func (ec *executionContext) _NotFoundError_code(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_NotFoundError_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("NotFoundError", field, true, false, errors.New("field of type ErrorCode does not have child fields"))
+}
+
+func (ec *executionContext) _Operations_asOf(ctx context.Context, field graphql.CollectedField, obj *operations.OperationsSnapshot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Operations_asOf(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AsOf, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Operations_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Operations", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Operations_instance(ctx context.Context, field graphql.CollectedField, obj *operations.OperationsSnapshot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Operations_instance(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Instance, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.InstanceOperations) graphql.Marshaler {
+			return ec.marshalNInstanceOperations2onhandᚋmodelsᚋoperationsᚐInstanceOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Operations_instance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Operations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InstanceOperations(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Operations_shared(ctx context.Context, field graphql.CollectedField, obj *operations.OperationsSnapshot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Operations_shared(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Shared, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.SharedOperations) graphql.Marshaler {
+			return ec.marshalNSharedOperations2onhandᚋmodelsᚋoperationsᚐSharedOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Operations_shared(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Operations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SharedOperations(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
@@ -7425,6 +8973,106 @@ func (ec *executionContext) _Query_serverTime(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Query_serverTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Query_shop(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_shop(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Shop(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal *operations.ShopInfo
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal *operations.ShopInfo
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *operations.ShopInfo) graphql.Marshaler {
+			return ec.marshalNShop2ᚖonhandᚋmodelsᚋoperationsᚐShopInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_shop(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Shop(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_operations(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_operations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Operations(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scopes, err := ec.unmarshalNfederation__Scope2ᚕᚕstringᚄ(ctx, []any{[]any{"admin"}})
+				if err != nil {
+					var zeroVal *operations.OperationsSnapshot
+					return zeroVal, err
+				}
+				if ec.Directives.RequiresScopes == nil {
+					var zeroVal *operations.OperationsSnapshot
+					return zeroVal, errors.New("directive requiresScopes is not implemented")
+				}
+				return ec.Directives.RequiresScopes(ctx, nil, directive0, scopes)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *operations.OperationsSnapshot) graphql.Marshaler {
+			return ec.marshalOOperations2ᚖonhandᚋmodelsᚋoperationsᚐOperationsSnapshot(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_operations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Operations(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Query_node(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -8283,6 +9931,121 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RedisOperations_up(ctx context.Context, field graphql.CollectedField, obj *operations.RedisOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedisOperations_up(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Up, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedisOperations_up(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedisOperations", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RedisOperations_embedded(ctx context.Context, field graphql.CollectedField, obj *operations.RedisOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedisOperations_embedded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Embedded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedisOperations_embedded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedisOperations", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RelayOperations_drained(ctx context.Context, field graphql.CollectedField, obj *operations.RelayOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RelayOperations_drained(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Drained, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RelayOperations_drained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RelayOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _RelayOperations_failures(ctx context.Context, field graphql.CollectedField, obj *operations.RelayOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RelayOperations_failures(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failures, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNBigInt2int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RelayOperations_failures(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RelayOperations", field, false, false, errors.New("field of type BigInt does not have child fields"))
+}
+
+func (ec *executionContext) _RelayOperations_lagSeconds(ctx context.Context, field graphql.CollectedField, obj *operations.RelayOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RelayOperations_lagSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LagSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RelayOperations_lagSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RelayOperations", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _Reservation_id(ctx context.Context, field graphql.CollectedField, obj *models.Reservation) (ret graphql.Marshaler) {
@@ -9440,6 +11203,185 @@ func (ec *executionContext) fieldContext_ReservationPayload_errors(_ context.Con
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _SharedOperations_database(ctx context.Context, field graphql.CollectedField, obj *operations.SharedOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SharedOperations_database(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Database, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.DatabaseOperations) graphql.Marshaler {
+			return ec.marshalNDatabaseOperations2onhandᚋmodelsᚋoperationsᚐDatabaseOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SharedOperations_database(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SharedOperations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DatabaseOperations(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SharedOperations_redis(ctx context.Context, field graphql.CollectedField, obj *operations.SharedOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SharedOperations_redis(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Redis, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v operations.RedisOperations) graphql.Marshaler {
+			return ec.marshalNRedisOperations2onhandᚋmodelsᚋoperationsᚐRedisOperations(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SharedOperations_redis(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SharedOperations",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RedisOperations(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SharedOperations_activeReservations(ctx context.Context, field graphql.CollectedField, obj *operations.SharedOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SharedOperations_activeReservations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ActiveReservations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SharedOperations_activeReservations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SharedOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SharedOperations_outboxLength(ctx context.Context, field graphql.CollectedField, obj *operations.SharedOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SharedOperations_outboxLength(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OutboxLength, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SharedOperations_outboxLength(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SharedOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SharedOperations_products(ctx context.Context, field graphql.CollectedField, obj *operations.SharedOperations) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SharedOperations_products(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Products, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SharedOperations_products(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SharedOperations", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Shop_demo(ctx context.Context, field graphql.CollectedField, obj *operations.ShopInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Shop_demo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Demo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Shop_demo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Shop", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Shop_simulatedShoppers(ctx context.Context, field graphql.CollectedField, obj *operations.ShopInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Shop_simulatedShoppers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SimulatedShoppers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Shop_simulatedShoppers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Shop", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _StaleQuantityError_message(ctx context.Context, field graphql.CollectedField, obj *models.StaleQuantityError) (ret graphql.Marshaler) {
@@ -13922,7 +15864,7 @@ func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"ids", "titleContains", "tracked", "locationId", "channel", "status"}
+	fieldsInOrder := [...]string{"ids", "titleContains", "search", "tracked", "locationId", "channel", "status"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13943,6 +15885,13 @@ func (ec *executionContext) unmarshalInputProductFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.TitleContains = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
 		case "tracked":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tracked"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -15282,6 +17231,102 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 
 // region    **************************** object.gotpl ****************************
 
+var auditDifferenceCountImplementors = []string{"AuditDifferenceCount"}
+
+func (ec *executionContext) _AuditDifferenceCount(ctx context.Context, sel ast.SelectionSet, obj *operations.AuditDifferenceCount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, auditDifferenceCountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AuditDifferenceCount")
+		case "kind":
+			out.Values[i] = ec._AuditDifferenceCount_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._AuditDifferenceCount_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var auditOperationsImplementors = []string{"AuditOperations"}
+
+func (ec *executionContext) _AuditOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.AuditOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, auditOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AuditOperations")
+		case "productsCompared":
+			out.Values[i] = ec._AuditOperations_productsCompared(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "repairs":
+			out.Values[i] = ec._AuditOperations_repairs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastPassEndedAt":
+			out.Values[i] = ec._AuditOperations_lastPassEndedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "differences":
+			out.Values[i] = ec._AuditOperations_differences(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var channelImplementors = []string{"Channel", "Node"}
 
 func (ec *executionContext) _Channel(ctx context.Context, sel ast.SelectionSet, obj *models.Channel) graphql.Marshaler {
@@ -15421,6 +17466,64 @@ func (ec *executionContext) _ChannelBuffer(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var databaseOperationsImplementors = []string{"DatabaseOperations"}
+
+func (ec *executionContext) _DatabaseOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.DatabaseOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, databaseOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatabaseOperations")
+		case "up":
+			out.Values[i] = ec._DatabaseOperations_up(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "embedded":
+			out.Values[i] = ec._DatabaseOperations_embedded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "roundTripMs":
+			out.Values[i] = ec._DatabaseOperations_roundTripMs(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "connections":
+			out.Values[i] = ec._DatabaseOperations_connections(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "connectionsInUse":
+			out.Values[i] = ec._DatabaseOperations_connectionsInUse(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var idempotencyErrorImplementors = []string{"IdempotencyError", "UserError", "ReservationError", "StockError", "SettingsError"}
 
 func (ec *executionContext) _IdempotencyError(ctx context.Context, sel ast.SelectionSet, obj *models.IdempotencyError) graphql.Marshaler {
@@ -15445,6 +17548,114 @@ func (ec *executionContext) _IdempotencyError(ctx context.Context, sel ast.Selec
 			}
 		case "code":
 			out.Values[i] = ec._IdempotencyError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var instanceOperationsImplementors = []string{"InstanceOperations"}
+
+func (ec *executionContext) _InstanceOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.InstanceOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, instanceOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InstanceOperations")
+		case "version":
+			out.Values[i] = ec._InstanceOperations_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startedAt":
+			out.Values[i] = ec._InstanceOperations_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "uptimeSeconds":
+			out.Values[i] = ec._InstanceOperations_uptimeSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "writes":
+			out.Values[i] = ec._InstanceOperations_writes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "writesPerSecond":
+			out.Values[i] = ec._InstanceOperations_writesPerSecond(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reservationsPerSecond":
+			out.Values[i] = ec._InstanceOperations_reservationsPerSecond(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "transactionsPerSecond":
+			out.Values[i] = ec._InstanceOperations_transactionsPerSecond(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "watches":
+			out.Values[i] = ec._InstanceOperations_watches(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "watchedProducts":
+			out.Values[i] = ec._InstanceOperations_watchedProducts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "followers":
+			out.Values[i] = ec._InstanceOperations_followers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sockets":
+			out.Values[i] = ec._InstanceOperations_sockets(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nearCache":
+			out.Values[i] = ec._InstanceOperations_nearCache(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "relay":
+			out.Values[i] = ec._InstanceOperations_relay(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "audit":
+			out.Values[i] = ec._InstanceOperations_audit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "simulatedShoppers":
+			out.Values[i] = ec._InstanceOperations_simulatedShoppers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -15782,6 +17993,69 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 	return out
 }
 
+var nearCacheOperationsImplementors = []string{"NearCacheOperations"}
+
+func (ec *executionContext) _NearCacheOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.NearCacheOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, nearCacheOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NearCacheOperations")
+		case "fresh":
+			out.Values[i] = ec._NearCacheOperations_fresh(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "entries":
+			out.Values[i] = ec._NearCacheOperations_entries(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "bytes":
+			out.Values[i] = ec._NearCacheOperations_bytes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hits":
+			out.Values[i] = ec._NearCacheOperations_hits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "misses":
+			out.Values[i] = ec._NearCacheOperations_misses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hitRatio":
+			out.Values[i] = ec._NearCacheOperations_hitRatio(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var notFoundErrorImplementors = []string{"NotFoundError", "UserError", "ReservationError", "StockError", "SettingsError"}
 
 func (ec *executionContext) _NotFoundError(ctx context.Context, sel ast.SelectionSet, obj *models.NotFoundError) graphql.Marshaler {
@@ -15806,6 +18080,54 @@ func (ec *executionContext) _NotFoundError(ctx context.Context, sel ast.Selectio
 			}
 		case "code":
 			out.Values[i] = ec._NotFoundError_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var operationsImplementors = []string{"Operations"}
+
+func (ec *executionContext) _Operations(ctx context.Context, sel ast.SelectionSet, obj *operations.OperationsSnapshot) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, operationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Operations")
+		case "asOf":
+			out.Values[i] = ec._Operations_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "instance":
+			out.Values[i] = ec._Operations_instance(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "shared":
+			out.Values[i] = ec._Operations_shared(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16220,6 +18542,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "shop":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_shop(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "operations":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_operations(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "node":
 			field := field
 
@@ -16519,6 +18885,97 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var redisOperationsImplementors = []string{"RedisOperations"}
+
+func (ec *executionContext) _RedisOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.RedisOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, redisOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RedisOperations")
+		case "up":
+			out.Values[i] = ec._RedisOperations_up(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "embedded":
+			out.Values[i] = ec._RedisOperations_embedded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var relayOperationsImplementors = []string{"RelayOperations"}
+
+func (ec *executionContext) _RelayOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.RelayOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, relayOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RelayOperations")
+		case "drained":
+			out.Values[i] = ec._RelayOperations_drained(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failures":
+			out.Values[i] = ec._RelayOperations_failures(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lagSeconds":
+			out.Values[i] = ec._RelayOperations_lagSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -17100,6 +19557,107 @@ func (ec *executionContext) _ReservationPayload(ctx context.Context, sel ast.Sel
 			}
 		case "errors":
 			out.Values[i] = ec._ReservationPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var sharedOperationsImplementors = []string{"SharedOperations"}
+
+func (ec *executionContext) _SharedOperations(ctx context.Context, sel ast.SelectionSet, obj *operations.SharedOperations) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sharedOperationsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SharedOperations")
+		case "database":
+			out.Values[i] = ec._SharedOperations_database(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "redis":
+			out.Values[i] = ec._SharedOperations_redis(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "activeReservations":
+			out.Values[i] = ec._SharedOperations_activeReservations(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "outboxLength":
+			out.Values[i] = ec._SharedOperations_outboxLength(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "products":
+			out.Values[i] = ec._SharedOperations_products(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var shopImplementors = []string{"Shop"}
+
+func (ec *executionContext) _Shop(ctx context.Context, sel ast.SelectionSet, obj *operations.ShopInfo) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, shopImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Shop")
+		case "demo":
+			out.Values[i] = ec._Shop_demo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "simulatedShoppers":
+			out.Values[i] = ec._Shop_simulatedShoppers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -18858,6 +21416,30 @@ func (ec *executionContext) unmarshalNAdjustStockRow2ᚖonhandᚋmodelsᚐAdjust
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNAuditDifferenceCount2onhandᚋmodelsᚋoperationsᚐAuditDifferenceCount(ctx context.Context, sel ast.SelectionSet, v operations.AuditDifferenceCount) graphql.Marshaler {
+	return ec._AuditDifferenceCount(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAuditDifferenceCount2ᚕonhandᚋmodelsᚋoperationsᚐAuditDifferenceCountᚄ(ctx context.Context, sel ast.SelectionSet, v []operations.AuditDifferenceCount) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAuditDifferenceCount2onhandᚋmodelsᚋoperationsᚐAuditDifferenceCount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAuditOperations2onhandᚋmodelsᚋoperationsᚐAuditOperations(ctx context.Context, sel ast.SelectionSet, v operations.AuditOperations) graphql.Marshaler {
+	return ec._AuditOperations(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNBigInt2int64(ctx context.Context, v any) (int64, error) {
 	res, err := scalar.UnmarshalBigInt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -18951,6 +21533,10 @@ func (ec *executionContext) unmarshalNCommitReservationInput2onhandᚋgraphᚋge
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNDatabaseOperations2onhandᚋmodelsᚋoperationsᚐDatabaseOperations(ctx context.Context, sel ast.SelectionSet, v operations.DatabaseOperations) graphql.Marshaler {
+	return ec._DatabaseOperations(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNErrorCode2onhandᚋmodelsᚐErrorCode(ctx context.Context, v any) (models.ErrorCode, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := models.ErrorCode(tmp)
@@ -18988,6 +21574,22 @@ func (ec *executionContext) marshalNErrorPolicy2onhandᚋmodelsᚐErrorPolicy(ct
 func (ec *executionContext) unmarshalNExtendReservationInput2onhandᚋgraphᚋgeneratedᚐExtendReservationInput(ctx context.Context, v any) (ExtendReservationInput, error) {
 	res, err := ec.unmarshalInputExtendReservationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNFloat2float64(ctx context.Context, v any) (float64, error) {
+	res, err := graphql.UnmarshalFloatContext(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.SelectionSet, v float64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalFloatContext(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return graphql.WrapContextMarshaler(ctx, res)
 }
 
 func (ec *executionContext) unmarshalNFulfillReservationInput2onhandᚋgraphᚋgeneratedᚐFulfillReservationInput(ctx context.Context, v any) (FulfillReservationInput, error) {
@@ -19038,6 +21640,10 @@ func (ec *executionContext) marshalNID2ᚕstringᚄ(ctx context.Context, sel ast
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNInstanceOperations2onhandᚋmodelsᚋoperationsᚐInstanceOperations(ctx context.Context, sel ast.SelectionSet, v operations.InstanceOperations) graphql.Marshaler {
+	return ec._InstanceOperations(ctx, sel, &v)
 }
 
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
@@ -19121,6 +21727,10 @@ func (ec *executionContext) unmarshalNMoveStockRow2ᚕᚖonhandᚋmodelsᚐMoveR
 func (ec *executionContext) unmarshalNMoveStockRow2ᚖonhandᚋmodelsᚐMoveRow(ctx context.Context, v any) (*models.MoveRow, error) {
 	res, err := ec.unmarshalInputMoveStockRow(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNNearCacheOperations2onhandᚋmodelsᚋoperationsᚐNearCacheOperations(ctx context.Context, sel ast.SelectionSet, v operations.NearCacheOperations) graphql.Marshaler {
+	return ec._NearCacheOperations(ctx, sel, &v)
 }
 
 func (ec *executionContext) marshalNPageInfo2ᚖonhandᚋgraphᚋgeneratedᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *PageInfo) graphql.Marshaler {
@@ -19237,6 +21847,14 @@ func (ec *executionContext) marshalNReadSource2onhandᚋmodelsᚐReadSource(ctx 
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNRedisOperations2onhandᚋmodelsᚋoperationsᚐRedisOperations(ctx context.Context, sel ast.SelectionSet, v operations.RedisOperations) graphql.Marshaler {
+	return ec._RedisOperations(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNRelayOperations2onhandᚋmodelsᚋoperationsᚐRelayOperations(ctx context.Context, sel ast.SelectionSet, v operations.RelayOperations) graphql.Marshaler {
+	return ec._RelayOperations(ctx, sel, &v)
 }
 
 func (ec *executionContext) unmarshalNReleaseReservationInput2onhandᚋgraphᚋgeneratedᚐReleaseReservationInput(ctx context.Context, v any) (ReleaseReservationInput, error) {
@@ -19467,6 +22085,20 @@ func (ec *executionContext) marshalNSettingsError2ᚕonhandᚋmodelsᚐSettingsE
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNSharedOperations2onhandᚋmodelsᚋoperationsᚐSharedOperations(ctx context.Context, sel ast.SelectionSet, v operations.SharedOperations) graphql.Marshaler {
+	return ec._SharedOperations(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNShop2ᚖonhandᚋmodelsᚋoperationsᚐShopInfo(ctx context.Context, sel ast.SelectionSet, v *operations.ShopInfo) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Shop(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSourcingOrder2onhandᚋmodelsᚐSourcingOrder(ctx context.Context, v any) (models.SourcingOrder, error) {
@@ -20170,6 +22802,23 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) unmarshalOFloat2ᚖfloat64(ctx context.Context, v any) (*float64, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalFloatContext(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFloat2ᚖfloat64(ctx context.Context, sel ast.SelectionSet, v *float64) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	res := graphql.MarshalFloatContext(*v)
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) unmarshalOID2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -20284,6 +22933,13 @@ func (ec *executionContext) marshalONode2onhandᚋgraphᚋgeneratedᚐNode(ctx c
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOOperations2ᚖonhandᚋmodelsᚋoperationsᚐOperationsSnapshot(ctx context.Context, sel ast.SelectionSet, v *operations.OperationsSnapshot) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Operations(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOProduct2ᚖonhandᚋmodelsᚐProduct(ctx context.Context, sel ast.SelectionSet, v *models.Product) graphql.Marshaler {

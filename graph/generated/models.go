@@ -148,6 +148,8 @@ type ProductFilter struct {
 	Ids []string `json:"ids,omitempty"`
 	// Only products whose title contains this text, in any case.
 	TitleContains *string `json:"titleContains,omitempty"`
+	// Only products whose title or id contains this text, in any case.
+	Search *string `json:"search,omitempty"`
 	// Only products that are tracked, or only those that are not.
 	Tracked *bool `json:"tracked,omitempty"`
 	// Only products with a level at this location. `status` is then the status there. An unknown location or channel is an error. Scope: read:inventory.

@@ -14,6 +14,7 @@ func (f ProductQuery) Key(asked Request) string {
 	text(asked.Before)
 	text(string(f.Order))
 	text(f.TitleContains)
+	text(f.Search)
 	text(f.LocationID)
 	text(f.Channel)
 	tracked := 0

@@ -21,7 +21,7 @@ func TestKey(t *testing.T) {
 	}{
 		{}, {asked: Request{First: 1}}, {asked: Request{Last: 1}}, {asked: Request{After: "a"}}, {asked: Request{Before: "a"}},
 		{q: ProductQuery{IDs: []string{"a"}}}, {q: ProductQuery{IDs: []string{"a", "b"}}}, {q: ProductQuery{IDs: []string{"a1:b"}}},
-		{q: ProductQuery{TitleContains: "a"}}, {q: ProductQuery{Tracked: &yes}}, {q: ProductQuery{Tracked: &no}},
+		{q: ProductQuery{TitleContains: "a"}}, {q: ProductQuery{Search: "a"}}, {q: ProductQuery{Tracked: &yes}}, {q: ProductQuery{Tracked: &no}},
 		{q: ProductQuery{LocationID: "a"}}, {q: ProductQuery{Channel: "a"}}, {q: ProductQuery{Order: ByTitle}},
 		{q: ProductQuery{Statuses: []models.StockStatus{models.InStock}}},
 		{q: ProductQuery{Statuses: []models.StockStatus{models.InStock, models.LowStock}}},
@@ -35,6 +35,6 @@ func TestKey(t *testing.T) {
 		again.View, again.Members, again.Buffer = func(s *models.Stock) *models.Stock { return s }, map[string]bool{"a": true}, 3
 		require.Equal(t, key, again.Key(page.asked))
 	}
-	require.Equal(t, 10, reflect.TypeFor[ProductQuery]().NumField(), "Key must have the new field, or not depend on it")
+	require.Equal(t, 11, reflect.TypeFor[ProductQuery]().NumField(), "Key must have the new field, or not depend on it")
 	require.Equal(t, 4, reflect.TypeFor[Request]().NumField())
 }

@@ -9,7 +9,7 @@ import (
 
 // Named reports whether the stocks of the products that the query names decide its page.
 // A search in titles is left to the database, which has rules of its own for letter case.
-func (f ProductQuery) Named() bool { return len(f.IDs) > 0 && f.TitleContains == "" }
+func (f ProductQuery) Named() bool { return len(f.IDs) > 0 && f.TitleContains == "" && f.Search == "" }
 
 // Page makes the page of a query that is Named as the database would make it. stocks are
 // those of its products, each once, nil for unknown ones. after and before are those of the

@@ -31,6 +31,9 @@ const (
 	ByProductID ProductOrder = "PRODUCT_ID"
 	// ByTitle orders by title and then by id. A product without a title comes first.
 	ByTitle ProductOrder = "TITLE"
+	// ByQuantity orders by the available total over the places of the filter and then by id.
+	// Products that are not tracked come last.
+	ByQuantity ProductOrder = "QUANTITY"
 )
 
 // ProductQuery narrows and orders a list of products. A zero field does not filter.
@@ -39,6 +42,8 @@ type ProductQuery struct {
 	IDs []string
 	// TitleContains keeps products whose title contains this text, in any case.
 	TitleContains string
+	// Search keeps products whose title or id contains this text, in any case.
+	Search string
 	// Tracked keeps products that are tracked, or those that are not.
 	Tracked *bool
 	// LocationID and Channel keep products with a level at that location, or at one of
@@ -60,7 +65,7 @@ type ProductQuery struct {
 // Searches reports whether products must be compared with the filter one by one. Ids
 // alone name so few that this costs nothing.
 func (f ProductQuery) Searches() bool {
-	return len(f.IDs) == 0 && (f.TitleContains != "" || f.Tracked != nil || f.LocationID != "" || f.Channel != "" || len(f.Statuses) > 0)
+	return len(f.IDs) == 0 && (f.TitleContains != "" || f.Search != "" || f.Tracked != nil || f.LocationID != "" || f.Channel != "" || len(f.Statuses) > 0)
 }
 
 // Request asks for a part of a list in id order: forwards (First, After) or backwards

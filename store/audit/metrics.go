@@ -1,6 +1,10 @@
 package audit
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // samplerMetrics are what a Sampler counts.
 type samplerMetrics struct {
@@ -13,6 +17,8 @@ type samplerMetrics struct {
 	passSeconds prometheus.Gauge
 
 	outboxRows, relayLag prometheus.Gauge
+
+	repaired atomic.Int64 // as repairs, for reports
 }
 
 func newSamplerMetrics() *samplerMetrics {
@@ -34,6 +40,12 @@ func newSamplerMetrics() *samplerMetrics {
 		m.lastPass.WithLabelValues(string(kind))
 	}
 	return m
+}
+
+// repair counts repaired products.
+func (m *samplerMetrics) repair(products int64) {
+	m.repairs.Add(float64(products))
+	m.repaired.Add(products)
 }
 
 func (m *samplerMetrics) collectors() []prometheus.Collector {

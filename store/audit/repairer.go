@@ -131,7 +131,7 @@ func (r *Repairer) round(ctx context.Context, seen map[string]sighting) error {
 		}
 		repaired, err := r.repairObserved(ctx, wrong, seen)
 		for _, id := range repaired {
-			r.metrics.repairs.Inc()
+			r.metrics.repair(1)
 			r.incidents.ended(id)
 		}
 		if err != nil {

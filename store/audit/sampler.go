@@ -48,6 +48,8 @@ type Sampler struct {
 
 	oldestRow   int64 // in the outbox, at the last step
 	oldestSince time.Time
+
+	report sampleReport
 }
 
 // NewSampler makes a Sampler. Settle is how long Redis may be late before that is
@@ -107,6 +109,7 @@ func (s *Sampler) sample(ctx context.Context) error {
 		return err
 	}
 	s.metrics.products.Add(float64(len(ids)))
+	s.report.products.Add(int64(len(ids)))
 	s.resize(time.Since(began))
 	if len(ids) > 0 {
 		s.after = ids[len(ids)-1]
@@ -131,7 +134,7 @@ func (s *Sampler) repairFound(ctx context.Context) error {
 	wrong, before := s.wrong, s.tally.Repaired
 	err := s.repair(ctx)
 	s.wrong = nil
-	s.metrics.repairs.Add(float64(s.tally.Repaired - before))
+	s.metrics.repair(s.tally.Repaired - before)
 	if err != nil {
 		return err
 	}
@@ -164,6 +167,7 @@ func (s *Sampler) endPass(ctx context.Context) error {
 		s.metrics.lastPass.WithLabelValues(string(kind)).Set(float64(s.inPass[kind]))
 	}
 	s.metrics.passEnd.SetToCurrentTime()
+	s.report.passed(s.inPass)
 	s.metrics.passSeconds.Set(time.Since(s.passBegan).Seconds())
 	s.incidents.passed(time.Since(s.passBegan))
 	// If the next pass does not compare reservations, their counts stay.
@@ -200,5 +204,7 @@ func (s *Sampler) measureOutbox(ctx context.Context) {
 		s.oldestRow, s.oldestSince = oldest, now
 	}
 	s.metrics.outboxRows.Set(float64(rows))
-	s.metrics.relayLag.Set(time.Since(s.oldestSince).Seconds())
+	lag := time.Since(s.oldestSince)
+	s.metrics.relayLag.Set(lag.Seconds())
+	s.report.relayLag.Store(int64(lag))
 }

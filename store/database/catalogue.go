@@ -17,6 +17,8 @@ type Catalogue struct {
 	Products  []models.Product // only id and title are used
 	Locations []models.Location
 	Channels  []models.Channel
+	// Demo marks the database as the demo shop.
+	Demo bool
 }
 
 // AddCatalogue adds what does not exist yet, and renames products and locations that
@@ -26,6 +28,11 @@ func (d *Database) AddCatalogue(ctx context.Context, c Catalogue) error {
 	defer cancel()
 	c.Products, c.Locations = slices.Clone(c.Products), slices.Clone(c.Locations) // gorm writes into what it creates
 	err := d.Gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if c.Demo {
+			if err := tx.Model(&metaRow{}).Where("NOT demo").Update("demo", true).Error; err != nil {
+				return err
+			}
+		}
 		if len(c.Locations) > 0 {
 			if err := tx.Clauses(dialect.OnChange("location_id", "name")).CreateInBatches(c.Locations, dialect.InsertBatch).Error; err != nil {
 				return err

@@ -18,6 +18,8 @@ type Meta struct {
 	Sequence int64
 	// DirectoryVersion grows when locations or channels change.
 	DirectoryVersion int64
+	// Demo says that the demo shop was loaded into the empty database.
+	Demo bool
 
 	secret *keyhash.Secret // nil: not read yet
 }
@@ -27,15 +29,56 @@ func (d *Database) ReadMeta(ctx context.Context) (Meta, error) {
 	db, cancel := d.ReadSession(ctx)
 	defer cancel()
 	var row metaRow
-	if err := db.Select("epoch, directory_version, reservation_secret, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
+	if err := db.Select("epoch, directory_version, demo, reservation_secret, " + d.Fragments.Sequence + " AS sequence").Take(&row).Error; err != nil {
 		return Meta{}, d.Fault(err)
 	}
 	secret := keyhash.NewSecret(row.ReservationSecret)
 	secret.JSON = d.json
-	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, secret: secret}
+	m := Meta{Epoch: row.Epoch, Sequence: row.Sequence, DirectoryVersion: row.DirectoryVersion, Demo: row.Demo, secret: secret}
 	d.meta.Store(&m)
 	return m, nil
 }
+
+// IsDemo reports whether the database was marked as the demo shop when its meta was read last.
+func (d *Database) IsDemo() bool {
+	m := d.meta.Load()
+	return m != nil && m.Demo
+}
+
+// Bounds of counts.
+const (
+	// countMax is up to where ReadCounts counts.
+	countMax = 10_000
+	// countProductsMax is up to where CountProducts counts: some 20 ms.
+	countProductsMax = 100_000
+)
+
+// RowCounts are numbers of rows, up to 10,000 each.
+type RowCounts struct {
+	// ActiveReservations are those whose time is not over.
+	ActiveReservations int
+	Outbox             int
+}
+
+// ReadCounts counts rows with one SELECT.
+func (d *Database) ReadCounts(ctx context.Context) (c RowCounts, err error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	err = db.Raw(`SELECT (SELECT count(*) FROM (SELECT 1 FROM reservations WHERE state = 'ACTIVE' AND expires_at > `+d.Fragments.Now+` LIMIT ?) r),
+		(SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT ?) o)`, countMax, countMax).Row().Scan(&c.ActiveReservations, &c.Outbox)
+	return c, d.Fault(err)
+}
+
+// CountProducts counts products, up to 100,000.
+func (d *Database) CountProducts(ctx context.Context) (n int, err error) {
+	db, cancel := d.ReadSession(ctx)
+	defer cancel()
+	err = db.Raw("SELECT count(*) FROM (SELECT 1 FROM products LIMIT ?) p", countProductsMax).Row().Scan(&n)
+	return n, d.Fault(err)
+}
+
+// IsEmbedded reports whether the database is a file or memory, and not a server.
+func (d *Database) IsEmbedded() bool { return d.Fragments.OneWriter }
 
 // Made reports whether the database has the tables of this program.
 //

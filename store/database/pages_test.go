@@ -78,6 +78,9 @@ func randomProductQuery(r *rand.Rand) paging.ProductQuery {
 	if r.IntN(5) == 0 {
 		q.TitleContains = "MUG"
 	}
+	if r.IntN(5) == 0 {
+		q.Search = []string{"MUG", "P0"}[r.IntN(2)]
+	}
 	if r.IntN(6) == 0 {
 		q.IDs = []string{"p01", "p03", "p05", "p07", "none"}
 	}
@@ -107,6 +110,7 @@ func matching(stocks []*models.Stock, q paging.ProductQuery) (ids []string) {
 		}
 		if len(q.IDs) > 0 && !slices.Contains(q.IDs, stock.ProductID) ||
 			q.TitleContains != "" && !strings.Contains(strings.ToLower(title(stock)), strings.ToLower(q.TitleContains)) ||
+			q.Search != "" && !strings.Contains(strings.ToLower(title(stock)+"\n"+stock.ProductID), strings.ToLower(q.Search)) ||
 			q.Tracked != nil && *q.Tracked != stock.Tracked ||
 			q.Channel != "" && !has(at[q.Channel]) || q.LocationID != "" && !has(q.LocationID) ||
 			q.Channel != "" && q.LocationID != "" && !strings.Contains(at[q.Channel], q.LocationID) ||
@@ -193,7 +197,7 @@ func TestNamedPagesAreThoseOfTheDatabase(t *testing.T) {
 		compared := 0
 		for range 400 {
 			q := randomProductQuery(r)
-			q.TitleContains = ""
+			q.TitleContains, q.Search = "", ""
 			q.IDs = nil
 			for range 1 + r.IntN(12) {
 				q.IDs = append(q.IDs, names[r.IntN(len(names))])

@@ -96,6 +96,10 @@ func TestProductFilter(t *testing.T) {
 			ids, _, _ := s.page(paging.Request{First: 50}, paging.ProductQuery{TitleContains: text})
 			require.Equal(t, want, ids, text)
 		}
+		for text, want := range map[string][]string{"blue": {"1", "2"}, "UNTI": {"untitled"}, "1": {"1", "10", "11", "3", "4"}, "%": {"3"}, "_": {"5"}, "nothing": nil} {
+			ids, _, _ := s.page(paging.Request{First: 50}, paging.ProductQuery{Search: text})
+			require.Equal(t, want, ids, text)
+		}
 		ids, next, _ := s.page(paging.Request{First: 2}, paging.ProductQuery{IDs: []string{"5", "3", "ghost", "1", "3"}})
 		require.Equal(t, []string{"1", "3"}, ids)
 		require.True(t, next)

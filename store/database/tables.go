@@ -13,6 +13,7 @@ type metaRow struct {
 	Epoch             string
 	DirectoryVersion  int64
 	ReservationSecret string
+	Demo              bool
 	Sequence          int64 `gorm:"->"` // computed
 }
 

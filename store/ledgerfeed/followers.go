@@ -42,6 +42,9 @@ func NewFollowers(source LedgerSource, directory DirectorySnapshot) *Followers {
 	}
 }
 
+// Count returns how many followers there are.
+func (f *Followers) Count() int { return len(f.admitted) }
+
 // Wake has all followers read now. Call it after each commit.
 func (f *Followers) Wake() { f.written.send() }
 

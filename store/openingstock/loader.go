@@ -83,22 +83,79 @@ func (l *Loader) Replace(ctx context.Context, counts []models.OpeningRow, locati
 	return l.load(ctx, counts, locations, channels, false, progress)
 }
 
-// Seed imports into a shop that has no products of its own yet: none, or only
-// products of these counts without any stock, which an import that was cut off
-// leaves. Instances that start together on a new database may all call it: the
-// first one's stock counts. There may be at most [models.StockRowsMax] counts,
-// which are set in one transaction.
-func (l *Loader) Seed(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel) error {
-	fresh, err := l.unstocked(ctx, counts)
+// OpeningShop is a whole shop to begin with: counts, and what a count does not say.
+type OpeningShop struct {
+	Counts    []models.OpeningRow
+	Locations []models.Location
+	Channels  []models.Channel
+	// ProductSettings and ChannelSettings are written before the stock. Their products and
+	// channels need no count.
+	ProductSettings []models.ProductRow
+	ChannelSettings []models.ChannelRow
+	// States are units in other states than available.
+	States []models.SetRow
+	// Demo marks the database as the demo shop.
+	Demo bool
+}
+
+// Seed loads a shop into a database that has no products of its own yet: none, or only
+// products of this shop without any stock, which a seed that was cut off leaves. It reports
+// whether it did. Instances that start together on a new database may all call it: the
+// first one's stock counts. There may be at most [models.StockRowsMax] counts, which are
+// set in one transaction.
+func (l *Loader) Seed(ctx context.Context, shop OpeningShop) (loaded bool, err error) {
+	fresh, err := l.unstocked(ctx, shop)
 	if err != nil || !fresh {
-		return err
+		return false, err
 	}
-	err = l.load(ctx, counts, locations, channels, true, nil)
+	err = l.seed(ctx, shop)
 	var stocked *StockedError
 	if errors.As(err, &stocked) { // another instance was first, and has sold some since
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
+}
+
+func (l *Loader) seed(ctx context.Context, shop OpeningShop) error {
+	catalogue := database.Catalogue{Products: productsOf(shop.Counts), Locations: shop.Locations, Channels: shop.Channels, Demo: shop.Demo}
+	if err := l.Database.AddCatalogue(ctx, catalogue); err != nil {
+		return fmt.Errorf("add products: %w", err)
+	}
+	if len(shop.ProductSettings) > 0 {
+		if err := l.write(ctx, models.UpsertProducts{IdempotencyKey: rand.Text(), Rows: shop.ProductSettings}); err != nil {
+			return fmt.Errorf("product settings: %w", err)
+		}
+	}
+	if len(shop.ChannelSettings) > 0 {
+		if err := l.write(ctx, models.UpsertChannels{IdempotencyKey: rand.Text(), Rows: shop.ChannelSettings}); err != nil {
+			return fmt.Errorf("channel settings: %w", err)
+		}
+	}
+	if err := l.loadChunk(ctx, shop.Counts, true); err != nil || len(shop.States) == 0 {
+		return err
+	}
+	return l.write(ctx, models.SetStock{IdempotencyKey: rand.Text(), Reason: models.ReasonImport, Rows: shop.States})
+}
+
+// write does one write. Errors are those of the database, and all refusals.
+func (l *Loader) write(ctx context.Context, write models.Write) error {
+	result, err := l.Writer.Write(ctx, write)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	var stocked StockedError
+	for _, e := range result.Errors {
+		if _, ok := e.(models.StaleQuantityError); ok {
+			stocked.add(e.GetMessage())
+			continue
+		}
+		errs = append(errs, fmt.Errorf("%v: %s", e.GetPath(), e.GetMessage()))
+	}
+	if stocked.Levels > 0 {
+		errs = append(errs, &stocked)
+	}
+	return errors.Join(errs...)
 }
 
 func (l *Loader) load(ctx context.Context, counts []models.OpeningRow, locations []models.Location, channels []models.Channel, onlyNew bool, progress func(done int)) error {
@@ -141,23 +198,7 @@ func (l *Loader) loadChunk(ctx context.Context, counts []models.OpeningRow, only
 	for i, count := range counts {
 		set.Rows[i] = models.SetRow{ProductID: count.ProductID, LocationID: count.LocationID, State: models.Available, Quantity: count.Available, IgnoreStale: true}
 	}
-	result, err := l.Writer.Write(ctx, set)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	var stocked StockedError
-	for _, e := range result.Errors {
-		if _, ok := e.(models.StaleQuantityError); ok {
-			stocked.add(e.GetMessage())
-			continue
-		}
-		errs = append(errs, fmt.Errorf("%v: %s", e.GetPath(), e.GetMessage()))
-	}
-	if stocked.Levels > 0 {
-		errs = append(errs, &stocked)
-	}
-	return errors.Join(errs...)
+	return l.write(ctx, set)
 }
 
 // checkUnstocked compares every count with its level.
@@ -175,28 +216,31 @@ func (l *Loader) checkUnstocked(ctx context.Context, counts []models.OpeningRow)
 	return err
 }
 
-// unstocked reports whether there is no product, or only products of these counts
-// and none of them stocked.
-func (l *Loader) unstocked(ctx context.Context, counts []models.OpeningRow) (bool, error) {
+// unstocked reports whether there is no product, or only products of this shop and none of
+// its counts is stocked.
+func (l *Loader) unstocked(ctx context.Context, shop OpeningShop) (bool, error) {
 	empty, err := l.Database.Empty(ctx)
 	if err != nil || empty {
 		return empty, err
 	}
-	counted := map[string]bool{}
-	for _, count := range counts {
-		counted[count.ProductID] = true
+	own := map[string]bool{}
+	for _, count := range shop.Counts {
+		own[count.ProductID] = true
+	}
+	for _, row := range shop.ProductSettings {
+		own[row.ProductID] = true
 	}
 	page, err := l.Database.ReadProducts(ctx, paging.Request{First: models.PageSizeMax}, paging.ProductQuery{})
 	if err != nil || page.HasNext {
 		return false, err
 	}
 	for _, product := range page.Products {
-		if !counted[product.ProductID] {
+		if !own[product.ProductID] {
 			return false, nil
 		}
 	}
 	levels := 0
-	err = l.eachLevel(ctx, counts, func(models.OpeningRow, models.Level) { levels++ })
+	err = l.eachLevel(ctx, shop.Counts, func(models.OpeningRow, models.Level) { levels++ })
 	return err == nil && levels == 0, err
 }
 

@@ -88,7 +88,8 @@ func TestImportBesideASale(t *testing.T) {
 	fixture.OnEach(t, func(t *testing.T, s *fixture.Stack) {
 		s.StockUp(t, 10, "p")
 		require.Empty(t, s.Write(t, fixture.Reserve("k", "p", 3, time.Minute)).Errors)
-		err := newLoader(s).load(t.Context(), []models.OpeningRow{counted("other", 1), counted("p", 10)}, locations, nil, true, nil)
+		counts := []models.OpeningRow{counted("other", 1), counted("p", 10)}
+		err := newLoader(s).load(t.Context(), counts, locations, nil, true, nil)
 		var stocked *StockedError
 		require.ErrorAs(t, err, &stocked)
 		require.Equal(t, 1, stocked.Levels)
@@ -105,7 +106,7 @@ func TestSeedAtOnce(t *testing.T) {
 		errs := make(chan error, 8)
 		for range cap(errs) {
 			all.Go(func() {
-				if err := l.Seed(t.Context(), []models.OpeningRow{counted("one", 1), counted("two", 2)}, locations, nil); err != nil {
+				if _, err := l.Seed(t.Context(), OpeningShop{Counts: []models.OpeningRow{counted("one", 1), counted("two", 2)}, Locations: locations}); err != nil {
 					errs <- err
 					return
 				}
@@ -129,10 +130,14 @@ func TestSeedKnowsItsOwnShop(t *testing.T) {
 		l := newLoader(s)
 		counts := []models.OpeningRow{counted("one", 1), counted("two", 2)}
 		require.NoError(t, s.Database.AddCatalogue(t.Context(), database.Catalogue{Products: productsOf(counts), Locations: locations}))
-		require.NoError(t, l.Seed(t.Context(), counts, locations, nil))
+		loaded, err := l.Seed(t.Context(), OpeningShop{Counts: counts, Locations: locations})
+		require.NoError(t, err)
+		require.True(t, loaded)
 		require.Equal(t, &models.Quantities{Available: 2}, level(t, s, "two"))
 
-		require.NoError(t, l.Seed(t.Context(), []models.OpeningRow{counted("three", 3)}, locations, nil))
+		loaded, err = l.Seed(t.Context(), OpeningShop{Counts: []models.OpeningRow{counted("three", 3)}, Locations: locations})
+		require.NoError(t, err)
+		require.False(t, loaded)
 		require.Nil(t, level(t, s, "three"))
 	})
 }

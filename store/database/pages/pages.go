@@ -17,6 +17,9 @@ const (
 	// productWindowsMax bounds the windows of a page: 240,000 products.
 	productWindowsMax = 12
 
+	// rankedMax is how many products one SELECT sorts by quantity, some 0.5 s of work.
+	rankedMax = 200_000
+
 	// reservationWindow is how many reservations one SELECT looks through.
 	reservationWindow = 50_000
 	// reservationWindowsMax bounds the SELECTs for a page. Windows of time grow from
@@ -42,10 +45,10 @@ type Lists struct {
 	Bounds Bounds
 }
 
-// Bounds of the entries of one window.
-type Bounds struct{ Products, Candidates, Reservations int }
+// Bounds of the entries of one window, and of a list by quantity.
+type Bounds struct{ Products, Candidates, Reservations, Ranked int }
 
 // New returns the pages of a database.
 func New(db *dialect.DB, rows RowReader) *Lists {
-	return &Lists{DB: db, rows: rows, Bounds: Bounds{Products: productWindow, Candidates: candidatesMax, Reservations: reservationWindow}}
+	return &Lists{DB: db, rows: rows, Bounds: Bounds{Products: productWindow, Candidates: candidatesMax, Reservations: reservationWindow, Ranked: rankedMax}}
 }

@@ -202,6 +202,10 @@ func (s *productSearch) narrowed(query *gorm.DB) *gorm.DB {
 	if f.TitleContains != "" {
 		query = query.Where(`lower(p.title) LIKE lower(?) ESCAPE '\'`, "%"+escapeLike(f.TitleContains)+"%")
 	}
+	if f.Search != "" {
+		text := "%" + escapeLike(f.Search) + "%"
+		query = query.Where(`(lower(p.title) LIKE lower(?) ESCAPE '\' OR lower(p.product_id) LIKE lower(?) ESCAPE '\')`, text, text)
+	}
 	if f.Tracked != nil {
 		query = query.Where("p.tracked = ?", *f.Tracked)
 	}
@@ -234,6 +238,29 @@ func levelsAt(f paging.ProductQuery) (condition string, args []any) {
 		args = append(args, f.Channel)
 	}
 	return condition, args
+}
+
+// RankProducts returns the ids of the products that match a filter, statuses apart, by
+// their available total over its active locations. Products that are not tracked come last.
+//
+// Errors: bad input for a filter that more than rankedMax products match.
+func (p *Lists) RankProducts(ctx context.Context, filter paging.ProductQuery) (ids []string, err error) {
+	filter.Statuses = nil
+	at, args := levelsAt(filter)
+	db, cancel := p.ReadSession(ctx)
+	defer cancel()
+	s := &productSearch{Lists: p, filter: filter}
+	query := s.narrowed(db.Table("products p").Select("p.product_id")).
+		Joins("LEFT JOIN (SELECT l.product_id, sum(l.available) AS available FROM stock_levels l JOIN locations c ON c.location_id = l.location_id"+
+			" WHERE c.active"+at+" GROUP BY l.product_id) q ON q.product_id = p.product_id", args...).
+		Order("p.tracked DESC, coalesce(q.available, 0), p.product_id").Limit(p.Bounds.Ranked + 1)
+	if err := query.Pluck("p.product_id", &ids).Error; err != nil {
+		return nil, p.Fault(err)
+	}
+	if len(ids) > p.Bounds.Ranked {
+		return nil, models.BadInput("more than %d products match; an order by quantity needs a narrower filter", p.Bounds.Ranked)
+	}
+	return ids, nil
 }
 
 func escapeLike(s string) string {

@@ -62,7 +62,9 @@ CREATE TABLE onhand_meta (
     -- The directory is all locations and channels. Its version grows when one of them changes.
     directory_version  bigint NOT NULL DEFAULT 1,
     -- The highest revision of a channel that was deleted. A new channel, which may have the same id, begins after it.
-    deleted_channel_revision bigint NOT NULL DEFAULT 0
+    deleted_channel_revision bigint NOT NULL DEFAULT 0,
+    -- The demo shop was loaded into this database when it was empty. Simulated shoppers work nowhere else.
+    demo               boolean NOT NULL DEFAULT false
 );
 INSERT INTO onhand_meta DEFAULT VALUES;
 

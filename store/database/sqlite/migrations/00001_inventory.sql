@@ -23,7 +23,8 @@ CREATE TABLE onhand_meta (
     epoch              TEXT NOT NULL,
     reservation_secret TEXT NOT NULL,
     directory_version  INTEGER NOT NULL DEFAULT 1,
-    deleted_channel_revision INTEGER NOT NULL DEFAULT 0
+    deleted_channel_revision INTEGER NOT NULL DEFAULT 0,
+    demo               INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO onhand_meta (only_row, epoch, reservation_secret) VALUES (1, lower(hex(randomblob(16))), lower(hex(randomblob(32))));
 

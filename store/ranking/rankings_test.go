@@ -1,0 +1,148 @@
+package ranking
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/models/paging"
+)
+
+// fakeShop has products p0, p1, …, of which the quantity is the number.
+type fakeShop struct {
+	ids   []string
+	ranks atomic.Int64
+	reads atomic.Int64
+}
+
+func newFakeShop(n int) *fakeShop {
+	s := &fakeShop{}
+	for i := range n {
+		s.ids = append(s.ids, fmt.Sprintf("p%d", i))
+	}
+	return s
+}
+
+func (s *fakeShop) RankProducts(context.Context, paging.ProductQuery) ([]string, error) {
+	s.ranks.Add(1)
+	return s.ids, nil
+}
+
+func (s *fakeShop) Stocks(_ context.Context, ids []string) ([]*models.Stock, error) {
+	s.reads.Add(1)
+	stocks := make([]*models.Stock, len(ids))
+	for i, id := range ids {
+		n, _ := strconv.Atoi(id[1:])
+		stocks[i] = &models.Stock{Product: models.Product{ProductID: id, Tracked: true, LowStockThreshold: 5}, Levels: []models.Level{
+			{ProductID: id, LocationID: "a", Active: true, Quantities: models.Quantities{Available: n % 50}},
+		}}
+	}
+	return stocks, nil
+}
+
+// walk reads all pages in one direction.
+func walk(t *testing.T, r *Rankings, filter paging.ProductQuery, size int, backwards bool) (ids []string, pages int) {
+	t.Helper()
+	asked := paging.Request{First: size}
+	if backwards {
+		asked = paging.Request{Last: size}
+	}
+	for {
+		page, err := r.Page(t.Context(), asked, filter)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page.Products), size)
+		pages++
+		var found []string
+		for _, p := range page.Products {
+			found = append(found, p.ProductID)
+		}
+		if backwards {
+			ids = append(found, ids...)
+			if asked.Before = page.Start; !page.HasPrev {
+				return ids, pages
+			}
+			continue
+		}
+		ids = append(ids, found...)
+		if asked.After = page.End; !page.HasNext {
+			return ids, pages
+		}
+	}
+}
+
+// Pages of any size, in both directions and with statuses, are the whole list once.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 7, 600} {
+		shop := newFakeShop(n)
+		r := New(shop, shop)
+		for _, statuses := range [][]models.StockStatus{nil, {models.LowStock}, {models.OutOfStock, models.InStock}} {
+			var want []string
+			stocks, _ := shop.Stocks(t.Context(), shop.ids)
+			for _, s := range stocks {
+				if len(statuses) == 0 || slices.Contains(statuses, s.Status()) {
+					want = append(want, s.ProductID)
+				}
+			}
+			for _, size := range []int{1, 3, 250, 1 + rand.IntN(100)} {
+				for _, backwards := range []bool{false, true} {
+					ids, _ := walk(t, r, paging.ProductQuery{Statuses: statuses}, size, backwards)
+					require.Equal(t, want, ids, "%d products, %v, pages of %d, backwards %v", n, statuses, size, backwards)
+				}
+			}
+		}
+		require.EqualValues(t, 1, shop.ranks.Load(), "statuses are no part of a ranking")
+	}
+}
+
+// A page of a status that nothing has ends after a bounded number of reads, and goes on.
+func TestRareStatus(t *testing.T) {
+	t.Parallel()
+	shop := newFakeShop(2*candidatesMax*windowsMax + 10)
+	r := New(shop, shop)
+	page, err := r.Page(t.Context(), paging.Request{First: 10}, paging.ProductQuery{Statuses: []models.StockStatus{models.Backorder}})
+	require.NoError(t, err)
+	require.Empty(t, page.Products)
+	require.True(t, page.HasNext)
+	require.NotEmpty(t, page.End)
+	require.EqualValues(t, windowsMax, shop.reads.Load())
+	ids, pages := walk(t, r, paging.ProductQuery{Statuses: []models.StockStatus{models.Backorder}}, 10, true)
+	require.Empty(t, ids)
+	require.Equal(t, 3, pages)
+}
+
+// A ranking is read again when it is old. The oldest of too many is dropped.
+func TestAge(t *testing.T) {
+	t.Parallel()
+	shop := newFakeShop(3)
+	r := New(shop, shop)
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	r.now = func() time.Time { return now }
+	read := func(search string) int64 {
+		before := shop.ranks.Load()
+		_, err := r.Page(t.Context(), paging.Request{First: 1}, paging.ProductQuery{Search: search})
+		require.NoError(t, err)
+		return shop.ranks.Load() - before
+	}
+	require.EqualValues(t, 1, read(""))
+	now = now.Add(ageMax - 1)
+	require.Zero(t, read(""))
+	now = now.Add(1)
+	require.EqualValues(t, 1, read(""))
+	for i := range rankingsMax {
+		now = now.Add(time.Millisecond)
+		require.EqualValues(t, 1, read(fmt.Sprint(i)))
+	}
+	require.Len(t, r.kept, rankingsMax)
+	require.EqualValues(t, 1, read(""), "it was the oldest")
+	_, err := r.Page(t.Context(), paging.Request{First: 1, After: "ghost"}, paging.ProductQuery{})
+	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+}
