@@ -84,7 +84,7 @@ func TestSampleOperationsFitTheSchema(t *testing.T) {
 	t.Parallel()
 	schema := loadSchema(t)
 	operations := web.SampleOperations()
-	require.Len(t, operations, 14)
+	require.Len(t, operations, 15)
 	require.Equal(t, "product-list", operations[0].Name)
 	for _, operation := range operations {
 		_, errs := gqlparser.LoadQueryWithRules(schema, operation.Text, nil)

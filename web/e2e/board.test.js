@@ -26,7 +26,7 @@ const views = [
   ['product', `/?product=${other}`, async (page) => { await page.locator('.chart canvas').waitFor(); }],
   ['movements', '/?view=movements', async (page) => { await page.locator('tbody tr').first().waitFor(); }],
   ['query', '/?view=low', async (page) => { await page.getByRole('button', { name: 'GraphQL' }).first().click(); }],
-  ['settings', '/', async (page) => { await page.getByRole('button', { name: 'Settings' }).click(); }],
+  ['operations', '/?view=operations', async (page) => { await page.locator('.figure').first().waitFor(); }],
   ['count', `/?product=${other}`, async (page) => { await page.getByRole('button', { name: /^Count, Receive/ }).first().click(); }],
 ];
 
@@ -135,6 +135,10 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await page.keyboard.type('cakestand');
       await page.locator('.summary', { hasText: '1 products' }).waitFor();
       assert.match(page.url(), /\?q=cakestand$/);
+      await page.getByLabel('Search').fill('2242'); // a part of the id
+      await until('the list has the product', async () => (await page.locator('.rows .row').count()) < 10 && await rowOf(page, '22423').count() === 1);
+      await page.getByLabel('Search').fill('cakestand');
+      await page.locator('.summary', { hasText: '1 products' }).waitFor();
       await page.reload();
       await rowOf(page, '22423').waitFor();
       assert.equal(await page.locator('.rows .row').count(), 1);
@@ -232,7 +236,7 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await page.clock.install();
       await page.reload();
       await page.locator('.connection[data-state=live]').waitFor();
-      await page.locator('.summary', { hasText: /^65 products$/ }).waitFor();
+      await page.locator('.summary', { hasText: /^\d+ products$/ }).waitFor();
       mine.signal('SIGSTOP');
       await page.clock.fastForward(20_000);
       await page.locator('.connection[data-state=quiet]', { hasText: 'No signal for' }).waitFor();

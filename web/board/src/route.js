@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 
 const statuses = ['IN_STOCK', 'LOW_STOCK', 'OUT_OF_STOCK', 'BACKORDER'];
 export const views = ['stock', 'low', 'lane', 'movements', 'operations'];
-const sorts = ['id', 'title'];
+const sorts = ['id', 'title', 'quantity', '-quantity'];
 const oneOf = (list, value) => (list.includes(value) ? value : list[0]);
 
 function read(search) {

@@ -25,10 +25,10 @@ function toAccess({ data, errors }) {
   return {
     known: true,
     open,
-    stock: data !== null && !lacks.has('locations'),
+    stock: data !== null && !lacks.has('shop'),
     readInventory: !lacks.has('stockMovements') && data !== null,
     readOrders: !lacks.has('reservations') && data !== null,
-    admin: false,
+    admin: !lacks.has('operations') && data !== null,
     writeInventory: open || claims.has('write:inventory'),
     writeOrders: open || claims.has('write:orders'),
     demo: data?.shop?.demo ?? false,

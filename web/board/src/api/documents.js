@@ -1,10 +1,12 @@
 // Every document that the board sends. The views show them as they are here.
 
 export const accessQuery = `query Access {
+  shop { demo simulatedShoppers }
   locations { locationId name active }
   channels { channelId name locations { locationId } }
   stockMovements(first: 1) { nodes { id } }
   reservations(first: 1) { nodes { id } }
+  operations { asOf }
 }`;
 
 const stockFields = `productId status quantityAvailable availableForSale nextRestockAt version
@@ -190,4 +192,21 @@ export const receiveMutation = `mutation Receive($input: AdjustStockInput!) {
   }
 }`;
 
-export const operationsQuery = `query Operations { serverTime }`;
+export const operationsQuery = `query Operations {
+  operations {
+    asOf
+    instance {
+      version startedAt uptimeSeconds
+      writes writesPerSecond reservationsPerSecond transactionsPerSecond
+      watches watchedProducts sockets simulatedShoppers
+      nearCache { fresh entries bytes hitRatio }
+      relay { drained failures lagSeconds }
+      audit { productsCompared repairs lastPassEndedAt differences { kind count } }
+    }
+    shared {
+      activeReservations outboxLength products
+      database { up embedded roundTripMs connections connectionsInUse }
+      redis { up embedded }
+    }
+  }
+}`;

@@ -37,11 +37,11 @@ const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
 /** The variables of the query for a page, without its cursor. */
 export function listVariables({ q, status, location, channel, sort }) {
   const filter = {};
-  if (q.trim()) filter.titleContains = q.trim();
+  if (q.trim()) filter.search = q.trim();
   if (status.length) filter.status = status;
   if (location) filter.locationId = location;
   if (channel) filter.channel = channel;
-  const orderBy = { id: 'PRODUCT_ID', title: 'TITLE' }[sort];
+  const orderBy = { id: 'PRODUCT_ID', title: 'TITLE', quantity: 'QUANTITY', '-quantity': 'QUANTITY' }[sort];
   return { filter, orderBy, channel: channel || null, levels: Boolean(location) && access.value.readInventory };
 }
 

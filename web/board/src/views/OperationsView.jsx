@@ -63,7 +63,7 @@ function Instance({ samples, now }) {
         <Figure label={t('reservationsRate')} value={rate(instance.reservationsPerSecond)} values={trend('reservationsPerSecond')} />
         <Figure label={t('transactionsRate')} value={rate(instance.transactionsPerSecond)} values={trend('transactionsPerSecond')} />
         <Figure label={t('watchers')} value={number(instance.watches)} detail={`${t('watched')}: ${number(instance.watchedProducts)}`} values={trend('watches')} />
-        <Figure label={t('streams')} value={number(instance.streams)} />
+        <Figure label={t('streams')} value={number(instance.sockets)} />
         <Figure label={t('relayLag')} value={t('seconds', { n: Number(relay.lagSeconds.toFixed(1)) })} kind={relay.lagSeconds > 10 ? 'bad' : ''} />
         <Figure label={t('nearCache')} value={number(nearCache.entries)} detail={nearCache.hitRatio === null ? '' : t('hitRatio', { n: Math.round(nearCache.hitRatio * 100) })} />
         <Figure label={t('audit')} value={findings ? t('findings', { n: findings }) : t('noFindings')} kind={findings ? 'bad' : 'good'}
@@ -86,7 +86,7 @@ function Shared({ now }) {
         <Figure label={t('outbox')} value={known(outboxLength)} />
         <Figure label={t('productsCount')} value={known(products)} />
         <Figure label={t('database')} value={t(database.up ? 'up' : 'down')} kind={database.up ? 'good' : 'bad'}
-          detail={`${database.engine} · ${database.roundTripMs === null ? '–' : `${database.roundTripMs.toFixed(1)} ms`} · ${t('connections', { used: database.connectionsInUse, n: database.connections })}`} />
+          detail={`${database.embedded ? 'SQLite' : 'Postgres'} · ${database.roundTripMs === null ? '–' : `${database.roundTripMs.toFixed(1)} ms`} · ${t('connections', { used: database.connectionsInUse, n: database.connections })}`} />
         <Figure label={t('redis')} value={t(redis.up ? 'up' : 'down')} kind={redis.up ? 'good' : 'bad'} detail={redis.embedded ? t('embedded') : ''} />
       </dl>
     </section>
