@@ -11,7 +11,7 @@ export GOFLAGS += -trimpath
 
 # A test that hangs fails after this time and prints the stack of every goroutine.
 TEST_TIMEOUT ?= 10m
-# All scenarios take less than 8 minutes on two cores.
+# All scenarios take less than 10 minutes on two cores.
 FAULT_TIMEOUT ?= 20m
 # The race detector makes a test about ten times slower.
 RACE_TIMEOUT ?= 20m
@@ -70,6 +70,8 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) cross
 	$(MAKE) schema
 	$(MAKE) storefront
+	$(MAKE) binaries
+	$(MAKE) manifests
 	$(MAKE) test-near-cache-off
 	$(MAKE) test-compiled-off
 	$(MAKE) board-load
@@ -163,6 +165,15 @@ cross: ## build the binary for Linux, macOS and Windows on amd64 and arm64
 		echo "$$platform"; \
 		CGO_ENABLED=0 GOOS="$${platform%/*}" GOARCH="$${platform#*/}" go build -o /dev/null . || exit 1; \
 	done
+
+.PHONY: binaries
+binaries: ## build the released binaries of two systems (.goreleaser.yaml), and check and run them
+	go test -count=1 -v -run='^TestRelease' . -binaries
+
+# The programs that read these files are dependencies of a module of their own. The first run compiles them: three minutes.
+.PHONY: manifests
+manifests: ## check the Kubernetes files, the Helm chart and .goreleaser.yaml with the programs that read them
+	cd deploy/validate && go vet . && go test -count=1 .
 
 .PHONY: dependencies
 dependencies: ## list the modules of the binary (sbom.json), and check them for known vulnerabilities

@@ -110,7 +110,7 @@ func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	r := &reader{t: t, home: t.TempDir(), env: map[string]string{}, counts: map[string]int{}}
 	r.follow("README.md")
-	for _, kind := range []string{"go run .", "go build", "go install", "make", "curl", "docker compose", "export", "import", "replay"} {
+	for _, kind := range []string{"go run .", "go build", "go install", "make", "curl", "docker compose", "secrets", "environment", "import", "replay"} {
 		assert.Positive(t, r.counts[kind], kind)
 	}
 }
@@ -198,9 +198,12 @@ func (r *reader) run(c shellCommand) string {
 	case line == "docker compose up -d --wait":
 		r.counts["docker compose"]++
 		require.FileExists(r.t, "compose.yaml")
-	case c.words[0] == "export":
-		r.counts["export"]++
-		r.export(c.words[1])
+	case line == "scripts/secrets":
+		r.counts["secrets"]++
+		r.makeSecrets()
+	case line == ". ./.env":
+		r.counts["environment"]++
+		r.environmentFile()
 	case c.words[0] == "curl":
 		r.counts["curl"]++
 		return r.curl(c.words[1:])
@@ -210,22 +213,32 @@ func (r *reader) run(c shellCommand) string {
 	return ""
 }
 
-// export takes a server of the test's own for the one that compose.yaml brings,
-// once it has seen that the README means that one.
-func (r *reader) export(assignment string) {
+// makeSecrets runs the script in the home of the reader.
+func (r *reader) makeSecrets() {
 	r.t.Helper()
-	compose, err := os.ReadFile("compose.yaml")
+	script, err := filepath.Abs(filepath.Join("scripts", "secrets"))
 	require.NoError(r.t, err)
-	name, value, _ := strings.Cut(assignment, "=")
-	require.Contains(r.t, string(compose), name+"='"+value+"'", "the README and compose.yaml name other servers")
-	switch name {
-	case "DATABASE_URL":
-		r.env[name] = storetest.PrivatePostgres(r.t).DSN("postgres")
-	case "REDIS_URL":
-		r.env[name] = storetest.Redis(r.t).URL()
-	default:
-		require.Fail(r.t, "no setting", name)
+	c := exec.CommandContext(r.t.Context(), script)
+	c.Dir = r.home
+	out, err := c.CombinedOutput()
+	require.NoError(r.t, err, "%s", out)
+}
+
+// environmentFile exports what the script has written, and takes servers of the test's own for
+// those that compose.yaml brings, once it has seen that the URLs mean them.
+func (r *reader) environmentFile() {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.home, ".env"))
+	require.NoError(r.t, err)
+	compose := document(r.t, "compose.yaml")
+	for name, port := range map[string]string{"DATABASE_URL": "5432", "REDIS_URL": "6379"} {
+		found := regexp.MustCompile(`(?m)^export ` + name + `='\w+://\w+:\w+@127\.0\.0\.1:(\d+)/`).FindSubmatch(text)
+		require.NotNil(r.t, found, name)
+		require.Equal(r.t, port, string(found[1]))
+		require.Contains(r.t, compose, ":-"+port+"}:"+port+`"]`)
 	}
+	r.env["DATABASE_URL"] = storetest.OwnerAccount(storetest.PrivatePostgres(r.t).DSN("postgres"))
+	r.env["REDIS_URL"] = storetest.Redis(r.t).ServerURL()
 }
 
 // environment has simulated shoppers as for a person: they leave alone what documents use.

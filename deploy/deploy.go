@@ -7,7 +7,8 @@ import _ "embed" // the files
 //go:embed postgres/accounts.sql
 var PostgresAccounts string
 
-// RedisUsers has the account onhand, in the form of an aclfile.
+// RedisUsers has the account onhand, in the form of an aclfile. It has no password yet, so
+// that nobody is let in.
 //
 //go:embed redis/users.acl
 var RedisUsers string

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -38,13 +39,13 @@ func TestF18DatabaseRestored(t *testing.T) {
 	s.Must(s.backUp())
 	backedUp, position := time.Now(), s.Target.History.Position()
 
-	s.loseAndRestore(t, position, backedUp)
+	s.loseAndRestore(t, position, backedUp, s.restore)
 	s.checkFollowed(t)
 	l = s.Load()
 	l.More(200)
 	l.Stop()
 
-	s.loseAndRestore(t, position, backedUp)
+	s.loseAndRestore(t, position, backedUp, s.restore)
 	l = s.Load()
 	l.More(200)
 	l.Stop()
@@ -57,9 +58,79 @@ func TestF18DatabaseRestored(t *testing.T) {
 	s.Check()
 }
 
+// TestF24RestoreDrill: scripts/restore-drill takes a backup and restores it into another database, which the audit finds whole.
+// Customers write on. Then that database takes the place of the lost one, under instances that run. Redis, subscribers and
+// decisions follow it.
+func TestF24RestoreDrill(t *testing.T) {
+	s := Open(t, Setup{PrivatePostgres: true, ShortReservations: true})
+	l := s.Load()
+	l.More(300)
+	l.Stop()
+	s.Checker.AwaitQuiet() // an expiry after the backup would be another history
+	backedUp, position := time.Now(), s.Target.History.Position()
+	file := filepath.Join(t.TempDir(), "onhand.dump")
+	output, err := s.drill("--keep", "restored", file)
+	require.NoError(t, err, output)
+	t.Log(output)
+	assert.Contains(t, output, "the backup can be restored")
+	output, err = s.drill(file) // of the same file, into a database that is dropped
+	require.NoError(t, err, output)
+	assert.NotContains(t, output, "backup (")
+	s.loseAndRestore(t, position, backedUp, s.changeOver)
+	s.checkFollowed(t)
+	l = s.Load()
+	l.More(200)
+	l.Stop()
+	l.CheckRetryable(t)
+	s.Check()
+
+	ctx, cancel := reading()
+	defer cancel()
+	var left int
+	require.NoError(t, s.Checker.Database.QueryRow(ctx, "SELECT count(*) FROM pg_database WHERE datname LIKE 'onhand_drill%'").Scan(&left))
+	assert.Zero(t, left)
+	require.NoError(t, os.WriteFile(file, []byte("no backup"), 0o600))
+	output, err = s.drill(file)
+	require.Error(t, err)
+	assert.Contains(t, output, "restore-drill: restore: failed")
+}
+
+// drill runs the script beside the instances.
+func (s *Shop) drill(arguments ...string) (output string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, filepath.Join("..", "scripts", "restore-drill"), arguments...)
+	command.Env = append(os.Environ(), "DATABASE_URL="+s.databaseURL, "ADMIN_DATABASE_URL="+s.Postgres.DSN("postgres"), "ONHAND="+s.Instances[0].Program)
+	raw, err := command.CombinedOutput()
+	return string(raw), err
+}
+
+// changeOver puts the restored database in the place of the shop's.
+func (s *Shop) changeOver() error {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
+	defer cancel()
+	admin, err := pgx.Connect(ctx, s.Postgres.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = admin.Close(ctx) }() // nothing is left to lose
+	for _, statement := range []string{
+		"ALTER DATABASE shop ALLOW_CONNECTIONS false",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop'",
+		"ALTER DATABASE shop RENAME TO lost",
+		"ALTER DATABASE restored RENAME TO shop",
+	} {
+		if _, err := admin.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	s.Checker.Database.Reset()
+	return nil
+}
+
 // loseAndRestore lets customers write what is about to be lost, makes sure that Redis and subscribers have it, and restores
 // the backup.
-func (s *Shop) loseAndRestore(t *testing.T, position model.Position, backedUp time.Time) {
+func (s *Shop) loseAndRestore(t *testing.T, position model.Position, backedUp time.Time, restore func() error) {
 	t.Helper()
 	l := s.Load()
 	l.More(100)
@@ -77,7 +148,7 @@ func (s *Shop) loseAndRestore(t *testing.T, position model.Position, backedUp ti
 	require.NoError(t, err)
 	s.Checker.EndMonitor()
 
-	s.Must(s.restore())
+	s.Must(restore())
 	s.Checker.Outages.Add(backedUp, time.Now()) // what was due in between is due again
 	s.Target.History.Truncate(position)
 	restored, epoch, err := s.Checker.Stored(ctx)

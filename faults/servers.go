@@ -129,9 +129,19 @@ func (s *Shop) newInstance(number int) *process.Instance {
 	if s.setup.Tokens {
 		settings = append(settings, "AUTH_SECRET="+tokenSecret, "RATE_DOCUMENTS="+documentsQuota, "RATE_TOKENS="+tokensQuota)
 	}
+	if s.setup.Balanced {
+		settings = append(settings, balancedSettings...)
+	}
 	i := process.NewInstance(s.t, name, program, settings)
 	i.Redis, i.Postgres = toRedis, toPostgres
 	return i
+}
+
+// balancedSettings are those of an instance behind haproxy, beside those with tokens. All customers are one caller, so
+// nothing bounds it.
+var balancedSettings = []string{
+	"TRUSTED_PROXIES=127.0.0.1", "SHUTDOWN_DELAY=3s", "HOLDER_LIMITS=off",
+	"RATE_READS=off", "RATE_WRITES=off", "RATE_SUBSCRIPTIONS=off", "RATE_DOCUMENTS=off", "RATE_TOKENS=off",
 }
 
 // hostOf is the host and port of a DSN.

@@ -40,6 +40,10 @@ type Setup struct {
 	// Proxied: each instance reaches its servers through proxies of its own.
 	Proxied bool
 
+	// Balanced: as Tokens, and clients reach the two instances through haproxy. An instance that stops says so first.
+	// Without haproxy the scenario is skipped.
+	Balanced bool
+
 	// RedisEmptied: the scenario empties Redis, so that versions there may go back.
 	RedisEmptied bool
 	// ClockMoved: the scenario moves the database's clock, by ClockOffsets at one time or another. They must be far apart
@@ -59,6 +63,7 @@ func (s Setup) withDefaults() Setup {
 	s.Instances, s.Customers = cmp.Or(s.Instances, 2), cmp.Or(s.Customers, 10)
 	s.Shoppers, s.ThinkTime = max(cmp.Or(s.Shoppers, 2), 0), cmp.Or(s.ThinkTime, 8*time.Millisecond)
 	s.Subscribers = max(cmp.Or(s.Subscribers, 2), 0)
+	s.Tokens = s.Tokens || s.Balanced
 	if s.Opening == nil {
 		s.Opening = map[string]int{"cup": 40, "mug": 40, "jug": 2000, "pot": 2000}
 	}

@@ -81,8 +81,11 @@ func Open(t *testing.T, setup Setup) *Shop {
 		i := s.newInstance(n)
 		s.Instances, s.Target.URLs = append(s.Instances, i), append(s.Target.URLs, i.URL())
 	}
+	if s.setup.Balanced {
+		s.Target.URLs = []string{process.NewBalancer(t, s.Instances[0], s.Instances[1])} // before the instances start
+	}
 	s.Checker = &checker.Checker{
-		T: t, Target: s.Target, Opening: s.setup.Opening, Instances: s.Instances, BuildTag: s.setup.BuildTag,
+		T: t, Target: s.Target, Opening: s.setup.Opening, Instances: s.Instances,
 		Database: s.openPool(), DatabaseURL: s.databaseURL, Cache: cache, RedisURL: s.redisURL,
 		Tolerance: checker.Tolerance{
 			RedisEmptied: s.setup.RedisEmptied, Unreplicated: s.setup.Unreplicated,

@@ -34,8 +34,6 @@ type Checker struct {
 	Cache    redis.UniversalClient
 	// DatabaseURL and RedisURL are those for `onhand audit`.
 	DatabaseURL, RedisURL string
-	// BuildTag is that of the program, for `onhand audit`.
-	BuildTag process.BuildTag
 	// Tolerance is what the checks must allow for.
 	Tolerance Tolerance
 	// Outages are those of the scenario.
@@ -110,7 +108,7 @@ func (c *Checker) CheckAudit() {
 	c.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), auditLimit)
 	defer cancel()
-	command := exec.CommandContext(ctx, process.Build(c.T, c.BuildTag), "audit")
+	command := exec.CommandContext(ctx, c.Instances[0].Program, "audit")
 	command.Env = []string{"DATABASE_URL=" + c.DatabaseURL, "REDIS_URL=" + c.RedisURL, "HOME=" + c.T.TempDir()}
 	if output, err := command.CombinedOutput(); err != nil {
 		c.T.Errorf("onhand audit: %v\n%s", err, output)

@@ -133,6 +133,9 @@ func listenSSE(ctx context.Context, client *http.Client, url string, request jso
 		return err
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("HTTP %d", response.StatusCode)
+	}
 	connected()
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, eventBytesMax)

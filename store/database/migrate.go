@@ -23,18 +23,22 @@ const (
 	migratePoll = 50 * time.Millisecond
 )
 
-// NewerSchemaError says that a newer version of this program has migrated the database.
+// NewerSchemaError says that a newer version of this program has migrated the database, and
+// that this program cannot work on its tables.
 type NewerSchemaError struct {
-	Found, Known int64 // the numbers of the last migrations
+	// Found is the last migration of the tables, Needed the last one that a program must
+	// know, Known the last one that this program knows.
+	Found, Needed, Known int64
 }
 
 // Error says what to do.
 func (e *NewerSchemaError) Error() string {
-	return fmt.Sprintf("a newer onhand has migrated its tables: they are at migration %d, and this program knows migrations up to %d; run the newer program, or restore a backup from before", e.Found, e.Known)
+	return fmt.Sprintf("a newer onhand has migrated its tables: they are at migration %d and need a program that knows migration %d, and this program knows migrations up to %d; run the newer program, or restore a backup from before", e.Found, e.Needed, e.Known)
 }
 
 // Migrate brings the tables up to what this program needs. Several processes may call
-// it at once: on Postgres one migrates and the others wait.
+// it at once: on Postgres one migrates and the others wait. Tables that a newer program
+// has only added to stay as they are.
 //
 // Errors: a *[NewerSchemaError]; the database is then unchanged.
 func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
@@ -70,7 +74,7 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 }
 
 // RefuseNewer returns an error when a newer version of this program has migrated the
-// tables. It changes nothing, and there may be no tables.
+// tables to what this one cannot work on. It changes nothing, and there may be no tables.
 //
 // Errors: a *[NewerSchemaError]; UNAVAILABLE.
 func (d *Database) RefuseNewer(ctx context.Context) error {
@@ -86,14 +90,15 @@ func (d *Database) RefuseNewer(ctx context.Context) error {
 	return d.refuseNewer(ctx, provider.ListSources())
 }
 
-// refuseNewer returns an error when the tables have a later migration than the known
-// ones. Of such tables, none of the known migrations was missing, so none was applied.
+// refuseNewer returns an error when the tables need a later migration than the known ones.
+// Of newer tables, none of the known migrations was missing, so none was applied.
 func (d *Database) refuseNewer(ctx context.Context, known []*goose.Source) error {
 	newer := &NewerSchemaError{Known: known[len(known)-1].Version}
-	if err := d.SQL.QueryRowContext(ctx, "SELECT max(version_id) FROM "+goose.DefaultTablename).Scan(&newer.Found); err != nil {
+	const last = "SELECT (SELECT max(version_id) FROM " + goose.DefaultTablename + "), coalesce((SELECT max(migration_needed) FROM onhand_meta), 0)"
+	if err := d.SQL.QueryRowContext(ctx, last).Scan(&newer.Found, &newer.Needed); err != nil {
 		return d.Fault(fmt.Errorf("read the last migration: %w", err))
 	}
-	if newer.Found > newer.Known {
+	if newer.Needed > newer.Known {
 		return newer
 	}
 	return nil

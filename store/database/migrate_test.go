@@ -119,9 +119,10 @@ func TestSchemaChangesBesideARunningInstance(t *testing.T) {
 	})
 }
 
-// Tables that a newer program has migrated are refused, in words that say what to do,
-// and stay as they are.
-func TestMigrateRefusesNewerTables(t *testing.T) {
+// Tables that a newer program has only added to are used as they are: instances of both
+// versions run during an upgrade. Tables from which it has removed something that this
+// program needs are refused, in words that say what to do. Both stay as they are.
+func TestMigrateBesideANewerProgram(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *shop) {
 		s.stock("mug", "north", 5)
 		_, files := s.Migrations()
@@ -131,19 +132,36 @@ func TestMigrateRefusesNewerTables(t *testing.T) {
 		s.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, $1)", true)
 		for _, db := range both {
 			applied, err := db.Migrate(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, applied)
+			require.NoError(t, db.RefuseNewer(t.Context()))
+		}
+		s.reserved(line("mug", 1))
+		s.exec("UPDATE onhand_meta SET migration_needed = 98")
+		for _, db := range both {
+			applied, err := db.Migrate(t.Context())
 			require.Zero(t, applied)
 			var newer *database.NewerSchemaError
 			require.ErrorAs(t, err, &newer)
-			require.Equal(t, database.NewerSchemaError{Found: 99, Known: int64(len(all))}, *newer)
+			require.Equal(t, database.NewerSchemaError{Found: 99, Needed: 98, Known: int64(len(all))}, *newer)
+			require.ErrorAs(t, db.RefuseNewer(t.Context()), &newer)
 			reason, passes := database.Explain(err)
-			require.Contains(t, reason, "a newer onhand has migrated its tables: they are at migration 99")
+			require.Contains(t, reason, "a newer onhand has migrated its tables: they are at migration 99 and need a program that knows migration 98")
 			require.False(t, passes)
 		}
 		require.Equal(t, int64(99), s.number("SELECT max(version_id) FROM goose_db_version"))
-		require.Equal(t, models.Quantities{Available: 5}, s.level("mug", "north"))
-		s.exec("DELETE FROM goose_db_version WHERE version_id = 99")
+		require.Equal(t, models.Quantities{Available: 4, Reserved: 1}, s.level("mug", "north"))
+		s.exec("UPDATE onhand_meta SET migration_needed = 1")
 		_, err = s.Migrate(t.Context())
 		require.NoError(t, err)
+	})
+}
+
+// Migrations leave the program that made them able to work: none needs a later one than
+// the last.
+func TestMigrationNeeded(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		require.LessOrEqual(t, s.number("SELECT migration_needed FROM onhand_meta"), s.number("SELECT max(version_id) FROM goose_db_version"))
 	})
 }
 

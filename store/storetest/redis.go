@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"onhand/deploy"
@@ -53,7 +54,7 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	users := "user default on nopass ~* &* +@all\n" + deploy.RedisUsers
+	users := "user default on nopass ~* &* +@all\n" + strings.Replace(deploy.RedisUsers, "user onhand on ", "user onhand on >onhand ", 1)
 	if err := os.WriteFile(filepath.Join(r.directory, redisUsersFile), []byte(users), 0o600); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

@@ -64,7 +64,9 @@ CREATE TABLE onhand_meta (
     -- The highest revision of a channel that was deleted. A new channel, which may have the same id, begins after it.
     deleted_channel_revision bigint NOT NULL DEFAULT 0,
     -- The demo shop was loaded into this database when it was empty. Simulated shoppers work nowhere else.
-    demo               boolean NOT NULL DEFAULT false
+    demo               boolean NOT NULL DEFAULT false,
+    -- The last migration that a program must know to work on these tables. Only a migration that removes something sets it.
+    migration_needed   bigint NOT NULL DEFAULT 1
 );
 INSERT INTO onhand_meta DEFAULT VALUES;
 

@@ -24,7 +24,8 @@ CREATE TABLE onhand_meta (
     reservation_secret TEXT NOT NULL,
     directory_version  INTEGER NOT NULL DEFAULT 1,
     deleted_channel_revision INTEGER NOT NULL DEFAULT 0,
-    demo               INTEGER NOT NULL DEFAULT 0
+    demo               INTEGER NOT NULL DEFAULT 0,
+    migration_needed   INTEGER NOT NULL DEFAULT 1
 );
 INSERT INTO onhand_meta (only_row, epoch, reservation_secret) VALUES (1, lower(hex(randomblob(16))), lower(hex(randomblob(32))));
 
