@@ -29,10 +29,22 @@
 
   const storage = GraphiQL.createLocalStorage({ namespace: 'onhand' });
 
-  // A new fetcher makes GraphiQL read the schema again, with the token. A token of the headers pane comes first.
+  // The schema is read again with each token. An answer for an earlier token that comes late is dropped: GraphiQL would
+  // show the schema, or the refusal, of that token.
+  let tokens = 0;
+  const newestOnly = (request, answer) => {
+    if (request.operationName !== 'IntrospectionQuery') return answer;
+    const asked = tokens;
+    return new Promise((resolve, reject) => {
+      const pass = (settle) => (value) => { if (asked === tokens) settle(value); };
+      Promise.resolve(answer).then(pass(resolve), pass(reject));
+    });
+  };
+
+  // A new fetcher makes GraphiQL read the schema. A token of the headers pane comes first.
   const playground = (token) => React.createElement(GraphiQL, {
-    fetcher: (request, options) => fetcher(withVariables(request), token
-      ? { ...options, headers: { Authorization: `Bearer ${token}`, ...options?.headers } } : options),
+    fetcher: (request, options) => newestOnly(request, fetcher(withVariables(request), token
+      ? { ...options, headers: { Authorization: `Bearer ${token}`, ...options?.headers } } : options)),
     defaultTabs: operations.map(({ Text }) => ({ query: Text })),
     // A namespace in the browser's storage, apart from other GraphiQL pages of this host and port.
     storage,
@@ -44,6 +56,7 @@
   const root = ReactDOM.createRoot(document.getElementById('graphiql'));
   root.render(playground(''));
   document.getElementById('token').addEventListener('change', ({ target }) => {
+    tokens += 1;
     root.render(playground(target.value.trim().replace(/^bearer\s+/i, '')));
   });
 })();
