@@ -87,7 +87,7 @@ func defaultOf(setting *kong.Flag) string {
 
 // code matches what a page shows as code: values with a colon, names of variables, headers, schemes and host names with
 // a star.
-var code = regexp.MustCompile(`(redis|rediss|postgres|https|sqlite):[^\s,;)]*|\b[a-z]+:[a-z]+\b|[*\w.]+\.example\.com(:\d+)?|\?[a-z]+=\w+|\b[A-Z]+_[A-Z_]+\b|\bX-[A-Z][\w-]+|\B/[a-z]{3,}(\.[a-z]+)?\b`)
+var code = regexp.MustCompile(`(redis|rediss|postgres|https?|sqlite):[^\s,;)]*|\b[a-z]+:[a-z]+\b|[*\w.]+\.example\.com(:\d+)?|\?[a-z]+=\w+|\b[A-Z]+_[A-Z_]+\b|\bX-[A-Z][\w-]+|\B/[a-z]{3,}(\.[a-z]+)?\b`)
 
 func asCode(help, enum string) string {
 	help = code.ReplaceAllStringFunc(help, func(found string) string {

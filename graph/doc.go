@@ -9,7 +9,7 @@
 //	generated/   gqlgen's executor; never edited
 //	transport/   HTTP, WebSocket, server-sent events
 //	guard/       callers, limits of requests, hosts and origins
-//	tokens/      bearer tokens
+//	tokens/      bearer tokens; instrumentation/, rawparams/, coding/: measurements, JSON, compression
 //	access/      which scope a field needs, as the schema says
 //	viewer/      which reservations and quantities a caller sees
 //	ratelimit/   quotas of callers

@@ -55,7 +55,7 @@ func (r *Resolver) productPage(ctx context.Context, first *int, after *string, l
 		}
 	}
 	if orderBy == paging.ByQuantity { // it shows quantities beyond the cap
-		if err := accessRules().Check(ctx, "Query.stockMovements"); err != nil {
+		if err := accessRules().Check(ctx, "ProductOrder.QUANTITY"); err != nil {
 			return paging.ProductPage{}, err
 		}
 	}

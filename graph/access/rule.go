@@ -98,8 +98,8 @@ func (r Rules) Allow(ctx context.Context) bool {
 	return !slices.ContainsFunc(r, func(rule Rule) bool { return rule.Check(ctx) != nil })
 }
 
-// Table has the rules of a schema by their coordinates: Type.field and
-// Type.field(argument:).
+// Table has the rules of a schema by their coordinates: Type.field, Type.field(argument:)
+// and Enum.VALUE.
 type Table map[string]Rule
 
 // NewTable reads the directives of a schema.
@@ -111,6 +111,9 @@ func NewTable(schema *ast.Schema) Table {
 		}
 	}
 	for _, definition := range schema.Types {
+		for _, value := range definition.EnumValues {
+			add(definition.Name+"."+value.Name, value.Directives)
+		}
 		for _, field := range definition.Fields {
 			add(definition.Name+"."+field.Name, field.Directives)
 			for _, argument := range field.Arguments {

@@ -3258,7 +3258,7 @@ enum ProductOrder {
   tracked come last. Pages of one list are up to 10 seconds old, so that they fit together; at most 200,000 products may
   match. Scope: read:inventory.
   """
-  QUANTITY
+  QUANTITY @argumentRequiresScopes(scopes: [["read:inventory"]])
 }
 
 "A product and its cursor."
@@ -3658,7 +3658,7 @@ directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENU
 "A bearer token is needed that has all scopes of one of the lists. Without it the field is null, with the error UNAUTHENTICATED or FORBIDDEN."
 directive @requiresScopes(scopes: [[federation__Scope!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
 "A bearer token that has all scopes of one of the lists is needed to give the argument, or the field of an input."
-directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
+directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION | ENUM_VALUE
 "No bearer token is needed, unless the server's settings say otherwise: READ_ANONYMOUSLY for READING, RESERVE_ANONYMOUSLY for RESERVING."
 directive @anonymous(use: String!) on FIELD_DEFINITION
 
@@ -3767,7 +3767,7 @@ type InstanceOperations {
   sockets: Int!
   "The near cache: stock in the memory of the instance."
   nearCache: NearCacheOperations!
-  "The relay, which carries changes from the outbox to Redis."
+  "The relay, which publishes changes from the outbox to Redis."
   relay: RelayOperations!
   "The audit beside the service, which compares ledger, levels, reservations and Redis."
   audit: AuditOperations!

@@ -6,8 +6,8 @@
 //	holdings   the active reservations of a holder, and their units by product
 //	counted    of a reservation: the holder's row in the database includes it
 //	uncounted  of a small reservation: an instance grants it without that row, one for each
-//	           holder within [UncountedTTLMax]. A row for each new shopper would cost a
-//	           fifth of a reservation
+//	           holder within [UncountedTTLMax]. A row for each new shopper would cost as
+//	           much as the reservation
 //
 // # Invariant
 //

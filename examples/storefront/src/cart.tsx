@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react'
 import { useMutation, useSubscription } from 'urql'
 import { graphql } from './gql'
+import type { ErrorCode } from './gql/graphql'
 
 const Reserve = graphql(`
   mutation Reserve($input: ReserveStockInput!) {
@@ -43,7 +44,7 @@ const Changed = graphql(`
   }
 `)
 
-interface Refusal { code: string; message: string; productId?: string; available?: number }
+interface Refusal { code: ErrorCode; message: string; productId?: string; available?: number }
 interface Line { productId: string; quantity: number }
 interface Kept { id: string; lines: Line[]; expiresAt: string; clockOffset: number }
 
@@ -51,9 +52,11 @@ interface Kept { id: string; lines: Line[]; expiresAt: string; clockOffset: numb
 export function refusalText({ code, message, available }: Refusal) {
   switch (code) {
     case 'INSUFFICIENT_STOCK': return available ? `Only ${available} left` : 'Sold out'
-    case 'QUANTITY_LIMIT_EXCEEDED': return 'That is more than one order may have'
+    case 'QUANTITY_LIMIT_EXCEEDED': return 'That is more than one customer may have'
+    case 'TOO_MANY_RESERVATIONS': return 'Finish another cart first'
+    case 'TOO_MANY_UNITS': case 'SHARE_TOO_LARGE': return 'We cannot keep so many for one customer: take fewer'
     case 'RESERVATION_NOT_ACTIVE': return "Your cart's time is over"
-    case 'TOO_MANY_EXTENSIONS': case 'KEPT_TOO_LONG': return 'We cannot keep the cart any longer'
+    case 'TOO_MANY_EXTENSIONS': case 'RESERVED_TOO_LONG': return 'We cannot keep the cart any longer'
   }
   return message
 }

@@ -22,7 +22,11 @@ const refreshMs = 5_000;
 const lowStatuses = ['LOW_STOCK', 'OUT_OF_STOCK', 'BACKORDER'];
 
 /** The route as the list of a view sees it: the low-stock view has filter and order of its own. */
-export const listRoute = (now) => (now.view === 'low' ? { ...now, status: lowStatuses, sort: 'quantity' } : now);
+export function listRoute(now) {
+  const sort = now.view === 'low' ? 'quantity' : now.sort;
+  const allowed = access.value.readInventory || !sort.includes('quantity') ? sort : 'id'; // amounts are protected
+  return { ...now, sort: allowed, ...(now.view === 'low' && { status: lowStatuses }) };
+}
 
 function Filters({ now, searchRef, open }) {
   const timer = useRef();
@@ -52,7 +56,7 @@ function Filters({ now, searchRef, open }) {
       )}
       {now.view === 'stock' && (
         <Select label={t('sort')} value={now.sort} onChange={(sort) => go({ sort })}
-          options={[['id', t('sortId')], ['title', t('sortTitle')], ['quantity', t('sortQuantity')], ['-quantity', t('sort-quantity')]]} />
+          options={[['id', t('sortId')], ['title', t('sortTitle')], ...(access.value.readInventory ? [['quantity', t('sortQuantity')], ['-quantity', t('sort-quantity')]] : [])]} />
       )}
     </search>
   );

@@ -38,7 +38,7 @@ export default {
   // The cart.
   cartEmpty: 'The cart is empty. Reserve a product: its units are kept for you until the time is over.', timeLeft: 'Time left', extend: 'Extend', order: 'Order', release: 'Release', remove: 'Remove', more: 'One more of {title}', less: 'One less of {title}', cartExpired: 'The time is over. The units are available again.', cartOrdered: 'Ordered as {ref}.', cartReleased: 'Released.', newCart: 'New cart', undo: 'Undo', didReserve: 'Reserved 1 × {title}', undone: 'Undone', orderScope: 'To order needs a token with the scope write:orders.', units: '{n} units', busy: 'Working…', minuteLeft: 'One minute left in the cart.', cartCancelled: 'The order was cancelled.', cartShipped: 'The order was shipped.',
   // Refusals.
-  INSUFFICIENT_STOCK: '{productId}: only {available} left.', QUANTITY_LIMIT_EXCEEDED: '{productId}: at most {limit} in one cart.', RESERVATION_NOT_ACTIVE: 'The cart is not active any more.', NETWORK: 'No answer from the server.',
+  INSUFFICIENT_STOCK: '{productId}: only {available} left.', QUANTITY_LIMIT_EXCEEDED: '{productId}: at most {limit} for one customer.', RESERVATION_NOT_ACTIVE: 'The cart is not active any more.', NETWORK: 'No answer from the server.',
   // The query.
   query: 'GraphQL', queryOf: 'The query of this view', copyQuery: 'Copy query', copyCurl: 'Copy as curl', copied: 'Copied', variables: 'Variables', copyFailed: 'Select the text and copy it.',
   // Operations.
