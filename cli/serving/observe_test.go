@@ -169,9 +169,9 @@ func (l *lockedLog) lines() string {
 	return l.text.String()
 }
 
-// TestLogHasNoSecrets: at the level debug, with a database that goes away and callers that are
-// refused, no line has the id of a reservation, a key or a token. The lines of a request have
-// its id.
+// TestLogHasNoSecrets: at the level debug, with a database and a collector that are away and
+// callers that are refused, no line has the id of a reservation, a key, a token, or more of the
+// collector's URL than its scheme and host. The lines of a request have its id.
 func TestLogHasNoSecrets(t *testing.T) {
 	t.Parallel()
 	text := &lockedLog{}
@@ -183,7 +183,8 @@ func TestLogHasNoSecrets(t *testing.T) {
 	t.Cleanup(closeBearer)
 	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "erp", Scopes: guard.Scopes, Lifetime: time.Hour}, time.Now())
 	require.NoError(t, err)
-	h := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(t), bearer: bearer, registry: newRegistry(st), open: newConnections(0)})
+	traces := (&telemetry.TraceSettings{Endpoint: "http://hunter1:hunter2@127.0.0.1:1/hunter3?key=hunter4", Headers: "x-key=hunter5", SampleRatio: 1}).Open(log)
+	h := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(t), bearer: bearer, registry: newRegistry(st), open: newConnections(0), traces: traces})
 	id := reserveTraced(t, h, "4bf92f3577b34da6a3ce929d0e0e4736")
 	ask := func(authorization, format string, values ...any) *httptest.ResponseRecorder {
 		body, err := json.Marshal(map[string]any{"query": fmt.Sprintf(format, values...)})
@@ -206,7 +207,11 @@ func TestLogHasNoSecrets(t *testing.T) {
 		ask(token, `{ reservation(id: %q) { state } }`, id)
 		ask(token, `mutation { releaseReservation(input: {id: %q}) { errors { code } } }`, id)
 	}
+	traces.Close()
+	require.Eventually(t, func() bool { return strings.Contains(text.lines(), `"server":"trace collector"`) }, time.Minute, 10*time.Millisecond)
 	lines := text.lines()
+	assert.Contains(t, lines, `"endpoint":"http://127.0.0.1:1"`)
+	assert.NotContains(t, lines, "hunter")
 	for what, secret := range map[string]string{"id": id, "token": token, "signature": token[strings.LastIndex(token, ".")+1:], "key": "secret-key-of-a-shopper-1", "stranger": "made-by-a-stranger"} {
 		assert.NotContains(t, lines, secret, what)
 	}

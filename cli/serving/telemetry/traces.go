@@ -59,7 +59,7 @@ func (s *TraceSettings) Check() error {
 	return errors.Join(headersErr, attributesErr, endpointErr, certificateErr)
 }
 
-// url is where spans are sent; empty for nowhere.
+// url is where spans are sent; empty for nowhere. It may have a secret.
 func (s *TraceSettings) url() (string, error) {
 	if s.Endpoint == "" {
 		return "", nil
@@ -69,6 +69,15 @@ func (s *TraceSettings) url() (string, error) {
 		return "", errors.New("otel-exporter-otlp-endpoint must be the URL of a collector such as http://collector:4318")
 	}
 	return endpoint.JoinPath(tracesPath).String(), nil
+}
+
+// origin is the part of a URL that may be logged: its scheme and host.
+func origin(target string) string {
+	whole, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: whole.Scheme, Host: whole.Host}).String()
 }
 
 // roots are the certificates of the setting; nil for those of the system.
@@ -122,7 +131,7 @@ func (s *TraceSettings) Open(log *slog.Logger) *Traces {
 	exporter := otlp.New(otlp.ExporterConfig{URL: target, Headers: headers, Roots: roots, Log: log})
 	t := s.traces(sdk.WithBatcher(exporter))
 	t.exporter = exporter
-	log.Info("traces are sent", "endpoint", target, "ratio", s.SampleRatio)
+	log.Info("traces are sent", "endpoint", origin(target), "ratio", s.SampleRatio)
 	return t
 }
 

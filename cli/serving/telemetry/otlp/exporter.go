@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,8 @@ const (
 
 // ExporterConfig says where spans go.
 type ExporterConfig struct {
-	// URL is that of the collector's traces, such as http://collector:4318/v1/traces.
+	// URL is that of the collector's traces, such as http://collector:4318/v1/traces. It may
+	// have a secret.
 	URL string
 	// Headers are sent with each request. They may have a secret.
 	Headers map[string]string
@@ -115,7 +117,7 @@ func (e *Exporter) send(ctx context.Context, body []byte) (err error) {
 func (e *Exporter) post(ctx context.Context, body []byte) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.config.URL, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return withoutURL(err)
 	}
 	for name, value := range e.config.Headers {
 		r.Header.Set(name, value)
@@ -123,7 +125,7 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 	r.Header.Set("Content-Type", "application/x-protobuf")
 	answer, err := e.client.Do(r)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errLater, err)
+		return fmt.Errorf("%w: %w", errLater, withoutURL(err))
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, answerBytesMax)
@@ -134,4 +136,16 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 		return fmt.Errorf("%w: the collector answered %s", errLater, answer.Status)
 	}
 	return fmt.Errorf("the collector answered %s", answer.Status)
+}
+
+// withoutURL returns an error without the URL that net/http puts before it: the URL may have
+// a secret.
+func withoutURL(err error) error {
+	for {
+		var failed *url.Error
+		if !errors.As(err, &failed) {
+			return err
+		}
+		err = failed.Err
+	}
 }

@@ -131,3 +131,23 @@ func TestCollectorAway(t *testing.T) {
 	assert.Equal(t, 1, bytes.Count(log.Bytes(), []byte("a server can be reached again")))
 	assert.NoError(t, e.ExportSpans(t.Context(), nil))
 }
+
+// TestLogHasNoURL: the line about an outage says why, and has no part of a URL with a secret.
+func TestLogHasNoURL(t *testing.T) {
+	t.Parallel()
+	for target, why := range map[string]string{
+		"http://hunter1:hunter2@127.0.0.1:1/hunter3?key=hunter4": "connect",
+		"http://hunter1:hunter2@127.0.0.1:port/?key=hunter4":     "invalid port",
+		"hunter5://hunter1:hunter2@127.0.0.1:1/?key=hunter4":     "unsupported protocol scheme",
+	} {
+		var log bytes.Buffer
+		e := New(ExporterConfig{URL: target, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		e.pause = time.Millisecond
+		provider := sdk.NewTracerProvider(sdk.WithSyncer(e))
+		_, span := provider.Tracer("onhand").Start(t.Context(), "work")
+		span.End()
+		assert.NoError(t, e.Shutdown(t.Context()))
+		assert.Contains(t, log.String(), why)
+		assert.NotRegexp(t, "hunter[1-4]", log.String())
+	}
+}
