@@ -38,6 +38,8 @@ type Checker struct {
 	Tolerance Tolerance
 	// Outages are those of the scenario.
 	Outages Outages
+	// Crashes are those of the scenario, of instances that had commits which they could not publish.
+	Crashes []load.Crash
 
 	monitor *CacheMonitor
 }

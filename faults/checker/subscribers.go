@@ -12,13 +12,13 @@ import (
 // from Redis polls every 5 s.
 const SubscribersLimit = 7 * time.Second
 
-// CheckSubscribers is I8: each subscriber received ever newer versions, over all its sessions, and has the database's last
-// state of every product.
+// CheckSubscribers is I8: each subscriber received ever newer versions, over all its sessions ([load.Subscriber.Misordered]
+// says what a crash may delay), and has the database's last state of every product.
 func (c *Checker) CheckSubscribers() {
 	c.T.Helper()
 	c.Report("I8", c.AwaitSubscribers(SubscribersLimit, c.Subscribers...))
 	for _, sub := range c.Subscribers {
-		c.Report("I8", sub.Misordered())
+		c.Report("I8", sub.Misordered(c.Crashes...))
 		c.T.Logf("%s: %d events in %d sessions", sub.Name, len(sub.Events()), sub.Sessions())
 		sub.Stop()
 	}

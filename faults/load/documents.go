@@ -28,7 +28,7 @@ const (
 	PageDocument = `query Page($ids: [ID!]!) { stocks(productIds: $ids) { productId version available: quantityAvailable source } }`
 
 	watchDocument = `subscription Watch($ids: [ID!]!) { stockChanged(productIds: $ids) {
-		productId version available: quantityAvailable reserved committed } }`
+		productId version available: quantityAvailable reserved committed source } }`
 )
 
 // PageData is the answer to PageDocument.

@@ -33,6 +33,51 @@ func TestMisordered(t *testing.T) {
 	}
 }
 
+// TestMisorderedAfterACrash: what only a crashed instance had sent may be missing for a while, and nothing else may.
+func TestMisorderedAfterACrash(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	crash := Crash{Instance: 0, From: at(100), Killed: at(500), Until: at(2500)}
+	event := func(session, instance, since, received int, version int64) StockEvent {
+		return StockEvent{Session: session, Instance: instance, Since: at(since), At: at(received), ProductID: "cup", Version: version, Source: sourceDatabase}
+	}
+	fromRedis := func(e StockEvent) StockEvent {
+		e.Source = "CACHE"
+		return e
+	}
+	published, unpublished := event(1, 0, 0, 50, 4), event(1, 0, 0, 400, 6)
+	older, again := event(2, 1, 550, 560, 5), event(2, 1, 550, 700, 6)
+	for name, c := range map[string]struct {
+		right  bool
+		events []StockEvent
+	}{
+		"older, then again in time":              {true, []StockEvent{published, unpublished, older, again}},
+		"older, then newer in time":              {true, []StockEvent{published, unpublished, older, event(2, 1, 550, 700, 9)}},
+		"older twice, growing":                   {true, []StockEvent{unpublished, event(2, 1, 550, 560, 4), older, again}},
+		"received after the kill":                {true, []StockEvent{event(1, 0, 0, 510, 6), older, again}},
+		"again in another session":               {true, []StockEvent{unpublished, older, event(3, 0, 800, 900, 6)}},
+		"never again":                            {false, []StockEvent{published, unpublished, older}},
+		"again too late":                         {false, []StockEvent{published, unpublished, older, event(2, 1, 550, 2600, 6)}},
+		"older than what was published":          {false, []StockEvent{published, unpublished, event(2, 1, 550, 560, 3), again}},
+		"older than what others sent":            {false, []StockEvent{unpublished, older, event(3, 0, 600, 650, 4), again}},
+		"older after it had come again":          {false, []StockEvent{unpublished, again, event(3, 0, 800, 900, 5), event(3, 0, 800, 950, 6)}},
+		"sent before Redis was out of reach":     {false, []StockEvent{event(1, 0, 0, 90, 6), older, again}},
+		"older than what Redis had":              {false, []StockEvent{fromRedis(unpublished), older, again}},
+		"sent by the other instance":             {false, []StockEvent{event(1, 1, 0, 400, 6), event(2, 0, 550, 560, 5), event(2, 0, 550, 700, 6)}},
+		"sent by the instance started again":     {false, []StockEvent{event(1, 0, 600, 700, 6), event(2, 1, 750, 760, 5), event(2, 1, 750, 800, 6)}},
+		"backwards within the crashed session":   {false, []StockEvent{unpublished, event(1, 0, 0, 450, 5), again}},
+		"backwards within the next session":      {false, []StockEvent{unpublished, older, event(2, 1, 550, 600, 4), again}},
+		"the same twice within the next session": {false, []StockEvent{unpublished, older, older, again}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.right, len((&Subscriber{events: c.events}).Misordered(crash)) == 0)
+		})
+	}
+	assert.NotEmpty(t, (&Subscriber{events: []StockEvent{published, unpublished, older, again}}).Misordered(), "without a crash")
+}
+
 // TestKeepLatest: the newest event of each product stays.
 func TestKeepLatest(t *testing.T) {
 	t.Parallel()
