@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -43,10 +44,13 @@ CREATE TABLE IF NOT EXISTS outbox (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT,
 	order_ref  TEXT NOT NULL REFERENCES orders,
 	step       TEXT NOT NULL,
-	key        TEXT NOT NULL UNIQUE, -- the idempotency key: the same for every attempt
+	name       TEXT NOT NULL, -- of the step within its order
+	key        TEXT NOT NULL, -- the idempotency key: random, the same for every attempt
 	lines      TEXT NOT NULL,        -- JSON: client.ReservationLinePartInput, null for all
 	attempts   INTEGER NOT NULL DEFAULT 0,
-	not_before INTEGER NOT NULL DEFAULT 0 -- milliseconds since 1970
+	not_before INTEGER NOT NULL DEFAULT 0, -- milliseconds since 1970
+	done       INTEGER NOT NULL DEFAULT 0, -- 1: Onhand has taken or refused it
+	UNIQUE (order_ref, name)
 );
 CREATE TABLE IF NOT EXISTS ledger_position (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ordered_units (product_id TEXT PRIMARY KEY, units INTEGER NOT NULL);
@@ -121,8 +125,8 @@ func owe(ctx context.Context, tx *sql.Tx, ref string, s step, name string, lines
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO outbox (order_ref, step, key, lines) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING`,
-		ref, s, "order-"+ref+"-"+name, raw)
+	_, err = tx.ExecContext(ctx, `INSERT INTO outbox (order_ref, step, name, key, lines) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		ref, s, name, rand.Text(), raw)
 	return err
 }
 
@@ -144,7 +148,7 @@ func (o *orders) due(ctx context.Context, now time.Time) (*owed, error) {
 	var lines []byte
 	err := o.db.QueryRowContext(ctx, `SELECT id, order_ref, reservation_id, step, key, lines, attempts
 		FROM outbox JOIN orders USING (order_ref)
-		WHERE not_before <= ? AND id IN (SELECT min(id) FROM outbox GROUP BY order_ref) ORDER BY id LIMIT 1`, now.UnixMilli()).
+		WHERE not_before <= ? AND id IN (SELECT min(id) FROM outbox WHERE done = 0 GROUP BY order_ref) ORDER BY id LIMIT 1`, now.UnixMilli()).
 		Scan(&w.id, &w.ref, &w.reservationID, &w.step, &w.key, &lines, &w.attempts)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -161,24 +165,25 @@ func (o *orders) later(ctx context.Context, w *owed, at time.Time) error {
 	return err
 }
 
-// done removes a step that Onhand has taken, and records the state that came of it.
+// done ends a step that Onhand has taken, and records the state that came of it.
 func (o *orders) done(ctx context.Context, w *owed, state string) error {
 	return o.end(ctx, w, `UPDATE orders SET state = ? WHERE order_ref = ?`, state)
 }
 
-// refused removes a step that Onhand refused for good. An order whose units could not be
+// refused ends a step that Onhand refused for good. An order whose units could not be
 // had is refused; a later step leaves its state.
 func (o *orders) refused(ctx context.Context, w *owed, why string) error {
 	return o.end(ctx, w, `UPDATE orders SET refusal = ?, state = iif(state = 'placed', 'refused', state) WHERE order_ref = ?`, why)
 }
 
-// end changes an order and removes a step of it.
+// end changes an order and ends a step of it. The row stays: a late repeat of the same
+// parcel must not become a new step.
 func (o *orders) end(ctx context.Context, w *owed, change, value string) error {
 	return o.within(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, change, value, w.ref); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, w.id)
+		_, err := tx.ExecContext(ctx, `UPDATE outbox SET done = 1 WHERE id = ?`, w.id)
 		return err
 	})
 }

@@ -290,3 +290,41 @@ func TestPauseAfter(t *testing.T) {
 	pause := pauseAfter(fault, 0)
 	assert.True(t, pause >= 2*time.Second && pause <= 4*time.Second, pause)
 }
+
+// Two orders whose references and parcels read alike have steps of their own. A repeat has
+// none, also after the step is done.
+func TestStepsAreOfOneOrder(t *testing.T) {
+	t.Parallel()
+	o, err := openOrders(t.Context(), filepath.Join(t.TempDir(), "orders.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, o.Close()) })
+	steps := func() (n int) {
+		require.NoError(t, o.db.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox WHERE done = 0`).Scan(&n))
+		return n
+	}
+	require.NoError(t, o.place(t.Context(), "7", "res_a"))
+	require.NoError(t, o.place(t.Context(), "7-parcel-1", "res_b"))
+	require.NoError(t, o.ship(t.Context(), "7", "1-parcel-2", nil))
+	require.NoError(t, o.ship(t.Context(), "7-parcel-1", "2", nil))
+	require.NoError(t, o.ship(t.Context(), "7", "1-parcel-2", nil))
+	require.Equal(t, 4, steps())
+	for left := 4; left > 0; left-- {
+		due, err := o.due(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.NoError(t, o.done(t.Context(), due, "committed"))
+		require.Equal(t, left-1, steps())
+	}
+	require.NoError(t, o.ship(t.Context(), "7", "1-parcel-2", nil))
+	require.Zero(t, steps())
+}
+
+// A request that Onhand can never take is refused, and is not sent for ever.
+func TestWrongStep(t *testing.T) {
+	wrong := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"errors": [{"message": "the key is too long", "extensions": {"code": "BAD_USER_INPUT"}}], "data": null}`)
+	}))
+	t.Cleanup(wrong.Close)
+	s := startService(t, filepath.Join(t.TempDir(), "orders.db"), wrong.URL, "")
+	require.Equal(t, http.StatusAccepted, s.send(http.MethodPut, "/orders/1", `{"reservationId": "res_a"}`))
+	s.reaches("1", "refused")
+}

@@ -51,6 +51,10 @@ func (w *worker) run(ctx context.Context) {
 // send sends one step and records what came of it.
 func (w *worker) send(ctx context.Context, o *owed) error {
 	answer, err := w.ask(ctx, o)
+	if code := codeOf(err); code == "BAD_USER_INPUT" { // the same request will never be right
+		slog.Error("a step is wrong", "order", o.ref, "step", o.step, "error", err)
+		return w.orders.refused(ctx, o, code+": "+err.Error())
+	}
 	if err != nil {
 		pause := pauseAfter(err, o.attempts)
 		slog.Warn("a step is sent again later", "order", o.ref, "step", o.step, "in", pause, "error", err)
@@ -100,19 +104,31 @@ func (w *worker) ask(ctx context.Context, o *owed) (*client.Answer, error) {
 // long each time, with jitter.
 func pauseAfter(err error, attempts int) time.Duration {
 	pause := min(retryMax, retryMin<<min(attempts, 10))
-	var http *graphql.HTTPError
-	var list gqlerror.List
-	if errors.As(err, &http) {
-		list = http.Response.Errors
-	} else {
-		_ = errors.As(err, &list)
-	}
-	for _, e := range list {
+	for _, e := range faultsOf(err) {
 		if ms, ok := e.Extensions["retryAfterMs"].(float64); ok {
 			pause = min(retryMax, max(retryMin, time.Duration(ms)*time.Millisecond))
 		}
 	}
 	return pause/2 + rand.N(pause/2+1)
+}
+
+// faultsOf returns the top-level errors of an answer; none for another error.
+func faultsOf(err error) (list gqlerror.List) {
+	var http *graphql.HTTPError
+	if errors.As(err, &http) {
+		return http.Response.Errors
+	}
+	_ = errors.As(err, &list)
+	return list
+}
+
+// codeOf returns the code of the first top-level error of an answer, if it has one.
+func codeOf(err error) string {
+	for _, e := range faultsOf(err) {
+		code, _ := e.Extensions["code"].(string)
+		return code
+	}
+	return ""
 }
 
 // wait waits, or until the context ends.

@@ -17,9 +17,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/graph/guard"
 	"onhand/graph/transport/admission"
 	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/wsframe"
+	"onhand/models"
 )
 
 // handshake sends a WebSocket handshake, and returns the status and the body of its
@@ -341,4 +343,30 @@ func TestWebSocketIsSmall(t *testing.T) {
 	defer cancel()
 	assert.True(t, b.closing.Wait(ctx))
 	assert.Zero(t, b.closing.Sockets())
+}
+
+// TestLongMessageWithoutQuota: the operation of a long message that the caller's quota
+// refuses gets an error, and its id is free again. A repeated id still ends the
+// connection: an error would end the operation that has it.
+func TestLongMessageWithoutQuota(t *testing.T) {
+	t.Parallel()
+	b := newTestServerOn(t, patient, testSettings{charge: func(context.Context, int64) error {
+		return &models.Fault{Code: models.CodeRateLimited, Message: "wait"}
+	}})
+	p := b.connect(t)
+	long := func(id string) string {
+		return `{"id":"` + id + `","type":"subscribe","payload":{"query":"subscription { pushed }` + strings.Repeat(" ", guard.FreeBytes) + `"}}`
+	}
+	for range 2 {
+		p.send(long("1"))
+		refused := p.read()
+		require.Contains(t, refused, `"type":"error"`)
+		require.Contains(t, refused, "wait")
+	}
+	p.send(pushedMessage("2"))
+	b.source(t)
+	p.send(long("2"))
+	code, types := p.closed()
+	require.EqualValues(t, 4409, code)
+	require.NotContains(t, types, "error")
 }

@@ -76,6 +76,7 @@ type testSettings struct {
 	timeout time.Duration // of the HTTP server, for reading and for writing; 0 for none
 	admit   ConnectFunc
 	bounds  admission.StreamBounds
+	charge  guard.BodyCharge
 	virtual bool // connections are in memory, so that the clock of testing/synctest runs
 
 	protocols *http.Protocols // nil for those of HTTP/1.1
@@ -92,7 +93,7 @@ func newTestServerOn(t *testing.T, limits limits, settings testSettings) *testSe
 	api.AddTransport(b.singles)
 	api.AddTransport(HTTP{Events: streams.SSE()})
 	api.AddTransport(Unsupported{})
-	server := httptest.NewUnstartedServer(guard.WithAddress(api, guard.Proxies{}))
+	server := httptest.NewUnstartedServer(guard.WithAddress(guard.Body(api, settings.charge), guard.Proxies{}))
 	server.Config.ConnContext = ConnContext
 	server.Config.ReadTimeout, server.Config.WriteTimeout = settings.timeout, settings.timeout
 	server.Config.Protocols = settings.protocols

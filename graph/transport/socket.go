@@ -85,8 +85,7 @@ func (s *socket) read() {
 	}
 }
 
-// throttle delays a client that sends more messages than it should: read does not read
-// on, and the client's own buffers fill. A client that goes on is cut off.
+// throttle delays a client that sends too many messages. One that goes on is cut off.
 func (s *socket) throttle() {
 	wait, excess := s.meter.Take(time.Since(s.began), s.shared.bounds.Rate())
 	if wait <= 0 {
@@ -194,9 +193,12 @@ func (s *socket) subscribe(m protocol.Message) error {
 		return protocol.Unauthorized
 	}
 	o := &operation{id: protocol.Quoted(m.ID), key: m.ID}
-	if err := guard.ChargeBody(s.ctx, int64(len(m.Payload))); err != nil {
-		refused := gqlerror.List{gqlerror.WrapIfUnwrapped(err)}
-		return s.sendText(nil, false, func(b []byte) []byte { return appendError(b, o, &graphql.Response{Errors: refused}) })
+	if refusal := guard.ChargeBody(s.ctx, int64(len(m.Payload))); refusal != nil {
+		added, err := s.add(o) // a repeated id is the greater fault
+		if added {
+			refuseOperation(s.exec, s, o, &graphql.OperationContext{}, gqlerror.List{gqlerror.WrapIfUnwrapped(refusal)})
+		}
+		return err
 	}
 	params, err := protocol.ParseSubscribe(m.Payload)
 	if err != nil {
@@ -235,8 +237,8 @@ func (s *socket) add(o *operation) (added bool, err error) {
 	return true, nil
 }
 
-// completed ends an operation for the client, which gets no more messages of it and may
-// use the id again at once. For an operation that is over it does nothing.
+// completed ends an operation for the client, which may use the id again at once. For an
+// operation that is over it does nothing.
 func (s *socket) completed(id string) {
 	s.mu.Lock()
 	o := s.operations[id]
@@ -295,8 +297,7 @@ func (s *socket) isAcknowledged() bool {
 	return s.acknowledged
 }
 
-// awaitsAnswer reports whether a query or mutation is in flight. The caller has locked
-// mu.
+// awaitsAnswer reports whether a query or mutation is in flight. The caller has locked mu.
 func (s *socket) awaitsAnswer() bool {
 	for _, o := range s.operations {
 		if o.brief {
@@ -318,8 +319,7 @@ func appendError(b []byte, o *operation, response *graphql.Response) []byte {
 	return append(appendErrors(b, response.Errors), '}')
 }
 
-// appendRefusal appends an "error" message for an operation above a bound. The refusal
-// needs no escapes.
+// appendRefusal appends an "error" message for a bound. The refusal needs no escapes.
 func appendRefusal(b []byte, o *operation, refusal admission.Excess) []byte {
 	b = append(appendID(b, o), `,"type":"error","payload":`...)
 	return fmt.Appendf(b, `[{"message":"%s","extensions":{"code":"%s"}}]}`, refusal.Message, refusal.Code)

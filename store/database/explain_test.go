@@ -9,11 +9,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
 	"onhand/store/database"
@@ -92,6 +94,7 @@ func TestExplain(t *testing.T) {
 		{&pgconn.PgError{Code: "53300", Message: "sorry, too many clients already"}, "too many clients", true},
 		{&pgconn.PgError{Code: "28P01", Message: `password authentication failed for user "u"`}, "password authentication failed", false},
 		{&pgconn.PgError{Code: "42501", Message: "permission denied for schema public"}, "permission denied", false},
+		{&pgconn.PgError{Code: "42703", Message: `column "demo" does not exist`}, "another development build", false},
 		{dial(syscall.EHOSTUNREACH), "does not answer", true},
 		{dial(syscall.EACCES), "no permission", false},
 		{fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), "no encrypted connection", false},
@@ -118,4 +121,19 @@ func TestStartAtOnce(t *testing.T) {
 		all.Wait()
 		require.NoError(t, errors.Join(errs...))
 	}
+}
+
+// Tables of another build do not become others by waiting.
+func TestExplainTablesOfAnotherBuild(t *testing.T) {
+	t.Parallel()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "stock.db")
+	require.NoError(t, start(t, url))
+	raw, err := driver.Open("file:" + strings.TrimPrefix(url, "sqlite:"))
+	require.NoError(t, err)
+	_, err = raw.ExecContext(t.Context(), "SELECT epoch_of_another_build FROM onhand_meta")
+	require.Error(t, err)
+	require.NoError(t, raw.Close())
+	reason, passes := database.Explain(err)
+	require.Contains(t, reason, "another development build (sqlite3: SQL logic error: no such column")
+	require.False(t, passes)
 }

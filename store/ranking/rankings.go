@@ -14,7 +14,8 @@ import (
 const (
 	// ageMax is how old a ranking may be: pages of one list fit together for so long.
 	ageMax = 10 * time.Second
-	// rankingsMax bounds the rankings that are kept, some 8 MB each at most.
+	// rankingsMax bounds the rankings that are kept: some 8 MB each with ids of 20 characters,
+	// 50 MB with the longest.
 	rankingsMax = 4
 	// candidatesMax is how many products are looked at together, and windowsMax how often
 	// for one page: 10,000 products.
@@ -67,20 +68,30 @@ func (r *Rankings) Page(ctx context.Context, asked paging.Request, filter paging
 	if err != nil {
 		return paging.ProductPage{}, err
 	}
-	from, to := -1, len(ranked.ids) // exclusive
-	for position, at := range map[string]*int{asked.After: &from, asked.Before: &to} {
-		if position == "" {
-			continue
-		}
-		if *at = slices.Index(ranked.ids, position); *at < 0 {
-			return paging.ProductPage{}, models.BadInput("the product of this cursor is not in the list any more")
-		}
+	from, err := positionOf(ranked.ids, asked.After, -1) // exclusive, as to
+	if err != nil {
+		return paging.ProductPage{}, err
+	}
+	to, err := positionOf(ranked.ids, asked.Before, len(ranked.ids))
+	if err != nil {
+		return paging.ProductPage{}, err
 	}
 	s := &pageSearch{Rankings: r, filter: filter, ids: ranked.ids, from: from, to: to, backwards: asked.Last > 0, size: max(asked.First, asked.Last)}
 	if err := s.run(ctx); err != nil {
 		return paging.ProductPage{}, err
 	}
 	return s.page(asked), nil
+}
+
+// positionOf returns where an id is in the list; otherwise, where none is asked for.
+func positionOf(ids []string, id string, otherwise int) (int, error) {
+	if id == "" {
+		return otherwise, nil
+	}
+	if at := slices.Index(ids, id); at >= 0 {
+		return at, nil
+	}
+	return 0, models.BadInput("the product of this cursor is not in the list any more")
 }
 
 // load returns the ranking of a filter, at most ageMax old.
@@ -178,7 +189,7 @@ func (s *pageSearch) run(ctx context.Context) error {
 
 // window returns the next products to look at, in the order of the list.
 func (s *pageSearch) window() []string {
-	n := min(candidatesMax, s.to-s.from-1)
+	n := max(0, min(candidatesMax, s.to-s.from-1)) // a list made anew may have the positions in another order
 	if len(s.filter.Statuses) == 0 {
 		n = min(n, s.size+1-len(s.found))
 	}

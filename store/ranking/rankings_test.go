@@ -146,3 +146,29 @@ func TestAge(t *testing.T) {
 	_, err := r.Page(t.Context(), paging.Request{First: 1, After: "ghost"}, paging.ProductQuery{})
 	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 }
+
+// Every pair of positions gives what is between them, nothing where they are equal or
+// crossed.
+func TestBetweenPositions(t *testing.T) {
+	t.Parallel()
+	shop := newFakeShop(6)
+	r := New(shop, shop)
+	for from := range shop.ids {
+		for to := range shop.ids {
+			want := []string(nil)
+			if from+1 < to {
+				want = shop.ids[from+1 : to]
+			}
+			for _, asked := range []paging.Request{{First: 10}, {Last: 10}} {
+				asked.After, asked.Before = shop.ids[from], shop.ids[to]
+				page, err := r.Page(t.Context(), asked, paging.ProductQuery{})
+				require.NoError(t, err)
+				var got []string
+				for _, stock := range page.Stocks {
+					got = append(got, stock.ProductID)
+				}
+				require.Equal(t, want, got, "%+v", asked)
+			}
+		}
+	}
+}

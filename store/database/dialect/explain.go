@@ -18,6 +18,16 @@ import (
 // pgerrcodeDenied is the code of Postgres for a missing right.
 const pgerrcodeDenied = "42501"
 
+// otherTables reports whether a statement named a column that the tables lack. Migrations
+// are edited until the first release, so the tables of an earlier build can lack one.
+func otherTables(err error) bool {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Code == "42703" // undefined_column
+	}
+	return errors.Is(err, sqlite3.ERROR) && strings.Contains(err.Error(), "no such column")
+}
+
 // Explain returns in plain words why a database cannot be used, and whether that may
 // pass by itself: a server that is not up yet, a file that another program has locked. A
 // wrong password, a missing database, or a folder in place of a file does not pass.
@@ -28,6 +38,8 @@ func Explain(err error) (reason string, passes bool) {
 	switch {
 	case errors.As(err, &answer) && answer.Code == pgerrcodeDenied:
 		return "the database server says: " + answer.Message + "; run onhand migrate as the account that owns the tables (onhand_owner)", false
+	case otherTables(err):
+		return "its tables are of another development build (" + lastCause(err) + "): use an empty database, or delete the folder of the data", false
 	case errors.As(err, &answer):
 		return "the database server says: " + answer.Message, passing(answer.Code)
 	case errors.As(err, &name):
