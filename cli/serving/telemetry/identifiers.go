@@ -86,11 +86,23 @@ func withSpans(next http.Handler, config RequestConfig) http.Handler {
 			next.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
-		ctx, span := config.Tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		name, method := methodOf(r)
+		ctx, span := config.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		if span.IsRecording() {
-			span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("onhand.request_id", guard.RequestID(ctx)))
+			span.SetAttributes(attribute.String("http.request.method", method), attribute.String("onhand.request_id", guard.RequestID(ctx)))
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// methodOf returns the name of a request's span and its method as an attribute. The client may
+// send any text as a method: OpenTelemetry's conventions have names for those that it does not
+// know.
+func methodOf(r *http.Request) (name, method string) {
+	switch r.Method {
+	case http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodTrace:
+		return r.Method, r.Method
+	}
+	return "HTTP", "_OTHER"
 }

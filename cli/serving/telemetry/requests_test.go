@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -98,6 +99,27 @@ func TestTraceparent(t *testing.T) {
 	}
 }
 
+// TestMethods: a span has the name of a method that HTTP has. Any other text of a client is
+// in neither name nor attributes.
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	for sent, want := range map[string][2]string{
+		http.MethodGet: {"GET", "GET"}, http.MethodPost: {"POST", "POST"}, http.MethodOptions: {"OPTIONS", "OPTIONS"},
+		"MADE-UP": {"HTTP", "_OTHER"}, "get": {"HTTP", "_OTHER"},
+	} {
+		spans := tracetest.NewInMemoryExporter()
+		traces := (&TraceSettings{SampleRatio: 1}).traces(sdk.WithSyncer(spans))
+		config := RequestConfig{Tracer: traces.Tracer(), Trusts: func(*http.Request) bool { return false }}
+		r := httptest.NewRequestWithContext(t.Context(), sent, "/graphql", http.NoBody)
+		WithIDs(http.NotFoundHandler(), config).ServeHTTP(httptest.NewRecorder(), r)
+		made := spans.GetSpans()
+		require.Len(t, made, 1, sent)
+		assert.Equal(t, want[0], made[0].Name)
+		assert.Contains(t, made[0].Attributes, attribute.String("http.request.method", want[1]))
+		traces.Close()
+	}
+}
+
 // TestForcedTracesAreBounded: callers cannot have every request traced.
 func TestForcedTracesAreBounded(t *testing.T) {
 	t.Parallel()
@@ -152,6 +174,12 @@ func TestTraceSettings(t *testing.T) {
 		"no URL":        {TraceSettings{Endpoint: "collector:4318"}, "otel-exporter-otlp-endpoint"},
 		"gRPC":          {TraceSettings{Endpoint: "grpc://collector:4317"}, "otel-exporter-otlp-endpoint"},
 		"headers":       {TraceSettings{Headers: "hunter2"}, "otel-exporter-otlp-headers"},
+		"header name":   {TraceSettings{Headers: "ok=1,x hunter2=a"}, "otel-exporter-otlp-headers has a name"},
+		"a letter":      {TraceSettings{Headers: "clé=hunter2"}, "otel-exporter-otlp-headers has a name"},
+		"a line":        {TraceSettings{Headers: "x-key=hunter2%0D%0Ax-other: a"}, "otel-exporter-otlp-headers has a value"},
+		"a zero":        {TraceSettings{Headers: "x-key=hunter2%00"}, "otel-exporter-otlp-headers has a value"},
+		"delete":        {TraceSettings{Headers: "x-key=hunter2%7F"}, "otel-exporter-otlp-headers has a value"},
+		"all of HTTP":   {TraceSettings{Headers: "X-1!#$%&'*+.^_`|~=caf%C3%A9%09%20 a=b"}, ""},
 		"attributes":    {TraceSettings{ResourceAttributes: "a=%zz"}, "otel-resource-attributes"},
 		"many":          {TraceSettings{ResourceAttributes: strings.Repeat("a=b,", 10) + manyPairs()}, "otel-resource-attributes"},
 		"no file":       {TraceSettings{Certificate: "none"}, "otel-exporter-otlp-certificate"},

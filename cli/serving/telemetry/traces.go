@@ -46,10 +46,7 @@ func (s *TraceSettings) Check() error {
 	if s.SampleRatio < 0 || s.SampleRatio > 1 {
 		return fmt.Errorf("traces-sample-ratio %v must be between 0 and 1", s.SampleRatio)
 	}
-	_, headersErr := pairs(s.Headers)
-	if headersErr != nil {
-		headersErr = errors.New("otel-exporter-otlp-headers must be name=value,name=value") // it may have a secret
-	}
+	_, headersErr := s.headers()
 	_, attributesErr := pairs(s.ResourceAttributes)
 	if attributesErr != nil {
 		attributesErr = fmt.Errorf("otel-resource-attributes: %w", attributesErr)
@@ -126,7 +123,7 @@ func (s *TraceSettings) Open(log *slog.Logger) *Traces {
 	if target == "" {
 		return nil
 	}
-	headers, _ := pairs(s.Headers)
+	headers, _ := s.headers()
 	roots, _ := s.roots()
 	exporter := otlp.New(otlp.ExporterConfig{URL: target, Headers: headers, Roots: roots, Log: log})
 	t := s.traces(sdk.WithBatcher(exporter))
