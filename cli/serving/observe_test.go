@@ -21,6 +21,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"onhand/cli/serving/admin"
 	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
 	"onhand/graph/tokens"
@@ -218,6 +219,44 @@ func TestLogHasNoSecrets(t *testing.T) {
 	assert.Contains(t, lines, `"request_id":"`+refused.Header().Get("X-Request-Id")+`"`)
 	assert.Contains(t, lines, "privileged operation")
 	assert.Contains(t, lines, `"level":"WARN"`)
+}
+
+// TestStrangersNameNoMetrics: where tokens are configured, names that callers without a token
+// make up have no metrics of their own, and callers with one still get theirs. Where none are
+// configured, every caller is of this machine.
+func TestStrangersNameNoMetrics(t *testing.T) {
+	t.Parallel()
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	log := slog.New(slog.DiscardHandler)
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, log)
+	require.NoError(t, err)
+	t.Cleanup(closeBearer)
+	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "one", Lifetime: time.Hour}, time.Now())
+	require.NoError(t, err)
+	registry := newRegistry(st)
+	h := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(t), bearer: bearer, registry: registry, open: newConnections(0)})
+	ask := func(h http.Handler, name, token string) {
+		r := local(t, http.MethodGet, "/graphql?query="+url.QueryEscape("query "+name+" { __typename }"))
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		require.Equal(t, http.StatusOK, served(t, h, r).Code)
+	}
+	for i := range 110 {
+		ask(h, fmt.Sprint("Made", i), "")
+	}
+	ask(h, "Page", token)
+	ask(h, "Page", "")
+	exposed := httptest.NewRecorder()
+	admin.Metrics(registry, log).ServeHTTP(exposed, local(t, http.MethodGet, "/metrics"))
+	const count = "onhand_graphql_operation_duration_seconds_count"
+	assert.Contains(t, exposed.Body.String(), count+`{operation="Page",type="query"} 2`)
+	assert.Contains(t, exposed.Body.String(), count+`{operation="other",type="query"} 110`)
+
+	open := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(t), open: newConnections(0)})
+	ask(open, "Page", "")
+	assert.Contains(t, served(t, open, local(t, http.MethodGet, "/metrics")).Body.String(), count+`{operation="Page",type="query"} 1`)
 }
 
 // BenchmarkTracedRequest is the page of BenchmarkRequest with traces. Run it apart from other

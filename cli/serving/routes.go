@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -63,12 +64,8 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		config.registry = newRegistry(st)
 	}
 	config.registry.MustRegister(config.traces.Collectors()...)
-	operations := instrumentation.OperationsConfig{Registry: config.registry, Tracer: config.traces.Tracer(), Log: log}
-	if config.trusted != nil {
-		operations.Trusted = config.trusted.Has
-	}
 	api := graph.Handler(graph.HandlerConfig{
-		Operations: instrumentation.New(operations),
+		Operations: config.operations(log),
 		Production: documents.production(tokensConfigured),
 		Trusted:    config.trusted,
 		Connect:    connect, SecurityLog: refusals,
@@ -103,6 +100,19 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	trusts := func(r *http.Request) bool { return config.bearer == nil || config.proxies.Sent(r) }
 	answered := closeWhen(config.stopping, withHeaders(config.sites.Handler(mux)))
 	return telemetry.WithIDs(answered, telemetry.RequestConfig{Trusts: trusts, Tracer: config.traces.Tracer()})
+}
+
+// operations measures operations. Where tokens are configured, anonymous callers give no
+// metric a name: they would use up its names.
+func (c *routeConfig) operations(log *slog.Logger) *instrumentation.Operations {
+	config := instrumentation.OperationsConfig{Registry: c.registry, Tracer: c.traces.Tracer(), Log: log}
+	if c.trusted != nil {
+		config.Trusted = c.trusted.Has
+	}
+	if c.bearer != nil {
+		config.Names = func(ctx context.Context) bool { return !guard.IsAnonymous(ctx) }
+	}
+	return instrumentation.New(config)
 }
 
 // resolver resolves over a store.

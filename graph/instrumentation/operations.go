@@ -46,6 +46,9 @@ type OperationsConfig struct {
 	// Trusted reports whether a document is one of the manifest of trusted documents; nil
 	// where there is none.
 	Trusted func(document string) bool
+	// Names reports whether the caller of a context may give a name series of its own, where
+	// there is no manifest; nil: every caller may.
+	Names func(context.Context) bool
 	// Tracer makes the spans; nil for none.
 	Tracer trace.Tracer
 	Log    *slog.Logger
@@ -54,7 +57,7 @@ type OperationsConfig struct {
 // New registers the metrics.
 func New(config OperationsConfig) *Operations {
 	o := &Operations{
-		seconds: newOperationSeconds(config.Trusted), errors: newErrorCounts(), tracer: config.Tracer,
+		seconds: newOperationSeconds(config), errors: newErrorCounts(), tracer: config.Tracer,
 		log: config.Log, slow: rate.NewLimiter(slowPerSecond, slowPerSecond),
 	}
 	config.Registry.MustRegister(o.seconds.histogram, o.errors.total)

@@ -42,7 +42,13 @@ func measure(t *testing.T, config instrumentation.OperationsConfig) *measured {
 // run executes an operation, which takes a while and ends with errors of these codes.
 func (m *measured) run(kind ast.Operation, name, document string, took time.Duration, codes ...string) {
 	m.t.Helper()
-	ctx := graphql.WithOperationContext(m.t.Context(), &graphql.OperationContext{RawQuery: document, Operation: &ast.OperationDefinition{Operation: kind, Name: name}})
+	m.runAs(m.t.Context(), kind, name, document, took, codes...)
+}
+
+// runAs is run in a context with the caller.
+func (m *measured) runAs(caller context.Context, kind ast.Operation, name, document string, took time.Duration, codes ...string) {
+	m.t.Helper()
+	ctx := graphql.WithOperationContext(caller, &graphql.OperationContext{RawQuery: document, Operation: &ast.OperationDefinition{Operation: kind, Name: name}})
 	response := &graphql.Response{}
 	for _, code := range codes {
 		response.Errors = append(response.Errors, &gqlerror.Error{Extensions: map[string]any{"code": code}})
@@ -115,6 +121,39 @@ func TestTrustedNames(t *testing.T) {
 	assert.Equal(t, 1, counts["Page query"])
 	assert.Equal(t, 1, counts["other query"])
 	assert.NotContains(t, counts, "Made query")
+}
+
+// namingKey is in the context of a caller who may name series.
+type namingKey struct{}
+
+// TestWhoNames: names that strangers make up take no place from those of other callers. What
+// strangers do under a name that has series counts there. With a manifest, it decides alone.
+func TestWhoNames(t *testing.T) {
+	t.Parallel()
+	config := instrumentation.OperationsConfig{Names: func(ctx context.Context) bool { return ctx.Value(namingKey{}) != nil }}
+	named := context.WithValue(t.Context(), namingKey{}, true)
+	m := measure(t, config)
+	for i := range 110 {
+		m.run(ast.Query, fmt.Sprint("Made", i), "", 0)
+	}
+	m.run(ast.Query, "Page", "", 0)
+	m.run(ast.Query, "", "", 0)
+	m.runAs(named, ast.Query, "Page", "", 0)
+	m.run(ast.Query, "Page", "", 0)
+	m.run(ast.Mutation, "Page", "", 0)
+	counts := m.counts(durations)
+	assert.Len(t, counts, 5)
+	assert.Equal(t, 2, counts["Page query"])
+	assert.Equal(t, 111, counts["other query"])
+	assert.Equal(t, 1, counts["anonymous query"])
+	assert.Equal(t, 1, counts["other mutation"])
+
+	config.Trusted = func(document string) bool { return document == "trusted" }
+	manifest := measure(t, config)
+	manifest.run(ast.Query, "Page", "trusted", 0)
+	manifest.runAs(named, ast.Query, "Made", "up", 0)
+	assert.Equal(t, 1, manifest.counts(durations)["Page query"])
+	assert.Equal(t, 1, manifest.counts(durations)["other query"])
 }
 
 // TestErrorsByCode: each error counts, those of events and of refused requests too; the

@@ -36,15 +36,16 @@ type seriesKey struct {
 type operationSeconds struct {
 	histogram *prometheus.HistogramVec
 	trusted   func(document string) bool
+	names     func(context.Context) bool
 
 	known atomic.Pointer[map[seriesKey]prometheus.Observer] // replaced, never changed
 	mu    sync.Mutex                                        // of a replacement
 }
 
-func newOperationSeconds(trusted func(document string) bool) *operationSeconds {
-	s := &operationSeconds{trusted: trusted, histogram: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+func newOperationSeconds(config OperationsConfig) *operationSeconds {
+	s := &operationSeconds{trusted: config.Trusted, names: config.Names, histogram: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "onhand_graphql_operation_duration_seconds",
-		Help:    "Time until a query or mutation was executed, by its type and name. The name is other beyond a bounded number of names, and anonymous where there is none.",
+		Help:    "Time until a query or mutation was executed, by its type and name. The name is other where it has no series of its own, and anonymous where there is none.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 	}, []string{"type", "operation"})}
 	known := map[seriesKey]prometheus.Observer{}
@@ -60,7 +61,7 @@ func newOperationSeconds(trusted func(document string) bool) *operationSeconds {
 
 // observe notes how long an operation of a document took.
 func (s *operationSeconds) observe(ctx context.Context, operation *ast.OperationDefinition, document string, took time.Duration) {
-	series := s.of(operation, document)
+	series := s.of(ctx, operation, document)
 	if exemplar := exemplarOf(ctx); exemplar != nil {
 		series.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), exemplar)
 		return
@@ -69,16 +70,24 @@ func (s *operationSeconds) observe(ctx context.Context, operation *ast.Operation
 }
 
 // of returns the series of an operation.
-func (s *operationSeconds) of(operation *ast.OperationDefinition, document string) prometheus.Observer {
+func (s *operationSeconds) of(ctx context.Context, operation *ast.OperationDefinition, document string) prometheus.Observer {
 	key := seriesKey{operation.Operation, operation.Name}
 	known := *s.known.Load()
 	if series := known[key]; series != nil {
 		return series
 	}
-	if len(key.name) > nameBytesMax || len(known) >= namesMax || s.trusted != nil && !s.trusted(document) {
+	if len(key.name) > nameBytesMax || len(known) >= namesMax || !s.mayAdd(ctx, document) {
 		return known[seriesKey{key.kind, otherName}]
 	}
 	return s.add(key)
+}
+
+// mayAdd reports whether an operation may give its name series of its own.
+func (s *operationSeconds) mayAdd(ctx context.Context, document string) bool {
+	if s.trusted != nil {
+		return s.trusted(document)
+	}
+	return s.names == nil || s.names(ctx)
 }
 
 // add gives a name series of its own, if there is room.
