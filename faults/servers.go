@@ -125,7 +125,7 @@ func (s *Shop) newInstance(number int) *process.Instance {
 	if number < len(s.setup.InstanceClocks) {
 		program = process.BuildWithClock(s.t, s.setup.InstanceClocks[number])
 	}
-	settings := []string{"DATABASE_URL=" + database, "REDIS_URL=" + cache}
+	settings := []string{"DATABASE_URL=" + database, "REDIS_URL=" + cache, "HOLDER_SHARE_MAX=100"} // some products are scarce
 	if s.setup.Tokens {
 		settings = append(settings, "AUTH_SECRET="+tokenSecret, "RATE_DOCUMENTS="+documentsQuota, "RATE_TOKENS="+tokensQuota)
 	}

@@ -125,8 +125,9 @@ var accessPaths = map[string][]string{
 	"Stock": {"stock"}, "StockMovement": {"stockMovements", "nodes"},
 }
 
-// inputPaths are the queries that take an input with protected fields, and their arguments.
-var inputPaths = map[string][2]string{"ProductFilter": {"products", "filter"}}
+// inputPaths are the queries that take an input with protected fields, or an enum with
+// protected values, and their arguments.
+var inputPaths = map[string][2]string{"ProductFilter": {"products", "filter"}, "ProductOrder": {"products", "orderBy"}}
 
 func (w *accessWalk) operations() (all []refusedField) {
 	table := access.NewTable(w.schema)
@@ -135,10 +136,13 @@ func (w *accessWalk) operations() (all []refusedField) {
 		fieldName, argument, _ := strings.Cut(strings.TrimSuffix(rest, ":)"), "(")
 		definition := w.schema.Types[typeName]
 		field := definition.Fields.ForName(fieldName)
-		if definition.Kind == ast.InputObject {
+		if definition.IsInputType() {
 			require.Contains(w.t, inputPaths, typeName, "inputPaths must say which query takes a %s", typeName)
-			query := inputPaths[typeName]
-			operation := fmt.Sprintf("query { %s(%s: {%s: %s}) { __typename } }", query[0], query[1], fieldName, w.literal(fieldName, field.Type))
+			query, value := inputPaths[typeName], fieldName
+			if definition.Kind == ast.InputObject {
+				value = "{" + fieldName + ": " + w.literal(fieldName, field.Type) + "}"
+			}
+			operation := fmt.Sprintf("query { %s(%s: %s) { __typename } }", query[0], query[1], value)
 			all = append(all, refusedField{coordinate, table[coordinate], operation, query[:1]})
 			continue
 		}
