@@ -21,10 +21,11 @@ import (
 // the test. A package that does not exist may be listed.
 var mayImport = map[string][]string{
 	"onhand": {"cli"},
-	"cli":    {"cli/configfile", "cli/listing", "cli/serving", "cli/serving/shoppers", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/demoshop", "store/openingstock", "store/stockfile"},
+	"cli":    {"cli/configfile", "cli/listing", "cli/sdl", "cli/serving", "cli/serving/shoppers", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/demoshop", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/federation", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
+	"cli/sdl":     {"graph", "graph/federation"},
 
 	"cli/configfile": {},
 
@@ -32,15 +33,15 @@ var mayImport = map[string][]string{
 	"cli/serving/telemetry":      {"cli/serving/telemetry/otlp", "graph/guard", "graph/transport", "tracing"},
 	"cli/serving/telemetry/otlp": {"store/outage"},
 
-	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/operations", "models/paging", "models/stockbinary", "graph/instrumentation"},
+	"graph":           {"graph/access", "graph/apierror", "graph/coercion", "graph/compiled", "graph/execution", "graph/federation", "graph/generated", "graph/guard", "graph/live", "graph/loaders", "graph/persisted", "graph/ratelimit", "graph/scalar", "graph/securitylog", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/validation", "graph/viewer", "models", "models/history", "models/ids", "models/operations", "models/paging", "models/poison", "models/stockbinary", "graph/instrumentation"},
 	"graph/access":    {"graph/guard", "models"},
 	"graph/apierror":  {"models"},
 	"graph/coercion":  {"graph/scalar", "models"},
-	"graph/compiled":  {"graph/access", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/viewer", "models", "models/channel", "models/ids", "models/paging"},
+	"graph/compiled":  {"graph/access", "graph/federation", "graph/generated", "graph/guard", "graph/loaders", "graph/scalar", "graph/viewer", "models", "models/channel", "models/ids", "models/paging"},
 	"graph/execution": {"graph/guard", "graph/validation"},
 	"graph/generated": {"graph/scalar", "models", "models/channel", "models/history", "models/holderlimits", "models/operations", "models/paging"},
 	"graph/guard":     {"graph/coding", "graph/validation", "models"},
-	"graph/loaders":   {"models"},
+	"graph/loaders":   {"models", "models/poison"},
 	"graph/persisted": {"models"},
 	"graph/ratelimit": {"graph/guard", "models", "models/quota"},
 	"graph/rawparams": {},
@@ -52,6 +53,7 @@ var mayImport = map[string][]string{
 	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
 
 	"graph/instrumentation":     {"models", "tracing"},
+	"graph/federation":          {"graph/guard", "models", "models/ids"},
 	"graph/securitylog":         {"graph/guard", "models"},
 	"graph/transport/admission": {"graph/guard", "models"},
 	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe"},

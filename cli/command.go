@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"onhand/cli/sdl"
 )
 
 // commandLine is what kong parses: the shared settings and one field a command.
@@ -22,6 +24,7 @@ type commandLine struct {
 	Stock   stockCommand   `cmd:"" help:"Print the stock of products."`
 	Ledger  ledgerCommand  `cmd:"" help:"Print the movements of a product."`
 	Audit   auditCommand   `cmd:"" help:"Check that ledger, levels, reservations and Redis agree."`
+	Schema  sdl.Command    `cmd:"" help:"Print the schema, or the subgraph for a gateway."`
 	Token   tokenCommand   `cmd:"" help:"Print a bearer token for development."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

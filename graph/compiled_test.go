@@ -27,6 +27,7 @@ import (
 	"onhand/models"
 	"onhand/models/channel"
 	"onhand/models/paging"
+	"onhand/models/poison"
 )
 
 // comparison is one request that is answered by compiled operations and by gqlgen's
@@ -45,6 +46,7 @@ type comparedShop struct {
 	stocks bool     // pages have the stocks of their products
 	down   bool     // every call of Stocks fails
 	poison string   // calls of Stocks with this product fail
+	others bool     // but they return the other products
 	stale  string   // other reads of this product fail
 	fault  error
 	panics bool // instead of failing
@@ -74,12 +76,17 @@ func (s comparedShop) store(cancel func()) *fakeStore {
 		return s.fault
 	}
 	f.stocks = func(ids []string) ([]*models.Stock, error) {
-		if s.down || slices.Contains(ids, s.poison) {
+		if s.down || slices.Contains(ids, s.poison) && !s.others {
 			return nil, fail()
 		}
 		found := make([]*models.Stock, len(ids))
 		for i, id := range ids {
-			found[i] = comparedStock(id, 1)
+			if id != s.poison {
+				found[i] = comparedStock(id, 1)
+			}
+		}
+		if slices.Contains(ids, s.poison) {
+			return found, &poison.RowsError{Causes: map[string]error{s.poison: errors.New("a row is bad")}}
 		}
 		return found, nil
 	}
@@ -272,7 +279,8 @@ func drawComparison(t *rapid.T) comparison {
 		c.shop.page = rapid.SliceOfNDistinct(rapid.SampledFrom(ids[rapid.IntRange(0, 1).Draw(t, "gone"):]), 0, 4, rapid.ID).Draw(t, "page")
 		c.shop.page = append([]string{}, c.shop.page...)
 	}
-	if c.shop.down = rapid.IntRange(0, 7).Draw(t, "down") == 0; !c.shop.down && g.together {
+	c.shop.others = rapid.Bool().Draw(t, "others")
+	if c.shop.down = rapid.IntRange(0, 7).Draw(t, "down") == 0; !c.shop.down && (g.together || c.shop.others) {
 		c.shop.poison = rapid.SampledFrom(append(ids, "", "")).Draw(t, "poison")
 	}
 	c.shop.stocks = !c.shop.down && c.shop.poison == "" && !slices.Contains(c.shop.page, goneProduct) && rapid.Bool().Draw(t, "stocks")
@@ -299,43 +307,44 @@ func TestCompiledCorners(t *testing.T) {
 		interpreted bool // by gqlgen's executor
 		failing     comparedShop
 	}{
-		"no selections left":      {document: `{ stock(productId: "mug") { id @skip(if: true) } }`},
-		"no field left":           {document: `{ stock(productId: "mug") @skip(if: true) { id } }`},
-		"the same field twice":    {document: `{ a: stock(productId: "mug") { version id } a: stock(productId: "mug") { id levels { id } } a: stock(productId: "mug") { levels { available } } }`},
-		"one type, many keys":     {document: `{ __typename t: __typename stock(productId: "mug") { __typename levels { __typename location { __typename } } product { __typename stock { __typename } } } }`},
-		"Node in fragments":       {document: `query($id: ID!) { node(id: $id) { ...N ... on Node { ...S } } } fragment N on Node { id __typename } fragment S on Stock { version ...N }`, variables: map[string]any{"id": "onhand:Stock:bXVn"}},
-		"order of merged fields":  {document: `query($x: Boolean!) { stock(productId: "mug") { version @include(if: $x) id version } }`, variables: map[string]any{"x": false}},
-		"skip and include":        {document: `query($x: Boolean! $y: Boolean = true) { stock(productId: "mug") { id @skip(if: $x) @include(if: $y) ... @include(if: $x) { version product { title @skip(if: $y) tracked } } } }`, variables: map[string]any{"x": true}},
-		"a condition is null":     {document: `query($x: Boolean = true) { stock(productId: "mug") { id product { title @skip(if: $x) } } }`, variables: map[string]any{"x": nil}, interpreted: true},
-		"four conditions":         {document: `query($a: Boolean = true $b: Boolean = true $c: Boolean = true $d: Boolean = true) { stock(productId: "mug") { id @skip(if: $a) version @skip(if: $b) onHand @skip(if: $c) asOf @skip(if: $d) } }`, interpreted: true},
-		"Int, BigInt, Time, enum": {document: `{ stock(productId: "mug", channel: "web", minVersion: 1) { status source version asOf nextRestockAt levels { qualityControl version } product { inventoryPolicy maxPerReservation } } }`},
-		"numbers as ids":          {document: `query($ids: [ID!]! $n: BigInt) { stocks(productIds: $ids) { id } stock(productId: 5, minVersion: $n) { id } }`, variables: map[string]any{"ids": []any{1, "mug"}, "n": 1.0}},
-		"one id for a list":       {document: `query($ids: [ID!]!) { stocks(productIds: $ids) { id } b: stocks(productIds: "tea") { id } }`, variables: map[string]any{"ids": "mug"}},
-		"ids in a literal":        {document: `query($id: ID!) { stocks(productIds: ["tea", $id]) { id } }`, variables: map[string]any{"id": "mug"}},
-		"defaults":                {document: `query($ids: [ID!]! = ["mug"] $ch: ID = "web" $n: Int) { stocks(productIds: $ids, channel: $ch) { id } products(first: $n) { nodes { id } } }`},
-		"250 products":            {document: `query($ids: [ID!]!) { stocks(productIds: $ids) { productId levels { id } product { stock { id } } } }`, variables: map[string]any{"ids": many}},
-		"more than 1,000 ids":     {document: `query($a: [ID!]! $b: [ID!]!) { a: stocks(productIds: $a) { id } b: stocks(productIds: $b) { id } c: stocks(productIds: $a) { id } d: stocks(productIds: ["tea"]) { id } }`, variables: map[string]any{"a": many, "b": many}},
-		"251 products":            {document: `query($ids: [ID!]!) { stocks(productIds: $ids) { id } }`, variables: map[string]any{"ids": append([]any{"mug"}, many...)}},
-		"no products":             {document: `{ stocks(productIds: []) { id } }`},
-		"null among known ones":   {document: `{ stocks(productIds: ["mug", "none", "mug", "tea"]) { id } }`},
-		"null where none may be":  {document: `{ products { nodes { id stock { id } } } locations { id } }`},
-		"null in an edge":         {document: `{ products { edges { cursor node { a: stock { id } b: stock(channel: "web") { id } } } } }`},
-		"null below a null":       {document: `{ node(id: "` + goneProduct + `") { id } product(id: "` + goneProduct + `") { stock { id } } }`},
-		"an unknown channel":      {document: `{ stocks(productIds: ["mug"], channel: "nope") { id } product(id: "mug") { id stock(channel: "nope") { id } } }`},
-		"errors below a list":     {document: `{ stocks(productIds: ["mug", "tea"]) { id product { stock(channel: "nope") { id } } } }`},
-		"errors in a page":        {document: `{ products { nodes { a: stock(channel: "nope") { id } b: stock(channel: "none") { id } } } }`},
-		"a page made of stocks":   {document: `{ stock(productId: "tea") { id } products { nodes { a: stock { id } b: stock(channel: "web") { id } } edges { node { stock { version } } } } }`, failing: comparedShop{page: []string{"mug", "tea"}, stocks: true}},
-		"a past stock":            {document: `{ stock(productId: "mug", asOf: "2029-01-01T00:00:00Z") { id asOf levels { id } product { stock { id } } } }`},
-		"asOf with minVersion":    {document: `{ stock(productId: "mug", asOf: "2029-01-01T00:00:00Z", minVersion: 1) { id } }`},
-		"newer than the cache":    {document: `{ stock(productId: "mug", minVersion: 5) { version product { version stock { version } } } b: stock(productId: "tea", minVersion: 5) { version } }`},
-		"the store is down":       {document: `{ a: stock(productId: "mug") { id } b: stocks(productIds: ["tea"]) { id } c: product(id: "mug") { stock { id } } locations { id } }`, failing: comparedShop{down: true, fault: models.Unavailable("later", nil)}},
-		"a page, and no stock":    {document: `{ products { nodes { id stock { id } } } }`, failing: comparedShop{down: true, fault: errors.New("boom")}},
-		"a poison product":        {document: `{ stocks(productIds: ["mug", "tea"]) { id } }`, failing: comparedShop{poison: "tea", fault: models.BadInput("bad")}},
-		"a panic":                 {document: `{ products { nodes { id } } locations { id } }`, failing: comparedShop{panics: true}},
-		"a client that goes away": {document: `{ stocks(productIds: ["mug", "tea"]) { id } locations { id } }`, failing: comparedShop{down: true, cancel: true}},
-		"two operations":          {document: `mutation M { releaseReservation(input: {id: "res_1"}) { replayed } } query Q { stock(productId: "mug") { id } }`, interpreted: true},
-		"a reservation's id":      {document: `{ node(id: "res_0123456789abcdef0123456789abcdef") { id } stock(productId: "mug") { id } }`, interpreted: true},
-		"another field":           {document: `{ stock(productId: "mug") { id } __type(name: "Stock") { name } }`, interpreted: true},
+		"no selections left":         {document: `{ stock(productId: "mug") { id @skip(if: true) } }`},
+		"no field left":              {document: `{ stock(productId: "mug") @skip(if: true) { id } }`},
+		"the same field twice":       {document: `{ a: stock(productId: "mug") { version id } a: stock(productId: "mug") { id levels { id } } a: stock(productId: "mug") { levels { available } } }`},
+		"one type, many keys":        {document: `{ __typename t: __typename stock(productId: "mug") { __typename levels { __typename location { __typename } } product { __typename stock { __typename } } } }`},
+		"Node in fragments":          {document: `query($id: ID!) { node(id: $id) { ...N ... on Node { ...S } } } fragment N on Node { id __typename } fragment S on Stock { version ...N }`, variables: map[string]any{"id": "onhand:Stock:bXVn"}},
+		"order of merged fields":     {document: `query($x: Boolean!) { stock(productId: "mug") { version @include(if: $x) id version } }`, variables: map[string]any{"x": false}},
+		"skip and include":           {document: `query($x: Boolean! $y: Boolean = true) { stock(productId: "mug") { id @skip(if: $x) @include(if: $y) ... @include(if: $x) { version product { title @skip(if: $y) tracked } } } }`, variables: map[string]any{"x": true}},
+		"a condition is null":        {document: `query($x: Boolean = true) { stock(productId: "mug") { id product { title @skip(if: $x) } } }`, variables: map[string]any{"x": nil}, interpreted: true},
+		"four conditions":            {document: `query($a: Boolean = true $b: Boolean = true $c: Boolean = true $d: Boolean = true) { stock(productId: "mug") { id @skip(if: $a) version @skip(if: $b) onHand @skip(if: $c) asOf @skip(if: $d) } }`, interpreted: true},
+		"Int, BigInt, Time, enum":    {document: `{ stock(productId: "mug", channel: "web", minVersion: 1) { status source version asOf nextRestockAt levels { qualityControl version } product { inventoryPolicy maxPerReservation } } }`},
+		"numbers as ids":             {document: `query($ids: [ID!]! $n: BigInt) { stocks(productIds: $ids) { id } stock(productId: 5, minVersion: $n) { id } }`, variables: map[string]any{"ids": []any{1, "mug"}, "n": 1.0}},
+		"one id for a list":          {document: `query($ids: [ID!]!) { stocks(productIds: $ids) { id } b: stocks(productIds: "tea") { id } }`, variables: map[string]any{"ids": "mug"}},
+		"ids in a literal":           {document: `query($id: ID!) { stocks(productIds: ["tea", $id]) { id } }`, variables: map[string]any{"id": "mug"}},
+		"defaults":                   {document: `query($ids: [ID!]! = ["mug"] $ch: ID = "web" $n: Int) { stocks(productIds: $ids, channel: $ch) { id } products(first: $n) { nodes { id } } }`},
+		"250 products":               {document: `query($ids: [ID!]!) { stocks(productIds: $ids) { productId levels { id } product { stock { id } } } }`, variables: map[string]any{"ids": many}},
+		"more than 1,000 ids":        {document: `query($a: [ID!]! $b: [ID!]!) { a: stocks(productIds: $a) { id } b: stocks(productIds: $b) { id } c: stocks(productIds: $a) { id } d: stocks(productIds: ["tea"]) { id } }`, variables: map[string]any{"a": many, "b": many}},
+		"251 products":               {document: `query($ids: [ID!]!) { stocks(productIds: $ids) { id } }`, variables: map[string]any{"ids": append([]any{"mug"}, many...)}},
+		"no products":                {document: `{ stocks(productIds: []) { id } }`},
+		"null among known ones":      {document: `{ stocks(productIds: ["mug", "none", "mug", "tea"]) { id } }`},
+		"null where none may be":     {document: `{ products { nodes { id stock { id } } } locations { id } }`},
+		"null in an edge":            {document: `{ products { edges { cursor node { a: stock { id } b: stock(channel: "web") { id } } } } }`},
+		"null below a null":          {document: `{ node(id: "` + goneProduct + `") { id } product(id: "` + goneProduct + `") { stock { id } } }`},
+		"an unknown channel":         {document: `{ stocks(productIds: ["mug"], channel: "nope") { id } product(id: "mug") { id stock(channel: "nope") { id } } }`},
+		"errors below a list":        {document: `{ stocks(productIds: ["mug", "tea"]) { id product { stock(channel: "nope") { id } } } }`},
+		"errors in a page":           {document: `{ products { nodes { a: stock(channel: "nope") { id } b: stock(channel: "none") { id } } } }`},
+		"a page made of stocks":      {document: `{ stock(productId: "tea") { id } products { nodes { a: stock { id } b: stock(channel: "web") { id } } edges { node { stock { version } } } } }`, failing: comparedShop{page: []string{"mug", "tea"}, stocks: true}},
+		"a past stock":               {document: `{ stock(productId: "mug", asOf: "2029-01-01T00:00:00Z") { id asOf levels { id } product { stock { id } } } }`},
+		"asOf with minVersion":       {document: `{ stock(productId: "mug", asOf: "2029-01-01T00:00:00Z", minVersion: 1) { id } }`},
+		"newer than the cache":       {document: `{ stock(productId: "mug", minVersion: 5) { version product { version stock { version } } } b: stock(productId: "tea", minVersion: 5) { version } }`},
+		"the store is down":          {document: `{ a: stock(productId: "mug") { id } b: stocks(productIds: ["tea"]) { id } c: product(id: "mug") { stock { id } } locations { id } }`, failing: comparedShop{down: true, fault: models.Unavailable("later", nil)}},
+		"a page, and no stock":       {document: `{ products { nodes { id stock { id } } } }`, failing: comparedShop{down: true, fault: errors.New("boom")}},
+		"a poison product":           {document: `{ stocks(productIds: ["mug", "tea"]) { id } }`, failing: comparedShop{poison: "tea", fault: models.BadInput("bad")}},
+		"a panic":                    {document: `{ products { nodes { id } } locations { id } }`, failing: comparedShop{panics: true}},
+		"a client that goes away":    {document: `{ stocks(productIds: ["mug", "tea"]) { id } locations { id } }`, failing: comparedShop{down: true, cancel: true}},
+		"two operations":             {document: `mutation M { releaseReservation(input: {id: "res_1"}) { replayed } } query Q { stock(productId: "mug") { id } }`, interpreted: true},
+		"a reservation's id":         {document: `{ node(id: "res_0123456789abcdef0123456789abcdef") { id } stock(productId: "mug") { id } }`, interpreted: true},
+		"a poison product of a page": {document: `{ products { nodes { id stock { id } } } }`, failing: comparedShop{page: page, poison: "tea", others: true}},
+		"another field":              {document: `{ stock(productId: "mug") { id } __type(name: "Stock") { name } }`, interpreted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,9 @@
 package graph
 
 import (
+	"context"
+
+	"onhand/graph/federation"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/models"
@@ -57,7 +60,11 @@ func argumentCosts() map[string]guard.ArgumentCost {
 			}
 			return costOfOne(child, nil)
 		},
-		"Query.stocks":         costOfMany("productIds"),
+		"Query.stocks":    costOfMany("productIds"),
+		"Query._entities": costOfEntities,
+		"Query._service": func(child int, _ map[string]any) guard.Cost {
+			return guard.Cost{Complexity: guard.ComplexityRead + child}
+		},
 		"Query.products":       costOfPage,
 		"Query.reservations":   costOfPage,
 		"Query.stockMovements": costOfPage,
@@ -103,6 +110,45 @@ func costOfHistory(child int, arguments map[string]any) guard.Cost {
 	points, _ := arguments["points"].(int64)
 	points = min(max(1, points), history.PointsMax)
 	return guard.Cost{Complexity: guard.ComplexityPage + complexityHistory*products + child*products*int(points), Keys: products}
+}
+
+// costOfEntities is the cost of entities: those of a past moment are read one by one.
+func costOfEntities(child int, arguments map[string]any) guard.Cost {
+	list, many := arguments["representations"].([]any)
+	if !many {
+		list = []any{arguments["representations"]}
+	}
+	cost := guard.Cost{Complexity: guard.ComplexityRead + child*len(list), Keys: len(list)}
+	if len(list) <= guard.EntitiesMax { // of more, none is read
+		keys, _ := federation.Keys(list)
+		for _, key := range keys {
+			if key.Object.Moment != nil {
+				cost.Complexity += guard.ComplexityPage
+			}
+		}
+	}
+	return cost
+}
+
+// subgraphCosts are the costs that gateways are told.
+func subgraphCosts() federation.Costs {
+	costs := argumentCosts()
+	reference := generated.NewExecutableSchema(generated.Config{Complexity: complexity()})
+	return federation.Costs{
+		Weight: func(coordinate string) int {
+			if cost := costs[coordinate]; cost != nil {
+				return cost(0, nil).Complexity
+			}
+			return 0
+		},
+		Length: func(typeName, fieldName string) int {
+			if n, ok := reference.Complexity(context.Background(), typeName, fieldName, 1, nil); ok {
+				return n
+			}
+			return 0
+		},
+		Page: models.PageSizeDefault,
+	}
 }
 
 // costOfPage is the cost of a field that reads a page.

@@ -16,11 +16,11 @@
 //	execution/   preparation of operations
 //	validation/  the size and validation of documents
 //	coercion/    variables and literals, checked against their types
-//	persisted/   documents by their hash (automatic persisted queries)
-//	trusted/     documents of a manifest
+//	persisted/   documents by their hash; trusted/ those of a manifest
+//	federation/  the subgraph of a gateway
 //	compiled/    queries that only read stock, without the executor
 //	live/        subscriptions to stock, rendered once
-//	loaders/     the reads of one response, joined into one batch
+//	loaders/     one response's reads in one batch
 //	apierror/    errors as a client may see them
 //	securitylog/ refusals and privileged operations
 //	scalar/      BigInt, Time, Int

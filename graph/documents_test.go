@@ -143,7 +143,7 @@ func (g *documentGenerator) nodeID() any {
 
 // root draws a field of Query. It may come twice, with other selections.
 func (g *documentGenerator) root(alias string) string {
-	name := draw(g, "stock", "stocks", "stocks", "product", "products", "products", "location", "locations", "channels", "serverTime", "__typename", "node")
+	name := draw(g, "stock", "stocks", "stocks", "product", "products", "products", "location", "locations", "channels", "serverTime", "__typename", "node", "_entities", "_entities")
 	arguments, of := "", ""
 	switch name {
 	case "stock":
@@ -174,6 +174,8 @@ func (g *documentGenerator) root(alias string) string {
 		of = "Channel"
 	case "node":
 		of, arguments = "Node", g.argument("id", "ID!", g.nodeID())
+	case "_entities":
+		of, arguments = "_Entity", g.argument("representations", "[_Any!]!", g.representations())
 	}
 	if arguments != "" {
 		arguments = "(" + arguments + ")"
@@ -183,6 +185,39 @@ func (g *documentGenerator) root(alias string) string {
 		field += alias + ": " + name + arguments + g.directive() + g.block(of, 3, "") + " "
 	}
 	return field
+}
+
+// representations draws what a gateway sends, and what it never should.
+func (g *documentGenerator) representations() any {
+	list := []any{}
+	for range rapid.IntRange(0, 6).Draw(g.T, "representations") {
+		of := draw(g, "Product", "Product", "Product", "Stock", "Location", "Channel")
+		fields := map[string]any{"__typename": of, "id": g.nodeID()}
+		switch of {
+		case "Product":
+			fields["id"] = g.productID()
+		case "Location":
+			if g.chance(50) {
+				fields = map[string]any{"__typename": of, "locationId": draw[any](g, "london", "nowhere", " ", 5)}
+			}
+		}
+		switch rapid.IntRange(0, 30).Draw(g.T, "malformed") {
+		case 0:
+			list = append(list, draw[any](g, "mug", 5, true, []any{}))
+			continue
+		case 1:
+			fields["__typename"] = draw[any](g, "Nothing", 5, "Reservation")
+		case 2:
+			fields["id"] = draw[any](g, nil, true, []any{}, map[string]any{}, 1.5)
+		case 3:
+			delete(fields, draw(g, "id", "__typename"))
+		}
+		list = append(list, fields)
+	}
+	if len(list) == 1 && g.chance(20) {
+		return list[0]
+	}
+	return list
 }
 
 func (g *documentGenerator) page() (arguments string) {
@@ -256,8 +291,15 @@ func (g *documentGenerator) block(of string, depth int, prefix string) string {
 
 func (g *documentGenerator) selection(of string, depth int, prefix string) string {
 	definition := sdlSchema().Types[of]
-	isNode := of == "Node" || slices.Contains(definition.Interfaces, "Node")
+	isNode := of == "Node" || of == "_Entity" || slices.Contains(definition.Interfaces, "Node")
 	switch {
+	case of == "_Entity" && (depth == 0 || g.chance(20)):
+		return " __typename"
+	case of == "_Entity" && g.chance(10):
+		return " ... on _Entity" + g.directive() + g.block(of, depth-1, prefix)
+	case depth > 0 && of == "_Entity":
+		concrete := draw(g, "Product", "Product", "Stock", "Location", "Reservation", "Node")
+		return " ... on " + concrete + g.directive() + g.block(concrete, depth-1, concrete+"_")
 	case depth > 0 && g.chance(10):
 		return " ..." + draw(g, "", " on "+of) + g.directive() + g.block(of, depth-1, prefix)
 	case depth > 0 && isNode && g.chance(8):

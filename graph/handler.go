@@ -6,20 +6,19 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/formatter"
 
 	"onhand/graph/access"
 	"onhand/graph/apierror"
 	"onhand/graph/coercion"
 	"onhand/graph/compiled"
 	"onhand/graph/execution"
+	"onhand/graph/federation"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/instrumentation"
@@ -79,7 +78,11 @@ func Handler(config HandlerConfig) http.Handler {
 // reference is the schema with gqlgen's executor.
 func reference(r *Resolver) graphql.ExecutableSchema {
 	directives := generated.DirectiveRoot{Anonymous: access.Anonymous, Authenticated: access.Authenticated, RequiresScopes: access.RequiresScopes}
-	return generated.NewExecutableSchema(generated.Config{Resolvers: r, Directives: directives, Complexity: complexity()})
+	config := generated.Config{Resolvers: r, Directives: directives, Complexity: complexity()}
+	if r.Federation == federation.Off {
+		config.Schema = withoutFederation()
+	}
+	return generated.NewExecutableSchema(config)
 }
 
 // accessRules are the rules of access of the schema.
@@ -144,29 +147,40 @@ var ownSchema = sync.OnceValue(func() *ast.Schema { return generated.NewExecutab
 var schemaFiles embed.FS
 
 // SDL returns the schema in GraphQL's schema definition language, for clients: one
-// definition for each type, without the directives that only the generator of the
-// server reads.
-var SDL = sync.OnceValue(func() string {
+// definition for each type, without what only gateways and the generator of the server
+// read.
+var SDL = sync.OnceValue(func() string { return federation.Clients(newSchema()) })
+
+// SubgraphSDL returns the subgraph that gateways compose, in the same language.
+func SubgraphSDL(mode federation.Mode) string {
+	if mode == federation.Full {
+		return fullSDL()
+	}
+	return subgraphSDL()
+}
+
+var (
+	subgraphSDL = sync.OnceValue(func() string { return federation.SDL(newSchema(), federation.Subgraph, subgraphCosts()) })
+	fullSDL     = sync.OnceValue(func() string { return federation.SDL(newSchema(), federation.Full, subgraphCosts()) })
+)
+
+// newSchema is the schema, for a caller that changes it.
+func newSchema() *ast.Schema {
 	names, _ := fs.Glob(schemaFiles, "schema/*.graphqls") // the pattern is valid
 	sources := make([]*ast.Source, len(names))
 	for i, name := range names {
 		text, _ := schemaFiles.ReadFile(name) // embedded; cannot fail
 		sources[i] = &ast.Source{Name: name, Input: string(text)}
 	}
-	schema := gqlparser.MustLoadSchema(sources...) // the server was generated from it
-	delete(schema.Directives, generatorDirective)
-	for _, definition := range schema.Types {
-		for _, field := range definition.Fields {
-			field.Directives = slices.DeleteFunc(field.Directives, func(d *ast.Directive) bool { return d.Name == generatorDirective })
-		}
-	}
-	var text strings.Builder
-	formatter.NewFormatter(&text, formatter.WithIndent("  ")).FormatSchema(schema)
-	return text.String()
-})
+	return gqlparser.MustLoadSchema(sources...) // the server was generated from it
+}
 
-// generatorDirective configures gqlgen.
-const generatorDirective = "goField"
+// withoutFederation is the schema of a server that is no subgraph.
+var withoutFederation = sync.OnceValue(func() *ast.Schema {
+	schema := newSchema()
+	federation.Hide(schema)
+	return schema
+})
 
 // ignoreOtherUpgrades removes offers to switch to a protocol other than WebSocket, as
 // HTTP allows. Java's HTTP client offers h2c with every request, which would be

@@ -126,6 +126,18 @@ func productsOf(stocks []*models.Stock) []*models.Product {
 	return products
 }
 
+// stockOfEach loads the stocks of products, some of which cannot be read, nil where a
+// product is nil. The error is a graphql.BatchErrorList.
+func (r *Resolver) stockOfEach(ctx context.Context, products []*models.Product, channel *string) ([]*models.Stock, error) {
+	found, errs := make([]*models.Stock, len(products)), make(graphql.BatchErrorList, len(products))
+	for i, p := range products {
+		if p != nil {
+			found[i], errs[i] = r.stockIn(ctx, p.ProductID, channel)
+		}
+	}
+	return found, errs
+}
+
 // productRows converts the input of upsertProducts. A field that the input leaves out
 // differs from one that it sets to null.
 func productRows(input []*generated.UpsertProductRow) []models.ProductRow {

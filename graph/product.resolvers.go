@@ -7,9 +7,11 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"onhand/graph/generated"
 	"onhand/models"
 	"onhand/models/paging"
+	"onhand/models/poison"
 )
 
 func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.UpsertProductsInput) (*generated.UpsertProductsPayload, error) {
@@ -25,6 +27,9 @@ func (r *mutationResolver) UpsertProducts(ctx context.Context, input generated.U
 func (r *productResolver) Stock(ctx context.Context, objs []*models.Product, channel *string) ([]*models.Stock, error) {
 	ids := idsOf(objs, func(p *models.Product) string { return p.ProductID })
 	found, err := r.stocks(ctx, ids, channel)
+	if _, some := errors.AsType[*poison.RowsError](err); some {
+		return r.stockOfEach(ctx, objs, channel)
+	}
 	if err != nil {
 		return nil, err
 	}

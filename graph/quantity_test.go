@@ -51,6 +51,8 @@ func TestQuantityCap(t *testing.T) {
 			"product":  `{ product(id: "` + product + `") { stock { quantityAvailable } } }`,
 			"products": `{ products(filter: {ids: ["` + product + `"]}) { nodes { stock { quantityAvailable } } edges { node { stock(channel: "web") { quantityAvailable } } } } }`,
 			"node":     `{ node(id: "` + node + `") { ... on Stock { quantityAvailable product { stock { quantityAvailable } } } } }`,
+			"entities": `{ _entities(representations: [{__typename: "Product", id: "` + product + `"}, {__typename: "Stock", id: "` + node + `"}]) {
+				... on Product { stock { quantityAvailable } web: stock(channel: "web") { quantityAvailable } } ... on Stock { quantityAvailable } } }`,
 			"line": `mutation { reserveStock(input: {idempotencyKey: "` + longKey("line"+strconv.FormatBool(interpreted)) + `", lines: [{productId: "` + product +
 				`", quantity: 1}]}) { reservation { lines { stock { quantityAvailable } } } } }`,
 		} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onhand/graph/compiled"
+	"onhand/graph/federation"
 	"onhand/graph/generated"
 	"onhand/graph/guard"
 	"onhand/graph/loaders"
@@ -70,6 +71,8 @@ type Resolver struct {
 	Log   *slog.Logger
 	// QuantityCap bounds what callers without read:inventory see.
 	QuantityCap viewer.QuantityCap
+	// Federation says what a gateway gets of the schema.
+	Federation federation.Mode
 	// Process says what the store does not know of its process; nil for nothing.
 	Process func() ProcessState
 }
@@ -101,6 +104,11 @@ func (r compiledReads) QuantityCap(ctx context.Context) viewer.QuantityCap {
 	return r.Resolver.QuantityCap.For(ctx)
 }
 
+// Entities implements compiled.Reads.
+func (r compiledReads) Entities(ctx context.Context, keys []federation.Key) (found []generated.Entity, errs []error, err error) {
+	return r.entities(ctx, keys)
+}
+
 // ProductPage implements compiled.Reads.
 func (r compiledReads) ProductPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error) {
 	return r.productPage(ctx, first, after, last, before, filter, orderBy)
@@ -108,12 +116,7 @@ func (r compiledReads) ProductPage(ctx context.Context, first *int, after *strin
 
 // StockOf implements compiled.Reads.
 func (r compiledReads) StockOf(ctx context.Context, productID string, channel *string) (*models.Stock, error) {
-	members, err := r.members(channel)
-	if err != nil {
-		return nil, err
-	}
-	stock, err := loaders.Of(ctx).Stock(ctx, productID)
-	return r.narrowed(stock, members, nil), err
+	return r.stockIn(ctx, productID, channel)
 }
 
 // keyTerms are the terms of a mutation's idempotency key.
@@ -166,6 +169,11 @@ func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) 
 	if err := accessRules().Check(ctx, nodeFields[n.Kind]); err != nil {
 		return nil, err
 	}
+	return r.object(ctx, n)
+}
+
+// object finds what a global id names, for a caller who may read it.
+func (r *Resolver) object(ctx context.Context, n ids.Object) (generated.Node, error) {
 	switch n.Kind {
 	case ids.Location:
 		if location, ok := r.Store.Directory().Location(n.LocationID); ok {
@@ -201,6 +209,99 @@ func (r *Resolver) node(ctx context.Context, id string) (generated.Node, error) 
 	}
 	return &stock.Product, nil
 }
+
+// entities finds the objects that keys name, in their order, nil for unknown ones. It
+// loads their stock together. errs has the errors of single ones; nil for none.
+//
+// Errors: loaders.ErrCollecting.
+func (r *Resolver) entities(ctx context.Context, keys []federation.Key) (found []generated.Entity, errs []error, err error) {
+	loader, products := loaders.Of(ctx), make([]string, 0, len(keys))
+	for i := range keys {
+		if keys[i].Live() {
+			products = append(products, keys[i].Object.ProductID)
+		}
+	}
+	stocks, failed := loader.Stocks(ctx, products)
+	if errors.Is(failed, loaders.ErrCollecting) {
+		return nil, nil, failed
+	}
+	allowed := entityRules{}
+	found = make([]generated.Entity, len(keys))
+	for i, next := 0, 0; i < len(keys); i++ {
+		key, stock, err := &keys[i], (*models.Stock)(nil), keys[i].Err
+		if key.Live() {
+			if failed == nil {
+				stock = stocks[next]
+			} else {
+				stock, err = loader.Stock(ctx, key.Object.ProductID)
+			}
+			next++
+		}
+		if err == nil && !key.None {
+			err = allowed.check(ctx, key.Object.Kind)
+		}
+		if err == nil && !key.None {
+			found[i], err = r.entity(ctx, key, stock)
+		}
+		if err != nil {
+			if errs == nil {
+				errs = make([]error, len(keys))
+			}
+			errs[i] = err
+		}
+	}
+	return found, errs, nil
+}
+
+// entity returns what a key names; stock is that of its product, where the key is live.
+func (r *Resolver) entity(ctx context.Context, key *federation.Key, stock *models.Stock) (generated.Entity, error) {
+	switch {
+	case !key.Live():
+		node, err := r.object(ctx, key.Object)
+		found, _ := node.(generated.Entity)
+		return found, err
+	case stock == nil:
+		return nil, nil
+	case key.Object.Kind == ids.Product:
+		return &stock.Product, nil
+	case key.Object.ChannelID == "":
+		return stock, nil
+	}
+	members, known := r.Store.Directory().Channel(key.Object.ChannelID)
+	if !known {
+		return nil, nil
+	}
+	return r.narrowed(stock, members, nil), nil
+}
+
+// entityRules has what the rule of each kind of object says about the caller, once it was
+// checked.
+type entityRules [ids.Location + 1]struct {
+	checked bool
+	err     error
+}
+
+func (e *entityRules) check(ctx context.Context, kind ids.ObjectKind) error {
+	rule := &e[kind]
+	if !rule.checked {
+		rule.checked, rule.err = true, accessRules().Check(ctx, nodeFields[kind])
+	}
+	return rule.err
+}
+
+// Entities implements generated.FederationResolver.
+//
+// Errors: bad input for too many representations.
+func (r *Resolver) Entities(ctx context.Context, representations []any) (found []generated.Entity, errs []error, err error) {
+	keys, err := federation.Keys(representations)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.entities(ctx, keys)
+}
+
+// Subgraph implements generated.FederationResolver.
+func (r *Resolver) Subgraph() string { return SubgraphSDL(r.Federation) }
 
 // stockNode reads the stock that an id names: over a channel's locations where it names
 // one, and at a moment in the past where it names that.

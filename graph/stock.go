@@ -56,6 +56,17 @@ func (r *Resolver) stocks(ctx context.Context, ids []string, channel *string) ([
 	return out, nil
 }
 
+// stockIn loads the stock of one product that was read, as one channel sees it; nil when it
+// is gone since.
+func (r *Resolver) stockIn(ctx context.Context, id string, channel *string) (*models.Stock, error) {
+	members, err := r.members(channel)
+	if err != nil {
+		return nil, err
+	}
+	stock, err := loaders.Of(ctx).Stock(ctx, id)
+	return r.narrowed(stock, members, nil), err
+}
+
 // stockOf loads the stock of one product; nil when it is unknown.
 func stockOf(ctx context.Context, id string) (*models.Stock, error) {
 	if err := checkProductIDs([]string{id}); err != nil {

@@ -56,6 +56,12 @@ func (l LineView) IsNode()       {}
 func (a AllocationView) IsNode() {}
 func (m *StockMovement) IsNode() {}
 
+// IsEntity implements the schema's union _Entity.
+func (s *Stock) IsEntity()      {}
+func (l Location) IsEntity()    {}
+func (p Product) IsEntity()     {}
+func (r Reservation) IsEntity() {}
+
 // The parts of a stock and of a reservation are stored without what their global ids
 // and versions need. A view is a part with that. Views are made when a client asks for
 // them.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"onhand/graph"
+	"onhand/graph/federation"
 	"onhand/graph/guard"
 	"onhand/graph/trusted"
 )
@@ -24,6 +25,7 @@ type DocumentSettings struct {
 	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"The file of a manifest of documents, which is read again when it changes." more:"[manifest](clients.md#trusted-documents)"`
 	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin."`
 	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: introspection, suggestions, /schema.graphql and the playground are for the scope admin alone; development: for every caller; auto: production where tokens are configured."`
+	Federation           string `name:"federation" env:"FEDERATION" enum:"subgraph,full,off" default:"subgraph" help:"What a gateway gets: subgraph, which leaves titles and lists of products to a catalogue; full, with these; off, nothing." more:"[guide](federation.md)"`
 	Playground           string `name:"playground" env:"PLAYGROUND" enum:"auto,on,off" default:"auto" help:"on: the page is for every caller, in production too; off: for none; auto: as PROFILE says."`
 }
 
@@ -49,6 +51,7 @@ func (s *DocumentSettings) openTrusted(ctx context.Context, log *slog.Logger) (d
 	documents, err = trusted.Open(trusted.OpenConfig{
 		Path: s.TrustedDocuments, Only: s.TrustedDocumentsOnly == on, Check: graph.CheckDocument, Log: log,
 		Exempt: func(ctx context.Context) bool { return guard.Has(ctx, guard.Admin) },
+		Always: federation.IsServiceQuery,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -104,4 +105,30 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	h := routes(st, transport.NewClosing(), log, routeConfig{registry: newRegistry(st), sites: publicSites(t), bearer: bearer, documents: settings, trusted: documents})
 	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, served(t, h, local(t, http.MethodGet, `/graphql?documentId=stock&variables=%7B%22id%22:%2222423%22%7D`)).Body.String())
 	assert.Contains(t, served(t, h, local(t, http.MethodGet, "/graphql?query={__typename}")).Body.String(), `"code":"FORBIDDEN"`)
+	assert.Contains(t, served(t, h, local(t, http.MethodGet, "/graphql?query={_service{sdl}}")).Body.String(), "https://specs.apollo.dev/federation", "a gateway reads the subgraph all the same")
+}
+
+// TestFederationSettings: what a gateway gets, in production too.
+func TestFederationSettings(t *testing.T) {
+	t.Parallel()
+	st := demoStore(t, store.Config{})
+	require.NoError(t, st.Start())
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer closeBearer()
+	const refused = `"code":"GRAPHQL_VALIDATION_FAILED"`
+	for setting, want := range map[string]struct{ service, titles, entities string }{
+		"subgraph": {"@key", "", `"tracked":true`}, "full": {"@key", "ProductConnection", `"tracked":true`}, off: {refused, "", refused},
+	} {
+		settings := DocumentSettings{Federation: setting}
+		h := routes(st, transport.NewClosing(), slog.New(slog.DiscardHandler), routeConfig{registry: newRegistry(st), sites: publicSites(t), bearer: bearer, documents: settings})
+		answer := func(query string) string {
+			return served(t, h, local(t, http.MethodGet, "/graphql?query="+url.QueryEscape(query))).Body.String()
+		}
+		service := answer("{_service{sdl}}")
+		assert.Contains(t, service, want.service, setting)
+		assert.Equal(t, want.titles != "", strings.Contains(service, "ProductConnection"), setting)
+		assert.Contains(t, answer(`{_entities(representations:[{__typename:"Product",id:"22423"}]){... on Product{tracked}}}`), want.entities, setting)
+		assert.Contains(t, answer(`{product(id:"22423"){title}}`), `"title":"`, "the server itself has everything")
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"onhand/cli/serving/admin"
 	"onhand/cli/serving/telemetry"
 	"onhand/graph"
+	"onhand/graph/federation"
 	"onhand/graph/guard"
 	"onhand/graph/instrumentation"
 	"onhand/graph/ratelimit"

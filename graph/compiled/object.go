@@ -15,9 +15,9 @@ const typename = "__typename"
 
 // object is a type of the schema whose values are a T, with its table of fields.
 type object[T any] struct {
-	name       string
-	interfaces []string
-	fields     map[string]tableField[T]
+	name     string
+	abstract []string // the interfaces and unions that have the type
+	fields   map[string]tableField[T]
 }
 
 // tableField compiles a field of a T to one of two: a scalar, which cannot fail, or a
@@ -85,7 +85,7 @@ func (w *writer) fieldPath() ast.Path {
 func (o *object[T]) compile(c *compiler, set ast.SelectionSet) *compiledObject[T] {
 	s := &compiledObject[T]{}
 	c.text.WriteByte('{')
-	for _, f := range c.collect(set, append([]string{o.name}, o.interfaces...)) {
+	for _, f := range c.collect(set, append([]string{o.name}, o.abstract...)) {
 		e := compiledField[T]{key: key(f.Alias, len(s.entries) == 0), field: f.Field}
 		c.text.WriteString(f.Alias + ":" + f.Name)
 		c.rules.Add(f.Definition)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"onhand/graph/federation"
 	"onhand/graph/generated"
 	"onhand/graph/loaders"
 	"onhand/models"
@@ -169,6 +170,14 @@ var rootFields = map[string]func(c *compiler, f *collected) call{
 		},
 		load:  loadNode,
 		value: nodeValue,
+	}.compile,
+	"_entities": root[[]federation.Key, entityList]{
+		arguments: readKeys, kind: always[[]federation.Key](loads),
+		resolve: func(ctx context.Context, reads Reads, keys []federation.Key) (list entityList, err error) {
+			list.found, list.errs, err = reads.Entities(ctx, keys)
+			return list, err
+		},
+		value: entitiesValue,
 	}.compile,
 }
 

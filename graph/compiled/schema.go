@@ -6,6 +6,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"onhand/graph/federation"
 	"onhand/graph/generated"
 	"onhand/graph/viewer"
 	"onhand/models"
@@ -27,6 +28,9 @@ type Reads interface {
 	ProductPage(ctx context.Context, first *int, after *string, last *int, before *string, filter *generated.ProductFilter, orderBy paging.ProductOrder) (paging.ProductPage, error)
 	Location(ctx context.Context, id string) (*models.Location, error)
 	Node(ctx context.Context, id string) (generated.Node, error)
+	// Entities finds entities in the order of keys, nil for unknown ones. errs has the
+	// errors of single ones; nil for none.
+	Entities(ctx context.Context, keys []federation.Key) (found []generated.Entity, errs []error, err error)
 }
 
 // Schema is an executable schema that answers compiled operations itself, and passes the

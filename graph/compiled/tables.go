@@ -1,8 +1,6 @@
 package compiled
 
 import (
-	"errors"
-
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -12,8 +10,12 @@ import (
 	"onhand/models/paging"
 )
 
-// nodeInterface is the interface of the types that have a global id.
-const nodeInterface = "Node"
+const (
+	// nodeInterface is the interface of the types that have a global id.
+	nodeInterface = "Node"
+	// entityUnion is the union of the types that gateways ask for by a key.
+	entityUnion = "_Entity"
+)
 
 // types are the tables of the types that are compiled.
 var types = newTypeTables()
@@ -32,11 +34,11 @@ type typeTables struct {
 }
 
 func newTypeTables() *typeTables {
-	node := []string{nodeInterface}
+	node, entity := []string{nodeInterface}, []string{nodeInterface, entityUnion}
 	t := &typeTables{
-		stock: object[*models.Stock]{name: "Stock", interfaces: node}, level: object[*models.LevelView]{name: "StockLevel", interfaces: node},
-		product: object[*models.Product]{name: "Product", interfaces: node}, buffer: object[channel.Buffer]{name: "ChannelBuffer"},
-		location: object[*models.Location]{name: "Location", interfaces: node}, channel: object[*models.Channel]{name: "Channel", interfaces: node},
+		stock: object[*models.Stock]{name: "Stock", abstract: entity}, level: object[*models.LevelView]{name: "StockLevel", abstract: node},
+		product: object[*models.Product]{name: "Product", abstract: entity}, buffer: object[channel.Buffer]{name: "ChannelBuffer"},
+		location: object[*models.Location]{name: "Location", abstract: entity}, channel: object[*models.Channel]{name: "Channel", abstract: node},
 		connection: object[*paging.ProductPage]{name: "ProductConnection"}, edge: object[*models.Product]{name: "ProductEdge"},
 		pageInfo: object[*paging.ProductPage]{name: "PageInfo"},
 	}
@@ -146,10 +148,6 @@ func (t *typeTables) channelBuffers(c *compiler, f *collected) (scalarOf[*models
 	}
 }
 
-// errNullStock is what the generated executor reports for a product that is gone when
-// its stock is read.
-var errNullStock = errors.New("the requested element is null which the schema does not allow")
-
 // stockOfProduct is the one field of an object that loads something, and can fail.
 func (t *typeTables) stockOfProduct(c *compiler, f *collected) (scalarOf[*models.Product], nestedOf[*models.Product]) {
 	s := t.stock.compile(c, f.selections)
@@ -160,14 +158,10 @@ func (t *typeTables) stockOfProduct(c *compiler, f *collected) (scalarOf[*models
 	channelID := c.addID(f.Field, "channel")
 	return nil, func(w *writer, b []byte, p *models.Product) ([]byte, bool) {
 		stock, err := w.reads.StockOf(w.ctx, p.ProductID, w.ids[channelID])
-		if err == nil && stock == nil {
-			err = errNullStock
-		}
 		if err != nil {
 			graphql.AddError(w.ctx, gqlerror.WrapPath(w.fieldPath(), err))
-			return appendNull(b), false
 		}
-		return s.write(w, b, stock)
+		return writeNullable(s, w, b, stock), true
 	}
 }
 

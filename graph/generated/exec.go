@@ -222,22 +222,24 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Channels       func(childComplexity int) int
-		Location       func(childComplexity int, id string) int
-		Locations      func(childComplexity int) int
-		Node           func(childComplexity int, id string) int
-		Operations     func(childComplexity int) int
-		Product        func(childComplexity int, id string) int
-		Products       func(childComplexity int, first *int, after *string, last *int, before *string, filter *ProductFilter, orderBy paging.ProductOrder) int
-		Reservation    func(childComplexity int, id string) int
-		Reservations   func(childComplexity int, first *int, after *string, last *int, before *string, filter *ReservationFilter) int
-		ServerTime     func(childComplexity int) int
-		Shop           func(childComplexity int) int
-		Stock          func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
-		StockHistories func(childComplexity int, productIds []string, since time.Time, until *time.Time, points int, channel *string) int
-		StockHistory   func(childComplexity int, productID string, since time.Time, until *time.Time, points int, channel *string) int
-		StockMovements func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
-		Stocks         func(childComplexity int, productIds []string, channel *string) int
+		Channels           func(childComplexity int) int
+		Location           func(childComplexity int, id string) int
+		Locations          func(childComplexity int) int
+		Node               func(childComplexity int, id string) int
+		Operations         func(childComplexity int) int
+		Product            func(childComplexity int, id string) int
+		Products           func(childComplexity int, first *int, after *string, last *int, before *string, filter *ProductFilter, orderBy paging.ProductOrder) int
+		Reservation        func(childComplexity int, id string) int
+		Reservations       func(childComplexity int, first *int, after *string, last *int, before *string, filter *ReservationFilter) int
+		ServerTime         func(childComplexity int) int
+		Shop               func(childComplexity int) int
+		Stock              func(childComplexity int, productID string, channel *string, minVersion *int64, asOf *time.Time) int
+		StockHistories     func(childComplexity int, productIds []string, since time.Time, until *time.Time, points int, channel *string) int
+		StockHistory       func(childComplexity int, productID string, since time.Time, until *time.Time, points int, channel *string) int
+		StockMovements     func(childComplexity int, first *int, after *string, last *int, before *string, filter *StockMovementFilter) int
+		Stocks             func(childComplexity int, productIds []string, channel *string) int
+		__resolve__service func(childComplexity int) int
+		__resolve_entities func(childComplexity int, representations []any) int
 	}
 
 	RedisOperations struct {
@@ -486,6 +488,10 @@ type ComplexityRoot struct {
 		Products func(childComplexity int) int
 		Replayed func(childComplexity int) int
 	}
+
+	_Service struct {
+		Sdl func(childComplexity int) int
+	}
 }
 
 // endregion ***************************** api!.gotpl *****************************
@@ -519,6 +525,7 @@ type QueryResolver interface {
 	Shop(ctx context.Context) (*operations.ShopInfo, error)
 	Operations(ctx context.Context) (*operations.OperationsSnapshot, error)
 	Node(ctx context.Context, id string) (Node, error)
+
 	Location(ctx context.Context, id string) (*models.Location, error)
 	Locations(ctx context.Context) ([]*models.Location, error)
 	Channels(ctx context.Context) ([]*models.Channel, error)
@@ -1479,6 +1486,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Stocks(childComplexity, args["productIds"].([]string), args["channel"].(*string)), true
+	case "Query._service":
+		if e.ComplexityRoot.Query.__resolve__service == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.__resolve__service(childComplexity), true
+	case "Query._entities":
+		if e.ComplexityRoot.Query.__resolve_entities == nil {
+			break
+		}
+
+		args, err := ec.field_Query__entities_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.__resolve_entities(childComplexity, args["representations"].([]any)), true
 
 	case "RedisOperations.embedded":
 		if e.ComplexityRoot.RedisOperations.Embedded == nil {
@@ -2489,6 +2513,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpsertProductsPayload.Replayed(childComplexity), true
 
+	case "_Service.sdl":
+		if e.ComplexityRoot._Service.Sdl == nil {
+			break
+		}
+
+		return e.ComplexityRoot._Service.Sdl(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -2829,7 +2860,7 @@ extend type Mutation {
 }
 
 "A place that keeps stock: a warehouse, a shop, a supplier."
-type Location implements Node {
+type Location implements Node @key(fields: "id") @key(fields: "locationId") {
   "Global id, for ` + "`" + `node` + "`" + `. Inputs take ` + "`" + `locationId` + "`" + `."
   id: ID!
   "The shop's own location id."
@@ -3159,7 +3190,7 @@ type StockHistoryLevel {
 `, BuiltIn: false},
 	{Name: "../schema/product.graphqls", Input: `extend type Query {
   "One product by the shop's own id. Null when it is unknown."
-  product("The shop's own product id." id: ID!): Product @anonymous(use: "READING")
+  product("The shop's own product id." id: ID!): Product @catalogue @anonymous(use: "READING")
   """
   A page of products, forwards (first, after) or backwards (last, before). A page has 50 products by default and at most
   250. The work for one page is bounded: where few products match the filter, a page can have fewer products than asked
@@ -3178,7 +3209,7 @@ type StockHistoryLevel {
     filter: ProductFilter
     "The order of the list."
     orderBy: ProductOrder! = PRODUCT_ID
-  ): ProductConnection! @anonymous(use: "READING")
+  ): ProductConnection! @catalogue @anonymous(use: "READING")
 }
 
 extend type Mutation {
@@ -3198,13 +3229,13 @@ enum InventoryPolicy {
 }
 
 "The sellable unit with its stock settings."
-type Product implements Node {
+type Product implements Node @key(fields: "id") {
   "The shop's own product id. Other graphs can join on it."
   id: ID!
   "The same id, under the name that all other types use."
-  productId: ID!
+  productId: ID! @catalogue
   "A name for people."
-  title: String
+  title: String @catalogue
   "False for a product that never runs out."
   tracked: Boolean!
   "What happens when the product runs out."
@@ -3220,11 +3251,11 @@ type Product implements Node {
   "The period of ` + "`" + `maxPerOwner` + "`" + `, which ends now: a day by default."
   ownerPeriodSeconds: Int!
   "Grows with every change of the product, its stock included. The newer version is right."
-  version: BigInt!
+  version: BigInt! @catalogue
   "The product's own buffers. In other channels the buffer of the channel applies."
   channelBuffers: [ChannelBuffer!]!
-  "The live stock."
-  stock("Only this channel's locations count." channel: ID): Stock! @goField(forceResolver: true, batch: true)
+  "The live stock. Null when the product was removed meanwhile."
+  stock("Only this channel's locations count." channel: ID): Stock @goField(forceResolver: true, batch: true)
 }
 
 "The buffer of a product in one channel."
@@ -3450,7 +3481,7 @@ Reserved units of several products, with a time to live. One that was made with 
 for callers with the order scopes; with write:orders and an ` + "`" + `ownerRef` + "`" + `, for the latter only. For any other caller it is
 unknown. One that was made without a token is a capability: its id is the permission, until a subject claims it.
 """
-type Reservation implements Node {
+type Reservation implements Node @key(fields: "id") {
   "A random id that cannot be guessed. Where it was made without a token, knowing it is the permission to read, update, extend and release it."
   id: ID!
   "Its state. It is EXPIRED as soon as its time to live is over."
@@ -3468,7 +3499,7 @@ type Reservation implements Node {
   "When its time to live is over, unless it is extended. Has no meaning once the state is not ACTIVE. Count down on the server's time: see serverTime of ReservationPayload and Query."
   expiresAt: Time!
   "The server's time of this answer."
-  serverTime: Time! @deprecated(reason: "A client's cache keeps it beside expiresAt, and a countdown from it jumps back. Use serverTime of the payload or of Query.")
+  serverTime: Time! @inaccessible @deprecated(reason: "A client's cache keeps it beside expiresAt, and a countdown from it jumps back. Use serverTime of the payload or of Query.")
   "Grows with every change of the reservation, its expiry included, and may skip numbers. A client that keeps the highest version misses nothing."
   version: BigInt!
 }
@@ -3662,6 +3693,15 @@ directive @argumentRequiresScopes(scopes: [[federation__Scope!]!]!) on ARGUMENT_
 "No bearer token is needed, unless the server's settings say otherwise: READ_ANONYMOUSLY for READING, RESERVE_ANONYMOUSLY for RESERVING."
 directive @anonymous(use: String!) on FIELD_DEFINITION
 
+"The fields by which other subgraphs and gateways name an object of the type."
+directive @key(fields: String!) repeatable on OBJECT
+"Other subgraphs may have the type or the field too."
+directive @shareable on OBJECT | FIELD_DEFINITION
+"Clients of a gateway do not see it."
+directive @inaccessible on FIELD_DEFINITION
+"The subgraph does not have the field, as the subgraph of a catalogue has it, unless the server's setting FEDERATION is ` + "`" + `full` + "`" + `."
+directive @catalogue on FIELD_DEFINITION
+
 "Says to the code generator how a field is resolved in Go."
 directive @goField(forceResolver: Boolean, name: String, omittable: Boolean, type: String, forceGenerate: Boolean, autoBindGetterHaser: Boolean, batch: Boolean) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 
@@ -3676,7 +3716,7 @@ interface Node {
 }
 
 "Where a page ends, and how to continue."
-type PageInfo {
+type PageInfo @shareable {
   "True when there is a page after this one."
   hasNextPage: Boolean!
   "True when there is a page before this one."
@@ -3714,7 +3754,26 @@ type Query {
   """
   operations: Operations @requiresScopes(scopes: [["admin"]])
   "Any object by its global id. Null when no object has this id."
-  node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node @anonymous(use: "READING")
+  node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node @catalogue @anonymous(use: "READING")
+  """
+  For gateways: objects by their keys, in the order asked. Null for one that is unknown. What is wrong with one is an error of
+  that one.
+  """
+  _entities("At most 1,000 objects, each with ` + "`" + `__typename` + "`" + ` and the fields of a key." representations: [_Any!]!): [_Entity]! @anonymous(use: "READING")
+  "For gateways: the schema of the subgraph."
+  _service: _Service! @anonymous(use: "READING")
+}
+
+"The ` + "`" + `__typename` + "`" + ` and the key of an entity, an object."
+scalar _Any
+
+"What a gateway can ask for by a key."
+union _Entity = Product | Stock | Reservation | Location
+
+"The subgraph."
+type _Service {
+  "Its schema, in the schema definition language with the directives of Federation 2."
+  sdl: String!
 }
 
 "All writes. A refusal is data, in the ` + "`" + `errors` + "`" + ` of a payload. A top-level error is a fault."
@@ -3965,7 +4024,7 @@ enum ReadSource {
 }
 
 "One product over all locations, or over a channel's locations: the storefront's view."
-type Stock implements Node {
+type Stock implements Node @key(fields: "id") {
   "Global id. It names the product, the channel, and the moment of ` + "`" + `asOf` + "`" + `. The id of live stock is the same at every version."
   id: ID!
   "The shop's own product id."
@@ -4887,6 +4946,14 @@ func (ec *executionContext) childFields_UpsertProductsPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type UpsertProductsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields__Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sdl":
+		return ec.fieldContext__Service_sdl(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type _Service", field.Name)
+}
+
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -5252,6 +5319,20 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query__entities_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "representations",
+		func(ctx context.Context, v any) ([]any, error) {
+			return ec.unmarshalN_Any2ᚕinterfaceᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["representations"] = arg0
 	return args, nil
 }
 
@@ -8545,10 +8626,10 @@ func (ec *executionContext) _Product_stock(ctx context.Context, field graphql.Co
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Stock) graphql.Marshaler {
-			return ec.marshalNStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
+			return ec.marshalOStock2ᚖonhandᚋmodelsᚐStock(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Product_stock(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -9133,6 +9214,118 @@ func (ec *executionContext) fieldContext_Query_node(ctx context.Context, field g
 	if fc.Args, err = ec.field_Query_node_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query__entities(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query__entities(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.__resolve_entities(ctx, fc.Args["representations"].([]any)), nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal []Entity
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal []Entity
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []Entity) graphql.Marshaler {
+			return ec.marshalN_Entity2ᚕonhandᚋgraphᚋgeneratedᚐEntity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query__entities(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type _Entity does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query__entities_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query__service(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query__service(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.__resolve__service(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				use, err := ec.unmarshalNString2string(ctx, "READING")
+				if err != nil {
+					var zeroVal Service
+					return zeroVal, err
+				}
+				if ec.Directives.Anonymous == nil {
+					var zeroVal Service
+					return zeroVal, errors.New("directive anonymous is not implemented")
+				}
+				return ec.Directives.Anonymous(ctx, nil, directive0, use)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v Service) graphql.Marshaler {
+			return ec.marshalN_Service2onhandᚋgraphᚋgeneratedᚐService(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query__service(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields__Service(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -14261,6 +14454,29 @@ func (ec *executionContext) fieldContext_UpsertProductsPayload_errors(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) __Service_sdl(ctx context.Context, field graphql.CollectedField, obj *Service) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext__Service_sdl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sdl, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext__Service_sdl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("_Service", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17227,6 +17443,45 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 	}
 }
 
+func (ec *executionContext) __Entity(ctx context.Context, sel ast.SelectionSet, obj Entity) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case *models.Stock:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Stock(ctx, sel, obj)
+	case models.Reservation:
+		return ec._Reservation(ctx, sel, &obj)
+	case *models.Reservation:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Reservation(ctx, sel, obj)
+	case models.Product:
+		return ec._Product(ctx, sel, &obj)
+	case *models.Product:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Product(ctx, sel, obj)
+	case models.Location:
+		return ec._Location(ctx, sel, &obj)
+	case *models.Location:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Location(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of _Entity must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
@@ -17791,7 +18046,7 @@ func (ec *executionContext) _InvalidInputError(ctx context.Context, sel ast.Sele
 	return out
 }
 
-var locationImplementors = []string{"Location", "Node"}
+var locationImplementors = []string{"Location", "Node", "_Entity"}
 
 func (ec *executionContext) _Location(ctx context.Context, sel ast.SelectionSet, obj *models.Location) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, locationImplementors)
@@ -18205,7 +18460,7 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
-var productImplementors = []string{"Product", "Node"}
+var productImplementors = []string{"Product", "Node", "_Entity"}
 
 func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, obj *models.Product) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, productImplementors)
@@ -18287,7 +18542,7 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 					}
 				}()
 				res = ec._Product_stock(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -18597,6 +18852,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				}()
 				res = ec._Query_node(ctx, field)
 				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "_entities":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query__entities(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "_service":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query__service(ctx, field)
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -18998,7 +19297,7 @@ func (ec *executionContext) _RelayOperations(ctx context.Context, sel ast.Select
 	return out
 }
 
-var reservationImplementors = []string{"Reservation", "Node"}
+var reservationImplementors = []string{"Reservation", "Node", "_Entity"}
 
 func (ec *executionContext) _Reservation(ctx context.Context, sel ast.SelectionSet, obj *models.Reservation) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, reservationImplementors)
@@ -19745,7 +20044,7 @@ func (ec *executionContext) _StaleQuantityError(ctx context.Context, sel ast.Sel
 	return out
 }
 
-var stockImplementors = []string{"Stock", "Node"}
+var stockImplementors = []string{"Stock", "_Entity", "Node"}
 
 func (ec *executionContext) _Stock(ctx context.Context, sel ast.SelectionSet, obj *models.Stock) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, stockImplementors)
@@ -20976,6 +21275,44 @@ func (ec *executionContext) _UpsertProductsPayload(ctx context.Context, sel ast.
 			}
 		case "errors":
 			out.Values[i] = ec._UpsertProductsPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var _ServiceImplementors = []string{"_Service"}
+
+func (ec *executionContext) __Service(ctx context.Context, sel ast.SelectionSet, obj *Service) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, _ServiceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("_Service")
+		case "sdl":
+			out.Values[i] = ec.__Service_sdl(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -22540,6 +22877,88 @@ func (ec *executionContext) unmarshalNUpsertProductsInput2onhandᚋgraphᚋgener
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalN_Any2interface(ctx context.Context, v any) (any, error) {
+	res, err := graphql.UnmarshalAny(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalN_Any2interface(ctx context.Context, sel ast.SelectionSet, v any) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	_ = sel
+	res := graphql.MarshalAny(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalN_Any2ᚕinterfaceᚄ(ctx context.Context, v any) ([]any, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalN_Any2interface(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalN_Any2ᚕinterfaceᚄ(ctx context.Context, sel ast.SelectionSet, v []any) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalN_Any2interface(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalN_Entity2ᚕonhandᚋgraphᚋgeneratedᚐEntity(ctx context.Context, sel ast.SelectionSet, v []Entity) graphql.Marshaler {
+	{
+		var batchItemsProduct []*models.Product
+		batchIdxMapProduct := map[int]int{}
+		for i, item := range v {
+			switch concrete := item.(type) {
+			case models.Product:
+				batchIdxMapProduct[i] = len(batchItemsProduct)
+				batchItemsProduct = append(batchItemsProduct, &concrete)
+			case *models.Product:
+				batchIdxMapProduct[i] = len(batchItemsProduct)
+				batchItemsProduct = append(batchItemsProduct, concrete)
+			}
+		}
+		if len(batchItemsProduct) > 0 {
+			ctx = graphql.WithBatchParents(ctx, "Product", batchItemsProduct, batchIdxMapProduct)
+		}
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalO_Entity2onhandᚋgraphᚋgeneratedᚐEntity(ctx, sel, v[i])
+	})
+
+	return ret
+}
+
+func (ec *executionContext) marshalN_Service2onhandᚋgraphᚋgeneratedᚐService(ctx context.Context, sel ast.SelectionSet, v Service) graphql.Marshaler {
+	return ec.__Service(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
 	return ec.___Directive(ctx, sel, &v)
 }
@@ -23255,6 +23674,13 @@ func (ec *executionContext) marshalOUpsertProductsPayload2ᚖonhandᚋgraphᚋge
 		return graphql.Null
 	}
 	return ec._UpsertProductsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalO_Entity2onhandᚋgraphᚋgeneratedᚐEntity(ctx context.Context, sel ast.SelectionSet, v Entity) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec.__Entity(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

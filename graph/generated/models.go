@@ -14,6 +14,11 @@ type Node interface {
 	IsNode()
 }
 
+// What a gateway can ask for by a key.
+type Entity interface {
+	IsEntity()
+}
+
 // Deltas to stock levels.
 type AdjustStockInput struct {
 	// A request that is repeated with the same key and input takes effect once, and gets the first answer again for 48 hours at least. Use a random UUID, at most 255 characters. The key belongs to this operation and to its caller. Only a success binds it, a part of the rows included: after a refusal the same key may be sent again, with any input, because the cause may be gone by then.
@@ -412,4 +417,10 @@ type UpsertProductsPayload struct {
 	Replayed bool `json:"replayed"`
 	// The refused rows.
 	Errors []models.SettingsError `json:"errors"`
+}
+
+// The subgraph.
+type Service struct {
+	// Its schema, in the schema definition language with the directives of Federation 2.
+	Sdl string `json:"sdl"`
 }

@@ -224,8 +224,8 @@ func (d *Direct) find(ctx context.Context, id string) (*models.Stock, error) {
 		at = d.places[id]
 	}
 	d.last = at
-	if at.in.err != nil {
-		return nil, at.in.err
+	if err := errorFor(at.in.err, id); err != nil {
+		return nil, err
 	}
 	return at.in.values[at.index], nil
 }

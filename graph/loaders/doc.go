@@ -15,7 +15,8 @@
 // Each response gets loaders of its own, not each request: a subscription's request
 // lasts for hours, and loaders of the request would return its first value for ever.
 //
-// May import: models and gqlgen's runtime.
+// May import: models, models/poison and gqlgen's runtime.
 //
-// When the store is gone, all fields that wait for a fetch get its error.
+// When the store is gone, all fields that wait for a fetch get its error. A fetch that could
+// not read some products has an error for the fields that asked for these.
 package loaders

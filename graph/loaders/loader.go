@@ -70,8 +70,8 @@ func (l *loader[V]) load(ctx context.Context, ids []string) ([]V, error) {
 	}
 	for i, e := range entries {
 		<-e.fetch.done
-		if e.fetch.err != nil {
-			return nil, e.fetch.err
+		if err := errorFor(e.fetch.err, ids[i]); err != nil {
+			return nil, err
 		}
 		values[i] = e.fetch.values[e.index]
 	}
@@ -189,7 +189,8 @@ func (f *fetch[V]) run(read ReadFunc[V]) {
 	f.values, f.err = call(f.ctx, read, f.ids)
 }
 
-// call calls a read function. A panic in it becomes an error.
+// call calls a read function. A panic in it becomes an error. Beside an error for some ids
+// it returns the values of the others.
 func call[V any](ctx context.Context, read ReadFunc[V], ids []string) (values []V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -197,7 +198,7 @@ func call[V any](ctx context.Context, read ReadFunc[V], ids []string) (values []
 		}
 	}()
 	values, err = read(ctx, ids)
-	if err == nil && len(values) != len(ids) {
+	if len(values) != len(ids) && errorFor(err, "") == nil {
 		err = fmt.Errorf("a read function returned %d values for %d ids", len(values), len(ids))
 	}
 	return values, err

@@ -7,6 +7,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"onhand/models"
+	"onhand/models/poison"
 )
 
 // Loaders are the loaders of one response.
@@ -74,4 +75,17 @@ func (l *Loaders) Stock(ctx context.Context, id string) (*models.Stock, error) {
 // Reservation loads one reservation; nil when it is unknown.
 func (l *Loaders) Reservation(ctx context.Context, id string) (*models.Reservation, error) {
 	return l.reservations.one(ctx, id)
+}
+
+// errorFor returns what the error of a read is for one of its ids. A *poison.RowsError is
+// that of the products it names: the others were read.
+func errorFor(err error, id string) error {
+	rows, some := errors.AsType[*poison.RowsError](err)
+	if !some {
+		return err
+	}
+	if cause := rows.Causes[id]; cause != nil {
+		return &poison.RowsError{Causes: map[string]error{id: cause}}
+	}
+	return nil
 }

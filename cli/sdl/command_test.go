@@ -1,0 +1,27 @@
+package sdl_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/cli/sdl"
+	"onhand/graph"
+	"onhand/graph/federation"
+)
+
+// TestCommand: each form of the command prints its schema.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	for want, command := range map[string]sdl.Command{
+		graph.SDL(): {}, graph.SubgraphSDL(federation.Subgraph): {Federation: true}, graph.SubgraphSDL(federation.Full): {Federation: true, Full: true},
+	} {
+		var out bytes.Buffer
+		require.NoError(t, command.Validate())
+		require.NoError(t, command.Run(&out))
+		assert.Equal(t, want, out.String())
+	}
+	assert.Error(t, (&sdl.Command{Full: true}).Validate())
+}
