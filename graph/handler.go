@@ -160,9 +160,16 @@ func SubgraphSDL(mode federation.Mode) string {
 }
 
 var (
-	subgraphSDL = sync.OnceValue(func() string { return federation.SDL(newSchema(), federation.Subgraph, subgraphCosts()) })
-	fullSDL     = sync.OnceValue(func() string { return federation.SDL(newSchema(), federation.Full, subgraphCosts()) })
+	subgraphSDL = sync.OnceValue(func() string { return newSubgraphSDL(federation.Subgraph, false) })
+	fullSDL     = sync.OnceValue(func() string { return newSubgraphSDL(federation.Full, false) })
 )
+
+// SubgraphWithoutAccess is SubgraphSDL without the directives of access.
+func SubgraphWithoutAccess(mode federation.Mode) string { return newSubgraphSDL(mode, true) }
+
+func newSubgraphSDL(mode federation.Mode, withoutAccess bool) string {
+	return federation.SDL(newSchema(), federation.Options{Mode: mode, Costs: subgraphCosts(), WithoutAccess: withoutAccess})
+}
 
 // newSchema is the schema, for a caller that changes it.
 func newSchema() *ast.Schema {

@@ -10,8 +10,9 @@ import (
 
 // Command is onhand schema.
 type Command struct {
-	Federation bool `name:"federation" help:"The subgraph for a gateway (Apollo Federation 2), as _service answers it."`
-	Full       bool `name:"full" help:"With --federation: the subgraph of a server that is the catalogue itself (FEDERATION=full), with product, products, node and titles."`
+	Federation    bool `name:"federation" help:"The subgraph for a gateway (Apollo Federation 2), as _service answers it."`
+	Full          bool `name:"full" help:"With --federation: the subgraph of a server that is the catalogue itself (FEDERATION=full), with product, products, node and titles."`
+	WithoutAccess bool `name:"without-access" help:"With --federation: without @authenticated and @requiresScopes, which the server enforces itself. For @apollo/gateway, which refuses them."`
 }
 
 // Help is the text that onhand schema --help adds.
@@ -21,22 +22,28 @@ func (*Command) Help() string {
 
 // Validate is called by kong.
 func (c *Command) Validate() error {
-	if c.Full && !c.Federation {
-		return errors.New("--full goes with --federation")
+	if (c.Full || c.WithoutAccess) && !c.Federation {
+		return errors.New("--full and --without-access go with --federation")
 	}
 	return nil
 }
 
 // Run prints the schema.
 func (c *Command) Run(stdout io.Writer) error {
-	text := graph.SDL()
-	if c.Federation {
-		mode := federation.Subgraph
-		if c.Full {
-			mode = federation.Full
-		}
-		text = graph.SubgraphSDL(mode)
-	}
-	_, err := io.WriteString(stdout, text)
+	_, err := io.WriteString(stdout, c.text())
 	return err
+}
+
+func (c *Command) text() string {
+	mode := federation.Subgraph
+	if c.Full {
+		mode = federation.Full
+	}
+	switch {
+	case !c.Federation:
+		return graph.SDL()
+	case c.WithoutAccess:
+		return graph.SubgraphWithoutAccess(mode)
+	}
+	return graph.SubgraphSDL(mode)
 }

@@ -17,11 +17,18 @@ func TestCommand(t *testing.T) {
 	t.Parallel()
 	for want, command := range map[string]sdl.Command{
 		graph.SDL(): {}, graph.SubgraphSDL(federation.Subgraph): {Federation: true}, graph.SubgraphSDL(federation.Full): {Federation: true, Full: true},
+		graph.SubgraphWithoutAccess(federation.Subgraph): {Federation: true, WithoutAccess: true},
 	} {
 		var out bytes.Buffer
 		require.NoError(t, command.Validate())
 		require.NoError(t, command.Run(&out))
 		assert.Equal(t, want, out.String())
 	}
-	assert.Error(t, (&sdl.Command{Full: true}).Validate())
+	require.Error(t, (&sdl.Command{Full: true}).Validate())
+	require.Error(t, (&sdl.Command{WithoutAccess: true}).Validate())
+	without := graph.SubgraphWithoutAccess(federation.Full)
+	assert.NotContains(t, without, "@requiresScopes")
+	assert.NotContains(t, without, "@authenticated")
+	assert.Contains(t, without, "@cost")
+	assert.Contains(t, without, "ProductConnection")
 }

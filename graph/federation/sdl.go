@@ -1,7 +1,6 @@
 package federation
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,15 +47,27 @@ func Clients(schema *ast.Schema) string {
 	return printed(schema)
 }
 
+// Options say which subgraph is printed.
+type Options struct {
+	Mode  Mode
+	Costs Costs
+	// WithoutAccess leaves out @authenticated and @requiresScopes, which this server
+	// enforces itself: Apollo's gateway for JavaScript refuses a graph that has them.
+	WithoutAccess bool
+}
+
 // SDL prints the subgraph of a schema, and changes the schema.
-func SDL(schema *ast.Schema, mode Mode, costs Costs) string {
+func SDL(schema *ast.Schema, options Options) string {
 	Hide(schema)
-	if mode != Full {
+	if options.Mode != Full {
 		for _, definition := range schema.Types {
 			definition.Fields = slices.DeleteFunc(definition.Fields, func(field *ast.FieldDefinition) bool { return field.Directives.ForName("catalogue") != nil })
 		}
 	}
 	keepDirectives(schema, func(name string) bool {
+		if options.WithoutAccess && (name == "authenticated" || name == "requiresScopes") {
+			return false
+		}
 		return slices.Contains(subgraphDirectives, name) || slices.Contains(standardDirectives, name)
 	})
 	clear(schema.Directives) // composition knows those of Federation
@@ -65,7 +76,7 @@ func SDL(schema *ast.Schema, mode Mode, costs Costs) string {
 		makeNullable(schema.Types[name])
 	}
 	removeUnreachable(schema)
-	costs.mark(schema)
+	options.Costs.mark(schema)
 	return link(schema) + printed(schema)
 }
 
@@ -194,6 +205,3 @@ func printed(schema *ast.Schema) string {
 	formatter.NewFormatter(&text, formatter.WithIndent("  ")).FormatSchema(schema)
 	return text.String()
 }
-
-// Or returns the mode, or Subgraph for the zero Mode.
-func (m Mode) Or() Mode { return cmp.Or(m, Subgraph) }

@@ -1,0 +1,80 @@
+// Two gateways over the same supergraph, with the settings of docs/federation.md.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { ApolloGateway, RemoteGraphQLDataSource } from '@apollo/gateway';
+import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import { parse } from 'graphql';
+import { freePort } from '../e2e/server.js';
+
+/** Apollo's gateway. Returns query(document, variables, authorization) and stop(). */
+export async function apolloGateway(supergraph) {
+  // docs/federation.md: apollo gateway
+  class ForwardsToken extends RemoteGraphQLDataSource {
+    willSendRequest({ request, context }) {
+      if (context.authorization) request.http.headers.set('authorization', context.authorization);
+    }
+  }
+  const gateway = new ApolloGateway({
+    supergraphSdl: supergraph,
+    buildService: ({ url }) => new ForwardsToken({ url }),
+  });
+  // end
+  const { executor, schema } = await gateway.load();
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const query = async (source, variables = {}, authorization = undefined) => {
+    const document = parse(source);
+    const answer = await executor({
+      document, schema, logger, request: { query: source, variables, http: undefined }, operationName: null, queryHash: source,
+      context: { authorization }, metrics: {}, overallCachePolicy: { restrict() {} }, cache: undefined,
+    });
+    return JSON.parse(JSON.stringify(answer));
+  };
+  return { query, stop: () => gateway.stop() };
+}
+
+/**
+ * The Guild's gateway, on a port of its own. socket is the URL of Onhand for subscriptions; without it they are event
+ * streams. Returns url, query(document, variables, authorization) and stop().
+ */
+export async function hiveGateway(supergraph, socket) {
+  // docs/federation.md: hive gateway
+  const overSockets = {
+    onhand: {
+      options: {
+        subscriptions: {
+          kind: 'ws',
+          location: socket,
+          options: { connectionParams: { authorization: '{context.headers.authorization}' } },
+        },
+      },
+    },
+  };
+  const gateway = createGatewayRuntime({
+    supergraph,
+    propagateHeaders: {
+      fromClientToSubgraphs: ({ request }) => ({ authorization: request.headers.get('authorization') ?? undefined }),
+    },
+    transportEntries: socket ? overSockets : {},
+    // end
+    logging: false,
+    maskedErrors: false,
+  });
+  const server = createServer(gateway);
+  server.listen(await freePort(), '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${server.address().port}/graphql`;
+  const query = async (source, variables = {}, authorization = undefined) => {
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...(authorization && { authorization }) },
+      body: JSON.stringify({ query: source, variables }),
+    });
+    return answer.json();
+  };
+  const stop = async () => {
+    server.closeAllConnections();
+    server.close();
+    await gateway[Symbol.asyncDispose]();
+  };
+  return { url, query, stop };
+}
