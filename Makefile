@@ -58,6 +58,7 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
 	$(MAKE) verify
 	$(MAKE) verify-board
+	$(MAKE) compose
 	$(MAKE) e2e
 	$(MAKE) examples
 	$(MAKE) fault ARGS=-short
@@ -67,6 +68,7 @@ test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests
 .PHONY: test-all
 test-all: ## make test and what takes long: every fault scenario, every race, fuzzing, the builds for all systems
 	$(MAKE) test
+	$(MAKE) gateway
 	$(MAKE) cross
 	$(MAKE) schema
 	$(MAKE) storefront
@@ -211,6 +213,22 @@ verify-board: ## fail when web/board/dist differs from what web/board gives
 			{ echo "verify-board: web/board/dist is out of date: run make board, and commit it"; exit 1; }; \
 	else \
 		echo "verify-board: skipped: no Node.js 20.19 or newer with npm"; \
+	fi
+
+.PHONY: compose
+compose: ## compose the subgraph with those of other teams, with the libraries of Apollo and The Guild
+	@if command -v npm >/dev/null; then \
+		set -x; cd web/federation && npm ci --no-audit --no-fund && npm test; \
+	else \
+		echo "compose: skipped: no Node.js with npm"; \
+	fi
+
+.PHONY: gateway
+gateway: ## query the subgraph beside a catalogue through real gateways, with the near cache and without
+	@if command -v npm >/dev/null; then \
+		set -x; cd web/gateway && npm ci --no-audit --no-fund && npm test && NEAR_CACHE_BYTES=0 npm test; \
+	else \
+		echo "gateway: skipped: no Node.js with npm"; \
 	fi
 
 # ARGS are arguments of go test: make fault ARGS='-run F07 -v -seed 12345'. See faults/README.md.

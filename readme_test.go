@@ -316,6 +316,7 @@ func (r *reader) curl(args []string) string {
 	require.Equal(r.t, http.StatusOK, response.StatusCode)
 	var printed bytes.Buffer
 	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20) // a schema is one line
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), ":") { // "I am still here"
 			continue

@@ -16,17 +16,17 @@ import (
 // commandLine is what kong parses: the shared settings and one field a command.
 type commandLine struct {
 	settings
-	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the API (the default)."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date, and end."`
-	Demo    demoCommand    `cmd:"" help:"Load the demo shop into an empty database."`
-	Import  importCommand  `cmd:"" help:"Import stock from a file."`
-	Export  exportCommand  `cmd:"" help:"Export all stock to a file."`
-	Stock   stockCommand   `cmd:"" help:"Print the stock of products."`
-	Ledger  ledgerCommand  `cmd:"" help:"Print the movements of a product."`
-	Audit   auditCommand   `cmd:"" help:"Check that ledger, levels, reservations and Redis agree."`
-	Schema  sdl.Command    `cmd:"" help:"Print the schema, or the subgraph for a gateway."`
-	Token   tokenCommand   `cmd:"" help:"Print a bearer token for development."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve   serveCommand      `cmd:"" default:"withargs" help:"Serve the API (the default)."`
+	Migrate migrateCommand    `cmd:"" help:"Bring the database's tables up to date, and end."`
+	Demo    demoCommand       `cmd:"" help:"Load the demo shop into an empty database."`
+	Import  importCommand     `cmd:"" help:"Import stock from a file."`
+	Export  exportCommand     `cmd:"" help:"Export all stock to a file."`
+	Stock   stockCommand      `cmd:"" help:"Print the stock of products."`
+	Ledger  ledgerCommand     `cmd:"" help:"Print the movements of a product."`
+	Audit   auditCommand      `cmd:"" help:"Check that ledger, levels, reservations and Redis agree."`
+	Schema  sdl.SchemaCommand `cmd:"" help:"Print the schema, or the subgraph for a gateway."`
+	Token   tokenCommand      `cmd:"" help:"Print a bearer token for development."`
+	Version versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // Command is a parsed command line.

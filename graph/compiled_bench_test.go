@@ -56,18 +56,46 @@ func BenchmarkReads(b *testing.B) {
 			api := graph.Handler(graph.HandlerConfig{
 				Resolver: &graph.Resolver{Store: store, Log: slog.New(slog.DiscardHandler)}, Closing: transport.NewClosing(), Interpreted: interpreted,
 			})
-			b.Run(name+"/"+kind, func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/graphql", bytes.NewReader(body))
-					r.Header.Set("Content-Type", "application/json")
-					w := httptest.NewRecorder()
-					api.ServeHTTP(w, r)
-					if w.Code != http.StatusOK {
-						b.Fatal(w.Body)
-					}
-				}
-			})
+			b.Run(name+"/"+kind, func(b *testing.B) { benchRequest(b, api, body) })
+		}
+	}
+}
+
+// BenchmarkEntities measures what a gateway asks for a page of 100 products, ten of which
+// are unknown, without network and store.
+func BenchmarkEntities(b *testing.B) {
+	stocks, keys := map[string]*models.Stock{}, make([]key, 100)
+	for i := range keys {
+		id := "many-" + strconv.Itoa(i)
+		keys[i] = keyOf("Product", id)
+		if i%10 > 0 {
+			stocks[id] = comparedStock(id, int64(i+1))
+		}
+	}
+	store := &benchedStore{fakeStore{directory: comparedDirectory(), stocks: func(ids []string) ([]*models.Stock, error) {
+		found := make([]*models.Stock, len(ids))
+		for i, id := range ids {
+			found[i] = stocks[id]
+		}
+		return found, nil
+	}}}
+	body, err := json.Marshal(request{Query: pageQuery, Variables: map[string]any{"representations": keys}})
+	require.NoError(b, err)
+	for kind, api := range bothExecutors(store) {
+		b.Run(kind, func(b *testing.B) { benchRequest(b, api, body) })
+	}
+}
+
+func benchRequest(b *testing.B, api http.Handler, body []byte) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/graphql", bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Body)
 		}
 	}
 }

@@ -168,7 +168,7 @@ var (
 func SubgraphWithoutAccess(mode federation.Mode) string { return newSubgraphSDL(mode, true) }
 
 func newSubgraphSDL(mode federation.Mode, withoutAccess bool) string {
-	return federation.SDL(newSchema(), federation.Options{Mode: mode, Costs: subgraphCosts(), WithoutAccess: withoutAccess})
+	return federation.SDL(newSchema(), federation.SubgraphOptions{Mode: mode, Costs: subgraphCosts(), WithoutAccess: withoutAccess})
 }
 
 // newSchema is the schema, for a caller that changes it.

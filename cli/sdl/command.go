@@ -8,20 +8,20 @@ import (
 	"onhand/graph/federation"
 )
 
-// Command is onhand schema.
-type Command struct {
+// SchemaCommand is onhand schema.
+type SchemaCommand struct {
 	Federation    bool `name:"federation" help:"The subgraph for a gateway (Apollo Federation 2), as _service answers it."`
 	Full          bool `name:"full" help:"With --federation: the subgraph of a server that is the catalogue itself (FEDERATION=full), with product, products, node and titles."`
 	WithoutAccess bool `name:"without-access" help:"With --federation: without @authenticated and @requiresScopes, which the server enforces itself. For @apollo/gateway, which refuses them."`
 }
 
 // Help is the text that onhand schema --help adds.
-func (*Command) Help() string {
+func (*SchemaCommand) Help() string {
 	return "Prints the schema in GraphQL's schema definition language: without flags as /schema.graphql serves it."
 }
 
 // Validate is called by kong.
-func (c *Command) Validate() error {
+func (c *SchemaCommand) Validate() error {
 	if (c.Full || c.WithoutAccess) && !c.Federation {
 		return errors.New("--full and --without-access go with --federation")
 	}
@@ -29,12 +29,12 @@ func (c *Command) Validate() error {
 }
 
 // Run prints the schema.
-func (c *Command) Run(stdout io.Writer) error {
+func (c *SchemaCommand) Run(stdout io.Writer) error {
 	_, err := io.WriteString(stdout, c.text())
 	return err
 }
 
-func (c *Command) text() string {
+func (c *SchemaCommand) text() string {
 	mode := federation.Subgraph
 	if c.Full {
 		mode = federation.Full

@@ -15,7 +15,7 @@ import (
 // TestCommand: each form of the command prints its schema.
 func TestCommand(t *testing.T) {
 	t.Parallel()
-	for want, command := range map[string]sdl.Command{
+	for want, command := range map[string]sdl.SchemaCommand{
 		graph.SDL(): {}, graph.SubgraphSDL(federation.Subgraph): {Federation: true}, graph.SubgraphSDL(federation.Full): {Federation: true, Full: true},
 		graph.SubgraphWithoutAccess(federation.Subgraph): {Federation: true, WithoutAccess: true},
 	} {
@@ -24,8 +24,8 @@ func TestCommand(t *testing.T) {
 		require.NoError(t, command.Run(&out))
 		assert.Equal(t, want, out.String())
 	}
-	require.Error(t, (&sdl.Command{Full: true}).Validate())
-	require.Error(t, (&sdl.Command{WithoutAccess: true}).Validate())
+	require.Error(t, (&sdl.SchemaCommand{Full: true}).Validate())
+	require.Error(t, (&sdl.SchemaCommand{WithoutAccess: true}).Validate())
 	without := graph.SubgraphWithoutAccess(federation.Full)
 	assert.NotContains(t, without, "@requiresScopes")
 	assert.NotContains(t, without, "@authenticated")

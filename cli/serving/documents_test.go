@@ -113,7 +113,7 @@ func TestFederationSettings(t *testing.T) {
 	t.Parallel()
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
-	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), slog.New(slog.DiscardHandler))
+	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer closeBearer()
 	const refused = `"code":"GRAPHQL_VALIDATION_FAILED"`

@@ -118,7 +118,7 @@ func (c *routeConfig) operations(log *slog.Logger) *instrumentation.Operations {
 
 // resolver resolves over a store.
 func (c *routeConfig) resolver(st *store.Store, closing *transport.Closing, log *slog.Logger) *graph.Resolver {
-	return &graph.Resolver{Store: st, Log: log, QuantityCap: c.quantityCap, Process: func() graph.ProcessState {
+	return &graph.Resolver{Store: st, Log: log, QuantityCap: c.quantityCap, Federation: federation.Mode(c.documents.Federation), Process: func() graph.ProcessState {
 		return graph.ProcessState{Version: c.version, Sockets: int(closing.Sockets()), SimulatedShoppers: c.shoppers}
 	}}
 }

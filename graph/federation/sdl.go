@@ -47,8 +47,8 @@ func Clients(schema *ast.Schema) string {
 	return printed(schema)
 }
 
-// Options say which subgraph is printed.
-type Options struct {
+// SubgraphOptions say which subgraph is printed.
+type SubgraphOptions struct {
 	Mode  Mode
 	Costs Costs
 	// WithoutAccess leaves out @authenticated and @requiresScopes, which this server
@@ -57,7 +57,7 @@ type Options struct {
 }
 
 // SDL prints the subgraph of a schema, and changes the schema.
-func SDL(schema *ast.Schema, options Options) string {
+func SDL(schema *ast.Schema, options SubgraphOptions) string {
 	Hide(schema)
 	if options.Mode != Full {
 		for _, definition := range schema.Types {

@@ -5,14 +5,15 @@ import { after, before, describe, test } from 'node:test';
 import { composeServices } from '@theguild/federation-composition';
 import { parse } from 'graphql';
 import { freePort, startServer } from '../e2e/server.js';
+import { schema } from '../federation/schema.js';
 import { startCatalogue, typeDefs } from './catalogue.js';
 import { apolloGateway, hiveGateway } from './gateways.js';
-import { schema } from '../federation/schema.js';
 import { startRecorder } from './recorder.js';
 
 const secret = 'a secret of tests: 32 bytes at least';
 const cap = 5;
 const patienceMs = 30_000;
+const roundsMax = 50;
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** The header of a caller with these scopes. */
@@ -97,11 +98,12 @@ describe('gateways', { timeout: 180_000 }, () => {
   for (const name of ['apollo', 'hive']) {
     test(`${name}: 100 products of a catalogue with their stock are one request, and at most one round trip to Redis`, async () => {
       const { query } = gateways[name];
-      for (let round = 0; round < 3; round += 1) {
+      let least = Infinity; // the server's own work has round trips too, now and then
+      for (let round = 0; round < roundsMax && least > 1; round += 1) {
         recorder.requests.length = 0;
-        const before = await roundTrips();
+        const earlier = await roundTrips();
         const { data, errors } = await query(pageQuery, { ids: page });
-        const trips = (await roundTrips()) - before;
+        if (round > 0) least = Math.min(least, (await roundTrips()) - earlier); // the first fills the caches
         assert.equal(errors, undefined);
         assert.deepEqual(data.products.map((product) => [product.id, product.title]), page.map((id) => [id, `Title of ${id}`]));
         for (const product of data.products) {
@@ -112,9 +114,8 @@ describe('gateways', { timeout: 180_000 }, () => {
         assert.match(recorder.requests[0].query, /_entities/);
         const sent = Object.values(recorder.requests[0].variables).find(Array.isArray);
         assert.deepEqual(sent.map((representation) => representation.id).sort(), page);
-        // In the first rounds the near cache is filled. Background work of the server has round trips too, so the least counts.
-        if (round === 2) assert.ok(trips <= 1, `${trips} round trips`);
       }
+      assert.ok(least <= 1, `${least} round trips`);
     });
 
     test(`${name}: the token of the shopper decides, and the gateway has none`, async () => {
@@ -162,6 +163,7 @@ describe('gateways', { timeout: 180_000 }, () => {
   test('hive: a change reaches the subscriber of the gateway, with the title of the catalogue, over an event stream and a WebSocket', async () => {
     for (const name of ['hive', 'hive with sockets']) {
       const { url } = gateways[name];
+      recorder.requests.length = 0;
       const productId = name === 'hive' ? 'FED-6' : 'FED-7';
       for (const [authorization, quantity] of [[undefined, (n) => Math.min(n, cap)], [merchant, (n) => n]]) {
         const abort = AbortSignal.timeout(patienceMs);
@@ -182,6 +184,7 @@ describe('gateways', { timeout: 180_000 }, () => {
         }
         await events.return();
       }
+      assert.equal(recorder.requests.some(({ method }) => method === 'GET'), name === 'hive', 'sockets go past the recorder');
     }
   });
 });

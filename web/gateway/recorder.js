@@ -1,4 +1,4 @@
-// Stands between a gateway and Onhand, and keeps what the gateway sends.
+// Stands between a gateway and Onhand, and keeps what the gateway sends. An event stream is a GET.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { freePort } from '../e2e/server.js';
@@ -10,7 +10,7 @@ export async function startRecorder(target) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = request.method === 'POST' ? Buffer.concat(chunks).toString() : undefined;
-    requests.push({ authorization: request.headers.authorization, ...(body && JSON.parse(body)) });
+    requests.push({ method: request.method, authorization: request.headers.authorization, ...(body && JSON.parse(body)) });
     const headers = Object.fromEntries(['content-type', 'accept', 'authorization'].filter((name) => request.headers[name]).map((name) => [name, request.headers[name]]));
     const abort = new AbortController();
     response.on('close', () => abort.abort());
