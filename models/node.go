@@ -14,10 +14,14 @@ func (s *Stock) ID() string {
 }
 
 // ID is the global id.
-func (l LevelView) ID() string { return ids.Object{Kind: ids.Level, ProductID: l.ProductID, LocationID: l.LocationID, Moment: l.Moment}.String() }
+func (l LevelView) ID() string {
+	return ids.Object{Kind: ids.Level, ProductID: l.ProductID, LocationID: l.LocationID, Moment: l.Moment}.String()
+}
 
 // ID is the global id.
-func (l Location) ID() string { return ids.Object{Kind: ids.Location, LocationID: l.LocationID}.String() }
+func (l Location) ID() string {
+	return ids.Object{Kind: ids.Location, LocationID: l.LocationID}.String()
+}
 
 // ID is the global id.
 func (c Channel) ID() string { return ids.Object{Kind: ids.Channel, ChannelID: c.ChannelID}.String() }
@@ -29,10 +33,14 @@ func (m *StockMovement) ID() string {
 }
 
 // ID is the global id. Like the reservation's own id it is a permission.
-func (l LineView) ID() string { return ids.Object{Kind: ids.Line, ReservationID: l.ReservationID, ProductID: l.ProductID}.String() }
+func (l LineView) ID() string {
+	return ids.Object{Kind: ids.Line, ReservationID: l.ReservationID, ProductID: l.ProductID}.String()
+}
 
 // ID is the global id. Like the reservation's own id it is a permission.
-func (a AllocationView) ID() string { return ids.Object{Kind: ids.Allocation, ReservationID: a.ReservationID, ProductID: a.ProductID, LocationID: a.LocationID}.String() }
+func (a AllocationView) ID() string {
+	return ids.Object{Kind: ids.Allocation, ReservationID: a.ReservationID, ProductID: a.ProductID, LocationID: a.LocationID}.String()
+}
 
 // ID is the shop's own product id, so that other graphs can join on it.
 func (p Product) ID() string { return p.ProductID }
