@@ -12,10 +12,9 @@
 //     errors of its own.
 //   - A user error is a refusal that is part of an answer. A fault ends the request.
 //
-// Rules that need no server are methods here: the limits of a level, how a line is
-// spread over locations, which state a reservation may change to. They can be read
-// in one place and tested without a database. The JSON form of a stock is in
-// models/stockbinary.
+// Rules that need no server are methods here: the limits of a level, how a line is spread over locations, which state a
+// reservation may change to. They can be read in one place and tested without a database. The JSON form of a stock is
+// in models/stockbinary.
 //
 // Invariants:
 //   - On hand is always computed and never stored.

@@ -6,9 +6,8 @@ import (
 	"onhand/models/ids"
 )
 
-// ID is the global id. It names what the stock shows: the product, the channel and the
-// moment. The id of a live stock has neither version nor time, so that a client's
-// cache merges every newer one into it.
+// ID is the global id. It names what the stock shows: the product, the channel and the moment. The id of a live stock
+// has neither version nor time, so that a client's cache merges every newer one into it.
 func (s *Stock) ID() string {
 	return ids.Object{Kind: ids.Stock, ProductID: s.ProductID, ChannelID: s.Channel, Moment: s.Moment}.String()
 }
@@ -26,8 +25,7 @@ func (l Location) ID() string {
 // ID is the global id.
 func (c Channel) ID() string { return ids.Object{Kind: ids.Channel, ChannelID: c.ChannelID}.String() }
 
-// ID is the global id. It has the product id too, because the ledger is stored by
-// product.
+// ID is the global id. It has the product id too, because the ledger is stored by product.
 func (m *StockMovement) ID() string {
 	return ids.Object{Kind: ids.Movement, MovementID: m.MovementID, ProductID: m.ProductID}.String()
 }
@@ -45,7 +43,7 @@ func (a AllocationView) ID() string {
 // ID is the shop's own product id, so that other graphs can join on it.
 func (p Product) ID() string { return p.ProductID }
 
-// IsNode implements the schema's interface Node.
+// IsNode implements the schema's interface Node, and IsEntity its union _Entity.
 func (s *Stock) IsNode()         {}
 func (l LevelView) IsNode()      {}
 func (l Location) IsNode()       {}
@@ -55,16 +53,13 @@ func (r Reservation) IsNode()    {}
 func (l LineView) IsNode()       {}
 func (a AllocationView) IsNode() {}
 func (m *StockMovement) IsNode() {}
+func (s *Stock) IsEntity()       {}
+func (l Location) IsEntity()     {}
+func (p Product) IsEntity()      {}
+func (r Reservation) IsEntity()  {}
 
-// IsEntity implements the schema's union _Entity.
-func (s *Stock) IsEntity()      {}
-func (l Location) IsEntity()    {}
-func (p Product) IsEntity()     {}
-func (r Reservation) IsEntity() {}
-
-// The parts of a stock and of a reservation are stored without what their global ids
-// and versions need. A view is a part with that. Views are made when a client asks for
-// them.
+// The parts of a stock and of a reservation are stored without what their global ids and versions need. A view is a part
+// with that. Views are made when a client asks for them.
 
 // LevelView is a level of a stock.
 type LevelView struct {
