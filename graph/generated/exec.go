@@ -3747,12 +3747,12 @@ type Query {
   """
   serverTime: Time! @anonymous(use: "READING")
   "What a page about this server says of its shop."
-  shop: Shop! @anonymous(use: "READING")
+  shop: Shop! @catalogue @anonymous(use: "READING")
   """
   What this server does now: the instance that answers, and the database and Redis that all instances share. It may be asked
   every second: the database is asked once a second at most. Scope: admin.
   """
-  operations: Operations @requiresScopes(scopes: [["admin"]])
+  operations: Operations @inaccessible @requiresScopes(scopes: [["admin"]])
   "Any object by its global id. Null when no object has this id."
   node("The ` + "`" + `id` + "`" + ` of any type that implements Node." id: ID!): Node @catalogue @anonymous(use: "READING")
   """
