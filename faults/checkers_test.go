@@ -61,7 +61,7 @@ func TestCheckersFind(t *testing.T) {
 		assert.Len(t, s.Checker.RepeatFaults(writes), 1)
 		writes[0].Done = false
 		assert.Len(t, s.Checker.RepeatFaults(writes), 1, "refused, and its key is bound")
-		require.Empty(t, s.Customer(0).Reserve(map[string]int{"cup": 1000}, load.LongTTL).ID)
+		require.Empty(t, s.Customer(0).Reserve(map[string]int{"cup": 400}, load.LongTTL).ID)
 		writes = s.Target.History.Acknowledged()
 		writes = writes[len(writes)-1:]
 		require.False(t, writes[0].Done)
