@@ -30,17 +30,23 @@ export function listRoute(now) {
 
 function Filters({ now, searchRef, open }) {
   const timer = useRef();
+  const [typed, setTyped] = useState(null); // what is not in the URL yet: the list renders anew while a user types
   const { locations, channels } = places.value;
   const onSearch = (event) => {
     const q = event.currentTarget.value;
+    setTyped(q);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => go({ q }), typingMs);
+    timer.current = setTimeout(() => {
+      go({ q });
+      setTyped(null);
+    }, typingMs);
   };
+  useEffect(() => () => clearTimeout(timer.current), []);
   return (
     <search class={`filters ${open ? 'open' : ''}`}>
       <label class="field grow">
         <span>{t('search')}</span>
-        <input ref={searchRef} type="search" value={now.q} placeholder={t('searchHint')} onInput={onSearch} spellcheck={false} autocomplete="off" />
+        <input ref={searchRef} type="search" value={typed ?? now.q} placeholder={t('searchHint')} onInput={onSearch} spellcheck={false} autocomplete="off" />
       </label>
       {now.view === 'stock' && (
         <Select label={t('status')} value={now.status.join()} onChange={(status) => go({ status: status ? status.split(',') : [] })}
