@@ -236,7 +236,7 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await page.clock.install();
       await page.reload();
       await page.locator('.connection[data-state=live]').waitFor();
-      await page.locator('.summary', { hasText: /^\d+ products$/ }).waitFor();
+      await page.locator('.summary', { hasText: /^67 products$/ }).waitFor();
       mine.signal('SIGSTOP');
       await page.clock.fastForward(20_000);
       await page.locator('.connection[data-state=quiet]', { hasText: 'No signal for' }).waitFor();
