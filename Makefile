@@ -224,9 +224,9 @@ compose: ## compose the subgraph with those of other teams, with the libraries o
 	fi
 
 .PHONY: gateway
-gateway: ## query the subgraph beside a catalogue through real gateways, with the near cache and without
+gateway: ## query and watch the subgraph beside a catalogue through real gateways, with the near cache and without
 	@if command -v npm >/dev/null; then \
-		set -x; cd web/gateway && npm ci --no-audit --no-fund && npm test && NEAR_CACHE_BYTES=0 npm test; \
+		set -x; cd web/gateway && npm ci --no-audit --no-fund && npm test && NEAR_CACHE_BYTES=0 npm test -- gateway.test.js; \
 	else \
 		echo "gateway: skipped: no Node.js with npm"; \
 	fi

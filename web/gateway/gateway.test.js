@@ -1,28 +1,12 @@
 // Onhand behind gateways, beside a catalogue: what docs/federation.md promises.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { composeServices } from '@theguild/federation-composition';
-import { parse } from 'graphql';
-import { freePort, startServer } from '../e2e/server.js';
 import { schema } from '../federation/schema.js';
-import { startCatalogue, typeDefs } from './catalogue.js';
 import { apolloGateway, hiveGateway } from './gateways.js';
-import { startRecorder } from './recorder.js';
+import { bearer, cap, merchant, startShop } from './shop.js';
 
-const secret = 'a secret of tests: 32 bytes at least';
-const cap = 5;
 const patienceMs = 30_000;
 const roundsMax = 50;
-const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-/** The header of a caller with these scopes. */
-function bearer(subject, scope = '') {
-  const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub: subject, scope, exp: Math.ceil(Date.now() / 1000) + 3600 })}`;
-  return `Bearer ${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
-}
-
-const merchant = bearer('merchant', 'read:inventory write:inventory');
 const known = Array.from({ length: 90 }, (_, i) => `FED-${i}`);
 const unknown = Array.from({ length: 10 }, (_, i) => `only in the catalogue ${i}`);
 const page = [...known, ...unknown].sort();
@@ -32,67 +16,28 @@ const pageQuery = `query($ids: [ID!]!) {
 }`;
 
 describe('gateways', { timeout: 180_000 }, () => {
-  let server, admin, catalogue, recorder, gateways;
+  let shop, gateways, recorder, onhand, setStock;
 
-  /** Sends a request to Onhand itself. */
-  const onhand = async (query, variables, authorization = merchant) => {
-    const answer = await fetch(`${server.url}/graphql`, {
-      method: 'POST', headers: { 'Content-Type': 'application/json', authorization }, body: JSON.stringify({ query, variables }),
-    });
-    return answer.json();
-  };
   /** The round trips to Redis until now. */
   const roundTrips = async () => {
-    const text = await (await fetch(`${admin}/metrics`)).text();
+    const text = await (await fetch(`${shop.admin}/metrics`)).text();
     const counts = [...text.matchAll(/^onhand_redis_round_trips_total(?:\{[^}]*\})? (\S+)$/gm)].map((found) => Number(found[1]));
     assert.ok(counts.length > 0, text);
     return counts.reduce((sum, n) => sum + n, 0);
   };
-  const setStock = async (productId, quantity) => {
-    const { data, errors } = await onhand(
-      `mutation($rows: [SetStockRow!]!) { setStock(input: {idempotencyKey: "${crypto.randomUUID()}", reason: CYCLE_COUNT, rows: $rows}) { errors { message } } }`,
-      { rows: [productId].flat().map((id) => ({ productId: id, locationId: 'london', quantity, ignoreStale: true })) },
-    );
-    assert.deepEqual([errors, data?.setStock.errors], [undefined, []]);
-  };
 
   before(async () => {
-    const adminAddress = `127.0.0.1:${await freePort()}`;
-    admin = `http://${adminAddress}`;
-    server = await startServer({ AUTH_SECRET: secret, QUANTITY_CAP: String(cap), ADMIN_ADDR: adminAddress, NEAR_CACHE_BYTES: process.env.NEAR_CACHE_BYTES ?? '67108864' });
-    const { data, errors } = await onhand(
-      `mutation($rows: [UpsertProductRow!]!) { upsertProducts(input: {idempotencyKey: "products of the gateway's test", rows: $rows}) { errors { message } } }`,
-      { rows: known.map((productId) => ({ productId })) },
-    );
-    assert.deepEqual([errors, data?.upsertProducts.errors], [undefined, []]);
-    await setStock(known, 40);
-    catalogue = await startCatalogue();
-    recorder = await startRecorder(`${server.url}/graphql`);
-    // docs/federation.md: the subgraph of a server
-    const answer = await fetch(`${server.url}/graphql`, {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ query: '{ _service { sdl } }' }),
-    });
-    const subgraph = (await answer.json()).data._service.sdl;
-    // end
-    const compose = (text) => {
-      const composed = composeServices([
-        { name: 'onhand', url: recorder.url, typeDefs: parse(text) }, { name: 'catalogue', url: catalogue.url, typeDefs },
-      ]);
-      assert.equal(composed.errors, undefined);
-      return composed.supergraphSdl;
-    };
-    const supergraph = compose(subgraph);
+    shop = await startShop(known);
+    ({ recorder, onhand, setStock } = shop);
     gateways = {
-      apollo: await apolloGateway(compose(schema('--federation', '--without-access'))),
-      hive: await hiveGateway(supergraph), 'hive with sockets': await hiveGateway(supergraph, `${server.url}/graphql`),
+      apollo: await apolloGateway(shop.compose(schema('--federation', '--without-access'))),
+      hive: await hiveGateway(shop.supergraph), 'hive with sockets': await hiveGateway(shop.supergraph, shop.url),
     };
-    await assert.rejects(apolloGateway(supergraph), /authenticated/, 'this gateway does not know the directives of access');
+    await assert.rejects(apolloGateway(shop.supergraph), /authenticated/, 'this gateway does not know the directives of access');
   });
   after(async () => {
     for (const gateway of Object.values(gateways ?? {})) await gateway.stop();
-    recorder?.stop();
-    catalogue?.stop();
-    await server?.stop();
+    await shop?.stop();
   });
 
   for (const name of ['apollo', 'hive']) {

@@ -2,8 +2,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { ApolloGateway, RemoteGraphQLDataSource } from '@apollo/gateway';
-import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import { createGatewayRuntime, getGraphQLWSOptions } from '@graphql-hive/gateway-runtime';
 import { parse } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
 import { freePort } from '../e2e/server.js';
 
 /** Apollo's gateway. Returns query(document, variables, authorization) and stop(). */
@@ -33,10 +35,11 @@ export async function apolloGateway(supergraph) {
 }
 
 /**
- * The Guild's gateway, on a port of its own. socket is the URL of Onhand for subscriptions; without it they are event
- * streams. Returns url, query(document, variables, authorization) and stop().
+ * The Guild's gateway, on a free port or the given one, for clients over HTTP, event streams and WebSockets. socket is the
+ * URL of Onhand for subscriptions; without it they are event streams. Returns url, port, query(document, variables,
+ * authorization) and stop().
  */
-export async function hiveGateway(supergraph, socket) {
+export async function hiveGateway(supergraph, socket, onPort) {
   // docs/federation.md: hive gateway
   const overSockets = {
     onhand: {
@@ -52,17 +55,25 @@ export async function hiveGateway(supergraph, socket) {
   const gateway = createGatewayRuntime({
     supergraph,
     propagateHeaders: {
-      fromClientToSubgraphs: ({ request }) => ({ authorization: request.headers.get('authorization') ?? undefined }),
+      fromClientToSubgraphs: ({ context }) => ({ authorization: context.headers.authorization }),
     },
     transportEntries: socket ? overSockets : {},
     // end
     logging: false,
     maskedErrors: false,
   });
+  await gateway.getSchema(); // a WebSocket does not wait for it
   const server = createServer(gateway);
-  server.listen(await freePort(), '127.0.0.1');
+  const port = onPort ?? await freePort();
+  // docs/federation.md: hive sockets
+  const sockets = useServer(
+    getGraphQLWSOptions(gateway, ({ extra }) => ({ req: extra.request, socket: extra.socket, request: new Request(url) })),
+    new WebSocketServer({ server, path: '/graphql' }),
+  );
+  // end
+  const url = `http://127.0.0.1:${port}/graphql`;
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const url = `http://127.0.0.1:${server.address().port}/graphql`;
   const query = async (source, variables = {}, authorization = undefined) => {
     const answer = await fetch(url, {
       method: 'POST',
@@ -72,9 +83,10 @@ export async function hiveGateway(supergraph, socket) {
     return answer.json();
   };
   const stop = async () => {
+    await sockets.dispose();
     server.closeAllConnections();
     server.close();
     await gateway[Symbol.asyncDispose]();
   };
-  return { url, query, stop };
+  return { url, port, query, stop };
 }
