@@ -235,7 +235,7 @@ gateway: ## query and watch the subgraph beside a catalogue through real gateway
 .PHONY: fault
 fault: ## kill, freeze and disconnect the dependencies of the server under load, and check that nothing is lost
 	scripts/servers
-	cd faults && go test ./chance ./checker ./load ./model ./process ./wait && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
+	cd faults && go test ./chance ./checker ./load ./model ./network ./process ./wait && go test -count=1 -timeout=$(FAULT_TIMEOUT) . $(ARGS)
 
 # The test bounds its own time: FOR and ten minutes.
 FOR ?= 3m

@@ -9,8 +9,8 @@
 //	make soak FOR=1h                        an hour of load with a fault now and then: does anything grow?
 //
 // Terms: an instance is one server process. A shop ([Shop]) is its instances, their Postgres and Redis, and its clients;
-// [Setup] says what a scenario needs. The packages: process (instances, proxies, clusters), load (clients), model (the
-// history and its rules), checker (the invariants), chance (random choices), wait (for events).
+// [Setup] says what a scenario needs. The packages: process (instances, proxies, clusters), network (hosts of their own),
+// load (clients), model (the history and its rules), checker (the invariants), chance (random choices), wait (for events).
 //
 // Invariants that [Shop.Check] checks:
 //

@@ -47,7 +47,7 @@ func (s *Shop) openRedis() redis.UniversalClient {
 		cluster.ClusterStateReloadInterval = checker.MonitorEvery // a dead master is asked no longer than that
 		client = redis.NewClusterClient(cluster)
 	} else {
-		s.Redis = storetest.Redis(s.t)
+		s.Redis = storetest.Redis(s.t, s.Network.redisOptions()...)
 		s.redisURL, o.Addrs = s.Redis.URL(), []string{s.Redis.Addr()}
 		client = redis.NewClient(o.Simple())
 	}
@@ -65,12 +65,15 @@ func (s *Shop) openPostgres() {
 		}
 		return
 	}
-	s.Postgres = storetest.PrivatePostgres(s.t, s.setup.PostgresOptions...)
+	s.Postgres = storetest.PrivatePostgres(s.t, append(s.Network.postgresOptions(), s.setup.PostgresOptions...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	s.Must(s.Postgres.CreateDatabase(ctx, "shop"))
 	s.databaseURL = s.Postgres.DSN("shop")
 	s.instancesURL = s.databaseURL
+	if s.setup.Tokens {
+		s.migrateAsOwner()
+	}
 	if s.setup.ConnectionsMax > 0 {
 		s.execute(ctx, s.databaseURL, fmt.Sprintf(`CREATE ROLE %s LOGIN CONNECTION LIMIT %d`, shopRole, s.setup.ConnectionsMax),
 			`ALTER DATABASE shop OWNER TO `+shopRole, `ALTER SCHEMA public OWNER TO `+shopRole)
@@ -88,9 +91,10 @@ func (s *Shop) openPostgres() {
 
 // migrateAsOwner makes the tables, and gives the instances the accounts of an installation at both servers.
 func (s *Shop) migrateAsOwner() {
+	program := process.Build(s.t, s.setup.BuildTag) // which may take longer
 	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
-	command := exec.CommandContext(ctx, process.Build(s.t, s.setup.BuildTag), "migrate")
+	command := exec.CommandContext(ctx, program, "migrate")
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "DATABASE_URL=" + storetest.OwnerAccount(s.databaseURL)}
 	if output, err := command.CombinedOutput(); err != nil {
 		s.t.Fatalf("migrate: %v\n%s", err, output)
@@ -121,6 +125,11 @@ func (s *Shop) newInstance(number int) *process.Instance {
 		cache = strings.Replace(cache, s.Redis.Addr(), toRedis.Address(), 1)
 		database = strings.Replace(database, address, toPostgres.Address(), 1)
 	}
+	if s.Network != nil {
+		cache = strings.Replace(cache, s.Redis.Addr(), withHost(s.Redis.Addr(), s.Network.Redis), 1)
+		address := hostOf(s.t, s.databaseURL)
+		database = strings.Replace(database, address, withHost(address, s.Network.Postgres), 1)
+	}
 	program := process.Build(s.t, s.setup.BuildTag)
 	if number < len(s.setup.InstanceClocks) {
 		program = process.BuildWithClock(s.t, s.setup.InstanceClocks[number])
@@ -132,17 +141,23 @@ func (s *Shop) newInstance(number int) *process.Instance {
 	if s.setup.Balanced {
 		settings = append(settings, balancedSettings...)
 	}
+	if s.Network != nil {
+		host := s.Network.newInstanceHost()
+		return process.NewInstanceOn(s.t, name, program, host, append(settings, hostSettings(host)...))
+	}
 	i := process.NewInstance(s.t, name, program, settings)
 	i.Redis, i.Postgres = toRedis, toPostgres
 	return i
 }
 
+// unboundedSettings lift the bounds on one caller.
+var unboundedSettings = []string{
+	"HOLDER_LIMITS=off", "RATE_READS=off", "RATE_WRITES=off", "RATE_SUBSCRIPTIONS=off", "RATE_DOCUMENTS=off", "RATE_TOKENS=off",
+}
+
 // balancedSettings are those of an instance behind haproxy, beside those with tokens. All customers are one caller, so
 // nothing bounds it.
-var balancedSettings = []string{
-	"TRUSTED_PROXIES=127.0.0.1", "SHUTDOWN_DELAY=3s", "HOLDER_LIMITS=off",
-	"RATE_READS=off", "RATE_WRITES=off", "RATE_SUBSCRIPTIONS=off", "RATE_DOCUMENTS=off", "RATE_TOKENS=off",
-}
+var balancedSettings = append([]string{"TRUSTED_PROXIES=127.0.0.1", "SHUTDOWN_DELAY=3s"}, unboundedSettings...)
 
 // hostOf is the host and port of a DSN.
 func hostOf(t testing.TB, dsn string) string {

@@ -39,6 +39,9 @@ type Setup struct {
 	Cluster bool
 	// Proxied: each instance reaches its servers through proxies of its own.
 	Proxied bool
+	// Hosts: as Tokens, and each instance runs in a network namespace, with Shop.Network between it and its servers and
+	// clients. Postgres is a private one. Without root on Linux the scenario is skipped.
+	Hosts bool
 
 	// Balanced: as Tokens, and clients reach the two instances through haproxy. An instance that stops says so first.
 	// Without haproxy the scenario is skipped.
@@ -63,7 +66,8 @@ func (s Setup) withDefaults() Setup {
 	s.Instances, s.Customers = cmp.Or(s.Instances, 2), cmp.Or(s.Customers, 10)
 	s.Shoppers, s.ThinkTime = max(cmp.Or(s.Shoppers, 2), 0), cmp.Or(s.ThinkTime, 8*time.Millisecond)
 	s.Subscribers = max(cmp.Or(s.Subscribers, 2), 0)
-	s.Tokens = s.Tokens || s.Balanced
+	s.Tokens = s.Tokens || s.Balanced || s.Hosts
+	s.PrivatePostgres = s.PrivatePostgres || s.Hosts
 	if s.Opening == nil {
 		s.Opening = map[string]int{"cup": 40, "mug": 40, "jug": 2000, "pot": 2000}
 	}

@@ -36,6 +36,7 @@ type Shop struct {
 	Postgres    *storetest.PostgresServer // nil unless the setup has a private one
 	Standby     *storetest.PostgresServer // nil unless the setup has one
 	Cluster     *process.Cluster          // nil unless the setup has one
+	Network     *HostNetwork              // nil unless the setup has hosts
 	Target      *load.Target
 	Subscribers []*load.Subscriber // those of the setup; they listen from the start
 	Checker     *checker.Checker
@@ -74,6 +75,9 @@ func Open(t *testing.T, setup Setup) *Shop {
 	}
 	t.Logf("seed %d", chance.Seed())
 	s := &Shop{t: t, setup: setup.withDefaults()}
+	if s.setup.Hosts {
+		s.Network = openNetwork(t)
+	}
 	cache := s.openRedis()
 	s.openPostgres()
 	s.Target = s.newTarget()
@@ -117,7 +121,7 @@ func (s *Shop) newTarget() *load.Target {
 	connections := s.setup.Customers + s.setup.Shoppers
 	if s.setup.Tokens {
 		target.Access.Token = load.NewToken(tokenSecret, "order-service", allScopes)
-		target.Shoppers = load.NewClient(connections, load.ClientAccess{Source: shoppersAddress})
+		target.Shoppers = load.NewClient(connections, load.ClientAccess{Source: s.shoppersAddress()})
 	} else {
 		target.Shoppers = load.NewClient(connections, load.ClientAccess{})
 	}

@@ -12,5 +12,5 @@
 // Invariants: ports are on loopback and below 32768, so that a stopped process finds its port free. Every process ends
 // with the test. A panic or a data race in the log of an instance fails the test, whatever clients saw.
 //
-// Tests that import it have the flag -server-race. It may import store/storetest and faults/wait.
+// Tests that import it have the flag -server-race. It may import store/storetest, faults/network and faults/wait.
 package process

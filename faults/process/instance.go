@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"onhand/faults/network"
 	"onhand/faults/wait"
 )
 
@@ -26,6 +28,8 @@ const (
 	stopLimit = 20 * time.Second
 	// probeLimit bounds a request to /readyz or /metrics.
 	probeLimit = 5 * time.Second
+	// hostPort and hostAdminPort are where an instance on a host of its own listens.
+	hostPort, hostAdminPort = 8080, 8081
 	// logTailBytes is how much of an instance's log a failed test prints.
 	logTailBytes = 6000
 )
@@ -46,6 +50,7 @@ type Instance struct {
 	metrics string // the URL of its metrics
 	env     []string
 	logPath string
+	host    *network.Host // nil: that of the tests
 
 	mu      sync.Mutex
 	command *exec.Cmd
@@ -56,8 +61,17 @@ type Instance struct {
 // NewInstance prepares an instance of the program with settings ("NAME=value"); Start starts it. It gets our
 // NEAR_CACHE_BYTES.
 func NewInstance(t testing.TB, name, program string, settings []string) *Instance {
-	i := &Instance{Name: name, Program: program, t: t, address: freeAddress(t), logPath: filepath.Join(t.TempDir(), name+".log")}
-	admin := freeAddress(t)
+	return newInstance(t, name, program, nil, freeAddress(t), freeAddress(t), settings)
+}
+
+// NewInstanceOn is NewInstance on a host of its own. The settings must have it check tokens: it listens on a public address.
+func NewInstanceOn(t testing.TB, name, program string, host *network.Host, settings []string) *Instance {
+	address := func(port uint16) string { return netip.AddrPortFrom(host.Address, port).String() }
+	return newInstance(t, name, program, host, address(hostPort), address(hostAdminPort), settings)
+}
+
+func newInstance(t testing.TB, name, program string, host *network.Host, address, admin string, settings []string) *Instance {
+	i := &Instance{Name: name, Program: program, t: t, address: address, host: host, logPath: filepath.Join(t.TempDir(), name+".log")}
 	i.metrics = "http://" + i.address + "/metrics"
 	if slices.ContainsFunc(settings, func(setting string) bool { return strings.HasPrefix(setting, "AUTH_SECRET=") }) {
 		i.metrics = "http://" + admin + "/metrics"
@@ -86,7 +100,7 @@ func (i *Instance) Address() string { return i.address }
 func (i *Instance) Start() {
 	i.t.Helper()
 	i.launch()
-	ready := wait.Within(StartLimit, func() bool { return i.ready() || !i.Alive() })
+	ready := wait.Within(StartLimit, func() bool { return i.Ready() || !i.Alive() })
 	if !ready || !i.Alive() {
 		i.t.Fatalf("%s did not start; its log ends:\n%s", i.Name, i.logTail())
 	}
@@ -108,9 +122,16 @@ func (i *Instance) launch() {
 	go func() {
 		// The kernel takes the thread that forked for the parent, and Go ends threads that it does not need.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
 		defer close(done)
-		err := command.Start()
+		var err error
+		if i.host == nil {
+			defer runtime.UnlockOSThread()
+		} else {
+			err = i.host.Enter() // the thread ends with this goroutine
+		}
+		if err == nil {
+			err = command.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = command.Wait() // how it ended is in its log
@@ -125,8 +146,8 @@ func (i *Instance) launch() {
 // probes keep no connections: they would count as goroutines of the instance.
 var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: probeLimit}
 
-// ready asks /readyz.
-func (i *Instance) ready() bool {
+// Ready reports whether /readyz says that it is ready, within a second.
+func (i *Instance) Ready() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, i.URL()+"/readyz", nil) // a constant URL

@@ -1,0 +1,54 @@
+//go:build !linux
+
+package network
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+)
+
+// Network is hosts, and the packets between them.
+type Network struct{ faults *faults }
+
+// Host is a network namespace with one address.
+type Host struct {
+	// Address is its IPv4 address.
+	Address netip.Addr
+}
+
+// New skips the test.
+func New(t testing.TB, _ uint64) *Network {
+	t.Helper()
+	t.Skip("skipped: network namespaces need Linux")
+	return nil
+}
+
+// First is never called.
+func (n *Network) First() netip.Addr { return netip.Addr{} }
+
+// Own is never called.
+func (n *Network) Own() netip.Addr { return netip.Addr{} }
+
+// NewHost is never called.
+func (n *Network) NewHost() *Host { return nil }
+
+// Enter is never called.
+func (h *Host) Enter() error { return errors.ErrUnsupported }
+
+// Set is never called.
+func (n *Network) Set(from, to netip.Addr, impairment Impairment) {
+	n.faults.set(way{from, to}, impairment)
+}
+
+// SetBoth is never called.
+func (n *Network) SetBoth(one, other netip.Addr, impairment Impairment) {}
+
+// Heal is never called.
+func (n *Network) Heal() { n.faults.heal() }
+
+// Forget is never called.
+func (n *Network) Forget(one, other netip.Addr) { n.faults.forget(one, other) }
+
+// Lost is never called.
+func (n *Network) Lost(from, to netip.Addr) int { return n.faults.lostOn(way{from, to}) }

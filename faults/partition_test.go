@@ -1,0 +1,159 @@
+package faults
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"onhand/faults/load"
+	"onhand/faults/network"
+	"onhand/faults/process"
+)
+
+// These scenarios give each instance a host of its own, and break the network between it and its servers. Packets are lost
+// silently: no connection is closed or refused.
+
+const (
+	// slowPagesLimit is how slow pages may be at p99 on slow links that lose packets: TCP repeats a lost packet after 200 ms
+	// at the soonest.
+	slowPagesLimit = time.Second
+	// partitionedFor is how long a partition lasts: longer than a write waits.
+	partitionedFor = 8 * time.Second
+	// redisNoticed and postgresNoticed are how soon an instance under load notices that it does not reach the server.
+	redisNoticed, postgresNoticed = 2 * time.Second, 5 * time.Second
+	// answerAtMost is how long any request waits meanwhile.
+	answerAtMost = 7 * time.Second
+	// redisBack and postgresBack are how soon after healing it uses the server again.
+	redisBack, postgresBack = 3 * time.Second, 4 * time.Second
+)
+
+// slowLink is a link between two towns that loses packets.
+var slowLink = network.Impairment{Delay: 20 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.02}
+
+// cut drops every packet.
+var cut = network.Impairment{Cut: true}
+
+// TestF26SlowLinks: between the instances and their servers each packet takes 15 to 25 ms, and 2 % are lost, in both
+// directions. No client notices more than the delay.
+func TestF26SlowLinks(t *testing.T) {
+	s := Open(t, Setup{Hosts: true})
+	l := s.Load()
+	l.More(300)
+	n, from := s.Network, l.PagesRead()
+	for _, instance := range n.Instances {
+		n.SetBoth(instance, n.Postgres, slowLink)
+		n.SetBoth(instance, n.Redis, slowLink)
+	}
+	l.More(400)
+	pages := l.Pages(from)
+	assert.Positive(t, n.Lost(n.Postgres, n.Instances[0]))
+	assert.Positive(t, n.Lost(n.Instances[0], n.Redis))
+	n.Heal()
+	l.More(300)
+	l.Stop()
+	t.Logf("on slow links: %s", pages)
+	assert.Less(t, pages.P99, slowPagesLimit)
+	l.CheckUndisturbed(t)
+	s.Check()
+}
+
+// partition is what is cut off between an instance and one of its servers.
+type partition struct {
+	name     string
+	from, to bool // what the server sends; what the instance sends
+}
+
+var partitions = []partition{
+	{"what the server sends", true, false},
+	{"what the instance sends", false, true},
+	{"both directions", true, true},
+}
+
+// begin cuts it.
+func (p partition) begin(n *HostNetwork, instance, server netip.Addr) {
+	if p.from {
+		n.Set(server, instance, cut)
+	}
+	if p.to {
+		n.Set(instance, server, cut)
+	}
+}
+
+// TestF27PartitionFromRedis: one instance does not reach Redis, in one direction or both. It notices within 2 s, answers
+// every request meanwhile, and uses Redis again within 3 s of healing.
+func TestF27PartitionFromRedis(t *testing.T) {
+	s := Open(t, Setup{Hosts: true})
+	l := s.Load()
+	n, apart := s.Network, s.Instances[1]
+	for _, p := range partitions {
+		l.More(150)
+		began := time.Now()
+		p.begin(n, n.Instances[1], n.Redis)
+		s.Await(redisNoticed, apart.Name+" notices that Redis is away: "+p.name, gaugeIs(apart, "onhand_redis_up", 0))
+		noticed := time.Since(began)
+		l.During(partitionedFor - noticed)
+		s.awaitPages(s.Instances...)
+		n.Heal()
+		healed := time.Now()
+		s.Await(redisBack, apart.Name+" reaches Redis again: "+p.name, gaugeIs(apart, "onhand_redis_up", 1))
+		s.Await(redisBack, apart.Name+" receives changes from Redis again: "+p.name, gaugeIs(apart, "onhand_feed_connected", 1))
+		t.Logf("%s: noticed after %s, healed after %s", p.name, rounded(noticed), rounded(time.Since(healed)))
+	}
+	l.More(150)
+	l.Stop()
+	l.CheckUndisturbed(t)
+	s.Check()
+	for _, sub := range s.Subscribers {
+		assert.Equal(t, 1, sub.Sessions(), "%s: a subscriber must not notice", sub)
+	}
+}
+
+// TestF28PartitionFromPostgres: one instance does not reach Postgres, in one direction or both. /readyz says so within 5 s,
+// no request waits longer than 7 s, the other instance serves, and within 4 s of healing writes succeed again.
+func TestF28PartitionFromPostgres(t *testing.T) {
+	s := Open(t, Setup{Hosts: true})
+	l := s.Load()
+	n, apart := s.Network, s.Instances[1]
+	for _, p := range partitions {
+		l.More(150)
+		l.Slowest()
+		s.Outage(func() {
+			began := time.Now()
+			p.begin(n, n.Instances[1], n.Postgres)
+			s.Await(postgresNoticed, apart.Name+" says that it is not ready: "+p.name, func() bool { return !apart.Ready() })
+			noticed := time.Since(began)
+			l.During(partitionedFor - noticed)
+			n.Heal()
+			healed := time.Now()
+			s.Await(postgresBack, apart.Name+" is ready again: "+p.name, apart.Ready)
+			ready := time.Since(healed)
+			s.Await(postgresBack, apart.Name+" writes again: "+p.name, func() bool { return s.writes(apart) })
+			slowest := l.Slowest()
+			t.Logf("%s: not ready after %s, ready %s after healing, writes after %s; the slowest attempt took %s", p.name,
+				rounded(noticed), rounded(ready), rounded(time.Since(healed)), slowest)
+			assert.Less(t, slowest, answerAtMost)
+		})
+	}
+	l.More(150)
+	l.Stop()
+	l.CheckRetryable(t)
+	s.Check()
+}
+
+// writes reports whether an instance answers a write.
+func (s *Shop) writes(i *process.Instance) bool {
+	s.t.Helper()
+	s.prepared++
+	ctx, cancel := reading()
+	defer cancel()
+	var data load.WriteData
+	return s.Target.Client.Ask(ctx, i.URL(), load.ReserveDocument, map[string]any{"input": map[string]any{
+		"idempotencyKey": fmt.Sprintf("%s-probe-%d", s.Target.Name, s.prepared), "ttlSeconds": 60,
+		"lines": []map[string]any{{"productId": "no such product", "quantity": 1}},
+	}}, &data) == nil
+}
+
+func rounded(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
