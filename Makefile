@@ -191,7 +191,7 @@ e2e: ## drive the real server with a real browser, and with the caches that clie
 	fi
 
 .PHONY: board-load
-board-load: ## scroll 10,000 products on the live board while 200 changes arrive each second; fails on a task over 50 ms
+board-load: ## scroll 10,000 products on the live board while 200 changes arrive each second, and 100,000 of a large shop; fails on a task over 50 ms
 	@if answer=$$(scripts/servers --browser); then \
 		set -x; cd web/e2e && npm ci --no-audit --no-fund && CHROMIUM="$$answer" npm run load; \
 	else \

@@ -113,7 +113,7 @@ func (s *Store) instanceOperations(now time.Time) operations.InstanceOperations 
 	writes, _ := s.metrics.done()
 	found := operations.InstanceOperations{
 		StartedAt: s.operations.began, UptimeSeconds: int(now.Sub(s.operations.began).Seconds()), Writes: int64(writes),
-		Watches: hub.Watches, WatchedProducts: hub.Products, Followers: s.followers.Count(),
+		Watches: hub.Watches, WatchedProducts: hub.Watched, Followers: s.followers.Count(),
 		NearCache: operations.NearCacheOperations{Fresh: near.Fresh, Entries: int(near.Entries), Bytes: near.Bytes, Hits: near.Hits, Misses: near.Misses},
 		Relay:     operations.RelayOperations{Drained: relay.Drained, Failures: relay.Failures, LagSeconds: audited.RelayLag.Seconds()},
 		Audit:     operations.AuditOperations{ProductsCompared: audited.Products, Repairs: audited.Repairs, LastPassEndedAt: audited.PassEnded, Differences: []operations.AuditDifferenceCount{}},

@@ -192,7 +192,7 @@ func (s *Store) gauges() (list []prometheus.Collector) {
 	gauge("onhand_writes_blocked", "Writes that wait for rows which another transaction has locked.", func() int { _, blocked := s.writes.Waiting(); return blocked })
 	gauge("onhand_relay_poison_products", "Changed products whose rows cannot be read.", func() int { return int(s.relay.Stats().PoisonProducts) })
 	gauge("onhand_watches", "Subscriptions.", func() int { return s.hub.Stats().Watches })
-	gauge("onhand_watched_products", "Products with a subscription.", func() int { return s.hub.Stats().Products })
+	gauge("onhand_watched_products", "Products with a subscription.", func() int { return s.hub.Stats().Watched })
 	gauge("onhand_feed_connected", "1 while the hub is connected to Redis.", func() int { return one(s.hub.Connected()) })
 	return list
 }

@@ -3140,7 +3140,7 @@ type StockHistory {
   since: Time!
   "The last moment."
   until: Time!
-  "The moments, the oldest first."
+  "The moments, the oldest first. Those before the product's first movement are left out: it had no stock."
   points: [StockHistoryPoint!]!
   "False when the ledger of the product since the first moment is too long to be read at once: ` + "`" + `points` + "`" + ` then lacks the oldest moments, all of them perhaps."
   complete: Boolean!

@@ -16,6 +16,9 @@ type StockHistory struct {
 	// Known is the index of the first moment that could be read; the ledger of the
 	// others is too long.
 	Known int
+	// Began is the index of the first moment at which the product had a movement; it had no
+	// stock before.
+	Began int
 	// Series are the levels, by location priority, then id.
 	Series []LevelSeries
 }
@@ -64,10 +67,12 @@ func (h *StockHistory) Until() time.Time { return h.Moments.Last() }
 // Complete reports whether every moment could be read.
 func (h *StockHistory) Complete() bool { return h.Known == 0 }
 
-// Points are what is known of the moments, the oldest first.
+// Points are what is known of the moments, from the product's first movement on, the
+// oldest first.
 func (h *StockHistory) Points() []HistoryPoint {
-	points := make([]HistoryPoint, 0, h.Moments.Count-h.Known)
-	for moment := h.Known; moment < h.Moments.Count; moment++ {
+	first := min(max(h.Known, h.Began), h.Moments.Count)
+	points := make([]HistoryPoint, 0, h.Moments.Count-first)
+	for moment := first; moment < h.Moments.Count; moment++ {
 		points = append(points, h.point(moment))
 	}
 	return points

@@ -36,7 +36,13 @@ func (s *shop) histories(request history.HistoryRequest) []*history.StockHistory
 func (s *shop) requireHistory(h *history.StockHistory) {
 	s.t.Helper()
 	points := h.Points()
-	require.Len(s.t, points, h.Moments.Count-h.Known)
+	require.Len(s.t, points, h.Moments.Count-max(h.Known, h.Began))
+	for moment := range h.Began { // nothing is left out but that there was nothing
+		want, err := s.ReadStockAsOf(context.Background(), h.ProductID, h.Moments.At(moment).Add(time.Millisecond-time.Microsecond))
+		if err == nil {
+			require.Equal(s.t, models.Quantities{}, want.Total(), "%s at %s", h.ProductID, h.Moments.At(moment))
+		}
+	}
 	for _, p := range points {
 		want, err := s.ReadStockAsOf(context.Background(), h.ProductID, p.At.Add(time.Millisecond-time.Microsecond))
 		require.NoError(s.t, err)
@@ -127,6 +133,31 @@ func TestHistoryIsBounded(t *testing.T) {
 		require.False(t, h.Complete())
 		require.NotEmpty(t, h.Points())
 		require.Less(t, len(h.Points()), 20)
+		s.requireHistory(h)
+	})
+}
+
+// A history begins with the product's first movement. A product that was sold out keeps the
+// moments when it had nothing.
+func TestHistoryBegins(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *shop) {
+		since := s.now()
+		s.stock("mug", "north", 5)
+		request := history.HistoryRequest{ProductIDs: []string{"mug"}, Since: since.Add(-time.Hour), Points: 2}
+		h := s.histories(request)[0]
+		require.True(t, h.Complete())
+		require.Len(t, h.Points(), 1)
+		require.Equal(t, 5, h.Points()[0].Available())
+		s.requireHistory(h)
+
+		s.ok(adjust(delta("mug", "north", models.Available, -5)))
+		request.Since = s.now()
+		require.Eventually(t, func() bool { return s.now().Sub(request.Since) > 300*time.Millisecond }, generous, time.Millisecond)
+		s.ok(adjust(delta("mug", "north", models.Available, 7)))
+		request.Points = 10
+		h = s.histories(request)[0]
+		require.Len(t, h.Points(), 10)
+		require.Zero(t, h.Points()[0].Available())
 		s.requireHistory(h)
 	})
 }

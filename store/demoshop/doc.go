@@ -3,7 +3,7 @@
 //
 // Its products are real ones (stockfile.Demo). This package adds what shows the rest of
 // the schema: a product that is not tracked, one on backorder with a restock date, one that
-// is sold before it has stock, a limit per reservation, a buffer, expected and damaged units,
+// is sold before it has stock, a limit per reservation and one per owner, buffers, expected and damaged units,
 // a location that is closed, and a channel that sources from few locations.
 //
 // Invariants:

@@ -19,11 +19,16 @@ const (
 	PreorderID = "23166"
 )
 
+// LimitedID is the product of which each owner may have a few in a week.
+const LimitedID = "22111"
+
 // Days until expected units arrive.
 const (
 	restockSoon = 3 * 24 * time.Hour
 	restockLate = 12 * 24 * time.Hour
 )
+
+const week = 7 * 24 * time.Hour
 
 // Shop returns the demo shop, with restock dates after now. Every call returns new values.
 func Shop(now time.Time) openingstock.OpeningShop {
@@ -34,7 +39,8 @@ func Shop(now time.Time) openingstock.OpeningShop {
 		Locations:       append(locations, models.Location{LocationID: "returns", Name: "Returns centre", Priority: 9}),
 		ProductSettings: productSettings(today.Add(restockSoon), today.Add(restockLate)),
 		ChannelSettings: []models.ChannelRow{
-			{ChannelID: "marketplace", Name: new("Marketplace, from the warehouses"), Sourcing: new(models.FewestLocations), Buffer: new(3), LocationIDs: []string{"london", "leeds"}},
+			{ChannelID: "marketplace", Name: new("Marketplace, from the warehouses"), Sourcing: new(models.FewestLocations), Buffer: new(3), LocationIDs: []string{"london", "leeds"},
+				ProductBuffers: []models.ProductBuffer{{ProductID: "22727", Buffer: new(40)}, {ProductID: "22197", Buffer: new(0)}}},
 		},
 		States: states(),
 	}
@@ -49,6 +55,7 @@ func productSettings(soon, late time.Time) []models.ProductRow {
 		{ProductID: "22666", NextRestockAt: patch(soon)},
 		{ProductID: "48138", NextRestockAt: patch(late)},
 		{ProductID: "22720", MaxPerReservation: patch(2)},
+		{ProductID: LimitedID, MaxPerOwner: patch(2), OwnerPeriod: patch(int(week / time.Second))},
 		{ProductID: "22726", MaxPerReservation: patch(4), LowStockThreshold: new(50)},
 		{ProductID: "22697", LowStockThreshold: new(40)},
 		{ProductID: "22086", NextRestockAt: patch(soon)},

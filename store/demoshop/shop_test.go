@@ -66,6 +66,8 @@ func TestShopShowsTheWholeSchema(t *testing.T) {
 			shows["backorder with a date"] = shows["backorder with a date"] || stock.Status() == models.Backorder && stock.NextRestockAt != nil
 			shows["preorder"] = shows["preorder"] || len(stock.Levels) == 0 && stock.AvailableForSale() && stock.Tracked
 			shows["limit"] = shows["limit"] || stock.MaxPerReservation != nil
+			shows["limit per owner"] = shows["limit per owner"] || stock.MaxPerOwner != nil && stock.ProductID == LimitedID
+			shows["buffers of a product"] = shows["buffers of a product"] || len(stock.ChannelBuffers()) > 0
 			if slices.Contains(Quiet, stock.ProductID) {
 				want := 0
 				for _, row := range shop.Counts {
@@ -79,7 +81,7 @@ func TestShopShowsTheWholeSchema(t *testing.T) {
 		for _, status := range []models.StockStatus{models.InStock, models.LowStock, models.OutOfStock, models.Backorder} {
 			require.Positive(t, statuses[status], status)
 		}
-		for _, what := range []string{"not tracked", "backorder with a date", "preorder", "limit"} {
+		for _, what := range []string{"not tracked", "backorder with a date", "preorder", "limit", "limit per owner", "buffers of a product"} {
 			require.True(t, shows[what], what)
 		}
 		for _, state := range models.Settable {

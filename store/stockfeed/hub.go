@@ -191,9 +191,10 @@ func (h *Hub) Connected() bool { return h.subscriber.connected.Load() }
 
 // HubStats are the hub's numbers, for metrics.
 type HubStats struct {
-	// Watches counts the current watches. Products and Reservations count the
-	// subscribed channels.
-	Watches, Products, Reservations int
+	// Watches counts the current watches, Watched their products. Products and
+	// Reservations count the subscribed channels: some stay for a while after their last
+	// watch.
+	Watches, Watched, Products, Reservations int
 	// Connections and Messages count those since NewHub, Refreshes the values that
 	// were read again.
 	Connections, Messages, Refreshes int64
@@ -202,10 +203,10 @@ type HubStats struct {
 
 // Stats returns the hub's numbers.
 func (h *Hub) Stats() HubStats {
-	stockWatches, products := h.stocks.size()
-	reservationWatches, reservations := h.reservations.size()
+	stockWatches, watched, products := h.stocks.size()
+	reservationWatches, _, reservations := h.reservations.size()
 	return HubStats{
-		Watches: stockWatches + reservationWatches, Products: products, Reservations: reservations,
+		Watches: stockWatches + reservationWatches, Watched: watched, Products: products, Reservations: reservations,
 		Connections: h.subscriber.connections.Load(), Messages: h.subscriber.messages.Load(),
 		Refreshes: h.stocks.refresher.reads.Load() + h.reservations.refresher.reads.Load(),
 		Connected: h.Connected(),

@@ -132,6 +132,7 @@ func TestAThousandWatchesAreOneSubscription(t *testing.T) {
 		require.Zero(t, wrong.Load())
 		require.Zero(t, h.Stats().Watches)
 		require.Equal(t, 1, h.Stats().Products, "the topic lingers")
+		require.Zero(t, h.Stats().Watched)
 	})
 }
 

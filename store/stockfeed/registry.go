@@ -326,10 +326,10 @@ func (r *registry[T]) stop() {
 	}
 }
 
-func (r *registry[T]) size() (watchers, topics int) {
+func (r *registry[T]) size() (watchers, watched, topics int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.watchers), len(r.topics)
+	return len(r.watchers), len(r.topics) - len(r.idle), len(r.topics)
 }
 
 func (t *topic[T]) stopExpiry() {

@@ -149,6 +149,26 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await close();
     });
 
+    test('what a user types into the search stays while the list renders anew', async () => {
+      const { page, close } = await openBoard(browser, server.url);
+      await rowOf(page, '20685').waitFor();
+      // The list renders after each letter, before the letters are in the URL.
+      const typed = await page.getByLabel('Search').evaluate(async (input) => {
+        const seen = [];
+        for (const letter of 'cakestand') {
+          input.value += letter;
+          input.dispatchEvent(new InputEvent('input', { bubbles: true }));
+          dispatchEvent(new PopStateEvent('popstate'));
+          await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); });
+          seen.push(input.value);
+        }
+        return seen.at(-1);
+      });
+      assert.equal(typed, 'cakestand');
+      await page.locator('.summary', { hasText: '1 products' }).waitFor();
+      await close();
+    });
+
     test('a count that is stale: the user chooses', async () => {
       const { page, close } = await openBoard(browser, server.url, `/?product=${other}`);
       const start = await readStock(server.graphql, other);

@@ -38,8 +38,8 @@ async function waitUntilReady(url, process, log) {
 
 let built;
 
-// Builds the server once for all tests of a file, unless ONHAND_BINARY names one.
-function serverBinary() {
+/** The server's binary: built once for all tests of a file, unless ONHAND_BINARY names one. */
+export function serverBinary() {
   if (process.env.ONHAND_BINARY) return process.env.ONHAND_BINARY;
   if (!built) {
     const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));

@@ -117,12 +117,13 @@ func (s *Simulation) pause(ctx context.Context, about time.Duration) {
 }
 
 // open lists the places of the demo shop that shoppers buy from, without the products
-// that documents use.
+// that documents use and the one that is limited per owner.
 func (s *Simulation) open() {
 	rows, _, _ := stockfile.Demo()
 	units := map[string]int{}
 	for _, row := range rows {
-		if slices.Contains(demoshop.Quiet, row.ProductID) {
+		// All shoppers are one owner, and would soon have what one owner may have.
+		if slices.Contains(demoshop.Quiet, row.ProductID) || row.ProductID == demoshop.LimitedID {
 			continue
 		}
 		s.shelf = append(s.shelf, shelfPlace{row.ProductID, row.LocationID, row.Available})

@@ -55,9 +55,14 @@ func (l *Ledger) Histories(ctx context.Context, today []*models.Stock, moments h
 		budget -= read
 		open = s.unfinished(open, limit)
 	}
+	for i := range s.products {
+		if p := &s.products[i]; p.oldest != 0 {
+			p.began = moments.From(time.UnixMicro(p.oldest))
+		}
+	}
 	for _, ref := range open {
 		p := &s.products[ref.Number]
-		p.known = moments.From(time.UnixMicro(p.oldest))
+		p.known, p.began = moments.From(time.UnixMicro(p.oldest)), 0
 	}
 	histories := make([]*history.StockHistory, len(today))
 	for i, stock := range today {
@@ -81,6 +86,7 @@ type pastLevels struct {
 	oldest int64                 // the time of the oldest entry, in microseconds
 	lowest int64                 // the id of the oldest entry
 	known  int                   // the first moment that is known
+	began  int                   // the first moment with a movement; 0 where there may be older ones
 }
 
 // pastLevel is a level of today, and what it gained before each moment since the one
@@ -169,10 +175,14 @@ func (p *pastLevels) add(g *levelGain) {
 }
 
 func (p *pastLevels) history(today *models.Stock, moments history.HistoryMoments) *history.StockHistory {
-	h := &history.StockHistory{Product: today.Product, Moments: moments, Known: p.known}
+	h := &history.StockHistory{Product: today.Product, Moments: moments, Known: p.known, Began: p.began}
 	for _, level := range p.levels {
 		level.ProductID = today.ProductID
-		h.Series = append(h.Series, level.series(moments.Count))
+		series := level.series(moments.Count)
+		if series.Quantities != (models.Quantities{}) { // older entries were deleted
+			h.Began = 0
+		}
+		h.Series = append(h.Series, series)
 	}
 	slices.SortFunc(h.Series, func(a, b history.LevelSeries) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.LocationID, b.LocationID))

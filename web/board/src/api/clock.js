@@ -1,6 +1,6 @@
 // The server's time. Countdowns use it: the browser's clock may be wrong.
 import { ask } from './http.js';
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 
 const measurements = 3;
 let offsetMs = 0;
@@ -11,6 +11,8 @@ export const serverNow = () => Date.now() + offsetMs;
 /** Ticks once a second, for what shows the time that is left or has passed. */
 export const second = signal(Date.now());
 setInterval(() => { second.value = Date.now(); }, 1000);
+/** Grows once a minute, for what shows the last hour. */
+export const minute = computed(() => Math.floor(second.value / 60_000));
 
 /** Measures the difference of the clocks. The fastest of a few answers is the most exact. */
 export async function measureClock() {

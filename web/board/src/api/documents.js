@@ -63,7 +63,7 @@ const exactFields = `productId status quantityAvailable availableForSale nextRes
 
 const publicFields = 'productId status quantityAvailable availableForSale nextRestockAt version asOf';
 
-const productFields = 'productId title tracked inventoryPolicy backorderLimit lowStockThreshold maxPerReservation';
+const productFields = 'productId title tracked inventoryPolicy backorderLimit lowStockThreshold maxPerReservation maxPerOwner ownerPeriodSeconds';
 
 /** The document of a product's page, for a caller who may read exact stock or not. */
 export const productQuery = (exact) => `query Product($id: ID!, $channel: ID) {
@@ -127,7 +127,7 @@ const payload = `serverTime
     errors {
       __typename message path code
       ... on InsufficientStockError { productId requested available }
-      ... on QuantityLimitExceededError { productId limit }
+      ... on QuantityLimitExceededError { productId limit periodSeconds }
     }`;
 
 export const reserveMutation = `mutation Reserve($input: ReserveStockInput!) {

@@ -7,7 +7,7 @@ import {
   commitMutation, extendMutation, releaseMutation, reservationSubscription, reserveMutation, updateMutation,
 } from '../api/documents.js';
 import { route } from '../route.js';
-import { t } from '../words/words.js';
+import { duration, t } from '../words/words.js';
 
 const storageKey = 'onhand:board:cart';
 const undoMs = 8_000;
@@ -33,6 +33,7 @@ const toLines = (lines) => lines.map(({ productId, quantity }) => ({ productId, 
 
 /** What a refusal says, in the page's language where it has words for it. */
 export function refusalText(refusal) {
+  if (refusal.periodSeconds) return t('ownerLimit', { ...refusal, period: duration(refusal.periodSeconds) });
   const text = t(refusal.code, refusal);
   return text === refusal.code ? refusal.message : text;
 }

@@ -1,4 +1,4 @@
-// The list of products: the server filters and sorts, page by page. Pages load in the background until the list is whole.
+// The list of products: the server filters and sorts, page by page. Pages load as far as the screen has come, and some beyond it.
 import { signal } from '@preact/signals';
 import { access } from '../api/access.js';
 import { productsQuery } from '../api/documents.js';
@@ -8,12 +8,13 @@ import { addProduct, clearRows, observers } from './rows.js';
 export const productsMax = 100_000;
 const firstPage = 60; // a screen: it comes sooner than a whole page
 const pageSize = 250;
+const aheadRows = 1_000; // loaded beyond the last row on the screen
 const restMs = 30; // between two pages
 const retryMs = 3_000;
 /** A longer list is not read again while it is shown: that would take many pages. */
-export const refreshQuietlyMax = 1_000;
+export const refreshQuietlyMax = 1_500;
 
-/** ids: in the order of the list. state: loading, whole, cut (there are more than productsMax) or failed. */
+/** ids: in the order of the list. state: loading, part (enough for now), whole, cut (there are more than productsMax) or failed. */
 export const list = signal({ ids: [], state: 'loading', error: null });
 
 /** Grows, at most once a second, when a quantity has changed: a list in their order may be in another one by now. */
@@ -31,8 +32,21 @@ observers.add(() => {
 
 let generation = 0;
 let channelShown;
+let wantedRows = aheadRows;
+let wake = () => {};
 
 const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+/** Wants the rows around the last one on the screen. */
+export function want(lastVisible) {
+  wantedRows = lastVisible + aheadRows;
+  wake();
+}
+
+// Waits until rows beyond those that are loaded are wanted, or another load begins.
+async function untilWanted(loaded, mine) {
+  while (mine === generation && loaded >= wantedRows) await new Promise((done) => { wake = done; });
+}
 
 /** The variables of the query for a page, without its cursor. */
 export function listVariables({ q, status, location, channel, sort }) {
@@ -59,11 +73,23 @@ function addNodes(nodes, ids, seen) {
   return next;
 }
 
+function stateOf(loaded, more) {
+  if (!more) return 'whole';
+  if (loaded >= productsMax) return 'cut';
+  return loaded >= wantedRows ? 'part' : 'loading';
+}
+
 const passes = ({ code }) => code === 'NETWORK' || code === 'UNAVAILABLE' || code === 'RATE_LIMITED';
 
-/** Loads the list of a route. Rows that are shown stay until the first page is there, or all pages where it is quiet. */
+/**
+ * Loads the list of a route. Rows that are shown stay until the first page is there; where it is quiet, until as many
+ * rows are there again. Ends when the list is whole, or when another load begins.
+ */
 export async function load(route, quiet = false) {
   const mine = ++generation;
+  const rowsBefore = quiet ? list.peek().ids.length : 0;
+  if (!quiet) wantedRows = aheadRows;
+  wake(); // the load before ends
   const base = listVariables(route);
   const backwards = route.sort.startsWith('-');
   const seen = new Set();
@@ -76,8 +102,8 @@ export async function load(route, quiet = false) {
     try {
       ({ products: page } = await ask(productsQuery, pageVariables(base, backwards, size, cursor)));
     } catch (err) {
-      if (mine !== generation || quiet) return;
-      list.value = { ids: ids.length ? ids : list.peek().ids, state: 'failed', error: err };
+      if (mine !== generation) return;
+      list.value = { ids: ids.length > rowsBefore ? ids : list.peek().ids, state: 'failed', error: err };
       if (!passes(err)) return;
       await wait(err.retryAfterMs ?? retryMs);
       continue;
@@ -89,10 +115,11 @@ export async function load(route, quiet = false) {
     const { hasNextPage, hasPreviousPage, startCursor, endCursor } = page.pageInfo;
     const more = backwards ? hasPreviousPage : hasNextPage;
     const ends = !more || ids.length >= productsMax;
-    if (ends || !quiet) list.value = { ids, state: ends ? (more ? 'cut' : 'whole') : 'loading', error: null };
+    if (ends || ids.length >= rowsBefore) list.value = { ids, state: stateOf(ids.length, more), error: null };
     if (ends) return;
     cursor = backwards ? startCursor : endCursor;
     size = pageSize;
-    await wait(restMs);
+    await Promise.all([wait(restMs), untilWanted(ids.length, mine)]);
+    if (mine === generation && list.peek().state === 'part') list.value = { ...list.peek(), state: 'loading' };
   }
 }

@@ -12,6 +12,7 @@ const batchMax = 50; // products of one query
 const linesMax = 2_000; // kept; the oldest are forgotten
 const settleMs = 250;
 const redrawMs = 1_000;
+const stepMs = hourMs / (2 * points); // two changes within it are one point
 
 const lines = new Map(); // product id -> {values: [{at, quantity}], drawn, stamp}
 let wanted = new Map();
@@ -29,11 +30,22 @@ export function lineOf(id) {
   return line;
 }
 
+// A product that changes all the time keeps the last hour too, with a bounded number of points: the last one of a step
+// is replaced, and of those older than an hour one stays, for the quantity at its beginning.
+function addPoint(values, point) {
+  const before = values.at(-2);
+  if (before && Math.floor(before.at / stepMs) === Math.floor(point.at / stepMs)) values.pop();
+  values.push(point);
+  const since = point.at - hourMs;
+  let old = 0;
+  while (values[old + 1]?.at < since) old += 1;
+  if (old) values.splice(0, old);
+}
+
 observers.add((row) => {
   const line = lines.get(row.id);
   if (!line || row.quantity === null) return;
-  line.values.push({ at: serverNow(), quantity: row.quantity + line.offset });
-  if (line.values.length > 4 * points) line.values.splice(0, points);
+  addPoint(line.values, { at: serverNow(), quantity: row.quantity + line.offset });
   const now = Date.now();
   if (now - line.stampedAt > redrawMs) { // a line that changes all the time is drawn once a second
     line.stampedAt = now;
@@ -91,7 +103,7 @@ export function wantLines(ids, forChannel) {
 /** The line as points of an SVG polyline of this size: steps, because a quantity is constant between two changes. */
 export function toPath(values, width, height, now = serverNow()) {
   const since = now - hourMs;
-  const recent = values.filter(({ at }, i) => at >= since || (values[i + 1]?.at ?? 0) >= since);
+  const recent = values.filter(({ at }, i) => at >= since || (values[i + 1]?.at ?? now) >= since); // the last one is true until now
   if (!recent.length) return '';
   let low = Infinity;
   let high = -Infinity;

@@ -1,15 +1,15 @@
 // A grid of many rows of one height. Only the rows on the screen are in the document. One row at a time is in the tab
 // order; arrow keys move it. The focused row stays in the document when it is scrolled away, so focus is never lost.
-import { useLayoutEffect, useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 const overscanRows = 6;
 
-export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps, onWindow, onKey, busy }) {
+export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps, onWindow, onKey, busy, isWhole }) {
   const box = useRef();
   const wantsFocus = useRef(false);
   const [view, setView] = useState({ top: 0, height: 800 });
   const [activeId, setActiveId] = useState(null);
-  const active = Math.max(0, activeId === null ? 0 : ids.indexOf(activeId));
+  const active = useMemo(() => Math.max(0, activeId === null ? 0 : ids.indexOf(activeId)), [ids, activeId]);
 
   useLayoutEffect(() => {
     const element = box.current;
@@ -67,7 +67,7 @@ export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps,
   if (ids.length && (active < first || active > last)) shown.push(active);
 
   return (
-    <div class="grid" role="grid" aria-label={label} aria-rowcount={ids.length + 1} aria-busy={busy} ref={box} onKeyDown={onKeyDown}>
+    <div class="grid" role="grid" aria-label={label} aria-rowcount={isWhole ? ids.length + 1 : -1} aria-busy={busy} ref={box} onKeyDown={onKeyDown}>
       {header}
       <div class="rows" role="rowgroup" style={{ height: `${ids.length * rowHeight}px` }}>
         {shown.map((index) => (

@@ -25,7 +25,7 @@ function Copy({ text, children }) {
   return <><button type="button" onClick={copy}>{children}</button><span class="said" role="status">{said}</span></>;
 }
 
-/** A button that opens the documents of a view: [{name, query, variables, live}]. */
+/** A button that opens the documents of a view: [{query, variables, live}], or a function that returns them. */
 export function QueryButton({ documents }) {
   const [open, setOpen] = useState(false);
   return (
@@ -33,7 +33,7 @@ export function QueryButton({ documents }) {
       <button type="button" class="plain" onClick={() => setOpen(true)}>{t('query')}</button>
       {open && (
         <Dialog title={t('queryOf')} wide onClose={() => setOpen(false)}>
-          {documents.map((document) => (
+          {(typeof documents === 'function' ? documents() : documents).map((document) => (
             <section key={document.query} class="document">
               <pre tabIndex={0} aria-label={t('query')}><code>{document.query}</code></pre>
               <h3>{t('variables')}</h3>

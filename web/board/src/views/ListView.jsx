@@ -6,7 +6,7 @@ import { session } from '../api/socket.js';
 import { reserveOne } from '../cart/cart.js';
 import { go, route, statuses } from '../route.js';
 import { statusChanges } from '../stock/lane.js';
-import { list, listVariables, load, quantityChanges, refreshQuietlyMax } from '../stock/list.js';
+import { list, listVariables, load, quantityChanges, refreshQuietlyMax, want } from '../stock/list.js';
 import { unwatch, watchWindow, windowMax } from '../stock/live.js';
 import { rowOf } from '../stock/rows.js';
 import { wantLines } from '../stock/sparklines.js';
@@ -85,9 +85,11 @@ function Head({ here }) {
 function Summary({ state, count, error, isFiltered }) {
   if (state === 'failed') return <p class="summary" role="status" data-kind="bad">{t('listFailed', { message: error.message })}</p>;
   if (!count) return <p class="summary" role="status">{state === 'loading' ? t('loadingList') : t(isFiltered ? 'noProducts' : 'emptyShop')}</p>;
-  const key = { loading: 'productsLoading', whole: 'productsLoaded', cut: 'productsCut' }[state];
+  const key = { loading: 'productsLoading', part: 'productsPart', whole: 'productsLoaded', cut: 'productsCut' }[state];
   return <p class="summary" role="status">{t(key, { n: count })}</p>;
 }
+
+const isSettled = () => list.peek().state === 'whole' || list.peek().state === 'part';
 
 // Loads the list when what decides on it changes. Where statuses or quantities decide, it is read again when some have changed, but never
 // while the pointer or the focus is in it.
@@ -102,7 +104,7 @@ function useList(now, held) {
   useEffect(() => {
     if (!changes) return undefined;
     const tick = () => {
-      if (held.current || document.activeElement?.closest('.grid') || list.peek().state !== 'whole' || list.peek().ids.length > refreshQuietlyMax) return;
+      if (held.current || document.activeElement?.closest('.grid') || !isSettled() || list.peek().ids.length > refreshQuietlyMax) return;
       clearInterval(timer);
       last.current = Date.now();
       load(now, true);
@@ -119,16 +121,17 @@ export function ListView() {
   const isPhone = useMedia('(max-width: 640px)');
   const { ids, state, error } = list.value;
   const levels = Boolean(now.location) && access.value.readInventory;
-  const [shownIds, setShownIds] = useState([]);
+  const shownIds = useRef([]);
   const [filtersOpen, setFiltersOpen] = useState(false);
   useList(now, held);
 
   const client = session.value;
   const onWindow = useCallback((first, last) => {
     if (!ids.length) return;
+    want(last);
     watchWindow(ids, first, last, now.channel, levels);
     const visible = ids.slice(first, last + 1);
-    setShownIds(ids.slice(first, Math.min(last + 1, first + windowMax)));
+    shownIds.current = ids.slice(first, Math.min(last + 1, first + windowMax));
     wantLines(visible, now.channel);
   }, [ids, now.channel, levels, client]);
   useEffect(() => unwatch, [client]);
@@ -145,9 +148,9 @@ export function ListView() {
 
   const isFiltered = Boolean(now.q || route.value.status.length || now.location || now.channel);
   const variables = listVariables(now);
-  const documents = [
+  const documents = () => [
     { query: productsQuery, variables: { first: 60, ...variables } },
-    { query: stockSubscription, live: true, variables: { ids: shownIds, channel: variables.channel, levels } },
+    { query: stockSubscription, live: true, variables: { ids: shownIds.current, channel: variables.channel, levels } },
   ];
   return (
     <section class={`list ${levels ? 'with-here' : ''}`} aria-label={t(now.view)}
@@ -161,7 +164,7 @@ export function ListView() {
         <QueryButton documents={documents} />
       </div>
       <VirtualRows
-        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} header={!isPhone && <Head here={levels} />}
+        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} isWhole={state === 'whole'} header={!isPhone && <Head here={levels} />}
         row={ProductRow} rowProps={{ location: levels ? now.location : '' }} onWindow={onWindow} onKey={onKey}
       />
       <p class="hint">{now.view === 'low' ? t('lowHelp') : t('keys')}</p>

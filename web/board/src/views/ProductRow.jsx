@@ -1,5 +1,6 @@
 // One product in the list. It is drawn again when its stock, its line or its note changes, and only then.
 import { computed } from '@preact/signals';
+import { minute } from '../api/clock.js';
 import { memo } from '../ui/memo.jsx';
 import { useMemo } from 'preact/hooks';
 import { reserveOne, rowNotes } from '../cart/cart.js';
@@ -15,7 +16,7 @@ const lineHeight = 22;
 function Sparkline({ id }) {
   const line = lineOf(id);
   const drawn = line.stamp.value;
-  const path = useMemo(() => toPath(line.values, lineWidth, lineHeight), [line, drawn]);
+  const path = useMemo(() => toPath(line.values, lineWidth, lineHeight), [line, drawn, minute.value]);
   return <svg width={lineWidth} height={lineHeight} viewBox={`0 0 ${lineWidth} ${lineHeight}`} aria-hidden="true"><path d={path} /></svg>;
 }
 

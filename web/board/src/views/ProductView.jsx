@@ -8,7 +8,7 @@ import { linkTo, route } from '../route.js';
 import { ProductState } from '../stock/product.js';
 import { flashOf, Quantity, Status } from '../ui/parts.jsx';
 import { QueryButton } from '../ui/query.jsx';
-import { date, moment, number, t } from '../words/words.js';
+import { date, duration, moment, number, t } from '../words/words.js';
 import { History } from './History.jsx';
 import { Levels } from './Levels.jsx';
 import { MovementList } from './MovementList.jsx';
@@ -17,6 +17,7 @@ function Facts({ product }) {
   const facts = [
     [t('threshold'), number(product.lowStockThreshold)],
     [t('limitPerCart'), product.maxPerReservation === null ? t('none') : number(product.maxPerReservation)],
+    ...(product.maxPerOwner === null ? [] : [[t('limitPerOwner'), t('within', { n: product.maxPerOwner, period: duration(product.ownerPeriodSeconds) })]]),
     [t('policy'), t(product.inventoryPolicy)],
   ];
   return <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>;

@@ -35,6 +35,12 @@ export const clock = (time) => clocks.value.format(new Date(time));
 export const shortClock = (time) => shortClocks.value.format(new Date(time));
 export const date = (time) => dates.value.format(new Date(time));
 export const moment = (time) => moments.value.format(new Date(time));
+const units = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]];
+/** A period in the largest unit of which it is a whole number. */
+export function duration(seconds) {
+  const [unit, size] = units.find(([, size]) => seconds % size === 0);
+  return new Intl.NumberFormat(locale.value, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / size);
+}
 /** A time that is left, as minutes and seconds. */
 export const countdown = (ms) => {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
