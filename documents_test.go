@@ -52,7 +52,7 @@ func newTree(t *testing.T) tree {
 	t.Helper()
 	files, err := readFiles(".go", ".graphqls", ".graphql", ".sql", ".js", ".yaml", ".service", ".cfg", ".sh")
 	require.NoError(t, err)
-	for _, path := range []string{"Makefile", "compose.yaml", "scripts/servers", "scripts/secrets", "scripts/restore-drill", ".goreleaser.yaml"} {
+	for _, path := range []string{"Makefile", "compose.yaml", "scripts/servers", "scripts/secrets", "scripts/restore-drill", "scripts/recover", ".goreleaser.yaml"} {
 		files[path] = []byte(document(t, path))
 	}
 	words, tests, names := map[string]bool{}, map[string]bool{}, map[string]bool{}

@@ -1,0 +1,160 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"onhand/store/storetest"
+)
+
+// archived are the settings of a Postgres that archives its WAL, beside its data.
+var archived = []storetest.Option{
+	storetest.WithSetting("archive_mode", "on"),
+	storetest.WithSetting("archive_command", "mkdir -p ../archive && test ! -f ../archive/%f && cp %p ../archive/%f.new && mv ../archive/%f.new ../archive/%f"),
+	storetest.WithSetting("archive_timeout", "60"),
+}
+
+// TestF25PointInTime: under load a base backup is taken. Later the database is lost, and scripts/recover makes one from the
+// backup and the archived WAL: first as of a moment, then as of a named restore point. It begins a new epoch and is audited
+// before any instance reaches it. Redis, near caches and subscribers follow it: none shows newer stock.
+func TestF25PointInTime(t *testing.T) {
+	if _, err := exec.LookPath("psql"); err != nil {
+		t.Skip("no psql")
+	}
+	s := Open(t, Setup{PrivatePostgres: true, PostgresOptions: archived, ShortReservations: true})
+	data, _, err := s.dataDirectory()
+	require.NoError(t, err)
+	base, archive := filepath.Join(filepath.Dir(data), "base"), filepath.Join(filepath.Dir(data), "archive")
+	require.NoError(t, os.Chmod(filepath.Dir(s.Instances[0].Program), 0o755)) // the account of Postgres runs it too
+	l := s.Load()
+	l.More(200)
+	s.baseBackup(t, data, base)
+	l.More(200)
+	l.Stop()
+	s.Checker.AwaitQuiet() // an expiry after the recovery would publish its product
+
+	at, position := time.Now(), s.Target.History.Position()
+	moment := s.value(t, "SELECT to_char(clock_timestamp(), 'YYYY-MM-DD HH24:MI:SS.USOF')")
+	s.value(t, "SELECT pg_create_restore_point('quiet')")
+	var output string
+	recovery := func(arguments ...string) func() error {
+		return func() error {
+			s.archiveAll(t)
+			var err error
+			output, err = s.recover(append(arguments, "--archive", archive, "--keep", data+".recovered", base)...)
+			if err != nil {
+				return err
+			}
+			return s.replaceData(data, data+".recovered")
+		}
+	}
+	s.loseAndRestore(t, position, at, recovery("--time", moment))
+	t.Log(output)
+	assert.Contains(t, output, "the database can be recovered to this point")
+	s.checkFollowed(t)
+	l = s.Load()
+	l.More(200)
+	l.Stop()
+	l.CheckRetryable(t)
+
+	// Once more, from the same backup: what was written since the first recovery is lost as well.
+	s.loseAndRestore(t, position, at, recovery("--name", "quiet"))
+	s.checkFollowed(t)
+	l = s.Load()
+	l.More(200)
+	l.Stop()
+	l.CheckRetryable(t)
+	s.Check()
+
+	output, err = s.recover("--name", "quiet", "--archive", archive, base) // a drill, beside the running server
+	require.NoError(t, err, output)
+	output, err = s.recover("--name", "unknown", "--archive", archive, base)
+	require.Error(t, err, "a target that the WAL does not reach")
+	assert.Contains(t, output, "recovery ended before configured recovery target was reached")
+	output, err = s.recover("--name", "quiet", "--archive", archive, data+".none")
+	require.Error(t, err)
+	assert.Contains(t, output, "no base backup")
+	assert.NoDirExists(t, data+".recovered")
+}
+
+// baseBackup takes a base backup beside the running server, as the account of the server.
+func (s *Shop) baseBackup(t *testing.T, data, base string) {
+	t.Helper()
+	output, err := s.asServer(data, "pg_basebackup", "--dbname="+s.Postgres.DSN("postgres"), "--pgdata="+base, "--checkpoint=fast", "--no-sync")
+	require.NoError(t, err, output)
+}
+
+// recover runs the script as the account of the server. The recovered server listens on a socket only.
+func (s *Shop) recover(arguments ...string) (output string, err error) {
+	data, _, err := s.dataDirectory()
+	if err != nil {
+		return "", err
+	}
+	script, err := filepath.Abs(filepath.Join("..", "scripts", "recover"))
+	if err != nil {
+		return "", err
+	}
+	return s.asServer(data, script, arguments...)
+}
+
+// asServer runs a program as the account that owns the data.
+func (s *Shop) asServer(data, program string, arguments ...string) (output string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Env = append(os.Environ(), "ONHAND="+s.Instances[0].Program, "PGDATABASE=shop")
+	command.Dir = os.TempDir()
+	info, err := os.Stat(data)
+	if err != nil {
+		return "", err
+	}
+	if is, ok := info.Sys().(*syscall.Stat_t); ok && os.Getuid() == 0 && filepath.Base(program) == "pg_basebackup" {
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: is.Uid, Gid: is.Gid}}
+	}
+	raw, err := command.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", program, err, raw)
+	}
+	return string(raw), err
+}
+
+// archiveAll waits until all WAL so far is in the archive.
+func (s *Shop) archiveAll(t *testing.T) {
+	t.Helper()
+	segment := s.value(t, "SELECT pg_walfile_name(pg_switch_wal())")
+	s.Await(prepareLimit, "the archive has "+segment, func() bool {
+		return s.value(t, "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver") >= segment
+	})
+}
+
+// value asks the database for one text.
+func (s *Shop) value(t *testing.T, query string) (text string) {
+	t.Helper()
+	ctx, cancel := reading()
+	defer cancel()
+	require.NoError(t, s.Checker.Database.QueryRow(ctx, query).Scan(&text))
+	return text
+}
+
+// replaceData puts the recovered data in the place of the server's.
+func (s *Shop) replaceData(data, recovered string) error {
+	if err := s.Postgres.Abort(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(data); err != nil {
+		return err
+	}
+	if err := os.Rename(recovered, data); err != nil {
+		return err
+	}
+	return s.startAgain()
+}
