@@ -23,11 +23,12 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/configfile", "cli/listing", "cli/sdl", "cli/serving", "cli/serving/shoppers", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/demoshop", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/federation", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "cli/serving/replicas", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/federation", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
 	"cli/sdl":     {"graph", "graph/federation"},
 
-	"cli/configfile": {},
+	"cli/configfile":       {},
+	"cli/serving/replicas": {},
 
 	"cli/serving/admin":          {"graph/guard", "store"},
 	"cli/serving/telemetry":      {"cli/serving/telemetry/otlp", "graph/guard", "graph/transport", "tracing"},
@@ -65,7 +66,7 @@ var mayImport = map[string][]string{
 	"graph/transport/wsframe": {},
 
 	"store": {"models", "models/history", "models/holderlimits", "models/operations", "models/owner", "models/paging", "models/poison", "store/audit", "store/backoff", "store/channelfeed", "store/database", "store/groupcommit", "store/ledgerfeed", "store/nearcache", "store/openingstock",
-		"store/outage", "store/ranking", "store/readthrough", "store/rediscache", "store/stockfeed", "store/throughput", "store/upkeep", "tracing"},
+		"store/outage", "store/ranking", "store/readreplica", "store/readthrough", "store/rediscache", "store/stockfeed", "store/throughput", "store/upkeep", "tracing"},
 	"store/audit":        {"models", "models/paging", "models/stockbinary", "store/backoff", "store/database", "store/rediscache"},
 	"store/channelfeed":  {"models", "models/stockbinary"},
 	"store/groupcommit":  {"models", "store/database", "tracing"},
@@ -73,6 +74,7 @@ var mayImport = map[string][]string{
 	"store/nearcache":    {"models", "models/poison", "models/stockbinary", "store/backoff"},
 	"store/openingstock": {"models", "models/paging", "store/database"},
 	"store/readthrough":  {"models", "models/paging", "models/poison", "store/database", "store/rediscache", "tracing"},
+	"store/readreplica":  {"models", "models/history", "models/paging", "store/backoff", "store/database"},
 	"store/upkeep":       {"models", "store/backoff", "store/database", "store/outage", "store/rediscache"},
 
 	"store/throughput":     {},
@@ -88,9 +90,10 @@ var mayImport = map[string][]string{
 	"store/stockfile/delimited": {},
 
 	"store/database": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
-		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite", "tracing"},
-	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "tracing"},
+		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite", "store/database/standby", "tracing"},
+	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "store/database/postgres/timeline", "tracing"},
 	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/readset", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
+	"store/database/standby":    {"store/database/dialect", "store/database/postgres", "store/database/postgres/timeline"},
 	"store/database/importer":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/dialect"},
 	"store/database/ledger":     {"models", "models/history", "models/paging", "models/stockbinary", "store/database/decide", "store/database/dialect"},
 	"store/database/optimistic": {"models", "models/holderlimits", "models/owner", "models/stockbinary", "store/database/decide", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/dialect"},
@@ -98,6 +101,7 @@ var mayImport = map[string][]string{
 	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/readset", "tracing"},
 	"store/database/decide":     {"models", "models/channel", "models/holderlimits", "models/ids", "models/owner", "models/stockbinary", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/decide/storederrors"},
 
+	"store/database/postgres/timeline":   {},
 	"store/database/postgres/holdersql":  {"store/database/decide/holderusage", "store/database/dialect"},
 	"store/database/decide/counting":     {"models"},
 	"store/database/decide/holderusage":  {"models", "models/holderlimits", "models/owner"},

@@ -25,6 +25,11 @@ func usualSettings(t *testing.T, address string) (s serving.Settings) {
 	return s
 }
 
+func withReplica(s serving.Settings, url string) serving.Settings {
+	s.DatabaseReadURL = url
+	return s
+}
+
 // TestServeRefuses: settings that can never work are refused before a connection
 // is opened, with the reason.
 func TestServeRefuses(t *testing.T) {
@@ -49,6 +54,8 @@ func TestServeRefuses(t *testing.T) {
 		"too short a ttl":        {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: time.Second - 1, ReservationTTLMax: ttlMax}, "must be between 1s and"},
 		"too long a ttl":         {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: ttlMax + 1, ReservationTTLMax: ttlMax}, "reservation-ttl-max 24h0m0s"},
 		"no longest ttl":         {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: ttl, ReservationTTLMax: 0}, "reservation-ttl-max 0s"},
+		"a replica of SQLite":    {withReplica(usualSettings(t, "127.0.0.1:0"), "postgres://u:hunter2@standby/shop"), "SQLite has none"},
+		"no lag":                 {withReplica(serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "postgres://standby/shop"), "read-replica-lag-max 0s must be between 1ms and 1s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

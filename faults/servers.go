@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -84,8 +85,17 @@ func (s *Shop) openPostgres() {
 		s.Must(err)
 		s.Standby = standby
 		s.t.Cleanup(func() { s.Must(standby.Close()) })
-		s.databaseURL = bothHosts(s.t, s.databaseURL, standby.DSN("shop"))
+		s.databaseURL = bothHosts(s.t, s.databaseURL, standby.DSN("shop"), cmp.Or(s.setup.SessionAttrs, "primary"))
 		s.instancesURL = s.databaseURL
+	}
+	if s.setup.Pooled {
+		s.Pooler, s.instancesURL = storetest.Pooler(s.t, s.databaseURL)
+	}
+	if s.setup.Replica {
+		replica, err := storetest.StartReplica(ctx, s.Postgres, s.setup.PostgresOptions...)
+		s.Must(err)
+		s.Replica = replica
+		s.t.Cleanup(func() { s.Must(replica.Close()) })
 	}
 }
 
@@ -138,6 +148,9 @@ func (s *Shop) newInstance(number int) *process.Instance {
 	if s.setup.Tokens {
 		settings = append(settings, "AUTH_SECRET="+tokenSecret, "RATE_DOCUMENTS="+documentsQuota, "RATE_TOKENS="+tokensQuota)
 	}
+	if s.setup.Replica {
+		settings = append(settings, "DATABASE_READ_URL="+strings.Replace(s.instancesURL, hostOf(s.t, s.databaseURL), hostOf(s.t, s.Replica.DSN("shop")), 1), "READ_REPLICA_LAG_MAX=200ms")
+	}
 	if s.setup.Balanced {
 		settings = append(settings, balancedSettings...)
 	}
@@ -168,10 +181,10 @@ func hostOf(t testing.TB, dsn string) string {
 	return config.ConnConfig.Host + ":" + strconv.Itoa(int(config.ConnConfig.Port))
 }
 
-// bothHosts joins two DSNs that differ in their host alone, and asks for the primary.
-func bothHosts(t testing.TB, first, second string) string {
+// bothHosts joins two DSNs that differ in their host alone, and asks for a server with these attributes.
+func bothHosts(t testing.TB, first, second, attributes string) string {
 	one, other := hostOf(t, first), hostOf(t, second)
-	return strings.Replace(first, one, one+","+other, 1) + "&target_session_attrs=primary"
+	return strings.Replace(first, one, one+","+other, 1) + "&target_session_attrs=" + attributes
 }
 
 // execute runs statements on a connection of their own.

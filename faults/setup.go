@@ -33,6 +33,13 @@ type Setup struct {
 	PostgresOptions []storetest.Option
 	// Standby: a second Postgres follows the private one, and no commit is answered before it has it.
 	Standby bool
+	// SessionAttrs is the target_session_attrs of a URL with a standby; primary.
+	SessionAttrs string
+	// Pooled: the instances reach the private Postgres through pgbouncer, Shop.Pooler, in transaction mode. Without pgbouncer
+	// the scenario is skipped.
+	Pooled bool
+	// Replica: a second Postgres follows the private one, no commit waits for it, and the instances read pages from it.
+	Replica bool
 	// ConnectionsMax is how many connections the private Postgres gives all instances together.
 	ConnectionsMax int
 	// Cluster: Redis is a cluster of six nodes, Shop.Cluster, and Shop.Redis is nil.

@@ -35,6 +35,8 @@ type Shop struct {
 	Redis       *storetest.RedisServer    // nil with a cluster
 	Postgres    *storetest.PostgresServer // nil unless the setup has a private one
 	Standby     *storetest.PostgresServer // nil unless the setup has one
+	Replica     *storetest.PostgresServer // nil unless the setup has one
+	Pooler      *storetest.PoolerServer   // nil unless the setup has one
 	Cluster     *process.Cluster          // nil unless the setup has one
 	Network     *HostNetwork              // nil unless the setup has hosts
 	Target      *load.Target

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -70,3 +71,44 @@ func TestF09StandbyAwayFirst(t *testing.T) {
 
 // acknowledged is how many writes with a key were answered.
 func (s *Shop) acknowledged() int { return len(s.Target.History.Acknowledged()) }
+
+// TestF09OldPrimaryReturns: the primary dies, its standby is promoted, and then the old primary comes back and accepts
+// writes, with no standby to wait for. It is the first one of the URL. All connections are made anew, and no instance
+// writes there.
+func TestF09OldPrimaryReturns(t *testing.T) {
+	s := Open(t, Setup{PrivatePostgres: true, Standby: true, SessionAttrs: "read-write"})
+	l := s.Load()
+	l.More(200)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*prepareLimit)
+	defer cancel()
+	s.Outage(func() {
+		s.Must(s.Postgres.Kill(), s.Standby.Promote(ctx))
+		before := s.acknowledged()
+		s.Await(deadPrimaryLimit, "writes succeed", func() bool { return s.acknowledged() > before })
+		s.Must(s.Postgres.Start())
+		old, promoted := s.Postgres.DSN("shop"), s.Standby.DSN("shop")
+		s.execute(ctx, old, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+		versions := s.versions(ctx, old)
+		for range 5 {
+			s.execute(ctx, promoted, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'onhand'")
+			before := s.acknowledged()
+			s.Await(hungPrimaryLimit, "writes succeed", func() bool { return s.acknowledged() > before+20 })
+		}
+		assert.Equal(t, versions, s.versions(ctx, old), "somebody wrote at the old primary")
+		s.Must(s.Postgres.Kill()) // the checks take the first one that accepts writes
+	})
+	l.More(200)
+	l.Stop()
+	l.CheckRetryable(t)
+	s.Check()
+}
+
+// versions adds up the versions of all products at a server.
+func (s *Shop) versions(ctx context.Context, dsn string) (sum int64) {
+	s.t.Helper()
+	connection, err := pgx.Connect(ctx, dsn)
+	s.Must(err)
+	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
+	s.Must(connection.QueryRow(ctx, "SELECT sum(version)::bigint FROM products").Scan(&sum))
+	return sum
+}

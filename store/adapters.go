@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"onhand/models"
+	"onhand/models/paging"
 	"onhand/store/database"
 	"onhand/store/groupcommit"
+	"onhand/store/readreplica"
 	"onhand/store/rediscache"
 )
 
@@ -54,6 +56,16 @@ func (o relayOutbox) Compact(ctx context.Context) error { return o.database.Comp
 // Listen implements stockfeed.Outbox.
 func (o relayOutbox) Listen(ctx context.Context, wake func()) error {
 	return o.database.Listen(ctx, wake)
+}
+
+// rankSource adapts the reader of pages to ranking.RankSource.
+type rankSource struct{ listed *readreplica.PageReader }
+
+// RankProducts implements ranking.RankSource.
+func (r rankSource) RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error) {
+	return readreplica.Read(ctx, r.listed, func(ctx context.Context, from readreplica.Pages) ([]string, error) {
+		return from.RankProducts(ctx, filter)
+	})
 }
 
 // auditSource adapts the database to readthrough.StockSource for audits. Their

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -14,6 +15,13 @@ import (
 type Config struct {
 	// DatabaseURL is postgres://…, sqlite:PATH or sqlite::memory:.
 	DatabaseURL string
+	// ReadURL is the postgres:// URL of a hot standby that answers reads of pages; empty for
+	// none. ReadConnections bounds the connections to it.
+	ReadURL         string
+	ReadConnections int
+	// ReadLagMax is how long a read waits for the standby to come to where the database was
+	// when it began; ReadTimeout bounds the whole read there.
+	ReadLagMax, ReadTimeout time.Duration
 	// RedisURL is redis://… or rediss://…; empty for a Redis inside this process.
 	RedisURL string
 	// ReservationTTL is the time to live of a reservation that asks for none.
@@ -49,6 +57,9 @@ const (
 	reservationTTLMaxDefault  = 24 * time.Hour
 	sweepIntervalDefault      = 500 * time.Millisecond
 	epochCheckIntervalDefault = time.Second
+	readConnectionsDefault    = 16
+	readLagMaxDefault         = 50 * time.Millisecond
+	readTimeoutDefault        = 2 * time.Second
 	auditIntervalDefault      = time.Second
 )
 
@@ -58,6 +69,9 @@ func (c *Config) setDefaults() {
 	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
 	c.EpochCheckInterval = orDefault(c.EpochCheckInterval, epochCheckIntervalDefault)
 	c.AuditInterval = orDefault(c.AuditInterval, auditIntervalDefault)
+	c.ReadConnections = cmp.Or(c.ReadConnections, readConnectionsDefault)
+	c.ReadLagMax = orDefault(c.ReadLagMax, readLagMaxDefault)
+	c.ReadTimeout = orDefault(c.ReadTimeout, readTimeoutDefault)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

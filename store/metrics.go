@@ -115,7 +115,7 @@ func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
 		[]prometheus.Collector{m.writes, m.refusals, m.batchWrites, m.batchSeconds, m.holders.events, m.holders.refusals},
-		s.sampler.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
+		s.sampler.Collectors(), s.listed.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
 	)
 }
 
@@ -190,6 +190,7 @@ func (s *Store) gauges() (list []prometheus.Collector) {
 	gauge("onhand_database_connections_in_use", "Connections to the database in use.", func() int { return s.database.Connections().InUse })
 	gauge("onhand_writes_waiting", "Writes that wait for the next transaction.", func() int { waiting, _ := s.writes.Waiting(); return waiting })
 	gauge("onhand_writes_blocked", "Writes that wait for rows which another transaction has locked.", func() int { _, blocked := s.writes.Waiting(); return blocked })
+	gauge("onhand_relay_listening", "1 while the database notifies this instance of changes by outside writers; else the relay polls.", func() int { return one(s.relay.Stats().Listening) })
 	gauge("onhand_relay_poison_products", "Changed products whose rows cannot be read.", func() int { return int(s.relay.Stats().PoisonProducts) })
 	gauge("onhand_watches", "Subscriptions.", func() int { return s.hub.Stats().Watches })
 	gauge("onhand_watched_products", "Products with a subscription.", func() int { return s.hub.Stats().Watched })

@@ -8,6 +8,7 @@ import (
 	"onhand/models"
 	"onhand/models/history"
 	"onhand/models/paging"
+	"onhand/store/readreplica"
 	"onhand/tracing"
 )
 
@@ -66,7 +67,9 @@ func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error
 //
 // Errors: bad input for a moment in the future.
 func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
-	stock, err := s.database.ReadStockAsOf(ctx, id, at)
+	stock, err := readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.Pages) (*models.Stock, error) {
+		return from.ReadStockAsOf(ctx, id, at)
+	})
 	return s.directory.Directory().Placed(stock, ""), err
 }
 
@@ -82,7 +85,9 @@ func (s *Store) Histories(ctx context.Context, request history.HistoryRequest) (
 	request.ProductIDs = slices.Clone(asked)
 	slices.Sort(request.ProductIDs)
 	request.ProductIDs = slices.Compact(request.ProductIDs)
-	found, err := s.database.ReadHistories(ctx, request)
+	found, err := readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.Pages) ([]*history.StockHistory, error) {
+		return from.ReadHistories(ctx, request)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +125,9 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 		if err != nil {
 			return paging.ProductPage{}, err
 		}
-		return s.database.ReadProducts(ctx, page, now)
+		return readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.Pages) (paging.ProductPage, error) {
+			return from.ReadProducts(ctx, page, now)
+		})
 	})
 }
 
@@ -205,12 +212,16 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.database.
 
 // Movements reads a page of the ledger, newest first.
 func (s *Store) Movements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error) {
-	return s.database.ReadMovements(ctx, page, filter)
+	return readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.Pages) (paging.MovementPage, error) {
+		return from.ReadMovements(ctx, page, filter)
+	})
 }
 
 // Movement reads one movement of the ledger; nil when there is none.
 func (s *Store) Movement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
-	return s.database.ReadMovement(ctx, movementID, productID)
+	return readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.Pages) (*models.StockMovement, error) {
+		return from.ReadMovement(ctx, movementID, productID)
+	})
 }
 
 // Directory returns all locations and channels, about a second old at most.

@@ -10,6 +10,7 @@ import (
 	"onhand/models"
 	"onhand/store/backoff"
 	"onhand/store/database"
+	"onhand/store/readreplica"
 	"onhand/store/readthrough"
 	"onhand/store/upkeep"
 )
@@ -116,6 +117,10 @@ func (s *Store) Start() error {
 	s.every(ctx, sampleInterval, nil, s.sample)
 	s.every(ctx, readthrough.KnownInterval, nil, s.known.Update)
 	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
+	if s.replica != nil {
+		s.running.Go(func() { s.listed.Probe(ctx) })
+		s.every(ctx, readreplica.ProbeInterval, nil, s.listed.Probe)
+	}
 	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)
 	s.every(ctx, s.config.AuditInterval, nil, s.sampler.Step)
 	s.running.Go(func() { s.sampler.Repairer().Run(ctx) })

@@ -22,6 +22,7 @@ import (
 	"onhand/store/openingstock"
 	"onhand/store/outage"
 	"onhand/store/ranking"
+	"onhand/store/readreplica"
 	"onhand/store/readthrough"
 	"onhand/store/rediscache"
 	"onhand/store/stockfeed"
@@ -35,6 +36,8 @@ type Store struct {
 	metrics *metrics
 
 	database *database.Database
+	replica  *database.Replica // nil for none
+	listed   *readreplica.PageReader
 	outage   *outage.Log    // of the database
 	embedded *embeddedRedis // nil with a real Redis
 	clients  []redis.UniversalClient
@@ -87,6 +90,9 @@ func (s *Store) openServers() (err error) {
 		return err
 	}
 	s.database.SetHolderLimits(s.config.HolderLimits)
+	if err := s.openReplica(); err != nil {
+		return err
+	}
 	s.outage = outage.New("database", s.log, s.database.Unreachable)
 	url, timeout := s.config.RedisURL, s.config.RedisTimeout
 	if url == "" {
@@ -104,6 +110,19 @@ func (s *Store) openServers() (err error) {
 		Reader: reader, Writer: writer, TTL: s.config.HashTTL, Timeout: timeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
 		OnRecovered: s.redisRecovered, OnAhead: s.seenAhead,
 	})
+	return nil
+}
+
+// openReplica opens the read replica, if there is one.
+func (s *Store) openReplica() (err error) {
+	config := readreplica.ReaderConfig{Primary: s.database, LagMax: s.config.ReadLagMax, Timeout: s.config.ReadTimeout, Logger: s.log}
+	if s.config.ReadURL != "" {
+		if s.replica, err = s.database.OpenReplica(s.config.ReadURL, s.config.ReadConnections); err != nil {
+			return err
+		}
+		config.Replica = s.replica
+	}
+	s.listed = readreplica.New(config)
 	return nil
 }
 
@@ -127,7 +146,7 @@ func (s *Store) wireReads() {
 		OnStocks:    s.delivered,
 		OnDirectory: s.epoch.CheckNow, // which reloads locations and channels
 	})
-	s.rankings = ranking.New(s.database, s)
+	s.rankings = ranking.New(rankSource{s.listed}, s)
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,
 	})
@@ -221,6 +240,9 @@ func (s *Store) Close() {
 	}
 	if s.claim != nil {
 		s.claim.Release()
+	}
+	if s.replica != nil {
+		errs = append(errs, s.replica.Close())
 	}
 	if s.database != nil {
 		errs = append(errs, s.database.Close())

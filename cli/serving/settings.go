@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"onhand/cli/serving/replicas"
 	"onhand/cli/serving/shoppers"
 	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
@@ -30,6 +31,8 @@ type Settings struct {
 	CompiledReads     string        `name:"compiled-reads" env:"COMPILED_READS" enum:"on,off" default:"on" help:"on, or off: gqlgen's executor answers every query." more:"[why](caching.md#documents)"`
 	ShutdownDelay     time.Duration `name:"shutdown-delay" env:"SHUTDOWN_DELAY" default:"0s" help:"How long a server that was told to stop still takes requests, while /readyz answers 503; longer than a load balancer takes to notice." more:"[why](running.md#stopping-without-a-failed-request)"`
 	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for hot stock in the process; 0 for none."`
+
+	replicas.ReplicaSettings `embed:""`
 
 	IdentitySettings `embed:""`
 	quantitySettings `embed:""`
@@ -56,7 +59,12 @@ type Settings struct {
 
 // Check refuses settings that can never work.
 func (s *Settings) Check() error {
-	if err := s.IdentitySettings.check(); err != nil {
+	url, err := ValueOrFile("database-read-url", s.DatabaseReadURL, s.DatabaseReadURLFile)
+	if err != nil {
+		return err
+	}
+	s.DatabaseReadURL, s.DatabaseReadURLFile = url, ""
+	if err := errors.Join(s.ReplicaSettings.Check(), s.IdentitySettings.check()); err != nil {
 		return err
 	}
 	if err := s.DocumentSettings.check(); err != nil {
@@ -82,7 +90,10 @@ func (s *Settings) Check() error {
 
 // Store is the configuration of the store.
 func (s *Settings) Store() store.Config {
-	return store.Config{ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, HolderLimits: s.limits()}
+	return store.Config{
+		ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, HolderLimits: s.limits(),
+		ReadURL: s.DatabaseReadURL, ReadConnections: s.ReadReplicaConnections, ReadLagMax: s.ReadReplicaLagMax, ReadTimeout: s.ReadReplicaTimeout,
+	}
 }
 
 // startShoppers simulates shoppers until ctx ends. stop waits for them.

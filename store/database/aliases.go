@@ -3,6 +3,7 @@ package database
 import (
 	"onhand/store/database/dialect"
 	"onhand/store/database/ledger"
+	"onhand/store/database/standby"
 )
 
 // The types of the packages below that callers name.
@@ -31,6 +32,11 @@ type (
 var (
 	ErrClaimed = dialect.ErrClaimed
 	ErrNoClaim = dialect.ErrNoClaim
+	// Why a read was not answered by a replica.
+	ErrReplicaBehind   = standby.ErrBehind
+	ErrReplicaBusy     = standby.ErrBusy
+	ErrReplicaOther    = standby.ErrOther
+	ErrPrimaryPosition = standby.ErrPosition
 )
 
 // Explain returns in plain words why a database cannot be used, and whether that may

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"onhand/store/database/pages"
 	"onhand/store/database/postgres"
 	"onhand/store/database/sqlite"
+	"onhand/store/database/standby"
 )
 
 // Bounds of a write.
@@ -89,6 +91,45 @@ func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
 	}
 	d.Ledger, d.Lists = ledger.New(d.DB), pages.New(d.DB, rows{d})
 	return d, nil
+}
+
+// Replica is a hot standby of a database, for reads.
+type Replica struct {
+	*standby.Server
+	primary *Database
+}
+
+// OpenReplica connects to a hot standby of the database by its postgres:// URL, with that
+// many connections at most. It does not have to be up.
+//
+// Errors: an engine without standbys; a URL that cannot be parsed, without its password.
+func (d *Database) OpenReplica(url string, connections int) (*Replica, error) {
+	if d.Fragments.OneWriter {
+		return nil, errors.New("a read replica needs Postgres as the database: SQLite has none")
+	}
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
+		return nil, fmt.Errorf("read replica %q: want postgres://…", schemeOf(url))
+	}
+	server, err := standby.Open(url, connections, d.Log)
+	if err != nil {
+		return nil, fmt.Errorf("read replica: %w", err)
+	}
+	return &Replica{server, d}, nil
+}
+
+// Read calls read with the database as the standby has it: with every transaction that
+// had committed before the call. What read gets is for reads alone. See
+// [standby.Server.Read].
+func (r *Replica) Read(ctx context.Context, wait time.Duration, read func(*Database) error) (lagBytes int64, err error) {
+	at, err := standby.PositionOf(ctx, r.primary.DB)
+	if err != nil {
+		return 0, err
+	}
+	return r.Server.Read(ctx, at, wait, func(db *dialect.DB) error {
+		seen := &Database{DB: db, Ledger: ledger.New(db)}
+		seen.Lists = pages.New(db, rows{seen})
+		return read(seen)
+	})
 }
 
 // schemeOf keeps passwords out of error messages.

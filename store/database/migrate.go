@@ -57,7 +57,10 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	if err != nil {
 		return 0, d.Fault(fmt.Errorf("migrations: %w", err))
 	}
-	results, err := provider.Up(ctx)
+	var results []*goose.MigrationResult
+	if !d.migrated(ctx, len(provider.ListSources())) {
+		results, err = provider.Up(ctx)
+	}
 	// SQLite has no such lock: another process may create a table first, once for each
 	// migration and once for goose's own table.
 	for try := 0; err != nil && engine == "sqlite3" && try <= len(provider.ListSources()); try++ {
@@ -71,6 +74,15 @@ func (d *Database) Migrate(ctx context.Context) (applied int, err error) {
 	}
 	_, err = d.ReadMeta(ctx)
 	return len(results), err
+}
+
+// migrated reports whether the tables have that many migrations already. Then no lock is
+// taken: behind a connection pooler, a lock of a session may stay with a connection that
+// another client gets next.
+func (d *Database) migrated(ctx context.Context, known int) bool {
+	var applied int
+	err := d.SQL.QueryRowContext(ctx, "SELECT count(DISTINCT version_id) FROM "+goose.DefaultTablename+" WHERE is_applied AND version_id > 0").Scan(&applied)
+	return err == nil && applied >= known
 }
 
 // RefuseNewer returns an error when a newer version of this program has migrated the

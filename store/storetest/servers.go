@@ -280,7 +280,7 @@ func (s *server) awaitReady(p *process) error {
 			return errPortTaken
 		case ended:
 			return fmt.Errorf("ended while starting (%v); its log ends:\n%s", p.err, tail(log))
-		case strings.Contains(strings.ToLower(log), readyLine), strings.Contains(log, standbyReadyLine):
+		case strings.Contains(strings.ToLower(log), readyLine), strings.Contains(log, standbyReadyLine), s.kind == kindPooler && strings.Contains(log, poolerReadyLine):
 			return nil
 		case time.Now().After(deadline):
 			return fmt.Errorf("not ready after %s; its log ends:\n%s", startLimit, tail(log))

@@ -17,6 +17,15 @@ const standbySlot = "standby"
 // StartStandby starts a hot standby of the primary, made by a base backup. From then on the primary answers no COMMIT before
 // the standby has it on its disk. A primary has at most one standby. The caller must Close it.
 func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
+	return startStandby(ctx, primary, []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"}, "sync", opts)
+}
+
+// StartReplica is StartStandby, but no COMMIT waits for the replica.
+func StartReplica(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
+	return startStandby(ctx, primary, nil, "async", opts)
+}
+
+func startStandby(ctx context.Context, primary *PostgresServer, settings []string, kind string, opts []Option) (*PostgresServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	programs, err := findPostgres()
@@ -33,7 +42,7 @@ func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) 
 		err = p.open()
 	}
 	if err == nil {
-		err = primary.awaitStandby(ctx)
+		err = primary.awaitStandby(ctx, settings, kind)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -41,25 +50,35 @@ func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) 
 	return p, nil
 }
 
-// awaitStandby makes replication synchronous, and waits until the standby streams.
-func (p *PostgresServer) awaitStandby(ctx context.Context) error {
+// awaitStandby changes the settings of replication, and waits until the standby streams.
+func (p *PostgresServer) awaitStandby(ctx context.Context, settings []string, kind string) error {
 	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
 	if err != nil {
 		return err
 	}
 	defer connection.Close(context.WithoutCancel(ctx))
-	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
+	for _, statement := range settings {
 		if _, err := connection.Exec(ctx, statement); err != nil {
 			return err
 		}
 	}
 	for following := false; !following; time.Sleep(pollEvery) {
-		err := connection.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'").Scan(&following)
+		err := connection.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = $1", kind).Scan(&following)
 		if err != nil {
 			return fmt.Errorf("the standby does not follow: %w", err)
 		}
 	}
 	return nil
+}
+
+// PauseReplay has a standby receive the log and replay none of it, until ResumeReplay.
+func (p *PostgresServer) PauseReplay(ctx context.Context) error {
+	return p.execute(ctx, "postgres", "SELECT pg_wal_replay_pause()")
+}
+
+// ResumeReplay ends PauseReplay.
+func (p *PostgresServer) ResumeReplay(ctx context.Context) error {
+	return p.execute(ctx, "postgres", "SELECT pg_wal_replay_resume()")
 }
 
 // Promote makes a standby a primary, and waits until it accepts writes.

@@ -96,6 +96,15 @@ func stateOf(health store.Health) (code int, answer state) {
 	if health.Redis != nil {
 		answer.Status, answer.Dependencies["redis"], answer.Errors["redis"] = "degraded", "down", health.Redis.Error()
 	}
+	if health.Polling {
+		answer.Dependencies["notifications"] = "polling"
+	}
+	if health.HasReplica { // the database answers in its place
+		answer.Dependencies["replica"] = "up"
+		if health.Replica != nil {
+			answer.Dependencies["replica"], answer.Errors["replica"] = "unused", health.Replica.Error()
+		}
+	}
 	if health.Database != nil {
 		code = http.StatusServiceUnavailable
 		answer.Status, answer.Dependencies["database"], answer.Errors["database"] = "unavailable", "down", health.Database.Error()

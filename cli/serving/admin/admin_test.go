@@ -61,6 +61,27 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// TestReadinessOfOptionalParts: a replica that is not used, and a database without
+// notifications, are shown and leave the service ready. Only operators are told why.
+func TestReadinessOfOptionalParts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		health        store.Health
+		public, admin string
+	}{
+		{store.Health{HasReplica: true}, `"database":"up","redis":"up","replica":"up"}}`, `"redis":"up","replica":"up"}}`},
+		{store.Health{HasReplica: true, Replica: errors.New("behind")}, `"database":"up","redis":"up","replica":"unused"}}`, `"errors":{"replica":"behind"}}`},
+		{store.Health{Polling: true}, `"database":"up","notifications":"polling","redis":"up"}}`, `"notifications":"polling"`},
+	} {
+		look := func(context.Context) store.Health { return test.health }
+		public := ask(t, admin.Ready(look, &atomic.Bool{}), "/readyz")
+		assert.Equal(t, http.StatusOK, public.Code)
+		assert.Contains(t, public.Body.String(), `"status":"ready"`)
+		assert.Contains(t, public.Body.String(), test.public)
+		assert.Contains(t, ask(t, admin.Handler(admin.Sources{Health: look, Registry: prometheus.NewRegistry()}), "/readyz").Body.String(), test.admin)
+	}
+}
+
 // TestAdminAnswers: operators get metrics and profiles of a bounded length. A page of
 // another site gets nothing.
 func TestAdminAnswers(t *testing.T) {

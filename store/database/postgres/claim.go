@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"onhand/store/database/dialect"
 )
@@ -19,6 +21,10 @@ func (e *Engine) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, err
 	conn, err := e.sql.Conn(ctx)
 	if err != nil {
 		return nil, e.db.Fault(err)
+	}
+	if pooled(ctx, conn) {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%w: a connection pooler is between", dialect.ErrNoClaim)
 	}
 	function := "pg_try_advisory_lock_shared"
 	if exclusive {
@@ -41,6 +47,22 @@ func (e *Engine) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, err
 		return nil, fmt.Errorf("%w: %w", dialect.ErrNoClaim, err)
 	}
 	return nil, e.db.Fault(err)
+}
+
+// pooled reports whether a pooler lends the connection its servers: then it has no session.
+// A pooler gives its clients numbers of its own in place of the server process's.
+func pooled(ctx context.Context, conn *sql.Conn) (pooled bool) {
+	_ = conn.Raw(func(driverConn any) error { // an error is that of the statement that follows, too
+		pooled = behindPooler(ctx, driverConn.(*stdlib.Conn).Conn())
+		return nil
+	})
+	return pooled
+}
+
+func behindPooler(ctx context.Context, conn *pgx.Conn) bool {
+	var pid uint32
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
+	return err == nil && pid != conn.PgConn().PID()
 }
 
 func (e *Engine) checkClaim(ctx context.Context, conn *sql.Conn) error {

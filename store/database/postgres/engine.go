@@ -19,6 +19,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
+	"onhand/store/database/postgres/timeline"
 )
 
 // Engine is the engine for Postgres. It writes through pgx itself, because database/sql
@@ -46,11 +47,17 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
+	options := []stdlib.OptionOpenDB{stdlib.OptionAfterConnect(registerColumns)}
+	if serversOf(config) > 1 {
+		guard := &timeline.Guard{}
+		guard.Watch(config)
+		options = append(options, stdlib.OptionResetSession(guard.Reset))
+	}
 	pooled := traced(config.Copy())
 	if !without.NoPolling {
 		pooled.DialFunc = polling(config.DialFunc)
 	}
-	pool := stdlib.OpenDB(*pooled, stdlib.OptionAfterConnect(registerColumns))
+	pool := stdlib.OpenDB(*pooled, options...)
 	pool.SetMaxOpenConns(dialect.ConnectionsMax)
 	pool.SetMaxIdleConns(dialect.ConnectionsMax)
 	pool.SetConnMaxIdleTime(dialect.IdleMax)
@@ -225,6 +232,9 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 		_ = conn.Close(ctx)
 	}()
 	if err := answered(ctx, func(ctx context.Context) error {
+		if behindPooler(ctx, conn) { // LISTEN would succeed, at a server that the next client gets
+			return errPooled
+		}
 		_, err := conn.Exec(ctx, "LISTEN inventory_change")
 		return err
 	}); err != nil {
@@ -249,6 +259,9 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 		}
 	}
 }
+
+// errPooled says why no notification would arrive.
+var errPooled = errors.New("a connection pooler is between this instance and the database, which passes on no notifications")
 
 // answered bounds one request on a connection that has no deadline of its own.
 func answered(ctx context.Context, ask func(context.Context) error) error {

@@ -1,0 +1,24 @@
+// Package standby reads from a hot standby of the database: a Postgres server that
+// replays the log of the primary.
+//
+// Terms: a position is how far the log of the primary had come at a moment. A standby is
+// behind a position until it has replayed the log up to it.
+//
+// A read takes the position of the primary first. It then opens a transaction at the
+// standby, and asks in the same round trip whether the standby has replayed that
+// position. So the read sees every transaction that had committed before the read began,
+// at any instance or by any other program: no caller reads older data than it has seen.
+//
+// Invariants:
+//
+//   - A position names the database cluster, its timeline and the epoch. A server of
+//     another cluster, a standby that still follows the primary of before a failover, a
+//     promoted standby and another database are refused, whatever their position.
+//   - The check and all statements of a read use one connection and one transaction, of
+//     isolation READ COMMITTED: a pooler may not part them, and each statement has a
+//     snapshot that is newer than the check.
+//   - Nothing is written: the transaction is READ ONLY.
+//
+// May import: dialect, postgres, gorm's and pgx's types. When the standby is gone, a read
+// ends with an error within its deadline; the caller reads the primary then.
+package standby

@@ -1,0 +1,116 @@
+package standby
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"golang.org/x/sync/semaphore"
+
+	"onhand/store/database/dialect"
+	"onhand/store/database/postgres"
+)
+
+// Server is a hot standby. It is safe for concurrent use.
+type Server struct {
+	db    *dialect.DB
+	slots *semaphore.Weighted // one for each connection
+}
+
+// Open connects to the standby of a postgres:// URL, with that many connections at most.
+// It does not have to be up.
+func Open(url string, connections int, log *slog.Logger) (*Server, error) {
+	db, _, err := postgres.Open(url, log, dialect.Switches{})
+	if err != nil {
+		return nil, err
+	}
+	db.SQL.SetMaxOpenConns(connections)
+	db.SQL.SetMaxIdleConns(connections)
+	return &Server{db: db, slots: semaphore.NewWeighted(int64(connections))}, nil
+}
+
+// Close closes all connections.
+func (s *Server) Close() error { return s.db.Close() }
+
+// Connections returns the numbers of the connection pool.
+func (s *Server) Connections() sql.DBStats { return s.db.Connections() }
+
+// Read calls read with a database whose sessions see everything that was committed at a
+// position. It waits for a free connection, and for the standby, each so long. lag is how many bytes of
+// the log the standby had to replay when it was asked first.
+//
+// Errors: ErrBusy, ErrBehind, ErrOther; those of read; any other of the server.
+func (s *Server) Read(ctx context.Context, at Position, wait time.Duration, read func(*dialect.DB) error) (lag int64, err error) {
+	if err := s.enter(ctx, wait); err != nil {
+		return 0, err
+	}
+	defer s.slots.Release(1)
+	conn, err := s.db.SQL.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	defer rollBack(conn)
+	var found state
+	err = conn.Raw(func(driverConn any) error {
+		found, err = begin(ctx, driverConn.(*stdlib.Conn).Conn(), at, wait)
+		return err
+	})
+	if err != nil {
+		return found.lagBytes, err
+	}
+	return found.lagBytes, read(s.bound(ctx, conn))
+}
+
+// enter waits for a free connection.
+func (s *Server) enter(ctx context.Context, wait time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if s.slots.TryAcquire(1) || s.slots.Acquire(waiting, 1) == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return ErrBusy
+}
+
+// bound is a database whose statements all use one connection.
+func (s *Server) bound(ctx context.Context, conn *sql.Conn) *dialect.DB {
+	return &dialect.DB{Gorm: s.db.Session(ctx, conn), SQL: s.db.SQL, Fragments: s.db.Fragments, Log: s.db.Log}
+}
+
+// begin begins a transaction and compares the standby with a position, in one round trip.
+// If need be it waits for the standby.
+func begin(ctx context.Context, conn *pgx.Conn, at Position, wait time.Duration) (found state, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+	batch.Queue(stateSQL, at.LSN).QueryRow(found.scan)
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		return found, fmt.Errorf("ask the standby: %w", err)
+	}
+	if err := found.check(at); err != nil || found.replayed {
+		return found, err
+	}
+	return found, found.await(ctx, conn, at, wait)
+}
+
+// rollBack ends the transaction of a connection. One that cannot end it is closed.
+func rollBack(conn *sql.Conn) {
+	_ = conn.Raw(func(driverConn any) error {
+		c := driverConn.(*stdlib.Conn).Conn()
+		if c.IsClosed() || c.PgConn().TxStatus() == 'I' {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), dialect.LeaveTimeout)
+		defer cancel()
+		if _, err := c.Exec(ctx, "ROLLBACK"); err != nil {
+			_ = c.Close(ctx)
+		}
+		return nil
+	})
+}

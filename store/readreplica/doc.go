@@ -1,0 +1,22 @@
+// Package readreplica decides which server answers a read of a page: a read replica of
+// the database, or the primary.
+//
+// Terms: the replica is a hot standby (package standby). It rests after a failure, until
+// a probe succeeds: a read without statements of its own.
+//
+// Invariants:
+//
+//   - A read sees everything that had committed before it began, whichever server
+//     answers: so a caller never reads older data than it has seen, at any instance.
+//   - Any error of the replica, also one that a caller could have caused, is no answer:
+//     the primary is asked, and answers. Nothing fails because of the replica.
+//   - A read waits for the replica for a bounded time. After a failure, or when several
+//     reads in a row found it behind, no read waits for it until a probe has succeeded,
+//     half a second later at least.
+//   - What is decided under a lock, what fills Redis, and what depends on the clock of
+//     the database (reservations) is never read from the replica.
+//
+// May import: models and its packages, backoff, database. When the replica is gone, the
+// primary answers all reads. When the primary is gone, its position is not known, and
+// these reads are UNAVAILABLE, as without a replica.
+package readreplica

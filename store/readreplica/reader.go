@@ -1,0 +1,222 @@
+package readreplica
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"onhand/models"
+	"onhand/models/history"
+	"onhand/models/paging"
+	"onhand/store/backoff"
+	"onhand/store/database"
+)
+
+const (
+	// ProbeInterval is how often the replica is probed.
+	ProbeInterval = time.Second
+	// behindMax is how many reads in a row may find the replica behind before it rests.
+	behindMax = 5
+	// restMax bounds how long the replica rests after many failures. The first rest is one
+	// second, and each one that follows within two probes is twice as long. A replica that
+	// is only behind rests for one second.
+	restMax = 30 * time.Second
+)
+
+// Pages are the reads that a replica may answer.
+type Pages interface {
+	ReadProducts(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error)
+	RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error)
+	ReadMovements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error)
+	ReadMovement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error)
+	ReadStockAsOf(ctx context.Context, productID string, at time.Time) (*models.Stock, error)
+	ReadHistories(ctx context.Context, request history.HistoryRequest) ([]*history.StockHistory, error)
+}
+
+// Replica reads at a position of the primary that is taken after the call.
+type Replica interface {
+	// Read calls read with the database as the replica has it, with every transaction that
+	// had committed before. It waits for the replica so long.
+	//
+	// Errors: those of the package database for replicas; any other of the server.
+	Read(ctx context.Context, wait time.Duration, read func(*database.Database) error) (lagBytes int64, err error)
+}
+
+// ReaderConfig configures a PageReader.
+type ReaderConfig struct {
+	Primary Pages
+	Replica Replica // nil for none
+	// LagMax is how long a read waits for the replica, and for a connection to it.
+	LagMax time.Duration
+	// Timeout bounds a read at the replica, the waits included.
+	Timeout time.Duration
+	Logger  *slog.Logger
+}
+
+// PageReader reads pages. It is safe for concurrent use.
+type PageReader struct {
+	config    ReaderConfig
+	resting   atomic.Bool // no read goes to the replica
+	replied   atomic.Int64
+	lagBytes  atomic.Int64
+	behind    atomic.Int64 // reads in a row that found it behind
+	fallbacks map[fallback]*atomic.Int64
+
+	mu     sync.Mutex
+	reason error // why the replica rests; nil before the first probe
+	rest   backoff.Backoff
+	until  time.Time // the earliest time of the next probe
+}
+
+// New makes a PageReader. The replica rests until the first probe.
+func New(config ReaderConfig) *PageReader {
+	r := &PageReader{config: config, fallbacks: map[fallback]*atomic.Int64{}, rest: backoff.Backoff{Min: ProbeInterval, Max: restMax}}
+	for _, why := range fallbackReasons {
+		r.fallbacks[why] = &atomic.Int64{}
+	}
+	r.resting.Store(true)
+	return r
+}
+
+// Read has the replica answer, or else the primary.
+//
+// Errors: those of read at the primary.
+func Read[T any](ctx context.Context, r *PageReader, read func(context.Context, Pages) (T, error)) (answer T, err error) {
+	if r.config.Replica == nil {
+		return read(ctx, r.config.Primary)
+	}
+	if r.resting.Load() {
+		r.fallbacks[resting].Add(1)
+		return read(ctx, r.config.Primary)
+	}
+	err = r.ask(ctx, func(ctx context.Context, at *database.Database) (err error) {
+		answer, err = read(ctx, at)
+		return err
+	})
+	switch {
+	case err == nil:
+		r.replied.Add(1)
+		r.behind.Store(0)
+		return answer, nil
+	case ctx.Err() != nil: // the caller has gone
+		return answer, models.Unavailable("the request has ended", ctx.Err())
+	}
+	why := reasonOf(err)
+	r.fallbacks[why].Add(1)
+	if why.rests() && (why != behind || r.behind.Add(1) >= behindMax) {
+		r.fail(err)
+	}
+	return read(ctx, r.config.Primary)
+}
+
+// ask reads at the replica within its bounds.
+func (r *PageReader) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	defer cancel()
+	lag, err := r.config.Replica.Read(ctx, r.config.LagMax, func(at *database.Database) error { return read(ctx, at) })
+	r.lagBytes.Store(lag)
+	return err
+}
+
+// Probe has the replica rest or work, by whether it can answer now.
+func (r *PageReader) Probe(ctx context.Context) {
+	if r.config.Replica == nil || !r.due() {
+		return
+	}
+	err := r.ask(ctx, func(context.Context, *database.Database) error { return nil })
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		r.recover()
+	case reasonOf(err).rests():
+		r.fail(err)
+	}
+}
+
+func (r *PageReader) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !time.Now().Before(r.until)
+}
+
+// fail has the replica rest.
+func (r *PageReader) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := !r.resting.Swap(true) || r.reason == nil
+	rest := ProbeInterval
+	if reasonOf(err) != behind {
+		rest = r.rest.Next()
+	}
+	r.reason, r.until = err, time.Now().Add(rest)
+	if first {
+		r.config.Logger.Warn("the read replica is not used", "because", err)
+	}
+}
+
+// recover ends the rest of the replica.
+func (r *PageReader) recover() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reason = nil
+	r.behind.Store(0)
+	if r.resting.Swap(false) {
+		r.config.Logger.Info("the read replica is used")
+	} else {
+		r.rest.Reset() // two probes in turn
+	}
+}
+
+// State returns why the replica is not used; nil while it is, and without one.
+func (r *PageReader) State() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.config.Replica == nil || !r.resting.Load():
+		return nil
+	case r.reason == nil:
+		return errNotProbed
+	}
+	return r.reason
+}
+
+var errNotProbed = errors.New("the read replica has not been asked yet")
+
+// fallback is why the primary answers a read.
+type fallback string
+
+const (
+	behind  fallback = "behind"  // it has not replayed what had committed
+	busy    fallback = "busy"    // all connections to it are in use
+	other   fallback = "other"   // the server is not a standby of the primary
+	failed  fallback = "failed"  // it did not answer in time, or with an error
+	refused fallback = "refused" // bad input, or a row that cannot be read: the primary says so
+	resting fallback = "resting" // it failed before
+	unknown fallback = "unknown" // the primary did not give its position
+)
+
+var fallbackReasons = []fallback{behind, busy, other, failed, refused, resting, unknown}
+
+func reasonOf(err error) fallback {
+	switch {
+	case errors.Is(err, database.ErrReplicaBehind):
+		return behind
+	case errors.Is(err, database.ErrReplicaBusy):
+		return busy
+	case errors.Is(err, database.ErrReplicaOther):
+		return other
+	case errors.Is(err, database.ErrPrimaryPosition):
+		return unknown
+	}
+	var fault *models.Fault
+	if errors.As(err, &fault) && fault.Code != models.CodeUnavailable {
+		return refused
+	}
+	return failed
+}
+
+// rests reports whether no read goes to the replica after this one.
+func (f fallback) rests() bool { return f != busy && f != unknown && f != refused }

@@ -1,0 +1,178 @@
+package readreplica
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/models/paging"
+	"onhand/store/database"
+)
+
+// fakeReplica answers as it is told.
+type fakeReplica struct {
+	err   error
+	takes time.Duration
+	asked int
+}
+
+// Read implements Replica.
+func (f *fakeReplica) Read(ctx context.Context, _ time.Duration, read func(*database.Database) error) (int64, error) {
+	f.asked++
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(f.takes):
+	}
+	if f.err != nil {
+		return 7, f.err
+	}
+	return 7, read(nil)
+}
+
+// fakePages is the primary.
+type fakePages struct{ Pages }
+
+// ReadMovements implements Pages.
+func (*fakePages) ReadMovements(context.Context, paging.MovementRequest, models.MovementFilter) (paging.MovementPage, error) {
+	return paging.MovementPage{}, nil
+}
+
+func newReader(replica *fakeReplica) *PageReader {
+	return New(ReaderConfig{Primary: &fakePages{}, Replica: replica, LagMax: 50 * time.Millisecond, Timeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+}
+
+// served says which server answered.
+func served(ctx context.Context, r *PageReader) (string, error) {
+	return Read(ctx, r, func(_ context.Context, from Pages) (string, error) {
+		if _, primary := from.(*fakePages); primary {
+			return "primary", nil
+		}
+		return "replica", nil
+	})
+}
+
+// After a failure the primary answers, at once, until a probe succeeds. Rests grow.
+func TestRest(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []error{database.ErrReplicaOther, models.Unavailable("away", nil), errors.New("refused")} {
+		synctest.Test(t, func(t *testing.T) {
+			replica := &fakeReplica{}
+			r := newReader(replica)
+			expect := func(want string) {
+				t.Helper()
+				got, err := served(t.Context(), r)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+			}
+			require.Error(t, r.State())
+			expect("primary")
+			r.Probe(t.Context())
+			require.NoError(t, r.State())
+			expect("replica")
+
+			replica.err = failure
+			expect("primary")
+			require.ErrorIs(t, r.State(), failure)
+			asked := replica.asked
+			for range 100 {
+				expect("primary")
+			}
+			r.Probe(t.Context())
+			require.Equal(t, asked, replica.asked, "it rests")
+			for range 20 {
+				time.Sleep(restMax)
+				r.Probe(t.Context())
+			}
+			require.Equal(t, asked+20, replica.asked)
+			replica.err = nil
+			r.Probe(t.Context())
+			require.Equal(t, asked+20, replica.asked, "after many failures it rests longer")
+			time.Sleep(restMax)
+			r.Probe(t.Context())
+			expect("replica")
+		})
+	}
+}
+
+// A replica that is behind now and then is used. It rests after several such reads in a
+// row, for a second each time.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		replica := &fakeReplica{}
+		r := newReader(replica)
+		r.Probe(t.Context())
+		for range 10 {
+			for _, err := range []error{database.ErrReplicaBehind, nil} {
+				replica.err = err
+				_, err := served(t.Context(), r)
+				require.NoError(t, err)
+				require.NoError(t, r.State())
+			}
+		}
+		replica.err = database.ErrReplicaBehind
+		for n := range 20 {
+			got, err := served(t.Context(), r)
+			require.NoError(t, err)
+			require.Equal(t, "primary", got)
+			require.Equal(t, n >= behindMax-1, r.State() != nil, n)
+		}
+		for range 20 {
+			asked := replica.asked
+			time.Sleep(ProbeInterval)
+			r.Probe(t.Context())
+			require.Equal(t, asked+1, replica.asked)
+		}
+		replica.err = nil
+		time.Sleep(ProbeInterval)
+		r.Probe(t.Context())
+		require.NoError(t, r.State())
+	})
+}
+
+// What says nothing of the replica, or passes at once, does not have it rest.
+func TestNoRest(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []error{database.ErrReplicaBusy, database.ErrPrimaryPosition, models.BadInput("no such cursor")} {
+		replica := &fakeReplica{}
+		r := newReader(replica)
+		r.Probe(t.Context())
+		replica.err = failure
+		got, err := served(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, "primary", got)
+		require.NoError(t, r.State())
+	}
+}
+
+// A replica that does not answer delays one read by its timeout. A caller that has gone
+// says nothing of the replica.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		replica := &fakeReplica{}
+		r := newReader(replica)
+		r.Probe(t.Context())
+		replica.takes = time.Hour
+		gone, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		defer leave()
+		_, err := served(gone, r)
+		require.Equal(t, models.CodeUnavailable, models.CodeOf(err))
+		require.NoError(t, r.State())
+
+		began := time.Now()
+		for range 10 {
+			got, err := served(t.Context(), r)
+			require.NoError(t, err)
+			require.Equal(t, "primary", got)
+		}
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"onhand/models"
+	"onhand/models/history"
+	"onhand/models/paging"
+	"onhand/store/storetest"
+)
+
+// replicated is a store with a read replica of its own.
+type replicated struct {
+	*Store
+	primary, standby *storetest.PostgresServer
+}
+
+// openReplicated opens it for the account that a server has. The first probe has succeeded.
+func openReplicated(t *testing.T, lagMax, timeout time.Duration) replicated {
+	t.Helper()
+	primary := storetest.PrivatePostgres(t)
+	require.NoError(t, primary.CreateDatabase(t.Context(), "shop"))
+	migrate(t, storetest.OwnerAccount(primary.DSN("shop")))
+	standby, err := storetest.StartReplica(t.Context(), primary)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, standby.Close()) })
+	s := open(t, Config{
+		DatabaseURL: primary.DSN("shop"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
+		ReadURL: storetest.ServerAccount(standby.DSN("shop")), ReadLagMax: lagMax, ReadTimeout: timeout,
+	})
+	r := replicated{s, primary, standby}
+	r.awaitUse(t)
+	return r
+}
+
+// awaitUse waits until the replica answers.
+func (r replicated) awaitUse(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return r.listed.State() == nil }, time.Minute, 10*time.Millisecond)
+}
+
+// fallbacks counts the reads that the primary answered for one reason.
+func (r replicated) fallbacks(t *testing.T, reason string) float64 {
+	t.Helper()
+	return measured(t, r.Store)["onhand_replica_fallbacks_total{"+reason+"}"]
+}
+
+// checkPages: every kind of page has what a write has just changed.
+func (r replicated) checkPages(t *testing.T, n int) {
+	t.Helper()
+	title := fmt.Sprintf("title %d", n)
+	write(t, r.Store, models.UpsertProducts{IdempotencyKey: title, Rows: []models.ProductRow{{ProductID: "x", Title: models.Patch[string]{Given: true, Value: &title}}}})
+	page, err := r.Products(t.Context(), paging.Request{First: 5}, paging.ProductQuery{Search: title})
+	require.NoError(t, err)
+	require.Len(t, page.Products, 1)
+
+	stock := write(t, r.Store, receive(fmt.Sprint("more ", n), "x", 1)).Stocks[0]
+	movements, err := r.Movements(t.Context(), paging.MovementRequest{First: 1}, models.MovementFilter{ProductID: "x"})
+	require.NoError(t, err)
+	require.Equal(t, stock.Version, movements.Movements[0].Version)
+	one, err := r.Movement(t.Context(), movements.Movements[0].MovementID, "x")
+	require.NoError(t, err)
+	require.Equal(t, stock.Version, one.Version)
+
+	now, err := r.Now(t.Context())
+	require.NoError(t, err)
+	past, err := r.StockAsOf(t.Context(), "x", now)
+	require.NoError(t, err)
+	require.Equal(t, stock.Quantity(), past.Quantity())
+	histories, err := r.Histories(t.Context(), history.HistoryRequest{ProductIDs: []string{"x"}, Since: now.Add(-time.Hour), Points: 10})
+	require.NoError(t, err)
+	require.Equal(t, stock.Version, histories[0].Product.Version)
+	ranked, err := r.Products(t.Context(), paging.Request{First: 5}, paging.ProductQuery{Search: title, Order: paging.ByQuantity})
+	require.NoError(t, err)
+	require.Len(t, ranked.Products, 1)
+}
+
+// A read replica answers pages. While its replay is paused, and while it is away, the
+// primary does: nobody reads older data than it has written, and nothing fails.
+func TestReadReplica(t *testing.T) {
+	t.Parallel()
+	r := openReplicated(t, 2*time.Second, patience)
+	stockUp(t, r.Store, 5, "x")
+	r.checkPages(t, 1)
+	m := measured(t, r.Store)
+	require.EqualValues(t, 6, m["onhand_replica_reads_total"], "fallbacks: %v", m)
+	require.EqualValues(t, 1, m["onhand_replica_up"])
+
+	require.NoError(t, r.standby.PauseReplay(t.Context()))
+	r.checkPages(t, 2)
+	require.EqualValues(t, 6, r.fallbacks(t, "behind")+r.fallbacks(t, "resting"))
+	require.LessOrEqual(t, r.fallbacks(t, "behind"), 5.0, "then no read waits")
+	eventually(t, func() bool { return r.listed.State() != nil })
+	require.ErrorContains(t, r.Health(t.Context()).Replica, "behind")
+	require.Positive(t, measured(t, r.Store)["onhand_replica_lag_bytes"])
+	require.NoError(t, r.standby.ResumeReplay(t.Context()))
+	r.awaitUse(t)
+	r.checkPages(t, 3)
+
+	require.NoError(t, r.standby.Kill())
+	r.checkPages(t, 4)
+	require.GreaterOrEqual(t, r.fallbacks(t, "failed")+r.fallbacks(t, "resting"), 6.0)
+	require.NoError(t, r.standby.Start())
+	r.awaitUse(t)
+	before := measured(t, r.Store)["onhand_replica_reads_total"]
+	r.checkPages(t, 5)
+	require.Greater(t, measured(t, r.Store)["onhand_replica_reads_total"], before)
+
+	_, err := r.Products(t.Context(), paging.Request{First: 1, After: "no such product"}, paging.ProductQuery{Order: paging.ByTitle})
+	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+	require.NoError(t, r.listed.State(), "a caller's mistake is none of the replica's")
+}
+
+// A server that does not replay this primary's log is not read: a promoted standby, and
+// another database of the same cluster.
+func TestReadReplicaOfAnother(t *testing.T) {
+	t.Parallel()
+	r := openReplicated(t, 3*time.Second, patience)
+	stockUp(t, r.Store, 5, "x")
+	require.NoError(t, r.primary.CreateDatabase(t.Context(), "other"))
+	migrate(t, storetest.OwnerAccount(r.primary.DSN("other")))
+	s := open(t, Config{
+		DatabaseURL: r.primary.DSN("other"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
+		ReadURL: storetest.ServerAccount(r.standby.DSN("shop")), ReadLagMax: 3 * time.Second, ReadTimeout: patience,
+	})
+	require.Eventually(t, func() bool {
+		err := s.listed.State()
+		return err != nil && strings.Contains(err.Error(), "another epoch")
+	}, time.Minute, 10*time.Millisecond)
+
+	require.NoError(t, r.standby.Promote(t.Context()))
+	r.checkPages(t, 1)
+	require.ErrorContains(t, r.listed.State(), "a primary itself")
+	require.Positive(t, r.fallbacks(t, "other")+r.fallbacks(t, "resting"))
+}
+
+// A frozen replica delays reads until it rests, and no longer than its timeout.
+func TestReadReplicaFrozen(t *testing.T) {
+	t.Parallel()
+	r := openReplicated(t, time.Second, 2*time.Second)
+	stockUp(t, r.Store, 5, "x")
+	require.NoError(t, r.standby.Freeze())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 5 {
+		_, err := r.Movements(ctx, paging.MovementRequest{First: 1}, models.MovementFilter{})
+		require.NoError(t, err)
+	}
+	require.LessOrEqual(t, r.fallbacks(t, "failed"), 1.0, "one read waits, or the probe")
+	require.GreaterOrEqual(t, r.fallbacks(t, "resting"), 4.0)
+	require.NoError(t, r.standby.Thaw())
+	r.awaitUse(t)
+}
+
+// SQLite has no replicas.
+func TestReadReplicaOfSQLite(t *testing.T) {
+	t.Parallel()
+	_, err := Open(Config{DatabaseURL: "sqlite::memory:", ReadURL: "postgres://replica/shop"})
+	require.ErrorContains(t, err, "SQLite has none")
+}
