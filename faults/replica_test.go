@@ -17,8 +17,8 @@ import (
 const lookers = 3
 
 // TestF25ReadReplica: product pages and pages of the ledger come from a read replica, whose replay is paused and resumed,
-// and which is frozen and killed, under load. Clerks write at one instance and look it up at another: nobody reads older
-// data than he has written, and no request fails.
+// and which is frozen and killed, under load. Clerks write at one instance and look it up at another: no clerk reads older
+// data than it has written, and no request fails.
 func TestF25ReadReplica(t *testing.T) {
 	s := Open(t, Setup{PrivatePostgres: true, Replica: true, Customers: 6})
 	s.Await(process.StartLimit, "the replica is used", s.replicaIsUsed)

@@ -63,7 +63,7 @@ type rankSource struct{ listed *readreplica.PageReader }
 
 // RankProducts implements ranking.RankSource.
 func (r rankSource) RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error) {
-	return readreplica.Read(ctx, r.listed, func(ctx context.Context, from readreplica.Pages) ([]string, error) {
+	return readreplica.Read(ctx, r.listed, func(ctx context.Context, from readreplica.PageSource) ([]string, error) {
 		return from.RankProducts(ctx, filter)
 	})
 }

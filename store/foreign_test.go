@@ -16,7 +16,7 @@ import (
 	"onhand/store/storetest"
 )
 
-// foreignAuditInterval lets the audit find within the test's time what nobody reads
+// foreignAuditInterval lets the audit find within the test's time what no one reads
 // or writes.
 const foreignAuditInterval = 20 * time.Millisecond
 

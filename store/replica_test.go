@@ -82,7 +82,7 @@ func (r replicated) checkPages(t *testing.T, n int) {
 }
 
 // A read replica answers pages. While its replay is paused, and while it is away, the
-// primary does: nobody reads older data than it has written, and nothing fails.
+// primary does: no one reads older data than it has written, and nothing fails.
 func TestReadReplica(t *testing.T) {
 	t.Parallel()
 	r := openReplicated(t, 2*time.Second, patience)

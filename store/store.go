@@ -36,7 +36,7 @@ type Store struct {
 	metrics *metrics
 
 	database *database.Database
-	replica  *database.Replica // nil for none
+	replica  *database.ReadReplica // nil for none
 	listed   *readreplica.PageReader
 	outage   *outage.Log    // of the database
 	embedded *embeddedRedis // nil with a real Redis

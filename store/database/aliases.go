@@ -33,7 +33,7 @@ var (
 	ErrClaimed = dialect.ErrClaimed
 	ErrNoClaim = dialect.ErrNoClaim
 	// Why a read was not answered by a replica.
-	ErrReplicaBehind   = standby.ErrBehind
+	ErrReplicaLate     = standby.ErrLate
 	ErrReplicaBusy     = standby.ErrBusy
 	ErrReplicaOther    = standby.ErrOther
 	ErrPrimaryPosition = standby.ErrPosition

@@ -93,9 +93,9 @@ func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
 	return d, nil
 }
 
-// Replica is a hot standby of a database, for reads.
-type Replica struct {
-	*standby.Server
+// ReadReplica is a hot standby of a database, for reads.
+type ReadReplica struct {
+	*standby.HotStandby
 	primary *Database
 }
 
@@ -103,7 +103,7 @@ type Replica struct {
 // many connections at most. It does not have to be up.
 //
 // Errors: an engine without standbys; a URL that cannot be parsed, without its password.
-func (d *Database) OpenReplica(url string, connections int) (*Replica, error) {
+func (d *Database) OpenReplica(url string, connections int) (*ReadReplica, error) {
 	if d.Fragments.OneWriter {
 		return nil, errors.New("a read replica needs Postgres as the database: SQLite has none")
 	}
@@ -114,18 +114,18 @@ func (d *Database) OpenReplica(url string, connections int) (*Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read replica: %w", err)
 	}
-	return &Replica{server, d}, nil
+	return &ReadReplica{server, d}, nil
 }
 
 // Read calls read with the database as the standby has it: with every transaction that
 // had committed before the call. What read gets is for reads alone. See
-// [standby.Server.Read].
-func (r *Replica) Read(ctx context.Context, wait time.Duration, read func(*Database) error) (lagBytes int64, err error) {
+// [standby.HotStandby.Read].
+func (r *ReadReplica) Read(ctx context.Context, wait time.Duration, read func(*Database) error) (lagBytes int64, err error) {
 	at, err := standby.PositionOf(ctx, r.primary.DB)
 	if err != nil {
 		return 0, err
 	}
-	return r.Server.Read(ctx, at, wait, func(db *dialect.DB) error {
+	return r.HotStandby.Read(ctx, at, wait, func(db *dialect.DB) error {
 		seen := &Database{DB: db, Ledger: ledger.New(db)}
 		seen.Lists = pages.New(db, rows{seen})
 		return read(seen)

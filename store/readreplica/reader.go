@@ -18,16 +18,16 @@ import (
 const (
 	// ProbeInterval is how often the replica is probed.
 	ProbeInterval = time.Second
-	// behindMax is how many reads in a row may find the replica behind before it rests.
-	behindMax = 5
+	// lateMax is how many reads in a row may find the replica behind before it rests.
+	lateMax = 5
 	// restMax bounds how long the replica rests after many failures. The first rest is one
 	// second, and each one that follows within two probes is twice as long. A replica that
 	// is only behind rests for one second.
 	restMax = 30 * time.Second
 )
 
-// Pages are the reads that a replica may answer.
-type Pages interface {
+// PageSource are the reads that a replica may answer.
+type PageSource interface {
 	ReadProducts(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error)
 	RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error)
 	ReadMovements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error)
@@ -47,7 +47,7 @@ type Replica interface {
 
 // ReaderConfig configures a PageReader.
 type ReaderConfig struct {
-	Primary Pages
+	Primary PageSource
 	Replica Replica // nil for none
 	// LagMax is how long a read waits for the replica, and for a connection to it.
 	LagMax time.Duration
@@ -62,7 +62,7 @@ type PageReader struct {
 	resting   atomic.Bool // no read goes to the replica
 	replied   atomic.Int64
 	lagBytes  atomic.Int64
-	behind    atomic.Int64 // reads in a row that found it behind
+	late      atomic.Int64 // reads in a row that found it behind
 	fallbacks map[fallback]*atomic.Int64
 
 	mu     sync.Mutex
@@ -84,7 +84,7 @@ func New(config ReaderConfig) *PageReader {
 // Read has the replica answer, or else the primary.
 //
 // Errors: those of read at the primary.
-func Read[T any](ctx context.Context, r *PageReader, read func(context.Context, Pages) (T, error)) (answer T, err error) {
+func Read[T any](ctx context.Context, r *PageReader, read func(context.Context, PageSource) (T, error)) (answer T, err error) {
 	if r.config.Replica == nil {
 		return read(ctx, r.config.Primary)
 	}
@@ -99,14 +99,14 @@ func Read[T any](ctx context.Context, r *PageReader, read func(context.Context, 
 	switch {
 	case err == nil:
 		r.replied.Add(1)
-		r.behind.Store(0)
+		r.late.Store(0)
 		return answer, nil
 	case ctx.Err() != nil: // the caller has gone
 		return answer, models.Unavailable("the request has ended", ctx.Err())
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if why.rests() && (why != behind || r.behind.Add(1) >= behindMax) {
+	if why.rests() && (why != late || r.late.Add(1) >= lateMax) {
 		r.fail(err)
 	}
 	return read(ctx, r.config.Primary)
@@ -148,7 +148,7 @@ func (r *PageReader) fail(err error) {
 	defer r.mu.Unlock()
 	first := !r.resting.Swap(true) || r.reason == nil
 	rest := ProbeInterval
-	if reasonOf(err) != behind {
+	if reasonOf(err) != late {
 		rest = r.rest.Next()
 	}
 	r.reason, r.until = err, time.Now().Add(rest)
@@ -162,7 +162,7 @@ func (r *PageReader) recover() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reason = nil
-	r.behind.Store(0)
+	r.late.Store(0)
 	if r.resting.Swap(false) {
 		r.config.Logger.Info("the read replica is used")
 	} else {
@@ -189,7 +189,7 @@ var errNotProbed = errors.New("the read replica has not been asked yet")
 type fallback string
 
 const (
-	behind  fallback = "behind"  // it has not replayed what had committed
+	late    fallback = "behind"  // it has not replayed what had committed
 	busy    fallback = "busy"    // all connections to it are in use
 	other   fallback = "other"   // the server is not a standby of the primary
 	failed  fallback = "failed"  // it did not answer in time, or with an error
@@ -198,12 +198,12 @@ const (
 	unknown fallback = "unknown" // the primary did not give its position
 )
 
-var fallbackReasons = []fallback{behind, busy, other, failed, refused, resting, unknown}
+var fallbackReasons = []fallback{late, busy, other, failed, refused, resting, unknown}
 
 func reasonOf(err error) fallback {
 	switch {
-	case errors.Is(err, database.ErrReplicaBehind):
-		return behind
+	case errors.Is(err, database.ErrReplicaLate):
+		return late
 	case errors.Is(err, database.ErrReplicaBusy):
 		return busy
 	case errors.Is(err, database.ErrReplicaOther):

@@ -37,9 +37,9 @@ func (f *fakeReplica) Read(ctx context.Context, _ time.Duration, read func(*data
 }
 
 // fakePages is the primary.
-type fakePages struct{ Pages }
+type fakePages struct{ PageSource }
 
-// ReadMovements implements Pages.
+// ReadMovements implements PageSource.
 func (*fakePages) ReadMovements(context.Context, paging.MovementRequest, models.MovementFilter) (paging.MovementPage, error) {
 	return paging.MovementPage{}, nil
 }
@@ -50,7 +50,7 @@ func newReader(replica *fakeReplica) *PageReader {
 
 // served says which server answered.
 func served(ctx context.Context, r *PageReader) (string, error) {
-	return Read(ctx, r, func(_ context.Context, from Pages) (string, error) {
+	return Read(ctx, r, func(_ context.Context, from PageSource) (string, error) {
 		if _, primary := from.(*fakePages); primary {
 			return "primary", nil
 		}
@@ -103,26 +103,26 @@ func TestRest(t *testing.T) {
 
 // A replica that is behind now and then is used. It rests after several such reads in a
 // row, for a second each time.
-func TestBehind(t *testing.T) {
+func TestLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
 		r := newReader(replica)
 		r.Probe(t.Context())
 		for range 10 {
-			for _, err := range []error{database.ErrReplicaBehind, nil} {
+			for _, err := range []error{database.ErrReplicaLate, nil} {
 				replica.err = err
 				_, err := served(t.Context(), r)
 				require.NoError(t, err)
 				require.NoError(t, r.State())
 			}
 		}
-		replica.err = database.ErrReplicaBehind
+		replica.err = database.ErrReplicaLate
 		for n := range 20 {
 			got, err := served(t.Context(), r)
 			require.NoError(t, err)
 			require.Equal(t, "primary", got)
-			require.Equal(t, n >= behindMax-1, r.State() != nil, n)
+			require.Equal(t, n >= lateMax-1, r.State() != nil, n)
 		}
 		for range 20 {
 			asked := replica.asked

@@ -53,13 +53,13 @@ func (e *Engine) Claim(ctx context.Context, exclusive bool) (*dialect.Claim, err
 // A pooler gives its clients numbers of its own in place of the server process's.
 func pooled(ctx context.Context, conn *sql.Conn) (pooled bool) {
 	_ = conn.Raw(func(driverConn any) error { // an error is that of the statement that follows, too
-		pooled = behindPooler(ctx, driverConn.(*stdlib.Conn).Conn())
+		pooled = throughPooler(ctx, driverConn.(*stdlib.Conn).Conn())
 		return nil
 	})
 	return pooled
 }
 
-func behindPooler(ctx context.Context, conn *pgx.Conn) bool {
+func throughPooler(ctx context.Context, conn *pgx.Conn) bool {
 	var pid uint32
 	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
 	return err == nil && pid != conn.PgConn().PID()

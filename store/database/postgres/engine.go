@@ -232,7 +232,7 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 		_ = conn.Close(ctx)
 	}()
 	if err := answered(ctx, func(ctx context.Context) error {
-		if behindPooler(ctx, conn) { // LISTEN would succeed, at a server that the next client gets
+		if throughPooler(ctx, conn) { // LISTEN would succeed, at a server that the next client gets
 			return errPooled
 		}
 		_, err := conn.Exec(ctx, "LISTEN inventory_change")

@@ -12,8 +12,8 @@ import (
 	"onhand/store/database/postgres/timeline"
 )
 
-// Position is how far the log of a primary had come.
-type Position struct {
+// LogPosition is how far the log of a primary had come.
+type LogPosition struct {
 	LSN      string // of the end of the log
 	Timeline int64  // grows when a standby is promoted
 	System   int64  // the identifier of the database cluster
@@ -38,8 +38,8 @@ const stateSQL = `SELECT pg_is_in_recovery(),
 	(SELECT system_identifier FROM pg_control_system()), m.epoch FROM onhand_meta m`
 
 var (
-	// ErrBehind says that the standby has not replayed the position in time.
-	ErrBehind = errors.New("the standby is behind the primary")
+	// ErrLate says that the standby has not replayed the position in time.
+	ErrLate = errors.New("the standby is behind the primary")
 	// ErrBusy says that no connection to the standby was free in time.
 	ErrBusy = errors.New("all connections to the standby are in use")
 	// ErrOther wraps why a server is no standby of this primary.
@@ -51,7 +51,7 @@ var (
 // PositionOf asks a primary for its position.
 //
 // Errors: ErrPosition.
-func PositionOf(ctx context.Context, primary *dialect.DB) (at Position, err error) {
+func PositionOf(ctx context.Context, primary *dialect.DB) (at LogPosition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()
 	err = primary.SQL.QueryRowContext(ctx, positionSQL).Scan(&at.LSN, &at.Timeline, &at.System, &at.Epoch)
@@ -75,7 +75,7 @@ func (s *state) scan(row pgx.Row) error {
 
 // check reports why the server is no standby of the primary that gave the position. A
 // standby that has not replayed the position may have an older epoch.
-func (s *state) check(at Position) error {
+func (s *state) check(at LogPosition) error {
 	switch {
 	case s.system != at.System:
 		return fmt.Errorf("%w: it belongs to another database cluster", ErrOther)
@@ -97,8 +97,8 @@ const (
 
 // await asks a standby until it has replayed a position.
 //
-// Errors: ErrBehind, ErrOther.
-func (s *state) await(ctx context.Context, conn *pgx.Conn, at Position, wait time.Duration) error {
+// Errors: ErrLate, ErrOther.
+func (s *state) await(ctx context.Context, conn *pgx.Conn, at LogPosition, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	for interval := askMin; time.Now().Before(deadline); interval = min(2*interval, askMax) {
 		select {
@@ -115,5 +115,5 @@ func (s *state) await(ctx context.Context, conn *pgx.Conn, at Position, wait tim
 			return err
 		}
 	}
-	return ErrBehind
+	return ErrLate
 }

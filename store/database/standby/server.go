@@ -15,36 +15,36 @@ import (
 	"onhand/store/database/postgres"
 )
 
-// Server is a hot standby. It is safe for concurrent use.
-type Server struct {
+// HotStandby is a hot standby. It is safe for concurrent use.
+type HotStandby struct {
 	db    *dialect.DB
 	slots *semaphore.Weighted // one for each connection
 }
 
 // Open connects to the standby of a postgres:// URL, with that many connections at most.
 // It does not have to be up.
-func Open(url string, connections int, log *slog.Logger) (*Server, error) {
+func Open(url string, connections int, log *slog.Logger) (*HotStandby, error) {
 	db, _, err := postgres.Open(url, log, dialect.Switches{})
 	if err != nil {
 		return nil, err
 	}
 	db.SQL.SetMaxOpenConns(connections)
 	db.SQL.SetMaxIdleConns(connections)
-	return &Server{db: db, slots: semaphore.NewWeighted(int64(connections))}, nil
+	return &HotStandby{db: db, slots: semaphore.NewWeighted(int64(connections))}, nil
 }
 
 // Close closes all connections.
-func (s *Server) Close() error { return s.db.Close() }
+func (s *HotStandby) Close() error { return s.db.Close() }
 
 // Connections returns the numbers of the connection pool.
-func (s *Server) Connections() sql.DBStats { return s.db.Connections() }
+func (s *HotStandby) Connections() sql.DBStats { return s.db.Connections() }
 
 // Read calls read with a database whose sessions see everything that was committed at a
 // position. It waits for a free connection, and for the standby, each so long. lag is how many bytes of
 // the log the standby had to replay when it was asked first.
 //
-// Errors: ErrBusy, ErrBehind, ErrOther; those of read; any other of the server.
-func (s *Server) Read(ctx context.Context, at Position, wait time.Duration, read func(*dialect.DB) error) (lag int64, err error) {
+// Errors: ErrBusy, ErrLate, ErrOther; those of read; any other of the server.
+func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duration, read func(*dialect.DB) error) (lag int64, err error) {
 	if err := s.enter(ctx, wait); err != nil {
 		return 0, err
 	}
@@ -67,7 +67,7 @@ func (s *Server) Read(ctx context.Context, at Position, wait time.Duration, read
 }
 
 // enter waits for a free connection.
-func (s *Server) enter(ctx context.Context, wait time.Duration) error {
+func (s *HotStandby) enter(ctx context.Context, wait time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if s.slots.TryAcquire(1) || s.slots.Acquire(waiting, 1) == nil {
@@ -80,13 +80,13 @@ func (s *Server) enter(ctx context.Context, wait time.Duration) error {
 }
 
 // bound is a database whose statements all use one connection.
-func (s *Server) bound(ctx context.Context, conn *sql.Conn) *dialect.DB {
+func (s *HotStandby) bound(ctx context.Context, conn *sql.Conn) *dialect.DB {
 	return &dialect.DB{Gorm: s.db.Session(ctx, conn), SQL: s.db.SQL, Fragments: s.db.Fragments, Log: s.db.Log}
 }
 
 // begin begins a transaction and compares the standby with a position, in one round trip.
 // If need be it waits for the standby.
-func begin(ctx context.Context, conn *pgx.Conn, at Position, wait time.Duration) (found state, err error) {
+func begin(ctx context.Context, conn *pgx.Conn, at LogPosition, wait time.Duration) (found state, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
 	batch.Queue(stateSQL, at.LSN).QueryRow(found.scan)

@@ -34,8 +34,8 @@ type latest struct {
 	seen     time.Time
 }
 
-// place is where a connection leads; zero where the server does not tell.
-type place struct {
+// serverTimeline is where a connection leads; zero where the server does not tell.
+type serverTimeline struct {
 	cluster  string
 	timeline int64
 }
@@ -63,7 +63,7 @@ func (g *Guard) Watch(config *pgx.ConnConfig) {
 
 // Reset discards a connection of the pool to a replaced primary.
 func (g *Guard) Reset(_ context.Context, conn *pgx.Conn) error {
-	at, _ := conn.PgConn().CustomData()[placeKey].(place)
+	at, _ := conn.PgConn().CustomData()[placeKey].(serverTimeline)
 	if g.admit(at, time.Now()) != nil {
 		return driver.ErrBadConn
 	}
@@ -71,7 +71,7 @@ func (g *Guard) Reset(_ context.Context, conn *pgx.Conn) error {
 }
 
 // identify asks a server for its place.
-func identify(ctx context.Context, conn *pgconn.PgConn) (at place, err error) {
+func identify(ctx context.Context, conn *pgconn.PgConn) (at serverTimeline, err error) {
 	result := conn.ExecParams(ctx, identifySQL, nil, nil, nil, nil).Read()
 	if ctx.Err() != nil || conn.IsClosed() {
 		return at, fmt.Errorf("ask for the timeline: %w", result.Err)
@@ -83,11 +83,11 @@ func identify(ctx context.Context, conn *pgconn.PgConn) (at place, err error) {
 	if err != nil || timeline == 0 {
 		return at, nil
 	}
-	return place{string(result.Rows[0][0]), timeline}, nil
+	return serverTimeline{string(result.Rows[0][0]), timeline}, nil
 }
 
 // admit refuses the place of a replaced primary.
-func (g *Guard) admit(at place, now time.Time) error {
+func (g *Guard) admit(at serverTimeline, now time.Time) error {
 	if at.timeline == 0 {
 		return nil
 	}
