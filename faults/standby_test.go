@@ -94,7 +94,7 @@ func TestF09OldPrimaryReturns(t *testing.T) {
 			before := s.acknowledged()
 			s.Await(hungPrimaryLimit, "writes succeed", func() bool { return s.acknowledged() > before+20 })
 		}
-		assert.Equal(t, versions, s.versions(ctx, old), "somebody wrote at the old primary")
+		assert.Equal(t, versions, s.versions(ctx, old), "an instance wrote at the old primary")
 		s.Must(s.Postgres.Kill()) // the checks take the first one that accepts writes
 	})
 	l.More(200)

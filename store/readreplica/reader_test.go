@@ -15,7 +15,7 @@ import (
 	"onhand/store/database"
 )
 
-// fakeReplica answers as it is told.
+// fakeReplica answers as a test sets it.
 type fakeReplica struct {
 	err   error
 	takes time.Duration
