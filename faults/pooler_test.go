@@ -14,10 +14,10 @@ import (
 // and the way to Redis, on a busy machine.
 const outsideLimit = 3 * time.Second
 
-// TestF26Pooler: all instances reach Postgres through pgbouncer, which lends each transaction another connection. There
+// TestF31Pooler: all instances reach Postgres through pgbouncer, which lends each transaction another connection. There
 // are no notifications through it, which the metrics say, and outside changes arrive by polling. pgbouncer is frozen and
 // restarted under load.
-func TestF26Pooler(t *testing.T) {
+func TestF31Pooler(t *testing.T) {
 	s := Open(t, Setup{PrivatePostgres: true, Pooled: true})
 	l := s.Load()
 	l.More(400)

@@ -16,10 +16,10 @@ import (
 // lookers is how many clerks write and look it up.
 const lookers = 3
 
-// TestF25ReadReplica: product pages and pages of the ledger come from a read replica, whose replay is paused and resumed,
+// TestF30ReadReplica: product pages and pages of the ledger come from a read replica, whose replay is paused and resumed,
 // and which is frozen and killed, under load. Clerks write at one instance and look it up at another: no clerk reads older
 // data than it has written, and no request fails.
-func TestF25ReadReplica(t *testing.T) {
+func TestF30ReadReplica(t *testing.T) {
 	s := Open(t, Setup{PrivatePostgres: true, Replica: true, Customers: 6})
 	s.Await(process.StartLimit, "the replica is used", s.replicaIsUsed)
 	l := s.Load()
