@@ -401,7 +401,7 @@ func TestTheProgramAudits(t *testing.T) {
 	home := t.TempDir()
 	database := filepath.Join(home, "shop.db")
 	redis := storetest.Redis(t)
-	env := []string{"DATABASE_URL=sqlite:" + database, "REDIS_URL=" + redis.URL(), "AUDIT_SETTLE=5s"}
+	env := []string{"DATABASE_URL=sqlite:" + database, "REDIS_URL=" + redis.ServerURL(), "AUDIT_SETTLE=5s"}
 	code, _, stderr := run(t, home, env, "audit")
 	assert.Equal(t, 2, code, "there is no database yet")
 	assert.Contains(t, stderr, "no such database: "+database)

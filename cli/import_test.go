@@ -22,13 +22,18 @@ type merchant struct {
 	database string // --database-url
 }
 
-// onBoth runs a test on both databases.
+// onBoth runs a test on both databases, on Postgres under the account of a server.
 func onBoth(t *testing.T, test func(m merchant)) {
 	t.Helper()
 	t.Parallel()
 	for name, url := range map[string]func(home string) string{
-		"sqlite":   func(home string) string { return "sqlite:" + filepath.Join(home, "shop.db") },
-		"postgres": func(string) string { return storetest.PrivatePostgres(t).DSN("postgres") },
+		"sqlite": func(home string) string { return "sqlite:" + filepath.Join(home, "shop.db") },
+		"postgres": func(string) string {
+			dsn := storetest.PrivatePostgres(t).DSN("postgres")
+			var out strings.Builder
+			require.NoError(t, run(t.Context(), t, &out, "migrate", "--database-url="+storetest.OwnerAccount(dsn)))
+			return storetest.ServerAccount(dsn)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := t.TempDir()

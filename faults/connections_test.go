@@ -28,8 +28,8 @@ func TestF16TooFewConnections(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), load.MoreLimit)
 	defer cancel()
 	limit := func(n int) {
-		s.execute(ctx, s.databaseURL, fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d`, shopRole, n),
-			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '`+shopRole+`'`)
+		s.execute(ctx, s.databaseURL, fmt.Sprintf(`ALTER ROLE onhand_server CONNECTION LIMIT %d`, n),
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'onhand_server'`)
 	}
 	l := s.Load()
 	l.More(300)

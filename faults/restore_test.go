@@ -17,6 +17,7 @@ import (
 	"onhand/faults/load"
 	"onhand/faults/model"
 	"onhand/faults/process"
+	"onhand/store/storetest"
 )
 
 const (
@@ -100,7 +101,7 @@ func (s *Shop) drill(arguments ...string) (output string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	command := exec.CommandContext(ctx, filepath.Join("..", "scripts", "restore-drill"), arguments...)
-	command.Env = append(os.Environ(), "DATABASE_URL="+s.databaseURL, "ADMIN_DATABASE_URL="+s.Postgres.DSN("postgres"), "ONHAND="+s.Instances[0].Program)
+	command.Env = append(os.Environ(), "DATABASE_URL="+storetest.OwnerAccount(s.databaseURL), "ADMIN_DATABASE_URL="+s.Postgres.DSN("postgres"), "ONHAND="+s.Instances[0].Program)
 	raw, err := command.CombinedOutput()
 	return string(raw), err
 }

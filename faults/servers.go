@@ -25,8 +25,6 @@ const (
 	checkConnections = 4
 	// redisTimeout bounds each step of a call of the checks to Redis.
 	redisTimeout = time.Second
-	// shopRole is who the instances are where the database counts their connections: it does not count a superuser's.
-	shopRole = "shop"
 	// tokenSecret signs the tokens where instances check them.
 	tokenSecret = "the secret of the fault scenarios"
 	// allScopes are those of the customers' token.
@@ -43,42 +41,39 @@ func (s *Shop) openRedis() redis.UniversalClient {
 	var client redis.UniversalClient
 	if s.setup.Cluster {
 		s.Cluster = process.NewCluster(s.t)
-		s.redisURL, o.Addrs = s.Cluster.URL(), s.Cluster.Addresses()
+		s.instancesRedisURL, o.Addrs = storetest.ServerAccount(s.Cluster.URL()), s.Cluster.Addresses()
 		cluster := o.Cluster()
 		cluster.ClusterStateReloadInterval = checker.MonitorEvery // a dead master is asked no longer than that
 		client = redis.NewClusterClient(cluster)
 	} else {
 		s.Redis = storetest.Redis(s.t, s.Network.redisOptions()...)
-		s.redisURL, o.Addrs = s.Redis.URL(), []string{s.Redis.Addr()}
+		s.instancesRedisURL, o.Addrs = s.Redis.ServerURL(), []string{s.Redis.Addr()}
 		client = redis.NewClient(o.Simple())
 	}
 	s.t.Cleanup(func() { _ = client.Close() }) // the server ends too
 	return client
 }
 
-// openPostgres makes the shop's database, on the shared server or on those that the setup asks for.
+// openPostgres makes the shop's database and its tables, on the shared server or on those that the setup asks for. The
+// instances have the account of an installation.
 func (s *Shop) openPostgres() {
-	if !s.setup.PrivatePostgres {
+	if s.setup.PrivatePostgres {
+		s.openPrivatePostgres()
+	} else {
 		s.databaseURL = storetest.Postgres(s.t)
-		s.instancesURL = s.databaseURL
-		if s.setup.Tokens {
-			s.migrateAsOwner()
-		}
-		return
 	}
+	s.instancesURL = storetest.ServerAccount(cmp.Or(s.instancesURL, s.databaseURL))
+	s.migrateAsOwner()
+}
+
+func (s *Shop) openPrivatePostgres() {
 	s.Postgres = storetest.PrivatePostgres(s.t, append(s.Network.postgresOptions(), s.setup.PostgresOptions...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	s.Must(s.Postgres.CreateDatabase(ctx, "shop"))
 	s.databaseURL = s.Postgres.DSN("shop")
-	s.instancesURL = s.databaseURL
-	if s.setup.Tokens {
-		s.migrateAsOwner()
-	}
 	if s.setup.ConnectionsMax > 0 {
-		s.execute(ctx, s.databaseURL, fmt.Sprintf(`CREATE ROLE %s LOGIN CONNECTION LIMIT %d`, shopRole, s.setup.ConnectionsMax),
-			`ALTER DATABASE shop OWNER TO `+shopRole, `ALTER SCHEMA public OWNER TO `+shopRole)
-		s.instancesURL = strings.Replace(s.databaseURL, "postgres@", shopRole+"@", 1)
+		s.execute(ctx, s.databaseURL, fmt.Sprintf(`ALTER ROLE onhand_server CONNECTION LIMIT %d`, s.setup.ConnectionsMax))
 	}
 	if s.setup.Standby {
 		standby, err := storetest.StartStandby(ctx, s.Postgres, s.setup.PostgresOptions...)
@@ -86,7 +81,6 @@ func (s *Shop) openPostgres() {
 		s.Standby = standby
 		s.t.Cleanup(func() { s.Must(standby.Close()) })
 		s.databaseURL = bothHosts(s.t, s.databaseURL, standby.DSN("shop"), cmp.Or(s.setup.SessionAttrs, "primary"))
-		s.instancesURL = s.databaseURL
 	}
 	if s.setup.Pooled {
 		s.Pooler, s.instancesURL = storetest.Pooler(s.t, s.databaseURL)
@@ -99,7 +93,7 @@ func (s *Shop) openPostgres() {
 	}
 }
 
-// migrateAsOwner makes the tables, and gives the instances the accounts of an installation at both servers.
+// migrateAsOwner makes the tables.
 func (s *Shop) migrateAsOwner() {
 	program := process.Build(s.t, s.setup.BuildTag) // which may take longer
 	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
@@ -109,7 +103,6 @@ func (s *Shop) migrateAsOwner() {
 	if output, err := command.CombinedOutput(); err != nil {
 		s.t.Fatalf("migrate: %v\n%s", err, output)
 	}
-	s.instancesURL, s.redisURL = storetest.ServerAccount(s.databaseURL), s.Redis.ServerURL()
 }
 
 // openPool opens the checks' own connections to Postgres, not through any proxy.
@@ -127,7 +120,7 @@ func (s *Shop) openPool() *pgxpool.Pool {
 // newInstance prepares one more instance, with proxies and a clock of its own where the setup wants them.
 func (s *Shop) newInstance(number int) *process.Instance {
 	name := "instance" + strconv.Itoa(number)
-	database, cache := s.instancesURL, s.redisURL
+	database, cache := s.instancesURL, s.instancesRedisURL
 	var toRedis, toPostgres *process.Proxy
 	if s.setup.Proxied {
 		address := hostOf(s.t, s.databaseURL)

@@ -19,8 +19,7 @@ type Setup struct {
 	// ShortReservations: some customers reserve for two seconds and let the reservation expire.
 	ShortReservations bool
 
-	// Tokens: instances check tokens, and have the accounts of an installation (deploy) on the usual Postgres and Redis.
-	// Customers and subscribers have a token with all scopes; shoppers have none, and an address of their own.
+	// Tokens: instances check tokens. Customers and subscribers have a token with all scopes; shoppers have none, and an address of their own.
 	Tokens bool
 
 	// BuildTag is that of the program.

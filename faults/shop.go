@@ -45,9 +45,9 @@ type Shop struct {
 
 	t     *testing.T
 	setup Setup
-	// databaseURL and redisURL are those of the servers; instancesURL is the database's for the instances.
-	databaseURL, redisURL, instancesURL string
-	prepared                            int // writes that made the shop, so far
+	// databaseURL is the administrator's; instancesURL and instancesRedisURL are those of the instances.
+	databaseURL, instancesURL, instancesRedisURL string
+	prepared                                     int // writes that made the shop, so far
 }
 
 // Main runs the scenarios and removes what they built.
@@ -92,7 +92,7 @@ func Open(t *testing.T, setup Setup) *Shop {
 	}
 	s.Checker = &checker.Checker{
 		T: t, Target: s.Target, Opening: s.setup.Opening, Instances: s.Instances,
-		Database: s.openPool(), DatabaseURL: s.databaseURL, Cache: cache, RedisURL: s.redisURL,
+		Database: s.openPool(), DatabaseURL: s.instancesURL, Cache: cache, RedisURL: s.instancesRedisURL,
 		Tolerance: checker.Tolerance{
 			RedisEmptied: s.setup.RedisEmptied, Unreplicated: s.setup.Unreplicated,
 			ClockMoved: s.setup.ClockMoved, ClockOffsets: s.setup.ClockOffsets,
@@ -212,9 +212,10 @@ func (s *Shop) Await(limit time.Duration, what string, done func() bool) {
 	wait.Until(s.t, limit, what, done)
 }
 
-// Check checks the invariants I1 to I9 at the end of a scenario. It stops the subscribers.
+// Check checks the invariants I1 to I9 at the end of a scenario, and the accounts of the instances. It stops the subscribers.
 func (s *Shop) Check() {
 	s.t.Helper()
+	s.checkAccounts()
 	s.Checker.Check()
 }
 

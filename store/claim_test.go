@@ -19,7 +19,7 @@ import (
 // one has ended, the second may start.
 func TestOneServerWithoutRedis(t *testing.T) {
 	t.Parallel()
-	redis := storetest.Redis(t).URL()
+	redis := storetest.Redis(t).ServerURL()
 	for name, database := range map[string]string{
 		"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "shop.db"), "postgres": storetest.Postgres(t),
 	} {
@@ -30,6 +30,7 @@ func TestOneServerWithoutRedis(t *testing.T) {
 					one := open(t, first)
 					log := &syncBuffer{}
 					config := second
+					config.DatabaseURL = storetest.ServerAccount(config.DatabaseURL)
 					config.Logger = slog.New(slog.NewTextHandler(log, nil))
 					two, err := Open(config)
 					require.NoError(t, err)

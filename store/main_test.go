@@ -40,7 +40,7 @@ type composition struct {
 
 var compositions = []composition{
 	{"postgres and redis", func(t *testing.T) Config {
-		return Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).ServerURL()}
+		return Config{DatabaseURL: storetest.Postgres(t), RedisURL: storetest.Redis(t).URL()}
 	}},
 	{"embedded", func(*testing.T) Config { return Config{DatabaseURL: "sqlite::memory:"} }},
 }
@@ -68,6 +68,7 @@ func open(t *testing.T, config Config) *Store {
 	if config.NearCacheBytes == 0 {
 		config.NearCacheBytes = storetest.NearCacheBytes(t)
 	}
+	config.RedisURL = storetest.ServerAccount(config.RedisURL)
 	if url := storetest.ServerAccount(config.DatabaseURL); url != config.DatabaseURL {
 		migrate(t, storetest.OwnerAccount(config.DatabaseURL))
 		config.DatabaseURL = url
@@ -111,11 +112,16 @@ func emptyCache(t *testing.T, s *Store) {
 // administrator is a client of the store's Redis that may do everything.
 func administrator(t *testing.T, s *Store) redis.UniversalClient {
 	t.Helper()
-	client, single := s.clients[0].(*redis.Client)
-	if !single || client.Options().Username == "" {
-		return s.clients[0]
+	var own redis.UniversalClient
+	switch client := s.clients[0].(type) {
+	case *redis.ClusterClient:
+		own = redis.NewClusterClient(&redis.ClusterOptions{Addrs: client.Options().Addrs})
+	case *redis.Client:
+		if client.Options().Username == "" {
+			return client
+		}
+		own = redis.NewClient(&redis.Options{Addr: client.Options().Addr})
 	}
-	own := redis.NewClient(&redis.Options{Addr: client.Options().Addr})
 	t.Cleanup(func() { _ = own.Close() })
 	return own
 }

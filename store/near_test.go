@@ -187,7 +187,7 @@ func TestNearCacheBound(t *testing.T) {
 			write(t, one, receive(fmt.Sprint(i), "x", 1))
 		}
 		if i%40 == 20 {
-			require.NoError(t, two.clients[0].Do(ctx, "client", "kill", "type", "pubsub").Err())
+			require.NoError(t, administrator(t, two).Do(ctx, "client", "kill", "type", "pubsub").Err())
 		}
 		least := seen.Load()
 		stock := read(t, two, "x")

@@ -189,9 +189,9 @@ func TestRedisRestored(t *testing.T) {
 		watermark, err := s.cache.Watermark(t.Context())
 		return err == nil && watermark.RecordedRunIDs == watermark.RunIDs
 	})
-	saved, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
+	saved, err := administrator(t, s).Dump(t.Context(), s.cache.Keys().Stock("x")).Result()
 	require.NoError(t, err)
-	watermark, err := s.clients[0].Dump(t.Context(), s.cache.Keys().Watermark()).Result()
+	watermark, err := administrator(t, s).Dump(t.Context(), s.cache.Keys().Watermark()).Result()
 	require.NoError(t, err)
 	write(t, s, receive("k", "x", 2))
 	drained(t, s)

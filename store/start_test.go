@@ -40,7 +40,7 @@ func TestStartBeforeTheDatabase(t *testing.T) {
 	server := storetest.PrivatePostgres(t)
 	require.NoError(t, server.Stop())
 	log := &syncBuffer{}
-	s, err := Open(Config{DatabaseURL: server.DSN("postgres"), Logger: slog.New(slog.NewTextHandler(log, nil))})
+	s, err := Open(Config{DatabaseURL: storetest.OwnerAccount(server.DSN("postgres")), Logger: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	ended := make(chan error, 1)

@@ -117,8 +117,10 @@ func (c *Cluster) Addresses() (list []string) {
 	return list
 }
 
-// URL names all nodes, in the form REDIS_URL has.
-func (c *Cluster) URL() string { return "redis://" + strings.Join(c.Addresses(), ",") }
+// URL names all nodes, in the form REDIS_URL has, with the administrator's account.
+func (c *Cluster) URL() string {
+	return strings.Replace(c.nodes[0].URL(), c.nodes[0].Addr()+"/0", strings.Join(c.Addresses(), ","), 1)
+}
 
 // MasterOf is the node that serves a key now.
 func (c *Cluster) MasterOf(ctx context.Context, key string) *storetest.RedisServer {

@@ -42,7 +42,7 @@ func TestServerAccount(t *testing.T) {
 // TestServerAccountCannotMigrate: the reason says what to do.
 func TestServerAccountCannotMigrate(t *testing.T) {
 	t.Parallel()
-	_, err := openOnly(t, storetest.ServerAccount(freshURL(t, postgres))).Migrate(t.Context())
+	_, err := openOnly(t, freshURL(t, postgres)).Migrate(t.Context())
 	require.Error(t, err)
 	reason, passes := database.Explain(err)
 	assert.Contains(t, reason, "permission denied for schema public; run onhand migrate as the account that owns the tables")

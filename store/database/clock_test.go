@@ -19,7 +19,8 @@ func (s *shop) otherClock(t *testing.T) (db *database.Database, set func(seconds
 	t.Helper()
 	s.exec(`CREATE SCHEMA other; CREATE SEQUENCE other.ahead;
 		CREATE FUNCTION other.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
-			SELECT pg_catalog.clock_timestamp() + make_interval(secs => last_value::float8) FROM other.ahead $$`)
+			SELECT pg_catalog.clock_timestamp() + make_interval(secs => last_value::float8) FROM other.ahead $$;
+		GRANT USAGE ON SCHEMA other TO PUBLIC; GRANT SELECT ON other.ahead TO PUBLIC`)
 	t.Cleanup(func() { s.exec("DROP SCHEMA other CASCADE") })
 	u, err := url.Parse(s.url)
 	require.NoError(t, err)

@@ -25,7 +25,7 @@ import (
 // start opens and migrates a database, as a starting program does.
 func start(t *testing.T, url string) error {
 	t.Helper()
-	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
+	db, err := database.Open(storetest.OwnerAccount(url), slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	_, err = db.Migrate(t.Context())

@@ -129,13 +129,14 @@ func open(t *testing.T, url string) *database.Database {
 	if storetest.ServerAccount(url) == url {
 		return db
 	}
-	return openOnly(t, storetest.ServerAccount(url))
+	return openOnly(t, url)
 }
 
-// openOnly opens the database at a URL and does not migrate it.
+// openOnly opens the database at a URL and does not migrate it. The account of a server takes the
+// place of the administrator's.
 func openOnly(t *testing.T, url string) *database.Database {
 	t.Helper()
-	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
+	db, err := database.Open(storetest.ServerAccount(url), slog.New(slog.DiscardHandler), database.Switches{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	db.SetLockWait(3 * time.Second)

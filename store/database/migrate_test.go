@@ -40,7 +40,7 @@ func TestMigrateAtOnce(t *testing.T) {
 	applied := make([]int, 2)
 	var group sync.WaitGroup
 	for i := range applied {
-		db := openOnly(t, url)
+		db := openOnly(t, storetest.OwnerAccount(url))
 		group.Go(func() {
 			var err error
 			applied[i], err = db.Migrate(context.Background())

@@ -96,16 +96,26 @@ func clientOf(t *testing.T, url string) redis.UniversalClient {
 	return redis.NewClient(options)
 }
 
+// clusterClientOf is a client of a cluster with the account of its URL.
+func clusterClientOf(t *testing.T, url string) redis.UniversalClient {
+	t.Helper()
+	seeds := strings.Split(url[strings.LastIndexByte(url, '@')+1:], ",")
+	options, err := redis.ParseURL(strings.TrimSuffix(url, ","+strings.Join(seeds[1:], ",")))
+	require.NoError(t, err)
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: seeds, Username: options.Username, Password: options.Password, Protocol: 2, ContextTimeoutEnabled: true,
+	})
+}
+
 // A feed opens, passes on the messages of its products and no others, stays fresh, and
 // opens again after a lost connection: on a Redis, a Cluster and the embedded Redis.
 func TestFeed(t *testing.T) {
 	t.Parallel()
 	for name, connect := range map[string]func(t *testing.T) redis.UniversalClient{
-		"redis": func(t *testing.T) redis.UniversalClient { return clientOf(t, storetest.Redis(t).URL()) },
+		"redis": func(t *testing.T) redis.UniversalClient { return clientOf(t, storetest.Redis(t).ServerURL()) },
 		"cluster": func(t *testing.T) redis.UniversalClient {
 			url, _ := storetest.RedisCluster(t)
-			seeds := strings.Split(strings.TrimSuffix(strings.TrimPrefix(url, "redis://"), "/0"), ",")
-			return redis.NewClusterClient(&redis.ClusterOptions{Addrs: seeds, Protocol: 2, ContextTimeoutEnabled: true})
+			return clusterClientOf(t, storetest.ServerAccount(url))
 		},
 		"embedded": func(t *testing.T) redis.UniversalClient {
 			server := miniredis.RunT(t)
@@ -136,8 +146,7 @@ func TestFeed(t *testing.T) {
 func TestFeedReconnects(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	client := clientOf(t, server.URL())
-	f, h := listen(t, client, "")
+	f, h := listen(t, clientOf(t, server.ServerURL()), "")
 	eventually(t, h.is(true))
 	server.Kill()
 	eventually(t, h.is(false))
@@ -145,7 +154,7 @@ func TestFeedReconnects(t *testing.T) {
 	require.NoError(t, server.Start())
 	eventually(t, h.is(true))
 	require.Equal(t, 2, h.opens)
-	require.NoError(t, client.Do(t.Context(), "client", "kill", "type", "pubsub").Err())
+	require.NoError(t, clientOf(t, server.URL()).Do(t.Context(), "client", "kill", "type", "pubsub").Err())
 	eventually(t, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.opens == 3 })
 }
 
@@ -153,7 +162,7 @@ func TestFeedReconnects(t *testing.T) {
 func TestFeedFrozen(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	f, h := listen(t, clientOf(t, server.URL()), "")
+	f, h := listen(t, clientOf(t, server.ServerURL()), "")
 	eventually(t, h.is(true))
 	require.NoError(t, server.Freeze())
 	frozen := f.clock()
@@ -169,8 +178,7 @@ func TestFeedFrozen(t *testing.T) {
 func TestFeedOfAllMasters(t *testing.T) {
 	t.Parallel()
 	url, servers := storetest.RedisCluster(t)
-	seeds := strings.Split(strings.TrimSuffix(strings.TrimPrefix(url, "redis://"), "/0"), ",")
-	f, h := listen(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: seeds, Protocol: 2, ContextTimeoutEnabled: true}), "")
+	f, h := listen(t, clusterClientOf(t, storetest.ServerAccount(url)), "")
 	eventually(t, h.is(true))
 	require.Len(t, *f.sessions.Load(), len(servers))
 	servers[1].Kill()

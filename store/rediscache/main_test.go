@@ -42,11 +42,11 @@ func onEvery(t *testing.T, test func(t *testing.T, c *Cache, raw *redis.Client))
 	})
 }
 
-// newCache makes a cache with the clients of production, a key prefix, and
+// newCache makes a cache with the clients of production, the account of an installation, a key prefix, and
 // clients that wait as long as the cache.
 func newCache(t *testing.T, url string, cfg CacheConfig) *Cache {
 	t.Helper()
-	options, err := parseURL(url)
+	options, err := parseURL(storetest.ServerAccount(url))
 	require.NoError(t, err)
 	options.ReadTimeout, options.WriteTimeout = max(readTimeout, cfg.Timeout), max(writeTimeout, cfg.Timeout)
 	reader := newClient(options)

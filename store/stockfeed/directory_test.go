@@ -16,7 +16,7 @@ func TestDirectoryMessages(t *testing.T) {
 		var calls atomic.Int64
 		cfg := hubConfig(newFakeDatabase())
 		cfg.OnDirectory = func() { calls.Add(1) }
-		startHub(t, s.Addr(), cfg)
+		startHub(t, s.ServerURL(), cfg)
 		raw := clientOf(t, s.Addr())
 		called := func(n int64) {
 			t.Helper()
@@ -36,7 +36,7 @@ func TestRepeat(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		db := newFakeDatabase()
 		db.set("a", 1)
-		h := startHub(t, s.Addr(), hubConfig(db))
+		h := startHub(t, s.ServerURL(), hubConfig(db))
 		w, other := watch(t, h, "a", "unknown"), watch(t, h, "a")
 		require.EqualValues(t, 1, nextVersion(t, w))
 		require.EqualValues(t, 1, nextVersion(t, other))

@@ -52,7 +52,7 @@ func (c publishedCache) Apply(ctx context.Context, stocks []*models.Stock) error
 func TestFeedFromEndToEnd(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		o, db := &fakeOutbox{}, newFakeDatabase()
-		h := startHub(t, s.Addr(), hubConfig(db))
+		h := startHub(t, s.ServerURL(), hubConfig(db))
 		w := watch(t, h, "a")
 		r := startRelay(t, relayConfig(o, publishedCache{clientOf(t, s.Addr())}, db))
 		change := func(version int64) {

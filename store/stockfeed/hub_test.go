@@ -19,7 +19,7 @@ func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		db := newFakeDatabase()
 		db.set("a", 3)
-		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "a", "a", "new")
 		require.EqualValues(t, 3, nextVersion(t, w))
 		requireEmpty(t, w)
@@ -42,7 +42,7 @@ func TestWatchGivesTheCurrentThenEveryNewer(t *testing.T) {
 // TestMessagesComeFromRedis: a stock that came as a message says so.
 func TestMessagesComeFromRedis(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
-		h, raw := startHub(t, s.Addr(), hubConfig(newFakeDatabase())), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(newFakeDatabase())), clientOf(t, s.Addr())
 		w := watch(t, h, "a")
 		require.EqualValues(t, 1, publish(t, raw, stockAt("a", epoch, 1)))
 		ctx, cancel := context.WithTimeout(t.Context(), soon)
@@ -59,7 +59,7 @@ func TestInvalidMessagesCauseARefresh(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		db := newFakeDatabase()
 		db.set("a", 1)
-		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "a")
 		require.EqualValues(t, 1, nextVersion(t, w))
 		for version, payload := range map[int64]string{
@@ -75,7 +75,7 @@ func TestInvalidMessagesCauseARefresh(t *testing.T) {
 func TestSlowConsumerGetsTheLatestOnly(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		db := newFakeDatabase()
-		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "hot", "calm")
 		const versions = 200
 		for v := int64(1); v <= versions; v++ {
@@ -101,7 +101,7 @@ func TestAThousandWatchesAreOneSubscription(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		db := newFakeDatabase()
 		db.set("a", 1)
-		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 		const watches = 1000
 		var group sync.WaitGroup
 		var wrong atomic.Int64
@@ -141,7 +141,7 @@ func TestSubscriptionLingers(t *testing.T) {
 		db := newFakeDatabase()
 		cfg := hubConfig(db)
 		cfg.Linger = 400 * time.Millisecond
-		h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), cfg), clientOf(t, s.Addr())
 		first := watch(t, h, "a")
 		first.Close()
 		first.Close()
@@ -171,7 +171,7 @@ func TestNothingIsLostBetweenReadAndSubscribe(t *testing.T) {
 		db := newFakeDatabase()
 		cfg := hubConfig(db)
 		cfg.Linger = time.Millisecond // so that each watch subscribes again
-		h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), cfg), clientOf(t, s.Addr())
 		const last = 300
 		done := make(chan struct{})
 		go func() {
@@ -260,7 +260,7 @@ func TestStopEndsEverything(t *testing.T) {
 		db := newFakeDatabase()
 		now := time.Now()
 		db.reserve(models.Reservation{ID: "res_1", State: models.ReservationActive, Version: 1, ExpiresAt: now.Add(time.Hour)})
-		h := startHub(t, s.Addr(), hubConfig(db))
+		h := startHub(t, s.ServerURL(), hubConfig(db))
 		w := watch(t, h, "a")
 		r, err := h.WatchReservation(t.Context(), "res_1")
 		require.NoError(t, err)
@@ -290,7 +290,7 @@ func TestStopEndsEverything(t *testing.T) {
 func TestAHubStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	cfg := hubConfig(newFakeDatabase())
-	cfg.Client = clientOf(t, storetest.Redis(t).Addr())
+	cfg.Client = clientAt(t, storetest.Redis(t).ServerURL())
 	h := NewHub(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	require.NoError(t, h.Start(ctx))

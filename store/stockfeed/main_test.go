@@ -35,6 +35,7 @@ const (
 // server is a Redis that can be killed and started again.
 type server interface {
 	Addr() string
+	ServerURL() string // with the account of an installation
 	Kill() error
 	Start() error
 }
@@ -45,8 +46,9 @@ type embedded struct {
 	addr string
 }
 
-func (e embedded) Addr() string { return e.addr }
-func (e embedded) Kill() error  { e.Close(); return nil }
+func (e embedded) Addr() string      { return e.addr }
+func (e embedded) ServerURL() string { return "redis://" + e.addr }
+func (e embedded) Kill() error       { e.Close(); return nil }
 
 // Start retries, because a connection of another process may have the port.
 func (e embedded) Start() (err error) {
@@ -114,12 +116,16 @@ func awaitInBubble(t *testing.T, condition func() bool) {
 	}
 }
 
-func clientOf(t testing.TB, addr string) *redis.Client {
+// clientOf is a client without an account.
+func clientOf(t testing.TB, addr string) *redis.Client { return clientAt(t, "redis://"+addr) }
+
+func clientAt(t testing.TB, url string) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr: addr, Protocol: 2, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
-	})
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	options.Protocol, options.ContextTimeoutEnabled, options.MaxRetries, options.DialerRetries = 2, true, -1, 1
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = time.Second, time.Second, time.Second
+	client := redis.NewClient(options)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	return client
 }
@@ -238,9 +244,9 @@ func hubConfig(d *fakeDatabase) HubConfig {
 }
 
 // startHub starts a hub and waits until it is connected.
-func startHub(t *testing.T, addr string, cfg HubConfig) *Hub {
+func startHub(t *testing.T, url string, cfg HubConfig) *Hub {
 	t.Helper()
-	h := startHubAt(t, clientOf(t, addr), cfg)
+	h := startHubAt(t, clientAt(t, url), cfg)
 	require.Eventually(t, h.Connected, soon, tick)
 	return h
 }

@@ -20,7 +20,7 @@ func TestGapOnReconnect(t *testing.T) {
 		db.set("a", 1)
 		db.set("b", 1)
 		db.set("c", 1)
-		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 		w := watch(t, h, "a", "b", "c")
 		for range 3 {
 			require.EqualValues(t, 1, nextVersion(t, w))
@@ -48,7 +48,7 @@ func TestRedisDownAtStart(t *testing.T) {
 		require.NoError(t, s.Kill())
 		db := newFakeDatabase()
 		db.set("a", 1)
-		h := startHubAt(t, clientOf(t, s.Addr()), hubConfig(db))
+		h := startHubAt(t, clientAt(t, s.ServerURL()), hubConfig(db))
 		start := time.Now()
 		w := watch(t, h, "a")
 		require.Less(t, time.Since(start), soon/2, "a watch does not wait for a Redis that is disconnected")
@@ -95,7 +95,7 @@ func TestFrozenRedis(t *testing.T) {
 	cfg := hubConfig(db)
 	cfg.PingInterval = 200 * time.Millisecond
 	cfg.ConfirmTimeout = 50 * time.Millisecond
-	h := startHub(t, s.Addr(), cfg)
+	h := startHub(t, s.ServerURL(), cfg)
 	a := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, a))
 
@@ -127,7 +127,7 @@ func TestALateConfirmationCausesARefresh(t *testing.T) {
 	cfg := hubConfig(db)
 	cfg.PingInterval = time.Hour
 	cfg.ConfirmTimeout = 20 * time.Millisecond
-	h := startHub(t, s.Addr(), cfg)
+	h := startHub(t, s.ServerURL(), cfg)
 	require.NoError(t, s.Freeze())
 	w := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, w))
@@ -143,7 +143,7 @@ func TestConnectionCut(t *testing.T) {
 	s := storetest.Redis(t)
 	db := newFakeDatabase()
 	db.set("a", 1)
-	h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+	h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 	w := watch(t, h, "a")
 	require.EqualValues(t, 1, nextVersion(t, w))
 	db.set("a", 2) // its message is lost
@@ -158,7 +158,7 @@ func TestManyProductsAreRefreshedInBatches(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
 	db := newFakeDatabase()
-	h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+	h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 	const watches = 8
 	for i := range watches {
 		ids := make([]string, WatchIDsMax)
@@ -181,13 +181,13 @@ func TestEveryKindOfClient(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		cluster bool
-		client  func(addr string) redis.UniversalClient
+		client  func(o *redis.Options) redis.UniversalClient
 	}{
-		"RESP3": {false, func(addr string) redis.UniversalClient {
-			return redis.NewClient(&redis.Options{Addr: addr, Protocol: 3})
+		"RESP3": {false, func(o *redis.Options) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{Addr: o.Addr, Username: o.Username, Password: o.Password, Protocol: 3})
 		}},
-		"cluster": {true, func(addr string) redis.UniversalClient {
-			return redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}})
+		"cluster": {true, func(o *redis.Options) redis.UniversalClient {
+			return redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +207,9 @@ func TestEveryKindOfClient(t *testing.T) {
 			db := newFakeDatabase()
 			cfg := hubConfig(db)
 			cfg.PingInterval = 50 * time.Millisecond // so that replies to pings arrive too
-			cfg.Client = c.client(s.Addr())
+			account, err := redis.ParseURL(s.ServerURL())
+			require.NoError(t, err)
+			cfg.Client = c.client(account)
 			t.Cleanup(func() { require.NoError(t, cfg.Client.Close()) })
 			h := NewHub(cfg)
 			require.NoError(t, h.Start(t.Context()))
@@ -244,7 +246,7 @@ func TestPoisonRowDelaysNoOtherProduct(t *testing.T) {
 	db.set("b", 1)
 	cfg := hubConfig(db)
 	cfg.RefreshInterval = 20 * time.Millisecond
-	w := watch(t, startHub(t, s.Addr(), cfg), "a", "b")
+	w := watch(t, startHub(t, s.ServerURL(), cfg), "a", "b")
 	for range 2 {
 		require.EqualValues(t, 1, nextVersion(t, w))
 	}

@@ -135,7 +135,7 @@ func TestLaterWatchesReadNothing(t *testing.T) {
 	current.Store(&name)
 	cfg := hubConfig(db)
 	cfg.Epochs = epochFunc(func() string { return *current.Load() })
-	h, raw := startHub(t, s.Addr(), cfg), clientOf(t, s.Addr())
+	h, raw := startHub(t, "redis://"+s.Addr(), cfg), clientOf(t, s.Addr())
 	readsNow := func(ids ...string) int64 {
 		before := db.calls.Load()
 		watch(t, h, ids...)
@@ -234,7 +234,7 @@ func TestMessagesAfterAPauseAreLone(t *testing.T) {
 	onEvery(t, func(t *testing.T, server server) {
 		db := newFakeDatabase()
 		db.set("a", 1)
-		h := startHub(t, server.Addr(), hubConfig(db))
+		h := startHub(t, server.ServerURL(), hubConfig(db))
 		raw := clientOf(t, server.Addr())
 		lone := make(chan bool, 100)
 		w, err := h.PushStock(t.Context(), []string{"a"}, func(now bool) { lone <- now })

@@ -41,7 +41,7 @@ func nextReservation(t *testing.T, w *ReservationWatch) *models.Reservation {
 func TestReservationMessages(t *testing.T) {
 	onEvery(t, func(t *testing.T, s server) {
 		db := newFakeDatabase()
-		h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+		h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 		notify := func(id string) {
 			require.NoError(t, raw.Publish(t.Context(), reservationChannelOf(id), "").Err())
 		}
@@ -160,7 +160,7 @@ func TestReservationsAreRefreshedPeriodically(t *testing.T) {
 		db := newFakeDatabase()
 		cfg := hubConfig(db)
 		cfg.RefreshInterval = 20 * time.Millisecond
-		check(t, db, startHub(t, storetest.Redis(t).Addr(), cfg))
+		check(t, db, startHub(t, storetest.Redis(t).ServerURL(), cfg))
 	})
 	t.Run("disconnected", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestReservationsAreRefreshedInBatches(t *testing.T) {
 	t.Parallel()
 	s := storetest.Redis(t)
 	db := newFakeDatabase()
-	h, raw := startHub(t, s.Addr(), hubConfig(db)), clientOf(t, s.Addr())
+	h, raw := startHub(t, s.ServerURL(), hubConfig(db)), clientOf(t, s.Addr())
 	const n = 300
 	watches := make([]*ReservationWatch, n)
 	for i := range watches {

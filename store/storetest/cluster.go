@@ -47,7 +47,7 @@ func RedisCluster(t testing.TB) (url string, servers []*RedisServer) {
 			time.Sleep(clusterPoll)
 		}
 	}
-	return "redis://" + strings.Join(addresses, ","), servers
+	return "redis:" + redisAdministrator + strings.Join(addresses, ","), servers
 }
 
 // agrees reports whether a node knows the whole cluster. A node drops messages for a node that it has no link to yet.

@@ -7,6 +7,8 @@
 // follows one. [Silent] is a server that accepts connections and never answers. Every server can be stopped, killed as a
 // power cut does, frozen as a stalled machine is, and started again on the same port with the same data.
 //
+// URLs have the administrator's account; the product gets that of an installation by [ServerAccount] and [OwnerAccount].
+//
 // Terms: the guard is a small shell that outlives the process by a moment and removes what it left.
 //
 // Invariants:

@@ -27,6 +27,7 @@ var postgresSettings = []setting{
 	{"shared_buffers", "64MB"},      // many test processes run at once
 	{"max_connections", "200"},
 	{"lc_messages", "C"},
+	{"log_connections", "on"}, // checkAccounts
 }
 
 // PostgresServer is a private Postgres, with a superuser named postgres that needs no password. Start, Stop, Kill, Freeze,

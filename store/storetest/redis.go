@@ -25,6 +25,13 @@ var redisSettings = []setting{
 // redisUsersFile has the accounts, in the server's folder.
 const redisUsersFile = "users.acl"
 
+// testKeys are keys and channels with the prefixes of the tests of rediscache and nearcache.
+const testKeys = ` ~test:* &test:* &shop* &shop\[1\]\*:inventory_change:*`
+
+// withoutScripts refuses scripts to the administrator. The product cannot work without them, so it fails where a test gives
+// it this account.
+func withoutScripts(o *options) { o.refused = " -eval -evalsha" }
+
 // RedisServer is a private Redis, without password or persistence. Start, Stop, Kill, Freeze, Thaw and Close work as for
 // every server here.
 type RedisServer struct {
@@ -38,7 +45,8 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := append(redisSettings[:len(redisSettings):len(redisSettings)], collect(opts).settings...)
+	collected := collect(opts)
+	settings := append(redisSettings[:len(redisSettings):len(redisSettings)], collected.settings...)
 	r := &RedisServer{server{
 		kind:         "redis",
 		gentleSignal: syscall.SIGTERM,
@@ -54,7 +62,8 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	users := "user default on nopass ~* &* +@all\n" + strings.Replace(deploy.RedisUsers, "user onhand on ", "user onhand on >onhand ", 1)
+	account := strings.Replace(strings.TrimSpace(deploy.RedisUsers), "user onhand on ", "user onhand on >onhand ", 1)
+	users := "user default on nopass ~* &* +@all" + collected.refused + "\n" + account + testKeys + "\n"
 	if err := os.WriteFile(filepath.Join(r.directory, redisUsersFile), []byte(users), 0o600); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -67,8 +76,8 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 // Addr is the server's host and port.
 func (r *RedisServer) Addr() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
-// URL is the server's address in the form REDIS_URL has. Its account may do everything.
-func (r *RedisServer) URL() string { return "redis://" + r.Addr() + "/0" }
+// URL is the server's address in the form REDIS_URL has, with the administrator's account.
+func (r *RedisServer) URL() string { return "redis:" + redisAdministrator + r.Addr() + "/0" }
 
 // ServerURL is the URL with the account of an installation (deploy.RedisUsers).
-func (r *RedisServer) ServerURL() string { return "redis://" + redisAccount + r.Addr() + "/0" }
+func (r *RedisServer) ServerURL() string { return ServerAccount(r.URL()) }

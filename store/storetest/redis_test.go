@@ -34,7 +34,7 @@ func TestRedisAnswers(t *testing.T) {
 	t.Parallel()
 	server, other := Redis(t), Redis(t)
 	require.NotEqual(t, server.Addr(), other.Addr())
-	require.Equal(t, "redis://"+server.Addr()+"/0", server.URL())
+	require.Equal(t, "redis://default:tests@"+server.Addr()+"/0", server.URL())
 	require.Equal(t, "+OK", ask(t, server, "SET stock 7"))
 	require.Equal(t, "$-1", ask(t, other, "GET stock"))
 }

@@ -52,6 +52,7 @@ type Option func(*options)
 type options struct {
 	settings    []setting
 	environment []string
+	refused     string // of Redis: rules that refuse commands to the administrator
 }
 
 type setting struct{ name, value string }

@@ -54,7 +54,7 @@ func Postgres(t testing.TB) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), databaseLimit)
 		defer cancel()
-		if err := server.DropDatabase(ctx, name); err != nil {
+		if err := errors.Join(server.checkAccounts(name), server.DropDatabase(ctx, name)); err != nil {
 			t.Errorf("storetest: %v", err)
 		}
 	})
@@ -66,14 +66,14 @@ func PrivatePostgres(t testing.TB, opts ...Option) *PostgresServer {
 	t.Helper()
 	server, err := StartPostgres(opts...)
 	requireServer(t, err)
-	closeAtEnd(t, server.Close)
+	closeAtEnd(t, func() error { return errors.Join(server.checkAccounts(""), server.Close()) })
 	return server
 }
 
 // Redis returns a server for this test alone, closed when the test ends. It starts in some 20 ms.
 func Redis(t testing.TB, opts ...Option) *RedisServer {
 	t.Helper()
-	server, err := StartRedis(opts...)
+	server, err := StartRedis(append([]Option{withoutScripts}, opts...)...)
 	requireServer(t, err)
 	closeAtEnd(t, server.Close)
 	return server
