@@ -221,10 +221,10 @@ func TestLogHasNoSecrets(t *testing.T) {
 	assert.Contains(t, lines, `"level":"WARN"`)
 }
 
-// TestStrangersNameNoMetrics: where tokens are configured, names that callers without a token
+// TestShoppersNameNoMetrics: where tokens are configured, names that callers without a token
 // make up have no metrics of their own, and callers with one still get theirs. Where none are
 // configured, every caller is of this machine.
-func TestStrangersNameNoMetrics(t *testing.T) {
+func TestShoppersNameNoMetrics(t *testing.T) {
 	t.Parallel()
 	st := demoStore(t, store.Config{})
 	require.NoError(t, st.Start())
@@ -232,8 +232,12 @@ func TestStrangersNameNoMetrics(t *testing.T) {
 	bearer, closeBearer, err := (&IdentitySettings{AuthSecret: testSecret}).bearer(t.Context(), nil, log)
 	require.NoError(t, err)
 	t.Cleanup(closeBearer)
-	token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "one", Lifetime: time.Hour}, time.Now())
-	require.NoError(t, err)
+	mint := func(scopes ...guard.Scope) string {
+		token, err := tokens.Mint([]byte(testSecret), tokens.NewToken{Subject: "one", Scopes: scopes, Lifetime: time.Hour}, time.Now())
+		require.NoError(t, err)
+		return token
+	}
+	token, shopper := mint(guard.ReadOrders), mint()
 	registry := newRegistry(st)
 	h := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(t), bearer: bearer, registry: registry, open: newConnections(0)})
 	ask := func(h http.Handler, name, token string) {
@@ -245,14 +249,16 @@ func TestStrangersNameNoMetrics(t *testing.T) {
 	}
 	for i := range 110 {
 		ask(h, fmt.Sprint("Made", i), "")
+		ask(h, fmt.Sprint("Invented", i), shopper)
 	}
 	ask(h, "Page", token)
 	ask(h, "Page", "")
+	ask(h, "Page", shopper)
 	exposed := httptest.NewRecorder()
 	admin.Metrics(registry, log).ServeHTTP(exposed, local(t, http.MethodGet, "/metrics"))
 	const count = "onhand_graphql_operation_duration_seconds_count"
-	assert.Contains(t, exposed.Body.String(), count+`{operation="Page",type="query"} 2`)
-	assert.Contains(t, exposed.Body.String(), count+`{operation="other",type="query"} 110`)
+	assert.Contains(t, exposed.Body.String(), count+`{operation="Page",type="query"} 3`)
+	assert.Contains(t, exposed.Body.String(), count+`{operation="other",type="query"} 220`)
 
 	open := routes(st, transport.NewClosing(), log, routeConfig{sites: localSites(t), open: newConnections(0)})
 	ask(open, "Page", "")

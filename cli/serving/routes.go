@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -103,15 +102,15 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 	return telemetry.WithIDs(answered, telemetry.RequestConfig{Trusts: trusts, Tracer: config.traces.Tracer()})
 }
 
-// operations measures operations. Where tokens are configured, anonymous callers give no
-// metric a name: they would use up its names.
+// operations measures operations. Where tokens are configured, callers without a scope give
+// no metric a name: shoppers, with a token or without, could use up its names.
 func (c *routeConfig) operations(log *slog.Logger) *instrumentation.Operations {
 	config := instrumentation.OperationsConfig{Registry: c.registry, Tracer: c.traces.Tracer(), Log: log}
 	if c.trusted != nil {
 		config.Trusted = c.trusted.Has
 	}
 	if c.bearer != nil {
-		config.Names = func(ctx context.Context) bool { return !guard.IsAnonymous(ctx) }
+		config.Names = guard.HasAnyScope
 	}
 	return instrumentation.New(config)
 }

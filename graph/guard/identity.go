@@ -120,6 +120,12 @@ func Has(ctx context.Context, scope Scope) bool {
 	return id != nil && slices.Contains(id.Scopes, scope)
 }
 
+// HasAnyScope reports whether the caller has a scope of the API at all: shoppers have none.
+func HasAnyScope(ctx context.Context) bool {
+	id := callerOf(ctx)
+	return id != nil && len(id.Scopes) > 0
+}
+
 // Subject names the caller; empty for an anonymous one.
 func Subject(ctx context.Context) string {
 	if id := callerOf(ctx); id != nil {

@@ -6,8 +6,8 @@
 //
 // Invariants:
 //   - The values of a label are bounded: names that the manifest of trusted documents has, or without one the first that
-//     callers use who may name series, up to namesMax. A name that has series counts in them for every caller. The others count as "other", those without a name as "anonymous". Codes are those of the
-//     API, else "OTHER".
+//     callers use who may name series, up to namesMax. A name that has series counts in them for every caller. The others
+//     count as "other", those without a name as "anonymous". Codes are those of the API, else "OTHER".
 //   - No metric and no span has an argument of an operation.
 //   - Lines about slow operations are bounded in a second.
 //   - The answer to a subscription is not timed: each event is a response of its own. Its start has a span.
