@@ -57,5 +57,9 @@ func TestRankProducts(t *testing.T) {
 		_, err = s.RankProducts(t.Context(), paging.ProductQuery{})
 		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 		require.ErrorContains(t, err, "narrower")
+		s.Lists.Bounds.Ranked, s.Lists.Bounds.RankedBytes = len(all.Stocks), 2
+		_, err = s.RankProducts(t.Context(), paging.ProductQuery{})
+		require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+		require.ErrorContains(t, err, "2 bytes")
 	})
 }

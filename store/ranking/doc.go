@@ -9,7 +9,8 @@
 //
 // Invariants:
 //
-//   - A ranking has at most 200,000 products. At most [rankingsMax] are kept.
+//   - A ranking has at most 200,000 products and 16 MiB. At most [rankingsMax] of together
+//     [keptBytesMax] are kept.
 //   - Callers that need the same ranking at the same time share one reading.
 //   - The work for one page is bounded.
 //

@@ -14,13 +14,16 @@ import (
 const (
 	// ageMax is how old a ranking may be: pages of one list fit together for so long.
 	ageMax = 10 * time.Second
-	// rankingsMax bounds the rankings that are kept: some 8 MB each with ids of 20 characters,
-	// 50 MB with the longest.
-	rankingsMax = 4
-	// candidatesMax is how many products are looked at together, and windowsMax how often
-	// for one page: 10,000 products.
-	candidatesMax = 250
-	windowsMax    = 40
+	// rankingsMax and keptBytesMax bound the rankings that are kept. The longest with ids of 20
+	// characters takes 7 MB.
+	rankingsMax  = 4
+	keptBytesMax = 32 << 20
+	// idHeaderBytes is what a string takes beside its text.
+	idHeaderBytes = 16
+	// pageWindow is how many products are looked at together, and pageWindowsMax how often for
+	// one page: 10,000 products.
+	pageWindow     = 250
+	pageWindowsMax = 40
 )
 
 // RankSource sorts the products that match a filter.
@@ -50,8 +53,17 @@ type Rankings struct {
 
 // ranking is a list of ids as of a moment. Nothing changes it.
 type ranking struct {
-	ids  []string
-	made time.Time
+	ids   []string
+	bytes int // of the ids and their headers
+	made  time.Time
+}
+
+func newRanking(ids []string, made time.Time) *ranking {
+	bytes := idHeaderBytes * cap(ids)
+	for _, id := range ids {
+		bytes += len(id)
+	}
+	return &ranking{ids, bytes, made}
 }
 
 // New makes Rankings.
@@ -110,7 +122,7 @@ func (r *Rankings) load(ctx context.Context, filter paging.ProductQuery) (*ranki
 		if err != nil {
 			return nil, err
 		}
-		ranked := &ranking{ids, made}
+		ranked := newRanking(ids, made)
 		r.keep(key, ranked)
 		return ranked, nil
 	})
@@ -126,12 +138,12 @@ func (r *Rankings) recent(key string) *ranking {
 	return ranked
 }
 
-// keep keeps a ranking in place of the oldest one.
+// keep keeps a ranking in place of the oldest ones.
 func (r *Rankings) keep(key string, ranked *ranking) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.kept, key)
-	for len(r.kept) >= rankingsMax {
+	for len(r.kept) > 0 && (len(r.kept) >= rankingsMax || r.keptBytes()+ranked.bytes > keptBytesMax) {
 		oldest := ""
 		for k, kept := range r.kept {
 			if oldest == "" || kept.made.Before(r.kept[oldest].made) {
@@ -141,6 +153,13 @@ func (r *Rankings) keep(key string, ranked *ranking) {
 		delete(r.kept, oldest)
 	}
 	r.kept[key] = ranked
+}
+
+func (r *Rankings) keptBytes() (bytes int) {
+	for _, ranked := range r.kept {
+		bytes += ranked.bytes
+	}
+	return bytes
 }
 
 // pageSearch searches one page between two positions.
@@ -157,9 +176,9 @@ type pageSearch struct {
 }
 
 // run looks at some products after the others, until the page is full, nothing is left, or
-// windowsMax is reached.
+// pageWindowsMax is reached.
 func (s *pageSearch) run(ctx context.Context) error {
-	for range windowsMax {
+	for range pageWindowsMax {
 		window := s.window()
 		if len(window) == 0 || s.more {
 			return nil
@@ -189,7 +208,7 @@ func (s *pageSearch) run(ctx context.Context) error {
 
 // window returns the next products to look at, in the order of the list.
 func (s *pageSearch) window() []string {
-	n := max(0, min(candidatesMax, s.to-s.from-1)) // a list made anew may have the positions in another order
+	n := max(0, min(pageWindow, s.to-s.from-1)) // a list made anew may have the positions in another order
 	if len(s.filter.Statuses) == 0 {
 		n = min(n, s.size+1-len(s.found))
 	}

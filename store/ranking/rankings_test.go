@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,14 +107,14 @@ func TestPages(t *testing.T) {
 // A page of a status that nothing has ends after a bounded number of reads, and goes on.
 func TestRareStatus(t *testing.T) {
 	t.Parallel()
-	shop := newFakeShop(2*candidatesMax*windowsMax + 10)
+	shop := newFakeShop(2*pageWindow*pageWindowsMax + 10)
 	r := New(shop, shop)
 	page, err := r.Page(t.Context(), paging.Request{First: 10}, paging.ProductQuery{Statuses: []models.StockStatus{models.Backorder}})
 	require.NoError(t, err)
 	require.Empty(t, page.Products)
 	require.True(t, page.HasNext)
 	require.NotEmpty(t, page.End)
-	require.EqualValues(t, windowsMax, shop.reads.Load())
+	require.EqualValues(t, pageWindowsMax, shop.reads.Load())
 	ids, pages := walk(t, r, paging.ProductQuery{Statuses: []models.StockStatus{models.Backorder}}, 10, true)
 	require.Empty(t, ids)
 	require.Equal(t, 3, pages)
@@ -145,6 +146,25 @@ func TestAge(t *testing.T) {
 	require.EqualValues(t, 1, read(""), "it was the oldest")
 	_, err := r.Page(t.Context(), paging.Request{First: 1, After: "ghost"}, paging.ProductQuery{})
 	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
+}
+
+// All rankings together take no more than keptBytesMax: the oldest leave. One is kept even alone.
+func TestBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 255)
+	ids := make([]string, keptBytesMax/3/(len(long)+idHeaderBytes))
+	for i := range ids {
+		ids[i] = long
+	}
+	r := New(nil, nil)
+	for i := range 2 * rankingsMax {
+		r.keep(strconv.Itoa(i), newRanking(ids, time.Unix(int64(i), 0)))
+		require.LessOrEqual(t, r.keptBytes(), keptBytesMax)
+		require.Contains(t, r.kept, strconv.Itoa(i))
+	}
+	require.Len(t, r.kept, 3, "a third of the bytes each")
+	r.keep("large", newRanking(slices.Concat(ids, ids, ids, ids), time.Unix(100, 0)))
+	require.Len(t, r.kept, 1)
 }
 
 // Every pair of positions gives what is between them, nothing where they are equal or

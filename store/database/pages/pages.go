@@ -19,6 +19,10 @@ const (
 
 	// rankedMax is how many products one SELECT sorts by quantity, some 0.5 s of work.
 	rankedMax = 200_000
+	// rankedBytesMax bounds their ids: 200,000 ids of 20 characters take 7 MB.
+	rankedBytesMax = 16 << 20
+	// rankedIDBytes is what an id takes beside its text.
+	rankedIDBytes = 16
 
 	// reservationWindow is how many reservations one SELECT looks through.
 	reservationWindow = 50_000
@@ -45,10 +49,12 @@ type Lists struct {
 	Bounds Bounds
 }
 
-// Bounds of the entries of one window, and of a list by quantity.
-type Bounds struct{ Products, Candidates, Reservations, Ranked int }
+// Bounds of the entries of one window, and of a list by quantity, in products and in bytes.
+type Bounds struct{ Products, Candidates, Reservations, Ranked, RankedBytes int }
 
 // New returns the pages of a database.
 func New(db *dialect.DB, rows RowReader) *Lists {
-	return &Lists{DB: db, rows: rows, Bounds: Bounds{Products: productWindow, Candidates: candidatesMax, Reservations: reservationWindow, Ranked: rankedMax}}
+	return &Lists{DB: db, rows: rows, Bounds: Bounds{
+		Products: productWindow, Candidates: candidatesMax, Reservations: reservationWindow, Ranked: rankedMax, RankedBytes: rankedBytesMax,
+	}}
 }

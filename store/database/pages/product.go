@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 
@@ -243,8 +244,9 @@ func levelsAt(f paging.ProductQuery) (condition string, args []any) {
 // RankProducts returns the ids of the products that match a filter, statuses apart, by
 // their available total over its active locations. Products that are not tracked come last.
 //
-// Errors: bad input for a filter that more than rankedMax products match.
-func (p *Lists) RankProducts(ctx context.Context, filter paging.ProductQuery) (ids []string, err error) {
+// Errors: bad input for a filter that more than rankedMax products match, or whose ids take
+// more than rankedBytesMax.
+func (p *Lists) RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error) {
 	filter.Statuses = nil
 	at, args := levelsAt(filter)
 	db, cancel := p.ReadSession(ctx)
@@ -254,13 +256,33 @@ func (p *Lists) RankProducts(ctx context.Context, filter paging.ProductQuery) (i
 		Joins("LEFT JOIN (SELECT l.product_id, sum(l.available) AS available FROM stock_levels l JOIN locations c ON c.location_id = l.location_id"+
 			" WHERE c.active"+at+" GROUP BY l.product_id) q ON q.product_id = p.product_id", args...).
 		Order("p.tracked DESC, coalesce(q.available, 0), p.product_id").Limit(p.Bounds.Ranked + 1)
-	if err := query.Pluck("p.product_id", &ids).Error; err != nil {
+	rows, err := query.Rows()
+	if err != nil {
 		return nil, p.Fault(err)
 	}
-	if len(ids) > p.Bounds.Ranked {
-		return nil, models.BadInput("more than %d products match; an order by quantity needs a narrower filter", p.Bounds.Ranked)
+	defer rows.Close()
+	ids, err := p.readRanked(rows)
+	return ids, p.Fault(err)
+}
+
+// readRanked reads the ids. It stops at the bounds.
+func (p *Lists) readRanked(rows *sql.Rows) (ids []string, err error) {
+	bytes := 0
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		bytes += len(id) + rankedIDBytes
+		if len(ids) == p.Bounds.Ranked {
+			return nil, models.BadInput("more than %d products match; an order by quantity needs a narrower filter", p.Bounds.Ranked)
+		}
+		if bytes > p.Bounds.RankedBytes {
+			return nil, models.BadInput("the ids of the products that match take more than %d bytes; an order by quantity needs a narrower filter", p.Bounds.RankedBytes)
+		}
+		ids = append(ids, id)
 	}
-	return ids, nil
+	return ids, rows.Err()
 }
 
 func escapeLike(s string) string {
