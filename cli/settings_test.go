@@ -140,6 +140,25 @@ func TestEverySettingHasItsVariable(t *testing.T) {
 	}
 }
 
+// TestEverySecretHasItsFile: a setting that may have a secret has another one that names a file with
+// it. Those are the URLs of the servers and what the help calls visible as a flag.
+func TestEverySecretHasItsFile(t *testing.T) {
+	t.Parallel()
+	parser, err := newParser(&commandLine{})
+	require.NoError(t, err)
+	names, secrets := map[string]bool{}, []string{"database-url", "redis-url"}
+	for _, flag := range serveFlags(parser.Model) {
+		names[flag.Name] = true
+		if strings.Contains(flag.Help, "visible to other users") {
+			secrets = append(secrets, flag.Name)
+		}
+	}
+	require.Subset(t, secrets, []string{"auth-secret", "simulated-shoppers-token", "otel-exporter-otlp-headers"})
+	for _, name := range secrets {
+		assert.True(t, names[name+"-file"], name)
+	}
+}
+
 // TestURLsInFiles: a URL with a password may be in a file. The help shows no value of the
 // environment.
 func TestURLsInFiles(t *testing.T) {
@@ -153,7 +172,7 @@ func TestURLsInFiles(t *testing.T) {
 	_, _, err = parse(t, "--redis-url-file="+path+".none")
 	require.ErrorContains(t, err, "redis-url-file")
 
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "AUTH_SECRET"} {
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "AUTH_SECRET", "SIMULATED_SHOPPERS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"} {
 		t.Setenv(name, "hunter2")
 	}
 	for _, command := range []string{"serve", "migrate", "token"} {

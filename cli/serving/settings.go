@@ -57,13 +57,30 @@ type Settings struct {
 	ShopperCount int `kong:"-"`
 }
 
-// Check refuses settings that can never work.
+// readFiles reads the secrets that are in files. Those of callers' tokens are read by IdentitySettings.
+func (s *Settings) readFiles() error {
+	for _, secret := range []struct {
+		name        string
+		value, file *string
+	}{
+		{"database-read-url", &s.DatabaseReadURL, &s.DatabaseReadURLFile},
+		{"simulated-shoppers-token", &s.ShopperToken, &s.ShopperTokenFile},
+		{"otel-exporter-otlp-headers", &s.Headers, &s.HeadersFile},
+	} {
+		value, err := ValueOrFile(secret.name, *secret.value, *secret.file)
+		if err != nil {
+			return err
+		}
+		*secret.value, *secret.file = value, "" // read once
+	}
+	return nil
+}
+
+// Check reads the secrets that are in files, and refuses settings that can never work.
 func (s *Settings) Check() error {
-	url, err := ValueOrFile("database-read-url", s.DatabaseReadURL, s.DatabaseReadURLFile)
-	if err != nil {
+	if err := s.readFiles(); err != nil {
 		return err
 	}
-	s.DatabaseReadURL, s.DatabaseReadURLFile = url, ""
 	if err := errors.Join(s.ReplicaSettings.Check(), s.IdentitySettings.check()); err != nil {
 		return err
 	}

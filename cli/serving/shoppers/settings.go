@@ -16,7 +16,8 @@ const (
 // ShopperSettings say how many shoppers there are.
 type ShopperSettings struct {
 	SimulatedShoppers Number `name:"simulated-shoppers" env:"SIMULATED_SHOPPERS" default:"auto" help:"How many simulated shoppers reserve, order and return in the demo shop, at most 100; 0 for none. auto: 8 where no DATABASE_URL and no bearer tokens are configured, else 0. No other database than the demo shop has any." more:"[what they do](demo.md)"`
-	ShopperToken      string `name:"simulated-shoppers-token" env:"SIMULATED_SHOPPERS_TOKEN" placeholder:"TOKEN" help:"The bearer token of simulated shoppers, where tokens are configured: with the scopes write:orders, read:orders, write:inventory and read:inventory. A flag is visible to other users of the machine: use the variable."`
+	ShopperToken      string `name:"simulated-shoppers-token" env:"SIMULATED_SHOPPERS_TOKEN" placeholder:"TOKEN" help:"The bearer token of simulated shoppers, where tokens are configured: with the scopes write:orders, read:orders, write:inventory and read:inventory. A flag is visible to other users of the machine: use the variable or the file."`
+	ShopperTokenFile  string `name:"simulated-shoppers-token-file" env:"SIMULATED_SHOPPERS_TOKEN_FILE" placeholder:"PATH" help:"A file with the value of SIMULATED_SHOPPERS_TOKEN."`
 }
 
 // Number is a number of shoppers; negative for auto.

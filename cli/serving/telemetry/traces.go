@@ -25,7 +25,8 @@ import (
 // of OpenTelemetry.
 type TraceSettings struct {
 	Endpoint           string  `name:"otel-exporter-otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"A collector of traces that speaks OTLP over HTTP: http://collector:4318. Without it there are no traces." more:"[traces](operators.md#traces)"`
-	Headers            string  `name:"otel-exporter-otlp-headers" env:"OTEL_EXPORTER_OTLP_HEADERS" placeholder:"HEADERS" help:"Headers for the collector: name=value,name=value, the values percent-encoded. A flag is visible to other users of the machine: use the variable."`
+	Headers            string  `name:"otel-exporter-otlp-headers" env:"OTEL_EXPORTER_OTLP_HEADERS" placeholder:"HEADERS" help:"Headers for the collector: name=value,name=value, the values percent-encoded. A flag is visible to other users of the machine: use the variable or the file."`
+	HeadersFile        string  `name:"otel-exporter-otlp-headers-file" env:"OTEL_EXPORTER_OTLP_HEADERS_FILE" placeholder:"PATH" help:"A file with the value of OTEL_EXPORTER_OTLP_HEADERS."`
 	Certificate        string  `name:"otel-exporter-otlp-certificate" env:"OTEL_EXPORTER_OTLP_CERTIFICATE" placeholder:"PATH" help:"A PEM file of the certificates that the collector's may be signed with."`
 	ServiceName        string  `name:"otel-service-name" env:"OTEL_SERVICE_NAME" default:"onhand" help:"The name of this service in traces."`
 	ResourceAttributes string  `name:"otel-resource-attributes" env:"OTEL_RESOURCE_ATTRIBUTES" placeholder:"ATTRIBUTES" help:"Attributes of this process in traces: name=value,name=value, the values percent-encoded."`
