@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -47,7 +48,8 @@ type Instance struct {
 
 	t       testing.TB
 	address string
-	metrics string // the URL of its metrics
+	release []func() // give up the ports that are held for its first start
+	metrics string   // the URL of its metrics
 	env     []string
 	logPath string
 	host    *network.Host // nil: that of the tests
@@ -61,7 +63,11 @@ type Instance struct {
 // NewInstance prepares an instance of the program with settings ("NAME=value"); Start starts it. It gets our
 // NEAR_CACHE_BYTES.
 func NewInstance(t testing.TB, name, program string, settings []string) *Instance {
-	return newInstance(t, name, program, nil, freeAddress(t), freeAddress(t), settings)
+	address, releaseAddress := heldAddress(t)
+	admin, releaseAdmin := heldAddress(t)
+	i := newInstance(t, name, program, nil, address, admin, settings)
+	i.release = []func(){releaseAddress, releaseAdmin}
+	return i
 }
 
 // NewInstanceOn is NewInstance on a host of its own. The settings must have it check tokens: it listens on a public address.
@@ -81,6 +87,7 @@ func newInstance(t testing.TB, name, program string, host *network.Host, address
 		i.env = append(i.env, "NEAR_CACHE_BYTES="+bytes)
 	}
 	t.Cleanup(func() {
+		i.releasePorts()
 		i.Kill()
 		i.checkLog()
 		if t.Failed() {
@@ -96,11 +103,18 @@ func (i *Instance) URL() string { return "http://" + i.address }
 // Address is URL as host:port.
 func (i *Instance) Address() string { return i.address }
 
-// Start starts the process and waits until it is ready. Without a database it fails.
+// releasePorts gives up the ports, so that the process can listen. Until then no other process had them.
+func (i *Instance) releasePorts() {
+	for _, release := range i.release {
+		release()
+	}
+}
+
+// Start starts the process and waits until it is ready, and listens to operators. Without a database it fails.
 func (i *Instance) Start() {
 	i.t.Helper()
 	i.launch()
-	ready := wait.Within(StartLimit, func() bool { return i.Ready() || !i.Alive() })
+	ready := wait.Within(StartLimit, func() bool { return !i.Alive() || i.Ready() && i.listensToOperators() })
 	if !ready || !i.Alive() {
 		i.t.Fatalf("%s did not start; its log ends:\n%s", i.Name, i.logTail())
 	}
@@ -116,6 +130,7 @@ func (i *Instance) launch() {
 		i.t.Fatalf("%s: %v", i.Name, err)
 	}
 	defer log.Close()
+	i.releasePorts()
 	command := exec.Command(i.Program)
 	command.Env, command.Stdout, command.Stderr, command.SysProcAttr = i.env, log, log, ownGroup()
 	started, done := make(chan error, 1), make(chan struct{})
@@ -145,6 +160,16 @@ func (i *Instance) launch() {
 
 // probes keep no connections: they would count as goroutines of the instance.
 var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: probeLimit}
+
+// listensToOperators reports whether it listens where its metrics are. Another program may have answered /readyz.
+func (i *Instance) listensToOperators() bool {
+	connection, err := net.DialTimeout("tcp", strings.TrimSuffix(strings.TrimPrefix(i.metrics, "http://"), "/metrics"), time.Second)
+	if err != nil {
+		return false
+	}
+	_ = connection.Close() // it was only a probe
+	return true
+}
 
 // Ready reports whether /readyz says that it is ready, within a second.
 func (i *Instance) Ready() bool {
