@@ -146,7 +146,7 @@ func TestEverySecretHasItsFile(t *testing.T) {
 	t.Parallel()
 	parser, err := newParser(&commandLine{})
 	require.NoError(t, err)
-	names, secrets := map[string]bool{}, []string{"database-url", "redis-url"}
+	names, secrets := map[string]bool{}, []string{"database-url", "database-read-url", "redis-url"}
 	for _, flag := range serveFlags(parser.Model) {
 		names[flag.Name] = true
 		if strings.Contains(flag.Help, "visible to other users") {
