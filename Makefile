@@ -255,6 +255,11 @@ BENCH ?= groupcommit reads streams
 bench: ## measure writes and reads beside their floors, on servers of its own; ARGS=--quick for a first look
 	for program in $(BENCH); do go run ./bench/$$program $(ARGS); done
 
+# make scale ARGS='--table "^changes"'; `go run ./bench/scale --help` lists the arguments.
+.PHONY: scale
+scale: ## measure how costs grow, and write the tables and pictures of docs/scaling.md; ARGS=--quick for a first look
+	go run ./bench/scale $(ARGS)
+
 # make alternate BEFORE=path AFTER=path ARGS='--workload carts'; `go run ./bench/alternate --help` lists the arguments.
 .PHONY: alternate
 alternate: ## compare two builds of the server, BEFORE and AFTER, in alternating rounds over GraphQL and HTTP

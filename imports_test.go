@@ -129,6 +129,8 @@ var mayImport = map[string][]string{
 	"deploy":                  {},
 	"store/storetest":         {"deploy"},
 	"store/storetest/fixture": {"models", "store/database", "store/rediscache", "store/storetest"},
+	"bench/chart":             {},
+	"bench/scale":             {"bench/chart", "bench/fixture", "bench/floors", "bench/loadgen", "bench/results", "bench/testbed"},
 	"bench/alternate":         {"bench/loadgen", "bench/testbed", "store/storetest"},
 	"bench/fixture":           {"bench/loadgen", "bench/testbed", "models", "models/holderlimits", "store", "store/openingstock", "store/rediscache", "store/storetest"},
 	"bench/groupcommit":       {"bench/fixture", "bench/loadgen", "bench/results", "bench/testbed", "graph", "graph/guard", "graph/transport", "models", "models/owner", "store"},

@@ -4,30 +4,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 
+	"onhand/bench/floors"
 	"onhand/bench/loadgen"
 	"onhand/bench/results"
 	"onhand/bench/testbed"
 )
 
-// growthSizes are how many products the shops of --growth have.
-var growthSizes = []int{10_000, 100_000, 1_000_000}
+// growthSizesFull and growthSizesQuick are how many products the shops of --growth have.
+var growthSizesFull, growthSizesQuick = []int{10_000, 100_000, 1_000_000}, []int{10_000, 100_000}
 
-// growth prints what a request for 20 products by popularity costs, with the default near cache, in shops of several sizes.
-func (c *readCommand) growth(ctx context.Context) error {
+// growthSizes are those of this run, before the defaults are set.
+func (c *readCommand) growthSizes() []int {
+	switch {
+	case c.Products > 0:
+		return []int{c.Products}
+	case c.Quick:
+		return growthSizesQuick
+	}
+	return growthSizesFull
+}
+
+// growth prints what a request for 20 products by popularity costs, with the default near cache, in shops of several
+// sizes, and what a product takes in Postgres and Redis. It keeps the table.
+func (c *readCommand) growth(ctx context.Context, sizes []int) (err error) {
 	g := results.Growth{Of: "products", Columns: []string{
-		"requests/s", "server, µs a request", "all programs but the load, µs a request", "p50, ms", "p99, ms", "server's memory, MB",
+		"requests/s", "server, µs a request", "Redis, µs a request", "p50, ms", "p99, ms", "server's memory, MB",
+		"Postgres, bytes a product", "Redis, bytes a product",
 	}}
-	for i, size := range growthSizes {
-		figures, err := c.growOne(ctx, size, uint64(i))
-		if err != nil {
-			g.Print(c.out)
-			return fmt.Errorf("%d products: %w", size, err)
+	for i, size := range sizes {
+		var figures []float64
+		if figures, err = c.growOne(ctx, size, uint64(i)); err != nil {
+			err = fmt.Errorf("%d products: %w", size, err)
+			break
 		}
 		g.Add(size, figures...)
 	}
 	g.Print(c.out)
-	return nil
+	return errors.Join(err, g.Keep(c.Tables, "products"))
 }
 
 // growOne measures one shop. All products are in Redis.
@@ -41,8 +57,16 @@ func (c *readCommand) growOne(ctx context.Context, size int, seed uint64) (_ []f
 	if err != nil {
 		return nil, err
 	}
+	empty, err := s.redisBytes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w := workload{name: fmt.Sprintf("%d products", size), callers: connections, ask: threeFields}
 	if _, err := c.once(w, server, w.ask.scan(0, size, fillLength)); err != nil {
+		return nil, err
+	}
+	full, err := s.redisBytes(ctx)
+	if err != nil {
 		return nil, err
 	}
 	number := seed << 32 // every connection has requests of its own
@@ -54,15 +78,48 @@ func (c *readCommand) growOne(ctx context.Context, size int, seed uint64) (_ []f
 	if _, err := c.turn(w, server, load, next, nil); err != nil { // the near cache gets the popular ones
 		return nil, err
 	}
-	own, all := testbed.ProcessCPU(server.pid), testbed.CPUTimes().Children()
+	before := testbed.CPUTimes()
+	own := testbed.ProcessCPU(server.pid)
 	m, err := c.turn(w, server, load, next, nil)
 	if err != nil {
 		return nil, err
 	}
+	own = testbed.ProcessCPU(server.pid) - own
+	redis := testbed.CPUTimes()["redis-server"] - before["redis-server"]
+	stored, err := s.storedBytes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	resident, err := server.metric(ctx, "process_resident_memory_bytes")
-	each := func(spent float64) float64 { return spent / float64(max(m.Acknowledged, 1)) }
+	calls, products := float64(max(m.Acknowledged, 1)), float64(size)
 	return []float64{
-		m.PerSecond, each(float64((testbed.ProcessCPU(server.pid) - own).Microseconds())), each(float64((testbed.CPUTimes().Children() - all).Microseconds())),
-		results.P50Millis(m), results.P99Millis(m), resident / 1e6,
+		m.PerSecond, float64(own.Microseconds()) / calls, float64(redis.Microseconds()) / calls,
+		results.P50Millis(m), results.P99Millis(m), resident / 1e6, stored / products, (full - empty) / products,
 	}, err
+}
+
+// storedBytes is what products, their two levels and all indexes take in Postgres, without the ledger.
+func (s *shop) storedBytes(ctx context.Context) (bytes float64, err error) {
+	err = s.admin.QueryRow(ctx, "SELECT pg_total_relation_size('products') + pg_total_relation_size('stock_levels')").Scan(&bytes)
+	return bytes, err
+}
+
+var usedMemory = regexp.MustCompile(`used_memory:(\d+)`)
+
+// redisBytes is what Redis has allocated.
+func (s *shop) redisBytes(ctx context.Context) (bytes float64, err error) {
+	client, err := floors.Client(s.command.servers.Redis.URL())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	info, err := client.Info(ctx, "memory").Result()
+	if err != nil {
+		return 0, err
+	}
+	found := usedMemory.FindStringSubmatch(info)
+	if found == nil {
+		return 0, errors.New("no used_memory in INFO")
+	}
+	return strconv.ParseFloat(found[1], 64)
 }

@@ -38,7 +38,8 @@ type readCommand struct {
 	Products int           `help:"How many products the rows named zipf have. Default: 1,000,000, quick 50,000."`
 	Server   string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
 	Results  string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
-	Growth   bool          `help:"Print how the cost of a request grows with the products of the shop; no rows."`
+	Growth   bool          `help:"Print how the cost of a request grows with the products of the shop; no rows. --products measures one size."`
+	Tables   string        `help:"With --growth, the file where the table is kept; usually ${tables}."`
 	List     bool          `help:"List the rows and end."`
 
 	out       io.Writer
@@ -70,13 +71,14 @@ type commands struct {
 func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("reads"), kong.Description("Measures stock queries, each figure beside its floor."),
-		kong.Vars{"results": results.Path})
+		kong.Vars{"results": results.Path, "tables": results.GrowthPath})
 	testbed.RunCommand(parsed)
 }
 
 // Run measures the rows that were asked for.
 func (c *readCommand) Run(ctx context.Context) (err error) {
 	c.out, c.started = os.Stdout, time.Now()
+	sizes := c.growthSizes()
 	c.setDefaults()
 	selected, err := c.selectRows()
 	if err != nil || c.List {
@@ -96,7 +98,7 @@ func (c *readCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, c.servers.Close()) }()
 	fmt.Fprintf(c.out, "%d cores, %s. %d rounds of %s after %s of warming up.\n", runtime.NumCPU(), runtime.Version(), c.Rounds, c.Length, c.Warm)
 	if c.Growth {
-		return c.growth(ctx)
+		return c.growth(ctx, sizes)
 	}
 	var runs []results.Result
 	var failure error

@@ -9,5 +9,8 @@
 // The file has a section for each program, by its name: an object whose members are lists of [Result]. A program writes
 // its own section only; rows that it did not measure stay as they are, and rows that it no longer has are dropped.
 //
+// [Growth] is a table with one line for each size: how figures grow. bench/growth.json has those tables by name;
+// [Growth.Keep] replaces the lines of the sizes that were measured.
+//
 // It may import bench/loadgen.
 package results

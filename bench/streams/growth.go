@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // The sizes of --growth.
 var (
-	watcherSizes      = []int{1_000, 5_000, 10_000}
+	watcherSizes      = []int{100, 1_000, 10_000}
 	subscriptionSizes = []int{1, 10, 100}
 	instanceSizes     = []int{1, 2, 4}
 )
@@ -30,14 +31,20 @@ const (
 	growthWatchers = 4_000
 )
 
-// growth prints how costs grow with watchers, with subscriptions of a socket, and with instances.
-func (c *streamCommand) growth(ctx context.Context) error {
-	for _, table := range []func(context.Context) (*results.Growth, error){c.growWatchers, c.growSubscriptions, c.growInstances} {
-		grown, err := table(ctx)
-		if grown != nil {
-			grown.Print(c.out)
+// growth prints how costs grow with watchers, with subscriptions of a socket, and with instances, and keeps the tables.
+func (c *streamCommand) growth(ctx context.Context, selected *regexp.Regexp) error {
+	for _, table := range []struct {
+		name    string
+		measure func(context.Context) (*results.Growth, error)
+	}{
+		{"watchers", c.growWatchers}, {"subscriptions", c.growSubscriptions}, {"watched instances", c.growInstances},
+	} {
+		if !selected.MatchString(table.name) {
+			continue
 		}
-		if err != nil {
+		grown, err := table.measure(ctx)
+		grown.Print(c.out)
+		if err = errors.Join(err, grown.Keep(c.Tables, table.name)); err != nil {
 			return err
 		}
 	}

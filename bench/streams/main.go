@@ -41,7 +41,8 @@ type streamCommand struct {
 	Idle    time.Duration `default:"3s" help:"How long clients are idle before memory is read."`
 	Server  string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
 	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
-	Growth  bool          `help:"Print how costs grow with watchers, with subscriptions of a socket and with instances; no rows."`
+	Growth  bool          `help:"Print how costs grow with watchers, with subscriptions of a socket and with instances; no rows. --row chooses among these tables."`
+	Tables  string        `help:"With --growth, the file where the tables are kept; usually ${tables}."`
 	List    bool          `help:"List the rows and end."`
 
 	out       io.Writer
@@ -58,7 +59,7 @@ type commands struct {
 func main() {
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("streams"), kong.Description("Measures subscribers over WebSocket beside a bare server."),
-		kong.Vars{"results": results.Path})
+		kong.Vars{"results": results.Path, "tables": results.GrowthPath})
 	testbed.RunCommand(parsed)
 }
 
@@ -107,7 +108,7 @@ func (c *streamCommand) Run(ctx context.Context) (err error) {
 		_, err = fmt.Fprintln(c.out, strings.Join(rowNames(), "\n"))
 		return err
 	}
-	if len(selected) == 0 {
+	if len(selected) == 0 && !c.Growth {
 		return fmt.Errorf("no workload matches %q; --list lists the rows", c.Row)
 	}
 	if c.Server == "" {
@@ -124,7 +125,7 @@ func (c *streamCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, c.servers.Close()) }()
 	fmt.Fprintf(c.out, "%d cores, %s. %d rounds.\n", runtime.NumCPU(), runtime.Version(), c.Rounds)
 	if c.Growth {
-		return c.growth(ctx)
+		return c.growth(ctx, pattern)
 	}
 	var runs []results.Result
 	var failure error

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"onhand/bench/results"
+)
+
+// The sizes of the tables.
+var (
+	ratesFull, ratesQuick         = []int{100, 1_000, 5_000, 10_000}, []int{100, 2_000}
+	instancesFull, instancesQuick = []int{1, 2, 4}, []int{1, 4}
+)
+
+const (
+	// spreadProducts is how many products the reservations of most tables are spread over.
+	spreadProducts = 10_000
+	// scheduledCallers is how many calls may be under way.
+	scheduledCallers = 128
+	// instanceRate is the rate of reservations that instances share.
+	instanceRate = 2_000
+)
+
+// changes measures reservations of one unit of any of many products.
+func (c *scaleCommand) changes(ctx context.Context) (*results.Growth, error) {
+	return c.byRate(ctx, fmt.Sprintf("reservations a second, over %d products", spreadProducts), spreadProducts)
+}
+
+// hotChanges measures reservations of one unit of one product.
+func (c *scaleCommand) hotChanges(ctx context.Context) (*results.Growth, error) {
+	return c.byRate(ctx, "reservations a second, of one product", 1)
+}
+
+// byRate measures one instance at several rates.
+func (c *scaleCommand) byRate(ctx context.Context, of string, products int) (g *results.Growth, err error) {
+	g = &results.Growth{Of: of, Columns: costColumns}
+	s, err := c.openShop(ctx, products, 1)
+	if err != nil {
+		return g, err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	rates := ratesFull
+	if c.Quick {
+		rates = ratesQuick
+	}
+	for _, rate := range rates {
+		figures, err := c.costs(ctx, s, scheduledCallers, float64(rate))
+		if err != nil {
+			return g, fmt.Errorf("%d a second: %w", rate, err)
+		}
+		g.Add(rate, figures...)
+	}
+	return g, nil
+}
+
+// instances measures reservations of many products at one rate, which several instances share.
+func (c *scaleCommand) instances(ctx context.Context) (*results.Growth, error) {
+	g := &results.Growth{Of: fmt.Sprintf("instances that share %d reservations a second", instanceRate), Columns: costColumns}
+	sizes := instancesFull
+	if c.Quick {
+		sizes = instancesQuick
+	}
+	for _, size := range sizes {
+		figures, err := c.shared(ctx, size)
+		if err != nil {
+			return g, fmt.Errorf("%d instances: %w", size, err)
+		}
+		g.Add(size, figures...)
+	}
+	return g, nil
+}
+
+// shared measures so many instances.
+func (c *scaleCommand) shared(ctx context.Context, instances int) (_ []float64, err error) {
+	s, err := c.openShop(ctx, spreadProducts, instances)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	return c.costs(ctx, s, scheduledCallers, instanceRate)
+}
