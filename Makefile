@@ -74,6 +74,7 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) storefront
 	$(MAKE) binaries
 	$(MAKE) manifests
+	$(MAKE) engines
 	$(MAKE) test-near-cache-off
 	$(MAKE) test-compiled-off
 	$(MAKE) board-load
@@ -176,6 +177,12 @@ binaries: ## build the released binaries of two systems (.goreleaser.yaml), and 
 .PHONY: manifests
 manifests: ## check the Kubernetes files, the Helm chart and .goreleaser.yaml with the programs that read them
 	cd deploy/validate && go vet . && go test -count=1 .
+
+# The first run compiles the parsers: two minutes. The statements are collected by tests that take four.
+.PHONY: engines
+engines: ## check the SQL with the parsers of Postgres and CockroachDB, and against the table of docs/scaling.md
+	scripts/servers
+	cd deploy/engines && go vet . && go test -count=1 -timeout=$(TEST_TIMEOUT) -collect .
 
 .PHONY: dependencies
 dependencies: ## list the modules of the binary (sbom.json), and check them for known vulnerabilities

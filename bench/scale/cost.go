@@ -101,9 +101,10 @@ func (s *shop) totals(ctx context.Context) (t totals, err error) {
 	return t, nil
 }
 
-// costs measures what one reservation costs, at a rate, with so many callers.
-func (c *scaleCommand) costs(ctx context.Context, s *shop, callers int, rate float64) (_ []float64, err error) {
-	pool, err := loadgen.DialPool(s.addresses(), callers)
+// costs measures what one reservation costs, at a rate. addresses are the instances that take them.
+func (c *scaleCommand) costs(ctx context.Context, s *shop, addresses []string, rate float64) (_ []float64, err error) {
+	const callers = scheduledCallers
+	pool, err := loadgen.DialPool(addresses, callers)
 	if err != nil {
 		return nil, err
 	}

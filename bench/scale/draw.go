@@ -34,7 +34,7 @@ var drawings = []drawing{
 	{"scale-changes.svg", "changes", "CPU time of a reservation, over 10,000 products", "reservations a second", "µs a reservation", costSeries},
 	{"scale-hot.svg", "hot changes", "CPU time of a reservation, of one product", "reservations a second", "µs a reservation", costSeries},
 	{"scale-instances.svg", "instances", "CPU time of a reservation, at 2,000 a second", "instances", "µs a reservation", costSeries},
-	{"scale-sent.svg", "instances", "What Redis sends for a reservation, at 2,000 a second", "instances", "bytes", []plotted{{columnSent, "sent by Redis"}}},
+	{"scale-sent.svg", "listening instances", "What Redis sends for a reservation", "instances", "bytes", []plotted{{columnSent, "sent by Redis"}}},
 	{
 		"scale-watchers.svg", "watchers", "A change until subscribers of one product have it", "subscribers", "ms",
 		[]plotted{{"p99, ms", "99th percentile"}, {"until the median client has a change, ms", "median"}},

@@ -77,6 +77,7 @@ func tables() []table {
 		{name: "changes", measure: (*scaleCommand).changes},
 		{name: "hot changes", measure: (*scaleCommand).hotChanges},
 		{name: "instances", measure: (*scaleCommand).instances},
+		{name: "listening instances", measure: (*scaleCommand).listening},
 		{name: "watchers", program: "streams"},
 		{name: "subscriptions", program: "streams"},
 		{name: "watched instances", program: "streams"},

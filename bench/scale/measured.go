@@ -25,7 +25,7 @@ const (
 
 // changes measures reservations of one unit of any of many products.
 func (c *scaleCommand) changes(ctx context.Context) (*results.Growth, error) {
-	return c.byRate(ctx, fmt.Sprintf("reservations a second, over %d products", spreadProducts), spreadProducts)
+	return c.byRate(ctx, "reservations a second, over 10,000 products", spreadProducts)
 }
 
 // hotChanges measures reservations of one unit of one product.
@@ -46,7 +46,7 @@ func (c *scaleCommand) byRate(ctx context.Context, of string, products int) (g *
 		rates = ratesQuick
 	}
 	for _, rate := range rates {
-		figures, err := c.costs(ctx, s, scheduledCallers, float64(rate))
+		figures, err := c.costs(ctx, s, s.addresses(), float64(rate))
 		if err != nil {
 			return g, fmt.Errorf("%d a second: %w", rate, err)
 		}
@@ -57,13 +57,22 @@ func (c *scaleCommand) byRate(ctx context.Context, of string, products int) (g *
 
 // instances measures reservations of many products at one rate, which several instances share.
 func (c *scaleCommand) instances(ctx context.Context) (*results.Growth, error) {
-	g := &results.Growth{Of: fmt.Sprintf("instances that share %d reservations a second", instanceRate), Columns: costColumns}
+	return c.byInstances(ctx, "instances that share 2,000 reservations a second", func(all []string) []string { return all })
+}
+
+// listening measures the same where one instance takes all reservations, and the others hear of the changes only.
+func (c *scaleCommand) listening(ctx context.Context) (*results.Growth, error) {
+	return c.byInstances(ctx, "instances, one of which takes 2,000 reservations a second", func(all []string) []string { return all[:1] })
+}
+
+func (c *scaleCommand) byInstances(ctx context.Context, of string, taking func(all []string) []string) (*results.Growth, error) {
+	g := &results.Growth{Of: of, Columns: costColumns}
 	sizes := instancesFull
 	if c.Quick {
 		sizes = instancesQuick
 	}
 	for _, size := range sizes {
-		figures, err := c.shared(ctx, size)
+		figures, err := c.shared(ctx, size, taking)
 		if err != nil {
 			return g, fmt.Errorf("%d instances: %w", size, err)
 		}
@@ -72,12 +81,12 @@ func (c *scaleCommand) instances(ctx context.Context) (*results.Growth, error) {
 	return g, nil
 }
 
-// shared measures so many instances.
-func (c *scaleCommand) shared(ctx context.Context, instances int) (_ []float64, err error) {
+// shared measures so many instances, some of which take the reservations.
+func (c *scaleCommand) shared(ctx context.Context, instances int, taking func(all []string) []string) (_ []float64, err error) {
 	s, err := c.openShop(ctx, spreadProducts, instances)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	return c.costs(ctx, s, scheduledCallers, instanceRate)
+	return c.costs(ctx, s, taking(s.addresses()), instanceRate)
 }

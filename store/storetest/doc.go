@@ -24,5 +24,7 @@
 // they are skipped instead. A test that looks for leaked goroutines should ignore
 // "onhand/store/storetest.(*process).run": it lives as long as its server.
 //
+// With ONHAND_TEST_STATEMENTS ([StatementsVariable]) each Postgres logs its statements into a folder, for deploy/engines.
+//
 // The package imports no other package of Onhand.
 package storetest

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -28,6 +29,27 @@ var postgresSettings = []setting{
 	{"max_connections", "200"},
 	{"lc_messages", "C"},
 	{"log_connections", "on"}, // checkAccounts
+}
+
+// StatementsVariable names the environment variable with a folder. Where it is set, each Postgres writes every statement
+// into a log of its own there, without values. A line begins with the account.
+const StatementsVariable = "ONHAND_TEST_STATEMENTS"
+
+// statementLog are the settings by which Postgres logs all statements; none without the variable.
+func statementLog() []setting {
+	if os.Getenv(StatementsVariable) == "" {
+		return nil
+	}
+	return []setting{{"log_line_prefix", "%u ~ "}, {"log_statement", "all"}, {"log_parameter_max_length", "0"}}
+}
+
+// keepLog has the log of a Postgres outlive its directory, in the folder of StatementsVariable.
+func keepLog(log string) error {
+	folder := os.Getenv(StatementsVariable)
+	if folder == "" {
+		return nil
+	}
+	return os.Link(log, filepath.Join(folder, strconv.Itoa(os.Getpid())+"-"+strconv.FormatInt(time.Now().UnixNano(), 36)+".log"))
 }
 
 // PostgresServer is a private Postgres, with a superuser named postgres that needs no password. Start, Stop, Kill, Freeze,
@@ -77,7 +99,8 @@ func (p *PostgresServer) makeAccounts() error {
 }
 
 func newPostgres(programs string, account *syscall.Credential, o options) *PostgresServer {
-	settings := append(postgresSettings[:len(postgresSettings):len(postgresSettings)], o.settings...)
+	settings := append(postgresSettings[:len(postgresSettings):len(postgresSettings)], statementLog()...)
+	settings = append(settings, o.settings...)
 	p := &PostgresServer{server{
 		kind:         kindPostgres,
 		account:      account,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -154,4 +155,21 @@ func TestStandby(t *testing.T) {
 	require.NoError(t, standby.Promote(t.Context()))
 	execute(t, standby.DSN("postgres"), "UPDATE stock SET quantity = quantity - 1")
 	require.Equal(t, "6", query(t, standby.DSN("postgres"), "SELECT quantity::text FROM stock"))
+}
+
+// TestStatementLog: with the variable a Postgres logs each statement with its account, and the log outlives the server.
+func TestStatementLog(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv(StatementsVariable, folder)
+	server, err := StartPostgres()
+	requireServer(t, err)
+	t.Setenv(StatementsVariable, "")
+	execute(t, server.DSN("postgres"), "SELECT 'one statement'")
+	require.NoError(t, server.Close())
+	logs, err := filepath.Glob(filepath.Join(folder, "*.log"))
+	require.NoError(t, err)
+	require.Len(t, logs, 1)
+	text, err := os.ReadFile(logs[0])
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^postgres ~ LOG:  (statement|execute [^:]+): SELECT 'one statement'$`, string(text))
 }

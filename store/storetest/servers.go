@@ -257,6 +257,11 @@ func (s *server) launch(cmd *exec.Cmd) (*process, error) {
 		return nil, fmt.Errorf("%s: %w", s.kind, err)
 	}
 	defer log.Close()
+	if s.kind == kindPostgres {
+		if err := keepLog(s.logPath()); err != nil {
+			return nil, fmt.Errorf("keep the log: %w", err)
+		}
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.directory
 	// Only in the C locale are the messages in the log those that we look for.
