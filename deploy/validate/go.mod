@@ -5,6 +5,7 @@ go 1.26.1
 require (
 	github.com/compose-spec/compose-go/v2 v2.9.1
 	github.com/goreleaser/goreleaser/v2 v2.15.1
+	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/stretchr/testify v1.11.1
 	helm.sh/helm/v3 v3.19.5
 	k8s.io/api v0.34.2
