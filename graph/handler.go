@@ -105,8 +105,11 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.AddTransport(streams.SingleConnections())
 	server.AddTransport(transport.HTTP{Events: streams.SSE(), Playground: config.Playground})
 	server.AddTransport(transport.Unsupported{})
+	securityLog := cmp.Or(config.SecurityLog, securitylog.New(r.Log))
 	if config.Operations != nil {
-		server.Use(config.Operations)
+		server.Use(config.Operations.Around(securityLog))
+	} else {
+		server.Use(securityLog)
 	}
 	if config.Trusted != nil {
 		server.Use(config.Trusted)
@@ -118,7 +121,6 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	server.SetRecoverFunc(apierror.Recover(r.Log))
 	server.Use(introspection)
 	costs := &guard.Complexity{Limit: guard.ComplexityMax, WriteLimit: guard.ComplexityWriteMax, KeysLimit: guard.KeysMax, Arguments: argumentCosts()}
-	securityLog := cmp.Or(config.SecurityLog, securitylog.New(r.Log))
 	var bodies guard.BodyCharge
 	if limiter := config.Limiter; limiter != nil {
 		documents.Charge, costs.Charge = limiter.Document, limiter.Operation
@@ -131,7 +133,6 @@ func handlerOver(schema graphql.ExecutableSchema, config HandlerConfig) http.Han
 	}
 	server.Use(costs)
 	server.Use(loaders.PerResponse{Stocks: r.Store.Stocks, Reservations: r.Store.Reservations})
-	server.Use(securityLog)
 	server.AroundOperations(guard.StreamsOnly)
 	server.AroundOperations(execution.EventPaths)
 	server.AroundResponses(apierror.BoundLog)

@@ -102,6 +102,24 @@ func (q rootQuery) Products(ctx context.Context, first *int, _ *string, _ *int, 
 	return &generated.ProductConnection{Nodes: nodes, PageInfo: &generated.PageInfo{}}, nil
 }
 
+// Entities implements generated.FederationResolver, as gqlgen's plugin for federation finds entities: it makes an object of
+// each key, and leaves their fields to the executor.
+func (r root) Entities(_ context.Context, representations []any) (found []generated.Entity, errs []error, err error) {
+	found = make([]generated.Entity, len(representations))
+	for i, representation := range representations {
+		key, _ := representation.(map[string]any)
+		id, ok := key["id"].(string)
+		if !ok {
+			return nil, nil, fmt.Errorf("a representation without an id: %v", representation)
+		}
+		found[i] = &models.Product{ProductID: id}
+	}
+	return found, nil, nil
+}
+
+// Subgraph implements generated.FederationResolver.
+func (root) Subgraph() string { return "" }
+
 // Stock implements generated.ProductResolver, which gets all products of a list at once.
 func (p rootProduct) Stock(ctx context.Context, objs []*models.Product, _ *string) ([]*models.Stock, error) {
 	ids := make([]string, len(objs))

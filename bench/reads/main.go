@@ -29,24 +29,26 @@ const zipfProductsFull, zipfProductsQuick = 1_000_000, 50_000
 
 // readCommand is the command line, and what belongs to one run.
 type readCommand struct {
-	Row      string        `default:"." help:"Only rows whose name matches this regular expression."`
-	Quick    bool          `help:"Short rounds: less than a minute a row, for a first look."`
-	Runs     int           `default:"1" help:"How often all rows are measured. The result of a row is its run with the middle ratio."`
-	Rounds   int           `help:"How many rounds; at least 3. Default: 5, quick 3."`
-	Length   time.Duration `help:"How long a turn is measured. Default: 3s, quick 1s."`
-	Warm     time.Duration `help:"How long a turn warms up. Default: 1s, quick 300ms."`
-	Products int           `help:"How many products the rows named zipf have. Default: 1,000,000, quick 50,000."`
-	Server   string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
-	Results  string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
-	Growth   bool          `help:"Print how the cost of a request grows with the products of the shop; no rows. --products measures one size."`
-	Tables   string        `help:"With --growth, the file where the table is kept; usually ${tables}."`
-	List     bool          `help:"List the rows and end."`
+	Row            string        `default:"." help:"Only rows whose name matches this regular expression."`
+	Quick          bool          `help:"Short rounds: less than a minute a row, for a first look."`
+	Runs           int           `default:"1" help:"How often all rows are measured. The result of a row is its run with the middle ratio."`
+	Rounds         int           `help:"How many rounds; at least 3. Default: 5, quick 3."`
+	Length         time.Duration `help:"How long a turn is measured. Default: 3s, quick 1s."`
+	Warm           time.Duration `help:"How long a turn warms up. Default: 1s, quick 300ms."`
+	Products       int           `help:"How many products the rows named zipf have. Default: 1,000,000, quick 50,000."`
+	Server         string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
+	Uninstrumented string        `type:"existingfile" help:"The program built with the tag uninstrumented. Default: a build of this repository, where a row needs it."`
+	Results        string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
+	Growth         bool          `help:"Print how the cost of a request grows with the products of the shop; no rows. --products measures one size."`
+	Tables         string        `help:"With --growth, the file where the table is kept; usually ${tables}."`
+	List           bool          `help:"List the rows and end."`
 
 	out       io.Writer
 	started   time.Time
 	servers   *testbed.Servers
-	databases int // so far
-	cold      int // how many products a turn reads that were never read
+	databases int    // so far
+	cold      int    // how many products a turn reads that were never read
+	collector string // the URL of a collector of traces, where a workload has one
 }
 
 // Validate is called by kong.

@@ -8,8 +8,8 @@ import (
 	"onhand/bench/fixture"
 )
 
-// pageLength is how many products a request asks for.
-const pageLength = 20
+// pageLength is how many products a request asks for, and entitiesLength how many keys a gateway sends.
+const pageLength, entitiesLength = 20, 100
 
 // question is what a workload asks.
 type question struct {
@@ -25,6 +25,7 @@ type question struct {
 type answerData struct {
 	Stocks   []answerStock
 	Stock    *answerStock
+	Entities []struct{ Stock answerStock } `json:"_entities"`
 	Products struct {
 		Nodes    []struct{ Stock answerStock }
 		PageInfo struct {
@@ -50,6 +51,23 @@ func idsOf(stocks ...answerStock) []string {
 }
 
 func stocksOf(data answerData) []string { return idsOf(data.Stocks...) }
+
+func entitiesOf(data answerData) []string {
+	stocks := make([]answerStock, len(data.Entities))
+	for i, entity := range data.Entities {
+		stocks[i] = entity.Stock
+	}
+	return idsOf(stocks...)
+}
+
+// keysOf are the variables of a gateway that joins a catalogue's products with their stock.
+func keysOf(ids []string) any {
+	keys := make([]map[string]string, len(ids))
+	for i, id := range ids {
+		keys[i] = map[string]string{"__typename": "Product", "id": id}
+	}
+	return map[string]any{"representations": keys}
+}
 
 func nodesOf(data answerData) []string {
 	stocks := make([]answerStock, len(data.Products.Nodes))
@@ -81,6 +99,11 @@ var (
 	productsByPage = question{
 		document: `query($after: String) { products(first: 20, after: $after) {
 			nodes { stock { productId quantityAvailable version } } pageInfo { hasNextPage endCursor } } }`,
+	}
+	entities = question{
+		document: `query($representations: [_Any!]!) { _entities(representations: $representations) {
+			__typename ... on Product { stock { productId quantityAvailable version } } } }`,
+		length: entitiesLength, variables: keysOf, found: entitiesOf,
 	}
 	oneProduct = question{
 		document: `query($id: ID!) { stock(productId: $id) { productId quantityAvailable version } }`,

@@ -105,11 +105,15 @@ func (s *shop) start(ctx context.Context, name string, environment ...string) (*
 
 func (s *shop) startProcess(ctx context.Context, name string, environment []string) (*server, error) {
 	redisURL := s.command.servers.Redis.URL()
-	if name == onhand || name == withoutNear || name == guarded {
+	if program := s.command.programOf(name); program != "" {
 		var headers []string
 		switch name {
 		case withoutNear:
 			environment = append(environment, "NEAR_CACHE_BYTES=0")
+		case sampled:
+			environment = append(environment, s.command.traced("0.01")...)
+		case everyTraced:
+			environment = append(environment, s.command.traced("1")...)
 		case guarded:
 			token, err := s.token(ctx)
 			if err != nil {
@@ -118,7 +122,7 @@ func (s *shop) startProcess(ctx context.Context, name string, environment []stri
 			headers = []string{"Authorization: Bearer " + token}
 			environment = append(environment, "AUTH_SECRET="+benchSecret, "ADMIN_ADDR=off", "RATE_READS="+unreachedRate)
 		}
-		instance, err := testbed.StartProgram(ctx, s.command.Server, s.url, redisURL, environment...)
+		instance, err := testbed.StartProgram(ctx, program, s.url, redisURL, environment...)
 		if err != nil {
 			return nil, err
 		}
@@ -129,6 +133,17 @@ func (s *shop) startProcess(ctx context.Context, name string, environment []stri
 		return nil, err
 	}
 	return &server{name: name, address: child.Address, pid: child.PID(), failure: func() error { return nil }, stop: child.End}, nil
+}
+
+// programOf is the program of a variant; empty for a floor.
+func (c *readCommand) programOf(name string) string {
+	switch name {
+	case onhand, withoutNear, guarded, sampled, everyTraced:
+		return c.Server
+	case uninstrumented:
+		return c.Uninstrumented
+	}
+	return ""
 }
 
 // token makes the token of a shopper, as a developer does.

@@ -121,11 +121,12 @@ func (c *readCommand) spent(w workload, s *server, measure func() (loadgen.Measu
 	all, own := testbed.CPUTimes(), testbed.ProcessCPU(s.pid)
 	m, err := measure()
 	ownSpent, after := testbed.ProcessCPU(s.pid)-own, testbed.CPUTimes()
+	m.CPU = ownSpent / time.Duration(max(m.Acknowledged, 1))
 	if err = errors.Join(err, s.failure()); err != nil {
 		return m, fmt.Errorf("%s: %w", s.name, err)
 	}
 	c.say("  %-16s %-44s %8.0f/s  p50 %7.3f ms  p99 %7.3f ms  server %6.1f µs a call; all: %s", w.name, s.name,
-		m.PerSecond, results.P50Millis(m), results.P99Millis(m), float64(ownSpent.Microseconds())/float64(max(m.Acknowledged, 1)),
+		m.PerSecond, results.P50Millis(m), results.P99Millis(m), cpuMicros(m),
 		testbed.PerCall(all, after, m.Acknowledged))
 	return m, nil
 }
@@ -157,7 +158,7 @@ func measureTurns(ctx context.Context, c *readCommand, w workload) (rounds []res
 
 // startWanted starts the variants that the rows need.
 func (s *shop) startWanted(ctx context.Context, w workload, environment ...string) error {
-	for _, name := range []string{onhand, withoutNear, guarded, jsonFloor, redisFloor, selectFloor, staticFloor, naiveFloor} {
+	for _, name := range []string{onhand, withoutNear, guarded, uninstrumented, sampled, everyTraced, jsonFloor, redisFloor, selectFloor, staticFloor, naiveFloor} {
 		if !w.wants(name) {
 			continue
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"onhand/bench/loadgen"
 	"onhand/bench/results"
@@ -10,14 +11,17 @@ import (
 
 // The variants, as rows refer to them.
 const (
-	onhand      = "Onhand"
-	withoutNear = "Onhand without near cache"
-	guarded     = "Onhand with tokens and limits"
-	jsonFloor   = "net/http and encoding/json, no store"
-	redisFloor  = "net/http and pipelined Redis, hand-written"
-	selectFloor = "net/http and one SELECT each, hand-written"
-	staticFloor = "bare gqlgen, static answer"
-	naiveFloor  = "gqlgen with a loader of 1 ms and Redis"
+	onhand         = "Onhand"
+	withoutNear    = "Onhand without near cache"
+	guarded        = "Onhand with tokens and limits"
+	uninstrumented = "Onhand without instrumentation"
+	sampled        = "Onhand, 1 of 100 requests traced"
+	everyTraced    = "Onhand, every request traced"
+	jsonFloor      = "net/http and encoding/json, no store"
+	redisFloor     = "net/http and pipelined Redis, hand-written"
+	selectFloor    = "net/http and one SELECT each, hand-written"
+	staticFloor    = "bare gqlgen, static answer"
+	naiveFloor     = "gqlgen with a loader of 1 ms and Redis"
 )
 
 // Figures of a round that are no variant.
@@ -30,6 +34,7 @@ const (
 	reservationsWanted      = 5_000
 	stalenessBoundSeconds   = 1.0
 	unitRequests, unitMilli = "requests/s", "ms"
+	unitCPU                 = "µs of CPU"
 )
 
 // workload is a load with its variants and rows.
@@ -69,6 +74,14 @@ func workloads() []workload {
 		{name: "products by page", callers: connections, ask: productsByPage, measure: measureTurns, rows: []results.Row{
 			{Ours: onhand, Beside: staticFloor},
 		}},
+		{name: "entities", callers: connections, ask: entities, measure: measureTurns, rows: []results.Row{
+			{Ours: onhand, Beside: staticFloor, Aim: 4}, {Ours: onhand, Beside: naiveFloor},
+		}},
+		{name: "instrumented", callers: connections, ask: threeFields, measure: measureTracing, rows: []results.Row{
+			{Ours: onhand, Beside: uninstrumented, Aim: 1.05, AtMost: true, Of: cpuMicros, Unit: unitCPU},
+			{Ours: sampled, Beside: onhand, Aim: 1.2, AtMost: true, Of: cpuMicros, Unit: unitCPU},
+			{Ours: everyTraced, Beside: onhand, Of: cpuMicros, Unit: unitCPU},
+		}},
 		{name: "one product", callers: 1, ask: oneProduct, measure: measureTurns, rows: []results.Row{
 			{Ours: onhand, Beside: redisFloor, Aim: 1.5, AtMost: true, Of: results.P50Millis, Unit: unitMilli},
 			{Ours: withoutNear, Beside: redisFloor, Of: results.P50Millis, Unit: unitMilli},
@@ -100,6 +113,9 @@ func workloads() []workload {
 	}
 	return list
 }
+
+// cpuMicros is the CPU time of the server for a request, in microseconds.
+func cpuMicros(m loadgen.Measurement) float64 { return float64(m.CPU) / float64(time.Microsecond) }
 
 // number makes a measurement of a figure that is no variant's.
 func number(n float64) loadgen.Measurement { return loadgen.Measurement{PerSecond: n} }

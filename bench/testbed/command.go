@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,8 +32,8 @@ func RunCommand(parsed *kong.Context) {
 }
 
 // BuildServer builds the server of this repository in a temporary folder, which remove
-// removes. It returns the path of the program.
-func BuildServer(ctx context.Context) (program string, remove func(), err error) {
+// removes, with these build tags. It returns the path of the program.
+func BuildServer(ctx context.Context, tags ...string) (program string, remove func(), err error) {
 	folder, err := os.MkdirTemp("", "onhand-bench-")
 	if err != nil {
 		return "", nil, err
@@ -41,7 +42,7 @@ func BuildServer(ctx context.Context) (program string, remove func(), err error)
 	program = filepath.Join(folder, "onhand")
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
-	if output, err := exec.CommandContext(ctx, "go", "build", "-o", program, "onhand").CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(ctx, "go", "build", "-tags="+strings.Join(tags, ","), "-o", program, "onhand").CombinedOutput(); err != nil {
 		remove()
 		return "", nil, fmt.Errorf("build the server: %w: %s", err, output)
 	}

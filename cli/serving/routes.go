@@ -105,6 +105,9 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 // operations measures operations. Where tokens are configured, callers without a scope give
 // no metric a name: shoppers, with a token or without, could use up its names.
 func (c *routeConfig) operations(log *slog.Logger) *instrumentation.Operations {
+	if !telemetry.Instrumented {
+		return nil
+	}
 	config := instrumentation.OperationsConfig{Registry: c.registry, Tracer: c.traces.Tracer(), Log: log}
 	if c.trusted != nil {
 		config.Trusted = c.trusted.Has

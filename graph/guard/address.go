@@ -29,17 +29,18 @@ func WithAddress(next http.Handler, proxies Proxies) http.Handler {
 	})
 }
 
-// WithRequestID returns a request whose context has its id, for the log.
-func WithRequestID(r *http.Request, id string) *http.Request {
+// WithRequestID returns a request whose context has its id, for the log. header is the id as
+// the value of a header.
+func WithRequestID(r *http.Request, id string) (_ *http.Request, header []string) {
 	facts, r := factsOf(r)
-	facts.requestID = id
-	return r
+	facts.requestID[0] = id
+	return r, facts.requestID[:]
 }
 
 // RequestID returns the id of a request; empty where WithRequestID is not in use.
 func RequestID(ctx context.Context) string {
 	if facts := factsIn(ctx); facts != nil {
-		return facts.requestID
+		return facts.requestID[0]
 	}
 	return ""
 }

@@ -52,8 +52,8 @@ type requestFacts struct {
 	address clientAddress
 	bearer  *Bearer // nil where tokens are not checked
 	charge  BodyCharge
-	// requestID names the request in the log; empty without WithRequestID.
-	requestID string
+	// requestID names the request in the log; empty without WithRequestID. A header has its values in a list.
+	requestID [1]string
 	// authorization is the header of a WebSocket handshake, whose token is checked later.
 	authorization []string
 }

@@ -9,6 +9,7 @@
 //     callers use who may name series, up to namesMax. A name that has series counts in them for every caller. The others
 //     count as "other", those without a name as "anonymous". Codes are those of the API, else "OTHER".
 //   - No metric and no span has an argument of an operation.
+//   - Without a tracer an operation costs two readings of the clock and what its metrics take: no memory.
 //   - Lines about slow operations are bounded in a second.
 //   - The answer to a subscription is not timed: each event is a response of its own. Its start has a span.
 //

@@ -23,8 +23,8 @@ const (
 	slowPerSecond = 5
 )
 
-// Operations is a gqlgen extension. Make it with New, and use it before all others: its
-// times have theirs.
+// Operations measures operations. Make it with New, and use the extension of Around before
+// all others: its times have theirs.
 type Operations struct {
 	seconds *operationSeconds
 	errors  *errorCounts
@@ -33,10 +33,29 @@ type Operations struct {
 	slow    *rate.Limiter
 }
 
+// Around returns the gqlgen extension, with another response interceptor within: gqlgen makes
+// a closure for each of an extension's interceptors and each request. Without a tracer
+// nothing intercepts operations.
+func (o *Operations) Around(inner graphql.ResponseInterceptor) graphql.HandlerExtension {
+	responses := responseTimes{o, inner}
+	if o.tracer == nil {
+		return responses
+	}
+	return tracedTimes{responses}
+}
+
+// responseTimes is the extension of Around without traces.
+type responseTimes struct {
+	*Operations
+	inner graphql.ResponseInterceptor
+}
+
+// tracedTimes is the one with traces.
+type tracedTimes struct{ responseTimes }
+
 var (
-	_ graphql.HandlerExtension     = (*Operations)(nil)
-	_ graphql.ResponseInterceptor  = (*Operations)(nil)
-	_ graphql.OperationInterceptor = (*Operations)(nil)
+	_ graphql.ResponseInterceptor  = responseTimes{}
+	_ graphql.OperationInterceptor = tracedTimes{}
 )
 
 // OperationsConfig is what Operations need.
@@ -72,10 +91,7 @@ func (*Operations) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptOperation implements graphql.OperationInterceptor. It makes the span of the start
 // of a subscription.
-func (o *Operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if o.tracer == nil {
-		return next(ctx)
-	}
+func (o tracedTimes) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	operation := graphql.GetOperationContext(ctx)
 	if operation.Operation == nil || operation.Operation.Operation != ast.Subscription {
 		return next(ctx)
@@ -86,13 +102,13 @@ func (o *Operations) InterceptOperation(ctx context.Context, next graphql.Operat
 }
 
 // InterceptResponse implements graphql.ResponseInterceptor.
-func (o *Operations) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (o responseTimes) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	var operation *ast.OperationDefinition
 	if graphql.HasOperationContext(ctx) {
 		operation = graphql.GetOperationContext(ctx).Operation
 	}
 	if operation == nil || operation.Operation == ast.Subscription {
-		response := next(ctx)
+		response := o.inner.InterceptResponse(ctx, next)
 		o.errors.count(response)
 		return response
 	}
@@ -102,7 +118,7 @@ func (o *Operations) InterceptResponse(ctx context.Context, next graphql.Respons
 		ctx, span = o.start(ctx, operation)
 		defer span.End()
 	}
-	response := next(ctx)
+	response := o.inner.InterceptResponse(ctx, next)
 	o.errors.count(response)
 	took := time.Since(began)
 	o.seconds.observe(ctx, operation, graphql.GetOperationContext(ctx).RawQuery, took)

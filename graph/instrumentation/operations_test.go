@@ -29,6 +29,20 @@ type measured struct {
 	registry *prometheus.Registry
 	log      bytes.Buffer
 	*instrumentation.Operations
+	extension graphql.HandlerExtension
+}
+
+// within is the interceptor within; it does nothing.
+type within struct{}
+
+// InterceptResponse implements graphql.ResponseInterceptor.
+func (within) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	return next(ctx)
+}
+
+// respond executes a response in the extension.
+func (m *measured) respond(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	return m.extension.(graphql.ResponseInterceptor).InterceptResponse(ctx, next)
 }
 
 func measure(t *testing.T, config instrumentation.OperationsConfig) *measured {
@@ -36,6 +50,7 @@ func measure(t *testing.T, config instrumentation.OperationsConfig) *measured {
 	m := &measured{t: t, registry: prometheus.NewRegistry()}
 	config.Registry, config.Log = m.registry, slog.New(slog.NewTextHandler(&m.log, nil))
 	m.Operations = instrumentation.New(config)
+	m.extension = m.Around(within{})
 	return m
 }
 
@@ -53,14 +68,18 @@ func (m *measured) runAs(caller context.Context, kind ast.Operation, name, docum
 	for _, code := range codes {
 		response.Errors = append(response.Errors, &gqlerror.Error{Extensions: map[string]any{"code": code}})
 	}
-	handler := m.InterceptOperation(ctx, func(context.Context) graphql.ResponseHandler {
+	operation := func(context.Context) graphql.ResponseHandler {
 		return func(ctx context.Context) *graphql.Response {
-			return m.InterceptResponse(ctx, func(context.Context) *graphql.Response {
+			return m.respond(ctx, func(context.Context) *graphql.Response {
 				time.Sleep(took)
 				return response
 			})
 		}
-	})
+	}
+	handler := operation(ctx)
+	if traced, ok := m.extension.(graphql.OperationInterceptor); ok {
+		handler = traced.InterceptOperation(ctx, operation)
+	}
 	require.Same(m.t, response, handler(ctx))
 }
 
@@ -164,10 +183,10 @@ func TestErrorsByCode(t *testing.T) {
 	assert.Contains(t, m.counts(errorsTotal), "INTERNAL", "from zero on")
 	m.run(ast.Query, "", "", 0, "UNAVAILABLE", "UNAVAILABLE", "made up")
 	m.run(ast.Subscription, "", "", 0, "FORBIDDEN")
-	m.InterceptResponse(t.Context(), func(context.Context) *graphql.Response {
+	m.respond(t.Context(), func(context.Context) *graphql.Response {
 		return &graphql.Response{Errors: gqlerror.List{{Extensions: map[string]any{"code": "GRAPHQL_PARSE_FAILED"}}}}
 	})
-	assert.Nil(t, m.InterceptResponse(t.Context(), func(context.Context) *graphql.Response { return nil }))
+	assert.Nil(t, m.respond(t.Context(), func(context.Context) *graphql.Response { return nil }))
 	counts := m.counts(errorsTotal)
 	for code, want := range map[string]int{"UNAVAILABLE": 2, "OTHER": 1, "FORBIDDEN": 1, "GRAPHQL_PARSE_FAILED": 1, "INTERNAL": 0} {
 		assert.Equal(t, want, counts[code], code)
@@ -184,6 +203,18 @@ func TestSlowOperations(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(m.log.String(), "\n"))
 		assert.Contains(t, m.log.String(), `msg="slow operation" type=query name=Slow took=1.1s`)
 	})
+}
+
+// TestWithoutTracerCostsNoMemory: without a tracer, operations are not intercepted, and the
+// metrics of a response take no memory. It is not parallel: it counts allocations.
+func TestWithoutTracerCostsNoMemory(t *testing.T) {
+	m := measure(t, instrumentation.OperationsConfig{})
+	assert.NotImplements(t, (*graphql.OperationInterceptor)(nil), m.extension)
+	ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Query, Name: "Page"}})
+	response := &graphql.Response{}
+	next := func(context.Context) *graphql.Response { return response }
+	assert.Zero(t, testing.AllocsPerRun(100, func() { m.respond(ctx, next) }))
+	assert.Positive(t, m.counts(durations)["Page query"])
 }
 
 // TestSpans: an operation has a span with its name and the code of its failure, and so has

@@ -30,6 +30,9 @@ type RequestConfig struct {
 // WithIDs gives each request its id, which the answer has too, and a span. A WebSocket and
 // an event stream have no span: their operations do.
 func WithIDs(next http.Handler, config RequestConfig) http.Handler {
+	if !Instrumented {
+		return next
+	}
 	if config.Tracer != nil {
 		next = withSpans(next, config)
 	}
@@ -40,8 +43,9 @@ func WithIDs(next http.Handler, config RequestConfig) http.Handler {
 		} else {
 			id = newRequestID()
 		}
-		w.Header()[requestIDHeader] = []string{id}
-		next.ServeHTTP(w, guard.WithRequestID(r, id))
+		r, header := guard.WithRequestID(r, id)
+		w.Header()[requestIDHeader] = header
+		next.ServeHTTP(w, r)
 	})
 }
 

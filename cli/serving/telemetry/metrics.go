@@ -14,6 +14,9 @@ import (
 // not wrap the ResponseWriter, because streams hijack it. The handler of a WebSocket
 // returns after the handshake, so closing counts those.
 func CountRequests(registry *prometheus.Registry, closing *transport.Closing, next http.Handler) http.Handler {
+	if !Instrumented {
+		return next
+	}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onhand_requests_total", Help: "GraphQL requests, by transport: get, post, sse (the client wants events only), websocket or other."}, []string{"transport"})
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "onhand_request_duration_seconds", Help: "Time until a GET or POST was answered.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),

@@ -1,0 +1,6 @@
+//go:build uninstrumented
+
+package telemetry
+
+// Instrumented is false: see instrumented.go.
+const Instrumented = false
