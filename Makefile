@@ -75,6 +75,7 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) binaries
 	$(MAKE) manifests
 	$(MAKE) engines
+	$(MAKE) walk
 	$(MAKE) test-near-cache-off
 	$(MAKE) test-compiled-off
 	$(MAKE) board-load
@@ -183,6 +184,12 @@ manifests: ## check the Kubernetes files, the Helm chart and .goreleaser.yaml wi
 engines: ## check the SQL with the parsers of Postgres and CockroachDB, and against the table of docs/scaling.md
 	scripts/servers
 	cd deploy/engines && go vet . && go test -count=1 -timeout=$(TEST_TIMEOUT) -collect .
+
+# Nothing is compiled before, so the first command takes minutes; with ARGS=-compiled it takes seconds.
+.PHONY: walk
+walk: ## follow every guide on a fresh clone as a newcomer does, command by command, and print how long it takes
+	scripts/servers
+	go test -count=1 -v -timeout=30m -run='^TestWalk$$' . -walk $(ARGS)
 
 .PHONY: dependencies
 dependencies: ## list the modules of the binary (sbom.json), and check them for known vulnerabilities

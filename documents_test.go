@@ -248,3 +248,20 @@ func TestRecordsAreNumbered(t *testing.T) {
 	require.NoError(t, err)
 	report(t, "records", recordProblems(document(t, "docs/decisions.md"), files))
 }
+
+// TestIndexIsWhole: docs/README.md leads to every page of docs, and every picture is shown by a document.
+func TestIndexIsWhole(t *testing.T) {
+	t.Parallel()
+	index, all := document(t, "docs/README.md"), ""
+	for _, path := range documents(t) {
+		all += document(t, path)
+		if page := strings.TrimPrefix(path, "docs/"); page != path && page != "README.md" {
+			assert.Contains(t, index, "]("+page+")")
+		}
+	}
+	pictures, err := filepath.Glob("docs/images/*")
+	require.NoError(t, err)
+	for _, picture := range pictures {
+		assert.Contains(t, all, strings.TrimPrefix(picture, "docs/"))
+	}
+}
