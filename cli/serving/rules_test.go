@@ -1,14 +1,11 @@
 package serving
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -281,13 +278,6 @@ func TestPrometheusTakesTheRules(t *testing.T) {
 		{"test", "rules", deployed + "prometheus/alerts_test.yaml"},
 		{"check", "rules", dashboard},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		output, err := exec.CommandContext(ctx, "../../scripts/promtool", arguments...).CombinedOutput()
-		var failed *exec.ExitError
-		if errors.As(err, &failed) && failed.ExitCode() == 69 {
-			t.Skipf("%s", output)
-		}
-		require.NoError(t, err, "%v: %s", arguments, output)
+		promtool(t, arguments...)
 	}
 }
