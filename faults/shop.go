@@ -27,6 +27,8 @@ const (
 	prepareLimit = 30 * time.Second
 	// readLimit bounds one reading of a server by a scenario.
 	readLimit = 10 * time.Second
+	// limitedUnits is the stock of the limited product: more than a scenario reserves.
+	limitedUnits = 1_000_000
 )
 
 // Shop is a running shop: instances of the server, their Postgres and Redis, its clients and its checker.
@@ -103,6 +105,8 @@ func Open(t *testing.T, setup Setup) *Shop {
 	}
 	s.write("upsertLocations", "UpsertLocationsInput", map[string]any{"rows": []map[string]any{{"locationId": load.Location, "name": "The warehouse"}}})
 	s.Stock(s.setup.Opening, "")
+	s.Stock(map[string]int{load.LimitedProduct: limitedUnits}, "")
+	s.write("upsertProducts", "UpsertProductsInput", map[string]any{"rows": []map[string]any{{"productId": load.LimitedProduct, "maxPerOwner": load.LimitedPerOwner}}})
 	s.Checker.TakeBaseline()
 	s.Checker.StartMonitor()
 	for n := range s.setup.Subscribers {
@@ -212,7 +216,8 @@ func (s *Shop) Await(limit time.Duration, what string, done func() bool) {
 	wait.Until(s.t, limit, what, done)
 }
 
-// Check checks the invariants I1 to I9 at the end of a scenario, and the accounts of the instances. It stops the subscribers.
+// Check checks the invariants I1 to I9 and I11 at the end of a scenario, and the accounts of the instances. It stops the
+// subscribers.
 func (s *Shop) Check() {
 	s.t.Helper()
 	s.checkAccounts()

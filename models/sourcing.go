@@ -87,10 +87,6 @@ func (s Sourcing) Quantity() int {
 	return total
 }
 
-// Offered is the available total that a channel shows: without the buffer. It is
-// negative on backorder, which begins at the buffer.
-func (s Sourcing) Offered() int { return s.offer().offered() }
-
 // Sellable is how many units one reservation could get now. Without a level it is
 // zero, whatever the backorder limit.
 func (s Sourcing) Sellable() int { return s.offer().sellable() }
@@ -119,6 +115,8 @@ func excluded(l *Level, members map[string]bool) bool {
 	return !l.Active || members != nil && !members[l.LocationID]
 }
 
+// offered is the available total that a channel shows: without the buffer. It is negative
+// on backorder, which begins at the buffer.
 func (o offer) offered() int {
 	switch {
 	case o.levels == 0 || o.buffer == 0:

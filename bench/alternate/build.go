@@ -21,6 +21,8 @@ import (
 const (
 	// openingStock is the stock of every product: more than a run can sell.
 	openingStock = 100_000_000
+	// perOwnerMax is a limit that no basket exceeds.
+	perOwnerMax = 1_000_000
 	// rowsMax is how many rows one call stocks.
 	rowsMax = 500
 	// stockMax bounds one such call.
@@ -32,6 +34,8 @@ const (
 // build is one build of the server with its processes, its database and its Redis.
 type build struct {
 	name, program string
+	// perOwner: each reservation has another owner, and the products a limit for each.
+	perOwner bool
 
 	redis        *storetest.RedisServer
 	admin        *pgx.Conn
@@ -89,7 +93,11 @@ func (b *build) stock(ctx context.Context, products []string) error {
 		number++
 		var rows, levels []map[string]any
 		for _, id := range some {
-			rows = append(rows, map[string]any{"productId": id})
+			row := map[string]any{"productId": id}
+			if b.perOwner {
+				row["maxPerOwner"] = perOwnerMax
+			}
+			rows = append(rows, row)
 			levels = append(levels, map[string]any{"productId": id, "locationId": warehouse, "quantity": openingStock, "ignoreStale": true})
 		}
 		err := b.write(ctx, "upsertProducts", "UpsertProductsInput", map[string]any{"idempotencyKey": fmt.Sprint("products ", number), "rows": rows})
@@ -143,7 +151,7 @@ type figures struct{ perSecond, p99Millis, cpuMicros float64 }
 // turn measures the build once. CPU time is that of all servers, without the load generator.
 func (b *build) turn(load loadgen.Params) (figures, error) {
 	began := testbed.CPUTimes()
-	m, err := loadgen.Run(load, "alternate", b.pool.Reserve(b.baskets))
+	m, err := loadgen.Run(load, "alternate", b.pool.Reserve(b.baskets, b.perOwner))
 	spent := testbed.CPUTimes().Children() - began.Children()
 	b.acknowledged += m.Acknowledged
 	for _, i := range b.instances {

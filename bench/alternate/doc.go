@@ -3,6 +3,7 @@
 //
 //	go build -o /tmp/after . && go run ./bench/alternate --before /tmp/before --after /tmp/after
 //	go run ./bench/alternate --before … --after … --workload carts --connections 512 --instances 2
+//	go run ./bench/alternate --before … --after … --connections 512 --per-owner
 //
 // The build before takes part twice, as "before" and as "before again". The ratio of these two is the noise: a change
 // counts only when it is larger.

@@ -26,6 +26,7 @@ type command struct {
 	Workload    string        `default:"hot" enum:"hot,even,carts" help:"hot (one product), even (10,000 products) or carts (baskets of 20)."`
 	Connections int           `default:"64" help:"How many HTTP connections, over all instances."`
 	Instances   int           `default:"1" help:"How many processes of each build, on one database and one Redis."`
+	PerOwner    bool          `help:"Products have a limit for each owner (maxPerOwner), and each reservation another owner."`
 	Rounds      int           `default:"9" help:"How many rounds; at least 3."`
 	Length      time.Duration `default:"3s" help:"How long a turn is measured."`
 	Warm        time.Duration `default:"1s" help:"How long a turn warms up."`
@@ -89,6 +90,7 @@ func (c command) run(ctx context.Context, out io.Writer) (err error) {
 		}
 	}()
 	for _, b := range []*build{{name: before, program: c.Before}, {name: after, program: c.After}, {name: again, program: c.Before}} {
+		b.perOwner = c.PerOwner
 		builds = append(builds, b)
 		if err := b.open(ctx, servers, c.Instances, c.Connections, baskets); err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 
 	"onhand/bench/fixture"
@@ -28,7 +30,7 @@ const countedTTL = 2 * time.Hour
 // new.
 func holdersWorkload() workload {
 	return workload{name: "holders 512", callers: 512, open: openHolders, rows: []row{
-		{Ours: limitsOn, Beside: limitsOff, Aim: 0.95}, {Ours: limitsCounted, Beside: limitsOff}, {Ours: limitsPerDay, Beside: limitsOn},
+		{Ours: limitsOn, Beside: limitsOff, Aim: 0.95}, {Ours: limitsCounted, Beside: limitsOff}, {Ours: limitsPerDay, Beside: limitsOn, Aim: 0.95},
 	}}
 }
 
@@ -81,11 +83,14 @@ func limitPerDay(ctx context.Context, write writeFunc, products []string) error 
 	return err
 }
 
+// randomHolder is a new holder. Subjects are random, so entries of an index by holder come in no order.
+func randomHolder() owner.Holder { return owner.OfSubject(strconv.FormatUint(rand.Uint64(), 36)) }
+
 // reserveForHolders calls a writer as the API does, with a new holder for each reservation.
 func reserveForHolders(write writeFunc, baskets []loadgen.Basket, ttl time.Duration) func(*loadgen.Worker) error {
 	return func(w *loadgen.Worker) error {
 		basket, key := w.Choose(baskets), w.Key()
-		result, err := write(w.Own, models.Reserve{IdempotencyKey: key, Lines: basket.Lines, TTL: ttl, Holder: owner.OfSubject(key)})
+		result, err := write(w.Own, models.Reserve{IdempotencyKey: key, Lines: basket.Lines, TTL: ttl, Holder: randomHolder()})
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ type Connection struct {
 	body, request []byte // reused
 }
 
-const betweenKeyAndLines, afterLines = `","lines":`, `}}}`
+const betweenKeyAndOwner, betweenKeyAndLines, afterLines = `","ownerRef":"`, `","lines":`, `}}}`
 
 // Dial connects to the server at address (host:port).
 func Dial(address string) (*Connection, error) {
@@ -41,9 +41,14 @@ var (
 	noErrors = []byte(`"errors":[]`)
 )
 
-// Reserve sends one basket and waits for its reservation.
-func (c *Connection) Reserve(w *Worker, basket Basket) error {
-	c.body = w.AppendKey(append(c.body[:0], c.beforeKey...))
+// Reserve sends one basket and waits for its reservation. owners: it has an owner of its own.
+func (c *Connection) Reserve(w *Worker, basket Basket, owners bool) error {
+	c.body = append(c.body[:0], c.beforeKey...)
+	at := len(c.body)
+	c.body = w.AppendKey(c.body)
+	if key := len(c.body); owners {
+		c.body = append(append(c.body, betweenKeyAndOwner...), c.body[at:key]...)
+	}
 	c.body = append(c.body, betweenKeyAndLines...)
 	c.body = append(append(c.body, basket.json...), afterLines...)
 	c.request = c.AppendRequest(c.request[:0], c.body)
@@ -74,9 +79,10 @@ func DialPool(addresses []string, callers int) (Pool, error) {
 	return p, nil
 }
 
-// Reserve is the call of a closed loop: each worker sends baskets on its own connection.
-func (p Pool) Reserve(baskets []Basket) func(*Worker) error {
-	return func(w *Worker) error { return p[w.Number].Reserve(w, w.Choose(baskets)) }
+// Reserve is the call of a closed loop: each worker sends baskets on its own connection. owners: each reservation has
+// an owner of its own.
+func (p Pool) Reserve(baskets []Basket, owners bool) func(*Worker) error {
+	return func(w *Worker) error { return p[w.Number].Reserve(w, w.Choose(baskets), owners) }
 }
 
 // Close closes all connections.

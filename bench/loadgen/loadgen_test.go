@@ -152,21 +152,22 @@ func TestConnection(t *testing.T) {
 	pool, err := DialPool([]string{strings.TrimPrefix(server.URL, "http://")}, 1)
 	require.NoError(t, err)
 	w := &Worker{prefix: "run-"}
-	reserve := pool.Reserve([]Basket{NewBasket([]models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}})})
+	reserve := pool.Reserve([]Basket{NewBasket([]models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}})}, true)
 	require.NoError(t, reserve(w))
 	require.NoError(t, reserve(w))
 	var sent struct {
 		Query     string
 		Variables struct {
 			Input struct {
-				IdempotencyKey string
-				Lines          []models.RequestedLine
+				IdempotencyKey, OwnerRef string
+				Lines                    []models.RequestedLine
 			}
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(body), &sent))
 	require.Equal(t, Document, sent.Query)
 	require.Equal(t, "run-0-2", sent.Variables.Input.IdempotencyKey)
+	require.Equal(t, "run-0-2", sent.Variables.Input.OwnerRef)
 	require.Equal(t, []models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}}, sent.Variables.Input.Lines)
 	require.Equal(t, []int{4, 6}, []int{w.lines, w.units})
 	require.ErrorContains(t, reserve(w), "not enough")

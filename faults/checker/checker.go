@@ -56,7 +56,7 @@ type Tolerance struct {
 	ClockOffsets []time.Duration
 }
 
-// Check checks the invariants I1 to I9 at the end of a scenario: its load has stopped, its faults are healed, and every
+// Check checks the invariants I1 to I9 and I11 at the end of a scenario: its load has stopped, its faults are healed, and every
 // instance that is to serve runs. It stops the subscribers.
 func (c *Checker) Check() {
 	c.T.Helper()

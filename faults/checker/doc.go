@@ -1,4 +1,4 @@
-// Package checker checks what must hold when a scenario has ended: the invariants I1 to I9 of faults/doc.go.
+// Package checker checks what must hold when a scenario has ended: the invariants I1 to I9 and I11 of faults/doc.go.
 //
 // Terms:
 //   - state: what the database, or Redis, has of a product.

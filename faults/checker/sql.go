@@ -61,6 +61,15 @@ var (
 		WHERE m.reason = 'RESERVED' OR m.reason IS NULL GROUP BY r.reservation_id HAVING count(m.*) <> json_array_length(r.lines)`
 )
 
+// I11: what each owner has of a product, after each of its movements. Orders are not fulfilled, and no reservation of the
+// product expires.
+const aboveOwnerLimit = `SELECT format('owner %s had %s of %s after movement %s, and may have %s', holder, units, product_id, movement_id, max_per_owner) FROM (
+		SELECT m.movement_id, m.product_id, r.holder, p.max_per_owner,
+			sum(m.reserved_delta + m.committed_delta) OVER (PARTITION BY m.product_id, r.holder ORDER BY m.movement_id) AS units
+		FROM stock_movements m JOIN reservations r USING (reservation_id) JOIN products p ON p.product_id = m.product_id
+		WHERE p.max_per_owner IS NOT NULL AND r.holder <> '') had
+	WHERE units > max_per_owner ORDER BY movement_id`
+
 // What the checks read.
 const (
 	// Products with their level at a location.
@@ -99,13 +108,14 @@ const (
 
 // Corruptions are those that the tests of the checkers try. They know the product "cup".
 var Corruptions = map[string]Corruption{
-	"I2 below the floor":   {`UPDATE ledger_rows SET available_after = -1 WHERE movement_id = ` + fifthMovement, "I2: "},
-	"I4 a lost update":     {`UPDATE stock_levels SET available = available + 1, reserved = reserved - 1 WHERE product_id = 'cup' AND reserved > 0`, "I4: "},
-	"I4 a forgotten order": {`DELETE FROM reservations WHERE state = 'COMMITTED'`, "I4: "},
-	"I5 a lost movement":   {`DELETE FROM ledger_rows WHERE movement_id = ` + fifthMovement, "I5: "},
-	"I5 a wrong delta":     {`UPDATE ledger_rows SET damaged_delta = 1 WHERE movement_id = ` + fifthMovement, "I5: "},
-	"I5 the last movement": {`DELETE FROM ledger_rows WHERE movement_id = (SELECT max(movement_id) FROM ledger_rows)`, "I5: "},
-	"I5 on hand":           {`UPDATE stock_levels SET available = available + 1 WHERE product_id = 'cup'`, "on hand"},
+	"I2 below the floor":           {`UPDATE ledger_rows SET available_after = -1 WHERE movement_id = ` + fifthMovement, "I2: "},
+	"I4 a lost update":             {`UPDATE stock_levels SET available = available + 1, reserved = reserved - 1 WHERE product_id = 'cup' AND reserved > 0`, "I4: "},
+	"I4 a forgotten order":         {`DELETE FROM reservations WHERE state = 'COMMITTED'`, "I4: "},
+	"I5 a lost movement":           {`DELETE FROM ledger_rows WHERE movement_id = ` + fifthMovement, "I5: "},
+	"I5 a wrong delta":             {`UPDATE ledger_rows SET damaged_delta = 1 WHERE movement_id = ` + fifthMovement, "I5: "},
+	"I5 the last movement":         {`DELETE FROM ledger_rows WHERE movement_id = (SELECT max(movement_id) FROM ledger_rows)`, "I5: "},
+	"I5 on hand":                   {`UPDATE stock_levels SET available = available + 1 WHERE product_id = 'cup'`, "on hand"},
+	"I11 an owner above the limit": {`UPDATE products SET max_per_owner = 1 WHERE product_id = 'cup'`, "I11: "},
 	"I6 released twice": {`INSERT INTO ledger_rows (` + movementColumns + `) SELECT ` + movementColumns + ` FROM stock_movements
 		WHERE reason = 'RELEASED' ORDER BY movement_id LIMIT 1`, "I6: "},
 	"I6 released and committed": {`UPDATE reservations SET state = 'COMMITTED' WHERE state = 'RELEASED'`, "I6: "},

@@ -62,10 +62,15 @@ func (c *Customer) Pause(ctx context.Context, length time.Duration) { sleep(ctx,
 // Product draws one of the products.
 func (c *Customer) Product() string { return c.Target.Products[c.Dice.IntN(len(c.Target.Products))] }
 
-// Shopping is the usual habit: to read a product, or to reserve a cart and decide what becomes of it.
+// Shopping is the usual habit: to read a product, or to reserve a cart and decide what becomes of it; now and then, of
+// the limited product.
 func Shopping(c *Customer, _ context.Context) {
 	if c.Dice.IntN(4) == 0 {
 		c.Read(c.Product())
+		return
+	}
+	if c.Dice.IntN(8) == 0 {
+		c.reserveLimited()
 		return
 	}
 	lines := map[string]int{c.Product(): 1 + c.Dice.IntN(3)}

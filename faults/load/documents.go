@@ -66,8 +66,9 @@ type WriteError struct {
 
 // The types of errors that customers meet.
 const (
-	insufficient = "InsufficientStockError"
-	notActive    = "ReservationNotActiveError"
+	insufficient  = "InsufficientStockError"
+	notActive     = "ReservationNotActiveError"
+	limitExceeded = "QuantityLimitExceededError"
 )
 
 // WriteData is the data that has a WriteAnswer.

@@ -73,10 +73,10 @@ func (l Limits) Check(ttlMax time.Duration) error {
 	return nil
 }
 
-// Limited is the holder whose limits count for what a caller keeps; empty for none. What an
+// LimitedHolder is the holder whose limits count for what a caller keeps; empty for none. What an
 // order service reserves in its own name, without an ownerRef, has no limits: all shoppers
 // may come through it.
-func Limited(h owner.Holder, caller owner.Access) owner.Holder {
+func LimitedHolder(h owner.Holder, caller owner.Access) owner.Holder {
 	if caller.Orders && caller.Subject != "" && h == owner.OfSubject(caller.Subject) {
 		return ""
 	}

@@ -66,13 +66,13 @@ func (e *BrokenEngine) NewRows() optimistic.ReservationRows {
 }
 
 // Add implements optimistic.ReservationRows.
-func (r brokenRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted, limited bool) {
+func (r brokenRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted, inPurchases bool) {
 	for _, line := range reservation.Lines {
 		if line.ProductID == r.engine.Product {
 			panic("broken rows")
 		}
 	}
-	r.ReservationRows.Add(hashes, reservation, ttl, counted, limited)
+	r.ReservationRows.Add(hashes, reservation, ttl, counted, inPurchases)
 }
 
 // CommitBatch implements optimistic.BatchEngine.

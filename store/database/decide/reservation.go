@@ -18,16 +18,16 @@ func (d *Decider) reserve(w models.Reserve) models.WriteResult {
 	}
 	changes := d.ChangeSet()
 	wanted := demands(w.Lines)
-	holder := holderlimits.Limited(w.Holder, w.Access)
-	limited := slices.Concat(d.Holdings.RefuseReservation(holder, models.InputPath("lines")), d.refuseUnits(holder, wanted, false), d.refusePurchases(holder, wanted, nil))
+	holder := holderlimits.LimitedHolder(w.Holder, w.Access)
+	refusals := slices.Concat(d.Holdings.RefuseReservation(holder, models.InputPath("lines")), d.refuseUnits(holder, wanted, false), d.refusePurchases(holder, wanted, nil))
 	lines, errs := d.allocate(changes, wanted, w.Channel, partial{w.AllowPartial, w.PartialMax})
-	if lines == nil || limited != nil {
-		return models.WriteResult{Errors: append(limited, errs...)}
+	if lines == nil || refusals != nil {
+		return models.WriteResult{Errors: append(refusals, errs...)}
 	}
 	key := d.Hashes.Reservation
 	s := &StoredReservation{
 		Key: key, Fingerprint: slices.Clone(d.Hashes.Fingerprint[:]), RenewedAt: d.Now,
-		Counted: d.Holdings.Counts(holder), Limited: d.limits(holder, lines),
+		Counted: d.Holdings.Counts(holder), InPurchases: d.inPurchases(holder, lines),
 		Reservation: models.Reservation{
 			ID: ReservationID(key[:]), State: models.ReservationActive, Lines: lines, Channel: w.Channel,
 			Owner: w.OwnerRef, Holder: w.Holder, CreatedAt: d.Now, ExpiresAt: d.Now.Add(w.ReservationTTL()), Version: 1,
@@ -63,17 +63,17 @@ func (d *Decider) update(w models.UpdateReservation) models.WriteResult {
 	}
 	wanted := demands(w.Lines)
 	noteHeld(wanted, s.Lines)
-	holder, next := holderlimits.Limited(s.Holder, w.Access), *s
-	limited := append(d.refuseUnits(holder, wanted, s.Counted), d.refusePurchases(holder, wanted, s)...)
+	holder, next := holderlimits.LimitedHolder(s.Holder, w.Access), *s
+	refusals := append(d.refuseUnits(holder, wanted, s.Counted), d.refusePurchases(holder, wanted, s)...)
 	if w.TTL > 0 {
-		limited = append(limited, d.renew(&next, holder, w.TTL, "ttlSeconds")...)
+		refusals = append(refusals, d.renew(&next, holder, w.TTL, "ttlSeconds")...)
 	}
 	lines, errs := d.allocate(changes, wanted, s.Channel, partial{w.AllowPartial, w.PartialMax})
-	if lines == nil || limited != nil {
+	if lines == nil || refusals != nil {
 		at := s.At(d.Now)
-		return models.WriteResult{Reservation: &at, Errors: append(limited, errs...)}
+		return models.WriteResult{Reservation: &at, Errors: append(refusals, errs...)}
 	}
-	next.Lines, next.Counted, next.Limited = lines, s.Counted || d.Holdings.Counts(holder), s.Limited || d.limits(holder, lines)
+	next.Lines, next.Counted, next.InPurchases = lines, s.Counted || d.Holdings.Counts(holder), s.InPurchases || d.inPurchases(holder, lines)
 	changes.Apply(models.StockMovement{Reason: models.ReasonUpdated, Actor: w.Caller, ReservationID: s.ID})
 	d.put(&next)
 	d.inPart = len(errs) > 0
@@ -88,13 +88,13 @@ func (d *Decider) extend(w models.ExtendReservation) models.WriteResult {
 	if s == nil {
 		return result
 	}
-	next, holder, path := *s, holderlimits.Limited(s.Holder, w.Access), "id"
+	next, holder, path := *s, holderlimits.LimitedHolder(s.Holder, w.Access), "id"
 	if w.TTL > 0 {
 		path = "ttlSeconds"
 	}
-	if limited := d.renew(&next, holder, cmp.Or(w.TTL, s.ttl()), path); limited != nil {
+	if refusals := d.renew(&next, holder, cmp.Or(w.TTL, s.ttl()), path); refusals != nil {
 		at := s.At(d.Now)
-		return models.WriteResult{Reservation: &at, Errors: limited}
+		return models.WriteResult{Reservation: &at, Errors: refusals}
 	}
 	next.Counted = s.Counted || d.Holdings.Counts(holder)
 	d.put(&next)

@@ -80,7 +80,7 @@ func (d *Decider) take(s *StoredReservation, w models.Resolve, step models.Trans
 func (d *Decider) apply(changes *ChangeSet, next StoredReservation, w models.Resolve, step models.Transition) models.WriteResult {
 	next.State = stateAfter(next.Reservation, w.To)
 	if w.To == models.ReservationCommitted {
-		next.OrderedAt, next.Limited = d.Now, next.Limited || d.limits(holderlimits.Limited(next.Holder, w.Access), next.Lines)
+		next.OrderedAt, next.InPurchases = d.Now, next.InPurchases || d.inPurchases(holderlimits.LimitedHolder(next.Holder, w.Access), next.Lines)
 	}
 	if w.OrderRef != "" {
 		next.Order = w.OrderRef
@@ -100,9 +100,9 @@ func (d *Decider) reacquire(s *StoredReservation, w models.Resolve, step models.
 	parts, errs := partsOf(s.Lines, w.Lines)
 	if errs == nil {
 		next, changes := *s, d.ChangeSet()
-		limited := d.refuseLines(holderlimits.Limited(s.Holder, w.Access), s, parts, func(product string) []string { return partPath(w.Lines, product) })
+		refusals := d.refuseLines(holderlimits.LimitedHolder(s.Holder, w.Access), s, parts, func(product string) []string { return partPath(w.Lines, product) })
 		next.Lines, errs = d.supplyAgain(changes, s, w, parts)
-		if errs = append(limited, errs...); errs == nil {
+		if errs = append(refusals, errs...); errs == nil {
 			return d.apply(changes, next, w, step)
 		}
 	}

@@ -34,10 +34,10 @@ type StoredReservation struct {
 	RenewedAt time.Time
 	// Counted: the holder's holdings include it while it is active.
 	Counted bool
-	// Limited: it counts against the limits of its products for each owner.
-	Limited    bool
-	OrderedAt  time.Time // zero before it became an order
-	Extensions int       // how often the time to live was restarted
+	// InPurchases: purchases include it, while it is active and as an order.
+	InPurchases bool
+	OrderedAt   time.Time // zero before it became an order
+	Extensions  int       // how often the time to live was restarted
 }
 
 // contribution is what the reservation adds to holdings.

@@ -14,7 +14,7 @@ import (
 
 const (
 	// NewReservationColumns are the columns that a new reservation fills.
-	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at, counted, limited"
+	NewReservationColumns = "reservation_id, state, lines, channel, owner_ref, holder, order_ref, fingerprint, version, created_at, expires_at, counted, in_purchases"
 	// ReservationColumns are the columns of a stored reservation, for [ScanReservation].
 	ReservationColumns = NewReservationColumns + ", extensions, coalesce(renewed_at, created_at), ordered_at"
 )
@@ -26,7 +26,7 @@ func ScanReservation(r Rows) (*decide.StoredReservation, error) {
 		key, lines                           []byte
 		createdAt, expires, renewed, ordered Instant
 	)
-	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &s.Counted, &s.Limited, &s.Extensions, &renewed, &ordered)
+	err := r.Scan(&key, &s.State, &lines, &s.Channel, &s.Owner, &s.Holder, &s.Order, &s.Fingerprint, &s.Version, &createdAt, &expires, &s.Counted, &s.InPurchases, &s.Extensions, &renewed, &ordered)
 	if err != nil {
 		return nil, err
 	}

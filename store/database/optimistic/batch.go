@@ -25,7 +25,7 @@ type ReservationBatch struct {
 	Conditional bool
 	// Held are the holdings of counted reservations that the batch adds to, in order.
 	Held []holderusage.Within
-	// Purchases are those that the batch adds to, in order.
+	// Purchases are those that the batch adds to.
 	Purchases []holderusage.PurchaseWithin
 	// NotAfter is the earliest time that some key may not be used after; nil for none.
 	NotAfter *time.Time
@@ -36,11 +36,11 @@ type ReservationBatch struct {
 	products   map[string]*cachedProduct // of all lines
 	needs      map[string]int            // units that a product needs before the batch, where a channel has a buffer
 	held       map[holderusage.ID]holderusage.Within
-	purchases  map[holderusage.ID]holderusage.PurchaseWithin
-	stocks     []*models.Stock // as committed
-	multiLevel bool            // some product has several levels, or is not tracked
-	contended  bool            // another instance changes some product too
-	stale      bool            // some assumption was found to be wrong since
+	purchases  map[holderusage.ID]int // of Purchases
+	stocks     []*models.Stock        // as committed
+	multiLevel bool                   // some product has several levels, or is not tracked
+	contended  bool                   // another instance changes some product too
+	stale      bool                   // some assumption was found to be wrong since
 }
 
 // decidedReservation is a reservation that was decided; its times come from the
@@ -106,7 +106,7 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 	if lines == nil || errs != nil || c.recordKey(w.hashes.Reservation) {
 		return false
 	}
-	counted, limited, within := b.admit(w.reserve, lines)
+	counted, inPurchases, within := b.admit(w.reserve, lines)
 	if !within {
 		return false
 	}
@@ -126,7 +126,7 @@ func (b *ReservationBatch) Add(w *PreparedReservation) bool {
 		b.NotAfter = limit
 	}
 	b.Reservations = append(b.Reservations, decidedReservation{r, w.reserve.ReservationTTL()})
-	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL(), counted, limited)
+	b.Rows.Add(&w.hashes, r, w.reserve.ReservationTTL(), counted, inPurchases)
 	return true
 }
 
@@ -203,7 +203,7 @@ func (b *ReservationBatch) Close() {
 	for _, l := range b.Unit.LevelsToSave(false) { // copied: the next batch changes them further
 		b.Levels = append(b.Levels, TakenLevel{*l, b.Movements.taken(decide.LevelID{Product: l.ProductID, Location: l.LocationID})})
 	}
-	b.Held, b.Purchases = sortedHoldings(b.held), sortedPurchases(b.purchases)
+	b.Held = sortedHoldings(b.held)
 	b.stocks = b.Unit.CommittedStocks()
 	changed, overtaken := b.Unit.ChangedProductSet(), b.overtaken()
 	for _, id := range decide.SortedKeys(b.products) {

@@ -37,7 +37,7 @@ type BatchEngine interface {
 // that encoding them overlaps with the transaction before.
 type ReservationRows interface {
 	// Add adds the row of one reservation.
-	Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted, limited bool)
+	Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted, inPurchases bool)
 	// Args returns the rows as parameters of a statement.
 	Args() []any
 }

@@ -21,50 +21,21 @@ import (
 // admit decides whether a reservation is within its holder's limits, as far as this
 // instance knows, whether it is counted, and whether it counts against limits of its
 // products for each owner. The database checks what counts.
-func (b *ReservationBatch) admit(w models.Reserve, lines []models.ReservationLine) (counted, limited, within bool) {
-	h := holderlimits.Limited(w.Holder, w.Access)
+func (b *ReservationBatch) admit(w models.Reserve, lines []models.ReservationLine) (counted, inPurchases, within bool) {
+	h := holderlimits.LimitedHolder(w.Holder, w.Access)
 	if h == "" {
 		return false, false, true
 	}
 	if b.executor.uncounted.isFull(h) {
 		return false, false, false
 	}
-	bought, within := b.bought(h, lines)
-	if within {
+	if inPurchases, within = b.withinPurchases(h, lines); within {
 		counted, within = b.withinHolderLimits(w, h, lines)
 	}
-	if within && bought != nil {
-		if b.purchases == nil {
-			b.purchases = map[holderusage.ID]holderusage.PurchaseWithin{}
-		}
-		maps.Copy(b.purchases, bought)
+	if within && inPurchases {
+		b.purchase(h, lines)
 	}
-	return counted, bought != nil, within
-}
-
-// bought are the purchases of the batch after a reservation; nil where its products have no
-// limit for each owner. within: the batch alone does not exceed a limit.
-func (b *ReservationBatch) bought(h owner.Holder, lines []models.ReservationLine) (bought map[holderusage.ID]holderusage.PurchaseWithin, within bool) {
-	for i := range lines {
-		p := b.Unit.Products[lines[i].ProductID]
-		if p.MaxPerOwner == nil {
-			continue
-		}
-		id := holderusage.ID{Holder: h, Product: p.ProductID}
-		units := b.purchases[id].Units + lines[i].Quantity
-		if units > *p.MaxPerOwner {
-			return nil, false
-		}
-		if bought == nil {
-			bought = map[holderusage.ID]holderusage.PurchaseWithin{}
-		}
-		bought[id] = holderusage.PurchaseWithin{Holding: holderusage.Holding{ID: id, Units: units}, Limit: *p.MaxPerOwner, Seconds: p.OwnerPeriodSeconds()}
-	}
-	return bought, true
-}
-
-func sortedPurchases(purchases map[holderusage.ID]holderusage.PurchaseWithin) []holderusage.PurchaseWithin {
-	return slices.SortedFunc(maps.Values(purchases), func(x, y holderusage.PurchaseWithin) int { return x.Compare(y.ID) })
+	return counted, inPurchases, within
 }
 
 // withinHolderLimits decides on the limits of holders.

@@ -26,7 +26,7 @@ const (
 var (
 	// A key that was used before has its reservation: the INSERT fails with
 	// unique_violation.
-	insertNewReservationsSQL = `INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, limited, created_at, expires_at)
+	insertNewReservationsSQL = `INSERT INTO reservations (reservation_id, state, lines, channel, owner_ref, holder, fingerprint, counted, in_purchases, created_at, expires_at)
 		SELECT v.reservation_id, 'ACTIVE', v.lines, v.channel, v.owner_ref, v.holder, v.fingerprint, v.flags & 1 <> 0, v.flags & 2 <> 0, ` + nowSQL + `,
 			` + nowSQL + ` + v.ttl * interval '1 microsecond'
 		FROM (SELECT unnest($1::bytea[]) AS reservation_id, unnest($2::json[]) AS lines, unnest($3::text[]) AS channel,

@@ -20,7 +20,7 @@ func newReservationRows(form rowjson.JSON) *reservationRows {
 }
 
 // Add implements [ReservationRows].
-func (r *reservationRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted, limited bool) {
+func (r *reservationRows) Add(hashes *keyhash.KeyHashes, reservation *models.Reservation, ttl time.Duration, counted, inPurchases bool) {
 	r.keys.bytes(hashes.Reservation[:])
 	r.lines.lines(reservation.Lines)
 	r.channels.text(reservation.Channel)
@@ -28,7 +28,7 @@ func (r *reservationRows) Add(hashes *keyhash.KeyHashes, reservation *models.Res
 	r.holders.text(string(reservation.Holder))
 	r.fingerprints.bytes(hashes.Fingerprint[:])
 	r.ttls.long(ttl.Microseconds())
-	r.flags.int(flagsOf(counted, limited))
+	r.flags.int(flagsOf(counted, inPurchases))
 }
 
 // Args implements [ReservationRows].

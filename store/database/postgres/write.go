@@ -257,7 +257,7 @@ var (
 		SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::json[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]),
 			unnest($9::bigint[]), $10::timestamptz, unnest($11::timestamptz[]), unnest($12::int[]) & 1 <> 0, unnest($12::int[]) & 2 <> 0`
 
-	updateReservationsSQL = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.flags & 1 <> 0, limited = v.flags & 2 <> 0, extensions = v.extensions,
+	updateReservationsSQL = `UPDATE reservations r SET state = v.state, lines = v.lines, order_ref = v.order_ref, holder = v.holder, counted = v.flags & 1 <> 0, in_purchases = v.flags & 2 <> 0, extensions = v.extensions,
 			version = v.version, ordered_at = v.ordered_at, expires_at = v.expires_at, renewed_at = v.renewed_at
 		FROM (SELECT unnest($1::bytea[]) AS reservation_id, unnest($2::text[]) AS state, unnest($3::json[]) AS lines, unnest($4::text[]) AS order_ref,
 			unnest($5::bigint[]) AS version, unnest($6::timestamptz[]) AS expires_at, unnest($7::timestamptz[]) AS renewed_at, unnest($8::text[]) AS holder,
@@ -342,7 +342,7 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 		channels.text(s.Channel)
 		owners.text(s.Owner)
 		holders.text(string(s.Holder))
-		flags.int(flagsOf(s.Counted, s.Limited))
+		flags.int(flagsOf(s.Counted, s.InPurchases))
 		extensions.int(s.Extensions)
 		orders.text(s.Order)
 		prints.bytes(s.Fingerprint)
@@ -410,11 +410,11 @@ func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
 }
 
 // flagsOf are two columns of a reservation as the bits of one number.
-func flagsOf(counted, limited bool) (flags int) {
+func flagsOf(counted, inPurchases bool) (flags int) {
 	if counted {
 		flags = 1
 	}
-	if limited {
+	if inPurchases {
 		flags |= 2
 	}
 	return flags

@@ -19,14 +19,14 @@ const (
 		) k JOIN holdings h ON h.holder = k.holder AND h.product_id = k.product_id`
 
 	// The purchases of holders, of products that have a limit for each owner, without the
-	// reservations in ?5. reservations_limited has them by holder and time.
+	// reservations in ?5. reservations_in_purchases has them by holder and time.
 	purchasesSQL = `SELECT k.holder, k.product_id, sum(line.value->>'quantity' - coalesce(line.value->>'cancelled', 0)) FROM (
 			SELECT value->>0 AS holder, value->>1 AS product_id FROM json_each(?1)
 			UNION SELECT r.holder, v.value->>1 FROM json_each(?2) v JOIN reservations r ON r.reservation_id = unhex(v.value->>0)
 			UNION SELECT v.value->>1, line.value->>'productId' FROM json_each(?3) v JOIN reservations r ON r.reservation_id = unhex(v.value->>0), json_each(r.lines) line
 			UNION SELECT r.holder, line.value->>'productId' FROM json_each(?4) v JOIN reservations r ON r.reservation_id = unhex(v.value), json_each(r.lines) line) k
 		JOIN products p ON p.product_id = k.product_id AND p.max_per_owner IS NOT NULL
-		JOIN reservations r ON r.limited AND r.state IN ('ACTIVE', 'COMMITTED', 'FULFILLED') AND r.holder = k.holder
+		JOIN reservations r ON r.in_purchases AND r.state IN ('ACTIVE', 'COMMITTED', 'FULFILLED') AND r.holder = k.holder
 			AND coalesce(r.ordered_at, 9223372036854775807) > ` + nowSQL + ` - coalesce(p.owner_period, 86400) * 1000000
 			AND (r.state <> 'ACTIVE' OR r.expires_at > ` + nowSQL + `) AND hex(r.reservation_id) NOT IN (SELECT upper(value) FROM json_each(?5)),
 		json_each(r.lines) line WHERE line.value->>'productId' = k.product_id

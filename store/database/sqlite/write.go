@@ -55,7 +55,7 @@ const (
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN inventory_policy = 'CONTINUE' THEN -coalesce(backorder_limit, 1000000000) ELSE 0 END
 		FROM products WHERE product_id = ?1`
 	insertReservationSQL = `INSERT INTO reservations (` + dialect.NewReservationColumns + `, extensions, renewed_at, ordered_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)`
-	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, counted = ?12, limited = ?13, extensions = ?14, renewed_at = ?15, ordered_at = ?16 WHERE reservation_id = ?1`
+	updateReservationSQL = `UPDATE reservations SET state = ?2, lines = ?3, holder = ?6, order_ref = ?7, version = ?9, expires_at = ?11, counted = ?12, in_purchases = ?13, extensions = ?14, renewed_at = ?15, ordered_at = ?16 WHERE reservation_id = ?1`
 	insertAnswerSQL      = `INSERT INTO idempotency_keys (key_hash, fingerprint, answer) VALUES (?, ?, ?)`
 )
 
@@ -200,7 +200,7 @@ func (w *writer) reservations(query string, list []*decide.StoredReservation) {
 	for _, s := range list {
 		lines, _ := json.Marshal(s.Lines) // plain structs; cannot fail
 		w.exec(query, s.Key[:], string(s.State), string(lines), s.Channel, s.Owner, string(s.Holder), s.Order, s.Fingerprint,
-			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), s.Counted, s.Limited, s.Extensions, dialect.Micros(s.RenewedAt), dialect.MicrosOrNull(s.OrderedAt))
+			s.Version, dialect.Micros(s.CreatedAt), dialect.Micros(s.ExpiresAt), s.Counted, s.InPurchases, s.Extensions, dialect.Micros(s.RenewedAt), dialect.MicrosOrNull(s.OrderedAt))
 	}
 }
 

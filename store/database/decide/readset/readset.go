@@ -76,7 +76,7 @@ func (b *readSetBuilder) write(write models.Write) {
 	switch write := write.(type) {
 	case models.Reserve:
 		b.lines(write.Lines)
-		b.held.Reserve(holderlimits.Limited(write.Holder, write.Access), write.Lines)
+		b.held.Reserve(holderlimits.LimitedHolder(write.Holder, write.Access), write.Lines)
 		if write.Channel != "" {
 			b.channels[write.Channel] = true
 		}

@@ -10,10 +10,10 @@ import (
 const (
 	// The lines of the reservations that count against the limit of a product for each owner,
 	// by the holder and the product of a row v and its period in seconds. OFFSET 0 has Postgres
-	// look up each holder in reservations_limited. A join would read what all holders have.
+	// look up each holder in reservations_in_purchases. A join would read what all holders have.
 	countedLinesSQL = `CROSS JOIN LATERAL (
 			SELECT r.reservation_id, r.lines FROM reservations r
-			WHERE r.limited AND r.state IN ('ACTIVE', 'COMMITTED', 'FULFILLED') AND r.holder = v.holder
+			WHERE r.in_purchases AND r.state IN ('ACTIVE', 'COMMITTED', 'FULFILLED') AND r.holder = v.holder
 				AND coalesce(r.ordered_at, 'infinity') > statement_timestamp() - v.seconds * interval '1 second'
 				AND (r.state <> 'ACTIVE' OR r.expires_at > statement_timestamp()) OFFSET 0) r
 		CROSS JOIN LATERAL json_array_elements(r.lines) AS line`

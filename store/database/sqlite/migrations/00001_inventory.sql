@@ -124,12 +124,12 @@ CREATE TABLE reservations (
     counted        INTEGER NOT NULL DEFAULT 0,
     -- When it became an order, and whether it counts against max_per_owner of its products.
     ordered_at     INTEGER CHECK (ordered_at >= -62135596800000000 AND ordered_at < 253402300800000000),
-    limited        INTEGER NOT NULL DEFAULT 0
+    in_purchases   INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'ACTIVE';
 -- What counts against max_per_owner: for each holder its active reservations, and its orders by time.
-CREATE INDEX reservations_limited ON reservations (holder, coalesce(ordered_at, 9223372036854775807))
-    WHERE limited AND state IN ('ACTIVE', 'COMMITTED', 'FULFILLED');
+CREATE INDEX reservations_in_purchases ON reservations (holder, coalesce(ordered_at, 9223372036854775807))
+    WHERE in_purchases AND state IN ('ACTIVE', 'COMMITTED', 'FULFILLED');
 CREATE INDEX reservations_order ON reservations (created_at);
 CREATE INDEX reservations_by_owner ON reservations (owner_ref, created_at) WHERE owner_ref <> '';
 CREATE INDEX reservations_by_order ON reservations (order_ref, created_at) WHERE order_ref <> '';
