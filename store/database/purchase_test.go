@@ -246,7 +246,7 @@ func TestPurchasesUseTheirIndex(t *testing.T) {
 				run("PREPARE checked " + types + " AS " + statement)
 				text := s.explained(session, "EXPLAIN EXECUTE checked("+nulls+")")
 				run("DEALLOCATE checked")
-				_, scan, found := strings.Cut(text, "can using reservations_in_purchases on reservations r")
+				_, scan, found := strings.Cut(text, "reservations_in_purchases ")
 				require.True(t, found, text)
 				require.Contains(t, scan, "Index Cond: (holder = ", text)
 			}
