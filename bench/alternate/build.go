@@ -151,7 +151,11 @@ type figures struct{ perSecond, p99Millis, cpuMicros float64 }
 // turn measures the build once. CPU time is that of all servers, without the load generator.
 func (b *build) turn(load loadgen.Params) (figures, error) {
 	began := testbed.CPUTimes()
-	m, err := loadgen.Run(load, "alternate", b.pool.Reserve(b.baskets, b.perOwner))
+	reserve := b.pool.Reserve
+	if b.perOwner {
+		reserve = b.pool.ReserveForOwners
+	}
+	m, err := loadgen.Run(load, "alternate", reserve(b.baskets))
 	spent := testbed.CPUTimes().Children() - began.Children()
 	b.acknowledged += m.Acknowledged
 	for _, i := range b.instances {

@@ -73,7 +73,7 @@ func (c *closers) openOne(ctx context.Context, run *measureCommand, w workload, 
 	if err != nil {
 		return variant{}, err
 	}
-	call := pool.Reserve(baskets.List, false)
+	call := pool.Reserve(baskets.List)
 	v := variant{name: s.name, profiled: profile != "", turn: func(l loadgen.Params) (loadgen.Measurement, error) { return loadgen.Run(l, "http", call) }}
 	if s.writer != writerNothing {
 		v.vacuum = f.Vacuum

@@ -79,10 +79,14 @@ func DialPool(addresses []string, callers int) (Pool, error) {
 	return p, nil
 }
 
-// Reserve is the call of a closed loop: each worker sends baskets on its own connection. owners: each reservation has
-// an owner of its own.
-func (p Pool) Reserve(baskets []Basket, owners bool) func(*Worker) error {
-	return func(w *Worker) error { return p[w.Number].Reserve(w, w.Choose(baskets), owners) }
+// Reserve is the call of a closed loop: each worker sends baskets on its own connection.
+func (p Pool) Reserve(baskets []Basket) func(*Worker) error {
+	return func(w *Worker) error { return p[w.Number].Reserve(w, w.Choose(baskets), false) }
+}
+
+// ReserveForOwners is Reserve, with another owner for each reservation.
+func (p Pool) ReserveForOwners(baskets []Basket) func(*Worker) error {
+	return func(w *Worker) error { return p[w.Number].Reserve(w, w.Choose(baskets), true) }
 }
 
 // Close closes all connections.

@@ -152,7 +152,7 @@ func TestConnection(t *testing.T) {
 	pool, err := DialPool([]string{strings.TrimPrefix(server.URL, "http://")}, 1)
 	require.NoError(t, err)
 	w := &Worker{prefix: "run-"}
-	reserve := pool.Reserve([]Basket{NewBasket([]models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}})}, true)
+	reserve := pool.ReserveForOwners([]Basket{NewBasket([]models.RequestedLine{{ProductID: `a"b`, Quantity: 2}, {ProductID: "c", Quantity: 1}})})
 	require.NoError(t, reserve(w))
 	require.NoError(t, reserve(w))
 	var sent struct {
