@@ -12,5 +12,5 @@ func TestTheScenarioOfTheGuide(t *testing.T) {
 	l.More(500)
 	l.Stop()              // customers finish what is in flight
 	l.CheckUndisturbed(t) // or CheckRetryable: no client was told to give up
-	s.Check()             // I1 to I9
+	s.Check()             // I1 to I9, I11
 }
