@@ -41,7 +41,7 @@ func open(t *testing.T, config VerifierConfig) *Verifier {
 }
 
 // signed makes a token of these claims.
-func signed(t *testing.T, method jwt.SigningMethod, key any, header, claims map[string]any) string {
+func signed(t testing.TB, method jwt.SigningMethod, key any, header, claims map[string]any) string {
 	t.Helper()
 	token := jwt.NewWithClaims(method, jwt.MapClaims(claims))
 	for name, value := range header {
@@ -297,13 +297,13 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// FuzzVerify: no text panics, and only what the secret signed is accepted.
+// FuzzVerify: no text panics, and only what the secret signed is accepted. Its token has no random id: the processes that
+// fuzz share the seeds.
 func FuzzVerify(f *testing.F) {
 	v, err := Open(f.Context(), VerifierConfig{Secret: testSecret, Logger: slog.New(slog.DiscardHandler), now: func() time.Time { return testTime }})
 	require.NoError(f, err)
 	f.Cleanup(v.Close)
-	token, err := Mint(testSecret, NewToken{Subject: "x", Lifetime: time.Hour}, testTime)
-	require.NoError(f, err)
+	token := signed(f, jwt.SigningMethodHS256, testSecret, nil, claimsWith(nil))
 	f.Add(token)
 	head, _ := json.Marshal(map[string]string{"alg": "none"})
 	f.Add(base64.RawURLEncoding.EncodeToString(head) + ".e30.")
