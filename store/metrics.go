@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"onhand/models"
 	"onhand/models/holderlimits"
@@ -22,6 +23,7 @@ type metrics struct {
 	writes       *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
 	reserved     prometheus.Counter // of writes, the most frequent one; kept, because a look-up by labels costs each write
+	otherwise    atomic.Int64       // writes of other types that took effect
 	transactions atomic.Int64
 	holders      holderMetrics
 	batchWrites  prometheus.Histogram
@@ -106,7 +108,20 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 		m.reserved.Inc()
 		return
 	}
+	if outcome == writeDone {
+		m.otherwise.Add(1)
+	}
 	m.writes.WithLabelValues(writeName(write), outcome).Inc()
+}
+
+// done counts the writes that took effect, and the reservations among them.
+func (m *metrics) done() (writes, reservations float64) {
+	reserved := &dto.Metric{}
+	if err := m.reserved.Write(reserved); err != nil {
+		return 0, 0 // a counter has no reason to fail
+	}
+	reservations = reserved.GetCounter().GetValue()
+	return reservations + float64(m.otherwise.Load()), reservations
 }
 
 // Collectors returns the store's metrics, for a registry of the caller's.
@@ -220,7 +235,7 @@ func newHolderMetrics() holderMetrics {
 			Help: "Reservations made (event reserved) and turned into orders (event ordered), by class of holder: subject, ownerRef, address or none. The ratio of both shows who hoards.",
 		}, []string{"holder", "event"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "onhand_holder_refusals_total", Help: "Refusals by a limit of a holder, by code of the error.",
+			Name: "onhand_holder_refusals_total", Help: "Refusals by a limit of a holder, by code of the error; QUANTITY_LIMIT_EXCEEDED is a limit of a product for each owner.",
 		}, []string{"code"}),
 		reserved: map[owner.HolderClass]prometheus.Counter{},
 	}
@@ -230,17 +245,30 @@ func newHolderMetrics() holderMetrics {
 	}
 	for _, code := range []models.ErrorCode{
 		holderlimits.TooManyReservations, holderlimits.TooManyUnits, holderlimits.ShareTooLarge, holderlimits.TooManyExtensions, holderlimits.ReservedTooLong,
+		models.ErrorQuantityLimitExceeded,
 	} {
 		m.refusals.WithLabelValues(string(code))
 	}
 	return m
 }
 
+// limitsHolder reports whether an error refuses what a holder has too much of. A limit of a product for each owner has a
+// period; one for each reservation has none, and tells of no hoarder.
+func limitsHolder(err models.UserError) bool {
+	switch e := err.(type) {
+	case holderlimits.LimitError:
+		return true
+	case models.QuantityLimitExceededError:
+		return e.PeriodSeconds != nil
+	}
+	return false
+}
+
 // wrote counts one write.
 func (m *holderMetrics) wrote(write models.Write, result models.WriteResult) {
 	for _, err := range result.Errors {
-		if limited, ok := err.(holderlimits.LimitError); ok {
-			m.refusals.WithLabelValues(string(limited.Cause)).Inc()
+		if limitsHolder(err) {
+			m.refusals.WithLabelValues(string(err.Code())).Inc()
 		}
 	}
 	if result.Replayed || result.Reservation == nil {

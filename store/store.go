@@ -251,3 +251,24 @@ func (s *Store) Close() {
 		s.log.Debug("closing", "error", err)
 	}
 }
+
+// Health is the state of the servers that the store uses.
+type Health struct {
+	// Database is nil when it answers.
+	Database error
+	// Redis is nil when it answers. Without it the store is degraded, not down.
+	Redis error
+	// Polling reports that the database does not notify this instance of changes by outside
+	// writers, although its engine can: the relay finds them when it polls.
+	Polling bool
+	// HasReplica reports whether there is a read replica. Replica is nil while it answers; else
+	// the database answers in its place.
+	HasReplica bool
+	Replica    error
+}
+
+// Health asks both servers now.
+func (s *Store) Health(ctx context.Context) Health {
+	_, redisErr := s.cache.Watermark(ctx)
+	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: !s.database.IsEmbedded() && !s.relay.Stats().Listening, HasReplica: s.replica != nil, Replica: s.listed.State()}
+}

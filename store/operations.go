@@ -5,33 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"onhand/models/operations"
 	"onhand/store/readthrough"
 	"onhand/store/throughput"
 )
-
-// Health is the state of the servers that the store uses.
-type Health struct {
-	// Database is nil when it answers.
-	Database error
-	// Redis is nil when it answers. Without it the store is degraded, not down.
-	Redis error
-	// Polling reports that the database does not notify this instance of changes by outside
-	// writers, although its engine can: the relay finds them when it polls.
-	Polling bool
-	// HasReplica reports whether there is a read replica. Replica is nil while it answers; else
-	// the database answers in its place.
-	HasReplica bool
-	Replica    error
-}
-
-// Health asks both servers now.
-func (s *Store) Health(ctx context.Context) Health {
-	_, redisErr := s.cache.Watermark(ctx)
-	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: !s.database.IsEmbedded() && !s.relay.Stats().Listening, HasReplica: s.replica != nil, Replica: s.listed.State()}
-}
 
 const (
 	// sampleInterval is how often counters are sampled for rates.
@@ -75,33 +52,6 @@ func (s *Store) sample(context.Context) {
 	writes, reservations := s.metrics.done()
 	near := s.near.Stats()
 	s.operations.meter.Sample(time.Now(), writes, reservations, float64(s.metrics.transactions.Load()), float64(near.Hits), float64(near.Misses))
-}
-
-// done counts the writes that took effect, and the reservations among them.
-func (m *metrics) done() (writes, reservations float64) {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(m.writes)
-	families, err := registry.Gather()
-	if err != nil {
-		return 0, 0
-	}
-	for _, family := range families {
-		for _, metric := range family.GetMetric() {
-			labels := map[string]string{}
-			for _, label := range metric.GetLabel() {
-				labels[label.GetName()] = label.GetValue()
-			}
-			if labels["outcome"] != writeDone {
-				continue
-			}
-			n := metric.GetCounter().GetValue()
-			writes += n
-			if labels["write"] == reserveName {
-				reservations += n
-			}
-		}
-	}
-	return writes, reservations
 }
 
 // Operations returns what this instance and the servers that it shares do now. It asks the
