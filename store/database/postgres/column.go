@@ -205,3 +205,27 @@ func (encodeColumn) Encode(value any, buf []byte) ([]byte, error) {
 	c := value.(*column)
 	return append(slices.Grow(buf, max(c.room, len(c.buf))), c.array()...), nil
 }
+
+// quantityColumns are one column for each state.
+type quantityColumns [7]*column
+
+func newQuantityColumns(n int) (q quantityColumns) {
+	for i := range q {
+		q[i] = intColumn(n)
+	}
+	return q
+}
+
+func (c *quantityColumns) add(q models.Quantities) {
+	for i, n := range [...]int{q.Available, q.Reserved, q.Committed, q.Damaged, q.QualityControl, q.SafetyStock, q.Incoming} {
+		c[i].int(n)
+	}
+}
+
+func (c *quantityColumns) args() []any {
+	args := make([]any, len(c))
+	for i := range c {
+		args[i] = c[i]
+	}
+	return args
+}

@@ -154,3 +154,35 @@ func (t *transaction) queueRecords(b *pgx.Batch, u *decide.UnitOfWork) {
 	b.Queue(deleteCountsSQL, products, locations, states, moments)
 	b.Queue(insertCountsSQL, products, locations, states, moments, u.Now, corrections)
 }
+
+// queueMovements writes the entries of the ledger.
+func (t *transaction) queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
+	n := len(u.Movements)
+	if n == 0 {
+		return
+	}
+	products, locations, reasons := textColumn(n, idSize), textColumn(n, idSize), textColumn(n, reasonSize)
+	notes, references, actors := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0)
+	reservations, versions := bytesColumn(n, 16), longColumn(n)
+	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
+	for i := range u.Movements {
+		m := &u.Movements[i]
+		products.text(m.ProductID)
+		locations.text(m.LocationID)
+		deltas.add(m.Delta)
+		afters.add(m.After)
+		reasons.text(string(m.Reason))
+		notes.text(m.Note)
+		references.text(m.Reference)
+		actors.text(m.Actor)
+		if key, ok := decide.ReservationKey(m.ReservationID); ok {
+			reservations.bytes(key[:])
+		} else {
+			reservations.null()
+		}
+		versions.long(u.Products[m.ProductID].Version + 1)
+	}
+	args := append([]any{products, locations}, deltas.args()...)
+	args = append(args, afters.args()...)
+	b.Queue(insertMovementsSQL, append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
+}

@@ -301,30 +301,6 @@ func versionColumns(u *decide.UnitOfWork, touched []string) []any {
 	return []any{products, versions}
 }
 
-// quantityColumns are one column for each state.
-type quantityColumns [7]*column
-
-func newQuantityColumns(n int) (q quantityColumns) {
-	for i := range q {
-		q[i] = intColumn(n)
-	}
-	return q
-}
-
-func (c *quantityColumns) add(q models.Quantities) {
-	for i, n := range [...]int{q.Available, q.Reserved, q.Committed, q.Damaged, q.QualityControl, q.SafetyStock, q.Incoming} {
-		c[i].int(n)
-	}
-}
-
-func (c *quantityColumns) args() []any {
-	args := make([]any, len(c))
-	for i := range c {
-		args[i] = c[i]
-	}
-	return args
-}
-
 // queueReservations writes reservations that were created, or those that changed.
 func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, created bool) {
 	list := u.ReservationsToSave(created)
@@ -360,37 +336,6 @@ func (t *transaction) queueReservations(b *pgx.Batch, u *decide.UnitOfWork, crea
 	} else {
 		b.Queue(updateReservationsSQL, keys, states, lines, orders, versions, expires, renewed, holders, flags, extensions, ordered)
 	}
-}
-
-func (t *transaction) queueMovements(b *pgx.Batch, u *decide.UnitOfWork) {
-	n := len(u.Movements)
-	if n == 0 {
-		return
-	}
-	products, locations, reasons := textColumn(n, idSize), textColumn(n, idSize), textColumn(n, reasonSize)
-	notes, references, actors := textColumn(n, 0), textColumn(n, 0), textColumn(n, 0)
-	reservations, versions := bytesColumn(n, 16), longColumn(n)
-	deltas, afters := newQuantityColumns(n), newQuantityColumns(n)
-	for i := range u.Movements {
-		m := &u.Movements[i]
-		products.text(m.ProductID)
-		locations.text(m.LocationID)
-		deltas.add(m.Delta)
-		afters.add(m.After)
-		reasons.text(string(m.Reason))
-		notes.text(m.Note)
-		references.text(m.Reference)
-		actors.text(m.Actor)
-		if key, ok := decide.ReservationKey(m.ReservationID); ok {
-			reservations.bytes(key[:])
-		} else {
-			reservations.null()
-		}
-		versions.long(u.Products[m.ProductID].Version + 1)
-	}
-	args := append([]any{products, locations}, deltas.args()...)
-	args = append(args, afters.args()...)
-	b.Queue(insertMovementsSQL, append(args, reasons, notes, references, actors, reservations, versions, u.Now)...)
 }
 
 func (t *transaction) queueAnswers(b *pgx.Batch, u *decide.UnitOfWork) {
