@@ -75,6 +75,7 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) binaries
 	$(MAKE) manifests
 	$(MAKE) engines
+	$(MAKE) image
 	$(MAKE) walk
 	$(MAKE) test-near-cache-off
 	$(MAKE) test-compiled-off
@@ -173,6 +174,10 @@ cross: ## build the binary for Linux, macOS and Windows on amd64 and arm64
 .PHONY: binaries
 binaries: ## build the released binaries of two systems (.goreleaser.yaml), and check and run them
 	go test -count=1 -v -run='^TestRelease' . -binaries
+
+.PHONY: image
+image: ## make the image with podman, where it is, and run a container
+	go test -count=1 -v -run='^TestImage$$' . -image
 
 # The programs that read these files are dependencies of a module of their own. The first run compiles them: three minutes.
 .PHONY: manifests
