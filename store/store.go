@@ -270,5 +270,5 @@ type Health struct {
 // Health asks both servers now.
 func (s *Store) Health(ctx context.Context) Health {
 	_, redisErr := s.cache.Watermark(ctx)
-	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: !s.database.IsEmbedded() && !s.relay.Stats().Listening, HasReplica: s.replica != nil, Replica: s.listed.State()}
+	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: s.relay.Stats().Polling, HasReplica: s.replica != nil, Replica: s.listed.State()}
 }

@@ -91,7 +91,7 @@ type Relay struct {
 	announced   bool // a notification started this drain
 
 	drained, published, failures atomic.Int64
-	listening, failing           atomic.Bool
+	listening, polling, failing  atomic.Bool
 }
 
 // NewRelay makes a relay.
@@ -121,9 +121,10 @@ type RelayStats struct {
 	// Drained counts the rows that were deleted from the outbox, Published the products
 	// that were applied to Redis, Failures the failed attempts to drain.
 	Drained, Published, Failures int64
-	// Listening reports whether notifications arrive. Failing reports whether the last
-	// attempt to drain failed.
-	Listening, Failing bool
+	// Listening reports whether notifications arrive. Polling reports that they do not,
+	// because the last attempt to listen failed. Neither holds before the first attempt
+	// ends. Failing reports whether the last attempt to drain failed.
+	Listening, Polling, Failing bool
 	// PoisonProducts counts the changed products that have poison rows.
 	PoisonProducts int64
 }
@@ -132,7 +133,7 @@ type RelayStats struct {
 func (r *Relay) Stats() RelayStats {
 	return RelayStats{
 		Drained: r.drained.Load(), Published: r.published.Load(), Failures: r.failures.Load(),
-		Listening: r.listening.Load(), Failing: r.failing.Load(), PoisonProducts: r.poison.count.Load(),
+		Listening: r.listening.Load(), Polling: r.polling.Load(), Failing: r.failing.Load(), PoisonProducts: r.poison.count.Load(),
 	}
 }
 
@@ -236,6 +237,7 @@ func (r *Relay) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := r.cfg.Outbox.Listen(ctx, func() {
 			r.listening.Store(true)
+			r.polling.Store(false)
 			signal(r.wake)
 		})
 		if r.listening.Swap(false) {
@@ -245,6 +247,7 @@ func (r *Relay) listen(ctx context.Context) {
 		if errors.Is(err, models.ErrNoNotifications) || ctx.Err() != nil {
 			return
 		}
+		r.polling.Store(true)
 		if !reported {
 			reported = true
 			r.cfg.Logger.Warn("no notifications from the database; polling", "error", err)

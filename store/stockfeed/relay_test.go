@@ -293,6 +293,7 @@ func TestRelayListens(t *testing.T) {
 			synctest.Wait()
 			require.True(t, o.empty())
 			require.True(t, r.Stats().Listening)
+			require.False(t, r.Stats().Polling)
 			if v == 2 {
 				lose <- struct{}{}
 			}
@@ -320,6 +321,7 @@ func TestRelayPollsWithoutAListener(t *testing.T) {
 					require.True(t, o.empty())
 				}
 				require.False(t, r.Stats().Listening)
+				require.Equal(t, listen != nil, r.Stats().Polling)
 				r.Stop()
 				r.Stop()
 				require.ErrorIs(t, r.Start(t.Context()), ErrStopped)
