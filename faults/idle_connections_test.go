@@ -15,7 +15,7 @@ const (
 	// deploy/postgres/accounts.sql, and what a probe of it may be late.
 	sessionsEnd = 45 * time.Second
 	// forgottenLimit is how soon an instance uses new connections when the network has forgotten all that it had.
-	forgottenLimit = 6 * time.Second
+	forgottenLimit = 8 * time.Second
 )
 
 // TestF29SessionsEnd: one instance is cut off from Postgres, in both directions, and Postgres ends its sessions within 45 s
@@ -49,10 +49,10 @@ func (s *Shop) sessionsFrom(address netip.Addr) (sessions int) {
 	return sessions
 }
 
-// TestF30ConnectionsForgotten: the network forgets every connection between an instance and its servers, as a firewall does
+// TestF35ConnectionsForgotten: the network forgets every connection between an instance and its servers, as a firewall does
 // that has lost its state: what either side sends on one is dropped silently, and new connections work. A write waits at
-// most 6 s for that.
-func TestF30ConnectionsForgotten(t *testing.T) {
+// most 8 s for that.
+func TestF35ConnectionsForgotten(t *testing.T) {
 	s := Open(t, Setup{Hosts: true})
 	n, apart := s.Network, s.Instances[1]
 	for range 2 {

@@ -45,6 +45,10 @@ func (s *Shop) openRedis() redis.UniversalClient {
 		cluster := o.Cluster()
 		cluster.ClusterStateReloadInterval = checker.MonitorEvery // a dead master is asked no longer than that
 		client = redis.NewClusterClient(cluster)
+	} else if s.setup.Sentinel {
+		s.Sentinel = process.NewSentinelRedis(s.t)
+		s.redisURL, o.Addrs, o.MasterName = s.Sentinel.URL(), s.Sentinel.Addresses(), process.SentinelMaster
+		client = redis.NewFailoverClient(o.Failover())
 	} else {
 		s.Redis = storetest.Redis(s.t, s.Network.redisOptions()...)
 		s.instancesRedisURL, o.Addrs = s.Redis.ServerURL(), []string{s.Redis.Addr()}

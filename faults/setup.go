@@ -43,13 +43,15 @@ type Setup struct {
 	ConnectionsMax int
 	// Cluster: Redis is a cluster of six nodes, Shop.Cluster, and Shop.Redis is nil.
 	Cluster bool
+	// Sentinel: Redis is a master and a replica that Sentinels watch, Shop.Sentinel, and Shop.Redis is nil.
+	Sentinel bool
 	// Proxied: each instance reaches its servers through proxies of its own.
 	Proxied bool
 	// Hosts: as Tokens, and each instance runs in a network namespace, with Shop.Network between it and its servers and
 	// clients. Postgres is a private one. Without root on Linux the scenario is skipped.
 	Hosts bool
 
-	// Balanced: as Tokens, and clients reach the two instances through haproxy. An instance that stops says so first.
+	// Balanced: as Tokens, and clients reach the two to four instances through haproxy. An instance that stops says so first.
 	// Without haproxy the scenario is skipped.
 	Balanced bool
 

@@ -34,12 +34,13 @@ const (
 // Shop is a running shop: instances of the server, their Postgres and Redis, its clients and its checker.
 type Shop struct {
 	Instances   []*process.Instance
-	Redis       *storetest.RedisServer    // nil with a cluster
+	Redis       *storetest.RedisServer    // nil with a cluster or Sentinels
 	Postgres    *storetest.PostgresServer // nil unless the setup has a private one
 	Standby     *storetest.PostgresServer // nil unless the setup has one
 	Replica     *storetest.PostgresServer // nil unless the setup has one
 	Pooler      *storetest.PoolerServer   // nil unless the setup has one
 	Cluster     *process.Cluster          // nil unless the setup has one
+	Sentinel    *process.SentinelRedis    // nil unless the setup has one
 	Network     *HostNetwork              // nil unless the setup has hosts
 	Target      *load.Target
 	Subscribers []*load.Subscriber // those of the setup; they listen from the start
@@ -90,7 +91,7 @@ func Open(t *testing.T, setup Setup) *Shop {
 		s.Instances, s.Target.URLs = append(s.Instances, i), append(s.Target.URLs, i.URL())
 	}
 	if s.setup.Balanced {
-		s.Target.URLs = []string{process.NewBalancer(t, s.Instances[0], s.Instances[1])} // before the instances start
+		s.Target.URLs = []string{process.NewBalancer(t, s.Instances...)} // before the instances start
 	}
 	s.Checker = &checker.Checker{
 		T: t, Target: s.Target, Opening: s.setup.Opening, Instances: s.Instances,

@@ -97,6 +97,12 @@ func (s *Shop) replace(i *process.Instance, program string) {
 	s.t.Logf("%s stopped within %s", i.Name, time.Since(began).Round(time.Millisecond))
 	i.Program = program
 	i.Start()
+	s.awaitBalanced(i)
+}
+
+// awaitBalanced waits until haproxy gives an instance requests.
+func (s *Shop) awaitBalanced(i *process.Instance) {
+	s.t.Helper()
 	s.Await(process.StartLimit, "haproxy knows that "+i.Name+" is back", func() bool {
 		m, err := i.Metrics()
 		return err == nil && m[requestsMetric] > 20

@@ -39,7 +39,6 @@ type Network struct {
 	mu      sync.Mutex
 	devices map[netip.Addr]*os.File // by the address of the host behind them
 	readers sync.WaitGroup
-	closed  bool
 }
 
 // Host is a network namespace with one address.

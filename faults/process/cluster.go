@@ -22,6 +22,9 @@ const (
 	// nodeTimeout is after how long without an answer the nodes take one of them for dead. With the default of 15 s the
 	// cluster would lack a part of its slots for as long, whatever its clients do.
 	nodeTimeout = 750 * time.Millisecond
+	// slotKeysMax is how many keys are moved before more are listed; migrateLimit bounds one.
+	slotKeysMax  = 100
+	migrateLimit = 2 * time.Second
 	// clusterLimit bounds the start of a cluster.
 	clusterLimit = 30 * time.Second
 )
@@ -175,3 +178,34 @@ func (c *Cluster) masterOfRange(r redis.ClusterSlot) *storetest.RedisServer {
 	}
 	return nil
 }
+
+// MoveSlot gives the slot of a key to another master, with its keys, as a resharding does. Clients meanwhile get MOVED and
+// ASK.
+func (c *Cluster) MoveSlot(ctx context.Context, key string) {
+	c.t.Helper()
+	slot, err := c.clients[0].ClusterKeySlot(ctx, key).Result()
+	c.must(err)
+	from := c.number(c.MasterOf(ctx, key))
+	to := (from + 1) % clusterMasters
+	ids := map[int]string{}
+	for _, n := range []int{from, to} {
+		ids[n], err = c.clients[n].Do(ctx, "cluster", "myid").Text()
+		c.must(err)
+	}
+	c.must(c.clients[to].Do(ctx, "cluster", "setslot", slot, "importing", ids[from]).Err())
+	c.must(c.clients[from].Do(ctx, "cluster", "setslot", slot, "migrating", ids[to]).Err())
+	host, port, _ := net.SplitHostPort(c.nodes[to].Addr())
+	for keys := []string{""}; len(keys) > 0; {
+		keys, err = c.clients[from].ClusterGetKeysInSlot(ctx, int(slot), slotKeysMax).Result()
+		c.must(err)
+		for _, name := range keys {
+			c.must(c.clients[from].Do(ctx, "migrate", host, port, name, 0, migrateLimit.Milliseconds(), "replace").Err())
+		}
+	}
+	for _, n := range []int{to, from} {
+		c.must(c.clients[n].Do(ctx, "cluster", "setslot", slot, "node", ids[to]).Err())
+	}
+}
+
+// number is that of a node.
+func (c *Cluster) number(node *storetest.RedisServer) int { return slices.Index(c.nodes, node) }

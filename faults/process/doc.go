@@ -5,7 +5,7 @@
 //     [Instance.Metrics] reads its metrics.
 //   - [Proxy] is the connection between an instance and one of its servers. It can be delayed, cut, reset, or made to
 //     swallow one direction.
-//   - [Cluster] is a Redis Cluster of six nodes.
+//   - [Cluster] is a Redis Cluster of six nodes; [SentinelRedis] a master and a replica with three Sentinels.
 //
 // Postgres and a single Redis come from store/storetest.
 //

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +13,9 @@ import (
 	"onhand/faults/wait"
 )
 
-// NewBalancer starts haproxy with the configuration of deploy/haproxy in front of two instances, which may not run yet, and
-// returns its URL. It ends with the test. Without haproxy the test is skipped.
-func NewBalancer(t testing.TB, first, second *Instance) string {
+// NewBalancer starts haproxy with the configuration of deploy/haproxy in front of two to four instances, which may not run
+// yet, and returns its URL. It ends with the test. Without haproxy the test is skipped.
+func NewBalancer(t testing.TB, instances ...*Instance) string {
 	t.Helper()
 	program, err := exec.LookPath("haproxy")
 	if err != nil {
@@ -28,7 +29,25 @@ func NewBalancer(t testing.TB, first, second *Instance) string {
 	}
 	address := freeAddress(t)
 	command := exec.Command(program, "-db", "-f", filepath.Join(root, "deploy", "haproxy", "haproxy.cfg"))
-	command.Env = []string{"ONHAND_BIND=" + address, "ONHAND_1=" + first.Address(), "ONHAND_2=" + second.Address()}
+	command.Env = []string{"ONHAND_BIND=" + address}
+	for n, i := range instances {
+		command.Env = append(command.Env, fmt.Sprintf("ONHAND_%d=%s", n+1, i.Address()))
+	}
+	runProgram(t, "haproxy", command)
+	wait.Until(t, StartLimit, "haproxy listens", func() bool {
+		response, err := probes.Get("http://" + address + "/healthz")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close() // any answer will do: there may be no instance yet
+		return true
+	})
+	return "http://" + address
+}
+
+// runProgram starts a program that ends with the test, and prints what it said when the test fails.
+func runProgram(t testing.TB, name string, command *exec.Cmd) {
+	t.Helper()
 	var said lockedBuffer
 	command.Stdout, command.Stderr, command.SysProcAttr = &said, &said, ownGroup()
 	started, done := make(chan error, 1), make(chan struct{})
@@ -43,24 +62,15 @@ func NewBalancer(t testing.TB, first, second *Instance) string {
 		}
 	}()
 	if err := <-started; err != nil {
-		t.Fatalf("haproxy: %v", err)
+		t.Fatalf("%s: %v", name, err)
 	}
 	t.Cleanup(func() {
 		_ = command.Process.Kill() // it may have ended
 		<-done
 		if t.Failed() {
-			t.Logf("haproxy said:\n%s", said.String())
+			t.Logf("%s said:\n%s", name, said.String())
 		}
 	})
-	wait.Until(t, StartLimit, "haproxy listens", func() bool {
-		response, err := probes.Get("http://" + address + "/healthz")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close() // any answer will do: there may be no instance yet
-		return true
-	})
-	return "http://" + address
 }
 
 func exists(path string) bool {

@@ -1,0 +1,72 @@
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"onhand/faults/checker"
+	"onhand/faults/wait"
+)
+
+const (
+	// slotMoves is how often a slot moves under load.
+	slotMoves = 12
+	// sentinelLimit is how long after the death of a master instances may be without Redis. The Sentinels take most of it.
+	sentinelLimit = 10 * time.Second
+	// ownLimit is how much of it may be the instances', from when the Sentinels name another master.
+	ownLimit = 8 * time.Second
+)
+
+// TestF33SentinelFailover: the master dies under load, and the Sentinels make its replica the master; then that one dies
+// too, once the first is back as its replica. Every page is answered, subscribers notice nothing, and instances use the new
+// master within 8 s. What it lacks, because replication is asynchronous, it has from the database within 2 s.
+func TestF33SentinelFailover(t *testing.T) {
+	s := Open(t, Setup{Sentinel: true, RedisEmptied: true, Shoppers: 4})
+	l := s.Load()
+	for range 2 {
+		l.More(200)
+		dead, began := s.Sentinel.Master(), time.Now()
+		s.Must(dead.Kill())
+		s.Await(sentinelLimit, "the Sentinels name another master", func() bool { m := s.Sentinel.Master(); return m != nil && m != dead })
+		promoted := time.Now()
+		for _, i := range s.Instances {
+			s.Await(ownLimit, i.Name+" uses it", gaugeIs(i, "onhand_redis_up", 1))
+			s.Await(ownLimit, i.Name+" receives its messages", gaugeIs(i, "onhand_feed_connected", 1))
+		}
+		s.awaitFromRedis(fromRedisLimit)
+		t.Logf("the Sentinels named another master after %s, and instances used it %s later", rounded(promoted.Sub(began)), rounded(time.Since(promoted)))
+		s.Must(dead.Start())
+		s.Await(sentinelLimit, "the dead one is a replica again", func() bool { return s.Sentinel.Replicas() == 1 })
+	}
+	l.More(200)
+	l.Stop()
+	l.CheckUndisturbed(t)
+	s.Check()
+	for _, sub := range s.Subscribers {
+		assert.Equal(t, 1, sub.Sessions(), "%s: a subscriber must not notice", sub)
+	}
+}
+
+// TestF34SlotMoves: the slot of a product moves from master to master of a Redis Cluster under load, as in a resharding.
+// Every request is answered, no answer is more than a second older than Redis, and Redis equals the database at the end.
+func TestF34SlotMoves(t *testing.T) {
+	s := Open(t, Setup{Cluster: true, Shoppers: 4, RedisEmptied: true})
+	l := s.Load()
+	bound := s.Checker.StartBoundMonitor()
+	ctx, cancel := reading()
+	defer cancel()
+	errors := s.redisErrors()
+	for range slotMoves {
+		l.More(60)
+		s.Cluster.MoveSlot(ctx, checker.CacheKey(s.Target.Products[0]))
+	}
+	l.More(100)
+	l.Stop()
+	t.Logf("%d moves, %.0f calls to Redis failed", slotMoves, s.redisErrors()-errors)
+	s.Checker.EndBoundMonitor(bound)
+	l.CheckUndisturbed(t)
+	assert.True(t, wait.Within(checker.CacheLimit, func() bool { return len(s.Checker.CacheContradictions()) == 0 }))
+	s.Check()
+}
