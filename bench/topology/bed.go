@@ -20,6 +20,8 @@ import (
 const (
 	// balancedMax bounds the wait until haproxy has found all instances.
 	balancedMax = 20 * time.Second
+	// keyPrefix makes idempotency keys as long as those of a caller without a token must be.
+	keyPrefix = "bench-topology-of-instances"
 	// configuration is that of haproxy, from the root of the repository.
 	configuration = "deploy/haproxy/haproxy.cfg"
 	// secret signs tokens; callers have none.
@@ -74,7 +76,7 @@ func (b *bed) measure(ctx context.Context, top topology, w workload) (_ turn, er
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
 	before := testbed.CPUTimes()
-	m, err := loadgen.Run(loadgen.Params{Callers: b.command.Callers, Warm: b.command.Warm, Length: b.command.Length}, top.name, call)
+	m, err := loadgen.Run(loadgen.Params{Callers: b.command.Callers, Warm: b.command.Warm, Length: b.command.Length}, keyPrefix, call)
 	return turn{m, testbed.PerCall(before, testbed.CPUTimes(), m.Acknowledged)}, err
 }
 

@@ -22,10 +22,10 @@ const (
 	SentinelMaster = "stock"
 	// sentinels watch it; two of three agree that it is dead.
 	sentinels, sentinelQuorum = 3, 2
-	// sentinelDown is after how long without an answer a Sentinel takes the master for dead. The default is 30 s.
-	sentinelDown = 750 * time.Millisecond
+	// sentinelDown is after how long without an answer a Sentinel takes the master for dead. The default is 30 s; a busy machine stalls for a second.
+	sentinelDown = 2 * time.Second
 	// sentinelFailover bounds one attempt to fail over.
-	sentinelFailover = 5 * time.Second
+	sentinelFailover = 6 * time.Second
 )
 
 // SentinelRedis is a Redis master with a replica, and three Sentinels that watch it.
