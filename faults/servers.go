@@ -47,7 +47,7 @@ func (s *Shop) openRedis() redis.UniversalClient {
 		client = redis.NewClusterClient(cluster)
 	} else if s.setup.Sentinel {
 		s.Sentinel = process.NewSentinelRedis(s.t)
-		s.redisURL, o.Addrs, o.MasterName = s.Sentinel.URL(), s.Sentinel.Addresses(), process.SentinelMaster
+		s.instancesRedisURL, o.Addrs, o.MasterName = storetest.ServerAccount(s.Sentinel.URL()), s.Sentinel.Addresses(), process.SentinelMaster
 		client = redis.NewFailoverClient(o.Failover())
 	} else {
 		s.Redis = storetest.Redis(s.t, s.Network.redisOptions()...)

@@ -117,7 +117,7 @@ func (s *SentinelRedis) Addresses() []string { return s.addresses }
 
 // URL names the Sentinels, in the form REDIS_URL has.
 func (s *SentinelRedis) URL() string {
-	return "redis://" + strings.Join(s.addresses, ",") + "/0?master=" + SentinelMaster
+	return strings.Replace(s.nodes[0].URL(), s.nodes[0].Addr(), strings.Join(s.addresses, ","), 1) + "?master=" + SentinelMaster
 }
 
 // Master is the node that the Sentinels take for the master; nil when none of them answers.
