@@ -131,6 +131,7 @@ var mayImport = map[string][]string{
 	"store/storetest/fixture": {"models", "store/database", "store/rediscache", "store/storetest"},
 	"bench/chart":             {},
 	"bench/scale":             {"bench/chart", "bench/fixture", "bench/floors", "bench/loadgen", "bench/results", "bench/testbed"},
+	"bench/topology":          {"bench/fixture", "bench/loadgen", "bench/testbed"},
 	"bench/alternate":         {"bench/loadgen", "bench/testbed", "store/storetest"},
 	"bench/fixture":           {"bench/loadgen", "bench/testbed", "models", "models/holderlimits", "store", "store/openingstock", "store/rediscache", "store/storetest"},
 	"bench/groupcommit":       {"bench/fixture", "bench/loadgen", "bench/results", "bench/testbed", "graph", "graph/guard", "graph/transport", "models", "models/owner", "store"},
