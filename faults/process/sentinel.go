@@ -85,7 +85,7 @@ func (s *SentinelRedis) follow(ctx context.Context, host, port string) {
 			s.must(client.ConfigSet(ctx, "masterauth", options.Password).Err())
 		}
 		if n == 1 {
-			s.must(client.SlaveOf(ctx, host, port).Err())
+			s.must(client.ReplicaOf(ctx, host, port).Err())
 			wait.Until(s.t, clusterLimit, "the replica follows", func() bool {
 				return strings.Contains(client.Info(ctx, "replication").Val(), "master_link_status:up")
 			})
