@@ -30,6 +30,11 @@ func withReplica(s serving.Settings, url string) serving.Settings {
 	return s
 }
 
+func withListener(s serving.Settings, url string) serving.Settings {
+	s.DatabaseListenURL = url
+	return s
+}
+
 // TestServeRefuses: settings that can never work are refused before a connection
 // is opened, with the reason.
 func TestServeRefuses(t *testing.T) {
@@ -55,6 +60,7 @@ func TestServeRefuses(t *testing.T) {
 		"too long a ttl":         {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: ttlMax + 1, ReservationTTLMax: ttlMax}, "reservation-ttl-max 24h0m0s"},
 		"no longest ttl":         {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: ttl, ReservationTTLMax: 0}, "reservation-ttl-max 0s"},
 		"a replica of SQLite":    {withReplica(usualSettings(t, "127.0.0.1:0"), "postgres://u:hunter2@standby/shop"), "SQLite has none"},
+		"to listen at SQLite":    {withListener(usualSettings(t, "127.0.0.1:0"), "postgres://u:hunter2@primary/shop"), "SQLite has no notifications"},
 		"no lag":                 {withReplica(serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "postgres://standby/shop"), "read-replica-lag-max 0s must be between 1ms and 1s"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 type Config struct {
 	// DatabaseURL is postgres://…, sqlite:PATH or sqlite::memory:.
 	DatabaseURL string
+	// ListenURL is the postgres:// URL for notifications, past a pooler; empty for DatabaseURL.
+	ListenURL string
 	// ReadURL is the postgres:// URL of a hot standby that answers reads of pages; empty for
 	// none. ReadConnections bounds the connections to it.
 	ReadURL         string

@@ -35,6 +35,9 @@ func TestBehindAPooler(t *testing.T) {
 	require.Zero(t, measured(t, one)["onhand_relay_listening"])
 	require.True(t, one.Health(t.Context()).Polling)
 
-	notified := open(t, Config{DatabaseURL: direct, RedisURL: redis, RedisTimeout: redisPatience})
-	eventually(t, func() bool { return !notified.Health(t.Context()).Polling })
+	for _, notified := range []Config{{DatabaseURL: direct}, {DatabaseURL: through, ListenURL: storetest.ServerAccount(direct)}} {
+		notified.RedisURL, notified.RedisTimeout = redis, redisPatience
+		s := open(t, notified)
+		eventually(t, func() bool { return !s.Health(t.Context()).Polling })
+	}
 }

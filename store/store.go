@@ -90,6 +90,11 @@ func (s *Store) openServers() (err error) {
 		return err
 	}
 	s.database.SetHolderLimits(s.config.HolderLimits)
+	if s.config.ListenURL != "" {
+		if err := s.database.ListenAt(s.config.ListenURL); err != nil {
+			return err
+		}
+	}
 	if err := s.openReplica(); err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ func (s *Settings) readFiles() error {
 		value, file *string
 	}{
 		{"database-read-url", &s.DatabaseReadURL, &s.DatabaseReadURLFile},
+		{"database-listen-url", &s.DatabaseListenURL, &s.DatabaseListenURLFile},
 		{"simulated-shoppers-token", &s.ShopperToken, &s.ShopperTokenFile},
 		{"otel-exporter-otlp-headers", &s.Headers, &s.HeadersFile},
 	} {
@@ -109,7 +110,7 @@ func (s *Settings) Check() error {
 func (s *Settings) Store() store.Config {
 	return store.Config{
 		ReservationTTL: s.ReservationTTL, ReservationTTLMax: s.ReservationTTLMax, NearCacheBytes: s.NearCacheBytes, HolderLimits: s.limits(),
-		ReadURL: s.DatabaseReadURL, ReadConnections: s.ReadReplicaConnections, ReadLagMax: s.ReadReplicaLagMax, ReadTimeout: s.ReadReplicaTimeout,
+		ListenURL: s.DatabaseListenURL, ReadURL: s.DatabaseReadURL, ReadConnections: s.ReadReplicaConnections, ReadLagMax: s.ReadReplicaLagMax, ReadTimeout: s.ReadReplicaTimeout,
 	}
 }
 

@@ -93,6 +93,17 @@ func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
 	return d, nil
 }
 
+// ListenAt has Listen connect by a URL of its own, past a pooler that is between.
+//
+// Errors: an engine without notifications; a URL that cannot be parsed, without its password.
+func (d *Database) ListenAt(url string) error {
+	engine, notifies := d.engine.(*postgres.Engine)
+	if !notifies {
+		return errors.New("database-listen-url needs Postgres as the database: SQLite has no notifications")
+	}
+	return engine.ListenAt(url)
+}
+
 // ReadReplica is a hot standby of a database, for reads.
 type ReadReplica struct {
 	*standby.HotStandby

@@ -14,8 +14,10 @@ const (
 	timeoutMax     = 10 * time.Second
 )
 
-// ReplicaSettings name the read replica and bound its use.
+// ReplicaSettings name further ways to the database, and bound the use of its read replica.
 type ReplicaSettings struct {
+	DatabaseListenURL      string        `name:"database-listen-url" env:"DATABASE_LISTEN_URL" placeholder:"URL" help:"postgres://… of the server of DATABASE_URL itself, for notifications, where a connection pooler is between." more:"[when](running.md#a-connection-pooler)"`
+	DatabaseListenURLFile  string        `name:"database-listen-url-file" env:"DATABASE_LISTEN_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_LISTEN_URL."`
 	DatabaseReadURL        string        `name:"database-read-url" env:"DATABASE_READ_URL" placeholder:"URL" help:"postgres://… of a hot standby of DATABASE_URL, or of several: it answers product pages and pages of the ledger. No caller reads older data than it has seen." more:"[how](running.md#a-read-replica)"`
 	DatabaseReadURLFile    string        `name:"database-read-url-file" env:"DATABASE_READ_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_READ_URL."`
 	ReadReplicaConnections int           `name:"read-replica-connections" env:"READ_REPLICA_CONNECTIONS" default:"16" help:"Open connections of one instance to the read replica, 1 to 1000."`

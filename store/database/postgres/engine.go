@@ -28,7 +28,7 @@ import (
 type Engine struct {
 	db     *dialect.DB
 	sql    *sql.DB
-	config *pgx.ConnConfig
+	config *pgx.ConnConfig // of the connection that listens
 
 	without dialect.Switches
 }
@@ -67,6 +67,23 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
 	return db, &Engine{db: db, sql: pool, config: config, without: without}, nil
+}
+
+// ListenAt has Listen connect by another URL: past a pooler that is between. It is called
+// before Listen.
+//
+// Errors: a URL that cannot be parsed, without its password.
+func (e *Engine) ListenAt(url string) error {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("database-listen-url: %w", hidePassword(err))
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(serversOf(config))
+	}
+	config.RuntimeParams["application_name"] = "onhand"
+	e.config = config
+	return nil
 }
 
 // json writes JSON as the switches say.
