@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onhand/models"
 	"onhand/models/holderlimits"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
@@ -97,11 +98,10 @@ func Open(url string, log *slog.Logger, without Switches) (*Database, error) {
 //
 // Errors: an engine without notifications; a URL that cannot be parsed, without its password.
 func (d *Database) ListenAt(url string) error {
-	engine, notifies := d.engine.(*postgres.Engine)
-	if !notifies {
-		return errors.New("database-listen-url needs Postgres as the database: SQLite has no notifications")
+	if err := d.engine.ListenAt(url); !errors.Is(err, models.ErrNoNotifications) {
+		return err
 	}
-	return engine.ListenAt(url)
+	return errors.New("database-listen-url needs Postgres as the database: SQLite has no notifications")
 }
 
 // ReadReplica is a hot standby of a database, for reads.

@@ -37,6 +37,11 @@ type Engine interface {
 	//
 	// Errors: models.ErrNoNotifications.
 	Listen(ctx context.Context, wake func()) error
+	// ListenAt has Listen connect by another URL: past a pooler that is between. It is
+	// called before Listen.
+	//
+	// Errors: models.ErrNoNotifications; a URL that cannot be parsed, without its password.
+	ListenAt(url string) error
 	// Claim registers this process with the database without waiting.
 	//
 	// Errors: ErrClaimed, ErrNoClaim.

@@ -69,10 +69,7 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 	return db, &Engine{db: db, sql: pool, config: config, without: without}, nil
 }
 
-// ListenAt has Listen connect by another URL: past a pooler that is between. It is called
-// before Listen.
-//
-// Errors: a URL that cannot be parsed, without its password.
+// ListenAt implements [dialect.Engine].
 func (e *Engine) ListenAt(url string) error {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {

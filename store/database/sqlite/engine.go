@@ -119,6 +119,9 @@ func (e *Engine) outbox(ctx context.Context, limit int) (ids []int64, changes []
 // Listen implements [dialect.Engine].
 func (e *Engine) Listen(context.Context, func()) error { return models.ErrNoNotifications }
 
+// ListenAt implements [dialect.Engine].
+func (e *Engine) ListenAt(string) error { return models.ErrNoNotifications }
+
 // Locked implements [dialect.Engine]. SQLite has no row locks.
 func (e *Engine) Locked(context.Context, []string, [][16]byte) (dialect.Locks, error) {
 	return nil, nil
