@@ -8,7 +8,7 @@ import { CartPanel } from './cart/CartPanel.jsx';
 import { linkTo, route, views } from './route.js';
 import { useMedia } from './ui/media.js';
 import { Dialog } from './ui/parts.jsx';
-import { clock, number, t } from './words/words.js';
+import { number, t, when } from './words/words.js';
 import { Lane } from './views/Lane.jsx';
 import { ListView } from './views/ListView.jsx';
 import { MovementsView } from './views/MovementsView.jsx';
@@ -23,7 +23,7 @@ function Connection() {
   second.value; // eslint-disable-line no-unused-expressions -- the silence grows
   const { state, heard, reason } = link.value;
   const quiet = state === 'live' && silence() > quietAfterMs;
-  let text = t(state, { time: heard ? clock(heard) : '', reason });
+  let text = t(state, { time: heard ? when(heard) : '', reason });
   if (quiet) text = t('quiet', { n: Math.round(silence() / 1000) });
   else if (!heard && state !== 'refused') text = t(access.value.problem ? 'neverLive' : 'connecting');
   // Announced when the state changes, not each second of the silence.
@@ -32,7 +32,7 @@ function Connection() {
 
 function Stale() {
   const { state, heard, reason } = link.value;
-  return <p class="hidden" role="status">{t(state, { time: heard ? clock(heard) : '', reason })}</p>;
+  return <p class="hidden" role="status">{t(state, { time: heard ? when(heard) : '', reason })}</p>;
 }
 
 function Views({ names }) {
@@ -48,7 +48,7 @@ function Notices() {
   const { shoppers, demo, stock, known, problem } = access.value;
   if (known && !stock) return <p class="notice" role="alert" data-kind="bad">{t('needToken')} <span class="soft">{problem}</span></p>;
   if (!shoppers) return null;
-  return <p class="notice">{demo && <b>{t('demo')}</b>} {t('shoppersOn')}</p>;
+  return <section class="notice" aria-label={t('shoppers')}>{demo && <b>{t('demo')}</b>} {t('shoppersOn')}</section>;
 }
 
 function Undo() {

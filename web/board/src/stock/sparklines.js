@@ -12,6 +12,7 @@ const batchMax = 50; // products of one query
 const linesMax = 2_000; // kept; the oldest are forgotten
 const settleMs = 250;
 const redrawMs = 1_000;
+const youngestMs = 120_000;
 const stepMs = hourMs / (2 * points); // two changes within it are one point
 
 const lines = new Map(); // product id -> {values: [{at, quantity}], drawn, stamp}
@@ -100,17 +101,20 @@ export function wantLines(ids, forChannel) {
   if (wanted.size) timer = setTimeout(() => { wanted.forEach((_, id) => { lineOf(id).asked = true; }); read(); }, settleMs);
 }
 
-/** The line as points of an SVG polyline of this size: steps, because a quantity is constant between two changes. */
+/**
+ * The line as paths of an SVG of this size: steps, because a quantity is constant between two changes. It is as wide as
+ * an hour; of a younger product as its life, two minutes at least. `before` is the part before its first movement.
+ */
 export function toPath(values, width, height, now = serverNow()) {
-  const since = now - hourMs;
+  const since = Math.max(now - hourMs, Math.min(values[0]?.at ?? 0, now - youngestMs));
   const recent = values.filter(({ at }, i) => at >= since || (values[i + 1]?.at ?? now) >= since); // the last one is true until now
-  if (!recent.length) return '';
+  if (!recent.length) return { path: '', before: '' };
   let low = Infinity;
   let high = -Infinity;
   for (const { quantity } of recent) { low = Math.min(low, quantity); high = Math.max(high, quantity); }
-  const x = (at) => (Math.max(0, (at - since) / hourMs) * width).toFixed(1);
+  const x = (at) => (Math.max(0, (at - since) / (now - since)) * width).toFixed(1);
   const y = (quantity) => (high === low ? height / 2 : height - 1 - ((quantity - low) / (high - low)) * (height - 2)).toFixed(1);
   let path = `M${x(recent[0].at)} ${y(recent[0].quantity)}`;
   for (const { at, quantity } of recent.slice(1)) path += `H${x(at)}V${y(quantity)}`;
-  return `${path}H${width}`;
+  return { path: `${path}H${width}`, before: `M0 ${y(recent[0].quantity)}H${x(recent[0].at)}` };
 }

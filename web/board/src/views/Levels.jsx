@@ -135,14 +135,14 @@ export function Levels({ state, product }) {
       <h2 id="levels">{t('levels')}</h2>
       <div class="scroll" tabIndex={0} role="group" aria-label={t('levels')}>
         <table class={at ? 'past' : ''}>
-          <thead><tr><th scope="col">{t('location')}</th>{columns.map(([name, word]) => <th key={name} scope="col" class="end">{t(word)}</th>)}{writeInventory && <th scope="col"><span class="hidden">{t('count')}</span></th>}</tr></thead>
+          <thead><tr><th scope="col">{t('location')}</th>{columns.map(([name, word]) => <th key={name} scope="col" class="end">{t(word)}</th>)}{writeInventory && <th scope="col" class="act"><span class="hidden">{t('count')}</span></th>}</tr></thead>
           <tbody>
             {levels.map((each) => (
               <tr key={each.location.locationId}>
                 <th scope="row">{each.location.name}{!each.location.active && <span class="soft"> · {t('inactive')}</span>}</th>
                 {columns.map(([name]) => <td key={name} class={each[name] === 0 ? 'zero' : ''}>{number(each[name])}</td>)}
                 {writeInventory && (
-                  <td><button type="button" class="plain" aria-expanded={chosen === each.location.locationId} aria-label={`${t('count')}, ${t('receive')}: ${each.location.name}`} aria-disabled={Boolean(at)}
+                  <td class="act"><button type="button" class="plain" aria-expanded={chosen === each.location.locationId} aria-label={`${t('count')}, ${t('receive')}: ${each.location.name}`} aria-disabled={Boolean(at)}
                     onClick={() => { if (!at) setChosen(chosen === each.location.locationId ? '' : each.location.locationId); }}>{t('count')} · {t('receive')}</button></td>
                 )}
               </tr>

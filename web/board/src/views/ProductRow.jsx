@@ -8,7 +8,7 @@ import { linkTo } from '../route.js';
 import { changesOf, rowOf } from '../stock/rows.js';
 import { lineOf, toPath } from '../stock/sparklines.js';
 import { flashOf, Quantity, Status } from '../ui/parts.jsx';
-import { clock, date, number, signed, t } from '../words/words.js';
+import { date, number, signed, t, when } from '../words/words.js';
 
 const lineWidth = 96;
 const lineHeight = 22;
@@ -16,8 +16,8 @@ const lineHeight = 22;
 function Sparkline({ id }) {
   const line = lineOf(id);
   const drawn = line.stamp.value;
-  const path = useMemo(() => toPath(line.values, lineWidth, lineHeight), [line, drawn, minute.value]);
-  return <svg width={lineWidth} height={lineHeight} viewBox={`0 0 ${lineWidth} ${lineHeight}`} aria-hidden="true"><path d={path} /></svg>;
+  const { path, before } = useMemo(() => toPath(line.values, lineWidth, lineHeight), [line, drawn, minute.value]);
+  return <svg width={lineWidth} height={lineHeight} viewBox={`0 0 ${lineWidth} ${lineHeight}`} aria-hidden="true"><path class="before" d={before} /><path d={path} /></svg>;
 }
 
 const here = (row, location) => row.levels?.find((level) => level.location.locationId === location)?.available;
@@ -44,7 +44,7 @@ export const ProductRow = memo(({ id, index, top, active, onFocus, location }) =
           {location && <span role="gridcell" class="here"><Quantity value={here(row, location)} /></span>}
           <span role="gridcell" class="quantity" data-flash={flash}><Quantity value={row.quantity} /></span>
           <span role="gridcell" class="delta" data-sign={Math.sign(row.delta)}>
-            {row.changedAt ? <><b>{signed(row.delta)}</b> <span class="when">{clock(row.changedAt)}</span></> : <span class="hidden">{t('neverChanged')}</span>}
+            {row.changedAt ? <><b>{signed(row.delta)}</b> <span class="when">{when(row.changedAt)}</span></> : <span class="hidden">{t('neverChanged')}</span>}
           </span>
           <span role="gridcell" class="action">
             {note && note.kind === 'bad' && <span class="note" data-kind="bad">{note.text}</span>}
@@ -52,7 +52,7 @@ export const ProductRow = memo(({ id, index, top, active, onFocus, location }) =
               type="button" tabIndex={tab} data-kind={note?.kind} aria-disabled={!row.forSale || note?.kind === 'busy'} aria-label={t('reserveOne', { title: row.title })}
               onClick={() => { if (row.forSale && note?.kind !== 'busy') reserveOne(id, row.title); }}
             >
-              {note?.kind === 'good' ? `✓ ${t('reserved')}` : t('reserve')}
+              {note?.kind === 'good' ? <>✓ <span class="word">{t('reserved')}</span></> : t('reserve')}
             </button>
           </span>
         </>

@@ -31,6 +31,8 @@ export const number = (value) => numbers.value.format(value);
 /** A change: always with its sign. A true minus sign is as wide as a digit. */
 export const signed = (value) => (value < 0 ? `−${number(-value)}` : `+${number(value)}`);
 export const clock = (time) => clocks.value.format(new Date(time));
+/** The time of a moment of today; of another day its date too. */
+export const when = (time) => (new Date(time).toDateString() === new Date().toDateString() ? clock(time) : `${date(time)}, ${shortClock(time)}`);
 /** Hours and minutes. */
 export const shortClock = (time) => shortClocks.value.format(new Date(time));
 export const date = (time) => dates.value.format(new Date(time));
