@@ -17,13 +17,21 @@ export const refreshQuietlyMax = 1_500;
 /** ids: in the order of the list. state: loading, part (enough for now), whole, cut (there are more than productsMax) or failed. */
 export const list = signal({ ids: [], state: 'loading', error: null });
 
-/** Grows, at most once a second, when a quantity has changed: a list in their order may be in another one by now. */
+/**
+ * Grows, at most once a second, when a quantity has changed, and once when the server's order has followed the last change:
+ * a list in the order of quantities may be in another one by then.
+ */
 export const quantityChanges = signal(0);
 
+const orderAgeMs = 11_000; // the server's order by quantity is up to 10 s old
+
 let announced = false;
+let lastAnnouncement;
 observers.add(() => {
   if (announced) return;
   announced = true;
+  clearTimeout(lastAnnouncement);
+  lastAnnouncement = setTimeout(() => { quantityChanges.value += 1; }, orderAgeMs);
   setTimeout(() => {
     announced = false;
     quantityChanges.value += 1;
