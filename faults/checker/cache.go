@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"onhand/faults/load"
@@ -68,11 +69,11 @@ func (c *Checker) CacheFaults() (wrong []string) {
 	return wrong
 }
 
-// fill reads all products through an instance. Those that Redis lacks it reads past the near cache too, which may have
-// answered.
+// fill reads all products through an instance, and the limited one, of which Redis may have another epoch's value. Those
+// that Redis lacks it reads past the near cache too, which may have answered.
 func (c *Checker) fill(ctx context.Context, i *process.Instance) error {
 	var page load.PageData
-	if err := c.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": c.Target.Products}, &page); err != nil {
+	if err := c.Target.Client.Ask(ctx, i.URL(), load.PageDocument, map[string]any{"ids": append(slices.Clone(c.Target.Products), load.LimitedProduct)}, &page); err != nil {
 		return err
 	}
 	_, cached, err := c.compare()
