@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -53,6 +54,12 @@ var nodeFeatures = map[string]string{
 	"PLpgSQL_stmt_case": "PL/pgSQL: CASE", "PLpgSQL_stmt_dynexecute": "PL/pgSQL: EXECUTE", "PLpgSQL_stmt_return_next": "PL/pgSQL: RETURN NEXT",
 }
 
+// plainIndex stands for the B-tree, which every database of the table has.
+const plainIndex = "B-tree"
+
+// indexFeatures are the features of the access methods of indexes.
+var indexFeatures = map[string]string{"": plainIndex, "btree": plainIndex, "brin": "BRIN indexes", "hash": "hash indexes"}
+
 // found collects features.
 type found map[string]bool
 
@@ -100,7 +107,9 @@ func (f found) node(name string, inner any) {
 	case "CreateTrigStmt":
 		f.trigger(fields)
 	case "IndexStmt":
-		f.when(fields["accessMethod"] == "brin", "BRIN indexes")
+		method, _ := fields["accessMethod"].(string)
+		f[cmp.Or(indexFeatures[method], "index method "+method)] = true
+		delete(f, plainIndex)
 		f.when(fields["whereClause"] != nil, "partial indexes")
 		f.when(fields["indexIncludingParams"] != nil, "covering indexes")
 	case "IndexElem":
@@ -269,6 +278,9 @@ func TestFeatures(t *testing.T) {
 		"LISTEN inventory_change":                                          {"LISTEN"},
 		"SELECT pg_try_advisory_lock(1), never_seen(2)":                    {"function never_seen", "session advisory locks"},
 		"CREATE INDEX i ON a USING brin (b)":                               {"BRIN indexes"},
+		"CREATE INDEX i ON a USING hash (b)":                               {"hash indexes"},
+		"CREATE INDEX i ON a USING gist (b)":                               {"index method gist"},
+		"CREATE INDEX i ON a (b)":                                          {},
 		"CREATE TRIGGER t BEFORE TRUNCATE ON a EXECUTE FUNCTION f()":       {"TRUNCATE triggers", "statement triggers"},
 		"CREATE TABLE a (b int GENERATED ALWAYS AS (c + 1) STORED, c int)": {"generated columns"},
 		"CREATE EXTENSION x":                                               {"statement CreateExtensionStmt"},
