@@ -267,7 +267,7 @@ type Health struct {
 	// writers, although its engine can: the relay finds them when it polls.
 	Polling bool
 	// HasReplica reports whether there is a read replica. Replica is nil while it answers; else
-	// the database answers in its place.
+	// the primary answers in its place.
 	HasReplica bool
 	Replica    error
 }

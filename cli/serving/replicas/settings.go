@@ -21,8 +21,8 @@ type ReplicaSettings struct {
 	DatabaseReadURL        string        `name:"database-read-url" env:"DATABASE_READ_URL" placeholder:"URL" help:"postgres://… of a hot standby of DATABASE_URL, or of several: it answers product pages and pages of the ledger. No caller reads older data than it has seen." more:"[how](running.md#a-read-replica)"`
 	DatabaseReadURLFile    string        `name:"database-read-url-file" env:"DATABASE_READ_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_READ_URL."`
 	ReadReplicaConnections int           `name:"read-replica-connections" env:"READ_REPLICA_CONNECTIONS" default:"16" help:"Open connections of one instance to the read replica, 1 to 1000."`
-	ReadReplicaLagMax      time.Duration `name:"read-replica-lag-max" env:"READ_REPLICA_LAG_MAX" default:"50ms" help:"How long a read waits for the read replica to come to where DATABASE_URL was when the read began; then DATABASE_URL answers. 1s at most."`
-	ReadReplicaTimeout     time.Duration `name:"read-replica-timeout" env:"READ_REPLICA_TIMEOUT" default:"2s" help:"How long a read at the read replica may take, waits included; then DATABASE_URL answers. 100ms to 10s."`
+	ReadReplicaLagMax      time.Duration `name:"read-replica-lag-max" env:"READ_REPLICA_LAG_MAX" default:"50ms" help:"How long a read waits for the read replica to come to where the primary was when the read began; then the primary answers. 1s at most."`
+	ReadReplicaTimeout     time.Duration `name:"read-replica-timeout" env:"READ_REPLICA_TIMEOUT" default:"2s" help:"How long a read at the read replica may take, waits included; then the primary answers. 100ms to 10s."`
 }
 
 // Check refuses settings that can never work. Without a replica they have no effect.
