@@ -23,7 +23,7 @@
 //	I7  Redis = database within 2 s of healing, and never ahead of it       CheckCache; CacheMonitor all the time
 //	I8  a subscriber's versions grow, and end on the database's             CheckSubscribers
 //	I9  goroutines, heap and connections return to their baseline           CheckBaseline
-//	I10 an answer is at most 1 s older than Redis was                       BoundMonitor, in TestF19NearCache
+//	I10 an answer is at most 1 s older than Redis was                       BoundMonitor, in F19, F27, F34
 //	I11 no owner has more of a product than maxPerOwner allows              CheckDatabase
 //
 // `onhand audit` is run as well. TestCheckersFind and TestPlantedRaceIsFound test the checkers themselves.

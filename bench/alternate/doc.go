@@ -1,7 +1,7 @@
 // Alternate compares two builds of the server: it runs both in alternating rounds, over GraphQL and HTTP, and prints the
 // ratio with its spread.
 //
-//	go build -o /tmp/after . && go run ./bench/alternate --before /tmp/before --after /tmp/after
+//	go build -o after . && go run ./bench/alternate --before ./before --after ./after
 //	go run ./bench/alternate --before … --after … --workload carts --connections 512 --instances 2
 //	go run ./bench/alternate --before … --after … --connections 512 --per-owner
 //

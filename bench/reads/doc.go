@@ -4,7 +4,7 @@
 //	make bench BENCH=reads                       # every row
 //	go run ./bench/reads --quick                 # less than a minute a row, for a first look
 //	go run ./bench/reads --quick --row '^stocks three'
-//	go run ./bench/reads --quick --server /tmp/onhand    # a build that is there already
+//	go run ./bench/reads --quick --server ./onhand    # a build that is there already
 //	go run ./bench/reads --growth                # how the cost of a request grows with the products
 //
 // Terms: workload, row, variant, turn, round, figure and aim are those of bench/groupcommit.

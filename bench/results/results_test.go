@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +43,7 @@ func TestMiddle(t *testing.T) {
 	require.Equal(t, []Result{{Row: "a", Ratio: 3}}, Middle([]Result{{Row: "a", Ratio: 3}}))
 }
 
-// TestPrintMarkdown: a row of the document has the runs, the aim and a verdict, where there are any.
+// TestPrintMarkdown: a row of the document has the aim and a verdict, where there are any.
 func TestPrintMarkdown(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -51,7 +52,31 @@ func TestPrintMarkdown(t *testing.T) {
 		{Row: "a", Ratio: 2.5, Least: 2, Most: 3.25, Aim: "≥ 2", Met: &met, Ours: 1234567.5, Beside: 999},
 		{Row: "b", Ratio: 0.01234, Ours: 0.5, Beside: 1000},
 	})
-	require.Contains(t, out.String(), "| a | 1,234,567.5 | 999 | 2.5 | 2 to 3.25 | ≥ 2 | **met** |\n| b | 0.5 | 1,000 | 0.0123 |  |  |  |\n")
+	require.Contains(t, out.String(), "| a | 1,234,567.5 | 999 | 2.5 | ≥ 2 | **met** |\n| b | 0.5 | 1,000 | 0.0123 |  |  |\n")
+}
+
+// TestPageFitsResults: the tables of results in docs/performance.md are what bench/results.json gives.
+func TestPageFitsResults(t *testing.T) {
+	t.Parallel()
+	top := filepath.Join("..", "..")
+	raw, err := os.ReadFile(filepath.Join(top, Path))
+	require.NoError(t, err)
+	var sections map[string][]Result
+	require.NoError(t, json.Unmarshal(raw, &sections))
+	var kept, shown []string
+	for _, list := range sections {
+		var out strings.Builder
+		PrintMarkdown(&out, list)
+		_, rows, _ := strings.Cut(out.String(), markdownHead)
+		kept = append(kept, strings.Split(strings.TrimSpace(rows), "\n")...)
+	}
+	page, err := os.ReadFile(filepath.Join(top, "docs", "performance.md"))
+	require.NoError(t, err)
+	for _, rest := range strings.Split(string(page), markdownHead)[1:] {
+		rows, _, _ := strings.Cut(rest, "\n\n")
+		shown = append(shown, strings.Split(rows, "\n")...)
+	}
+	require.ElementsMatch(t, kept, shown)
 }
 
 // TestWrite: rows that were not measured keep their figures, in the order of the program's rows, and other programs

@@ -60,7 +60,7 @@ func (c *scaleCommand) instances(ctx context.Context) (*results.Growth, error) {
 	return c.byInstances(ctx, "instances that share 2,000 reservations a second", func(all []string) []string { return all })
 }
 
-// listening measures the same where one instance takes all reservations, and the others hear of the changes only.
+// listening measures the same where one instance takes all reservations, and the others only receive the changes.
 func (c *scaleCommand) listening(ctx context.Context) (*results.Growth, error) {
 	return c.byInstances(ctx, "instances, one of which takes 2,000 reservations a second", func(all []string) []string { return all[:1] })
 }

@@ -5,7 +5,7 @@
 //
 //	make bench BENCH=streams                       # every row
 //	go run ./bench/streams --quick                 # fewer rounds
-//	go run ./bench/streams --quick --row '^one product' --server /tmp/onhand
+//	go run ./bench/streams --quick --row '^one product' --server ./onhand
 //	go run ./bench/streams --growth                # how costs grow with watchers, subscriptions, instances
 //
 // Terms: workload, row, variant, turn, round, figure and aim are those of bench/groupcommit. A crowd is the clients of
