@@ -58,12 +58,12 @@ func (o relayOutbox) Listen(ctx context.Context, wake func()) error {
 	return o.database.Listen(ctx, wake)
 }
 
-// rankSource adapts the reader of pages to ranking.RankSource.
-type rankSource struct{ listed *readreplica.PageReader }
+// rankSource adapts the reads of the replica to ranking.RankSource.
+type rankSource struct{ replicaReads *readreplica.ReplicaReader }
 
 // RankProducts implements ranking.RankSource.
 func (r rankSource) RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error) {
-	return readreplica.Read(ctx, r.listed, func(ctx context.Context, from readreplica.PageSource) ([]string, error) {
+	return readreplica.Read(ctx, r.replicaReads, func(ctx context.Context, from readreplica.ReplicaReads) ([]string, error) {
 		return from.RankProducts(ctx, filter)
 	})
 }

@@ -17,13 +17,14 @@ type Config struct {
 	DatabaseURL string
 	// ListenURL is the postgres:// URL for notifications, past a pooler; empty for DatabaseURL.
 	ListenURL string
-	// ReadURL is the postgres:// URL of a hot standby that answers reads of pages; empty for
-	// none. ReadConnections bounds the connections to it.
-	ReadURL         string
-	ReadConnections int
-	// ReadLagMax is how long a read waits for the standby to come to where the database was
-	// when it began; ReadTimeout bounds the whole read there.
-	ReadLagMax, ReadTimeout time.Duration
+	// ReplicaURL is the postgres:// URL of the read replica, a hot standby; empty for none.
+	// ReplicaConnections bounds the connections to it.
+	ReplicaURL         string
+	ReplicaConnections int
+	// ReplicaLagMax is how long a read waits for a free connection to the replica, and then
+	// again for it to replay what had committed when the read began; ReplicaTimeout bounds
+	// the whole read there.
+	ReplicaLagMax, ReplicaTimeout time.Duration
 	// RedisURL is redis://… or rediss://…; empty for a Redis inside this process.
 	RedisURL string
 	// ReservationTTL is the time to live of a reservation that asks for none.
@@ -59,9 +60,9 @@ const (
 	reservationTTLMaxDefault  = 24 * time.Hour
 	sweepIntervalDefault      = 500 * time.Millisecond
 	epochCheckIntervalDefault = time.Second
-	readConnectionsDefault    = 16
-	readLagMaxDefault         = 50 * time.Millisecond
-	readTimeoutDefault        = 2 * time.Second
+	replicaConnectionsDefault = 16
+	replicaLagMaxDefault      = 50 * time.Millisecond
+	replicaTimeoutDefault     = 2 * time.Second
 	auditIntervalDefault      = time.Second
 )
 
@@ -71,9 +72,9 @@ func (c *Config) setDefaults() {
 	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
 	c.EpochCheckInterval = orDefault(c.EpochCheckInterval, epochCheckIntervalDefault)
 	c.AuditInterval = orDefault(c.AuditInterval, auditIntervalDefault)
-	c.ReadConnections = cmp.Or(c.ReadConnections, readConnectionsDefault)
-	c.ReadLagMax = orDefault(c.ReadLagMax, readLagMaxDefault)
-	c.ReadTimeout = orDefault(c.ReadTimeout, readTimeoutDefault)
+	c.ReplicaConnections = cmp.Or(c.ReplicaConnections, replicaConnectionsDefault)
+	c.ReplicaLagMax = orDefault(c.ReplicaLagMax, replicaLagMaxDefault)
+	c.ReplicaTimeout = orDefault(c.ReplicaTimeout, replicaTimeoutDefault)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -130,7 +130,7 @@ func (s *Store) Collectors() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
 		[]prometheus.Collector{m.writes, m.refusals, m.batchWrites, m.batchSeconds, m.holders.events, m.holders.refusals},
-		s.sampler.Collectors(), s.listed.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
+		s.sampler.Collectors(), s.replicaReads.Collectors(), s.optimisticBatches(), s.nearCacheDrops(), s.counters(), s.gauges(),
 	)
 }
 

@@ -67,7 +67,7 @@ func (s *Store) FreshStock(ctx context.Context, id string) (*models.Stock, error
 //
 // Errors: bad input for a moment in the future.
 func (s *Store) StockAsOf(ctx context.Context, id string, at time.Time) (*models.Stock, error) {
-	stock, err := readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.PageSource) (*models.Stock, error) {
+	stock, err := readreplica.Read(ctx, s.replicaReads, func(ctx context.Context, from readreplica.ReplicaReads) (*models.Stock, error) {
 		return from.ReadStockAsOf(ctx, id, at)
 	})
 	return s.directory.Directory().Placed(stock, ""), err
@@ -85,7 +85,7 @@ func (s *Store) Histories(ctx context.Context, request history.HistoryRequest) (
 	request.ProductIDs = slices.Clone(asked)
 	slices.Sort(request.ProductIDs)
 	request.ProductIDs = slices.Compact(request.ProductIDs)
-	found, err := readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.PageSource) ([]*history.StockHistory, error) {
+	found, err := readreplica.Read(ctx, s.replicaReads, func(ctx context.Context, from readreplica.ReplicaReads) ([]*history.StockHistory, error) {
 		return from.ReadHistories(ctx, request)
 	})
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *Store) Products(ctx context.Context, page paging.Request, filter paging
 		if err != nil {
 			return paging.ProductPage{}, err
 		}
-		return readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.PageSource) (paging.ProductPage, error) {
+		return readreplica.Read(ctx, s.replicaReads, func(ctx context.Context, from readreplica.ReplicaReads) (paging.ProductPage, error) {
 			return from.ReadProducts(ctx, page, now)
 		})
 	})
@@ -212,14 +212,14 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.database.
 
 // Movements reads a page of the ledger, newest first.
 func (s *Store) Movements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error) {
-	return readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.PageSource) (paging.MovementPage, error) {
+	return readreplica.Read(ctx, s.replicaReads, func(ctx context.Context, from readreplica.ReplicaReads) (paging.MovementPage, error) {
 		return from.ReadMovements(ctx, page, filter)
 	})
 }
 
 // Movement reads one movement of the ledger; nil when there is none.
 func (s *Store) Movement(ctx context.Context, movementID int64, productID string) (*models.StockMovement, error) {
-	return readreplica.Read(ctx, s.listed, func(ctx context.Context, from readreplica.PageSource) (*models.StockMovement, error) {
+	return readreplica.Read(ctx, s.replicaReads, func(ctx context.Context, from readreplica.ReplicaReads) (*models.StockMovement, error) {
 		return from.ReadMovement(ctx, movementID, productID)
 	})
 }

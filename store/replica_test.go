@@ -32,7 +32,7 @@ func openReplicated(t *testing.T, lagMax, timeout time.Duration) replicated {
 	t.Cleanup(func() { require.NoError(t, standby.Close()) })
 	s := open(t, Config{
 		DatabaseURL: primary.DSN("shop"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
-		ReadURL: storetest.ServerAccount(standby.DSN("shop")), ReadLagMax: lagMax, ReadTimeout: timeout,
+		ReplicaURL: storetest.ServerAccount(standby.DSN("shop")), ReplicaLagMax: lagMax, ReplicaTimeout: timeout,
 	})
 	r := replicated{s, primary, standby}
 	r.awaitUse(t)
@@ -42,7 +42,7 @@ func openReplicated(t *testing.T, lagMax, timeout time.Duration) replicated {
 // awaitUse waits until the replica answers.
 func (r replicated) awaitUse(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return r.listed.State() == nil }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return r.replicaReads.State() == nil }, time.Minute, 10*time.Millisecond)
 }
 
 // fallbacks counts the reads that the primary answered for one reason.
@@ -96,7 +96,7 @@ func TestReadReplica(t *testing.T) {
 	r.checkPages(t, 2)
 	require.EqualValues(t, 6, r.fallbacks(t, "behind")+r.fallbacks(t, "resting"))
 	require.LessOrEqual(t, r.fallbacks(t, "behind"), 5.0, "then no read waits")
-	eventually(t, func() bool { return r.listed.State() != nil })
+	eventually(t, func() bool { return r.replicaReads.State() != nil })
 	require.ErrorContains(t, r.Health(t.Context()).Replica, "behind")
 	require.Positive(t, measured(t, r.Store)["onhand_replica_lag_bytes"])
 	require.NoError(t, r.standby.ResumeReplay(t.Context()))
@@ -114,7 +114,7 @@ func TestReadReplica(t *testing.T) {
 
 	_, err := r.Products(t.Context(), paging.Request{First: 1, After: "no such product"}, paging.ProductQuery{Order: paging.ByTitle})
 	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
-	require.NoError(t, r.listed.State(), "a caller's mistake is none of the replica's")
+	require.NoError(t, r.replicaReads.State(), "a caller's mistake is none of the replica's")
 }
 
 // A server that does not replay this primary's log is not read: a promoted standby, and
@@ -127,16 +127,16 @@ func TestReadReplicaOfAnother(t *testing.T) {
 	migrate(t, storetest.OwnerAccount(r.primary.DSN("other")))
 	s := open(t, Config{
 		DatabaseURL: r.primary.DSN("other"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
-		ReadURL: storetest.ServerAccount(r.standby.DSN("shop")), ReadLagMax: 3 * time.Second, ReadTimeout: patience,
+		ReplicaURL: storetest.ServerAccount(r.standby.DSN("shop")), ReplicaLagMax: 3 * time.Second, ReplicaTimeout: patience,
 	})
 	require.Eventually(t, func() bool {
-		err := s.listed.State()
+		err := s.replicaReads.State()
 		return err != nil && strings.Contains(err.Error(), "another epoch")
 	}, time.Minute, 10*time.Millisecond)
 
 	require.NoError(t, r.standby.Promote(t.Context()))
 	r.checkPages(t, 1)
-	require.ErrorContains(t, r.listed.State(), "a primary itself")
+	require.ErrorContains(t, r.replicaReads.State(), "a primary itself")
 	require.Positive(t, r.fallbacks(t, "other")+r.fallbacks(t, "resting"))
 }
 
@@ -161,6 +161,6 @@ func TestReadReplicaFrozen(t *testing.T) {
 // SQLite has no replicas.
 func TestReadReplicaOfSQLite(t *testing.T) {
 	t.Parallel()
-	_, err := Open(Config{DatabaseURL: "sqlite::memory:", ReadURL: "postgres://replica/shop"})
+	_, err := Open(Config{DatabaseURL: "sqlite::memory:", ReplicaURL: "postgres://replica/shop"})
 	require.ErrorContains(t, err, "SQLite has none")
 }

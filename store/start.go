@@ -118,8 +118,8 @@ func (s *Store) Start() error {
 	s.every(ctx, readthrough.KnownInterval, nil, s.known.Update)
 	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
 	if s.replica != nil {
-		s.running.Go(func() { s.listed.Probe(ctx) })
-		s.every(ctx, readreplica.ProbeInterval, nil, s.listed.Probe)
+		s.running.Go(func() { s.replicaReads.Probe(ctx) })
+		s.every(ctx, readreplica.ProbeInterval, nil, s.replicaReads.Probe)
 	}
 	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)
 	s.every(ctx, s.config.AuditInterval, nil, s.sampler.Step)

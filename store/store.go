@@ -35,13 +35,13 @@ type Store struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	database *database.Database
-	replica  *database.ReadReplica // nil for none
-	listed   *readreplica.PageReader
-	outage   *outage.Log    // of the database
-	embedded *embeddedRedis // nil with a real Redis
-	clients  []redis.UniversalClient
-	cache    *rediscache.Cache
+	database     *database.Database
+	replica      *database.ReadReplica // nil for none
+	replicaReads *readreplica.ReplicaReader
+	outage       *outage.Log    // of the database
+	embedded     *embeddedRedis // nil with a real Redis
+	clients      []redis.UniversalClient
+	cache        *rediscache.Cache
 
 	epoch     *upkeep.CurrentEpoch
 	directory *upkeep.DirectoryCache
@@ -120,14 +120,14 @@ func (s *Store) openServers() (err error) {
 
 // openReplica opens the read replica, if there is one.
 func (s *Store) openReplica() (err error) {
-	config := readreplica.ReaderConfig{Primary: s.database, LagMax: s.config.ReadLagMax, Timeout: s.config.ReadTimeout, Logger: s.log}
-	if s.config.ReadURL != "" {
-		if s.replica, err = s.database.OpenReplica(s.config.ReadURL, s.config.ReadConnections); err != nil {
+	config := readreplica.ReaderConfig{Primary: s.database, LagMax: s.config.ReplicaLagMax, Timeout: s.config.ReplicaTimeout, Logger: s.log}
+	if s.config.ReplicaURL != "" {
+		if s.replica, err = s.database.OpenReplica(s.config.ReplicaURL, s.config.ReplicaConnections); err != nil {
 			return err
 		}
 		config.Replica = s.replica
 	}
-	s.listed = readreplica.New(config)
+	s.replicaReads = readreplica.New(config)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (s *Store) wireReads() {
 		OnStocks:    s.delivered,
 		OnDirectory: s.epoch.CheckNow, // which reloads locations and channels
 	})
-	s.rankings = ranking.New(rankSource{s.listed}, s)
+	s.rankings = ranking.New(rankSource{s.replicaReads}, s)
 	s.relay = stockfeed.NewRelay(stockfeed.RelayConfig{
 		Outbox: relayOutbox{s.database}, Cache: s.cache, Stocks: bisector, Epochs: s.epoch, Hub: s.hub, Logger: s.log,
 	})
@@ -275,5 +275,5 @@ type Health struct {
 // Health asks both servers now.
 func (s *Store) Health(ctx context.Context) Health {
 	_, redisErr := s.cache.Watermark(ctx)
-	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: s.relay.Stats().Polling, HasReplica: s.replica != nil, Replica: s.listed.State()}
+	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: s.relay.Stats().Polling, HasReplica: s.replica != nil, Replica: s.replicaReads.State()}
 }

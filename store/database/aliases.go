@@ -33,7 +33,7 @@ var (
 	ErrClaimed = dialect.ErrClaimed
 	ErrNoClaim = dialect.ErrNoClaim
 	// Why a read was not answered by a replica.
-	ErrReplicaLate     = standby.ErrLate
+	ErrReplicaBehind   = standby.ErrBehind
 	ErrReplicaBusy     = standby.ErrBusy
 	ErrReplicaOther    = standby.ErrOther
 	ErrPrimaryPosition = standby.ErrPosition

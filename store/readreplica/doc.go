@@ -2,7 +2,8 @@
 // the database, or the primary.
 //
 // Terms: the replica is a hot standby (package standby). It rests after a failure, until
-// a probe succeeds: a read without statements of its own.
+// a probe succeeds: a read without statements of its own. This is a circuit breaker, as the
+// one of Redis: the replica rests while it is open.
 //
 // Invariants:
 //
@@ -16,7 +17,7 @@
 //   - What is decided under a lock, what fills Redis, and what depends on the clock of
 //     the database (reservations) is never read from the replica.
 //
-// May import: models and its packages, backoff, database. When the replica is gone, the
+// May import: models and its packages, backoff, database, prometheus. When the replica is gone, the
 // primary answers all reads. When the primary is gone, its position is not known, and
 // these reads are UNAVAILABLE, as without a replica.
 package readreplica

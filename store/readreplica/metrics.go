@@ -3,7 +3,7 @@ package readreplica
 import "github.com/prometheus/client_golang/prometheus"
 
 // Collectors returns the metrics of the replica. Without one they are zero.
-func (r *PageReader) Collectors() (list []prometheus.Collector) {
+func (r *ReplicaReader) Collectors() (list []prometheus.Collector) {
 	for _, why := range fallbackReasons {
 		count := r.fallbacks[why]
 		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -25,7 +25,7 @@ func (r *PageReader) Collectors() (list []prometheus.Collector) {
 			return 1
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "onhand_replica_lag_bytes", Help: "How much of the primary's log the read replica had not replayed when it was asked last.",
+			Name: "onhand_replica_lag_bytes", Help: "Bytes of the primary's log that the read replica had not replayed at the last answered check.",
 		}, func() float64 { return float64(r.lagBytes.Load()) }),
 	)
 }

@@ -18,16 +18,16 @@ import (
 const (
 	// ProbeInterval is how often the replica is probed.
 	ProbeInterval = time.Second
-	// lateMax is how many reads in a row may find the replica behind before it rests.
-	lateMax = 5
-	// restMax bounds how long the replica rests after many failures. The first rest is one
-	// second, and each one that follows within two probes is twice as long. A replica that
-	// is only behind rests for one second.
+	// behindMax is how many reads in a row may find the replica behind before it rests.
+	behindMax = 5
+	// restMax bounds how long the replica rests after many failures. The first rest is half a
+	// second to one second, and each one that follows within two probes is twice as long. A
+	// replica that is only behind rests for one second.
 	restMax = 30 * time.Second
 )
 
-// PageSource are the reads that a replica may answer.
-type PageSource interface {
+// ReplicaReads are the reads that a replica may answer.
+type ReplicaReads interface {
 	ReadProducts(ctx context.Context, page paging.Request, filter paging.ProductQuery) (paging.ProductPage, error)
 	RankProducts(ctx context.Context, filter paging.ProductQuery) ([]string, error)
 	ReadMovements(ctx context.Context, page paging.MovementRequest, filter models.MovementFilter) (paging.MovementPage, error)
@@ -45,9 +45,9 @@ type Replica interface {
 	Read(ctx context.Context, wait time.Duration, read func(*database.Database) error) (lagBytes int64, err error)
 }
 
-// ReaderConfig configures a PageReader.
+// ReaderConfig configures a ReplicaReader.
 type ReaderConfig struct {
-	Primary PageSource
+	Primary ReplicaReads
 	Replica Replica // nil for none
 	// LagMax is how long a read waits for the replica, and for a connection to it.
 	LagMax time.Duration
@@ -56,13 +56,13 @@ type ReaderConfig struct {
 	Logger  *slog.Logger
 }
 
-// PageReader reads pages. It is safe for concurrent use.
-type PageReader struct {
+// ReplicaReader reads from the replica or the primary. It is safe for concurrent use.
+type ReplicaReader struct {
 	config    ReaderConfig
 	resting   atomic.Bool // no read goes to the replica
 	replied   atomic.Int64
 	lagBytes  atomic.Int64
-	late      atomic.Int64 // reads in a row that found it behind
+	behind    atomic.Int64 // reads in a row that found it behind
 	fallbacks map[fallback]*atomic.Int64
 
 	mu     sync.Mutex
@@ -71,9 +71,9 @@ type PageReader struct {
 	until  time.Time // the earliest time of the next probe
 }
 
-// New makes a PageReader. The replica rests until the first probe.
-func New(config ReaderConfig) *PageReader {
-	r := &PageReader{config: config, fallbacks: map[fallback]*atomic.Int64{}, rest: backoff.Backoff{Min: ProbeInterval, Max: restMax}}
+// New makes a ReplicaReader. The replica rests until the first probe.
+func New(config ReaderConfig) *ReplicaReader {
+	r := &ReplicaReader{config: config, fallbacks: map[fallback]*atomic.Int64{}, rest: backoff.Backoff{Min: ProbeInterval, Max: restMax}}
 	for _, why := range fallbackReasons {
 		r.fallbacks[why] = &atomic.Int64{}
 	}
@@ -84,7 +84,7 @@ func New(config ReaderConfig) *PageReader {
 // Read has the replica answer, or else the primary.
 //
 // Errors: those of read at the primary.
-func Read[T any](ctx context.Context, r *PageReader, read func(context.Context, PageSource) (T, error)) (answer T, err error) {
+func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Context, ReplicaReads) (T, error)) (answer T, err error) {
 	if r.config.Replica == nil {
 		return read(ctx, r.config.Primary)
 	}
@@ -99,30 +99,33 @@ func Read[T any](ctx context.Context, r *PageReader, read func(context.Context, 
 	switch {
 	case err == nil:
 		r.replied.Add(1)
-		r.late.Store(0)
+		r.behind.Store(0)
 		return answer, nil
 	case ctx.Err() != nil: // the caller has gone
 		return answer, models.Unavailable("the request has ended", ctx.Err())
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if why.rests() && (why != late || r.late.Add(1) >= lateMax) {
+	if why.atFault() && (why != behind || r.behind.Add(1) >= behindMax) {
 		r.fail(err)
 	}
 	return read(ctx, r.config.Primary)
 }
 
 // ask reads at the replica within its bounds.
-func (r *PageReader) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
+func (r *ReplicaReader) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
 	lag, err := r.config.Replica.Read(ctx, r.config.LagMax, func(at *database.Database) error { return read(ctx, at) })
-	r.lagBytes.Store(lag)
+	if err == nil || errors.Is(err, database.ErrReplicaBehind) { // any other answer tells no lag
+		r.lagBytes.Store(lag)
+	}
 	return err
 }
 
-// Probe has the replica rest or work, by whether it can answer now.
-func (r *PageReader) Probe(ctx context.Context) {
+// Probe has the replica rest or work, by whether it can answer now; busy and unknown leave
+// it as it is.
+func (r *ReplicaReader) Probe(ctx context.Context) {
 	if r.config.Replica == nil || !r.due() {
 		return
 	}
@@ -131,24 +134,24 @@ func (r *PageReader) Probe(ctx context.Context) {
 	case ctx.Err() != nil:
 	case err == nil:
 		r.recover()
-	case reasonOf(err).rests():
+	case reasonOf(err).atFault():
 		r.fail(err)
 	}
 }
 
-func (r *PageReader) due() bool {
+func (r *ReplicaReader) due() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !time.Now().Before(r.until)
 }
 
 // fail has the replica rest.
-func (r *PageReader) fail(err error) {
+func (r *ReplicaReader) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := !r.resting.Swap(true) || r.reason == nil
 	rest := ProbeInterval
-	if reasonOf(err) != late {
+	if reasonOf(err) != behind {
 		rest = r.rest.Next()
 	}
 	r.reason, r.until = err, time.Now().Add(rest)
@@ -158,11 +161,11 @@ func (r *PageReader) fail(err error) {
 }
 
 // recover ends the rest of the replica.
-func (r *PageReader) recover() {
+func (r *ReplicaReader) recover() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reason = nil
-	r.late.Store(0)
+	r.behind.Store(0)
 	if r.resting.Swap(false) {
 		r.config.Logger.Info("the read replica is used")
 	} else {
@@ -171,7 +174,7 @@ func (r *PageReader) recover() {
 }
 
 // State returns why the replica is not used; nil while it is, and without one.
-func (r *PageReader) State() error {
+func (r *ReplicaReader) State() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -189,7 +192,7 @@ var errNotProbed = errors.New("the read replica has not been asked yet")
 type fallback string
 
 const (
-	late    fallback = "behind"  // it has not replayed what had committed
+	behind  fallback = "behind"  // it has not replayed what had committed
 	busy    fallback = "busy"    // all connections to it are in use
 	other   fallback = "other"   // the server is not a standby of the primary
 	failed  fallback = "failed"  // it did not answer in time, or with an error
@@ -198,12 +201,12 @@ const (
 	unknown fallback = "unknown" // the primary did not give its position
 )
 
-var fallbackReasons = []fallback{late, busy, other, failed, refused, resting, unknown}
+var fallbackReasons = []fallback{behind, busy, other, failed, refused, resting, unknown}
 
 func reasonOf(err error) fallback {
 	switch {
-	case errors.Is(err, database.ErrReplicaLate):
-		return late
+	case errors.Is(err, database.ErrReplicaBehind):
+		return behind
 	case errors.Is(err, database.ErrReplicaBusy):
 		return busy
 	case errors.Is(err, database.ErrReplicaOther):
@@ -218,5 +221,6 @@ func reasonOf(err error) fallback {
 	return failed
 }
 
-// rests reports whether no read goes to the replica after this one.
-func (f fallback) rests() bool { return f != busy && f != unknown && f != refused }
+// atFault reports whether the reason is the replica's: it then rests, for behind after
+// behindMax in a row.
+func (f fallback) atFault() bool { return f != busy && f != unknown && f != refused }

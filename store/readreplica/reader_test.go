@@ -18,6 +18,7 @@ import (
 // fakeReplica answers as a test sets it.
 type fakeReplica struct {
 	err   error
+	lag   int64
 	takes time.Duration
 	asked int
 }
@@ -31,26 +32,26 @@ func (f *fakeReplica) Read(ctx context.Context, _ time.Duration, read func(*data
 	case <-time.After(f.takes):
 	}
 	if f.err != nil {
-		return 7, f.err
+		return f.lag, f.err
 	}
-	return 7, read(nil)
+	return f.lag, read(nil)
 }
 
 // fakePages is the primary.
-type fakePages struct{ PageSource }
+type fakePages struct{ ReplicaReads }
 
-// ReadMovements implements PageSource.
+// ReadMovements implements ReplicaReads.
 func (*fakePages) ReadMovements(context.Context, paging.MovementRequest, models.MovementFilter) (paging.MovementPage, error) {
 	return paging.MovementPage{}, nil
 }
 
-func newReader(replica *fakeReplica) *PageReader {
+func newReader(replica *fakeReplica) *ReplicaReader {
 	return New(ReaderConfig{Primary: &fakePages{}, Replica: replica, LagMax: 50 * time.Millisecond, Timeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // served says which server answered.
-func served(ctx context.Context, r *PageReader) (string, error) {
-	return Read(ctx, r, func(_ context.Context, from PageSource) (string, error) {
+func served(ctx context.Context, r *ReplicaReader) (string, error) {
+	return Read(ctx, r, func(_ context.Context, from ReplicaReads) (string, error) {
 		if _, primary := from.(*fakePages); primary {
 			return "primary", nil
 		}
@@ -103,26 +104,26 @@ func TestRest(t *testing.T) {
 
 // A replica that is behind now and then is used. It rests after several such reads in a
 // row, for a second each time.
-func TestLate(t *testing.T) {
+func TestBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
 		r := newReader(replica)
 		r.Probe(t.Context())
 		for range 10 {
-			for _, err := range []error{database.ErrReplicaLate, nil} {
+			for _, err := range []error{database.ErrReplicaBehind, nil} {
 				replica.err = err
 				_, err := served(t.Context(), r)
 				require.NoError(t, err)
 				require.NoError(t, r.State())
 			}
 		}
-		replica.err = database.ErrReplicaLate
+		replica.err = database.ErrReplicaBehind
 		for n := range 20 {
 			got, err := served(t.Context(), r)
 			require.NoError(t, err)
 			require.Equal(t, "primary", got)
-			require.Equal(t, n >= lateMax-1, r.State() != nil, n)
+			require.Equal(t, n >= behindMax-1, r.State() != nil, n)
 		}
 		for range 20 {
 			asked := replica.asked
@@ -175,4 +176,28 @@ func TestTimeout(t *testing.T) {
 		}
 		require.Equal(t, time.Second, time.Since(began))
 	})
+}
+
+// The lag is that of the last check that the replica answered: without an answer there is
+// no new one.
+func TestLag(t *testing.T) {
+	t.Parallel()
+	replica := &fakeReplica{}
+	r := newReader(replica)
+	r.Probe(t.Context())
+	for _, step := range []struct {
+		err       error
+		lag, want int64
+	}{
+		{nil, 7, 7},
+		{database.ErrReplicaBehind, 9, 9},
+		{database.ErrReplicaBusy, 0, 9},
+		{database.ErrPrimaryPosition, 0, 9},
+		{errors.New("refused"), 0, 9},
+	} {
+		replica.err, replica.lag = step.err, step.lag
+		_, err := served(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, step.want, r.lagBytes.Load(), step.err)
+	}
 }

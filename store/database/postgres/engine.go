@@ -29,6 +29,7 @@ type Engine struct {
 	db     *dialect.DB
 	sql    *sql.DB
 	config *pgx.ConnConfig // of the connection that listens
+	guard  *timeline.Guard // of all connections
 
 	without dialect.Switches
 }
@@ -37,20 +38,13 @@ type Engine struct {
 //
 // Errors: a URL that cannot be parsed, without its password.
 func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, *Engine, error) {
-	config, err := pgx.ParseConfig(url)
+	guard := &timeline.Guard{}
+	config, err := parseConfig(url, guard)
 	if err != nil {
-		return nil, nil, fmt.Errorf("database url: %w", hidePassword(err))
-	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(serversOf(config))
-	}
-	if _, set := config.RuntimeParams["application_name"]; !set {
-		config.RuntimeParams["application_name"] = "onhand"
+		return nil, nil, fmt.Errorf("database url: %w", err)
 	}
 	options := []stdlib.OptionOpenDB{stdlib.OptionAfterConnect(registerColumns)}
 	if serversOf(config) > 1 {
-		guard := &timeline.Guard{}
-		guard.Watch(config)
 		options = append(options, stdlib.OptionResetSession(guard.Reset))
 	}
 	pooled := traced(config.Copy())
@@ -66,21 +60,39 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 		_ = pool.Close()
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
-	return db, &Engine{db: db, sql: pool, config: config, without: without}, nil
+	return db, &Engine{db: db, sql: pool, config: config, guard: guard, without: without}, nil
 }
 
 // ListenAt implements [dialect.Engine].
 func (e *Engine) ListenAt(url string) error {
-	config, err := pgx.ParseConfig(url)
+	config, err := parseConfig(url, e.guard)
 	if err != nil {
-		return fmt.Errorf("database-listen-url: %w", hidePassword(err))
+		return fmt.Errorf("database-listen-url: %w", err)
 	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(serversOf(config))
-	}
-	config.RuntimeParams["application_name"] = "onhand"
 	e.config = config
 	return nil
+}
+
+// parseConfig reads a postgres:// URL. Where it names several servers, connections pass the
+// guard.
+//
+// Errors: a URL that cannot be parsed, without its password.
+func parseConfig(url string, guard *timeline.Guard) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, hidePassword(err)
+	}
+	servers := serversOf(config)
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(servers)
+	}
+	if _, set := config.RuntimeParams["application_name"]; !set {
+		config.RuntimeParams["application_name"] = "onhand"
+	}
+	if servers > 1 {
+		guard.Install(config)
+	}
+	return config, nil
 }
 
 // json writes JSON as the switches say.
@@ -162,19 +174,25 @@ func (t *transaction) lockWaitText() string { return strconv.FormatInt(t.lockWai
 // Rollback implements [dialect.Transaction]. It returns the connection to the pool; a
 // connection that cannot roll back is closed.
 func (t *transaction) Rollback() {
-	_ = t.conn.Raw(func(driverConn any) error {
-		conn := driverConn.(*stdlib.Conn).Conn()
-		if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
+	RollBack(t.conn)
+	_ = t.conn.Close()
+}
+
+// RollBack ends the transaction of a connection of this engine. A connection that cannot
+// roll back is closed.
+func RollBack(conn *sql.Conn) {
+	_ = conn.Raw(func(driverConn any) error {
+		c := driverConn.(*stdlib.Conn).Conn()
+		if c.IsClosed() || c.PgConn().TxStatus() == 'I' {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), dialect.LeaveTimeout)
 		defer cancel()
-		if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
-			_ = conn.Close(ctx)
+		if _, err := c.Exec(ctx, "ROLLBACK"); err != nil {
+			_ = c.Close(ctx)
 		}
 		return nil
 	})
-	_ = t.conn.Close()
 }
 
 const claimOutboxSQL = "SELECT outbox_id, product_id, version FROM outbox ORDER BY outbox_id LIMIT $1 FOR UPDATE SKIP LOCKED"
@@ -268,6 +286,9 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 		}
 		if err != nil {
 			if err := answered(ctx, conn.Ping); err != nil {
+				return err
+			}
+			if err := e.guard.Reset(ctx, conn); err != nil { // the pool has seen a newer primary
 				return err
 			}
 		}

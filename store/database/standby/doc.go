@@ -19,6 +19,6 @@
 //     snapshot that is newer than the check.
 //   - Nothing is written: the transaction is READ ONLY.
 //
-// May import: dialect, postgres, gorm's and pgx's types. When the standby is gone, a read
+// May import: dialect, postgres, timeline, pgx, a semaphore. When the standby is gone, a read
 // ends with an error within its deadline; the caller reads the primary then.
 package standby

@@ -20,8 +20,9 @@ type LogPosition struct {
 	Epoch    string // of the database
 }
 
-// positionSQL reads the position of a primary. The insert position is behind every commit
-// that anyone can have seen, also one that is not flushed yet (synchronous_commit = off).
+// positionSQL reads the position of a primary. The insert position is at or after the end of
+// every commit that anyone can have seen, also one that is not flushed yet
+// (synchronous_commit = off).
 const positionSQL = `SELECT pg_current_wal_insert_lsn()::text, ` + timeline.OfPrimary + `,
 	(SELECT system_identifier FROM pg_control_system()), m.epoch FROM onhand_meta m`
 
@@ -38,8 +39,8 @@ const stateSQL = `SELECT pg_is_in_recovery(),
 	(SELECT system_identifier FROM pg_control_system()), m.epoch FROM onhand_meta m`
 
 var (
-	// ErrLate says that the standby has not replayed the position in time.
-	ErrLate = errors.New("the standby is behind the primary")
+	// ErrBehind says that the standby has not replayed the position in time.
+	ErrBehind = errors.New("the standby is behind the primary")
 	// ErrBusy says that no connection to the standby was free in time.
 	ErrBusy = errors.New("all connections to the standby are in use")
 	// ErrOther wraps why a server is no standby of this primary.
@@ -97,7 +98,7 @@ const (
 
 // await asks a standby until it has replayed a position.
 //
-// Errors: ErrLate, ErrOther.
+// Errors: ErrBehind, ErrOther; any other of the server; that of ctx.
 func (s *state) await(ctx context.Context, conn *pgx.Conn, at LogPosition, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	for interval := askMin; time.Now().Before(deadline); interval = min(2*interval, askMax) {
@@ -115,5 +116,5 @@ func (s *state) await(ctx context.Context, conn *pgx.Conn, at LogPosition, wait 
 			return err
 		}
 	}
-	return ErrLate
+	return ErrBehind
 }

@@ -43,7 +43,7 @@ func (s *HotStandby) Connections() sql.DBStats { return s.db.Connections() }
 // position. It waits for a free connection, and for the standby, each so long. lag is how many bytes of
 // the log the standby had to replay when it was asked first.
 //
-// Errors: ErrBusy, ErrLate, ErrOther; those of read; any other of the server.
+// Errors: ErrBusy, ErrBehind, ErrOther; those of read; any other of the server.
 func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duration, read func(*dialect.DB) error) (lag int64, err error) {
 	if err := s.enter(ctx, wait); err != nil {
 		return 0, err
@@ -54,7 +54,7 @@ func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duratio
 		return 0, err
 	}
 	defer conn.Close()
-	defer rollBack(conn)
+	defer postgres.RollBack(conn)
 	var found state
 	err = conn.Raw(func(driverConn any) error {
 		found, err = begin(ctx, driverConn.(*stdlib.Conn).Conn(), at, wait)
@@ -63,7 +63,7 @@ func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duratio
 	if err != nil {
 		return found.lagBytes, err
 	}
-	return found.lagBytes, read(s.bound(ctx, conn))
+	return found.lagBytes, read(s.onConnection(ctx, conn))
 }
 
 // enter waits for a free connection.
@@ -79,8 +79,8 @@ func (s *HotStandby) enter(ctx context.Context, wait time.Duration) error {
 	return ErrBusy
 }
 
-// bound is a database whose statements all use one connection.
-func (s *HotStandby) bound(ctx context.Context, conn *sql.Conn) *dialect.DB {
+// onConnection is a database whose statements all use one connection.
+func (s *HotStandby) onConnection(ctx context.Context, conn *sql.Conn) *dialect.DB {
 	return &dialect.DB{Gorm: s.db.Session(ctx, conn), SQL: s.db.SQL, Fragments: s.db.Fragments, Log: s.db.Log}
 }
 
@@ -97,20 +97,4 @@ func begin(ctx context.Context, conn *pgx.Conn, at LogPosition, wait time.Durati
 		return found, err
 	}
 	return found, found.await(ctx, conn, at, wait)
-}
-
-// rollBack ends the transaction of a connection. One that cannot end it is closed.
-func rollBack(conn *sql.Conn) {
-	_ = conn.Raw(func(driverConn any) error {
-		c := driverConn.(*stdlib.Conn).Conn()
-		if c.IsClosed() || c.PgConn().TxStatus() == 'I' {
-			return nil
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), dialect.LeaveTimeout)
-		defer cancel()
-		if _, err := c.Exec(ctx, "ROLLBACK"); err != nil {
-			_ = c.Close(ctx)
-		}
-		return nil
-	})
 }

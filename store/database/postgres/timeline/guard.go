@@ -1,9 +1,12 @@
 package timeline
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -13,7 +16,9 @@ import (
 )
 
 // Patience is how long servers of older timelines are refused while none of the latest one
-// answers.
+// answers. Taking a connection of the pool counts as an answer, although the server may be
+// away: each of them is taken once more, fails and is closed, so that the time begins with
+// the last of them at the latest.
 const Patience = time.Minute
 
 // OfPrimary is SQL for the timeline of a primary, as bigint.
@@ -40,11 +45,11 @@ type serverTimeline struct {
 	timeline int64
 }
 
-// placeKey is the key of a connection's place in its custom data.
-const placeKey = "onhand.timeline"
+// timelineKey is the key of a connection's serverTimeline in its CustomData.
+const timelineKey = "onhand.timeline"
 
-// Watch makes the connections of a configuration pass the guard.
-func (g *Guard) Watch(config *pgx.ConnConfig) {
+// Install makes the connections of a configuration pass the guard.
+func (g *Guard) Install(config *pgx.ConnConfig) {
 	validate := config.ValidateConnect
 	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		if validate != nil {
@@ -56,25 +61,25 @@ func (g *Guard) Watch(config *pgx.ConnConfig) {
 		if err != nil {
 			return err
 		}
-		conn.CustomData()[placeKey] = at
+		conn.CustomData()[timelineKey] = at
 		return g.admit(at, time.Now())
 	}
 }
 
-// Reset discards a connection of the pool to a replaced primary.
+// Reset discards a connection to a replaced primary, before its next use.
 func (g *Guard) Reset(_ context.Context, conn *pgx.Conn) error {
-	at, _ := conn.PgConn().CustomData()[placeKey].(serverTimeline)
+	at, _ := conn.PgConn().CustomData()[timelineKey].(serverTimeline)
 	if g.admit(at, time.Now()) != nil {
 		return driver.ErrBadConn
 	}
 	return nil
 }
 
-// identify asks a server for its place.
+// identify asks a server for its cluster and timeline.
 func identify(ctx context.Context, conn *pgconn.PgConn) (at serverTimeline, err error) {
 	result := conn.ExecParams(ctx, identifySQL, nil, nil, nil, nil).Read()
 	if ctx.Err() != nil || conn.IsClosed() {
-		return at, fmt.Errorf("ask for the timeline: %w", result.Err)
+		return at, fmt.Errorf("ask for the timeline: %w", cmp.Or(errors.Join(ctx.Err(), result.Err), net.ErrClosed))
 	}
 	if result.Err != nil || len(result.Rows) != 1 || len(result.Rows[0]) != 2 {
 		return at, nil // another engine, or an account without the right
@@ -86,7 +91,7 @@ func identify(ctx context.Context, conn *pgconn.PgConn) (at serverTimeline, err 
 	return serverTimeline{string(result.Rows[0][0]), timeline}, nil
 }
 
-// admit refuses the place of a replaced primary.
+// admit refuses a server of an older timeline.
 func (g *Guard) admit(at serverTimeline, now time.Time) error {
 	if at.timeline == 0 {
 		return nil

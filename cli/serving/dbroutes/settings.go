@@ -1,4 +1,4 @@
-package replicas
+package dbroutes
 
 import (
 	"errors"
@@ -14,19 +14,20 @@ const (
 	timeoutMax     = 10 * time.Second
 )
 
-// ReplicaSettings name further ways to the database, and bound the use of its read replica.
-type ReplicaSettings struct {
+// RouteSettings are the URLs beside DATABASE_URL, and the bounds of the read replica.
+type RouteSettings struct {
 	DatabaseListenURL      string        `name:"database-listen-url" env:"DATABASE_LISTEN_URL" placeholder:"URL" help:"postgres://… of the server of DATABASE_URL itself, for notifications, where a connection pooler is between." more:"[when](running.md#a-connection-pooler)"`
 	DatabaseListenURLFile  string        `name:"database-listen-url-file" env:"DATABASE_LISTEN_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_LISTEN_URL."`
 	DatabaseReadURL        string        `name:"database-read-url" env:"DATABASE_READ_URL" placeholder:"URL" help:"postgres://… of a hot standby of DATABASE_URL, or of several: it answers product pages and pages of the ledger. No caller reads older data than it has seen." more:"[how](running.md#a-read-replica)"`
 	DatabaseReadURLFile    string        `name:"database-read-url-file" env:"DATABASE_READ_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_READ_URL."`
 	ReadReplicaConnections int           `name:"read-replica-connections" env:"READ_REPLICA_CONNECTIONS" default:"16" help:"Open connections of one instance to the read replica, 1 to 1000."`
-	ReadReplicaLagMax      time.Duration `name:"read-replica-lag-max" env:"READ_REPLICA_LAG_MAX" default:"50ms" help:"How long a read waits for the read replica to come to where the primary was when the read began; then the primary answers. 1s at most."`
+	ReadReplicaLagMax      time.Duration `name:"read-replica-lag-max" env:"READ_REPLICA_LAG_MAX" default:"50ms" help:"How long a read waits for a free connection to the read replica, and then again for it to replay what had committed when the read began; then the primary answers. 1ms to 1s."`
 	ReadReplicaTimeout     time.Duration `name:"read-replica-timeout" env:"READ_REPLICA_TIMEOUT" default:"2s" help:"How long a read at the read replica may take, waits included; then the primary answers. 100ms to 10s."`
 }
 
-// Check refuses settings that can never work. Without a replica they have no effect.
-func (s *ReplicaSettings) Check() error {
+// Check refuses settings that can never work. The bounds of the replica are checked only
+// where it has a URL.
+func (s *RouteSettings) Check() error {
 	if s.DatabaseReadURL == "" {
 		return nil
 	}
