@@ -13,10 +13,12 @@ import (
 const (
 	// slotMoves is how often a slot moves under load.
 	slotMoves = 12
-	// sentinelLimit is how long after the death of a master instances may be without Redis. The Sentinels take most of it.
+	// sentinelLimit is how long after the death of a master the Sentinels may take to name another one, and after its start
+	// to have it as a replica.
 	sentinelLimit = 25 * time.Second
-	// ownLimit is how much of it may be the instances', from when the Sentinels name another master.
-	ownLimit = 8 * time.Second
+	// sentinelPromotedLimit is how soon all instances use the new master, from when the Sentinels name it; fromRedisLimit
+	// later pages come from it.
+	sentinelPromotedLimit = 8 * time.Second
 )
 
 // TestF33SentinelFailover: the master dies under load, and the Sentinels make its replica the master; then that one dies
@@ -32,10 +34,10 @@ func TestF33SentinelFailover(t *testing.T) {
 		s.Await(sentinelLimit, "the Sentinels name another master", func() bool { m := s.Sentinel.Master(); return m != nil && m != dead })
 		promoted := time.Now()
 		for _, i := range s.Instances {
-			s.Await(ownLimit, i.Name+" uses it", gaugeIs(i, "onhand_redis_up", 1))
-			s.Await(ownLimit, i.Name+" receives its messages", gaugeIs(i, "onhand_feed_connected", 1))
+			s.Await(remaining(promoted, sentinelPromotedLimit), i.Name+" uses it", gaugeIs(i, "onhand_redis_up", 1))
+			s.Await(remaining(promoted, sentinelPromotedLimit), i.Name+" receives its messages", gaugeIs(i, "onhand_feed_connected", 1))
 		}
-		s.awaitFromRedis(fromRedisLimit)
+		s.awaitFromRedis(remaining(promoted, sentinelPromotedLimit+fromRedisLimit))
 		t.Logf("the Sentinels named another master after %s, and instances used it %s later", rounded(promoted.Sub(began)), rounded(time.Since(promoted)))
 		s.Must(dead.Start())
 		s.Await(sentinelLimit, "the dead one is a replica again", func() bool { return s.Sentinel.Replicas() == 1 })

@@ -28,7 +28,7 @@ type HostNetwork struct {
 func openNetwork(t testing.TB) *HostNetwork {
 	t.Helper()
 	n := &HostNetwork{Network: network.New(t, chance.Seed()), t: t}
-	n.Customers, n.Shoppers, n.Postgres, n.Redis = n.First(), n.Own(), n.Own(), n.Own()
+	n.Customers, n.Shoppers, n.Postgres, n.Redis = n.FirstAddress(), n.AddAddress(), n.AddAddress(), n.AddAddress()
 	return n
 }
 

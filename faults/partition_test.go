@@ -30,7 +30,7 @@ const (
 	redisBack, postgresBack = 8 * time.Second, 8 * time.Second
 )
 
-// slowLink is a link between two towns that loses packets.
+// slowLink is a link with 15 to 25 ms each way that loses 2 % of packets.
 var slowLink = network.Impairment{Delay: 20 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.02}
 
 // cut drops every packet.
@@ -99,8 +99,8 @@ func TestF27PartitionFromRedis(t *testing.T) {
 		s.awaitPages(s.Instances...)
 		n.Heal()
 		healed := time.Now()
-		s.Await(redisBack, apart.Name+" reaches Redis again: "+p.name, gaugeIs(apart, "onhand_redis_up", 1))
-		s.Await(redisBack, apart.Name+" receives changes from Redis again: "+p.name, gaugeIs(apart, "onhand_feed_connected", 1))
+		s.Await(remaining(healed, redisBack), apart.Name+" reaches Redis again: "+p.name, gaugeIs(apart, "onhand_redis_up", 1))
+		s.Await(remaining(healed, redisBack), apart.Name+" receives changes from Redis again: "+p.name, gaugeIs(apart, "onhand_feed_connected", 1))
 		t.Logf("%s: noticed after %s, healed after %s", p.name, rounded(noticed), rounded(time.Since(healed)))
 	}
 	l.More(150)
@@ -130,9 +130,9 @@ func TestF28PartitionFromPostgres(t *testing.T) {
 			l.During(partitionedFor - noticed)
 			n.Heal()
 			healed := time.Now()
-			s.Await(postgresBack, apart.Name+" is ready again: "+p.name, apart.Ready)
+			s.Await(remaining(healed, postgresBack), apart.Name+" is ready again: "+p.name, apart.Ready)
 			ready := time.Since(healed)
-			s.Await(postgresBack, apart.Name+" writes again: "+p.name, func() bool { return s.writes(apart) })
+			s.Await(remaining(healed, postgresBack), apart.Name+" writes again: "+p.name, func() bool { return s.writes(apart) })
 			slowest := l.Slowest()
 			t.Logf("%s: not ready after %s, ready %s after healing, writes after %s; the slowest attempt took %s", p.name,
 				rounded(noticed), rounded(ready), rounded(time.Since(healed)), slowest)
@@ -156,6 +156,11 @@ func (s *Shop) writes(i *process.Instance) bool {
 		"idempotencyKey": fmt.Sprintf("%s-probe-%d", s.Target.Name, s.prepared), "ttlSeconds": 60,
 		"lines": []map[string]any{{"productId": "no such product", "quantity": 1}},
 	}}, &data) == nil
+}
+
+// remaining is what is left of a limit that began at a moment.
+func remaining(began time.Time, limit time.Duration) time.Duration {
+	return max(limit-time.Since(began), 0)
 }
 
 func rounded(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }

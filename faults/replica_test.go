@@ -13,8 +13,8 @@ import (
 	"onhand/faults/process"
 )
 
-// lookers is how many clerks write and look it up.
-const lookers = 3
+// clerksCount is how many clerks write and look up what they wrote.
+const clerksCount = 3
 
 // TestF30ReadReplica: product pages and pages of the ledger come from a read replica, whose replay is paused and resumed,
 // and which is frozen and killed, under load. Clerks write at one instance and look it up at another: no clerk reads older
@@ -89,7 +89,7 @@ type clerks struct {
 func startClerks(s *Shop) *clerks {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &clerks{shop: s, cancel: cancel}
-	for n := range lookers {
+	for n := range clerksCount {
 		s.Stock(map[string]int{fmt.Sprint("clerk", n): 1}, "no title yet")
 		c.group.Go(func() { c.work(ctx, n) })
 	}

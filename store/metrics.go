@@ -23,7 +23,7 @@ type metrics struct {
 	writes       *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
 	reserved     prometheus.Counter // of writes, the most frequent one; kept, because a look-up by labels costs each write
-	otherwise    atomic.Int64       // writes of other types that took effect
+	otherWrites  atomic.Int64       // writes of other types that took effect
 	transactions atomic.Int64
 	holders      holderMetrics
 	batchWrites  prometheus.Histogram
@@ -109,7 +109,7 @@ func (m *metrics) wrote(write models.Write, result models.WriteResult, err error
 		return
 	}
 	if outcome == writeDone {
-		m.otherwise.Add(1)
+		m.otherWrites.Add(1)
 	}
 	m.writes.WithLabelValues(writeName(write), outcome).Inc()
 }
@@ -121,7 +121,7 @@ func (m *metrics) done() (writes, reservations float64) {
 		return 0, 0 // a counter has no reason to fail
 	}
 	reservations = reserved.GetCounter().GetValue()
-	return reservations + float64(m.otherwise.Load()), reservations
+	return reservations + float64(m.otherWrites.Load()), reservations
 }
 
 // Collectors returns the store's metrics, for a registry of the caller's.
@@ -253,7 +253,7 @@ func newHolderMetrics() holderMetrics {
 }
 
 // limitsHolder reports whether an error refuses what a holder has too much of. A limit of a product for each owner has a
-// period; one for each reservation has none, and tells of no hoarder.
+// period; one for each reservation has none, and does not count.
 func limitsHolder(err models.UserError) bool {
 	switch e := err.(type) {
 	case holderlimits.LimitError:

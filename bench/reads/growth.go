@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 
 	"onhand/bench/floors"
 	"onhand/bench/loadgen"
@@ -104,8 +102,6 @@ func (s *shop) storedBytes(ctx context.Context) (bytes float64, err error) {
 	return bytes, err
 }
 
-var usedMemory = regexp.MustCompile(`used_memory:(\d+)`)
-
 // redisBytes is what Redis has allocated.
 func (s *shop) redisBytes(ctx context.Context) (bytes float64, err error) {
 	client, err := floors.Client(s.command.servers.Redis.URL())
@@ -113,13 +109,5 @@ func (s *shop) redisBytes(ctx context.Context) (bytes float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	info, err := client.Info(ctx, "memory").Result()
-	if err != nil {
-		return 0, err
-	}
-	found := usedMemory.FindStringSubmatch(info)
-	if found == nil {
-		return 0, errors.New("no used_memory in INFO")
-	}
-	return strconv.ParseFloat(found[1], 64)
+	return testbed.RedisFigure(ctx, client, "memory", "used_memory")
 }

@@ -56,10 +56,8 @@ func (c *readCommand) openShop(ctx context.Context, products int) (_ *shop, err 
 	if s.url, s.admin, err = c.servers.Database(ctx, "reads"+strconv.Itoa(c.databases)); err != nil {
 		return nil, err
 	}
-	migrate := exec.CommandContext(ctx, c.Server, "migrate")
-	migrate.Env = append(os.Environ(), "DATABASE_URL="+s.url, "REDIS_URL="+c.servers.Redis.URL(), "LOG_LEVEL=warn")
-	if out, err := migrate.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate: %w: %s", err, out), s.close(ctx))
+	if err := testbed.Migrate(ctx, c.Server, s.url, c.servers.Redis.URL()); err != nil {
+		return nil, errors.Join(err, s.close(ctx))
 	}
 	if err := fixture.FillShop(ctx, s.admin, products); err != nil {
 		return nil, errors.Join(err, s.close(ctx))

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -76,8 +74,6 @@ type totals struct {
 	reservations int
 }
 
-var sentBytes = regexp.MustCompile(`total_net_output_bytes:(\d+)`)
-
 // totals reads the counters.
 func (s *shop) totals(ctx context.Context) (t totals, err error) {
 	err = s.admin.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, (SELECT count(*) FROM reservations),
@@ -86,15 +82,7 @@ func (s *shop) totals(ctx context.Context) (t totals, err error) {
 	if err != nil {
 		return t, err
 	}
-	info, err := s.redis.Info(ctx, "stats").Result()
-	if err != nil {
-		return t, err
-	}
-	found := sentBytes.FindStringSubmatch(info)
-	if found == nil {
-		return t, errors.New("no total_net_output_bytes in INFO")
-	}
-	if t.sent, err = strconv.ParseFloat(found[1], 64); err != nil {
+	if t.sent, err = testbed.RedisFigure(ctx, s.redis, "stats", "total_net_output_bytes"); err != nil {
 		return t, err
 	}
 	t.cpu = testbed.CPUTimes()

@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -45,10 +42,8 @@ func (c *scaleCommand) openShop(ctx context.Context, products, instances int) (_
 	if err = s.redis.FlushAll(ctx).Err(); err != nil {
 		return nil, err
 	}
-	migrate := exec.CommandContext(ctx, c.program("onhand"), "migrate")
-	migrate.Env = append(os.Environ(), "DATABASE_URL="+s.url, "REDIS_URL="+redisURL, "LOG_LEVEL=warn")
-	if out, err := migrate.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("migrate: %w: %s", err, out)
+	if err = testbed.Migrate(ctx, c.program("onhand"), s.url, redisURL); err != nil {
+		return nil, err
 	}
 	if err = fixture.FillShop(ctx, s.admin, products); err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 
@@ -51,10 +50,8 @@ func (c *streamCommand) openShop(ctx context.Context, writing bool) (_ *shop, er
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
-	migrate := exec.CommandContext(ctx, c.Server, "migrate")
-	migrate.Env = append(os.Environ(), "DATABASE_URL="+s.flags.Database, "REDIS_URL="+s.flags.Redis, "LOG_LEVEL=warn")
-	if out, err := migrate.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("migrate: %w: %s", err, out)
+	if err := testbed.Migrate(ctx, c.Server, s.flags.Database, s.flags.Redis); err != nil {
+		return nil, err
 	}
 	if err := fixture.FillShop(ctx, s.admin, shopProducts); err != nil {
 		return nil, err

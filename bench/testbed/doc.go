@@ -4,7 +4,8 @@
 // [Start] starts a Postgres and a Redis that keeps nothing on disk. [Servers.DurableRedis] adds one that fsyncs every
 // write. [Servers.Database] makes an empty database. [Servers.Describe] prints what the figures were measured on.
 // [StartProgram] starts a build of the server, [StartChild] a command of the benchmark, each in a process of its own;
-// [Serve] is the end of such a command. [RunCommand] runs the benchmark itself, and [BuildServer] builds the server.
+// [Migrate] makes the tables;
+// [Serve] is the end of such a command. [RedisFigure] is a number of Redis. [RunCommand] runs the benchmark itself, and [BuildServer] builds the server.
 // [CPUTimes], [ProcessCPU] and [PerCall] report how much CPU time each program spent: throughput depends on what else the
 // machine does, CPU time does not.
 //

@@ -67,6 +67,18 @@ func StartProgram(ctx context.Context, program, databaseURL, redisURL string, mo
 	}
 }
 
+// Migrate makes the tables of a database with the program.
+//
+// Errors: with what the program wrote.
+func Migrate(ctx context.Context, program, databaseURL, redisURL string) error {
+	migrate := exec.CommandContext(ctx, program, "migrate")
+	migrate.Env = append(os.Environ(), "DATABASE_URL="+databaseURL, "REDIS_URL="+redisURL, "LOG_LEVEL=warn")
+	if out, err := migrate.CombinedOutput(); err != nil {
+		return fmt.Errorf("migrate: %w: %s", err, out)
+	}
+	return nil
+}
+
 // freeAddress is a loopback address with a port without a listener.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"onhand/store/storetest"
 )
@@ -81,6 +83,26 @@ func (s *Servers) Database(ctx context.Context, name string) (url string, admin 
 	url = s.Postgres.DSN(name)
 	admin, err = pgx.Connect(ctx, url)
 	return url, admin, err
+}
+
+// RedisFigure is a number that Redis reports in a section of INFO.
+//
+// Errors: those of the client; a field that is missing or no number.
+func RedisFigure(ctx context.Context, client redis.UniversalClient, section, field string) (float64, error) {
+	info, err := client.Info(ctx, section).Result()
+	if err != nil {
+		return 0, err
+	}
+	return figureOf(info, field)
+}
+
+func figureOf(info, field string) (float64, error) {
+	for line := range strings.Lines(info) {
+		if value, found := strings.CutPrefix(line, field+":"); found {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("no %s in INFO", field)
 }
 
 // described are the settings of Postgres that decide what a commit costs.

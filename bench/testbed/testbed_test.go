@@ -47,3 +47,16 @@ func TestLogTail(t *testing.T) {
 	require.Len(t, l.String(), logBytesMax)
 	require.Contains(t, l.String(), "xthe end")
 }
+
+// TestFigureOf: a number is found by its whole name.
+func TestFigureOf(t *testing.T) {
+	t.Parallel()
+	const info = "# Memory\r\nused_memory_rss:7\r\nused_memory:42\r\nused_memory_human:42B\r\n"
+	got, err := figureOf(info, "used_memory")
+	require.NoError(t, err)
+	require.Equal(t, 42.0, got)
+	_, err = figureOf(info, "memory")
+	require.ErrorContains(t, err, "no memory in INFO")
+	_, err = figureOf(info, "used_memory_human")
+	require.Error(t, err)
+}

@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"time"
 
@@ -42,13 +42,18 @@ type bed struct {
 	proxy   string // the path of haproxy
 }
 
-func (b *bed) migrate(ctx context.Context) error {
-	migrate := exec.CommandContext(ctx, b.command.Server, "migrate")
-	migrate.Env = append(os.Environ(), "DATABASE_URL="+b.url, "REDIS_URL="+b.servers.Redis.URL(), "LOG_LEVEL=warn")
-	if out, err := migrate.CombinedOutput(); err != nil {
-		return fmt.Errorf("migrate: %w: %s", err, out)
+// fill makes the database and its tables.
+func (b *bed) fill(ctx context.Context) error {
+	url, admin, err := b.servers.Database(ctx, "topology")
+	if err != nil {
+		return err
 	}
-	return nil
+	defer func() { _ = admin.Close(ctx) }() // the server ends too
+	b.url = url
+	if err := testbed.Migrate(ctx, b.command.Server, url, b.servers.Redis.URL()); err != nil {
+		return err
+	}
+	return fixture.FillShop(ctx, admin, products)
 }
 
 // measure starts a topology, measures one turn, and stops it.
@@ -80,7 +85,10 @@ func (b *bed) measure(ctx context.Context, top topology, w workload) (_ turn, er
 	return turn{m, testbed.PerCall(before, testbed.CPUTimes(), m.Acknowledged)}, err
 }
 
-// balance starts haproxy, and waits until it answers /readyz several times over for every instance.
+// errNotReady is why haproxy that answers cannot be used.
+var errNotReady = errors.New("/readyz does not answer 200")
+
+// balance starts haproxy, and waits until /readyz answers 200 once, and then for 2 s: by then it has checked every instance.
 func (b *bed) balance(ctx context.Context, addresses []string) (address string, end func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,13 +115,13 @@ func (b *bed) balance(ctx context.Context, addresses []string) (address string, 
 		if err == nil {
 			_ = response.Body.Close() // only the status counts
 			if response.StatusCode == http.StatusOK {
-				time.Sleep(2 * time.Second) // every instance was asked twice (inter, rise)
+				time.Sleep(2 * time.Second) // it has checked every instance twice (inter, rise)
 				return address, end, nil
 			}
 		}
 		if time.Now().After(deadline) {
 			end()
-			return "", nil, fmt.Errorf("haproxy has no instance: %w", err)
+			return "", nil, fmt.Errorf("haproxy has no instance after %s: %w", balancedMax, cmp.Or(err, errNotReady))
 		}
 	}
 }

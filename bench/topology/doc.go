@@ -8,4 +8,7 @@
 // It prints, for each workload and topology: calls per second as the median of the rounds, its ratio to one instance without
 // haproxy in the same round (the median of the ratios), p50 and p99, and the CPU time of each program for one call. Without
 // haproxy it measures one instance alone, and says so.
+//
+// It may import bench/fixture, bench/loadgen and bench/testbed. When a server is not installed, it fails and says what to
+// install.
 package main

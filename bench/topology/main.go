@@ -11,7 +11,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"onhand/bench/fixture"
 	"onhand/bench/loadgen"
 	"onhand/bench/testbed"
 )
@@ -129,20 +128,6 @@ func report(name string, measured []topology, turns map[string][]turn) {
 		fmt.Printf("| %s | %.2f | %.0f | %.1f ms | %.1f ms | %s |\n", top.name, ratios[len(ratios)/2], middle.PerSecond,
 			middle.P50.Seconds()*1000, middle.P99.Seconds()*1000, middle.cpu)
 	}
-}
-
-// fill makes the database and its tables.
-func (b *bed) fill(ctx context.Context) error {
-	url, admin, err := b.servers.Database(ctx, "topology")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = admin.Close(ctx) }() // the server ends too
-	b.url = url
-	if err := b.migrate(ctx); err != nil {
-		return err
-	}
-	return fixture.FillShop(ctx, admin, products)
 }
 
 func haproxyPath() string {

@@ -27,23 +27,25 @@ const (
 	tcpSYN         = 2
 )
 
-// way is one direction between two addresses.
-type way struct{ from, to netip.Addr }
+// direction is from one address to another.
+type direction struct{ from, to netip.Addr }
 
 // faults are those of a network. They are safe for concurrent use.
 type faults struct {
 	mu     sync.Mutex
-	dice   *rand.Rand
-	of     map[way]Impairment
-	queues map[way]*queue
-	lost   map[way]int
+	random *rand.Rand
+	of     map[direction]Impairment
+	queues map[direction]*queue
+	lost   map[direction]int
 
 	seen, forgotten map[flow]bool // connections
+
+	running sync.WaitGroup // the goroutines of queues
 }
 
 // flow is one direction of a TCP connection.
 type flow struct {
-	way
+	direction
 	ports [4]byte // source and destination
 }
 
@@ -63,13 +65,13 @@ type delayed struct {
 }
 
 func newFaults(seed uint64) *faults {
-	return &faults{dice: rand.New(rand.NewPCG(seed, 0)), of: map[way]Impairment{}, queues: map[way]*queue{}, lost: map[way]int{}, seen: map[flow]bool{}, forgotten: map[flow]bool{}}
+	return &faults{random: rand.New(rand.NewPCG(seed, 0)), of: map[direction]Impairment{}, queues: map[direction]*queue{}, lost: map[direction]int{}, seen: map[flow]bool{}, forgotten: map[flow]bool{}}
 }
 
-func (f *faults) set(w way, impairment Impairment) {
+func (f *faults) set(d direction, impairment Impairment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.of[w] = impairment
+	f.of[d] = impairment
 }
 
 func (f *faults) heal() {
@@ -83,19 +85,19 @@ func (f *faults) forget(one, other netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for connection := range f.seen {
-		if connection.way == (way{one, other}) || connection.way == (way{other, one}) {
+		if connection.direction == (direction{one, other}) || connection.direction == (direction{other, one}) {
 			f.forgotten[connection] = true
 		}
 	}
 }
 
 // isForgotten notes the connection of a packet, and reports whether it was forgotten. f.mu is held.
-func (f *faults) isForgotten(w way, packet []byte) bool {
+func (f *faults) isForgotten(d direction, packet []byte) bool {
 	header := int(packet[0]&15) * 4
 	if packet[9] != protocolTCP || len(packet) < header+tcpHeaderBytes {
 		return false
 	}
-	connection := flow{w, [4]byte(packet[header:])}
+	connection := flow{d, [4]byte(packet[header:])}
 	if packet[header+13]&tcpSYN != 0 {
 		delete(f.forgotten, connection) // a new connection
 	}
@@ -106,34 +108,34 @@ func (f *faults) isForgotten(w way, packet []byte) bool {
 }
 
 // lostOn is how many packets were lost or dropped in one direction.
-func (f *faults) lostOn(w way) int {
+func (f *faults) lostOn(d direction) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lost[w]
+	return f.lost[d]
 }
 
 // pass decides on a packet: it is to be sent now, or else was lost or queued. A direction that was delayed once stays a
 // queue, so that packets keep their order when its delay ends.
-func (f *faults) pass(w way, packet []byte, send func([]byte)) (now bool) {
+func (f *faults) pass(d direction, packet []byte, send func([]byte)) (now bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	impairment := f.of[w]
-	if f.isForgotten(w, packet) || impairment.Cut || (impairment.Loss > 0 && f.dice.Float64() < impairment.Loss) {
-		f.lost[w]++
+	impairment := f.of[d]
+	if f.isForgotten(d, packet) || impairment.Cut || (impairment.Loss > 0 && f.random.Float64() < impairment.Loss) {
+		f.lost[d]++
 		return false
 	}
-	q := f.queues[w]
+	q := f.queues[d]
 	if q == nil && impairment.Delay == 0 {
 		return true
 	}
 	if q == nil {
 		q = &queue{packets: make(chan delayed, queuedMax)}
-		f.queues[w] = q
-		go q.run(send)
+		f.queues[d] = q
+		f.running.Go(func() { q.run(send) })
 	}
 	due := time.Now().Add(impairment.Delay)
 	if impairment.Jitter > 0 {
-		due = due.Add(time.Duration(f.dice.Int64N(int64(2*impairment.Jitter))) - impairment.Jitter)
+		due = due.Add(time.Duration(f.random.Int64N(int64(2*impairment.Jitter))) - impairment.Jitter)
 	}
 	if due.Before(q.last) {
 		due = q.last
@@ -142,12 +144,12 @@ func (f *faults) pass(w way, packet []byte, send func([]byte)) (now bool) {
 	case q.packets <- delayed{due, append([]byte(nil), packet...)}:
 		q.last = due
 	default:
-		f.lost[w]++
+		f.lost[d]++
 	}
 	return false
 }
 
-// run sends each packet when it is due, until the queue is closed.
+// run sends each packet when it is due, until the queue is closed and empty.
 func (q *queue) run(send func([]byte)) {
 	for p := range q.packets {
 		time.Sleep(time.Until(p.due))
@@ -155,13 +157,14 @@ func (q *queue) run(send func([]byte)) {
 	}
 }
 
-// close ends the queues.
+// close ends the queues and waits for them: for the longest delay at most.
 func (f *faults) close() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	for w, q := range f.queues {
+	for d, q := range f.queues {
 		close(q.packets)
-		delete(f.queues, w)
+		delete(f.queues, d)
 	}
 	f.of = nil // no packet comes any more
+	f.mu.Unlock()
+	f.running.Wait()
 }

@@ -63,8 +63,8 @@ func New(t testing.TB, seed uint64) *Network {
 	}
 	n.own, n.device = own, device
 	t.Cleanup(n.close)
-	n.Own() // the first address starts the device
-	n.readers.Go(func() { n.carry(own) })
+	n.AddAddress() // the first address starts the device
+	n.readers.Go(func() { n.forward(own) })
 	return n
 }
 
@@ -72,11 +72,11 @@ func (n *Network) address(last int) netip.Addr {
 	return netip.AddrFrom4([4]byte{n.subnet[0], n.subnet[1], n.subnet[2], byte(last)})
 }
 
-// First is the first address of the tests' host, from which it connects unless told otherwise.
-func (n *Network) First() netip.Addr { return n.address(1) }
+// FirstAddress is the first address of the tests' host, from which it connects unless told otherwise.
+func (n *Network) FirstAddress() netip.Addr { return n.address(1) }
 
-// Own gives the tests' host one more address, such as that of a server that runs there.
-func (n *Network) Own() netip.Addr {
+// AddAddress gives the tests' host one more address, such as that of a server that runs there. Call it from one goroutine.
+func (n *Network) AddAddress() netip.Addr {
 	n.t.Helper()
 	n.ours++
 	name := n.device
@@ -93,7 +93,7 @@ func (n *Network) Own() netip.Addr {
 	return address
 }
 
-// NewHost makes a namespace. Where the machine does not allow it, the test is skipped.
+// NewHost makes a namespace. Where the machine does not allow it, the test is skipped. Call it from one goroutine.
 func (n *Network) NewHost() *Host {
 	n.t.Helper()
 	n.mu.Lock()
@@ -113,7 +113,7 @@ func (n *Network) NewHost() *Host {
 	n.mu.Lock()
 	n.devices[h.Address] = device
 	n.mu.Unlock()
-	n.readers.Go(func() { n.carry(device) })
+	n.readers.Go(func() { n.forward(device) })
 	return h
 }
 
@@ -145,7 +145,7 @@ func (h *Host) Enter() error {
 
 // Set gives the packets from one address to another an impairment; the zero Impairment heals them.
 func (n *Network) Set(from, to netip.Addr, impairment Impairment) {
-	n.faults.set(way{from, to}, impairment)
+	n.faults.set(direction{from, to}, impairment)
 }
 
 // SetBoth is Set in both directions.
@@ -162,10 +162,10 @@ func (n *Network) Heal() { n.faults.heal() }
 func (n *Network) Forget(one, other netip.Addr) { n.faults.forget(one, other) }
 
 // Lost is how many packets from one address to another were lost or dropped.
-func (n *Network) Lost(from, to netip.Addr) int { return n.faults.lostOn(way{from, to}) }
+func (n *Network) Lost(from, to netip.Addr) int { return n.faults.lostOn(direction{from, to}) }
 
-// carry reads the packets of one device until it is closed.
-func (n *Network) carry(device *os.File) {
+// forward reads the packets of one device until it is closed.
+func (n *Network) forward(device *os.File) {
 	packet := make([]byte, packetBytesMax)
 	for {
 		size, err := device.Read(packet)
@@ -175,15 +175,15 @@ func (n *Network) carry(device *os.File) {
 		if size < ipv4HeaderBytes || packet[0]>>4 != 4 {
 			continue // IPv6 announces itself on every device
 		}
-		w := way{netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20]))}
+		d := direction{netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20]))}
 		n.mu.Lock()
-		to := n.devices[w.to]
+		to := n.devices[d.to]
 		n.mu.Unlock()
 		if to == nil {
 			continue // such as multicast
 		}
 		send := func(p []byte) { _, _ = to.Write(p) } // a network may lose a packet
-		if n.faults.pass(w, packet[:size], send) {
+		if n.faults.pass(d, packet[:size], send) {
 			send(packet[:size])
 		}
 	}

@@ -24,31 +24,31 @@ func New(t testing.TB, _ uint64) *Network {
 	return nil
 }
 
-// First is never called.
-func (n *Network) First() netip.Addr { return netip.Addr{} }
+// FirstAddress is unreachable: New skips the test first.
+func (n *Network) FirstAddress() netip.Addr { return netip.Addr{} }
 
-// Own is never called.
-func (n *Network) Own() netip.Addr { return netip.Addr{} }
+// AddAddress is unreachable: New skips the test first.
+func (n *Network) AddAddress() netip.Addr { return netip.Addr{} }
 
-// NewHost is never called.
+// NewHost is unreachable: New skips the test first.
 func (n *Network) NewHost() *Host { return nil }
 
-// Enter is never called.
+// Enter is unreachable: New skips the test first.
 func (h *Host) Enter() error { return errors.ErrUnsupported }
 
-// Set is never called.
+// Set is unreachable: New skips the test first.
 func (n *Network) Set(from, to netip.Addr, impairment Impairment) {
 	n.faults.set(way{from, to}, impairment)
 }
 
-// SetBoth is never called.
+// SetBoth is unreachable: New skips the test first.
 func (n *Network) SetBoth(one, other netip.Addr, impairment Impairment) {}
 
-// Heal is never called.
+// Heal is unreachable: New skips the test first.
 func (n *Network) Heal() { n.faults.heal() }
 
-// Forget is never called.
+// Forget is unreachable: New skips the test first.
 func (n *Network) Forget(one, other netip.Addr) { n.faults.forget(one, other) }
 
-// Lost is never called.
+// Lost is unreachable: New skips the test first.
 func (n *Network) Lost(from, to netip.Addr) int { return n.faults.lostOn(way{from, to}) }

@@ -100,7 +100,7 @@ func exchange(t *testing.T, connection net.Conn, limit time.Duration) (took time
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	n := New(t, 1)
-	one, other, host := n.Own(), n.Own(), n.NewHost()
+	one, other, host := n.AddAddress(), n.AddAddress(), n.NewHost()
 	address := startEcho(t, host)
 	from, beside := dial(t, one, address), dial(t, other, address)
 

@@ -108,7 +108,7 @@ func (d *Decider) refusePurchases(h owner.Holder, wanted []demand, s *StoredRese
 		}
 		w := holderusage.Wanted{Product: product, Units: want.total, Path: models.InputPath("lines", want.index, "quantity")}
 		if want.held != nil {
-			w.Had, w.Counted = want.held.Quantity, d.purchased(s, want.held)
+			w.Had, w.Purchased = want.held.Quantity, d.purchased(s, want.held)
 		}
 		errs = append(errs, d.Purchases.Refuse(h, w)...)
 	}

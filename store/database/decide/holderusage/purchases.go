@@ -33,9 +33,9 @@ func (p *Purchases) Full() []string { return p.full.list() }
 type Wanted struct {
 	Product *models.Product
 	// Units are those that the reservation has afterwards, Had those that it has before, and
-	// Counted those of them that the purchases include.
-	Units, Had, Counted int
-	Path                []string
+	// Purchased those of them that the purchases include.
+	Units, Had, Purchased int
+	Path                  []string
 }
 
 // Refuse refuses more units than a holder may have in the product's period. Units that its
@@ -45,7 +45,7 @@ func (p *Purchases) Refuse(h owner.Holder, w Wanted) []models.UserError {
 	if h == "" || limit == nil || w.Units <= w.Had {
 		return nil
 	}
-	if p.units[ID{h, w.Product.ProductID}]-w.Counted+w.Units <= *limit {
+	if p.units[ID{h, w.Product.ProductID}]-w.Purchased+w.Units <= *limit {
 		return nil
 	}
 	p.full.add(h)
