@@ -38,7 +38,7 @@ func (h *Host) Enter() error { return errors.ErrUnsupported }
 
 // Set is unreachable: New skips the test first.
 func (n *Network) Set(from, to netip.Addr, impairment Impairment) {
-	n.faults.set(way{from, to}, impairment)
+	n.faults.set(direction{from, to}, impairment)
 }
 
 // SetBoth is unreachable: New skips the test first.
@@ -51,4 +51,4 @@ func (n *Network) Heal() { n.faults.heal() }
 func (n *Network) Forget(one, other netip.Addr) { n.faults.forget(one, other) }
 
 // Lost is unreachable: New skips the test first.
-func (n *Network) Lost(from, to netip.Addr) int { return n.faults.lostOn(way{from, to}) }
+func (n *Network) Lost(from, to netip.Addr) int { return n.faults.lostOn(direction{from, to}) }
