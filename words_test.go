@@ -57,7 +57,7 @@ var retired = map[string]retiredWord{
 	"launch":     {write: "dispatch", text: `launch(es|ed|ing)?`, names: []string{"launch", "launched"}, below: inDatabase},
 	"land":       {write: "finish", text: `land(s|ed|ing)`, names: []string{"land", "lands", "landed"}, below: inStore},
 	"aside":      {write: "blocked", text: `aside`, names: []string{"aside"}},
-	"behind":     {write: "blocked", names: []string{"behind"}, below: inDatabase},
+	"behind":     {write: "blocked", allow: `Err(Replica)?Behind`, names: []string{"behind"}, below: inDatabase},
 	"draft":      {write: "change set", text: `drafts?`, names: []string{"draft", "drafts"}, below: inBackend},
 	"distrust":   {write: "cache bypass", text: `distrust\w*`, names: []string{"distrust", "distrusts", "distrusted"}},
 	"apart":      {write: "bisection", text: `(broken|break|breaks|breaking) apart`, names: []string{"apart"}, below: inDatabase},
