@@ -94,7 +94,7 @@ var moduleRoot = sync.OnceValues(func() (string, error) {
 	}
 })
 
-// goTool runs the go command in the product's module.
+// goTool runs the go command in the product's module. The race detector needs cgo, which the Makefile switches off.
 func goTool(t testing.TB, arguments ...string) string {
 	t.Helper()
 	root, err := moduleRoot()
@@ -103,6 +103,9 @@ func goTool(t testing.TB, arguments ...string) string {
 	}
 	command := exec.Command("go", arguments...)
 	command.Dir = root
+	if *serverRace {
+		command.Env = append(os.Environ(), "CGO_ENABLED=1")
+	}
 	var complaints strings.Builder
 	command.Stderr = &complaints
 	output, err := command.Output()
