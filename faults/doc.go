@@ -29,7 +29,8 @@
 // `onhand audit` is run as well. TestCheckersFind and TestPlantedRaceIsFound test the checkers themselves.
 //
 // Rules: scenarios run one after the other under a modest load, and take about 20 s (F13, F20: 35 to 60 s), all together
-// 13 minutes beside other work. They wait for events, and for time only where a fault is a length of time. The same seed repeats the choices, not the schedule of threads.
+// 13 minutes beside other work. They wait for events, and for time only where a fault is a length of time. The same seed
+// repeats the choices, not the schedule of threads.
 //
 // It may import models and stockbinary (to decode what Redis has) and store/storetest of the product: the server is a black
 // box. When a program is not installed, the scenarios fail and say what to install.
