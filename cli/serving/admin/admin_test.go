@@ -128,9 +128,9 @@ func TestAdminAnswers(t *testing.T) {
 func TestFloodOfReadiness(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		looks := 0
+		var looks atomic.Int32
 		ready := admin.Ready(func(ctx context.Context) store.Health {
-			looks++
+			looks.Add(1)
 			time.Sleep(100 * time.Millisecond)
 			return store.Health{Database: ctx.Err()}
 		}, new(atomic.Bool))
@@ -145,7 +145,7 @@ func TestFloodOfReadiness(t *testing.T) {
 				}()
 			}
 			time.Sleep(2 * time.Second)
-			assert.Equal(t, second+1, looks)
+			assert.EqualValues(t, second+1, looks.Load())
 		}
 	})
 }
