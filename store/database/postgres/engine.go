@@ -31,7 +31,8 @@ type Engine struct {
 	config *pgx.ConnConfig // of the connection that listens
 	guard  *timeline.Guard // of all connections
 
-	without dialect.Switches
+	silentMax time.Duration // of the connection that listens, before it is checked
+	without   dialect.Switches
 }
 
 // Open connects to the servers of a postgres:// URL. None of them has to be up.
@@ -60,7 +61,7 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 		_ = pool.Close()
 		return nil, nil, fmt.Errorf("open database: %w", err)
 	}
-	return db, &Engine{db: db, sql: pool, config: config, guard: guard, without: without}, nil
+	return db, &Engine{db: db, sql: pool, config: config, guard: guard, silentMax: listenCheck, without: without}, nil
 }
 
 // ListenAt implements [dialect.Engine].
@@ -275,7 +276,7 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 	for {
 		wake()
 		// A silent connection may be half open, so it is checked.
-		wait, cancel := context.WithTimeout(ctx, listenCheck)
+		wait, cancel := context.WithTimeout(ctx, e.silentMax)
 		_, err := conn.WaitForNotification(wait)
 		cancel()
 		if ctx.Err() != nil {
@@ -288,8 +289,8 @@ func (e *Engine) Listen(ctx context.Context, wake func()) error {
 			if err := answered(ctx, conn.Ping); err != nil {
 				return err
 			}
-			if err := e.guard.Reset(ctx, conn); err != nil { // the pool has seen a newer primary
-				return err
+			if err := e.guard.Reset(ctx, conn); err != nil {
+				return fmt.Errorf("another server was promoted: %w", err)
 			}
 		}
 	}

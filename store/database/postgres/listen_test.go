@@ -1,13 +1,64 @@
 package postgres
 
 import (
+	"context"
+	"database/sql/driver"
 	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"onhand/store/database/dialect"
+	"onhand/store/database/postgres/timeline"
+	"onhand/store/storetest"
 )
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// The connection that listens leaves a primary that was replaced although it still answers,
+// and is refused there.
+func TestListenAfterPromotion(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	primary := storetest.PrivatePostgres(t)
+	standby, err := storetest.StartReplica(ctx, primary)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, standby.Close()) })
+	guard := &timeline.Guard{}
+	guarded := func(url string) *pgx.ConnConfig {
+		config, err := parseConfig(url, guard)
+		require.NoError(t, err)
+		guard.Install(config)
+		config.RuntimeParams["application_name"] = "the administrator" // who may see the timeline
+		return config
+	}
+	engine := &Engine{config: guarded(primary.DSN("postgres")), guard: guard, silentMax: 20 * time.Millisecond}
+	woken, ended := make(chan struct{}, 1), make(chan error, 1)
+	wake := func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	}
+	go func() { ended <- engine.Listen(ctx, wake) }()
+	for range 3 { // checks find the only primary good
+		select {
+		case <-woken:
+		case err := <-ended:
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, standby.Promote(ctx))
+	conn, err := pgx.ConnectConfig(ctx, guarded(standby.DSN("postgres")))
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(ctx))
+	require.ErrorIs(t, <-ended, driver.ErrBadConn)
+	require.ErrorContains(t, engine.Listen(ctx, wake), "another one was promoted")
+}
 
 // The connection that listens is one like those of the pool: guarded where its URL names
 // several servers, and with the application's name of the URL.
