@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
 	"onhand/models/history"
 	"onhand/models/paging"
+	"onhand/store/database"
 	"onhand/store/storetest"
 )
 
@@ -32,11 +34,24 @@ func openReplicated(t *testing.T, lagMax, timeout time.Duration) replicated {
 	t.Cleanup(func() { require.NoError(t, standby.Close()) })
 	s := open(t, Config{
 		DatabaseURL: primary.DSN("shop"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
-		ReplicaURL: storetest.ServerAccount(standby.DSN("shop")), ReplicaLagMax: lagMax, ReplicaTimeout: timeout,
+		ReplicaURL: storetest.ServerAccount(standby.DSN("shop")) + fastClock(t, primary), ReplicaLagMax: lagMax, ReplicaTimeout: timeout,
 	})
 	r := replicated{s, primary, standby}
 	r.awaitUse(t)
 	return r
+}
+
+// fastClock returns what to add to the URL of a server so that its clock is five minutes
+// fast.
+func fastClock(t *testing.T, primary *storetest.PostgresServer) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), primary.DSN("shop"))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `CREATE SCHEMA fast GRANT USAGE ON SCHEMA fast TO PUBLIC;
+		CREATE FUNCTION fast.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT pg_catalog.clock_timestamp() + interval '5 minutes' $$`)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+	return "&search_path=fast,pg_catalog,public"
 }
 
 // awaitUse waits until the replica answers.
@@ -92,6 +107,9 @@ func TestReadReplica(t *testing.T) {
 	require.EqualValues(t, 6, m["onhand_replica_reads_total"], "fallbacks: %v", m)
 	require.EqualValues(t, 1, m["onhand_replica_up"])
 
+	r.checkClock(t)
+	require.EqualValues(t, 7, measured(t, r.Store)["onhand_replica_reads_total"])
+
 	require.NoError(t, r.standby.PauseReplay(t.Context()))
 	r.checkPages(t, 2)
 	require.EqualValues(t, 6, r.fallbacks(t, "behind")+r.fallbacks(t, "resting"))
@@ -115,6 +133,70 @@ func TestReadReplica(t *testing.T) {
 	_, err := r.Products(t.Context(), paging.Request{First: 1, After: "no such product"}, paging.ProductQuery{Order: paging.ByTitle})
 	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
 	require.NoError(t, r.replicaReads.State(), "a caller's mistake is none of the replica's")
+}
+
+// moved returns the products of the next n movements of products "x" and "y" after a cursor.
+func (r replicated) moved(t *testing.T, cursor string, n int) (products []string) {
+	t.Helper()
+	w, err := r.WatchMovements(t.Context(), cursor, models.MovementFilter{})
+	require.NoError(t, err)
+	defer w.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range n {
+		m, err := w.Next(ctx)
+		require.NoError(t, err, "after %v", products)
+		products = append(products, m.ProductID)
+	}
+	return products
+}
+
+// What a page of the replica does not show comes after its cursors, once: what had not
+// committed when it was read, and what the replica replayed after the position.
+func TestReadReplicaCursor(t *testing.T) {
+	t.Parallel()
+	r := openReplicated(t, 2*time.Second, patience)
+	stockUp(t, r.Store, 5, "w", "x", "y", "z")
+	outside, err := pgx.Connect(t.Context(), r.primary.DSN("shop"))
+	require.NoError(t, err)
+	defer outside.Close(context.Background())
+	tx, err := outside.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "UPDATE stock_levels SET available = available + 1 WHERE product_id = 'y'")
+	require.NoError(t, err)
+	write(t, r.Store, receive("1", "x", 1))
+
+	var movement *models.StockMovement
+	_, err = r.replica.Read(t.Context(), patience, func(at *database.Database) error {
+		version := write(t, r.Store, receive("2", "z", 1)).Stocks[0].Version
+		eventually(t, func() bool {
+			replayed, err := at.ReadStocks(t.Context(), []string{"z"})
+			return err == nil && replayed.Stocks[0].Version == version
+		})
+		page, err := at.ReadMovements(t.Context(), paging.MovementRequest{First: 1}, models.MovementFilter{})
+		require.NoError(t, err)
+		require.Equal(t, "x", page.Movements[0].ProductID)
+		movement, err = at.ReadMovement(t.Context(), page.Movements[0].MovementID, "x")
+		require.NoError(t, err)
+		require.Equal(t, page.Movements[0].Cursor, movement.Cursor)
+		return nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	write(t, r.Store, receive("3", "w", 1))
+	require.ElementsMatch(t, []string{"y", "z", "w"}, r.moved(t, movement.Cursor, 3))
+}
+
+// The moment of a read is the primary's, whatever the clock of the replica shows.
+func (r replicated) checkClock(t *testing.T) {
+	t.Helper()
+	now, err := r.Now(t.Context())
+	require.NoError(t, err)
+	_, err = r.StockAsOf(t.Context(), "x", now.Add(2*time.Minute))
+	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err), "it is in the future")
+	found, err := r.Histories(t.Context(), history.HistoryRequest{ProductIDs: []string{"x"}, Since: now.Add(-time.Hour), Points: 60})
+	require.NoError(t, err)
+	require.WithinDuration(t, now, found[0].Until(), patience)
 }
 
 // A server that does not replay this primary's log is not read: a promoted standby, and

@@ -137,7 +137,11 @@ func (r *ReadReplica) Read(ctx context.Context, wait time.Duration, read func(*D
 		return 0, err
 	}
 	return r.HotStandby.Read(ctx, at, wait, func(db *dialect.DB) error {
-		seen := &Database{DB: db, Ledger: ledger.New(db)}
+		past, err := ledger.New(db).AsOf(at.Committed)
+		if err != nil {
+			return err
+		}
+		seen := &Database{DB: db, Ledger: past}
 		seen.Lists = pages.New(db, rows{seen})
 		return read(seen)
 	})

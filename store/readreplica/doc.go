@@ -14,8 +14,8 @@
 //   - A read waits for the replica for a bounded time. After a failure, or when several
 //     reads in a row found it behind, no read waits for it until a probe has succeeded,
 //     half a second later at least.
-//   - What is decided under a lock, what fills Redis, and what depends on the clock of
-//     the database (reservations) is never read from the replica.
+//   - What is decided under a lock, what fills Redis, and reservations, which expire by
+//     the clock of the database, are never read from the replica.
 //
 // May import: models and its packages, backoff, database, prometheus. When the replica is gone, the
 // primary answers all reads. When the primary is gone, its position is not known, and

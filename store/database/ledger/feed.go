@@ -238,10 +238,7 @@ func otherTransactions(f *dialect.Fragments) string {
 // newlyCommitted limits a query to transactions that committed in to and not in from.
 func (f *Feed) newlyCommitted(c *conditions, to txSnapshot) {
 	txid := f.ledger.Fragments.TxID
-	c.add(txid+" < ?", to.next)
-	if len(to.running) > 0 {
-		c.add(txid+" NOT IN ?", to.running)
-	}
+	to.committed(c, txid)
 	switch from := f.at.from; {
 	case from.next == 0:
 	case len(from.running) == 0:

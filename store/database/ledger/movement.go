@@ -41,11 +41,33 @@ func (l ledgerEnds) after(lo, size int64) int64 {
 type Ledger struct {
 	*dialect.DB
 	Windows Windows
+	asOf    *asOf // nil: now
 }
 
 // New returns a ledger.
 func New(db *dialect.DB) *Ledger {
 	return &Ledger{DB: db, Windows: Windows{First: windowFirst, Most: windowMax, HistoryFirst: historyEntriesFirst, HistoryMost: historyEntriesMax}}
+}
+
+// asOf is what had committed at a moment.
+type asOf struct {
+	text     string // as the database writes it
+	snapshot txSnapshot
+}
+
+// AsOf returns the ledger as it was at a moment, with cursors of that moment. snapshot is
+// the text of a pg_snapshot; everything that it names as committed must be visible. A Feed
+// cannot be made from it.
+//
+// Errors: a text that is no snapshot.
+func (l *Ledger) AsOf(snapshot string) (*Ledger, error) {
+	s, err := parseSnapshot(snapshot)
+	if err != nil {
+		return nil, err
+	}
+	past := *l
+	past.asOf = &asOf{snapshot, s}
+	return &past, nil
 }
 
 // Windows are bounds in entries; tests make them narrow: of the first and of any SELECT for
@@ -84,13 +106,21 @@ func scanMovement(r dialect.Rows) (*movementRow, error) {
 func (l *Ledger) selectMovements(ctx context.Context, q movementQuery) (found []*movementRow, err error) {
 	db, cancel := l.ReadSession(ctx)
 	defer cancel()
+	if l.asOf != nil {
+		l.asOf.snapshot.committed(&q.more, l.Fragments.TxID)
+	}
 	query, args := movementsSelect(l.Fragments, &q)
 	r, err := db.Raw(query, args...).Rows()
 	if err != nil {
 		return nil, l.Fault(err)
 	}
 	defer r.Close()
-	err = dialect.Each(r, scanMovement, func(m *movementRow) { found = append(found, m) })
+	err = dialect.Each(r, scanMovement, func(m *movementRow) {
+		if l.asOf != nil {
+			m.snapshot = l.asOf.text
+		}
+		found = append(found, m)
+	})
 	return found, l.Fault(err)
 }
 

@@ -50,6 +50,14 @@ func (s txSnapshot) equal(other txSnapshot) bool {
 	return s.next == other.next && slices.Equal(s.running, other.running)
 }
 
+// committed limits a query to transactions that had committed. txid is SQL for theirs.
+func (s txSnapshot) committed(c *conditions, txid string) {
+	c.add(txid+" < ?", s.next)
+	if len(s.running) > 0 {
+		c.add(txid+" NOT IN ?", s.running)
+	}
+}
+
 // position is how far a feed has come. It has returned what committed in from, and of what
 // committed in to the movements up to id.
 //

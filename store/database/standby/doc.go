@@ -14,6 +14,9 @@
 //   - A position names the database cluster, its timeline and the epoch. A server of
 //     another cluster, a standby that still follows the primary of before a failover, a
 //     promoted standby and another database are refused, whatever their position.
+//   - The clock of a read is the primary's, of the position. Pages of the ledger show what
+//     had committed at the position, and no more: their cursors name that snapshot, because
+//     a snapshot of a standby does not name what runs at the primary.
 //   - The check and all statements of a read use one connection and one transaction, of
 //     isolation READ COMMITTED: a pooler may not part them, and each statement has a
 //     snapshot that is newer than the check.

@@ -14,17 +14,39 @@ import (
 
 // LogPosition is how far the log of a primary had come.
 type LogPosition struct {
-	LSN      string // of the end of the log
-	Timeline int64  // grows when a standby is promoted
-	System   int64  // the identifier of the database cluster
-	Epoch    string // of the database
+	LSN       string    // of the end of the log
+	Timeline  int64     // grows when a standby is promoted
+	System    int64     // the identifier of the database cluster
+	Epoch     string    // of the database
+	Committed string    // what had committed, as a pg_snapshot: part of what is before LSN
+	Now       time.Time // by the clock of the primary
 }
 
 // positionSQL reads the position of a primary. The insert position is at or after the end of
 // every commit that anyone can have seen, also one that is not flushed yet
-// (synchronous_commit = off).
-const positionSQL = `SELECT pg_current_wal_insert_lsn()::text, ` + timeline.OfPrimary + `,
-	(SELECT system_identifier FROM pg_control_system()), m.epoch FROM onhand_meta m`
+// (synchronous_commit = off). The snapshot is that of the statement, which is taken first.
+const positionSQL = `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
+	current_setting('wal_block_size')::bigint, pg_size_bytes(current_setting('wal_segment_size')), ` + timeline.OfPrimary + `,
+	(SELECT system_identifier FROM pg_control_system()), m.epoch, pg_current_snapshot()::text, clock_timestamp() FROM onhand_meta m`
+
+// Headers of the log: of its pages, and of the first page of each segment.
+const (
+	pageHeader    = 24
+	segmentHeader = 40
+)
+
+// logEnd is the end of the last record at an insert position. Where that record filled its
+// page, or ended its segment, the insert position is behind the next header, and no standby
+// replays a header before the record after it.
+func logEnd(insert, page, segment int64) string {
+	switch {
+	case insert%segment == segmentHeader:
+		insert -= segmentHeader
+	case insert%page == pageHeader:
+		insert -= pageHeader
+	}
+	return fmt.Sprintf("%X/%X", uint64(insert)>>32, uint32(insert))
+}
 
 // stateSQL reads the state of a standby and compares it with a position. The epoch is that
 // of its snapshot, which may be older than what it has replayed. The timeline is
@@ -55,10 +77,13 @@ var (
 func PositionOf(ctx context.Context, primary *dialect.DB) (at LogPosition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
 	defer cancel()
-	err = primary.SQL.QueryRowContext(ctx, positionSQL).Scan(&at.LSN, &at.Timeline, &at.System, &at.Epoch)
+	var insert, page, segment int64
+	err = primary.SQL.QueryRowContext(ctx, positionSQL).
+		Scan(&insert, &page, &segment, &at.Timeline, &at.System, &at.Epoch, &at.Committed, &at.Now)
 	if err != nil {
 		return at, fmt.Errorf("%w: %w", ErrPosition, err)
 	}
+	at.LSN = logEnd(insert, page, segment)
 	return at, nil
 }
 

@@ -37,3 +37,22 @@ func TestCheck(t *testing.T) {
 		require.ErrorContains(t, err, test.want, name)
 	}
 }
+
+// After a record that filled its page, or ended its segment, the insert position is behind
+// a header that no standby has replayed: a quiet primary's standby would count as behind.
+func TestLogEnd(t *testing.T) {
+	t.Parallel()
+	const page, segment = 8 << 10, 16 << 20
+	for _, test := range []struct {
+		insert int64
+		want   string
+	}{
+		{5<<32 + segment + segmentHeader, "5/1000000"},
+		{5<<32 + page + pageHeader, "5/2000"},
+		{5<<32 + page + segmentHeader, "5/2028"}, // within a record's page
+		{5<<32 + segment + segmentHeader + 8, "5/1000030"},
+		{5<<32 + page, "5/2000"},
+	} {
+		require.Equal(t, test.want, logEnd(test.insert, page, segment))
+	}
+}

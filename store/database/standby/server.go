@@ -30,6 +30,9 @@ func Open(url string, connections int, log *slog.Logger) (*HotStandby, error) {
 	}
 	db.SQL.SetMaxOpenConns(connections)
 	db.SQL.SetMaxIdleConns(connections)
+	fragments := *db.Fragments
+	fragments.Now = "current_setting('onhand.now')::timestamptz" // the primary's; see begin
+	db.Fragments = &fragments
 	return &HotStandby{db: db, slots: semaphore.NewWeighted(int64(connections))}, nil
 }
 
@@ -40,7 +43,7 @@ func (s *HotStandby) Close() error { return s.db.Close() }
 func (s *HotStandby) Connections() sql.DBStats { return s.db.Connections() }
 
 // Read calls read with a database whose sessions see everything that was committed at a
-// position. It waits for a free connection, and for the standby, each so long. lag is how many bytes of
+// position, and whose clock shows the position's moment. It waits for a free connection, and for the standby, each so long. lag is how many bytes of
 // the log the standby had to replay when it was asked first.
 //
 // Errors: ErrBusy, ErrBehind, ErrOther; those of read; any other of the server.
@@ -89,6 +92,7 @@ func (s *HotStandby) onConnection(ctx context.Context, conn *sql.Conn) *dialect.
 func begin(ctx context.Context, conn *pgx.Conn, at LogPosition, wait time.Duration) (found state, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+	batch.Queue("SELECT set_config('onhand.now', $1, true)", at.Now.UTC().Format(time.RFC3339Nano))
 	batch.Queue(stateSQL, at.LSN).QueryRow(found.scan)
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return found, fmt.Errorf("ask the standby: %w", err)
