@@ -61,11 +61,10 @@ type importTarget struct {
 func newImportTarget(t testing.TB) *importTarget {
 	t.Helper()
 	url := storetest.Postgres(t)
-	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
+	owner := openDatabase(t, storetest.OwnerAccount(url))
+	_, err := owner.Migrate(t.Context())
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	_, err = db.Migrate(t.Context())
-	require.NoError(t, err)
+	db := openDatabase(t, storetest.ServerAccount(url))
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
@@ -75,6 +74,14 @@ func newImportTarget(t testing.TB) *importTarget {
 	s.exec("CREATE TABLE plain_levels (LIKE stock_levels INCLUDING ALL)")
 	s.exec("VACUUM ANALYZE")
 	return s
+}
+
+func openDatabase(t testing.TB, url string) *database.Database {
+	t.Helper()
+	db, err := database.Open(url, slog.New(slog.DiscardHandler), database.Switches{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 func (s *importTarget) exec(query string) {
