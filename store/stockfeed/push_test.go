@@ -152,8 +152,10 @@ func TestLaterWatchesReadNothing(t *testing.T) {
 	require.EqualValues(t, 1, reads("unknown"))
 	require.EqualValues(t, 1, reads("unknown"))
 
+	earlier := watch(t, h, "a")
+	require.EqualValues(t, 1, nextVersion(t, earlier))
 	publish(t, raw, stockAt("a", epoch, 2))
-	awaitMessages(t, h, 1)
+	require.EqualValues(t, 2, nextVersion(t, earlier))
 	h.subscriber.received.Load().touch()
 	w := watch(t, h, "a")
 	require.EqualValues(t, 2, nextVersion(t, w), "the latest")
