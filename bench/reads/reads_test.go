@@ -76,6 +76,9 @@ func TestRowsAreMeasured(t *testing.T) {
 	}
 	selected, err := c.selectRows()
 	require.NoError(t, err)
+	for i := range selected {
+		selected[i].callers = min(selected[i].callers, 4) // with more, a turn of the slowest floor has no answer
+	}
 	list, err := c.measure(t.Context(), selected)
 	require.NoError(t, err, "%s", &log)
 	require.Len(t, list, len(rowNames()))
