@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"onhand/cli/serving/shoppers"
@@ -57,11 +58,14 @@ func TestShoppers(t *testing.T) {
 			require.Equal(t, models.ReasonImport, m.Reason, id)
 		}
 	}
-	tally, err := st.Audit(t.Context(), audit.Options{})
-	require.NoError(t, err)
-	for kind, n := range tally.Differences {
-		require.Zero(t, n, kind)
-	}
+	// The last writes may not be in Redis yet.
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		tally, err := st.Audit(context.Background(), audit.Options{})
+		assert.NoError(t, err)
+		for kind, n := range tally.Differences {
+			assert.Zero(t, n, kind)
+		}
+	}, time.Minute, 100*time.Millisecond)
 }
 
 // The orders of shoppers who were stopped are shipped at the next start.
