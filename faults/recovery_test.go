@@ -2,7 +2,12 @@ package faults
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,11 +38,12 @@ func TestF25PointInTime(t *testing.T) {
 	s := Open(t, Setup{PrivatePostgres: true, PostgresOptions: archived, ShortReservations: true})
 	data, _, err := s.dataDirectory()
 	require.NoError(t, err)
-	base, archive := filepath.Join(filepath.Dir(data), "base"), filepath.Join(filepath.Dir(data), "archive")
+	taken, base, archive := filepath.Join(filepath.Dir(data), "base"), filepath.Join(filepath.Dir(data), "latest"), filepath.Join(filepath.Dir(data), "archive")
+	require.NoError(t, os.Symlink("base", base))                              // as scripts of backups leave it
 	require.NoError(t, os.Chmod(filepath.Dir(s.Instances[0].Program), 0o755)) // the account of Postgres runs it too
 	l := s.Load()
 	l.More(200)
-	s.baseBackup(t, data, base)
+	s.baseBackup(t, data, taken)
 	l.More(200)
 	l.Stop()
 	s.Checker.AwaitQuiet() // an expiry after the recovery would publish its product
@@ -75,8 +81,13 @@ func TestF25PointInTime(t *testing.T) {
 	l.CheckRetryable(t)
 	s.Check()
 
-	output, err = s.recover("--name", "quiet", "--archive", archive, base) // a drill, beside the running server
+	// A drill, beside the running server, with settings that would harm it or the archive. The backup stays as it is.
+	addSettings(t, taken, fmt.Sprintf(otherSettings, s.Postgres.DSN("postgres"), taken+".ran", taken+".ran", taken+".ran"))
+	before := treeSum(t, taken)
+	output, err = s.recover("--name", "quiet", "--archive", archive, base)
 	require.NoError(t, err, output)
+	assert.Equal(t, before, treeSum(t, taken), "the base backup has changed")
+	assert.NoFileExists(t, taken+".ran")
 	output, err = s.recover("--name", "unknown", "--archive", archive, base)
 	require.Error(t, err, "a target that the WAL does not reach")
 	assert.Contains(t, output, "recovery ended before configured recovery target was reached")
@@ -84,6 +95,58 @@ func TestF25PointInTime(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, output, "no base backup")
 	assert.NoDirExists(t, data+".recovered")
+}
+
+// otherSettings are of a server in use. Each of them would stop a recovery, or harm what is beside it: %s is the server in
+// use, then three times a file that nothing may make.
+const otherSettings = `
+port = 1
+listen_addresses = '192.0.2.1'
+synchronous_standby_names = 'none'
+primary_conninfo = '%s'
+hba_file = '/none'
+ssl = on
+ssl_cert_file = '/none'
+shared_preload_libraries = 'none'
+recovery_target_xid = '1'
+max_connections = 5
+archive_mode = always
+archive_command = 'touch "%s"'
+archive_cleanup_command = 'touch "%s"'
+recovery_end_command = 'touch "%s"'
+`
+
+// addSettings adds settings to a base backup, and makes it that of a standby.
+func addSettings(t *testing.T, base, settings string) {
+	t.Helper()
+	for _, name := range []string{"postgresql.conf", "postgresql.auto.conf", "standby.signal"} {
+		file, err := os.OpenFile(filepath.Join(base, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		require.NoError(t, err)
+		_, err = file.WriteString(settings)
+		require.NoError(t, errors.Join(err, file.Close()))
+	}
+}
+
+// treeSum is a sum over all names and contents of a folder.
+func treeSum(t *testing.T, folder string) string {
+	t.Helper()
+	sum := sha256.New()
+	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(sum, path, entry.Type())
+		if !entry.Type().IsRegular() {
+			return nil
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(sum, file)
+		return errors.Join(err, file.Close())
+	}))
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // baseBackup takes a base backup beside the running server, as the account of the server.
