@@ -20,6 +20,9 @@ const (
 	ProbeInterval = time.Second
 	// behindMax is how many reads in a row may find the replica behind before it rests.
 	behindMax = 5
+	// slowMax is that for reads that took too long although the replica had answered. A
+	// question that takes long says nothing of the replica.
+	slowMax = 5
 	// restMax bounds how long the replica rests after many failures. The first rest is half a
 	// second to one second, and each one that follows within two probes is twice as long. A
 	// replica that is only behind rests for one second.
@@ -63,6 +66,7 @@ type ReplicaReader struct {
 	replied   atomic.Int64
 	lagBytes  atomic.Int64
 	behind    atomic.Int64 // reads in a row that found it behind
+	slow      atomic.Int64 // reads in a row that took too long
 	fallbacks map[fallback]*atomic.Int64
 
 	mu     sync.Mutex
@@ -100,23 +104,41 @@ func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Contex
 	case err == nil:
 		r.replied.Add(1)
 		r.behind.Store(0)
+		r.slow.Store(0)
 		return answer, nil
 	case ctx.Err() != nil: // the caller has gone
 		return answer, models.Unavailable("the request has ended", ctx.Err())
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if why.atFault() && (why != behind || r.behind.Add(1) >= behindMax) {
+	if r.tooMany(why) {
 		r.fail(err)
 	}
 	return read(ctx, r.config.Primary)
+}
+
+// tooMany counts a fallback, and reports whether the replica has to rest for it.
+func (r *ReplicaReader) tooMany(why fallback) bool {
+	switch why {
+	case behind:
+		return r.behind.Add(1) >= behindMax
+	case slow:
+		return r.slow.Add(1) >= slowMax
+	}
+	return why.atFault()
 }
 
 // ask reads at the replica within its bounds.
 func (r *ReplicaReader) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
-	lag, err := r.config.Replica.Read(ctx, r.config.LagMax, func(at *database.Database) error { return read(ctx, at) })
+	lag, err := r.config.Replica.Read(ctx, r.config.LagMax, func(at *database.Database) error {
+		err := read(ctx, at)
+		if err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
+			return errSlow
+		}
+		return err
+	})
 	if err == nil || errors.Is(err, database.ErrReplicaBehind) { // any other answer tells no lag
 		r.lagBytes.Store(lag)
 	}
@@ -166,6 +188,7 @@ func (r *ReplicaReader) recover() {
 	defer r.mu.Unlock()
 	r.reason = nil
 	r.behind.Store(0)
+	r.slow.Store(0)
 	if r.resting.Swap(false) {
 		r.config.Logger.Info("the read replica is used")
 	} else {
@@ -186,7 +209,10 @@ func (r *ReplicaReader) State() error {
 	return r.reason
 }
 
-var errNotProbed = errors.New("the read replica has not been asked yet")
+var (
+	errNotProbed = errors.New("the read replica has not been asked yet")
+	errSlow      = errors.New("several reads in a row took too long at the read replica")
+)
 
 // fallback is why the primary answers a read.
 type fallback string
@@ -198,10 +224,11 @@ const (
 	failed  fallback = "failed"  // it did not answer in time, or with an error
 	refused fallback = "refused" // bad input, or a row that cannot be read: the primary says so
 	resting fallback = "resting" // it failed before
+	slow    fallback = "slow"    // it was at the position, and the read took too long
 	unknown fallback = "unknown" // the primary did not give its position
 )
 
-var fallbackReasons = []fallback{behind, busy, other, failed, refused, resting, unknown}
+var fallbackReasons = []fallback{behind, busy, other, failed, refused, resting, slow, unknown}
 
 func reasonOf(err error) fallback {
 	switch {
@@ -213,6 +240,8 @@ func reasonOf(err error) fallback {
 		return other
 	case errors.Is(err, database.ErrPrimaryPosition):
 		return unknown
+	case errors.Is(err, errSlow):
+		return slow
 	}
 	var fault *models.Fault
 	if errors.As(err, &fault) && fault.Code != models.CodeUnavailable {
@@ -221,6 +250,6 @@ func reasonOf(err error) fallback {
 	return failed
 }
 
-// atFault reports whether the reason is the replica's: it then rests, for behind after
-// behindMax in a row.
+// atFault reports whether the reason is the replica's: it then rests, for behind and slow
+// after several in a row.
 func (f fallback) atFault() bool { return f != busy && f != unknown && f != refused }

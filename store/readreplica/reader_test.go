@@ -178,6 +178,45 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// A question that takes long delays its own caller: the replica still answers all others.
+// After several in a row it rests.
+func TestLongQuestion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		replica := &fakeReplica{}
+		r := newReader(replica)
+		r.Probe(t.Context())
+		long := func() {
+			began := time.Now()
+			got, err := Read(t.Context(), r, func(ctx context.Context, from ReplicaReads) (string, error) {
+				if _, primary := from.(*fakePages); primary {
+					return "primary", nil
+				}
+				<-ctx.Done()
+				return "", models.Unavailable("the database cannot be reached", ctx.Err())
+			})
+			require.NoError(t, err)
+			require.Equal(t, "primary", got)
+			require.LessOrEqual(t, time.Since(began), r.config.Timeout)
+		}
+		for range 2 * slowMax {
+			long()
+			got, err := served(t.Context(), r)
+			require.NoError(t, err)
+			require.Equal(t, "replica", got)
+		}
+		require.EqualValues(t, 2*slowMax, r.fallbacks[slow].Load())
+		for n := range slowMax {
+			require.NoError(t, r.State(), n)
+			long()
+		}
+		require.ErrorIs(t, r.State(), errSlow)
+		time.Sleep(ProbeInterval)
+		r.Probe(t.Context())
+		require.NoError(t, r.State())
+	})
+}
+
 // The lag is that of the last check that the replica answered: without an answer there is
 // no new one.
 func TestLag(t *testing.T) {
