@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,46 @@ func TestReadReplicaOfAnother(t *testing.T) {
 	r.checkPages(t, 1)
 	require.ErrorContains(t, r.replicaReads.State(), "a primary itself")
 	require.Positive(t, r.fallbacks(t, "other")+r.fallbacks(t, "resting"))
+}
+
+// Of two standbys in the URL the other one answers after the first was promoted.
+func TestReadReplicaOfSeveral(t *testing.T) {
+	t.Parallel()
+	r := openReplicated(t, 2*time.Second, patience)
+	execute(t, r.standby, "ALTER SYSTEM SET primary_slot_name = ''", "SELECT pg_reload_conf()")
+	execute(t, r.primary, "SELECT pg_drop_replication_slot('standby')")
+	second, err := storetest.StartReplica(t.Context(), r.primary)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, second.Close()) })
+	other, err := url.Parse(second.DSN("shop"))
+	require.NoError(t, err)
+	both, err := url.Parse(storetest.ServerAccount(r.standby.DSN("shop")))
+	require.NoError(t, err)
+	both.Host += "," + other.Host
+	replica, err := r.database.OpenReplica(both.String()+"&target_session_attrs=standby", 4)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, replica.Close()) })
+	asked := func() error {
+		_, err := replica.Read(t.Context(), 2*time.Second, func(at *database.Database) error {
+			_, err := at.ReadMovements(t.Context(), paging.MovementRequest{First: 1}, models.MovementFilter{})
+			return err
+		})
+		return err
+	}
+	eventually(t, func() bool { return asked() == nil })
+	require.NoError(t, r.standby.Promote(t.Context()))
+	eventually(t, func() bool { return asked() == nil })
+}
+
+// execute runs statements, each until it succeeds.
+func execute(t *testing.T, server *storetest.PostgresServer, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server.DSN("postgres"))
+	require.NoError(t, err)
+	defer conn.Close(context.Background())
+	for _, statement := range statements {
+		eventually(t, func() bool { _, err := conn.Exec(t.Context(), statement); return err == nil })
+	}
 }
 
 // A frozen replica delays reads until it rests, and no longer than its timeout.

@@ -3,6 +3,8 @@ package standby
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -19,6 +21,8 @@ import (
 type HotStandby struct {
 	db    *dialect.DB
 	slots *semaphore.Weighted // one for each connection
+
+	connections int
 }
 
 // Open connects to the standby of a postgres:// URL, with that many connections at most.
@@ -33,7 +37,7 @@ func Open(url string, connections int, log *slog.Logger) (*HotStandby, error) {
 	fragments := *db.Fragments
 	fragments.Now = "current_setting('onhand.now')::timestamptz" // the primary's; see begin
 	db.Fragments = &fragments
-	return &HotStandby{db: db, slots: semaphore.NewWeighted(int64(connections))}, nil
+	return &HotStandby{db: db, slots: semaphore.NewWeighted(int64(connections)), connections: connections}, nil
 }
 
 // Close closes all connections.
@@ -59,14 +63,29 @@ func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duratio
 	defer conn.Close()
 	defer postgres.RollBack(conn)
 	var found state
+	var refused error
 	err = conn.Raw(func(driverConn any) error {
-		found, err = begin(ctx, driverConn.(*stdlib.Conn).Conn(), at, wait)
-		return err
+		found, refused = begin(ctx, driverConn.(*stdlib.Conn).Conn(), at, wait)
+		if errors.Is(refused, ErrOther) {
+			return driver.ErrBadConn // closes the connection
+		}
+		return refused
 	})
-	if err != nil {
+	switch {
+	case errors.Is(refused, ErrOther):
+		s.closeIdle()
+		return found.lagBytes, refused
+	case err != nil:
 		return found.lagBytes, err
 	}
 	return found.lagBytes, read(s.onConnection(ctx, conn))
+}
+
+// closeIdle closes the connections that are not in use: they lead to a server that is no
+// standby any more, and the URL may name another one.
+func (s *HotStandby) closeIdle() {
+	s.db.SQL.SetMaxIdleConns(0)
+	s.db.SQL.SetMaxIdleConns(s.connections)
 }
 
 // enter waits for a free connection.
