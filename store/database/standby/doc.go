@@ -22,8 +22,8 @@
 //     snapshot that is newer than the check.
 //   - Nothing is written: the transaction is READ ONLY.
 //
-// A standby of a copy of the primary's files passes every check while both copies have the
-// same position: such a copy needs a new epoch.
+// A primary that was started from the files of another one has its identifiers: its standby
+// passes every check. Such a primary needs a new epoch.
 //
 // May import: dialect, postgres, timeline, pgx, a semaphore. When the standby is gone, a read
 // ends with an error within its deadline; the caller reads the primary then.
