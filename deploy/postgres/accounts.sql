@@ -35,6 +35,7 @@ ALTER ROLE onhand_server SET lock_timeout = '30s';
 ALTER ROLE onhand_server SET idle_in_transaction_session_timeout = '10min';
 -- The sessions of an instance that the network has cut off end after half a minute. By the default of the kernel they stay,
 -- and count as connections, for two hours. Over a Unix socket these settings do nothing.
+-- The last one also ends a session whose client does not read its answer for so long; an export switches it off for its own.
 ALTER ROLE onhand_server SET tcp_keepalives_idle = '15s';
 ALTER ROLE onhand_server SET tcp_keepalives_interval = '5s';
 ALTER ROLE onhand_server SET tcp_keepalives_count = 3;

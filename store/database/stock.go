@@ -144,6 +144,12 @@ func (d *Database) eachStock(ctx context.Context, waiting *dialect.Watchdog, beg
 		return d.Fault(err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was written
+	// The rows may go into a pipe that is read later.
+	if slow := d.Fragments.SlowReader; slow != "" {
+		if _, err := tx.ExecContext(ctx, slow); err != nil {
+			return d.Fault(err)
+		}
+	}
 	locations, err := allLocations(ctx, tx)
 	if err != nil {
 		return d.Fault(err)

@@ -20,6 +20,9 @@ type Fragments struct {
 	// OneCore is a statement that keeps the queries of its transaction on one core
 	// and uncompiled; empty where that is always so.
 	OneCore string
+	// SlowReader is a statement that lets the client of its transaction stop reading for as
+	// long as it wants; empty where that is always so.
+	SlowReader string
 	// Snapshot is the isolation in which a transaction reads one moment.
 	Snapshot sql.IsolationLevel
 	// MicrosecondTimes says that times are stored as microseconds since 1970.

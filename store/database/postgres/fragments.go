@@ -16,8 +16,10 @@ var fragments = dialect.Fragments{
 	Ago:          "clock_timestamp() - make_interval(secs => ?)",
 	Sequence:     "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_sequence)",
 	OneCore:      "SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)",
-	Snapshot:     sql.LevelRepeatableRead,
-	SkipLocked:   "FOR UPDATE SKIP LOCKED",
+	// Linux counts the time in which a client accepts no more data.
+	SlowReader: "SELECT set_config('tcp_user_timeout', '0', true)",
+	Snapshot:   sql.LevelRepeatableRead,
+	SkipLocked: "FOR UPDATE SKIP LOCKED",
 	OpenReservations: `SELECT (line->>'productId') COLLATE "C" AS product_id, (a.part->>'locationId') COLLATE "C" AS location_id, r.state, r.alike,
 			(a.part->>'quantity')::bigint AS quantity, g.gone,
 			CASE WHEN g.gone > 0 THEN (SELECT sum((x.part->>'quantity')::bigint)
