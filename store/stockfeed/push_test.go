@@ -3,11 +3,13 @@ package stockfeed
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"onhand/models"
@@ -120,6 +122,31 @@ func TestWatchersLeaveInAnyOrder(t *testing.T) {
 	for _, topic := range h.stocks.topics {
 		require.Empty(t, topic.watchers)
 	}
+}
+
+// TestWatchesOpenAndCloseAtOnce is for the race detector: watches of the same products begin and end at once.
+func TestWatchesOpenAndCloseAtOnce(t *testing.T) {
+	t.Parallel()
+	db, s := newFakeDatabase(), miniredis.RunT(t)
+	ids := []string{"a", "b", "c"}
+	for _, id := range ids {
+		db.set(id, 1)
+	}
+	h := startHub(t, "redis://"+s.Addr(), hubConfig(db))
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 100 {
+				w, err := h.WatchStock(t.Context(), ids)
+				if assert.NoError(t, err) {
+					w.Close()
+				}
+			}
+		})
+	}
+	group.Wait()
+	watchers, _, _ := h.stocks.size()
+	require.Zero(t, watchers)
 }
 
 // TestLaterWatchesReadNothing: a watch of products that are watched begins with what the

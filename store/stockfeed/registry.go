@@ -174,10 +174,11 @@ func (r *registry[T]) unsubscribeIdle(linger time.Duration) {
 func (r *registry[T]) awaitConfirmed(ctx context.Context, w *watcher[T], timeout time.Duration) error {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	for _, t := range w.topics {
+	for i := range w.topics {
 		if !r.subscriber.connected.Load() {
 			break
 		}
+		t := w.topics[i].topic // and not its place, which changes under the lock
 		r.mu.Lock()
 		confirmed := t.confirmed
 		r.mu.Unlock()
