@@ -70,6 +70,9 @@ func RemoveBuilds() error {
 	return nil
 }
 
+// HasRaceDetector reports whether the server is built with the race detector.
+func HasRaceDetector() bool { return *serverRace }
+
 // raceFlag is what -server-race adds to a build.
 func raceFlag() []string {
 	if *serverRace {
