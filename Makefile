@@ -12,7 +12,7 @@ export GOFLAGS += -trimpath
 # A test that hangs fails after this time and prints the stack of every goroutine.
 TEST_TIMEOUT ?= 10m
 # All scenarios take 13 minutes on two cores, beside other work.
-FAULT_TIMEOUT ?= 20m
+FAULT_TIMEOUT ?= 40m
 # The race detector makes a test about ten times slower.
 RACE_TIMEOUT ?= 20m
 RACE_PACKAGES ?= ./...
