@@ -52,7 +52,7 @@ run: ## start the server; DATABASE_URL and REDIS_URL name other servers than the
 	go run .
 
 .PHONY: test
-test: ## the tests of every change (10 minutes): format, vet, staticcheck, tests, generated code, browser, short faults, races
+test: ## the tests of every change (13 minutes on two cores): format, vet, staticcheck, tests, generated code, browser, short faults, races
 	scripts/servers
 	$(MAKE) lint
 	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...

@@ -28,7 +28,7 @@
 //
 // `onhand audit` is run as well. TestCheckersFind and TestPlantedRaceIsFound test the checkers themselves.
 //
-// Rules: scenarios run one after the other under a modest load, and take about 20 s (F13, F20: 35 to 60 s), all together
+// Rules: scenarios run one after the other under a modest load, and take about 20 s, some of them a minute, all together
 // 13 minutes beside other work. They wait for events, and for time only where a fault is a length of time. The same seed
 // repeats the choices, not the schedule of threads.
 //

@@ -12,12 +12,12 @@
 //   - Any error of the replica, also one that a caller could have caused, is no answer:
 //     the primary is asked, and answers. Nothing fails because of the replica.
 //   - A read waits for the replica for a bounded time. After a failure, or when several
-//     reads in a row found it behind or took too long at it, no read waits for it until a probe has succeeded,
-//     half a second later at least.
+//     reads in a row found it behind or took too long at it, no read waits for it until a
+//     probe has succeeded, half a second later at least.
 //   - What is decided under a lock, what fills Redis, and reservations, which expire by
 //     the clock of the database, are never read from the replica.
 //
-// May import: models and its packages, backoff, database, prometheus. When the replica is gone, the
-// primary answers all reads. When the primary is gone, its position is not known, and
-// these reads are UNAVAILABLE, as without a replica.
+// May import: models and its packages, backoff, database, prometheus. When the replica is
+// gone, the primary answers all reads. When the primary is gone, its position is not known,
+// and these reads are UNAVAILABLE, as without a replica.
 package readreplica
