@@ -6,6 +6,7 @@ import { connect, connection } from './api/socket.js';
 import { token } from './api/token.js';
 import { followCart } from './cart/cart.js';
 import { followLane } from './stock/lane.js';
+import { followLines } from './stock/sparklines.js';
 import { keepFocus } from './ui/focus.js';
 import { followTheme } from './ui/theme.js';
 import './styles/base.css';
@@ -23,6 +24,7 @@ effect(() => {
   askAccess();
 });
 followLane();
+followLines();
 followCart();
 keepFocus();
 render(<App />, document.getElementById('board'));

@@ -37,10 +37,20 @@ export function addProduct({ productId, title, tracked, inventoryPolicy, lowStoc
   return row;
 }
 
+// A list that is filtered by location has levels of stock that is known already.
+function takeLevels(row, levels) {
+  row.levels = levels;
+  if (row.changed) row.changed.value += 1;
+}
+
 // A value of an earlier connection gives way to a lower version: the database may have been restored from a backup.
 function apply(stock) {
   const row = rows.get(stock.productId);
-  if (!row || (stock.version <= row.version && row.connection === connection.peek())) return;
+  if (!row) return;
+  if (stock.version <= row.version && row.connection === connection.peek()) {
+    if (stock.version === row.version && stock.levels && !row.levels) takeLevels(row, stock.levels);
+    return;
+  }
   const before = row.quantity;
   const known = row.version >= 0;
   row.version = stock.version;
@@ -49,7 +59,7 @@ function apply(stock) {
   row.status = stock.status;
   row.forSale = stock.availableForSale;
   row.restockAt = stock.nextRestockAt;
-  if (stock.levels) row.levels = stock.levels;
+  row.levels = stock.levels;
   if (known && before !== row.quantity) {
     row.delta = (row.quantity ?? 0) - (before ?? 0);
     row.flashes += 1;

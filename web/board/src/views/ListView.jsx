@@ -19,6 +19,7 @@ import { ProductRow } from './ProductRow.jsx';
 
 const typingMs = 180;
 const refreshMs = 5_000;
+const holdMs = 10_000; // after a key or a press
 const lowStatuses = ['LOW_STOCK', 'OUT_OF_STOCK', 'BACKORDER'];
 
 /** The route as the list of a view sees it: the low-stock view has filter and order of its own. */
@@ -52,7 +53,7 @@ function Filters({ now, searchRef, open }) {
         <Select label={t('status')} value={now.status.join()} onChange={(status) => go({ status: status ? status.split(',') : [] })}
           options={[['', t('anyStatus')], ...statuses.map((status) => [status, t(status)])]} />
       )}
-      {locations.length > 1 && (
+      {locations.length > 1 && access.value.readInventory && (
         <Select label={t('location')} value={now.location} onChange={(location) => go({ location })}
           options={[['', t('all')], ...locations.map(({ locationId, name }) => [locationId, name])]} />
       )}
@@ -91,39 +92,68 @@ function Summary({ state, count, error, isFiltered }) {
 
 const isSettled = () => list.peek().state === 'whole' || list.peek().state === 'part';
 
-// Loads the list when what decides on it changes. Where statuses or quantities decide, it is read again when some have changed, but never
-// while the pointer or the focus is in it.
-function useList(now, held) {
+/**
+ * Loads the list when what decides on it changes. Where statuses or quantities decide, it is read again when some have
+ * changed, but never while it is held: then the user is asked. Returns whether it waits for that, and what shows it.
+ */
+function useList(now, isHeld) {
   const { q, status, location, channel, sort } = now;
+  const [waits, setWaits] = useState(false);
   const key = JSON.stringify([q, status, location, channel, sort, session.value, access.value.readInventory, access.value.known]);
   useEffect(() => {
+    setWaits(false);
     if (access.peek().known) load(now);
   }, [key]);
   const changes = (now.status.length ? statusChanges.value : 0) + (now.sort.includes('quantity') ? quantityChanges.value : 0);
   const last = useRef(0);
+  const refresh = (quiet) => {
+    setWaits(false);
+    last.current = Date.now();
+    load(now, quiet);
+  };
   useEffect(() => {
     if (!changes) return undefined;
     const tick = () => {
-      if (held.current || document.activeElement?.closest('.grid') || !isSettled() || list.peek().ids.length > refreshQuietlyMax) return;
+      if (!isSettled()) return;
+      const isLong = list.peek().ids.length > refreshQuietlyMax;
+      if (isLong || isHeld()) {
+        setWaits(true);
+        return;
+      }
       clearInterval(timer);
-      last.current = Date.now();
-      load(now, true);
+      refresh(true);
     };
     const timer = setInterval(tick, Math.max(200, last.current + refreshMs - Date.now()));
     return () => clearInterval(timer);
   }, [changes, key]);
+  return [waits, () => refresh(list.peek().ids.length <= refreshQuietlyMax)];
+}
+
+// The list stands still under a pointer, and for a while after a key or a press in it.
+function useHold() {
+  const hold = useRef({ isInside: false, usedAt: 0 });
+  const use = () => { hold.current.usedAt = Date.now(); };
+  return [
+    () => hold.current.isInside || (document.activeElement?.closest('.grid') && Date.now() - hold.current.usedAt < holdMs),
+    {
+      onPointerEnter: () => { hold.current.isInside = true; },
+      onPointerLeave: () => { hold.current.isInside = false; use(); },
+      onKeyDown: use,
+      onFocusIn: use,
+    },
+  ];
 }
 
 export function ListView() {
   const now = listRoute(route.value);
   const searchRef = useRef();
-  const held = useRef(false);
+  const [isHeld, holdProps] = useHold();
   const isPhone = useMedia('(max-width: 640px)');
   const { ids, state, error } = list.value;
   const levels = Boolean(now.location) && access.value.readInventory;
   const shownIds = useRef([]);
   const [filtersOpen, setFiltersOpen] = useState(false);
-  useList(now, held);
+  const [waits, update] = useList(now, isHeld);
 
   const client = session.value;
   const onWindow = useCallback((first, last) => {
@@ -153,12 +183,12 @@ export function ListView() {
     { query: stockSubscription, live: true, variables: { ids: shownIds.current, channel: variables.channel, levels } },
   ];
   return (
-    <section class={`list ${levels ? 'with-here' : ''}`} aria-label={t(now.view)}
-      onPointerEnter={() => { held.current = true; }} onPointerLeave={() => { held.current = false; }}>
+    <section class={`list ${levels ? 'with-here' : ''}`} aria-label={t(now.view)} {...holdProps}>
       <h1 class="hidden">{t(now.view)}</h1>
       <Filters now={now} searchRef={searchRef} open={!isPhone || filtersOpen} />
       <div class="bar">
         <Summary state={state} count={ids.length} error={error} isFiltered={isFiltered} />
+        {waits && <button type="button" class="plain" onClick={update}>{t('updateList')}</button>}
         {isFiltered && <button type="button" class="plain" onClick={() => go({ q: '', status: [], location: '', channel: '' })}>{t('clear')}</button>}
         {isPhone && <button type="button" class="plain" aria-expanded={filtersOpen} onClick={() => setFiltersOpen(!filtersOpen)}>{t('filters')}</button>}
         <QueryButton documents={documents} />

@@ -1,12 +1,13 @@
 // One product in the list. It is drawn again when its stock, its line or its note changes, and only then.
 import { computed } from '@preact/signals';
-import { minute } from '../api/clock.js';
+import { minute, serverNow } from '../api/clock.js';
 import { memo } from '../ui/memo.jsx';
 import { useMemo } from 'preact/hooks';
 import { reserveOne, rowNotes } from '../cart/cart.js';
 import { linkTo } from '../route.js';
+import { toPath } from '../stock/hour.js';
 import { changesOf, rowOf } from '../stock/rows.js';
-import { lineOf, toPath } from '../stock/sparklines.js';
+import { lineOf } from '../stock/sparklines.js';
 import { flashOf, Quantity, Status } from '../ui/parts.jsx';
 import { date, number, signed, t, when } from '../words/words.js';
 
@@ -16,7 +17,7 @@ const lineHeight = 22;
 function Sparkline({ id }) {
   const line = lineOf(id);
   const drawn = line.stamp.value;
-  const { path, before } = useMemo(() => toPath(line.values, lineWidth, lineHeight), [line, drawn, minute.value]);
+  const { path, before } = useMemo(() => toPath(line.values, lineWidth, lineHeight, serverNow()), [line, drawn, minute.value]);
   return <svg width={lineWidth} height={lineHeight} viewBox={`0 0 ${lineWidth} ${lineHeight}`} aria-hidden="true"><path class="before" d={before} /><path d={path} /></svg>;
 }
 

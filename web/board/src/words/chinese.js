@@ -14,7 +14,7 @@ export default {
   sortId: '商品编号', sortTitle: '名称', sortQuantity: '数量从低到高', 'sort-quantity': '数量从高到低', clear: '清除筛选',
   columnStatus: '状态', columnProduct: '商品', columnHour: '最近一小时', columnQuantity: '可售', columnHere: '此地', columnChange: '变化', columnAction: '购物车',
   productsLoaded: '{n} 个商品', productsLoading: '{n} 个商品，继续加载中…', productsPart: '前 {n} 个商品。向下滚动会加载更多。', productsCut: '前 {n} 个商品。其余商品请搜索。', noProducts: '没有匹配的商品。', emptyShop: '还没有商品。“onhand demo” 可载入演示商店。',
-  loadingList: '正在加载商品…', listFailed: '无法读取列表：{message}',
+  updateList: '更新列表', loadingList: '正在加载商品…', listFailed: '无法读取列表：{message}',
   IN_STOCK: '有货', LOW_STOCK: '低库存', OUT_OF_STOCK: '售罄', BACKORDER: '预订',
   untracked: '不跟踪', restock: '{date} 补货', reserve: '预留', reserveOne: '预留 1 件 {title}', reserved: '已预留', keys: '方向键移动，Enter 打开商品，R 预留一件，/ 搜索。',
   productsList: '商品', quantityOf: '可售 {n}', neverChanged: '尚无变化',

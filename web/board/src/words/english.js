@@ -17,7 +17,7 @@ export default {
   sortId: 'Product id', sortTitle: 'Title', 'sortQuantity': 'Quantity, lowest first', 'sort-quantity': 'Quantity, highest first', clear: 'Clear filters',
   columnStatus: 'Status', columnProduct: 'Product', columnHour: 'Last hour', columnQuantity: 'Available', columnHere: 'Here', columnChange: 'Change', columnAction: 'Cart',
   productsLoaded: '{n} products', productsLoading: '{n} products, loading more…', productsPart: 'The first {n} products. More come as you scroll.', productsCut: 'The first {n} products. Search finds the others.', noProducts: 'No product matches.', emptyShop: 'There are no products yet. “onhand demo” loads a demo shop.',
-  loadingList: 'Loading products…', listFailed: 'The list could not be read: {message}',
+  updateList: 'Update the list', loadingList: 'Loading products…', listFailed: 'The list could not be read: {message}',
   IN_STOCK: 'In stock', LOW_STOCK: 'Low', OUT_OF_STOCK: 'Sold out', BACKORDER: 'Backorder',
   untracked: 'Not tracked', restock: 'More on {date}', reserve: 'Reserve', reserveOne: 'Reserve 1 of {title}', reserved: 'Reserved', keys: 'Arrow keys move, Enter opens a product, R reserves one, / searches.',
   productsList: 'Products', quantityOf: '{n} available', neverChanged: 'no change yet',
