@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"graph/federation":          {"graph/guard", "models", "models/ids"},
 	"graph/securitylog":         {"graph/guard", "models"},
 	"graph/transport/admission": {"graph/guard", "models"},
-	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe"},
+	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe", "models"},
 
 	"graph/trusted":    {"models"},
 	"graph/validation": {"graph/coercion"},
@@ -91,7 +91,7 @@ var mayImport = map[string][]string{
 
 	"store/database": {"models", "models/history", "models/holderlimits", "models/owner", "models/paging", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger",
 		"store/database/optimistic", "store/database/pages", "store/database/postgres", "store/database/sqlite", "store/database/standby", "tracing"},
-	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "store/database/postgres/timeline", "tracing"},
+	"store/database/postgres":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/keyhash", "store/database/decide/readset", "store/database/decide/rowjson", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic", "store/database/postgres/holdersql", "store/database/postgres/servers", "store/database/postgres/timeline", "tracing"},
 	"store/database/sqlite":     {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/readset", "store/database/dialect", "store/database/importer", "store/database/ledger", "store/database/optimistic"},
 	"store/database/standby":    {"store/database/dialect", "store/database/postgres", "store/database/postgres/timeline"},
 	"store/database/importer":   {"models", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/dialect"},
@@ -101,6 +101,7 @@ var mayImport = map[string][]string{
 	"store/database/dialect":    {"models", "models/channel", "models/stockbinary", "store/database/decide", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/readset", "tracing"},
 	"store/database/decide":     {"models", "models/channel", "models/holderlimits", "models/ids", "models/owner", "models/stockbinary", "store/database/decide/counting", "store/database/decide/holderusage", "store/database/decide/keyhash", "store/database/decide/rowjson", "store/database/decide/storederrors"},
 
+	"store/database/postgres/servers":    {},
 	"store/database/postgres/timeline":   {},
 	"store/database/postgres/holdersql":  {"store/database/decide/holderusage", "store/database/dialect"},
 	"store/database/decide/counting":     {"models"},

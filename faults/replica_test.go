@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"onhand/faults/load"
 	"onhand/faults/process"
+	"onhand/store/storetest"
 )
 
 // clerksCount is how many clerks write and look up what they wrote.
@@ -52,25 +54,76 @@ func TestF30ReadReplica(t *testing.T) {
 	s.Check()
 }
 
-// replicaIsUsed reports whether all instances read from the replica.
-func (s *Shop) replicaIsUsed() bool { return s.sum("onhand_replica_up") == float64(len(s.Instances)) }
+// TestF30TwoReplicas: of two replicas the first stays behind, so the second answers. Then that is frozen, and the primary
+// does. The second answers again when it is back, and the first when it has caught up. No clerk reads older data than it has
+// written, and no request fails.
+func TestF30TwoReplicas(t *testing.T) {
+	s := Open(t, Setup{PrivatePostgres: true, Replica: true, SecondReplica: true, Customers: 6})
+	s.Await(process.StartLimit, "the replicas are used", s.replicaIsUsed)
+	l := s.Load()
+	clerks := startClerks(s)
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
+	defer cancel()
 
-// awaitReplicaReads waits until the replica has answered many more reads.
-func (s *Shop) awaitReplicaReads() {
-	s.t.Helper()
-	before := s.sum("onhand_replica_reads_total")
-	s.Await(time.Minute, "the replica answers", func() bool { return s.sum("onhand_replica_reads_total") >= before+50 })
+	first, second := s.readsOf(s.Replica), s.readsOf(s.SecondReplica)
+	s.awaitMore(first)
+	s.Must(s.Replica.PauseReplay(ctx))
+	s.awaitMore(second)
+	s.Must(s.SecondReplica.Freeze())
+	s.awaitMore(`onhand_replica_fallbacks_total{reason="resting"}`)
+	clerks.more(60)
+	s.Must(s.SecondReplica.Thaw())
+	s.awaitMore(second)
+	s.Must(s.Replica.ResumeReplay(ctx))
+	s.awaitMore(first)
+
+	clerks.stop()
+	l.Stop()
+	l.CheckUndisturbed(t)
+	t.Logf("pages: %.0f by the first replica, %.0f by the second", s.sum(first), s.sum(second))
+	s.Check()
 }
 
-// sum is a metric of all instances together.
+// readsOf names the metric of the reads that a replica answered.
+func (s *Shop) readsOf(replica *storetest.PostgresServer) string {
+	return fmt.Sprintf("onhand_replica_reads_total{host=%q}", hostOf(s.t, replica.DSN("shop")))
+}
+
+// replicaIsUsed reports whether all instances read from all replicas.
+func (s *Shop) replicaIsUsed() bool {
+	replicas := 1
+	if s.SecondReplica != nil {
+		replicas = 2
+	}
+	return s.sum("onhand_replica_up") == float64(replicas*len(s.Instances))
+}
+
+// awaitReplicaReads waits until a replica has answered many more reads.
+func (s *Shop) awaitReplicaReads() {
+	s.t.Helper()
+	s.awaitMore("onhand_replica_reads_total")
+}
+
+// awaitMore waits until a metric has grown.
+func (s *Shop) awaitMore(name string) {
+	s.t.Helper()
+	before := s.sum(name)
+	s.Await(2*time.Minute, name+" grows", func() bool { return s.sum(name) >= before+50 })
+}
+
+// sum is a metric of all instances together, with all its labels.
 func (s *Shop) sum(name string) (sum float64) {
 	s.t.Helper()
 	for _, m := range s.metrics() {
-		value, found := m[name]
+		found := false
+		for series, value := range m {
+			if series == name || strings.HasPrefix(series, name+"{") {
+				sum, found = sum+value, true
+			}
+		}
 		if !found {
 			s.t.Fatalf("there is no metric %s", name)
 		}
-		sum += value
 	}
 	return sum
 }

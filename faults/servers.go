@@ -90,11 +90,28 @@ func (s *Shop) openPrivatePostgres() {
 		s.Pooler, s.instancesURL = storetest.Pooler(s.t, s.databaseURL)
 	}
 	if s.setup.Replica {
-		replica, err := storetest.StartReplica(ctx, s.Postgres, s.setup.PostgresOptions...)
-		s.Must(err)
-		s.Replica = replica
-		s.t.Cleanup(func() { s.Must(replica.Close()) })
+		s.Replica = s.newReplica(ctx)
 	}
+	if s.setup.SecondReplica {
+		s.SecondReplica = s.newReplica(ctx)
+	}
+}
+
+// newReplica starts a read replica.
+func (s *Shop) newReplica(ctx context.Context) *storetest.PostgresServer {
+	replica, err := storetest.StartReplica(ctx, s.Postgres, s.setup.PostgresOptions...)
+	s.Must(err)
+	s.t.Cleanup(func() { s.Must(replica.Close()) })
+	return replica
+}
+
+// replicaHosts are the hosts of the read replicas, for a URL.
+func (s *Shop) replicaHosts() string {
+	hosts := hostOf(s.t, s.Replica.DSN("shop"))
+	if s.SecondReplica != nil {
+		hosts += "," + hostOf(s.t, s.SecondReplica.DSN("shop"))
+	}
+	return hosts
 }
 
 // migrateAsOwner makes the tables.
@@ -146,7 +163,7 @@ func (s *Shop) newInstance(number int) *process.Instance {
 		settings = append(settings, "AUTH_SECRET="+tokenSecret, "RATE_DOCUMENTS="+documentsQuota, "RATE_TOKENS="+tokensQuota)
 	}
 	if s.setup.Replica {
-		settings = append(settings, "DATABASE_READ_URL="+strings.Replace(s.instancesURL, hostOf(s.t, s.databaseURL), hostOf(s.t, s.Replica.DSN("shop")), 1), "READ_REPLICA_LAG_MAX=200ms")
+		settings = append(settings, "DATABASE_READ_URL="+strings.Replace(s.instancesURL, hostOf(s.t, s.databaseURL), s.replicaHosts(), 1), "READ_REPLICA_LAG_MAX=200ms")
 	}
 	if s.setup.Balanced {
 		settings = append(settings, balancedSettings...)

@@ -39,6 +39,8 @@ type Setup struct {
 	Pooled bool
 	// Replica: a second Postgres follows the private one, no commit waits for it, and the instances read pages from it.
 	Replica bool
+	// SecondReplica: the URL of the instances has one more replica, after that one.
+	SecondReplica bool
 	// ConnectionsMax is how many connections the private Postgres gives all instances together.
 	ConnectionsMax int
 	// Cluster: Redis is a cluster of six nodes, Shop.Cluster, and Shop.Redis is nil.

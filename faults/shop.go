@@ -33,18 +33,19 @@ const (
 
 // Shop is a running shop: instances of the server, their Postgres and Redis, its clients and its checker.
 type Shop struct {
-	Instances   []*process.Instance
-	Redis       *storetest.RedisServer    // nil with a cluster or Sentinels
-	Postgres    *storetest.PostgresServer // nil unless the setup has a private one
-	Standby     *storetest.PostgresServer // nil unless the setup has one
-	Replica     *storetest.PostgresServer // nil unless the setup has one
-	Pooler      *storetest.PoolerServer   // nil unless the setup has one
-	Cluster     *process.Cluster          // nil unless the setup has one
-	Sentinel    *process.SentinelRedis    // nil unless the setup has one
-	Network     *HostNetwork              // nil unless the setup has hosts
-	Target      *load.Target
-	Subscribers []*load.Subscriber // those of the setup; they listen from the start
-	Checker     *checker.Checker
+	Instances     []*process.Instance
+	Redis         *storetest.RedisServer    // nil with a cluster or Sentinels
+	Postgres      *storetest.PostgresServer // nil unless the setup has a private one
+	Standby       *storetest.PostgresServer // nil unless the setup has one
+	Replica       *storetest.PostgresServer // nil unless the setup has one
+	SecondReplica *storetest.PostgresServer // nil unless the setup has one
+	Pooler        *storetest.PoolerServer   // nil unless the setup has one
+	Cluster       *process.Cluster          // nil unless the setup has one
+	Sentinel      *process.SentinelRedis    // nil unless the setup has one
+	Network       *HostNetwork              // nil unless the setup has hosts
+	Target        *load.Target
+	Subscribers   []*load.Subscriber // those of the setup; they listen from the start
+	Checker       *checker.Checker
 
 	t     *testing.T
 	setup Setup

@@ -17,8 +17,8 @@ type Config struct {
 	DatabaseURL string
 	// ListenURL is the postgres:// URL for notifications, past a pooler; empty for DatabaseURL.
 	ListenURL string
-	// ReplicaURL is the postgres:// URL of the read replica, a hot standby; empty for none.
-	// ReplicaConnections bounds the connections to it.
+	// ReplicaURL is the postgres:// URL of the read replicas, hot standbys in the order of
+	// preference; empty for none. ReplicaConnections bounds the connections to each.
 	ReplicaURL         string
 	ReplicaConnections int
 	// ReplicaLagMax is how long a read waits for a free connection to the replica, and then

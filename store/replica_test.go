@@ -67,6 +67,16 @@ func (r replicated) fallbacks(t *testing.T, reason string) float64 {
 	return measured(t, r.Store)["onhand_replica_fallbacks_total{"+reason+"}"]
 }
 
+// measuredAt is a metric of a replica.
+func (r replicated) measuredAt(t *testing.T, name string, standby *storetest.PostgresServer) float64 {
+	t.Helper()
+	host, err := url.Parse(standby.DSN("shop"))
+	require.NoError(t, err)
+	value, found := measured(t, r.Store)[name+"{"+host.Host+"}"]
+	require.True(t, found)
+	return value
+}
+
 // checkPages: every kind of page has what a write has just changed.
 func (r replicated) checkPages(t *testing.T, n int) {
 	t.Helper()
@@ -104,12 +114,11 @@ func TestReadReplica(t *testing.T) {
 	r := openReplicated(t, 2*time.Second, patience)
 	stockUp(t, r.Store, 5, "x")
 	r.checkPages(t, 1)
-	m := measured(t, r.Store)
-	require.EqualValues(t, 6, m["onhand_replica_reads_total"], "fallbacks: %v", m)
-	require.EqualValues(t, 1, m["onhand_replica_up"])
+	require.EqualValues(t, 6, r.measuredAt(t, "onhand_replica_reads_total", r.standby), "fallbacks: %v", measured(t, r.Store))
+	require.EqualValues(t, 1, r.measuredAt(t, "onhand_replica_up", r.standby))
 
 	r.checkClock(t)
-	require.EqualValues(t, 7, measured(t, r.Store)["onhand_replica_reads_total"])
+	require.EqualValues(t, 7, r.measuredAt(t, "onhand_replica_reads_total", r.standby))
 
 	require.NoError(t, r.standby.PauseReplay(t.Context()))
 	r.checkPages(t, 2)
@@ -117,7 +126,7 @@ func TestReadReplica(t *testing.T) {
 	require.LessOrEqual(t, r.fallbacks(t, "behind"), 5.0, "then no read waits")
 	eventually(t, func() bool { return r.replicaReads.State() != nil })
 	require.ErrorContains(t, r.Health(t.Context()).Replica, "behind")
-	require.Positive(t, measured(t, r.Store)["onhand_replica_lag_bytes"])
+	require.Positive(t, r.measuredAt(t, "onhand_replica_lag_bytes", r.standby))
 	require.NoError(t, r.standby.ResumeReplay(t.Context()))
 	r.awaitUse(t)
 	r.checkPages(t, 3)
@@ -127,9 +136,9 @@ func TestReadReplica(t *testing.T) {
 	require.GreaterOrEqual(t, r.fallbacks(t, "failed")+r.fallbacks(t, "resting"), 6.0)
 	require.NoError(t, r.standby.Start())
 	r.awaitUse(t)
-	before := measured(t, r.Store)["onhand_replica_reads_total"]
+	before := r.measuredAt(t, "onhand_replica_reads_total", r.standby)
 	r.checkPages(t, 5)
-	require.Greater(t, measured(t, r.Store)["onhand_replica_reads_total"], before)
+	require.Greater(t, r.measuredAt(t, "onhand_replica_reads_total", r.standby), before)
 
 	_, err := r.Products(t.Context(), paging.Request{First: 1, After: "no such product"}, paging.ProductQuery{Order: paging.ByTitle})
 	require.Equal(t, models.CodeBadUserInput, models.CodeOf(err))
@@ -168,7 +177,7 @@ func TestReadReplicaCursor(t *testing.T) {
 	write(t, r.Store, receive("1", "x", 1))
 
 	var movement *models.StockMovement
-	_, err = r.replica.Read(t.Context(), patience, func(at *database.Database) error {
+	_, err = r.replicas[0].Read(t.Context(), patience, func(at *database.Database) error {
 		version := write(t, r.Store, receive("2", "z", 1)).Stocks[0].Version
 		eventually(t, func() bool {
 			replayed, err := at.ReadStocks(t.Context(), []string{"z"})
@@ -221,46 +230,6 @@ func TestReadReplicaOfAnother(t *testing.T) {
 	r.checkPages(t, 1)
 	require.ErrorContains(t, r.replicaReads.State(), "a primary itself")
 	require.Positive(t, r.fallbacks(t, "other")+r.fallbacks(t, "resting"))
-}
-
-// Of two standbys in the URL the other one answers after the first was promoted.
-func TestReadReplicaOfSeveral(t *testing.T) {
-	t.Parallel()
-	r := openReplicated(t, 2*time.Second, patience)
-	execute(t, r.standby, "ALTER SYSTEM SET primary_slot_name = ''", "SELECT pg_reload_conf()")
-	execute(t, r.primary, "SELECT pg_drop_replication_slot('standby')")
-	second, err := storetest.StartReplica(t.Context(), r.primary)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, second.Close()) })
-	other, err := url.Parse(second.DSN("shop"))
-	require.NoError(t, err)
-	both, err := url.Parse(storetest.ServerAccount(r.standby.DSN("shop")))
-	require.NoError(t, err)
-	both.Host += "," + other.Host
-	replica, err := r.database.OpenReplica(both.String()+"&target_session_attrs=standby", 4)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, replica.Close()) })
-	asked := func() error {
-		_, err := replica.Read(t.Context(), 2*time.Second, func(at *database.Database) error {
-			_, err := at.ReadMovements(t.Context(), paging.MovementRequest{First: 1}, models.MovementFilter{})
-			return err
-		})
-		return err
-	}
-	eventually(t, func() bool { return asked() == nil })
-	require.NoError(t, r.standby.Promote(t.Context()))
-	eventually(t, func() bool { return asked() == nil })
-}
-
-// execute runs statements, each until it succeeds.
-func execute(t *testing.T, server *storetest.PostgresServer, statements ...string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), server.DSN("postgres"))
-	require.NoError(t, err)
-	defer conn.Close(context.Background())
-	for _, statement := range statements {
-		eventually(t, func() bool { _, err := conn.Exec(t.Context(), statement); return err == nil })
-	}
 }
 
 // A frozen replica delays reads until it rests, and no longer than its timeout.

@@ -117,9 +117,9 @@ func (s *Store) Start() error {
 	s.every(ctx, sampleInterval, nil, s.sample)
 	s.every(ctx, readthrough.KnownInterval, nil, s.known.Update)
 	s.every(ctx, s.config.EpochCheckInterval, s.epoch.Checks(), s.epochCheck.Run)
-	if s.replica != nil {
-		s.running.Go(func() { s.replicaReads.Probe(ctx) })
-		s.every(ctx, readreplica.ProbeInterval, nil, s.replicaReads.Probe)
+	for _, probe := range s.replicaReads.Probes() {
+		s.running.Go(func() { probe(ctx) })
+		s.every(ctx, readreplica.ProbeInterval, nil, probe)
 	}
 	s.every(ctx, s.config.SweepInterval, nil, s.sweeper.Sweep)
 	s.every(ctx, s.config.AuditInterval, nil, s.sampler.Step)

@@ -36,7 +36,7 @@ type Store struct {
 	metrics *metrics
 
 	database     *database.Database
-	replica      *database.ReadReplica // nil for none
+	replicas     []*database.ReadReplica
 	replicaReads *readreplica.ReplicaReader
 	outage       *outage.Log    // of the database
 	embedded     *embeddedRedis // nil with a real Redis
@@ -95,7 +95,7 @@ func (s *Store) openServers() (err error) {
 			return err
 		}
 	}
-	if err := s.openReplica(); err != nil {
+	if err := s.openReplicas(); err != nil {
 		return err
 	}
 	s.outage = outage.New("database", s.log, s.database.Unreachable)
@@ -118,14 +118,16 @@ func (s *Store) openServers() (err error) {
 	return nil
 }
 
-// openReplica opens the read replica, if there is one.
-func (s *Store) openReplica() (err error) {
+// openReplicas opens the read replicas, if there are any.
+func (s *Store) openReplicas() (err error) {
 	config := readreplica.ReaderConfig{Primary: s.database, LagMax: s.config.ReplicaLagMax, Timeout: s.config.ReplicaTimeout, Logger: s.log}
 	if s.config.ReplicaURL != "" {
-		if s.replica, err = s.database.OpenReplica(s.config.ReplicaURL, s.config.ReplicaConnections); err != nil {
+		if s.replicas, err = s.database.OpenReplicas(s.config.ReplicaURL, s.config.ReplicaConnections); err != nil {
 			return err
 		}
-		config.Replica = s.replica
+	}
+	for _, replica := range s.replicas {
+		config.Replicas = append(config.Replicas, replica)
 	}
 	s.replicaReads = readreplica.New(config)
 	return nil
@@ -246,8 +248,8 @@ func (s *Store) Close() {
 	if s.claim != nil {
 		s.claim.Release()
 	}
-	if s.replica != nil {
-		errs = append(errs, s.replica.Close())
+	for _, replica := range s.replicas {
+		errs = append(errs, replica.Close())
 	}
 	if s.database != nil {
 		errs = append(errs, s.database.Close())
@@ -266,8 +268,8 @@ type Health struct {
 	// Polling reports that the database does not notify this instance of changes by outside
 	// writers, although its engine can: the relay finds them when it polls.
 	Polling bool
-	// HasReplica reports whether there is a read replica. Replica is nil while it answers; else
-	// the primary answers in its place.
+	// HasReplica reports whether there is a read replica. Replica is nil while one answers; else
+	// the primary answers in their place.
 	HasReplica bool
 	Replica    error
 }
@@ -275,5 +277,5 @@ type Health struct {
 // Health asks both servers now.
 func (s *Store) Health(ctx context.Context) Health {
 	_, redisErr := s.cache.Watermark(ctx)
-	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: s.relay.Stats().Polling, HasReplica: s.replica != nil, Replica: s.replicaReads.State()}
+	return Health{Database: s.database.Ping(ctx), Redis: redisErr, Polling: s.relay.Stats().Polling, HasReplica: len(s.replicas) > 0, Replica: s.replicaReads.State()}
 }

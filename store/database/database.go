@@ -110,22 +110,25 @@ type ReadReplica struct {
 	primary *Database
 }
 
-// OpenReplica connects to a hot standby of the database by its postgres:// URL, with that
-// many connections at most. It does not have to be up.
+// OpenReplicas connects to the hot standbys of the database that a postgres:// URL names,
+// in its order, with that many connections at most to each. None has to be up.
 //
 // Errors: an engine without standbys; a URL that cannot be parsed, without its password.
-func (d *Database) OpenReplica(url string, connections int) (*ReadReplica, error) {
+func (d *Database) OpenReplicas(url string, connections int) (replicas []*ReadReplica, err error) {
 	if d.Fragments.OneWriter {
 		return nil, errors.New("a read replica needs Postgres as the database: SQLite has none")
 	}
 	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
 		return nil, fmt.Errorf("read replica %q: want postgres://…", schemeOf(url))
 	}
-	server, err := standby.Open(url, connections, d.Log)
+	servers, err := standby.Open(url, connections, d.Log)
 	if err != nil {
 		return nil, fmt.Errorf("read replica: %w", err)
 	}
-	return &ReadReplica{server, d}, nil
+	for _, server := range servers {
+		replicas = append(replicas, &ReadReplica{server, d})
+	}
+	return replicas, nil
 }
 
 // Read calls read with the database as the standby has it: with every transaction that

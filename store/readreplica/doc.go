@@ -1,23 +1,28 @@
 // Package readreplica decides which server answers a read of a page: a read replica of
 // the database, or the primary.
 //
-// Terms: the replica is a hot standby (package standby). It rests after a failure, until
-// a probe succeeds: a read without statements of its own. This is a circuit breaker, as the
-// one of Redis: the replica rests while it is open.
+// Terms: a replica is a hot standby (package standby). There may be several, in an order of
+// preference. A replica rests after a failure, until a probe succeeds: a read without
+// statements of its own. This is a circuit breaker, as the one of Redis: a replica rests
+// while its breaker is open.
 //
 // Invariants:
 //
 //   - A read sees everything that had committed before it began, whichever server
 //     answers: so a caller never reads older data than it has seen, at any instance.
+//   - The first replica that does not rest is asked, and no other: a read asks one replica
+//     at most.
 //   - Any error of the replica, also one that a caller could have caused, is no answer:
-//     the primary is asked, and answers. Nothing fails because of the replica.
+//     the primary is asked, and answers. Nothing fails because of a replica.
 //   - A read waits for the replica for a bounded time. After a failure, or when several
 //     reads in a row found it behind or took too long at it, no read waits for it until a
-//     probe has succeeded, half a second later at least.
+//     probe has succeeded, half a second later at least: the next replica is asked.
+//   - Replicas are probed apart, whether they are asked or not: none waits for another one,
+//     and the first is asked again after its probe.
 //   - What is decided under a lock, what fills Redis, and reservations, which expire by
-//     the clock of the database, are never read from the replica.
+//     the clock of the database, are never read from a replica.
 //
-// May import: models and its packages, backoff, database, prometheus. When the replica is
+// May import: models and its packages, backoff, database, prometheus. When all replicas are
 // gone, the primary answers all reads. When the primary is gone, its position is not known,
 // and these reads are UNAVAILABLE, as without a replica.
 package readreplica

@@ -3,29 +3,28 @@ package readreplica
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"onhand/models"
 	"onhand/models/history"
 	"onhand/models/paging"
-	"onhand/store/backoff"
 	"onhand/store/database"
 )
 
 const (
-	// ProbeInterval is how often the replica is probed.
+	// ProbeInterval is how often a replica is probed.
 	ProbeInterval = time.Second
-	// behindMax is how many reads in a row may find the replica behind before it rests.
+	// behindMax is how many reads in a row may find a replica behind before it rests.
 	behindMax = 5
 	// slowMax is that for reads that took too long although the replica had answered. A
 	// question that takes long says nothing of the replica.
 	slowMax = 5
-	// restMax bounds how long the replica rests after many failures. The first rest is half a
+	// restMax bounds how long a replica rests after many failures. The first rest is half a
 	// second to one second, and each one that follows within two probes is twice as long. A
-	// replica that is only behind rests for one second.
+	// replica that is only behind rests for one second while no other one answers.
 	restMax = 30 * time.Second
 )
 
@@ -46,12 +45,14 @@ type Replica interface {
 	//
 	// Errors: those of the package database for replicas; any other of the server.
 	Read(ctx context.Context, wait time.Duration, read func(*database.Database) error) (lagBytes int64, err error)
+	// Address is the host and port of the replica.
+	Address() string
 }
 
 // ReaderConfig configures a ReplicaReader.
 type ReaderConfig struct {
-	Primary ReplicaReads
-	Replica Replica // nil for none
+	Primary  ReplicaReads
+	Replicas []Replica // in the order of preference; empty for none
 	// LagMax is how long a read waits for the replica, and for a connection to it.
 	LagMax time.Duration
 	// Timeout bounds a read at the replica, the waits included.
@@ -59,154 +60,98 @@ type ReaderConfig struct {
 	Logger  *slog.Logger
 }
 
-// ReplicaReader reads from the replica or the primary. It is safe for concurrent use.
+// ReplicaReader reads from a replica or the primary. It is safe for concurrent use.
 type ReplicaReader struct {
 	config    ReaderConfig
-	resting   atomic.Bool // no read goes to the replica
-	replied   atomic.Int64
-	lagBytes  atomic.Int64
-	behind    atomic.Int64 // reads in a row that found it behind
-	slow      atomic.Int64 // reads in a row that took too long
+	breakers  []*breaker // of the replicas
 	fallbacks map[fallback]*atomic.Int64
-
-	mu     sync.Mutex
-	reason error // why the replica rests; nil before the first probe
-	rest   backoff.Backoff
-	until  time.Time // the earliest time of the next probe
 }
 
-// New makes a ReplicaReader. The replica rests until the first probe.
+// New makes a ReplicaReader. Each replica rests until its first probe.
 func New(config ReaderConfig) *ReplicaReader {
-	r := &ReplicaReader{config: config, fallbacks: map[fallback]*atomic.Int64{}, rest: backoff.Backoff{Min: ProbeInterval, Max: restMax}}
+	r := &ReplicaReader{config: config, fallbacks: map[fallback]*atomic.Int64{}}
 	for _, why := range fallbackReasons {
 		r.fallbacks[why] = &atomic.Int64{}
 	}
-	r.resting.Store(true)
+	for _, replica := range config.Replicas {
+		r.breakers = append(r.breakers, newBreaker(replica, config))
+	}
 	return r
 }
 
-// Read has the replica answer, or else the primary.
+// first returns the first replica that does not rest, other than one; nil for none.
+func (r *ReplicaReader) first(than *breaker) *breaker {
+	for _, b := range r.breakers {
+		if b != than && !b.resting.Load() {
+			return b
+		}
+	}
+	return nil
+}
+
+// Read has the first replica that does not rest answer, or else the primary.
 //
 // Errors: those of read at the primary.
 func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Context, ReplicaReads) (T, error)) (answer T, err error) {
-	if r.config.Replica == nil {
+	if len(r.breakers) == 0 {
 		return read(ctx, r.config.Primary)
 	}
-	if r.resting.Load() {
+	b := r.first(nil)
+	if b == nil {
 		r.fallbacks[resting].Add(1)
 		return read(ctx, r.config.Primary)
 	}
-	err = r.ask(ctx, func(ctx context.Context, at *database.Database) (err error) {
+	err = b.ask(ctx, func(ctx context.Context, at *database.Database) (err error) {
 		answer, err = read(ctx, at)
 		return err
 	})
 	switch {
 	case err == nil:
-		r.replied.Add(1)
-		r.behind.Store(0)
-		r.slow.Store(0)
+		b.answered()
 		return answer, nil
 	case ctx.Err() != nil: // the caller has gone
 		return answer, models.Unavailable("the request has ended", ctx.Err())
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if r.tooMany(why) {
-		r.fail(err)
+	if b.tooMany(why) {
+		b.fail(err, r.first(b) != nil)
 	}
 	return read(ctx, r.config.Primary)
 }
 
-// tooMany counts a fallback, and reports whether the replica has to rest for it.
-func (r *ReplicaReader) tooMany(why fallback) bool {
-	switch why {
-	case behind:
-		return r.behind.Add(1) >= behindMax
-	case slow:
-		return r.slow.Add(1) >= slowMax
+// Probes returns the probe of each replica, to be called periodically. A probe has its
+// replica rest or work, by whether it can answer now; busy and unknown leave it as it is.
+func (r *ReplicaReader) Probes() (probes []func(context.Context)) {
+	for _, b := range r.breakers {
+		probes = append(probes, func(ctx context.Context) {
+			if !b.due() {
+				return
+			}
+			err := b.ask(ctx, func(context.Context, *database.Database) error { return nil })
+			switch {
+			case ctx.Err() != nil:
+			case err == nil:
+				b.recover()
+			case reasonOf(err).atFault():
+				b.fail(err, r.first(b) != nil)
+			}
+		})
 	}
-	return why.atFault()
+	return probes
 }
 
-// ask reads at the replica within its bounds.
-func (r *ReplicaReader) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
-	defer cancel()
-	lag, err := r.config.Replica.Read(ctx, r.config.LagMax, func(at *database.Database) error {
-		err := read(ctx, at)
-		if err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
-			return errSlow
-		}
-		return err
-	})
-	if err == nil || errors.Is(err, database.ErrReplicaBehind) { // any other answer tells no lag
-		r.lagBytes.Store(lag)
-	}
-	return err
-}
-
-// Probe has the replica rest or work, by whether it can answer now; busy and unknown leave
-// it as it is.
-func (r *ReplicaReader) Probe(ctx context.Context) {
-	if r.config.Replica == nil || !r.due() {
-		return
-	}
-	err := r.ask(ctx, func(context.Context, *database.Database) error { return nil })
-	switch {
-	case ctx.Err() != nil:
-	case err == nil:
-		r.recover()
-	case reasonOf(err).atFault():
-		r.fail(err)
-	}
-}
-
-func (r *ReplicaReader) due() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !time.Now().Before(r.until)
-}
-
-// fail has the replica rest.
-func (r *ReplicaReader) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	first := !r.resting.Swap(true) || r.reason == nil
-	rest := ProbeInterval
-	if reasonOf(err) != behind {
-		rest = r.rest.Next()
-	}
-	r.reason, r.until = err, time.Now().Add(rest)
-	if first {
-		r.config.Logger.Warn("the read replica is not used", "because", err)
-	}
-}
-
-// recover ends the rest of the replica.
-func (r *ReplicaReader) recover() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.reason = nil
-	r.behind.Store(0)
-	r.slow.Store(0)
-	if r.resting.Swap(false) {
-		r.config.Logger.Info("the read replica is used")
-	} else {
-		r.rest.Reset() // two probes in turn
-	}
-}
-
-// State returns why the replica is not used; nil while it is, and without one.
+// State returns why no replica is used; nil while one is, and without any.
 func (r *ReplicaReader) State() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.config.Replica == nil || !r.resting.Load():
-		return nil
-	case r.reason == nil:
-		return errNotProbed
+	var reasons []error
+	for _, b := range r.breakers {
+		reason := b.state()
+		if reason == nil {
+			return nil
+		}
+		reasons = append(reasons, fmt.Errorf("%s: %w", b.replica.Address(), reason))
 	}
-	return r.reason
+	return errors.Join(reasons...)
 }
 
 var (
@@ -223,7 +168,7 @@ const (
 	other   fallback = "other"   // the server is not a standby of the primary
 	failed  fallback = "failed"  // it did not answer in time, or with an error
 	refused fallback = "refused" // bad input, or a row that cannot be read: the primary says so
-	resting fallback = "resting" // it failed before
+	resting fallback = "resting" // all failed before
 	slow    fallback = "slow"    // it was at the position, and the read took too long
 	unknown fallback = "unknown" // the primary did not give its position
 )

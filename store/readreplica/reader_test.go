@@ -17,11 +17,15 @@ import (
 
 // fakeReplica answers as a test sets it.
 type fakeReplica struct {
+	host  string
 	err   error
 	lag   int64
 	takes time.Duration
 	asked int
 }
+
+// Address implements Replica.
+func (f *fakeReplica) Address() string { return f.host }
 
 // Read implements Replica.
 func (f *fakeReplica) Read(ctx context.Context, _ time.Duration, read func(*database.Database) error) (int64, error) {
@@ -45,8 +49,15 @@ func (*fakePages) ReadMovements(context.Context, paging.MovementRequest, models.
 	return paging.MovementPage{}, nil
 }
 
-func newReader(replica *fakeReplica) *ReplicaReader {
-	return New(ReaderConfig{Primary: &fakePages{}, Replica: replica, LagMax: 50 * time.Millisecond, Timeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+func newReader(replicas ...Replica) *ReplicaReader {
+	return New(ReaderConfig{Primary: &fakePages{}, Replicas: replicas, LagMax: 50 * time.Millisecond, Timeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
+}
+
+// probe probes all replicas.
+func (r *ReplicaReader) probe(ctx context.Context) {
+	for _, probe := range r.Probes() {
+		probe(ctx)
+	}
 }
 
 // served says which server answered.
@@ -74,7 +85,7 @@ func TestRest(t *testing.T) {
 			}
 			require.Error(t, r.State())
 			expect("primary")
-			r.Probe(t.Context())
+			r.probe(t.Context())
 			require.NoError(t, r.State())
 			expect("replica")
 
@@ -85,18 +96,18 @@ func TestRest(t *testing.T) {
 			for range 100 {
 				expect("primary")
 			}
-			r.Probe(t.Context())
+			r.probe(t.Context())
 			require.Equal(t, asked, replica.asked, "it rests")
 			for range 20 {
 				time.Sleep(restMax)
-				r.Probe(t.Context())
+				r.probe(t.Context())
 			}
 			require.Equal(t, asked+20, replica.asked)
 			replica.err = nil
-			r.Probe(t.Context())
+			r.probe(t.Context())
 			require.Equal(t, asked+20, replica.asked, "after many failures it rests longer")
 			time.Sleep(restMax)
-			r.Probe(t.Context())
+			r.probe(t.Context())
 			expect("replica")
 		})
 	}
@@ -109,7 +120,7 @@ func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
 		r := newReader(replica)
-		r.Probe(t.Context())
+		r.probe(t.Context())
 		for range 10 {
 			for _, err := range []error{database.ErrReplicaBehind, nil} {
 				replica.err = err
@@ -128,12 +139,12 @@ func TestBehind(t *testing.T) {
 		for range 20 {
 			asked := replica.asked
 			time.Sleep(ProbeInterval)
-			r.Probe(t.Context())
+			r.probe(t.Context())
 			require.Equal(t, asked+1, replica.asked)
 		}
 		replica.err = nil
 		time.Sleep(ProbeInterval)
-		r.Probe(t.Context())
+		r.probe(t.Context())
 		require.NoError(t, r.State())
 	})
 }
@@ -144,7 +155,7 @@ func TestNoRest(t *testing.T) {
 	for _, failure := range []error{database.ErrReplicaBusy, database.ErrPrimaryPosition, models.BadInput("no such cursor")} {
 		replica := &fakeReplica{}
 		r := newReader(replica)
-		r.Probe(t.Context())
+		r.probe(t.Context())
 		replica.err = failure
 		got, err := served(t.Context(), r)
 		require.NoError(t, err)
@@ -160,7 +171,7 @@ func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
 		r := newReader(replica)
-		r.Probe(t.Context())
+		r.probe(t.Context())
 		replica.takes = time.Hour
 		gone, leave := context.WithTimeout(t.Context(), time.Millisecond)
 		defer leave()
@@ -185,7 +196,7 @@ func TestLongQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
 		r := newReader(replica)
-		r.Probe(t.Context())
+		r.probe(t.Context())
 		long := func() {
 			began := time.Now()
 			got, err := Read(t.Context(), r, func(ctx context.Context, from ReplicaReads) (string, error) {
@@ -212,7 +223,7 @@ func TestLongQuestion(t *testing.T) {
 		}
 		require.ErrorIs(t, r.State(), errSlow)
 		time.Sleep(ProbeInterval)
-		r.Probe(t.Context())
+		r.probe(t.Context())
 		require.NoError(t, r.State())
 	})
 }
@@ -223,7 +234,7 @@ func TestLag(t *testing.T) {
 	t.Parallel()
 	replica := &fakeReplica{}
 	r := newReader(replica)
-	r.Probe(t.Context())
+	r.probe(t.Context())
 	for _, step := range []struct {
 		err       error
 		lag, want int64
@@ -237,6 +248,6 @@ func TestLag(t *testing.T) {
 		replica.err, replica.lag = step.err, step.lag
 		_, err := served(t.Context(), r)
 		require.NoError(t, err)
-		require.Equal(t, step.want, r.lagBytes.Load(), step.err)
+		require.Equal(t, step.want, r.breakers[0].lagBytes.Load(), step.err)
 	}
 }

@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// standbySlot is the replication slot: it keeps the log that the standby has not read yet.
-const standbySlot = "standby"
+// standbys numbers the replication slots. A slot keeps the log that its standby has not read yet.
+var standbys atomic.Int64
 
 // StartStandby starts a hot standby of the primary, made by a base backup. From then on the primary answers no COMMIT before
-// the standby has it on its disk. A primary has at most one standby. The caller must Close it.
+// the standby has it on its disk: a primary has at most one of them. The caller must Close it.
 func StartStandby(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
 	return startStandby(ctx, primary, []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"}, "sync", opts)
 }
 
-// StartReplica is StartStandby, but no COMMIT waits for the replica.
+// StartReplica is StartStandby, but no COMMIT waits for the replica. A primary may have several.
 func StartReplica(ctx context.Context, primary *PostgresServer, opts ...Option) (*PostgresServer, error) {
 	return startStandby(ctx, primary, nil, "async", opts)
 }
@@ -36,13 +37,14 @@ func startStandby(ctx context.Context, primary *PostgresServer, settings []strin
 	if err := p.prepare(); err != nil {
 		return nil, err
 	}
+	slot := fmt.Sprint("standby", standbys.Add(1))
 	err = p.run("pg_basebackup", exec.Command(filepath.Join(programs, "pg_basebackup"), "--dbname="+primary.DSN("postgres"), "--pgdata="+p.data(),
-		"--checkpoint=fast", "--write-recovery-conf", "--create-slot", "--slot="+standbySlot, "--no-sync"))
+		"--checkpoint=fast", "--write-recovery-conf", "--create-slot", "--slot="+slot, "--no-sync"))
 	if err == nil {
 		err = p.open()
 	}
 	if err == nil {
-		err = primary.awaitStandby(ctx, settings, kind)
+		err = primary.awaitStandby(ctx, settings, slot, kind)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -51,7 +53,7 @@ func startStandby(ctx context.Context, primary *PostgresServer, settings []strin
 }
 
 // awaitStandby changes the settings of replication, and waits until the standby streams.
-func (p *PostgresServer) awaitStandby(ctx context.Context, settings []string, kind string) error {
+func (p *PostgresServer) awaitStandby(ctx context.Context, settings []string, slot, kind string) error {
 	connection, err := pgx.Connect(ctx, p.DSN("postgres"))
 	if err != nil {
 		return err
@@ -63,7 +65,8 @@ func (p *PostgresServer) awaitStandby(ctx context.Context, settings []string, ki
 		}
 	}
 	for following := false; !following; time.Sleep(pollEvery) {
-		err := connection.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = $1", kind).Scan(&following)
+		err := connection.QueryRow(ctx, `SELECT count(*) > 0 FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid
+			WHERE s.slot_name = $1 AND r.state = 'streaming' AND r.sync_state = $2`, slot, kind).Scan(&following)
 		if err != nil {
 			return fmt.Errorf("the standby does not follow: %w", err)
 		}

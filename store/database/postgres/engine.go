@@ -19,6 +19,7 @@ import (
 	"onhand/models"
 	"onhand/store/database/decide/rowjson"
 	"onhand/store/database/dialect"
+	"onhand/store/database/postgres/servers"
 	"onhand/store/database/postgres/timeline"
 )
 
@@ -44,6 +45,44 @@ func Open(url string, log *slog.Logger, without dialect.Switches) (*dialect.DB, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("database url: %w", err)
 	}
+	return open(config, guard, log, without)
+}
+
+// PooledServer is one server of a URL, with a connection pool of its own.
+type PooledServer struct {
+	*dialect.DB
+	Address string // host:port
+}
+
+// OpenEach connects to each server of a postgres:// URL, in its order. None has to be up.
+//
+// Errors: a URL that cannot be parsed, without its password; more than serversMax servers.
+func OpenEach(url string, serversMax int, log *slog.Logger) (each []PooledServer, err error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database url: %w", hidePassword(err))
+	}
+	split := servers.Split(config)
+	if len(split) > serversMax {
+		return nil, fmt.Errorf("database url: it names %d hosts; at most %d are allowed", len(split), serversMax)
+	}
+	for _, one := range split {
+		guard := &timeline.Guard{}
+		bound(one, guard)
+		db, _, err := open(one, guard, log, dialect.Switches{})
+		if err != nil {
+			for _, opened := range each {
+				err = errors.Join(err, opened.Close())
+			}
+			return nil, err
+		}
+		each = append(each, PooledServer{db, servers.Address(one)})
+	}
+	return each, nil
+}
+
+// open connects to the servers of a configuration.
+func open(config *pgx.ConnConfig, guard *timeline.Guard, log *slog.Logger, without dialect.Switches) (*dialect.DB, *Engine, error) {
 	options := []stdlib.OptionOpenDB{stdlib.OptionAfterConnect(registerColumns)}
 	if serversOf(config) > 1 {
 		options = append(options, stdlib.OptionResetSession(guard.Reset))
@@ -83,17 +122,23 @@ func parseConfig(url string, guard *timeline.Guard) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, hidePassword(err)
 	}
-	servers := serversOf(config)
+	bound(config, guard)
+	return config, nil
+}
+
+// bound bounds the time of connecting, and installs the guard where there are several
+// servers.
+func bound(config *pgx.ConnConfig, guard *timeline.Guard) {
+	count := serversOf(config)
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(servers)
+		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(count)
 	}
 	if _, set := config.RuntimeParams["application_name"]; !set {
 		config.RuntimeParams["application_name"] = "onhand"
 	}
-	if servers > 1 {
+	if count > 1 {
 		guard.Install(config)
 	}
-	return config, nil
 }
 
 // json writes JSON as the switches say.
@@ -101,13 +146,7 @@ func (e *Engine) json() rowjson.JSON { return rowjson.JSON{Std: e.without.NoHand
 
 // serversOf counts the servers that a URL names. They are tried in turn: silent ones must
 // leave the last one its share of a read's time.
-func serversOf(config *pgx.ConnConfig) int {
-	addresses := map[string]bool{fmt.Sprint(config.Host, config.Port): true}
-	for _, other := range config.Fallbacks { // with the first one again, where TLS is optional
-		addresses[fmt.Sprint(other.Host, other.Port)] = true
-	}
-	return len(addresses)
-}
+func serversOf(config *pgx.ConnConfig) int { return len(servers.Split(config)) }
 
 // hidePassword replaces a parse error of pgx, which quotes the whole URL.
 func hidePassword(err error) error {

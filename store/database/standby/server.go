@@ -19,26 +19,40 @@ import (
 
 // HotStandby is a hot standby. It is safe for concurrent use.
 type HotStandby struct {
-	db    *dialect.DB
-	slots *semaphore.Weighted // one for each connection
+	db      *dialect.DB
+	address string
+	slots   *semaphore.Weighted // one for each connection
 
 	connections int
 }
 
-// Open connects to the standby of a postgres:// URL, with that many connections at most.
-// It does not have to be up.
-func Open(url string, connections int, log *slog.Logger) (*HotStandby, error) {
-	db, _, err := postgres.Open(url, log, dialect.Switches{})
+// HostsMax is how many standbys a URL may name.
+const HostsMax = 8
+
+// Open connects to the standbys of a postgres:// URL, with that many connections at most to
+// each. None has to be up.
+//
+// Errors: a URL that cannot be parsed, without its password, or with more than HostsMax hosts.
+func Open(url string, connections int, log *slog.Logger) (standbys []*HotStandby, err error) {
+	servers, err := postgres.OpenEach(url, HostsMax, log)
 	if err != nil {
 		return nil, err
 	}
-	db.SQL.SetMaxOpenConns(connections)
-	db.SQL.SetMaxIdleConns(connections)
-	fragments := *db.Fragments
-	fragments.Now = "current_setting('onhand.now')::timestamptz" // the primary's; see begin
-	db.Fragments = &fragments
-	return &HotStandby{db: db, slots: semaphore.NewWeighted(int64(connections)), connections: connections}, nil
+	for _, server := range servers {
+		server.SQL.SetMaxOpenConns(connections)
+		server.SQL.SetMaxIdleConns(connections)
+		fragments := *server.Fragments
+		fragments.Now = "current_setting('onhand.now')::timestamptz" // the primary's; see begin
+		server.Fragments = &fragments
+		standbys = append(standbys, &HotStandby{
+			db: server.DB, address: server.Address, slots: semaphore.NewWeighted(int64(connections)), connections: connections,
+		})
+	}
+	return standbys, nil
 }
+
+// Address is the host and port of the standby.
+func (s *HotStandby) Address() string { return s.address }
 
 // Close closes all connections.
 func (s *HotStandby) Close() error { return s.db.Close() }

@@ -1,0 +1,122 @@
+package readreplica
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"onhand/store/backoff"
+	"onhand/store/database"
+)
+
+// breaker is the circuit breaker of one replica. It is safe for concurrent use.
+type breaker struct {
+	replica         Replica
+	lagMax, timeout time.Duration
+	log             *slog.Logger
+
+	resting  atomic.Bool // no read goes to the replica
+	replied  atomic.Int64
+	lagBytes atomic.Int64
+	behind   atomic.Int64 // reads in a row that found it behind
+	slow     atomic.Int64 // reads in a row that took too long
+
+	mu     sync.Mutex
+	reason error // why the replica rests; nil before the first probe
+	rest   backoff.Backoff
+	until  time.Time // the earliest time of the next probe
+}
+
+func newBreaker(replica Replica, config ReaderConfig) *breaker {
+	b := &breaker{
+		replica: replica, lagMax: config.LagMax, timeout: config.Timeout, log: config.Logger.With("host", replica.Address()),
+		rest: backoff.Backoff{Min: ProbeInterval, Max: restMax},
+	}
+	b.resting.Store(true)
+	return b
+}
+
+// ask reads at the replica within its bounds.
+func (b *breaker) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	lag, err := b.replica.Read(ctx, b.lagMax, func(at *database.Database) error {
+		err := read(ctx, at)
+		if err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
+			return errSlow
+		}
+		return err
+	})
+	if err == nil || errors.Is(err, database.ErrReplicaBehind) { // any other answer tells no lag
+		b.lagBytes.Store(lag)
+	}
+	return err
+}
+
+// answered counts an answer.
+func (b *breaker) answered() {
+	b.replied.Add(1)
+	b.behind.Store(0)
+	b.slow.Store(0)
+}
+
+// tooMany counts a fallback, and reports whether the replica has to rest for it.
+func (b *breaker) tooMany(why fallback) bool {
+	switch why {
+	case behind:
+		return b.behind.Add(1) >= behindMax
+	case slow:
+		return b.slow.Add(1) >= slowMax
+	}
+	return why.atFault()
+}
+
+// due reports whether the replica may be probed.
+func (b *breaker) due() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !time.Now().Before(b.until)
+}
+
+// fail has the replica rest. The rests of one that is only behind grow where another one
+// answers meanwhile.
+func (b *breaker) fail(err error, another bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	first := !b.resting.Swap(true) || b.reason == nil
+	rest := ProbeInterval
+	if another || reasonOf(err) != behind {
+		rest = b.rest.Next()
+	}
+	b.reason, b.until = err, time.Now().Add(rest)
+	if first {
+		b.log.Warn("the read replica is not used", "because", err)
+	}
+}
+
+// recover ends the rest of the replica.
+func (b *breaker) recover() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reason = nil
+	b.behind.Store(0)
+	b.slow.Store(0)
+	if b.resting.Swap(false) {
+		b.log.Info("the read replica is used")
+	} else {
+		b.rest.Reset() // two probes in turn
+	}
+}
+
+// state returns why the replica rests; nil while it does not.
+func (b *breaker) state() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.resting.Load() && b.reason == nil {
+		return errNotProbed
+	}
+	return b.reason
+}
