@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -20,10 +21,15 @@ const (
 	production = "production"
 )
 
+// gatewayKeyMin is the length of the shortest key of a gateway, in bytes.
+const gatewayKeyMin = 32
+
 // DocumentSettings are what callers may send, and what they may know of the schema.
 type DocumentSettings struct {
 	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"The file of a manifest of documents, which is read again when it changes." more:"[manifest](clients.md#trusted-documents)"`
-	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin."`
+	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin and gateways with GATEWAY_KEY."`
+	GatewayKey           string `name:"gateway-key" env:"GATEWAY_KEY" placeholder:"TEXT" help:"A secret of 32 bytes at least. Requests with it in the header Onhand-Gateway-Key may send any document despite TRUSTED_DOCUMENTS_ONLY: a gateway makes its own. It grants no scope." more:"[how](federation.md#trusted-documents)"`
+	GatewayKeyFile       string `name:"gateway-key-file" env:"GATEWAY_KEY_FILE" placeholder:"PATH" help:"A file with the value of GATEWAY_KEY."`
 	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: introspection, suggestions, /schema.graphql and the playground are for the scope admin alone; development: for every caller; auto: production where tokens are configured."`
 	Federation           string `name:"federation" env:"FEDERATION" enum:"subgraph,full,off" default:"subgraph" help:"What a gateway gets: subgraph, which leaves titles and lists of products to a catalogue; full, with these; off, nothing." more:"[guide](federation.md)"`
 	Playground           string `name:"playground" env:"PLAYGROUND" enum:"auto,on,off" default:"auto" help:"on: the page is for every caller, in production too; off: for none; auto: as PROFILE says."`
@@ -33,6 +39,9 @@ type DocumentSettings struct {
 func (s *DocumentSettings) check() error {
 	if s.TrustedDocumentsOnly == on && s.TrustedDocuments == "" {
 		return errors.New("trusted-documents-only needs the manifest: name its file with trusted-documents")
+	}
+	if s.GatewayKey != "" && len(s.GatewayKey) < gatewayKeyMin {
+		return fmt.Errorf("gateway-key has %d bytes; it needs %d at least: openssl rand -hex 32 makes one", len(s.GatewayKey), gatewayKeyMin)
 	}
 	return nil
 }
@@ -50,7 +59,7 @@ func (s *DocumentSettings) openTrusted(ctx context.Context, log *slog.Logger) (d
 	}
 	documents, err = trusted.Open(trusted.OpenConfig{
 		Path: s.TrustedDocuments, Only: s.TrustedDocumentsOnly == on, Check: graph.CheckDocument, Log: log,
-		Exempt: func(ctx context.Context) bool { return guard.Has(ctx, guard.Admin) },
+		Exempt: func(ctx context.Context) bool { return guard.Has(ctx, guard.Admin) || trusted.FromGateway(ctx) },
 		Always: federation.IsServiceQuery,
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"onhand/graph/guard"
 	"onhand/graph/tokens"
 	"onhand/graph/transport"
+	"onhand/graph/trusted"
 	"onhand/store"
 )
 
@@ -88,6 +89,7 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	require.ErrorContains(t, (&DocumentSettings{TrustedDocumentsOnly: on}).check(), "trusted-documents")
 	require.NoError(t, (&DocumentSettings{TrustedDocumentsOnly: off}).check())
+	require.ErrorContains(t, (&DocumentSettings{GatewayKey: "short"}).check(), "gateway-key has 5 bytes")
 	_, _, err := (&DocumentSettings{TrustedDocuments: "none"}).openTrusted(t.Context(), log)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
@@ -95,7 +97,8 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	require.NoError(t, st.Start())
 	path := filepath.Join(t.TempDir(), "manifest.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"stock": "query($id: ID!) { stock(productId: $id) { quantityAvailable } }"}`), 0o600))
-	settings := DocumentSettings{TrustedDocuments: path, TrustedDocumentsOnly: on}
+	settings := DocumentSettings{TrustedDocuments: path, TrustedDocumentsOnly: on, GatewayKey: strings.Repeat("k", gatewayKeyMin)}
+	require.NoError(t, settings.check())
 	documents, closeTrusted, err := settings.openTrusted(t.Context(), log)
 	require.NoError(t, err)
 	defer closeTrusted()
@@ -105,6 +108,11 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	h := routes(st, transport.NewClosing(), log, routeConfig{registry: newRegistry(st), sites: publicSites(t), bearer: bearer, documents: settings, trusted: documents})
 	assert.JSONEq(t, `{"data":{"stock":{"quantityAvailable":58}}}`, served(t, h, local(t, http.MethodGet, `/graphql?documentId=stock&variables=%7B%22id%22:%2222423%22%7D`)).Body.String())
 	assert.Contains(t, served(t, h, local(t, http.MethodGet, "/graphql?query={__typename}")).Body.String(), `"code":"FORBIDDEN"`)
+	fromGateway := local(t, http.MethodGet, "/graphql?query={__typename,reservations(first:1){nodes{id}}}")
+	fromGateway.Header.Set(trusted.GatewayHeader, settings.GatewayKey)
+	answer := served(t, h, fromGateway).Body.String()
+	assert.Contains(t, answer, `"code":"UNAUTHENTICATED"`, "the key of a gateway grants no scope")
+	assert.NotContains(t, answer, "manifest")
 	assert.Contains(t, served(t, h, local(t, http.MethodGet, "/graphql?query={_service{sdl}}")).Body.String(), "https://specs.apollo.dev/federation", "a gateway reads the subgraph all the same")
 }
 

@@ -83,7 +83,7 @@ func routes(st *store.Store, closing *transport.Closing, log *slog.Logger, confi
 		countRefusals(config.registry, config.limiter)
 	}
 	mux := http.NewServeMux()
-	mux.Handle(graphqlPath, telemetry.CountRequests(config.registry, closing, allowPages(config.sites)(identify(api))))
+	mux.Handle(graphqlPath, telemetry.CountRequests(config.registry, closing, allowPages(config.sites)(identify(trusted.WithGateways(documents.GatewayKey, api)))))
 	if config.bearer == nil { // otherwise the admin listener has them
 		mux.Handle("GET /metrics", admin.Metrics(config.registry, log))
 	}

@@ -65,6 +65,7 @@ func (s *Settings) readFiles() error {
 	}{
 		{"database-read-url", &s.DatabaseReadURL, &s.DatabaseReadURLFile},
 		{"database-listen-url", &s.DatabaseListenURL, &s.DatabaseListenURLFile},
+		{"gateway-key", &s.GatewayKey, &s.GatewayKeyFile},
 		{"simulated-shoppers-token", &s.ShopperToken, &s.ShopperTokenFile},
 		{"otel-exporter-otlp-headers", &s.Headers, &s.HeadersFile},
 	} {

@@ -10,7 +10,8 @@
 //	{"…": "query …", …}                                                                      (Relay: id to document)
 //
 // Trusted documents are served beside others, or alone. Alone, a caller that is not exempt gets FORBIDDEN for any
-// other document and for any other id.
+// other document and for any other id. Exempt is the scope admin, and a gateway: it makes the text of its documents
+// itself. A gateway is told by a key in a header. The key says nothing of the caller.
 //
 // Invariants:
 //   - The file is read again when it changes. A file that cannot be read leaves the documents as they are.

@@ -31,7 +31,7 @@ describe('gateways', { timeout: 180_000 }, () => {
     ({ recorder, onhand, setStock } = shop);
     gateways = {
       apollo: await apolloGateway(shop.compose(schema('--federation', '--without-access'))),
-      hive: await hiveGateway(shop.supergraph), 'hive with sockets': await hiveGateway(shop.supergraph, shop.url),
+      hive: await hiveGateway(shop.supergraph), 'hive with sockets': await hiveGateway(shop.supergraph, { socket: shop.url }),
     };
     await assert.rejects(apolloGateway(shop.supergraph), /authenticated/, 'this gateway does not know the directives of access');
   });

@@ -8,8 +8,8 @@ import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { freePort } from '../e2e/server.js';
 
-/** Apollo's gateway. Returns query(document, variables, authorization) and stop(). */
-export async function apolloGateway(supergraph) {
+/** Apollo's gateway, with the key of a gateway where it is given. Returns query(document, variables, authorization) and stop(). */
+export async function apolloGateway(supergraph, key) {
   // docs/federation.md: apollo gateway
   class ForwardsToken extends RemoteGraphQLDataSource {
     willSendRequest({ request, context }) {
@@ -21,7 +21,19 @@ export async function apolloGateway(supergraph) {
     buildService: ({ url }) => new ForwardsToken({ url }),
   });
   // end
-  const { executor, schema } = await gateway.load();
+  // docs/federation.md: apollo key
+  class SendsKey extends ForwardsToken {
+    willSendRequest(options) {
+      super.willSendRequest(options);
+      options.request.http.headers.set('onhand-gateway-key', key);
+    }
+  }
+  // end
+  const keyed = new ApolloGateway({
+    supergraphSdl: supergraph,
+    buildService: ({ name, url }) => (name === 'onhand' ? new SendsKey({ url }) : new ForwardsToken({ url })),
+  });
+  const { executor, schema } = await (key ? keyed : gateway).load();
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const query = async (source, variables = {}, authorization = undefined) => {
     const document = parse(source);
@@ -31,15 +43,15 @@ export async function apolloGateway(supergraph) {
     });
     return JSON.parse(JSON.stringify(answer));
   };
-  return { query, stop: () => gateway.stop() };
+  return { query, stop: () => (key ? keyed : gateway).stop() };
 }
 
 /**
  * The Guild's gateway, on a free port or the given one, for clients over HTTP, event streams and WebSockets. socket is the
- * URL of Onhand for subscriptions; without it they are event streams. Returns url, port, query(document, variables,
+ * URL of Onhand for subscriptions; without it they are event streams. key is that of a gateway. Returns url, port, query(document, variables,
  * authorization) and stop().
  */
-export async function hiveGateway(supergraph, socket, onPort) {
+export async function hiveGateway(supergraph, { socket, port: onPort, key } = {}) {
   // docs/federation.md: hive gateway
   const overSockets = {
     onhand: {
@@ -47,12 +59,12 @@ export async function hiveGateway(supergraph, socket, onPort) {
         subscriptions: {
           kind: 'ws',
           location: socket,
-          options: { connectionParams: { authorization: '{context.headers.authorization}' } },
+          options: { connectionParams: { authorization: '{context.headers.authorization}', onRefusal: 'error' } },
         },
       },
     },
   };
-  const gateway = createGatewayRuntime({
+  const settings = {
     supergraph,
     propagateHeaders: {
       fromClientToSubgraphs: ({ context }) => ({ authorization: context.headers.authorization }),
@@ -61,7 +73,22 @@ export async function hiveGateway(supergraph, socket, onPort) {
     // end
     logging: false,
     maskedErrors: false,
-  });
+  };
+  // docs/federation.md: hive key
+  const withKey = {
+    fromClientToSubgraphs: ({ context, subgraphName }) => ({
+      authorization: context.headers.authorization,
+      ...(subgraphName === 'onhand' && { 'onhand-gateway-key': key }),
+    }),
+  };
+  // end
+  if (key) {
+    settings.propagateHeaders = withKey;
+    // docs/federation.md: hive key of sockets
+    overSockets.onhand.options.subscriptions.headers = [['onhand-gateway-key', key]];
+    // end
+  }
+  const gateway = createGatewayRuntime(settings);
   await gateway.getSchema(); // a WebSocket does not wait for it
   const server = createServer(gateway);
   const port = onPort ?? await freePort();

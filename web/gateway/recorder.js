@@ -10,8 +10,8 @@ export async function startRecorder(target) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = request.method === 'POST' ? Buffer.concat(chunks).toString() : undefined;
-    requests.push({ method: request.method, authorization: request.headers.authorization, ...(body && JSON.parse(body)) });
-    const headers = Object.fromEntries(['content-type', 'accept', 'authorization'].filter((name) => request.headers[name]).map((name) => [name, request.headers[name]]));
+    requests.push({ method: request.method, authorization: request.headers.authorization, key: request.headers['onhand-gateway-key'], ...(body && JSON.parse(body)) });
+    const headers = Object.fromEntries(['content-type', 'accept', 'authorization', 'onhand-gateway-key'].filter((name) => request.headers[name]).map((name) => [name, request.headers[name]]));
     const abort = new AbortController();
     response.on('close', () => abort.abort());
     try {

@@ -24,12 +24,12 @@ export const merchant = bearer('merchant', 'read:inventory write:inventory');
 /**
  * Starts Onhand with 40 units of each product, a catalogue, and a recorder between Onhand and its gateways. Returns url (of
  * Onhand), admin, recorder, supergraph, compose(subgraph), onhand(query, variables, authorization), setStock(productIds,
- * quantity) and stop().
+ * quantity) and stop(). settings are more settings of Onhand, and headers go with each call of onhand().
  */
-export async function startShop(productIds) {
+export async function startShop(productIds, settings = {}, headers = {}) {
   const adminAddress = `127.0.0.1:${await freePort()}`;
   const server = await startServer({
-    AUTH_SECRET: secret, QUANTITY_CAP: String(cap), ADMIN_ADDR: adminAddress, NEAR_CACHE_BYTES: process.env.NEAR_CACHE_BYTES ?? '67108864',
+    AUTH_SECRET: secret, QUANTITY_CAP: String(cap), ADMIN_ADDR: adminAddress, NEAR_CACHE_BYTES: process.env.NEAR_CACHE_BYTES ?? '67108864', ...settings,
   });
   const catalogue = await startCatalogue();
   const recorder = await startRecorder(`${server.url}/graphql`);
@@ -41,7 +41,7 @@ export async function startShop(productIds) {
 
   const onhand = async (query, variables, authorization = merchant) => {
     const answer = await fetch(`${server.url}/graphql`, {
-      method: 'POST', headers: { 'Content-Type': 'application/json', authorization }, body: JSON.stringify({ query, variables }),
+      method: 'POST', headers: { 'Content-Type': 'application/json', authorization, ...headers }, body: JSON.stringify({ query, variables }),
     });
     return answer.json();
   };

@@ -1,0 +1,34 @@
+package trusted
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+)
+
+// GatewayHeader is the header in which a gateway sends its key. A WebSocket has it in its
+// handshake.
+const GatewayHeader = "Onhand-Gateway-Key"
+
+type gatewayKey struct{}
+
+// WithGateways notes which requests are a gateway's: those with the key. A request with
+// another key is like one without. An empty key is nobody's.
+func WithGateways(key string, next http.Handler) http.Handler {
+	if key == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte(key))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sent := r.Header.Get(GatewayHeader); sent != "" {
+			if got := sha256.Sum256([]byte(sent)); subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+				r = r.WithContext(context.WithValue(r.Context(), gatewayKey{}, true))
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// FromGateway reports whether a request had the key of a gateway.
+func FromGateway(ctx context.Context) bool { return ctx.Value(gatewayKey{}) != nil }
