@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/graph/guard"
+	"onhand/graph/transport/protocol"
 	"onhand/models"
 )
 
@@ -100,7 +101,7 @@ func (a *array) answer(ctx context.Context, request arrayRequest) (answer []byte
 }
 
 func encoded(response *graphql.Response) []byte {
-	return appendResponse(make([]byte, 0, len(response.Data)+responseBytes), response)
+	return protocol.AppendResponse(make([]byte, 0, len(response.Data)+responseBytes), response)
 }
 
 // responseBytes is what a response has beside its data.

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/graph/guard"
+	"onhand/graph/transport/protocol"
 	"onhand/graph/transport/push"
 	"onhand/models"
 )
@@ -98,7 +98,7 @@ func prepare(exec graphql.GraphExecutor, out operationOutlet, o *operation, para
 func refuseOperation(exec graphql.GraphExecutor, out operationOutlet, o *operation, operation *graphql.OperationContext, errs gqlerror.List) {
 	defer o.cancel()
 	response := exec.DispatchError(graphql.WithOperationContext(o.ctx, operation), errs)
-	if !isHashRefusal(errs) {
+	if !protocol.IsHashRefusal(errs) {
 		out.fail(o, response)
 		return
 	}
@@ -155,28 +155,4 @@ func panicked(ctx context.Context, exec graphql.GraphExecutor, operation *graphq
 // tokenEnded is the last answer to an operation of an event stream whose token has ended.
 func tokenEnded(ctx context.Context, exec graphql.GraphExecutor, operation *graphql.OperationContext) *graphql.Response {
 	return exec.DispatchError(graphql.WithOperationContext(ctx, operation), gqlerror.List{gqlerror.WrapIfUnwrapped(guard.ErrTokenEnded)})
-}
-
-// appendResponse appends a response in JSON. The data is JSON already and may be large,
-// so it is copied without parsing.
-func appendResponse(b []byte, response *graphql.Response) []byte {
-	b = append(b, '{')
-	if len(response.Errors) > 0 {
-		b = append(appendErrors(append(b, `"errors":`...), response.Errors), ',')
-	}
-	if response.Data != nil {
-		return append(append(append(b, `"data":`...), response.Data...), '}')
-	}
-	if b[len(b)-1] == ',' {
-		b = b[:len(b)-1]
-	}
-	return append(b, '}')
-}
-
-func appendErrors(b []byte, errs gqlerror.List) []byte {
-	encoded, err := json.Marshal(errs)
-	if err != nil { // only an extension that JSON cannot encode, which Onhand never sets
-		return append(b, `[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`...)
-	}
-	return append(b, encoded...)
 }

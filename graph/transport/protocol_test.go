@@ -60,7 +60,7 @@ func checkAnswers(t *testing.T, o *operation) {
 	t.Helper()
 	response := &graphql.Response{Data: []byte(`null`), Errors: gqlerror.List{{Message: "no"}}}
 	for kind, text := range map[string][]byte{
-		"next": appendNext(nil, o, response), "error": appendError(nil, o, response), "complete": appendComplete(nil, o),
+		"next": protocol.AppendNext(nil, o.id, response), "error": protocol.AppendError(nil, o.id, response), "complete": protocol.AppendComplete(nil, o.id),
 	} {
 		var back struct{ Type, ID string }
 		if err := json.Unmarshal(text, &back); err != nil || back.Type != kind || string(protocol.Quoted(back.ID)) != string(o.id) {

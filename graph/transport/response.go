@@ -5,10 +5,10 @@ import (
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/graph/coding"
 	"onhand/graph/guard"
+	"onhand/graph/transport/protocol"
 	"onhand/models"
 )
 
@@ -19,7 +19,7 @@ func answer(w http.ResponseWriter, r *http.Request, kind string, response *graph
 	}
 	body := takeBuffer()
 	defer body.giveBack() // Write has copied, or sent, what it was given
-	body.bytes = appendResponse(body.bytes, response)
+	body.bytes = protocol.AppendResponse(body.bytes, response)
 	if response.Data == nil {
 		guard.WriteHeaders(w.Header(), response.Errors)
 	}
@@ -67,7 +67,7 @@ func write(w http.ResponseWriter, r *http.Request, kind string, status int, body
 // in JSON, whose clients read a body for this status only, and for 400 in the newer media type. Other reasons have a status
 // of their own in both. The refusal of a hash has 200: clients of mobile applications would not send the document otherwise.
 func statusOf(kind string, response *graphql.Response) int {
-	if response.Data != nil || isHashRefusal(response.Errors) {
+	if response.Data != nil || protocol.IsHashRefusal(response.Errors) {
 		return http.StatusOK
 	}
 	if len(response.Errors) > 0 {
@@ -89,17 +89,4 @@ var statuses = map[models.Code]int{
 	models.CodeRateLimited:     http.StatusTooManyRequests,
 	models.CodeUnavailable:     http.StatusServiceUnavailable,
 	models.CodeInternal:        http.StatusInternalServerError,
-}
-
-// isHashRefusal reports whether the client should send the document in place of its
-// hash.
-func isHashRefusal(errs gqlerror.List) bool {
-	if len(errs) != 1 {
-		return false
-	}
-	switch errs[0].Extensions["code"] {
-	case string(models.CodePersistedQueryNotFound), string(models.CodePersistedQueryNotSupported):
-		return true
-	}
-	return false
 }

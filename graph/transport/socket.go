@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +42,7 @@ type socket struct {
 	// ctx is replaced once, before the connection is acknowledged.
 	ctx      context.Context
 	cancel   context.CancelFunc
+	refusal  error          // the answer to all operations; nil for none
 	handling sync.WaitGroup // the message that is handled
 
 	sending   sync.Mutex // locked while a message is written
@@ -173,17 +176,46 @@ func (s *socket) initialise(payload json.RawMessage) error {
 		switch {
 		case models.CodeOf(err) == models.CodeUnavailable, models.CodeOf(err) == models.CodeRateLimited:
 			return protocol.Undecided
-		case err != nil:
+		case err != nil && !protocol.AnswersRefusals(payload):
 			return protocol.Forbidden
+		case err != nil:
+			s.refusal = err
+			time.AfterFunc(s.shared.limits.connect, func() { s.end(protocol.Forbidden) })
+		default:
+			s.ctx = ctx
+			context.AfterFunc(ctx, func() { s.forbid(protocol.AnswersRefusals(payload)) })
 		}
-		s.ctx = ctx
-		context.AfterFunc(ctx, func() { s.end(protocol.Forbidden) })
 	}
 	s.mu.Lock()
 	s.acknowledged = true
 	s.pingAt = time.Now().Add(s.shared.limits.ping)
 	s.mu.Unlock()
 	return s.send(nil, wsframe.AppendText(nil, protocol.Ack), false)
+}
+
+// forbid ends a connection that is allowed no longer. answering: its operations end first,
+// each with the reason.
+func (s *socket) forbid(answering bool) {
+	s.mu.Lock()
+	var active []*operation
+	if answering && guard.TokenEnded(s.ctx) {
+		active = slices.Collect(maps.Values(s.operations))
+	}
+	s.mu.Unlock()
+	for _, o := range active {
+		s.refuse(o, guard.ErrTokenEnded)
+		s.closeSource(o)
+	}
+	s.end(protocol.Forbidden)
+}
+
+// refuse ends an operation with a result that has an error, as an event stream does: clients
+// in gateways lose the code of an "error" message.
+func (s *socket) refuse(o *operation, err error) {
+	ctx := graphql.WithOperationContext(s.ctx, &graphql.OperationContext{})
+	if s.next(o, s.exec.DispatchError(ctx, gqlerror.List{gqlerror.WrapIfUnwrapped(err)})) {
+		s.complete(o)
+	}
 }
 
 // subscribe registers an operation and starts it.
@@ -193,6 +225,14 @@ func (s *socket) subscribe(m protocol.Message) error {
 		return protocol.Unauthorized
 	}
 	o := &operation{id: protocol.Quoted(m.ID), key: m.ID}
+	if s.refusal != nil {
+		added, err := s.add(o)
+		if added {
+			s.refuse(o, s.refusal)
+			o.cancel()
+		}
+		return err
+	}
 	if refusal := guard.ChargeBody(s.ctx, int64(len(m.Payload))); refusal != nil {
 		added, err := s.add(o) // a repeated id is the greater fault
 		if added {
@@ -265,17 +305,17 @@ func (s *socket) forget(o *operation) {
 
 // next implements operationOutlet.
 func (s *socket) next(o *operation, response *graphql.Response) (more bool) {
-	return s.sendText(o, false, func(b []byte) []byte { return appendNext(b, o, response) }) == nil
+	return s.sendText(o, false, func(b []byte) []byte { return protocol.AppendNext(b, o.id, response) }) == nil
 }
 
 // fail implements operationOutlet.
 func (s *socket) fail(o *operation, response *graphql.Response) {
-	_ = s.sendText(o, true, func(b []byte) []byte { return appendError(b, o, response) })
+	_ = s.sendText(o, true, func(b []byte) []byte { return protocol.AppendError(b, o.id, response) })
 }
 
 // complete implements operationOutlet.
 func (s *socket) complete(o *operation) {
-	_ = s.sendText(o, true, func(b []byte) []byte { return appendComplete(b, o) })
+	_ = s.sendText(o, true, func(b []byte) []byte { return protocol.AppendComplete(b, o.id) })
 }
 
 // answered notes an answer to all pings.
@@ -307,27 +347,8 @@ func (s *socket) awaitsAnswer() bool {
 	return false
 }
 
-// appendNext appends a "next" message.
-func appendNext(b []byte, o *operation, response *graphql.Response) []byte {
-	b = append(appendID(b, o), `,"type":"next","payload":`...)
-	return append(appendResponse(b, response), '}')
-}
-
-// appendError appends an "error" message.
-func appendError(b []byte, o *operation, response *graphql.Response) []byte {
-	b = append(appendID(b, o), `,"type":"error","payload":`...)
-	return append(appendErrors(b, response.Errors), '}')
-}
-
 // appendRefusal appends an "error" message for a bound. The refusal needs no escapes.
 func appendRefusal(b []byte, o *operation, refusal admission.Excess) []byte {
-	b = append(appendID(b, o), `,"type":"error","payload":`...)
+	b = append(protocol.AppendID(b, o.id), `,"type":"error","payload":`...)
 	return fmt.Appendf(b, `[{"message":"%s","extensions":{"code":"%s"}}]}`, refusal.Message, refusal.Code)
 }
-
-// appendComplete appends a "complete" message.
-func appendComplete(b []byte, o *operation) []byte {
-	return append(appendID(b, o), `,"type":"complete"}`...)
-}
-
-func appendID(b []byte, o *operation) []byte { return append(append(b, `{"id":`...), o.id...) }

@@ -327,7 +327,7 @@ func (s *socket) appendResult(b []byte, o *operation, source push.Source) []byte
 			return b
 		}
 		s.closeSource(o)
-		message := appendComplete(nil, o)
+		message := protocol.AppendComplete(nil, o.id)
 		return append(wsframe.AppendTextHeader(b, len(message)), message...)
 	case payload == nil:
 		return b
@@ -339,6 +339,6 @@ func (s *socket) appendResult(b []byte, o *operation, source push.Source) []byte
 	}
 	s.mu.Unlock()
 	b = wsframe.AppendTextHeader(b, len(`{"id":,"type":"next","payload":}`)+len(o.id)+len(payload))
-	b = append(appendID(b, o), `,"type":"next","payload":`...)
+	b = append(protocol.AppendID(b, o.id), `,"type":"next","payload":`...)
 	return append(append(b, payload...), '}')
 }

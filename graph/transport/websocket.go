@@ -21,7 +21,7 @@ import (
 // operations of the connection, and is made from ctx.
 //
 // An error refuses the connection with close code 4403, and UNAVAILABLE with 1013. So does the end of the returned
-// context later, such as that of a token.
+// context later, such as that of a token. See protocol.AnswersRefusals for clients that want an answer.
 type ConnectFunc func(ctx context.Context, payload json.RawMessage) (context.Context, error)
 
 // WebSocket answers graphql-transport-ws. allows reports whether the page that sends a

@@ -9,7 +9,7 @@
 // Beside the specification, a subscribe may name its document (by a hash or an id)
 // instead of sending it.
 //
-// May import: rawparams, wsframe, gqlgen.
+// May import: models, rawparams, wsframe, gqlgen.
 //
 // The package uses no server.
 package protocol

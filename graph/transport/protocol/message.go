@@ -83,6 +83,15 @@ func Parse(data []byte) (m Message, err error) {
 	return m, bad("Invalid message type %q", m.Type)
 }
 
+// AnswersRefusals reports whether the payload of connection_init has "onRefusal": "error".
+// A client that would repeat a refused connection with the same token asks for it: each of
+// its operations then gets a result with the error, where else the connection is closed with
+// Forbidden.
+func AnswersRefusals(payload json.RawMessage) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal(payload, &members) == nil && string(members["onRefusal"]) == `"error"`
+}
+
 // isText reads a JSON string.
 func isText(value json.RawMessage, to *string) bool {
 	return len(value) > 0 && value[0] == '"' && json.Unmarshal(value, to) == nil
