@@ -10,7 +10,7 @@ import (
 // TestStorefrontCommands runs docs/storefront.md against a server without settings.
 func TestStorefrontCommands(t *testing.T) {
 	t.Parallel()
-	r := &reader{t: t, home: t.TempDir(), counts: map[string]int{}}
+	r := &reader{t: t, home: t.TempDir(), env: map[string]string{}, counts: map[string]int{}}
 	r.serve()
 	r.follow("docs/storefront.md")
 	assert.GreaterOrEqual(t, r.counts["curl"], 8)
@@ -19,7 +19,7 @@ func TestStorefrontCommands(t *testing.T) {
 // TestOrdersCommands runs docs/orders.md against a server without settings.
 func TestOrdersCommands(t *testing.T) {
 	t.Parallel()
-	r := &reader{t: t, home: t.TempDir(), counts: map[string]int{}}
+	r := &reader{t: t, home: t.TempDir(), env: map[string]string{}, counts: map[string]int{}}
 	r.serve()
 	r.follow("docs/orders.md")
 	assert.GreaterOrEqual(t, r.counts["curl"], 7)

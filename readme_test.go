@@ -49,7 +49,7 @@ type shellCommand struct {
 }
 
 // shellWord is a word's next part: quoted, a variable, or plain text.
-var shellWord = regexp.MustCompile(`(?s)^('[^']*'|"\$[A-Z_]+"|\$RANDOM|[^\s'"&#$;|<>` + "`" + `]+)`)
+var shellWord = regexp.MustCompile(`(?s)^('[^']*'|"\$[A-Z_]+"|\$[A-Z_]+|[^\s'"&#$;|<>` + "`" + `]+)`)
 
 // shellCommands takes a block apart. It knows the little shell that a README
 // should have: words, quotes, variables, comments and a trailing &.
@@ -87,7 +87,7 @@ func shellCommands(t *testing.T, block string, variables map[string]string) (com
 			switch {
 			case part == "$RANDOM":
 				part = strconv.Itoa(rand.IntN(1 << 15))
-			case strings.HasPrefix(part, `"$`):
+			case strings.HasPrefix(strings.TrimPrefix(part, `"`), "$"):
 				part = variables[strings.Trim(part, `"$`)]
 			}
 			word, inWord = word+strings.Trim(part, "'"), true
@@ -100,7 +100,7 @@ func shellCommands(t *testing.T, block string, variables map[string]string) (com
 type reader struct {
 	t      *testing.T
 	home   string
-	env    map[string]string // what was exported
+	env    map[string]string // what was set or exported
 	server *server           // the one that runs now
 	counts map[string]int    // commands run, by kind
 	ids    map[string]string // of reservations and movements: in the document, and in the real answer
@@ -195,6 +195,9 @@ func (r *reader) run(c shellCommand) string {
 		makefile, err := os.ReadFile("Makefile")
 		require.NoError(r.t, err)
 		require.Contains(r.t, string(makefile), "\n"+c.words[1]+": ## ")
+	case assignment.MatchString(line):
+		name, value, _ := strings.Cut(line, "=")
+		r.env[name] = value
 	case line == "docker compose up -d --wait":
 		r.counts["docker compose"]++
 		require.FileExists(r.t, "compose.yaml")
@@ -212,6 +215,9 @@ func (r *reader) run(c shellCommand) string {
 	}
 	return ""
 }
+
+// assignment sets a variable of the shell for the commands that follow.
+var assignment = regexp.MustCompile(`^[A-Z]+=[\w-]+$`)
 
 // makeSecrets runs the script in the home of the reader.
 func (r *reader) makeSecrets() {

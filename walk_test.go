@@ -189,6 +189,8 @@ lines:
 		}
 		ran++
 		switch {
+		case assignment.MatchString(line):
+			w.env = append(w.env, line)
 		case line == "go run .":
 			w.stopServer()
 			w.startServer()

@@ -15,7 +15,8 @@ import (
 
 // commandLine is what kong parses: the shared settings and one field a command.
 type commandLine struct {
-	settings
+	settings `embed:"" group:"Flags of every command:"`
+
 	Serve   serveCommand      `cmd:"" default:"withargs" help:"Serve the API (the default)."`
 	Migrate migrateCommand    `cmd:"" help:"Bring the database's tables up to date, and end."`
 	Demo    demoCommand       `cmd:"" help:"Load the demo shop into an empty database."`
@@ -36,7 +37,7 @@ type Command struct {
 }
 
 // Parse reads the command line and the environment. For --help and for mistakes
-// it prints the usage and ends the process.
+// it prints the help or the usage, and ends the process.
 func Parse(args []string, stdout, stderr io.Writer) *Command {
 	line := &commandLine{}
 	parser, err := newParser(line, kong.Writers(stdout, stderr))
@@ -63,7 +64,7 @@ func newParser(line *commandLine, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(line, append([]kong.Option{
 		kong.Name("onhand"),
 		kong.Description("Live stock for storefronts: a GraphQL API over Postgres and Redis."),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 	}, options...)...)
 }
 

@@ -32,24 +32,24 @@ type Settings struct {
 	ShutdownDelay     time.Duration `name:"shutdown-delay" env:"SHUTDOWN_DELAY" default:"0s" help:"How long a server that was told to stop still takes requests, while /readyz answers 503; longer than a load balancer takes to notice." more:"[why](running.md#stopping-without-a-failed-request)"`
 	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for hot stock in the process; 0 for none."`
 
-	dbroutes.RouteSettings `embed:""`
+	dbroutes.RouteSettings `embed:"" group:"Further ways to the database:"`
 
-	IdentitySettings `embed:""`
-	quantitySettings `embed:""`
-	httpSettings     `embed:""`
-	tlsSettings      `embed:""`
-	holderSettings   `embed:""`
-	DocumentSettings `embed:""`
-	adminSettings    `embed:""`
-	proxySettings    `embed:""`
-	rateSettings     `embed:""`
+	IdentitySettings `embed:"" group:"Callers, their tokens and what they see:"`
+	quantitySettings `embed:"" group:"Callers, their tokens and what they see:"`
+	httpSettings     `embed:"" group:"HTTP and TLS:"`
+	tlsSettings      `embed:"" group:"HTTP and TLS:"`
+	holderSettings   `embed:"" group:"Limits of one holder of reservations:"`
+	DocumentSettings `embed:"" group:"Documents and the schema:"`
+	adminSettings    `embed:"" group:"Operators and proxies:"`
+	proxySettings    `embed:"" group:"Operators and proxies:"`
+	rateSettings     `embed:"" group:"Quotas of one caller:"`
 
-	telemetry.TraceSettings `embed:""`
+	telemetry.TraceSettings `embed:"" group:"Traces:"`
 	// Traces are those that TraceSettings has opened; nil for none.
 	Traces                   *telemetry.Traces `kong:"-"`
-	shoppers.ShopperSettings `embed:""`
+	shoppers.ShopperSettings `embed:"" group:"Simulated shoppers:"`
 
-	Sockets socketSettings `embed:""`
+	Sockets socketSettings `embed:"" group:"Connections and streams:"`
 
 	// Version is the program's.
 	Version string `kong:"-"`
