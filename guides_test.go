@@ -2,9 +2,11 @@ package main
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestStorefrontCommands runs docs/storefront.md against a server without settings.
@@ -46,4 +48,29 @@ func (r *reader) realIDs(command string) string {
 		}
 		return id
 	})
+}
+
+// TestHelpShowsOwnFlagsFirst: the flags of a command come before those that every command has, and those of the server
+// are in groups.
+func TestHelpShowsOwnFlagsFirst(t *testing.T) {
+	t.Parallel()
+	for command, flag := range map[string]string{"import": "--dry-run", "stock": "--as-of", "audit": "--repair", "serve": "--listen-addr"} {
+		help := programHelp(t)[command]
+		assert.Less(t, strings.Index(help, flag), strings.Index(help, "--database-url="), command)
+	}
+	own, _, found := strings.Cut(programHelp(t)["serve"], "Flags of every command:")
+	require.True(t, found)
+	assert.LessOrEqual(t, strings.Count(own, "\n      --"), 8, "give the new settings of the server a group")
+}
+
+// TestMistakeGetsShortUsage: what is wrong is not hidden below all flags.
+func TestMistakeGetsShortUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"nonsense"}, {"import"}, {"stock", "22423", "--as-at", "2026-01-05"}} {
+		code, stdout, stderr := run(t, t.TempDir(), nil, args...)
+		assert.NotZero(t, code)
+		assert.Less(t, strings.Count(stdout+stderr, "\n"), 8, "%s%s", stdout, stderr)
+		assert.Contains(t, stderr, "onhand: error: ")
+		assert.Contains(t, stdout+stderr, "--help")
+	}
 }
