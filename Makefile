@@ -76,6 +76,7 @@ test-all: ## make test and what takes long: every fault scenario, every race, fu
 	$(MAKE) manifests
 	$(MAKE) engines
 	$(MAKE) image
+	$(MAKE) containers
 	$(MAKE) walk
 	$(MAKE) test-near-cache-off
 	$(MAKE) test-compiled-off
@@ -178,6 +179,11 @@ binaries: ## build the released binaries of two systems (.goreleaser.yaml), and 
 .PHONY: image
 image: ## make the image with podman, where it is, and run a container
 	go test -count=1 -v -run='^TestImage$$' . -image
+
+# An engine is started where none runs. Compose is built where Docker has none: two minutes; the image: three.
+.PHONY: containers
+containers: ## run compose.yaml with Docker, where it is: all of it, a new version, a restart of the database
+	cd deploy/containers && go vet . && go test -count=1 -v -timeout=30m .
 
 # The programs that read these files are dependencies of a module of their own. The first run compiles them: three minutes.
 .PHONY: manifests

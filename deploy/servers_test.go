@@ -68,7 +68,7 @@ func TestSecrets(t *testing.T) {
 		return found[1]
 	}
 	required := regexp.MustCompile(`\$\{(\w+):\?run scripts/secrets first\}`).FindAllStringSubmatch(compose, -1)
-	require.Len(t, required, strings.Count(compose, "${")-3, "all but the ports")
+	require.Len(t, required, strings.Count(compose, "${")-6, "all but three ports, the image and twice the network")
 	for _, found := range required {
 		assert.NotEqual(t, value(text, found[1]), value(other, found[1]), found[1])
 	}
@@ -196,13 +196,23 @@ func TestConfigurationsAreValid(t *testing.T) {
 			}
 			return exec.CommandContext(t.Context(), program, arguments...)
 		},
+		// The exposure that docs/running.md names, in tenths.
+		"systemd-analyze security": func(t *testing.T, program string) *exec.Cmd {
+			help, err := exec.CommandContext(t.Context(), program, "--help").Output()
+			require.NoError(t, err)
+			if !strings.Contains(string(help), "--offline") {
+				t.Skip("skipped: systemd older than 250 does not rate files")
+			}
+			return exec.CommandContext(t.Context(), program, "security", "--offline=true", "--threshold=12", root+"/deploy/systemd/onhand.service", root+"/deploy/systemd/onhand-migrate.service")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			program, err := exec.LookPath(name)
+			file, _, _ := strings.Cut(name, " ")
+			program, err := exec.LookPath(file)
 			if err != nil {
-				if program, err = exec.LookPath("/usr/sbin/" + name); err != nil {
-					t.Skip("skipped: no ", name)
+				if program, err = exec.LookPath("/usr/sbin/" + file); err != nil {
+					t.Skip("skipped: no ", file)
 				}
 			}
 			out, err := check(t, program).CombinedOutput()
