@@ -45,6 +45,7 @@ func TestServeRefuses(t *testing.T) {
 		want     string
 	}{
 		"every address":          {serving.Settings{ListenAddr: "0.0.0.0:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"how to make a secret":   {serving.Settings{ListenAddr: "0.0.0.0:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "openssl rand -hex 32"},
 		"every address, IPv6":    {serving.Settings{ListenAddr: "[::]:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
 		"every address, short":   {serving.Settings{ListenAddr: ":8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
 		"a network's address":    {serving.Settings{ListenAddr: "192.168.1.5:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},

@@ -65,6 +65,9 @@ func (s *IdentitySettings) tokens() (config tokens.VerifierConfig, err error) {
 		{"auth-audience", s.AuthAudience, s.AuthAudienceFile, &config.Audience},
 	} {
 		if *setting.to, err = ValueOrFile(setting.name, setting.value, setting.file); err != nil {
+			if setting.to == &secret {
+				err = fmt.Errorf("%w; openssl rand -hex 32 makes a secret", err)
+			}
 			return config, err
 		}
 	}

@@ -81,7 +81,7 @@ func (c *VerifierConfig) Check() error {
 	case c.Secret == nil && c.KeySetURL == "":
 		return errors.New("tokens need a secret or the URL of a key set")
 	case c.Secret != nil && len(c.Secret) < SecretBytesMin:
-		return fmt.Errorf("the secret of tokens has %d bytes; it needs %d at least", len(c.Secret), SecretBytesMin)
+		return fmt.Errorf("the secret of tokens has %d bytes; it needs %d at least; openssl rand -hex 32 makes one", len(c.Secret), SecretBytesMin)
 	case c.KeySetURL != "":
 		return checkKeySetURL(c.KeySetURL)
 	}
