@@ -11,6 +11,9 @@ export GOFLAGS += -trimpath
 
 # A test that hangs fails after this time and prints the stack of every goroutine.
 TEST_TIMEOUT ?= 10m
+# How many packages are tested at once. Tests with servers wait more than they compute: two cores are idle half of the time
+# with two packages.
+TEST_PACKAGES ?= 3
 # All scenarios take 13 minutes on two cores, beside other work.
 FAULT_TIMEOUT ?= 40m
 # The race detector makes a test about ten times slower.
@@ -55,7 +58,7 @@ run: ## start the server; DATABASE_URL and REDIS_URL name other servers than the
 test: ## the tests of every change (13 minutes on two cores): format, vet, staticcheck, tests, generated code, browser, short faults, races
 	scripts/servers
 	$(MAKE) lint
-	go test -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
+	go test -shuffle=on -p=$(TEST_PACKAGES) -timeout=$(TEST_TIMEOUT) ./...
 	$(MAKE) verify
 	$(MAKE) verify-board
 	$(MAKE) compose

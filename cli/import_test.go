@@ -117,7 +117,7 @@ func TestFilesGoRound(t *testing.T) {
 func TestImportCountedAt(t *testing.T) {
 	onBoth(t, func(m merchant) {
 		m.run(0, "import", m.file("opening.csv", "product_id,title,location_id,available\nmug,Mug,North,10\ncup,Cup,North,4\n"), "--create")
-		moment := func() string { // on the database's clock, between two milliseconds
+		moment := func() string { // on the database's clock, which only time moves: between two milliseconds
 			time.Sleep(2 * time.Millisecond)
 			defer time.Sleep(2 * time.Millisecond)
 			return time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")

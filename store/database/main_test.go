@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,19 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	rapidChecks()
-	moreParallel()
 	storetest.Main(m)
-}
-
-// moreParallel runs at least parallelMin tests at once, unless a flag sets it: most of
-// them wait for a server or a deadline more than they compute.
-func moreParallel() {
-	const parallelMin = 4
-	set := false
-	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
-	if !set && runtime.GOMAXPROCS(0) < parallelMin {
-		_ = flag.Set("test.parallel", strconv.Itoa(parallelMin))
-	}
 }
 
 const (

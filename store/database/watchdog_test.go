@@ -48,8 +48,8 @@ func TestSilentServer(t *testing.T) {
 			err := ask(context.Background())
 			assert.Equal(t, models.CodeUnavailable, models.CodeOf(err), "%s: %v", name, err)
 			limit := database.WriteTimeout + 3*time.Second + quick
-			if name == "migrate" {
-				limit *= 3
+			if name == "migrate" || name == "import" || name == "export" {
+				limit *= 3 // no deadline of their own: they wait for a connection, and which caller gets one is random
 			}
 			assert.Less(t, time.Since(began), limit, name)
 		})

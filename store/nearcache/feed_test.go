@@ -190,7 +190,7 @@ func TestFeedOfAllMasters(t *testing.T) {
 func TestFeedOfASilentServer(t *testing.T) {
 	t.Parallel()
 	f, h := listen(t, redis.NewClient(&redis.Options{Addr: storetest.Silent(t), Protocol: 2, ContextTimeoutEnabled: true, DisableIdentity: true}), "")
-	time.Sleep(2 * pingInterval)
+	time.Sleep(2 * pingInterval) // nothing may happen, so there is no event to wait for
 	require.True(t, h.is(false)())
 	require.False(t, f.fresh(f.clock()))
 }

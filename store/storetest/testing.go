@@ -3,9 +3,11 @@ package storetest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,15 +32,37 @@ var shared struct {
 
 var databaseCount atomic.Int64
 
-// Main is for TestMain: it runs the tests, stops the shared server, and exits. Without it the server ends a moment after
-// the process.
+// parallelMin is how many tests run at once at least. Tests with servers wait for them, and for deadlines, most of their
+// time. Under the race detector, which runs with -short, they compute more.
+const (
+	parallelMin      = 6
+	parallelMinShort = 4
+)
+
+// Main is for TestMain: it runs the tests, several at once (parallelMin), stops the shared server, and exits. Without it
+// the server ends a moment after the process.
 func Main(m *testing.M) {
+	moreParallel()
 	code := m.Run()
 	if err := closeShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "storetest:", err)
 		code = max(code, 1)
 	}
 	os.Exit(code)
+}
+
+// moreParallel raises the number of tests that run at once, unless a flag sets it.
+func moreParallel() {
+	flag.Parse()
+	least := parallelMin
+	if testing.Short() {
+		least = parallelMinShort
+	}
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set && runtime.GOMAXPROCS(0) < least {
+		_ = flag.Set("test.parallel", strconv.Itoa(least))
+	}
 }
 
 // Postgres returns the DSN of a fresh empty database, dropped when the test ends. All tests of the process share one
