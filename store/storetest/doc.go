@@ -3,8 +3,8 @@
 //
 // Tests call [Postgres] for a fresh empty database on a server that all tests of the process share, [Redis] for a Redis
 // of their own, [RedisCluster] for a cluster, and [PrivatePostgres] when they break the server itself. Benchmarks and other
-// programs call [StartPostgres] and [StartRedis], which need no testing.T. [StartStandby] adds a second Postgres that
-// follows one. [Silent] is a server that accepts connections and never answers. Every server can be stopped, killed as a
+// programs call [StartPostgres], [StartRedis], [StartRedisCluster], [StartRedisSentinels] and [StartPooler], which need no
+// testing.T. [StartStandby] adds a second Postgres that follows one. [Silent] is a server that accepts connections and never answers. Every server can be stopped, killed as a
 // power cut does, frozen as a stalled machine is, and started again on the same port with the same data.
 //
 // URLs have the administrator's account; the product gets that of an installation by [ServerAccount] and [OwnerAccount].

@@ -27,17 +27,30 @@ type PoolerServer struct {
 // that use no prepared statements by name. Without pgbouncer the test is skipped.
 func Pooler(t testing.TB, dsn string) (*PoolerServer, string) {
 	t.Helper()
+	p, through, err := StartPooler(dsn)
+	if errors.Is(err, ErrNotInstalled) {
+		t.Skipf("skipped: %v", err)
+	}
+	requireServer(t, err)
+	closeAtEnd(t, p.Close)
+	return p, through
+}
+
+// StartPooler is Pooler without a test. The caller must Close it. The error wraps ErrNotInstalled when the machine has no
+// pgbouncer.
+func StartPooler(dsn string) (_ *PoolerServer, through string, err error) {
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
 		if program = "/usr/sbin/pgbouncer"; !isExecutable(program) {
-			t.Skip("skipped: no pgbouncer (Debian: apt-get install pgbouncer)")
+			return nil, "", fmt.Errorf("pgbouncer: %w (Debian: apt-get install pgbouncer)", ErrNotInstalled)
 		}
 	}
 	p, err := startPooler(program, hostPort(dsn))
-	requireServer(t, err)
-	closeAtEnd(t, p.Close)
-	through := strings.Replace(dsn, hostPort(dsn), "127.0.0.1:"+strconv.Itoa(p.port), 1)
-	return p, through + "&default_query_exec_mode=cache_describe"
+	if err != nil {
+		return nil, "", err
+	}
+	through = strings.Replace(dsn, hostPort(dsn), "127.0.0.1:"+strconv.Itoa(p.port), 1)
+	return p, through + "&default_query_exec_mode=cache_describe", nil
 }
 
 func isExecutable(path string) bool {
@@ -57,7 +70,7 @@ func startPooler(program, upstream string) (*PoolerServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &PoolerServer{server{kind: kindPooler, account: account, gentleSignal: syscall.SIGINT, deathSignal: syscall.SIGTERM}}
+	p := &PoolerServer{server{kind: kindPooler, ready: poolerReadyLine, account: account, gentleSignal: syscall.SIGINT, deathSignal: syscall.SIGTERM}}
 	if err := p.prepare(); err != nil {
 		return nil, err
 	}

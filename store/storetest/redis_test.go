@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
@@ -88,4 +89,40 @@ func BenchmarkRedisStart(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestRedisGroups: a cluster of six serves all slots, and the Sentinels name the master of a pair; replicas get what their
+// masters have.
+func TestRedisGroups(t *testing.T) {
+	t.Parallel()
+	cluster, err := StartRedisCluster(t.Context(), 1)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
+	require.Len(t, cluster.Nodes, 6)
+	for _, node := range cluster.Nodes {
+		require.Contains(t, cluster.URL(), node.Addr())
+	}
+	pair, err := StartRedisSentinels(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pair.Close()) })
+	require.Len(t, pair.Nodes, 2)
+	require.Contains(t, pair.URL(), "?master="+sentinelMaster)
+	for _, sentinel := range pair.sentinels {
+		client := redis.NewSentinelClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", sentinel.port)})
+		t.Cleanup(func() { require.NoError(t, client.Close()) })
+		address, err := client.GetMasterAddrByName(t.Context(), sentinelMaster).Result()
+		require.NoError(t, err)
+		require.Equal(t, pair.Nodes[0].Addr(), strings.Join(address, ":"))
+	}
+	served := 0
+	for i, master := range [][2]*RedisServer{
+		{cluster.Nodes[0], cluster.Nodes[3]}, {cluster.Nodes[1], cluster.Nodes[4]}, {cluster.Nodes[2], cluster.Nodes[5]}, {pair.Nodes[0], pair.Nodes[1]},
+	} {
+		if ask(t, master[0], "SET stock 7") != "+OK" {
+			continue // another master of the cluster has the slot
+		}
+		served++
+		require.Eventually(t, func() bool { return ask(t, master[1], "DBSIZE") == ":1" }, databaseLimit, pollEvery, "replica %d", i)
+	}
+	require.Equal(t, 2, served)
 }

@@ -84,6 +84,7 @@ type server struct {
 	account   *syscall.Credential // that it runs as; nil is our own
 	command   func() *exec.Cmd    // the server program; reads port
 	port      int
+	ready     string // a line of its log that says that it accepts connections, beside those of Postgres and Redis
 
 	gentleSignal syscall.Signal // ends it and keeps the data
 	deathSignal  syscall.Signal // ends it at once and leaves only files
@@ -234,6 +235,16 @@ func (s *server) reclaim() error {
 	return nil
 }
 
+// PID is the id of the server's process, the parent of its others; 0 when it does not run.
+func (s *server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		return 0
+	}
+	return s.process.pid()
+}
+
 func (s *server) running() bool { return s.process != nil && s.process.alive() }
 
 // start launches the server on s.port and waits until it is ready. The log begins anew each time.
@@ -286,7 +297,7 @@ func (s *server) awaitReady(p *process) error {
 			return errPortTaken
 		case ended:
 			return fmt.Errorf("ended while starting (%v); its log ends:\n%s", p.err, tail(log))
-		case strings.Contains(strings.ToLower(log), readyLine), strings.Contains(log, standbyReadyLine), s.kind == kindPooler && strings.Contains(log, poolerReadyLine):
+		case strings.Contains(strings.ToLower(log), readyLine), strings.Contains(log, standbyReadyLine), s.ready != "" && strings.Contains(log, s.ready):
 			return nil
 		case time.Now().After(deadline):
 			return fmt.Errorf("not ready after %s; its log ends:\n%s", startLimit, tail(log))
