@@ -15,17 +15,19 @@ import (
 // GrowthPath is where tables of growth are kept, from the top of the repository.
 const GrowthPath = "bench/growth.json"
 
-// Growth is how figures grow with a size: a table with one line for each size.
+// Growth is how figures grow with a size: a table with one line for each size. Where the lines are arrangements of servers
+// instead, they have names.
 type Growth struct {
-	Of      string       `json:"of"`      // what grows
+	Of      string       `json:"of"`      // what grows, or differs
 	Columns []string     `json:"columns"` // the names of the figures, with their units
 	Lines   []GrowthLine `json:"lines"`
 }
 
 // GrowthLine is the line of one size.
 type GrowthLine struct {
-	Size    int       `json:"size"`
-	Figures []float64 `json:"figures"` // one for each column
+	Size    int       `json:"size"`           // with a name: its place in the table
+	Name    string    `json:"name,omitempty"` // what the table shows instead of the size
+	Figures []float64 `json:"figures"`        // one for each column
 }
 
 // Add adds the line of one size.
@@ -33,11 +35,20 @@ func (g *Growth) Add(size int, figures ...float64) {
 	g.Lines = append(g.Lines, GrowthLine{Size: size, Figures: figures})
 }
 
+// AddNamed adds the line of an arrangement of servers, at a place of the table.
+func (g *Growth) AddNamed(place int, name string, figures ...float64) {
+	g.Lines = append(g.Lines, GrowthLine{Size: place, Name: name, Figures: figures})
+}
+
 // Print prints a table of docs/performance.md or docs/scaling.md.
 func (g *Growth) Print(out io.Writer) {
-	fmt.Fprintf(out, "\n| %s | %s |\n|---:|%s\n", g.Of, strings.Join(g.Columns, " | "), strings.Repeat("---:|", len(g.Columns)))
+	first := "---:"
+	if len(g.Lines) > 0 && g.Lines[0].Name != "" {
+		first = "---"
+	}
+	fmt.Fprintf(out, "\n| %s | %s |\n|%s|%s\n", g.Of, strings.Join(g.Columns, " | "), first, strings.Repeat("---:|", len(g.Columns)))
 	for _, line := range g.Lines {
-		fmt.Fprintf(out, "| %s |", figure(float64(line.Size)))
+		fmt.Fprintf(out, "| %s |", cmp.Or(line.Name, figure(float64(line.Size))))
 		for _, f := range line.Figures {
 			fmt.Fprintf(out, " %s |", figure(tidy(f)))
 		}
@@ -80,7 +91,7 @@ func (g *Growth) Keep(path, name string) error {
 	kept := *g
 	if old := tables[name]; old != nil && slices.Equal(old.Columns, g.Columns) {
 		for _, line := range old.Lines {
-			if !slices.ContainsFunc(g.Lines, func(l GrowthLine) bool { return l.Size == line.Size }) {
+			if !slices.ContainsFunc(g.Lines, func(l GrowthLine) bool { return l.Size == line.Size && l.Name == line.Name }) {
 				kept.Lines = append(slices.Clone(kept.Lines), line)
 			}
 		}

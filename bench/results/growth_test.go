@@ -23,6 +23,12 @@ func TestGrowth(t *testing.T) {
 | 10,000 | 12,346 | 0.512 |
 | 1,000,000 | 9,000 | 2 |
 `, out.String())
+
+	g = Growth{Of: "Redis", Columns: []string{"pages/s"}}
+	g.AddNamed(0, "one Redis", 5)
+	out.Reset()
+	g.Print(&out)
+	require.Equal(t, "\n| Redis | pages/s |\n|---|---:|\n| one Redis | 5 |\n", out.String())
 }
 
 // TestKeptGrowth: a table is measured one size at a time, and a size that is measured again replaces its line. Other
@@ -43,7 +49,7 @@ func TestKeptGrowth(t *testing.T) {
 	tables, err := ReadGrowth(path)
 	require.NoError(t, err)
 	require.Len(t, tables, 2)
-	require.Equal(t, []GrowthLine{{10, []float64{3, 4}}, {1000, []float64{5, 6.54}}}, tables["reads"].Lines)
+	require.Equal(t, []GrowthLine{{10, "", []float64{3, 4}}, {1000, "", []float64{5, 6.54}}}, tables["reads"].Lines)
 	figure, ok := tables["reads"].Figure(1, "b")
 	require.True(t, ok)
 	require.Equal(t, 6.54, figure)
@@ -53,7 +59,7 @@ func TestKeptGrowth(t *testing.T) {
 	keep("reads", []string{"a"}, 20, 1)
 	tables, err = ReadGrowth(path)
 	require.NoError(t, err)
-	require.Equal(t, []GrowthLine{{20, []float64{1}}}, tables["reads"].Lines)
+	require.Equal(t, []GrowthLine{{20, "", []float64{1}}}, tables["reads"].Lines)
 
 	require.NoError(t, (&Growth{}).Keep("", "none"))
 	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))

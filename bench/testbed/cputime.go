@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tick is the unit of times in /proc on every Linux that Go runs on.
@@ -41,6 +44,38 @@ type processTimes struct {
 // CPUTimes reads how much CPU time this process and its descendants have spent, by program. It is empty where there is
 // no /proc.
 func CPUTimes() CPU {
+	all := processes()
+	spent := CPU{}
+	for pid, p := range all {
+		if descends(all, pid, os.Getpid()) {
+			spent[p.name] += p.precise(pid)
+		}
+	}
+	return spent
+}
+
+// TreeCPU is the CPU time that a process and its descendants have spent so far; 0 where there is no /proc.
+func TreeCPU(pid int) (sum time.Duration) {
+	all := processes()
+	for one, p := range all {
+		if descends(all, one, pid) {
+			sum += p.precise(one)
+		}
+	}
+	return sum
+}
+
+// precise is the CPU time without the rounding of the process table. That of this process is only there: it has children
+// that have ended.
+func (p processTimes) precise(pid int) time.Duration {
+	if p.name == thisProcess {
+		return p.spent
+	}
+	return cmp.Or(ProcessCPU(pid), p.spent)
+}
+
+// processes is the process table.
+func processes() map[int]processTimes {
 	all := map[int]processTimes{}
 	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the only error is a bad pattern
 	for _, path := range paths {
@@ -52,21 +87,17 @@ func CPUTimes() CPU {
 			all[pid] = p
 		}
 	}
-	descends := func(pid int) bool {
-		for ; pid > 1; pid = all[pid].parent {
-			if pid == os.Getpid() {
-				return true
-			}
-		}
-		return false
-	}
-	spent := CPU{}
-	for pid, p := range all {
-		if descends(pid) {
-			spent[p.name] += p.spent
+	return all
+}
+
+// descends reports whether a process is another one or descends from it.
+func descends(all map[int]processTimes, pid, from int) bool {
+	for ; pid > 1; pid = all[pid].parent {
+		if pid == from {
+			return true
 		}
 	}
-	return spent
+	return false
 }
 
 // parseProcess reads "pid (name) state parent …" (proc(5)). The name may have brackets; the last one ends it.
@@ -102,12 +133,14 @@ func PerCall(before, after CPU, calls int) string {
 	return strings.Join(parts, ", ")
 }
 
-// ProcessCPU is the CPU time that one process, a child of this one, has spent so far; 0 where there is no /proc.
+// ProcessCPU is the CPU time that one process has spent so far; 0 where the kernel does not tell.
 func ProcessCPU(pid int) time.Duration {
-	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
+	var spent unix.Timespec
+	if err := unix.ClockGettime(clockOf(pid), &spent); err != nil {
 		return 0
 	}
-	_, p, _ := parseProcess(raw)
-	return p.spent
+	return time.Duration(spent.Nano())
 }
+
+// clockOf is the clock of a process's CPU time, as clock_getcpuclockid(3) makes it.
+func clockOf(pid int) int32 { return int32(^pid<<3 | 2) }

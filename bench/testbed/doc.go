@@ -5,8 +5,9 @@
 // write. [Servers.Database] makes an empty database. [Servers.Describe] prints what the figures were measured on.
 // [StartProgram] starts a build of the server, [StartChild] a command of the benchmark, each in a process of its own;
 // [Migrate] makes the tables;
-// [Serve] is the end of such a command. [RedisFigure] is a number of Redis. [RunCommand] runs the benchmark itself, and [BuildServer] builds the server.
-// [CPUTimes], [ProcessCPU] and [PerCall] report how much CPU time each program spent: throughput depends on what else the
+// [Serve] is the end of such a command. [StartRedis] starts one Redis, one with Sentinels, or a cluster of six.
+// [RedisFigure] is a number of Redis. [RunCommand] runs the benchmark itself, and [BuildServer] builds the server.
+// [CPUTimes], [ProcessCPU], [TreeCPU] and [PerCall] report how much CPU time each program spent: throughput depends on what else the
 // machine does, CPU time does not.
 //
 // Invariants: all variants of a row use the same servers. The servers end with the process.

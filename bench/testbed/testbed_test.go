@@ -1,8 +1,11 @@
 package testbed
 
 import (
+	"bufio"
 	"bytes"
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +28,30 @@ func TestParseProcess(t *testing.T) {
 		_, _, ok := parseProcess([]byte(broken))
 		require.False(t, ok, broken)
 	}
+}
+
+// TestProcessCPU: CPU time is counted below the unit of the process table, for a process and for the tree below it.
+func TestProcessCPU(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("skipped: CPU times are read on Linux")
+	}
+	child := exec.CommandContext(t.Context(), "sh", "-c", "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); done; echo done; read _")
+	input, err := child.StdinPipe()
+	require.NoError(t, err)
+	output, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	_, err = bufio.NewReader(output).ReadString('\n')
+	require.NoError(t, err)
+	spent := ProcessCPU(child.Process.Pid)
+	require.Positive(t, spent)
+	require.NotZero(t, spent%tick)
+	require.GreaterOrEqual(t, TreeCPU(child.Process.Pid), spent)
+	require.GreaterOrEqual(t, TreeCPU(os.Getpid()), spent)
+	require.NoError(t, input.Close())
+	require.Error(t, child.Wait()) // read has no line
+	require.Zero(t, ProcessCPU(child.Process.Pid))
 }
 
 func TestPerCall(t *testing.T) {
