@@ -52,6 +52,7 @@ type subscriber struct {
 	conn    net.Conn
 	product int
 	version atomic.Int64
+	at      int64 // when that came, in nanoseconds since started
 	r       *bufio.Reader
 	used    int // bytes of the message that next returned
 }
@@ -242,6 +243,7 @@ func (c *crowd) read(s *subscriber) {
 
 // got notes a value. The first values and those of a warm-up have no change.
 func (c *crowd) got(s *subscriber, version, at int64) {
+	atomic.StoreInt64(&s.at, at)
 	if last := s.version.Swap(version); version <= last {
 		err := fmt.Errorf("version %d after %d", version, last)
 		c.failure.Store(&err)

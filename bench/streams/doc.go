@@ -6,10 +6,11 @@
 //	make bench BENCH=streams                       # every row
 //	go run ./bench/streams --quick                 # fewer rounds
 //	go run ./bench/streams --quick --row '^one product' --server ./onhand
-//	go run ./bench/streams --growth                # how costs grow with watchers, subscriptions, instances
+//	go run ./bench/streams --growth                # how costs grow with watchers, subscriptions, instances; kinds of Redis
 //
 // Terms: workload, row, variant, turn, round, figure and aim are those of bench/groupcommit. A crowd is the clients of
-// one turn, in this process.
+// one turn, in this process. More clients than a process has sockets are in processes of their own, one for each instance
+// (--growth).
 //
 // Every variant is a server in a process of its own, started anew for each turn: Onhand is the built program with its
 // defaults. This process has an instance of the store too, which sells single units: each is a change that the servers

@@ -38,6 +38,7 @@ func (c *streamCommand) growth(ctx context.Context, selected *regexp.Regexp) err
 		measure func(context.Context) (*results.Growth, error)
 	}{
 		{"watchers", c.growWatchers}, {"subscriptions", c.growSubscriptions}, {"watched instances", c.growInstances},
+		{"many watchers", c.growMany}, {"frames by Redis", c.growFrames},
 	} {
 		if !selected.MatchString(table.name) {
 			continue

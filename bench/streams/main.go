@@ -41,7 +41,7 @@ type streamCommand struct {
 	Idle    time.Duration `default:"3s" help:"How long clients are idle before memory is read."`
 	Server  string        `type:"existingfile" help:"The program that is measured. Default: a build of this repository."`
 	Results string        `default:"${results}" help:"Where to write the results; rows that are not measured stay there as they are. Not written by --quick, unless named."`
-	Growth  bool          `help:"Print how costs grow with watchers, with subscriptions of a socket and with instances; no rows. --row chooses among these tables."`
+	Growth  bool          `help:"Print how costs grow with watchers, with subscriptions of a socket and with instances, and by the kind of Redis; no rows. --row chooses among these tables."`
 	Tables  string        `help:"With --growth, the file where the tables are kept; usually ${tables}."`
 	List    bool          `help:"List the rows and end."`
 
@@ -54,6 +54,7 @@ type commands struct {
 	Run       streamCommand    `cmd:"" default:"withargs" help:"Measure (the default)."`
 	Floor     floorCommand     `cmd:"" hidden:""`
 	Publisher publisherCommand `cmd:"" hidden:""`
+	Watch     watchCommand     `cmd:"" hidden:""`
 }
 
 func main() {

@@ -38,10 +38,15 @@ type shop struct {
 }
 
 // openShop makes a database, and where writing starts the instance that writes.
-func (c *streamCommand) openShop(ctx context.Context, writing bool) (_ *shop, err error) {
+func (c *streamCommand) openShop(ctx context.Context, writing bool) (*shop, error) {
+	return c.openShopOver(ctx, c.servers.Redis.URL(), writing)
+}
+
+// openShopOver is openShop with another Redis.
+func (c *streamCommand) openShopOver(ctx context.Context, redisURL string, writing bool) (_ *shop, err error) {
 	s := &shop{command: c}
 	c.databases++
-	s.flags.Redis = c.servers.Redis.URL()
+	s.flags.Redis = redisURL
 	if s.flags.Database, s.admin, err = c.servers.Database(ctx, "streams"+strconv.Itoa(c.databases)); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 
 // TestMain also is the program, for the floors that variants start.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{"floor", "publisher"}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{"floor", "publisher", "watch"}, os.Args[1]) {
 		main()
 		return
 	}
@@ -48,6 +49,31 @@ func TestRowsAreMeasured(t *testing.T) {
 	for _, r := range list {
 		assert.NotZero(t, r.Beside, r.Row)
 	}
+	require.NoError(t, c.inShop(t.Context(), []int{2}, func(shop *shop, instances int) error {
+		many, err := c.many(t.Context(), shop, instances, 50)
+		if err == nil {
+			assert.Len(t, many, 5)
+			assert.NotZero(t, many[1], "CPU of a delivery")
+			assert.NotZero(t, many[3], "latency")
+		}
+		return err
+	}))
+}
+
+// TestParseChange: the clients of another process get a version, and when it was.
+func TestParseChange(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	version, sent, err := parseChange("12 " + strconv.FormatInt(now.UnixNano(), 10))
+	require.NoError(t, err)
+	assert.EqualValues(t, 12, version)
+	assert.True(t, now.Equal(sent))
+	for _, broken := range []string{"", "12", "x 1", "1 x"} {
+		_, _, err := parseChange(broken)
+		assert.Error(t, err, broken)
+	}
+	c := &crowd{clients: []*subscriber{{at: int64(now.Sub(started)) + 5_000_000}}}
+	assert.InDelta(t, 5_000, c.since(now)[0], 100)
 }
 
 // TestVersionIn: the version is read from the messages of both servers.
