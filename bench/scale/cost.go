@@ -9,22 +9,22 @@ import (
 	"time"
 
 	"onhand/bench/loadgen"
-	"onhand/bench/testbed"
+	"onhand/bench/results"
 )
 
-// The programs as the process table names them.
-const (
-	serverProcess   = "onhand"
-	redisProcess    = "redis-server"
-	postgresProcess = "postgres"
-)
-
-// The columns of the tables.
+// The columns of the tables. CPU times are those of one call.
 const (
 	columnRate     = "made/s"
+	columnPages    = "pages/s"
 	columnServer   = "instances, µs a reservation"
+	columnPage     = "instances, µs a page"
 	columnRedis    = "Redis, µs"
 	columnPostgres = "Postgres, µs"
+	columnPrimary  = "primary, µs"
+	columnReplica  = "replica, µs"
+	columnReplied  = "from the replica, %"
+	columnPooler   = "pgbouncer, µs"
+	columnBalancer = "haproxy, µs"
 	columnWAL      = "WAL, bytes"
 	columnKept     = "kept in Postgres, bytes"
 	columnSent     = "sent by Redis, bytes"
@@ -33,6 +33,9 @@ const (
 )
 
 var costColumns = []string{columnRate, columnServer, columnRedis, columnPostgres, columnWAL, columnKept, columnSent, columnP50, columnP99}
+
+// keyPrefix makes idempotency keys as long as those of a caller without a token must be.
+const keyPrefix = "bench-scale-reservations-of"
 
 // schedule has calls made at a rate. The calls of a slow server are late, not fewer, and a latency counts from the moment
 // at which the call was due.
@@ -65,70 +68,96 @@ func (s *schedule) call(call func(*loadgen.Worker) error) func(*loadgen.Worker) 
 	}
 }
 
-// totals are the counters of the servers at one moment.
-type totals struct {
-	cpu          testbed.CPU
-	wal          float64 // bytes
-	kept         float64 // bytes of reservations and ledger, with their indexes
-	sent         float64 // bytes that Redis has sent
-	reservations int
+// figures are those of one turn, by column.
+type figures map[string]float64
+
+// of lists them in the order of columns.
+func (f figures) of(columns []string) (list []float64) {
+	for _, column := range columns {
+		list = append(list, f[column])
+	}
+	return list
 }
 
-// totals reads the counters.
-func (s *shop) totals(ctx context.Context) (t totals, err error) {
-	err = s.admin.QueryRow(ctx, `SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, (SELECT count(*) FROM reservations),
-		pg_total_relation_size('reservations') + pg_total_relation_size('ledger_rows') + pg_total_relation_size('ledger_chunks')`).
-		Scan(&t.wal, &t.reservations, &t.kept)
-	if err != nil {
-		return t, err
-	}
-	if t.sent, err = testbed.RedisFigure(ctx, s.redis, "stats", "total_net_output_bytes"); err != nil {
-		return t, err
-	}
-	t.cpu = testbed.CPUTimes()
-	return t, nil
+// load is how often a turn calls: callers at once, and calls a second, 0 for as many as are answered.
+type load struct {
+	callers int
+	rate    float64
+	warm    time.Duration
+	length  time.Duration
 }
 
-// costs measures what one reservation costs, at a rate. addresses are the instances that take them.
-func (c *scaleCommand) costs(ctx context.Context, s *shop, addresses []string, rate float64) (_ []float64, err error) {
-	const callers = scheduledCallers
-	pool, err := loadgen.DialPool(addresses, callers)
+// measured is what a turn measured.
+type measured struct {
+	figures
+	before, after totals
+	calls, all    int // measured; with the warm-up
+}
+
+// turn warms up, then measures calls of a way.
+func (w way) turn(ctx context.Context, l load, call func(*loadgen.Worker) error) (m measured, err error) {
+	if _, err = w.admin.Exec(ctx, "CHECKPOINT"); err != nil {
+		return m, err
+	}
+	warm := &schedule{rate: l.rate, begin: time.Now()}
+	if _, err = loadgen.Run(loadgen.Params{Callers: l.callers, Length: l.warm}, keyPrefix, warm.call(call)); err != nil {
+		return m, errors.Join(err, w.failure())
+	}
+	runtime.GC() // the garbage of one turn is not collected in the next
+	if m.before, err = w.totals(ctx); err != nil {
+		return m, err
+	}
+	times := &schedule{rate: l.rate, begin: time.Now()}
+	if _, err = loadgen.Run(loadgen.Params{Callers: l.callers, Length: l.length}, keyPrefix, times.call(call)); err != nil {
+		return m, errors.Join(err, w.failure())
+	}
+	if m.after, err = w.totals(ctx); err != nil {
+		return m, err
+	}
+	m.summarise(times.latency.Drain(), l.length)
+	m.all = m.calls + warm.latency.Drain().Count
+	return m, ctx.Err()
+}
+
+// summarise makes the figures of one call.
+func (m *measured) summarise(latency *loadgen.Snapshot, length time.Duration) {
+	m.calls = latency.Count
+	micros := func(spent time.Duration) float64 { return float64(spent.Microseconds()) / float64(max(m.calls, 1)) }
+	program := func(name string) float64 { return micros(m.after.programs[name] - m.before.programs[name]) }
+	instances, rate := micros(m.after.instances-m.before.instances), float64(m.calls)/length.Seconds()
+	m.figures = figures{
+		columnRate: rate, columnPages: rate, columnServer: instances, columnPage: instances,
+		columnRedis: micros(m.after.redis - m.before.redis), columnPostgres: micros(m.after.postgres - m.before.postgres),
+		columnPrimary: micros(m.after.postgres - m.before.postgres), columnReplica: micros(m.after.replica - m.before.replica), columnPooler: program("pgbouncer"), columnBalancer: program("haproxy"),
+		columnP50: latency.Percentile(50).Seconds() * 1000, columnP99: latency.Percentile(99).Seconds() * 1000,
+	}
+}
+
+// reserve measures what one reservation of one of the baskets costs.
+func (w way) reserve(ctx context.Context, l load, baskets []loadgen.Basket) (_ figures, err error) {
+	pool, err := loadgen.DialPool(w.called, l.callers)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	if _, err := s.admin.Exec(ctx, "CHECKPOINT"); err != nil {
-		return nil, err
-	}
-	reserve := pool.Reserve(s.baskets)
-	if _, err := loadgen.Run(loadgen.Params{Callers: callers, Length: c.warm}, "warm", reserve); err != nil {
-		return nil, errors.Join(err, s.failure())
-	}
-	runtime.GC() // the garbage of one turn is not collected in the next
-	before, err := s.totals(ctx)
+	m, err := w.turn(ctx, l, pool.Reserve(baskets))
 	if err != nil {
 		return nil, err
 	}
-	times := &schedule{rate: rate, begin: time.Now()}
-	m, err := loadgen.Run(loadgen.Params{Callers: callers, Length: c.Length}, "scale", times.call(reserve))
-	if err != nil {
-		return nil, errors.Join(err, s.failure())
+	if made := m.after.reservations - m.before.reservations; made != m.calls {
+		return nil, fmt.Errorf("%d reservations were acknowledged, and %d are stored", m.calls, made)
 	}
-	after, err := s.totals(ctx)
-	if err != nil {
-		return nil, err
+	calls := float64(max(m.calls, 1))
+	m.figures[columnWAL], m.figures[columnKept] = (m.after.wal-m.before.wal)/calls, (m.after.kept-m.before.kept)/calls
+	m.figures[columnSent] = (m.after.sent - m.before.sent) / calls
+	return m.figures, nil
+}
+
+// costs measures one line of a table of reservations, at a rate.
+func (c *scaleCommand) costs(ctx context.Context, g *results.Growth, size int, w way, rate float64) error {
+	f, err := w.reserve(ctx, load{callers: scheduledCallers, rate: rate, warm: c.warm, length: c.Length}, w.baskets)
+	if err == nil {
+		g.Add(size, f.of(costColumns)...)
 	}
-	if made := after.reservations - before.reservations; made != m.Acknowledged {
-		return nil, fmt.Errorf("%d reservations were acknowledged, and %d are stored", m.Acknowledged, made)
-	}
-	calls := float64(max(m.Acknowledged, 1))
-	micros := func(program string) float64 {
-		return float64((after.cpu[program] - before.cpu[program]).Microseconds()) / calls
-	}
-	latency := times.latency.Drain()
-	return []float64{
-		calls / c.Length.Seconds(), micros(serverProcess), micros(redisProcess), micros(postgresProcess),
-		(after.wal - before.wal) / calls, (after.kept - before.kept) / calls, (after.sent - before.sent) / calls,
-		latency.Percentile(50).Seconds() * 1000, latency.Percentile(99).Seconds() * 1000,
-	}, ctx.Err()
+	return err
 }

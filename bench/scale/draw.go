@@ -39,6 +39,10 @@ var drawings = []drawing{
 		"scale-watchers.svg", "watchers", "A change until subscribers of one product have it", "subscribers", "ms",
 		[]plotted{{"p99, ms", "99th percentile"}, {"until the median client has a change, ms", "median"}},
 	},
+	{
+		"scale-published.svg", "published messages", "CPU time of Redis for a message, by instances that follow all products", "instances", "µs a message",
+		[]plotted{{columnCluster, "Cluster, all nodes"}, {columnBusiest, "its busiest node"}, {columnTogether, "one Redis"}},
+	},
 }
 
 // drawCommand writes the page and its pictures.

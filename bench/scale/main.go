@@ -81,6 +81,15 @@ func tables() []table {
 		{name: "watchers", program: "streams"},
 		{name: "subscriptions", program: "streams"},
 		{name: "watched instances", program: "streams"},
+		{name: "many watchers", program: "streams"},
+		{name: "pages by Redis", measure: (*scaleCommand).redisPages},
+		{name: "reservations by Redis", measure: (*scaleCommand).redisReservations},
+		{name: "frames by Redis", program: "streams"},
+		{name: "published messages", measure: (*scaleCommand).published},
+		{name: "pgbouncer", measure: (*scaleCommand).pooled},
+		{name: "pages behind haproxy", measure: (*scaleCommand).balancedPages},
+		{name: "reservations behind haproxy", measure: (*scaleCommand).balancedReservations},
+		{name: "read replica", measure: (*scaleCommand).readReplica},
 	}
 }
 

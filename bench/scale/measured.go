@@ -36,21 +36,19 @@ func (c *scaleCommand) hotChanges(ctx context.Context) (*results.Growth, error) 
 // byRate measures one instance at several rates.
 func (c *scaleCommand) byRate(ctx context.Context, of string, products int) (g *results.Growth, err error) {
 	g = &results.Growth{Of: of, Columns: costColumns}
-	s, err := c.openShop(ctx, products, 1)
+	s, err := c.openShop(ctx, shopParams{products: products, instances: 1})
 	if err != nil {
 		return g, err
 	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	defer func() { err = errors.Join(err, s.close()) }()
 	rates := ratesFull
 	if c.Quick {
 		rates = ratesQuick
 	}
 	for _, rate := range rates {
-		figures, err := c.costs(ctx, s, s.addresses(), float64(rate))
-		if err != nil {
+		if err := c.costs(ctx, g, rate, s.directly(""), float64(rate)); err != nil {
 			return g, fmt.Errorf("%d a second: %w", rate, err)
 		}
-		g.Add(rate, figures...)
 	}
 	return g, nil
 }
@@ -67,26 +65,29 @@ func (c *scaleCommand) listening(ctx context.Context) (*results.Growth, error) {
 
 func (c *scaleCommand) byInstances(ctx context.Context, of string, taking func(all []string) []string) (*results.Growth, error) {
 	g := &results.Growth{Of: of, Columns: costColumns}
-	sizes := instancesFull
-	if c.Quick {
-		sizes = instancesQuick
-	}
-	for _, size := range sizes {
-		figures, err := c.shared(ctx, size, taking)
-		if err != nil {
+	for _, size := range c.instanceSizes() {
+		if err := c.shared(ctx, g, size, taking); err != nil {
 			return g, fmt.Errorf("%d instances: %w", size, err)
 		}
-		g.Add(size, figures...)
 	}
 	return g, nil
 }
 
-// shared measures so many instances, some of which take the reservations.
-func (c *scaleCommand) shared(ctx context.Context, instances int, taking func(all []string) []string) (_ []float64, err error) {
-	s, err := c.openShop(ctx, spreadProducts, instances)
-	if err != nil {
-		return nil, err
+func (c *scaleCommand) instanceSizes() []int {
+	if c.Quick {
+		return instancesQuick
 	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	return c.costs(ctx, s, taking(s.addresses()), instanceRate)
+	return instancesFull
+}
+
+// shared measures so many instances, some of which take the reservations.
+func (c *scaleCommand) shared(ctx context.Context, g *results.Growth, instances int, taking func(all []string) []string) (err error) {
+	s, err := c.openShop(ctx, shopParams{products: spreadProducts, instances: instances})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	w := s.directly("")
+	w.called = taking(w.called)
+	return c.costs(ctx, g, instances, w, instanceRate)
 }
