@@ -18,6 +18,8 @@ const (
 	preparedRequests = 512
 	// checkedAnswers is how many answers of each connection are read whole in a turn.
 	checkedAnswers = 4
+	// splitLengthMin is the shortest turn of a workload that splits its rounds.
+	splitLengthMin = 200 * time.Millisecond
 )
 
 // prepared is one request, ready to be sent.
@@ -175,11 +177,12 @@ func (s *shop) startWanted(ctx context.Context, w workload, environment ...strin
 
 // rounds gives each server one turn a round, after one that does not count.
 func (c *readCommand) rounds(w workload, s *shop, next func(worker int) func() prepared) (rounds []results.Round, err error) {
-	for i := range 1 + c.Rounds {
+	split := max(min(w.split, int(c.Length/splitLengthMin)), 1)
+	for i := range 1 + c.Rounds*split {
 		one := results.Round{}
 		for j := range s.running {
 			server := s.running[(i+j)%len(s.running)] // no variant is always first
-			load := loadgen.Params{Callers: w.callers, Warm: c.Warm, Length: c.Length}
+			load := loadgen.Params{Callers: w.callers, Warm: c.Warm / time.Duration(split), Length: c.Length / time.Duration(split)}
 			if one[server.name], err = c.turn(w, server, load, next, nil); err != nil {
 				return nil, err
 			}

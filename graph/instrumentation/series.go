@@ -2,6 +2,7 @@ package instrumentation
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -21,9 +22,13 @@ const (
 	namesMax = 100
 	// nameBytesMax bounds the length of such a name.
 	nameBytesMax = 64
-	// anonymousName and otherName are the labels of operations without a name, and of those
-	// that have no series of their own.
-	anonymousName, otherName = "anonymous", "other"
+	// anonymousName is the label of operations without a name.
+	anonymousName = "anonymous"
+	// otherPrefix begins the label of names without series of their own: the first digit of
+	// the SHA-256 of the name follows, so that they share otherLabels series. GraphQL has no
+	// such name.
+	otherPrefix, otherLabels = "other-", len(otherDigits)
+	otherDigits              = "0123456789abcdef"
 )
 
 // seriesKey names the series of an operation.
@@ -40,20 +45,26 @@ type operationSeconds struct {
 
 	known atomic.Pointer[map[seriesKey]prometheus.Observer] // replaced, never changed
 	mu    sync.Mutex                                        // of a replacement
+
+	otherQueries, otherMutations [otherLabels]otherSeries
+}
+
+// otherSeries are the series that names share whose hashes begin with one digit. They are made
+// when there is such a name.
+type otherSeries struct {
+	made     sync.Once
+	observer prometheus.Observer
 }
 
 func newOperationSeconds(config OperationsConfig) *operationSeconds {
 	s := &operationSeconds{trusted: config.Trusted, names: config.Names, histogram: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "onhand_graphql_operation_duration_seconds",
-		Help:    "Time until a query or mutation was executed, by its type and name. The name is other where it has no series of its own, and anonymous where there is none.",
+		Help:    "Time until a query or mutation was executed, by its type and name. A name without series of its own counts by a digit of its hash, as other-0 to other-f; an operation without a name as anonymous.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 	}, []string{"type", "operation"})}
 	known := map[seriesKey]prometheus.Observer{}
 	for _, kind := range []ast.Operation{ast.Query, ast.Mutation} {
-		for _, name := range []string{otherName, anonymousName} {
-			known[seriesKey{kind, name}] = s.histogram.WithLabelValues(string(kind), name)
-		}
-		known[seriesKey{kind, ""}] = known[seriesKey{kind, anonymousName}]
+		known[seriesKey{kind, ""}] = s.histogram.WithLabelValues(string(kind), anonymousName)
 	}
 	s.known.Store(&known)
 	return s
@@ -77,9 +88,24 @@ func (s *operationSeconds) of(ctx context.Context, operation *ast.OperationDefin
 		return series
 	}
 	if len(key.name) > nameBytesMax || len(known) >= namesMax || !s.mayAdd(ctx, document) {
-		return known[seriesKey{key.kind, otherName}]
+		return s.other(key)
 	}
 	return s.add(key)
+}
+
+// other returns the series that a name shares.
+func (s *operationSeconds) other(key seriesKey) prometheus.Observer {
+	series := &s.otherQueries
+	if key.kind == ast.Mutation {
+		series = &s.otherMutations
+	}
+	var name [nameBytesMax]byte
+	digit := sha256.Sum256(name[:copy(name[:], key.name)])[0] >> 4
+	shared := &series[digit]
+	shared.made.Do(func() {
+		shared.observer = s.histogram.WithLabelValues(string(key.kind), otherPrefix+otherDigits[digit:digit+1])
+	})
+	return shared.observer
 }
 
 // mayAdd reports whether an operation may give its name series of its own.
@@ -99,7 +125,7 @@ func (s *operationSeconds) add(key seriesKey) prometheus.Observer {
 		return series
 	}
 	if len(known) >= namesMax {
-		return known[seriesKey{key.kind, otherName}]
+		return s.other(key)
 	}
 	more := maps.Clone(known)
 	more[key] = s.histogram.WithLabelValues(string(key.kind), key.name)

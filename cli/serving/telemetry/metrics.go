@@ -23,35 +23,45 @@ func CountRequests(registry *prometheus.Registry, closing *transport.Closing, ne
 	}, []string{"transport"})
 	open := openRequests{prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "onhand_requests_open", Help: "GraphQL requests and streams in flight."}, []string{"transport"}), closing}
 	registry.MustRegister(requests, seconds, open)
-	counted := map[string]countedRequests{} // to find a metric by its label takes longer than to count
-	for _, label := range []string{"get", "post", "sse", "websocket", "other"} {
-		counted[label] = countedRequests{requests: requests.WithLabelValues(label), open: open.WithLabelValues(label)}
+	var counted [len(transportLabels)]countedRequests // to find a metric by its label takes longer than to count
+	for kind, label := range transportLabels {
+		counted[kind] = countedRequests{requests: requests.WithLabelValues(label), open: open.WithLabelValues(label)}
 	}
-	timed := map[string]prometheus.Observer{"get": seconds.WithLabelValues("get"), "post": seconds.WithLabelValues("post")}
+	counted[byGet].seconds, counted[byPost].seconds = seconds.WithLabelValues(transportLabels[byGet]), seconds.WithLabelValues(transportLabels[byPost])
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		transport := transportOf(r)
-		began := time.Now()
-		own := counted[transport]
+		kind := transportOf(r)
+		own := &counted[kind]
 		own.requests.Inc()
-		if transport == "websocket" {
+		if kind == byWebSocket {
 			next.ServeHTTP(w, r)
 			return
 		}
+		began := time.Since(clockStart)
 		own.open.Inc()
 		defer func() {
 			own.open.Dec()
-			if isStream := w.Header().Get("Content-Type") == "text/event-stream"; !isStream && timed[transport] != nil {
-				timed[transport].Observe(time.Since(began).Seconds())
+			if own.seconds != nil && !isStream(w.Header()) {
+				own.seconds.Observe((time.Since(clockStart) - began).Seconds())
 			}
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
+// clockStart is what requests are timed from: time.Since reads one clock, time.Now two.
+var clockStart = time.Now()
+
+// isStream reports whether an answer is an event stream.
+func isStream(answer http.Header) bool {
+	kind := answer["Content-Type"]
+	return len(kind) > 0 && kind[0] == "text/event-stream"
+}
+
 // countedRequests are the metrics of one transport.
 type countedRequests struct {
 	requests prometheus.Counter
 	open     prometheus.Gauge
+	seconds  prometheus.Observer // nil where requests are not timed
 }
 
 // openRequests is the gauge of requests in flight. The number of WebSockets is closing's.
@@ -66,17 +76,31 @@ func (o openRequests) Collect(metrics chan<- prometheus.Metric) {
 	o.GaugeVec.Collect(metrics)
 }
 
-// transportOf is the transport label of a request.
-func transportOf(r *http.Request) string {
-	switch {
-	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		return "websocket"
+// transportKind is how a request came, for the metrics.
+type transportKind int
+
+const (
+	byGet transportKind = iota
+	byPost
+	bySSE
+	byWebSocket
+	byOther
+)
+
+// transportLabels are the kinds as values of the label transport.
+var transportLabels = [...]string{byGet: "get", byPost: "post", bySSE: "sse", byWebSocket: "websocket", byOther: "other"}
+
+// transportOf is the kind of a request. The server has the names of headers in canonical form.
+func transportOf(r *http.Request) transportKind {
+	switch upgrade := r.Header["Upgrade"]; {
+	case len(upgrade) > 0 && strings.EqualFold(upgrade[0], "websocket"):
+		return byWebSocket
 	case transport.PrefersEvents(r):
-		return "sse"
+		return bySSE
 	case r.Method == http.MethodGet:
-		return "get"
+		return byGet
 	case r.Method == http.MethodPost:
-		return "post"
+		return byPost
 	}
-	return "other"
+	return byOther
 }

@@ -26,7 +26,7 @@ func TestTransportOf(t *testing.T) {
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, "/graphql", http.NoBody)
 		r.Header.Set(c.header, c.value)
-		assert.Equal(t, c.want, transportOf(r), c.value)
+		assert.Equal(t, c.want, transportLabels[transportOf(r)], c.value)
 	}
 }
 
