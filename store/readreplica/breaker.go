@@ -23,11 +23,13 @@ type breaker struct {
 	lagBytes atomic.Int64
 	behind   atomic.Int64 // reads in a row that found it behind
 	slow     atomic.Int64 // reads in a row that took too long
+	grown    atomic.Bool  // the next rest is longer than the first
 
 	mu     sync.Mutex
 	reason error // why the replica rests; nil before the first probe
 	rest   backoff.Backoff
 	until  time.Time // the earliest time of the next probe
+	since  time.Time // when its last rest ended
 }
 
 func newBreaker(replica Replica, config ReaderConfig) *breaker {
@@ -61,6 +63,17 @@ func (b *breaker) answered() {
 	b.replied.Add(1)
 	b.behind.Store(0)
 	b.slow.Store(0)
+	if b.grown.Load() {
+		b.mu.Lock()
+		b.resetRest()
+		b.mu.Unlock()
+	}
+}
+
+// resetRest makes the next rest the first one again. The caller has locked mu.
+func (b *breaker) resetRest() {
+	b.rest.Reset()
+	b.grown.Store(false)
 }
 
 // tooMany counts a fallback, and reports whether the replica has to rest for it.
@@ -90,6 +103,7 @@ func (b *breaker) fail(err error, another bool) {
 	rest := ProbeInterval
 	if another || reasonOf(err) != behind {
 		rest = b.rest.Next()
+		b.grown.Store(true)
 	}
 	b.reason, b.until = err, time.Now().Add(rest)
 	if first {
@@ -97,7 +111,8 @@ func (b *breaker) fail(err error, another bool) {
 	}
 }
 
-// recover ends the rest of the replica.
+// recover ends the rest of the replica. A probe says little of the next read: only a read
+// that it answered, or a long time, make the next rest short again.
 func (b *breaker) recover() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,9 +120,10 @@ func (b *breaker) recover() {
 	b.behind.Store(0)
 	b.slow.Store(0)
 	if b.resting.Swap(false) {
+		b.since = time.Now()
 		b.log.Info("the read replica is used")
-	} else {
-		b.rest.Reset() // two probes in turn
+	} else if time.Since(b.since) >= restMax {
+		b.resetRest()
 	}
 }
 

@@ -23,8 +23,9 @@ const (
 	// question that takes long says nothing of the replica.
 	slowMax = 5
 	// restMax bounds how long a replica rests after many failures. The first rest is half a
-	// second to one second, and each one that follows within two probes is twice as long. A
-	// replica that is only behind rests for one second while no other one answers.
+	// second to one second. Each one that follows is twice as long, unless the replica has
+	// answered a read or this time has passed. A replica that is only behind rests for one
+	// second while no other one answers.
 	restMax = 30 * time.Second
 )
 

@@ -22,6 +22,8 @@ type fakeReplica struct {
 	lag   int64
 	takes time.Duration
 	asked int
+
+	reading bool // a read is under way
 }
 
 // Address implements Replica.
@@ -38,6 +40,8 @@ func (f *fakeReplica) Read(ctx context.Context, _ time.Duration, read func(*data
 	if f.err != nil {
 		return f.lag, f.err
 	}
+	f.reading = true
+	defer func() { f.reading = false }()
 	return f.lag, read(nil)
 }
 

@@ -106,6 +106,39 @@ func TestNextReplicaOfASlowOne(t *testing.T) {
 	})
 }
 
+// One that answers probes, and each read too late, is tried less and less often.
+func TestReadsOfASlowReplica(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeveral(t)
+		late := 0
+		read := func() {
+			before := s.breakers[1].replied.Load()
+			_, err := Read(t.Context(), s.ReplicaReader, func(ctx context.Context, from ReplicaReads) (string, error) {
+				if _, primary := from.(*fakePages); !primary && s.first.reading {
+					<-ctx.Done()
+					return "", models.Unavailable("too late", ctx.Err())
+				}
+				return "", nil
+			})
+			require.NoError(t, err)
+			if s.breakers[1].replied.Load() == before {
+				late++
+			}
+		}
+		probe := time.Now()
+		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			if time.Since(probe) >= ProbeInterval {
+				s.probe(t.Context())
+				probe = time.Now()
+			}
+			read()
+		}
+		require.LessOrEqual(t, late, 60*slowMax)
+		require.Greater(t, late, 10*slowMax, "it is tried again")
+	})
+}
+
 // One that stays behind is probed less and less often while another one answers, and every
 // second while none does.
 func TestProbesOfOneBehind(t *testing.T) {
