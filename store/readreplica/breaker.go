@@ -117,9 +117,10 @@ func (b *breaker) recover() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reason = nil
-	b.behind.Store(0)
-	b.slow.Store(0)
-	if b.resting.Swap(false) {
+	if b.resting.Load() { // between two reads a probe does not part those in a row
+		b.behind.Store(0)
+		b.slow.Store(0)
+		b.resting.Store(false)
 		b.since = time.Now()
 		b.log.Info("the read replica is used")
 	} else if time.Since(b.since) >= restMax {
