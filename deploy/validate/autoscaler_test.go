@@ -31,5 +31,5 @@ func TestAdapter(t *testing.T) {
 	require.NoError(t, err)
 	query, err := namers[0].QueryForSeries(wanted.Name, schema.GroupResource{Resource: "pods"}, "onhand", selector, "onhand-1", "onhand-2")
 	require.NoError(t, err)
-	assert.Equal(t, `sum(onhand_requests_open{namespace="onhand",pod=~"onhand-1|onhand-2",transport="websocket"}) by (pod)`, string(query))
+	assert.Equal(t, `sum(onhand_requests_open{transport="websocket",namespace="onhand",pod=~"onhand-1|onhand-2"}) by (pod)`, string(query))
 }
