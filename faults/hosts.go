@@ -1,23 +1,23 @@
 package faults
 
 import (
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"onhand/faults/chance"
 	"onhand/faults/network"
+	"onhand/faults/process"
 	"onhand/store/storetest"
 )
 
-// HostNetwork is the network of a shop whose instances have hosts of their own. Postgres, Redis, customers and shoppers have
-// an address each on the host of the tests; the checks reach the servers without it.
+// HostNetwork is the network of a shop whose instances and servers have a host each. Customers and shoppers have an address
+// each on the host of the tests. The checks have that of the customers; no scenario breaks a link to it.
 type HostNetwork struct {
 	*network.Network
-	// Customers, Shoppers, Postgres and Redis are addresses on the host of the tests.
-	Customers, Shoppers, Postgres, Redis netip.Addr
+	// Customers and Shoppers are addresses on the host of the tests.
+	Customers, Shoppers netip.Addr
+	// Postgres, Standby and Redis are the addresses of the servers that there are. [process.SentinelRedis] knows its own.
+	Postgres, Standby, Redis netip.Addr
 	// Instances are the addresses of the instances, in their order.
 	Instances []netip.Addr
 
@@ -28,38 +28,26 @@ type HostNetwork struct {
 func openNetwork(t testing.TB) *HostNetwork {
 	t.Helper()
 	n := &HostNetwork{Network: network.New(t, chance.Seed()), t: t}
-	n.Customers, n.Shoppers, n.Postgres, n.Redis = n.FirstAddress(), n.AddAddress(), n.AddAddress(), n.AddAddress()
+	n.Customers, n.Shoppers = n.FirstAddress(), n.AddAddress()
 	return n
 }
 
-// trustAll is a pg_hba.conf: a network of the tests is a closed one.
-const trustAll = "local all all trust\nhost all all all trust\nhost replication all all trust\n"
-
-// postgresOptions have Postgres listen on its address too. Without a network there are none.
-func (n *HostNetwork) postgresOptions() []storetest.Option {
+// server makes a host for a server, and keeps its address. Without a network the server stays on the host of the tests.
+func (n *HostNetwork) server(address func(*HostNetwork) *netip.Addr) []storetest.Option {
 	if n == nil {
 		return nil
 	}
 	n.t.Helper()
-	path := filepath.Join(os.TempDir(), "onhand-hba-"+n.Postgres.String()) // readable for the account of Postgres
-	if err := os.WriteFile(path, []byte(trustAll), 0o644); err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(func() { _ = os.Remove(path) })
-	return []storetest.Option{
-		storetest.WithSetting("listen_addresses", "127.0.0.1,"+n.Postgres.String()), storetest.WithSetting("hba_file", path),
-	}
+	host := n.NewHost()
+	*address(n) = host.Address
+	return []storetest.Option{process.ServerOn(host)}
 }
 
-// redisOptions are those of Redis, as postgresOptions.
-func (n *HostNetwork) redisOptions() []storetest.Option {
-	if n == nil {
-		return nil
-	}
-	return []storetest.Option{
-		storetest.WithSetting("bind", "127.0.0.1 "+n.Redis.String()), storetest.WithSetting("protected-mode", "no"),
-	}
-}
+func postgresAddress(n *HostNetwork) *netip.Addr { return &n.Postgres }
+
+func standbyAddress(n *HostNetwork) *netip.Addr { return &n.Standby }
+
+func redisAddress(n *HostNetwork) *netip.Addr { return &n.Redis }
 
 // newInstanceHost is a host for one more instance.
 func (n *HostNetwork) newInstanceHost() *network.Host {
@@ -83,8 +71,10 @@ func (s *Shop) shoppersAddress() string {
 	return shoppersAddress
 }
 
-// withHost replaces the host of an address.
-func withHost(address string, host netip.Addr) string {
-	_, port, _ := net.SplitHostPort(address)
-	return net.JoinHostPort(host.String(), port)
+// newHost makes hosts for the servers of a shop; nil without a network.
+func (s *Shop) newHost() func() *network.Host {
+	if s.Network == nil {
+		return nil
+	}
+	return s.Network.NewHost
 }

@@ -46,11 +46,11 @@ func (s *Shop) openRedis() redis.UniversalClient {
 		cluster.ClusterStateReloadInterval = checker.MonitorEvery // a dead master is asked no longer than that
 		client = redis.NewClusterClient(cluster)
 	} else if s.setup.Sentinel {
-		s.Sentinel = process.NewSentinelRedis(s.t)
+		s.Sentinel = process.NewSentinelRedis(s.t, s.newHost())
 		s.instancesRedisURL, o.Addrs, o.MasterName = storetest.ServerAccount(s.Sentinel.URL()), s.Sentinel.Addresses(), process.SentinelMaster
 		client = redis.NewFailoverClient(o.Failover())
 	} else {
-		s.Redis = storetest.Redis(s.t, s.Network.redisOptions()...)
+		s.Redis = storetest.Redis(s.t, s.Network.server(redisAddress)...)
 		s.instancesRedisURL, o.Addrs = s.Redis.ServerURL(), []string{s.Redis.Addr()}
 		client = redis.NewClient(o.Simple())
 	}
@@ -71,7 +71,7 @@ func (s *Shop) openPostgres() {
 }
 
 func (s *Shop) openPrivatePostgres() {
-	s.Postgres = storetest.PrivatePostgres(s.t, append(s.Network.postgresOptions(), s.setup.PostgresOptions...)...)
+	s.Postgres = storetest.PrivatePostgres(s.t, append(s.Network.server(postgresAddress), s.setup.PostgresOptions...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	s.Must(s.Postgres.CreateDatabase(ctx, "shop"))
@@ -80,7 +80,7 @@ func (s *Shop) openPrivatePostgres() {
 		s.execute(ctx, s.databaseURL, fmt.Sprintf(`ALTER ROLE onhand_server CONNECTION LIMIT %d`, s.setup.ConnectionsMax))
 	}
 	if s.setup.Standby {
-		standby, err := storetest.StartStandby(ctx, s.Postgres, s.setup.PostgresOptions...)
+		standby, err := storetest.StartStandby(ctx, s.Postgres, append(s.Network.server(standbyAddress), s.setup.PostgresOptions...)...)
 		s.Must(err)
 		s.Standby = standby
 		s.t.Cleanup(func() { s.Must(standby.Close()) })
@@ -148,11 +148,6 @@ func (s *Shop) newInstance(number int) *process.Instance {
 		toRedis, toPostgres = process.NewProxy(s.t, name+"-redis", s.Redis.Addr()), process.NewProxy(s.t, name+"-postgres", address)
 		cache = strings.Replace(cache, s.Redis.Addr(), toRedis.Address(), 1)
 		database = strings.Replace(database, address, toPostgres.Address(), 1)
-	}
-	if s.Network != nil {
-		cache = strings.Replace(cache, s.Redis.Addr(), withHost(s.Redis.Addr(), s.Network.Redis), 1)
-		address := hostOf(s.t, s.databaseURL)
-		database = strings.Replace(database, address, withHost(address, s.Network.Postgres), 1)
 	}
 	program := process.Build(s.t, s.setup.BuildTag)
 	if number < len(s.setup.InstanceClocks) {

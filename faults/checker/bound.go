@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onhand/faults/load"
 	"onhand/faults/process"
 )
@@ -14,48 +16,70 @@ import (
 const (
 	// AnswerBound is how much older than Redis an answer may be.
 	AnswerBound = time.Second
-	// boundEvery is how often Redis is looked at, and how often each instance is asked.
+	// CommittedBound is how much older than the database an answer may be while Redis fails over: as much as it may be older
+	// than Redis, and one interval of the epoch check, which notices what the new master lacks.
+	CommittedBound = 2 * time.Second
+	// boundEvery is how often Redis or the database is looked at, and how often each instance is asked.
 	boundEvery = 20 * time.Millisecond
 	// boundAskLimit bounds one question: an instance may be frozen.
 	boundAskLimit = time.Second
-	// glimpsesMax bounds what is kept of Redis: a minute of it.
+	// glimpsesMax bounds what is kept of the versions: a minute of them.
 	glimpsesMax = 3000
 )
 
-// The sources of an answer whose age is checked.
+// The sources of an answer.
 const (
 	sourceRedis     = "CACHE"
 	sourceNearCache = "NEAR_CACHE"
+	sourceDatabase  = "DATABASE"
 )
 
-// BoundMonitor asks the instances for all products all through a scenario. No answer may be older than what Redis had a
-// bound before the request was sent. An answer of the database is not checked here.
+// BoundMonitor asks the instances for all products all through a scenario. No answer may be older than what Redis, or the
+// database, had a bound before the request was sent.
 type BoundMonitor struct {
 	Products []string
 
+	bound   time.Duration
+	origin  string // what answers are compared with
+	sources []string
+	read    func(context.Context, []string) (map[string]int64, error)
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	glimpses []glimpse // of Redis, by time
+	glimpses []glimpse // by time
 	found    []string
-	Counts   map[string]int // answers by source
+	counts   map[string]int           // answers by source
+	oldest   map[string]time.Duration // the age of the oldest answer by source
 }
 
-// glimpse is what Redis had at a moment.
+// glimpse is the versions at a moment.
 type glimpse struct {
-	at       time.Time // after it was read
+	at       time.Time // after they were read
 	versions map[string]int64
 }
 
-// StartBoundMonitor starts a bound monitor of every instance that runs, for the products of the scenario and more. End it
-// before the check.
+// StartBoundMonitor starts a monitor of every instance that runs, for the products of the scenario and more, which compares
+// with Redis. An answer of the database is not checked. End the monitor before the check.
 func (c *Checker) StartBoundMonitor(more ...string) *BoundMonitor {
+	return c.startMonitor(&BoundMonitor{
+		bound: AnswerBound, origin: "Redis", sources: []string{sourceRedis, sourceNearCache}, read: c.cachedVersions,
+	}, more)
+}
+
+// StartCommittedMonitor is StartBoundMonitor, but compares with what has been committed, and checks every answer.
+func (c *Checker) StartCommittedMonitor(more ...string) *BoundMonitor {
+	return c.startMonitor(&BoundMonitor{
+		bound: CommittedBound, origin: "the database", sources: []string{sourceRedis, sourceNearCache, sourceDatabase}, read: c.storedVersions,
+	}, more)
+}
+
+func (c *Checker) startMonitor(m *BoundMonitor, more []string) *BoundMonitor {
 	ctx, stop := context.WithCancel(context.Background())
-	m := &BoundMonitor{Products: slices.Concat(c.Target.Products, more), stop: stop}
+	m.Products, m.stop = slices.Concat(c.Target.Products, more), stop
 	m.running.Go(func() {
 		for ctx.Err() == nil {
-			m.glance(ctx, c)
+			m.glance(ctx)
 			rest(ctx)
 		}
 	})
@@ -71,13 +95,13 @@ func (c *Checker) StartBoundMonitor(more ...string) *BoundMonitor {
 	return m
 }
 
-// EndBoundMonitor ends a bound monitor and reports what it found. The near caches must have answered.
+// EndBoundMonitor ends a monitor and reports what it found. The near caches must have answered.
 func (c *Checker) EndBoundMonitor(m *BoundMonitor) {
 	c.T.Helper()
 	m.end()
 	c.Report("I10", m.Found())
-	c.T.Logf("answers by source: %v", m.Counts)
-	if m.Counts[sourceNearCache] == 0 {
+	c.T.Logf("answers by source: %v; the oldest ones compared with %s: %v", m.counts, m.origin, m.oldest)
+	if m.counts[sourceNearCache] == 0 {
 		c.T.Error("I10: no answer was of a near cache")
 	}
 }
@@ -94,22 +118,45 @@ func rest(ctx context.Context) {
 	}
 }
 
-// glance notes what Redis has. When Redis does not answer, there is nothing to note.
-func (m *BoundMonitor) glance(ctx context.Context, c *Checker) {
+// glance notes the versions. When Redis, or the database, does not answer, there is nothing to note.
+func (m *BoundMonitor) glance(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, boundAskLimit)
 	defer cancel()
-	versions := make(map[string]int64, len(m.Products))
-	for _, id := range m.Products {
+	if versions, err := m.read(ctx, m.Products); err == nil {
+		m.Note(time.Now(), versions)
+	}
+}
+
+// cachedVersions reads the versions that Redis has; each of the products must be there.
+func (c *Checker) cachedVersions(ctx context.Context, products []string) (map[string]int64, error) {
+	versions := make(map[string]int64, len(products))
+	for _, id := range products {
 		version, err := c.Cache.HGet(ctx, CacheKey(id), "version").Int64()
 		if err != nil {
-			return
+			return nil, err
 		}
 		versions[id] = version
 	}
-	m.Note(time.Now(), versions)
+	return versions, nil
 }
 
-// Note notes what Redis had at a moment.
+// storedVersions reads the versions that are committed.
+func (c *Checker) storedVersions(ctx context.Context, products []string) (map[string]int64, error) {
+	rows, err := c.Database.Query(ctx, selectVersions, products)
+	if err != nil {
+		return nil, err
+	}
+	versions := make(map[string]int64, len(products))
+	var id string
+	var version int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &version}, func() error {
+		versions[id] = version
+		return nil
+	})
+	return versions, err
+}
+
+// Note notes the versions at a moment.
 func (m *BoundMonitor) Note(at time.Time, versions map[string]int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -134,26 +181,35 @@ func (m *BoundMonitor) ask(ctx context.Context, client *load.Client, i *process.
 func (m *BoundMonitor) Judge(name string, sent time.Time, page load.PageData) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.Counts == nil {
-		m.Counts = map[string]int{}
-	}
-	var last *glimpse // that the answer must know
-	for n := range m.glimpses {
-		if m.glimpses[n].at.After(sent.Add(-AnswerBound)) {
-			break
-		}
-		last = &m.glimpses[n]
+	if m.counts == nil {
+		m.counts, m.oldest = map[string]int{}, map[string]time.Duration{}
 	}
 	for _, stock := range page.Stocks {
-		m.Counts[stock.Source]++
-		if last == nil || stock.Source != sourceRedis && stock.Source != sourceNearCache {
+		m.counts[stock.Source]++
+		if !slices.Contains(m.sources, stock.Source) {
 			continue
 		}
-		if least := last.versions[stock.ProductID]; stock.Version < least && len(m.found) < findingsMax {
-			m.found = append(m.found, fmt.Sprintf("%s answered version %d of %s from %s, and Redis had version %d %s before the request",
-				name, stock.Version, stock.ProductID, stock.Source, least, sent.Sub(last.at).Round(time.Millisecond)))
+		age, newer := m.age(sent, stock.ProductID, stock.Version)
+		m.oldest[stock.Source] = max(m.oldest[stock.Source], age.Round(time.Millisecond))
+		if age >= m.bound && len(m.found) < findingsMax {
+			m.found = append(m.found, fmt.Sprintf("%s answered version %d of %s from %s, and %s had version %d %s before the request",
+				name, stock.Version, stock.ProductID, stock.Source, m.origin, newer, age.Round(time.Millisecond)))
 		}
 	}
+}
+
+// age is for how long a newer version was there when a request was sent, and the first such one; 0 when there was none.
+// m.mu is held.
+func (m *BoundMonitor) age(sent time.Time, product string, version int64) (age time.Duration, newer int64) {
+	for _, glimpse := range slices.Backward(m.glimpses) {
+		if glimpse.versions[product] <= version {
+			break
+		}
+		if glimpse.at.Before(sent) {
+			age, newer = sent.Sub(glimpse.at), glimpse.versions[product]
+		}
+	}
+	return age, newer
 }
 
 // Found is what was found so far.

@@ -69,7 +69,7 @@ func TestReservationFaults(t *testing.T) {
 func TestBoundMonitor(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	m := &BoundMonitor{}
+	m := &BoundMonitor{bound: AnswerBound, sources: []string{sourceRedis, sourceNearCache}}
 	for n := range 10 {
 		m.Note(began.Add(time.Duration(n)*AnswerBound/2), map[string]int64{"cup": int64(n)})
 	}
@@ -91,7 +91,7 @@ func TestBoundMonitor(t *testing.T) {
 	m.Judge("one", sent, answer(5, "NEAR_CACHE"))
 	m.Judge("one", sent, answer(5, "CACHE"))
 	assert.Len(t, m.Found(), 2)
-	assert.Equal(t, map[string]int{"NEAR_CACHE": 2, "CACHE": 3, "DATABASE": 1}, m.Counts)
+	assert.Equal(t, map[string]int{"NEAR_CACHE": 2, "CACHE": 3, "DATABASE": 1}, m.counts)
 }
 
 // TestAboveBaseline: an instance that keeps something is found.

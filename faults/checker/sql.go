@@ -75,6 +75,8 @@ const (
 	// Products with their level at a location.
 	selectProducts = `SELECT p.product_id, p.version, l.available, l.reserved, l.committed, l.damaged, l.quality_control, l.safety_stock, l.incoming,
 		(SELECT epoch FROM onhand_meta) FROM products p JOIN stock_levels l USING (product_id) WHERE l.location_id = $1 AND p.product_id = ANY ($2)`
+	// Versions alone.
+	selectVersions = `SELECT product_id, version FROM products WHERE product_id = ANY ($1)`
 	// Reservations with when the ledger says that they were released, expired or committed.
 	selectReservations = `SELECT r.reservation_id, owner_ref, state, r.created_at, expires_at, coalesce(m.at, 'epoch')
 		FROM reservations r LEFT JOIN (SELECT reservation_id, min(created_at) AS at FROM stock_movements

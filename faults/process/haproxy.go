@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"onhand/faults/network"
 	"onhand/faults/wait"
 )
 
@@ -33,7 +34,7 @@ func NewBalancer(t testing.TB, instances ...*Instance) string {
 	for n, i := range instances {
 		command.Env = append(command.Env, fmt.Sprintf("ONHAND_%d=%s", n+1, i.Address()))
 	}
-	runProgram(t, "haproxy", command)
+	runProgram(t, "haproxy", nil, command)
 	wait.Until(t, StartLimit, "haproxy listens", func() bool {
 		response, err := probes.Get("http://" + address + "/healthz")
 		if err != nil {
@@ -45,17 +46,25 @@ func NewBalancer(t testing.TB, instances ...*Instance) string {
 	return "http://" + address
 }
 
-// runProgram starts a program that ends with the test, and prints what it said when the test fails.
-func runProgram(t testing.TB, name string, command *exec.Cmd) {
+// runProgram starts a program that ends with the test, and prints what it said when the test fails. host is nil for that of
+// the tests.
+func runProgram(t testing.TB, name string, host *network.Host, command *exec.Cmd) {
 	t.Helper()
 	var said lockedBuffer
 	command.Stdout, command.Stderr, command.SysProcAttr = &said, &said, ownGroup()
 	started, done := make(chan error, 1), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // the kernel takes the thread that forked for the parent
-		defer runtime.UnlockOSThread()
 		defer close(done)
-		err := command.Start()
+		var err error
+		if host == nil {
+			defer runtime.UnlockOSThread()
+		} else {
+			err = host.Enter() // the thread ends with this goroutine
+		}
+		if err == nil {
+			err = command.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = command.Wait() // what it says of its end is printed below

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"onhand/faults/network"
 	"onhand/faults/wait"
 	"onhand/store/storetest"
 )
@@ -36,8 +38,9 @@ type SentinelRedis struct {
 	clients   []*redis.Client
 }
 
-// NewSentinelRedis starts them, and waits until the replica follows and the Sentinels know it and each other.
-func NewSentinelRedis(t testing.TB) *SentinelRedis {
+// NewSentinelRedis starts them, and waits until the replica follows and the Sentinels know it and each other. newHost, unless
+// nil, makes a host for each of the nodes and Sentinels.
+func NewSentinelRedis(t testing.TB, newHost func() *network.Host) *SentinelRedis {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -45,19 +48,29 @@ func NewSentinelRedis(t testing.TB) *SentinelRedis {
 	}
 	s := &SentinelRedis{t: t}
 	for n := range s.nodes {
-		s.nodes[n] = storetest.Redis(t, storetest.WithSetting("repl-diskless-sync-delay", "0"))
+		options := []storetest.Option{storetest.WithSetting("repl-diskless-sync-delay", "0")}
+		if newHost != nil {
+			options = append(options, ServerOn(newHost()))
+		}
+		s.nodes[n] = storetest.Redis(t, options...)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterLimit)
 	defer cancel()
 	host, port, _ := net.SplitHostPort(s.nodes[0].Addr())
 	s.follow(ctx, host, port)
 	for n := range sentinels {
-		address := freeAddress(t)
+		address, bound := freeAddress(t), "127.0.0.1"
 		_, own, _ := net.SplitHostPort(address)
+		var sentinelHost *network.Host
+		if newHost != nil {
+			sentinelHost = newHost()
+			bound = sentinelHost.Address.String()
+			address = net.JoinHostPort(bound, own)
+		}
 		file := filepath.Join(t.TempDir(), fmt.Sprintf("sentinel%d.conf", n))
-		writeFile(t, file, fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s %d\n%s",
-			own, SentinelMaster, host, port, sentinelQuorum, SentinelMaster, sentinelDown.Milliseconds(), SentinelMaster, sentinelFailover.Milliseconds(), s.account()))
-		runProgram(t, "sentinel", exec.Command(program, file, "--sentinel"))
+		writeFile(t, file, fmt.Sprintf("bind %s\nprotected-mode no\nport %s\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s %d\n%s",
+			bound, own, SentinelMaster, host, port, sentinelQuorum, SentinelMaster, sentinelDown.Milliseconds(), SentinelMaster, sentinelFailover.Milliseconds(), s.account()))
+		runProgram(t, "sentinel", sentinelHost, exec.Command(program, file, "--sentinel"))
 		client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, PoolSize: 1, DialTimeout: time.Second, ReadTimeout: time.Second})
 		t.Cleanup(func() { _ = client.Close() }) // the Sentinel ends too
 		s.addresses, s.clients = append(s.addresses, address), append(s.clients, client)
@@ -151,4 +164,20 @@ func (s *SentinelRedis) Replicas() int {
 	client := redis.NewClient(options)
 	defer func() { _ = client.Close() }() // only for this question
 	return strings.Count(client.Info(ctx, "replication").Val(), "state=online")
+}
+
+// SentinelHosts are the hosts of the Sentinels, without their ports.
+func (s *SentinelRedis) SentinelHosts() (list []netip.Addr) {
+	for _, address := range s.addresses {
+		list = append(list, netip.MustParseAddrPort(address).Addr())
+	}
+	return list
+}
+
+// Other is the node beside this one.
+func (s *SentinelRedis) Other(node *storetest.RedisServer) *storetest.RedisServer {
+	if node == s.nodes[0] {
+		return s.nodes[1]
+	}
+	return s.nodes[0]
 }

@@ -12,7 +12,7 @@
 // Terms: the guard is a small shell that outlives the process by a moment and removes what it left.
 //
 // Invariants:
-//   - A server listens on 127.0.0.1 only, on a port below the range from which the kernel takes ports for outgoing
+//   - A server listens on 127.0.0.1 only ([WithHost]: and on the address of its host), on a port below the range from which the kernel takes ports for outgoing
 //     connections. So a stopped server finds its port free when it starts again.
 //   - A server never outlives its process, however that ends, and neither do its files. On Linux the kernel signals the
 //     server when its parent dies. Everywhere the guard watches the parent through a pipe, ends the servers that are

@@ -100,9 +100,13 @@ func (p *PostgresServer) makeAccounts() error {
 
 func newPostgres(programs string, account *syscall.Credential, o options) *PostgresServer {
 	settings := append(postgresSettings[:len(postgresSettings):len(postgresSettings)], statementLog()...)
+	if o.host.Address != "" {
+		settings = append(settings, setting{"listen_addresses", "127.0.0.1," + o.host.Address})
+	}
 	settings = append(settings, o.settings...)
 	p := &PostgresServer{server{
 		kind:         kindPostgres,
+		host:         o.host,
 		account:      account,
 		gentleSignal: syscall.SIGINT,  // "fast": ends the sessions, writes a checkpoint
 		deathSignal:  syscall.SIGQUIT, // "immediate": ends the sessions, frees shared memory, and no more
@@ -121,7 +125,7 @@ func newPostgres(programs string, account *syscall.Credential, o options) *Postg
 
 // DSN is the address of a database of this server, for pgx, gorm and psql alike.
 func (p *PostgresServer) DSN(database string) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, database)
+	return fmt.Sprintf("postgres://postgres@%s:%d/%s?sslmode=disable", p.hostAddress(), p.port, database)
 }
 
 // CreateDatabase creates an empty database.
@@ -153,8 +157,22 @@ func (p *PostgresServer) data() string { return filepath.Join(p.directory, "data
 
 // initialise makes the empty database cluster. It need not be synced: it has no value before the server has run.
 func (p *PostgresServer) initialise(initdb string) error {
-	return p.run("initdb", exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres",
+	err := p.run("initdb", exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres",
 		"--encoding=UTF8", "--locale=C", "--pgdata="+p.data()))
+	if err != nil || p.host.Address == "" {
+		return err
+	}
+	return p.trustOtherHosts()
+}
+
+// trustOtherHosts lets every host in, as initdb lets this one in: the network is one of the tests.
+func (p *PostgresServer) trustOtherHosts() error {
+	access, err := os.OpenFile(filepath.Join(p.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = access.WriteString("host all all all trust\nhost replication all all trust\n")
+	return errors.Join(err, access.Close())
 }
 
 // run runs a program that makes the data, to its end.

@@ -26,8 +26,9 @@ type process struct {
 }
 
 // startProcess starts cmd in a process group of its own: an interrupt typed at the terminal reaches the tests and not
-// their servers. On Linux the program gets deathSignal when this process dies.
-func startProcess(cmd *exec.Cmd, deathSignal syscall.Signal) (*process, error) {
+// their servers. On Linux the program gets deathSignal when this process dies. enter, unless nil, moves the thread that starts
+// it into another network namespace.
+func startProcess(cmd *exec.Cmd, deathSignal syscall.Signal, enter func() error) (*process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -36,7 +37,7 @@ func startProcess(cmd *exec.Cmd, deathSignal syscall.Signal) (*process, error) {
 
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
-	go p.run(started)
+	go p.run(started, enter)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
@@ -46,11 +47,17 @@ func startProcess(cmd *exec.Cmd, deathSignal syscall.Signal) (*process, error) {
 // run starts the program and stays on the thread that started it until the program ends. For the kernel the parent that
 // dies is the thread that forked, and Go ends threads that it does not need: without the lock a server would be killed at
 // random.
-func (p *process) run(started chan<- error) {
+func (p *process) run(started chan<- error, enter func() error) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-
-	err := p.cmd.Start()
+	var err error
+	if enter == nil {
+		defer runtime.UnlockOSThread()
+	} else {
+		err = enter() // no other goroutine may get this thread
+	}
+	if err == nil {
+		err = p.cmd.Start()
+	}
 	started <- err
 	if err != nil {
 		return

@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"errors"
-	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,9 +46,14 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 		return nil, err
 	}
 	collected := collect(opts)
-	settings := append(redisSettings[:len(redisSettings):len(redisSettings)], collected.settings...)
+	settings := redisSettings[:len(redisSettings):len(redisSettings)]
+	if address := collected.host.Address; address != "" {
+		settings = append(settings, setting{"bind", "127.0.0.1 " + address}, setting{"protected-mode", "no"})
+	}
+	settings = append(settings, collected.settings...)
 	r := &RedisServer{server{
 		kind:         "redis",
+		host:         collected.host,
 		gentleSignal: syscall.SIGTERM,
 		deathSignal:  syscall.SIGKILL, // it has nothing to free
 	}}
@@ -74,7 +79,7 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 }
 
 // Addr is the server's host and port.
-func (r *RedisServer) Addr() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
+func (r *RedisServer) Addr() string { return net.JoinHostPort(r.hostAddress(), strconv.Itoa(r.port)) }
 
 // URL is the server's address in the form REDIS_URL has, with the administrator's account.
 func (r *RedisServer) URL() string { return "redis:" + redisAdministrator + r.Addr() + "/0" }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,20 @@ type options struct {
 	settings    []setting
 	environment []string
 	refused     string // of Redis: rules that refuse commands to the administrator
+	host        Host
+}
+
+// Host is where a server runs. The zero Host is that of this process.
+type Host struct {
+	// Address is the server's, beside 127.0.0.1 of its host.
+	Address string
+	// Enter moves the thread that calls it into the network namespace of the host. The thread ends with the server.
+	Enter func() error
+}
+
+// WithHost runs a server on a host of its own, which this process must reach at its address.
+func WithHost(host Host) Option {
+	return func(o *options) { o.host = host }
 }
 
 type setting struct{ name, value string }
@@ -85,6 +100,7 @@ type server struct {
 	command   func() *exec.Cmd    // the server program; reads port
 	port      int
 	ready     string // a line of its log that says that it accepts connections, beside those of Postgres and Redis
+	host      Host
 
 	gentleSignal syscall.Signal // ends it and keeps the data
 	deathSignal  syscall.Signal // ends it at once and leaves only files
@@ -278,7 +294,7 @@ func (s *server) launch(cmd *exec.Cmd) (*process, error) {
 	// Only in the C locale are the messages in the log those that we look for.
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.directory, "LC_ALL=C", "TZ=UTC"}, cmd.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account}
-	process, err := startProcess(cmd, s.deathSignal)
+	process, err := startProcess(cmd, s.deathSignal, s.host.Enter)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.kind, err)
 	}
@@ -366,6 +382,9 @@ func tail(log string) string {
 	}
 	return strings.TrimSpace(log)
 }
+
+// hostAddress is the address at which others reach the server.
+func (s *server) hostAddress() string { return cmp.Or(s.host.Address, "127.0.0.1") }
 
 // freePort draws a port at random, so that concurrent test processes seldom try the same, and asks the kernel.
 func freePort() (int, error) {
