@@ -34,6 +34,10 @@ const (
 func TestF06RedisClusterMasterDies(t *testing.T) {
 	s := Open(t, Setup{Cluster: true, RedisEmptied: true, Shoppers: 4})
 	l := s.Load()
+	s.Stock(map[string]int{outside: 1}, "")
+	end := s.changeOutside()
+	defer end()
+	committed := s.Checker.StartCommittedMonitor(outside)
 	l.More(200)
 	victim := s.killMaster()
 	promoted, ended := s.awaitErrorsEnd(victim)
@@ -47,6 +51,7 @@ func TestF06RedisClusterMasterDies(t *testing.T) {
 	victim = s.killMaster()
 	l.During(unpublishedTime)
 	l.Stop()
+	end()
 	promoted = 0
 	wrong := s.Checker.CacheContradictions()
 	for len(wrong) > 0 && victim.deadFor() < failoverLimit {
@@ -61,6 +66,7 @@ func TestF06RedisClusterMasterDies(t *testing.T) {
 	assert.Less(t, equal-promoted, clusterPromotedLimit, "Redis differed until then, although a replica served")
 	t.Logf("another died: a replica served after %s, Redis equalled the database after %s", promoted, equal)
 	s.awaitFromRedis(fromRedisLimit)
+	s.Checker.EndBoundMonitor(committed)
 	s.Must(victim.node.Start())
 	l.CheckUndisturbed(t)
 	s.Check()

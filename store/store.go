@@ -113,7 +113,7 @@ func (s *Store) openServers() (err error) {
 	s.clients = []redis.UniversalClient{reader, writer}
 	s.cache = rediscache.New(rediscache.CacheConfig{
 		Reader: reader, Writer: writer, TTL: s.config.HashTTL, Timeout: timeout, Logger: s.log, KeyPrefix: s.config.KeyPrefix,
-		OnRecovered: s.redisRecovered, OnAhead: s.seenAhead,
+		OnRecovered: s.redisRecovered, OnReplaced: s.redisReplaced, OnAhead: s.seenAhead,
 	})
 	return nil
 }
@@ -191,6 +191,13 @@ func (s *Store) wireUpkeep() {
 func (s *Store) redisRecovered() {
 	s.epoch.CheckNow()
 	s.relay.RetryNow()
+}
+
+// redisReplaced is called before the first read of another master. Until the epoch check
+// has looked at it, the database answers.
+func (s *Store) redisReplaced() {
+	s.epochCheck.BypassReplaced()
+	s.redisRecovered()
 }
 
 // seenAhead is called for a version that seems to be ahead of the database. Nothing

@@ -47,6 +47,9 @@ type CacheConfig struct {
 	// OnRecovered, unless nil, is called when the circuit breaker closes again.
 	// It must not block.
 	OnRecovered func()
+	// OnReplaced, unless nil, is called when the Sentinels have named another master,
+	// before anything is read from it: it may lack the last writes. It must not block.
+	OnReplaced func()
 	// OnAhead, unless nil, is called when Redis refuses a write because the hash has
 	// a newer version of the same epoch. It must not block.
 	OnAhead func(productID, epoch string, version int64)
@@ -111,6 +114,8 @@ func New(cfg CacheConfig) *Cache {
 	}
 	c.outage = outage.New("redis", c.logger, func() int64 { return c.counters.failures.Load() + c.counters.refusals.Load() })
 	c.breaker = c.newBreaker(cfg.OnRecovered)
+	followMaster(c.reader, cfg.OnReplaced)
+	followMaster(c.writer, cfg.OnReplaced)
 	return c
 }
 

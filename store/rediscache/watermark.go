@@ -50,9 +50,14 @@ return 1
 `)
 
 // Watermark reads the recorded watermark and the current run ids. It takes one
-// round trip, and on a cluster another one to all masters at once.
+// round trip, and on a cluster another one to all masters at once. Where Sentinels name
+// the master, it asks them first.
 func (c *Cache) Watermark(ctx context.Context) (Watermark, error) {
 	cluster, isCluster := c.reader.(*redis.ClusterClient)
+	if c.Healthy() { // else the next call that may try Redis asks them
+		askForMaster(ctx, c.reader)
+		askForMaster(ctx, c.writer)
+	}
 	var hash *redis.SliceCmd
 	var info *redis.StringCmd
 	err := c.pipeline(ctx, c.reader, "read watermark", func(p redis.Pipeliner) {

@@ -129,6 +129,10 @@ func (c *EpochCheck) bypassAfterOutage(err error) {
 	}
 }
 
+// BypassReplaced keeps readers from a Redis that has replaced the one before, as from one
+// that was away.
+func (c *EpochCheck) BypassReplaced() { c.Reader.BypassAll(redisBackBypass + c.Interval) }
+
 // wentBack returns what went back in time, as the reason for a new epoch; empty
 // when nothing did.
 func (c *EpochCheck) wentBack(watermark rediscache.Watermark, watermarkErr error, meta database.Meta) string {
