@@ -14,7 +14,7 @@ TEST_TIMEOUT ?= 10m
 # How many packages are tested at once. Tests with servers wait more than they compute: two cores are idle half of the time
 # with two packages.
 TEST_PACKAGES ?= 3
-# All scenarios take 13 minutes on two cores, beside other work.
+# All scenarios take 16 minutes on two cores, beside other work.
 FAULT_TIMEOUT ?= 40m
 # The race detector makes a test about ten times slower.
 RACE_TIMEOUT ?= 20m

@@ -24,12 +24,13 @@
 //	I8  a subscriber's versions grow, and end on the database's             CheckSubscribers
 //	I9  goroutines, heap and connections return to their baseline           CheckBaseline
 //	I10 an answer is at most 1 s older than Redis was                       BoundMonitor, in F19, F27, F34
+//	    and in a failover of Redis 2 s older than the database              the same, in F06, F33, F34, F37
 //	I11 no owner has more of a product than maxPerOwner allows              CheckDatabase
 //
 // `onhand audit` is run as well. TestCheckersFind and TestPlantedRaceIsFound test the checkers themselves.
 //
 // Rules: scenarios run one after the other under a modest load, and take about 20 s, some of them a minute, all together
-// 13 minutes beside other work. They wait for events, and for time only where a fault is a length of time. The same seed
+// 16 minutes beside other work. They wait for events, and for time only where a fault is a length of time. The same seed
 // repeats the choices, not the schedule of threads.
 //
 // It may import models and stockbinary (to decode what Redis has) and store/storetest of the product: the server is a black

@@ -51,6 +51,8 @@ type BoundMonitor struct {
 	found    []string
 	counts   map[string]int           // answers by source
 	oldest   map[string]time.Duration // the age of the oldest answer by source
+	last     map[[2]string]int64      // by instance and product: the version of its last answer
+	fell     int                      // answers with a lower version than the one before of the same instance
 }
 
 // glimpse is the versions at a moment.
@@ -100,7 +102,7 @@ func (c *Checker) EndBoundMonitor(m *BoundMonitor) {
 	c.T.Helper()
 	m.end()
 	c.Report("I10", m.Found())
-	c.T.Logf("answers by source: %v; the oldest ones compared with %s: %v", m.counts, m.origin, m.oldest)
+	c.T.Logf("answers by source: %v; the oldest ones compared with %s: %v; versions fell %d times", m.counts, m.origin, m.oldest, m.fell)
 	if m.counts[sourceNearCache] == 0 {
 		c.T.Error("I10: no answer was of a near cache")
 	}
@@ -182,10 +184,15 @@ func (m *BoundMonitor) Judge(name string, sent time.Time, page load.PageData) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.counts == nil {
-		m.counts, m.oldest = map[string]int{}, map[string]time.Duration{}
+		m.counts, m.oldest, m.last = map[string]int{}, map[string]time.Duration{}, map[[2]string]int64{}
 	}
 	for _, stock := range page.Stocks {
 		m.counts[stock.Source]++
+		if at := [2]string{name, stock.ProductID}; stock.Version < m.last[at] {
+			m.fell++
+		} else {
+			m.last[at] = stock.Version
+		}
 		if !slices.Contains(m.sources, stock.Source) {
 			continue
 		}
