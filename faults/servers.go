@@ -23,6 +23,8 @@ import (
 const (
 	// checkConnections is how many connections the checks have to each server.
 	checkConnections = 4
+	// checkConnectTimeout bounds a connection of the checks to one host of Postgres, which may not answer.
+	checkConnectTimeout = 5 * time.Second
 	// redisTimeout bounds each step of a call of the checks to Redis.
 	redisTimeout = time.Second
 	// tokenSecret signs the tokens where instances check them.
@@ -132,6 +134,7 @@ func (s *Shop) openPool() *pgxpool.Pool {
 	s.Must(err)
 	config.ConnConfig.RuntimeParams["application_name"] = "faults"
 	config.MaxConns = checkConnections
+	config.ConnConfig.ConnectTimeout = checkConnectTimeout
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	s.Must(err)
 	s.t.Cleanup(pool.Close)
