@@ -20,7 +20,7 @@ func addressOf(server *storetest.RedisServer) netip.Addr {
 }
 
 // TestF37RedisMasterSplitOff: the network separates the master from its replica and the Sentinels, and from no instance. The
-// Sentinels name the replica, and the old master serves whoever asks it. Each instance uses the new one, for its messages
+// Sentinels name the replica, and the old master serves every caller. Each instance uses the new one, for its messages
 // too, and no page is older than the bound. When the network heals the old master becomes a replica, and nobody notices.
 func TestF37RedisMasterSplitOff(t *testing.T) {
 	s := Open(t, Setup{Hosts: true, Sentinel: true, RedisEmptied: true, Shoppers: 4})

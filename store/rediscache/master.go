@@ -27,7 +27,7 @@ func followMaster(client redis.UniversalClient, onReplaced func()) {
 
 // masterHook knows the connections of one client by their addresses.
 type masterHook struct {
-	onReplaced func() // nil: nothing is to be told
+	onReplaced func() // may be nil
 
 	mu      sync.Mutex
 	address string // of the master; empty before the first connection
