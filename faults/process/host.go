@@ -7,5 +7,5 @@ import (
 
 // ServerOn runs a Postgres or a Redis on a host of its own.
 func ServerOn(host *network.Host) storetest.Option {
-	return storetest.WithHost(storetest.Host{Address: host.Address.String(), Enter: host.Enter})
+	return storetest.WithHost(storetest.ServerHost{Address: host.Address.String(), Enter: host.Enter})
 }

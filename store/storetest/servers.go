@@ -54,11 +54,11 @@ type options struct {
 	settings    []setting
 	environment []string
 	refused     string // of Redis: rules that refuse commands to the administrator
-	host        Host
+	host        ServerHost
 }
 
-// Host is where a server runs. The zero Host is that of this process.
-type Host struct {
+// ServerHost is where a server runs. The zero ServerHost is that of this process.
+type ServerHost struct {
 	// Address is the server's, beside 127.0.0.1 of its host.
 	Address string
 	// Enter moves the thread that calls it into the network namespace of the host. The thread ends with the server.
@@ -66,7 +66,7 @@ type Host struct {
 }
 
 // WithHost runs a server on a host of its own, which this process must reach at its address.
-func WithHost(host Host) Option {
+func WithHost(host ServerHost) Option {
 	return func(o *options) { o.host = host }
 }
 
@@ -99,8 +99,8 @@ type server struct {
 	account   *syscall.Credential // that it runs as; nil is our own
 	command   func() *exec.Cmd    // the server program; reads port
 	port      int
+	host      ServerHost
 	ready     string // a line of its log that says that it accepts connections, beside those of Postgres and Redis
-	host      Host
 
 	gentleSignal syscall.Signal // ends it and keeps the data
 	deathSignal  syscall.Signal // ends it at once and leaves only files
