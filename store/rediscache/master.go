@@ -20,8 +20,8 @@ const failoverAddress = "FailoverClient"
 // and none with a subscription. A master that only the Sentinels do not reach would go on
 // answering its pings for as long, and send no message.
 func followMaster(client redis.UniversalClient, onReplaced func()) {
-	if single, ok := client.(*redis.Client); ok && single.Options().Addr == failoverAddress {
-		single.AddHook(&masterHook{connections: map[weak.Pointer[net.TCPConn]]string{}, onReplaced: onReplaced})
+	if asksSentinels(client) {
+		client.AddHook(&masterHook{connections: map[weak.Pointer[net.TCPConn]]string{}, onReplaced: onReplaced})
 	}
 }
 
@@ -91,16 +91,27 @@ func underlying(connection net.Conn) net.Conn {
 	return connection
 }
 
-// askForMaster opens a connection and closes it again, so that the Sentinels are asked.
-// Their message that the master was replaced may have been lost, and the old one may
-// still answer.
-func askForMaster(ctx context.Context, client redis.UniversalClient) {
-	if single, ok := client.(*redis.Client); !ok || single.Options().Addr != failoverAddress {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+// askForMaster has both clients open a connection and close it again, so that the
+// Sentinels are asked. Their message that the master was replaced may have been lost, and
+// the old one may still answer.
+func (c *Cache) askForMaster(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	probe := client.Subscribe(ctx)
-	_ = probe.Ping(ctx) // only the dial counts
-	_ = probe.Close()
+	var asking sync.WaitGroup
+	for _, client := range []redis.UniversalClient{c.reader, c.writer} {
+		if asksSentinels(client) {
+			asking.Go(func() {
+				probe := client.Subscribe(ctx)
+				_ = probe.Ping(ctx) // only the dial counts
+				_ = probe.Close()
+			})
+		}
+	}
+	asking.Wait()
+}
+
+// asksSentinels reports whether Sentinels name the master of a client.
+func asksSentinels(client redis.UniversalClient) bool {
+	single, ok := client.(*redis.Client)
+	return ok && single.Options().Addr == failoverAddress
 }

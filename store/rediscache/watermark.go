@@ -51,13 +51,9 @@ return 1
 
 // Watermark reads the recorded watermark and the current run ids. It takes one
 // round trip, and on a cluster another one to all masters at once. Where Sentinels name
-// the master, it asks them first.
+// the master, it then asks them, within the time of one more.
 func (c *Cache) Watermark(ctx context.Context) (Watermark, error) {
 	cluster, isCluster := c.reader.(*redis.ClusterClient)
-	if c.Healthy() { // else the next call that may try Redis asks them
-		askForMaster(ctx, c.reader)
-		askForMaster(ctx, c.writer)
-	}
 	var hash *redis.SliceCmd
 	var info *redis.StringCmd
 	err := c.pipeline(ctx, c.reader, "read watermark", func(p redis.Pipeliner) {
@@ -69,6 +65,7 @@ func (c *Cache) Watermark(ctx context.Context) (Watermark, error) {
 	if err != nil {
 		return Watermark{}, err
 	}
+	c.askForMaster(ctx)
 	watermark := decodeWatermark(hash)
 	if isCluster {
 		watermark.RunIDs, err = c.runIDs(ctx, cluster)
