@@ -22,7 +22,11 @@ export async function openBoard(browser, url, path = '/', options = desktop) {
 export const rowOf = (page, productId) => page.locator(`.row[data-product="${productId}"]`);
 export const quantityOf = (page, productId, quantity) => rowOf(page, productId).locator('.quantity', { hasText: new RegExp(`^${quantity}$`) });
 
-/** Fails when axe finds something, or when the page is wider than its screen. */
+// What must be within the panel that it is in. A button without a border may be wider by its padding.
+const panels = '.cart, .lane, .bar, .top, .filters, .forms';
+const paddingMax = 9;
+
+/** Fails when axe finds something, when the page is wider than its screen, or when something is beside its panel. */
 export async function checkPage(page, what) {
   if (!await page.evaluate(() => Boolean(globalThis.axe))) await page.evaluate(axeSource);
   // Findings are of the page at rest: a colour that fades is none.
@@ -30,6 +34,11 @@ export async function checkPage(page, what) {
   assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`), [], what);
   const { scroll, width } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: innerWidth }));
   assert.ok(scroll <= width, `${what} is ${scroll} wide on a screen of ${width}`);
+  const beside = await page.evaluate(([inside, most]) => Array.from(document.querySelectorAll(`:is(${inside}) :is(button, input, select, strong, output)`), (element) => {
+    const [box, panel] = [element, element.closest(inside)].map((each) => each.getBoundingClientRect());
+    return box.width > 1 && (box.right > panel.right + most || box.left < panel.left - most) ? element.outerHTML : '';
+  }).filter(Boolean), [panels, paddingMax]);
+  assert.deepEqual(beside, [], `${what}: beside its panel`);
 }
 
 /** Waits until a function of the test returns something true. */

@@ -133,12 +133,12 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await page.locator('.row[tabindex="0"]').focus();
       await page.keyboard.press('/');
       await page.keyboard.type('cakestand');
-      await page.locator('.summary', { hasText: '1 products' }).waitFor();
+      await page.locator('.summary', { hasText: /^1 product$/ }).waitFor();
       assert.match(page.url(), /\?q=cakestand$/);
       await page.getByLabel('Search').fill('2242'); // a part of the id
       await until('the list has the product', async () => (await page.locator('.rows .row').count()) < 10 && await rowOf(page, '22423').count() === 1);
       await page.getByLabel('Search').fill('cakestand');
-      await page.locator('.summary', { hasText: '1 products' }).waitFor();
+      await page.locator('.summary', { hasText: /^1 product$/ }).waitFor();
       await page.reload();
       await rowOf(page, '22423').waitFor();
       assert.equal(await page.locator('.rows .row').count(), 1);
@@ -165,7 +165,7 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
         return seen.at(-1);
       });
       assert.equal(typed, 'cakestand');
-      await page.locator('.summary', { hasText: '1 products' }).waitFor();
+      await page.locator('.summary', { hasText: /^1 product$/ }).waitFor();
       await close();
     });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { buildClientSchema, getIntrospectionQuery, parse, validate } from 'graphql';
-import { desktop, openBoard, quantityOf, rowOf, until } from './board.js';
+import { checkPage, desktop, openBoard, quantityOf, rowOf, until } from './board.js';
 import { launch, noBrowser } from './browser.js';
 import { startServer } from './server.js';
 import { adjustStock, delivery, readStock } from './stock.js';
@@ -168,6 +168,7 @@ describe('list of the board', { skip: noBrowser, timeout: 180_000, concurrency: 
       const gap = buttonBox.x - (noteBox.x + noteBox.width);
       assert.ok(gap >= 0 && gap < 20, `the note ends ${gap} before the button`);
       assert.ok(noteBox.x >= rowBox.x && noteBox.y >= rowBox.y && noteBox.y + noteBox.height <= rowBox.y + rowBox.height, `the note ${JSON.stringify(noteBox)} is within its row ${JSON.stringify(rowBox)}`);
+      await checkPage(page, 'a list with a refusal');
       await rowOf(page, id).getByRole('link').focus();
       await page.keyboard.press('Enter');
       const large = page.locator('.now .action');

@@ -54,7 +54,7 @@ function Notices() {
 function Undo() {
   const offer = undoable.value;
   if (!offer) return null;
-  return <p class="toast"><span>{t('didReserve', offer)}</span> <button type="button" onClick={undo}>{t('undo')}</button></p>;
+  return <section class="toast" aria-label={t('undo')}><span>{t('didReserve', offer)}</span> <button type="button" onClick={undo}>{t('undo')}</button></section>;
 }
 
 function View({ name }) {
@@ -82,22 +82,23 @@ export function App() {
   }, []);
   const names = views.filter((name) => (name !== 'lane' || !isWide) && (name !== 'operations' || access.value.admin || view === name));
   const units = unitCount.value;
+  const isReady = access.value.known || Boolean(access.value.problem); // what the caller may do decides on what is where
   return (
     <div class="page" data-stale={link.value.state === 'live' || !link.value.heard ? undefined : ''}>
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current.focus(); }}>{t('skip')}</a>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>{t('skip')}</a>
       <header class="top">
         <a class="brand" {...linkTo({ view: 'stock' })}>Onhand</a>
-        <Views names={names} />
+        <Views names={isReady ? names : []} />
         <Connection />
         {!isWide && <button type="button" class="plain" onClick={() => setCartOpen(true)}>{t('cart')} <span class="count">{number(units)}</span></button>}
         <Settings />
       </header>
       <Stale />
       <Notices />
-      <div class="body">
+      {isReady && <div class="body">
         <main id="main" tabIndex={-1} ref={main}><View name={view} /></main>
         {isWide && <aside tabIndex={-1} aria-label={t('cart')}><CartPanel />{view !== 'lane' && <Lane />}</aside>}
-      </div>
+      </div>}
       <Undo />
       <p class="hidden" role="status" aria-live="polite">{announcement.value}</p>
       {cartOpen && <Dialog title={t('cart')} onClose={() => setCartOpen(false)}><CartPanel /></Dialog>}

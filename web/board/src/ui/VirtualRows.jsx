@@ -1,14 +1,29 @@
-// A grid of many rows of one height. Only the rows on the screen are in the document. One row at a time is in the tab
-// order; arrow keys move it. The focused row stays in the document when it is scrolled away, so focus is never lost.
+// A grid of many rows of one height. Only the rows on the screen are in the document; after a jump, some of them are drawn
+// whole in each frame, and the others in short until their turn. One row at a time is in the tab order; arrow keys move it. The focused row stays in the document when it is scrolled away, so focus is never lost.
 import { useLayoutEffect, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 const overscanRows = 6;
+const wholeRowsMax = 10; // that are new in one frame: so no frame takes long, however far a jump goes
+
+/** Which rows are drawn whole now: those that were, the active one, and some of the others in this order. */
+function chooseWhole(before, ids, activeId) {
+  const whole = new Set();
+  let fresh = 0;
+  for (const id of ids) {
+    if (whole.has(id)) continue;
+    if (!before.has(id) && id !== activeId && (fresh += 1) > wholeRowsMax) continue;
+    whole.add(id);
+  }
+  return whole;
+}
 
 export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps, onWindow, onKey, busy, isWhole }) {
   const box = useRef();
   const wantsFocus = useRef(false);
   const [view, setView] = useState({ top: 0, height: 800 });
   const [activeId, setActiveId] = useState(null);
+  const whole = useRef(new Set());
+  const [, drawMore] = useState(0);
   const active = useMemo(() => Math.max(0, activeId === null ? 0 : ids.indexOf(activeId)), [ids, activeId]);
 
   useLayoutEffect(() => {
@@ -65,6 +80,14 @@ export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps,
   const shown = [];
   for (let index = first; index <= last; index += 1) shown.push(index);
   if (ids.length && (active < first || active > last)) shown.push(active);
+  const onScreen = ids.slice(firstVisible, lastVisible + 1);
+  whole.current = chooseWhole(whole.current, [...onScreen, ...shown.map((index) => ids[index])], ids[active]);
+  const isPartial = whole.current.size < shown.length;
+  useEffect(() => {
+    if (!isPartial) return undefined;
+    const frame = requestAnimationFrame(() => drawMore((n) => n + 1));
+    return () => cancelAnimationFrame(frame);
+  });
 
   return (
     <div class="grid" role="grid" aria-label={label} aria-rowcount={isWhole ? ids.length + 1 : -1} aria-busy={busy} ref={box} onKeyDown={onKeyDown}>
@@ -72,7 +95,7 @@ export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps,
       <div class="rows" role="rowgroup" style={{ height: `${ids.length * rowHeight}px` }}>
         {shown.map((index) => (
           <Row
-            key={ids[index]} id={ids[index]} index={index} top={index * rowHeight} active={index === active}
+            key={ids[index]} id={ids[index]} index={index} top={index * rowHeight} active={index === active} isWhole={whole.current.has(ids[index])}
             onFocus={setActiveId} {...rowProps}
           />
         ))}

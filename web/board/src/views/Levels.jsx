@@ -4,6 +4,7 @@ import { access } from '../api/access.js';
 import { countMutation, receiveMutation } from '../api/documents.js';
 import { ask, newKey } from '../api/http.js';
 import { refusalText } from '../cart/cart.js';
+import { useMedia } from '../ui/media.js';
 import { number, t } from '../words/words.js';
 
 const columns = [['available', 'available'], ['reserved', 'reservedColumn'], ['committed', 'committed'], ['damaged', 'damaged'], ['onHand', 'onHand'], ['incoming', 'incoming']];
@@ -124,6 +125,7 @@ function Receive({ productId, level }) {
 
 export function Levels({ state, product }) {
   const [chosen, setChosen] = useState('');
+  const isPhone = useMedia('(max-width: 640px)');
   const at = state.at.value;
   const stock = (at && state.past.value) || state.stock.value;
   const { readInventory, writeInventory } = access.value;
@@ -142,8 +144,8 @@ export function Levels({ state, product }) {
                 <th scope="row">{each.location.name}{!each.location.active && <span class="soft"> · {t('inactive')}</span>}</th>
                 {columns.map(([name]) => <td key={name} class={each[name] === 0 ? 'zero' : ''}>{number(each[name])}</td>)}
                 {writeInventory && (
-                  <td class="act"><button type="button" class="plain" aria-expanded={chosen === each.location.locationId} aria-label={`${t('count')}, ${t('receive')}: ${each.location.name}`} aria-disabled={Boolean(at)}
-                    onClick={() => { if (!at) setChosen(chosen === each.location.locationId ? '' : each.location.locationId); }}>{t('count')} · {t('receive')}</button></td>
+                  <td class="act"><button type="button" class="plain" aria-expanded={chosen === each.location.locationId} aria-label={`${isPhone ? t('edit') : `${t('count')}, ${t('receive')}`}: ${each.location.name}`} aria-disabled={Boolean(at)}
+                    onClick={() => { if (!at) setChosen(chosen === each.location.locationId ? '' : each.location.locationId); }}>{isPhone ? t('edit') : `${t('count')} · ${t('receive')}`}</button></td>
                 )}
               </tr>
             ))}

@@ -69,12 +69,12 @@ function Filters({ now, searchRef, open }) {
   );
 }
 
-function Head({ here }) {
+function Head({ here, hour }) {
   return (
     <div class="row head" role="row" aria-rowindex={1}>
       <span role="columnheader">{t('columnProduct')}</span>
       <span role="columnheader">{t('columnStatus')}</span>
-      <span role="columnheader">{t('columnHour')}</span>
+      {hour && <span role="columnheader">{t('columnHour')}</span>}
       {here && <span role="columnheader" class="end">{t('columnHere')}</span>}
       <span role="columnheader" class="end">{t('columnQuantity')}</span>
       <span role="columnheader" class="end">{t('columnChange')}</span>
@@ -87,7 +87,7 @@ function Summary({ state, count, error, isFiltered }) {
   if (state === 'failed') return <p class="summary" role="status" data-kind="bad">{t('listFailed', { message: error.message })}</p>;
   if (!count) return <p class="summary" role="status">{state === 'loading' ? t('loadingList') : t(isFiltered ? 'noProducts' : 'emptyShop')}</p>;
   const key = { loading: 'productsLoading', part: 'productsPart', whole: 'productsLoaded', cut: 'productsCut' }[state];
-  return <p class="summary" role="status">{t(key, { n: count })}</p>;
+  return <p class="summary" role="status">{count === 1 && state === 'whole' ? t('oneProduct') : t(key, { n: count })}</p>;
 }
 
 const isSettled = () => list.peek().state === 'whole' || list.peek().state === 'part';
@@ -150,7 +150,8 @@ export function ListView() {
   const [isHeld, holdProps] = useHold();
   const isPhone = useMedia('(max-width: 640px)');
   const { ids, state, error } = list.value;
-  const levels = Boolean(now.location) && access.value.readInventory;
+  const hour = access.value.readInventory; // who may not read the history sees no column for it
+  const levels = Boolean(now.location) && hour;
   const shownIds = useRef([]);
   const [filtersOpen, setFiltersOpen] = useState(false);
   const [waits, update] = useList(now, isHeld);
@@ -183,7 +184,7 @@ export function ListView() {
     { query: stockSubscription, live: true, variables: { ids: shownIds.current, channel: variables.channel, levels } },
   ];
   return (
-    <section class={`list ${levels ? 'with-here' : ''}`} aria-label={t(now.view)} {...holdProps}>
+    <section class={`list ${levels ? 'with-here' : ''} ${hour ? '' : 'no-hour'}`} aria-label={t(now.view)} {...holdProps}>
       <h1 class="hidden">{t(now.view)}</h1>
       <Filters now={now} searchRef={searchRef} open={!isPhone || filtersOpen} />
       <div class="bar">
@@ -194,8 +195,8 @@ export function ListView() {
         <QueryButton documents={documents} />
       </div>
       <VirtualRows
-        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} isWhole={state === 'whole'} header={!isPhone && <Head here={levels} />}
-        row={ProductRow} rowProps={{ location: levels ? now.location : '' }} onWindow={onWindow} onKey={onKey}
+        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} isWhole={state === 'whole'} header={!isPhone && <Head here={levels} hour={hour} />}
+        row={ProductRow} rowProps={{ location: levels ? now.location : '', hour }} onWindow={onWindow} onKey={onKey}
       />
       <p class="hint">{now.view === 'low' ? t('lowHelp') : t('keys')}</p>
     </section>

@@ -11,16 +11,17 @@ const Changes = ({ changes }) => changes.map(({ state, delta, after }) => (
   <span class="changed" key={state} data-sign={Math.sign(delta)}>{t(`s_${state}`)} <b>{signed(delta)}</b> <span class="soft">→ {number(after)}</span></span>
 ));
 
+// The roles are given, because on a phone the rows are grids.
 function Movement({ movement, isShort }) {
   const details = [movement.note, movement.reference, movement.actor].filter(Boolean).join(' · ');
   return (
-    <tr>
-      <td><time dateTime={movement.createdAt}>{!isToday(movement.createdAt) && `${date(movement.createdAt)} `}{clock(movement.createdAt)}</time></td>
-      {!isShort && <td class="grow"><a {...linkTo({ product: movement.productId })}>{movement.product.title ?? movement.productId}</a></td>}
-      <td>{movement.location.name}</td>
-      <td>{t(movement.reason)}</td>
-      <td><Changes changes={movement.changes} /></td>
-      <td class="grow soft" title={details}>{details}</td>
+    <tr role="row">
+      <td role="cell" class="m-time"><time dateTime={movement.createdAt}>{!isToday(movement.createdAt) && `${date(movement.createdAt)} `}{clock(movement.createdAt)}</time></td>
+      {!isShort && <td role="cell" class="m-product grow"><a {...linkTo({ product: movement.productId })}>{movement.product.title ?? movement.productId}</a></td>}
+      <td role="cell" class="m-place">{movement.location.name}</td>
+      <td role="cell" class="m-reason">{t(movement.reason)}</td>
+      <td role="cell" class="m-changes"><Changes changes={movement.changes} /></td>
+      <td role="cell" class="m-details grow soft" title={details}>{details}</td>
     </tr>
   );
 }
@@ -41,11 +42,11 @@ export function MovementList({ filter, size = shownMax, isShort }) {
       </div>
       {feed.error.value && <p data-kind="bad" role="alert">{t('feedFailed', { message: feed.error.value })}</p>}
       <div class="scroll" tabIndex={0} role="group" aria-label={t('movements')}>
-        <table>
-          <thead><tr>
-            <th scope="col">{t('time')}</th>{!isShort && <th scope="col">{t('columnProduct')}</th>}<th scope="col">{t('location')}</th><th scope="col">{t('reason')}</th><th scope="col">{t('change')}</th><th scope="col">{t('details')}</th>
+        <table role="table" class={isShort ? 'short' : ''}>
+          <thead role="rowgroup"><tr role="row">
+            <th role="columnheader" scope="col">{t('time')}</th>{!isShort && <th role="columnheader" scope="col">{t('columnProduct')}</th>}<th role="columnheader" scope="col">{t('location')}</th><th role="columnheader" scope="col">{t('reason')}</th><th role="columnheader" scope="col">{t('change')}</th><th role="columnheader" scope="col" class="m-details">{t('details')}</th>
           </tr></thead>
-          <tbody>{shown.map((movement) => <Movement key={movement.id} movement={movement} isShort={isShort} />)}</tbody>
+          <tbody role="rowgroup">{shown.map((movement) => <Movement key={movement.id} movement={movement} isShort={isShort} />)}</tbody>
         </table>
       </div>
       {!entries.length && <p class="soft">{t('noMovements')}</p>}

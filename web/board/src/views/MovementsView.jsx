@@ -23,7 +23,7 @@ export function MovementsView() {
   return (
     <section class="movements" aria-labelledby="movements">
       <div class="bar"><h1 id="movements">{t('movements')}</h1><QueryButton documents={documents} /></div>
-      <div class="filters">
+      <div class="filters open">
         <Select label={t('reason')} value={reason} onChange={(value) => go({ reason: value })} options={[['', t('anyReason')], ...reasons.map((name) => [name, t(name)])]} />
         <Select label={t('location')} value={location} onChange={(value) => go({ location: value })} options={[['', t('all')], ...places.value.locations.map(({ locationId, name }) => [locationId, name])]} />
       </div>

@@ -22,7 +22,7 @@ function Trend({ values }) {
 const Figure = ({ label, value, detail, values, kind }) => (
   <div class="figure" data-kind={kind}>
     <dt>{label}</dt>
-    <dd><strong>{value}</strong>{detail && <span class="soft"> {detail}</span>}{values && <Trend values={values} />}</dd>
+    <dd><strong>{value}</strong>{detail !== undefined && <span class="soft">{detail || '\u00a0'}</span>}{values && <Trend values={values} />}</dd>
   </div>
 );
 

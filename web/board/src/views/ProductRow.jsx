@@ -23,7 +23,25 @@ function Sparkline({ id }) {
 
 const here = (row, location) => row.levels?.find((level) => level.location.locationId === location)?.available;
 
-export const ProductRow = memo(({ id, index, top, active, onFocus, location }) => {
+// The last change, and the button. No component: one with an unchanged row would not be drawn again.
+const restOf = (row, note, tab) => (
+  <>
+    <span role="gridcell" class="delta" data-sign={Math.sign(row.delta)}>
+      {row.changedAt ? <><b>{signed(row.delta)}</b> <span class="when">{when(row.changedAt)}</span></> : <span class="hidden">{t('neverChanged')}</span>}
+    </span>
+    <span role="gridcell" class="action">
+      {note && note.kind === 'bad' && <span class="note" data-kind="bad">{note.text}</span>}
+      <button
+        type="button" tabIndex={tab} data-kind={note?.kind} aria-disabled={!row.forSale || note?.kind === 'busy'} aria-label={t('reserveOne', { title: row.title })}
+        onClick={() => { if (row.forSale && note?.kind !== 'busy') reserveOne(row.id, row.title); }}
+      >
+        {note?.kind === 'good' ? <>✓ <span class="word">{t('reserved')}</span></> : t('reserve')}
+      </button>
+    </span>
+  </>
+);
+
+export const ProductRow = memo(({ id, index, top, active, isWhole, onFocus, location, hour }) => {
   const row = rowOf(id);
   const note = useMemo(() => computed(() => rowNotes.value.get(id)), [id]).value;
   if (row) changesOf(row).value; // eslint-disable-line no-unused-expressions -- follows it
@@ -37,25 +55,14 @@ export const ProductRow = memo(({ id, index, top, active, onFocus, location }) =
       {row && (
         <>
           <span role="gridcell" class="name">
-            <a {...linkTo({ product: id })} tabIndex={tab}>{row.title}</a>
+            {isWhole ? <a {...linkTo({ product: id })} tabIndex={tab}>{row.title}</a> : <b>{row.title}</b>}
             <span class="id">{id}{row.restockAt && <span class="restock"> · {t('restock', { date: date(row.restockAt) })}</span>}</span>
           </span>
           <span role="gridcell" class="state"><Status status={row.status} /></span>
-          <span role="gridcell" class="line"><Sparkline id={id} /></span>
+          {hour && <span role="gridcell" class="line">{isWhole && <Sparkline id={id} />}</span>}
           {location && <span role="gridcell" class="here"><Quantity value={here(row, location)} /></span>}
           <span role="gridcell" class="quantity" data-flash={flash}><Quantity value={row.quantity} /></span>
-          <span role="gridcell" class="delta" data-sign={Math.sign(row.delta)}>
-            {row.changedAt ? <><b>{signed(row.delta)}</b> <span class="when">{when(row.changedAt)}</span></> : <span class="hidden">{t('neverChanged')}</span>}
-          </span>
-          <span role="gridcell" class="action">
-            {note && note.kind === 'bad' && <span class="note" data-kind="bad">{note.text}</span>}
-            <button
-              type="button" tabIndex={tab} data-kind={note?.kind} aria-disabled={!row.forSale || note?.kind === 'busy'} aria-label={t('reserveOne', { title: row.title })}
-              onClick={() => { if (row.forSale && note?.kind !== 'busy') reserveOne(id, row.title); }}
-            >
-              {note?.kind === 'good' ? <>✓ <span class="word">{t('reserved')}</span></> : t('reserve')}
-            </button>
-          </span>
+          {isWhole && restOf(row, note, tab)}
         </>
       )}
     </div>
