@@ -18,7 +18,7 @@ type breaker struct {
 	lagMax, timeout time.Duration
 	log             *slog.Logger
 
-	resting  atomic.Bool // no read goes to the replica
+	changes  atomic.Int64 // how often it has opened or closed: even while it is open, as at first
 	replied  atomic.Int64
 	lagBytes atomic.Int64
 	behind   atomic.Int64 // reads in a row that found it behind
@@ -33,12 +33,23 @@ type breaker struct {
 }
 
 func newBreaker(replica Replica, config ReaderConfig) *breaker {
-	b := &breaker{
+	return &breaker{
 		replica: replica, lagMax: config.LagMax, timeout: config.Timeout, log: config.Logger.With("host", replica.Address()),
 		rest: backoff.Backoff{Min: ProbeInterval, Max: restMax},
 	}
-	b.resting.Store(true)
-	return b
+}
+
+// begin returns the changes so far, for a read or probe that begins now, and whether the
+// breaker is open: then no read goes to the replica.
+func (b *breaker) begin() (changes int64, open bool) {
+	changes = b.changes.Load()
+	return changes, changes%2 == 0
+}
+
+// isOpen reports whether no read goes to the replica.
+func (b *breaker) isOpen() bool {
+	_, open := b.begin()
+	return open
 }
 
 // ask reads at the replica within its bounds.
@@ -76,8 +87,12 @@ func (b *breaker) resetRest() {
 	b.grown.Store(false)
 }
 
-// tooMany counts a fallback, and reports whether the replica has to rest for it.
-func (b *breaker) tooMany(why fallback) bool {
+// tooMany counts a fallback, and reports whether the replica has to rest for it. One of a
+// read that began before the last change tells nothing new.
+func (b *breaker) tooMany(why fallback, changes int64) bool {
+	if b.changes.Load() != changes {
+		return false
+	}
 	switch why {
 	case behind:
 		return b.behind.Add(1) >= behindMax
@@ -96,16 +111,26 @@ func (b *breaker) due() bool {
 
 // fail has the replica rest. The rests of one that is only behind grow where another one
 // answers meanwhile.
-func (b *breaker) fail(err error, another bool) {
+//
+// Reads that are in flight together fail together: what began before the last change tells
+// nothing new, and one outage counts once.
+func (b *breaker) fail(err error, another bool, changes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	first := !b.resting.Swap(true) || b.reason == nil
+	if b.changes.Load() != changes {
+		return
+	}
+	open := b.isOpen()
+	first := !open || b.reason == nil
 	rest := ProbeInterval
 	if another || reasonOf(err) != behind {
 		rest = b.rest.Next()
 		b.grown.Store(true)
 	}
 	b.reason, b.until = err, time.Now().Add(rest)
+	if !open {
+		b.changes.Add(1)
+	}
 	if first {
 		b.log.Warn("the read replica is not used", "because", err)
 	}
@@ -113,14 +138,17 @@ func (b *breaker) fail(err error, another bool) {
 
 // recover ends the rest of the replica. A probe says little of the next read: only a read
 // that it answered, or a long time, make the next rest short again.
-func (b *breaker) recover() {
+func (b *breaker) recover(changes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.changes.Load() != changes { // a read has failed since the probe began
+		return
+	}
 	b.reason = nil
-	if b.resting.Load() { // between two reads a probe does not part those in a row
+	if b.isOpen() { // between two reads a probe does not part those in a row
 		b.behind.Store(0)
 		b.slow.Store(0)
-		b.resting.Store(false)
+		b.changes.Add(1)
 		b.since = time.Now()
 		b.log.Info("the read replica is used")
 	} else if time.Since(b.since) >= restMax {
@@ -132,7 +160,7 @@ func (b *breaker) recover() {
 func (b *breaker) state() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.resting.Load() && b.reason == nil {
+	if b.isOpen() && b.reason == nil {
 		return errNotProbed
 	}
 	return b.reason

@@ -14,9 +14,7 @@ func (r *ReplicaReader) Collectors() (list []prometheus.Collector) {
 		}, func() float64 { return float64(count.Load()) }))
 	}
 	if len(r.breakers) == 0 {
-		none := &breaker{}
-		none.resting.Store(true)
-		return append(list, none.collectors("")...)
+		return append(list, (&breaker{}).collectors("")...)
 	}
 	for _, b := range r.breakers {
 		list = append(list, b.collectors(b.replica.Address())...)
@@ -34,7 +32,7 @@ func (b *breaker) collectors(host string) []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "onhand_replica_up", Help: "1 while the read replica can answer reads of pages, by its host: the first such host of DATABASE_READ_URL answers. 0 also without one.", ConstLabels: labels,
 		}, func() float64 {
-			if b.resting.Load() {
+			if b.isOpen() {
 				return 0
 			}
 			return 1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -80,14 +81,19 @@ func New(config ReaderConfig) *ReplicaReader {
 	return r
 }
 
-// first returns the first replica that does not rest, other than one; nil for none.
-func (r *ReplicaReader) first(than *breaker) *breaker {
+// first returns the first replica that does not rest, and its changes so far; nil for none.
+func (r *ReplicaReader) first() (first *breaker, changes int64) {
 	for _, b := range r.breakers {
-		if b != than && !b.resting.Load() {
-			return b
+		if changes, open := b.begin(); !open {
+			return b, changes
 		}
 	}
-	return nil
+	return nil, 0
+}
+
+// another reports whether a replica other than one does not rest.
+func (r *ReplicaReader) another(than *breaker) bool {
+	return slices.ContainsFunc(r.breakers, func(b *breaker) bool { return b != than && !b.isOpen() })
 }
 
 // Read has the first replica that does not rest answer, or else the primary.
@@ -97,7 +103,7 @@ func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Contex
 	if len(r.breakers) == 0 {
 		return read(ctx, r.config.Primary)
 	}
-	b := r.first(nil)
+	b, changes := r.first()
 	if b == nil {
 		r.fallbacks[resting].Add(1)
 		return read(ctx, r.config.Primary)
@@ -115,8 +121,8 @@ func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Contex
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if b.tooMany(why) {
-		b.fail(err, r.first(b) != nil)
+	if b.tooMany(why, changes) {
+		b.fail(err, r.another(b), changes)
 	}
 	return read(ctx, r.config.Primary)
 }
@@ -129,13 +135,14 @@ func (r *ReplicaReader) Probes() (probes []func(context.Context)) {
 			if !b.due() {
 				return
 			}
+			changes, _ := b.begin()
 			err := b.ask(ctx, func(context.Context, *database.Database) error { return nil })
 			switch {
 			case ctx.Err() != nil:
 			case err == nil:
-				b.recover()
+				b.recover(changes)
 			case reasonOf(err).atFault():
-				b.fail(err, r.first(b) != nil)
+				b.fail(err, r.another(b), changes)
 			}
 		})
 	}
