@@ -41,16 +41,16 @@ func TestF30ReadReplica(t *testing.T) {
 	clerks.more(30)
 	s.Must(s.Replica.Kill())
 	clerks.more(60)
-	assert.Positive(t, s.sum(`onhand_replica_fallbacks_total{reason="resting"}`))
+	assert.Positive(t, s.sum(`onhand_replica_fallbacks_total{reason="breaker_open"}`))
 	s.Must(s.Replica.Start())
 	s.awaitReplicaReads()
 
 	clerks.stop()
 	l.Stop()
 	l.CheckUndisturbed(t)
-	t.Logf("pages: %.0f by the replica; by the primary because it was behind %.0f, failed %.0f, rested %.0f, was busy %.0f",
+	t.Logf("pages: %.0f by the replica; by the primary because it was behind %.0f, failed %.0f, had an open breaker %.0f, was busy %.0f",
 		s.sum("onhand_replica_reads_total"), s.sum(`onhand_replica_fallbacks_total{reason="behind"}`), s.sum(`onhand_replica_fallbacks_total{reason="failed"}`),
-		s.sum(`onhand_replica_fallbacks_total{reason="resting"}`), s.sum(`onhand_replica_fallbacks_total{reason="busy"}`))
+		s.sum(`onhand_replica_fallbacks_total{reason="breaker_open"}`), s.sum(`onhand_replica_fallbacks_total{reason="busy"}`))
 	s.Check()
 }
 
@@ -70,7 +70,7 @@ func TestF30TwoReplicas(t *testing.T) {
 	s.Must(s.Replica.PauseReplay(ctx))
 	s.awaitMore(second)
 	s.Must(s.SecondReplica.Freeze())
-	s.awaitMore(`onhand_replica_fallbacks_total{reason="resting"}`)
+	s.awaitMore(`onhand_replica_fallbacks_total{reason="breaker_open"}`)
 	clerks.more(60)
 	s.Must(s.SecondReplica.Thaw())
 	s.awaitMore(second)

@@ -122,7 +122,7 @@ func TestReadReplica(t *testing.T) {
 
 	require.NoError(t, r.standby.PauseReplay(t.Context()))
 	r.checkPages(t, 2)
-	require.EqualValues(t, 6, r.fallbacks(t, "behind")+r.fallbacks(t, "resting"))
+	require.EqualValues(t, 6, r.fallbacks(t, "behind")+r.fallbacks(t, "breaker_open"))
 	require.LessOrEqual(t, r.fallbacks(t, "behind"), 5.0, "then no read waits")
 	eventually(t, func() bool { return r.replicaReads.State() != nil })
 	require.ErrorContains(t, r.Health(t.Context()).Replica, "behind")
@@ -133,7 +133,7 @@ func TestReadReplica(t *testing.T) {
 
 	require.NoError(t, r.standby.Kill())
 	r.checkPages(t, 4)
-	require.GreaterOrEqual(t, r.fallbacks(t, "failed")+r.fallbacks(t, "resting"), 6.0)
+	require.GreaterOrEqual(t, r.fallbacks(t, "failed")+r.fallbacks(t, "breaker_open"), 6.0)
 	require.NoError(t, r.standby.Start())
 	r.awaitUse(t)
 	before := r.measuredAt(t, "onhand_replica_reads_total", r.standby)
@@ -233,10 +233,10 @@ func TestReadReplicaOfAnother(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "a primary itself")
 	}, time.Minute, 10*time.Millisecond)
 	r.checkPages(t, 2)
-	require.Positive(t, r.fallbacks(t, "other")+r.fallbacks(t, "resting"))
+	require.Positive(t, r.fallbacks(t, "not_standby")+r.fallbacks(t, "breaker_open"))
 }
 
-// A frozen replica delays reads until it rests, and no longer than its timeout.
+// A frozen replica delays reads until its breaker opens, and no longer than its timeout.
 func TestReadReplicaFrozen(t *testing.T) {
 	t.Parallel()
 	r := openReplicated(t, time.Second, 2*time.Second)
@@ -249,7 +249,7 @@ func TestReadReplicaFrozen(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.LessOrEqual(t, r.fallbacks(t, "failed"), 1.0, "one read waits, or the probe")
-	require.GreaterOrEqual(t, r.fallbacks(t, "resting"), 4.0)
+	require.GreaterOrEqual(t, r.fallbacks(t, "breaker_open"), 4.0)
 	require.NoError(t, r.standby.Thaw())
 	r.awaitUse(t)
 }

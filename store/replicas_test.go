@@ -120,8 +120,8 @@ func TestReadReplicaOfSeveral(t *testing.T) {
 	for _, host := range []*storetest.PostgresServer{r.standby, second} {
 		require.Zero(t, r.measuredAt(t, "onhand_replica_up", host))
 	}
-	before := r.fallbacks(t, "resting")
-	eventually(t, func() bool { return r.fallbacks(t, "resting") > before+20 })
+	before := r.fallbacks(t, "breaker_open")
+	eventually(t, func() bool { return r.fallbacks(t, "breaker_open") > before+20 })
 
 	require.NoError(t, r.standby.ResumeReplay(t.Context()))
 	require.NoError(t, second.ResumeReplay(t.Context()))

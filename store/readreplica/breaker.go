@@ -23,19 +23,20 @@ type breaker struct {
 	lagBytes atomic.Int64
 	behind   atomic.Int64 // reads in a row that found it behind
 	slow     atomic.Int64 // reads in a row that took too long
-	grown    atomic.Bool  // the next rest is longer than the first
 
-	mu     sync.Mutex
-	reason error // why the replica rests; nil before the first probe
-	rest   backoff.Backoff
-	until  time.Time // the earliest time of the next probe
-	since  time.Time // when its last rest ended
+	retryGrown atomic.Bool // the next wait is longer than the first
+
+	mu       sync.Mutex
+	reason   error           // why it is open; nil before the first probe
+	retry    backoff.Backoff // of the probes while it is open
+	retryAt  time.Time       // the earliest time of the next probe
+	closedAt time.Time       // the last time that it closed
 }
 
 func newBreaker(replica Replica, config ReaderConfig) *breaker {
 	return &breaker{
 		replica: replica, lagMax: config.LagMax, timeout: config.Timeout, log: config.Logger.With("host", replica.Address()),
-		rest: backoff.Backoff{Min: ProbeInterval, Max: restMax},
+		retry: backoff.Backoff{Min: ProbeInterval, Max: probeIntervalMax},
 	}
 }
 
@@ -74,22 +75,22 @@ func (b *breaker) answered() {
 	b.replied.Add(1)
 	b.behind.Store(0)
 	b.slow.Store(0)
-	if b.grown.Load() {
+	if b.retryGrown.Load() {
 		b.mu.Lock()
-		b.resetRest()
+		b.resetRetry()
 		b.mu.Unlock()
 	}
 }
 
-// resetRest makes the next rest the first one again. The caller has locked mu.
-func (b *breaker) resetRest() {
-	b.rest.Reset()
-	b.grown.Store(false)
+// resetRetry makes the next wait for a probe the first one again. The caller has locked mu.
+func (b *breaker) resetRetry() {
+	b.retry.Reset()
+	b.retryGrown.Store(false)
 }
 
-// tooMany counts a fallback, and reports whether the replica has to rest for it. One of a
-// read that began before the last change tells nothing new.
-func (b *breaker) tooMany(why fallback, changes int64) bool {
+// count counts a fallback, and reports whether the breaker has to open for it. A read that
+// began before the last change is not counted.
+func (b *breaker) count(why fallback, changes int64) (open bool) {
 	if b.changes.Load() != changes {
 		return false
 	}
@@ -106,14 +107,14 @@ func (b *breaker) tooMany(why fallback, changes int64) bool {
 func (b *breaker) due() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !time.Now().Before(b.until)
+	return !time.Now().Before(b.retryAt)
 }
 
-// fail has the replica rest. The rests of one that is only behind grow where another one
-// answers meanwhile.
+// fail opens the breaker, or leaves it open, until the next probe. One that is only behind
+// is probed less and less often where another replica answers meanwhile.
 //
-// Reads that are in flight together fail together: what began before the last change tells
-// nothing new, and one outage counts once.
+// Reads that are in flight together fail together: those that began before the last change
+// are ignored, so one outage counts as one failure.
 func (b *breaker) fail(err error, another bool, changes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,12 +123,12 @@ func (b *breaker) fail(err error, another bool, changes int64) {
 	}
 	open := b.isOpen()
 	first := !open || b.reason == nil
-	rest := ProbeInterval
+	wait := ProbeInterval
 	if another || reasonOf(err) != behind {
-		rest = b.rest.Next()
-		b.grown.Store(true)
+		wait = b.retry.Next()
+		b.retryGrown.Store(true)
 	}
-	b.reason, b.until = err, time.Now().Add(rest)
+	b.reason, b.retryAt = err, time.Now().Add(wait)
 	if !open {
 		b.changes.Add(1)
 	}
@@ -136,27 +137,28 @@ func (b *breaker) fail(err error, another bool, changes int64) {
 	}
 }
 
-// recover ends the rest of the replica. A probe says little of the next read: only a read
-// that it answered, or a long time, make the next rest short again.
-func (b *breaker) recover(changes int64) {
+// succeed closes the breaker after a probe that succeeded, unless a read has opened it since
+// the probe began. A probe says little of the next read: only a read that the replica
+// answered, or probeIntervalMax without a failure, makes the next wait short again.
+func (b *breaker) succeed(changes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.changes.Load() != changes { // a read has failed since the probe began
+	if b.changes.Load() != changes {
 		return
 	}
 	b.reason = nil
-	if b.isOpen() { // between two reads a probe does not part those in a row
+	if b.isOpen() { // a probe between two late reads does not reset their count
 		b.behind.Store(0)
 		b.slow.Store(0)
 		b.changes.Add(1)
-		b.since = time.Now()
+		b.closedAt = time.Now()
 		b.log.Info("the read replica is used")
-	} else if time.Since(b.since) >= restMax {
-		b.resetRest()
+	} else if time.Since(b.closedAt) >= probeIntervalMax {
+		b.resetRetry()
 	}
 }
 
-// state returns why the replica rests; nil while it does not.
+// state returns why the breaker is open; nil while it is closed.
 func (b *breaker) state() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

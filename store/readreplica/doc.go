@@ -2,21 +2,20 @@
 // the database, or the primary.
 //
 // Terms: a replica is a hot standby (package standby). There may be several, in an order of
-// preference. A replica rests after a failure, until a probe succeeds: a read without
-// statements of its own. This is a circuit breaker, as the one of Redis: a replica rests
-// while its breaker is open.
+// preference. Each has a circuit breaker. While it is open, no read goes to the replica. A
+// probe, a read without statements of its own, closes it.
 //
 // Invariants:
 //
 //   - A read sees everything that had committed before it began, whichever server
 //     answers: so a caller never reads older data than it has seen, at any instance.
-//   - The first replica that does not rest is asked, and no other: a read asks one replica
-//     at most.
+//   - The first replica whose breaker is closed is asked, and no other: a read asks one
+//     replica at most.
 //   - Any error of the replica, also one that a caller could have caused, is no answer:
 //     the primary is asked, and answers. Nothing fails because of a replica.
-//   - A read waits for the replica for a bounded time. After a failure, or when several
-//     reads in a row found it behind or took too long at it, no read waits for it until a
-//     probe has succeeded, half a second later at least: the next replica is asked.
+//   - A read waits for the replica for a bounded time. A failure, or several reads in a row
+//     that found it behind or took too long at it, open the breaker for half a second at
+//     least: the next replica is asked. Reads that fail together are one failure.
 //   - Replicas are probed apart, whether they are asked or not: none waits for another one,
 //     and the first is asked again after its probe.
 //   - What is decided under a lock, what fills Redis, and reservations, which expire by

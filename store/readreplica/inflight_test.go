@@ -31,7 +31,7 @@ func (f *frozenReplica) Read(ctx context.Context, _ time.Duration, read func(*da
 	return 0, read(nil)
 }
 
-// Reads that fail together are one failure: the first rest is at most one second.
+// Reads that fail together are one failure: the first probe is due within a second.
 func TestOutageCountsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -43,19 +43,19 @@ func TestOutageCountsOnce(t *testing.T) {
 		replica.frozen = true
 		readTogether(t, r)
 		require.ErrorIs(t, b.state(), context.DeadlineExceeded)
-		require.LessOrEqual(t, time.Until(b.until), ProbeInterval)
+		require.LessOrEqual(t, time.Until(b.retryAt), ProbeInterval)
 
 		for wait := 2 * ProbeInterval; wait <= 16*ProbeInterval; wait *= 2 { // each probe that fails doubles it
-			time.Sleep(time.Until(b.until))
+			time.Sleep(time.Until(b.retryAt))
 			r.probe(t.Context())
-			require.Greater(t, time.Until(b.until), wait/2-time.Nanosecond)
-			require.LessOrEqual(t, time.Until(b.until), wait)
+			require.Greater(t, time.Until(b.retryAt), wait/2-time.Nanosecond)
+			require.LessOrEqual(t, time.Until(b.retryAt), wait)
 		}
 	})
 }
 
-// What began before the replica came to rest, or before its rest ended, decides nothing.
-func TestWhatBeganBefore(t *testing.T) {
+// Reads and probes that began before the breaker opened or closed are ignored.
+func TestBegunBeforeAChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
@@ -64,11 +64,11 @@ func TestWhatBeganBefore(t *testing.T) {
 		b := r.breakers[0]
 		began, _ := b.begin()
 		b.fail(errors.New("refused"), false, began)
-		until := b.until
-		b.recover(began) // a probe
-		require.Error(t, b.state(), "the rest has not ended")
+		retryAt := b.retryAt
+		b.succeed(began) // a probe
+		require.Error(t, b.state(), "the read is newer")
 		b.fail(errors.New("refused"), false, began)
-		require.Equal(t, until, b.until)
+		require.Equal(t, retryAt, b.retryAt)
 
 		time.Sleep(ProbeInterval)
 		r.probe(t.Context())
@@ -78,8 +78,8 @@ func TestWhatBeganBefore(t *testing.T) {
 	})
 }
 
-// Late reads that began before the rest do not count after it.
-func TestLateReadsThatBeganBefore(t *testing.T) {
+// Late reads that began before the breaker closed are not counted after it.
+func TestLateReadsBegunBeforeAChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		replica := &fakeReplica{}
@@ -99,7 +99,7 @@ func TestLateReadsThatBeganBefore(t *testing.T) {
 		r.probe(t.Context())
 		require.NoError(t, r.State())
 		for range inFlight {
-			require.False(t, b.tooMany(behind, began))
+			require.False(t, b.count(behind, began))
 		}
 		require.Zero(t, b.behind.Load())
 	})

@@ -18,16 +18,16 @@ import (
 const (
 	// ProbeInterval is how often a replica is probed.
 	ProbeInterval = time.Second
-	// behindMax is how many reads in a row may find a replica behind before it rests.
+	// probeIntervalMax bounds the time to the next probe while the breaker is open. The first
+	// wait is half a second to one second. Each one that follows is twice as long, unless the
+	// replica has answered a read or this time has passed. One that is only behind is probed
+	// every second while no other replica answers.
+	probeIntervalMax = 30 * time.Second
+	// behindMax is how many reads in a row that find the replica behind open the breaker.
 	behindMax = 5
-	// slowMax is that for reads that took too long although the replica had answered. A
-	// question that takes long says nothing of the replica.
+	// slowMax is that for reads that took too long although the replica had answered. One
+	// read that takes long says nothing of the replica.
 	slowMax = 5
-	// restMax bounds how long a replica rests after many failures. The first rest is half a
-	// second to one second. Each one that follows is twice as long, unless the replica has
-	// answered a read or this time has passed. A replica that is only behind rests for one
-	// second while no other one answers.
-	restMax = 30 * time.Second
 )
 
 // ReplicaReads are the reads that a replica may answer.
@@ -69,7 +69,7 @@ type ReplicaReader struct {
 	fallbacks map[fallback]*atomic.Int64
 }
 
-// New makes a ReplicaReader. Each replica rests until its first probe.
+// New makes a ReplicaReader. Each breaker is open until the first probe.
 func New(config ReaderConfig) *ReplicaReader {
 	r := &ReplicaReader{config: config, fallbacks: map[fallback]*atomic.Int64{}}
 	for _, why := range fallbackReasons {
@@ -81,8 +81,8 @@ func New(config ReaderConfig) *ReplicaReader {
 	return r
 }
 
-// first returns the first replica that does not rest, and its changes so far; nil for none.
-func (r *ReplicaReader) first() (first *breaker, changes int64) {
+// firstClosed returns the first breaker that is closed, and its changes so far; nil for none.
+func (r *ReplicaReader) firstClosed() (b *breaker, changes int64) {
 	for _, b := range r.breakers {
 		if changes, open := b.begin(); !open {
 			return b, changes
@@ -91,21 +91,21 @@ func (r *ReplicaReader) first() (first *breaker, changes int64) {
 	return nil, 0
 }
 
-// another reports whether a replica other than one does not rest.
-func (r *ReplicaReader) another(than *breaker) bool {
-	return slices.ContainsFunc(r.breakers, func(b *breaker) bool { return b != than && !b.isOpen() })
+// anyClosed reports whether a breaker other than except is closed.
+func (r *ReplicaReader) anyClosed(except *breaker) bool {
+	return slices.ContainsFunc(r.breakers, func(b *breaker) bool { return b != except && !b.isOpen() })
 }
 
-// Read has the first replica that does not rest answer, or else the primary.
+// Read asks the first replica whose breaker is closed, and then, or without one, the primary.
 //
 // Errors: those of read at the primary.
 func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Context, ReplicaReads) (T, error)) (answer T, err error) {
 	if len(r.breakers) == 0 {
 		return read(ctx, r.config.Primary)
 	}
-	b, changes := r.first()
+	b, changes := r.firstClosed()
 	if b == nil {
-		r.fallbacks[resting].Add(1)
+		r.fallbacks[breakerOpen].Add(1)
 		return read(ctx, r.config.Primary)
 	}
 	err = b.ask(ctx, func(ctx context.Context, at *database.Database) (err error) {
@@ -121,14 +121,15 @@ func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Contex
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if b.tooMany(why, changes) {
-		b.fail(err, r.another(b), changes)
+	if b.count(why, changes) {
+		b.fail(err, r.anyClosed(b), changes)
 	}
 	return read(ctx, r.config.Primary)
 }
 
-// Probes returns the probe of each replica, to be called periodically. A probe has its
-// replica rest or work, by whether it can answer now; busy and unknown leave it as it is.
+// Probes returns the probe of each replica, to be called periodically. A probe closes the
+// breaker of a replica that can answer now, and opens that of one that cannot. One that was
+// busy, or a primary without a position, changes nothing.
 func (r *ReplicaReader) Probes() (probes []func(context.Context)) {
 	for _, b := range r.breakers {
 		probes = append(probes, func(ctx context.Context) {
@@ -140,16 +141,17 @@ func (r *ReplicaReader) Probes() (probes []func(context.Context)) {
 			switch {
 			case ctx.Err() != nil:
 			case err == nil:
-				b.recover(changes)
+				b.succeed(changes)
 			case reasonOf(err).atFault():
-				b.fail(err, r.another(b), changes)
+				b.fail(err, r.anyClosed(b), changes)
 			}
 		})
 	}
 	return probes
 }
 
-// State returns why no replica is used; nil while one is, and without any.
+// State returns why no replica is used: of each host why its breaker is open. It is nil
+// while a breaker is closed, and without replicas.
 func (r *ReplicaReader) State() error {
 	var reasons []error
 	for _, b := range r.breakers {
@@ -164,24 +166,24 @@ func (r *ReplicaReader) State() error {
 
 var (
 	errNotProbed = errors.New("the read replica has not been asked yet")
-	errSlow      = errors.New("several reads in a row took too long at the read replica")
+	errSlow      = errors.New("the read took too long at the read replica")
 )
 
 // fallback is why the primary answers a read.
 type fallback string
 
 const (
-	behind  fallback = "behind"  // it has not replayed what had committed
-	busy    fallback = "busy"    // all connections to it are in use
-	other   fallback = "other"   // the server is not a standby of the primary
-	failed  fallback = "failed"  // it did not answer in time, or with an error
-	refused fallback = "refused" // bad input, or a row that cannot be read: the primary says so
-	resting fallback = "resting" // all failed before
-	slow    fallback = "slow"    // it was at the position, and the read took too long
-	unknown fallback = "unknown" // the primary did not give its position
+	behind      fallback = "behind"       // it has not replayed what had committed
+	busy        fallback = "busy"         // all connections to it are in use
+	notStandby  fallback = "not_standby"  // the server is not a standby of the primary
+	failed      fallback = "failed"       // it did not answer in time, or with an error
+	refused     fallback = "refused"      // bad input, or a row that cannot be read: the primary says so
+	breakerOpen fallback = "breaker_open" // no breaker is closed
+	slow        fallback = "slow"         // it was at the position, and the read took too long
+	noPosition  fallback = "no_position"  // the primary did not give its position
 )
 
-var fallbackReasons = []fallback{behind, busy, other, failed, refused, resting, slow, unknown}
+var fallbackReasons = []fallback{behind, busy, notStandby, failed, refused, breakerOpen, slow, noPosition}
 
 func reasonOf(err error) fallback {
 	switch {
@@ -190,9 +192,9 @@ func reasonOf(err error) fallback {
 	case errors.Is(err, database.ErrReplicaBusy):
 		return busy
 	case errors.Is(err, database.ErrReplicaOther):
-		return other
+		return notStandby
 	case errors.Is(err, database.ErrPrimaryPosition):
-		return unknown
+		return noPosition
 	case errors.Is(err, errSlow):
 		return slow
 	}
@@ -203,6 +205,6 @@ func reasonOf(err error) fallback {
 	return failed
 }
 
-// atFault reports whether the reason is the replica's: it then rests, for behind and slow
-// after several in a row.
-func (f fallback) atFault() bool { return f != busy && f != unknown && f != refused }
+// atFault reports whether the reason is the replica's. Then its breaker opens: at once, or
+// for behind and slow after several in a row.
+func (f fallback) atFault() bool { return f != busy && f != noPosition && f != refused }

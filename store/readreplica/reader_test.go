@@ -74,8 +74,9 @@ func served(ctx context.Context, r *ReplicaReader) (string, error) {
 	})
 }
 
-// After a failure the primary answers, at once, until a probe succeeds. Rests grow.
-func TestRest(t *testing.T) {
+// After a failure the primary answers, at once, until a probe succeeds. The waits for the
+// next probe grow.
+func TestBreaker(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{database.ErrReplicaOther, models.Unavailable("away", nil), errors.New("refused")} {
 		synctest.Test(t, func(t *testing.T) {
@@ -101,24 +102,24 @@ func TestRest(t *testing.T) {
 				expect("primary")
 			}
 			r.probe(t.Context())
-			require.Equal(t, asked, replica.asked, "it rests")
+			require.Equal(t, asked, replica.asked, "the breaker is open")
 			for range 20 {
-				time.Sleep(restMax)
+				time.Sleep(probeIntervalMax)
 				r.probe(t.Context())
 			}
 			require.Equal(t, asked+20, replica.asked)
 			replica.err = nil
 			r.probe(t.Context())
-			require.Equal(t, asked+20, replica.asked, "after many failures it rests longer")
-			time.Sleep(restMax)
+			require.Equal(t, asked+20, replica.asked, "after many failures it is probed less often")
+			time.Sleep(probeIntervalMax)
 			r.probe(t.Context())
 			expect("replica")
 		})
 	}
 }
 
-// A replica that is behind now and then is used. It rests after several such reads in a
-// row, for a second each time.
+// A replica that is behind now and then is used. Several such reads in a row open its
+// breaker. Then it is probed every second.
 func TestBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -153,8 +154,8 @@ func TestBehind(t *testing.T) {
 	})
 }
 
-// What says nothing of the replica, or passes at once, does not have it rest.
-func TestNoRest(t *testing.T) {
+// What says nothing of the replica, or passes at once, leaves its breaker closed.
+func TestBreakerStaysClosed(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{database.ErrReplicaBusy, database.ErrPrimaryPosition, models.BadInput("no such cursor")} {
 		replica := &fakeReplica{}
@@ -194,7 +195,7 @@ func TestTimeout(t *testing.T) {
 }
 
 // A question that takes long delays its own caller: the replica still answers all others.
-// After several in a row it rests.
+// Several in a row open its breaker.
 func TestLongQuestion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

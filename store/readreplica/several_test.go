@@ -42,14 +42,14 @@ func (s several) expect(t *testing.T, want string) {
 	require.Equal(t, want, got)
 }
 
-// While the first replica rests, whatever for, the next one answers, and the primary while
-// both rest. After its probe the first answers again.
+// While the first breaker is open, whatever for, the next replica answers, and the primary
+// while both are open. After its probe the first answers again.
 func TestNextReplica(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{database.ErrReplicaBehind, database.ErrReplicaOther, models.Unavailable("away", nil), errors.New("refused")} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSeveral(t)
-			reads := 1 // until it rests
+			reads := 1 // until its breaker opens
 			if errors.Is(failure, database.ErrReplicaBehind) {
 				reads = behindMax
 			}
@@ -79,7 +79,7 @@ func TestNextReplica(t *testing.T) {
 			s.probe(t.Context())
 			s.expect(t, "b:5432")
 			s.first.err = nil
-			time.Sleep(restMax)
+			time.Sleep(probeIntervalMax)
 			s.probe(t.Context())
 			s.expect(t, "a:5432")
 		})
@@ -156,7 +156,7 @@ func TestProbesOfOneBehind(t *testing.T) {
 		require.LessOrEqual(t, probed(10*time.Minute), 50)
 		s.expect(t, "b:5432")
 		s.second.err = database.ErrReplicaOther
-		require.LessOrEqual(t, probed(restMax), 60)
+		require.LessOrEqual(t, probed(probeIntervalMax), 60)
 		require.InDelta(t, 60, probed(time.Minute), 1)
 	})
 }

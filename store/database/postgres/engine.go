@@ -68,7 +68,7 @@ func OpenEach(url string, serversMax int, log *slog.Logger) (each []PooledServer
 	}
 	for _, one := range split {
 		guard := &timeline.Guard{}
-		bound(one, guard)
+		prepare(one, guard)
 		db, _, err := open(one, guard, log, dialect.Switches{})
 		if err != nil {
 			for _, opened := range each {
@@ -122,13 +122,13 @@ func parseConfig(url string, guard *timeline.Guard) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, hidePassword(err)
 	}
-	bound(config, guard)
+	prepare(config, guard)
 	return config, nil
 }
 
-// bound bounds the time of connecting, and installs the guard where there are several
-// servers.
-func bound(config *pgx.ConnConfig, guard *timeline.Guard) {
+// prepare sets the connect timeout and the application name, where the URL has none, and
+// installs the guard where there are several servers.
+func prepare(config *pgx.ConnConfig, guard *timeline.Guard) {
 	count := serversOf(config)
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = dialect.ConnectTimeout / time.Duration(count)
