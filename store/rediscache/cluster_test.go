@@ -100,7 +100,9 @@ func TestClusterFailover(t *testing.T) {
 	raw := rawClient(t, replica.URL())
 	host, port, err := net.SplitHostPort(servers[2].Addr())
 	require.NoError(t, err)
-	require.NoError(t, raw.ClusterMeet(t.Context(), host, port).Err())
+	bus, err := nodes[2].ConfigGet(t.Context(), "cluster-port").Result()
+	require.NoError(t, err)
+	require.NoError(t, raw.Do(t.Context(), "cluster", "meet", host, port, bus["cluster-port"]).Err())
 	master := nodes[2].Do(t.Context(), "cluster", "myid").Val().(string)
 	require.Eventually(t, func() bool { return raw.ClusterReplicate(t.Context(), master).Err() == nil }, clusterTimeout, eventuallyTick)
 	for _, node := range append(nodes, raw) {

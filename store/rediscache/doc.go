@@ -35,6 +35,6 @@
 // When Redis is gone: after three failures in a row a circuit breaker opens, and
 // every call returns [ErrDown] at once. One call every half second tries Redis
 // again. Callers read the database meanwhile. An empty Redis is filled by reads.
-// A Redis with old data is recognised by its watermark ([Cache.Watermark]). A master that
-// the Sentinels replaced is left, with the subscriptions of both clients.
+// A Redis with old data is recognised by its watermark ([Cache.Watermark]). When Sentinels name
+// another master, both clients close all connections to the old one, even if it answers.
 package rediscache

@@ -12,9 +12,8 @@ import (
 // failoverAddress is what go-redis gives as the address of a client that asks Sentinels.
 const failoverAddress = "FailoverClient"
 
-// followMaster has a client that asks Sentinels leave a master that was replaced, with
-// all of its connections. onReplaced is called before anything is sent to the new
-// master.
+// followMaster closes every connection to a master that was replaced, of a client that
+// asks Sentinels. onReplaced is called before anything is sent to the new master.
 //
 // The library closes the connections of its pool when the Sentinels name another master,
 // and none with a subscription. A master that only the Sentinels do not reach would go on
@@ -31,7 +30,8 @@ type masterHook struct {
 
 	mu      sync.Mutex
 	address string // of the master; empty before the first connection
-	// connections need not be open any more: the collector removes those that the client has given up.
+	// connections are those to the master. Connections that the client has dropped stay here
+	// until the next dial.
 	connections map[weak.Pointer[net.TCPConn]]string
 }
 
@@ -91,18 +91,19 @@ func underlying(connection net.Conn) net.Conn {
 	return connection
 }
 
-// askForMaster has both clients open a connection and close it again, so that the
-// Sentinels are asked. Their message that the master was replaced may have been lost, and
-// the old one may still answer.
-func (c *Cache) askForMaster(ctx context.Context) {
+// ConfirmMaster has both clients ask the Sentinels whether the master is still the one that
+// they use, and follow them. The Sentinels' message that it was replaced may have been lost,
+// and the old one may still answer. It takes at most CacheConfig.Timeout, and does nothing
+// without Sentinels.
+func (c *Cache) ConfirmMaster(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var asking sync.WaitGroup
 	for _, client := range []redis.UniversalClient{c.reader, c.writer} {
 		if asksSentinels(client) {
 			asking.Go(func() {
-				probe := client.Subscribe(ctx)
-				_ = probe.Ping(ctx) // only the dial counts
+				probe := client.Subscribe(ctx) // its dial asks
+				_ = probe.Ping(ctx)            // what it answers does not count
 				_ = probe.Close()
 			})
 		}

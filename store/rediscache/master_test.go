@@ -33,7 +33,7 @@ func startSentinel(t *testing.T, master *atomic.Pointer[string]) string {
 }
 
 // TestReplacedMasterIsLeft: the Sentinels name another master, and their message of it is lost. The old one still answers.
-// The next look leaves it, with the subscription, and says so before anything is read from the new one.
+// ConfirmMaster leaves it, with the subscription, and says so before anything is read from the new one.
 func TestReplacedMasterIsLeft(t *testing.T) {
 	t.Parallel()
 	before, after := storetest.Redis(t).Addr(), storetest.Redis(t).Addr()
@@ -45,8 +45,7 @@ func TestReplacedMasterIsLeft(t *testing.T) {
 	var replaced atomic.Int64
 	c := New(CacheConfig{Reader: reader, Writer: writer, Timeout: generous, OnReplaced: func() { replaced.Add(1) }})
 
-	_, err = c.Watermark(t.Context())
-	require.NoError(t, err)
+	c.ConfirmMaster(t.Context())
 	subscription := reader.Subscribe(t.Context(), "changes")
 	t.Cleanup(func() { _ = subscription.Close() })
 	_, err = subscription.Receive(t.Context())
@@ -56,13 +55,11 @@ func TestReplacedMasterIsLeft(t *testing.T) {
 		_, err := subscription.Receive(t.Context())
 		ended <- err
 	}()
-	_, err = c.Watermark(t.Context())
-	require.NoError(t, err)
+	c.ConfirmMaster(t.Context())
 	require.Zero(t, replaced.Load(), "the master is the same")
 
 	named.Store(&after)
-	_, err = c.Watermark(t.Context())
-	require.NoError(t, err)
+	c.ConfirmMaster(t.Context())
 	require.EqualValues(t, 2, replaced.Load(), "once for the reader and once for the writer")
 	select {
 	case err := <-ended:

@@ -50,8 +50,7 @@ return 1
 `)
 
 // Watermark reads the recorded watermark and the current run ids. It takes one
-// round trip, and on a cluster another one to all masters at once. Where Sentinels name
-// the master, it then asks them, within the time of one more.
+// round trip, and on a cluster another one to all masters at once.
 func (c *Cache) Watermark(ctx context.Context) (Watermark, error) {
 	cluster, isCluster := c.reader.(*redis.ClusterClient)
 	var hash *redis.SliceCmd
@@ -65,7 +64,6 @@ func (c *Cache) Watermark(ctx context.Context) (Watermark, error) {
 	if err != nil {
 		return Watermark{}, err
 	}
-	c.askForMaster(ctx)
 	watermark := decodeWatermark(hash)
 	if isCluster {
 		watermark.RunIDs, err = c.runIDs(ctx, cluster)

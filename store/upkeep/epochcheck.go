@@ -33,6 +33,8 @@ type MetaSource interface {
 // WatermarkStore keeps the watermark in Redis.
 type WatermarkStore interface {
 	Watermark(ctx context.Context) (rediscache.Watermark, error)
+	// ConfirmMaster asks the Sentinels, where there are some, whether the master was replaced.
+	ConfirmMaster(ctx context.Context)
 	SetWatermark(ctx context.Context, watermark rediscache.Watermark) error
 }
 
@@ -69,6 +71,9 @@ func (c *EpochCheck) Run(parent context.Context) {
 	defer cancel()
 	watermark, watermarkErr := c.Cache.Watermark(ctx)
 	c.bypassAfterOutage(watermarkErr)
+	if watermarkErr == nil {
+		c.Cache.ConfirmMaster(ctx)
+	}
 	meta, err := c.Database.ReadMeta(ctx)
 	c.noteDatabase(parent, err)
 	if err != nil {

@@ -26,6 +26,7 @@ type fakeServers struct {
 
 	epochs    []string // that were left
 	bypasses  []time.Duration
+	confirms  int // of the master
 	refreshes int
 	reloads   int
 }
@@ -46,6 +47,8 @@ func (f *fakeServers) Watermark(context.Context) (rediscache.Watermark, error) {
 	}
 	return watermark, err
 }
+
+func (f *fakeServers) ConfirmMaster(context.Context) { f.confirms++ }
 
 func (f *fakeServers) SetWatermark(_ context.Context, watermark rediscache.Watermark) error {
 	watermark.RecordedRunIDs = watermark.RunIDs
@@ -120,6 +123,17 @@ func TestEpochCheck(t *testing.T) {
 			require.Equal(t, epochs, f.epochs, "the next check finds nothing")
 		})
 	}
+}
+
+// A Redis that answers may be a master that was replaced; one that does not is not asked again.
+func TestMasterIsConfirmed(t *testing.T) {
+	t.Parallel()
+	f, check := newCheck()
+	check.Run(t.Context())
+	require.Equal(t, 1, f.confirms)
+	f.watermarkErr = rediscache.ErrDown
+	check.Run(t.Context())
+	require.Equal(t, 1, f.confirms)
 }
 
 // The directory is reloaded when its version changed, and with a new epoch. While
