@@ -24,7 +24,7 @@
 //	I8  a subscriber's versions grow, and end on the database's             CheckSubscribers
 //	I9  goroutines, heap and connections return to their baseline           CheckBaseline
 //	I10 an answer is at most 1 s older than Redis was                       BoundMonitor, in F19, F27, F34
-//	    and in a failover of Redis 2 s older than the database              the same, in F06, F33, F34, F37
+//	    and in a failover of Redis 2 s older than the database              the same, in F06, F33, F34, F37, F40
 //	I11 no owner has more of a product than maxPerOwner allows              CheckDatabase
 //
 // `onhand audit` is run as well. TestCheckersFind and TestPlantedRaceIsFound test the checkers themselves.

@@ -42,7 +42,7 @@ func (s *Shop) openRedis() redis.UniversalClient {
 	o := redis.UniversalOptions{MaxRetries: -1, DialTimeout: redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout, PoolSize: checkConnections}
 	var client redis.UniversalClient
 	if s.setup.Cluster {
-		s.Cluster = process.NewCluster(s.t)
+		s.Cluster = process.NewCluster(s.t, s.newHost())
 		s.instancesRedisURL, o.Addrs = storetest.ServerAccount(s.Cluster.URL()), s.Cluster.Addresses()
 		cluster := o.Cluster()
 		cluster.ClusterStateReloadInterval = checker.MonitorEvery // a dead master is asked no longer than that

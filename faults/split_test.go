@@ -1,13 +1,18 @@
 package faults
 
 import (
+	"context"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 
 	"onhand/faults/checker"
+	"onhand/faults/load"
+	"onhand/faults/wait"
 	"onhand/store/storetest"
 )
 
@@ -61,4 +66,107 @@ func (s *Shop) checkSubscribersStayed() {
 	for _, sub := range s.Subscribers {
 		assert.Equal(s.t, 1, sub.Sessions(), "%s: a subscriber must not notice", sub)
 	}
+}
+
+const (
+	// splitSettles is how long after the promotion of a replica subscribers may lack changes: an interval of the epoch check,
+	// and a new subscription.
+	splitSettles = 3 * time.Second
+	// splitLag is how long they may lack a change from then on.
+	splitLag = time.Second
+	// splitChanges is how many changes they are given meanwhile, one at a time.
+	splitChanges = 12
+	// splitEpochsMax is how many epochs may begin for each separated master: one for its replacement, and one where an instance
+	// has asked the old master who the masters are, before anything said that it is separated.
+	splitEpochsMax = 3
+)
+
+// TestF40ClusterMasterSplitOff: the network separates a master of a Redis Cluster, to which an instance listens, from the
+// other five nodes, and from no instance; then another one, from the instances too. The others promote its replica, and the
+// old master sends no message any more, although it answers pings. No page is older than the bound, subscribers see each
+// change within a second, and few epochs begin. When the network heals the old master becomes a replica, and nobody notices.
+func TestF40ClusterMasterSplitOff(t *testing.T) {
+	s := Open(t, Setup{Hosts: true, Cluster: true, RedisEmptied: true, Shoppers: 4})
+	s.Stock(map[string]int{outside: 1}, "")
+	end := s.changeOutside()
+	defer end()
+	committed := s.Checker.StartCommittedMonitor(outside)
+	epochs, endEpochs := s.countEpochs()
+	defer endEpochs()
+	separations := []struct {
+		name string
+		more []netip.Addr
+	}{{"from the other nodes", nil}, {"from the instances too", s.Network.Instances}}
+	for _, separation := range separations {
+		l := s.Load()
+		l.More(200)
+		old := s.listenedMaster()
+		before, began := epochs.Load(), time.Now()
+		for _, address := range append(s.Cluster.Others(old), separation.more...) {
+			s.Network.SetBoth(addressOf(old), address, cut)
+		}
+		s.Await(failoverLimit, "the others promote its replica", func() bool { return s.Cluster.ReplacedByOthers(old) })
+		t.Logf("%s: a replica was promoted after %s", separation.name, rounded(time.Since(began)))
+		l.During(splitSettles)
+		l.Stop() // so that no later write makes up for a lost message
+		s.checkEachSeen("while a master is separated " + separation.name)
+		l.CheckUndisturbed(t)
+
+		l = s.Load()
+		l.More(100)
+		s.Network.Heal()
+		s.Await(sentinelLimit, "the old master is a replica", func() bool { return s.Cluster.Follows(old) })
+		s.awaitFromRedis(fromRedisLimit)
+		l.More(200)
+		l.Stop()
+		l.CheckUndisturbed(t)
+		t.Logf("%d epochs began", epochs.Load()-before)
+		assert.LessOrEqual(t, epochs.Load()-before, int64(splitEpochsMax), "epochs")
+	}
+	endEpochs()
+	end()
+	s.Checker.EndBoundMonitor(committed)
+	s.Check()
+	s.checkSubscribersStayed()
+}
+
+// listenedMaster is a master of the cluster to which a hub listens.
+func (s *Shop) listenedMaster() *storetest.RedisServer {
+	ctx, cancel := reading()
+	defer cancel()
+	return s.Cluster.ListenedMaster(ctx)
+}
+
+// checkEachSeen changes one product after another, by one instance after another, while nobody else writes, and expects
+// each change at all subscribers before the next one.
+func (s *Shop) checkEachSeen(when string) {
+	s.t.Helper()
+	var slowest time.Duration
+	for n := range splitChanges {
+		product := s.Target.Products[n%len(s.Target.Products)]
+		s.Customer(n/len(s.Target.Products)).Reserve(map[string]int{product: 1}, load.LongTTL)
+		began := time.Now()
+		s.Checker.Report("I8, "+when, s.Checker.AwaitSubscribers(splitLag, s.Subscribers...))
+		slowest = max(slowest, time.Since(began))
+	}
+	s.t.Logf("%s: %d changes, the slowest was seen after %s", when, splitChanges, slowest.Round(time.Millisecond))
+}
+
+// countEpochs counts the epochs that begin until the end.
+func (s *Shop) countEpochs() (begun *atomic.Int64, end func()) {
+	begun = &atomic.Int64{}
+	ctx, cancel := context.WithCancel(context.Background())
+	var counting sync.WaitGroup
+	counting.Go(func() {
+		for last := ""; ctx.Err() == nil; time.Sleep(wait.PollEvery) {
+			_, epoch, err := s.Checker.Stored(ctx)
+			if err == nil && last != "" && last != epoch {
+				begun.Add(1)
+			}
+			if err == nil {
+				last = epoch
+			}
+		}
+	})
+	return begun, func() { cancel(); counting.Wait() }
 }

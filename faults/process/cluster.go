@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"onhand/faults/network"
 	"onhand/faults/wait"
 	"onhand/store/storetest"
 )
@@ -36,15 +37,20 @@ type Cluster struct {
 	clients []*redis.Client
 }
 
-// NewCluster starts the nodes and joins them.
-func NewCluster(t testing.TB) *Cluster {
+// NewCluster starts the nodes and joins them. newHost, unless nil, makes a host for each.
+func NewCluster(t testing.TB, newHost func() *network.Host) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	for range 2 * clusterMasters {
 		_, bus, _ := net.SplitHostPort(freeAddress(t))
-		node := storetest.Redis(t, storetest.WithSetting("cluster-enabled", "yes"), storetest.WithSetting("cluster-port", bus),
+		options := []storetest.Option{storetest.WithSetting("cluster-enabled", "yes"), storetest.WithSetting("cluster-port", bus),
 			storetest.WithSetting("cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10)),
-			storetest.WithSetting("repl-diskless-sync-delay", "0"))
+			storetest.WithSetting("repl-diskless-sync-delay", "0")}
+		if newHost != nil {
+			host := newHost()
+			options = append(options, ServerOn(host), storetest.WithSetting("cluster-announce-ip", host.Address.String()))
+		}
+		node := storetest.Redis(t, options...)
 		client := redis.NewClient(&redis.Options{Addr: node.Addr(), MaxRetries: -1, PoolSize: 1, DialTimeout: time.Second, ReadTimeout: time.Second})
 		t.Cleanup(func() { _ = client.Close() }) // the node ends too
 		c.nodes, c.clients = append(c.nodes, node), append(c.clients, client)
