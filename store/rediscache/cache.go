@@ -59,6 +59,7 @@ type CacheConfig struct {
 // has no goroutine of its own.
 type Cache struct {
 	reader, writer   redis.UniversalClient
+	servers          [2]*servers // of both
 	keys             Keys
 	ttl, negativeTTL time.Duration
 	timeout          time.Duration
@@ -114,8 +115,7 @@ func New(cfg CacheConfig) *Cache {
 	}
 	c.outage = outage.New("redis", c.logger, func() int64 { return c.counters.failures.Load() + c.counters.refusals.Load() })
 	c.breaker = c.newBreaker(cfg.OnRecovered)
-	followMaster(c.reader, cfg.OnReplaced)
-	followMaster(c.writer, cfg.OnReplaced)
+	c.servers = [2]*servers{followServers(c.reader, cfg.OnReplaced), followServers(c.writer, cfg.OnReplaced)}
 	return c
 }
 

@@ -82,6 +82,7 @@ func newClient(options redis.UniversalOptions) redis.UniversalClient {
 	case options.IsClusterMode:
 		cluster := options.Cluster()
 		cluster.ClusterStateReloadInterval = topologyInterval
+		cluster.OnConnect = connectedToCluster
 		return redis.NewClusterClient(cluster)
 	default:
 		return redis.NewClient(options.Simple())

@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"context"
 	"net"
 	"slices"
 	"strings"
@@ -135,4 +136,113 @@ func lineOf(text, words string) string {
 		}
 	}
 	return ""
+}
+
+// TestSeparatedNodeIsClosed: a node of a cluster does not reach the two other masters any more, and goes on answering. The
+// next look closes every connection to it, also the subscription, and no new one is made until it reaches them again. While it
+// lacks one of them alone, none is closed.
+func TestSeparatedNodeIsClosed(t *testing.T) {
+	t.Parallel()
+	url, nodes, servers := startCluster(t)
+	for _, node := range nodes {
+		require.NoError(t, node.ConfigSet(t.Context(), "cluster-node-timeout", "500").Err())
+	}
+	c := newCache(t, url, CacheConfig{Timeout: generous})
+	_, err := c.Get(t.Context(), epoch, ids(90)) // a connection to each
+	require.NoError(t, err)
+	node := clientOf(t, c, nodes[0].Options().Addr)
+	subscription := node.Subscribe(t.Context(), "test:changes")
+	t.Cleanup(func() { _ = subscription.Close() })
+	_, err = subscription.Receive(t.Context())
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := subscription.Receive(t.Context())
+		ended <- err
+	}()
+
+	look := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // frozen nodes do not answer
+		defer cancel()
+		c.CloseSeparated(ctx)
+	}
+	lacks := func(n int) func() bool {
+		return func() bool { return strings.Count(nodes[0].ClusterNodes(t.Context()).Val(), "fail") == n }
+	}
+	require.NoError(t, servers[1].Freeze())
+	require.Eventually(t, lacks(1), clusterTimeout, eventuallyTick)
+	look()
+	require.NoError(t, node.Ping(t.Context()).Err())
+	require.Empty(t, ended, "only one master is away")
+
+	require.NoError(t, servers[2].Freeze())
+	require.Eventually(t, lacks(2), clusterTimeout, eventuallyTick)
+	look()
+	select {
+	case err := <-ended:
+		require.Error(t, err, "no message comes any more")
+	case <-time.After(generous):
+		require.Fail(t, "the subscription is still at the separated node")
+	}
+	require.ErrorIs(t, node.Ping(t.Context()).Err(), errSeparated)
+
+	require.NoError(t, servers[1].Thaw())
+	require.NoError(t, servers[2].Thaw())
+	require.Eventually(t, func() bool { return node.Ping(t.Context()).Err() == nil }, clusterTimeout, eventuallyTick)
+}
+
+// clientOf is the reader's client of a node.
+func clientOf(t *testing.T, c *Cache, address string) (found *redis.Client) {
+	t.Helper()
+	require.NoError(t, c.reader.(*redis.ClusterClient).ForEachMaster(t.Context(), func(_ context.Context, node *redis.Client) error {
+		if node.Options().Addr == address {
+			found = node
+		}
+		return nil
+	}))
+	require.NotNil(t, found)
+	return found
+}
+
+// TestSeparated: most masters that serve slots must be reached; replicas and masters without slots do not count.
+func TestSeparated(t *testing.T) {
+	t.Parallel()
+	const own = "a 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-5460 [5000->-b]\n"
+	line := func(id, flags, slots string) string {
+		return id + " 10.0.0.2:6379@16379,host " + flags + " - 0 0 2 disconnected" + slots + "\n"
+	}
+	for name, c := range map[string]struct {
+		nodes string
+		want  bool
+	}{
+		"all are reached":                            {own + line("b", "master", " 5461-10922") + line("c", "master", " 10923-16383"), false},
+		"one is dead":                                {own + line("b", "master,fail", " 5461-10922") + line("c", "master", " 10923-16383"), false},
+		"two are not reached":                        {own + line("b", "master,fail?", " 5461-10922") + line("c", "master,fail", " 10923-16383"), true},
+		"one of two is not reached":                  {own + line("b", "master,fail?", " 5461-16383"), true},
+		"replicas and masters without slots are not": {own + line("b", "slave,fail?", "") + line("c", "master,fail", ""), false},
+		"nothing":                                    {"", false},
+	} {
+		require.Equal(t, c.want, separated(c.nodes), name)
+	}
+}
+
+// refusalReply is an error with which Redis answers.
+type refusalReply string
+
+func (r refusalReply) Error() string { return string(r) }
+
+// RedisError implements [redis.Error].
+func (refusalReply) RedisError() {}
+
+// TestOnlySeparatedNodesAreRefused: an account that may not list the nodes connects all the same, and a connection that
+// fails meanwhile is an error.
+func TestOnlySeparatedNodesAreRefused(t *testing.T) {
+	t.Parallel()
+	answer := func(err error) error {
+		list := redis.NewStringCmd(t.Context())
+		list.SetErr(err)
+		return refuseSeparated(list)
+	}
+	require.NoError(t, answer(refusalReply("NOPERM this user has no permissions to run the 'cluster|nodes' command")))
+	require.ErrorIs(t, answer(net.ErrClosed), net.ErrClosed)
 }

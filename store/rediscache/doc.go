@@ -32,9 +32,9 @@
 //   - A script touches one key, as Redis Cluster requires. To run it twice has
 //     the effect of running it once.
 //
-// When Redis is gone: after three failures in a row a circuit breaker opens, and
-// every call returns [ErrDown] at once. One call every half second tries Redis
-// again. Callers read the database meanwhile. An empty Redis is filled by reads.
-// A Redis with old data is recognised by its watermark ([Cache.Watermark]). When Sentinels name
-// another master, both clients close all connections to the old one, even if it answers.
+// When Redis is gone: after three failures in a row a circuit breaker opens, and every call
+// returns [ErrDown] at once. One call every half second tries Redis again. Callers read the
+// database meanwhile. An empty Redis is filled by reads. A Redis with old data is recognised by
+// its watermark ([Cache.Watermark]). Both clients close all connections to a master that Sentinels
+// replaced, and to a node that does not reach most masters of its cluster, even if it answers.
 package rediscache

@@ -2,7 +2,10 @@ package rediscache
 
 import (
 	"context"
+	"errors"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"weak"
 
@@ -12,75 +15,124 @@ import (
 // failoverAddress is what go-redis gives as the address of a client that asks Sentinels.
 const failoverAddress = "FailoverClient"
 
-// followMaster closes every connection to a master that was replaced, of a client that
-// asks Sentinels. onReplaced is called before anything is sent to the new master.
+// followServers notes the connections of a client, so that every one to a server can be
+// closed that no longer counts: a master that the Sentinels replaced, which it closes here,
+// or a node that is separated from its cluster ([Cache.CloseSeparated]). onReplaced is called
+// before anything is sent to the new master that Sentinels name.
 //
 // The library closes the connections of its pool when the Sentinels name another master,
-// and none with a subscription. A master that only the Sentinels do not reach would go on
-// answering its pings for as long, and send no message.
-func followMaster(client redis.UniversalClient, onReplaced func()) {
-	if asksSentinels(client) {
-		client.AddHook(&masterHook{connections: map[weak.Pointer[net.TCPConn]]string{}, onReplaced: onReplaced})
+// and none with a subscription. A server that only the others of its kind do not reach
+// would go on answering its pings for as long, and send no message.
+func followServers(client redis.UniversalClient, onReplaced func()) *servers {
+	s := &servers{connections: map[weak.Pointer[net.TCPConn]]string{}, nodes: map[string]weak.Pointer[redis.Client]{}}
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.OnNewNode(func(node *redis.Client) {
+			address := node.Options().Addr
+			s.addNode(node, address)
+			node.AddHook(dialHook(func(connection net.Conn) { s.add(connection, address) }))
+		})
 	}
+	if asksSentinels(client) {
+		client.AddHook(dialHook(func(connection net.Conn) { s.connected(connection, onReplaced) }))
+	}
+	return s
 }
 
-// masterHook knows the connections of one client by their addresses.
-type masterHook struct {
-	onReplaced func() // may be nil
-
-	mu      sync.Mutex
-	address string // of the master; empty before the first connection
-	// connections are those to the master. Connections that the client has dropped stay here
-	// until the next dial.
+// servers knows the connections of one client by the servers they go to.
+type servers struct {
+	mu     sync.Mutex
+	master string // the address that the Sentinels named; empty before the first connection
+	// Connections that the client has dropped stay in connections until the next dial.
 	connections map[weak.Pointer[net.TCPConn]]string
+	nodes       map[string]weak.Pointer[redis.Client] // of a cluster, by their addresses
 }
 
-// DialHook implements [redis.Hook]: each dial asks a Sentinel for the address.
-func (m *masterHook) DialHook(next redis.DialHook) redis.DialHook {
+// dialHook implements [redis.Hook]. It is called with each new connection. With Sentinels
+// each dial asks one for the address.
+type dialHook func(net.Conn)
+
+// DialHook implements [redis.Hook].
+func (h dialHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		connection, err := next(ctx, network, address)
 		if err == nil {
-			m.connected(connection)
+			h(connection)
 		}
 		return connection, err
 	}
 }
 
 // ProcessHook implements [redis.Hook].
-func (m *masterHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h dialHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 // ProcessPipelineHook implements [redis.Hook].
-func (m *masterHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (h dialHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// connected notes a connection. The first one to another master closes those to the one
-// before.
-func (m *masterHook) connected(connection net.Conn) {
+// connected notes a connection to the master. The first one to another master closes those
+// to the one before.
+func (s *servers) connected(connection net.Conn, onReplaced func()) {
 	address := connection.RemoteAddr().String()
-	m.mu.Lock()
-	replaced := m.address != "" && m.address != address
-	m.address = address
-	var old []*net.TCPConn
-	for pointer, to := range m.connections {
-		switch tcp := pointer.Value(); {
-		case tcp == nil:
-			delete(m.connections, pointer)
-		case to != address:
-			delete(m.connections, pointer)
-			old = append(old, tcp)
+	s.mu.Lock()
+	replaced := s.master != "" && s.master != address
+	s.master = address
+	s.mu.Unlock()
+	s.add(connection, address)
+	if !replaced {
+		return
+	}
+	if onReplaced != nil {
+		onReplaced()
+	}
+	s.closeThose(func(to string) bool { return to != address })
+}
+
+// add notes a connection to a server.
+func (s *servers) add(connection net.Conn, address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pointer := range s.connections {
+		if pointer.Value() == nil {
+			delete(s.connections, pointer)
 		}
 	}
 	if tcp, ok := underlying(connection).(*net.TCPConn); ok {
-		m.connections[weak.Make(tcp)] = address
+		s.connections[weak.Make(tcp)] = address
 	}
-	m.mu.Unlock()
-	if replaced && m.onReplaced != nil {
-		m.onReplaced()
+}
+
+// closeThose closes the connections to the servers that match.
+func (s *servers) closeThose(match func(address string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pointer, address := range s.connections {
+		if tcp := pointer.Value(); tcp == nil {
+			delete(s.connections, pointer)
+		} else if match(address) {
+			delete(s.connections, pointer)
+			_ = tcp.Close() // it may be closed already
+		}
 	}
-	for _, tcp := range old {
-		_ = tcp.Close() // it may be closed already
+}
+
+func (s *servers) addNode(node *redis.Client, address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes[address] = weak.Make(node)
+}
+
+// connectedNodes are the nodes that there are connections to, by their addresses.
+func (s *servers) connectedNodes() map[string]*redis.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := map[string]*redis.Client{}
+	for pointer, address := range s.connections {
+		if node := s.nodes[address].Value(); node != nil && pointer.Value() != nil {
+			list[address] = node
+		}
 	}
+	return list
 }
 
 // underlying is the TCP connection of a TLS one.
@@ -115,4 +167,74 @@ func (c *Cache) ConfirmMaster(ctx context.Context) {
 func asksSentinels(client redis.UniversalClient) bool {
 	single, ok := client.(*redis.Client)
 	return ok && single.Options().Addr == failoverAddress
+}
+
+// errSeparated says that a node does not reach most masters of its cluster. It sends no
+// message of theirs, and knows no master that has replaced another one.
+var errSeparated = errors.New("the node is separated from its cluster")
+
+// CloseSeparated asks the nodes of a cluster that both clients are connected to, all at once,
+// and closes every connection to those that are separated from it. Calls and subscriptions
+// find by themselves that a node does not answer. It takes at most CacheConfig.Timeout, and
+// does nothing without a cluster.
+func (c *Cache) CloseSeparated(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	for _, servers := range c.servers {
+		for address, node := range servers.connectedNodes() {
+			asking.Go(func() {
+				if errors.Is(refuseSeparated(node.ClusterNodes(ctx)), errSeparated) {
+					servers.closeThose(func(to string) bool { return to == address })
+				}
+			})
+		}
+	}
+	asking.Wait()
+}
+
+// connectedToCluster refuses a new connection to a node that is separated from its
+// cluster: it would be asked for the masters, or be subscribed to.
+func connectedToCluster(ctx context.Context, connection *redis.Conn) error {
+	return refuseSeparated(connection.ClusterNodes(ctx))
+}
+
+// refuseSeparated is the error of a node that lists the others like this. A reply that
+// cannot be read says nothing.
+func refuseSeparated(list *redis.StringCmd) error {
+	text, err := list.Result()
+	var reply redis.Error
+	switch {
+	case errors.As(err, &reply):
+		return nil
+	case err != nil:
+		return err
+	case separated(text):
+		return errSeparated
+	}
+	return nil
+}
+
+// separated reports whether a node reaches fewer than most masters that serve slots, by
+// its own list of the nodes (CLUSTER NODES). In such a minority no replica is promoted.
+// Where only some masters are dead the others are not separated, whether or not the
+// cluster serves all slots.
+func separated(nodes string) bool {
+	masters, reached := 0, 0
+	for line := range strings.Lines(nodes) {
+		const flags, slots = 2, 8 // places of a line
+		fields := strings.Fields(line)
+		if len(fields) <= slots {
+			continue
+		}
+		state := strings.Split(fields[flags], ",")
+		if !slices.Contains(state, "master") {
+			continue
+		}
+		masters++
+		if !slices.Contains(state, "fail") && !slices.Contains(state, "fail?") {
+			reached++
+		}
+	}
+	return masters > 0 && reached < masters/2+1
 }

@@ -33,6 +33,9 @@ type MetaSource interface {
 // WatermarkStore keeps the watermark in Redis.
 type WatermarkStore interface {
 	Watermark(ctx context.Context) (rediscache.Watermark, error)
+	// CloseSeparated closes the connections to nodes of a cluster, where there is one, that do
+	// not reach the others.
+	CloseSeparated(ctx context.Context)
 	// ConfirmMaster asks the Sentinels, where there are some, whether the master was replaced.
 	ConfirmMaster(ctx context.Context)
 	SetWatermark(ctx context.Context, watermark rediscache.Watermark) error
@@ -69,6 +72,7 @@ type EpochCheck struct {
 func (c *EpochCheck) Run(parent context.Context) {
 	ctx, cancel := context.WithTimeout(parent, EpochCheckTimeout)
 	defer cancel()
+	c.Cache.CloseSeparated(ctx) // first: such a node names masters that were replaced
 	watermark, watermarkErr := c.Cache.Watermark(ctx)
 	c.bypassAfterOutage(watermarkErr)
 	if watermarkErr == nil {

@@ -27,6 +27,7 @@ type fakeServers struct {
 	epochs    []string // that were left
 	bypasses  []time.Duration
 	confirms  int // of the master
+	closings  int // of connections to separated nodes
 	refreshes int
 	reloads   int
 }
@@ -49,6 +50,8 @@ func (f *fakeServers) Watermark(context.Context) (rediscache.Watermark, error) {
 }
 
 func (f *fakeServers) ConfirmMaster(context.Context) { f.confirms++ }
+
+func (f *fakeServers) CloseSeparated(context.Context) { f.closings++ }
 
 func (f *fakeServers) SetWatermark(_ context.Context, watermark rediscache.Watermark) error {
 	watermark.RecordedRunIDs = watermark.RunIDs
@@ -134,6 +137,7 @@ func TestMasterIsConfirmed(t *testing.T) {
 	f.watermarkErr = rediscache.ErrDown
 	check.Run(t.Context())
 	require.Equal(t, 1, f.confirms)
+	require.Equal(t, 2, f.closings, "a cluster that does not answer may have asked a separated node for its masters")
 }
 
 // The directory is reloaded when its version changed, and with a new epoch. While
