@@ -23,12 +23,12 @@ var mayImport = map[string][]string{
 	"onhand": {"cli"},
 	"cli":    {"cli/configfile", "cli/listing", "cli/sdl", "cli/serving", "cli/serving/shoppers", "cli/serving/telemetry", "graph/guard", "graph/tokens", "models", "models/importreport", "models/paging", "store", "store/audit", "store/demoshop", "store/openingstock", "store/stockfile"},
 
-	"cli/serving": {"cli/serving/admin", "cli/serving/dbroutes", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/federation", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
+	"cli/serving": {"cli/serving/admin", "cli/serving/dbsettings", "cli/serving/shoppers", "cli/serving/telemetry", "graph", "graph/federation", "graph/guard", "graph/instrumentation", "graph/ratelimit", "graph/securitylog", "graph/tokens", "graph/transport", "graph/transport/admission", "graph/trusted", "graph/viewer", "models", "models/holderlimits", "models/quota", "store", "web"},
 	"cli/listing": {"models"},
 	"cli/sdl":     {"graph", "graph/federation"},
 
 	"cli/configfile":       {},
-	"cli/serving/dbroutes": {},
+	"cli/serving/dbsettings": {},
 
 	"cli/serving/admin":          {"graph/guard", "store"},
 	"cli/serving/telemetry":      {"cli/serving/telemetry/otlp", "graph/guard", "graph/transport", "tracing"},

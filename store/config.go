@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"log/slog"
 	"time"
 
@@ -18,7 +17,8 @@ type Config struct {
 	// ListenURL is the postgres:// URL for notifications, past a pooler; empty for DatabaseURL.
 	ListenURL string
 	// ReplicaURL is the postgres:// URL of the read replicas, hot standbys in the order of
-	// preference; empty for none. ReplicaConnections bounds the connections to each.
+	// preference; empty for none. With it the next three settings have no defaults.
+	// ReplicaConnections bounds the connections to each.
 	ReplicaURL         string
 	ReplicaConnections int
 	// ReplicaLagMax is how long a read waits for a free connection to the replica, and then
@@ -60,9 +60,6 @@ const (
 	reservationTTLMaxDefault  = 24 * time.Hour
 	sweepIntervalDefault      = 500 * time.Millisecond
 	epochCheckIntervalDefault = time.Second
-	replicaConnectionsDefault = 16
-	replicaLagMaxDefault      = 50 * time.Millisecond
-	replicaTimeoutDefault     = 2 * time.Second
 	auditIntervalDefault      = time.Second
 )
 
@@ -72,9 +69,6 @@ func (c *Config) setDefaults() {
 	c.SweepInterval = orDefault(c.SweepInterval, sweepIntervalDefault)
 	c.EpochCheckInterval = orDefault(c.EpochCheckInterval, epochCheckIntervalDefault)
 	c.AuditInterval = orDefault(c.AuditInterval, auditIntervalDefault)
-	c.ReplicaConnections = cmp.Or(c.ReplicaConnections, replicaConnectionsDefault)
-	c.ReplicaLagMax = orDefault(c.ReplicaLagMax, replicaLagMaxDefault)
-	c.ReplicaTimeout = orDefault(c.ReplicaTimeout, replicaTimeoutDefault)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

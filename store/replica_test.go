@@ -24,6 +24,9 @@ type replicated struct {
 	primary, standby *storetest.PostgresServer
 }
 
+// replicaConnections bounds the connections to each replica.
+const replicaConnections = 16
+
 // openReplicated opens it for the account that a server has. The first probe has succeeded.
 func openReplicated(t *testing.T, lagMax, timeout time.Duration) replicated {
 	t.Helper()
@@ -35,7 +38,7 @@ func openReplicated(t *testing.T, lagMax, timeout time.Duration) replicated {
 	t.Cleanup(func() { require.NoError(t, standby.Close()) })
 	s := open(t, Config{
 		DatabaseURL: primary.DSN("shop"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
-		ReplicaURL: storetest.ServerAccount(standby.DSN("shop")) + fastClock(t, primary), ReplicaLagMax: lagMax, ReplicaTimeout: timeout,
+		ReplicaURL: storetest.ServerAccount(standby.DSN("shop")) + fastClock(t, primary), ReplicaConnections: replicaConnections, ReplicaLagMax: lagMax, ReplicaTimeout: timeout,
 	})
 	r := replicated{s, primary, standby}
 	r.awaitUse(t)
@@ -219,7 +222,7 @@ func TestReadReplicaOfAnother(t *testing.T) {
 	migrate(t, storetest.OwnerAccount(r.primary.DSN("other")))
 	s := open(t, Config{
 		DatabaseURL: r.primary.DSN("other"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
-		ReplicaURL: storetest.ServerAccount(r.standby.DSN("shop")), ReplicaLagMax: 3 * time.Second, ReplicaTimeout: patience,
+		ReplicaURL: storetest.ServerAccount(r.standby.DSN("shop")), ReplicaConnections: replicaConnections, ReplicaLagMax: 3 * time.Second, ReplicaTimeout: patience,
 	})
 	require.Eventually(t, func() bool {
 		err := s.replicaReads.State()
@@ -257,6 +260,23 @@ func TestReadReplicaFrozen(t *testing.T) {
 // SQLite has no replicas.
 func TestReadReplicaOfSQLite(t *testing.T) {
 	t.Parallel()
-	_, err := Open(Config{DatabaseURL: "sqlite::memory:", ReplicaURL: "postgres://replica/shop"})
+	_, err := Open(Config{
+		DatabaseURL: "sqlite::memory:", ReplicaURL: "postgres://replica/shop",
+		ReplicaConnections: replicaConnections, ReplicaLagMax: patience, ReplicaTimeout: patience,
+	})
 	require.ErrorContains(t, err, "SQLite has none")
+}
+
+// A replica has no bounds by default: they are those of the settings.
+func TestReadReplicaNeedsBounds(t *testing.T) {
+	t.Parallel()
+	for _, config := range []Config{
+		{ReplicaLagMax: patience, ReplicaTimeout: patience},
+		{ReplicaConnections: replicaConnections, ReplicaTimeout: patience},
+		{ReplicaConnections: replicaConnections, ReplicaLagMax: patience},
+	} {
+		config.DatabaseURL, config.ReplicaURL = "sqlite::memory:", "postgres://replica/shop"
+		_, err := Open(config)
+		require.ErrorContains(t, err, "read replicas need bounds")
+	}
 }

@@ -83,7 +83,7 @@ func openSeveral(t *testing.T) (r replicated, second *storetest.PostgresServer) 
 	hosts[0].Host += "," + hosts[1].Host
 	s := open(t, Config{
 		DatabaseURL: primary.DSN("shop"), RedisURL: storetest.Redis(t).ServerURL(), RedisTimeout: redisPatience,
-		ReplicaURL: hosts[0].String() + "&target_session_attrs=standby", ReplicaLagMax: 500 * time.Millisecond, ReplicaTimeout: patience,
+		ReplicaURL: hosts[0].String() + "&target_session_attrs=standby", ReplicaConnections: replicaConnections, ReplicaLagMax: 500 * time.Millisecond, ReplicaTimeout: patience,
 	})
 	return replicated{s, primary, standbys[0]}, standbys[1]
 }

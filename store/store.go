@@ -122,6 +122,9 @@ func (s *Store) openServers() (err error) {
 func (s *Store) openReplicas() (err error) {
 	config := readreplica.ReaderConfig{Primary: s.database, LagMax: s.config.ReplicaLagMax, Timeout: s.config.ReplicaTimeout, Logger: s.log}
 	if s.config.ReplicaURL != "" {
+		if s.config.ReplicaConnections <= 0 || s.config.ReplicaLagMax <= 0 || s.config.ReplicaTimeout <= 0 {
+			return errors.New("read replicas need bounds: connections, lag and timeout")
+		}
 		if s.replicas, err = s.database.OpenReplicas(s.config.ReplicaURL, s.config.ReplicaConnections); err != nil {
 			return err
 		}

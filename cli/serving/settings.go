@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"onhand/cli/serving/dbroutes"
+	"onhand/cli/serving/dbsettings"
 	"onhand/cli/serving/shoppers"
 	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
@@ -32,7 +32,7 @@ type Settings struct {
 	ShutdownDelay     time.Duration `name:"shutdown-delay" env:"SHUTDOWN_DELAY" default:"0s" help:"How long a server that was told to stop still takes requests, while /readyz answers 503; longer than a load balancer takes to notice." more:"[why](running.md#stopping-without-a-failed-request)"`
 	NearCacheBytes    int64         `name:"near-cache-bytes" env:"NEAR_CACHE_BYTES" default:"67108864" help:"Memory for hot stock in the process; 0 for none."`
 
-	dbroutes.RouteSettings `embed:"" group:"Further ways to the database:"`
+	dbsettings.ConnectionSettings `embed:"" group:"Further connections to the database:"`
 
 	IdentitySettings `embed:"" group:"Callers, their tokens and what they see:"`
 	quantitySettings `embed:"" group:"Callers, their tokens and what they see:"`
@@ -83,7 +83,7 @@ func (s *Settings) Check() error {
 	if err := s.readFiles(); err != nil {
 		return err
 	}
-	if err := errors.Join(s.RouteSettings.Check(), s.IdentitySettings.check()); err != nil {
+	if err := errors.Join(s.ConnectionSettings.Check(), s.IdentitySettings.check()); err != nil {
 		return err
 	}
 	if err := s.DocumentSettings.check(); err != nil {

@@ -1,4 +1,4 @@
-package dbroutes
+package dbsettings
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ const (
 	timeoutMax     = 10 * time.Second
 )
 
-// RouteSettings are the URLs beside DATABASE_URL, and the bounds of the read replica.
-type RouteSettings struct {
+// ConnectionSettings are the URLs beside DATABASE_URL, and the bounds of the read replica.
+type ConnectionSettings struct {
 	DatabaseListenURL      string        `name:"database-listen-url" env:"DATABASE_LISTEN_URL" placeholder:"URL" help:"postgres://… of the server of DATABASE_URL itself, for notifications, where a connection pooler is between." more:"[when](running.md#a-connection-pooler)"`
 	DatabaseListenURLFile  string        `name:"database-listen-url-file" env:"DATABASE_LISTEN_URL_FILE" placeholder:"PATH" help:"A file with the value of DATABASE_LISTEN_URL."`
 	DatabaseReadURL        string        `name:"database-read-url" env:"DATABASE_READ_URL" placeholder:"URL" help:"postgres://… of a hot standby of DATABASE_URL, or of up to 8: the first that is not behind answers product pages and pages of the ledger. No caller reads older data than it has seen." more:"[how](running.md#a-read-replica)"`
@@ -27,7 +27,7 @@ type RouteSettings struct {
 
 // Check refuses settings that can never work. The bounds of the replica are checked only
 // where it has a URL.
-func (s *RouteSettings) Check() error {
+func (s *ConnectionSettings) Check() error {
 	if s.DatabaseReadURL == "" {
 		return nil
 	}
