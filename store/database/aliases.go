@@ -37,6 +37,8 @@ var (
 	ErrReplicaBusy     = standby.ErrBusy
 	ErrReplicaOther    = standby.ErrOther
 	ErrPrimaryPosition = standby.ErrPosition
+
+	ErrPrimaryNotFlushed = standby.ErrNotFlushed
 )
 
 // Explain returns in plain words why a database cannot be used, and whether that may

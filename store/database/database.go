@@ -133,13 +133,14 @@ func (d *Database) OpenReplicas(url string, connections int) (replicas []*ReadRe
 
 // Read calls read with the database as the standby has it: with every transaction that
 // had committed before the call. What read gets is for reads alone. See
-// [standby.HotStandby.Read].
+// [standby.HotStandby.Read]. A standby that is behind is no fault of its own while the
+// primary has not flushed the position: [standby.ErrNotFlushed].
 func (r *ReadReplica) Read(ctx context.Context, wait time.Duration, read func(*Database) error) (lagBytes int64, err error) {
 	at, err := standby.PositionOf(ctx, r.primary.DB)
 	if err != nil {
 		return 0, err
 	}
-	return r.HotStandby.Read(ctx, at, wait, func(db *dialect.DB) error {
+	lagBytes, err = r.HotStandby.Read(ctx, at, wait, func(db *dialect.DB) error {
 		past, err := ledger.New(db).AsOf(at.Committed)
 		if err != nil {
 			return err
@@ -148,6 +149,12 @@ func (r *ReadReplica) Read(ctx context.Context, wait time.Duration, read func(*D
 		seen.Lists = pages.New(db, rows{seen})
 		return read(seen)
 	})
+	if errors.Is(err, standby.ErrBehind) {
+		if flushed, unknown := standby.Flushed(ctx, r.primary.DB, at); unknown == nil && !flushed {
+			err = standby.ErrNotFlushed
+		}
+	}
+	return lagBytes, err
 }
 
 // schemeOf keeps passwords out of error messages.

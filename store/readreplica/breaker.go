@@ -24,6 +24,9 @@ type breaker struct {
 	behind   atomic.Int64 // reads in a row that found it behind
 	slow     atomic.Int64 // reads in a row that took too long
 
+	halfOpen atomic.Bool // no read has been answered since it closed: one at a time is admitted
+	trying   atomic.Bool // that one is in flight
+
 	retryGrown atomic.Bool // the next wait is longer than the first
 
 	mu       sync.Mutex
@@ -53,6 +56,32 @@ func (b *breaker) isOpen() bool {
 	return open
 }
 
+// readAttempt is a read that a breaker has admitted.
+type readAttempt struct {
+	changes int64 // of the breaker when it began
+	trial   bool  // the only one that is admitted
+}
+
+// admit reports whether a read may go to the replica. One that may has to end.
+func (b *breaker) admit() (a readAttempt, ok bool) {
+	changes, open := b.begin()
+	switch {
+	case open:
+		return a, false
+	case !b.halfOpen.Load():
+		return readAttempt{changes: changes}, true
+	}
+	ok = b.trying.CompareAndSwap(false, true)
+	return readAttempt{changes, ok}, ok
+}
+
+// end ends a read at the replica.
+func (b *breaker) end(a readAttempt) {
+	if a.trial {
+		b.trying.Store(false)
+	}
+}
+
 // ask reads at the replica within its bounds.
 func (b *breaker) ask(ctx context.Context, read func(context.Context, *database.Database) error) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
@@ -64,21 +93,28 @@ func (b *breaker) ask(ctx context.Context, read func(context.Context, *database.
 		}
 		return err
 	})
-	if err == nil || errors.Is(err, database.ErrReplicaBehind) { // any other answer tells no lag
+	if err == nil || errors.Is(err, database.ErrReplicaBehind) || errors.Is(err, database.ErrPrimaryNotFlushed) { // any other answer tells no lag
 		b.lagBytes.Store(lag)
 	}
 	return err
 }
 
-// answered counts an answer.
-func (b *breaker) answered() {
+// answered counts an answer. One to a read that began before the last change says nothing of
+// the replica now.
+func (b *breaker) answered(changes int64) {
 	b.replied.Add(1)
+	if b.changes.Load() != changes {
+		return
+	}
 	b.behind.Store(0)
 	b.slow.Store(0)
+	b.halfOpen.Store(false)
 	if b.retryGrown.Load() {
 		b.mu.Lock()
-		b.resetRetry()
-		b.mu.Unlock()
+		defer b.mu.Unlock()
+		if b.changes.Load() == changes {
+			b.resetRetry()
+		}
 	}
 }
 
@@ -95,7 +131,7 @@ func (b *breaker) count(why fallback, changes int64) (open bool) {
 		return false
 	}
 	switch why {
-	case behind:
+	case behind, notFlushed:
 		return b.behind.Add(1) >= behindMax
 	case slow:
 		return b.slow.Add(1) >= slowMax
@@ -111,7 +147,8 @@ func (b *breaker) due() bool {
 }
 
 // fail opens the breaker, or leaves it open, until the next probe. One that is only behind
-// is probed less and less often where another replica answers meanwhile.
+// is probed less and less often where another replica answers meanwhile, unless the primary
+// has not flushed its log: then all are behind, and soon none is.
 //
 // Reads that are in flight together fail together: those that began before the last change
 // are ignored, so one outage counts as one failure.
@@ -124,7 +161,7 @@ func (b *breaker) fail(err error, another bool, changes int64) {
 	open := b.isOpen()
 	first := !open || b.reason == nil
 	wait := ProbeInterval
-	if another || reasonOf(err) != behind {
+	if why := reasonOf(err); why != notFlushed && (another || why != behind) {
 		wait = b.retry.Next()
 		b.retryGrown.Store(true)
 	}
@@ -150,6 +187,7 @@ func (b *breaker) succeed(changes int64) {
 	if b.isOpen() { // a probe between two late reads does not reset their count
 		b.behind.Store(0)
 		b.slow.Store(0)
+		b.halfOpen.Store(true)
 		b.changes.Add(1)
 		b.closedAt = time.Now()
 		b.log.Info("the read replica is used")

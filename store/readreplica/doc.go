@@ -3,7 +3,8 @@
 //
 // Terms: a replica is a hot standby (package standby). There may be several, in an order of
 // preference. Each has a circuit breaker. While it is open, no read goes to the replica. A
-// probe, a read without statements of its own, closes it.
+// probe, a read without statements of its own, closes it. Until a read has been answered
+// then, it is half open, and one read at a time goes to the replica.
 //
 // Invariants:
 //

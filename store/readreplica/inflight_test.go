@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"onhand/models"
 	"onhand/store/database"
 )
 
@@ -20,10 +22,12 @@ const inFlight = 16
 type frozenReplica struct {
 	fakeReplica
 	frozen bool
+	asked  atomic.Int64
 }
 
 // Read implements Replica.
 func (f *frozenReplica) Read(ctx context.Context, _ time.Duration, read func(*database.Database) error) (int64, error) {
+	f.asked.Add(1)
 	if f.frozen {
 		<-ctx.Done()
 		return 0, ctx.Err()
@@ -35,13 +39,13 @@ func (f *frozenReplica) Read(ctx context.Context, _ time.Duration, read func(*da
 func TestOutageCountsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		replica := &frozenReplica{}
-		r := newReader(replica)
-		r.probe(t.Context())
-		b := r.breakers[0]
-		require.NoError(t, b.state())
+		r, replica := newFrozen(t)
+		b, before := r.breakers[0], replica.asked.Load()
 		replica.frozen = true
-		readTogether(t, r)
+		for _, answer := range readTogether(t, func() (string, error) { return served(t.Context(), r) }) {
+			require.Equal(t, "primary", answer)
+		}
+		require.EqualValues(t, inFlight, replica.asked.Load()-before)
 		require.ErrorIs(t, b.state(), context.DeadlineExceeded)
 		require.LessOrEqual(t, time.Until(b.retryAt), ProbeInterval)
 
@@ -106,17 +110,101 @@ func TestLateReadsBegunBeforeAChange(t *testing.T) {
 }
 
 // readTogether reads with several callers at once, and waits for all.
-func readTogether(t *testing.T, r *ReplicaReader) {
+func readTogether(t *testing.T, read func() (string, error)) (answers []string) {
 	t.Helper()
 	var callers sync.WaitGroup
-	answers := make([]string, inFlight)
+	answers = make([]string, inFlight)
 	errs := make([]error, inFlight)
 	for n := range inFlight {
-		callers.Go(func() { answers[n], errs[n] = served(t.Context(), r) })
+		callers.Go(func() { answers[n], errs[n] = read() })
 	}
 	callers.Wait()
 	require.NoError(t, errors.Join(errs...))
-	for _, answer := range answers {
-		require.Equal(t, "primary", answer)
-	}
+	return answers
+}
+
+// newFrozen is a reader whose replica has answered a read.
+func newFrozen(t *testing.T) (*ReplicaReader, *frozenReplica) {
+	t.Helper()
+	replica := &frozenReplica{}
+	r := newReader(replica)
+	r.probe(t.Context())
+	answer, err := served(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, "replica", answer)
+	return r, replica
+}
+
+// lateRead reads what takes too long at a replica.
+func lateRead(ctx context.Context, r *ReplicaReader) (string, error) {
+	return Read(ctx, r, func(ctx context.Context, from ReplicaReads) (string, error) {
+		if _, primary := from.(*fakePages); primary {
+			return "primary", nil
+		}
+		<-ctx.Done()
+		return "", models.Unavailable("too late", ctx.Err())
+	})
+}
+
+// After a probe one read at a time goes to the replica, until one is answered.
+func TestHalfOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, replica := newFrozen(t)
+		b := r.breakers[0]
+		changes, _ := b.begin()
+		b.fail(errors.New("refused"), false, changes)
+		time.Sleep(ProbeInterval)
+		r.probe(t.Context())
+		require.NoError(t, r.State())
+
+		before := replica.asked.Load()
+		readTogether(t, func() (string, error) { return lateRead(t.Context(), r) })
+		require.EqualValues(t, 1, replica.asked.Load()-before)
+		require.EqualValues(t, 1, r.fallbacks[slow].Load())
+		require.EqualValues(t, inFlight-1, r.fallbacks[breakerOpen].Load())
+		require.NoError(t, r.State(), "one late read says nothing of the replica")
+
+		gone, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		defer leave()
+		_, err := lateRead(gone, r)
+		require.Error(t, err)
+		for range slowMax - 1 {
+			_, err := lateRead(t.Context(), r)
+			require.NoError(t, err)
+		}
+		require.ErrorIs(t, r.State(), errSlow)
+
+		time.Sleep(2 * ProbeInterval)
+		r.probe(t.Context())
+		answer, err := served(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, "replica", answer)
+		before = replica.asked.Load()
+		readTogether(t, func() (string, error) { return lateRead(t.Context(), r) })
+		require.EqualValues(t, inFlight, replica.asked.Load()-before)
+	})
+}
+
+// A read that began before the breaker opened, and is answered later, does not shorten the
+// next wait.
+func TestAnswerBegunBeforeAChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newFrozen(t)
+		b := r.breakers[0]
+		began, _ := b.begin()
+		b.fail(errors.New("refused"), false, began)
+		time.Sleep(ProbeInterval)
+		r.probe(t.Context())
+		require.False(t, b.count(behind, began+2))
+		b.answered(began)
+		require.True(t, b.retryGrown.Load())
+		require.True(t, b.halfOpen.Load())
+		require.EqualValues(t, 1, b.behind.Load())
+		b.answered(began + 2)
+		require.False(t, b.retryGrown.Load())
+		require.False(t, b.halfOpen.Load())
+		require.Zero(t, b.behind.Load())
+	})
 }

@@ -9,7 +9,7 @@ func (r *ReplicaReader) Collectors() (list []prometheus.Collector) {
 		count := r.fallbacks[why]
 		list = append(list, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name:        "onhand_replica_fallbacks_total",
-			Help:        "Reads of pages that the primary answered although there is a read replica: behind (it had not replayed what had committed), busy (no free connection), not_standby (not a standby of this primary), failed (an error, or no answer), refused (bad input, or a row that cannot be read), breaker_open (the circuit breaker of each replica is open), slow (it had replayed all, and the read took too long), no_position (the primary did not give its position).",
+			Help:        "Reads of pages that the primary answered although there is a read replica: behind (it had not replayed what had committed), not_flushed (the primary had not flushed that to its disk, so no replica can have it), busy (no free connection), not_standby (not a standby of this primary), failed (an error, or no answer), refused (bad input, or a row that cannot be read), breaker_open (the circuit breaker of each replica is open, or lets one read at a time through), slow (it had replayed all, and the read took too long), no_position (the primary did not give its position).",
 			ConstLabels: prometheus.Labels{"reason": string(why)},
 		}, func() float64 { return float64(count.Load()) }))
 	}

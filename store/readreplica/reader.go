@@ -81,14 +81,14 @@ func New(config ReaderConfig) *ReplicaReader {
 	return r
 }
 
-// firstClosed returns the first breaker that is closed, and its changes so far; nil for none.
-func (r *ReplicaReader) firstClosed() (b *breaker, changes int64) {
+// admit returns the first breaker that admits a read; nil for none.
+func (r *ReplicaReader) admit() (*breaker, readAttempt) {
 	for _, b := range r.breakers {
-		if changes, open := b.begin(); !open {
-			return b, changes
+		if a, ok := b.admit(); ok {
+			return b, a
 		}
 	}
-	return nil, 0
+	return nil, readAttempt{}
 }
 
 // anyClosed reports whether a breaker other than except is closed.
@@ -96,35 +96,47 @@ func (r *ReplicaReader) anyClosed(except *breaker) bool {
 	return slices.ContainsFunc(r.breakers, func(b *breaker) bool { return b != except && !b.isOpen() })
 }
 
-// Read asks the first replica whose breaker is closed, and then, or without one, the primary.
+// Read asks the first replica whose breaker admits a read, and then, or without one, the
+// primary.
 //
 // Errors: those of read at the primary.
 func Read[T any](ctx context.Context, r *ReplicaReader, read func(context.Context, ReplicaReads) (T, error)) (answer T, err error) {
 	if len(r.breakers) == 0 {
 		return read(ctx, r.config.Primary)
 	}
-	b, changes := r.firstClosed()
+	b, attempt := r.admit()
 	if b == nil {
 		r.fallbacks[breakerOpen].Add(1)
 		return read(ctx, r.config.Primary)
 	}
-	err = b.ask(ctx, func(ctx context.Context, at *database.Database) (err error) {
+	answered, err := r.try(ctx, b, attempt, func(ctx context.Context, at *database.Database) (err error) {
 		answer, err = read(ctx, at)
 		return err
 	})
+	if answered || err != nil {
+		return answer, err
+	}
+	return read(ctx, r.config.Primary)
+}
+
+// try asks a replica, and reports whether it answered. The only error is that the caller has
+// gone.
+func (r *ReplicaReader) try(ctx context.Context, b *breaker, attempt readAttempt, read func(context.Context, *database.Database) error) (answered bool, err error) {
+	defer b.end(attempt)
+	err = b.ask(ctx, read)
 	switch {
 	case err == nil:
-		b.answered()
-		return answer, nil
-	case ctx.Err() != nil: // the caller has gone
-		return answer, models.Unavailable("the request has ended", ctx.Err())
+		b.answered(attempt.changes)
+		return true, nil
+	case ctx.Err() != nil:
+		return false, models.Unavailable("the request has ended", ctx.Err())
 	}
 	why := reasonOf(err)
 	r.fallbacks[why].Add(1)
-	if b.count(why, changes) {
-		b.fail(err, r.anyClosed(b), changes)
+	if b.count(why, attempt.changes) {
+		b.fail(err, r.anyClosed(b), attempt.changes)
 	}
-	return read(ctx, r.config.Primary)
+	return false, nil
 }
 
 // Probes returns the probe of each replica, to be called periodically. A probe closes the
@@ -178,17 +190,20 @@ const (
 	notStandby  fallback = "not_standby"  // the server is not a standby of the primary
 	failed      fallback = "failed"       // it did not answer in time, or with an error
 	refused     fallback = "refused"      // bad input, or a row that cannot be read: the primary says so
-	breakerOpen fallback = "breaker_open" // no breaker is closed
+	notFlushed  fallback = "not_flushed"  // nor has the primary flushed it to its disk
+	breakerOpen fallback = "breaker_open" // no breaker is closed, or admits one read more
 	slow        fallback = "slow"         // it was at the position, and the read took too long
 	noPosition  fallback = "no_position"  // the primary did not give its position
 )
 
-var fallbackReasons = []fallback{behind, busy, notStandby, failed, refused, breakerOpen, slow, noPosition}
+var fallbackReasons = []fallback{behind, notFlushed, busy, notStandby, failed, refused, breakerOpen, slow, noPosition}
 
 func reasonOf(err error) fallback {
 	switch {
 	case errors.Is(err, database.ErrReplicaBehind):
 		return behind
+	case errors.Is(err, database.ErrPrimaryNotFlushed):
+		return notFlushed
 	case errors.Is(err, database.ErrReplicaBusy):
 		return busy
 	case errors.Is(err, database.ErrReplicaOther):
@@ -206,5 +221,5 @@ func reasonOf(err error) fallback {
 }
 
 // atFault reports whether the reason is the replica's. Then its breaker opens: at once, or
-// for behind and slow after several in a row.
+// for behind, notFlushed and slow after several in a row.
 func (f fallback) atFault() bool { return f != busy && f != noPosition && f != refused }

@@ -161,6 +161,35 @@ func TestProbesOfOneBehind(t *testing.T) {
 	})
 }
 
+// While the primary has not flushed its log, no replica can have it: none is probed less
+// often for that, and five reads wait at each.
+func TestPrimaryNotFlushed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeveral(t)
+		s.expect(t, "a:5432")
+		s.first.err, s.second.err = database.ErrPrimaryNotFlushed, database.ErrPrimaryNotFlushed
+		for range behindMax {
+			require.NoError(t, s.breakers[0].state())
+			s.expect(t, "primary")
+		}
+		require.Error(t, s.breakers[0].state())
+		require.EqualValues(t, behindMax, s.fallbacks[notFlushed].Load())
+		s.second.err = nil
+		for range 20 {
+			time.Sleep(ProbeInterval)
+			asked := s.first.asked
+			s.probe(t.Context())
+			require.Equal(t, asked+1, s.first.asked)
+			s.expect(t, "b:5432")
+		}
+		s.first.err = nil
+		time.Sleep(ProbeInterval)
+		s.probe(t.Context())
+		s.expect(t, "a:5432")
+	})
+}
+
 // A probe that hangs delays no other replica's.
 func TestProbesAreApart(t *testing.T) {
 	t.Parallel()

@@ -63,6 +63,8 @@ const stateSQL = `SELECT pg_is_in_recovery(),
 var (
 	// ErrBehind says that the standby has not replayed the position in time.
 	ErrBehind = errors.New("the standby is behind the primary")
+	// ErrNotFlushed says that it cannot have: the primary has not flushed the position.
+	ErrNotFlushed = errors.New("the primary has not flushed its log, so the standby is behind")
 	// ErrBusy says that no connection to the standby was free in time.
 	ErrBusy = errors.New("all connections to the standby are in use")
 	// ErrOther wraps why a server is no standby of this primary.
@@ -85,6 +87,16 @@ func PositionOf(ctx context.Context, primary *dialect.DB) (at LogPosition, err e
 	}
 	at.LSN = logEnd(insert, page, segment)
 	return at, nil
+}
+
+// Flushed reports whether a primary has flushed its log up to a position, so that it sends it
+// to standbys. What is no commit (a vacuumed page, a transaction that was rolled back) is
+// flushed by the next commit, or after 15 s by the background writer.
+func Flushed(ctx context.Context, primary *dialect.DB, at LogPosition) (flushed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dialect.ReadTimeout)
+	defer cancel()
+	err = primary.SQL.QueryRowContext(ctx, "SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn", at.LSN).Scan(&flushed)
+	return flushed, err
 }
 
 // state is what a standby says of itself, compared with a position.
