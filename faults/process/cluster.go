@@ -42,8 +42,7 @@ func NewCluster(t testing.TB, newHost func() *network.Host) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	for range 2 * clusterMasters {
-		_, bus, _ := net.SplitHostPort(freeAddress(t))
-		options := []storetest.Option{storetest.WithSetting("cluster-enabled", "yes"), storetest.WithSetting("cluster-port", bus),
+		options := []storetest.Option{storetest.InCluster,
 			storetest.WithSetting("cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10)),
 			storetest.WithSetting("repl-diskless-sync-delay", "0")}
 		if newHost != nil {

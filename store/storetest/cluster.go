@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// groupLimit bounds the wait until the nodes of a new cluster, or the Sentinels, agree.
+	// groupLimit bounds each wait of a new group: until its nodes agree, its replicas follow, a Sentinel knows the others.
 	groupLimit = 30 * time.Second
 	// groupPoll is how often they are asked.
 	groupPoll = 20 * time.Millisecond
@@ -81,8 +81,6 @@ func RedisCluster(t testing.TB) (url string, servers []*RedisServer) {
 
 // StartRedisCluster starts a Redis Cluster: three masters with so many replicas each. The caller must Close it.
 func StartRedisCluster(ctx context.Context, replicas int, opts ...Option) (_ *RedisGroup, err error) {
-	ctx, cancel := context.WithTimeout(ctx, groupLimit)
-	defer cancel()
 	g := &RedisGroup{}
 	defer func() {
 		if err != nil {
@@ -90,12 +88,7 @@ func StartRedisCluster(ctx context.Context, replicas int, opts ...Option) (_ *Re
 		}
 	}()
 	for range clusterMasters * (1 + replicas) {
-		bus, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		more := []Option{WithSetting("cluster-enabled", "yes"), WithSetting("cluster-port", strconv.Itoa(bus)), WithSetting("repl-diskless-sync-delay", "0")}
-		if err := g.start(append(more, opts...)...); err != nil {
+		if err := g.start(append([]Option{InCluster, WithSetting("repl-diskless-sync-delay", "0")}, opts...)...); err != nil {
 			return nil, err
 		}
 		if err := g.join(ctx); err != nil {
@@ -129,16 +122,12 @@ func (g *RedisGroup) join(ctx context.Context) error {
 	if err := client.Do(ctx, "cluster", "set-config-epoch", newest+1).Err(); err != nil {
 		return err
 	}
-	for n, other := range g.Nodes[:newest] {
+	for _, other := range g.Nodes[:newest] {
 		host, port, err := net.SplitHostPort(other.Addr())
 		if err != nil {
 			return err
 		}
-		bus, err := g.clients[n].ConfigGet(ctx, "cluster-port").Result()
-		if err != nil {
-			return err
-		}
-		if err := client.Do(ctx, "cluster", "meet", host, port, bus["cluster-port"]).Err(); err != nil {
+		if err := client.Do(ctx, "cluster", "meet", host, port, other.bus).Err(); err != nil {
 			return err
 		}
 	}
@@ -172,10 +161,12 @@ func follows(ctx context.Context, node *redis.Client) bool {
 }
 
 func (g *RedisGroup) await(ctx context.Context, what string, nodes []*redis.Client, done func(*redis.Client) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, groupLimit)
+	defer cancel()
 	for _, node := range nodes {
 		for ; !done(node); time.Sleep(groupPoll) {
 			if ctx.Err() != nil {
-				return fmt.Errorf("%s: not within %s", what, groupLimit)
+				return fmt.Errorf("%s: not within %s: %w", what, groupLimit, ctx.Err())
 			}
 		}
 	}
@@ -185,8 +176,6 @@ func (g *RedisGroup) await(ctx context.Context, what string, nodes []*redis.Clie
 // StartRedisSentinels starts a Redis master with a replica, and three Sentinels that watch it, with their defaults. The
 // caller must Close it.
 func StartRedisSentinels(ctx context.Context, opts ...Option) (_ *RedisGroup, err error) {
-	ctx, cancel := context.WithTimeout(ctx, groupLimit)
-	defer cancel()
 	g := &RedisGroup{}
 	defer func() {
 		if err != nil {

@@ -32,6 +32,9 @@ const testKeys = ` ~test:* &test:* &shop* &shop\[1\]\*:inventory_change:*`
 // it this account.
 func withoutScripts(o *options) { o.refused = " -eval -evalsha" }
 
+// InCluster starts a Redis as a node of a cluster, whose bus has a free port too.
+func InCluster(o *options) { o.clustered = true }
+
 // RedisServer is a private Redis, without password or persistence. Start, Stop, Kill, Freeze, Thaw and Close work as for
 // every server here.
 type RedisServer struct {
@@ -54,11 +57,16 @@ func StartRedis(opts ...Option) (*RedisServer, error) {
 	r := &RedisServer{server{
 		kind:         "redis",
 		host:         collected.host,
+		clustered:    collected.clustered,
+		draw:         collected.draw,
 		gentleSignal: syscall.SIGTERM,
 		deathSignal:  syscall.SIGKILL, // it has nothing to free
 	}}
 	r.command = func() *exec.Cmd {
 		arguments := []string{"--port", strconv.Itoa(r.port), "--dir", r.directory, "--aclfile", filepath.Join(r.directory, redisUsersFile)}
+		if r.clustered {
+			arguments = append(arguments, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(r.bus))
+		}
 		for _, s := range settings {
 			arguments = append(arguments, "--"+s.name, s.value)
 		}

@@ -91,6 +91,26 @@ func BenchmarkRedisStart(b *testing.B) {
 	}
 }
 
+// TestBusPortTaken: a node of a cluster whose bus cannot have its port gets other ports.
+func TestBusPortTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, taken.Close()) })
+	drawn := 0
+	server, err := StartRedis(InCluster, func(o *options) {
+		o.draw = func() (int, error) {
+			if drawn++; drawn == 2 { // the bus of the first attempt
+				return taken.Addr().(*net.TCPAddr).Port, nil
+			}
+			return freePort()
+		}
+	})
+	requireServer(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	require.GreaterOrEqual(t, drawn, 4)
+}
+
 // TestRedisGroups: a cluster of six serves all slots, and the Sentinels name the master of a pair; replicas get what their
 // masters have.
 func TestRedisGroups(t *testing.T) {

@@ -55,6 +55,8 @@ type options struct {
 	environment []string
 	refused     string // of Redis: rules that refuse commands to the administrator
 	host        ServerHost
+	clustered   bool                // of Redis: a node of a cluster
+	draw        func() (int, error) // instead of freePort
 }
 
 // ServerHost is where a server runs. The zero ServerHost is that of this process.
@@ -99,6 +101,9 @@ type server struct {
 	account   *syscall.Credential // that it runs as; nil is our own
 	command   func() *exec.Cmd    // the server program; reads port
 	port      int
+	clustered bool                // it has a bus, where the nodes of its cluster meet
+	bus       int                 // the port of it
+	draw      func() (int, error) // a port that nobody has; nil is freePort
 	host      ServerHost
 	ready     string // a line of its log that says that it accepts connections, beside those of Postgres and Redis
 
@@ -127,18 +132,29 @@ func (s *server) prepare() error {
 	return nil
 }
 
-// open finds a port and starts the server for the first time.
+// open finds a port, for a node of a cluster two, and starts the server for the first time.
 func (s *server) open() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
 	for range portAttemptsMax {
-		if s.port, err = freePort(); err != nil {
+		if err = s.drawPorts(); err != nil {
 			return fmt.Errorf("%s: %w", s.kind, err)
 		}
 		if err = s.start(); !errors.Is(err, errPortTaken) {
 			return err
 		}
+	}
+	return err
+}
+
+func (s *server) drawPorts() (err error) {
+	draw := s.draw
+	if draw == nil {
+		draw = freePort
+	}
+	if s.port, err = draw(); err == nil && s.clustered {
+		s.bus, err = draw()
 	}
 	return err
 }

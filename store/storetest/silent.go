@@ -10,6 +10,13 @@ import (
 // does. It ends with the test.
 func Silent(t testing.TB) (address string) {
 	t.Helper()
+	address, _ = CountedSilent(t)
+	return address
+}
+
+// CountedSilent is Silent, and how many connections the server has accepted.
+func CountedSilent(t testing.TB) (address string, accepted func() int) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	requireServer(t, err)
 	var mu sync.Mutex
@@ -36,5 +43,9 @@ func Silent(t testing.TB) (address string) {
 			_ = conn.Close()
 		}
 	})
-	return listener.Addr().String()
+	return listener.Addr().String(), func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(taken)
+	}
 }
