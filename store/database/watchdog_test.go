@@ -28,9 +28,14 @@ func TestSilentServer(t *testing.T) {
 	calls := everyCall(db)
 	calls["claim"] = func(ctx context.Context) error { _, err := db.Claim(ctx, true); return err }
 	calls["migrate"] = func(ctx context.Context) error { _, err := db.Migrate(ctx); return err }
-	calls["export"] = func(ctx context.Context) error { return db.EachStock(ctx, nil, nil) }
+	// Without a deadline, in the pool of the others, they would wait as often as others get a connection first.
+	exported, exportAttempts := storetest.CountedSilent(t)
+	exporter := openOnly(t, "postgres://u@"+exported+"/x?sslmode=disable")
+	calls["export"] = func(ctx context.Context) error { return exporter.EachStock(ctx, nil, nil) }
+	imported, importAttempts := storetest.CountedSilent(t)
+	importer := openOnly(t, "postgres://u@"+imported+"/x?sslmode=disable")
 	calls["import"] = func(ctx context.Context) error {
-		_, err := db.Import(ctx, nil, models.ImportOptions{}, nil, nil)
+		_, err := importer.Import(ctx, nil, models.ImportOptions{}, nil, nil)
 		return err
 	}
 	calls["fetch"] = func(ctx context.Context) error { return db.Fetch(ctx, []string{"mug"}) }
@@ -48,13 +53,15 @@ func TestSilentServer(t *testing.T) {
 			err := ask(context.Background())
 			assert.Equal(t, models.CodeUnavailable, models.CodeOf(err), "%s: %v", name, err)
 			limit := database.WriteTimeout + 3*time.Second + quick
-			if name == "migrate" || name == "import" || name == "export" {
-				limit *= 3 // no deadline of their own: they wait for a connection, and which caller gets one is random
+			if name == "migrate" {
+				limit *= 3
 			}
 			assert.Less(t, time.Since(began), limit, name)
 		})
 	}
 	group.Wait()
+	require.Equal(t, 1, exportAttempts(), "connections of the export")
+	require.Equal(t, 1, importAttempts(), "connections of the import")
 }
 
 // When a URL names several servers, silent ones leave a read the time to reach the one
