@@ -76,9 +76,10 @@ const (
 	splitLag = time.Second
 	// splitChanges is how many changes they are given meanwhile, one at a time.
 	splitChanges = 12
-	// splitEpochsMax is how many epochs may begin for each separated master: one for its replacement, and one where an instance
-	// has asked the old master who the masters are, before anything said that it is separated.
-	splitEpochsMax = 3
+	// splitEpochsMax is how many epochs may begin for each separated master: one for its replacement, and two each time when an
+	// instance asks the old master who the masters are: before that knows that it is separated, and when the network has
+	// just healed.
+	splitEpochsMax = 8
 )
 
 // TestF40ClusterMasterSplitOff: the network separates a master of a Redis Cluster, to which an instance listens, from the

@@ -47,8 +47,9 @@ type CacheConfig struct {
 	// OnRecovered, unless nil, is called when the circuit breaker closes again.
 	// It must not block.
 	OnRecovered func()
-	// OnReplaced, unless nil, is called when the Sentinels have named another master,
-	// before anything is read from it: it may lack the last writes. It must not block.
+	// OnReplaced, unless nil, is called when the Sentinels or the nodes of a cluster have
+	// named a new master, before anything is read from it: it may lack the last writes. It
+	// must not block.
 	OnReplaced func()
 	// OnAhead, unless nil, is called when Redis refuses a write because the hash has
 	// a newer version of the same epoch. It must not block.

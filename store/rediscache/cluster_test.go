@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,7 +94,7 @@ func TestCluster(t *testing.T) {
 
 // TestClusterFailover: a master dies and its replica takes over. The client
 // learns of it when a call has failed, before the regular reload of the
-// topology.
+// topology, and says so.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	url, nodes, servers := startCluster(t)
@@ -113,9 +114,11 @@ func TestClusterFailover(t *testing.T) {
 		}, clusterTimeout, eventuallyTick)
 	}
 
-	c := newCache(t, url, CacheConfig{Timeout: generous})
+	var replaced atomic.Int64
+	c := newCache(t, url, CacheConfig{Timeout: generous, OnReplaced: func() { replaced.Add(1) }})
 	ask := func() error { _, err := c.Get(t.Context(), epoch, ids(90)); return err }
 	require.NoError(t, ask())
+	require.Zero(t, replaced.Load())
 	require.NoError(t, servers[2].Kill())
 	require.NoError(t, raw.Do(t.Context(), "cluster", "failover", "takeover").Err())
 	for _, node := range nodes[:2] {
@@ -126,6 +129,7 @@ func TestClusterFailover(t *testing.T) {
 	}
 	require.ErrorIs(t, ask(), ErrDown, "the topology is still the old one")
 	require.Eventually(t, func() bool { return ask() == nil }, topologyInterval/2, eventuallyTick)
+	require.Positive(t, replaced.Load(), "before anything is read from the new master")
 }
 
 // lineOf is the first line that contains words.

@@ -18,7 +18,7 @@ const failoverAddress = "FailoverClient"
 // followServers notes the connections of a client, so that every one to a server can be
 // closed that no longer counts: a master that the Sentinels replaced, which it closes here,
 // or a node that is separated from its cluster ([Cache.CloseSeparated]). onReplaced is called
-// before anything is sent to the new master that Sentinels name.
+// before anything is sent to a new master, which Sentinels or a node of the cluster name.
 //
 // The library closes the connections of its pool when the Sentinels name another master,
 // and none with a subscription. A server that only the others of its kind do not reach
@@ -30,6 +30,7 @@ func followServers(client redis.UniversalClient, onReplaced func()) *servers {
 			address := node.Options().Addr
 			s.addNode(node, address)
 			node.AddHook(dialHook(func(connection net.Conn) { s.add(connection, address) }))
+			node.AddHook(replyHook(func(reply redis.Cmder) { s.replied(reply, onReplaced) }))
 		})
 	}
 	if asksSentinels(client) {
@@ -45,6 +46,7 @@ type servers struct {
 	// Connections that the client has dropped stay in connections until the next dial.
 	connections map[weak.Pointer[net.TCPConn]]string
 	nodes       map[string]weak.Pointer[redis.Client] // of a cluster, by their addresses
+	masters     map[string]bool                       // of a cluster, as named last, by their addresses
 }
 
 // dialHook implements [redis.Hook]. It is called with each new connection. With Sentinels
@@ -68,6 +70,82 @@ func (h dialHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return
 // ProcessPipelineHook implements [redis.Hook].
 func (h dialHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
+}
+
+// replyHook implements [redis.Hook]. It is called with each command that was answered, before
+// its caller goes on.
+type replyHook func(redis.Cmder)
+
+// DialHook implements [redis.Hook].
+func (h replyHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements [redis.Hook].
+func (h replyHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		err := next(ctx, command)
+		h(command)
+		return err
+	}
+}
+
+// ProcessPipelineHook implements [redis.Hook].
+func (h replyHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		err := next(ctx, commands)
+		for _, command := range commands {
+			h(command)
+		}
+		return err
+	}
+}
+
+// replied notes the masters that a node of a cluster names: all of them in its list of slots,
+// or the one that serves a key. One that was none before may lack the last writes of another.
+func (s *servers) replied(command redis.Cmder, onReplaced func()) {
+	replaced := false
+	if err := command.Err(); err == nil {
+		if slots, ok := command.(*redis.ClusterSlotsCmd); ok {
+			replaced = s.nameMasters(slots.Val())
+		}
+	} else if redis.HasErrorPrefix(err, "MOVED") {
+		text := err.Error()
+		replaced = s.nameMaster(text[strings.LastIndexByte(text, ' ')+1:])
+	}
+	if replaced && onReplaced != nil {
+		onReplaced()
+	}
+}
+
+// nameMasters notes all masters. It returns true if one of them is new, but not the first
+// time. A node that knows none, as one that has just been promoted, says nothing.
+func (s *servers) nameMasters(slots []redis.ClusterSlot) (replaced bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	named := make(map[string]bool)
+	for _, r := range slots {
+		if len(r.Nodes) > 0 {
+			address := r.Nodes[0].Addr
+			named[address] = true
+			replaced = replaced || !s.masters[address]
+		}
+	}
+	if len(named) == 0 {
+		return false
+	}
+	replaced = replaced && len(s.masters) > 0
+	s.masters = named
+	return replaced
+}
+
+// nameMaster notes one more master. It returns true if it is new.
+func (s *servers) nameMaster(address string) (replaced bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.masters) == 0 || s.masters[address] {
+		return false
+	}
+	s.masters[address] = true
+	return true
 }
 
 // connected notes a connection to the master. The first one to another master closes those
