@@ -25,7 +25,7 @@ function Connection() {
   const quiet = state === 'live' && silence() > quietAfterMs;
   let text = t(state, { time: heard ? when(heard) : '', reason });
   if (quiet) text = t('quiet', { n: Math.round(silence() / 1000) });
-  else if (!heard && state !== 'refused') text = t(access.value.problem ? 'neverLive' : 'connecting');
+  else if (!heard && state !== 'refused') text = t('connecting');
   // Announced when the state changes, not each second of the silence.
   return <p class="connection" data-state={quiet ? 'quiet' : state} title={text}><span>{text}</span></p>;
 }
@@ -46,6 +46,7 @@ function Views({ names }) {
 
 function Notices() {
   const { shoppers, demo, stock, known, problem } = access.value;
+  if (!known && problem) return <p class="notice" role="alert" data-kind="bad">{t('noAnswer')} <span class="soft">{problem}</span></p>;
   if (known && !stock) return <p class="notice" role="alert" data-kind="bad">{t('needToken')} <span class="soft">{problem}</span></p>;
   if (!shoppers) return null;
   return <section class="notice" aria-label={t('shoppers')}>{demo && <b>{t('demo')}</b>} {t('shoppersOn')}</section>;
@@ -82,7 +83,7 @@ export function App() {
   }, []);
   const names = views.filter((name) => (name !== 'lane' || !isWide) && (name !== 'operations' || access.value.admin || view === name));
   const units = unitCount.value;
-  const isReady = access.value.known || Boolean(access.value.problem); // what the caller may do decides on what is where
+  const isReady = access.value.known; // what the caller may do decides on what is where
   return (
     <div class="page" data-stale={link.value.state === 'live' || !link.value.heard ? undefined : ''}>
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>{t('skip')}</a>

@@ -2,10 +2,11 @@
 import { signal } from '@preact/signals';
 import { accessQuery } from './documents.js';
 import { measureClock } from './clock.js';
-import { send } from './http.js';
+import { passes, send, toError } from './http.js';
 import { scopesOf, token } from './token.js';
 
 const refused = new Set(['UNAUTHENTICATED', 'FORBIDDEN']);
+const retryMs = 3_000;
 
 /**
  * known: the server has answered. open: no token is needed, every scope is granted. stock: stock may be read. The others
@@ -37,14 +38,22 @@ function toAccess({ data, errors }) {
   };
 }
 
-/** Asks what the caller may do. A server that does not answer is asked again after the next connection. */
+let asked = 0;
+
+/** Asks what the caller may do. A server that does not answer is asked again, until it does. */
 export async function askAccess() {
+  const mine = (asked += 1);
   try {
     const answer = await send(accessQuery);
+    if (mine !== asked) return; // with another token, or of another connection
+    const failure = answer.data ? null : toError(answer.errors[0]);
+    if (failure && passes(failure)) throw failure;
     if (answer.data) places.value = { locations: answer.data.locations ?? [], channels: answer.data.channels ?? [] };
     access.value = toAccess(answer);
     await measureClock();
   } catch (err) {
+    if (mine !== asked) return;
     access.value = { ...access.peek(), problem: err.message };
+    setTimeout(() => { if (mine === asked) askAccess(); }, err.retryAfterMs ?? retryMs);
   }
 }

@@ -12,7 +12,8 @@ export class RequestError extends Error {
   }
 }
 
-const toError = ({ message, extensions }) => new RequestError(message, extensions?.code ?? 'INTERNAL', extensions?.retryAfterMs);
+/** One of an answer's errors as a RequestError. */
+export const toError = ({ message, extensions }) => new RequestError(message, extensions?.code ?? 'INTERNAL', extensions?.retryAfterMs);
 
 /** Sends one document. Returns data and errors as they came. */
 export async function send(query, variables, signal) {
@@ -38,6 +39,9 @@ export async function ask(query, variables, signal) {
   if (errors.length) throw toError(errors[0]);
   return data;
 }
+
+/** Whether a failure may pass: the same request may have an answer later. */
+export const passes = ({ code }) => code === 'NETWORK' || code === 'UNAVAILABLE' || code === 'RATE_LIMITED';
 
 /** Returns a new idempotency key. crypto.randomUUID is missing on plain http outside localhost. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');

@@ -41,14 +41,22 @@ const hear = () => { heard = Date.now(); };
 /** For how long the server has been silent, in milliseconds. */
 export const silence = () => (heard ? Date.now() - heard : 0);
 
+const disconnected = () => show(heard ? 'reconnecting' : 'connecting');
+
 function onClosed({ code, reason }) {
   if (refusedCodes.has(code)) show('refused', reason);
-  else show(heard ? 'reconnecting' : 'connecting');
+  else disconnected();
 }
 
 /** Connects, or connects again with another token. */
 export function connect() {
   const before = client;
+  const mine = session.peek() + 1;
+  // The connection of an earlier client may end, or even begin, after this one: that says nothing of what is shown.
+  const ifMine = (act) => (event) => { if (session.peek() === mine) act(event); };
+  // What graphql-ws takes for final: a refusal, which is shown, or a failure of the server or of a proxy, which may pass.
+  const onGivenUp = (event) => { if (!refusedCodes.has(event?.code)) setTimeout(ifMine(connect), retryDelayMaxMs); };
+  if (before) disconnected();
   client = createClient({
     url: location.origin.replace(/^http/, 'ws') + '/graphql',
     webSocketImpl: BoundedSocket,
@@ -60,15 +68,15 @@ export function connect() {
     shouldRetry: (event) => !refusedCodes.has(event?.code),
     // Jittered: after a restart of the server, browsers reconnect at different times.
     retryWait: (attempt) => new Promise((done) => { setTimeout(done, Math.random() * Math.min(retryDelayMaxMs, 400 * 2 ** attempt)); }),
-    onNonLazyError: () => {},
+    onNonLazyError: ifMine(onGivenUp),
     on: {
-      connected: () => { hear(); connection.value = connection.peek() + 1; show('live'); },
-      message: hear,
-      closed: onClosed,
+      connected: ifMine(() => { hear(); connection.value = connection.peek() + 1; show('live'); }),
+      message: ifMine(hear),
+      closed: ifMine(onClosed),
     },
   });
-  before?.dispose();
-  session.value = session.peek() + 1;
+  before?.dispose().catch(() => {}); // it was not connected
+  session.value = mine;
 }
 
 setInterval(() => {

@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import { access } from '../api/access.js';
 import { productsQuery } from '../api/documents.js';
-import { ask } from '../api/http.js';
+import { ask, passes } from '../api/http.js';
 import { addProduct, clearRows, observers } from './rows.js';
 
 export const productsMax = 100_000;
@@ -86,8 +86,6 @@ function stateOf(loaded, more) {
   if (loaded >= productsMax) return 'cut';
   return loaded >= wantedRows ? 'part' : 'loading';
 }
-
-const passes = ({ code }) => code === 'NETWORK' || code === 'UNAVAILABLE' || code === 'RATE_LIMITED';
 
 /**
  * Loads the list of a route. Rows that are shown stay until the first page is there; where it is quiet, until as many

@@ -3,7 +3,7 @@
 import { stockSubscription } from '../api/documents.js';
 import { subscribe } from '../api/socket.js';
 import { receive } from './rows.js';
-import { interrupted, wantLines } from './sparklines.js';
+import { markStale, wantLines } from './sparklines.js';
 
 export const windowMax = 250; // the server's bound for one subscription
 const marginRows = 60; // watched beyond the screen, for scrolling
@@ -20,7 +20,7 @@ function watch(ids, channel, levels) {
     receive(stockChanged);
   });
   current = { ids: new Set(ids), key: `${channel} ${levels}`, end: () => { last.end(); end(); } };
-  interrupted([...last.ids].filter((id) => !current.ids.has(id)));
+  markStale([...last.ids].filter((id) => !current.ids.has(id)));
 }
 
 /** Watches the rows from first to last of the list, and some around them. */
@@ -39,7 +39,7 @@ export function watchWindow(ids, first, last, channel, levels) {
 export function unwatch() {
   clearTimeout(timer);
   current.end();
-  interrupted(current.ids);
+  markStale(current.ids);
   wantLines([]);
   current = { ids: new Set(), key: '', end: () => {} };
 }

@@ -64,7 +64,7 @@ async function read() {
     if (mine !== channel) return;
     for (const history of stockHistories) if (history) takeHistory(history);
   } catch {
-    interrupted(ids);
+    markStale(ids);
     return;
   }
   if (wanted.size) timer = setTimeout(read, settleMs);
@@ -88,7 +88,7 @@ export function wantLines(ids, forChannel = channel) {
 }
 
 /** Changes of these products may have been missed: their lines are read again when they are wanted. */
-export function interrupted(ids) {
+export function markStale(ids) {
   for (const id of ids) {
     const line = lines.get(id);
     if (line) line.asked = false;
@@ -98,6 +98,6 @@ export function interrupted(ids) {
 /** Reads the lines on the screen again after each connection. */
 export const followLines = () => effect(() => {
   if (connection.value < 2) return;
-  interrupted(lines.keys());
+  markStale(lines.keys());
   wantLines(shown);
 });

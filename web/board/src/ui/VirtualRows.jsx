@@ -1,28 +1,29 @@
-// A grid of many rows of one height. Only the rows on the screen are in the document; after a jump, some of them are drawn
-// whole in each frame, and the others in short until their turn. One row at a time is in the tab order; arrow keys move it. The focused row stays in the document when it is scrolled away, so focus is never lost.
+// A grid of many rows of one height. Only the rows on the screen are in the document. After a jump, each frame draws some of
+// them, and the others without links, lines and buttons until a later frame. One row at a time is in the tab order; arrow
+// keys move it. The focused row stays in the document when it is scrolled away, so focus is never lost.
 import { useLayoutEffect, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 const overscanRows = 6;
-const wholeRowsMax = 10; // that are new in one frame: so no frame takes long, however far a jump goes
+const freshRowsMax = 10; // drawn in one frame: so no frame takes long, however far a jump goes
 
-/** Which rows are drawn whole now: those that were, the active one, and some of the others in this order. */
-function chooseWhole(before, ids, activeId) {
-  const whole = new Set();
+/** Which rows are drawn with links, lines and buttons: those that were, the active one, and some of the others in this order. */
+function chooseDrawn(before, ids, activeId) {
+  const drawn = new Set();
   let fresh = 0;
   for (const id of ids) {
-    if (whole.has(id)) continue;
-    if (!before.has(id) && id !== activeId && (fresh += 1) > wholeRowsMax) continue;
-    whole.add(id);
+    if (drawn.has(id)) continue;
+    if (!before.has(id) && id !== activeId && (fresh += 1) > freshRowsMax) continue;
+    drawn.add(id);
   }
-  return whole;
+  return drawn;
 }
 
-export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps, onWindow, onKey, busy, isWhole }) {
+export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps, onWindow, onKey, busy, isComplete }) {
   const box = useRef();
   const wantsFocus = useRef(false);
   const [view, setView] = useState({ top: 0, height: 800 });
   const [activeId, setActiveId] = useState(null);
-  const whole = useRef(new Set());
+  const drawn = useRef(new Set());
   const [, drawMore] = useState(0);
   const active = useMemo(() => Math.max(0, activeId === null ? 0 : ids.indexOf(activeId)), [ids, activeId]);
 
@@ -81,8 +82,8 @@ export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps,
   for (let index = first; index <= last; index += 1) shown.push(index);
   if (ids.length && (active < first || active > last)) shown.push(active);
   const onScreen = ids.slice(firstVisible, lastVisible + 1);
-  whole.current = chooseWhole(whole.current, [...onScreen, ...shown.map((index) => ids[index])], ids[active]);
-  const isPartial = whole.current.size < shown.length;
+  drawn.current = chooseDrawn(drawn.current, [...onScreen, ...shown.map((index) => ids[index])], ids[active]);
+  const isPartial = drawn.current.size < shown.length;
   useEffect(() => {
     if (!isPartial) return undefined;
     const frame = requestAnimationFrame(() => drawMore((n) => n + 1));
@@ -90,12 +91,12 @@ export function VirtualRows({ ids, label, rowHeight, header, row: Row, rowProps,
   });
 
   return (
-    <div class="grid" role="grid" aria-label={label} aria-rowcount={isWhole ? ids.length + 1 : -1} aria-busy={busy} ref={box} onKeyDown={onKeyDown}>
+    <div class="grid" role="grid" aria-label={label} aria-rowcount={isComplete ? ids.length + 1 : -1} aria-busy={busy} ref={box} onKeyDown={onKeyDown}>
       {header}
       <div class="rows" role="rowgroup" style={{ height: `${ids.length * rowHeight}px` }}>
         {shown.map((index) => (
           <Row
-            key={ids[index]} id={ids[index]} index={index} top={index * rowHeight} active={index === active} isWhole={whole.current.has(ids[index])}
+            key={ids[index]} id={ids[index]} index={index} top={index * rowHeight} active={index === active} isDrawn={drawn.current.has(ids[index])}
             onFocus={setActiveId} {...rowProps}
           />
         ))}

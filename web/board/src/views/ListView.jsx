@@ -195,7 +195,7 @@ export function ListView() {
         <QueryButton documents={documents} />
       </div>
       <VirtualRows
-        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} isWhole={state === 'whole'} header={!isPhone && <Head here={levels} hour={hour} />}
+        ids={ids} label={t('productsList')} rowHeight={isPhone ? 64 : 36} busy={state === 'loading'} isComplete={state === 'whole'} header={!isPhone && <Head here={levels} hour={hour} />}
         row={ProductRow} rowProps={{ location: levels ? now.location : '', hour }} onWindow={onWindow} onKey={onKey}
       />
       <p class="hint">{now.view === 'low' ? t('lowHelp') : t('keys')}</p>

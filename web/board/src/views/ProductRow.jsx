@@ -41,7 +41,7 @@ const restOf = (row, note, tab) => (
   </>
 );
 
-export const ProductRow = memo(({ id, index, top, active, isWhole, onFocus, location, hour }) => {
+export const ProductRow = memo(({ id, index, top, active, isDrawn, onFocus, location, hour }) => {
   const row = rowOf(id);
   const note = useMemo(() => computed(() => rowNotes.value.get(id)), [id]).value;
   if (row) changesOf(row).value; // eslint-disable-line no-unused-expressions -- follows it
@@ -55,14 +55,14 @@ export const ProductRow = memo(({ id, index, top, active, isWhole, onFocus, loca
       {row && (
         <>
           <span role="gridcell" class="name">
-            {isWhole ? <a {...linkTo({ product: id })} tabIndex={tab}>{row.title}</a> : <b>{row.title}</b>}
+            {isDrawn ? <a {...linkTo({ product: id })} tabIndex={tab}>{row.title}</a> : <b>{row.title}</b>}
             <span class="id">{id}{row.restockAt && <span class="restock"> · {t('restock', { date: date(row.restockAt) })}</span>}</span>
           </span>
           <span role="gridcell" class="state"><Status status={row.status} /></span>
-          {hour && <span role="gridcell" class="line">{isWhole && <Sparkline id={id} />}</span>}
+          {hour && <span role="gridcell" class="line">{isDrawn && <Sparkline id={id} />}</span>}
           {location && <span role="gridcell" class="here"><Quantity value={here(row, location)} /></span>}
           <span role="gridcell" class="quantity" data-flash={flash}><Quantity value={row.quantity} /></span>
-          {isWhole && restOf(row, note, tab)}
+          {isDrawn && restOf(row, note, tab)}
         </>
       )}
     </div>

@@ -3,7 +3,7 @@ export default {
   stock: '库存', low: '低库存', movements: '库存变动', operations: '运行状况', cart: '购物车', product: '商品',
   skip: '跳到列表', views: '视图', settings: '设置',
   connecting: '连接中', live: '实时', quiet: '{n} 秒没有信号', reconnecting: '重新连接中 · 自 {time} 起数据已过时', refused: '已停止：{reason}',
-  neverLive: '连接中：服务器尚未响应',
+  noAnswer: '服务器尚未响应，将继续重试。',
   shoppersOn: '模拟顾客已开启：他们会预留、下单和退货。', demo: '演示商店',
   language: '语言', theme: '主题', themeAuto: '自动', themeLight: '浅色', themeDark: '深色', signIn: '登录', signOut: '退出', signedIn: '已登录',
   tokenLabel: 'Bearer 令牌', tokenHelp: '来自商店的身份提供方，或命令 “onhand token”。令牌只保留在此页面。', tokenKeep: '保留到关闭此标签页',

@@ -4,7 +4,7 @@ export default {
   skip: 'Skip to the list', views: 'Views', settings: 'Settings',
   // The connection.
   connecting: 'Connecting', live: 'Live', quiet: 'No signal for {n} s', reconnecting: 'Reconnecting · stale since {time}', refused: 'Stopped: {reason}',
-  neverLive: 'Connecting: the server does not answer yet',
+  noAnswer: 'The server does not answer yet. It is asked again.',
   shoppersOn: 'Simulated shoppers are on: they reserve, order and return.', demo: 'Demo shop',
   // Settings.
   language: 'Language', theme: 'Theme', themeAuto: 'Auto', themeLight: 'Light', themeDark: 'Dark', signIn: 'Sign in', signOut: 'Sign out', signedIn: 'Signed in',
