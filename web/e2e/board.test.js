@@ -296,6 +296,76 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await mine.stop();
     });
 
+    test('a page whose first requests fail goes on by itself', async () => {
+      const { page, close } = await openBoard(browser, server.url, '/?view=operations');
+      const answers = [503, 'fail', 502];
+      await page.route('**/graphql', (route) => {
+        if (!answers.length || !route.request().postData()?.includes('query Access')) return route.fallback();
+        const answer = answers.shift();
+        if (answer === 'fail') return route.abort();
+        const body = answer === 503 ? JSON.stringify({ errors: [{ message: 'try again', extensions: { code: 'UNAVAILABLE', retryAfterMs: 100 } }] }) : '<html>Bad gateway</html>';
+        return route.fulfill({ status: answer, contentType: answer === 503 ? 'application/json' : 'text/html', body });
+      });
+      await page.reload();
+      await page.getByRole('alert').filter({ hasText: 'The server does not answer yet.' }).waitFor();
+      assert.equal(await page.getByText('needs a token').count(), 0);
+      await page.locator('.figure').first().waitFor();
+      assert.deepEqual(answers, []);
+      assert.equal(await page.getByRole('alert').count(), 0);
+      await close();
+    });
+
+    test('a connection that is closed as failed is made again', async () => {
+      const { page, close } = await openBoard(browser, server.url, '/?view=operations');
+      await page.clock.install();
+      const sockets = [];
+      await page.routeWebSocket(/graphql$/, (socket) => {
+        socket.connectToServer();
+        sockets.push(socket);
+      });
+      let answers = 0;
+      page.on('requestfinished', (request) => { answers += Number(Boolean(request.postData()?.includes('query Access'))); });
+      await page.reload();
+      await page.locator('.figure').first().waitFor();
+      await page.locator('.connection[data-state=live]').waitFor();
+      await until('it has asked at the start and for the connection', () => answers === 2); // each answer makes it subscribe anew
+      await page.evaluate(() => fetch('/readyz'));
+      await sockets[0].close({ code: 1011, reason: 'of a proxy' });
+      await page.locator('.connection[data-state=reconnecting]').waitFor();
+      await until('it is made again', async () => {
+        await page.clock.fastForward(1_000);
+        return sockets.length > 1;
+      });
+      await page.locator('.connection[data-state=live]').waitFor();
+      await close();
+    });
+
+    test('the end of the connection before says nothing of the one with a new token', async () => {
+      const mine = await startServer({ AUTH_SECRET: secret });
+      const { page, close } = await openBoard(browser, mine.url);
+      await page.addInitScript(() => {
+        const closeNow = WebSocket.prototype.close;
+        WebSocket.prototype.close = function close(...args) {
+          this.addEventListener('close', () => setTimeout(() => { globalThis.isClosed = true; }));
+          globalThis.closeLate = () => closeNow.apply(this, args);
+        };
+      });
+      let connections = 0;
+      page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => { connections += Number(payload.includes('connection_ack')); }));
+      await page.reload();
+      await page.locator('.connection[data-state=live]').waitFor();
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByLabel('Bearer token').fill(newToken('read:inventory'));
+      await page.getByRole('button', { name: 'Use the token' }).click();
+      await until('it is connected again', () => connections === 2);
+      await page.locator('.connection[data-state=live]').waitFor();
+      await page.evaluate(() => globalThis.closeLate());
+      await page.waitForFunction(() => globalThis.isClosed);
+      assert.equal(await page.locator('.connection').getAttribute('data-state'), 'live');
+      await close();
+      await mine.stop();
+    });
+
     test('a restart of the server is survived', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'onhand-e2e-'));
       // The default database, which has the demo shop, in a folder that a second server finds again.

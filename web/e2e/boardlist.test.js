@@ -235,6 +235,57 @@ describe('list of the board', { skip: noBrowser, timeout: 180_000, concurrency: 
     await close();
   });
 
+  test('rows in the order of quantities do not move under the pointer, or after a key, while changes arrive', async () => {
+    const { page, pass, close } = await openWithClock('/?q=box&sort=-quantity'); // no other test changes these
+    let pages = 0;
+    page.on('request', (request) => { pages += Number(Boolean(request.postData()?.includes('query Products'))); });
+    await page.locator('.summary', { hasText: /^\d products$/ }).waitFor();
+    const all = await idsShown(page);
+    const shows = (what, ids) => until(what, async () => JSON.stringify(await idsShown(page)) === JSON.stringify(ids));
+    // Makes a product the first one, and waits for the server's order, which may be 10 s old. So the board would get it.
+    const makeFirst = async (id) => {
+      const { quantity, locationId } = await readStock(server.graphql, id);
+      await server.graphql(adjustStock, delivery(id, locationId, 10_000));
+      await quantityOf(page, id, new Intl.NumberFormat('en').format(quantity + 10_000)).waitFor();
+      await until('the order of the server has the change', async () => {
+        const { products } = await server.graphql('{ products(last: 1, orderBy: QUANTITY, filter: { search: "box" }) { nodes { productId } } }');
+        return products.nodes[0].productId === id;
+      });
+    };
+    const standsStill = async (ids) => {
+      await page.evaluate(() => fetch('/readyz')); // what the page has asked for was seen before
+      assert.equal(pages, 0, 'the list was read');
+      assert.deepEqual(await idsShown(page), ids);
+    };
+    const row = rowOf(page, all[1]);
+    const { x, y } = await row.locator('.quantity').boundingBox();
+    const under = () => page.evaluate(([left, top]) => document.elementFromPoint(left, top).closest('.row')?.dataset.product, [x + 4, y + 4]);
+    await page.mouse.move(x + 4, y + 4);
+    pages = 0;
+    await makeFirst(all.at(-1));
+    await pass(2 * stepMs);
+    await standsStill(all);
+    assert.equal(await under(), all[1]);
+    await page.getByRole('button', { name: 'Update the list' }).waitFor();
+    await page.mouse.move(0, 0);
+    await pass(6_000);
+    const next = [all.at(-1), ...all.slice(0, -1)];
+    await shows('the list follows when the pointer has left', next);
+
+    await row.focus();
+    await page.mouse.move(x + 4, y + 4);
+    pages = 0;
+    await makeFirst(next.at(-1));
+    await page.keyboard.press('ArrowDown');
+    await page.mouse.move(0, 0);
+    await pass(8_000);
+    await standsStill(next);
+    await page.getByRole('button', { name: 'Update the list' }).waitFor();
+    await pass(4_000);
+    await shows('the list follows 10 s after the last key', [next.at(-1), ...next.slice(0, -1)]);
+    await close();
+  });
+
   test('rows do not move under the pointer while changes arrive', async () => {
     const { page, pass, close } = await openWithClock('/?q=jumbo&status=IN_STOCK');
     await rowOf(page, '22386').waitFor();

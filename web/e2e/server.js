@@ -57,7 +57,7 @@ export async function startServer(settings = {}) {
   const address = settings.LISTEN_ADDR ?? `127.0.0.1:${await freePort()}`;
   const child = spawn(binary, [], {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, LISTEN_ADDR: address, DATABASE_URL: 'sqlite::memory:', ...settings },
+    env: { PATH: process.env.PATH, HOME: folder, LISTEN_ADDR: address, ADMIN_ADDR: 'off', DATABASE_URL: 'sqlite::memory:', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
