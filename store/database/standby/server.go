@@ -61,8 +61,9 @@ func (s *HotStandby) Close() error { return s.db.Close() }
 func (s *HotStandby) Connections() sql.DBStats { return s.db.Connections() }
 
 // Read calls read with a database whose sessions see everything that was committed at a
-// position, and whose clock shows the position's moment. It waits for a free connection, and for the standby, each so long. lag is how many bytes of
-// the log the standby had to replay when it was asked first.
+// position, and whose clock shows the position's moment. It waits for a free connection, and
+// for the standby, each so long. lag is how many bytes of the log the standby had to replay
+// when it was asked first.
 //
 // Errors: ErrBusy, ErrBehind, ErrOther; those of read; any other of the server.
 func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duration, read func(*dialect.DB) error) (lag int64, err error) {
@@ -96,7 +97,7 @@ func (s *HotStandby) Read(ctx context.Context, at LogPosition, wait time.Duratio
 }
 
 // closeIdle closes the connections that are not in use: they lead to a server that is no
-// standby any more, and the URL may name another one.
+// standby any more, and the host's name may lead to another one now.
 func (s *HotStandby) closeIdle() {
 	s.db.SQL.SetMaxIdleConns(0)
 	s.db.SQL.SetMaxIdleConns(s.connections)
