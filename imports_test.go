@@ -51,16 +51,18 @@ var mayImport = map[string][]string{
 	"graph/tokens":    {"graph/guard", "models"},
 	"graph/live":      {"graph/compiled", "graph/transport/push", "graph/viewer", "models"},
 	"graph/viewer":    {"graph/guard", "models", "models/owner", "models/stockbinary"},
-	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
+	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/jsonresponse", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
 
 	"graph/instrumentation":     {"models", "tracing"},
 	"graph/federation":          {"graph/guard", "models", "models/ids"},
 	"graph/securitylog":         {"graph/guard", "models"},
 	"graph/transport/admission": {"graph/guard", "models"},
-	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/wsframe", "models"},
+	"graph/transport/protocol":  {"graph/rawparams", "graph/transport/jsonresponse", "graph/transport/wsframe"},
 
 	"graph/trusted":    {"models"},
 	"graph/validation": {"graph/coercion"},
+
+	"graph/transport/jsonresponse": {"models"},
 
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},

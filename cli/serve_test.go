@@ -44,15 +44,15 @@ func TestServeRefuses(t *testing.T) {
 		settings serving.Settings
 		want     string
 	}{
-		"every address":          {serving.Settings{ListenAddr: "0.0.0.0:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"every address":          {serving.Settings{ListenAddr: "0.0.0.0:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
 		"how to make a secret":   {serving.Settings{ListenAddr: "0.0.0.0:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "openssl rand -hex 32"},
-		"every address, IPv6":    {serving.Settings{ListenAddr: "[::]:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"every address, short":   {serving.Settings{ListenAddr: ":8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"a network's address":    {serving.Settings{ListenAddr: "192.168.1.5:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"a name":                 {serving.Settings{ListenAddr: "example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"a name that looks like": {serving.Settings{ListenAddr: "localhost.example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"nothing":                {serving.Settings{ListenAddr: "", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
-		"brackets":               {serving.Settings{ListenAddr: "[", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "only a loopback address"},
+		"every address, IPv6":    {serving.Settings{ListenAddr: "[::]:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
+		"every address, short":   {serving.Settings{ListenAddr: ":8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
+		"a network's address":    {serving.Settings{ListenAddr: "192.168.1.5:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
+		"a name":                 {serving.Settings{ListenAddr: "example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
+		"a name that looks like": {serving.Settings{ListenAddr: "localhost.example.com:8080", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
+		"nothing":                {serving.Settings{ListenAddr: "", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
+		"brackets":               {serving.Settings{ListenAddr: "[", ReservationTTL: ttl, ReservationTTLMax: ttlMax}, "a loopback address such as"},
 		"no port":                {usualSettings(t, "127.0.0.1"), "missing port"},
 		"a port too high":        {usualSettings(t, "127.0.0.1:99999"), "invalid port"},
 		"no ttl":                 {serving.Settings{ListenAddr: "127.0.0.1:0", ReservationTTL: 0, ReservationTTLMax: ttlMax}, "reservation-ttl 0s must be between 1s and"},

@@ -50,7 +50,7 @@ log-format: json
 ## Secrets
 
 There is no default secret. A secret may be in a file of its own, so that neither the process list nor the environment shows it:
-` + "`AUTH_SECRET_FILE`, `DATABASE_URL_FILE`, `REDIS_URL_FILE`, `SIMULATED_SHOPPERS_TOKEN_FILE`, `OTEL_EXPORTER_OTLP_HEADERS_FILE`" + `. A setting and its file do not go together on one level; a flag or variable with one of
+` + "`AUTH_SECRET_FILE`, `DATABASE_URL_FILE`, `REDIS_URL_FILE`, `GATEWAY_KEY_FILE`, `SIMULATED_SHOPPERS_TOKEN_FILE`, `OTEL_EXPORTER_OTLP_HEADERS_FILE`" + `. A setting and its file do not go together on one level; a flag or variable with one of
 the two counts before the other one in the configuration file. To make a secret: ` + "`openssl rand -hex 32`" + `.
 `
 

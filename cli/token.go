@@ -31,7 +31,7 @@ type tokenCommand struct {
 // Help is the text that onhand token --help adds.
 func (*tokenCommand) Help() string {
 	return "Makes a bearer token for development, signed with the server's secret (HS256), and prints it. " +
-		"In production an issuer makes them. A new secret: openssl rand -hex 32"
+		"In production an issuer makes them; " + tokens.SecretHint + "."
 }
 
 // Run prints a token.

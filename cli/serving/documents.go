@@ -11,6 +11,7 @@ import (
 	"onhand/graph"
 	"onhand/graph/federation"
 	"onhand/graph/guard"
+	"onhand/graph/tokens"
 	"onhand/graph/trusted"
 )
 
@@ -21,14 +22,14 @@ const (
 	production = "production"
 )
 
-// gatewayKeyMin is the length of the shortest key of a gateway, in bytes.
-const gatewayKeyMin = 32
+// gatewayKeyBytesMin is the length of the shortest key of a gateway.
+const gatewayKeyBytesMin = 32
 
 // DocumentSettings are what callers may send, and what they may know of the schema.
 type DocumentSettings struct {
 	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"The file of a manifest of documents, which is read again when it changes." more:"[manifest](clients.md#trusted-documents)"`
 	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin and gateways with GATEWAY_KEY."`
-	GatewayKey           string `name:"gateway-key" env:"GATEWAY_KEY" placeholder:"TEXT" help:"A secret of 32 bytes at least. Requests with it in the header Onhand-Gateway-Key may send any document despite TRUSTED_DOCUMENTS_ONLY: a gateway makes its own. It grants no scope." more:"[how](federation.md#trusted-documents)"`
+	GatewayKey           string `name:"gateway-key" env:"GATEWAY_KEY" placeholder:"TEXT" help:"A secret of 32 bytes at least, with TRUSTED_DOCUMENTS_ONLY. Requests with it in the header Onhand-Gateway-Key may send any document despite it: a gateway makes its own. It grants no scope." more:"[how](federation.md#trusted-documents)"`
 	GatewayKeyFile       string `name:"gateway-key-file" env:"GATEWAY_KEY_FILE" placeholder:"PATH" help:"A file with the value of GATEWAY_KEY."`
 	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: introspection, suggestions, /schema.graphql and the playground are for the scope admin alone; development: for every caller; auto: production where tokens are configured."`
 	Federation           string `name:"federation" env:"FEDERATION" enum:"subgraph,full,off" default:"subgraph" help:"What a gateway gets: subgraph, which leaves titles and lists of products to a catalogue; full, with these; off, nothing." more:"[guide](federation.md)"`
@@ -40,8 +41,11 @@ func (s *DocumentSettings) check() error {
 	if s.TrustedDocumentsOnly == on && s.TrustedDocuments == "" {
 		return errors.New("trusted-documents-only needs the manifest: name its file with trusted-documents")
 	}
-	if s.GatewayKey != "" && len(s.GatewayKey) < gatewayKeyMin {
-		return fmt.Errorf("gateway-key has %d bytes; it needs %d at least: openssl rand -hex 32 makes one", len(s.GatewayKey), gatewayKeyMin)
+	if s.GatewayKey != "" && s.TrustedDocumentsOnly != on {
+		return errors.New("gateway-key is for trusted-documents-only: set both")
+	}
+	if s.GatewayKey != "" && len(s.GatewayKey) < gatewayKeyBytesMin {
+		return fmt.Errorf("gateway-key has %d bytes; it needs %d at least; %s", len(s.GatewayKey), gatewayKeyBytesMin, tokens.SecretHint)
 	}
 	return nil
 }

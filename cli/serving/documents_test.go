@@ -89,7 +89,15 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	require.ErrorContains(t, (&DocumentSettings{TrustedDocumentsOnly: on}).check(), "trusted-documents")
 	require.NoError(t, (&DocumentSettings{TrustedDocumentsOnly: off}).check())
-	require.ErrorContains(t, (&DocumentSettings{GatewayKey: "short"}).check(), "gateway-key has 5 bytes")
+	for key, want := range map[string]string{
+		"short": "gateway-key has 5 bytes; it needs 32 at least; openssl rand -hex 32 makes a secret", strings.Repeat("k", gatewayKeyBytesMin-1): "has 31 bytes",
+	} {
+		require.ErrorContains(t, (&DocumentSettings{TrustedDocuments: "a file", TrustedDocumentsOnly: on, GatewayKey: key}).check(), want)
+	}
+	for _, documents := range []string{"", "a file"} {
+		settings := DocumentSettings{TrustedDocuments: documents, TrustedDocumentsOnly: off, GatewayKey: strings.Repeat("k", gatewayKeyBytesMin)}
+		require.ErrorContains(t, settings.check(), "gateway-key is for trusted-documents-only: set both", "it would do nothing")
+	}
 	_, _, err := (&DocumentSettings{TrustedDocuments: "none"}).openTrusted(t.Context(), log)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
@@ -97,7 +105,7 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	require.NoError(t, st.Start())
 	path := filepath.Join(t.TempDir(), "manifest.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"stock": "query($id: ID!) { stock(productId: $id) { quantityAvailable } }"}`), 0o600))
-	settings := DocumentSettings{TrustedDocuments: path, TrustedDocumentsOnly: on, GatewayKey: strings.Repeat("k", gatewayKeyMin)}
+	settings := DocumentSettings{TrustedDocuments: path, TrustedDocumentsOnly: on, GatewayKey: strings.Repeat("k", gatewayKeyBytesMin)}
 	require.NoError(t, settings.check())
 	documents, closeTrusted, err := settings.openTrusted(t.Context(), log)
 	require.NoError(t, err)

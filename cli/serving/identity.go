@@ -66,7 +66,7 @@ func (s *IdentitySettings) tokens() (config tokens.VerifierConfig, err error) {
 	} {
 		if *setting.to, err = ValueOrFile(setting.name, setting.value, setting.file); err != nil {
 			if setting.to == &secret {
-				err = fmt.Errorf("%w; openssl rand -hex 32 makes a secret", err)
+				err = fmt.Errorf("%w; %s", err, tokens.SecretHint)
 			}
 			return config, err
 		}

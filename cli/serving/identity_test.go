@@ -36,7 +36,7 @@ func TestListenAddress(t *testing.T) {
 			if err := s.Check(); local || s.TokensConfigured() {
 				require.NoError(t, err, address)
 			} else {
-				require.ErrorContains(t, err, "only a loopback address", address)
+				require.ErrorContains(t, err, "a loopback address such as", address)
 			}
 		}
 	}
@@ -58,7 +58,7 @@ func TestIdentitySettings(t *testing.T) {
 		"secret":              {IdentitySettings{AuthSecret: testSecret}, ""},
 		"secret in a file":    {IdentitySettings{AuthSecretFile: file(testSecret + "\n")}, ""},
 		"key set":             {IdentitySettings{AuthJWKSURLFile: file("https://issuer.example/keys\r\n"), AuthIssuer: "i", AuthAudience: "a"}, ""},
-		"short secret":        {IdentitySettings{AuthSecret: "hunter2"}, "has 7 bytes; it needs 32 at least; openssl rand -hex 32 makes one"},
+		"short secret":        {IdentitySettings{AuthSecret: "hunter2"}, "has 7 bytes; it needs 32 at least; openssl rand -hex 32 makes a secret"},
 		"short file":          {IdentitySettings{AuthSecretFile: file("hunter2\n")}, "has 7 bytes"},
 		"empty file":          {IdentitySettings{AuthSecretFile: file("\n")}, "auth-secret-file is empty; openssl rand -hex 32 makes a secret"},
 		"large file":          {IdentitySettings{AuthSecretFile: file(strings.Repeat("x", settingBytesMax+1))}, "auth-secret-file is larger"},

@@ -12,6 +12,7 @@ import (
 	"onhand/cli/serving/shoppers"
 	"onhand/cli/serving/telemetry"
 	"onhand/graph/guard"
+	"onhand/graph/tokens"
 	"onhand/models"
 	"onhand/store"
 )
@@ -90,7 +91,7 @@ func (s *Settings) Check() error {
 		return err
 	}
 	if !s.TokensConfigured() && !guard.IsLoopback(s.ListenAddr) {
-		return fmt.Errorf("listen on %s? without a way to check tokens every scope is granted, so only a loopback address such as 127.0.0.1:8080 may be listened on; set AUTH_SECRET or AUTH_JWKS_URL ; openssl rand -hex 32 makes a secret", s.ListenAddr)
+		return fmt.Errorf("listen-addr %q: without tokens every scope is granted, so the server listens on a loopback address such as 127.0.0.1:8080 only; set AUTH_SECRET or AUTH_JWKS_URL for others; %s", s.ListenAddr, tokens.SecretHint)
 	}
 	if s.ReservationTTL < models.ReservationTTLMin || s.ReservationTTL > s.ReservationTTLMax {
 		return fmt.Errorf("reservation-ttl %s must be between %s and reservation-ttl-max %s", s.ReservationTTL, models.ReservationTTLMin, s.ReservationTTLMax)

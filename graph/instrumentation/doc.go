@@ -7,8 +7,8 @@
 // Invariants:
 //   - The values of a label are bounded: names that the manifest of trusted documents has, or without one the first that
 //     callers use who may name series, up to namesMax. A name that has series counts in them for every caller. The others
-//     count by the first digit of their hash, as "other-0" to "other-f", those without a name as "anonymous". Codes are
-//     those of the API, else "OTHER".
+//     count by the first digit of the hash of their first nameBytesMax bytes, as "other-0" to "other-f", those without a
+//     name as "anonymous". Codes are those of the API, else "OTHER".
 //   - No metric and no span has an argument of an operation.
 //   - Without a tracer an operation costs two readings of the clock and what its metrics take: no memory.
 //   - Lines about slow operations are bounded in a second.

@@ -25,8 +25,8 @@ const (
 	// anonymousName is the label of operations without a name.
 	anonymousName = "anonymous"
 	// otherPrefix begins the label of names without series of their own: the first digit of
-	// the SHA-256 of the name follows, so that they share otherLabels series. GraphQL has no
-	// such name.
+	// the SHA-256 of the name's first nameBytesMax bytes follows, so that they share otherLabels
+	// series. GraphQL has no such name.
 	otherPrefix, otherLabels = "other-", len(otherDigits)
 	otherDigits              = "0123456789abcdef"
 )
@@ -49,8 +49,8 @@ type operationSeconds struct {
 	otherQueries, otherMutations [otherLabels]otherSeries
 }
 
-// otherSeries are the series that names share whose hashes begin with one digit. They are made
-// when there is such a name.
+// otherSeries are the series that the names of one digit share. They are made when there is such
+// a name.
 type otherSeries struct {
 	made     sync.Once
 	observer prometheus.Observer
@@ -59,7 +59,7 @@ type otherSeries struct {
 func newOperationSeconds(config OperationsConfig) *operationSeconds {
 	s := &operationSeconds{trusted: config.Trusted, names: config.Names, histogram: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "onhand_graphql_operation_duration_seconds",
-		Help:    "Time until a query or mutation was executed, by its type and name. A name without series of its own counts by a digit of its hash, as other-0 to other-f; an operation without a name as anonymous.",
+		Help:    "Time until a query or mutation was executed, by its type and name. A name without series of its own counts by a digit of the hash of its first 64 bytes, as other-0 to other-f; an operation without a name as anonymous.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 	}, []string{"type", "operation"})}
 	known := map[seriesKey]prometheus.Observer{}

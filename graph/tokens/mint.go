@@ -25,7 +25,7 @@ type NewToken struct {
 func Mint(secret []byte, token NewToken, now time.Time) (string, error) {
 	switch {
 	case len(secret) < SecretBytesMin:
-		return "", fmt.Errorf("the secret of tokens has %d bytes; it needs %d at least; openssl rand -hex 32 makes one", len(secret), SecretBytesMin)
+		return "", fmt.Errorf("the secret of tokens has %d bytes; it needs %d at least; %s", len(secret), SecretBytesMin, SecretHint)
 	case token.Subject == "" || models.CheckText(token.Subject, models.TextLengthMax) != "":
 		return "", fmt.Errorf("the subject must have 1 to %d characters", models.TextLengthMax)
 	case token.Lifetime < time.Second:

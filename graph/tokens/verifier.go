@@ -20,6 +20,8 @@ import (
 const (
 	// SecretBytesMin is the shortest secret: as long as what HS256 computes.
 	SecretBytesMin = 32
+	// SecretHint ends a message about a secret that is missing or too short.
+	SecretHint = "openssl rand -hex 32 makes a secret"
 	// Leeway is how much the clocks of issuer and server may differ.
 	Leeway = 30 * time.Second
 	// tokenBytesMax is the largest token. Those of large issuers have 2 kB.
@@ -81,7 +83,7 @@ func (c *VerifierConfig) Check() error {
 	case c.Secret == nil && c.KeySetURL == "":
 		return errors.New("tokens need a secret or the URL of a key set")
 	case c.Secret != nil && len(c.Secret) < SecretBytesMin:
-		return fmt.Errorf("the secret of tokens has %d bytes; it needs %d at least; openssl rand -hex 32 makes one", len(c.Secret), SecretBytesMin)
+		return fmt.Errorf("the secret of tokens has %d bytes; it needs %d at least; %s", len(c.Secret), SecretBytesMin, SecretHint)
 	case c.KeySetURL != "":
 		return checkKeySetURL(c.KeySetURL)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/graph/guard"
-	"onhand/graph/transport/protocol"
+	"onhand/graph/transport/jsonresponse"
 	"onhand/models"
 )
 
@@ -101,7 +101,7 @@ func (a *array) answer(ctx context.Context, request arrayRequest) (answer []byte
 }
 
 func encoded(response *graphql.Response) []byte {
-	return protocol.AppendResponse(make([]byte, 0, len(response.Data)+responseBytes), response)
+	return jsonresponse.Append(make([]byte, 0, len(response.Data)+responseBytes), response)
 }
 
 // responseBytes is what a response has beside its data.

@@ -34,8 +34,8 @@ const patience = 20 * time.Second
 
 // quick are limits for tests that wait for a limit to pass, patient for all others.
 var (
-	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, connect: 400 * time.Millisecond, flood: patience, lifetime: time.Hour}
-	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, connect: patience, flood: patience, lifetime: time.Hour}
+	quick   = limits{write: 200 * time.Millisecond, message: patience, init: 100 * time.Millisecond, ping: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, connect: 400 * time.Millisecond, refused: patience, flood: patience, lifetime: time.Hour}
+	patient = limits{write: patience, message: patience, init: patience, ping: patience, keepAlive: patience, connect: patience, refused: patience, flood: patience, lifetime: time.Hour}
 )
 
 // operationsMax and messageBytesMax are defaults.

@@ -11,7 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"onhand/graph/guard"
-	"onhand/graph/transport/protocol"
+	"onhand/graph/transport/jsonresponse"
 	"onhand/graph/transport/push"
 	"onhand/models"
 )
@@ -24,13 +24,14 @@ type limits struct {
 	ping      time.Duration // interval; a client that leaves a ping unanswered for two is cut off
 	keepAlive time.Duration // interval of comments on an event stream without events
 	connect   time.Duration // from the token of a single connection to its event stream
+	refused   time.Duration // for which the operations of a connection with a refused token are answered
 	flood     time.Duration // for which a client may send more messages than it should; each waits
 	lifetime  time.Duration // of a stream; 0 for that of its bounds
 }
 
 var defaultLimits = limits{
 	write: 10 * time.Second, message: time.Minute, init: 5 * time.Second,
-	ping: 10 * time.Second, keepAlive: 10 * time.Second, connect: 30 * time.Second, flood: 10 * time.Second,
+	ping: 10 * time.Second, keepAlive: 10 * time.Second, connect: 30 * time.Second, refused: 10 * time.Second, flood: 10 * time.Second,
 }
 
 // ticksPerLimit is how often the ticker looks at a stream within its shortest limit.
@@ -38,7 +39,7 @@ const ticksPerLimit = 8
 
 // tickInterval is the interval of the ticker for streams with these limits.
 func (l limits) tickInterval() time.Duration {
-	return min(l.init, l.ping, l.keepAlive, l.connect, l.lifetime) / ticksPerLimit
+	return min(l.init, l.ping, l.keepAlive, l.connect, l.refused, l.lifetime) / ticksPerLimit
 }
 
 // operation is one operation of a stream.
@@ -98,7 +99,7 @@ func prepare(exec graphql.GraphExecutor, out operationOutlet, o *operation, para
 func refuseOperation(exec graphql.GraphExecutor, out operationOutlet, o *operation, operation *graphql.OperationContext, errs gqlerror.List) {
 	defer o.cancel()
 	response := exec.DispatchError(graphql.WithOperationContext(o.ctx, operation), errs)
-	if !protocol.IsHashRefusal(errs) {
+	if !jsonresponse.IsHashRefusal(errs) {
 		out.fail(o, response)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -23,7 +24,7 @@ func TestWebSocketAnswersRefusals(t *testing.T) {
 	token := &revocableToken{make(chan func(), 1)}
 	bearer := &guard.Bearer{Verifier: token}
 	limits := patient
-	limits.connect = 2 * time.Second
+	limits.refused = 2 * time.Second
 	b := newTestServerOn(t, limits, testSettings{admit: func(ctx context.Context, payload json.RawMessage) (context.Context, error) {
 		var given struct{ Token string }
 		require.NoError(t, json.Unmarshal(payload, &given))
@@ -52,6 +53,7 @@ func TestWebSocketAnswersRefusals(t *testing.T) {
 	code, types := p.closed()
 	assert.Equal(t, websocket.StatusCode(4403), code)
 	assert.Empty(t, types)
+	assert.EqualValues(t, 1, b.closing.Closes()["4403"])
 
 	code, types = connect("later").closed()
 	assert.Equal(t, websocket.StatusTryAgainLater, code)
@@ -70,6 +72,30 @@ func TestWebSocketAnswersRefusals(t *testing.T) {
 	code, types = p.closed()
 	assert.Equal(t, websocket.StatusCode(4403), code)
 	assert.Empty(t, types)
+}
+
+// TestRefusedSocketIsClosed: a connection with a refused token ends at its limit, whatever the client sends.
+func TestRefusedSocketIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newTestServerOn(t, defaultLimits, testSettings{virtual: true, admit: func(context.Context, json.RawMessage) (context.Context, error) {
+			return nil, &models.Fault{Code: models.CodeUnauthenticated, Message: "the token is not valid"}
+		}})
+		p := b.dial(t, protocol.Subprotocol)
+		began := time.Now()
+		p.send(`{"type":"connection_init","payload":{"onRefusal":"error"}}`)
+		p.wants(`{"type":"connection_ack"}`)
+		for time.Since(began) < defaultLimits.refused-time.Second {
+			time.Sleep(time.Second)
+			p.send(tick)
+			assert.Contains(t, p.read(), "the token is not valid")
+			p.wants(`{"id":"1","type":"complete"}`)
+		}
+		code, _ := p.closed()
+		assert.Equal(t, websocket.StatusCode(4403), code)
+		assert.GreaterOrEqual(t, time.Since(began), defaultLimits.refused)
+		assert.Less(t, time.Since(began), defaultLimits.refused+time.Second)
+	})
 }
 
 // revocableToken is the verifier of one token, which end revokes.

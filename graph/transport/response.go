@@ -8,7 +8,7 @@ import (
 
 	"onhand/graph/coding"
 	"onhand/graph/guard"
-	"onhand/graph/transport/protocol"
+	"onhand/graph/transport/jsonresponse"
 	"onhand/models"
 )
 
@@ -19,7 +19,7 @@ func answer(w http.ResponseWriter, r *http.Request, kind string, response *graph
 	}
 	body := takeBuffer()
 	defer body.giveBack() // Write has copied, or sent, what it was given
-	body.bytes = protocol.AppendResponse(body.bytes, response)
+	body.bytes = jsonresponse.Append(body.bytes, response)
 	if response.Data == nil {
 		guard.WriteHeaders(w.Header(), response.Errors)
 	}
@@ -67,7 +67,7 @@ func write(w http.ResponseWriter, r *http.Request, kind string, status int, body
 // in JSON, whose clients read a body for this status only, and for 400 in the newer media type. Other reasons have a status
 // of their own in both. The refusal of a hash has 200: clients of mobile applications would not send the document otherwise.
 func statusOf(kind string, response *graphql.Response) int {
-	if response.Data != nil || protocol.IsHashRefusal(response.Errors) {
+	if response.Data != nil || jsonresponse.IsHashRefusal(response.Errors) {
 		return http.StatusOK
 	}
 	if len(response.Errors) > 0 {

@@ -51,6 +51,7 @@ type socket struct {
 	mu           sync.Mutex
 	initialised  bool // connection_init has arrived
 	acknowledged bool
+	refusedUntil time.Time          // when a connection with a refusal ends; zero for none
 	ended        bool               // no message may follow but the close frame
 	closing      wsframe.CloseError // where ended
 	discarding   bool               // read waits for the client's end of the connection
@@ -179,8 +180,7 @@ func (s *socket) initialise(payload json.RawMessage) error {
 		case err != nil && !protocol.AnswersRefusals(payload):
 			return protocol.Forbidden
 		case err != nil:
-			s.refusal = err
-			time.AfterFunc(s.shared.limits.connect, func() { s.end(protocol.Forbidden) })
+			s.refuseAll(err)
 		default:
 			s.ctx = ctx
 			context.AfterFunc(ctx, func() { s.forbid(protocol.AnswersRefusals(payload)) })
@@ -191,6 +191,14 @@ func (s *socket) initialise(payload json.RawMessage) error {
 	s.pingAt = time.Now().Add(s.shared.limits.ping)
 	s.mu.Unlock()
 	return s.send(nil, wsframe.AppendText(nil, protocol.Ack), false)
+}
+
+// refuseAll has all operations answered with an error, until the connection ends.
+func (s *socket) refuseAll(refusal error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = refusal
+	s.refusedUntil = time.Now().Add(s.shared.limits.refused)
 }
 
 // forbid ends a connection that is allowed no longer. answering: its operations end first,

@@ -172,18 +172,21 @@ var pingFrame = wsframe.AppendText(nil, protocol.Ping)
 const answersWithin = time.Minute
 
 // tick implements openStream. A client must initialise the connection in time; the
-// decision on it has as long again.
+// decision on it has as long again. One that is refused ends some time later.
 func (s *socket) tick(now time.Time) {
 	limits, age := s.shared.limits, now.Sub(s.began)
 	s.mu.Lock()
 	late := !s.initialised && age >= limits.init || !s.acknowledged && age >= 2*limits.init
 	old := age >= s.lifetime && (age >= s.lifetime+answersWithin || !s.awaitsAnswer())
+	refused := !s.refusedUntil.IsZero() && !now.Before(s.refusedUntil)
 	silent := !s.unanswered.IsZero() && now.Sub(s.unanswered) >= 2*limits.ping
 	due := s.acknowledged && !s.ended && !now.Before(s.pingAt)
 	s.mu.Unlock()
 	switch {
 	case late:
 		s.end(protocol.InitTimeout)
+	case refused:
+		s.end(protocol.Forbidden)
 	case silent:
 		s.end(protocol.Stuck)
 	case old:

@@ -12,7 +12,7 @@ import (
 
 	"onhand/graph/guard"
 	"onhand/graph/rawparams"
-	"onhand/graph/transport/protocol"
+	"onhand/graph/transport/jsonresponse"
 	"onhand/models"
 )
 
@@ -222,7 +222,7 @@ func (s *eventStream) next(o *operation, response *graphql.Response) (more bool)
 	if o.id != nil {
 		b = append(append(append(b, `{"id":`...), o.id...), `,"payload":`...)
 	}
-	b = protocol.AppendResponse(b, response)
+	b = jsonresponse.Append(b, response)
 	if o.id != nil {
 		b = append(b, '}')
 	}

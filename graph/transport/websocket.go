@@ -20,8 +20,9 @@ import (
 // connection_init, nil where it has none. The returned context is that of all
 // operations of the connection, and is made from ctx.
 //
-// An error refuses the connection with close code 4403, and UNAVAILABLE with 1013. So does the end of the returned
-// context later, such as that of a token. See protocol.AnswersRefusals for clients that want an answer.
+// An error refuses the connection with close code 4403, and UNAVAILABLE or RATE_LIMITED with 1013. When the returned context
+// ends later, such as with its token, the connection is closed with 4403 too. A client may ask for an answer first
+// (protocol.AnswersRefusals).
 type ConnectFunc func(ctx context.Context, payload json.RawMessage) (context.Context, error)
 
 // WebSocket answers graphql-transport-ws. allows reports whether the page that sends a

@@ -11,13 +11,14 @@
 //
 // Trusted documents are served beside others, or alone. Alone, a caller that is not exempt gets FORBIDDEN for any
 // other document and for any other id. Exempt is the scope admin, and a gateway: it makes the text of its documents
-// itself. A gateway is told by a key in a header. The key says nothing of the caller.
+// itself. A request with the gateway key in its header is a gateway's. The key grants no scope.
 //
 // Invariants:
 //   - The file is read again when it changes. A file that cannot be read leaves the documents as they are.
 //   - A document that could not be executed is left out, and logged.
 //   - The file, its documents and their ids are bounded.
-//   - Ids are looked up before automatic persisted queries, which no caller reaches that must send trusted documents.
+//   - Ids are looked up before automatic persisted queries. A caller that must send trusted documents never reaches
+//     these.
 //
 // May import: models, gqlgen's runtime, gqlparser. The package uses no server.
 package trusted

@@ -11,10 +11,11 @@ import (
 // handshake.
 const GatewayHeader = "Onhand-Gateway-Key"
 
-type gatewayKey struct{}
+// fromGateway is the key, in a context, of a gateway's request.
+type fromGateway struct{}
 
 // WithGateways notes which requests are a gateway's: those with the key. A request with
-// another key is like one without. An empty key is nobody's.
+// another key is like one without. Without a key no request is a gateway's.
 func WithGateways(key string, next http.Handler) http.Handler {
 	if key == "" {
 		return next
@@ -23,7 +24,7 @@ func WithGateways(key string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if sent := r.Header.Get(GatewayHeader); sent != "" {
 			if got := sha256.Sum256([]byte(sent)); subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
-				r = r.WithContext(context.WithValue(r.Context(), gatewayKey{}, true))
+				r = r.WithContext(context.WithValue(r.Context(), fromGateway{}, true))
 			}
 		}
 		next.ServeHTTP(w, r)
@@ -31,4 +32,4 @@ func WithGateways(key string, next http.Handler) http.Handler {
 }
 
 // FromGateway reports whether a request had the key of a gateway.
-func FromGateway(ctx context.Context) bool { return ctx.Value(gatewayKey{}) != nil }
+func FromGateway(ctx context.Context) bool { return ctx.Value(fromGateway{}) != nil }

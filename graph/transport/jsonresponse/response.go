@@ -1,4 +1,4 @@
-package protocol
+package jsonresponse
 
 import (
 	"encoding/json"
@@ -9,29 +9,9 @@ import (
 	"onhand/models"
 )
 
-// AppendNext appends a "next" message for an operation. id is its id in JSON.
-func AppendNext(b, id []byte, response *graphql.Response) []byte {
-	b = append(AppendID(b, id), `,"type":"next","payload":`...)
-	return append(AppendResponse(b, response), '}')
-}
-
-// AppendError appends an "error" message.
-func AppendError(b, id []byte, response *graphql.Response) []byte {
-	b = append(AppendID(b, id), `,"type":"error","payload":`...)
-	return append(AppendErrors(b, response.Errors), '}')
-}
-
-// AppendComplete appends a "complete" message.
-func AppendComplete(b, id []byte) []byte {
-	return append(AppendID(b, id), `,"type":"complete"}`...)
-}
-
-// AppendID appends how the message of an operation begins.
-func AppendID(b, id []byte) []byte { return append(append(b, `{"id":`...), id...) }
-
-// AppendResponse appends a response in JSON. The data is JSON already and may be large,
-// so it is copied without parsing.
-func AppendResponse(b []byte, response *graphql.Response) []byte {
+// Append appends a response. The data is JSON already and may be large, so it is copied
+// without parsing.
+func Append(b []byte, response *graphql.Response) []byte {
 	b = append(b, '{')
 	if len(response.Errors) > 0 {
 		b = append(AppendErrors(append(b, `"errors":`...), response.Errors), ',')
@@ -45,7 +25,7 @@ func AppendResponse(b []byte, response *graphql.Response) []byte {
 	return append(b, '}')
 }
 
-// AppendErrors appends the errors of a response in JSON.
+// AppendErrors appends the errors of a response.
 func AppendErrors(b []byte, errs gqlerror.List) []byte {
 	encoded, err := json.Marshal(errs)
 	if err != nil { // only an extension that JSON cannot encode, which Onhand never sets
