@@ -483,7 +483,7 @@ func TestTheProgramsOtherCommands(t *testing.T) {
 		env, args []string
 		want      string
 	}{
-		{[]string{"LISTEN_ADDR=0.0.0.0:8080"}, nil, "only a loopback address"},
+		{[]string{"LISTEN_ADDR=0.0.0.0:8080"}, nil, "a loopback address such as"},
 		{[]string{"RESERVATION_TTL=48h"}, nil, "reservation-ttl 48h0m0s must be between"},
 		{[]string{"RESERVATION_TTL=soon"}, nil, "soon"},
 		{[]string{"NEAR_CACHE_BYTES=-1"}, nil, "must not be negative"},

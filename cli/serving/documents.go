@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 
 	"onhand/graph"
@@ -29,7 +30,7 @@ const gatewayKeyBytesMin = 32
 type DocumentSettings struct {
 	TrustedDocuments     string `name:"trusted-documents" env:"TRUSTED_DOCUMENTS" placeholder:"PATH" help:"The file of a manifest of documents, which is read again when it changes." more:"[manifest](clients.md#trusted-documents)"`
 	TrustedDocumentsOnly string `name:"trusted-documents-only" env:"TRUSTED_DOCUMENTS_ONLY" enum:"on,off" default:"off" help:"on: other documents are refused, but for the scope admin and gateways with GATEWAY_KEY."`
-	GatewayKey           string `name:"gateway-key" env:"GATEWAY_KEY" placeholder:"TEXT" help:"A secret of 32 bytes at least, with TRUSTED_DOCUMENTS_ONLY. Requests with it in the header Onhand-Gateway-Key may send any document despite it: a gateway makes its own. It grants no scope." more:"[how](federation.md#trusted-documents)"`
+	GatewayKey           string `name:"gateway-key" env:"GATEWAY_KEY" placeholder:"TEXT" help:"A secret of 32 bytes at least, with TRUSTED_DOCUMENTS_ONLY. Requests with it in the header Onhand-Gateway-Key may send any document despite it: a gateway makes its own. It grants no scope. A flag is visible to other users of the machine: use the variable or the file." more:"[how](federation.md#trusted-documents)"`
 	GatewayKeyFile       string `name:"gateway-key-file" env:"GATEWAY_KEY_FILE" placeholder:"PATH" help:"A file with the value of GATEWAY_KEY."`
 	Profile              string `name:"profile" env:"PROFILE" enum:"auto,development,production" default:"auto" help:"production: introspection, suggestions, /schema.graphql and the playground are for the scope admin alone; development: for every caller; auto: production where tokens are configured."`
 	Federation           string `name:"federation" env:"FEDERATION" enum:"subgraph,full,off" default:"subgraph" help:"What a gateway gets: subgraph, which leaves titles and lists of products to a catalogue; full, with these; off, nothing." more:"[guide](federation.md)"`
@@ -46,6 +47,9 @@ func (s *DocumentSettings) check() error {
 	}
 	if s.GatewayKey != "" && len(s.GatewayKey) < gatewayKeyBytesMin {
 		return fmt.Errorf("gateway-key has %d bytes; it needs %d at least; %s", len(s.GatewayKey), gatewayKeyBytesMin, tokens.SecretHint)
+	}
+	if strings.ContainsFunc(s.GatewayKey, func(r rune) bool { return r < '!' || r > '~' }) {
+		return fmt.Errorf("gateway-key must be visible ASCII without blanks and line breaks, as a header has it; %s", tokens.SecretHint)
 	}
 	return nil
 }

@@ -91,6 +91,7 @@ func TestTrustedDocumentSettings(t *testing.T) {
 	require.NoError(t, (&DocumentSettings{TrustedDocumentsOnly: off}).check())
 	for key, want := range map[string]string{
 		"short": "gateway-key has 5 bytes; it needs 32 at least; openssl rand -hex 32 makes a secret", strings.Repeat("k", gatewayKeyBytesMin-1): "has 31 bytes",
+		" " + strings.Repeat("k", 32): "visible ASCII", strings.Repeat(" ", 32): "visible ASCII", strings.Repeat("k", 32) + "\n": "visible ASCII", strings.Repeat("é", 32): "visible ASCII",
 	} {
 		require.ErrorContains(t, (&DocumentSettings{TrustedDocuments: "a file", TrustedDocumentsOnly: on, GatewayKey: key}).check(), want)
 	}

@@ -65,7 +65,7 @@ func (s *IdentitySettings) tokens() (config tokens.VerifierConfig, err error) {
 		{"auth-audience", s.AuthAudience, s.AuthAudienceFile, &config.Audience},
 	} {
 		if *setting.to, err = ValueOrFile(setting.name, setting.value, setting.file); err != nil {
-			if setting.to == &secret {
+			if setting.to == &secret && setting.value == "" {
 				err = fmt.Errorf("%w; %s", err, tokens.SecretHint)
 			}
 			return config, err

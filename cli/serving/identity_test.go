@@ -76,6 +76,9 @@ func TestIdentitySettings(t *testing.T) {
 			assert.NotContains(t, err.Error(), "hunter2", name)
 		}
 	}
+	both := usable(IdentitySettings{AuthSecret: testSecret, AuthSecretFile: file(testSecret)}).Check()
+	require.ErrorContains(t, both, "do not go together")
+	require.NotContains(t, both.Error(), "openssl", "there is a secret")
 	config, err := (&IdentitySettings{AuthSecretFile: file(" " + testSecret + "\n\n")}).Tokens()
 	require.NoError(t, err)
 	assert.Equal(t, " "+testSecret+"\n", string(config.Secret), "only one line break does not count")

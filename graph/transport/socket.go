@@ -52,6 +52,7 @@ type socket struct {
 	initialised  bool // connection_init has arrived
 	acknowledged bool
 	refusedUntil time.Time          // when a connection with a refusal ends; zero for none
+	forbidden    bool               // the token has ended: no operation follows
 	ended        bool               // no message may follow but the close frame
 	closing      wsframe.CloseError // where ended
 	discarding   bool               // read waits for the client's end of the connection
@@ -183,7 +184,8 @@ func (s *socket) initialise(payload json.RawMessage) error {
 			s.refuseAll(err)
 		default:
 			s.ctx = ctx
-			context.AfterFunc(ctx, func() { s.forbid(protocol.AnswersRefusals(payload)) })
+			answering := protocol.AnswersRefusals(payload) // the payload may be large, and has the token
+			context.AfterFunc(ctx, func() { s.forbid(answering) })
 		}
 	}
 	s.mu.Lock()
@@ -204,26 +206,47 @@ func (s *socket) refuseAll(refusal error) {
 // forbid ends a connection that is allowed no longer. answering: its operations end first,
 // each with the reason.
 func (s *socket) forbid(answering bool) {
-	s.mu.Lock()
-	var active []*operation
 	if answering && guard.TokenEnded(s.ctx) {
-		active = slices.Collect(maps.Values(s.operations))
-	}
-	s.mu.Unlock()
-	for _, o := range active {
-		s.refuse(o, guard.ErrTokenEnded)
-		s.closeSource(o)
+		s.endOperations(guard.ErrTokenEnded)
 	}
 	s.end(protocol.Forbidden)
 }
 
+// endOperations ends all operations with a refusal, in one write. From its begin on no
+// operation gets data, and none is added. It takes at most limits.write after a frame that
+// is being written; tick ends the connection otherwise.
+func (s *socket) endOperations(refusal error) {
+	s.mu.Lock()
+	s.forbidden = true
+	s.refusedUntil = time.Now().Add(s.shared.limits.write)
+	active := slices.Collect(maps.Values(s.operations))
+	for _, o := range active {
+		o.over = true
+		s.forget(o)
+	}
+	s.mu.Unlock()
+	var frames []byte
+	for _, o := range active {
+		o.cancel()
+		s.closeSource(o)
+		frames = appendFrame(frames, protocol.AppendNext(nil, o.id, s.refused(refusal)))
+		frames = appendFrame(frames, protocol.AppendComplete(nil, o.id))
+	}
+	s.sendFrames(frames)
+}
+
 // refuse ends an operation with a result that has an error, as an event stream does: clients
 // in gateways lose the code of an "error" message.
-func (s *socket) refuse(o *operation, err error) {
-	ctx := graphql.WithOperationContext(s.ctx, &graphql.OperationContext{})
-	if s.next(o, s.exec.DispatchError(ctx, gqlerror.List{gqlerror.WrapIfUnwrapped(err)})) {
+func (s *socket) refuse(o *operation, refusal error) {
+	if s.next(o, s.refused(refusal)) {
 		s.complete(o)
 	}
+}
+
+// refused is the result of an operation that is refused.
+func (s *socket) refused(refusal error) *graphql.Response {
+	ctx := graphql.WithOperationContext(s.ctx, &graphql.OperationContext{})
+	return s.exec.DispatchError(ctx, gqlerror.List{gqlerror.WrapIfUnwrapped(refusal)})
 }
 
 // subscribe registers an operation and starts it.
@@ -265,9 +288,14 @@ func (s *socket) subscribe(m protocol.Message) error {
 	return nil
 }
 
-// add registers an operation in flight. It refuses one above the bound.
+// add registers an operation in flight. It refuses one above the bound, and drops one of a
+// connection that is about to end.
 func (s *socket) add(o *operation) (added bool, err error) {
 	s.mu.Lock()
+	if s.forbidden {
+		s.mu.Unlock()
+		return false, nil
+	}
 	if _, active := s.operations[o.key]; active {
 		s.mu.Unlock()
 		return false, protocol.RepeatedID(o.key)

@@ -42,6 +42,29 @@ func (s *socket) send(o *operation, frame []byte, last bool) error {
 	return err
 }
 
+// sendFrames writes frames of operations that are over, with one deadline.
+func (s *socket) sendFrames(frames []byte) {
+	s.sending.Lock()
+	defer s.unlock()
+	if len(frames) == 0 || s.isEnded() {
+		return
+	}
+	n, err := s.conn.TryWrite(frames)
+	if err == nil && n < len(frames) {
+		var more int
+		more, err = s.conn.Write(frames[n:], s.shared.limits.write, s.shared.limits.write)
+		n += more
+	}
+	if err != nil {
+		s.writeFailed(frames[n:], err)
+	}
+}
+
+// appendFrame appends the frame of a text message.
+func appendFrame(b, message []byte) []byte {
+	return append(wsframe.AppendTextHeader(b, len(message)), message...)
+}
+
 // writeFailed closes the connection after a write that left rest of a frame; read notices
 // it. A client that did not read in time finds the close code when it reads again. The
 // caller has locked sending.
@@ -330,8 +353,7 @@ func (s *socket) appendResult(b []byte, o *operation, source push.Source) []byte
 			return b
 		}
 		s.closeSource(o)
-		message := protocol.AppendComplete(nil, o.id)
-		return append(wsframe.AppendTextHeader(b, len(message)), message...)
+		return appendFrame(b, protocol.AppendComplete(nil, o.id))
 	case payload == nil:
 		return b
 	}

@@ -15,15 +15,15 @@ const GatewayHeader = "Onhand-Gateway-Key"
 type fromGateway struct{}
 
 // WithGateways notes which requests are a gateway's: those with the key. A request with
-// another key is like one without. Without a key no request is a gateway's.
+// another key, or with several, is like one without. Without a key no request is a gateway's.
 func WithGateways(key string, next http.Handler) http.Handler {
 	if key == "" {
 		return next
 	}
 	want := sha256.Sum256([]byte(key))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if sent := r.Header.Get(GatewayHeader); sent != "" {
-			if got := sha256.Sum256([]byte(sent)); subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+		if sent := r.Header[GatewayHeader]; len(sent) == 1 {
+			if got := sha256.Sum256([]byte(sent[0])); subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
 				r = r.WithContext(context.WithValue(r.Context(), fromGateway{}, true))
 			}
 		}

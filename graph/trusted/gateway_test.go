@@ -22,13 +22,14 @@ func TestGateways(t *testing.T) {
 		"the key":            {key, key, true},
 		"none":               {key, "", false},
 		"another":            {key, strings.Repeat("l", 32), false},
+		"twice":              {key, key + " " + key, false},
 		"a part":             {key, key[:31], false},
 		"none is configured": {"", "", false},
 		"any, and none is":   {"", key, false},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", http.NoBody)
-		if test.sent != "" {
-			r.Header.Set(trusted.GatewayHeader, test.sent)
+		for sent := range strings.FieldsSeq(test.sent) {
+			r.Header.Add(trusted.GatewayHeader, sent)
 		}
 		trusted.WithGateways(test.key, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, test.want, trusted.FromGateway(r.Context()), name)
