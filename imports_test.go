@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"cli/listing": {"models"},
 	"cli/sdl":     {"graph", "graph/federation"},
 
-	"cli/configfile":       {},
+	"cli/configfile":         {},
 	"cli/serving/dbsettings": {},
 
 	"cli/serving/admin":          {"graph/guard", "store"},
@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"graph/tokens":    {"graph/guard", "models"},
 	"graph/live":      {"graph/compiled", "graph/transport/push", "graph/viewer", "models"},
 	"graph/viewer":    {"graph/guard", "models", "models/owner", "models/stockbinary"},
-	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/jsonresponse", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
+	"graph/transport": {"graph/coding", "graph/guard", "graph/rawparams", "graph/transport/admission", "graph/transport/jsonresponse", "graph/transport/mediarange", "graph/transport/protocol", "graph/transport/push", "graph/transport/wsframe", "models"},
 
 	"graph/instrumentation":     {"models", "tracing"},
 	"graph/federation":          {"graph/guard", "models", "models/ids"},
@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"graph/validation": {"graph/coercion"},
 
 	"graph/transport/jsonresponse": {"models"},
+	"graph/transport/mediarange":   {},
 
 	"graph/transport/push":    {},
 	"graph/transport/wsframe": {},

@@ -2,12 +2,12 @@ package transport
 
 import (
 	"maps"
-	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"onhand/graph/transport/mediarange"
 )
 
 // The media types of answers.
@@ -91,84 +91,27 @@ func acceptanceOf(r *http.Request) acceptance {
 // sent only to a client that names its type. A client that accepts nothing that Onhand
 // sends gets JSON: a body with an error is of more use than an empty 406.
 func readAcceptance(value string) acceptance {
-	ranges := mediaRanges(value)
-	plain, newer := ranges.preference(mediaJSON), ranges.preference(mediaGraphQL)
-	events, page := ranges.preference(mediaEvents), ranges.preference(mediaHTML)
-	a := acceptance{kind: mediaJSON, json: plain.quality > 0 || newer.quality > 0}
+	ranges := mediarange.Parse(value)
+	plain, newer := ranges.Preference(mediaJSON), ranges.Preference(mediaGraphQL)
+	events, page := ranges.Preference(mediaEvents), ranges.Preference(mediaHTML)
+	a := acceptance{kind: mediaJSON, json: plain.Quality > 0 || newer.Quality > 0}
 	best := plain
-	if newer.over(plain) {
+	if newer.Over(plain) {
 		a.kind, best = mediaGraphQL, newer
 	}
 	switch {
-	case !events.named || events.quality == 0:
+	case !events.Named || events.Quality == 0:
 		a.json = true
-	case !a.json || events.over(best):
+	case !a.json || events.Over(best):
 		a.events = eventsForEverything
 	default:
 		a.events = eventsForStreams
 	}
-	a.page = page.named && page.quality > 0 && page.over(best)
+	a.page = page.Named && page.Quality > 0 && page.Over(best)
 	return a
 }
 
 // PrefersEvents reports whether a client wants every answer as an event stream.
 func PrefersEvents(r *http.Request) bool {
 	return acceptanceOf(r).events == eventsForEverything
-}
-
-// mediaRange is one member of an Accept header, such as text/*;q=0.5.
-type mediaRange struct {
-	kind    string
-	quality float64
-}
-
-type mediaRangeList []mediaRange
-
-// mediaRanges reads the Accept header. A member that cannot be read is left out.
-func mediaRanges(value string) (ranges mediaRangeList) {
-	for part := range strings.SplitSeq(value, ",") {
-		kind, parameters, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		quality := 1.0
-		if text, given := parameters["q"]; given {
-			if quality, err = strconv.ParseFloat(text, 64); err != nil || !(quality >= 0 && quality <= 1) {
-				continue
-			}
-		}
-		ranges = append(ranges, mediaRange{kind, quality})
-	}
-	return ranges
-}
-
-// preference is how much a client wants one media type.
-type preference struct {
-	quality float64
-	named   bool // by itself, not by a wildcard
-	at      int  // the place of the range in the header
-}
-
-// preference returns that of a media type. The most specific range decides.
-func (l mediaRangeList) preference(kind string) preference {
-	group, _, _ := strings.Cut(kind, "/")
-	for _, pattern := range []string{kind, group + "/*", "*/*"} {
-		for at, r := range l {
-			if r.kind == pattern {
-				return preference{quality: r.quality, named: pattern == kind, at: at}
-			}
-		}
-	}
-	return preference{}
-}
-
-// over reports whether a client wants p rather than other.
-func (p preference) over(other preference) bool {
-	switch {
-	case p.quality != other.quality:
-		return p.quality > other.quality
-	case p.named != other.named:
-		return p.named
-	}
-	return p.at < other.at
 }

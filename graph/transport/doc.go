@@ -24,7 +24,7 @@
 //   - When the server stops, or a stream is old, it ends without "complete" (WebSockets
 //     with close code 1012), so that the client reconnects.
 //
-// May import: admission, coding, guard, jsonresponse, models, protocol, push, rawparams, wsframe, gqlgen.
+// May import: admission, coding, guard, jsonresponse, mediarange, models, protocol, push, rawparams, wsframe, gqlgen.
 //
 // The package uses no server.
 package transport
