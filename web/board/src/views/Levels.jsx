@@ -151,7 +151,7 @@ export function Levels({ state, product }) {
             ))}
           </tbody>
           {stock.onHand !== null && stock.onHand !== undefined && levels.length > 1 && (
-            <tfoot><tr><th scope="row">{t('total')}</th>{columns.map(([name]) => <td key={name}>{number(levels.reduce((sum, each) => sum + each[name], 0))}</td>)}{writeInventory && <td />}</tr></tfoot>
+            <tfoot><tr><th scope="row">{t('total')}</th>{columns.map(([name]) => <td key={name}>{number(levels.reduce((sum, each) => sum + each[name], 0))}</td>)}{writeInventory && <td class="act" />}</tr></tfoot>
           )}
         </table>
       </div>
