@@ -1,11 +1,11 @@
 // Groupcommit measures how fast Onhand reserves stock. The same run measures the floors of each figure: one transaction
 // for each reservation, a bare one, a Lua decrement in Redis, the same server with a resolver that writes nothing.
 //
-//	make bench                      # every row; half an hour
-//	make bench ARGS='--quick'       # less than a minute a row, for a first look
-//	make bench ARGS='--row "^hot 512"'
-//	make bench ARGS='--row "^graphql"'
-//	make bench ARGS='--without commit-delay'   # an optimisation of the write path switched off
+//	make bench BENCH=groupcommit    # every row of this program; half an hour
+//	make bench BENCH=groupcommit ARGS='--quick'       # less than a minute a row, for a first look
+//	make bench BENCH=groupcommit ARGS='--row "^hot 512"'
+//	make bench BENCH=groupcommit ARGS='--row "^graphql"'
+//	make bench BENCH=groupcommit ARGS='--without commit-delay'   # an optimisation of the write path switched off
 //
 // Terms:
 //   - workload: what callers reserve, and how many there are. A row compares two of its variants.

@@ -25,13 +25,16 @@ func (c *readCommand) growthSizes() []int {
 	return growthSizesFull
 }
 
+// growthColumns are those of the table of --growth.
+var growthColumns = []string{
+	"requests/s", "server, µs a request", "Redis, µs a request", "p50, ms", "p99, ms", "server's memory, MB",
+	"Postgres, bytes a product", "Redis, bytes a product",
+}
+
 // growth prints what a request for 20 products by popularity costs, with the default near cache, in shops of several
 // sizes, and what a product takes in Postgres and Redis. It keeps the table.
 func (c *readCommand) growth(ctx context.Context, sizes []int) (err error) {
-	g := results.Growth{Of: "products", Columns: []string{
-		"requests/s", "server, µs a request", "Redis, µs a request", "p50, ms", "p99, ms", "server's memory, MB",
-		"Postgres, bytes a product", "Redis, bytes a product",
-	}}
+	g := results.Growth{Of: "products", Columns: growthColumns}
 	for i, size := range sizes {
 		var figures []float64
 		if figures, err = c.growOne(ctx, size, uint64(i)); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"onhand/bench/fixture"
+	"onhand/bench/results"
 	"onhand/bench/testbed"
 	"onhand/graph/generated"
 	"onhand/models"
@@ -172,4 +173,12 @@ func TestPopular(t *testing.T) {
 		}
 		require.Len(t, numbers, pageLength)
 	}
+}
+
+// TestKeptTable: the table of --growth that is kept has the columns and lines that a run measures.
+func TestKeptTable(t *testing.T) {
+	t.Parallel()
+	kept, err := results.ReadGrowth(filepath.Join("..", "..", results.GrowthPath))
+	require.NoError(t, err)
+	require.NoError(t, kept["products"].Whole(growthColumns, len(growthSizesFull)))
 }

@@ -40,6 +40,22 @@ func (g *Growth) AddNamed(place int, name string, figures ...float64) {
 	g.Lines = append(g.Lines, GrowthLine{Size: place, Name: name, Figures: figures})
 }
 
+// Whole returns an error where the table does not have these columns, so many lines, or a figure of each column in each.
+func (g *Growth) Whole(columns []string, lines int) error {
+	if g == nil || !slices.Equal(g.Columns, columns) {
+		return fmt.Errorf("the columns are not %q", columns)
+	}
+	if len(g.Lines) != lines {
+		return fmt.Errorf("%d lines of %d", len(g.Lines), lines)
+	}
+	for i, line := range g.Lines {
+		if len(line.Figures) != len(columns) {
+			return fmt.Errorf("line %d has %d figures of %d", i+1, len(line.Figures), len(columns))
+		}
+	}
+	return nil
+}
+
 // Print prints a table of docs/performance.md or docs/scaling.md.
 func (g *Growth) Print(out io.Writer) {
 	first := "---:"

@@ -66,3 +66,17 @@ func TestKeptGrowth(t *testing.T) {
 	_, err = ReadGrowth(path)
 	require.Error(t, err)
 }
+
+// TestWhole: a table that lacks a column, a line or a figure, or that was never measured, is not whole.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	g := &Growth{Columns: []string{"a", "b"}}
+	g.Add(1, 1, 2)
+	g.Add(2, 3, 4)
+	require.NoError(t, g.Whole([]string{"a", "b"}, 2))
+	require.Error(t, g.Whole([]string{"a", "c"}, 2))
+	require.Error(t, g.Whole([]string{"a", "b"}, 3))
+	g.Add(3, 5)
+	require.Error(t, g.Whole([]string{"a", "b"}, 3))
+	require.Error(t, (*Growth)(nil).Whole(nil, 0))
+}

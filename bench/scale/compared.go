@@ -29,12 +29,12 @@ type comparison struct {
 }
 
 // compare begins a comparison.
-func (c *scaleCommand) compare(of string, columns ...string) *comparison {
+func (c *scaleCommand) compare(of string) *comparison {
 	rounds := roundsFull
 	if c.Quick {
 		rounds = roundsQuick
 	}
-	return &comparison{scaleCommand: c, Growth: &results.Growth{Of: of, Columns: columns}, rounds: rounds}
+	return &comparison{scaleCommand: c, Growth: &results.Growth{Of: of, Columns: c.columns}, rounds: rounds}
 }
 
 // load is that of one turn: shorter than where a table has one turn a line.
@@ -133,7 +133,7 @@ func (c *comparison) reservations(ctx context.Context, ways []way) error {
 
 // redisPages compares pages of stock from the kinds of Redis, with and without a near cache.
 func (c *scaleCommand) redisPages(ctx context.Context) (_ *results.Growth, err error) {
-	t := c.compare("pages of 20 products, from", columnPages, columnPage, columnRedis, columnP50, columnP99)
+	t := c.compare("pages of 20 products, from")
 	defer func() { err = errors.Join(err, t.close()) }()
 	var near, without []way
 	for _, kind := range testbed.RedisKinds {
@@ -157,7 +157,7 @@ func (c *comparison) pages(ctx context.Context, w way) (figures, error) {
 
 // redisReservations compares reservations with the kinds of Redis.
 func (c *scaleCommand) redisReservations(ctx context.Context) (_ *results.Growth, err error) {
-	t := c.compare("2,000 reservations a second", columnRate, columnServer, columnRedis, columnPostgres, columnSent, columnP50, columnP99)
+	t := c.compare("2,000 reservations a second")
 	defer func() { err = errors.Join(err, t.close()) }()
 	var ways []way
 	for _, kind := range testbed.RedisKinds {
@@ -172,7 +172,7 @@ func (c *scaleCommand) redisReservations(ctx context.Context) (_ *results.Growth
 
 // pooled compares Postgres with pgbouncer before it.
 func (c *scaleCommand) pooled(ctx context.Context) (_ *results.Growth, err error) {
-	t := c.compare("2,000 reservations a second", columnRate, columnServer, columnPooler, columnPostgres, columnP50, columnP99)
+	t := c.compare("2,000 reservations a second")
 	defer func() { err = errors.Join(err, t.close()) }()
 	ways := []way{{name: "Postgres"}, {name: "pgbouncer"}}
 	for i, pooled := range []bool{false, true} {
@@ -189,13 +189,13 @@ func (c *scaleCommand) pooled(ctx context.Context) (_ *results.Growth, err error
 
 // balancedPages compares pages of stock of one, two and four instances, called directly and through haproxy.
 func (c *scaleCommand) balancedPages(ctx context.Context) (*results.Growth, error) {
-	t := c.compare("pages of 20 products, from", columnPages, columnPage, columnBalancer, columnP50, columnP99)
+	t := c.compare("pages of 20 products, from")
 	return t.balanced(ctx, t.pages)
 }
 
 // balancedReservations compares reservations of one product in the same way.
 func (c *scaleCommand) balancedReservations(ctx context.Context) (*results.Growth, error) {
-	t := c.compare("2,000 reservations a second of one product, by", columnRate, columnServer, columnBalancer, columnRedis, columnPostgres, columnP50, columnP99)
+	t := c.compare("2,000 reservations a second of one product, by")
 	return t.balanced(ctx, func(ctx context.Context, w way) (figures, error) {
 		return w.reserve(ctx, t.load(scheduledCallers, instanceRate), w.baskets[:1])
 	})

@@ -42,7 +42,8 @@ func TestComparison(t *testing.T) {
 	require.ErrorIs(t, c.measure(t.Context(), ways, func(context.Context, way) (figures, error) { return nil, failed }), failed)
 }
 
-// TestWaysAreMeasured measures a shop behind everything that can be before it for a moment: pgbouncer, Sentinels, haproxy.
+// TestWaysAreMeasured measures a shop behind everything that can be before it for a moment: pgbouncer, Sentinels, haproxy;
+// then one that reads from a replica.
 func TestWaysAreMeasured(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -74,6 +75,23 @@ func TestWaysAreMeasured(t *testing.T) {
 	f, err = k.pages(t.Context(), w)
 	require.NoError(t, err)
 	for _, column := range []string{columnPages, columnPage, columnP99} {
+		require.NotZero(t, f[column], column)
+	}
+	requireReplica(t, c, k)
+}
+
+// requireReplica measures lists from a read replica for a moment.
+func requireReplica(t *testing.T, c *scaleCommand, k *comparison) {
+	s, err := k.open(t.Context(), shopParams{products: 50})
+	require.NoError(t, err)
+	w, err := c.replicated(t.Context(), s)
+	require.NoError(t, err)
+	bodies, err := listPages(w.called[0], productsDocument)
+	require.NoError(t, err)
+	f, err := w.ask(t.Context(), load{callers: 4, warm: c.warm, length: c.Length}, bodies)
+	require.NoError(t, err)
+	t.Logf("%.0f %% from the replica", f[columnReplied])
+	for _, column := range []string{columnReplied, columnReplica, columnPrimary} {
 		require.NotZero(t, f[column], column)
 	}
 }

@@ -32,7 +32,17 @@ const (
 	columnP99      = "p99, ms"
 )
 
-var costColumns = []string{columnRate, columnServer, columnRedis, columnPostgres, columnWAL, columnKept, columnSent, columnP50, columnP99}
+// The columns of each table.
+var (
+	costColumns         = []string{columnRate, columnServer, columnRedis, columnPostgres, columnWAL, columnKept, columnSent, columnP50, columnP99}
+	redisPageColumns    = []string{columnPages, columnPage, columnRedis, columnP50, columnP99}
+	redisColumns        = []string{columnRate, columnServer, columnRedis, columnPostgres, columnSent, columnP50, columnP99}
+	publishedColumns    = []string{columnAlone, columnTogether, columnCluster, columnBusiest}
+	poolerColumns       = []string{columnRate, columnServer, columnPooler, columnPostgres, columnP50, columnP99}
+	balancedPageColumns = []string{columnPages, columnPage, columnBalancer, columnP50, columnP99}
+	balancedColumns     = []string{columnRate, columnServer, columnBalancer, columnRedis, columnPostgres, columnP50, columnP99}
+	replicaColumns      = []string{columnPages, columnPage, columnPrimary, columnReplica, columnReplied, columnP50, columnP99}
+)
 
 // keyPrefix makes idempotency keys as long as those of a caller without a token must be.
 const keyPrefix = "bench-scale-reservations-of"
@@ -157,7 +167,7 @@ func (w way) reserve(ctx context.Context, l load, baskets []loadgen.Basket) (_ f
 func (c *scaleCommand) costs(ctx context.Context, g *results.Growth, size int, w way, rate float64) error {
 	f, err := w.reserve(ctx, load{callers: scheduledCallers, rate: rate, warm: c.warm, length: c.Length}, w.baskets)
 	if err == nil {
-		g.Add(size, f.of(costColumns)...)
+		g.Add(size, f.of(g.Columns)...)
 	}
 	return err
 }

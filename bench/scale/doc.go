@@ -2,8 +2,8 @@
 // pgbouncer, haproxy and a read replica cost. It keeps the tables in bench/growth.json, writes them into docs/scaling.md,
 // and draws the pictures of that page in docs/images.
 //
-//	make scale                                  # every table, about 20 minutes
-//	make scale ARGS=--quick                     # smaller sizes and shorter turns, less than 6 minutes; keeps nothing
+//	make scale                                  # every table, 13 minutes
+//	make scale ARGS=--quick                     # smaller sizes and shorter turns, a few minutes; keeps nothing
 //	make scale ARGS='--table "^changes"'        # some tables; --list names them
 //	make scale ARGS='--table ^products --products 1000000'    # one size of the shop
 //	go run ./bench/scale draw                   # the page and its pictures from the tables that are kept

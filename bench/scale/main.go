@@ -40,7 +40,8 @@ type scaleCommand struct {
 	out       io.Writer
 	servers   *testbed.Servers
 	warm      time.Duration
-	databases int // so far
+	databases int      // so far
+	columns   []string // of the table that is measured
 }
 
 type commands struct {
@@ -63,33 +64,36 @@ func (c *scaleCommand) Validate() error {
 	return nil
 }
 
-// table is one table of growth. Those of another program have no measure.
+// table is one table of growth. Those of another program have neither columns nor measure: they are in that program.
 type table struct {
 	name    string
 	program string
+	columns []string
+	lines   int // of a whole table
 	measure func(*scaleCommand, context.Context) (*results.Growth, error)
 }
 
 // tables are those of the page, in its order.
 func tables() []table {
+	kinds, sizes := len(testbed.RedisKinds), len(instancesFull)
 	return []table{
 		{name: "products", program: "reads"},
-		{name: "changes", measure: (*scaleCommand).changes},
-		{name: "hot changes", measure: (*scaleCommand).hotChanges},
-		{name: "instances", measure: (*scaleCommand).instances},
-		{name: "listening instances", measure: (*scaleCommand).listening},
+		{name: "changes", columns: costColumns, lines: len(ratesFull), measure: (*scaleCommand).changes},
+		{name: "hot changes", columns: costColumns, lines: len(ratesFull), measure: (*scaleCommand).hotChanges},
+		{name: "instances", columns: costColumns, lines: sizes, measure: (*scaleCommand).instances},
+		{name: "listening instances", columns: costColumns, lines: sizes, measure: (*scaleCommand).listening},
 		{name: "watchers", program: "streams"},
 		{name: "subscriptions", program: "streams"},
 		{name: "watched instances", program: "streams"},
 		{name: "many watchers", program: "streams"},
-		{name: "pages by Redis", measure: (*scaleCommand).redisPages},
-		{name: "reservations by Redis", measure: (*scaleCommand).redisReservations},
+		{name: "pages by Redis", columns: redisPageColumns, lines: 2 * kinds, measure: (*scaleCommand).redisPages},
+		{name: "reservations by Redis", columns: redisColumns, lines: 2 * kinds, measure: (*scaleCommand).redisReservations},
 		{name: "frames by Redis", program: "streams"},
-		{name: "published messages", measure: (*scaleCommand).published},
-		{name: "pgbouncer", measure: (*scaleCommand).pooled},
-		{name: "pages behind haproxy", measure: (*scaleCommand).balancedPages},
-		{name: "reservations behind haproxy", measure: (*scaleCommand).balancedReservations},
-		{name: "read replica", measure: (*scaleCommand).readReplica},
+		{name: "published messages", columns: publishedColumns, lines: len(subscribersFull), measure: (*scaleCommand).published},
+		{name: "pgbouncer", columns: poolerColumns, lines: 4, measure: (*scaleCommand).pooled},
+		{name: "pages behind haproxy", columns: balancedPageColumns, lines: 2 * sizes, measure: (*scaleCommand).balancedPages},
+		{name: "reservations behind haproxy", columns: balancedColumns, lines: 2 * sizes, measure: (*scaleCommand).balancedReservations},
+		{name: "read replica", columns: replicaColumns, lines: 6, measure: (*scaleCommand).readReplica},
 	}
 }
 
@@ -178,6 +182,7 @@ func (c *scaleCommand) one(ctx context.Context, t table) (err error) {
 	if err := c.servers.Describe(ctx, c.out); err != nil {
 		return err
 	}
+	c.columns = t.columns
 	grown, err := t.measure(c, ctx)
 	grown.Print(c.out)
 	return errors.Join(err, grown.Keep(c.Tables, t.name))

@@ -35,7 +35,7 @@ func (c *scaleCommand) hotChanges(ctx context.Context) (*results.Growth, error) 
 
 // byRate measures one instance at several rates.
 func (c *scaleCommand) byRate(ctx context.Context, of string, products int) (g *results.Growth, err error) {
-	g = &results.Growth{Of: of, Columns: costColumns}
+	g = &results.Growth{Of: of, Columns: c.columns}
 	s, err := c.openShop(ctx, shopParams{products: products, instances: 1})
 	if err != nil {
 		return g, err
@@ -64,7 +64,7 @@ func (c *scaleCommand) listening(ctx context.Context) (*results.Growth, error) {
 }
 
 func (c *scaleCommand) byInstances(ctx context.Context, of string, taking func(all []string) []string) (*results.Growth, error) {
-	g := &results.Growth{Of: of, Columns: costColumns}
+	g := &results.Growth{Of: of, Columns: c.columns}
 	for _, size := range c.instanceSizes() {
 		if err := c.shared(ctx, g, size, taking); err != nil {
 			return g, fmt.Errorf("%d instances: %w", size, err)

@@ -27,6 +27,8 @@ const (
 	listCallers = 16
 	// replicaMax bounds the wait until an instance uses its read replica.
 	replicaMax = 30 * time.Second
+	// replicaReadsMetric counts the reads that a read replica has answered, by its host.
+	replicaReadsMetric = "onhand_replica_reads_total"
 )
 
 const (
@@ -87,8 +89,11 @@ func listPages(address, document string) (bodies [][]byte, err error) {
 		if err := json.Unmarshal(answer, &read); err != nil {
 			return nil, err
 		}
+		variables = map[string]any{}
 		for _, list := range read.Data {
-			variables = map[string]any{"after": list.PageInfo.EndCursor}
+			if list.PageInfo.EndCursor != "" { // an empty page has none: the walk begins again
+				variables["after"] = list.PageInfo.EndCursor
+			}
 		}
 	}
 	return bodies, nil
@@ -144,15 +149,27 @@ func (w way) repliedByReplica(ctx context.Context) (sum float64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		for line := range strings.Lines(text) {
-			if value, found := strings.CutPrefix(line, "onhand_replica_reads_total "); found {
-				replied, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-				if err != nil {
-					return 0, err
-				}
-				sum += replied
-			}
+		replied, err := replicaReads(text)
+		if err != nil {
+			return 0, err
 		}
+		sum += replied
+	}
+	return sum, nil
+}
+
+// replicaReads is the sum of the counter of all hosts in the metrics of an instance: 0 where it uses no replica.
+func replicaReads(metrics string) (sum float64, err error) {
+	for line := range strings.Lines(metrics) {
+		if !strings.HasPrefix(line, replicaReadsMetric+"{") {
+			continue
+		}
+		line = strings.TrimSpace(line)
+		value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", replicaReadsMetric, err)
+		}
+		sum += value
 	}
 	return sum, nil
 }
@@ -164,29 +181,21 @@ func (s *shop) only(number int, name string) way {
 
 // readReplica compares pages that the primary answers with those from a read replica.
 func (c *scaleCommand) readReplica(ctx context.Context) (_ *results.Growth, err error) {
-	t := c.compare("pages", columnPages, columnPage, columnPrimary, columnReplica, columnReplied, columnP50, columnP99)
+	t := c.compare("pages")
 	defer func() { err = errors.Join(err, t.close()) }()
 	s, err := t.open(ctx, shopParams{products: spreadProducts, instances: 1})
 	if err != nil {
 		return t.Growth, err
 	}
-	replica, err := storetest.StartReplica(ctx, c.servers.Postgres)
+	from, err := c.replicated(ctx, s)
 	if err != nil {
 		return t.Growth, err
 	}
-	s.atEnd(replica.Close)
-	if err := s.start(ctx, s.readFrom(replica)); err != nil {
-		return t.Growth, err
-	}
-	if err := s.awaitReplica(ctx, s.instances[1]); err != nil {
-		return t.Growth, err
-	}
-	address := s.instances[0].Address
-	lists, err := listPages(address, productsDocument)
+	lists, err := listPages(s.instances[0].Address, productsDocument)
 	if err != nil {
 		return t.Growth, err
 	}
-	movements, err := listPages(address, movementsDocument)
+	movements, err := listPages(s.instances[0].Address, movementsDocument)
 	if err != nil {
 		return t.Growth, err
 	}
@@ -194,21 +203,40 @@ func (c *scaleCommand) readReplica(ctx context.Context) (_ *results.Growth, err 
 		name   string
 		bodies [][]byte
 	}{{"of all products", lists}, {"of a search", searches()}, {"of the ledger", movements}} {
-		ways := []way{s.only(0, one.name+", from the primary"), s.only(1, one.name+", from the replica")}
-		for i := range ways {
-			ways[i].replica = replica
-		}
-		err := t.measure(ctx, ways, func(ctx context.Context, w way) (figures, error) {
+		primary := s.only(0, one.name+", from the primary")
+		primary.replica = from.replica // its CPU time is a figure of both
+		replica := from.named(one.name + ", from the replica")
+		err := t.measure(ctx, []way{primary, replica}, func(ctx context.Context, w way) (figures, error) {
 			if err := s.awaitReplica(ctx, s.instances[1]); err != nil { // the turn before may have left it behind
 				return nil, err
 			}
-			return w.ask(ctx, t.load(listCallers, 0), one.bodies)
+			f, err := w.ask(ctx, t.load(listCallers, 0), one.bodies)
+			if err == nil && w.name == replica.name && f[columnReplied] == 0 {
+				err = errors.New("the replica has answered no page")
+			}
+			return f, err
 		})
 		if err != nil {
 			return t.Growth, err
 		}
 	}
 	return t.Growth, nil
+}
+
+// replicated starts a read replica, and one more instance of the shop, which uses it.
+func (c *scaleCommand) replicated(ctx context.Context, s *shop) (w way, err error) {
+	replica, err := storetest.StartReplica(ctx, c.servers.Postgres)
+	if err != nil {
+		return w, err
+	}
+	s.atEnd(replica.Close)
+	if err := s.start(ctx, s.readFrom(replica)); err != nil {
+		return w, err
+	}
+	last := len(s.instances) - 1
+	w = s.only(last, "")
+	w.replica = replica
+	return w, s.awaitReplica(ctx, s.instances[last])
 }
 
 // awaitReplica waits until an instance uses its read replica.

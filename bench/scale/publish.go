@@ -41,7 +41,7 @@ const (
 // published measures what a message costs Redis, by the instances that follow all products. In a cluster an instance has a
 // subscription at each master.
 func (c *scaleCommand) published(ctx context.Context) (_ *results.Growth, err error) {
-	t := c.compare("instances that follow all products", columnAlone, columnTogether, columnCluster, columnBusiest)
+	t := c.compare("instances that follow all products")
 	one, err := testbed.StartRedis(ctx, testbed.OneRedis)
 	if err != nil {
 		return t.Growth, err

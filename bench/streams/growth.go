@@ -31,19 +31,52 @@ const (
 	growthWatchers = 4_000
 )
 
+// growthTable is a table of --growth.
+type growthTable struct {
+	name, of string
+	columns  []string
+	lines    int // of a whole table
+	measure  func(*streamCommand, context.Context, *results.Growth) error
+}
+
+func growthTables() []growthTable {
+	return []growthTable{
+		{
+			"watchers", "watchers of one product",
+			[]string{"memory of one, kB", "CPU of a delivery, µs", "until the median client has a change, ms", "p99, ms", "all connected, s"},
+			len(watcherSizes), (*streamCommand).growWatchers,
+		},
+		{
+			"subscriptions", "subscriptions of each of 100 sockets",
+			[]string{"memory of a socket, kB", "memory of a subscription, kB", "CPU of a delivery, µs", "p50, ms", "p99, ms"},
+			len(subscriptionSizes), (*streamCommand).growSubscriptions,
+		},
+		{
+			"watched instances", "instances that share 4,000 watchers of one product",
+			[]string{"CPU of a delivery, all instances, µs", "p50, ms", "p99, ms"},
+			len(instanceSizes), (*streamCommand).growInstances,
+		},
+		{
+			"many watchers", "watchers of one product, 10,000 at each instance",
+			[]string{"memory of one, kB", "CPU of a delivery, µs", "p50, ms", "p99, ms", "all connected, s"},
+			len(instanceSizes), (*streamCommand).growMany,
+		},
+		{
+			"frames by Redis", "a commit at one instance until a client of another has it, through",
+			[]string{"p50, µs", "p99, µs"},
+			len(testbed.RedisKinds), (*streamCommand).growFrames,
+		},
+	}
+}
+
 // growth prints how costs grow with watchers, with subscriptions of a socket, and with instances, and keeps the tables.
 func (c *streamCommand) growth(ctx context.Context, selected *regexp.Regexp) error {
-	for _, table := range []struct {
-		name    string
-		measure func(context.Context) (*results.Growth, error)
-	}{
-		{"watchers", c.growWatchers}, {"subscriptions", c.growSubscriptions}, {"watched instances", c.growInstances},
-		{"many watchers", c.growMany}, {"frames by Redis", c.growFrames},
-	} {
+	for _, table := range growthTables() {
 		if !selected.MatchString(table.name) {
 			continue
 		}
-		grown, err := table.measure(ctx)
+		grown := &results.Growth{Of: table.of, Columns: table.columns}
+		err := table.measure(c, ctx, grown)
 		grown.Print(c.out)
 		if err = errors.Join(err, grown.Keep(c.Tables, table.name)); err != nil {
 			return err
@@ -67,11 +100,8 @@ func (c *streamCommand) inShop(ctx context.Context, sizes []int, use func(shop *
 	return nil
 }
 
-func (c *streamCommand) growWatchers(ctx context.Context) (*results.Growth, error) {
-	g := &results.Growth{Of: "watchers of one product", Columns: []string{
-		"memory of one, kB", "CPU of a delivery, µs", "until the median client has a change, ms", "p99, ms", "all connected, s",
-	}}
-	return g, c.inShop(ctx, watcherSizes, func(shop *shop, size int) error {
+func (c *streamCommand) growWatchers(ctx context.Context, g *results.Growth) error {
+	return c.inShop(ctx, watcherSizes, func(shop *shop, size int) error {
 		command := *c
 		command.Clients = size
 		shop.command = &command
@@ -85,11 +115,8 @@ func (c *streamCommand) growWatchers(ctx context.Context) (*results.Growth, erro
 	})
 }
 
-func (c *streamCommand) growSubscriptions(ctx context.Context) (*results.Growth, error) {
-	g := &results.Growth{Of: "subscriptions of each of 100 sockets", Columns: []string{
-		"memory of a socket, kB", "memory of a subscription, kB", "CPU of a delivery, µs", "p50, ms", "p99, ms",
-	}}
-	return g, c.inShop(ctx, subscriptionSizes, func(shop *shop, size int) error {
+func (c *streamCommand) growSubscriptions(ctx context.Context, g *results.Growth) error {
+	return c.inShop(ctx, subscriptionSizes, func(shop *shop, size int) error {
 		figures, err := c.subscriptions(ctx, shop, size)
 		if err == nil {
 			g.Add(size, figures...)
@@ -207,11 +234,8 @@ func (c *crowd) readMany(s *subscriber) {
 	}
 }
 
-func (c *streamCommand) growInstances(ctx context.Context) (*results.Growth, error) {
-	g := &results.Growth{Of: "instances that share 4,000 watchers of one product", Columns: []string{
-		"CPU of a delivery, all instances, µs", "p50, ms", "p99, ms",
-	}}
-	return g, c.inShop(ctx, instanceSizes, func(shop *shop, size int) error {
+func (c *streamCommand) growInstances(ctx context.Context, g *results.Growth) error {
+	return c.inShop(ctx, instanceSizes, func(shop *shop, size int) error {
 		figures, err := c.instances(ctx, shop, size)
 		if err == nil {
 			g.Add(size, figures...)

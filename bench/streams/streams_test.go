@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"onhand/bench/results"
 	"onhand/bench/testbed"
 	"onhand/store/storetest"
 )
@@ -84,4 +85,14 @@ func TestVersionIn(t *testing.T) {
 	assert.EqualValues(t, 12, version)
 	_, ok = versionIn([]byte(`{"type":"ping"}`))
 	assert.False(t, ok)
+}
+
+// TestKeptTables: the tables of --growth that are kept have the columns and lines that a run measures.
+func TestKeptTables(t *testing.T) {
+	t.Parallel()
+	kept, err := results.ReadGrowth(filepath.Join("..", "..", results.GrowthPath))
+	require.NoError(t, err)
+	for _, one := range growthTables() {
+		assert.NoError(t, kept[one.name].Whole(one.columns, one.lines), one.name)
+	}
 }

@@ -73,15 +73,12 @@ func (c *crowd) since(sent time.Time) (micros []int64) {
 
 // growMany measures more watchers of one product than a process has sockets: so many at each instance, which a process of
 // clients each has.
-func (c *streamCommand) growMany(ctx context.Context) (*results.Growth, error) {
+func (c *streamCommand) growMany(ctx context.Context, g *results.Growth) error {
 	each := eachInstance
 	if c.Quick {
 		each /= 10
 	}
-	g := &results.Growth{Of: "watchers of one product, 10,000 at each instance", Columns: []string{
-		"memory of one, kB", "CPU of a delivery, µs", "p50, ms", "p99, ms", "all connected, s",
-	}}
-	return g, c.inShop(ctx, instanceSizes, func(shop *shop, size int) error {
+	return c.inShop(ctx, instanceSizes, func(shop *shop, size int) error {
 		figures, err := c.many(ctx, shop, size, each)
 		if err == nil {
 			g.Add(size*each, figures...)
@@ -216,16 +213,15 @@ func (w *watched) spent() (sum time.Duration) {
 }
 
 // growFrames measures a commit at one instance until a client of another has its frame, by the kind of Redis.
-func (c *streamCommand) growFrames(ctx context.Context) (*results.Growth, error) {
-	g := &results.Growth{Of: "a commit at one instance until a client of another has it, through", Columns: []string{"p50, µs", "p99, µs"}}
+func (c *streamCommand) growFrames(ctx context.Context, g *results.Growth) error {
 	for place, kind := range testbed.RedisKinds {
 		m, err := c.frames(ctx, kind)
 		if err != nil {
-			return g, fmt.Errorf("%s: %w", kind, err)
+			return fmt.Errorf("%s: %w", kind, err)
 		}
 		g.AddNamed(place, kind, p50Micros(m), p99Micros(m))
 	}
-	return g, nil
+	return nil
 }
 
 func (c *streamCommand) frames(ctx context.Context, kind string) (_ loadgen.Measurement, err error) {
