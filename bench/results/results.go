@@ -24,7 +24,7 @@ func Print(out io.Writer, results []Result) {
 		} else if r.Met != nil {
 			verdict = "MISSED"
 		}
-		fmt.Fprintf(out, "%9.3g %8s %-7s %12.6g %12.6g  %s\n", r.Ratio, r.Aim, verdict, r.Ours, r.Beside, r.Row)
+		fmt.Fprintf(out, "%9s %8s %-7s %12.6g %12.6g  %s\n", r.ratio(), r.Aim, verdict, r.Ours, r.Beside, r.Row)
 	}
 }
 
@@ -41,8 +41,16 @@ func PrintMarkdown(out io.Writer, results []Result) {
 		} else if r.Met != nil {
 			verdict = "missed"
 		}
-		fmt.Fprintf(out, "| %s | %s | %s | %.3g | %s | %s |\n", r.Row, figure(r.Ours), figure(r.Beside), r.Ratio, r.Aim, verdict)
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", r.Row, figure(r.Ours), figure(r.Beside), r.ratio(), r.Aim, verdict)
 	}
+}
+
+// ratio writes three digits of the ratio, and all that is kept where these are those of the aim.
+func (r Result) ratio() string {
+	if strings.HasSuffix(r.Aim, fmt.Sprintf(" %g", tidy(r.Ratio))) {
+		return figure(r.Ratio)
+	}
+	return fmt.Sprintf("%.3g", r.Ratio)
 }
 
 // figure writes a figure with commas between thousands.

@@ -31,6 +31,17 @@ func TestResult(t *testing.T) {
 	require.Equal(t, "a beside b", Row{Ours: "a", Beside: "b"}.Named().Name)
 }
 
+// TestRatioBesideItsAim: a ratio that rounds to its aim has three decimals, so that one sees on which side it is.
+func TestRatioBesideItsAim(t *testing.T) {
+	t.Parallel()
+	row := Row{Name: "r", Ours: "a", Beside: "b", Aim: 1.05, AtMost: true, Of: PerSecond}
+	for ours, want := range map[float64]string{105.44: "| 1.054 | ≤ 1.05 | missed |", 104.5: "| 1.045 | ≤ 1.05 | **met** |", 110.44: "| 1.1 | ≤ 1.05 | missed |"} {
+		var out bytes.Buffer
+		PrintMarkdown(&out, []Result{row.Result("w", []Round{{"a": {PerSecond: ours}, "b": {PerSecond: 100}}})})
+		require.Contains(t, out.String(), want)
+	}
+}
+
 // TestMiddle: the result of a row is that of the run with the middle ratio, with the figures of that run.
 func TestMiddle(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package results
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"onhand/bench/loadgen"
@@ -68,7 +69,7 @@ func (r Row) Result(workload string, rounds []Round) Result {
 		ours, beside, ratios = append(ours, m), append(beside, b), append(ratios, m/max(b, 1e-9))
 	}
 	ratio := median(ratios)
-	out := Result{Row: r.Full(workload), Ratio: tidy(ratio), Ours: tidy(median(ours)), Beside: tidy(median(beside)), Unit: r.Unit}
+	out := Result{Row: r.Full(workload), Ratio: r.tidyRatio(ratio), Ours: tidy(median(ours)), Beside: tidy(median(beside)), Unit: r.Unit}
 	if r.Aim == 0 {
 		return out
 	}
@@ -80,6 +81,14 @@ func (r Row) Result(workload string, rounds []Round) Result {
 	}
 	out.Met = &met
 	return out
+}
+
+// tidyRatio keeps three decimals of a ratio that would otherwise look like its aim.
+func (r Row) tidyRatio(ratio float64) float64 {
+	if tidy(ratio) == tidy(r.Aim) {
+		return math.Round(ratio*1000) / 1000
+	}
+	return tidy(ratio)
 }
 
 // Middle has one result for each row: of the runs that measured it, the one with the middle ratio. The order is that of
