@@ -223,7 +223,8 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       const { quantity, locationId } = await readStock(server.graphql, '22077');
       const { stock } = await server.graphql('{ stock(productId: "22077") { levels { available location { locationId } } } }');
       const rows = stock.levels.filter(({ available }) => available).map(({ available, location }) => ({ productId: '22077', locationId: location.locationId, delta: -available }));
-      await server.graphql(adjustStock, { input: { idempotencyKey: `sold-out-${Date.now()}`, reason: 'SHRINKAGE', rows } });
+      const sold = await server.graphql(adjustStock, { input: { idempotencyKey: `sold-out-${Date.now()}`, reason: 'SHRINKAGE', rows } });
+      assert.deepEqual(sold.adjustStock.errors, []);
       await page.locator('.lane li[data-kind=soldOut]').waitFor();
       await rowOf(page, '22077').locator('.status[data-status=OUT_OF_STOCK]').waitFor();
       await server.graphql(adjustStock, delivery('22077', locationId, quantity));
@@ -312,6 +313,23 @@ describe('board', { skip: noBrowser, timeout: 240_000 }, () => {
       await page.locator('.figure').first().waitFor();
       assert.deepEqual(answers, []);
       assert.equal(await page.getByRole('alert').count(), 0);
+      await close();
+    });
+
+    test('a subscription that the server is too busy for is tried again', async () => {
+      const { page, close } = await openBoard(browser, server.url, '/');
+      const tries = [];
+      await page.routeWebSocket(/graphql$/, (socket) => {
+        const to = socket.connectToServer();
+        socket.onMessage((text) => {
+          const { id, type, payload } = JSON.parse(text);
+          if (type !== 'subscribe' || !payload.query.includes('stockStatusChanged') || tries.push(id) > 1) return to.send(text);
+          return socket.send(JSON.stringify({ id, type: 'error', payload: [{ message: 'try again', extensions: { code: 'UNAVAILABLE' } }] }));
+        });
+      });
+      await page.reload();
+      await until('the second try', () => tries.length === 2);
+      assert.equal(new Set(tries).size, 2);
       await close();
     });
 

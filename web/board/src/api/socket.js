@@ -2,12 +2,14 @@
 // allow is dead, whatever the browser says of it.
 import { signal } from '@preact/signals';
 import { createClient } from 'graphql-ws';
+import { passes } from './http.js';
 import { token } from './token.js';
 
 export const silenceMaxMs = 25_000; // the server sends a ping every 10 s
 const connectLimitMs = 10_000;
 const pingMs = 10_000;
 const retryDelayMaxMs = 10_000;
+const retryMs = 2_000; // of a subscription
 const refusedCodes = new Set([4400, 4401, 4403, 4406, 4409, 4429, 1008, 1009]); // a retry does not help
 
 /**
@@ -86,16 +88,32 @@ setInterval(() => {
 }, 1000);
 
 /**
- * Subscribes. `onData` gets the data of each event; `onError` gets the error that ended the subscription. Returns the
- * function that ends it.
+ * Subscribes. `variables` may be a function, for those that change until the next try. `onData` gets the data of each
+ * event. What may pass, as a server that is too busy, is tried again; `onError` gets any other error that ended the
+ * subscription. Returns the function that ends it.
  */
 export function subscribe(query, variables, onData, onError = () => {}) {
-  return client.subscribe({ query, variables }, {
-    next: ({ data, errors }) => {
-      if (data) onData(data);
-      else if (errors) onError(errors[0]);
-    },
-    error: (err) => onError(Array.isArray(err) ? err[0] : err),
-    complete: () => {},
-  });
+  const from = client;
+  let end;
+  let timer;
+  const fail = (err) => {
+    const { code, retryAfterMs = 0 } = err?.extensions ?? {};
+    if (passes({ code })) timer = setTimeout(begin, Math.max(retryMs, retryAfterMs));
+    else onError(err);
+  };
+  function begin() {
+    end = from.subscribe({ query, variables: typeof variables === 'function' ? variables() : variables }, {
+      next: ({ data, errors }) => {
+        if (data) onData(data);
+        else if (errors) fail(errors[0]);
+      },
+      error: (err) => fail(Array.isArray(err) ? err[0] : err),
+      complete: () => {},
+    });
+  }
+  begin();
+  return () => {
+    clearTimeout(timer);
+    end();
+  };
 }

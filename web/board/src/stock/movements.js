@@ -39,7 +39,7 @@ export class MovementFeed {
   }
 
   #follow() {
-    this.#end = subscribe(movementsSubscription, { after: this.#cursor, filter: this.#filter }, ({ stockMoved }) => {
+    this.#end = subscribe(movementsSubscription, () => ({ after: this.#cursor, filter: this.#filter }), ({ stockMoved }) => {
       if (this.entries.peek()[0]?.id === stockMoved.id) return;
       this.#cursor = stockMoved.cursor;
       this.#waiting.push(stockMoved);

@@ -12,11 +12,12 @@ import { observers, rowOf } from './rows.js';
 const batchMax = 50; // products of one query
 const linesMax = 500; // kept; the oldest are forgotten
 const settleMs = 250;
+const retryMs = 5_000;
 const redrawMs = 1_000;
 
 const lines = new Map(); // product id -> {values: [{at, quantity}], offset, asked, stamp, stampedAt}
 let shown = [];
-let wanted = new Map();
+let wanted = []; // of these, those that have not been asked for
 let timer;
 let channel = '';
 
@@ -55,9 +56,8 @@ function takeHistory(history) {
 }
 
 async function read() {
-  const ids = [...wanted.keys()].slice(0, batchMax);
-  wanted = new Map([...wanted].slice(batchMax));
-  if (!ids.length) return;
+  const ids = wanted.splice(0, batchMax);
+  for (const id of ids) lineOf(id).asked = true;
   const mine = channel;
   try {
     const { stockHistories } = await ask(historiesQuery, { ids, since: new Date(serverNow() - hourMs).toISOString(), points, channel: mine || null });
@@ -65,9 +65,15 @@ async function read() {
     for (const history of stockHistories) if (history) takeHistory(history);
   } catch {
     markStale(ids);
+    readAfter(retryMs, () => wantLines(shown));
     return;
   }
-  if (wanted.size) timer = setTimeout(read, settleMs);
+  if (wanted.length) readAfter(settleMs, read);
+}
+
+function readAfter(ms, what) {
+  clearTimeout(timer);
+  timer = setTimeout(what, ms);
 }
 
 /** Wants the lines of these products, and no others. They are read when scrolling has ended. */
@@ -77,14 +83,9 @@ export function wantLines(ids, forChannel = channel) {
     channel = forChannel;
     lines.clear();
   }
-  wanted = new Map();
-  if (!access.peek().readInventory) return;
-  for (const id of ids) {
-    const line = lineOf(id);
-    if (!line.asked) wanted.set(id, true);
-  }
+  wanted = access.peek().readInventory ? ids.filter((id) => !lineOf(id).asked) : [];
   clearTimeout(timer);
-  if (wanted.size) timer = setTimeout(() => { wanted.forEach((_, id) => { lineOf(id).asked = true; }); read(); }, settleMs);
+  if (wanted.length) readAfter(settleMs, read);
 }
 
 /** Changes of these products may have been missed: their lines are read again when they are wanted. */

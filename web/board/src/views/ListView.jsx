@@ -100,28 +100,27 @@ function useList(now, isHeld) {
   const { q, status, location, channel, sort } = now;
   const [waits, setWaits] = useState(false);
   const key = JSON.stringify([q, status, location, channel, sort, session.value, access.value.readInventory, access.value.known]);
+  const changes = (now.status.length ? statusChanges.value : 0) + (now.sort.includes('quantity') ? quantityChanges.value : 0);
+  const shown = useRef(0); // the changes that the list on the screen has
   useEffect(() => {
     setWaits(false);
+    shown.current = changes;
     if (access.peek().known) load(now);
   }, [key]);
-  const changes = (now.status.length ? statusChanges.value : 0) + (now.sort.includes('quantity') ? quantityChanges.value : 0);
   const last = useRef(0);
   const refresh = (quiet) => {
     setWaits(false);
+    shown.current = changes;
     last.current = Date.now();
     load(now, quiet);
   };
   useEffect(() => {
-    if (!changes) return undefined;
+    if (changes === shown.current) return undefined;
     const tick = () => {
-      if (!isSettled()) return;
-      const isLong = list.peek().ids.length > refreshQuietlyMax;
-      if (isLong || isHeld()) {
-        setWaits(true);
-        return;
-      }
-      clearInterval(timer);
-      refresh(true);
+      if (changes === shown.current) clearInterval(timer);
+      else if (!isSettled()) return;
+      else if (isHeld() || list.peek().ids.length > refreshQuietlyMax) setWaits(true);
+      else refresh(true);
     };
     const timer = setInterval(tick, Math.max(200, last.current + refreshMs - Date.now()));
     return () => clearInterval(timer);

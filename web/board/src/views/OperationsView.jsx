@@ -50,6 +50,11 @@ function useSamples() {
   return { samples, error };
 }
 
+function watched({ watches, watchedProducts }) {
+  if (!watches) return '';
+  return watchedProducts === 1 ? t('watchedOne') : t('watched', { n: watchedProducts });
+}
+
 function Instance({ samples, now }) {
   const { instance } = now;
   const trend = (name) => samples.map((sample) => sample.instance[name]);
@@ -62,7 +67,7 @@ function Instance({ samples, now }) {
         <Figure label={t('writesRate')} value={rate(instance.writesPerSecond)} values={trend('writesPerSecond')} />
         <Figure label={t('reservationsRate')} value={rate(instance.reservationsPerSecond)} values={trend('reservationsPerSecond')} />
         <Figure label={t('transactionsRate')} value={rate(instance.transactionsPerSecond)} values={trend('transactionsPerSecond')} />
-        <Figure label={t('watchers')} value={number(instance.watches)} detail={instance.watches ? t('watched', { n: instance.watchedProducts }) : ''} values={trend('watches')} />
+        <Figure label={t('watchers')} value={number(instance.watches)} detail={watched(instance)} values={trend('watches')} />
         <Figure label={t('streams')} value={number(instance.sockets)} />
         <Figure label={t('relayLag')} value={t('seconds', { n: Number(relay.lagSeconds.toFixed(1)) })} kind={relay.lagSeconds > 10 ? 'bad' : ''} />
         <Figure label={t('nearCache')} value={number(nearCache.entries)} detail={nearCache.hitRatio === null ? '' : t('hitRatio', { n: Math.round(nearCache.hitRatio * 100) })} />
