@@ -11,7 +11,7 @@ import (
 )
 
 // HostNetwork is the network of a shop whose instances and servers have a host each. Customers and shoppers have an address
-// each on the host of the tests. The checks have that of the customers; no scenario breaks a link to it.
+// each on the host of the tests. The checks have that of the customers. A scenario that cuts a server off from it says why.
 type HostNetwork struct {
 	*network.Network
 	// Customers and Shoppers are addresses on the host of the tests.

@@ -23,8 +23,8 @@ const (
 	boundEvery = 20 * time.Millisecond
 	// boundAskLimit bounds one question: an instance may be frozen.
 	boundAskLimit = time.Second
-	// glimpsesMax bounds what is kept of the versions: a minute of them.
-	glimpsesMax = 3000
+	// samplesMax bounds what is kept of the versions: a minute of them.
+	samplesMax = 3000
 )
 
 // The sources of an answer.
@@ -46,17 +46,19 @@ type BoundMonitor struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu       sync.Mutex
-	glimpses []glimpse // by time
-	found    []string
-	counts   map[string]int           // answers by source
-	oldest   map[string]time.Duration // the age of the oldest answer by source
-	last     map[[2]string]int64      // by instance and product: the version of its last answer
-	fell     int                      // answers with a lower version than the one before of the same instance
+	mu      sync.Mutex
+	samples []sample // by time
+	found   []string
+	counts  map[string]int           // answers by source
+	oldest  map[string]time.Duration // the age of the oldest answer by source
+	last    map[[2]string]int64      // by instance and product: the version of its last answer
+	// fell counts answers with a lower version than the one before of the same instance. It is no finding: until an instance
+	// knows of a failover, the new master may lack what the old one had, for the bound at most.
+	fell int
 }
 
-// glimpse is the versions at a moment.
-type glimpse struct {
+// sample is the versions at a moment.
+type sample struct {
 	at       time.Time // after they were read
 	versions map[string]int64
 }
@@ -81,7 +83,7 @@ func (c *Checker) startMonitor(m *BoundMonitor, more []string) *BoundMonitor {
 	m.Products, m.stop = slices.Concat(c.Target.Products, more), stop
 	m.running.Go(func() {
 		for ctx.Err() == nil {
-			m.glance(ctx)
+			m.sample(ctx)
 			rest(ctx)
 		}
 	})
@@ -120,8 +122,8 @@ func rest(ctx context.Context) {
 	}
 }
 
-// glance notes the versions. When Redis, or the database, does not answer, there is nothing to note.
-func (m *BoundMonitor) glance(ctx context.Context) {
+// sample notes the versions. When Redis, or the database, does not answer, there is nothing to note.
+func (m *BoundMonitor) sample(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, boundAskLimit)
 	defer cancel()
 	if versions, err := m.read(ctx, m.Products); err == nil {
@@ -162,9 +164,9 @@ func (c *Checker) storedVersions(ctx context.Context, products []string) (map[st
 func (m *BoundMonitor) Note(at time.Time, versions map[string]int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.glimpses = append(m.glimpses, glimpse{at, versions})
-	if len(m.glimpses) > glimpsesMax {
-		m.glimpses = append(m.glimpses[:0], m.glimpses[glimpsesMax/2:]...)
+	m.samples = append(m.samples, sample{at, versions})
+	if len(m.samples) > samplesMax {
+		m.samples = append(m.samples[:0], m.samples[samplesMax/2:]...)
 	}
 }
 
@@ -196,27 +198,35 @@ func (m *BoundMonitor) Judge(name string, sent time.Time, page load.PageData) {
 		if !slices.Contains(m.sources, stock.Source) {
 			continue
 		}
-		age, newer := m.age(sent, stock.ProductID, stock.Version)
-		m.oldest[stock.Source] = max(m.oldest[stock.Source], age.Round(time.Millisecond))
-		if age >= m.bound && len(m.found) < findingsMax {
+		m.oldest[stock.Source] = max(m.oldest[stock.Source], m.age(sent, stock.ProductID, stock.Version).Round(time.Millisecond))
+		if newer := m.versionAt(sent.Add(-m.bound), stock.ProductID); newer > stock.Version && len(m.found) < findingsMax {
 			m.found = append(m.found, fmt.Sprintf("%s answered version %d of %s from %s, and %s had version %d %s before the request",
-				name, stock.Version, stock.ProductID, stock.Source, m.origin, newer, age.Round(time.Millisecond)))
+				name, stock.Version, stock.ProductID, stock.Source, m.origin, newer, m.bound))
 		}
 	}
 }
 
-// age is for how long a newer version was there when a request was sent, and the first such one; 0 when there was none.
-// m.mu is held.
-func (m *BoundMonitor) age(sent time.Time, product string, version int64) (age time.Duration, newer int64) {
-	for _, glimpse := range slices.Backward(m.glimpses) {
-		if glimpse.versions[product] <= version {
-			break
-		}
-		if glimpse.at.Before(sent) {
-			age, newer = sent.Sub(glimpse.at), glimpse.versions[product]
+// versionAt is the version of a product at a moment; 0 when it was not read before. m.mu is held.
+func (m *BoundMonitor) versionAt(moment time.Time, product string) int64 {
+	for _, sample := range slices.Backward(m.samples) {
+		if !sample.at.After(moment) {
+			return sample.versions[product]
 		}
 	}
-	return age, newer
+	return 0
+}
+
+// age is for how long a newer version had been there when a request was sent; 0 when there was none. m.mu is held.
+func (m *BoundMonitor) age(sent time.Time, product string, version int64) (age time.Duration) {
+	for _, sample := range slices.Backward(m.samples) {
+		if sample.at.Before(sent) {
+			if sample.versions[product] <= version {
+				break
+			}
+			age = sent.Sub(sample.at)
+		}
+	}
+	return age
 }
 
 // Found is what was found so far.
