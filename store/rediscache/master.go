@@ -29,38 +29,51 @@ func followServers(client redis.UniversalClient, onReplaced func()) *servers {
 		cluster.OnNewNode(func(node *redis.Client) {
 			address := node.Options().Addr
 			s.addNode(node, address)
-			node.AddHook(dialHook(func(connection net.Conn) { s.add(connection, address) }))
+			node.AddHook(dialHook(func() func(net.Conn) error {
+				return func(connection net.Conn) error { s.add(connection, address); return nil }
+			}))
 			node.AddHook(replyHook(func(reply redis.Cmder) { s.replied(reply, onReplaced) }))
 		})
 	}
 	if asksSentinels(client) {
-		client.AddHook(dialHook(func(connection net.Conn) { s.connected(connection, onReplaced) }))
+		client.AddHook(dialHook(func() func(net.Conn) error {
+			dial := s.dialBegins()
+			return func(connection net.Conn) error { return s.connected(connection, dial, onReplaced) }
+		}))
 	}
 	return s
 }
 
 // servers knows the connections of one client by the servers they go to.
 type servers struct {
-	mu     sync.Mutex
-	master string // the address that the Sentinels named; empty before the first connection
+	mu         sync.Mutex
+	master     string // the address that the Sentinels named; empty before the first connection
+	dials      int    // that have begun, with Sentinels
+	replacedAt int    // how many had begun when the master was replaced
 	// Connections that the client has dropped stay in connections until the next dial.
 	connections map[weak.Pointer[net.TCPConn]]string
 	nodes       map[string]weak.Pointer[redis.Client] // of a cluster, by their addresses
 	masters     map[string]bool                       // of a cluster, as named last, by their addresses
 }
 
-// dialHook implements [redis.Hook]. It is called with each new connection. With Sentinels
-// each dial asks one for the address.
-type dialHook func(net.Conn)
+// dialHook implements [redis.Hook]. It is called when a dial begins, and what it returns with
+// the connection, which is closed at an error. With Sentinels each dial asks one for the
+// address.
+type dialHook func() func(net.Conn) error
 
 // DialHook implements [redis.Hook].
 func (h dialHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		connected := h()
 		connection, err := next(ctx, network, address)
-		if err == nil {
-			h(connection)
+		if err != nil {
+			return nil, err
 		}
-		return connection, err
+		if err := connected(connection); err != nil {
+			_ = connection.Close() // nothing was sent
+			return nil, err
+		}
+		return connection, nil
 	}
 }
 
@@ -148,22 +161,42 @@ func (s *servers) nameMaster(address string) (replaced bool) {
 	return true
 }
 
-// connected notes a connection to the master. The first one to another master closes those
-// to the one before.
-func (s *servers) connected(connection net.Conn, onReplaced func()) {
+// dialBegins counts a dial, before it asks a Sentinel, and returns its number.
+func (s *servers) dialBegins() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dials++
+	return s.dials
+}
+
+// errReplaced says that a dial was given the address of a master that was replaced meanwhile.
+var errReplaced = errors.New("the master was replaced while it was dialled")
+
+// connected notes a connection of a dial to the master. The first one to another master
+// closes those to the one before. A dial that began before that says nothing of the master:
+// errReplaced.
+func (s *servers) connected(connection net.Conn, dial int, onReplaced func()) error {
 	address := connection.RemoteAddr().String()
 	s.mu.Lock()
 	replaced := s.master != "" && s.master != address
+	if replaced && dial <= s.replacedAt {
+		s.mu.Unlock()
+		return errReplaced
+	}
 	s.master = address
+	if replaced {
+		s.replacedAt = s.dials
+	}
 	s.mu.Unlock()
 	s.add(connection, address)
 	if !replaced {
-		return
+		return nil
 	}
 	if onReplaced != nil {
 		onReplaced()
 	}
 	s.closeThose(func(to string) bool { return to != address })
+	return nil
 }
 
 // add notes a connection to a server.

@@ -1,10 +1,12 @@
 package rediscache
 
 import (
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
@@ -69,6 +71,33 @@ func TestReplacedMasterIsLeft(t *testing.T) {
 	}
 	require.Equal(t, after, masterOf(t, reader), "the pool has left it too")
 	require.Equal(t, after, masterOf(t, writer))
+}
+
+// TestLateDial: a dial that was given the old master's address ends after one to the new master. Its connection is refused,
+// and those to the new master stay.
+func TestLateDial(t *testing.T) {
+	t.Parallel()
+	dialled := func(address string) net.Conn {
+		connection, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = connection.Close() })
+		return connection
+	}
+	before, after := storetest.Redis(t).Addr(), storetest.Redis(t).Addr()
+	replaced := 0
+	s := &servers{connections: map[weak.Pointer[net.TCPConn]]string{}}
+	connect := func(address string, dial int) error {
+		return s.connected(dialled(address), dial, func() { replaced++ })
+	}
+	require.NoError(t, connect(before, s.dialBegins()))
+	late := s.dialBegins()
+	require.NoError(t, connect(after, s.dialBegins()))
+	require.ErrorIs(t, connect(before, late), errReplaced)
+	require.Equal(t, after, s.master)
+	require.Equal(t, 1, replaced)
+	require.NoError(t, connect(after, late), "it was given the new master")
+	require.NoError(t, connect(before, s.dialBegins()), "the old one is the master again")
+	require.Equal(t, 2, replaced)
 }
 
 // masterOf is the port that the server behind a client has.
